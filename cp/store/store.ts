@@ -1,0 +1,96 @@
+import type { BundleRow } from '../../shared/bundle/format.ts';
+
+/** A stored row in memory: every field of its schema, `null` where unset, foreign keys as `{id}`. */
+export type Row = { [field: string]: unknown };
+
+/** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
+export interface Page {
+  readonly rows: Row[];
+  readonly offset?: string;
+}
+
+export interface PageQuery {
+  /** 1 to 1000; 100 when absent. */
+  readonly size?: number;
+  readonly offset?: string;
+  /** `all`: rows carrying every tag; `any`: at least one. */
+  readonly tags?: { readonly mode: 'all' | 'any'; readonly tags: readonly string[] };
+  /** Only rows whose foreign `field` is `id`. */
+  readonly parent?: { readonly field: string; readonly id: string };
+  /** Only rows whose `field` equals `value` (custom_id look-ups). */
+  readonly where?: { readonly field: string; readonly value: unknown };
+}
+
+/** How a row is named: its primary key, or a unique field of it. */
+export type RowKey = { readonly id: string } | { readonly field: string; readonly value: string };
+
+/**
+ * One entity type, as Kong's DAOs behave: input is validated and completed by the entity's schema, references by a
+ * parent's unique field are resolved, and what the database refuses comes back as Kong's error. Every method throws
+ * `KongError` (shared/schema/errors.ts) for what the caller did wrong and lets driver failures through.
+ */
+export interface EntityStore {
+  page(query?: PageQuery): Promise<Page>;
+  /** Null when there is none. Rows whose ttl has run out are not there. */
+  select(key: RowKey): Promise<Row | null>;
+  insert(input: Row, options?: WriteOptions): Promise<Row>;
+  /** Merges `input` into the row (PATCH); throws not found (code 6) when it does not exist. */
+  update(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;
+  /** Creates or replaces (PUT). */
+  upsert(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;
+  /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
+  delete(key: RowKey): Promise<boolean>;
+}
+
+export interface WriteOptions {
+  /** Seconds until the row vanishes, for entities with `ttl`. */
+  readonly ttl?: number;
+}
+
+/** Rows of one workspace. All writes made through one `Workspace` inside `transaction` commit as one serial. */
+export interface Workspace {
+  readonly id: string;
+  readonly name: string;
+  entity(name: string): EntityStore;
+  /** All or nothing, one serial; `work` may run again when the database asks for a retry. */
+  transaction<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
+}
+
+/** One committed change of one row. Rows written in one transaction share a serial. */
+export interface Change {
+  readonly serial: number;
+  readonly entity: string;
+  readonly id: string;
+  readonly operation: 'create' | 'update' | 'delete';
+}
+
+/** What the publisher reads: rows as they travel, and the log that says which of them changed. */
+export interface ChangeFeed {
+  /** The highest committed serial; 0 in a new database. */
+  serial(): Promise<number>;
+  /**
+   * Changes after `serial`, oldest first, or null when the log no longer reaches back that far and the reader must
+   * load everything again.
+   */
+  changesSince(serial: number): Promise<readonly Change[] | null>;
+  /** Every exported row of an entity, all workspaces, in pages, together with the serial of one consistent snapshot. */
+  snapshot(
+    entities: readonly string[],
+  ): Promise<{ serial: number; rows: AsyncIterable<{ entity: string; row: BundleRow }> }>;
+  /** Current rows by id; ids that are gone are absent. */
+  rows(entity: string, ids: readonly string[]): Promise<BundleRow[]>;
+  /** Moves the sequence past `serial` (a restored database, see DESIGN 5) by an entry of its own in the log. */
+  advanceTo(serial: number): Promise<void>;
+  /** Calls back soon after a commit by this or another control plane; also polls, since NOTIFY is only a hint. */
+  subscribe(onChange: () => void): () => void;
+}
+
+export interface Store {
+  readonly driver: 'pglite' | 'postgres';
+  /** The named workspace, or null. */
+  workspace(name: string): Promise<Workspace | null>;
+  readonly changes: ChangeFeed;
+  /** Throws when the database cannot be reached. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,20 @@
+import type { WorkerSettings } from './settings.ts';
+
+/** The Worker's bindings. Every host provides the same ones; what a host cannot provide is absent and not advertised. */
+export interface Env {
+  readonly SETTINGS: WorkerSettings;
+  /** The bundle cache: `manifest`, `objects/<sha256>`. */
+  readonly KV: KVNamespace;
+  /** The Durable Object that owns the link. Only where it lives: the first process of a box, or Cloudflare. */
+  readonly LINK?: DurableObjectNamespace;
+  /** The node's one owner of the link, reached from every isolate of the node (entrypoint `NodeService`). */
+  readonly NODE: Fetcher;
+  /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
+  readonly CONTROL_PLANE?: Fetcher;
+  /** Upstreams by URL. Never the global fetch: on own hosts that halves throughput. */
+  readonly NETWORK: Fetcher;
+  /** The host's egress process, for what `NETWORK` cannot say (Host, private CA, client certificate, HTTP/2). */
+  readonly EGRESS?: Fetcher;
+  /** The parsed `declarative_config`, packed like a bundle, where one is given: `GET /manifest`, `GET /objects/<sha256>`. */
+  readonly DECLARATIVE?: Fetcher;
+}

@@ -1,0 +1,50 @@
+import type { PublicKeyJwk } from '../../shared/bundle/format.ts';
+import type { ProxySettings } from '../settings.ts';
+
+/** What a host needs to run one data plane node; made from the settings by `cp/cli.ts` or by a test. */
+export interface DataPlaneOptions {
+  /** Folder of this node's own state (node id, KV, Durable Objects, generated workerd config). Created when absent. */
+  readonly prefix: string;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly group: string;
+  readonly proxyListen: readonly Listener[];
+  readonly statusListen: readonly Listener[];
+  readonly controlPlanes: readonly { readonly host: string; readonly port: number }[];
+  /** PEM. `ca` is what the control plane's certificate must chain to (in `shared` mode the certificate itself). */
+  readonly clusterTls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string;
+    readonly serverName: string;
+  } | null;
+  readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
+  readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
+  /** Path of a declarative config file, or null. */
+  readonly declarativeConfig: string | null;
+  /** workerd processes; Durable Objects live in the first. */
+  readonly processes: number;
+  readonly newsInterval: number;
+  readonly proxy: Omit<ProxySettings, 'ports'>;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+}
+
+export interface Listener {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  /** PEM pair for a TLS listener. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** A running data plane node. */
+export interface DataPlane {
+  readonly nodeId: string;
+  /** The addresses really bound, in the order of the options. */
+  readonly proxyAddresses: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
+  readonly statusAddresses: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
+  /** Process ids of the running workerd processes, first the one with the Durable Objects. */
+  pids(): readonly number[];
+  /** Lets requests in flight finish (at most `drain` ms), then stops everything. */
+  stop(drain?: number): Promise<void>;
+}

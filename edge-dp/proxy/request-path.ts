@@ -1,0 +1,31 @@
+import type { ConfigChanges, LazyTables } from '../config/live.ts';
+
+/**
+ * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
+ * change of config makes a new one that shares what did not change, at a cost proportional to the change.
+ */
+export interface RequestPath {
+  /**
+   * The request path after `changes`. Throws `ConfigError` naming the row and the reason when it does not compile;
+   * the receiver stays as it was and goes on serving.
+   */
+  update(changes: ConfigChanges): RequestPath;
+  handle(request: Request, arrival: Arrival, lazy: LazyTables): Promise<Response>;
+}
+
+/** How a request reached this data plane: what the Request object does not say. */
+export interface Arrival {
+  /** The socket peer; null where the host does not tell. */
+  readonly peerIp: string | null;
+  readonly peerPort: number | null;
+  /** The listener it came in on. */
+  readonly localPort: number | null;
+  readonly scheme: 'http' | 'https';
+  readonly sni: string | null;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+}
+
+/** A row of a config that cannot be honoured; `message` says which row, what is wrong and where. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}

@@ -1,0 +1,33 @@
+import type { PublicKeyJwk } from '../shared/bundle/format.ts';
+import type { NodeDescription } from '../shared/cluster/messages.ts';
+
+/** The JSON binding made from the node's settings. */
+export interface WorkerSettings {
+  readonly node: Omit<NodeDescription, 'plugins'>;
+  /** The cluster this node belongs to; null: the first verified manifest decides, and is remembered. */
+  readonly cluster: string | null;
+  readonly trustedKeys: readonly PublicKeyJwk[];
+  /** How many `CONTROL_PLANE…` bindings there are. */
+  readonly controlPlanes: number;
+  readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
+  /** base64 AES-256 key for `encrypted`. */
+  readonly cacheKey?: string;
+  /** Milliseconds between an isolate's questions to `NODE` for newer config, off the request's path. */
+  readonly newsInterval: number;
+  readonly proxy: ProxySettings;
+}
+
+/** Kong's proxy properties, parsed. */
+export interface ProxySettings {
+  readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
+  readonly trustedIps: readonly string[];
+  readonly realIpHeader: string;
+  readonly realIpRecursive: boolean;
+  /** Tokens of `headers`: `server_tokens`, `latency_tokens`, `X-Kong-Request-Id`…; empty for `off`. */
+  readonly headers: readonly string[];
+  readonly headersUpstream: readonly string[];
+  readonly allowDebugHeader: boolean;
+  readonly errorDefaultType: string;
+  /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */
+  readonly ports: { readonly http: number | null; readonly https: number | null };
+}

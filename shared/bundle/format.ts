@@ -1,0 +1,85 @@
+/**
+ * The bundle: a Merkle tree of immutable objects with one signed root.
+ *
+ * manifest (compact JWS, Ed25519) -> one index object per table -> the table's row objects.
+ * Objects are canonical JSON (RFC 8785) in UTF-8, named by the lower-case hex SHA-256 of those bytes; they are gzipped
+ * wherever they rest or travel.
+ */
+
+/** Lower-case hex SHA-256, 64 digits. */
+export type ObjectName = string;
+
+export const BUNDLE_FORMAT = 1;
+
+/** What is signed. Times are Unix seconds. */
+export interface Manifest {
+  readonly format: typeof BUNDLE_FORMAT;
+  /** The cluster's id, from its signing key file; a data plane takes bundles of its own cluster only. */
+  readonly cluster: string;
+  readonly group: string;
+  /** Position in the change log; never goes backwards on a data plane. */
+  readonly serial: number;
+  readonly issued_at: number;
+  readonly expires_at?: number;
+  /** First 32 hex digits of the SHA-256 of the canonical JSON of `tables`: what Kong users know as the config hash. */
+  readonly config_hash: string;
+  readonly tables: Readonly<Record<string, TableRef>>;
+  /** The plugins some row configures, with the version the control plane validated them against. */
+  readonly plugins: Readonly<Record<string, string>>;
+  /** Public signing keys a data plane may trust from now on (rotation): JWKs, RFC 7517. */
+  readonly keys: readonly PublicKeyJwk[];
+}
+
+export interface TableRef {
+  readonly index: ObjectName;
+  readonly rows: number;
+  readonly mode: 'eager' | 'lazy';
+}
+
+export interface PublicKeyJwk {
+  readonly kty: 'OKP';
+  readonly crv: 'Ed25519';
+  readonly x: string;
+  readonly kid: string;
+}
+
+/** A table's index object. `objects` has 2^bits places; `null` where no row falls. */
+export interface TableIndex {
+  readonly table: string;
+  /** The row field whose value spreads the rows: `id` for eager tables, the lookup field for lazy ones. */
+  readonly key: string;
+  readonly bits: number;
+  readonly objects: readonly (ObjectRef | null)[];
+}
+
+export interface ObjectRef {
+  readonly name: ObjectName;
+  /** Bytes before compression: what a reader may at most inflate. */
+  readonly size: number;
+}
+
+/** A row as it travels: every schema field, `null` where unset, foreign keys as `{id}`. */
+export type BundleRow = { readonly id: string } & Readonly<Record<string, unknown>>;
+
+/** A table's row object: rows sorted by id. */
+export interface TableObject {
+  readonly table: string;
+  readonly rows: readonly BundleRow[];
+}
+
+/** An object as it rests and travels. */
+export interface PackedObject {
+  readonly name: ObjectName;
+  readonly gzip: Uint8Array;
+}
+
+/** What a reader refuses before looking closer. Bytes. */
+export const LIMITS = {
+  manifest: 1 << 20,
+  object: 4 << 20,
+  index: 4 << 20,
+  bits: 16,
+} as const;
+
+/** The group every data plane belongs to unless told otherwise. */
+export const DEFAULT_GROUP = 'default';

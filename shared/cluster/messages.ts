@@ -1,0 +1,91 @@
+/**
+ * What the planes say to each other on `GET /v1/link` (WebSocket, one JSON text frame per message), and in the bodies
+ * of its plain HTTPS form. Unknown message types and unknown members are ignored, so either side may be newer.
+ */
+
+/** Who a data plane is and what it can do. */
+export interface NodeDescription {
+  /** UUID, kept across restarts. */
+  readonly id: string;
+  readonly hostname: string;
+  /** Holdfast's version on the data plane. */
+  readonly version: string;
+  /** The runtime it runs on. */
+  readonly host: 'workerd' | 'miniflare' | 'cloudflare';
+  readonly group: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Plugins it can run, with versions. */
+  readonly plugins: Readonly<Record<string, string>>;
+  /** What its runtime can do; see `capabilities.ts`. */
+  readonly capabilities: readonly string[];
+}
+
+/** First message of a data plane. `manifest` is the signed manifest it holds, verbatim, so that a control plane on a
+ * restored database learns how far the cluster's serial had come. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly node: NodeDescription;
+  readonly manifest: string | null;
+}
+
+/** ACK: the config of `serial` is what requests see now. */
+export interface Applied {
+  readonly type: 'applied';
+  readonly serial: number;
+  readonly config_hash: string;
+}
+
+/** NACK: `serial` was refused and the earlier config kept. `serial` is null when the manifest could not be read. */
+export interface Rejected {
+  readonly type: 'rejected';
+  readonly serial: number | null;
+  readonly reason: string;
+}
+
+/** Every 30 s from the data plane, answered in kind. `health` carries target health for the control plane's view. */
+export interface Heartbeat {
+  readonly type: 'heartbeat';
+  readonly serial: number | null;
+  readonly config_hash: string | null;
+  readonly health?: Readonly<Record<string, unknown>>;
+}
+
+/** The current manifest; `objects` holds base64 gzip bytes by object name when few are missing at the data plane. */
+export interface ManifestMessage {
+  readonly type: 'manifest';
+  readonly manifest: string;
+  readonly objects: Readonly<Record<string, string>>;
+}
+
+/** A manual health change from the Admin API (`PUT /upstreams/{u}/targets/{t}/unhealthy`). */
+export interface TargetHealthMessage {
+  readonly type: 'target_health';
+  readonly upstream: string;
+  readonly target: string;
+  readonly address: string | null;
+  readonly healthy: boolean;
+}
+
+/** Config is being withheld from this node, and why (version or plugin incompatibility). */
+export interface Withheld {
+  readonly type: 'withheld';
+  readonly sync_status: SyncStatus;
+  readonly reason: string;
+}
+
+export type FromDataPlane = Hello | Applied | Rejected | Heartbeat;
+export type FromControlPlane = ManifestMessage | TargetHealthMessage | Withheld | Heartbeat;
+
+/** Kong's values, in its spelling. */
+export type SyncStatus =
+  | 'unknown'
+  | 'normal'
+  | 'kong_version_incompatible'
+  | 'plugin_set_incompatible'
+  | 'plugin_version_incompatible'
+  | 'filter_set_incompatible';
+
+/** Milliseconds. */
+export const HEARTBEAT_INTERVAL = 30_000;
+/** A peer silent for this long is gone: 1.5 heartbeats, as in Kong. */
+export const HEARTBEAT_DEADLINE = 45_000;

@@ -1,0 +1,263 @@
+/**
+ * The vocabulary entity and plugin schemas are written in: Kong's own schema language as plain data, so that one
+ * table of fields is the source of validation, defaults, TypeScript types, `/schemas/*`, OpenAPI, and the database's
+ * columns. Property names are Kong's (snake_case) because `GET /schemas/*` prints them as they stand.
+ */
+
+/** Returns the error text, or nothing when the value is fine. Runs last, after the declarative rules passed. */
+export type CustomValidator<T = unknown> = (value: T) => string | undefined;
+
+/** A regular expression rule with the text it fails with. `pattern` is the Lua pattern Kong publishes, `regex` ours. */
+export interface PatternRule {
+  readonly pattern: string;
+  readonly regex: RegExp;
+  readonly err?: string;
+}
+
+interface FieldBase {
+  /** Must be present and not null on insert; PATCH may leave it out but not null it. */
+  readonly required?: boolean;
+  readonly default?: unknown;
+  /** Filled by the control plane when absent: uuid for `uuid`, seconds for `timestamp`, 32 random letters for strings. */
+  readonly auto?: boolean;
+  readonly unique?: boolean;
+  readonly unique_across_ws?: boolean;
+  readonly immutable?: boolean;
+  /** May hold a `{vault://…}` reference, which skips every other rule. */
+  readonly referenceable?: boolean;
+  /** Encrypted at rest where the installation asks for it; printed as in Kong's schemas. */
+  readonly encrypted?: boolean;
+  readonly abstract?: boolean;
+  readonly eq?: unknown;
+  readonly ne?: unknown;
+  readonly err?: string;
+  readonly description?: string;
+  readonly deprecation?: Readonly<Record<string, unknown>>;
+}
+
+export interface StringField extends FieldBase {
+  readonly type: 'string';
+  readonly one_of?: readonly string[];
+  readonly not_one_of?: readonly string[];
+  readonly uuid?: boolean;
+  readonly is_regex?: boolean;
+  readonly len_eq?: number;
+  readonly len_min?: number;
+  readonly len_max?: number;
+  readonly starts_with?: string;
+  readonly match?: PatternRule;
+  readonly not_match?: PatternRule;
+  readonly match_none?: readonly PatternRule[];
+  readonly match_all?: readonly PatternRule[];
+  readonly match_any?: { readonly patterns: readonly PatternRule[]; readonly err?: string };
+  readonly indexed?: boolean;
+  readonly custom_validator?: CustomValidator<string>;
+}
+
+export interface NumberField extends FieldBase {
+  readonly type: 'number' | 'integer';
+  readonly one_of?: readonly number[];
+  readonly between?: readonly [number, number];
+  readonly gt?: number;
+  readonly timestamp?: boolean;
+  readonly custom_validator?: CustomValidator<number>;
+}
+
+export interface BooleanField extends FieldBase {
+  readonly type: 'boolean';
+}
+
+interface Lengths {
+  readonly len_eq?: number;
+  readonly len_min?: number;
+  readonly len_max?: number;
+}
+
+export interface ArrayField extends FieldBase, Lengths {
+  readonly type: 'array' | 'set';
+  readonly elements: Field;
+  readonly contains?: unknown;
+  readonly mutually_exclusive_subsets?: readonly (readonly string[])[];
+  readonly custom_validator?: CustomValidator<readonly unknown[]>;
+}
+
+export interface MapField extends FieldBase, Lengths {
+  readonly type: 'map';
+  readonly keys: Field;
+  readonly values: Field;
+  readonly custom_validator?: CustomValidator<Readonly<Record<string, unknown>>>;
+}
+
+export interface RecordField extends FieldBase {
+  readonly type: 'record';
+  readonly fields: Fields;
+  readonly entity_checks?: readonly EntityCheck[];
+  readonly shorthand_fields?: readonly ShorthandField[];
+  readonly custom_validator?: CustomValidator<Readonly<Record<string, unknown>>>;
+}
+
+export interface ForeignField extends FieldBase {
+  readonly type: 'foreign';
+  /** The entity referred to, by its DAO name: `services`, `key_sets`… */
+  readonly reference: string;
+  /** What happens to this row when the row referred to is deleted. Kong's default, `restrict`, when absent. */
+  readonly on_delete?: 'cascade' | 'null' | 'restrict';
+}
+
+/** Any JSON value, for the few plugin fields Kong types as `any` or `json`. */
+export interface AnyField extends FieldBase {
+  readonly type: 'any' | 'json' | 'function';
+  readonly json_schema?: Readonly<Record<string, unknown>>;
+  readonly custom_validator?: CustomValidator;
+}
+
+export type Field =
+  | StringField
+  | NumberField
+  | BooleanField
+  | ArrayField
+  | MapField
+  | RecordField
+  | ForeignField
+  | AnyField;
+
+/** Order is the order of `/schemas/*` and of the rows' keys. */
+export type Fields = { readonly [name: string]: Field };
+
+/**
+ * An alias accepted on input and rewritten into other fields before validation (`services.url`, plugin `redis_host`).
+ * `expand` gets the alias's value and the whole input record and returns the fields to merge under what was given.
+ */
+export interface ShorthandField {
+  readonly name: string;
+  readonly field: Field & { readonly translate_backwards?: readonly string[] };
+  readonly expand: (value: unknown, input: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+}
+
+/** The rules an entity check may apply to a field's value, same words as on fields. */
+export type Match = Omit<FieldBase, 'default' | 'auto'> &
+  Partial<Omit<StringField & NumberField, 'type' | 'default' | 'one_of' | 'custom_validator'>> & {
+    readonly one_of?: readonly unknown[];
+    readonly not_one_of?: readonly unknown[];
+    readonly contains?: unknown;
+    readonly elements?: Match;
+  };
+
+export type EntityCheck =
+  | { readonly at_least_one_of: readonly string[] }
+  | { readonly only_one_of: readonly string[] }
+  | { readonly distinct: readonly string[] }
+  | { readonly mutually_required: readonly string[] }
+  | { readonly mutually_exclusive: readonly string[] }
+  | {
+      readonly conditional: {
+        readonly if_field: string;
+        readonly if_match: Match;
+        readonly then_field: string;
+        readonly then_match: Match;
+        readonly then_err?: string;
+      };
+    }
+  | {
+      readonly conditional_at_least_one_of: {
+        readonly if_field: string;
+        readonly if_match: Match;
+        readonly then_at_least_one_of: readonly string[];
+        readonly else_match?: Match;
+        readonly else_then_at_least_one_of?: readonly string[];
+      };
+    }
+  | {
+      readonly custom_entity_check: {
+        readonly field_sources: readonly string[];
+        readonly run_with_missing_fields?: boolean;
+        readonly run_with_invalid_fields?: boolean;
+        /** A string is an `@entity` error; an object gives field errors. */
+        readonly fn: (row: Readonly<Record<string, unknown>>) => string | FieldErrors | undefined;
+      };
+    };
+
+/** Errors mirror the input: nested records are objects, arrays have `null` holes, `@entity` lists whole-row errors. */
+export interface FieldErrors {
+  [field: string]: string | FieldErrors | (string | FieldErrors | null)[];
+}
+
+/** How an entity's rows travel to data planes. Absent on an entity: they do not (`db_export: false`). */
+export type BundleRule =
+  /** Loaded whole into every isolate. */
+  | { readonly mode: 'eager' }
+  /**
+   * Spread by `lookup`, the value a request finds the row by, and loaded when a request asks.
+   * `hashed`: fields that travel as lower-case hex SHA-256 only, so that a stolen bundle holds no usable secret.
+   */
+  | { readonly mode: 'lazy'; readonly lookup: string; readonly hashed?: readonly string[] };
+
+export interface EntitySchema<F extends Fields = Fields> {
+  /** DAO and table name: `services`, `keyauth_credentials`. */
+  readonly name: string;
+  readonly fields: F;
+  readonly primary_key: readonly string[];
+  /** The field that may stand for the id in paths and references. */
+  readonly endpoint_key?: string;
+  /** Fields whose combination is unique within a workspace (plugins, targets, acls…). */
+  readonly cache_key?: readonly string[];
+  readonly workspaceable?: boolean;
+  /** Rows may carry `ttl` (seconds) and vanish when it has run out. */
+  readonly ttl?: boolean;
+  readonly entity_checks?: readonly EntityCheck[];
+  readonly shorthand_fields?: readonly ShorthandField[];
+  /** The field whose value chooses a sub-schema (`plugins.name`, `vaults.name`), and the error for an unknown one. */
+  readonly subschema_key?: string;
+  readonly subschema_error?: string;
+  /** False: no paths of its own in the Admin API. */
+  readonly generate_admin_api?: boolean;
+  /** Path segment when it differs from `name` (`key-auths`), and when nested under a parent (`key-auth`). */
+  readonly admin_api_name?: string;
+  readonly admin_api_nested_name?: string;
+  /** False: neither exported declaratively nor published. */
+  readonly db_export?: boolean;
+  readonly bundle?: BundleRule;
+}
+
+/** What a plugin is; what it does stands in `edge-dp/plugins/<name>.ts`. */
+export interface PluginSchema<F extends Fields = Fields> {
+  readonly name: string;
+  /** SemVer; bundled plugins carry Kong's compatibility version. */
+  readonly version: string;
+  /** Higher runs first; ties by name, descending. */
+  readonly priority: number;
+  readonly phases: readonly string[];
+  /** The `fields` Kong prints for the plugin: `consumer`/`route`/`service` limits, `protocols`, then `config`. */
+  readonly fields: F;
+  readonly entity_checks?: readonly EntityCheck[];
+  readonly shorthand_fields?: readonly ShorthandField[];
+  /** The credential and storage entities it brings, by DAO name. */
+  readonly entities?: readonly string[];
+}
+
+type Nullable<F, T> = F extends { readonly required: true } ? T : F extends { readonly auto: true } ? T : T | null;
+
+/** The TypeScript type of a stored value of a field. */
+export type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of: readonly (infer V)[] }
+  ? V
+  : F extends { readonly type: 'string' }
+    ? string
+    : F extends { readonly type: 'number' | 'integer' }
+      ? number
+      : F extends { readonly type: 'boolean' }
+        ? boolean
+        : F extends { readonly type: 'array' | 'set'; readonly elements: infer E }
+          ? FieldValue<E>[]
+          : F extends { readonly type: 'map'; readonly values: infer V }
+            ? Record<string, FieldValue<V>>
+            : F extends { readonly type: 'record'; readonly fields: infer R extends Fields }
+              ? RowOf<R>
+              : F extends { readonly type: 'foreign' }
+                ? { id: string }
+                : unknown;
+
+/** The TypeScript type of a stored row: every field present, `null` where unset. */
+export type RowOf<F extends Fields> = { -readonly [K in keyof F]: Nullable<F[K], FieldValue<F[K]>> };
+
+/** The row type of an entity: `type Service = Entity<typeof services>`. */
+export type Entity<S extends { readonly fields: Fields }> = RowOf<S['fields']>;

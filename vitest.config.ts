@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+// Two cores: more workers than that only make real processes (workerd, PostgreSQL) starve each other.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
