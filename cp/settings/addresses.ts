@@ -1,0 +1,87 @@
+import { isIP } from 'node:net';
+
+import type { Property } from './property.ts';
+
+/** Where a server listens. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** A server to connect to. */
+export interface PeerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Words Kong allows after a listen address. `ssl` is honoured; the others tune nginx's sockets and change nothing here. */
+const LISTEN_FLAGS = new Set(['ssl', 'http2', 'proxy_protocol', 'deferred', 'bind', 'reuseport']);
+const REFUSED_FLAGS = new Set(['proxy_protocol']);
+
+/** Kong's `*_listen`: `host:port [ssl] [reuseport] [backlog=N], …` or `off`. */
+export function listen(initial: string): Property<readonly ListenAddress[]> {
+  return {
+    default: initial,
+    allowed: "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N'",
+    secret: false,
+    parse: (value) => {
+      if (value === 'off') return [];
+      const addresses: ListenAddress[] = [];
+      for (const item of value.split(',')) {
+        const [address = '', ...flags] = item.trim().split(/\s+/);
+        const peer = parseHostPort(address, 0);
+        if (!peer || !flags.every(isListenFlag)) return undefined;
+        addresses.push({ ...peer, tls: flags.includes('ssl') });
+      }
+      return addresses;
+    },
+  };
+}
+
+/** One or more `host:port`, comma-separated. */
+export function peers(initial: string): Property<readonly PeerAddress[]> {
+  return {
+    default: initial,
+    allowed: "comma-separated 'host:port', port 1 to 65535",
+    secret: false,
+    parse: (value) => {
+      const result: PeerAddress[] = [];
+      if (value === '') return result;
+      for (const item of value.split(',')) {
+        const peer = parseHostPort(item.trim(), 1);
+        if (!peer) return undefined;
+        result.push(peer);
+      }
+      return result;
+    },
+  };
+}
+
+/** IP addresses and CIDR blocks. */
+export function parseIpOrCidr(value: string): string | undefined {
+  const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
+  const family = isIP(address ?? '');
+  if (value === 'unix:') return value;
+  if (family === 0) return undefined;
+  return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128) ? value : undefined;
+}
+
+export function formatAddress({ host, port }: PeerAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function isListenFlag(flag: string): boolean {
+  return (LISTEN_FLAGS.has(flag) && !REFUSED_FLAGS.has(flag)) || /^backlog=\d+$/.test(flag);
+}
+
+function parseHostPort(text: string, lowestPort: number): PeerAddress | undefined {
+  const [, v6, name, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? name;
+  const port = Number(digits);
+  if (host === undefined || port < lowestPort || port > 65535) return undefined;
+  if (v6 !== undefined && isIP(v6) !== 6) return undefined;
+  if (name !== undefined && /^[\d.]+$/.test(name) && isIP(name) !== 4) return undefined;
+  return { host, port };
+}

@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from 'node:fs';
+
+import { parseConf } from './conf-file.ts';
+import { isInapplicable, properties, type SettingName, type Settings } from './properties.ts';
+import type { Property } from './property.ts';
+import { checkTogether } from './rules.ts';
+
+/** Where a setting's value came from, for people. */
+type Origin = string;
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** Setting name to where it was set; absent for defaults. */
+  readonly origins: ReadonlyMap<SettingName, Origin>;
+  /** Things that are allowed but will not do what their writer may think. */
+  readonly warnings: readonly string[];
+}
+
+/** Everything that is wrong with the settings at once, one line each. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+export interface SettingsSources {
+  /** Path given with `--conf`; must exist. */
+  readonly conf?: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values from the command line, which win over all. */
+  readonly overrides?: Readonly<Partial<Record<SettingName, string>>>;
+}
+
+/** Looked for in this order when no file is named. */
+export const DEFAULT_CONF_FILES = ['holdfast.conf', '/etc/holdfast/holdfast.conf'] as const;
+
+/**
+ * Reads settings from, in rising order of strength: defaults, the configuration file, `KONG_*`, `HOLDFAST_*`, the
+ * command line. Throws `SettingsError` naming every unknown or ill-formed one.
+ */
+export function loadSettings(sources: SettingsSources): LoadedSettings {
+  const given = new Map<string, { value: string; origin: Origin }>();
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  for (const source of [fromFile(sources.conf, problems), fromEnvironment(sources.environment), fromCommand(sources)]) {
+    for (const [name, entry] of source) given.set(name, entry);
+  }
+
+  const values: Record<string, unknown> = {};
+  const origins = new Map<SettingName, Origin>();
+  for (const [name, property] of Object.entries<Property<unknown>>(properties)) {
+    const entry = given.get(name);
+    given.delete(name);
+    if (entry && isSettingName(name)) origins.set(name, entry.origin);
+    const text = entry?.value ?? property.default;
+    // As in Kong, an empty value means the default where an empty one has no meaning of its own.
+    const value =
+      text === null ? null : property.parse(text === '' && property.default !== null ? property.default : text);
+    if (value === undefined) {
+      const shown = property.secret ? '******' : `'${text}'`;
+      problems.push(`${name} = ${shown} (${entry?.origin ?? 'default'}) is not allowed; allowed: ${property.allowed}`);
+    }
+    values[name] = value;
+  }
+  for (const [name, { value, origin }] of given) {
+    if (isInapplicable(name))
+      warnings.push(`${name} (${origin}) has no effect: it configures a part Holdfast does not have`);
+    else problems.push(unknownSetting(name, value, origin));
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+  // Every key of `properties` was just assigned what its parser returned.
+  const settings = values as Settings;
+  const conflicts = checkTogether(settings, origins);
+  if (conflicts.length > 0) throw new SettingsError(conflicts);
+  return { settings, origins, warnings };
+}
+
+function fromFile(path: string | undefined, problems: string[]): Map<string, { value: string; origin: Origin }> {
+  const result = new Map<string, { value: string; origin: Origin }>();
+  const file = path ?? DEFAULT_CONF_FILES.find((candidate) => existsSync(candidate));
+  if (file === undefined) return result;
+  let content: string;
+  try {
+    content = readFileSync(file, 'utf8');
+  } catch (error) {
+    problems.push(`cannot read the configuration file '${file}': ${error instanceof Error ? error.message : error}`);
+    return result;
+  }
+  const { lines, problems: unreadable } = parseConf(content);
+  for (const { line, text } of unreadable) problems.push(`${file}:${line}: expected 'name = value', found '${text}'`);
+  for (const { name, value, line } of lines) result.set(name, { value, origin: `${file}:${line}` });
+  return result;
+}
+
+function fromEnvironment(environment: SettingsSources['environment']): Map<string, { value: string; origin: Origin }> {
+  const result = new Map<string, { value: string; origin: Origin }>();
+  for (const prefix of ['KONG_', 'HOLDFAST_']) {
+    for (const [variable, value] of Object.entries(environment)) {
+      if (!variable.startsWith(prefix) || value === undefined) continue;
+      const name = variable.slice(prefix.length).toLowerCase();
+      result.set(name, { value, origin: `environment variable ${variable}` });
+    }
+  }
+  return result;
+}
+
+function fromCommand({ overrides = {} }: SettingsSources): Map<string, { value: string; origin: Origin }> {
+  return new Map(Object.entries(overrides).map(([name, value]) => [name, { value, origin: 'command line' }]));
+}
+
+function isSettingName(name: string): name is SettingName {
+  return name in properties;
+}
+
+function unknownSetting(name: string, value: string, origin: Origin): string {
+  const nearest = Object.keys(properties)
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint =
+    nearest && nearest.distance <= Math.max(2, name.length / 4) ? `; did you mean '${nearest.candidate}'?` : '';
+  // A misspelt secret is still a secret.
+  const shown = /pass?w|key|secret|token/.test(name) ? '******' : `'${value}'`;
+  return `${name} = ${shown} (${origin}) is not a setting of Holdfast${hint}`;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,165 @@
+import { listen, parseIpOrCidr, peers } from './addresses.ts';
+import { integer, labels, list, oneOf, onOff, type PropertyValue, secret, text } from './property.ts';
+
+const SECOND_LIMIT = 2 ** 31 - 1;
+
+/**
+ * Every setting, by Kong's name and with Kong's meaning; those Kong does not have carry a comment. The defaults run
+ * role `traditional` from an empty folder.
+ */
+export const properties = {
+  role: oneOf(['traditional', 'control_plane', 'data_plane'], 'traditional'),
+  /** Folder for everything Holdfast keeps: database, certificates, keys, the data plane's cache. */
+  prefix: text('.holdfast'),
+  log_level: oneOf(['debug', 'info', 'notice', 'warn', 'error', 'crit'], 'notice'),
+
+  database: oneOf(['embedded', 'postgres', 'off'], 'embedded'),
+  pg_host: text('127.0.0.1'),
+  pg_port: integer(5432, [1, 65535]),
+  pg_timeout: integer(5000, [1, SECOND_LIMIT]),
+  pg_user: text('kong'),
+  pg_password: secret(null),
+  pg_database: text('kong'),
+  pg_schema: text('public'),
+  pg_ssl: onOff('off'),
+  pg_ssl_verify: onOff('off'),
+  /** PEM file the server's certificate must chain to when `pg_ssl_verify` is on; Node's own roots when unset. */
+  pg_ssl_ca_cert: text(null),
+  /** Connections of the pool. */
+  pg_pool_size: integer(10, [1, 1000]),
+
+  admin_listen: listen('127.0.0.1:8001'),
+  admin_ssl_cert: text(null),
+  admin_ssl_cert_key: text(null),
+  admin_gui_listen: listen('127.0.0.1:8002'),
+  admin_gui_url: text(null),
+  admin_gui_path: text('/'),
+  admin_gui_api_url: text(null),
+
+  cluster_listen: listen('0.0.0.0:8005'),
+  cluster_telemetry_listen: listen('0.0.0.0:8006'),
+  cluster_control_plane: peers('127.0.0.1:8005'),
+  cluster_mtls: oneOf(['shared', 'pki'], 'shared'),
+  cluster_cert: text(null),
+  cluster_cert_key: secret(null),
+  cluster_ca_cert: text(null),
+  cluster_server_name: text(null),
+  cluster_ocsp: oneOf(['on', 'off', 'optional'], 'off'),
+  cluster_data_plane_purge_delay: integer(1_209_600, [60, SECOND_LIMIT]),
+  cluster_max_payload: integer(16_777_216, [4_194_304, SECOND_LIMIT]),
+  cluster_dp_labels: labels(''),
+  /** The group of data planes this node belongs to (data plane), or publishes to (control plane). */
+  cluster_group: text('default'),
+  /** File with the private key that signs bundles. Control planes only. */
+  bundle_signing_key: text(null),
+  /** JWK Set file with the public keys a data plane takes bundles from. */
+  bundle_trusted_keys: text(null),
+  data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
+  declarative_config: text(null),
+
+  proxy_listen: listen('0.0.0.0:8000'),
+  status_listen: listen('127.0.0.1:8100'),
+  ssl_cert: text(null),
+  ssl_cert_key: text(null),
+  /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
+  nginx_worker_processes: workerCount(),
+  router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
+  trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
+  real_ip_header: text('X-Real-IP'),
+  real_ip_recursive: onOff('off'),
+  headers: list('server_tokens, latency_tokens, X-Kong-Request-Id'),
+  headers_upstream: list('X-Kong-Request-Id'),
+  allow_debug_header: onOff('off'),
+  error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
+} as const;
+
+export type SettingName = keyof typeof properties;
+
+/** All settings, read and checked. */
+export type Settings = { readonly [Name in SettingName]: PropertyValue<(typeof properties)[Name]> };
+
+/**
+ * Properties of Kong 3.9 that configure nginx, OpenResty or features of its runtime that have no counterpart here.
+ * They are named in a warning and change nothing, so that a kong.conf can be brought as it is.
+ */
+export function isInapplicable(name: string): boolean {
+  return INAPPLICABLE.has(name) || /^(nginx|lua|wasm|vault|untrusted|opentelemetry|tracing)_/.test(name);
+}
+
+const INAPPLICABLE = new Set([
+  'admin_access_log',
+  'admin_error_log',
+  'admin_gui_access_log',
+  'admin_gui_error_log',
+  'admin_gui_csp_header',
+  'anonymous_reports',
+  'client_body_buffer_size',
+  'client_max_body_size',
+  'client_ssl',
+  'cluster_rpc',
+  'cluster_rpc_sync',
+  'cluster_use_proxy',
+  'database_cache',
+  'db_cache_neg_ttl',
+  'db_cache_ttl',
+  'db_cache_warmup_entities',
+  'db_resurrect_ttl',
+  'db_update_frequency',
+  'db_update_propagation',
+  'dedicated_config_processing',
+  'dns_cache_size',
+  'dns_error_ttl',
+  'dns_hostsfile',
+  'dns_no_sync',
+  'dns_not_found_ttl',
+  'dns_order',
+  'dns_resolver',
+  'dns_stale_ttl',
+  'dns_valid_ttl',
+  'error_template_html',
+  'error_template_json',
+  'error_template_plain',
+  'error_template_xml',
+  'host_ports',
+  'lmdb_environment_path',
+  'lmdb_map_size',
+  'mem_cache_size',
+  'new_dns_client',
+  'pg_keepalive_timeout',
+  'pg_max_concurrent_queries',
+  'pg_semaphore_timeout',
+  'pluginserver_names',
+  'proxy_access_log',
+  'proxy_error_log',
+  'proxy_stream_access_log',
+  'proxy_stream_error_log',
+  'resolver_address',
+  'ssl_cipher_suite',
+  'ssl_ciphers',
+  'ssl_dhparam',
+  'ssl_prefer_server_ciphers',
+  'ssl_protocols',
+  'ssl_session_cache_size',
+  'ssl_session_tickets',
+  'ssl_session_timeout',
+  'status_access_log',
+  'status_error_log',
+  'stream_listen',
+  'tls_certificate_verify',
+  'upstream_keepalive_idle_timeout',
+  'upstream_keepalive_max_requests',
+  'upstream_keepalive_pool_size',
+  'wasm',
+  'worker_consistency',
+  'worker_state_update_frequency',
+]);
+
+function workerCount() {
+  return {
+    default: 'auto',
+    allowed: "'auto' or a whole number from 1 to 256",
+    secret: false,
+    parse: (value: string): number | 'auto' | undefined =>
+      value === 'auto' ? value : integer(1, [1, 256]).parse(value),
+  };
+}

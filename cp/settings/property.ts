@@ -1,0 +1,104 @@
+/** The kinds of setting there are: how the text of one is read, and how to say what is allowed. */
+
+/** One setting of the table in `properties.ts`. */
+export interface Property<T> {
+  /** As it would be written in holdfast.conf; null for unset. */
+  readonly default: string | null;
+  /** Completes the sentence "allowed: …". */
+  readonly allowed: string;
+  /** Never printed. */
+  readonly secret: boolean;
+  /** Undefined when `text` is not allowed. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+/** What a property gives once read: its type, or null when unset and without default. */
+export type PropertyValue<P> = P extends Property<infer T> ? T : never;
+
+export function text(initial: string): Property<string>;
+export function text(initial: null): Property<string | null>;
+export function text(initial: string | null): Property<string | null> {
+  return { default: initial, allowed: 'any text', secret: false, parse: (value) => value };
+}
+
+export function secret(initial: string | null): Property<string | null> {
+  return { default: initial, allowed: 'any text', secret: true, parse: (value) => value };
+}
+
+export function oneOf<const V extends string>(values: readonly V[], initial: V): Property<V> {
+  return {
+    default: initial,
+    allowed: values.map((value) => `'${value}'`).join(', '),
+    secret: false,
+    parse: (value) => values.find((candidate) => candidate === value),
+  };
+}
+
+/** Kong's booleans: `on`/`off`, with `true`/`false`, `yes`/`no` and `1`/`0` accepted. */
+export function onOff(initial: 'on' | 'off'): Property<boolean> {
+  return {
+    default: initial,
+    allowed: "'on' or 'off'",
+    secret: false,
+    parse: (value) => {
+      if (/^(on|true|yes|1)$/i.test(value)) return true;
+      if (/^(off|false|no|0)$/i.test(value)) return false;
+      return undefined;
+    },
+  };
+}
+
+export function integer(initial: number, [low, high]: readonly [number, number]): Property<number> {
+  return {
+    default: String(initial),
+    allowed: `a whole number from ${low} to ${high}`,
+    secret: false,
+    parse: (value) => {
+      const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+      return number >= low && number <= high ? number : undefined;
+    },
+  };
+}
+
+/** Comma-separated values, each trimmed; empty for an empty text or `off`. */
+export function list<T = string>(
+  initial: string,
+  allowed = 'a comma-separated list',
+  item: (value: string) => T | undefined = (value) => value as T,
+): Property<readonly T[]> {
+  return {
+    default: initial,
+    allowed,
+    secret: false,
+    parse: (value) => {
+      if (value === '' || value === 'off') return [];
+      const items: T[] = [];
+      for (const part of value.split(',')) {
+        const parsed = item(part.trim());
+        if (parsed === undefined || part.trim() === '') return undefined;
+        items.push(parsed);
+      }
+      return items;
+    },
+  };
+}
+
+/** `name:value` pairs, comma-separated. */
+export function labels(initial: string): Property<Readonly<Record<string, string>>> {
+  return {
+    default: initial,
+    allowed: "comma-separated 'name:value' pairs, names of letters, digits, '.', '_' and '-' up to 63 characters",
+    secret: false,
+    parse: (value) => {
+      const result: Record<string, string> = {};
+      if (value === '') return result;
+      for (const pair of value.split(',')) {
+        const [, name, content] =
+          /^\s*([A-Za-z0-9][A-Za-z0-9._-]{0,62})\s*:\s*([^\s:][^:]{0,62}?)\s*$/.exec(pair) ?? [];
+        if (name === undefined || content === undefined) return undefined;
+        result[name] = content;
+      }
+      return result;
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { SettingName, Settings } from './properties.ts';
+
+/** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */
+export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingName, string>): string[] {
+  const say = (name: SettingName) => `${name} = '${settings[name] ?? ''}' (${origins.get(name) ?? 'default'})`;
+  const problems: string[] = [];
+  const { role } = settings;
+
+  if (role === 'data_plane' && settings.database !== 'off' && origins.has('database')) {
+    problems.push(`${say('database')} does not go with role 'data_plane': a data plane has no database; use 'off'`);
+  }
+  if (role !== 'data_plane' && settings.database === 'off') {
+    problems.push(`${say('database')} does not go with role '${role}'; allowed: 'embedded', 'postgres'`);
+  }
+  if (role !== 'data_plane' && settings.declarative_config !== null) {
+    problems.push(
+      `${say('declarative_config')} is for role 'data_plane'; load it with 'holdfast config import' instead`,
+    );
+  }
+  if (role === 'data_plane') {
+    if (settings.cluster_control_plane.length === 0 && settings.declarative_config === null) {
+      problems.push(`${say('cluster_control_plane')}: a data plane needs a control plane or a declarative_config`);
+    }
+    if (settings.proxy_listen.length === 0) problems.push(`${say('proxy_listen')}: a data plane must listen somewhere`);
+  }
+  for (const [cert, key] of [
+    ['cluster_cert', 'cluster_cert_key'],
+    ['ssl_cert', 'ssl_cert_key'],
+    ['admin_ssl_cert', 'admin_ssl_cert_key'],
+  ] as const) {
+    if ((settings[cert] === null) !== (settings[key] === null)) {
+      problems.push(`${cert} and ${key} go together: set both or neither`);
+    }
+  }
+  if (settings.cluster_mtls === 'pki') {
+    if (settings.cluster_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_cert and cluster_cert_key`);
+    if (settings.cluster_ca_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_ca_cert`);
+  } else if (settings.cluster_ocsp !== 'off') {
+    problems.push(`${say('cluster_ocsp')} needs cluster_mtls = 'pki': in 'shared' mode there is no issuer to ask`);
+  }
+  return problems;
+}
