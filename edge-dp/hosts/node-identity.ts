@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * The node's id: a UUID made on first use and kept in `<prefix>/node-id`, so that the control plane knows a restarted
+ * data plane again. Throws when the file holds something else: guessing a new id would make one node look like two.
+ */
+export async function nodeIdentity(prefix: string): Promise<string> {
+  await mkdir(prefix, { recursive: true, mode: 0o700 });
+  const path = join(prefix, 'node-id');
+  const id = randomUUID();
+  try {
+    // `wx`: of two processes starting at once, one writes and the other reads what was written.
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(`${id}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return id;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  const kept = (await readFile(path, 'utf8')).trim();
+  if (!UUID.test(kept)) throw new Error(`${path}: expected a UUID, found ${JSON.stringify(kept.slice(0, 60))}`);
+  return kept;
+}
