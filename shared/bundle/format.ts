@@ -9,6 +9,9 @@
 /** Lower-case hex SHA-256, 64 digits. */
 export type ObjectName = string;
 
+/** Bytes in memory of their own, which WebCrypto and the compression streams take as they are. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
 export const BUNDLE_FORMAT = 1;
 
 /** What is signed. Times are Unix seconds. */
@@ -48,6 +51,8 @@ export interface TableIndex {
   readonly table: string;
   /** The row field whose value spreads the rows: `id` for eager tables, the lookup field for lazy ones. */
   readonly key: string;
+  /** Fields that travel as the lower-case hex SHA-256 of their value. A lookup by one of them looks up the digest. */
+  readonly hashed: readonly string[];
   readonly bits: number;
   readonly objects: readonly (ObjectRef | null)[];
 }
@@ -70,7 +75,7 @@ export interface TableObject {
 /** An object as it rests and travels. */
 export interface PackedObject {
   readonly name: ObjectName;
-  readonly gzip: Uint8Array;
+  readonly gzip: Bytes;
 }
 
 /** What a reader refuses before looking closer. Bytes. */

@@ -1,0 +1,68 @@
+import { canonicalBytes } from './canonical.ts';
+import { BUNDLE_FORMAT, type Manifest, type PublicKeyJwk, type TableRef } from './format.ts';
+import { objectName, sha256Hex } from './object.ts';
+import { arrayOf, exactObject, integer, oneOf, recordOf, ShapeError, string, stringLike } from './shape.ts';
+
+/** A cluster's id: a UUID in lower case. */
+export const CLUSTER_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Completes a manifest with its format and config hash. */
+export async function buildManifest(parts: Omit<Manifest, 'format' | 'config_hash'>): Promise<Manifest> {
+  return { format: BUNDLE_FORMAT, config_hash: await configHash(parts.tables), ...parts };
+}
+
+/** First 32 hex digits of the SHA-256 of the canonical JSON of `tables`. */
+export async function configHash(tables: Manifest['tables']): Promise<string> {
+  return (await sha256Hex(canonicalBytes(tables))).slice(0, 32);
+}
+
+const MEMBERS = ['format', 'cluster', 'group', 'serial', 'issued_at', 'config_hash', 'tables', 'plugins', 'keys'];
+
+/**
+ * Reads a manifest out of parsed JSON, exactly: a member more or less is an error, since what a manifest may hold is
+ * versioned by `format`. Throws `ShapeError`. Says nothing about signatures: see `verification.ts`.
+ */
+export function parseManifest(value: unknown): Manifest {
+  if (typeof value === 'object' && value !== null && 'format' in value && value.format !== BUNDLE_FORMAT) {
+    throw new ShapeError(
+      `manifest.format: this data plane reads format ${BUNDLE_FORMAT}, found ${String(value.format)}`,
+    );
+  }
+  const read = exactObject(value, 'manifest', MEMBERS, ['expires_at']);
+  return {
+    format: BUNDLE_FORMAT,
+    cluster: stringLike(read.cluster, 'manifest.cluster', CLUSTER_ID, 'a UUID'),
+    group: string(read.group, 'manifest.group'),
+    serial: integer(read.serial, 'manifest.serial'),
+    issued_at: integer(read.issued_at, 'manifest.issued_at'),
+    ...(read.expires_at === undefined ? {} : { expires_at: integer(read.expires_at, 'manifest.expires_at') }),
+    config_hash: stringLike(read.config_hash, 'manifest.config_hash', /^[0-9a-f]{32}$/, '32 lower-case hex digits'),
+    tables: recordOf(read.tables, 'manifest.tables', tableRef),
+    plugins: recordOf(read.plugins, 'manifest.plugins', string),
+    keys: arrayOf(read.keys, 'manifest.keys', publicKey),
+  };
+}
+
+function tableRef(value: unknown, where: string): TableRef {
+  const read = exactObject(value, where, ['index', 'rows', 'mode']);
+  return {
+    index: objectName(read.index, `${where}.index`),
+    rows: integer(read.rows, `${where}.rows`),
+    mode: oneOf(read.mode, `${where}.mode`, ['eager', 'lazy']),
+  };
+}
+
+/** Reads a public Ed25519 JWK (RFC 8037). Other members of a key set's entries, such as `use`, are ignored. */
+export function publicKey(value: unknown, where: string): PublicKeyJwk {
+  const read = typeof value === 'object' && value !== null ? { ...value } : {};
+  if ('d' in read) throw new ShapeError(`${where}: holds a private key; only public keys belong here`);
+  const { kty, crv, x, kid } = { kty: undefined, crv: undefined, x: undefined, kid: undefined, ...read };
+  oneOf(kty, `${where}.kty`, ['OKP']);
+  oneOf(crv, `${where}.crv`, ['Ed25519']);
+  return {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    x: stringLike(x, `${where}.x`, /^[A-Za-z0-9_-]{43}$/, 'base64url of 32 bytes'),
+    kid: stringLike(kid, `${where}.kid`, /^.{1,128}$/, 'a key id'),
+  };
+}

@@ -1,0 +1,88 @@
+import { CompactSign, type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
+import { canonicalBytes } from './canonical.ts';
+import type { Manifest, PublicKeyJwk } from './format.ts';
+import { CLUSTER_ID, publicKey } from './manifest.ts';
+import { arrayOf, json, object, ShapeError, stringLike } from './shape.ts';
+
+/** The `typ` of a signed manifest (RFC 7515, 4.1.9): nothing else this key signs can pass for one. */
+export const MANIFEST_TYPE = 'holdfast-manifest+jws';
+
+/** The control plane's private half. It never leaves that plane. */
+export interface SigningKey {
+  readonly cluster: string;
+  readonly publicKey: PublicKeyJwk;
+  readonly privateKey: CryptoKey;
+}
+
+/** What a data plane pins: public keys and, where the file names it, the cluster they speak for. */
+export interface TrustedKeys {
+  readonly cluster: string | null;
+  readonly keys: readonly PublicKeyJwk[];
+}
+
+/** Signs a manifest: compact JWS (RFC 7515), EdDSA (RFC 8037), canonical JSON payload, the key named by `kid`. */
+export async function signManifest(manifest: Manifest, key: SigningKey): Promise<string> {
+  return new CompactSign(canonicalBytes(manifest))
+    .setProtectedHeader({ alg: 'EdDSA', kid: key.publicKey.kid, typ: MANIFEST_TYPE })
+    .sign(key.privateKey);
+}
+
+/**
+ * Makes a new signing key and the texts of its two files: `bundle-signing.key` for the control plane only, and
+ * `bundle-keys.json` for data planes. Pass the `cluster` of an existing key to make its successor (rotation).
+ */
+export async function generateSigningKey(
+  cluster: string = crypto.randomUUID(),
+): Promise<{ key: SigningKey; privateFile: string; trustedFile: string }> {
+  const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+  const jwk = await exportJWK(pair.privateKey);
+  const kid = await calculateJwkThumbprint(jwk);
+  const shared = publicKey({ kty: jwk.kty, crv: jwk.crv, x: jwk.x, kid }, 'generated key');
+  return {
+    key: { cluster, publicKey: shared, privateKey: pair.privateKey },
+    privateFile: `${JSON.stringify({ ...shared, d: jwk.d, cluster }, null, 2)}\n`,
+    trustedFile: trustedKeysFile({ cluster, keys: [shared] }),
+  };
+}
+
+/** The text of a trusted key file: a JWK Set (RFC 7517, 5) with the cluster's id beside it. */
+export function trustedKeysFile(trusted: TrustedKeys): string {
+  const members = trusted.cluster === null ? {} : { cluster: trusted.cluster };
+  return `${JSON.stringify({ ...members, keys: trusted.keys }, null, 2)}\n`;
+}
+
+/** Reads `bundle-signing.key`: a private JWK with `kid` (RFC 7638 thumbprint) and `cluster`. Throws `ShapeError`. */
+export async function parseSigningKey(text: string): Promise<SigningKey> {
+  const read = object(json(text, 'signing key'), 'signing key');
+  const d = stringLike(read.d, 'signing key.d', /^[A-Za-z0-9_-]{43}$/, 'base64url of 32 bytes');
+  const cluster = stringLike(read.cluster, 'signing key.cluster', CLUSTER_ID, 'a UUID');
+  const shared = publicKey({ kty: read.kty, crv: read.crv, x: read.x, kid: read.kid }, 'signing key');
+  const thumbprint = await calculateJwkThumbprint({ ...shared });
+  if (shared.kid !== thumbprint) {
+    throw new ShapeError(`signing key.kid: expected the key's thumbprint ${thumbprint}, found ${shared.kid}`);
+  }
+  const privateKey = await importPrivate({ ...shared, d });
+  return { cluster, publicKey: shared, privateKey };
+}
+
+async function importPrivate(jwk: PublicKeyJwk & { readonly d: string }): Promise<CryptoKey> {
+  let key: CryptoKey | Uint8Array;
+  try {
+    key = await importJWK({ ...jwk }, 'EdDSA');
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new ShapeError(`signing key: 'd' and 'x' are not an Ed25519 pair (${detail})`);
+  }
+  if (key instanceof Uint8Array) throw new ShapeError('signing key: not an Ed25519 key');
+  return key;
+}
+
+/** Reads `bundle-keys.json`. Throws `ShapeError`. */
+export function parseTrustedKeys(text: string): TrustedKeys {
+  const read = object(json(text, 'trusted keys'), 'trusted keys');
+  const keys = arrayOf(read.keys, 'trusted keys.keys', publicKey);
+  if (keys.length === 0) throw new ShapeError('trusted keys.keys: holds no key');
+  const cluster =
+    read.cluster === undefined ? null : stringLike(read.cluster, 'trusted keys.cluster', CLUSTER_ID, 'a UUID');
+  return { cluster, keys };
+}
