@@ -64,21 +64,32 @@ export interface Change {
   readonly operation: 'create' | 'update' | 'delete';
 }
 
-/** What the publisher reads: rows as they travel, and the log that says which of them changed. */
+/** What changed after some serial: the log's entries and the rows they name, read in one database snapshot. */
+export interface Delta {
+  /** The serial of the snapshot: the highest whose changes are in it. */
+  readonly serial: number;
+  /** Oldest first, cascaded deletes included. Empty when nothing changed, or only `advanceTo` moved the serial. */
+  readonly changes: readonly Change[];
+  /** By entity: the rows named by `changes`, as they are in the snapshot. Ids that are gone are absent. */
+  readonly rows: ReadonlyMap<string, readonly BundleRow[]>;
+}
+
+/**
+ * What the publisher reads: rows as they travel, and the log that says which of them changed. A row's `ttl`, where its
+ * entity has one, is the absolute time in Unix seconds at which the row vanishes; null for never.
+ */
 export interface ChangeFeed {
   /** The highest committed serial; 0 in a new database. */
   serial(): Promise<number>;
   /**
-   * Changes after `serial`, oldest first, or null when the log no longer reaches back that far and the reader must
-   * load everything again.
+   * Everything after `serial` in one snapshot, so that no transaction is ever seen in part; or null when the log no
+   * longer reaches back that far and the reader must load everything again.
    */
-  changesSince(serial: number): Promise<readonly Change[] | null>;
-  /** Every exported row of an entity, all workspaces, in pages, together with the serial of one consistent snapshot. */
+  delta(serial: number): Promise<Delta | null>;
+  /** Every row of the given entities, all workspaces, in pages, together with the serial of one consistent snapshot. */
   snapshot(
     entities: readonly string[],
   ): Promise<{ serial: number; rows: AsyncIterable<{ entity: string; row: BundleRow }> }>;
-  /** Current rows by id; ids that are gone are absent. */
-  rows(entity: string, ids: readonly string[]): Promise<BundleRow[]>;
   /** Moves the sequence past `serial` (a restored database, see DESIGN 5) by an entry of its own in the log. */
   advanceTo(serial: number): Promise<void>;
   /** Calls back soon after a commit by this or another control plane; also polls, since NOTIFY is only a hint. */
