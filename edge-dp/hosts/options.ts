@@ -1,4 +1,4 @@
-import type { PublicKeyJwk } from '../../shared/bundle/format.ts';
+import type { Manifest, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
 import type { ProxySettings } from '../settings.ts';
 
 /** What a host needs to run one data plane node; made from the settings by `cp/cli.ts` or by a test. */
@@ -20,8 +20,8 @@ export interface DataPlaneOptions {
   } | null;
   readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
-  /** Path of a declarative config file, or null. */
-  readonly declarativeConfig: string | null;
+  /** The node's `declarative_config`, checked and packed like a bundle (its manifest unsigned), or null. */
+  readonly declarative: { readonly manifest: Manifest; readonly objects: readonly PackedObject[] } | null;
   /** workerd processes; Durable Objects live in the first. */
   readonly processes: number;
   readonly newsInterval: number;
@@ -45,6 +45,12 @@ export interface DataPlane {
   readonly statusAddresses: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
   /** Process ids of the running workerd processes, first the one with the Durable Objects. */
   pids(): readonly number[];
+  /**
+   * Replaces the processes one by one, with no connection refused: with `options` (which must keep the prefix, the
+   * listeners' addresses and the number of processes) or, to take a changed Worker, with those of the start. Rejects
+   * when the new processes do not come up; the old ones serve on.
+   */
+  reload(options?: DataPlaneOptions): Promise<void>;
   /** Lets requests in flight finish (at most `drain` ms), then stops everything. */
   stop(drain?: number): Promise<void>;
 }

@@ -1,0 +1,110 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { checkServerIdentity, connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import { connectFailure, EgressError } from './failure.ts';
+import type { LoadedIdentity } from './identities.ts';
+
+/** Everything that makes one connection to an upstream differ from another. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  /** Null: plain TCP. */
+  readonly tls: { readonly identity: LoadedIdentity; readonly serverName: string | null } | null;
+  readonly protocol: 'http/1.1' | 'h2';
+  /** Milliseconds for name resolution, TCP and TLS together. */
+  readonly connectTimeout: number;
+}
+
+/** `host:port` for messages. */
+export function placeOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Connects, TLS handshake included. Rejects with an `EgressError` that says exactly what went wrong. */
+export function connect(endpoint: Endpoint): Promise<Socket> {
+  const where = placeOf(endpoint);
+  return new Promise((resolve, reject) => {
+    const { socket, connected } = endpoint.tls === null ? openTcp(endpoint) : openTls(endpoint, endpoint.tls);
+    const fail = (error: unknown): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(connectFailure(error, where));
+    };
+    const timer = setTimeout(() => {
+      fail(new EgressError('connect_timeout', false, `${where}: no connection within ${endpoint.connectTimeout} ms`));
+    }, endpoint.connectTimeout);
+    // A peer that closes during the handshake ends the socket without an error.
+    const closed = (): void =>
+      fail(new EgressError('closed', false, `${where}: closed the connection during its set-up`));
+    socket.once('error', fail);
+    socket.once('close', closed);
+    socket.once(connected, () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      socket.off('close', closed);
+      const refusal = endpoint.tls === null ? null : refuse(socket, endpoint, endpoint.tls.identity);
+      if (refusal !== null) {
+        socket.destroy();
+        reject(new EgressError(refusal.code, false, `${where}: ${refusal.message}`));
+        return;
+      }
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 60_000);
+      resolve(socket);
+    });
+  });
+}
+
+function openTcp({ host, port }: Endpoint): { socket: Socket; connected: 'connect' } {
+  return { socket: connectTcp({ host, port }), connected: 'connect' };
+}
+
+function openTls(
+  { host, port, protocol }: Endpoint,
+  { identity, serverName }: NonNullable<Endpoint['tls']>,
+): { socket: TLSSocket; connected: 'secureConnect' } {
+  const name = serverName ?? host;
+  const socket = connectTls({
+    host,
+    port,
+    secureContext: identity.context,
+    rejectUnauthorized: identity.verify,
+    // RFC 6066: an address is not a server name.
+    ...(isIP(name) === 0 && { servername: name }),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+    ALPNProtocols: [protocol],
+  });
+  return { socket, connected: 'secureConnect' };
+}
+
+/** What the handshake itself accepts but the identity does not. */
+function refuse(
+  socket: Socket,
+  { protocol }: Endpoint,
+  { verify, verifyDepth }: LoadedIdentity,
+): { readonly code: 'tls' | 'protocol'; readonly message: string } | null {
+  if (!isTlsSocket(socket)) return null;
+  if (protocol === 'h2' && socket.alpnProtocol !== 'h2') {
+    return { code: 'protocol', message: 'does not offer HTTP/2 (ALPN)' };
+  }
+  if (!verify || verifyDepth === null) return null;
+  const intermediates = chainLength(socket.getPeerCertificate(true)) - 2;
+  if (intermediates <= verifyDepth) return null;
+  return {
+    code: 'tls',
+    message: `certificate chain too long: ${intermediates} intermediates, tls_verify_depth ${verifyDepth}`,
+  };
+}
+
+function isTlsSocket(socket: Socket): socket is TLSSocket {
+  return 'alpnProtocol' in socket;
+}
+
+/** Certificates from the leaf to the trust anchor, both counted. A self-signed one is its own issuer. */
+function chainLength(leaf: DetailedPeerCertificate): number {
+  let length = 1;
+  for (let at = leaf; at.issuerCertificate !== undefined && at.issuerCertificate !== at; at = at.issuerCertificate) {
+    length += 1;
+    if (length > 100) break;
+  }
+  return length;
+}

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
+import { isMessage } from '../workerd/messages.ts';
+import type { EgressStart, FromEgress } from './messages.ts';
+
+/** Where an egress process serves. Descriptors are the caller's. */
+export interface EgressPlan {
+  /** Listening socket the Workers reach it on. */
+  readonly descriptor: number;
+  /** What they must show. */
+  readonly token: string;
+  readonly relays: readonly RelayPlan[];
+}
+
+/** Raw TCP from a listening socket to a host whose name is resolved anew for every connection. */
+export interface RelayPlan {
+  readonly descriptor: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+/** Starts an egress process. `identities` collects what it is handed, for the next one; it ends with this process. */
+export function runEgress(plan: EgressPlan, identities: Map<string, string>, log: Log): Run {
+  const child = spawn(process.execPath, [MAIN], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', plan.descriptor, ...plan.relays.map(({ descriptor }) => descriptor)],
+    cwd: '/',
+  });
+  const output = new Output();
+  if (child.stdout !== null) output.read(child.stdout, (line) => log('info', line));
+  if (child.stderr !== null) output.read(child.stderr, (line) => log('warn', line));
+  const ended = endOf(child, output);
+  const ready = new Promise<void>((resolve, reject) => {
+    child.on('message', (message) => {
+      if (!isMessage<FromEgress>(message)) return;
+      if (message.type === 'ready') resolve();
+      else identities.set(message.name, message.text);
+    });
+    ended.then((how) => reject(new Error(`the egress process ended at its start: ${how}`)));
+  });
+  ready.catch(() => {});
+  const start: EgressStart = {
+    type: 'start',
+    token: plan.token,
+    identities: Object.fromEntries(identities),
+    relays: plan.relays.map(({ host, port }) => ({ host, port })),
+  };
+  // A process that ended before it could be told is reported by `ended`.
+  child.send(start, () => {});
+  return {
+    pid: child.pid ?? -1,
+    ready,
+    ended,
+    terminate: () => child.kill('SIGTERM'),
+    kill: () => child.kill('SIGKILL'),
+  };
+}

@@ -1,0 +1,77 @@
+import type { EgressFailure, EgressFailureCode } from '../../proxy/egress/protocol.ts';
+
+/** Why there is no response, as the Worker will be told. */
+export class EgressError extends Error {
+  override readonly name = 'EgressError';
+  readonly failure: EgressFailure;
+
+  constructor(code: EgressFailureCode, sent: boolean, message: string) {
+    super(message);
+    this.failure = { code, sent, message };
+  }
+}
+
+/** Status of the answer that carries a failure: 504 for time, 502 for the rest. */
+export function statusOf({ code }: EgressFailure): number {
+  if (code === 'unauthorized') return 403;
+  return code === 'connect_timeout' || code === 'read_timeout' || code === 'write_timeout' ? 504 : 502;
+}
+
+/** Reads what Node or undici say about a connection that could not be made. */
+export function connectFailure(error: unknown, where: string): EgressError {
+  if (error instanceof EgressError) return error;
+  const { code, message } = describe(error);
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_NODATA':
+    case 'EAI_FAIL':
+      return new EgressError('dns', false, `${where}: the name does not resolve (${code})`);
+    case 'ECONNREFUSED':
+      return new EgressError('connection_refused', false, `${where}: connection refused`);
+    case 'ETIMEDOUT':
+      return new EgressError('connect_timeout', false, `${where}: no connection in time`);
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new EgressError('closed', false, `${where}: closed the connection during its set-up`);
+    default:
+      return new EgressError(isTls(code, error) ? 'tls' : 'unreachable', false, `${where}: ${message}`);
+  }
+}
+
+/** Reads what Node or undici say about a request that was, or may have been, on its way. */
+export function requestFailure(error: unknown, where: string, writing: boolean): EgressError {
+  if (error instanceof EgressError) return error;
+  const { code, message } = describe(error);
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    return writing ? writeTimeout(where) : readTimeout(where);
+  }
+  // An alert: the upstream did not accept the handshake (TLS 1.3 tells after it), so it has not read the request.
+  if (isTls(code, error)) return new EgressError('tls', false, `${where}: ${message}`);
+  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return new EgressError('protocol', true, `${where}: the response is not HTTP (${message})`);
+  }
+  return new EgressError('closed', true, `${where}: ${message}`);
+}
+
+export function readTimeout(where: string): EgressError {
+  return new EgressError('read_timeout', true, `${where}: sent nothing within read_timeout`);
+}
+
+export function writeTimeout(where: string): EgressError {
+  return new EgressError('write_timeout', true, `${where}: took nothing within write_timeout`);
+}
+
+function isTls(code: string, error: unknown): boolean {
+  if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO') return true;
+  // OpenSSL's verification codes ("CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT") have no system call.
+  return /CERT|SIGNED|ISSUER|CRL|CHAIN/.test(code) && !(error instanceof Error && 'syscall' in error);
+}
+
+function describe(error: unknown): { readonly code: string; readonly message: string } {
+  // Several addresses were tried: the first one's failure stands for all.
+  const cause: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  if (!(cause instanceof Error)) return { code: '', message: String(cause) };
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  return { code, message: cause.message };
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { TlsIdentity } from '../../proxy/egress/protocol.ts';
+import { EgressError } from './failure.ts';
+
+/** A TLS identity ready for use. */
+export interface LoadedIdentity {
+  readonly name: string;
+  readonly verify: boolean;
+  readonly verifyDepth: number | null;
+  readonly context: SecureContext;
+}
+
+/** The TLS identities this process was handed, by name. */
+export class Identities {
+  readonly #known = new Map<string, LoadedIdentity>();
+  readonly #publicCas: LoadedIdentity = {
+    name: 'public',
+    verify: true,
+    verifyDepth: null,
+    context: createSecureContext(),
+  };
+
+  /** Takes what was PUT. Throws `bad_request` when the name is not the text's, or it holds no usable PEM. */
+  add(name: string, text: string): void {
+    if (createHash('sha256').update(text).digest('hex') !== name) {
+      throw new EgressError('bad_request', false, `TLS identity ${name}: the name is not the SHA-256 of the body`);
+    }
+    try {
+      const { verify, verifyDepth, ca, certificate }: TlsIdentity = JSON.parse(text);
+      const context = createSecureContext({
+        ...(ca !== null && { ca: [...ca] }),
+        ...(certificate !== null && { cert: certificate.cert, key: certificate.key }),
+      });
+      this.#known.set(name, { name, verify, verifyDepth, context });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new EgressError('bad_request', false, `TLS identity ${name}: ${reason}`);
+    }
+  }
+
+  /** The identity of that name; null means the public CAs. Throws `unknown_identity`. */
+  get(name: string | null): LoadedIdentity {
+    if (name === null) return this.#publicCas;
+    const identity = this.#known.get(name);
+    if (identity === undefined) {
+      throw new EgressError('unknown_identity', false, `TLS identity ${name} was not handed over`);
+    }
+    return identity;
+  }
+}

@@ -1,0 +1,68 @@
+import type { EgressTarget, EgressTimeouts } from '../../proxy/egress/protocol.ts';
+import { EgressError } from './failure.ts';
+
+/** Reads an `EGRESS_TARGET` header. Throws `bad_request` naming the member that is wrong. */
+export function parseTarget(text: string): EgressTarget {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong('it is not JSON');
+  }
+  const fields = record(value, 'target');
+  const { tls, trailers } = fields;
+  return {
+    scheme: oneOf(fields.scheme, ['http', 'https'], 'scheme'),
+    host: string(fields.host, 'host'),
+    port: integer(fields.port, 'port', 65_535),
+    version: oneOf(fields.version, ['1.1', '2'], 'version'),
+    authority: string(fields.authority, 'authority'),
+    path: string(fields.path, 'path'),
+    tls: tls === null || tls === undefined ? null : parseTls(record(tls, 'tls')),
+    timeouts: parseTimeouts(record(fields.timeouts, 'timeouts')),
+    ...(trailers !== undefined && { trailers: oneOf(trailers, ['grpc-web'], 'trailers') }),
+  };
+}
+
+function parseTls({ identity, serverName }: Record<string, unknown>): EgressTarget['tls'] {
+  return {
+    identity: identity === null ? null : string(identity, 'tls.identity'),
+    serverName: serverName === null ? null : string(serverName, 'tls.serverName'),
+  };
+}
+
+/** The longest Node's timers keep, 2^31-1 ms. */
+const LONGEST = 2_147_483_647;
+
+function parseTimeouts({ connect, read, write }: Record<string, unknown>): EgressTimeouts {
+  return {
+    connect: integer(connect, 'timeouts.connect', LONGEST),
+    read: integer(read, 'timeouts.read', LONGEST),
+    write: integer(write, 'timeouts.write', LONGEST),
+  };
+}
+
+function record(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw wrong(`${name} is not an object`);
+  return { ...value };
+}
+
+function string(value: unknown, name: string): string {
+  if (typeof value !== 'string' || value === '') throw wrong(`${name} is not a text`);
+  return value;
+}
+
+function integer(value: unknown, name: string, most: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw wrong(`${name} is not an integer from 1 to ${most}`);
+}
+
+function oneOf<const T extends string>(value: unknown, allowed: readonly T[], name: string): T {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw wrong(`${name} is none of ${allowed.join(', ')}`);
+  return found;
+}
+
+function wrong(what: string): EgressError {
+  return new EgressError('bad_request', false, `egress target: ${what}`);
+}

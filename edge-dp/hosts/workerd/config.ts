@@ -1,0 +1,198 @@
+import type { WorkerSettings } from '../../settings.ts';
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
+import { list, struct, text } from './capnp.ts';
+
+/** What a node's workerd processes are configured with. All config text is made here and nowhere else. */
+export interface WorkerdNode {
+  readonly settings: WorkerSettings;
+  /** File names, beside the config. */
+  readonly workerScript: string;
+  readonly kvScript: string;
+  /** Folder of the Durable Objects' databases. */
+  readonly durableObjects: string;
+  readonly controlPlanes: readonly ControlPlaneAddress[];
+  /** What the control planes' certificates are checked with, and what is shown to them. PEM. */
+  readonly clusterTls: {
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string;
+    readonly serverName: string;
+  } | null;
+  readonly listeners: readonly WorkerdListener[];
+  /** Unix sockets of the first process, for the others. */
+  readonly internal: { readonly node: string; readonly kv: string };
+  readonly egress: { readonly path: string; readonly token: string; readonly tokenHeader: string };
+  /** Folder with `manifest` and `objects/<sha256>`, or null. */
+  readonly declarative: string | null;
+}
+
+/** Where connections to a control plane go: `host:port` with an address, or `unix:` and a relay's path. */
+export type ControlPlaneAddress = string;
+
+export interface WorkerdListener {
+  /** Socket name: what `--socket-fd` binds. */
+  readonly name: string;
+  readonly service: 'proxy' | 'status';
+  /** The port clients connect to; reaches the Worker as `ctx.props.listener`. */
+  readonly port: number;
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+}
+
+/** Socket names of the first process's internal services. */
+export const NODE_SOCKET = 'node';
+export const KV_SOCKET = 'kv';
+
+/**
+ * Unique keys of the Durable Object namespaces: part of where their data lies on disk, so never change one.
+ * The class names are those `edge-dp/worker.ts` exports.
+ */
+const DURABLE_OBJECTS = [{ binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link' }] as const;
+const KV_STORE_KEY = 'holdfast-kv';
+
+/** Config of the first process, which holds everything there must be one of, or of another. */
+export function workerdConfig(node: WorkerdNode, role: 'first' | 'other'): string {
+  const config = struct({
+    services: list(role === 'first' ? firstServices(node) : otherServices(node)),
+    sockets: list([
+      ...node.listeners.filter(({ service }) => role === 'first' || service === 'proxy').map(listenerSocket),
+      ...(role === 'first' ? INTERNAL_SOCKETS : []),
+    ]),
+    // Most of what survives a young-generation collection here wraps native objects: a small one keeps pauses short.
+    v8Flags: '["--max-semi-space-size=1"]',
+    logging: '(structuredLogging = true)',
+  });
+  return `using Workerd = import "/workerd/workerd.capnp";\n\nconst config :Workerd.Config = ${config};\n`;
+}
+
+function firstServices(node: WorkerdNode): string[] {
+  const namespaces = DURABLE_OBJECTS.map(({ className, uniqueKey }) => durableObject(className, uniqueKey));
+  const links = DURABLE_OBJECTS.map(({ binding, className }) =>
+    struct({ name: text(binding), durableObjectNamespace: text(className) }),
+  );
+  const self = struct({ name: text('NODE'), service: '(name = "main", entrypoint = "NodeService")' });
+  return [
+    worker('main', node.workerScript, [...bindings(node), self, ...links], namespaces),
+    worker(
+      'kv',
+      node.kvScript,
+      ['(name = "STORE", durableObjectNamespace = "KvStore")'],
+      [durableObject('KvStore', KV_STORE_KEY)],
+    ),
+    service('durable-objects', { disk: struct({ path: text(node.durableObjects), writable: 'true' }) }),
+    ...sharedServices(node),
+  ];
+}
+
+function otherServices(node: WorkerdNode): string[] {
+  return [
+    worker('main', node.workerScript, [...bindings(node), '(name = "NODE", service = "node")'], []),
+    service('node', { external: unixServer(node.internal.node) }),
+    service('kv', { external: unixServer(node.internal.kv) }),
+    ...sharedServices(node),
+  ];
+}
+
+function bindings(node: WorkerdNode): string[] {
+  return [
+    struct({ name: text('SETTINGS'), json: text(JSON.stringify(node.settings)) }),
+    '(name = "KV", kvNamespace = "kv")',
+    '(name = "NETWORK", service = "network")',
+    '(name = "EGRESS", service = "egress")',
+    ...node.controlPlanes.map((_, place) =>
+      struct({ name: text(controlPlaneBinding(place)), service: text(`control-plane-${place + 1}`) }),
+    ),
+    ...(node.declarative === null ? [] : ['(name = "DECLARATIVE", service = "declarative")']),
+  ];
+}
+
+/** `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
+function controlPlaneBinding(place: number): string {
+  return place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`;
+}
+
+function sharedServices(node: WorkerdNode): string[] {
+  const { egress, declarative, clusterTls } = node;
+  const token = struct({ name: text(egress.tokenHeader), value: text(egress.token) });
+  return [
+    service('network', {
+      network: '(allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))',
+    }),
+    service('egress', {
+      external: struct({
+        address: text(`unix:${egress.path}`),
+        http: struct({ injectRequestHeaders: `[${token}]` }),
+      }),
+    }),
+    ...node.controlPlanes.map((address, place) =>
+      service(`control-plane-${place + 1}`, { external: controlPlane(address, clusterTls) }),
+    ),
+    ...(declarative === null ? [] : [service('declarative', { disk: struct({ path: text(declarative) }) })]),
+  ];
+}
+
+function controlPlane(address: ControlPlaneAddress, tls: WorkerdNode['clusterTls']): string {
+  if (tls === null) throw new Error('control planes need cluster_cert, cluster_cert_key and cluster_ca_cert');
+  const tlsOptions = struct({
+    keypair: struct({ privateKey: text(tls.key), certificateChain: text(tls.cert) }),
+    trustBrowserCas: 'false',
+    trustedCertificates: `[${text(tls.ca)}]`,
+    minVersion: 'tls1Dot2',
+  });
+  return struct({
+    address: text(address),
+    https: struct({ tlsOptions, certificateHost: text(tls.serverName) }),
+  });
+}
+
+function unixServer(path: string): string {
+  return struct({ address: text(`unix:${path}`), http: '()' });
+}
+
+function worker(name: string, script: string, withBindings: readonly string[], namespaces: readonly string[]): string {
+  return service(name, {
+    worker: struct({
+      modules: `[(name = "worker.js", esModule = embed ${text(script)})]`,
+      compatibilityDate: text(COMPATIBILITY_DATE),
+      compatibilityFlags: `[${COMPATIBILITY_FLAGS.map(text).join(', ')}]`,
+      // What `connect()` and a stray global fetch may reach: the same as NETWORK.
+      globalOutbound: text('network'),
+      bindings: list(withBindings),
+      durableObjectNamespaces: namespaces.length === 0 ? null : `[${namespaces.join(', ')}]`,
+      durableObjectStorage: namespaces.length === 0 ? null : '(localDisk = "durable-objects")',
+    }),
+  });
+}
+
+function durableObject(className: string, uniqueKey: string): string {
+  return struct({ className: text(className), uniqueKey: text(uniqueKey), enableSql: 'true' });
+}
+
+function service(name: string, kind: Readonly<Record<string, string>>): string {
+  return struct({ name: text(name), ...kind });
+}
+
+function listenerSocket({ name, service, port, tls }: WorkerdListener): string {
+  const scheme = tls === null ? 'http' : 'https';
+  const protocol =
+    tls === null
+      ? { http: '()' }
+      : {
+          https: struct({
+            options: '()',
+            tlsOptions: struct({
+              keypair: struct({ privateKey: text(tls.key), certificateChain: text(tls.cert) }),
+            }),
+          }),
+        };
+  const to = struct({
+    name: text('main'),
+    entrypoint: service === 'status' ? text('Status') : null,
+    props: struct({ json: text(JSON.stringify({ listener: { scheme, port } })) }),
+  });
+  return struct({ name: text(name), ...protocol, service: to });
+}
+
+const INTERNAL_SOCKETS = [
+  struct({ name: text(NODE_SOCKET), http: '()', service: '(name = "main", entrypoint = "NodeService")' }),
+  struct({ name: text(KV_SOCKET), http: '()', service: text('kv') }),
+];

@@ -1,0 +1,35 @@
+import type { EgressPlan } from '../egress/egress-run.ts';
+
+/** What the host and its supervisor process tell each other over Node's IPC channel. */
+
+/** What the supervisor is to run. Descriptors are its own, inherited at its start. */
+export interface SupervisorPlan {
+  /** workerd config of the first process, which holds the Durable Objects, and of the others. */
+  readonly firstConfig: string;
+  readonly otherConfig: string;
+  readonly processes: number;
+  readonly sockets: readonly {
+    readonly name: string;
+    readonly descriptor: number;
+    /** Internal sockets and the Status API are the first process's alone. */
+    readonly servedBy: 'all' | 'first';
+  }[];
+  readonly egress: EgressPlan;
+}
+
+export type ToSupervisor =
+  | { readonly type: 'start'; readonly plan: SupervisorPlan }
+  | { readonly type: 'reload'; readonly plan: SupervisorPlan; readonly drain: number }
+  | { readonly type: 'stop'; readonly drain: number };
+
+export type FromSupervisor =
+  /** Answers `start` and `reload`. */
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly reason: string }
+  | { readonly type: 'pids'; readonly pids: readonly number[] }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };
+
+/** Both ends are this program: the tag is enough to know a message again. */
+export function isMessage<Message extends { readonly type: string }>(value: unknown): value is Message {
+  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
+}
