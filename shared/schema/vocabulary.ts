@@ -28,11 +28,20 @@ interface FieldBase {
   /** Encrypted at rest where the installation asks for it; printed as in Kong's schemas. */
   readonly encrypted?: boolean;
   readonly abstract?: boolean;
+  /** Accepted on input and shown, but not a column of the row's own (`certificates.snis`). */
+  readonly transient?: boolean;
   readonly eq?: unknown;
   readonly ne?: unknown;
   readonly err?: string;
   readonly description?: string;
-  readonly deprecation?: Readonly<Record<string, unknown>>;
+  readonly deprecation?: Deprecation;
+}
+
+/** Why and until when a field is still accepted. `replaced_with`: the fields that hold the value now. */
+export interface Deprecation {
+  readonly removal_in_version?: string;
+  readonly old_default?: unknown;
+  readonly replaced_with?: readonly { readonly path: readonly string[] }[];
 }
 
 export interface StringField extends FieldBase {
@@ -126,17 +135,20 @@ export type Fields = { readonly [name: string]: Field };
 
 /**
  * An alias accepted on input and rewritten into other fields before validation (`services.url`, plugin `redis_host`).
- * `expand` gets the alias's value and the whole input record and returns the fields to merge under what was given.
+ * What `expand` returns replaces what the input says, except for a deprecated alias, which gives way to the fields
+ * that replace it. A deprecated alias with `replaced_with` is also shown in rows, read back from its replacement.
  */
 export interface ShorthandField {
   readonly name: string;
-  readonly field: Field & { readonly translate_backwards?: readonly string[] };
-  readonly expand: (value: unknown, input: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+  readonly field: Field;
+  readonly expand: (value: unknown) => Readonly<Record<string, unknown>>;
 }
 
+type Ruled = 'type' | 'default' | 'auto' | 'one_of' | 'not_one_of' | 'custom_validator';
+
 /** The rules an entity check may apply to a field's value, same words as on fields. */
-export type Match = Omit<FieldBase, 'default' | 'auto'> &
-  Partial<Omit<StringField & NumberField, 'type' | 'default' | 'one_of' | 'custom_validator'>> & {
+export type Match = Omit<StringField, Ruled> &
+  Omit<NumberField, Ruled> & {
     readonly one_of?: readonly unknown[];
     readonly not_one_of?: readonly unknown[];
     readonly contains?: unknown;
@@ -163,8 +175,11 @@ export type EntityCheck =
         readonly if_field: string;
         readonly if_match: Match;
         readonly then_at_least_one_of: readonly string[];
+        /** `%s` stands for the quoted list of fields. */
+        readonly then_err?: string;
         readonly else_match?: Match;
         readonly else_then_at_least_one_of?: readonly string[];
+        readonly else_then_err?: string;
       };
     }
   | {
@@ -172,15 +187,43 @@ export type EntityCheck =
         readonly field_sources: readonly string[];
         readonly run_with_missing_fields?: boolean;
         readonly run_with_invalid_fields?: boolean;
-        /** A string is an `@entity` error; an object gives field errors. */
-        readonly fn: (row: Readonly<Record<string, unknown>>) => string | FieldErrors | undefined;
+        /**
+         * A string is an `@entity` error; an object gives field errors. May be a promise where WebCrypto is needed
+         * (a certificate against its key), but only in an entity's own checks, not in those of nested records.
+         */
+        readonly fn: (
+          row: Readonly<Record<string, unknown>>,
+        ) => string | FieldErrors | undefined | Promise<string | FieldErrors | undefined>;
       };
     };
 
+/**
+ * What is stored in another form than it is given in: a password as its digest, a certificate's fingerprint beside it.
+ * Runs after validation when every field of `input` is in the request's body; all of `input` and `needs` must be set.
+ */
+export interface Transformation {
+  readonly input: readonly string[];
+  readonly needs?: readonly string[];
+  /** Gets the complete row and returns the fields to replace. */
+  readonly on_write: (row: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** What a value of the sub-schema key adds: fields that take the place of the parent's, and further checks. */
+export interface Subschema {
+  readonly fields: Fields;
+  readonly entity_checks?: readonly EntityCheck[];
+  readonly shorthand_fields?: readonly ShorthandField[];
+}
+
 /** Errors mirror the input: nested records are objects, arrays have `null` holes, `@entity` lists whole-row errors. */
 export interface FieldErrors {
-  [field: string]: string | FieldErrors | (string | FieldErrors | null)[];
+  [field: string]: FieldError;
 }
+
+export type FieldError = string | FieldErrors | FieldErrorList;
+
+/** By position; `null` where the item is fine. */
+export interface FieldErrorList extends Array<FieldError | null> {}
 
 /** How an entity's rows travel to data planes. Absent on an entity: they do not (`db_export: false`). */
 export type BundleRule =
@@ -209,6 +252,9 @@ export interface EntitySchema<F extends Fields = Fields> {
   /** The field whose value chooses a sub-schema (`plugins.name`, `vaults.name`), and the error for an unknown one. */
   readonly subschema_key?: string;
   readonly subschema_error?: string;
+  /** The sub-schemas an entity brings itself (routes by protocol); plugins' come from their own registry. */
+  readonly subschemas?: Readonly<Record<string, Subschema>>;
+  readonly transformations?: readonly Transformation[];
   /** False: no paths of its own in the Admin API. */
   readonly generate_admin_api?: boolean;
   /** Path segment when it differs from `name` (`key-auths`), and when nested under a parent (`key-auth`). */
@@ -236,6 +282,21 @@ export interface PluginSchema<F extends Fields = Fields> {
 }
 
 type Nullable<F, T> = F extends { readonly required: true } ? T : F extends { readonly auto: true } ? T : T | null;
+
+/** Keeps the literal types of an entity's table, which the row type is inferred from. */
+export function defineEntity<const S extends EntitySchema>(schema: S): S {
+  return schema;
+}
+
+/** The same for a plugin. */
+export function definePlugin<const S extends PluginSchema>(schema: S): S {
+  return schema;
+}
+
+/** The same for a field or a group of fields that several schemas share. */
+export function defineField<const F extends Field>(field: F): F {
+  return field;
+}
 
 /** The TypeScript type of a stored value of a field. */
 export type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of: readonly (infer V)[] }

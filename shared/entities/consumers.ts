@@ -1,0 +1,22 @@
+import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** Who calls: a person, an application, another service. */
+export const consumers = defineEntity({
+  name: 'consumers',
+  primary_key: ['id'],
+  endpoint_key: 'username',
+  workspaceable: true,
+  bundle: { mode: 'lazy', lookup: 'id' },
+  fields: {
+    id: uuid,
+    created_at: autoTimestamp,
+    updated_at: autoTimestamp,
+    username: { type: 'string', unique: true },
+    custom_id: { type: 'string', unique: true },
+    tags,
+  },
+  entity_checks: [{ at_least_one_of: ['custom_id', 'username'] }],
+});
+
+export type Consumer = Entity<typeof consumers>;

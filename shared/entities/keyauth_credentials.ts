@@ -1,0 +1,24 @@
+import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** API keys of consumers. */
+export const keyauthCredentials = defineEntity({
+  name: 'keyauth_credentials',
+  primary_key: ['id'],
+  endpoint_key: 'key',
+  cache_key: ['key'],
+  workspaceable: true,
+  ttl: true,
+  admin_api_name: 'key-auths',
+  admin_api_nested_name: 'key-auth',
+  bundle: { mode: 'lazy', lookup: 'key', hashed: ['key'] },
+  fields: {
+    id: uuid,
+    created_at: autoTimestamp,
+    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
+    key: { type: 'string', required: false, unique: true, auto: true },
+    tags,
+  },
+});
+
+export type KeyauthCredential = Entity<typeof keyauthCredentials>;

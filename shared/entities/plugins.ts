@@ -1,0 +1,30 @@
+import { autoTimestamp, name, protocols, tags, uuid } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** A plugin's configuration and what it applies to: everything, or a route, a service, a consumer. */
+export const plugins = defineEntity({
+  name: 'plugins',
+  primary_key: ['id'],
+  endpoint_key: 'instance_name',
+  cache_key: ['name', 'route', 'service', 'consumer'],
+  workspaceable: true,
+  subschema_key: 'name',
+  subschema_error: "plugin '%s' not enabled; add it to the 'plugins' configuration property",
+  bundle: { mode: 'eager' },
+  fields: {
+    id: uuid,
+    name: { type: 'string', required: true },
+    instance_name: name,
+    created_at: autoTimestamp,
+    updated_at: autoTimestamp,
+    route: { type: 'foreign', default: null, reference: 'routes', on_delete: 'cascade' },
+    service: { type: 'foreign', default: null, reference: 'services', on_delete: 'cascade' },
+    consumer: { type: 'foreign', default: null, reference: 'consumers', on_delete: 'cascade' },
+    config: { type: 'record', abstract: true, fields: {} },
+    protocols,
+    enabled: { type: 'boolean', required: true, default: true },
+    tags,
+  },
+});
+
+export type Plugin = Entity<typeof plugins>;

@@ -1,0 +1,70 @@
+/** Names, tags, header and cookie names, URLs: one function each, the error text or nothing. */
+
+/** Kong counts bytes from 1 and stops at the first that is no UTF-8; in a string that can only be a lone surrogate. */
+function utf8Error(text: string): string | undefined {
+  if (text.isWellFormed()) return undefined;
+  const index = [...text].findIndex((char) => !char.isWellFormed());
+  const before = [...text].slice(0, index).join('');
+  const position = new TextEncoder().encode(before).length + 1;
+  return `invalid utf-8 character sequence detected at position ${position}`;
+}
+
+export function nameError(name: string): string | undefined {
+  if (/^[\w.\-~\u0080-\uffff]+$/.test(name)) return utf8Error(name);
+  return (
+    utf8Error(name) ?? `invalid value '${name}': the only accepted ascii characters are alphanumerics or ., -, _, and ~`
+  );
+}
+
+export function tagError(tag: string): string | undefined {
+  if (/^[\x20-\x2b\x2d\x2e\x30-\x7e\u0080-\uffff]+$/.test(tag)) return utf8Error(tag);
+  return (
+    utf8Error(tag) ?? `invalid tag '${tag}': expected printable ascii (except \`,\` and \`/\`) or valid utf-8 sequences`
+  );
+}
+
+export function headerNameError(name: string): string | undefined {
+  if (name === '') return 'no header name provided';
+  if (/^[\w-]+$/.test(name)) return undefined;
+  return `bad header name '${name}', allowed characters are A-Z, a-z, 0-9, '_', and '-'`;
+}
+
+/** RFC 2616 token. */
+export function cookieNameError(name: string): string | undefined {
+  if (name === '') return 'no token provided';
+  if (/^[!#$%&'*+\-.^\w`|~]+$/.test(name)) return undefined;
+  return (
+    'contains one or more invalid characters. ' +
+    'ASCII control characters (0-31;127), space, tab and the characters ()<>@,;:\\"/?={}[] are not allowed.'
+  );
+}
+
+/** The parts of `scheme://user@host:port/path` that checks ask for; looser than the URL standard, as Kong is. */
+export interface UrlParts {
+  readonly scheme?: string;
+  readonly userinfo?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly path?: string;
+  readonly fragment?: string;
+}
+
+export function parseUrl(text: string): UrlParts {
+  const [, scheme, authority, path, fragment] =
+    /^(?:([a-z][a-z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?[^#]*)?(?:#(.*))?$/is.exec(text) ?? [];
+  const [, userinfo, host, port] = /^(?:(.*)@)?(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(authority ?? '') ?? [];
+  return {
+    ...(scheme && { scheme: scheme.toLowerCase() }),
+    ...(userinfo !== undefined && { userinfo }),
+    ...(host && { host: host.replace(/^\[|\]$/g, '') }),
+    ...(port && { port }),
+    ...(path && { path }),
+    ...(fragment !== undefined && { fragment }),
+  };
+}
+
+export function urlError(text: string): string | undefined {
+  const { host, scheme } = parseUrl(text);
+  if (host === undefined) return 'missing host in url';
+  return scheme === undefined ? 'missing scheme in url' : undefined;
+}
