@@ -1,0 +1,131 @@
+import type { BundleRow, Manifest, ObjectName, TableRef } from '../../shared/bundle/format.ts';
+import type { ChangeFeed, Delta } from '../store/store.ts';
+import { DisabledRows, type RowChanges } from './disabled.ts';
+import { PublishRefused } from './refusal.ts';
+import type { Shelf } from './shelf.ts';
+import { PackedTable } from './table.ts';
+import type { PublishedTable } from './travel.ts';
+
+/** The version the control plane validates a plugin's config against; undefined for a plugin it does not know. */
+export type PluginVersion = (plugin: string) => string | undefined;
+
+/**
+ * The whole config as packed tables. After a method has thrown, the object must not be used any more: load a new one.
+ */
+export class PackedConfig {
+  #serial = 0;
+  readonly #tables = new Map<string, PackedTable>();
+  readonly #disabled = new DisabledRows();
+  /** How many published rows configure a plugin, by its name. */
+  readonly #configured = new Map<string, number>();
+
+  /** Reads and packs everything in the database. */
+  static async load(
+    feed: ChangeFeed,
+    definitions: readonly PublishedTable[],
+    shelf: Shelf,
+    now: number,
+  ): Promise<PackedConfig> {
+    const snapshot = await feed.snapshot(definitions.map((definition) => definition.name));
+    const everything: RowChanges = new Map();
+    for (const definition of definitions) everything.set(definition.name, { upserts: [], deletes: [] });
+    for await (const { entity, row } of snapshot.rows) everything.get(entity)?.upserts.push(row);
+    const config = new PackedConfig();
+    config.#serial = snapshot.serial;
+    const visible = await config.#disabled.filter(everything, async () => []);
+    for (const definition of definitions) {
+      const table = new PackedTable(definition, shelf);
+      const rows = visible.get(definition.name)?.upserts ?? [];
+      await table.load(rows, now);
+      config.#tables.set(definition.name, table);
+      if (definition.name === 'plugins') config.#count(rows, 1);
+    }
+    return config;
+  }
+
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** Rows of the tables that do not lose rows by themselves, those of disabled services included. */
+  get lastingRows(): number {
+    let rows = this.#disabled.size;
+    for (const table of this.#tables.values()) if (!table.definition.ttl) rows += table.rows;
+    return rows;
+  }
+
+  /** Applies what changed; costs as much as the objects that hold the changed rows. */
+  async advance(delta: Delta, now: number): Promise<void> {
+    const read = async (table: string, ids: readonly string[]) => (await this.#tables.get(table)?.read(ids)) ?? [];
+    const changes = await this.#disabled.filter(rowChanges(delta, this.#tables), read);
+    for (const [name, { upserts, deletes }] of changes) {
+      const exchanged = await this.#tables.get(name)?.change(upserts, deletes, now);
+      if (name !== 'plugins' || exchanged === undefined) continue;
+      this.#count(exchanged.before, -1);
+      this.#count(exchanged.after, 1);
+    }
+    this.#serial = delta.serial;
+  }
+
+  /** The manifest's tables, by name. Tables without rows are there too: a data plane knows them to be empty. */
+  async refs(now: number): Promise<Manifest['tables']> {
+    const refs: Record<string, TableRef> = {};
+    for (const [name, table] of this.#tables) refs[name] = await table.ref(now);
+    return refs;
+  }
+
+  /** The manifest's plugins: those that a published row configures. */
+  plugins(version: PluginVersion): Manifest['plugins'] {
+    const plugins: Record<string, string> = {};
+    for (const name of [...this.#configured.keys()].sort()) {
+      const known = version(name);
+      if (known === undefined) {
+        throw new PublishRefused(
+          `plugin '${name}' is configured, but this control plane does not know it; delete its configuration, or run ` +
+            'the version that it was configured with',
+        );
+      }
+      plugins[name] = known;
+    }
+    return plugins;
+  }
+
+  /** Every object of the newest version. */
+  *names(): Iterable<ObjectName> {
+    for (const table of this.#tables.values()) yield* table.names();
+  }
+
+  #count(rows: readonly BundleRow[], by: 1 | -1): void {
+    for (const row of rows) {
+      const name = String(row.name);
+      const count = (this.#configured.get(name) ?? 0) + by;
+      if (count > 0) this.#configured.set(name, count);
+      else this.#configured.delete(name);
+    }
+  }
+}
+
+/** The log's entries as rows to put in and ids to take out; tables that are not published are left aside. */
+function rowChanges(delta: Delta, published: ReadonlyMap<string, unknown>): RowChanges {
+  const changes: RowChanges = new Map();
+  for (const [entity, ids] of changedIds(delta)) {
+    if (!published.has(entity)) continue;
+    const upserts = [...(delta.rows.get(entity) ?? [])];
+    const present = new Set(upserts.map((row) => row.id));
+    changes.set(entity, { upserts, deletes: [...ids.keys()].filter((id) => !present.has(id)) });
+  }
+  return changes;
+}
+
+/** By entity, each changed row's id with the last thing that happened to it. */
+export function changedIds(
+  delta: Delta,
+): ReadonlyMap<string, ReadonlyMap<string, Delta['changes'][number]['operation']>> {
+  const changed = new Map<string, Map<string, Delta['changes'][number]['operation']>>();
+  for (const { entity, id, operation } of delta.changes) {
+    const ids = changed.get(entity);
+    if (ids === undefined) changed.set(entity, new Map([[id, operation]]));
+    else ids.set(id, operation);
+  }
+  return changed;
+}
