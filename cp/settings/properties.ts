@@ -54,6 +54,8 @@ export const properties = {
   bundle_signing_key: text(null),
   /** JWK Set file with the public keys a data plane takes bundles from. */
   bundle_trusted_keys: text(null),
+  /** Publish even a config that lost most of its rows without deletes on record: see `cp/publisher/shrink-guard.ts`. */
+  publish_near_empty: onOff('off'),
   data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
   declarative_config: text(null),
 

@@ -1,0 +1,55 @@
+// The certificate library resolves its parts through it; it has to be there first.
+import 'reflect-metadata';
+import { webcrypto } from 'node:crypto';
+import {
+  BasicConstraintsExtension,
+  cryptoProvider,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+
+cryptoProvider.set(webcrypto);
+
+/** The name on a shared cluster certificate, and what data planes send as SNI: Kong's. */
+export const SHARED_SERVER_NAME = 'kong_clustering';
+
+/** Kong's lifetime of a generated cluster certificate. */
+const DAYS = 1095;
+const DAY = 86_400_000;
+/** Clocks of the two planes may differ a little. */
+const BACKDATED = 300_000;
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } as const;
+
+export interface PemPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * A self-signed pair for both ends of the link in `shared` mode, as `kong hybrid gen_cert` makes it: EC P-384, usable
+ * by server and client. It carries no key usage: BoringSSL takes a certificate that may not sign for no trust anchor.
+ */
+export async function generateClusterCertificate(now: Date = new Date()): Promise<PemPair> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${SHARED_SERVER_NAME}`,
+    serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(16))).toString('hex'),
+    notBefore: new Date(now.getTime() - BACKDATED),
+    notAfter: new Date(now.getTime() + DAYS * DAY),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new SubjectAlternativeNameExtension([{ type: 'dns', value: SHARED_SERVER_NAME }]),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { cert: `${certificate.toString('pem')}\n`, key: `${PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n` };
+}

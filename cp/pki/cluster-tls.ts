@@ -1,0 +1,116 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { ShapeError } from '../../shared/bundle/shape.ts';
+import { parseSigningKey, parseTrustedKeys, type SigningKey, type TrustedKeys } from '../../shared/bundle/signing.ts';
+import { PkiError } from './error.ts';
+import { certificatesOf, readPem, readText } from './pem.ts';
+
+export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+
+/** What one end of the link presents, and what it accepts of the other. */
+export interface ClusterTls {
+  readonly mode: 'shared' | 'pki';
+  /** PEM: the leaf, then its intermediates. */
+  readonly cert: string;
+  readonly key: string;
+  /** PEM: `pki` the cluster's CA, `shared` the certificate itself. */
+  readonly ca: string;
+  readonly leaf: X509Certificate;
+}
+
+/** The settings as given: each a path, PEM text, or base64 of it. */
+export interface ClusterTlsSettings {
+  readonly mode: 'shared' | 'pki';
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string | null;
+  readonly end: 'server' | 'client';
+}
+
+/** Reads and checks the cluster certificate settings of one end. Throws `PkiError`. */
+export function loadClusterTls(settings: ClusterTlsSettings, now: Date = new Date()): ClusterTls {
+  const cert = readPem(settings.cert, 'cluster_cert');
+  const key = readPem(settings.key, 'cluster_cert_key');
+  const leaf = readCertificate(certificatesOf(cert)[0], 'cluster_cert');
+  if (!leaf.checkPrivateKey(readKey(key))) {
+    throw new PkiError('cluster_cert_key: is not the key of cluster_cert; the two must be one pair');
+  }
+  checkDates(leaf, 'cluster_cert', now);
+  if (settings.mode === 'shared') return { mode: 'shared', cert, key, ca: cert, leaf };
+  if (settings.ca === null) throw new PkiError('cluster_ca_cert: must be set when cluster_mtls = pki');
+  const ca = readPem(settings.ca, 'cluster_ca_cert');
+  for (const text of certificatesOf(ca)) {
+    const authority = readCertificate(text, 'cluster_ca_cert');
+    if (!authority.ca) throw new PkiError(`cluster_ca_cert: '${oneLine(authority.subject)}' is not a CA certificate`);
+    checkDates(authority, 'cluster_ca_cert', now);
+  }
+  const [usage, name] = settings.end === 'server' ? [SERVER_AUTH, 'serverAuth'] : [CLIENT_AUTH, 'clientAuth'];
+  if (!extendedKeyUsage(leaf).includes(usage)) {
+    throw new PkiError(`cluster_cert: must carry the extended key usage ${name} (${usage}) when cluster_mtls = pki`);
+  }
+  return { mode: 'pki', cert, key, ca, leaf };
+}
+
+/** Reads the file of `bundle_signing_key`. Throws `PkiError`. */
+export async function loadSigningKey(path: string): Promise<SigningKey> {
+  const text = readText(path, 'bundle_signing_key');
+  try {
+    return await parseSigningKey(text);
+  } catch (error) {
+    if (error instanceof ShapeError) throw new PkiError(`bundle_signing_key: ${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Reads the file of `bundle_trusted_keys`. Throws `PkiError`. */
+export function loadTrustedKeys(path: string): TrustedKeys {
+  const text = readText(path, 'bundle_trusted_keys');
+  try {
+    return parseTrustedKeys(text);
+  } catch (error) {
+    if (error instanceof ShapeError) throw new PkiError(`bundle_trusted_keys: ${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The object identifiers of a certificate's extended key usage; empty when it has none. */
+export function extendedKeyUsage(certificate: X509Certificate): readonly string[] {
+  // Node types the property as always there, yet leaves it undefined without the extension.
+  const usage: readonly string[] | undefined = certificate.keyUsage;
+  return usage ?? [];
+}
+
+/** Why a certificate may not be used at `now`, or null. */
+export function datesFault(certificate: X509Certificate, now: Date): string | null {
+  if (now < certificate.validFromDate) return `is not valid before ${certificate.validFromDate.toISOString()}`;
+  if (now > certificate.validToDate) return `expired at ${certificate.validToDate.toISOString()}`;
+  return null;
+}
+
+/** A distinguished name on one line, for messages. */
+export function oneLine(name: string): string {
+  return name.split('\n').join(', ');
+}
+
+function checkDates(certificate: X509Certificate, setting: string, now: Date): void {
+  const fault = datesFault(certificate, now);
+  if (fault !== null) throw new PkiError(`${setting}: certificate '${oneLine(certificate.subject)}' ${fault}`);
+}
+
+function readCertificate(pem: string | undefined, setting: string): X509Certificate {
+  if (pem === undefined) throw new PkiError(`${setting}: holds no certificate`);
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw new PkiError(`${setting}: not a certificate (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
+function readKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new PkiError(`cluster_cert_key: not a private key (${detail})`);
+  }
+}

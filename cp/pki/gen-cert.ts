@@ -1,0 +1,74 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generateSigningKey } from '../../shared/bundle/signing.ts';
+import { generateClusterCertificate } from './certificate.ts';
+import { PkiError } from './error.ts';
+
+/** Where a cluster's files stand in a folder. */
+export function clusterFiles(folder: string) {
+  return {
+    cert: join(folder, 'cluster.crt'),
+    key: join(folder, 'cluster.key'),
+    /** Private: control planes only. */
+    signingKey: join(folder, 'bundle-signing.key'),
+    /** Public: every data plane. */
+    trustedKeys: join(folder, 'bundle-keys.json'),
+  } as const;
+}
+
+/**
+ * `hybrid gen_cert`: makes the four files of a new cluster in `folder`. Nothing is overwritten: when any of them is
+ * there already, a `PkiError` says which and no file is made.
+ */
+export async function generateClusterFiles(folder: string): Promise<ReturnType<typeof clusterFiles>> {
+  const files = clusterFiles(folder);
+  const present = Object.values(files).filter((file) => existsSync(file));
+  if (present.length > 0) {
+    throw new PkiError(
+      `not overwriting ${present.join(', ')}: choose an empty folder, or move the old files away first`,
+    );
+  }
+  await ensureClusterFiles(folder);
+  return files;
+}
+
+/**
+ * Makes what is missing of a cluster's files in `folder`; what is there stays. Returns the files made. A pair of which
+ * only one half is there is a `PkiError`: making the other would make a different pair.
+ */
+export async function ensureClusterFiles(folder: string): Promise<readonly string[]> {
+  const files = clusterFiles(folder);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const made: string[] = [];
+  if (absent(files.cert, files.key)) {
+    const { cert, key } = await generateClusterCertificate();
+    write(files.key, key, 0o600);
+    write(files.cert, cert, 0o644);
+    made.push(files.cert, files.key);
+  }
+  if (absent(files.signingKey, files.trustedKeys)) {
+    const { privateFile, trustedFile } = await generateSigningKey();
+    write(files.signingKey, privateFile, 0o600);
+    write(files.trustedKeys, trustedFile, 0o644);
+    made.push(files.signingKey, files.trustedKeys);
+  }
+  return made;
+}
+
+function absent(first: string, second: string): boolean {
+  const [hasFirst, hasSecond] = [existsSync(first), existsSync(second)];
+  if (hasFirst === hasSecond) return !hasFirst;
+  const [present, missing] = hasFirst ? [first, second] : [second, first];
+  throw new PkiError(
+    `${present} is there but ${missing} is not: restore it, or move ${present} away to make a new pair`,
+  );
+}
+
+/** `wx`: should another process have made it in the meantime, it stays. */
+function write(file: string, text: string, mode: number): void {
+  try {
+    writeFileSync(file, text, { mode, flag: 'wx' });
+  } catch (error) {
+    throw new PkiError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { PkiError } from './error.ts';
+
+/**
+ * The PEM text a setting stands for: as Kong allows, the text itself, the text in base64, or the path of a file.
+ * `setting` names it in the `PkiError`.
+ */
+export function readPem(value: string, setting: string): string {
+  if (value.includes('-----BEGIN ')) return value;
+  const decoded = /^[A-Za-z0-9+/=\s]+$/.test(value) ? Buffer.from(value, 'base64').toString('latin1') : '';
+  if (decoded.includes('-----BEGIN ')) return decoded;
+  const text = readText(value, setting);
+  if (!text.includes('-----BEGIN ')) throw new PkiError(`${setting}: '${value}' is not a PEM file`);
+  return text;
+}
+
+/** Reads a text file that a setting names. */
+export function readText(path: string, setting: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new PkiError(`${setting}: cannot be read (${detail})`);
+  }
+}
+
+/** The certificates of a PEM text, in their order. */
+export function certificatesOf(pem: string): readonly string[] {
+  return pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+}

@@ -1,0 +1,101 @@
+import 'reflect-metadata';
+import { webcrypto } from 'node:crypto';
+import {
+  AuthorityInfoAccessExtension,
+  BasicConstraintsExtension,
+  cryptoProvider,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+
+cryptoProvider.set(webcrypto);
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+
+export interface Leaf {
+  readonly name?: string;
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+  readonly usages?: readonly ('serverAuth' | 'clientAuth')[];
+  readonly ocsp?: string;
+}
+
+/** A certificate authority for tests: it can make leaves and other authorities below itself. */
+export interface Authority {
+  readonly certificate: X509Certificate;
+  readonly keys: webcrypto.CryptoKeyPair;
+  readonly pem: string;
+  leaf(options?: Leaf): Promise<{ cert: string; key: string; certificate: X509Certificate }>;
+  intermediate(name: string): Promise<Authority>;
+}
+
+export async function authority(name: string): Promise<Authority> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: yesterday(),
+    notAfter: tomorrow(),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+  });
+  return withKeys(certificate, keys, []);
+}
+
+function withKeys(
+  certificate: X509Certificate,
+  keys: webcrypto.CryptoKeyPair,
+  above: readonly X509Certificate[],
+): Authority {
+  const chain = above.length === 0 ? [] : [certificate, ...above.slice(0, -1)];
+  const issue = (subject: string, publicKey: webcrypto.CryptoKey, options: Leaf, ca: boolean) =>
+    X509CertificateGenerator.create({
+      subject,
+      issuer: certificate.subject,
+      serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(12))).toString('hex'),
+      notBefore: options.notBefore ?? yesterday(),
+      notAfter: options.notAfter ?? tomorrow(),
+      signingAlgorithm: ALGORITHM,
+      signingKey: keys.privateKey,
+      publicKey,
+      extensions: [
+        new BasicConstraintsExtension(ca, undefined, true),
+        ...(ca || options.usages?.length === 0
+          ? []
+          : [
+              new ExtendedKeyUsageExtension(
+                (options.usages ?? ['serverAuth', 'clientAuth']).map((usage) => ExtendedKeyUsage[usage]),
+              ),
+            ]),
+        ...(ca ? [] : [new SubjectAlternativeNameExtension([{ type: 'dns', value: options.name ?? 'cp.test' }])]),
+        ...(options.ocsp === undefined ? [] : [new AuthorityInfoAccessExtension({ ocsp: [options.ocsp] })]),
+      ],
+    });
+  return {
+    certificate,
+    keys,
+    pem: certificate.toString('pem'),
+    async leaf(options = {}) {
+      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const leaf = await issue(`CN=${options.name ?? 'cp.test'}`, own.publicKey, options, false);
+      const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', own.privateKey);
+      return {
+        cert: [leaf, ...chain].map((one) => one.toString('pem')).join('\n'),
+        key: PemConverter.encode(pkcs8, 'PRIVATE KEY'),
+        certificate: leaf,
+      };
+    },
+    async intermediate(name) {
+      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const below = await issue(`CN=${name}`, own.publicKey, {}, true);
+      return withKeys(below, own, [certificate, ...above]);
+    },
+  };
+}
+
+const yesterday = () => new Date(Date.now() - 86_400_000);
+const tomorrow = () => new Date(Date.now() + 86_400_000);
