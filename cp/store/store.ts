@@ -19,6 +19,8 @@ export interface PageQuery {
   readonly parent?: { readonly field: string; readonly id: string };
   /** Only rows whose `field` equals `value` (custom_id look-ups). */
   readonly where?: { readonly field: string; readonly value: unknown };
+  /** `key` (default): by primary key. `newest`: by `created_at`, latest first, with positions as offsets (targets). */
+  readonly order?: 'key' | 'newest';
 }
 
 /** How a row is named: its primary key, or a unique field of it. */
@@ -38,12 +40,19 @@ export interface EntityStore {
   update(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;
   /** Creates or replaces (PUT). */
   upsert(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;
+  /**
+   * Inserts many rows in batches, all or none, in one transaction. Gives the stored rows in no particular order. The error
+   * is that of the first row refused.
+   */
+  insertMany(inputs: readonly Row[]): Promise<Row[]>;
+  /** The same for rows that may be there already: each carries its id, under which it is created or replaced. */
+  upsertMany(inputs: readonly Row[]): Promise<Row[]>;
   /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
   delete(key: RowKey): Promise<boolean>;
 }
 
 export interface WriteOptions {
-  /** Seconds until the row vanishes, for entities with `ttl`. */
+  /** Seconds until the row vanishes, for entities with `ttl`; 0 for never. May also come as `ttl` in the row. */
   readonly ttl?: number;
 }
 
@@ -54,6 +63,20 @@ export interface Workspace {
   entity(name: string): EntityStore;
   /** All or nothing, one serial; `work` may run again when the database asks for a retry. */
   transaction<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
+  /** `GET /tags` and `GET /tags/{tag}`: which rows carry which tags, ordered by row id. */
+  tags(query?: TagQuery): Promise<TagPage>;
+}
+
+export interface TagQuery {
+  readonly tag?: string;
+  /** 1 to 1000; 100 when absent. */
+  readonly size?: number;
+  readonly offset?: string;
+}
+
+export interface TagPage {
+  readonly tags: readonly { readonly entity_name: string; readonly entity_id: string; readonly tag: string }[];
+  readonly offset?: string;
 }
 
 /** One committed change of one row. Rows written in one transaction share a serial. */
@@ -96,11 +119,44 @@ export interface ChangeFeed {
   subscribe(onChange: () => void): () => void;
 }
 
+/** A data plane as `/clustering/data-planes` shows it. Times in Unix seconds. */
+export interface NodeRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly hostname: string;
+  readonly ip: string;
+  readonly version: string;
+  readonly config_hash: string | null;
+  readonly sync_status: string;
+  readonly last_seen: number;
+  readonly updated_at: number;
+  /** Seconds until it is forgotten unless heard of again. */
+  readonly ttl: number;
+  readonly labels: Readonly<Record<string, unknown>>;
+  readonly cert_details: Readonly<Record<string, unknown>>;
+  /** The serial it applied last. */
+  readonly serial: number | null;
+  /** Why it refused, or is not given, what came after. */
+  readonly reason: string | null;
+  /** The rest of what it said of itself: group, plugins, capabilities… */
+  readonly description: Readonly<Record<string, unknown>>;
+}
+
+/** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
+export interface NodeRegistry {
+  /** Creates or replaces; `last_seen` and `updated_at` become now, and it is forgotten `ttl` seconds from now. */
+  put(node: Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl'>, ttl: number): Promise<void>;
+  get(id: string): Promise<NodeRecord | null>;
+  /** By id. */
+  page(query?: { readonly size?: number; readonly offset?: string }): Promise<{ nodes: NodeRecord[]; offset?: string }>;
+}
+
 export interface Store {
   readonly driver: 'pglite' | 'postgres';
   /** The named workspace, or null. */
   workspace(name: string): Promise<Workspace | null>;
   readonly changes: ChangeFeed;
+  readonly nodes: NodeRegistry;
   /** Throws when the database cannot be reached. */
   ping(): Promise<void>;
   close(): Promise<void>;

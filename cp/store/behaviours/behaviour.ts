@@ -1,0 +1,33 @@
+import type { Session } from '../database.ts';
+import type { Row, Workspace } from '../store.ts';
+
+/** The transaction a behaviour takes part in. */
+export interface Inside {
+  readonly session: Session;
+  readonly workspace: Workspace;
+}
+
+export interface Write extends Inside {
+  readonly operation: 'insert' | 'update' | 'upsert';
+  /** What the caller gave, which tells a field left out from one set to its default. */
+  readonly input: Row;
+  /** The row about to be changed; null when there is none yet. Absent on `upsert`, which does not read first. */
+  readonly current: Row | null;
+}
+
+/**
+ * What an entity does beyond its schema because it must look at other rows: Kong's custom DAOs. Each hook throws
+ * `KongError` to refuse; everything runs in the transaction of the write.
+ */
+export interface Behaviour {
+  /** Fields that are shown and accepted but kept in other tables. */
+  readonly transient?: readonly string[];
+  /** Given the complete, valid row; returns the row to store. */
+  beforeWrite?(row: Row, write: Write): Promise<Row>;
+  /** Given the row as stored; returns the row as shown. */
+  afterWrite?(stored: Row, write: Write): Promise<Row>;
+  /** Given rows as stored; returns them as shown. */
+  afterRead?(stored: readonly Row[], session: Session): Promise<Row[]>;
+  /** Not called for rows that a cascade takes along. */
+  beforeDelete?(id: string, inside: Inside): Promise<void>;
+}

@@ -1,0 +1,53 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+
+import type { Context } from '../../shared/schema/complete.ts';
+import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
+import { type Statements, statementsFor } from './statements.ts';
+import { deriveTables, type Table, type Tables } from './table.ts';
+
+/** Everything that follows from the schemas, worked out once per process. */
+export interface Catalog {
+  readonly tables: Tables;
+  readonly context: Context;
+  /** Throws for an entity that does not exist: the caller's programming error. */
+  table(entity: string): Table;
+  statements(table: Table): Statements;
+}
+
+/** The schemas a store works with. */
+export interface Schemas {
+  readonly entities: Iterable<EntitySchema>;
+  readonly subschema: Context['subschema'];
+}
+
+export function catalogOf(schemas: Schemas): Catalog {
+  const tables = deriveTables(schemas.entities);
+  const statements = new Map<Table, Statements>();
+  return {
+    tables,
+    context: { now: () => Date.now() / 1000, uuid: randomUUID, secret: randomSecret, subschema: schemas.subschema },
+    table(entity) {
+      const table = tables.get(entity);
+      if (table === undefined) throw new TypeError(`there is no entity '${entity}'`);
+      return table;
+    },
+    statements(table) {
+      const known = statements.get(table) ?? statementsFor(table);
+      statements.set(table, known);
+      return known;
+    },
+  };
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+
+/** 32 letters and digits, each equally likely: bytes that would favour the first letters are thrown away. */
+function randomSecret(): string {
+  let secret = '';
+  while (secret.length < 32) {
+    for (const byte of randomBytes(48)) {
+      if (byte < 248 && secret.length < 32) secret += LETTERS[byte % LETTERS.length];
+    }
+  }
+  return secret;
+}

@@ -1,0 +1,210 @@
+import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { Catalog } from './catalog.ts';
+import type { Database, Session, SqlRow } from './database.ts';
+import { fromRecord } from './row-json.ts';
+import type { Change, ChangeFeed } from './store.ts';
+
+const CHANNEL = 'holdfast_changes';
+/** Rows per read of a snapshot. */
+const SNAPSHOT_PAGE = 2_000;
+/** Milliseconds between looks at the serial, should a notification get lost. */
+const POLL_INTERVAL = 5_000;
+
+/** The change log as the publisher reads it, and the stop of its background work. */
+export function changeFeed(database: Database, catalog: Catalog): { feed: ChangeFeed; stop: () => Promise<void> } {
+  const follower = follow(database, () => currentSerial(database));
+  const feed: ChangeFeed = {
+    serial: () => currentSerial(database),
+    delta: (serial) =>
+      database.snapshot(async (session) => {
+        const changes = await changesSince(session, serial);
+        if (changes === null) return null;
+        return { serial: await currentSerial(session), changes, rows: await rowsNamed(session, catalog, changes) };
+      }),
+    snapshot: (entities) => openSnapshot(database, catalog, entities),
+    async advanceTo(serial) {
+      await database.transaction(async (session) => {
+        await session.query(`UPDATE config_serial SET serial = $1::bigint WHERE serial < $1::bigint`, [serial]);
+        // A change set without changes: what follows is one above, and every reader is woken.
+        await session.query('SELECT current_change_set()');
+      });
+    },
+    subscribe: (onChange) => follower.subscribe(onChange),
+  };
+  return { feed, stop: () => follower.stop() };
+}
+
+async function currentSerial(session: Session): Promise<number> {
+  const [row] = await session.query({
+    name: 'serial',
+    text: 'SELECT serial::double precision AS serial FROM config_serial',
+  });
+  return Number(row?.serial ?? 0);
+}
+
+/** Null when the log begins later, or when the database is older than the reader (restored from a backup). */
+async function changesSince(session: Session, serial: number): Promise<Change[] | null> {
+  const [state] = await session.query(
+    { name: 'log_reaches', text: 'SELECT $1::bigint BETWEEN log_floor AND serial AS reaches FROM config_serial' },
+    [serial],
+  );
+  if (state?.reaches !== true) return null;
+  const rows = await session.query(
+    {
+      name: 'changes_since',
+      text: `SELECT s.serial::double precision AS serial, c.entity, c.id, c.operation
+        FROM change_sets s JOIN changes c ON c.change_set = s.id WHERE s.serial > $1::bigint ORDER BY s.serial, c.position`,
+    },
+    [serial],
+  );
+  return rows.map(toChange);
+}
+
+function toChange(row: SqlRow): Change {
+  const operation = row.operation;
+  if (operation !== 'create' && operation !== 'update' && operation !== 'delete') {
+    throw new TypeError(`the change log holds an unknown operation: ${operation}`);
+  }
+  return { serial: Number(row.serial), entity: String(row.entity), id: String(row.id), operation };
+}
+
+async function rowsNamed(
+  session: Session,
+  catalog: Catalog,
+  changes: readonly Change[],
+): Promise<Map<string, readonly BundleRow[]>> {
+  const named = Map.groupBy(changes, ({ entity }) => entity);
+  const rows = new Map<string, readonly BundleRow[]>();
+  for (const [entity, its] of named) {
+    const table = catalog.tables.get(entity);
+    // An entity a newer control plane knows and this one does not.
+    if (table === undefined) continue;
+    const ids = [...new Set(its.map(({ id }) => id))];
+    const found = await session.query(catalog.statements(table).export, [ids]);
+    rows.set(
+      entity,
+      found.map((answer) => bundleRow(fromRecord(table, answer))),
+    );
+  }
+  return rows;
+}
+
+function bundleRow(row: Readonly<Record<string, unknown>>): BundleRow {
+  const { id } = row;
+  if (typeof id !== 'string') throw new TypeError('a row without id cannot travel');
+  return { ...row, id };
+}
+
+type Snapshot = Awaited<ReturnType<ChangeFeed['snapshot']>>;
+
+/**
+ * Over a pool the rows stream out of a transaction that stays open until the last one is read or the reader stops. The
+ * embedded database has one connection, and a reader that also wants to write would wait for itself: there the rows are
+ * gathered first.
+ */
+async function openSnapshot(database: Database, catalog: Catalog, entities: readonly string[]): Promise<Snapshot> {
+  if (!database.concurrent) {
+    return database.snapshot(async (session) => {
+      const gathered: { entity: string; row: BundleRow }[] = [];
+      for await (const item of readTables(session, catalog, entities)) gathered.push(item);
+      return { serial: await currentSerial(session), rows: asyncly(gathered) };
+    });
+  }
+  const opened = Promise.withResolvers<Snapshot>();
+  const finished = Promise.withResolvers<void>();
+  const transaction = database.snapshot(async (session) => {
+    const serial = await currentSerial(session);
+    opened.resolve({ serial, rows: closing(readTables(session, catalog, entities), finished.resolve) });
+    await finished.promise;
+  });
+  transaction.catch((error: unknown) => opened.reject(error));
+  return opened.promise;
+}
+
+async function* readTables(
+  session: Session,
+  catalog: Catalog,
+  entities: readonly string[],
+): AsyncGenerator<{ entity: string; row: BundleRow }> {
+  for (const entity of entities) {
+    const table = catalog.table(entity);
+    let after: string | null = null;
+    for (;;) {
+      const page: SqlRow[] = await session.query(catalog.statements(table).exportPage, [after, SNAPSHOT_PAGE]);
+      for (const answer of page) {
+        const row = bundleRow(fromRecord(table, answer));
+        after = row.id;
+        yield { entity, row };
+      }
+      if (page.length < SNAPSHOT_PAGE) break;
+    }
+  }
+}
+
+async function* closing<T>(items: AsyncGenerator<T>, onEnd: () => void): AsyncGenerator<T> {
+  try {
+    yield* items;
+  } finally {
+    onEnd();
+  }
+}
+
+async function* asyncly<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}
+
+/** Wakes subscribers after commits: by notification, and by looking, since notifications can get lost. */
+function follow(database: Database, serial: () => Promise<number>) {
+  const subscribers = new Set<() => void>();
+  const wake = (): void => {
+    for (const onChange of [...subscribers]) onChange();
+  };
+  let seen: number | undefined;
+  let stopListening: Promise<() => Promise<void>> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const look = async (): Promise<void> => {
+    const now = await serial();
+    if (seen !== undefined && now !== seen) wake();
+    seen = now;
+  };
+  const start = (): void => {
+    // A database that cannot be reached is no news; the listener connects again by itself and wakes everyone then.
+    stopListening = database.listen(CHANNEL, wake).catch(() => async () => {});
+    if (database.concurrent) {
+      timer = setInterval(() => void look().catch(() => {}), POLL_INTERVAL);
+      timer.unref();
+    }
+  };
+  return {
+    subscribe(onChange: () => void): () => void {
+      if (stopListening === undefined) start();
+      subscribers.add(onChange);
+      return () => void subscribers.delete(onChange);
+    },
+    async stop(): Promise<void> {
+      clearInterval(timer);
+      subscribers.clear();
+      await (await stopListening)?.();
+    },
+  };
+}
+
+/** Drops the log's oldest entries once it holds more than `most`, whole transactions only. */
+export async function pruneChanges(database: Database, most: number): Promise<void> {
+  await database.transaction(async (session) => {
+    const [oldest] = await session.query(
+      `SELECT max(s.serial)::double precision AS serial FROM change_sets s JOIN changes c ON c.change_set = s.id
+       WHERE c.position <= (SELECT max(position) FROM changes) - $1::bigint`,
+      [most],
+    );
+    const floor = oldest?.serial;
+    if (typeof floor !== 'number') return;
+    await session.query(
+      `WITH dropped AS (DELETE FROM change_sets WHERE serial <= $1::bigint RETURNING id)
+       DELETE FROM changes USING dropped WHERE change_set = dropped.id`,
+      [floor],
+    );
+    await session.query('UPDATE config_serial SET log_floor = greatest(log_floor, $1::bigint)', [floor]);
+  });
+}

@@ -1,0 +1,87 @@
+/**
+ * The one way to the database: what both drivers offer, and nothing of either. Everything above speaks SQL text with
+ * numbered parameters and gets rows of plain JSON-like values back.
+ */
+
+/** What a statement may be given. Structured values travel as JSON text and are taken apart by the statement. */
+export type SqlValue = string | number | boolean | null | readonly string[];
+
+export type SqlRow = Readonly<Record<string, unknown>>;
+
+/** `name` marks a statement worth preparing: same name, same text, for the life of the process. */
+export interface Statement {
+  readonly text: string;
+  readonly name?: string;
+}
+
+export interface Session {
+  /** Rows of one statement; throws `SqlError` for what the server refuses. */
+  query(statement: Statement | string, values?: readonly SqlValue[]): Promise<SqlRow[]>;
+  /**
+   * All or nothing. Outside a transaction `work` runs again when the server reports a serialization failure or a
+   * deadlock; inside one it is a savepoint, and what it throws leaves the outer transaction usable.
+   */
+  transaction<T>(work: (inside: Session) => Promise<T>): Promise<T>;
+}
+
+export interface Database extends Session {
+  readonly driver: 'pglite' | 'postgres';
+  /** False when everything shares one connection, so that a long read would hold up every write. */
+  readonly concurrent: boolean;
+  /** One read-only view of the data as of now (REPEATABLE READ), for as long as `work` runs. */
+  snapshot<T>(work: (inside: Session) => Promise<T>): Promise<T>;
+  /** A transaction without statement timeout, for migrations. */
+  maintenance<T>(work: (inside: Session) => Promise<T>): Promise<T>;
+  /** Calls back on NOTIFY, and after every reconnection since messages may have been missed. */
+  listen(channel: string, onMessage: () => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/** What PostgreSQL answered with instead of rows. `code` is the SQLSTATE. */
+export class SqlError extends Error {
+  override readonly name = 'SqlError';
+  readonly code: string;
+  readonly constraint: string | undefined;
+  readonly table: string | undefined;
+  readonly detail: string | undefined;
+
+  constructor(
+    message: string,
+    options: { code: string; constraint?: unknown; table?: unknown; detail?: unknown; cause?: unknown },
+  ) {
+    super(message, { cause: options.cause });
+    this.code = options.code;
+    this.constraint = text(options.constraint);
+    this.table = text(options.table);
+    this.detail = text(options.detail);
+  }
+}
+
+/** Both drivers report server errors as an Error with the protocol's fields; anything else is a failure of the link. */
+export function asSqlError(error: unknown): SqlError | undefined {
+  if (error instanceof SqlError) return error;
+  if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
+  if (typeof error.code !== 'string' || !/^[0-9A-Z]{5}$/.test(error.code)) return undefined;
+  return new SqlError(error.message, {
+    code: error.code,
+    constraint: 'constraint' in error ? error.constraint : undefined,
+    table: 'table' in error ? error.table : undefined,
+    detail: 'detail' in error ? error.detail : undefined,
+    cause: error,
+  });
+}
+
+/** Quotes an identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes a string literal, for DDL, where parameters are not allowed. */
+export function literal(value: string): string {
+  const quoted = `'${value.replaceAll("'", "''")}'`;
+  return value.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,0 +1,41 @@
+import type { Catalog } from './catalog.ts';
+import { pruneChanges } from './change-feed.ts';
+import { type Database, identifier } from './database.ts';
+
+/** Milliseconds between rounds; reads leave out what has run out in the meantime. */
+const INTERVAL = 15_000;
+/** Changes the log keeps: enough for any reader that was away for a while, a few tens of megabytes at most. */
+const LONGEST_LOG = 100_000;
+
+/** Removes rows whose time is up (a logged change like any other) and keeps the log short, until stopped. */
+export function keepHouse(database: Database, catalog: Catalog): () => void {
+  let busy = false;
+  const round = async (): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    try {
+      await purgeExpired(database, catalog);
+      await pruneChanges(database, LONGEST_LOG);
+    } finally {
+      busy = false;
+    }
+  };
+  // What fails now, for want of a database, is done in a later round.
+  const timer = setInterval(() => void round().catch(() => {}), INTERVAL);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Removes every row whose time is up. Several control planes may do so at once without waiting for each other. */
+export async function purgeExpired(database: Database, catalog: Catalog): Promise<void> {
+  for (const table of catalog.tables.values()) {
+    if (!table.expires) continue;
+    const name = identifier(table.name);
+    const key = identifier(table.key);
+    await database.query(
+      `DELETE FROM ${name} WHERE ${key} IN (
+        SELECT ${key} FROM ${name} WHERE "expires_at" <= now() LIMIT 5000 FOR UPDATE SKIP LOCKED)`,
+    );
+  }
+  await database.query('DELETE FROM nodes WHERE expires_at <= now()');
+}

@@ -1,0 +1,76 @@
+import type { Database, Session } from './database.ts';
+import { changeLog } from './migrations/001-change-log.ts';
+import { nodes } from './migrations/002-nodes.ts';
+import type { Migration } from './migrations/migration.ts';
+import type { Tables } from './table.ts';
+import { missingSteps, type Step } from './table-plan.ts';
+import { DEFAULT_WORKSPACE } from './workspaces.ts';
+
+/** In order; numbers are never reused. */
+const MIGRATIONS: readonly Migration[] = [changeLog, nodes];
+
+/** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */
+const MIGRATION_LOCK = 0x686f6c64;
+
+export interface MigrationStatus {
+  /** Names of the platform's migrations that have run, with the time they did. */
+  readonly executed: readonly { readonly name: string; readonly at: Date }[];
+  /** Names of those still to run. */
+  readonly pending: readonly string[];
+  /** What the tables of the entities lack, in plain words; they follow from the schemas and have no numbers. */
+  readonly tables: readonly string[];
+}
+
+/**
+ * Makes everything that is missing, from an empty database on, in one transaction: it is done whole or not at all, and
+ * control planes that start at the same time take turns. Returns what was done; nothing when all was there.
+ */
+export function migrate(database: Database, tables: Tables): Promise<string[]> {
+  return database.maintenance(async (session) => {
+    await session.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+    await session.query(`CREATE TABLE IF NOT EXISTS schema_migrations (
+      name text PRIMARY KEY, executed_at timestamptz NOT NULL DEFAULT clock_timestamp())`);
+    const executed = await executedMigrations(session);
+    const done: string[] = [];
+    for (const { name, statements } of MIGRATIONS) {
+      if (executed.has(name)) continue;
+      for (const statement of statements) await session.query(statement);
+      await session.query('INSERT INTO schema_migrations (name) VALUES ($1)', [name]);
+      done.push(name);
+    }
+    for (const step of await missingSteps(session, tables)) {
+      for (const statement of step.statements) await session.query(statement);
+      done.push(step.description);
+    }
+    await session.query(
+      `INSERT INTO workspaces (id, name, created_at, updated_at, meta, config)
+       VALUES ($1, $2, extract(epoch FROM now())::bigint, extract(epoch FROM now())::bigint, '{"color":null,"thumbnail":null}', '{}') ON CONFLICT DO NOTHING`,
+      [DEFAULT_WORKSPACE.id, DEFAULT_WORKSPACE.name],
+    );
+    return done;
+  });
+}
+
+/** What has run and what has not; reads only. */
+export async function migrationStatus(session: Session, tables: Tables): Promise<MigrationStatus> {
+  const executed = (await isBootstrapped(session)) ? await executedMigrations(session) : new Map<string, Date>();
+  const steps: readonly Step[] = await missingSteps(session, tables);
+  return {
+    executed: [...executed].map(([name, at]) => ({ name, at })),
+    pending: MIGRATIONS.map(({ name }) => name).filter((name) => !executed.has(name)),
+    tables: steps.map(({ description }) => description),
+  };
+}
+
+/** False in a database that was never set up. */
+export async function isBootstrapped(session: Session): Promise<boolean> {
+  const [row] = await session.query(
+    `SELECT to_regclass(quote_ident(current_schema()) || '.schema_migrations') IS NOT NULL AS there`,
+  );
+  return row?.there === true;
+}
+
+async function executedMigrations(session: Session): Promise<Map<string, Date>> {
+  const rows = await session.query('SELECT name, executed_at FROM schema_migrations ORDER BY name');
+  return new Map(rows.map((row) => [String(row.name), new Date(String(row.executed_at))]));
+}

@@ -1,0 +1,90 @@
+import type { Database, SqlRow } from './database.ts';
+import { pageSize, pageToken, readPageToken } from './page-token.ts';
+import { isUuid } from './row-key.ts';
+import type { NodeRecord, NodeRegistry } from './store.ts';
+
+const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
+  reason, description, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
+
+/** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
+export function nodeRegistry(database: Database): NodeRegistry {
+  return {
+    async put(node, ttl) {
+      await database.query(
+        {
+          name: 'put_node',
+          text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
+              labels, cert_details, serial, reason, description)
+            VALUES ($1::uuid, $2, $3, $4, $5, $6, now(), now(), now() + make_interval(secs => $7::double precision),
+              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb)
+            ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
+              config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
+              updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
+              cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
+              description = EXCLUDED.description`,
+        },
+        [
+          node.id,
+          node.hostname,
+          node.ip,
+          node.version,
+          node.config_hash,
+          node.sync_status,
+          ttl,
+          JSON.stringify(node.labels),
+          JSON.stringify(node.cert_details),
+          node.serial,
+          node.reason,
+          JSON.stringify(node.description),
+        ],
+      );
+    },
+    async get(id) {
+      if (!isUuid(id)) return null;
+      const [row] = await database.query(`SELECT ${COLUMNS} FROM nodes WHERE id = $1::uuid AND expires_at > now()`, [
+        id,
+      ]);
+      return row === undefined ? null : toNode(row);
+    },
+    async page(query = {}) {
+      const size = pageSize(query.size);
+      const after = query.offset === undefined ? null : (readPageToken(query.offset, 1, isUuid)[0] ?? null);
+      const rows = await database.query(
+        `SELECT ${COLUMNS} FROM nodes WHERE expires_at > now() AND ($1::uuid IS NULL OR id > $1::uuid)
+         ORDER BY id LIMIT $2::integer`,
+        [after, size + 1],
+      );
+      const nodes = rows.slice(0, size).map(toNode);
+      const last = nodes.at(-1);
+      return rows.length <= size || last === undefined ? { nodes } : { nodes, offset: pageToken([last.id]) };
+    },
+  };
+}
+
+function toNode(row: SqlRow): NodeRecord {
+  return {
+    id: String(row.id),
+    hostname: String(row.hostname),
+    ip: String(row.ip),
+    version: String(row.version),
+    config_hash: nullableText(row.config_hash),
+    sync_status: String(row.sync_status),
+    last_seen: Number(row.last_seen),
+    updated_at: Number(row.updated_at),
+    ttl: Number(row.ttl),
+    labels: record(row.labels),
+    cert_details: record(row.cert_details),
+    serial: row.serial === null ? null : Number(row.serial),
+    reason: nullableText(row.reason),
+    description: record(row.description),
+  };
+}
+
+function nullableText(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

@@ -1,0 +1,72 @@
+import { catalogOf, type Schemas } from './catalog.ts';
+import { changeFeed } from './change-feed.ts';
+import type { Database } from './database.ts';
+import { keepHouse } from './housekeeping.ts';
+import { migrate, migrationStatus } from './migrations.ts';
+import { nodeRegistry } from './nodes.ts';
+import { openPglite } from './pglite.ts';
+import { openPostgres, type PostgresSettings } from './postgres.ts';
+import { schemas as ownSchemas } from './schemas.ts';
+import type { Store } from './store.ts';
+import { findWorkspace } from './workspaces.ts';
+
+/** Where the data is: `embedded` in `<prefix>/pgdata`, or a PostgreSQL server of version 15 or newer. */
+export type StoreSettings =
+  | { readonly database: 'embedded'; readonly prefix: string }
+  | ({ readonly database: 'postgres' } & PostgresSettings);
+
+export interface OpenOptions {
+  /** Bring the database up to date first, from nothing if need be. */
+  readonly migrate?: boolean;
+  /** Other entities than the project's own. */
+  readonly schemas?: Schemas;
+}
+
+/** Opens the database alone, for migrations. */
+export function openDatabase(settings: StoreSettings): Promise<Database> {
+  return settings.database === 'embedded' ? openPglite(settings.prefix) : openPostgres(settings);
+}
+
+/**
+ * Opens the store. Throws when the database cannot be reached, is in use by another process (embedded), or lacks
+ * migrations.
+ */
+export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<Store> {
+  const catalog = catalogOf(options.schemas ?? ownSchemas);
+  const database = await openDatabase(settings);
+  try {
+    if (options.migrate === true) await migrate(database, catalog.tables);
+    else await requireUpToDate(database, catalog.tables);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  const changes = changeFeed(database, catalog);
+  const stopKeepingHouse = keepHouse(database, catalog);
+  return {
+    driver: database.driver,
+    workspace: (name) => findWorkspace(catalog, database, name),
+    changes: changes.feed,
+    nodes: nodeRegistry(database),
+    async ping() {
+      await database.query('SELECT 1');
+    },
+    async close() {
+      stopKeepingHouse();
+      await changes.stop();
+      await database.close();
+    },
+  };
+}
+
+async function requireUpToDate(database: Database, tables: Parameters<typeof migrationStatus>[1]): Promise<void> {
+  const { executed, pending, tables: missing } = await migrationStatus(database, tables);
+  if (executed.length === 0) throw new Error('the database is empty: run `holdfast migrations bootstrap`');
+  const lacking = [...pending, ...missing];
+  if (lacking.length > 0) {
+    const [first] = lacking;
+    throw new Error(
+      `the database lacks ${lacking.length} migration steps (first: ${first}): run \`holdfast migrations up\``,
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { fsyncSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
+import { NodeFS } from '@electric-sql/pglite/nodefs';
+
+import type { Database, Session, SqlRow, SqlValue } from './database.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { retrying } from './retry.ts';
+import { ask, insideTransaction, type Send } from './session.ts';
+
+/** Opens (or makes) the embedded PostgreSQL in `prefix`, which this process then owns. */
+export async function openPglite(prefix: string): Promise<Database> {
+  const unlock = lockDirectory(prefix);
+  try {
+    const directory = join(prefix, 'pgdata');
+    const database = await PGlite.create({
+      dataDir: directory,
+      fs: new DurableFiles(directory),
+      startParams: durable(PGlite.defaultStartParams),
+    });
+    return overPglite(database, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function overPglite(database: PGlite, unlock: () => void): Database {
+  const send: Send = async ({ text }, values) => rows(await database.query<SqlRow>(text, [...values]));
+  const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> =>
+    retrying(() =>
+      database.transaction(async (open) => {
+        if (begin !== '') await open.query(begin);
+        return work(insideTransaction(sendWithin(open)));
+      }),
+    );
+  return {
+    driver: 'pglite',
+    concurrent: false,
+    query: (statement, values = []) => ask(send, statement, values),
+    transaction: (work) => transaction('', work),
+    snapshot: (work) => transaction('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', work),
+    maintenance: (work) => transaction('', work),
+    async listen(channel, onMessage) {
+      const unlisten = await database.listen(channel, onMessage);
+      return () => (database.closed ? Promise.resolve() : unlisten());
+    },
+    async close() {
+      await database.close();
+      unlock();
+    },
+  };
+}
+
+function sendWithin(open: Transaction): Send {
+  return async ({ text }, values: readonly SqlValue[]) => rows(await open.query<SqlRow>(text, [...values]));
+}
+
+function rows(results: Results<SqlRow>): SqlRow[] {
+  return results.rows;
+}
+
+/**
+ * PGlite starts PostgreSQL with fsync off and its file layer has none anyway: enough to survive kill -9, not a power
+ * failure. Both are put right here: fsync on, by the one call (`fsync`, not `fdatasync`) that reaches the file layer.
+ */
+function durable(startParams: readonly string[]): string[] {
+  return [...startParams.filter((parameter) => parameter !== '-F'), '-c', 'wal_sync_method=fsync'];
+}
+
+class DurableFiles extends NodeFS {
+  override async init(...given: Parameters<NodeFS['init']>): ReturnType<NodeFS['init']> {
+    const { emscriptenOpts } = await super.init(...given);
+    const preRun = emscriptenOpts.preRun ?? [];
+    return {
+      emscriptenOpts: { ...emscriptenOpts, preRun: [...preRun, (module) => syncFor(module.FS.filesystems.NODEFS)] },
+    };
+  }
+}
+
+/** Emscripten's NODEFS keeps Node's descriptor in `nfd`; its operations table is open to additions. */
+function syncFor(files: unknown): void {
+  if (!isObject(files) || !isObject(files.stream_ops)) {
+    throw new Error('the embedded database has no file operations to make durable: unexpected PGlite version');
+  }
+  files.stream_ops.fsync = (stream: unknown) => {
+    if (isObject(stream) && typeof stream.nfd === 'number') fsyncSync(stream.nfd);
+    return 0;
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

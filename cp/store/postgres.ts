@@ -1,0 +1,195 @@
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+
+import { asSqlError, type Database, identifier, type Session } from './database.ts';
+import { retrying } from './retry.ts';
+import { ask, insideTransaction, type Send } from './session.ts';
+
+/** A PostgreSQL server, in the words of the settings. Timeouts in milliseconds. */
+export interface PostgresSettings {
+  readonly pg_host: string;
+  readonly pg_port: number;
+  readonly pg_user: string;
+  readonly pg_password: string | null;
+  readonly pg_database: string;
+  readonly pg_schema: string;
+  readonly pg_ssl: boolean;
+  readonly pg_ssl_verify: boolean;
+  /** PEM text of the authorities to trust instead of Node's own. */
+  readonly pg_ssl_ca_cert: string | null;
+  /** For connecting, and for any one statement outside migrations. */
+  readonly pg_timeout: number;
+  /** Connections at most, beside the one that listens. */
+  readonly pg_pool_size: number;
+}
+
+/** Why: `NULLS NOT DISTINCT` and `ON DELETE SET NULL (column)` came with 15, the oldest release still maintained. */
+const OLDEST_SERVER = 150_000;
+const RECONNECT_FIRST = 200;
+const RECONNECT_MOST = 10_000;
+
+/** Connects once to tell a wrong setting from a working one, then hands out pooled connections. */
+export async function openPostgres(settings: PostgresSettings): Promise<Database> {
+  const pool = new Pool({
+    ...connection(settings),
+    max: settings.pg_pool_size,
+    statement_timeout: settings.pg_timeout,
+    // The server ends a slow statement first; this one is for a server that no longer answers at all.
+    query_timeout: settings.pg_timeout + 5_000,
+    idle_in_transaction_session_timeout: 60_000,
+  });
+  // An idle connection that breaks is simply replaced; without a listener it would end the process.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => {
+    client.query(`SET search_path = ${identifier(settings.pg_schema)}`).catch(() => {});
+  });
+  try {
+    const [version] = (await pool.query('SHOW server_version_num')).rows;
+    if (Number(version?.server_version_num) < OLDEST_SERVER) {
+      throw new Error(
+        `PostgreSQL 15 or newer is needed; ${settings.pg_host}:${settings.pg_port} runs ${version?.server_version_num}`,
+      );
+    }
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return overPool(pool, settings);
+}
+
+function overPool(pool: Pool, settings: PostgresSettings): Database {
+  const send: Send = async (statement, values) => (await pool.query({ ...statement, values: [...values] })).rows;
+  const listening = new Set<() => Promise<void>>();
+  return {
+    driver: 'postgres',
+    concurrent: true,
+    query: (statement, values = []) => ask(send, statement, values),
+    transaction: (work) => retrying(() => within(pool, ['BEGIN'], work)),
+    snapshot: (work) => within(pool, ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'], work),
+    maintenance: (work) => unhurried(settings, work),
+    async listen(channel, onMessage) {
+      const stop = await follow(settings, channel, onMessage);
+      listening.add(stop);
+      return () => {
+        listening.delete(stop);
+        return stop();
+      };
+    },
+    async close() {
+      await Promise.all([...listening].map((stop) => stop()));
+      await pool.end();
+    },
+  };
+}
+
+async function within<T>(pool: Pool, begin: readonly string[], work: (inside: Session) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    return await transact(client, begin, work, (error) => {
+      broken = error;
+    });
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** Ends the transaction one way or the other; a connection of unknown state is reported to `onBroken`. */
+async function transact<T>(
+  client: PoolClient | Client,
+  begin: readonly string[],
+  work: (inside: Session) => Promise<T>,
+  onBroken: (error: Error) => void,
+): Promise<T> {
+  const send: Send = async (statement, values) => (await client.query({ ...statement, values: [...values] })).rows;
+  try {
+    for (const text of begin) await client.query(text);
+    const result = await work(insideTransaction(send));
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(onBroken);
+    throw asSqlError(error) ?? error;
+  }
+}
+
+/** Migrations may rightly take long, so they get a connection of their own without a statement timeout. */
+async function unhurried<T>(settings: PostgresSettings, work: (inside: Session) => Promise<T>): Promise<T> {
+  const client = new Client(connection(settings));
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const schema = identifier(settings.pg_schema);
+    return await transact(
+      client,
+      ['BEGIN', `CREATE SCHEMA IF NOT EXISTS ${schema}`, `SET LOCAL search_path = ${schema}`],
+      work,
+      () => {},
+    );
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Listens on a connection of its own and makes a new one, ever more patiently, when that breaks. */
+async function follow(
+  settings: PostgresSettings,
+  channel: string,
+  onMessage: () => void,
+): Promise<() => Promise<void>> {
+  let stopped = false;
+  let client: Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let wait = RECONNECT_FIRST;
+
+  const connect = async (): Promise<void> => {
+    const next = new Client(connection(settings));
+    client = next;
+    next.on('notification', onMessage);
+    next.on('error', () => {});
+    next.on('end', () => again(next));
+    await next.connect();
+    await next.query(`LISTEN ${identifier(channel)}`);
+    wait = RECONNECT_FIRST;
+  };
+  const again = (broken: Client): void => {
+    if (stopped || broken !== client) return;
+    client = undefined;
+    timer = setTimeout(
+      () => {
+        connect().then(onMessage, () => {
+          if (client !== undefined) again(client);
+        });
+      },
+      wait * (0.5 + Math.random()),
+    );
+    wait = Math.min(wait * 2, RECONNECT_MOST);
+  };
+
+  await connect();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await client?.end().catch(() => {});
+  };
+}
+
+function connection(settings: PostgresSettings): ClientConfig {
+  return {
+    host: settings.pg_host,
+    port: settings.pg_port,
+    user: settings.pg_user,
+    database: settings.pg_database,
+    application_name: 'holdfast',
+    connectionTimeoutMillis: settings.pg_timeout,
+    keepAlive: true,
+    ...(settings.pg_password === null ? {} : { password: settings.pg_password }),
+    ...(settings.pg_ssl
+      ? {
+          ssl: {
+            rejectUnauthorized: settings.pg_ssl_verify,
+            ...(settings.pg_ssl_ca_cert === null ? {} : { ca: settings.pg_ssl_ca_cert }),
+          },
+        }
+      : {}),
+  };
+}

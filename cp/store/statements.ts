@@ -1,0 +1,129 @@
+import { identifier, type Statement } from './database.ts';
+import type { Table, Unique } from './table.ts';
+
+/**
+ * The SQL of one table. Rows go in as JSON arrays and come out as JSON objects, so that PostgreSQL's own casts do the
+ * conversion for both drivers, and one prepared text serves one row or five hundred.
+ *
+ * Parameters: `$1` the rows or the key, `$2` the workspace id where rows have one.
+ */
+export interface Statements {
+  readonly insert: Statement;
+  readonly update: Statement;
+  /** PUT by primary key. Gives no row when the key is taken by another workspace. */
+  readonly upsert: Statement;
+  readonly select: Statement;
+  readonly selectLocked: Statement;
+  readonly delete: Statement;
+  /** PUT by a unique field: a row found keeps its key. */
+  upsertBy(unique: Unique): Statement;
+  selectBy(field: string): Statement;
+  /** `$1` keys, all workspaces; `ttl` as the absolute time. */
+  readonly export: Statement;
+  /** `$1` the key to continue after or null, `$2` rows at most; all workspaces; `ttl` as the absolute time. */
+  readonly exportPage: Statement;
+}
+
+export function statementsFor(table: Table): Statements {
+  const name = identifier(table.name);
+  const key = identifier(table.key);
+  const keyType = keyColumnType(table);
+  const workspace = table.workspaced ? ['"ws_id"'] : [];
+  const columns = table.columns.map((column) => identifier(column.name));
+  const written = [...workspace, ...columns, ...(table.expires ? ['"expires_at"'] : [])];
+  const shown = shownColumns(table, 'left');
+  const here = `${table.workspaced ? ' AND t."ws_id" = $2::uuid' : ''}${alive(table)}`;
+
+  const given = `json_array_elements($1::json) AS entry(value)
+    CROSS JOIN LATERAL json_populate_record(NULL::${name}, entry.value) AS given`;
+  const values = [
+    ...(table.workspaced ? ['$2::uuid'] : []),
+    ...columns.map((column) => `given.${column}`),
+    ...(table.expires ? [`now() + make_interval(secs => (entry.value->>'ttl')::double precision)`] : []),
+  ];
+  const insertion = `INSERT INTO ${name} AS t (${written.join(', ')}) SELECT ${values.join(', ')} FROM ${given}`;
+  const returning = (statement: string) =>
+    `WITH written AS (${statement} RETURNING ${shown}) SELECT to_json(written) AS row FROM written`;
+  const replacing = (except: readonly string[]) =>
+    written
+      .filter((column) => !except.includes(column))
+      .map((column) => `${column} = EXCLUDED.${column}`)
+      .join(', ');
+  const kept = [key, '"ws_id"'];
+  const read = (condition: string, tail = '') =>
+    `SELECT to_json(found) AS row FROM (SELECT ${shown} FROM ${name} AS t WHERE ${condition}${tail}) AS found`;
+  const whole = (condition: string, tail = '') =>
+    `SELECT to_json(found) AS row FROM (SELECT ${shownColumns(table, 'absolute')} FROM ${name} AS t WHERE ${condition}${alive(table)}${tail}) AS found`;
+
+  const by = new Map<string, Statement>();
+  const prepared = (kind: string, text: () => string): Statement => {
+    const label = `${kind}_${table.name}`;
+    const known = by.get(label) ?? { name: label, text: text() };
+    by.set(label, known);
+    return known;
+  };
+
+  return {
+    insert: prepared('insert', () => returning(insertion)),
+    update: prepared('update', () =>
+      returning(`UPDATE ${name} AS t SET ${updates(table)} FROM ${given}
+        WHERE t.${key} = given.${key}${table.workspaced ? ' AND t."ws_id" = $2::uuid' : ''}`),
+    ),
+    upsert: prepared('upsert', () =>
+      returning(
+        `${insertion} ON CONFLICT (${key}) DO UPDATE SET ${replacing(kept)}${table.workspaced ? ' WHERE t."ws_id" = $2::uuid' : ''}`,
+      ),
+    ),
+    select: prepared('select', () => read(`t.${key} = $1::${keyType}${here}`)),
+    selectLocked: prepared('lock', () => read(`t.${key} = $1::${keyType}${here}`, ' FOR NO KEY UPDATE')),
+    delete: prepared(
+      'delete',
+      () => `DELETE FROM ${name} AS t WHERE t.${key} = $1::${keyType}${here} RETURNING 1 AS gone`,
+    ),
+    upsertBy: (unique) =>
+      prepared(`upsert_${unique.constraint}`, () =>
+        returning(
+          `${insertion} ON CONFLICT (${unique.columns.map(identifier).join(', ')}) DO UPDATE SET ${replacing([...kept, ...unique.columns.map(identifier)])}${
+            table.workspaced ? ' WHERE t."ws_id" = $2::uuid' : ''
+          }`,
+        ),
+      ),
+    selectBy: (field) => prepared(`select_by_${field}`, () => read(`t.${identifier(field)} = $1${here}`)),
+    export: prepared('export', () => whole(`t.${key} = ANY ($1::${keyType}[])`)),
+    exportPage: prepared('export_page', () =>
+      whole(`($1::${keyType} IS NULL OR t.${key} > $1)`, ` ORDER BY t.${key} LIMIT $2::integer`),
+    ),
+  };
+}
+
+/** The type a key parameter is cast to. */
+export function keyColumnType(table: Table): string {
+  return table.columns.find((column) => column.field === table.key)?.type ?? 'uuid';
+}
+
+/** Leaves out rows whose time is up. */
+export function alive(table: Table): string {
+  return table.expires ? ' AND (t."expires_at" IS NULL OR t."expires_at" > now())' : '';
+}
+
+/** `left`: `ttl` as the whole seconds that remain; `absolute`: as Unix seconds, the same at every reading. */
+export function shownColumns(table: Table, ttl: 'left' | 'absolute'): string {
+  const columns = table.columns.map((column) => `t.${identifier(column.name)}`);
+  if (!table.expires) return columns.join(', ');
+  const seconds =
+    ttl === 'left'
+      ? 'floor(extract(epoch FROM t."expires_at" - now()))::bigint'
+      : 'floor(extract(epoch FROM t."expires_at"))::bigint';
+  return [...columns, `${seconds} AS "ttl"`].join(', ');
+}
+
+/** A `ttl` left out of an update leaves the row's time as it is. */
+function updates(table: Table): string {
+  const columns = table.columns
+    .filter((column) => column.field !== table.key)
+    .map((column) => `${identifier(column.name)} = given.${identifier(column.name)}`);
+  if (!table.expires) return columns.join(', ');
+  const time = `"expires_at" = CASE WHEN json_typeof(entry.value->'ttl') IS NULL THEN t."expires_at"
+    ELSE now() + make_interval(secs => (entry.value->>'ttl')::double precision) END`;
+  return [...columns, time].join(', ');
+}

@@ -1,0 +1,51 @@
+import {
+  foreignKeyViolation,
+  foreignKeyViolationRestricted,
+  invalidWorkspace,
+  type KongError,
+  primaryKeyViolation,
+  uniqueViolation,
+} from '../../shared/schema/errors.ts';
+import { asSqlError } from './database.ts';
+import type { Row } from './store.ts';
+import type { Table, Tables } from './table.ts';
+
+const UNIQUE = '23505';
+const FOREIGN_KEY = '23503';
+const RESTRICT = '23001';
+
+/** What a refused write of `row` means in Kong's terms; undefined for everything that is not the caller's doing. */
+export function refusedWrite(error: unknown, table: Table, row: Row, workspace: string): KongError | undefined {
+  const refusal = asSqlError(error);
+  if (refusal?.code === UNIQUE) {
+    if (refusal.constraint === `${table.name}_pkey`) return primaryKeyViolation({ [table.key]: row[table.key] });
+    const unique = table.uniques.find(({ constraint }) => constraint === refusal.constraint);
+    if (unique === undefined) return undefined;
+    return uniqueViolation(Object.fromEntries(unique.fields.map((field) => [field, row[field] ?? null])));
+  }
+  if (refusal?.code === FOREIGN_KEY) {
+    if (refusal.constraint === `${table.name}_workspace`) return invalidWorkspace(workspace);
+    const reference = table.references.find(({ constraint }) => constraint === refusal.constraint);
+    if (reference === undefined) return undefined;
+    const value = row[reference.field];
+    return foreignKeyViolation(reference.field, isKey(value) ? value : { id: value }, reference.to);
+  }
+  return undefined;
+}
+
+/** What a refused delete means: rows of another table still refer to it. */
+export function refusedDelete(error: unknown, table: Table, tables: Tables): KongError | undefined {
+  const refusal = asSqlError(error);
+  if (refusal?.code !== FOREIGN_KEY && refusal?.code !== RESTRICT) return undefined;
+  for (const child of tables.values()) {
+    const refers = child.references.some(({ constraint }) => constraint === refusal.constraint);
+    if (refers || refusal.constraint === `${child.name}_workspace`) {
+      return foreignKeyViolationRestricted(table.name, child.name);
+    }
+  }
+  return undefined;
+}
+
+function isKey(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

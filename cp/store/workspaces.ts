@@ -1,0 +1,39 @@
+import type { Catalog } from './catalog.ts';
+import type { Session } from './database.ts';
+import { entityStore } from './entity-store.ts';
+import type { EntityStore, Workspace } from './store.ts';
+import { listTags } from './tags.ts';
+
+/** Made with the database; Kong gives it the same id in every DB-less installation. */
+export const DEFAULT_WORKSPACE = { id: '0dc6f45b-8f8d-40d2-a504-473544ee190b', name: 'default' } as const;
+
+/** The named workspace, or null. */
+export async function findWorkspace(catalog: Catalog, session: Session, name: string): Promise<Workspace | null> {
+  if (name.includes('\0')) return null;
+  const [row] = await session.query(
+    { name: 'find_workspace', text: 'SELECT id, name FROM workspaces WHERE name = $1' },
+    [name],
+  );
+  return row === undefined ? null : workspaceOver(catalog, session, { id: String(row.id), name: String(row.name) });
+}
+
+/** A workspace whose reads and writes go through one session. */
+export function workspaceOver(
+  catalog: Catalog,
+  session: Session,
+  identity: { readonly id: string; readonly name: string },
+): Workspace {
+  const within = (inside: Session): Workspace => workspaceOver(catalog, inside, identity);
+  const stores = new Map<string, EntityStore>();
+  const workspace: Workspace = {
+    ...identity,
+    entity(name) {
+      const known = stores.get(name) ?? entityStore({ catalog, session, workspace, within }, catalog.table(name));
+      stores.set(name, known);
+      return known;
+    },
+    transaction: (work) => session.transaction((inside) => work(within(inside))),
+    tags: (query = {}) => listTags(catalog, session, identity.id, query),
+  };
+  return workspace;
+}

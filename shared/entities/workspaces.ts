@@ -1,0 +1,53 @@
+import { autoTimestamp, name, uuid } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** A part of the configuration with its own administrators; the shape is Kong Enterprise's. */
+export const workspaces = defineEntity({
+  name: 'workspaces',
+  primary_key: ['id'],
+  endpoint_key: 'name',
+  cache_key: ['name'],
+  generate_admin_api: false,
+  db_export: false,
+  fields: {
+    id: uuid,
+    // The first segment of a path is a workspace's name or one of these.
+    name: {
+      ...name,
+      required: true,
+      not_one_of: [
+        'workspaces',
+        'consumers',
+        'certificates',
+        'services',
+        'routes',
+        'snis',
+        'upstreams',
+        'targets',
+        'plugins',
+        'tags',
+        'ca_certificates',
+        'clustering_data_planes',
+        'parameters',
+        'vaults',
+        'key_sets',
+        'keys',
+        'filter_chains',
+      ],
+    },
+    comment: { type: 'string' },
+    created_at: autoTimestamp,
+    updated_at: autoTimestamp,
+    meta: {
+      type: 'record',
+      required: true,
+      fields: {
+        color: { type: 'string', match: { pattern: '^#%x%x%x%x%x%x$', regex: /^#[0-9A-Fa-f]{6}$/ } },
+        thumbnail: { type: 'string' },
+      },
+    },
+    config: { type: 'map', keys: { type: 'string' }, values: { type: 'any' }, required: true, default: {} },
+  },
+});
+
+export type WorkspaceEntity = Entity<typeof workspaces>;
