@@ -11,6 +11,7 @@ export interface Env {
   readonly NODE: Fetcher;
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
   readonly CONTROL_PLANE?: Fetcher;
+  readonly [another: `CONTROL_PLANE_${number}`]: Fetcher | undefined;
   /** Upstreams by URL. Never the global fetch: on own hosts that halves throughput. */
   readonly NETWORK: Fetcher;
   /** The host's egress process, for what `NETWORK` cannot say (Host, private CA, client certificate, HTTP/2). */

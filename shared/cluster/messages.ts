@@ -1,6 +1,14 @@
 /**
  * What the planes say to each other on `GET /v1/link` (WebSocket, one JSON text frame per message), and in the bodies
  * of its plain HTTPS form. Unknown message types and unknown members are ignored, so either side may be newer.
+ *
+ * The plain HTTPS form; `node` is the id of the node's description, `wait` is in seconds:
+ *
+ *     POST /v1/status?node=<uuid>              a `FromDataPlane` as JSON, the hello first; 204
+ *     GET  /v1/manifest?node=<uuid>&wait=<s>   200 and a `ManifestMessage` without inline objects, with an ETag; 304 when
+ *                                              If-None-Match still holds after `wait`; 409 and a `Withheld`; 428 when the
+ *                                              control plane knows no hello of this node
+ *     GET  /v1/objects/<sha256>                200 and the gzip bytes as `application/gzip`, no Content-Encoding; 404
  */
 
 /** Who a data plane is and what it can do. */

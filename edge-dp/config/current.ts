@@ -1,0 +1,120 @@
+import type { Manifest } from '../../shared/bundle/format.ts';
+import type { Env } from '../env.ts';
+import type { RequestPath } from '../proxy/request-path.ts';
+import { bundleCache } from './cache.ts';
+import { declarativeOrigin } from './declarative.ts';
+import { lazyTables, ShardMemory } from './lazy.ts';
+import type { LiveConfig } from './live.ts';
+import { NodeClient } from './node.ts';
+import { type FoundObject, findObject, messageOf, type ObjectOrigin } from './objects.ts';
+import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
+import type { VerifiedManifest } from './trust.ts';
+
+/** What the request path is made by; `worker.ts` names it, so that this half is built without knowing that one. */
+export interface Gateway {
+  /** The request path of an empty config. */
+  readonly createRequestPath: (env: Env) => RequestPath;
+  /** Plugins this Worker can run, with versions. */
+  readonly plugins: Readonly<Record<string, string>>;
+}
+
+/** A config an isolate holds: what requests see, and what the next one is built from. */
+export interface Held {
+  readonly live: LiveConfig;
+  /** Null for the empty and the declarative config, which no control plane signed. */
+  readonly verified: VerifiedManifest | null;
+  readonly tables: Tables;
+}
+
+/** A config to be built: verified, not yet loaded. */
+export interface Candidate {
+  readonly manifest: Manifest;
+  readonly verified: VerifiedManifest | null;
+  readonly source: LiveConfig['source'];
+  /** Asked for objects in this order. */
+  readonly origins: readonly ObjectOrigin[];
+  /** Gets every object that was read, with the origin that had it. */
+  readonly found?: (name: string, object: FoundObject) => void;
+}
+
+/** Bytes of shard JSON an isolate keeps in memory; parsed it is about three times that, of 128 MB. */
+const SHARD_MEMORY = 12 << 20;
+
+/**
+ * The config of this isolate: one pointer, shared on workerd by the fetch handler and the Durable Objects, since they
+ * run in one isolate. Replaced whole, never changed.
+ */
+export class CurrentConfig {
+  readonly gateway: Gateway;
+  readonly #shards = new ShardMemory(SHARD_MEMORY);
+  #held: Held | null = null;
+
+  constructor(gateway: Gateway) {
+    this.gateway = gateway;
+  }
+
+  /** Null until the start sequence has run. */
+  get held(): Held | null {
+    return this.#held;
+  }
+
+  /** Everything answers 404. */
+  empty(env: Env): Held {
+    const live: LiveConfig = {
+      serial: null,
+      configHash: null,
+      source: 'empty',
+      path: this.gateway.createRequestPath(env),
+      lazy: lazyTables(NO_TABLES, this.#shards, reader(env, [])),
+    };
+    return { live, verified: null, tables: NO_TABLES };
+  }
+
+  /**
+   * Loads and compiles what the candidate changes relative to what is held. Requests do not see it before `replace`.
+   * Throws `ObjectUnavailable`, `BundleRefused`, or the request path's `ConfigError`.
+   */
+  async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
+    const from = this.#held ?? this.empty(env);
+    const tables = await readTables(manifest, from.tables, reader(env, origins, found));
+    const changes = changesBetween(from.tables, tables);
+    const live: LiveConfig = {
+      serial: manifest.serial,
+      configHash: manifest.config_hash,
+      source,
+      path: changes.size === 0 ? from.live.path : from.live.path.update(changes),
+      lazy: lazyTables(tables, this.#shards, reader(env, restingOrigins(env, source))),
+    };
+    return { live, verified, tables };
+  }
+
+  /** Makes `next` what requests see, unless something newer has come meanwhile. */
+  replace(next: Held): void {
+    const serial = this.#held?.verified?.content.serial;
+    if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
+    this.#held = next;
+  }
+}
+
+/** Where a config's objects are found while it serves. */
+export function restingOrigins(env: Env, source: LiveConfig['source']): readonly ObjectOrigin[] {
+  if (source === 'declarative') return env.DECLARATIVE === undefined ? [] : [declarativeOrigin(env.DECLARATIVE)];
+  return [bundleCache(env), new NodeClient(env.NODE)];
+}
+
+function reader(env: Env, origins: readonly ObjectOrigin[], found?: Candidate['found']): ReadObject {
+  return async (name, limit) => {
+    const object = await findObject(name, limit, origins, (origin, reason) => reportDamage(env, origin, reason));
+    found?.(name, object);
+    return object.bytes;
+  };
+}
+
+/** The next origin mends it; still, whoever runs the node must hear that something was altered at rest or on its way. */
+function reportDamage(env: Env, origin: ObjectOrigin, damage: string): void {
+  const reason = `${origin.name}: ${damage}`;
+  console.error(reason);
+  new NodeClient(env.NODE)
+    .report({ type: 'rejected', serial: null, reason })
+    .catch((error: unknown) => console.error(`not reported: ${messageOf(error)}`));
+}

@@ -1,0 +1,98 @@
+import type { Env } from '../env.ts';
+import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
+import type { LiveConfig } from './live.ts';
+import { NodeClient } from './node.ts';
+import { messageOf } from './objects.ts';
+import { startSequence } from './start.ts';
+import { pluginMismatch, verifyResting } from './trust.ts';
+
+type WaitUntil = (work: Promise<unknown>) => void;
+
+/** Milliseconds. A request that finds a start under way waits this long for it before it starts by itself. */
+const START_PATIENCE = 5_000;
+/** Milliseconds the first request after a quiet time waits for news at most. */
+const NEWS_PATIENCE = 50;
+/** So many intervals without a request, and the config may be old: the next request waits for the answer. */
+const IDLE_INTERVALS = 4;
+/** Milliseconds the owner of the link has to answer a question for news. */
+const NEWS_TIMEOUT = 5_000;
+/** Milliseconds between questions where the owner itself hands over new config: only so that it is never forgotten. */
+const OWNED_INTERVAL = 30_000;
+
+/** The life of one isolate's config: started once, then kept fresh by asking the owner of the link for news. */
+export class Isolate {
+  readonly current: CurrentConfig;
+  #starting: Promise<Held> | null = null;
+  #askedAt = 0;
+  #ownsLink = false;
+
+  constructor(gateway: Gateway) {
+    this.current = new CurrentConfig(gateway);
+  }
+
+  /** The config for one request: at once when there is one, unless this isolate has been asleep. */
+  config(env: Env, waitUntil: WaitUntil): LiveConfig | Promise<LiveConfig> {
+    const held = this.current.held;
+    if (held === null) return this.started(env, waitUntil).then(({ live }) => live);
+    const now = Date.now();
+    const interval = this.#ownsLink ? OWNED_INTERVAL : env.SETTINGS.newsInterval;
+    const quiet = now - this.#askedAt;
+    if (quiet < interval) return held.live;
+    this.#askedAt = now;
+    const asking = this.#ask(env);
+    waitUntil(asking);
+    if (this.#ownsLink || quiet < IDLE_INTERVALS * interval) return held.live;
+    return Promise.race([asking, after(NEWS_PATIENCE)]).then(() => (this.current.held ?? held).live);
+  }
+
+  /** Runs the start sequence unless it has run. */
+  async started(env: Env, waitUntil: WaitUntil): Promise<Held> {
+    if (this.current.held !== null) return this.current.held;
+    if (this.#starting !== null) {
+      // The request that began the start may be gone, and its work with it: wait for it, but not for ever.
+      const held = await Promise.race([this.#starting, after(START_PATIENCE)]);
+      const started = held ?? this.current.held;
+      if (started !== null) return started;
+    }
+    this.#askedAt = Date.now();
+    const starting = startSequence(env, this.current);
+    this.#starting = starting;
+    waitUntil(starting);
+    return starting;
+  }
+
+  /**
+   * Called by the owner of the link when it lives in this isolate: it swaps the config here by itself. Not believed on
+   * Cloudflare's network, where a Durable Object may move away from an isolate that lives on.
+   */
+  linkOwned(env: Env): void {
+    this.#ownsLink = env.SETTINGS.node.host !== 'cloudflare';
+  }
+
+  async #ask(env: Env): Promise<void> {
+    const node = new NodeClient(env.NODE);
+    try {
+      const held = this.current.held?.verified ?? null;
+      const news = await node.news(held?.content ?? null, NEWS_TIMEOUT);
+      if (news === null || news.newest === null) return;
+      try {
+        const verified = await verifyResting(env.SETTINGS, news, news.newest);
+        const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content);
+        if (mismatch !== null) throw new Error(mismatch);
+        const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;
+        const next = await this.current.build(env, { ...candidate, origins: restingOrigins(env, 'control_plane') });
+        this.current.replace(next);
+      } catch (error) {
+        const reason = `news: ${messageOf(error)}`;
+        console.error(reason);
+        await node.report({ type: 'rejected', serial: null, reason });
+      }
+    } catch (error) {
+      console.error(`the owner of the link does not answer: ${messageOf(error)}`);
+    }
+  }
+}
+
+function after(milliseconds: number): Promise<null> {
+  return new Promise((resolve) => setTimeout(() => resolve(null), milliseconds));
+}

@@ -1,0 +1,96 @@
+import type { BundleRow, ObjectName, TableObject } from '../../shared/bundle/format.ts';
+import { objectFor, spreadValue, travellingValue } from '../../shared/bundle/lookup.ts';
+import { parseTableObject } from '../../shared/bundle/object.ts';
+import type { LazyTables } from './live.ts';
+import { messageOf } from './objects.ts';
+import type { ReadObject, Tables } from './tables.ts';
+
+/** The shard a request needs cannot be had. The request must fail closed: absence cannot be concluded from this. */
+export class ShardUnavailable extends Error {
+  override readonly name = 'ShardUnavailable';
+}
+
+/** A shard's rows by the value they are found by. */
+type Shard = ReadonlyMap<string, readonly BundleRow[]>;
+
+/**
+ * Shards in memory, least recently used first out, bounded by the bytes of their JSON. One per isolate: shards are
+ * named by their content, so configs share it.
+ */
+export class ShardMemory {
+  readonly #limit: number;
+  readonly #shards = new Map<ObjectName, { readonly shard: Shard; readonly size: number }>();
+  #size = 0;
+
+  /** `limit` in bytes. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get(name: ObjectName): Shard | undefined {
+    const entry = this.#shards.get(name);
+    if (entry === undefined) return undefined;
+    // A Map iterates in insertion order: the used entry moves to the young end.
+    this.#shards.delete(name);
+    this.#shards.set(name, entry);
+    return entry.shard;
+  }
+
+  keep(name: ObjectName, shard: Shard, size: number): void {
+    if (size > this.#limit || this.#shards.has(name)) return;
+    this.#shards.set(name, { shard, size });
+    this.#size += size;
+    for (const [oldest, entry] of this.#shards) {
+      if (this.#size <= this.#limit) break;
+      this.#shards.delete(oldest);
+      this.#size -= entry.size;
+    }
+  }
+}
+
+/**
+ * The lazy tables of one config. A shard holds every row of its values, so a value missing from it does not exist: a
+ * negative answer needs no second opinion. Rows whose `ttl` (Unix seconds) has passed are not there.
+ */
+export function lazyTables(tables: Tables, memory: ShardMemory, read: ReadObject): LazyTables {
+  const lookupAll = async (table: string, value: string): Promise<readonly BundleRow[]> => {
+    const found = tables.get(table);
+    if (found === undefined) return [];
+    const travelling = await travellingValue(found.index, value);
+    const object = objectFor(found.index, travelling);
+    if (object === null) return [];
+    let shard = memory.get(object.name);
+    if (shard === undefined) {
+      shard = await load(table, found.index.key, object.name, object.size);
+      memory.keep(object.name, shard, object.size);
+    }
+    const rows = shard.get(travelling) ?? [];
+    const now = Date.now() / 1000;
+    return rows.some((row) => expired(row, now)) ? rows.filter((row) => !expired(row, now)) : rows;
+  };
+
+  const load = async (table: string, key: string, name: ObjectName, size: number): Promise<Shard> => {
+    try {
+      return byValue(parseTableObject(await read(name, size), table), key);
+    } catch (error) {
+      throw new ShardUnavailable(`table '${table}': ${messageOf(error)}`, { cause: error });
+    }
+  };
+
+  return { lookupAll, lookup: async (table, value) => (await lookupAll(table, value))[0] ?? null };
+}
+
+function byValue(object: TableObject, key: string): Shard {
+  const shard = new Map<string, BundleRow[]>();
+  for (const row of object.rows) {
+    const value = spreadValue(row, key);
+    const rows = shard.get(value);
+    if (rows === undefined) shard.set(value, [row]);
+    else rows.push(row);
+  }
+  return shard;
+}
+
+function expired(row: BundleRow, now: number): boolean {
+  return typeof row.ttl === 'number' && row.ttl <= now;
+}

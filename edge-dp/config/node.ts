@@ -1,0 +1,123 @@
+import type { Bytes, Manifest, ObjectName } from '../../shared/bundle/format.ts';
+import { objectName } from '../../shared/bundle/object.ts';
+import type { CachedManifest } from './cache.ts';
+import { messageOf, type ObjectOrigin } from './objects.ts';
+import type { Standing } from './trust.ts';
+
+/**
+ * What isolates and the node's one owner of the link say to each other over `env.NODE`. Plain HTTP, since the owner may
+ * live in another process of the box:
+ *
+ *     GET  /news?have=<s>.<h>  204 when serial `s` with config hash `h` is the newest, else 200 and `News` as JSON
+ *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
+ *     POST /reports            `Report` as JSON; 204
+ */
+export interface News extends Standing {
+  /** Null until a control plane gave one (and with cache mode `off`, once per life of the owner's process). */
+  readonly newest: CachedManifest | null;
+}
+
+export type Report =
+  /** Something at rest was refused: for the log and the control plane. */
+  | { readonly type: 'rejected'; readonly serial: number | null; readonly reason: string }
+  /** Target health by upstream, for the next heartbeat. */
+  | { readonly type: 'health'; readonly health: Readonly<Record<string, unknown>> };
+
+/** The isolate's end. */
+export class NodeClient implements ObjectOrigin {
+  readonly name = 'control plane';
+  readonly #node: Fetcher;
+
+  constructor(node: Fetcher) {
+    this.#node = node;
+  }
+
+  /** Null when `have` is the newest. Throws when the owner cannot be reached within `timeout` ms. */
+  async news(have: Manifest | null, timeout: number): Promise<News | null> {
+    const response = await this.#node.fetch(`http://node/news?have=${have === null ? '' : versionOf(have)}`, {
+      signal: AbortSignal.timeout(timeout),
+    });
+    if (response.status === 204) return null;
+    if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
+    return parseNews(await response.json());
+  }
+
+  async get(name: ObjectName): Promise<Bytes | null> {
+    const response = await this.#node.fetch(`http://node/objects/${name}`);
+    if (response.status === 404) return null;
+    if (response.status !== 200) throw new Error(await response.text());
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  async report(report: Report): Promise<void> {
+    const response = await this.#node.fetch('http://node/reports', { method: 'POST', body: JSON.stringify(report) });
+    await response.body?.cancel();
+  }
+}
+
+/** How two configs are told apart without their manifests. */
+export function versionOf(manifest: Manifest): string {
+  return `${manifest.serial}.${manifest.config_hash}`;
+}
+
+/** What the owner of the link offers; `NodeService` puts it on the wire. */
+export interface NodeOwner {
+  news(): Promise<News & { readonly version: string | null }>;
+  object(name: ObjectName): Promise<Bytes | null>;
+  report(report: Report): Promise<void>;
+}
+
+/** The owner's end. */
+export async function answerNode(request: Request, owner: NodeOwner): Promise<Response> {
+  const url = new URL(request.url);
+  const [, resource, name] = url.pathname.split('/');
+  try {
+    if (request.method === 'GET' && resource === 'news') {
+      const { version, ...news } = await owner.news();
+      const known = version !== null && url.searchParams.get('have') === version;
+      return known ? new Response(null, { status: 204 }) : Response.json(news);
+    }
+    if (request.method === 'GET' && resource === 'objects') {
+      const gzip = await owner.object(objectName(name, 'object name'));
+      return gzip === null ? new Response('no such object', { status: 404 }) : new Response(gzip);
+    }
+    if (request.method === 'POST' && resource === 'reports') {
+      await owner.report(parseReport(await request.json()));
+      return new Response(null, { status: 204 });
+    }
+    return new Response('no such resource', { status: 404 });
+  } catch (error) {
+    return new Response(messageOf(error), { status: 503 });
+  }
+}
+
+function parseNews(value: unknown): News {
+  const read = record(value);
+  const newest = read.newest === null ? null : record(read.newest);
+  return {
+    cluster: typeof read.cluster === 'string' ? read.cluster : null,
+    highestSerial: typeof read.highestSerial === 'number' ? read.highestSerial : null,
+    newest:
+      newest === null
+        ? null
+        : {
+            manifest: String(newest.manifest),
+            introductions: Array.isArray(newest.introductions) ? newest.introductions.map(String) : [],
+          },
+  };
+}
+
+function parseReport(value: unknown): Report {
+  const read = record(value);
+  if (read.type === 'health') return { type: 'health', health: record(read.health) };
+  return {
+    type: 'rejected',
+    serial: typeof read.serial === 'number' ? read.serial : null,
+    reason: String(read.reason),
+  };
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw new TypeError('expected an object');
+  return { ...value };
+}

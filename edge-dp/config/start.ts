@@ -1,0 +1,86 @@
+import { BundleRefused } from '../../shared/bundle/verification.ts';
+import type { Env } from '../env.ts';
+import { bundleCache, type CachedManifest } from './cache.ts';
+import { type CurrentConfig, type Held, restingOrigins } from './current.ts';
+import { declarativeManifest } from './declarative.ts';
+import { NodeClient } from './node.ts';
+import { messageOf } from './objects.ts';
+import { pluginMismatch, type Standing, verifyResting } from './trust.ts';
+
+/** Milliseconds the owner of the link gets to say what was applied last. It answers from memory or its own disk. */
+const OWNER_TIMEOUT = 2_000;
+
+/**
+ * Gives an isolate its first config, as Kong's documents order it: what the node applied last (the cache, or the copy
+ * of the manifest that the owner of the link keeps), else `declarative_config`, else empty. Asking the owner also makes
+ * it contact a control plane, in all cases. Whatever is refused on the way is logged and reported; nothing is thrown.
+ */
+export async function startSequence(env: Env, current: CurrentConfig): Promise<Held> {
+  const node = new NodeClient(env.NODE);
+  const report = async (what: string, error: unknown): Promise<void> => {
+    const reason = `${what}: ${messageOf(error)}`;
+    console.error(reason);
+    // KV on Cloudflare's network is up to a minute behind: an older manifest there is no replay.
+    const stale =
+      error instanceof BundleRefused && error.reason === 'serial' && env.SETTINGS.node.host === 'cloudflare';
+    if (!stale) await node.report({ type: 'rejected', serial: null, reason }).catch(() => undefined);
+  };
+
+  const [cached, news] = await Promise.all([
+    bundleCache(env)
+      .manifest()
+      .catch((error: unknown) => report('cache', error).then(() => null)),
+    node.news(null, OWNER_TIMEOUT).catch((error: unknown) => {
+      console.error(`the owner of the link does not answer: ${messageOf(error)}`);
+      return null;
+    }),
+  ]);
+
+  const held =
+    (await resting(env, current, cached, news?.newest ?? null, news ?? UNKNOWN, report)) ??
+    (await declarative(env, current, report)) ??
+    current.empty(env);
+  current.replace(held);
+  return current.held ?? held;
+}
+
+const UNKNOWN: Standing = { cluster: null, highestSerial: null };
+
+type ReportRefusal = (what: string, error: unknown) => Promise<void>;
+
+/** The last config of a control plane that can still be verified and loaded; null when there is none. */
+async function resting(
+  env: Env,
+  current: CurrentConfig,
+  cached: CachedManifest | null,
+  remembered: CachedManifest | null,
+  standing: Standing,
+  report: ReportRefusal,
+): Promise<Held | null> {
+  const copies = [cached, remembered?.manifest === cached?.manifest ? null : remembered];
+  for (const copy of copies) {
+    if (copy === null) continue;
+    try {
+      const verified = await verifyResting(env.SETTINGS, standing, copy);
+      const mismatch = pluginMismatch(current.gateway.plugins, verified.content);
+      if (mismatch !== null) throw new Error(mismatch);
+      const manifest = verified.content;
+      return await current.build(env, { manifest, verified, source: 'cache', origins: restingOrigins(env, 'cache') });
+    } catch (error) {
+      await report(copy === cached ? 'cache' : 'last applied config', error);
+    }
+  }
+  return null;
+}
+
+async function declarative(env: Env, current: CurrentConfig, report: ReportRefusal): Promise<Held | null> {
+  if (env.DECLARATIVE === undefined) return null;
+  try {
+    const manifest = await declarativeManifest(env.DECLARATIVE);
+    const origins = restingOrigins(env, 'declarative');
+    return await current.build(env, { manifest, verified: null, source: 'declarative', origins });
+  } catch (error) {
+    await report('declarative_config', error);
+    return null;
+  }
+}

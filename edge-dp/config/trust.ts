@@ -1,0 +1,102 @@
+import type { Manifest, PublicKeyJwk } from '../../shared/bundle/format.ts';
+import { trustedAfter, verifyManifest } from '../../shared/bundle/verification.ts';
+import type { WorkerSettings } from '../settings.ts';
+import type { CachedManifest } from './cache.ts';
+
+/** What this node already knows about the bundles it may take. */
+export interface Standing {
+  /** Null: not decided yet. */
+  readonly cluster: string | null;
+  /** The highest serial ever applied, null before the first. */
+  readonly highestSerial: number | null;
+}
+
+/** A manifest that is genuine, with the keys to trust for its successor. */
+export interface VerifiedManifest extends CachedManifest {
+  readonly content: Manifest;
+  readonly trustedKeys: readonly PublicKeyJwk[];
+}
+
+/**
+ * Verifies a manifest at rest: its signature through the manifests that introduced its key, its cluster, group and
+ * serial. Its expiry is not asked about: what was once applied keeps serving when nothing newer can be had.
+ * Throws `BundleRefused`.
+ */
+export async function verifyResting(
+  settings: WorkerSettings,
+  standing: Standing,
+  cached: CachedManifest,
+): Promise<VerifiedManifest> {
+  const own = { cluster: settings.cluster ?? standing.cluster, group: settings.node.group, now: null };
+  let trustedKeys: readonly PublicKeyJwk[] = settings.trustedKeys;
+  for (const introduction of cached.introductions) {
+    const introducing = await verifyManifest(introduction, { ...own, trustedKeys, highestSerial: null });
+    trustedKeys = trustedAfter(settings.trustedKeys, introducing);
+  }
+  const content = await verifyManifest(cached.manifest, {
+    ...own,
+    trustedKeys,
+    highestSerial: standing.highestSerial,
+  });
+  return { ...cached, content, trustedKeys: trustedAfter(settings.trustedKeys, content) };
+}
+
+/**
+ * Verifies a manifest a control plane sent, expiry included, as the successor of `before`. Throws `BundleRefused`.
+ */
+export async function verifyArriving(
+  settings: WorkerSettings,
+  standing: Standing,
+  before: VerifiedManifest | null,
+  manifest: string,
+): Promise<VerifiedManifest> {
+  const trustedKeys = before?.trustedKeys ?? settings.trustedKeys;
+  const content = await verifyManifest(manifest, {
+    trustedKeys,
+    cluster: settings.cluster ?? standing.cluster,
+    group: settings.node.group,
+    highestSerial: standing.highestSerial,
+    now: Math.floor(Date.now() / 1000),
+  });
+  return {
+    manifest,
+    content,
+    introductions: await introductionsOf(settings, before, manifest),
+    trustedKeys: trustedAfter(settings.trustedKeys, content),
+  };
+}
+
+/** The shortest way from the pinned keys to the key that signed `manifest`, as at rest it must verify by itself. */
+async function introductionsOf(
+  settings: WorkerSettings,
+  before: VerifiedManifest | null,
+  manifest: string,
+): Promise<readonly string[]> {
+  if (before === null) return [];
+  const ways = [[], before.introductions, [...before.introductions, before.manifest]];
+  for (const introductions of ways) {
+    const verified = verifyResting(settings, { cluster: null, highestSerial: null }, { manifest, introductions });
+    if (await verified.then(Boolean, () => false)) return introductions;
+  }
+  return before.introductions;
+}
+
+/** Why `manifest` names a plugin this node does not have at a compatible version; null when it has them all. */
+export function pluginMismatch(known: Readonly<Record<string, string>>, manifest: Manifest): string | null {
+  for (const [name, wanted] of Object.entries(manifest.plugins)) {
+    const own = known[name];
+    if (own === undefined) return `plugin '${name}' is configured, but this data plane does not have it`;
+    if (!compatible(wanted, own)) {
+      return `plugin '${name}' is configured for version ${wanted}, but this data plane has version ${own}`;
+    }
+  }
+  return null;
+}
+
+/** Kong's rule: same major, and the control plane's minor not below the data plane's. */
+function compatible(controlPlane: string, dataPlane: string): boolean {
+  const [major, minor] = controlPlane.split('.').map(Number);
+  const [ownMajor, ownMinor] = dataPlane.split('.').map(Number);
+  if (major === undefined || minor === undefined || ownMajor === undefined || ownMinor === undefined) return false;
+  return major === ownMajor && minor >= ownMinor;
+}

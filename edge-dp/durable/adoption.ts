@@ -1,0 +1,86 @@
+import type { ObjectName } from '../../shared/bundle/format.ts';
+import type { ManifestMessage } from '../../shared/cluster/messages.ts';
+import type { CachedManifest } from '../config/cache.ts';
+import type { CurrentConfig } from '../config/current.ts';
+import { type FoundObject, messageOf, ObjectUnavailable } from '../config/objects.ts';
+import {
+  pluginMismatch,
+  type Standing,
+  type VerifiedManifest,
+  verifyArriving,
+  verifyResting,
+} from '../config/trust.ts';
+import type { Env } from '../env.ts';
+import type { BundleStore } from './bundle-store.ts';
+import { controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
+
+export type Adoption =
+  | { readonly outcome: 'applied'; readonly serial: number; readonly configHash: string }
+  /** The bundle is bad; the same one stays bad. `serial` is null when the manifest could not be read. */
+  | { readonly outcome: 'refused'; readonly serial: number | null; readonly reason: string }
+  /** An object or the cache could not be had this time. */
+  | { readonly outcome: 'interrupted'; readonly serial: number; readonly reason: string };
+
+export interface Arrival {
+  readonly message: ManifestMessage;
+  readonly standing: Standing;
+  /** The manifest applied last, for when the isolate could not load it. */
+  readonly newest: CachedManifest | null;
+  /** Makes the adopted manifest the lowest this node will ever take; called before requests see it. */
+  readonly remember: (adopted: VerifiedManifest) => Promise<void>;
+}
+
+/**
+ * Takes a manifest from a control plane, all or nothing: verify, load and compile what changed; then write objects, the
+ * manifest, and the serial; then let requests see it. Whatever fails on the way, the earlier config keeps serving.
+ */
+export async function adopt(
+  env: Env,
+  current: CurrentConfig,
+  store: BundleStore,
+  planes: readonly Fetcher[],
+  { message, standing, newest, remember }: Arrival,
+): Promise<Adoption> {
+  let verified: VerifiedManifest;
+  try {
+    const before = current.held?.verified ?? (await restingOrNull(env, standing, newest));
+    verified = await verifyArriving(env.SETTINGS, standing, before, message.manifest);
+  } catch (error) {
+    return { outcome: 'refused', serial: null, reason: messageOf(error) };
+  }
+  const { serial, config_hash: configHash } = verified.content;
+  const mismatch = pluginMismatch(current.gateway.plugins, verified.content);
+  if (mismatch !== null) return { outcome: 'refused', serial, reason: mismatch };
+
+  const arriving = [inlineOrigin(message.objects), ...planes.map(controlPlaneOrigin)];
+  const found = new Map<ObjectName, FoundObject>();
+  try {
+    const next = await current.build(env, {
+      manifest: verified.content,
+      verified,
+      source: 'control_plane',
+      origins: [store.origin, ...arriving],
+      found: (name, object) => found.set(name, object),
+    });
+    try {
+      await store.save(verified, next.tables, found, arriving);
+      await remember(verified);
+    } catch (error) {
+      return { outcome: 'interrupted', serial, reason: `cache: ${messageOf(error)}` };
+    }
+    current.replace(next);
+    return { outcome: 'applied', serial, configHash };
+  } catch (error) {
+    const outcome = error instanceof ObjectUnavailable ? 'interrupted' : 'refused';
+    return { outcome, serial, reason: messageOf(error) };
+  }
+}
+
+async function restingOrNull(
+  env: Env,
+  standing: Standing,
+  newest: CachedManifest | null,
+): Promise<VerifiedManifest | null> {
+  if (newest === null) return null;
+  return verifyResting(env.SETTINGS, standing, newest).catch(() => null);
+}

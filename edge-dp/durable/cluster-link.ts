@@ -1,0 +1,205 @@
+import { DurableObject } from 'cloudflare:workers';
+import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
+import type { FromControlPlane, FromDataPlane, ManifestMessage, Rejected } from '../../shared/cluster/messages.ts';
+import { bundleCache, type CachedManifest } from '../config/cache.ts';
+import type { Isolate } from '../config/isolate.ts';
+import { answerNode, type News, type NodeOwner, type Report, versionOf } from '../config/node.ts';
+import { findObject, messageOf } from '../config/objects.ts';
+import type { Env } from '../env.ts';
+import { type Adoption, adopt } from './adoption.ts';
+import { BundleStore } from './bundle-store.ts';
+import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
+import { Link, type LinkOwner } from './link.ts';
+
+/** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
+interface Standing {
+  readonly cluster: string | null;
+  readonly highestSerial: number | null;
+  readonly version: string | null;
+}
+
+/** Refusals kept for a control plane that cannot be reached now. */
+const REPORTS = 32;
+
+/** The name of the one instance of a node. */
+export function linkName(env: Env): string {
+  return env.SETTINGS.node.id;
+}
+
+/**
+ * The Durable Object that owns the link of one data plane node: takes manifests from a control plane, verifies, stores
+ * and applies them, and tells every isolate of the node what the newest is.
+ */
+export function clusterLink(isolate: Isolate): new (state: DurableObjectState, env: Env) => DurableObject<Env> {
+  return class ClusterLink extends DurableObject<Env> implements NodeOwner, LinkOwner {
+    readonly nodeId: string;
+    readonly #store: BundleStore;
+    #link: Link;
+    #standing: Standing = { cluster: null, highestSerial: null, version: null };
+    #newest: CachedManifest | null = null;
+    /** The newest manifest not yet looked at, with every inline object that came since. */
+    #pending: ManifestMessage | null = null;
+    #adopting = false;
+    #reports: Rejected[] = [];
+    #health: Readonly<Record<string, unknown>> = {};
+    #failuresKept = 0;
+
+    constructor(state: DurableObjectState, env: Env) {
+      super(state, env);
+      this.nodeId = env.SETTINGS.node.id;
+      this.#store = new BundleStore(bundleCache(env));
+      this.#link = new Link(controlPlanes(env), this, 0);
+      isolate.linkOwned(env);
+      void state.blockConcurrencyWhile(() => this.#restore());
+    }
+
+    async #restore(): Promise<void> {
+      const { storage } = this.ctx;
+      this.#standing = (await storage.get<Standing>('standing')) ?? this.#standing;
+      const manifest = await storage.get<string>('manifest');
+      const introductions = await storage.get<readonly string[]>('introductions');
+      if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
+      this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
+      this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
+      // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
+      const due = await storage.getAlarm();
+      if (this.#failuresKept === 0 || due === null) await storage.setAlarm(Date.now());
+    }
+
+    override fetch(request: Request): Promise<Response> {
+      return answerNode(request, this);
+    }
+
+    override async alarm(): Promise<void> {
+      await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      await this.#link.tick();
+      if (this.#link.failures !== this.#failuresKept) {
+        this.#failuresKept = this.#link.failures;
+        await this.ctx.storage.put('failures', this.#failuresKept);
+      }
+      await this.#store.sweep().catch((error: unknown) => this.log('warn', `cache: ${messageOf(error)}`));
+    }
+
+    // What isolates ask.
+
+    async news(): Promise<News & { readonly version: string | null }> {
+      const { cluster, highestSerial, version } = this.#standing;
+      return { cluster, highestSerial, newest: this.#newest, version };
+    }
+
+    /** From the cache, else from a control plane, whose copy then mends the cache. Throws when neither has it. */
+    async object(name: ObjectName): Promise<Bytes> {
+      const { cache } = this.#store;
+      const origins = [cache, ...this.#link.planes.map(controlPlaneOrigin)];
+      const { gzip, origin } = await findObject(name, LIMITS.object, origins, () => undefined);
+      if (origin !== cache && cache.mirrorsLazyTables) await cache.putObject(name, gzip).catch(() => undefined);
+      return gzip;
+    }
+
+    async report(report: Report): Promise<void> {
+      if (report.type === 'health') this.#health = { ...this.#health, ...report.health };
+      else this.#reject(report.serial, report.reason);
+    }
+
+    // What the link asks.
+
+    greeting(): readonly FromDataPlane[] {
+      const { plugins } = isolate.current.gateway;
+      const manifest = this.#newest?.manifest ?? null;
+      const reports = this.#reports;
+      this.#reports = [];
+      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest }, ...reports];
+    }
+
+    heartbeat(): FromDataPlane {
+      const live = isolate.current.held?.live;
+      const health = this.#health;
+      return {
+        type: 'heartbeat',
+        serial: live?.serial ?? null,
+        config_hash: live?.configHash ?? null,
+        ...(Object.keys(health).length === 0 ? {} : { health }),
+      };
+    }
+
+    receive(message: FromControlPlane): void {
+      if (message.type === 'withheld') {
+        this.log(
+          'warn',
+          `the control plane withholds config from this node: ${message.reason} (${message.sync_status})`,
+        );
+      } else if (message.type === 'manifest') {
+        // A manifest that was not looked at yet is skipped, but the objects that came with it are needed all the same.
+        this.#pending = { ...message, objects: { ...this.#pending?.objects, ...message.objects } };
+        if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
+      }
+    }
+
+    wakeIn(milliseconds: number): void {
+      this.ctx.waitUntil(this.ctx.storage.setAlarm(Date.now() + milliseconds));
+    }
+
+    log(level: 'info' | 'warn', message: string): void {
+      console[level](message);
+    }
+
+    async #adoptPending(): Promise<void> {
+      this.#adopting = true;
+      try {
+        for (let message = this.#pending; message !== null; message = this.#pending) {
+          this.#pending = null;
+          await this.#adopt(message);
+        }
+      } finally {
+        this.#adopting = false;
+      }
+    }
+
+    async #adopt(message: ManifestMessage): Promise<void> {
+      await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
+        message,
+        standing: this.#standing,
+        newest: this.#newest,
+        remember: (adopted) => this.#remember(adopted),
+      });
+      this.#answer(adoption);
+    }
+
+    /** After the cache and before any request: from here on nothing older is taken. */
+    async #remember({
+      manifest,
+      introductions,
+      content,
+    }: Parameters<Parameters<typeof adopt>[4]['remember']>[0]): Promise<void> {
+      const standing = { cluster: content.cluster, highestSerial: content.serial, version: versionOf(content) };
+      const kept = this.env.SETTINGS.cacheMode === 'off' ? {} : { manifest, introductions };
+      await this.ctx.storage.put({ standing, ...kept });
+      this.#standing = standing;
+      this.#newest = { manifest, introductions };
+    }
+
+    #answer(adoption: Adoption): void {
+      switch (adoption.outcome) {
+        case 'applied':
+          this.#link.settled();
+          this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
+          return;
+        case 'refused':
+          this.#reject(adoption.serial, adoption.reason);
+          return;
+        case 'interrupted':
+          // Nothing is wrong with the manifest itself: the next hello brings it again.
+          this.#reject(adoption.serial, adoption.reason);
+          this.#link.fail(adoption.reason);
+      }
+    }
+
+    #reject(serial: number | null, reason: string): void {
+      this.log('warn', `config refused: ${reason}`);
+      const rejected: Rejected = { type: 'rejected', serial, reason };
+      if (this.#link.connected) this.#link.send(rejected);
+      else this.#reports = [...this.#reports.filter((other) => other.reason !== reason), rejected].slice(-REPORTS);
+    }
+  };
+}

@@ -1,0 +1,192 @@
+import {
+  type FromControlPlane,
+  type FromDataPlane,
+  HEARTBEAT_DEADLINE,
+  HEARTBEAT_INTERVAL,
+} from '../../shared/cluster/messages.ts';
+import { messageOf } from '../config/objects.ts';
+import { backoff } from './backoff.ts';
+import { CONTROL_PLANE_URL } from './control-planes.ts';
+import { parseFromControlPlane } from './incoming.ts';
+import { Polling } from './polling.ts';
+
+/** Milliseconds for the upgrade to be answered. */
+const CONNECT_TIMEOUT = 10_000;
+/** Upgrades that fail in a row before the plain HTTPS form is tried beside them. */
+const UPGRADES_BEFORE_POLLING = 3;
+/** Milliseconds of polling after which the WebSocket is tried again. */
+const POLLING_TERM = 300_000;
+
+/** What the link needs of its owner. */
+export interface LinkOwner {
+  readonly nodeId: string;
+  /** What is said first, and again after every reconnect. */
+  greeting(): readonly FromDataPlane[];
+  heartbeat(): FromDataPlane;
+  receive(message: FromControlPlane): void;
+  /** Asks for a `tick` in so many milliseconds. */
+  wakeIn(milliseconds: number): void;
+  log(level: 'info' | 'warn', message: string): void;
+}
+
+/**
+ * The connection to one control plane out of several: a WebSocket, or the plain HTTPS form where upgrades do not get
+ * through. Driven by `tick`, which its owner calls from an alarm, so that it goes on after a restart.
+ */
+export class Link {
+  readonly #planes: readonly Fetcher[];
+  readonly #owner: LinkOwner;
+  #socket: WebSocket | null = null;
+  #polling: { readonly client: Polling; readonly until: number } | null = null;
+  #heardAt = 0;
+  #saidAt = 0;
+  #plane: number;
+  #failures: number;
+  #failedUpgrades = 0;
+
+  /** `failures`: how many attempts in a row had failed when the node was stopped. */
+  constructor(planes: readonly Fetcher[], owner: LinkOwner, failures: number) {
+    this.#planes = planes;
+    this.#owner = owner;
+    this.#failures = failures;
+    // Nodes spread over the control planes by their ids, and each comes back to its own after a restart.
+    this.#plane = planes.length === 0 ? 0 : Number.parseInt(owner.nodeId.slice(0, 8), 16) % planes.length;
+  }
+
+  get failures(): number {
+    return this.#failures;
+  }
+
+  get connected(): boolean {
+    return this.#socket !== null || this.#polling !== null;
+  }
+
+  /** The control planes, the linked one first. */
+  get planes(): readonly Fetcher[] {
+    return [...this.#planes.slice(this.#plane), ...this.#planes.slice(0, this.#plane)];
+  }
+
+  send(message: FromDataPlane): void {
+    this.#saidAt = Date.now();
+    if (this.#socket !== null) this.#socket.send(JSON.stringify(message));
+    else this.#polling?.client.say(message).catch((error: unknown) => this.fail(messageOf(error)));
+  }
+
+  /** Config arrived and is in use: whatever failed before is over. */
+  settled(): void {
+    this.#failures = 0;
+  }
+
+  /** Gives the connection up and tries again after a pause. */
+  fail(reason: string): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#polling = null;
+    try {
+      socket?.close(1000, 'reconnecting');
+    } catch {
+      // Closed already by the other side.
+    }
+    this.#failures++;
+    const planes = this.#planes.length;
+    this.#plane = (this.#plane + 1) % planes;
+    // The other control planes are tried at once; only after all of them failed there is a pause.
+    const round = Math.ceil(this.#failures / planes);
+    const pause = this.#failures % planes === 0 ? backoff(round) : backoff(1) / 5;
+    this.#owner.log('warn', `link to the control plane: ${reason}; next attempt in ${Math.round(pause)} ms`);
+    this.#owner.wakeIn(pause);
+  }
+
+  /** Does what is due: connects, says a heartbeat, gives up a silent peer, polls. Never throws. */
+  async tick(): Promise<void> {
+    const plane = this.#planes[this.#plane];
+    if (plane === undefined) return;
+    if (this.#socket !== null) return this.#watch();
+    try {
+      if (this.#polling === null) await this.#connect(plane);
+      else await this.#poll(this.#polling);
+    } catch (error) {
+      this.fail(messageOf(error));
+    }
+  }
+
+  #watch(): void {
+    const now = Date.now();
+    if (now - this.#heardAt > HEARTBEAT_DEADLINE) {
+      this.fail(`silent for ${now - this.#heardAt} ms`);
+      return;
+    }
+    if (now - this.#saidAt >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
+    this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
+  }
+
+  async #connect(plane: Fetcher): Promise<void> {
+    try {
+      await this.#upgrade(plane);
+      this.#failedUpgrades = 0;
+    } catch (error) {
+      this.#failedUpgrades++;
+      if (this.#failedUpgrades < UPGRADES_BEFORE_POLLING * this.#planes.length) throw error;
+      const client = new Polling(plane, this.#owner.nodeId, this.#owner.greeting());
+      // The first answer decides whether it is only the upgrade that does not get through.
+      await this.#poll({ client, until: Date.now() + POLLING_TERM }, 0);
+      this.#owner.log('warn', `link to the control plane: polling over HTTPS (${messageOf(error)})`);
+    }
+  }
+
+  async #upgrade(plane: Fetcher): Promise<void> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(new Error('no answer to the upgrade in time')), CONNECT_TIMEOUT);
+    try {
+      const response = await plane.fetch(`${CONTROL_PLANE_URL}/v1/link`, {
+        headers: { Upgrade: 'websocket' },
+        signal: abort.signal,
+      });
+      const socket = response.webSocket;
+      if (socket === null) {
+        const body = (await response.text()).slice(0, 300);
+        throw new Error(`the upgrade was answered with ${response.status} ${body}`);
+      }
+      this.#open(socket);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #open(socket: WebSocket): void {
+    this.#socket = socket;
+    this.#heardAt = Date.now();
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket !== socket) return;
+      this.#heardAt = Date.now();
+      this.#receive(typeof data === 'string' ? data : new TextDecoder().decode(data));
+    });
+    socket.addEventListener('close', ({ code, reason }) => {
+      if (this.#socket === socket) this.fail(`closed (${code} ${reason})`);
+    });
+    socket.addEventListener('error', ({ message }) => {
+      if (this.#socket === socket) this.fail(message);
+    });
+    socket.accept();
+    for (const message of this.#owner.greeting()) this.send(message);
+    this.#owner.log('info', 'link to the control plane: connected');
+    this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
+  }
+
+  async #poll(polling: { readonly client: Polling; readonly until: number }, wait?: number): Promise<void> {
+    const answer = await polling.client.ask(wait);
+    this.#polling = Date.now() < polling.until ? polling : null;
+    if (answer !== null) this.#receive(answer);
+    if (Date.now() - this.#saidAt >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
+    this.#owner.wakeIn(0);
+  }
+
+  #receive(text: string): void {
+    try {
+      const message = parseFromControlPlane(text);
+      if (message !== null) this.#owner.receive(message);
+    } catch (error) {
+      this.#owner.log('warn', `link to the control plane: a message was not understood (${messageOf(error)})`);
+    }
+  }
+}

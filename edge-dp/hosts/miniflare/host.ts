@@ -1,0 +1,143 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { kCurrentWorker, Log, LogLevel, Miniflare, type MiniflareOptions, type WorkerOptions } from 'miniflare';
+import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
+import { nodeIdentity } from '../node-identity.ts';
+import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
+import { workerSettings } from '../worker-settings.ts';
+import { spawnedBy } from './spawned.ts';
+
+/** Part of the data format: Durable Objects are stored under `<worker>-<class>`. Never change it. */
+const WORKER_NAME = 'holdfast';
+
+/**
+ * Runs a data plane node on Miniflare: for tests and development. One process; requests on workerd's own sockets, never
+ * on Miniflare's entry port, which rewrites them. What it cannot do is refused by name: TLS listeners, and more than
+ * one listener of a kind. The client's address is unknown to it, and `stop` does not wait for requests in flight.
+ * `entry` is the Worker's entry file.
+ */
+export async function startMiniflareHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+  const proxy = onlyListener('proxy_listen', options.proxyListen);
+  const status = onlyListener('status_listen', options.statusListen);
+  const [nodeId, bundle] = await Promise.all([nodeIdentity(options.prefix), bundleWorker(entry)]);
+  const state = join(options.prefix, 'miniflare');
+  await mkdir(state, { recursive: true, mode: 0o700 });
+
+  const settings = workerSettings(options, {
+    nodeId,
+    host: 'miniflare',
+    capabilities: [],
+    ports: { http: proxy?.port ?? null, https: null },
+  });
+  const worker: WorkerOptions = {
+    name: WORKER_NAME,
+    modules: [{ type: 'ESModule', path: 'worker.js', contents: bundle.code }],
+    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: [...COMPATIBILITY_FLAGS],
+    bindings: { SETTINGS: jsonOf(settings) },
+    kvNamespaces: { KV: 'bundle' },
+    durableObjects: { LINK: { className: 'ClusterLink', useSQLite: true } },
+    serviceBindings: {
+      NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },
+      NETWORK: { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } },
+      ...controlPlanes(options),
+    },
+    unsafeDirectSockets: [
+      ...(proxy === null ? [] : [{ host: proxy.host, port: proxy.port, entrypoint: 'default' }]),
+      ...(status === null ? [] : [{ host: status.host, port: status.port, entrypoint: 'Status' }]),
+    ],
+  };
+  const { started: miniflare, pids } = spawnedBy(() => new Miniflare(miniflareOptions(options, state, worker)));
+  try {
+    await miniflare.ready;
+    // The start sequence runs now, and with it the first contact with a control plane, not with the first request.
+    const { scheduled } = await miniflare.getWorker(WORKER_NAME);
+    await scheduled({});
+    return {
+      nodeId,
+      proxyAddresses: proxy === null ? [] : [await bound(miniflare, proxy, 'default')],
+      statusAddresses: status === null ? [] : [await bound(miniflare, status, 'Status')],
+      pids,
+      stop: () => miniflare.dispose(),
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
+
+function miniflareOptions(options: DataPlaneOptions, state: string, worker: WorkerOptions): MiniflareOptions {
+  // Young-generation pauses of the default size are several times longer; the variable is the only way to say it.
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    // Otherwise it asks the network for made-up request properties when it starts.
+    cf: false,
+    logRequests: false,
+    log: new Log(LogLevel.ERROR),
+    kvPersist: join(state, 'kv'),
+    durableObjectsPersist: join(state, 'durable'),
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      forward(stdout, (line) => options.log('info', line));
+      forward(stderr, (line) => options.log('warn', line));
+    },
+    workers: [worker],
+  };
+}
+
+function controlPlanes({ controlPlanes, clusterTls }: DataPlaneOptions): WorkerOptions['serviceBindings'] {
+  if (controlPlanes.length === 0) return {};
+  if (clusterTls === null) throw new Error('cluster_control_plane needs cluster_cert and cluster_cert_key');
+  const { cert, key, ca, serverName } = clusterTls;
+  const entries = controlPlanes.map(({ host, port }, position) => {
+    const external = {
+      address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      // Miniflare 4 reads this as a plaintext service, and drops `https`, unless the plaintext form is made invalid.
+      http: null,
+      https: {
+        tlsOptions: {
+          keypair: { privateKey: key, certificateChain: cert },
+          trustBrowserCas: false,
+          trustedCertificates: [ca],
+        },
+        certificateHost: serverName,
+      },
+    };
+    return [position === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${position + 1}`, { external }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function onlyListener(setting: string, listeners: readonly Listener[]): Listener | null {
+  const [listener, another] = listeners;
+  if (another !== undefined) throw new Error(`${setting}: the Miniflare host has one listener of a kind`);
+  if (listener?.tls !== undefined) throw new Error(`${setting}: the Miniflare host has no TLS listeners`);
+  return listener ?? null;
+}
+
+async function bound(
+  miniflare: Miniflare,
+  listener: Listener,
+  entrypoint: string,
+): Promise<{ host: string; port: number; tls: boolean }> {
+  const url = await miniflare.unsafeGetDirectURL(WORKER_NAME, entrypoint);
+  return { host: listener.host, port: Number(url.port), tls: false };
+}
+
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+
+function jsonOf(value: object): Json {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function forward(stream: Readable, line: (text: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const whole of lines) if (whole !== '') line(whole);
+  });
+}

@@ -1,0 +1,50 @@
+import { hkdfSync } from 'node:crypto';
+import packageFile from '../../package.json' with { type: 'json' };
+import type { NodeDescription } from '../../shared/cluster/messages.ts';
+import type { WorkerSettings } from '../settings.ts';
+import type { DataPlaneOptions, Listener } from './options.ts';
+
+/** What a host adds to the options: who the node is, what runs it, and the ports it really listens on. */
+export interface HostFacts {
+  readonly nodeId: string;
+  readonly host: NodeDescription['host'];
+  readonly capabilities: readonly string[];
+  readonly ports: WorkerSettings['proxy']['ports'];
+}
+
+/** The Worker's `SETTINGS` binding. Throws when the options contradict themselves. */
+export function workerSettings(options: DataPlaneOptions, facts: HostFacts): WorkerSettings {
+  return {
+    node: {
+      id: facts.nodeId,
+      hostname: options.hostname,
+      version: packageFile.version,
+      host: facts.host,
+      group: options.group,
+      labels: options.labels,
+      capabilities: facts.capabilities,
+    },
+    cluster: options.trustedKeys.cluster,
+    trustedKeys: options.trustedKeys.keys,
+    controlPlanes: options.controlPlanes.length,
+    cacheMode: options.cacheMode,
+    ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
+    newsInterval: options.newsInterval,
+    proxy: { ...options.proxy, ports: facts.ports },
+  };
+}
+
+/** The ports of the first plain and the first TLS listener. */
+export function listenerPorts(listeners: readonly Listener[]): WorkerSettings['proxy']['ports'] {
+  return {
+    http: listeners.find((listener) => listener.tls === undefined)?.port ?? null,
+    https: listeners.find((listener) => listener.tls !== undefined)?.port ?? null,
+  };
+}
+
+/** As in Kong, the cluster certificate's key is the secret: whoever copies the cache alone can read nothing of it. */
+function cacheKey({ clusterTls }: DataPlaneOptions): string {
+  if (clusterTls === null) throw new Error("data_plane_config_cache_mode 'encrypted' needs cluster_cert_key");
+  const key = hkdfSync('sha256', clusterTls.key, '', 'holdfast config cache', 32);
+  return Buffer.from(key).toString('base64');
+}

@@ -1,0 +1,67 @@
+import type { Isolate } from '../config/isolate.ts';
+import type { Env } from '../env.ts';
+import type { Arrival } from './request-path.ts';
+
+/** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
+export interface ListenerProps {
+  readonly listener?: { readonly scheme: 'http' | 'https'; readonly port: number };
+}
+
+/** The default entrypoint: every request on it is proxied by the config of the moment it arrived. */
+export function proxyEntrypoint(isolate: Isolate): {
+  fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
+  scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
+} {
+  return {
+    async fetch(request, env, context) {
+      const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
+      const config = isolate.config(env, waitUntil);
+      // Awaiting a value would cost every request a turn of the event loop.
+      const { path, lazy } = config instanceof Promise ? await config : config;
+      return path.handle(request, arrival(request, env, context, waitUntil), lazy);
+    },
+
+    /** Cloudflare's cron: a data plane without traffic keeps its link and its cache all the same. */
+    async scheduled(_controller, env, context) {
+      await isolate.config(env, (work) => context.waitUntil(work));
+    },
+  };
+}
+
+function arrival(
+  request: Request,
+  env: Env,
+  context: ExecutionContext<ListenerProps>,
+  waitUntil: Arrival['waitUntil'],
+): Arrival {
+  const listener = context.props?.listener;
+  const scheme = listener?.scheme ?? (request.url.startsWith('https:') ? 'https' : 'http');
+  const localPort = listener?.port ?? env.SETTINGS.proxy.ports[scheme];
+  return { ...peer(request, env), localPort, scheme, sni: null, waitUntil };
+}
+
+type Peer = Pick<Arrival, 'peerIp' | 'peerPort'>;
+
+const UNKNOWN_PEER: Peer = { peerIp: null, peerPort: null };
+
+/** Each host tells the peer in its own way; where it cannot be told, what a client may have forged is not believed. */
+function peer(request: Request, env: Env): Peer {
+  switch (env.SETTINGS.node.host) {
+    case 'workerd': {
+      const address = request.cf?.clientIp;
+      return typeof address === 'string' ? splitAddress(address) : UNKNOWN_PEER;
+    }
+    case 'cloudflare':
+      return { peerIp: request.headers.get('cf-connecting-ip'), peerPort: null };
+    case 'miniflare':
+      return UNKNOWN_PEER;
+  }
+}
+
+/** `1.2.3.4:5`, `[::1]:5`; a Unix socket has neither part. */
+function splitAddress(address: string): Peer {
+  const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  if (colon <= 0 || !Number.isInteger(port)) return UNKNOWN_PEER;
+  return { peerIp: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), peerPort: port };
+}

@@ -1,0 +1,52 @@
+import { Isolate } from '../../../edge-dp/config/isolate.ts';
+import type { ConfigChanges } from '../../../edge-dp/config/live.ts';
+import { clusterLink } from '../../../edge-dp/durable/cluster-link.ts';
+import { proxyEntrypoint } from '../../../edge-dp/proxy/entrypoint.ts';
+import { ConfigError, type RequestPath } from '../../../edge-dp/proxy/request-path.ts';
+import { statusEntrypoint } from '../../../edge-dp/status/entrypoint.ts';
+import { nodeRoutes } from '../../../edge-dp/status/node.ts';
+
+/**
+ * The config half of the Worker with a request path that shows the config it was compiled from, so that a test sees
+ * exactly which rows a request is served by: `GET /rows/<table>`, `GET /lookup/<table>/<value>`, `GET /changes`.
+ */
+function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, last: ConfigChanges): RequestPath {
+  return {
+    update(changes) {
+      const next = new Map(tables);
+      for (const [table, { upserts, deletes }] of changes) {
+        const rows = new Map(next.get(table));
+        for (const id of deletes) rows.delete(id);
+        for (const row of upserts) {
+          if (row.name === 'does-not-compile') throw new ConfigError(`${table} ${row.id}: does not compile`);
+          rows.set(row.id, row);
+        }
+        next.set(table, rows);
+      }
+      return showingPath(next, changes);
+    },
+    async handle(request, _arrival, lazy) {
+      const [, what, table = '', value = ''] = new URL(request.url).pathname.split('/');
+      if (what === 'rows' && tables.size > 0) return Response.json([...(tables.get(table)?.values() ?? [])]);
+      if (what === 'changes') return Response.json(Object.fromEntries(last));
+      if (what === 'lookup') {
+        try {
+          return Response.json(await lazy.lookupAll(table, value));
+        } catch (error) {
+          return new Response(String(error), { status: 503 });
+        }
+      }
+      return new Response('no Route matched with those values', { status: 404 });
+    },
+  };
+}
+
+const isolate = new Isolate({
+  createRequestPath: () => showingPath(new Map(), new Map()),
+  plugins: { 'key-auth': '3.9.3' },
+});
+
+export default proxyEntrypoint(isolate);
+export class Status extends statusEntrypoint(isolate, nodeRoutes) {}
+export class ClusterLink extends clusterLink(isolate) {}
+export { NodeService } from '../../../edge-dp/durable/node-service.ts';
