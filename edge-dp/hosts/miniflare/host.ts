@@ -1,7 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { kCurrentWorker, Log, LogLevel, Miniflare, type MiniflareOptions, type WorkerOptions } from 'miniflare';
+import {
+  kCurrentWorker,
+  Log,
+  LogLevel,
+  Miniflare,
+  type MiniflareOptions,
+  type Request,
+  Response,
+  type WorkerOptions,
+} from 'miniflare';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
@@ -14,25 +23,57 @@ const WORKER_NAME = 'holdfast';
 /**
  * Runs a data plane node on Miniflare: for tests and development. One process; requests on workerd's own sockets, never
  * on Miniflare's entry port, which rewrites them. What it cannot do is refused by name: TLS listeners, and more than
- * one listener of a kind. The client's address is unknown to it, and `stop` does not wait for requests in flight.
- * `entry` is the Worker's entry file.
+ * one listener of a kind. The client's address is unknown to it, `reload` refuses connections for a moment, and `stop`
+ * does not wait for requests in flight. `entry` is the Worker's entry file.
  */
 export async function startMiniflareHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+  const nodeId = await nodeIdentity(options.prefix);
+  await mkdir(stateFolder(options), { recursive: true, mode: 0o700 });
+  const first = await miniflareOptions(options, nodeId, entry);
+  const { started: miniflare, pids } = spawnedBy(() => new Miniflare(first));
+  try {
+    await begin(miniflare);
+    const proxyAddresses = await bound(miniflare, options.proxyListen, 'default');
+    const statusAddresses = await bound(miniflare, options.statusListen, 'Status');
+    return {
+      nodeId,
+      proxyAddresses,
+      statusAddresses,
+      pids,
+      async reload(changed = options) {
+        // The ports that were free at the start are the node's addresses from then on.
+        const again = { ...changed, proxyListen: proxyAddresses.map(plain), statusListen: statusAddresses.map(plain) };
+        await miniflare.setOptions(await miniflareOptions(again, nodeId, entry));
+        await begin(miniflare);
+      },
+      stop: () => miniflare.dispose(),
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
+
+/** Runs the start sequence now, and with it the first contact with a control plane, not with the first request. */
+async function begin(miniflare: Miniflare): Promise<void> {
+  await miniflare.ready;
+  const { scheduled } = await miniflare.getWorker(WORKER_NAME);
+  await scheduled({});
+}
+
+async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry: string): Promise<MiniflareOptions> {
   const proxy = onlyListener('proxy_listen', options.proxyListen);
   const status = onlyListener('status_listen', options.statusListen);
-  const [nodeId, bundle] = await Promise.all([nodeIdentity(options.prefix), bundleWorker(entry)]);
-  const state = join(options.prefix, 'miniflare');
-  await mkdir(state, { recursive: true, mode: 0o700 });
-
   const settings = workerSettings(options, {
     nodeId,
     host: 'miniflare',
     capabilities: [],
     ports: { http: proxy?.port ?? null, https: null },
   });
+  const { code } = await bundleWorker(entry);
   const worker: WorkerOptions = {
     name: WORKER_NAME,
-    modules: [{ type: 'ESModule', path: 'worker.js', contents: bundle.code }],
+    modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: [...COMPATIBILITY_FLAGS],
     bindings: { SETTINGS: jsonOf(settings) },
@@ -42,32 +83,13 @@ export async function startMiniflareHost(options: DataPlaneOptions, entry: strin
       NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },
       NETWORK: { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } },
       ...controlPlanes(options),
+      ...(options.declarative === null ? {} : { DECLARATIVE: declarativeService(options.declarative) }),
     },
     unsafeDirectSockets: [
       ...(proxy === null ? [] : [{ host: proxy.host, port: proxy.port, entrypoint: 'default' }]),
       ...(status === null ? [] : [{ host: status.host, port: status.port, entrypoint: 'Status' }]),
     ],
   };
-  const { started: miniflare, pids } = spawnedBy(() => new Miniflare(miniflareOptions(options, state, worker)));
-  try {
-    await miniflare.ready;
-    // The start sequence runs now, and with it the first contact with a control plane, not with the first request.
-    const { scheduled } = await miniflare.getWorker(WORKER_NAME);
-    await scheduled({});
-    return {
-      nodeId,
-      proxyAddresses: proxy === null ? [] : [await bound(miniflare, proxy, 'default')],
-      statusAddresses: status === null ? [] : [await bound(miniflare, status, 'Status')],
-      pids,
-      stop: () => miniflare.dispose(),
-    };
-  } catch (error) {
-    await miniflare.dispose();
-    throw error;
-  }
-}
-
-function miniflareOptions(options: DataPlaneOptions, state: string, worker: WorkerOptions): MiniflareOptions {
   // Young-generation pauses of the default size are several times longer; the variable is the only way to say it.
   process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
   return {
@@ -77,13 +99,30 @@ function miniflareOptions(options: DataPlaneOptions, state: string, worker: Work
     cf: false,
     logRequests: false,
     log: new Log(LogLevel.ERROR),
-    kvPersist: join(state, 'kv'),
-    durableObjectsPersist: join(state, 'durable'),
+    kvPersist: join(stateFolder(options), 'kv'),
+    durableObjectsPersist: join(stateFolder(options), 'durable'),
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       forward(stdout, (line) => options.log('info', line));
       forward(stderr, (line) => options.log('warn', line));
     },
     workers: [worker],
+  };
+}
+
+function stateFolder({ prefix }: DataPlaneOptions): string {
+  return join(prefix, 'miniflare');
+}
+
+function declarativeService({
+  manifest,
+  objects,
+}: NonNullable<DataPlaneOptions['declarative']>): (request: Request) => Response {
+  const packed = new Map(objects.map(({ name, gzip }) => [`/objects/${name}`, gzip]));
+  return (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === '/manifest') return Response.json(manifest);
+    const gzip = packed.get(pathname);
+    return gzip === undefined ? new Response(null, { status: 404 }) : new Response(gzip);
   };
 }
 
@@ -117,13 +156,20 @@ function onlyListener(setting: string, listeners: readonly Listener[]): Listener
   return listener ?? null;
 }
 
+function plain({ host, port }: { readonly host: string; readonly port: number }): Listener {
+  return { host, port };
+}
+
 async function bound(
   miniflare: Miniflare,
-  listener: Listener,
+  listeners: readonly Listener[],
   entrypoint: string,
-): Promise<{ host: string; port: number; tls: boolean }> {
-  const url = await miniflare.unsafeGetDirectURL(WORKER_NAME, entrypoint);
-  return { host: listener.host, port: Number(url.port), tls: false };
+): Promise<{ host: string; port: number; tls: boolean }[]> {
+  const addresses = listeners.map(async ({ host }) => {
+    const { port } = await miniflare.unsafeGetDirectURL(WORKER_NAME, entrypoint);
+    return { host, port: Number(port), tls: false };
+  });
+  return Promise.all(addresses);
 }
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
