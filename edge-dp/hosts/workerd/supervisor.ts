@@ -100,12 +100,15 @@ process.on('message', (message) => {
   if (!isMessage<ToSupervisor>(message)) return;
   switch (message.type) {
     case 'start':
-      return inTurn(() => start(message.plan));
+      inTurn(() => start(message.plan));
+      break;
     case 'reload':
-      return inTurn(() => reload(message.plan, message.drain));
+      inTurn(() => reload(message.plan, message.drain));
+      break;
     case 'stop':
       // Not in turn: a start or reload that hangs must not keep the node from stopping.
-      return void stop(message.drain).finally(() => process.exit());
+      void stop(message.drain).finally(() => process.exit());
+      break;
   }
 });
 

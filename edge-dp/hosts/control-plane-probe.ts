@@ -1,0 +1,91 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
+
+/** What a data plane uses on its connections to control planes. PEM. */
+export interface ClusterTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+  readonly serverName: string;
+}
+
+/** Milliseconds for the whole probe, and how long a server may take to object to the client certificate. */
+const PATIENCE = 5_000;
+const OBJECTION = 300;
+
+/**
+ * Tries one TLS handshake with a control plane, as the Worker will do it, and says in plain words what is wrong, or
+ * null when all is well. The Worker itself only ever sees "connection lost" or a reference number.
+ */
+export function probeControlPlane(host: string, port: number, tls: ClusterTls): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      host,
+      port,
+      ...(isIP(tls.serverName) === 0 && { servername: tls.serverName }),
+      cert: tls.cert,
+      key: tls.key,
+      ca: tls.ca,
+      ALPNProtocols: ['http/1.1'],
+      checkServerIdentity: (_, certificate) => checkServerIdentity(tls.serverName, certificate),
+    });
+    const finish = (finding: string | null): void => {
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      socket.on('error', () => {});
+      socket.destroy();
+      resolve(finding);
+    };
+    const timer = setTimeout(() => finish(`no answer within ${PATIENCE / 1000} s`), PATIENCE);
+    socket.once('error', (error) => finish(explain(error, tls, socket)));
+    socket.once('end', () => finish(CLOSED));
+    socket.once('close', () => finish(CLOSED));
+    // In TLS 1.3 the client has finished before the server has looked at its certificate.
+    socket.once('secureConnect', () => setTimeout(() => finish(null), OBJECTION));
+  });
+}
+
+const CLOSED =
+  'it closes the connection during the TLS handshake: is this the port of cluster_listen, and is cluster_cert accepted there?';
+
+function explain(error: Error, { serverName }: ClusterTls, socket: TLSSocket): string {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const certificate = certificateOf(socket);
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused: nothing listens there';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name does not resolve';
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return `it cannot be reached (${code})`;
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return CLOSED;
+    case 'CERT_HAS_EXPIRED':
+      return `its certificate${certificate} has expired`;
+    case 'CERT_NOT_YET_VALID':
+      return `its certificate${certificate} is not valid yet: check the clocks`;
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `its certificate${certificate} is not for ${serverName} (cluster_server_name)`;
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+      return `its certificate${certificate} does not chain to cluster_ca_cert (in shared mode: is not cluster_cert)`;
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return 'it does not speak TLS: is this the port of cluster_listen?';
+  }
+  if (code.includes('ALERT')) {
+    return `it refuses this node's certificate (cluster_cert): ${error.message.replace(/^.*routines:[^:]*:/, '').trim()}`;
+  }
+  return error.message;
+}
+
+function certificateOf(socket: TLSSocket): string {
+  const subject = socket.getPeerCertificate()?.subject?.CN;
+  return subject === undefined ? '' : ` (${subject})`;
+}

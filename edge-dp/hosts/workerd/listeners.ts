@@ -1,0 +1,80 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { type ListeningSocket, openListeningSockets } from '../listening-socket.ts';
+import type { Listener } from '../options.ts';
+import { portHolder } from '../port-holder.ts';
+
+/** A listener of the options with the address to bind. */
+export interface PlannedListener {
+  /** The setting it comes from, for messages. */
+  readonly setting: 'proxy_listen' | 'status_listen';
+  readonly service: 'proxy' | 'status';
+  /** Socket name in the workerd config. */
+  readonly name: string;
+  readonly address: string;
+  readonly listener: Listener;
+}
+
+/** Resolves the listeners' host names to addresses. Rejects naming the setting. */
+export async function planListeners(
+  setting: PlannedListener['setting'],
+  listeners: readonly Listener[],
+): Promise<readonly PlannedListener[]> {
+  const service = setting === 'proxy_listen' ? 'proxy' : 'status';
+  return await Promise.all(
+    listeners.map(async (listener, place) => ({
+      setting,
+      service,
+      name: `${service}-${place}`,
+      address: await addressOf(listener, setting),
+      listener,
+    })),
+  );
+}
+
+async function addressOf({ host }: Listener, setting: string): Promise<string> {
+  if (isIP(host) !== 0) return host;
+  try {
+    return (await lookup(host)).address;
+  } catch (error) {
+    throw new Error(`${setting}: the host ${host} does not resolve (${codeOf(error)})`);
+  }
+}
+
+/** Opens the listeners' sockets and `paths` together; rejects naming the setting, and who holds a port in use. */
+export async function openSockets(
+  listeners: readonly PlannedListener[],
+  paths: readonly string[],
+): Promise<readonly ListeningSocket[]> {
+  try {
+    const addresses = listeners.map(({ address, listener }) => ({ address, port: listener.port }));
+    return await openListeningSockets([...addresses, ...paths.map((path) => ({ path }))]);
+  } catch (error) {
+    throw new Error(explain(error, listeners), { cause: error });
+  }
+}
+
+function explain(error: unknown, listeners: readonly PlannedListener[]): string {
+  const port = error instanceof Error && 'port' in error ? error.port : undefined;
+  const failed = listeners.find(({ listener }) => listener.port === port);
+  const message = error instanceof Error ? error.message : String(error);
+  if (failed === undefined) return message;
+  const { host } = failed.listener;
+  const subject = `${failed.setting}: cannot listen on ${host}:${failed.listener.port}`;
+  switch (codeOf(error)) {
+    case 'EADDRINUSE': {
+      const holder = portHolder(failed.listener.port);
+      return `${subject}: the port is in use${holder === null ? '' : ` by ${holder}`}; stop that, or set another port`;
+    }
+    case 'EACCES':
+      return `${subject}: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE`;
+    case 'EADDRNOTAVAIL':
+      return `${subject}: ${failed.address} is not an address of this machine`;
+    default:
+      return `${subject}: ${message}`;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

@@ -1,0 +1,65 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** A Unix socket's path must fit into `sockaddr_un`: 104 bytes on macOS, 108 on Linux, the last one zero. */
+const LONGEST_SOCKET_PATH = 103;
+/** Bytes kept for a socket's own name. */
+const LONGEST_SOCKET_NAME = 24;
+
+/** What a node's processes are started from: generated config and internal sockets, readable by their owner only. */
+export class RunFolder {
+  readonly path: string;
+  /** Where the internal sockets are: in the folder, or in the temporary folder when its path is too long for them. */
+  readonly sockets: string;
+  #generation = 0;
+
+  /** Empties `<prefix>/run`. */
+  constructor(prefix: string) {
+    this.path = join(prefix, 'run');
+    rmSync(this.path, { recursive: true, force: true });
+    makePrivate(this.path);
+    const fits = Buffer.byteLength(this.path) + LONGEST_SOCKET_NAME <= LONGEST_SOCKET_PATH;
+    // mkdtemp makes the folder its owner's alone.
+    this.sockets = fits ? this.path : mkdtempSync(join(tmpdir(), 'holdfast-'));
+  }
+
+  /** A folder for one generation of config. */
+  nextGeneration(): Generation {
+    this.#generation += 1;
+    return new Generation(join(this.path, `config-${this.#generation}`));
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+    rmSync(this.sockets, { recursive: true, force: true });
+  }
+}
+
+/** The files of one generation of config. They hold private keys. */
+export class Generation {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+    makePrivate(path);
+  }
+
+  /** Writes a file, with the folders above it, and returns its path. */
+  write(name: string, content: string | Uint8Array): string {
+    const path = join(this.path, name);
+    makePrivate(dirname(path));
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+function makePrivate(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  // The mode above is subject to the umask, and means nothing for a folder that was there.
+  chmodSync(path, 0o700);
+}

@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { endOf, type Log, Output } from '../supervision/run.ts';
+import { type FromSupervisor, isMessage, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+
+const MAIN = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
+
+/** Descriptors from this one on are the listening sockets: 3 is the IPC channel. */
+const FIRST_DESCRIPTOR = 4;
+
+/** The host's end of a supervisor process. */
+export class SupervisorProcess {
+  readonly #child: ChildProcess;
+  readonly ended: Promise<string>;
+  #pids: readonly number[] = [];
+  /** Who waits for the answer to a command; commands are answered in the order they were given. */
+  readonly #waiting: { resolve(): void; reject(error: Error): void }[] = [];
+
+  /** Starts it with listening sockets' descriptors; it takes `descriptors[i]` as `descriptorAt(i)`. */
+  constructor(descriptors: readonly number[], log: Log) {
+    this.#child = spawn(process.execPath, [MAIN], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...descriptors],
+      cwd: '/',
+      // Its own process group: a terminal's interrupt must not reach the processes that finish requests in flight.
+      detached: true,
+    });
+    const output = new Output();
+    if (this.#child.stdout !== null) output.read(this.#child.stdout, (line) => log('info', line));
+    if (this.#child.stderr !== null) output.read(this.#child.stderr, (line) => log('warn', line));
+    this.ended = endOf(this.#child, output);
+    this.#child.on('message', (message) => {
+      if (isMessage<FromSupervisor>(message)) this.#receive(message, log);
+    });
+    this.ended.then((how) => {
+      this.#pids = [];
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`the supervisor process ended: ${how}`));
+    });
+  }
+
+  static descriptorAt(place: number): number {
+    return FIRST_DESCRIPTOR + place;
+  }
+
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  get pids(): readonly number[] {
+    return this.#pids;
+  }
+
+  /** Resolves when all processes serve; rejects with the words of one that does not come up. */
+  start(plan: SupervisorPlan): Promise<void> {
+    return this.#command({ type: 'start', plan });
+  }
+
+  reload(plan: SupervisorPlan, drain: number): Promise<void> {
+    return this.#command({ type: 'reload', plan, drain });
+  }
+
+  /** Resolves when it and everything below it has ended. */
+  async stop(drain: number): Promise<void> {
+    this.#send({ type: 'stop', drain });
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), drain + 5_000);
+    await this.ended;
+    clearTimeout(late);
+  }
+
+  #command(command: ToSupervisor): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#send(command);
+    });
+  }
+
+  #send(command: ToSupervisor): void {
+    // One that is gone cannot be told; `ended` says so to whoever waits.
+    if (this.#child.connected) this.#child.send(command, () => {});
+  }
+
+  #receive(message: FromSupervisor, log: Log): void {
+    switch (message.type) {
+      case 'done':
+        this.#waiting.shift()?.resolve();
+        break;
+      case 'failed':
+        this.#waiting.shift()?.reject(new Error(message.reason));
+        break;
+      case 'pids':
+        this.#pids = message.pids;
+        break;
+      case 'log':
+        log(message.level, message.message);
+        break;
+    }
+  }
+}

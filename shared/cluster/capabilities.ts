@@ -1,0 +1,20 @@
+/**
+ * What a data plane's runtime may or may not be able to do. A data plane lists what it can in its hello; the control
+ * plane compares that with what the config asks for and names every entity the node cannot honour.
+ */
+export const CAPABILITIES = {
+  upstream_host: 'a Host header other than the name connected to (`preserve_host`, `host_header`)',
+  upstream_ca: 'upstream certificates of a private CA (`ca_certificates`)',
+  upstream_client_certificate: 'a client certificate shown to the upstream (`client_certificate`)',
+  upstream_tls_verify_off: 'upstream certificates taken unchecked (`tls_verify: false`)',
+  upstream_tls_verify_depth: 'a limit on the length of the upstream certificate chain (`tls_verify_depth`)',
+  upstream_http2: 'HTTP/2 to the upstream (`grpc`, `grpcs`)',
+  dns_records: 'DNS records with their TTL (targets by name, SRV)',
+  client_address: 'the address of the connected client (`ip-restriction`, `sources`)',
+  inbound_http2: 'HTTP/2 and gRPC from clients',
+  inbound_client_certificate: 'client certificates asked of clients',
+  inbound_sni: 'certificates chosen by server name',
+  stream: 'TCP, TLS and UDP listeners',
+} as const;
+
+export type Capability = keyof typeof CAPABILITIES;
