@@ -1,0 +1,95 @@
+import { allOf, anyOf, type Expression, type Literal, type Operator, type Predicate } from '../../shared/atc/ast.ts';
+import { maskRange, parseRange } from '../../shared/atc/ip.ts';
+import { splitHost } from './host.ts';
+import { isEmpty } from './priority.ts';
+import type { Endpoint, RouteRow } from './route-row.ts';
+
+/** How a flavour turns classic fields into conditions. */
+export interface Dialect {
+  /** `http` is refused where only `https` is listed, and the other way round. */
+  readonly protocols: boolean;
+  /** Header patterns are lower-cased before they are compiled, several per header are allowed. */
+  readonly loweredPatterns: boolean;
+  /** What a host's port is compared with. */
+  readonly portField: 'net.dst.port' | 'http.host.port';
+}
+
+/** The conditions of a route's classic fields, for some of its paths; no terms at all: it takes every request. */
+export function classicConditions(route: RouteRow, paths: readonly string[], dialect: Dialect): Expression[] {
+  const terms: Expression[] = [];
+  const add = (alternatives: Expression[]): void => {
+    if (alternatives.length > 0) terms.push(anyOf(alternatives));
+  };
+  const snis = (route.snis ?? []).map(sniCondition);
+  if (snis.length > 0) add([text('net.protocol', '!=', 'https'), anyOf(snis)]);
+  add((route.sources ?? []).map((item) => endpointCondition('net.src', item)));
+  add((route.destinations ?? []).map((item) => endpointCondition('net.dst', item)));
+  add((route.methods ?? []).map((method) => text('http.method', '==', method)));
+  add((route.hosts ?? []).map((host) => hostCondition(host, dialect)));
+  add(paths.map(pathCondition));
+  for (const [name, values] of Object.entries(route.headers ?? {})) {
+    add(values.map((value) => headerCondition(name, value, values.length === 1, dialect)));
+  }
+  if (dialect.protocols) add(protocolConditions(route));
+  return terms;
+}
+
+function sniCondition(sni: string): Predicate {
+  if (sni.endsWith('*')) return text('tls.sni', '^=', sni.slice(0, -1));
+  const bare = sni.length > 1 && sni.endsWith('.') ? sni.slice(0, -1) : sni;
+  return bare.startsWith('*') ? text('tls.sni', '=^', bare.slice(1)) : text('tls.sni', '==', bare);
+}
+
+function endpointCondition(side: 'net.src' | 'net.dst', { ip, port }: Endpoint): Expression {
+  const terms: Expression[] = [];
+  if (ip) {
+    const range = parseRange(ip);
+    if (!range) return allOf([text(`${side}.ip`, '==', ip)]);
+    const value: Literal = ip.includes('/')
+      ? { type: 'IpCidr', range: maskRange(range) }
+      : { type: 'IpAddr', address: range.address };
+    terms.push(predicate(`${side}.ip`, ip.includes('/') ? 'in' : '==', value));
+  }
+  if (port !== null && port !== undefined) terms.push(predicate(`${side}.port`, '==', { type: 'Int', number: port }));
+  return allOf(terms);
+}
+
+function hostCondition(written: string, { portField }: Dialect): Expression {
+  const { host, port } = splitHost(written);
+  const condition = host.startsWith('*')
+    ? text('http.host', '=^', host.slice(1))
+    : host.endsWith('*')
+      ? text('http.host', '^=', host.slice(0, -1))
+      : text('http.host', '==', host);
+  return port === null ? condition : allOf([condition, predicate(portField, '==', { type: 'Int', number: port })]);
+}
+
+function pathCondition(path: string): Predicate {
+  return path.startsWith('~')
+    ? text('http.path', '~', `^${path.slice(1).replaceAll('?<', '?P<')}`)
+    : text('http.path', '^=', path);
+}
+
+function headerCondition(name: string, value: string, only: boolean, dialect: Dialect): Predicate {
+  const field = `http.headers.${name.replaceAll('-', '_').toLowerCase()}`;
+  const pattern = value.startsWith('~*') && (dialect.loweredPatterns || only) ? value.slice(2) : null;
+  const literal = pattern === null || dialect.loweredPatterns ? (pattern ?? value).toLowerCase() : pattern;
+  return { ...text(field, pattern === null ? '==' : '~', literal), lower: true, any: true };
+}
+
+/** gRPC is HTTP to the router. A route of TLS alone is left to the answer `426` or the redirect. */
+function protocolConditions({ protocols }: RouteRow): Expression[] {
+  const names = protocols ?? [];
+  if (isEmpty(protocols) || (names.length === 1 && names[0] === 'https')) return [];
+  return names.map((name) => text('net.protocol', '==', PROTOCOLS[name] ?? name));
+}
+
+const PROTOCOLS: Readonly<Record<string, string>> = { grpc: 'http', grpcs: 'https' };
+
+function text(field: string, operator: Operator, value: string): Predicate {
+  return predicate(field, operator, { type: 'String', text: value });
+}
+
+function predicate(field: string, operator: Operator, value: Literal): Predicate {
+  return { kind: 'predicate', field, lower: false, any: false, operator, value, span: null };
+}

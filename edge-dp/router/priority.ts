@@ -1,0 +1,117 @@
+import type { RouteRow } from './route-row.ts';
+
+/** The order of rules: higher numbers first, compared one after the other; then the larger id. */
+export interface Rank {
+  /** Flavour `traditional` uses all, the others the first two: the high and low half of a 64-bit priority. */
+  readonly numbers: readonly number[];
+  readonly id: string;
+}
+
+/** Positive when `a` comes before `b`. */
+export function compareRanks(a: Rank, b: Rank): number {
+  for (let i = 0; i < a.numbers.length; i++) {
+    const difference = (a.numbers[i] ?? 0) - (b.numbers[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.id === b.id ? 0 : a.id > b.id ? 1 : -1;
+}
+
+/** Splits an unsigned 64-bit priority into comparable halves. */
+export function rankOf(priority: bigint, id: string): Rank {
+  return { numbers: [Number(priority >> 32n), Number(priority & 0xffff_ffffn)], id };
+}
+
+const EXPRESSION = 0xffn << 56n;
+const PLAIN_HOSTS = 1n << 60n;
+const REGEX = 1n << 51n;
+
+/** Expression routes come before all others. */
+export function expressionPriority(priority: number | null): bigint {
+  return EXPRESSION | BigInt(priority ?? 0);
+}
+
+/**
+ * The priority Kong's router gives a route of classic fields, for paths of one kind (all regexes, or prefixes of one
+ * length).
+ *
+ * Up to three fields this is what Kong really computes: weight, header count and regex priority are shifted as 32-bit
+ * numbers, so they fall below the plain-host and regex bits and run into each other. From four fields, and for regex
+ * priorities that reach the sign bit, Kong's result differs between processors; there it is the layout its source
+ * documents.
+ */
+export function classicPriority(route: RouteRow, paths: readonly string[]): bigint {
+  const [first] = paths;
+  const regex = first?.startsWith('~') ?? false;
+  const weight = countFields(route);
+  const headers = Math.min(Object.keys(route.headers ?? {}).length, 255);
+  const regexPriority = regex ? (route.regex_priority ?? 0) : 0;
+  const length = regex || first === undefined ? 0n : BigInt(byteLength(first) & 0x7ffff);
+  const bits = (hasPlainHostsOnly(route) ? PLAIN_HOSTS : 0n) | (regex ? REGEX : 0n) | length;
+  const wrapped = BigInt(regexPriority) & 8191n;
+  if (weight >= 4 || wrapped >= 4096n) {
+    const documented =
+      bits | (BigInt(weight) << 61n) | (BigInt(headers) << 52n) | ((BigInt(regexPriority) & 0xffff_ffffn) << 19n);
+    return documented < EXPRESSION ? documented : EXPRESSION - 1n;
+  }
+  return bits | (BigInt(weight) << 29n) | (BigInt(headers) << 20n) | (wrapped << 19n);
+}
+
+/** The rank of a rule in flavour `traditional`, without the host-port precedence its host decides. */
+export function traditionalRank(route: RouteRow, paths: readonly string[], matched: MatchedBy): Rank {
+  const present = [
+    route.hosts,
+    route.headers,
+    route.paths,
+    route.methods,
+    route.snis,
+    route.sources,
+    route.destinations,
+  ];
+  let weight = 0;
+  let category = 0;
+  for (const [i, field] of present.entries()) {
+    if (isEmpty(field) || (i === 4 && !matched.sni)) continue;
+    weight++;
+    category |= 64 >> i;
+  }
+  const regex = (route.paths ?? []).some((path) => path.startsWith('~'));
+  const sub = (regex ? 1 : 0) | (hasPlainHostsOnly(route) ? 2 : 0) | (matched.wildcardHostPort ? 4 : 0);
+  const longest = Math.max(0, ...paths.filter((path) => !path.startsWith('~')).map(byteLength));
+  const numbers = [
+    weight,
+    category,
+    matched.hostPort ? 1 : 0,
+    sub,
+    Object.keys(route.headers ?? {}).length,
+    regex ? (route.regex_priority ?? 0) : 0,
+    longest,
+    -(route.created_at ?? 0),
+  ];
+  return { numbers, id: route.id };
+}
+
+/** What a traditional rule relies on beyond its route's fields. */
+export interface MatchedBy {
+  readonly sni: boolean;
+  readonly hostPort: boolean;
+  readonly wildcardHostPort: boolean;
+}
+
+function countFields({ sources, destinations, methods, hosts, headers, snis, paths }: RouteRow): number {
+  return [sources, destinations, methods, hosts, headers, snis, paths].filter((field) => !isEmpty(field)).length;
+}
+
+function hasPlainHostsOnly({ hosts }: RouteRow): boolean {
+  return hosts !== null && hosts !== undefined && hosts.length > 0 && !hosts.some((host) => host.includes('*'));
+}
+
+/** Whether a field of a route says nothing: absent, null or without elements. */
+export function isEmpty(field: readonly unknown[] | Readonly<Record<string, unknown>> | null | undefined): boolean {
+  return (
+    field === null || field === undefined || (Array.isArray(field) ? field.length : Object.keys(field).length) === 0
+  );
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

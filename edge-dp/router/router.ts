@@ -1,0 +1,93 @@
+import { type Captures, Capturing, capture, NO_CAPTURES } from './capture.ts';
+import { type Explanation, explain } from './explain.ts';
+import { type RouterRequest, Subject } from './request.ts';
+import type { RouteRow, RouterFlavor } from './route-row.ts';
+import { compileRoute, type Rule } from './rule.ts';
+import { addRule, EMPTY_INDEX, findRule, type RuleIndex, removeRule } from './rule-index.ts';
+import { Edit, get, set, type Trie, values } from './trie.ts';
+
+/** Chooses the route of a request. Immutable. */
+export interface Router {
+  /**
+   * The router after a change, at a cost that depends on the change alone. Throws `ConfigError` naming the route when
+   * one does not compile; the receiver stays as it was.
+   */
+  update(changes: RouteChanges): Router;
+  match(request: RouterRequest): RouteMatch | null;
+  /** Who wins and why the others lose. Looks at every route: for debugging. */
+  explain(request: RouterRequest): Explanation;
+}
+
+export interface RouteChanges {
+  readonly upserts: readonly RouteRow[];
+  /** Ids; unknown ones are ignored. */
+  readonly deletes: readonly string[];
+}
+
+export interface RouteMatch {
+  readonly route: RouteRow;
+  /** What `strip_path` removes from the front of `path`; null: the route matched no path, its slash counts. */
+  readonly matchedPrefix: string | null;
+  readonly captures: Captures;
+  /** The normalised request path. */
+  readonly path: string;
+}
+
+/** A router without routes. */
+export function createRouter(flavor: RouterFlavor): Router {
+  return new IndexedRouter(flavor, EMPTY_INDEX, null);
+}
+
+class IndexedRouter implements Router {
+  readonly #flavor: RouterFlavor;
+  readonly #index: RuleIndex;
+  readonly #rulesById: Trie<readonly Rule[]> | null;
+
+  constructor(flavor: RouterFlavor, index: RuleIndex, rulesById: Trie<readonly Rule[]> | null) {
+    this.#flavor = flavor;
+    this.#index = index;
+    this.#rulesById = rulesById;
+  }
+
+  update({ upserts, deletes }: RouteChanges): Router {
+    const edit = new Edit();
+    let index = this.#index;
+    let rulesById = this.#rulesById;
+    const replace = (id: string, rules: readonly Rule[]): void => {
+      for (const rule of get(rulesById, id) ?? []) index = removeRule(index, rule, edit);
+      for (const rule of rules) index = addRule(index, rule, edit);
+      rulesById = set(rulesById, id, rules.length > 0 ? rules : null, edit);
+    };
+    for (const id of deletes) replace(id, []);
+    for (const route of upserts) replace(route.id, compileRoute(route, this.#flavor));
+    return new IndexedRouter(this.#flavor, index, rulesById);
+  }
+
+  match(request: RouterRequest): RouteMatch | null {
+    const subject = new Subject(request);
+    const rule = findRule(this.#index, subject);
+    return rule && matchOf(rule, subject);
+  }
+
+  explain(request: RouterRequest): Explanation {
+    const subject = new Subject(request);
+    const winner = findRule(this.#index, subject);
+    return explain([...values(this.#rulesById)].flat(), winner, subject);
+  }
+}
+
+function matchOf(rule: Rule, subject: Subject): RouteMatch {
+  const { route, prefixLength, capturing, regexes } = rule;
+  const { path } = subject;
+  if (prefixLength !== null) {
+    return {
+      route,
+      matchedPrefix: prefixLength === 0 ? null : path.slice(0, prefixLength),
+      captures: NO_CAPTURES,
+      path,
+    };
+  }
+  const found = new Capturing();
+  for (const condition of capturing) capture(condition, subject, regexes, found);
+  return { route, matchedPrefix: found.path, captures: found.captures, path };
+}

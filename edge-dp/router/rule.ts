@@ -1,0 +1,152 @@
+import type { Expression, Predicate } from '../../shared/atc/ast.ts';
+import { parseChecked, predicates } from '../../shared/atc/check.ts';
+import { ExpressionError } from '../../shared/atc/error.ts';
+import type { LinearRegex } from '../../shared/atc/regex.ts';
+import { ConfigError } from '../proxy/request-path.ts';
+import { classicConditions, type Dialect } from './classic-route.ts';
+import { type IndexKey, planIndex } from './index-key.ts';
+import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';
+import { classicPriority, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
+import type { RouteRow, RouterFlavor } from './route-row.ts';
+import { uuid5 } from './uuid5.ts';
+
+/** A route, or the part of it that has one priority, ready to be matched. */
+export interface Rule {
+  readonly route: RouteRow;
+  readonly rank: Rank;
+  /** All of them must hold. */
+  readonly conditions: readonly Expression[];
+  readonly regexes: Regexes;
+  readonly keys: readonly IndexKey[];
+  /** What a request found under one of the keys may still fail; null: nothing. */
+  readonly test: Test | null;
+  /** Those that leave captures or say which prefix matched. */
+  readonly capturing: readonly Expression[];
+  /** Length of the matched prefix where that is known beforehand; null: `capture` finds out. */
+  readonly prefixLength: number | null;
+}
+
+/** Kong's namespace for the parts of a route whose paths differ in kind or length. */
+const PARTS = '7f145bf9-0dce-4f91-98eb-debbce4b9f6b';
+const STREAM = new Set(['tcp', 'udp', 'tls', 'tls_passthrough']);
+
+/**
+ * The rules of a route; none for routes of raw streams, which no HTTP request matches.
+ * Throws `ConfigError` naming the route when an expression or a regex is not valid.
+ */
+export function compileRoute(route: RouteRow, flavor: RouterFlavor): Rule[] {
+  if (STREAM.has(route.protocols?.[0] ?? '')) return [];
+  try {
+    if (flavor === 'traditional') return traditionalRules(route);
+    const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portField: 'net.dst.port' };
+    if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
+    return partsOf(route).map(({ id, paths }) =>
+      makeRule(route, rankOf(classicPriority(route, paths), id), classicConditions(route, paths, dialect), paths),
+    );
+  } catch (error) {
+    if (error instanceof ExpressionError || error instanceof InvalidRegex) {
+      const name = route.name ? `${route.id} ("${route.name}")` : route.id;
+      throw new ConfigError(
+        `route ${name}: ${error instanceof InvalidRegex ? 'invalid regex: ' : 'invalid expression:\n'}${error.message}`,
+      );
+    }
+    throw error;
+  }
+}
+
+function expressionRule(route: RouteRow, source: string, dialect: Dialect): Rule {
+  const expression = parseChecked(source, 'http');
+  const own = expression.kind === 'all' ? expression.terms : [expression];
+  const bare: RouteRow = { id: route.id, protocols: route.protocols };
+  const conditions = [...own, ...classicConditions(bare, [], dialect)];
+  return makeRule(route, rankOf(expressionPriority(route.priority ?? null), route.id.toLowerCase()), conditions, null);
+}
+
+/**
+ * The traditional flavour counts what a request matched, not what a route has: on plain HTTP server names count for
+ * nothing, and a host that names the port wins over one that does not.
+ */
+function traditionalRules(route: RouteRow): Rule[] {
+  const dialect: Dialect = { protocols: false, loweredPatterns: false, portField: 'http.host.port' };
+  const hosts = route.hosts ?? [];
+  const withPort = hosts.filter((host) => /:\d+$/.test(host));
+  const variants: { row: RouteRow; hostPort: boolean }[] =
+    withPort.length > 0 && withPort.length < hosts.length
+      ? [
+          { row: { ...route, hosts: withPort }, hostPort: true },
+          { row: { ...route, hosts: hosts.filter((host) => !withPort.includes(host)) }, hostPort: false },
+        ]
+      : [{ row: route, hostPort: withPort.length > 0 }];
+  const schemes = route.snis && route.snis.length > 0 ? [true, false] : [false];
+  return variants.flatMap(({ row, hostPort }) =>
+    partsOf(route).flatMap(({ paths }) =>
+      schemes.map((sni) => {
+        const wildcardHostPort = withPort.some((host) => host.includes('*'));
+        const rank = traditionalRank(route, paths, { sni, hostPort, wildcardHostPort });
+        const conditions = [...schemeConditions(schemes.length > 1, sni), ...classicConditions(row, paths, dialect)];
+        const rule = makeRule(route, rank, conditions, paths);
+        // Captures of header patterns are not kept in this flavour.
+        return { ...rule, capturing: rule.capturing.filter(isOnPath) };
+      }),
+    ),
+  );
+}
+
+function schemeConditions(matters: boolean, https: boolean): Predicate[] {
+  if (!matters) return [];
+  const operator = https ? '==' : '!=';
+  const value = { type: 'String', text: 'https' } as const;
+  return [{ kind: 'predicate', field: 'net.protocol', lower: false, any: false, operator, value, span: null }];
+}
+
+/** Paths grouped by what gives them one priority: all regexes, and prefixes of each length. */
+function partsOf(route: RouteRow): { id: string; paths: readonly string[] }[] {
+  const id = route.id.toLowerCase();
+  const groups = new Map<number, string[]>();
+  for (const path of route.paths ?? []) {
+    const kind = path.startsWith('~') ? 0 : new TextEncoder().encode(path).length;
+    const group = groups.get(kind);
+    if (group) group.push(path);
+    else groups.set(kind, [path]);
+  }
+  if (groups.size <= 1) return [{ id, paths: route.paths ?? [] }];
+  return [...groups.values()].map((paths, i) => ({ id: uuid5(PARTS, `${route.id}#${i + 1}`), paths }));
+}
+
+function makeRule(
+  route: RouteRow,
+  rank: Rank,
+  conditions: readonly Expression[],
+  paths: readonly string[] | null,
+): Rule {
+  const regexes = new Map<Predicate, LinearRegex>();
+  const { keys, remaining } = planIndex(conditions);
+  const tests = remaining.map((condition) => compileTest(condition, regexes));
+  const [first] = paths ?? [];
+  const plain = paths !== null && regexes.size === 0 && !first?.startsWith('~') && isOneLength(paths);
+  return {
+    route,
+    rank,
+    conditions,
+    regexes,
+    keys,
+    test: tests.length === 0 ? null : conjunction(tests),
+    capturing: conditions.filter((condition) => leavesTraces(condition, regexes)),
+    prefixLength: plain ? (first?.length ?? 0) : null,
+  };
+}
+
+function isOnPath(condition: Expression): boolean {
+  for (const { field } of predicates(condition)) if (field === 'http.path') return true;
+  return false;
+}
+
+function leavesTraces(condition: Expression, regexes: Regexes): boolean {
+  for (const predicate of predicates(condition)) if (regexes.has(predicate)) return true;
+  return isOnPath(condition);
+}
+
+/** Prefixes of as many bytes may differ in characters. */
+function isOneLength(paths: readonly string[]): boolean {
+  return paths.every((path) => path.length === paths[0]?.length);
+}
