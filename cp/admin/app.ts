@@ -1,0 +1,88 @@
+import { type Context, Hono } from 'hono';
+import { KongError } from '../../shared/schema/errors.ts';
+import type { Workspace } from '../store/store.ts';
+import { kongHeaders, preflight } from './conventions.ts';
+import type { AdminOptions } from './options.ts';
+import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } from './reply.ts';
+import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
+import { rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
+import { parseQuery } from './request/query.ts';
+import type { AdminRoute, Method } from './route.ts';
+import { adminRoutes, firstSegments } from './routes.ts';
+
+const DEFAULT_WORKSPACE = 'default';
+
+/**
+ * Kong's Admin API (https://docs.konghq.com/gateway/3.9.x/admin-api/) over a store, as a Hono app. Its routes come
+ * from the entity schemas and the tables of hand-written ones; it holds no state of its own.
+ */
+export function createAdminApi(options: AdminOptions): Hono {
+  const routes = adminRoutes(options);
+  const ownSegments = firstSegments(routes);
+
+  const split = (request: Request): WorkspacePath =>
+    splitWorkspace(withoutTrailingSlash(rawPath(request.url)), ownSegments);
+
+  const app = new Hono({ getPath: (request) => split(request).path });
+  app.use(kongHeaders(options.guiOrigins));
+  for (const route of routes) {
+    app.all(route.path.replace(/\{([^}]*)\}/g, ':$1'), (c) => serve(c, route));
+  }
+  app.notFound((c) => send(c, notFound));
+  app.onError((error, c) => send(c, replyTo(error, c, options)));
+  return app;
+
+  async function serve(c: Context, route: AdminRoute): Promise<Response> {
+    if (route.disabled === true) return send(c, notFound);
+    const method = c.req.method === 'HEAD' ? 'GET' : c.req.method;
+    if (method === 'OPTIONS') return preflight(c, Object.keys(route.methods));
+    const operation = isMethod(method) ? route.methods[method] : undefined;
+    if (operation === undefined || !isMethod(method)) return send(c, methodNotAllowed);
+    const query = parseQuery(c.req.url);
+    const body = takesBody(method)
+      ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
+      : NO_BODY;
+    const workspace = await openWorkspace(split(c.req.raw).workspace);
+    return send(c, await operation.handle({ method, params: c.req.param(), query, body, workspace }));
+  }
+
+  async function openWorkspace(name: string | null): Promise<Workspace> {
+    const workspace = await options.store.workspace(name ?? DEFAULT_WORKSPACE);
+    if (workspace !== null) return workspace;
+    if (name !== null) throw new Refusal(message(404, `Workspace '${name}' not found`));
+    throw new Error('the database has no default workspace: its migrations have not run');
+  }
+}
+
+function isMethod(method: string): method is Method {
+  return method === 'GET' || method === 'POST' || method === 'PUT' || method === 'PATCH' || method === 'DELETE';
+}
+
+const takesBody = (method: Method): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';
+
+function replyTo(error: Error, c: Context, { log }: AdminOptions): Reply {
+  if (error instanceof Refusal) return error.reply;
+  if (error instanceof KongError && error.status < 500) return { status: error.status, body: error.body() };
+  log('error', `${c.req.method} ${c.req.path}: ${reasonOf(error)}`);
+  return unexpected;
+}
+
+function reasonOf(error: Error): string {
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+function send(c: Context, { status, body, headers }: Reply): Response {
+  if (status === 204) return new Response(null, { status, headers: { ...headers } });
+  if (body === undefined) return new Response(null, { status, headers: { 'content-length': '0', ...headers } });
+  const contentType = headers?.['content-type'];
+  const text = typeof body === 'string' && contentType !== undefined ? body : JSON.stringify(body);
+  return new Response(c.req.method === 'HEAD' ? null : text, {
+    status,
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': String(Buffer.byteLength(text)),
+      ...headers,
+    },
+  });
+}

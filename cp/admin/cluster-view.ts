@@ -1,0 +1,83 @@
+import type { SyncStatus } from '../../shared/cluster/messages.ts';
+
+/**
+ * What the Admin API shows and says of data planes. The cluster listener's node registry implements it; a control
+ * plane without one (in tests) passes null.
+ */
+export interface ClusterView {
+  /** Known data planes, by id, in pages. */
+  dataPlanes(page: { readonly size: number; readonly offset?: string }): Promise<{
+    readonly rows: readonly DataPlaneRecord[];
+    /** Opaque token of the next page, absent on the last. */
+    readonly offset?: string;
+  }>;
+  dataPlane(id: string): Promise<DataPlaneDetail | null>;
+  /** What each connected data plane last said of an upstream's targets. Empty when none has said anything. */
+  targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
+  /** Tells every connected data plane; returns once the order is on its way. */
+  setTargetHealth(order: TargetHealthOrder): Promise<void>;
+}
+
+/** A row of `GET /clustering/data-planes`: Kong's fields and two of our own. Times are Unix seconds. */
+export interface DataPlaneRecord {
+  readonly id: string;
+  readonly hostname: string;
+  readonly ip: string;
+  readonly version: string | null;
+  readonly config_hash: string;
+  readonly sync_status: SyncStatus;
+  readonly last_seen: number;
+  readonly updated_at: number;
+  /** Seconds until the record is forgotten. */
+  readonly ttl: number;
+  readonly labels: Readonly<Record<string, string>> | null;
+  readonly cert_details: { readonly expiry_timestamp: number } | null;
+  /** Serial of the config it applied last; null when it has none. */
+  readonly serial: number | null;
+  /** Why it refused its last config, or why config is withheld from it; null when all is well. */
+  readonly rejection_reason: string | null;
+}
+
+export interface DataPlaneDetail extends DataPlaneRecord {
+  readonly host: 'workerd' | 'miniflare' | 'cloudflare';
+  readonly connected: boolean;
+  readonly plugins: Readonly<Record<string, string>>;
+  readonly capabilities: readonly string[];
+  /** Entities whose settings this data plane's runtime cannot honour. */
+  readonly conflicts: readonly CapabilityConflict[];
+}
+
+export interface CapabilityConflict {
+  readonly entity: string;
+  readonly id: string;
+  readonly name: string | null;
+  readonly capability: string;
+  readonly reason: string;
+}
+
+export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
+
+export interface NodeUpstreamHealth {
+  readonly node: { readonly id: string; readonly hostname: string };
+  /** By target id. */
+  readonly targets: Readonly<Record<string, NodeTargetHealth>>;
+}
+
+export interface NodeTargetHealth {
+  readonly health: Health;
+  readonly addresses: readonly {
+    readonly ip: string;
+    readonly port: number;
+    readonly weight: number;
+    readonly health: 'HEALTHY' | 'UNHEALTHY';
+  }[];
+}
+
+export interface TargetHealthOrder {
+  /** Ids of the rows. */
+  readonly upstream: string;
+  readonly target: string;
+  /** One `ip:port` of the target; null: all of them. */
+  readonly address: string | null;
+  readonly healthy: boolean;
+}

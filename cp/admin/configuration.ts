@@ -1,0 +1,57 @@
+import type { ListenAddress } from '../settings/addresses.ts';
+import { properties, type SettingName, type Settings } from '../settings/properties.ts';
+import type { LogLevel } from './options.ts';
+
+const MASK = '******';
+
+/**
+ * The settings as Kong shows its own in `GET /` → `configuration`: secrets masked, listeners both as text and taken
+ * apart, the embedded database under the name of what it is to a client, `postgres`.
+ */
+export function describeConfiguration(settings: Settings, logLevel: LogLevel): Record<string, unknown> {
+  const shown: Record<string, unknown> = {};
+  for (const name of Object.keys(properties) as SettingName[]) {
+    const value = settings[name];
+    shown[name] = properties[name].secret && value !== null ? MASK : value;
+  }
+  for (const plane of ['admin', 'admin_gui', 'proxy', 'status'] as const) {
+    const addresses = settings[`${plane}_listen`];
+    shown[`${plane}_listen`] = addresses.map(listenText);
+    shown[`${plane}_listeners`] = addresses.map(listener);
+  }
+  for (const name of ['cluster_listen', 'cluster_telemetry_listen'] as const) {
+    shown[name] = settings[name].map(listenText);
+  }
+  return {
+    ...shown,
+    cluster_control_plane: settings.cluster_control_plane.map(({ host, port }) => `${host}:${port}`).join(', '),
+    // Kong has no name for a PostgreSQL that runs inside the process; to clients it behaves as any other.
+    database: settings.database === 'off' ? 'off' : 'postgres',
+    log_level: logLevel,
+    plugins: ['bundled'],
+    stream_listen: ['off'],
+    stream_listeners: [],
+    loaded_vaults: { env: true },
+    portal: false,
+    rbac: 'off',
+    wasm: false,
+  };
+}
+
+const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+const listenText = ({ host, port, tls }: ListenAddress): string => `${hostText(host)}:${port}${tls ? ' ssl' : ''}`;
+
+function listener(address: ListenAddress) {
+  return {
+    listener: listenText(address),
+    ip: address.host,
+    port: address.port,
+    ssl: address.tls,
+    http2: false,
+    proxy_protocol: false,
+    deferred: false,
+    bind: false,
+    reuseport: false,
+    'backlog=%d+': false,
+  };
+}

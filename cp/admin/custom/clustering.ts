@@ -1,0 +1,123 @@
+import type { ClusterView, DataPlaneRecord } from '../cluster-view.ts';
+import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
+import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
+import { message, notFound, ok, Refusal } from '../reply.ts';
+import { type AdminRoute, param } from '../route.ts';
+
+const notControlPlane = message(
+  400,
+  'this endpoint is only available when Kong is configured to run as Control Plane for the cluster',
+);
+
+const record: JsonSchema = objectOf({
+  id: { type: 'string' },
+  hostname: { type: 'string' },
+  ip: { type: 'string' },
+  version: { type: ['string', 'null'] },
+  config_hash: { type: 'string' },
+  sync_status: { type: 'string' },
+  last_seen: { type: 'integer' },
+  updated_at: { type: 'integer' },
+  ttl: { type: 'integer', description: 'Seconds until the record is forgotten.' },
+  labels: { type: ['object', 'null'], additionalProperties: { type: 'string' } },
+  cert_details: { type: ['object', 'null'] },
+  serial: { type: ['integer', 'null'], description: 'Serial of the config the data plane applied last.' },
+  rejection_reason: { type: ['string', 'null'], description: 'Why its last config was refused or withheld.' },
+});
+
+const detail: JsonSchema = {
+  allOf: [
+    record,
+    objectOf({
+      host: { type: 'string', enum: ['workerd', 'miniflare', 'cloudflare'] },
+      connected: { type: 'boolean' },
+      plugins: { type: 'object', additionalProperties: { type: 'string' } },
+      capabilities: { type: 'array', items: { type: 'string' } },
+      conflicts: {
+        type: 'array',
+        items: objectOf({
+          entity: { type: 'string' },
+          id: { type: 'string' },
+          name: { type: ['string', 'null'] },
+          capability: { type: 'string' },
+          reason: { type: 'string' },
+        }),
+      },
+    }),
+  ],
+};
+
+/** `/clustering/*`: the data planes of this cluster, with Kong's fields; the single-node view is Holdfast's own. */
+export function clusteringRoutes(view: ClusterView | null): AdminRoute[] {
+  const cluster = (): ClusterView => {
+    if (view === null) throw new Refusal(notControlPlane);
+    return view;
+  };
+  return [
+    {
+      path: '/clustering/data-planes',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'List the data planes of the cluster',
+            tag: 'cluster',
+            query: pageParameters,
+            success: { status: 200, schema: pageOf(record) },
+            errors: [400],
+          },
+          async handle({ query }) {
+            const { size = 100, offset } = pageBounds(query);
+            const page = await cluster().dataPlanes({ size, ...(offset === undefined ? {} : { offset }) });
+            return ok(pageBody(page, '/clustering/data-planes', { size: query.get('size') }));
+          },
+        },
+      },
+    },
+    {
+      path: '/clustering/data-planes/{id}',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Read a data plane: what it runs on, what it holds, what it cannot honour',
+            tag: 'cluster',
+            success: { status: 200, schema: detail },
+            errors: [400, 404],
+          },
+          async handle(call) {
+            const found = await cluster().dataPlane(param(call, 'id'));
+            return found === null ? notFound : ok(found);
+          },
+        },
+      },
+    },
+    {
+      path: '/clustering/status',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Deprecated: data planes by id. Use /clustering/data-planes',
+            tag: 'cluster',
+            success: { status: 200, schema: { type: 'object', additionalProperties: { type: 'object' } } },
+            errors: [400],
+          },
+          async handle() {
+            const data: Record<string, object> = {};
+            for await (const { id, config_hash, hostname, ip, last_seen } of everyDataPlane(cluster())) {
+              data[id] = { config_hash, hostname, ip, last_seen };
+            }
+            return ok(data, { Deprecation: 'true' });
+          },
+        },
+      },
+    },
+  ];
+}
+
+async function* everyDataPlane(cluster: ClusterView): AsyncGenerator<DataPlaneRecord> {
+  let page = await cluster.dataPlanes({ size: 1000 });
+  yield* page.rows;
+  while (page.offset !== undefined) {
+    page = await cluster.dataPlanes({ size: 1000, offset: page.offset });
+    yield* page.rows;
+  }
+}

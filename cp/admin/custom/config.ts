@@ -1,0 +1,68 @@
+import type { ConfigLoader } from '../config-loader.ts';
+import { created, message, Refusal } from '../reply.ts';
+import { argument } from '../request/body.ts';
+import type { AdminRoute, Call } from '../route.ts';
+
+/** Bytes of a declarative document: some 500,000 entities. */
+const DOCUMENT_LIMIT = 256 << 20;
+
+const notWithDatabase = message(400, 'this endpoint is only available when Kong is configured to not use a database');
+
+/**
+ * `/config`. Kong offers it without a database only. Here `POST` loads a declarative document into the database, as
+ * one change; `GET` keeps Kong's answer for nodes with a database (`holdfast config export` writes the document).
+ */
+export function configRoutes(loader: ConfigLoader | null): AdminRoute[] {
+  return [
+    {
+      path: '/config',
+      body: { limit: DOCUMENT_LIMIT, yaml: true },
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Never available with a database',
+            tag: 'config',
+            success: { status: 200, schema: { type: 'object' } },
+            errors: [400],
+          },
+          handle: () => notWithDatabase,
+        },
+        POST: {
+          describe: {
+            summary: 'Replace the configuration by a declarative document, as one change',
+            tag: 'config',
+            query: [
+              {
+                name: 'flatten_errors',
+                description: '`1`: report errors entity by entity.',
+                schema: { type: 'string' },
+              },
+            ],
+            body: { required: true, schema: { type: 'object' } },
+            success: { status: 201, schema: { type: 'object', additionalProperties: { type: 'object' } } },
+            errors: [400],
+          },
+          async handle(call) {
+            if (loader === null) return notWithDatabase;
+            const flattenErrors = isTrue(call.query.get('flatten_errors') ?? argument(call.body, 'flatten_errors'));
+            return created(await loader.load(call.workspace.name, documentOf(call), { flattenErrors }));
+          },
+        },
+      },
+    },
+  ];
+}
+
+function documentOf({ body }: Call): string | Readonly<Record<string, unknown>> {
+  if (body.kind === 'yaml') return body.text;
+  const config = argument(body, 'config');
+  if (typeof config === 'string' && config !== '') return config;
+  if (body.kind === 'json') {
+    const { flatten_errors: _flatten, check_hash: _check, ...document } = body.args;
+    if (Object.keys(document).length > 0) return document;
+  }
+  throw new Refusal(message(400, 'expected a declarative configuration'));
+}
+
+const isTrue = (value: unknown): boolean =>
+  value === true || value === 1 || (typeof value === 'string' && /^(?:true|1|on|yes)$/i.test(value));

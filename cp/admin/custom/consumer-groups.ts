@@ -1,0 +1,4 @@
+import type { AdminRoute } from '../route.ts';
+export function consumerGroupRoutes(): AdminRoute[] {
+  return [];
+}

@@ -1,0 +1,43 @@
+import { plugins } from '../../../shared/plugins/registry.ts';
+import { printSchema } from '../../../shared/schema/print.ts';
+import { objectOf } from '../openapi/description.ts';
+import { message, ok } from '../reply.ts';
+import { type AdminRoute, param } from '../route.ts';
+
+/** `/plugins/enabled`, and the deprecated `/plugins/schema/{name}`. */
+export const pluginRoutes: readonly AdminRoute[] = [
+  {
+    path: '/plugins/enabled',
+    methods: {
+      GET: {
+        describe: {
+          summary: 'Names of the plugins that can be configured',
+          tag: 'plugins',
+          success: {
+            status: 200,
+            schema: objectOf({ enabled_plugins: { type: 'array', items: { type: 'string' } } }),
+          },
+        },
+        handle: () => ok({ enabled_plugins: [...plugins.keys()] }),
+      },
+    },
+  },
+  {
+    path: '/plugins/schema/{name}',
+    methods: {
+      GET: {
+        describe: {
+          summary: 'Deprecated: the schema of a plugin’s config. Use /schemas/plugins/{name}',
+          tag: 'plugins',
+          success: { status: 200, schema: { type: 'object' } },
+          errors: [404],
+        },
+        handle(call) {
+          const name = param(call, 'name');
+          const config = plugins.get(name)?.fields.config;
+          return config?.type === 'record' ? ok(printSchema(config)) : message(404, `No plugin named '${name}'`);
+        },
+      },
+    },
+  },
+];

@@ -1,0 +1,90 @@
+import { entity } from '../../../shared/entities/registry.ts';
+import { plugins } from '../../../shared/plugins/registry.ts';
+import { validate } from '../../../shared/schema/complete.ts';
+import { printSchema } from '../../../shared/schema/print.ts';
+import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
+import { schemaOf } from '../entity/catalog.ts';
+import { readInput } from '../entity/input.ts';
+import { type JsonSchema, messageSchema, objectOf } from '../openapi/description.ts';
+import { message, ok } from '../reply.ts';
+import { type AdminRoute, type Operation, param } from '../route.ts';
+import { validationContext } from './validation-context.ts';
+
+const printed: JsonSchema = objectOf({
+  fields: { type: 'array', items: { type: 'object' } },
+  entity_checks: { type: 'array', items: { type: 'object' } },
+});
+
+/** `/schemas/…`: the schemas in Kong's format, and validation without storing anything. */
+export const schemaRoutes: readonly AdminRoute[] = [
+  {
+    path: '/schemas/{name}',
+    methods: {
+      GET: show('an entity', 'name', (name) => {
+        const schema = entity(name);
+        return schema === undefined ? message(404, `No entity named '${name}'`) : ok(printSchema(schema));
+      }),
+    },
+  },
+  {
+    path: '/schemas/{db_entity_name}/validate',
+    methods: { POST: check((name) => entity(name)) },
+  },
+  { path: '/schemas/plugins/validate', methods: { POST: check(() => schemaOf('plugins')) } },
+  {
+    path: '/schemas/plugins/{name}',
+    methods: {
+      GET: show('a plugin', 'name', (name) => {
+        const plugin = plugins.get(name);
+        return plugin === undefined ? message(404, `No plugin named '${name}'`) : ok(printSchema(plugin));
+      }),
+    },
+  },
+  { path: '/schemas/vaults/validate', methods: { POST: check(() => schemaOf('vaults')) } },
+  {
+    path: '/schemas/vaults/{name}',
+    methods: {
+      GET: show('a vault', 'name', (name) => {
+        const { subschemas = {} } = schemaOf('vaults');
+        const vault = Object.hasOwn(subschemas, name) ? subschemas[name] : undefined;
+        return vault === undefined ? message(404, `No vault named '${name}'`) : ok(printSchema(vault));
+      }),
+    },
+  },
+  {
+    path: '/schemas/filters/{name}',
+    methods: { GET: show('a filter', 'name', (name) => message(404, `Filter '${name}' not found`)) },
+  },
+];
+
+function show(what: string, parameter: string, answer: (name: string) => ReturnType<typeof ok>): Operation {
+  return {
+    describe: {
+      summary: `The schema of ${what}, in Kong’s format`,
+      tag: 'schemas',
+      success: { status: 200, schema: printed },
+      errors: [404],
+    },
+    handle: (call) => answer(param(call, parameter)),
+  };
+}
+
+function check(find: (name: string) => EntitySchema | undefined): Operation {
+  return {
+    describe: {
+      summary: 'Validate a row without storing it; references and uniqueness are not looked at',
+      tag: 'schemas',
+      body: { required: false, schema: { type: 'object' } },
+      success: { status: 200, schema: messageSchema },
+      errors: [400, 404],
+    },
+    async handle(call) {
+      const name = call.params.db_entity_name ?? '';
+      const schema = find(name);
+      if (schema === undefined) return message(404, `No entity named '${name}'`);
+      const { row } = readInput(schema, call.body);
+      await validate(schema, row, validationContext);
+      return message(200, 'schema validation successful');
+    },
+  };
+}

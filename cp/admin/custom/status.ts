@@ -1,0 +1,104 @@
+import { memoryUsage, pid } from 'node:process';
+import { getHeapStatistics } from 'node:v8';
+import type { Store } from '../../store/store.ts';
+import type { ConnectionCounts } from '../connection-counts.ts';
+import { objectOf } from '../openapi/description.ts';
+import { message, ok } from '../reply.ts';
+import type { AdminRoute } from '../route.ts';
+
+/**
+ * `GET /status`, with Node's numbers where Kong has Lua's: the one process stands for the workers, its V8 heap for
+ * the shared dictionaries.
+ */
+export function statusRoutes(store: Store, connections: ConnectionCounts): AdminRoute[] {
+  return [
+    {
+      path: '/status',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Memory, connections, and whether the database answers',
+            tag: 'information',
+            query: [
+              {
+                name: 'unit',
+                description: 'Unit of memory sizes: bytes, KiB, MiB or GiB.',
+                schema: { type: 'string', enum: ['b', 'B', 'k', 'K', 'm', 'M', 'g', 'G'], default: 'm' },
+              },
+              { name: 'scale', description: 'Digits after the point.', schema: { type: 'integer', default: 2 } },
+            ],
+            success: {
+              status: 200,
+              schema: objectOf({
+                memory: { type: 'object' },
+                server: { type: 'object', additionalProperties: { type: 'integer' } },
+                database: objectOf({ reachable: { type: 'boolean' } }),
+              }),
+            },
+            errors: [400],
+          },
+          async handle({ query }) {
+            const unit = query.get('unit') ?? 'm';
+            const scale = Math.trunc(Number(query.get('scale') ?? 2));
+            if (!/^[bkmg]$/i.test(unit)) {
+              return message(400, `invalid unit '${unit}' (expected 'k/K', 'm/M', or 'g/G')`);
+            }
+            if (Number.isNaN(scale) || scale < 0 || scale > 100) {
+              return message(400, 'scale must be equal or greater than 0');
+            }
+            return ok({
+              memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
+              server: connections.snapshot(),
+              database: { reachable: await answers(store) },
+            });
+          },
+        },
+      },
+    },
+    {
+      path: '/status/dns',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Statistics of Kong’s DNS client, which this control plane does not have',
+            tag: 'information',
+            success: { status: 200, schema: { type: 'object' } },
+          },
+          handle: () => message(501, 'not implemented with the legacy DNS client'),
+        },
+      },
+    },
+  ];
+}
+
+function memory(size: (bytes: number) => string | number) {
+  const { heapUsed, arrayBuffers, rss } = memoryUsage();
+  const heap = getHeapStatistics();
+  return {
+    workers_lua_vms: [{ pid, http_allocated_gc: size(heapUsed) }],
+    lua_shared_dicts: {
+      v8_heap: { allocated_slabs: size(heap.total_heap_size), capacity: size(heap.heap_size_limit) },
+      array_buffers: { allocated_slabs: size(arrayBuffers), capacity: size(rss) },
+    },
+  };
+}
+
+const UNITS: Readonly<Record<string, readonly [number, string]>> = {
+  k: [2 ** 10, 'KiB'],
+  m: [2 ** 20, 'MiB'],
+  g: [2 ** 30, 'GiB'],
+};
+
+function inUnit(bytes: number, unit: string, scale: number): string | number {
+  const [size, name] = UNITS[unit] ?? [1, ''];
+  return name === '' ? bytes : `${(bytes / size).toFixed(scale)} ${name}`;
+}
+
+async function answers(store: Store): Promise<boolean> {
+  try {
+    await store.ping();
+    return true;
+  } catch {
+    return false;
+  }
+}

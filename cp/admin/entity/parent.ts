@@ -1,0 +1,115 @@
+import { inputOf, patchOf, rowOf } from '../openapi/description.ts';
+import { methodNotAllowed, notFound, ok, Refusal } from '../reply.ts';
+import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+import { readInput } from './input.ts';
+import { rowKey } from './key.ts';
+import { collectionName, type Reference } from './names.ts';
+import { storedDiscriminator } from './subschema.ts';
+
+/** `/C/{c}/fk`: the parent, reached through one of its children. */
+export function parentRoutes(reference: Reference): AdminRoute[] {
+  const { child, field } = reference;
+  return [
+    {
+      path: `/${collectionName(child)}/{${child.name}}/${field}`,
+      methods: {
+        GET: read(reference),
+        PUT: replace(reference),
+        PATCH: modify(reference),
+        DELETE: refuseDelete(reference),
+      },
+    },
+  ];
+}
+
+/** Id of the parent the child refers to, null when it refers to none. Throws `Refusal` 404 when there is no child. */
+async function referredId(call: Call, { child, field }: Reference): Promise<{ child: string; parent: string | null }> {
+  const row = await call.workspace.entity(child.name).select(rowKey(child, param(call, child.name)));
+  const id = row?.id;
+  if (row === null || typeof id !== 'string') throw new Refusal(notFound);
+  const value = row[field];
+  const parent = typeof value === 'object' && value !== null && 'id' in value ? value.id : null;
+  return { child: id, parent: typeof parent === 'string' ? parent : null };
+}
+
+async function requiredId(call: Call, reference: Reference): Promise<string> {
+  const { parent } = await referredId(call, reference);
+  if (parent === null) throw new Refusal(notFound);
+  return parent;
+}
+
+function read(reference: Reference): Operation {
+  const { child, parent, field } = reference;
+  return {
+    describe: {
+      summary: `Read the ${field} of one of ${child.name}`,
+      tag: child.name,
+      success: { status: 200, schema: rowOf(parent.name) },
+      errors: [400, 404],
+    },
+    async handle(call) {
+      const row = await call.workspace.entity(parent.name).select({ id: await requiredId(call, reference) });
+      return row === null ? notFound : ok(row);
+    },
+  };
+}
+
+function replace(reference: Reference): Operation {
+  const { child, parent, field } = reference;
+  return {
+    describe: {
+      summary: `Create or replace the ${field} of one of ${child.name}`,
+      tag: child.name,
+      body: { required: false, schema: inputOf(parent.name) },
+      success: { status: 200, schema: rowOf(parent.name) },
+      errors: [400, 404, 409],
+    },
+    async handle(call) {
+      const ids = await referredId(call, reference);
+      const { row, options } = readInput(parent, call.body);
+      if (ids.parent !== null)
+        return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, row, options));
+      const id = crypto.randomUUID();
+      return call.workspace.transaction(async (inside) => {
+        const made = await inside.entity(parent.name).upsert({ id }, row, options);
+        await inside.entity(child.name).update({ id: ids.child }, { [field]: { id } });
+        return ok(made);
+      });
+    },
+  };
+}
+
+function modify(reference: Reference): Operation {
+  const { child, parent, field } = reference;
+  return {
+    describe: {
+      summary: `Change fields of the ${field} of one of ${child.name}`,
+      tag: child.name,
+      body: { required: false, schema: patchOf(parent.name) },
+      success: { status: 200, schema: rowOf(parent.name) },
+      errors: [400, 404, 409],
+    },
+    async handle(call) {
+      const key = { id: await requiredId(call, reference) };
+      const { row, options } = readInput(parent, call.body, await storedDiscriminator(call, parent, key));
+      return ok(await call.workspace.entity(parent.name).update(key, row, options));
+    },
+  };
+}
+
+/** Kong answers 404 when there is no parent and refuses otherwise: a parent is never deleted through its child. */
+function refuseDelete(reference: Reference): Operation {
+  const { child, field } = reference;
+  return {
+    describe: {
+      summary: `Never allowed: the ${field} of one of ${child.name} is deleted on its own path`,
+      tag: child.name,
+      success: { status: 204 },
+      errors: [404, 405],
+    },
+    async handle(call) {
+      await requiredId(call, reference);
+      return methodNotAllowed;
+    },
+  };
+}

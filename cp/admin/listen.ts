@@ -1,0 +1,62 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import type { ListenAddress } from '../settings/addresses.ts';
+import type { ConnectionCounts } from './connection-counts.ts';
+
+/** Milliseconds a client may take for its request headers. */
+const HEADERS_TIMEOUT = 60_000;
+
+export interface AdminListener {
+  /** The address really bound; the port differs from the one asked for when that was 0. */
+  readonly host: string;
+  readonly port: number;
+  /**
+   * Takes no new connections and resolves when the requests in flight are answered, or after `drain` ms, when what
+   * is left is cut off.
+   */
+  close(drain?: number): Promise<void>;
+}
+
+/** Serves the Admin API on one address. Throws when the address cannot be bound. */
+export async function listen(
+  app: Hono,
+  address: ListenAddress,
+  counts: ConnectionCounts,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<AdminListener> {
+  if (address.tls && tls === undefined) {
+    throw new Error(`admin_listen ${address.host}:${address.port} asks for ssl, but there is no certificate for it`);
+  }
+  const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const onRequest: RequestListener = (request, response) => void handle(request, response);
+  const server: Server =
+    address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : createServer(onRequest);
+  server.headersTimeout = HEADERS_TIMEOUT;
+  counts.watch(server);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address();
+  return {
+    host: address.host,
+    port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
+    close: (drain = 10_000) => drainAndClose(server, drain),
+  };
+}
+
+async function drainAndClose(server: Server, drain: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cutOff = setTimeout(() => server.closeAllConnections(), drain);
+  // A kept-alive connection turns idle when its answer is out; without this its client would hold up the close.
+  const sweep = setInterval(() => server.closeIdleConnections(), 100);
+  await closed;
+  clearTimeout(cutOff);
+  clearInterval(sweep);
+}

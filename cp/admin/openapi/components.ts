@@ -1,0 +1,45 @@
+import { entities } from '../../../shared/entities/registry.ts';
+import { plugins } from '../../../shared/plugins/registry.ts';
+import type { EntitySchema, Fields } from '../../../shared/schema/vocabulary.ts';
+import { type JsonSchema, messageSchema, objectOf } from './description.ts';
+import { type Direction, fieldSchema, recordSchema } from './json-schema.ts';
+
+/** `components.schemas`: each entity as answered, as sent and as patched; each plugin's config; the error bodies. */
+export function componentSchemas(): Record<string, JsonSchema> {
+  const schemas: Record<string, JsonSchema> = { kong_error: kongError, message: messageSchema };
+  for (const schema of entities) {
+    schemas[schema.name] = entitySchema(schema, 'row');
+    schemas[`${schema.name}.input`] = entitySchema(schema, 'input');
+    schemas[`${schema.name}.patch`] = entitySchema(schema, 'patch');
+  }
+  for (const { name, fields } of plugins.values()) {
+    const { config } = fields;
+    schemas[`plugin.${name}`] = config === undefined ? { type: 'object' } : fieldSchema(config, 'input');
+  }
+  return schemas;
+}
+
+function entitySchema(schema: EntitySchema, direction: Direction): JsonSchema {
+  const record = recordSchema({ ...schema.fields, ...aliases(schema, direction), ...ttl(schema) }, direction);
+  if (schema.name !== 'plugins' || direction !== 'input') return record;
+  // The config a plugin takes depends on its name.
+  const byName = [...plugins.keys()].map((name) => ({
+    properties: { name: { const: name }, config: { $ref: `#/components/schemas/plugin.${name}` } },
+  }));
+  return { ...record, anyOf: byName };
+}
+
+/** Shorthand fields are only ever sent; the row shows what they stand for. */
+function aliases(schema: EntitySchema, direction: Direction): Fields {
+  if (direction === 'row') return {};
+  return Object.fromEntries((schema.shorthand_fields ?? []).map(({ name, field }) => [name, field]));
+}
+
+const ttl = (schema: EntitySchema): Fields =>
+  schema.ttl === true ? { ttl: { type: 'integer', description: 'Seconds until the row vanishes.' } } : {};
+
+const kongError: JsonSchema = objectOf({
+  code: { type: 'integer' },
+  name: { type: 'string' },
+  message: { type: 'string' },
+});

@@ -1,0 +1,135 @@
+import { ok } from '../reply.ts';
+import type { AdminRoute, Method, Operation } from '../route.ts';
+import { componentSchemas } from './components.ts';
+import type { JsonSchema, OperationDescription } from './description.ts';
+
+/** `GET /openapi.json`: the Admin API described by the same tables that serve it. */
+export function openApiRoutes(routes: readonly AdminRoute[], version: string): AdminRoute[] {
+  const own: AdminRoute = {
+    path: '/openapi.json',
+    methods: {
+      GET: {
+        describe: {
+          summary: 'This document',
+          tag: 'information',
+          success: { status: 200, schema: { type: 'object' } },
+        },
+        handle: () => ok(document),
+      },
+    },
+  };
+  const document = openApiDocument([...routes, own], version);
+  return [own];
+}
+
+/** An OpenAPI 3.1.0 document (https://spec.openapis.org/oas/v3.1.0). */
+export function openApiDocument(routes: readonly AdminRoute[], version: string): JsonSchema {
+  const described = routes.filter((route) => route.disabled !== true);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Holdfast Admin API',
+      version,
+      description: 'Compatible with the Admin API of Kong 3.9.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [
+      { url: '/', description: 'The default workspace.' },
+      { url: '/{workspace}', description: 'A workspace by name.', variables: { workspace: { default: 'default' } } },
+    ],
+    tags: [...new Set(described.flatMap(({ methods }) => Object.values(methods).map(({ describe }) => describe.tag)))]
+      .sort()
+      .map((name) => ({ name })),
+    paths: Object.fromEntries(described.map((route) => [route.path, pathItem(route)])),
+    components: { schemas: componentSchemas(), responses: sharedResponses },
+  };
+}
+
+function pathItem({ path, methods }: AdminRoute): JsonSchema {
+  const parameters = [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string', minLength: 1 },
+  }));
+  return {
+    ...(parameters.length > 0 && { parameters }),
+    ...Object.fromEntries(
+      (Object.entries(methods) as [Method, Operation][]).map(([method, { describe }]) => [
+        method.toLowerCase(),
+        operationObject(path, method, describe),
+      ]),
+    ),
+  };
+}
+
+function operationObject(path: string, method: Method, describe: OperationDescription): JsonSchema {
+  return {
+    operationId: operationId(path, method),
+    summary: describe.summary,
+    tags: [describe.tag],
+    ...(describe.query !== undefined && {
+      parameters: describe.query.map((parameter) => ({ ...parameter, in: 'query', required: false })),
+    }),
+    ...(describe.body !== undefined && {
+      requestBody: {
+        required: describe.body.required,
+        content: {
+          'application/json': { schema: describe.body.schema },
+          'application/x-www-form-urlencoded': { schema: { type: 'object' } },
+          'multipart/form-data': { schema: { type: 'object' } },
+        },
+      },
+    }),
+    responses: responses(method, describe),
+  };
+}
+
+/** `POST /services/{services}/routes` is `postServicesByServicesRoutes`. */
+function operationId(path: string, method: Method): string {
+  const words = path
+    .split('/')
+    .filter((segment) => segment !== '')
+    .map((segment) => segment.replace(/^\{(.*)\}$/, 'by-$1'))
+    .flatMap((segment) => segment.split(/[^A-Za-z0-9]+/));
+  return [method.toLowerCase(), ...(words.length === 0 ? ['root'] : words)]
+    .map((word, i) => (i === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1)))
+    .join('');
+}
+
+function responses(method: Method, { success, errors = [] }: OperationDescription): JsonSchema {
+  const content =
+    success.schema === undefined
+      ? {}
+      : { content: { [success.contentType ?? 'application/json']: { schema: success.schema } } };
+  const answers: Record<string, JsonSchema> = {
+    [success.status]: { description: DESCRIPTIONS[success.status] ?? 'Success', ...content },
+    404: reference('404'),
+    500: reference('500'),
+  };
+  for (const status of errors) answers[status] = reference(String(status));
+  if (method !== 'GET') {
+    answers['400'] = reference('400');
+    if (method !== 'DELETE') for (const status of ['413', '415']) answers[status] = reference(status);
+  } else {
+    answers['400'] = reference('400');
+  }
+  return answers;
+}
+
+const DESCRIPTIONS: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 204: 'Done; no body' };
+const reference = (status: string): JsonSchema => ({ $ref: `#/components/responses/${status}` });
+
+const json = (schema: JsonSchema) => ({ content: { 'application/json': { schema } } });
+const messageRef = { $ref: '#/components/schemas/message' };
+const kongErrorRef = { $ref: '#/components/schemas/kong_error' };
+
+const sharedResponses: JsonSchema = {
+  400: { description: 'The request is wrong; the body says where.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
+  404: { description: 'There is no such path, workspace or row.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
+  405: { description: 'The path does not take this method.', ...json(messageRef) },
+  409: { description: 'A unique field is taken.', ...json(kongErrorRef) },
+  413: { description: 'The body is too large.', ...json(messageRef) },
+  415: { description: 'The body is of a type that is not taken. Empty.' },
+  500: { description: 'Something failed at the control plane; its log says what.', ...json(messageRef) },
+};

@@ -1,0 +1,40 @@
+import type { Settings } from '../settings/properties.ts';
+import type { Store } from '../store/store.ts';
+import type { ClusterView } from './cluster-view.ts';
+import type { ConfigLoader } from './config-loader.ts';
+import type { ConnectionCounts } from './connection-counts.ts';
+
+/** What the Admin API is made of; put together by the start command or by a test. */
+export interface AdminOptions {
+  readonly store: Store;
+  readonly node: NodeInformation;
+  readonly settings: Settings;
+  /** Null: this control plane has no cluster listener. */
+  readonly cluster: ClusterView | null;
+  /** Takes declarative config into the database. Null: `POST /config` is refused. */
+  readonly config: ConfigLoader | null;
+  /** Of the listeners this API is served on, for `GET /status`. */
+  readonly connections: ConnectionCounts;
+  /** Origins a browser may call from (`admin_gui_origin`); the first is answered to all others. Empty: any. */
+  readonly guiOrigins: readonly string[];
+  readonly log: AdminLog;
+}
+
+export interface NodeInformation {
+  /** UUID, kept across restarts. */
+  readonly id: string;
+  readonly hostname: string;
+  /** Holdfast's own version. */
+  readonly version: string;
+}
+
+export type LogLevel = 'debug' | 'info' | 'notice' | 'warn' | 'error' | 'crit';
+
+export interface AdminLog {
+  (level: 'info' | 'warn' | 'error', message: string): void;
+  /** The level in force, where the log has one that can be changed at run time. */
+  readonly level?: { get(): LogLevel; set(level: LogLevel, seconds: number): void };
+}
+
+/** The Kong release whose Admin API this is. */
+export const KONG_VERSION = '3.9.3';

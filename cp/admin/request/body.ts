@@ -1,0 +1,170 @@
+import { message, Refusal } from '../reply.ts';
+import { parseJson } from './json.ts';
+import { parseMultipart } from './multipart.ts';
+import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
+
+export type Arguments = Readonly<Record<string, unknown>>;
+
+/** A request body by what was sent. Form arguments are text still, to be nested and typed by a schema. */
+export type Body =
+  | { readonly kind: 'json'; readonly args: Arguments }
+  | { readonly kind: 'form'; readonly args: readonly Argument[] }
+  | { readonly kind: 'yaml'; readonly text: string };
+
+/** No body: nothing is said of any field. */
+export const NO_BODY: Body = { kind: 'json', args: {} };
+
+export interface BodyRules {
+  /** Bytes; more is answered with 413. */
+  readonly limit: number;
+  /** Whether application/yaml and text/yaml are taken too (`/config`). */
+  readonly yaml: boolean;
+}
+
+/** Bytes of an entity's body: Kong's `nginx_admin_client_max_body_size`. */
+export const ENTITY_BODY_LIMIT = 10 << 20;
+
+/**
+ * Reads and parses a body. Throws `Refusal` for what Kong refuses before any handler runs: 415 for a type it does not
+ * take (or none with a body), 400 for text that is not what its type says, 413 above the limit.
+ */
+export async function readBody(request: Request, rules: BodyRules): Promise<Body> {
+  const contentType = request.headers.get('content-type');
+  if (contentType === null) {
+    if (hasBody(request)) throw new Refusal({ status: 415 });
+    return NO_BODY;
+  }
+  if (/,\s*[\w.+-]+\/[\w.+-]+/.test(contentType)) {
+    throw new Refusal({
+      status: 400,
+      body: 'Multiple Content-Type headers not allowed',
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+    });
+  }
+  if (contentType.startsWith('application/json')) return json(await readText(request, rules.limit));
+  if (contentType.startsWith('application/x-www-form-urlencoded')) return form(await readText(request, rules.limit));
+  if (contentType.startsWith('multipart/form-data')) {
+    const args = await parseMultipart(await readBytes(request, rules.limit), contentType);
+    if (args === null) throw new Refusal(message(400, 'Cannot parse multipart body'));
+    return fromArguments(args);
+  }
+  if (rules.yaml && (contentType.startsWith('application/yaml') || contentType.startsWith('text/yaml'))) {
+    return { kind: 'yaml', text: await readText(request, rules.limit) };
+  }
+  throw new Refusal({ status: 415 });
+}
+
+function json(text: string): Body {
+  const value = parseJson(text);
+  // Lua does not tell an empty list from an empty record, so Kong takes `[]` for `{}`.
+  if (Array.isArray(value) && value.length === 0) return { kind: 'json', args: {} };
+  if (!isRecord(value)) throw new Refusal(message(400, 'Cannot parse JSON body'));
+  if (/\\u(?:0000|d[89a-f])/i.test(text)) refuseUnstorable(value);
+  return { kind: 'json', args: value };
+}
+
+function form(text: string): Body {
+  try {
+    return fromArguments(parseUrlencoded(text));
+  } catch (error) {
+    if (error instanceof TypeError) throw new Refusal(invalidUtf8);
+    throw error;
+  }
+}
+
+function fromArguments(args: readonly Argument[]): Body {
+  if (args.length > MAX_ARGUMENTS) throw new Refusal(message(400, 'Too many arguments'));
+  refuseUnstorable(args);
+  return { kind: 'form', args };
+}
+
+/** What a body says of one top-level argument: a value, a list of a form's texts, or undefined for nothing. */
+export function argument(body: Body, name: string): unknown {
+  if (body.kind === 'yaml') return undefined;
+  if (body.kind === 'json') return Object.hasOwn(body.args, name) ? body.args[name] : undefined;
+  const values = body.args.filter(([key]) => isOrListsIn(key, name)).map(([, value]) => value);
+  return values.length > 1 || body.args.some(([key]) => key !== name && isOrListsIn(key, name)) ? values : values[0];
+}
+
+/** The same body saying this instead of one top-level argument. */
+export function withArgument(body: Body, name: string, value: string | readonly string[]): Body {
+  if (body.kind === 'yaml') return body;
+  if (body.kind === 'json') return { kind: 'json', args: { ...body.args, [name]: value } };
+  const others = body.args.filter(([key]) => !isOrListsIn(key, name));
+  // An empty text is how a form says null, and as near as it comes to an empty list.
+  const added: Argument[] =
+    typeof value === 'string'
+      ? [[name, value]]
+      : value.length === 0
+        ? [[name, '']]
+        : value.map((one) => [`${name}[]`, one]);
+  return { kind: 'form', args: [...others, ...added] };
+}
+
+const isOrListsIn = (key: string, name: string): boolean =>
+  key === name || (key.startsWith(`${name}[`) && /^\[\d*\]$/.test(key.slice(name.length)));
+
+const invalidUtf8 = message(400, 'The request body is not valid UTF-8');
+
+/** PostgreSQL has no way to store U+0000 and half a surrogate pair; a silent replacement would be a wrong answer. */
+function refuseUnstorable(value: unknown): void {
+  if (typeof value === 'string') {
+    if (value.includes('\0') || !value.isWellFormed()) {
+      throw new Refusal(
+        message(400, 'The request body holds a character that cannot be stored (U+0000 or a lone surrogate)'),
+      );
+    }
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      refuseUnstorable(key);
+      refuseUnstorable(item);
+    }
+  }
+}
+
+function isRecord(value: unknown): value is Arguments {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function hasBody(request: Request): boolean {
+  const length = request.headers.get('content-length');
+  return length === null ? request.headers.has('transfer-encoding') : length !== '0';
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+async function readText(request: Request, limit: number): Promise<string> {
+  const bytes = await readBytes(request, limit);
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new Refusal(invalidUtf8);
+  }
+}
+
+async function readBytes(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = request.headers.get('content-length');
+  if (declared !== null) {
+    if (Number(declared) > limit) throw new Refusal(tooLarge(limit));
+    return new Uint8Array(await request.arrayBuffer());
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > limit) throw new Refusal(tooLarge(limit));
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
+const tooLarge = (limit: number) => ({
+  ...message(413, `Payload too large: at most ${limit} bytes`),
+  headers: { connection: 'close' },
+});

@@ -1,0 +1,77 @@
+import type { Workspace } from '../store/store.ts';
+import type { OperationDescription } from './openapi/description.ts';
+import type { Reply } from './reply.ts';
+import type { Body } from './request/body.ts';
+import type { Query } from './request/query.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** One path of the Admin API with what each method does. Parameters are written `{name}`. */
+export interface AdminRoute {
+  readonly path: string;
+  readonly methods: Readonly<Partial<Record<Method, Operation>>>;
+  /** Bodies beyond the entity limit, and YAML ones. */
+  readonly body?: { readonly limit: number; readonly yaml: boolean };
+  /** Served with Kong's 404 whatever the method, and left out of `/endpoints` and OpenAPI. */
+  readonly disabled?: boolean;
+}
+
+export interface Operation {
+  readonly describe: OperationDescription;
+  handle(call: Call): Promise<Reply> | Reply;
+}
+
+/** A request after routing: everything parsed, nothing checked against a schema yet. */
+export interface Call {
+  readonly method: Method;
+  /** Values of the path's parameters, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Query;
+  readonly body: Body;
+  readonly workspace: Workspace;
+}
+
+/** The value of a path parameter the route is known to have. */
+export function param(call: Call, name: string): string {
+  const value = call.params[name];
+  if (value === undefined) throw new Error(`the route has no parameter {${name}}`);
+  return value;
+}
+
+/**
+ * Later tables override earlier ones method by method, so that a hand-written operation takes the place of a
+ * generated one on the same path (whatever the parameters are called).
+ */
+export function mergeRoutes(...tables: readonly (readonly AdminRoute[])[]): AdminRoute[] {
+  const merged = new Map<string, AdminRoute>();
+  for (const route of tables.flat()) {
+    const shape = shapeOf(route.path);
+    const earlier = merged.get(shape);
+    merged.set(
+      shape,
+      earlier === undefined || route.disabled === true
+        ? route
+        : { ...earlier, ...route, methods: { ...earlier.methods, ...route.methods } },
+    );
+  }
+  return [...merged.values()].sort((a, b) => compareShapes(shapeOf(a.path), shapeOf(b.path)));
+}
+
+const shapeOf = (path: string): string => path.replace(/\{[^}]*\}/g, '{}');
+
+/** Literal segments before parameters, so that the first route that matches is the most specific one. */
+function compareShapes(a: string, b: string): number {
+  const left = a.split('/');
+  const right = b.split('/');
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const x = left[i];
+    const y = right[i];
+    if (x === y) continue;
+    if (x === undefined) return -1;
+    if (y === undefined) return 1;
+    if (x === '{}') return 1;
+    if (y === '{}') return -1;
+    return x < y ? -1 : 1;
+  }
+  return 0;
+}
