@@ -1,0 +1,29 @@
+import type { UpstreamFailure } from '../proxy/egress/egress.ts';
+import type { Service } from '../proxy/entities.ts';
+import type { Peer } from '../proxy/upstream-request.ts';
+
+/** The addresses one request may be sent to, in the order they are tried. */
+export interface PeerPicker {
+  /** There is more than one address to choose from. */
+  readonly several: boolean;
+  /** The certificate the upstream lends to services without one; an id. */
+  readonly clientCertificate: string | null;
+  /** The address of the next attempt; null when none is available. */
+  next(): Peer | null;
+  /** The last attempt was answered. Gives the response to pass on, which it may watch to its end. */
+  answered(response: Response): Response;
+  /** The last attempt failed; `last`: no other follows. */
+  failed(failure: UpstreamFailure, last: boolean): void;
+}
+
+/** A service whose host is no upstream: one address, tried again and again. */
+export function onlyPeer(service: Service): PeerPicker {
+  const peer = { host: service.host, port: service.port, hostname: service.host };
+  return {
+    several: false,
+    clientCertificate: null,
+    next: () => peer,
+    answered: (response) => response,
+    failed: () => undefined,
+  };
+}

@@ -1,0 +1,58 @@
+import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from './plugin.ts';
+
+/** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
+export function authenticate(
+  request: RequestContext,
+  consumer: AuthenticatedConsumer | null,
+  credential: AuthenticatedCredential | null,
+): void {
+  request.consumer = consumer;
+  request.credential = credential;
+  const headers = request.upstreamHeaders;
+  setOrClear(headers, 'X-Consumer-ID', consumer?.id);
+  setOrClear(headers, 'X-Consumer-Custom-ID', consumer?.custom_id);
+  setOrClear(headers, 'X-Consumer-Username', consumer?.username);
+  setOrClear(headers, 'X-Credential-Identifier', credential?.identifier);
+  setOrClear(headers, 'X-Anonymous-Consumer', credential === null ? 'true' : null);
+}
+
+/**
+ * The consumer an authentication plugin falls back to (`config.anonymous`, an id or a username), or Kong's answer when
+ * there is no such consumer.
+ */
+export async function authenticateAnonymous(request: RequestContext, anonymous: string): Promise<Response | undefined> {
+  const row = await request.lookup('consumers', anonymous);
+  if (row === null) return request.error(500, `anonymous consumer ${anonymous} is configured but doesn't exist`);
+  authenticate(request, readConsumer(row), null);
+  return undefined;
+}
+
+/** The consumer a credential row belongs to; null when the row or the consumer is gone. */
+export async function consumerOf(
+  request: RequestContext,
+  credential: Readonly<Record<string, unknown>>,
+): Promise<AuthenticatedConsumer | null> {
+  const { consumer } = credential;
+  if (typeof consumer !== 'object' || consumer === null || !('id' in consumer) || typeof consumer.id !== 'string')
+    return null;
+  const row = await request.lookup('consumers', consumer.id);
+  return row === null ? null : readConsumer(row);
+}
+
+/** Whether a credential's `ttl` (as it travels: the Unix second it ends at) has run out. */
+export function expired(credential: Readonly<Record<string, unknown>>): boolean {
+  return typeof credential['ttl'] === 'number' && credential['ttl'] * 1000 <= Date.now();
+}
+
+function readConsumer(row: Readonly<Record<string, unknown>>): AuthenticatedConsumer {
+  return {
+    id: String(row['id']),
+    username: typeof row['username'] === 'string' ? row['username'] : null,
+    custom_id: typeof row['custom_id'] === 'string' ? row['custom_id'] : null,
+  };
+}
+
+function setOrClear(headers: Headers, name: string, value: string | null | undefined): void {
+  if (value === null || value === undefined) headers.delete(name);
+  else headers.set(name, value);
+}

@@ -1,0 +1,62 @@
+import { KONG_VERSION } from '../../shared/version.ts';
+import type { Plugin, RequestContext } from './plugin.ts';
+
+/** Gives each request an id: the client's own, or one of the three kinds Kong makes. */
+const correlationId: Plugin<{
+  readonly header_name: string | null;
+  readonly generator: 'uuid' | 'uuid#counter' | 'tracker';
+  readonly echo_downstream: boolean;
+}> = {
+  name: 'correlation-id',
+  version: KONG_VERSION,
+  priority: 100001,
+  compile({ header_name, generator, echo_downstream }) {
+    const header = header_name ?? 'Kong-Request-ID';
+    const generate = GENERATORS[generator];
+    const ids = new WeakMap<RequestContext, string>();
+    return {
+      access(request) {
+        let id = request.incoming.headers.get(header);
+        if (id === null || id === '') {
+          id = generate();
+          request.upstreamHeaders.set(header, id);
+        }
+        if (echo_downstream) ids.set(request, id);
+        return undefined;
+      },
+      response(request, response) {
+        if (!echo_downstream) return undefined;
+        const id = ids.get(request) ?? request.incoming.headers.get(header);
+        response.headers.set(header, id === null || id === '' ? generate() : id);
+        return undefined;
+      },
+    };
+  },
+};
+
+export default correlationId;
+
+/** One per isolate, made with the first id: a Worker has no random numbers before its first request. */
+let isolate: { readonly uuid: string; readonly number: number; count: number } | null = null;
+
+function counted(): { readonly uuid: string; readonly number: number; readonly count: number } {
+  isolate ??= { uuid: crypto.randomUUID(), number: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0, count: 0 };
+  isolate.count += 1;
+  return isolate;
+}
+
+const GENERATORS = {
+  uuid: () => crypto.randomUUID(),
+  'uuid#counter': () => {
+    const { uuid, count } = counted();
+    return `${uuid}#${count}`;
+  },
+  /**
+   * Kong's is `<server address>-<port>-<pid>-<connection>-<request on it>-<seconds>`. A Worker sees neither process
+   * nor connection: the isolate's number and its count of requests stand in, with the same shape.
+   */
+  tracker: () => {
+    const { number, count } = counted();
+    return `0.0.0.0-0-${number}-${count}-1-${(Date.now() / 1000).toFixed(3)}`;
+  },
+} as const;

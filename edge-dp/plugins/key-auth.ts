@@ -1,0 +1,123 @@
+import { KONG_VERSION } from '../../shared/version.ts';
+import { queryValues, withoutArgument } from '../proxy/query.ts';
+import { type BodyArguments, parseBodyArguments } from './body-arguments.ts';
+import { authenticate, authenticateAnonymous, consumerOf, expired } from './consumer-identity.ts';
+import type { Plugin, RequestContext } from './plugin.ts';
+
+interface Config {
+  readonly key_names: readonly string[];
+  readonly hide_credentials: boolean;
+  readonly anonymous: string | null;
+  readonly key_in_header: boolean;
+  readonly key_in_query: boolean;
+  readonly key_in_body: boolean;
+  readonly run_on_preflight: boolean;
+  readonly realm: string | null;
+}
+
+/**
+ * Authenticates by an API key in a header, the query string or the body. Data planes hold only the SHA-256 of keys, so
+ * the credential is found by the digest of what the client sent.
+ */
+const keyAuth: Plugin<Config> = {
+  name: 'key-auth',
+  version: KONG_VERSION,
+  priority: 1250,
+  compile(config) {
+    const challenge = { 'WWW-Authenticate': config.realm ? `Key realm="${config.realm}"` : 'Key' };
+    const unauthorized = (message: string): Refusal => ({ status: 401, message, headers: challenge });
+
+    async function authenticateByKey(request: RequestContext): Promise<Refusal | null> {
+      const found = await findKey(config, request);
+      if (found === 'duplicate') return unauthorized('Duplicate API key found');
+      if (found === null || found.key === '') return unauthorized('No API key found in request');
+      const credential = await request.lookup('keyauth_credentials', await sha256Hex(found.key));
+      if (credential === null || expired(credential))
+        return unauthorized(found.repeated ? 'Duplicate API key found' : 'Unauthorized');
+      const consumer = await consumerOf(request, credential);
+      if (consumer === null) return unauthorized('Unauthorized');
+      const id = String(credential['id']);
+      authenticate(request, consumer, { id, identifier: id });
+      return null;
+    }
+
+    return {
+      async access(request) {
+        if (!config.run_on_preflight && request.incoming.method === 'OPTIONS') return undefined;
+        // With `anonymous` several authentication plugins are alternatives: the first that succeeds is enough.
+        if (config.anonymous !== null && request.credential !== null) return undefined;
+        const refusal = await authenticateByKey(request);
+        if (refusal === null) return undefined;
+        if (config.anonymous) return authenticateAnonymous(request, config.anonymous);
+        return request.error(refusal.status, refusal.message, refusal.headers);
+      },
+    };
+  },
+};
+
+export default keyAuth;
+
+interface Refusal {
+  readonly status: number;
+  readonly message: string;
+  readonly headers: Record<string, string>;
+}
+
+interface FoundKey {
+  readonly key: string;
+  /** It may be several header lines, which the runtime joins with a comma: told apart only once it is unknown. */
+  readonly repeated: boolean;
+}
+
+/** Bodies are searched up to this size. */
+const BODY_LIMIT = 1 << 20;
+
+async function findKey(config: Config, request: RequestContext): Promise<FoundKey | 'duplicate' | null> {
+  const headers = request.incoming.headers;
+  let body: BodyArguments | null | undefined;
+  const readArguments = async (): Promise<BodyArguments | null> => {
+    if (body === undefined) {
+      const bytes = await request.readBody(BODY_LIMIT);
+      body = bytes === null ? null : await parseBodyArguments(headers.get('content-type'), bytes);
+    }
+    return body;
+  };
+  const query = request.url.search.slice(1);
+
+  for (const name of config.key_names) {
+    let values: readonly (string | true)[] = [];
+    if (config.key_in_header) {
+      const value = headers.get(name) ?? headers.get(name.replaceAll('_', '-'));
+      if (value !== null) values = [value];
+    }
+    const inHeader = values.length > 0;
+    if (values.length === 0 && config.key_in_query) values = queryValues(query, name);
+    if (values.length === 0 && config.key_in_body) values = (await readArguments())?.values(name) ?? [];
+    if (values.length > 1) return 'duplicate';
+    const [key] = values;
+    if (typeof key !== 'string') continue;
+    if (config.hide_credentials) await hide(request, name, config.key_in_body ? await readArguments() : null);
+    return { key, repeated: inHeader && key.includes(', ') };
+  }
+  return null;
+}
+
+async function hide(request: RequestContext, name: string, body: BodyArguments | null): Promise<void> {
+  request.upstreamQuery = withoutArgument(request.upstreamQuery, name);
+  request.upstreamHeaders.delete(name);
+  request.upstreamHeaders.delete(name.replaceAll('_', '-'));
+  if (body === null || body.values(name).length === 0) return;
+  const rest = await body.without(name);
+  if (rest.contentType !== undefined) request.upstreamHeaders.set('content-type', rest.contentType);
+  request.replaceBody(rest.body);
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** What `keyauth_credentials` travel and are looked up by. */
+async function sha256Hex(text: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  let hex = '';
+  for (const byte of digest) hex += HEX[byte];
+  return hex;
+}

@@ -1,0 +1,15 @@
+import correlationId from './correlation-id.ts';
+import keyAuth from './key-auth.ts';
+import type { Plugin } from './plugin.ts';
+
+/** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
+export type PluginRegistry = ReadonlyMap<string, Plugin>;
+
+const BUNDLED: readonly Plugin[] = [correlationId, keyAuth];
+
+export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));
+
+/** What the data plane says in its hello: plugin names with versions. */
+export function pluginVersions(registry: PluginRegistry = plugins): Readonly<Record<string, string>> {
+  return Object.fromEntries([...registry.values()].map((plugin) => [plugin.name, plugin.version]));
+}

@@ -1,0 +1,59 @@
+import type { ProxySettings } from '../settings.ts';
+import { type CidrSet, compileCidrs, parseIp } from './cidr.ts';
+
+/** Who sent a request, and whether to believe what it says about others. */
+export interface ClientAddress {
+  /** The client (`remote_addr` after real-IP processing); empty where the host does not tell. */
+  readonly ip: string;
+  readonly port: number | null;
+  /** The socket peer. */
+  readonly peerIp: string;
+  /** The peer is one of `trusted_ips`: its X-Forwarded-* are believed. */
+  readonly trusted: boolean;
+}
+
+/**
+ * Compiles `trusted_ips`, `real_ip_header` and `real_ip_recursive` (nginx's realip module) into a function of the
+ * socket peer and the request's headers.
+ */
+export function compileClientAddress(
+  settings: Pick<ProxySettings, 'trustedIps' | 'realIpHeader' | 'realIpRecursive'>,
+): (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress {
+  const trusted = compileCidrs(settings.trustedIps);
+  const header = settings.realIpHeader;
+  return (peerIp, peerPort, headers) => {
+    const peer = { ip: peerIp ?? '', port: peerPort, peerIp: peerIp ?? '', trusted: false };
+    if (peerIp === null || !trusted.has(peerIp)) return peer;
+    const value = headers.get(header);
+    const real = value === null ? null : realAddress(value, trusted, settings.realIpRecursive);
+    if (real === null) return { ...peer, trusted: true };
+    return { ip: real.ip, port: real.port, peerIp, trusted: true };
+  };
+}
+
+interface Address {
+  readonly ip: string;
+  readonly port: number | null;
+}
+
+/** The last address of the list or, recursively, the last that is no trusted proxy (the first if all are). */
+function realAddress(value: string, trusted: CidrSet, recursive: boolean): Address | null {
+  const list = value.split(',');
+  let found: Address | null = null;
+  for (let i = list.length - 1; i >= 0; i--) {
+    const address = parseAddress(list[i]?.trim() ?? '');
+    if (address === null) return found;
+    found = address;
+    if (!recursive || !trusted.has(address.ip)) return found;
+  }
+  return found;
+}
+
+/** `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`. */
+function parseAddress(text: string): Address | null {
+  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([\d.]+):(\d{1,5})$/.exec(text);
+  const ip = match?.[1] ?? text;
+  if (parseIp(ip) === null) return null;
+  const port = match?.[2] === undefined ? null : Number(match[2]);
+  return port === null || port <= 65535 ? { ip, port } : null;
+}

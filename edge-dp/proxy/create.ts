@@ -1,0 +1,57 @@
+import { type PluginRegistry, plugins } from '../plugins/registry.ts';
+import type { ProxySettings } from '../settings.ts';
+import { compileClientAddress } from './client-address.ts';
+import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
+import { networkEgress } from './egress/network.ts';
+import { processEgress } from './egress/process.ts';
+import { Gateway } from './gateway.ts';
+import { handle } from './handle.ts';
+import type { RequestPath } from './request-path.ts';
+import { compileResponseTokens } from './response-headers.ts';
+import type { ProxyRuntime } from './runtime.ts';
+
+/** What the request path takes from the Worker's bindings. */
+export interface RequestPathDependencies {
+  readonly settings: ProxySettings;
+  /** `env.NETWORK`. */
+  readonly network: Fetcher;
+  /** `env.EGRESS`, where the host has one. */
+  readonly egress?: Fetcher | undefined;
+  /** The bundled ones when absent. */
+  readonly plugins?: PluginRegistry;
+}
+
+/**
+ * The request path of an empty config, which answers 404 to everything; `update` gives those of real ones. Throws when a
+ * setting cannot be compiled (`trusted_ips`).
+ */
+export function createRequestPath(dependencies: RequestPathDependencies): RequestPath {
+  const { settings } = dependencies;
+  const runtime: ProxyRuntime = {
+    flavor: settings.routerFlavor,
+    tokens: compileResponseTokens(settings),
+    sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
+    errorDefaultType: settings.errorDefaultType,
+    egress: createEgress(dependencies),
+    clientAddress: compileClientAddress(settings),
+  };
+  return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins), runtime);
+}
+
+function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
+  return {
+    update(changes) {
+      return requestPath(gateway.update(changes), runtime);
+    },
+    handle(request, arrival, lazy) {
+      return handle(gateway, runtime, request, arrival, lazy);
+    },
+  };
+}
+
+/** Cheapest first: each request takes the first way that can say all of it. */
+function createEgress({ network, egress }: RequestPathDependencies): Egress {
+  const ways: EgressWay[] = [networkEgress(network, { unverifiedTls: egress === undefined })];
+  if (egress !== undefined) ways.push(processEgress(egress));
+  return chooseEgress(ways);
+}

@@ -1,0 +1,90 @@
+import type { EgressFailure, EgressFailureCode, EgressTimeouts } from './protocol.ts';
+
+/** One attempt to get an answer from one address, complete down to the request target's bytes. */
+export interface UpstreamRequest {
+  readonly scheme: 'http' | 'https';
+  /** Name or address to connect to; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Value of the Host header. */
+  readonly authority: string;
+  /** Path and query as they go on the wire. */
+  readonly target: string;
+  readonly method: string;
+  /** Without Host and without hop-by-hop headers. */
+  readonly headers: Headers;
+  readonly body: UpstreamBody;
+  /** `2` for gRPC upstreams. */
+  readonly version: '1.1' | '2';
+  readonly websocket: boolean;
+  readonly tls: UpstreamTls;
+  readonly timeouts: EgressTimeouts;
+}
+
+/**
+ * `incoming` is the client's own body, streamed: it can be sent once. Bytes can be sent again.
+ * `length` is the declared Content-Length, null for chunked.
+ */
+export type UpstreamBody =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'incoming'; readonly request: Request; readonly length: number | null };
+
+/** What a service asks of TLS; means nothing for `http`. */
+export interface UpstreamTls {
+  /** Null: not said, which is Kong's default of not verifying. */
+  readonly verify: boolean | null;
+  readonly verifyDepth: number | null;
+  /** PEM; empty for the public CAs. */
+  readonly ca: readonly string[];
+  readonly certificate: { readonly cert: string; readonly key: string } | null;
+}
+
+export type UpstreamResult =
+  | { readonly kind: 'response'; readonly response: Response; readonly via: EgressName }
+  | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
+
+/** `unsupported`: no egress of this runtime can do what the service asks; `message` names what. */
+export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
+  readonly code: EgressFailureCode | 'unsupported';
+}
+
+export type EgressName = 'network' | 'process' | 'sockets';
+
+/** A way out of the runtime. Never throws: what goes wrong is a result. */
+export interface Egress {
+  send(request: UpstreamRequest): Promise<UpstreamResult>;
+}
+
+/** An egress among others: what of a request it cannot say, in words for the operator; null when it can say all. */
+export interface EgressWay extends Egress {
+  readonly name: EgressName;
+  cannot(request: UpstreamRequest): string | null;
+}
+
+/**
+ * Sends each request the first way that can say all of it. What none can say fails closed, with each way's reason:
+ * a request never goes out unverified, with another Host, or without its client certificate instead.
+ */
+export function chooseEgress(ways: readonly EgressWay[]): Egress {
+  return {
+    async send(request) {
+      const reasons: string[] = [];
+      for (const way of ways) {
+        const reason = way.cannot(request);
+        if (reason === null) return way.send(request);
+        reasons.push(`${way.name}: ${reason}`);
+      }
+      return failed('unsupported', false, reasons.join('; '));
+    },
+  };
+}
+
+export function failed(code: UpstreamFailure['code'], sent: boolean, message: string): UpstreamResult {
+  return { kind: 'failure', failure: { code, sent, message } };
+}
+
+/** `host` as it stands in a URL or a Host header. */
+export function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}

@@ -1,0 +1,207 @@
+import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+
+/** The part of the `NETWORK` binding used here. */
+export type Network = Pick<Fetcher, 'fetch' | 'connect'>;
+
+/**
+ * The runtime's own fetch: fastest, pooled, and unable to say anything but what is in the URL. `unverifiedTls` lets it
+ * stand in for services that do not ask for verification (it then verifies all the same): for runtimes with no other way.
+ */
+export function networkEgress(network: Network, options: { readonly unverifiedTls: boolean }): EgressWay {
+  return {
+    name: 'network',
+    cannot(request) {
+      if (request.version === '2') return 'no HTTP/2 to upstreams';
+      if (request.authority.toLowerCase() !== urlAuthority(request)) return 'no Host other than the address';
+      if (!survivesUrl(request.target)) return 'no request target that the URL standard would rewrite';
+      if (request.scheme === 'http') return null;
+      if (request.tls.certificate !== null) return 'no client certificates for upstreams';
+      if (request.tls.verify !== true) return options.unverifiedTls ? null : 'no TLS without verification';
+      if (request.tls.ca.length > 0) return 'no private CAs for upstreams';
+      if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
+      return null;
+    },
+    send: (request) => sendNatively(network, request),
+  };
+}
+
+/** Bodies up to this size are handed over whole to the socket: nothing to time while they are written. */
+const SMALL_BODY = 64 << 10;
+
+async function sendNatively(network: Network, request: UpstreamRequest): Promise<UpstreamResult> {
+  const deadline = new HeadDeadline(network, request);
+  try {
+    const response = await network.fetch(deadline.request());
+    if (response.status < 200 && response.status !== 101) {
+      // The runtime takes an interim response for the final one, and the real one for its body.
+      await response.body?.cancel();
+      return failed('protocol', true, `the upstream sent an interim ${response.status} response`);
+    }
+    return { kind: 'response', response, via: 'network' };
+  } catch (error) {
+    return deadline.expired ?? (await explain(network, request, error));
+  } finally {
+    deadline.clear();
+  }
+}
+
+/**
+ * The service's timeouts up to the response's head. Fetch has no connect timeout of its own and does not say when it is
+ * connected: when no answer came within `connect_timeout`, a second connection tells a dead address from a slow upstream.
+ */
+class HeadDeadline {
+  /** The result once a timeout struck. */
+  expired: UpstreamResult | null = null;
+  readonly #network: Network;
+  readonly #request: UpstreamRequest;
+  readonly #abort = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #over = false;
+
+  constructor(network: Network, request: UpstreamRequest) {
+    this.#network = network;
+    this.#request = request;
+  }
+
+  /** The request to fetch; its clock starts with this call, or with the last byte of a large body. */
+  request(): Request {
+    const { method, headers, body, websocket } = this.#request;
+    const url = `${this.#request.scheme}://${urlAuthority(this.#request)}${this.#request.target}`;
+    const signal = this.#abort.signal;
+    if (websocket) headers.set('upgrade', 'websocket');
+    if (body.kind === 'incoming' && (method === 'GET' || method === 'HEAD')) {
+      // Only a request that is copied from another may have a body with these methods.
+      this.#awaitConnection();
+      return new Request(new Request(url, body.request), { headers, signal, redirect: 'manual' });
+    }
+    if (body.kind === 'incoming' && (body.length === null || body.length > SMALL_BODY)) {
+      const pipe = body.length === null ? new IdentityTransformStream() : new FixedLengthStream(body.length);
+      this.#pump(body.request, pipe.writable);
+      return new Request(url, { method, headers, signal, redirect: 'manual', body: pipe.readable });
+    }
+    this.#awaitConnection();
+    const content = body.kind === 'none' ? null : body.kind === 'bytes' ? body.bytes : body.request.body;
+    return new Request(url, { method, headers, signal, redirect: 'manual', body: content });
+  }
+
+  clear(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+  }
+
+  #awaitConnection(): void {
+    const { connect, read } = this.#request.timeouts;
+    if (connect >= read) {
+      this.#awaitHead(read);
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      void this.#probe().then((reachable) => {
+        if (this.#over) return;
+        if (reachable) this.#awaitHead(read - connect);
+        else this.#expire('connect_timeout', `no connection within ${connect} ms`);
+      });
+    }, connect);
+  }
+
+  #awaitHead(left: number): void {
+    const { read } = this.#request.timeouts;
+    this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
+  }
+
+  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout', message: string): void {
+    this.expired ??= failed(code, true, message);
+    this.#abort.abort();
+  }
+
+  async #probe(): Promise<boolean> {
+    const { host, port, timeouts } = this.#request;
+    return reachable(this.#network, host, port, timeouts.connect);
+  }
+
+  /** Moves the client's body up in large chunks, with `write_timeout` on each. */
+  #pump(incoming: Request, writable: WritableStream<Uint8Array>): void {
+    const { write } = this.#request.timeouts;
+    const writer = writable.getWriter();
+    const move = async (): Promise<void> => {
+      const reader = incoming.body?.getReader({ mode: 'byob' });
+      let buffer = new ArrayBuffer(SMALL_BODY);
+      while (reader !== undefined) {
+        const { value, done } = await reader.read(new Uint8Array(buffer));
+        if (done) break;
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(
+          () => this.#expire('write_timeout', `the upstream took no data for ${write} ms`),
+          write,
+        );
+        await writer.write(value);
+        clearTimeout(this.#timer);
+        buffer = value.buffer;
+      }
+      await writer.close();
+      if (!this.#over) this.#awaitHead(this.#request.timeouts.read);
+    };
+    move().catch((error: unknown) => {
+      // The client went away, or the upstream did: in both cases what was sent so far is no whole request.
+      void writer.abort(error).catch(() => undefined);
+    });
+  }
+}
+
+/** Whether a TCP connection to the address can be made within `timeout` milliseconds. */
+export async function reachable(network: Network, host: string, port: number, timeout: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  try {
+    const socket = network.connect(`${bracketed(host)}:${port}`);
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('timeout')), timeout);
+    });
+    socket.closed.catch(() => undefined);
+    try {
+      await Promise.race([socket.opened, late]);
+      return true;
+    } finally {
+      void socket.close().catch(() => undefined);
+    }
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The URL's own form of the address: the only Host fetch sends. */
+function urlAuthority({ scheme, host, port }: UpstreamRequest): string {
+  const standard = scheme === 'https' ? 443 : 80;
+  const name = bracketed(host).toLowerCase();
+  return port === standard ? name : `${name}:${port}`;
+}
+
+/**
+ * Whether the URL parser (WHATWG) leaves a target as it is: it percent-encodes some characters, other ones in the path than in
+ * the query, turns `\` into `/`, and resolves dot segments.
+ */
+function survivesUrl(target: string): boolean {
+  const question = target.indexOf('?');
+  if (question < 0) return !REWRITTEN_PATH.test(target);
+  return !REWRITTEN_PATH.test(target.slice(0, question)) && !REWRITTEN_QUERY.test(target.slice(question));
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what the URL parser removes.
+const REWRITTEN_PATH = /[\x00-\x20"<>\\^`{}\x7f-\uffff#]|\/(?:\.|%2e){1,2}(?:\/|$)/i;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: as above.
+const REWRITTEN_QUERY = /[\x00-\x20"'<>\x7f-\uffff#]/;
+
+/**
+ * What a failed fetch means. The runtime says `Network connection lost` (and `retryable`) for refused, reset and closed
+ * connections, and `internal error` for names that do not resolve, TLS failures and answers that are not HTTP.
+ */
+async function explain(network: Network, request: UpstreamRequest, error: unknown): Promise<UpstreamResult> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true)
+    return failed('closed', true, message);
+  const named = /[a-z]/i.test(request.host) && !request.host.includes(':');
+  if (named && !(await reachable(network, request.host, request.port, request.timeouts.connect)))
+    return failed('dns', false, `${request.host} does not resolve`);
+  return failed(request.scheme === 'https' ? 'tls' : 'protocol', true, message);
+}

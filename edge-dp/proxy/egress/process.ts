@@ -1,0 +1,121 @@
+import { type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+import {
+  decodeFailure,
+  EGRESS_ERROR,
+  EGRESS_ORIGIN,
+  EGRESS_TARGET,
+  type EgressTarget,
+  encodeHeader,
+  type TlsIdentity,
+} from './protocol.ts';
+
+/** The host's egress process: can say everything, at the price of one more hop on the same machine. */
+export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
+  const identities = new Identities(egress);
+  return {
+    name: 'process',
+    cannot: (request) =>
+      request.scheme === 'https' && request.tls.certificate?.key === '' ? 'a client certificate without key' : null,
+    async send(request) {
+      try {
+        return await attempt(egress, identities, request);
+      } catch (error) {
+        return failed('unreachable', true, `egress process: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    },
+  };
+}
+
+async function attempt(
+  egress: Pick<Fetcher, 'fetch'>,
+  identities: Identities,
+  request: UpstreamRequest,
+): Promise<UpstreamResult> {
+  const identity = request.scheme === 'https' ? await identities.nameOf(request.tls) : null;
+  const response = await egress.fetch(toEgress(request, identity));
+  const error = response.headers.get(EGRESS_ERROR);
+  if (error === null) return { kind: 'response', response, via: 'process' };
+  await response.body?.cancel();
+  const failure = decodeFailure(error);
+  if (failure.code !== 'unknown_identity' || identity === null) return { kind: 'failure', failure };
+  identities.forget(identity);
+  if (request.body.kind === 'incoming') return { kind: 'failure', failure };
+  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls)));
+  const second = again.headers.get(EGRESS_ERROR);
+  return second === null
+    ? { kind: 'response', response: again, via: 'process' }
+    : { kind: 'failure', failure: decodeFailure(second) };
+}
+
+function toEgress(request: UpstreamRequest, identity: string | null): Request {
+  const target: EgressTarget = {
+    scheme: request.scheme,
+    host: request.host,
+    port: request.port,
+    version: request.version,
+    authority: request.authority,
+    path: request.target,
+    // Kong's SNI is the Host that is sent.
+    tls: request.scheme === 'https' ? { identity, serverName: serverName(request.authority) } : null,
+    timeouts: request.timeouts,
+  };
+  const headers = new Headers(request.headers);
+  headers.set(EGRESS_TARGET, encodeHeader(target));
+  if (request.websocket) headers.set('upgrade', 'websocket');
+  const { method, body } = request;
+  const url = `${EGRESS_ORIGIN}/`;
+  if (body.kind === 'incoming')
+    return new Request(new Request(url, body.request), { headers, redirect: 'manual' });
+  return new Request(url, { method, headers, redirect: 'manual', body: body.kind === 'none' ? null : body.bytes });
+}
+
+/** The host part of an authority; null for an address, which has no SNI. */
+function serverName(authority: string): string | null {
+  if (authority.startsWith('[')) return null;
+  const name = authority.replace(/:\d+$/, '');
+  return /^[\d.]+$/.test(name) ? null : name;
+}
+
+/** TLS identities by content, handed to the egress process when first used. */
+class Identities {
+  readonly #egress: Pick<Fetcher, 'fetch'>;
+  readonly #names = new Map<string, Promise<string | null>>();
+
+  constructor(egress: Pick<Fetcher, 'fetch'>) {
+    this.#egress = egress;
+  }
+
+  async nameOf(tls: UpstreamRequest['tls']): Promise<string | null> {
+    const identity: TlsIdentity = {
+      verify: tls.verify === true,
+      verifyDepth: tls.verifyDepth,
+      ca: tls.ca.length === 0 ? null : tls.ca,
+      certificate: tls.certificate,
+    };
+    if (identity.verify && identity.verifyDepth === null && identity.ca === null && identity.certificate === null)
+      return null;
+    const text = JSON.stringify(identity);
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    const handed = this.#hand(text);
+    this.#names.set(text, handed);
+    handed.catch(() => this.#names.delete(text));
+    return handed;
+  }
+
+  forget(name: string): void {
+    for (const [text, known] of this.#names) {
+      void known.then((value) => value === name && this.#names.delete(text)).catch(() => undefined);
+    }
+  }
+
+  async #hand(text: string): Promise<string> {
+    const bytes = new TextEncoder().encode(text);
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+    const name = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const answer = await this.#egress.fetch(`${EGRESS_ORIGIN}/identities/${name}`, { method: 'PUT', body: bytes });
+    await answer.body?.cancel();
+    if (answer.status !== 204) throw new Error(`the egress process refused a TLS identity (${answer.status})`);
+    return name;
+  }
+}

@@ -1,0 +1,172 @@
+import { KONG_VERSION } from '../../shared/version.ts';
+
+/** The representations Kong's error bodies come in. */
+export type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc';
+
+/** The text of a status when nothing more precise is known (`kong.response.error` without a message). */
+export function defaultMessage(status: number): string {
+  return MESSAGES[status] ?? `The upstream server responded with ${status}`;
+}
+
+/** `kong.response.error`: by Accept, JSON when there is none. */
+export function negotiate(accept: string | null): ErrorFormat {
+  return accept === null ? 'json' : bestOf(accept);
+}
+
+/** nginx's error pages, for what the proxy itself could not do: Accept, else Content-Type, else `error_default_type`. */
+export function negotiatePage(headers: Headers, errorDefaultType: string): ErrorFormat {
+  return bestOf(headers.get('accept') ?? headers.get('content-type') ?? errorDefaultType);
+}
+
+export interface ErrorBody {
+  readonly status: number;
+  readonly message: string;
+  readonly requestId: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer of the gateway itself, in Kong's exact templates. */
+export function errorResponse(format: ErrorFormat, error: ErrorBody): Response {
+  if (format === 'grpc') {
+    return new Response(null, {
+      status: 200,
+      headers: {
+        ...error.headers,
+        'content-type': 'application/grpc',
+        'content-length': '0',
+        'grpc-status': String(grpcStatus(error.status)),
+        'grpc-message': error.message,
+      },
+    });
+  }
+  const headers = { ...error.headers, 'content-type': `${CONTENT_TYPES[format]}; charset=utf-8` };
+  return new Response(TEMPLATES[format](error.message, error.requestId), { status: error.status, headers });
+}
+
+/** `kong.response.exit` with a table: compact JSON, no request id. */
+export function exitResponse(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
+  if (body === null || body === undefined) return new Response(null, { status, headers });
+  if (typeof body === 'string') return new Response(body, { status, headers });
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+  });
+}
+
+/** The Server header of answers the gateway makes, and of upstreams that name none. */
+export const SERVER = `kong/${KONG_VERSION}`;
+
+const CONTENT_TYPES = {
+  json: 'application/json',
+  html: 'text/html',
+  plain: 'text/plain',
+  xml: 'application/xml',
+} as const;
+
+const TEMPLATES: Readonly<Record<Exclude<ErrorFormat, 'grpc'>, (message: string, requestId: string) => string>> = {
+  json: (message, id) => `{\n  "message":"${message}",\n  "request_id":"${id}"\n}`,
+  plain: (message, id) => `${message}\nrequest_id: ${id}\n`,
+  xml: (message, id) =>
+    `<?xml version="1.0" encoding="UTF-8"?>\n<error>\n  <message>${message}</message>\n  <requestid>${id}</requestid>\n</error>\n`,
+  html: (message, id) =>
+    `<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n  <body>\n    <h1>Error</h1>\n    <p>${message}.</p>\n    <p>request_id: ${id}</p>\n  </body>\n</html>\n`,
+};
+
+const FORMATS: Readonly<Record<string, ErrorFormat>> = {
+  'application/json': 'json',
+  'application/*': 'json',
+  '*/*': 'json',
+  'text/html': 'html',
+  'text/plain': 'plain',
+  'text/*': 'plain',
+  'application/xml': 'xml',
+  'application/grpc': 'grpc',
+};
+
+/** The known type with the highest q; the first of equals. JSON when none is known. */
+function bestOf(accept: string): ErrorFormat {
+  let best: ErrorFormat = 'json';
+  let bestQ = 0;
+  for (const item of accept.split(',')) {
+    const [type = '', ...parameters] = item.split(';');
+    const format = FORMATS[type.trim().toLowerCase()];
+    if (format === undefined) continue;
+    let q = 1;
+    for (const parameter of parameters) {
+      const match = /^\s*q\s*=\s*([\d.]+)\s*$/i.exec(parameter);
+      if (match?.[1] !== undefined) q = Number(match[1]);
+    }
+    if (q > bestQ) {
+      best = format;
+      bestQ = q;
+    }
+  }
+  return best;
+}
+
+function grpcStatus(status: number): number {
+  const exact = GRPC_STATUS[status];
+  if (exact !== undefined) return exact;
+  if (status >= 200 && status < 300) return 0;
+  if (status >= 400 && status < 500) return 3;
+  return status >= 500 && status < 600 ? 13 : 2;
+}
+
+const GRPC_STATUS: Readonly<Record<number, number>> = {
+  200: 0,
+  400: 3,
+  401: 16,
+  403: 7,
+  404: 5,
+  409: 6,
+  429: 8,
+  499: 1,
+  500: 13,
+  501: 12,
+  503: 14,
+  504: 4,
+};
+
+const MESSAGES: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Unauthorized',
+  402: 'Payment required',
+  403: 'Forbidden',
+  404: 'Not found',
+  405: 'Method not allowed',
+  406: 'Not acceptable',
+  407: 'Proxy authentication required',
+  408: 'Request timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  411: 'Length required',
+  412: 'Precondition failed',
+  413: 'Payload too large',
+  414: 'URI too long',
+  415: 'Unsupported media type',
+  416: 'Range not satisfiable',
+  417: 'Expectation failed',
+  418: "I'm a teapot",
+  421: 'Misdirected request',
+  422: 'Unprocessable entity',
+  423: 'Locked',
+  424: 'Failed dependency',
+  425: 'Too early',
+  426: 'Upgrade required',
+  428: 'Precondition required',
+  429: 'Too many requests',
+  431: 'Request header fields too large',
+  451: 'Unavailable for legal reasons',
+  494: 'Request header or cookie too large',
+  500: 'An unexpected error occurred',
+  501: 'Not implemented',
+  502: 'An invalid response was received from the upstream server',
+  503: 'The upstream server is currently unavailable',
+  504: 'The upstream server is timing out',
+  505: 'HTTP version not supported',
+  506: 'Variant also negotiates',
+  507: 'Insufficient storage',
+  508: 'Loop detected',
+  510: 'Not extended',
+  511: 'Network authentication required',
+};

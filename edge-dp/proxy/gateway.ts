@@ -1,0 +1,157 @@
+import type { BundleRow } from '../../shared/bundle/format.ts';
+import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
+import type { ConfigChanges, TableChanges } from '../config/live.ts';
+import { PluginPlan } from '../plugins/plan.ts';
+import type { PluginRegistry } from '../plugins/registry.ts';
+import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
+import { createRouter, type Router } from '../router/router.ts';
+import {
+  type Certificate,
+  type Route,
+  readCaCertificate,
+  readCertificate,
+  readRoute,
+  readService,
+  type Service,
+} from './entities.ts';
+import { PersistentMap } from './persistent-map.ts';
+import type { ProxyContext } from './request-context.ts';
+import { ConfigError } from './request-path.ts';
+import type { MatchedPath } from './upstream-request.ts';
+
+interface Parts {
+  readonly services: PersistentMap<Service>;
+  readonly routes: PersistentMap<Route>;
+  /** Route ids by service: a service that is switched off takes its routes out of the router. */
+  readonly routesOf: PersistentMap<PersistentMap<true>>;
+  readonly certificates: PersistentMap<Certificate>;
+  readonly caCertificates: PersistentMap<Certificate>;
+  readonly router: Router;
+  readonly plugins: PluginPlan;
+}
+
+/** One config, compiled. Immutable; `update` shares with its receiver all that did not change. */
+export class Gateway {
+  readonly services: PersistentMap<Service>;
+  readonly routes: PersistentMap<Route>;
+  readonly router: Router;
+  readonly plugins: PluginPlan;
+  readonly #parts: Parts;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.services = parts.services;
+    this.routes = parts.routes;
+    this.router = parts.router;
+    this.plugins = parts.plugins;
+  }
+
+  static empty(flavor: RouterFlavor, registry: PluginRegistry): Gateway {
+    return new Gateway({
+      services: PersistentMap.empty(),
+      routes: PersistentMap.empty(),
+      routesOf: PersistentMap.empty(),
+      certificates: PersistentMap.empty(),
+      caCertificates: PersistentMap.empty(),
+      router: createRouter(flavor),
+      plugins: PluginPlan.empty(registry),
+    });
+  }
+
+  certificate(id: string): Certificate | undefined {
+    return this.#parts.certificates.get(id);
+  }
+
+  ca(id: string): Certificate | undefined {
+    return this.#parts.caCertificates.get(id);
+  }
+
+  peersFor(_context: ProxyContext, service: Service, _match: MatchedPath): PeerPicker {
+    return onlyPeer(service);
+  }
+
+  /** Throws `ConfigError` naming the row that does not compile; the receiver is as before. */
+  update(changes: ConfigChanges): Gateway {
+    const parts = this.#parts;
+    const services = applied(parts.services, changes.get('services'), readService);
+    const routes = applied(parts.routes, changes.get('routes'), readRoute);
+    const plugins = changes.get('plugins');
+    return new Gateway({
+      services,
+      routes,
+      routesOf: reindex(parts, routes, changes.get('routes')),
+      certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
+      caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
+      router: rerouted(parts, { services, routes }, changes),
+      plugins: plugins === undefined ? parts.plugins : parts.plugins.update(plugins),
+    });
+  }
+}
+
+function applied<T>(
+  map: PersistentMap<T>,
+  changes: TableChanges | undefined,
+  read: (row: BundleRow) => T,
+): PersistentMap<T> {
+  let next = map;
+  for (const id of changes?.deletes ?? []) next = next.delete(id);
+  for (const row of changes?.upserts ?? []) next = next.set(row.id, read(row));
+  return next;
+}
+
+function reindex(
+  old: Parts,
+  routes: PersistentMap<Route>,
+  changes: TableChanges | undefined,
+): PersistentMap<PersistentMap<true>> {
+  let index = old.routesOf;
+  for (const id of changedIds(changes)) {
+    const before = old.routes.get(id)?.service ?? null;
+    const after = routes.get(id)?.service ?? null;
+    if (before === after) continue;
+    if (before !== null) {
+      const rest = (index.get(before) ?? PersistentMap.empty<true>()).delete(id);
+      index = rest.size === 0 ? index.delete(before) : index.set(before, rest);
+    }
+    if (after !== null) index = index.set(after, (index.get(after) ?? PersistentMap.empty<true>()).set(id, true));
+  }
+  return index;
+}
+
+/** The router after a change: changed routes, and the routes of services that were switched on or off. */
+function rerouted(
+  old: Parts,
+  now: { readonly services: PersistentMap<Service>; readonly routes: PersistentMap<Route> },
+  changes: ConfigChanges,
+): Router {
+  const upserts = new Map<string, RouteRow>();
+  const deletes = new Set<string>();
+  const place = (id: string): void => {
+    const route = now.routes.get(id);
+    const service = route?.service == null ? null : now.services.get(route.service);
+    if (service === undefined)
+      throw new ConfigError(`routes ${id}: its service ${route?.service} is not part of the config`);
+    if (route === undefined || service?.enabled === false) {
+      if (old.routes.has(id)) deletes.add(id);
+    } else if (route.protocols.some((protocol) => HTTP_PROTOCOLS.has(protocol))) {
+      upserts.set(id, route.matching);
+    } else if (old.routes.has(id)) {
+      deletes.add(id);
+    }
+  };
+  for (const id of changedIds(changes.get('routes'))) place(id);
+  for (const id of changedIds(changes.get('services'))) {
+    if (old.services.get(id)?.enabled === now.services.get(id)?.enabled) continue;
+    for (const [route] of old.routesOf.get(id)?.entries() ?? []) {
+      if (now.routes.get(route)?.service === id) place(route);
+    }
+  }
+  if (upserts.size === 0 && deletes.size === 0) return old.router;
+  return old.router.update({ upserts: [...upserts.values()], deletes: [...deletes] });
+}
+
+const HTTP_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs']);
+
+function changedIds(changes: TableChanges | undefined): Iterable<string> {
+  return changes === undefined ? [] : new Set([...changes.deletes, ...changes.upserts.map((row) => row.id)]);
+}

@@ -1,0 +1,61 @@
+/**
+ * Headers that belong to one connection (RFC 9110 section 7.6.1) or that a client must not be able to hand on:
+ * `Proxy` (httpoxy), `MF-*` (Miniflare takes them for its own), `CF-*` (say who the client is, to those who believe).
+ */
+export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
+  const connection = headers.get('connection');
+  if (connection !== null) removeNamed(headers, connection);
+  const te = headers.get('te');
+  for (const name of REQUEST_HOP_BY_HOP) headers.delete(name);
+  if (te !== null && listed(te, 'trailers')) headers.set('TE', 'trailers');
+  for (const name of impostors(headers, trusted)) headers.delete(name);
+}
+
+/** What Kong drops on the way back; workerd itself never forwards Connection, Keep-Alive and Transfer-Encoding. */
+export function stripResponseHeaders(headers: Headers, request: { readonly upgrade: string | null; readonly te: boolean }): void {
+  const connection = headers.get('connection');
+  if (connection !== null) removeNamed(headers, connection);
+  for (const name of RESPONSE_HOP_BY_HOP) headers.delete(name);
+  const upgrade = headers.get('upgrade');
+  if (upgrade !== null && upgrade.toLowerCase() !== request.upgrade) headers.delete('upgrade');
+  if (!request.te) headers.delete('trailer');
+}
+
+/** Whether a comma-separated header value holds a token, whatever its case and parameters. */
+export function listed(value: string, token: string): boolean {
+  return value.split(',').some((item) => item.split(';', 1)[0]?.trim().toLowerCase() === token);
+}
+
+const REQUEST_HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  // workerd would take the upstream's 100 for the final answer.
+  'expect',
+];
+const RESPONSE_HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding'];
+
+/** Naming these in Connection removes nothing: they are about the connection itself, or frame the message. */
+const NOT_REMOVABLE = new Set(['', 'close', 'keep-alive', 'upgrade', 'te', 'host', 'content-length', 'transfer-encoding']);
+
+function removeNamed(headers: Headers, connection: string): void {
+  for (const item of connection.split(',')) {
+    const name = item.trim().toLowerCase();
+    if (!NOT_REMOVABLE.has(name) && TOKEN.test(name)) headers.delete(name);
+  }
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+
+function impostors(headers: Headers, trusted: boolean): string[] {
+  const names: string[] = [];
+  for (const name of headers.keys()) {
+    if (name.startsWith('mf-') || (!trusted && name.startsWith('cf-'))) names.push(name);
+  }
+  return names;
+}

@@ -1,0 +1,81 @@
+import type { UpstreamBody } from './egress/egress.ts';
+
+/** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
+export class IncomingBody {
+  readonly #request: Request;
+  readonly #length: number | null;
+  #state: UpstreamBody;
+  #read: Uint8Array | null | undefined;
+
+  constructor(request: Request) {
+    this.#request = request;
+    const length = request.headers.get('content-length');
+    this.#length = length === null || request.headers.has('transfer-encoding') ? null : Number(length);
+    this.#state = request.body === null ? { kind: 'none' } : { kind: 'incoming', request, length: this.#length };
+  }
+
+  /** What to send; it can be sent again when it is no stream. */
+  get current(): UpstreamBody {
+    return this.#state;
+  }
+
+  replace(bytes: Uint8Array): void {
+    this.#read = bytes;
+    this.#state = { kind: 'bytes', bytes };
+  }
+
+  /** The whole body, kept for the upstream; null when it is longer than `limit` (it is then sent on all the same). */
+  async read(limit: number): Promise<Uint8Array | null> {
+    if (this.#read !== undefined) return this.#read !== null && this.#read.length <= limit ? this.#read : null;
+    const body = this.#request.body;
+    if (body === null) return new Uint8Array();
+    if (this.#length !== null && this.#length > limit) return null;
+    const reader = body.getReader();
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      size += value.length;
+      if (size > limit) {
+        this.#read = null;
+        this.#resume(chunks, reader);
+        return null;
+      }
+    }
+    this.replace(joined(chunks, size));
+    return this.#read ?? null;
+  }
+
+  /** Sends on a body that proved too long: what was read, then the rest as it comes. */
+  #resume(chunks: readonly Uint8Array[], reader: ReadableStreamDefaultReader<Uint8Array>): void {
+    const pending = [...chunks];
+    const stream = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const next = pending.shift();
+        if (next !== undefined) return controller.enqueue(next);
+        const { value, done } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
+    const { method, headers, url } = this.#request;
+    // A Request with GET or HEAD cannot be given a body; Content-Length was absent, or it would not have been read.
+    const carrier = new Request(url, { method: method === 'GET' || method === 'HEAD' ? 'POST' : method, headers, body: stream });
+    this.#state = { kind: 'incoming', request: carrier, length: null };
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}

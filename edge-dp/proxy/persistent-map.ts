@@ -1,0 +1,154 @@
+/**
+ * A map that is never changed: `set` and `delete` give a new one that shares all but O(log n) of the old one's nodes.
+ * What lets one changed row of a config of any size cost next to nothing while requests go on reading the old config.
+ *
+ * A hash array mapped trie (Bagwell, 2001) with 32 branches a level; keys with equal hashes share a bucket.
+ */
+export class PersistentMap<V> {
+  readonly size: number;
+  readonly #root: Branch<V>;
+
+  private constructor(root: Branch<V>, size: number) {
+    this.#root = root;
+    this.size = size;
+  }
+
+  static empty<V>(): PersistentMap<V> {
+    return new PersistentMap<V>({ kind: 'branch', bitmap: 0, children: [] }, 0);
+  }
+
+  get(key: string): V | undefined {
+    const hash = hashOf(key);
+    let branch = this.#root;
+    for (let shift = 0; ; shift += BITS) {
+      const bit = 1 << ((hash >>> shift) & MASK);
+      if ((branch.bitmap & bit) === 0) return undefined;
+      const child = branch.children[place(branch.bitmap, bit)];
+      if (child === undefined) return undefined;
+      if (child.kind === 'branch') {
+        branch = child;
+        continue;
+      }
+      for (const entry of child.entries) if (entry[0] === key) return entry[1];
+      return undefined;
+    }
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  set(key: string, value: V): PersistentMap<V> {
+    const grown = { by: 0 };
+    const root = insert(this.#root, 0, hashOf(key), key, value, grown);
+    return new PersistentMap(root, this.size + grown.by);
+  }
+
+  delete(key: string): PersistentMap<V> {
+    const root = remove(this.#root, 0, hashOf(key), key);
+    return root === this.#root ? this : new PersistentMap(root, this.size - 1);
+  }
+
+  *entries(): IterableIterator<readonly [string, V]> {
+    yield* walk(this.#root);
+  }
+
+  *values(): IterableIterator<V> {
+    for (const [, value] of walk(this.#root)) yield value;
+  }
+}
+
+const BITS = 5;
+const MASK = 31;
+
+interface Branch<V> {
+  readonly kind: 'branch';
+  /** Which of the 32 places are taken; `children` holds only those. */
+  readonly bitmap: number;
+  readonly children: readonly (Branch<V> | Leaf<V>)[];
+}
+
+interface Leaf<V> {
+  readonly kind: 'leaf';
+  readonly hash: number;
+  readonly entries: readonly (readonly [string, V])[];
+}
+
+/** FNV-1a with a final mix: the low bits choose the branch, so they must depend on the whole key. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+/** Index in `children` of the place that `bit` stands for: the number of taken places below it. */
+function place(bitmap: number, bit: number): number {
+  let below = bitmap & (bit - 1);
+  below -= (below >>> 1) & 0x55555555;
+  below = (below & 0x33333333) + ((below >>> 2) & 0x33333333);
+  return Math.imul((below + (below >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+function insert<V>(
+  branch: Branch<V>,
+  shift: number,
+  hash: number,
+  key: string,
+  value: V,
+  grown: { by: number },
+): Branch<V> {
+  const bit = 1 << ((hash >>> shift) & MASK);
+  const at = place(branch.bitmap, bit);
+  const child = branch.children[at];
+  if ((branch.bitmap & bit) === 0 || child === undefined) {
+    grown.by = 1;
+    const leaf: Leaf<V> = { kind: 'leaf', hash, entries: [[key, value]] };
+    return { kind: 'branch', bitmap: branch.bitmap | bit, children: branch.children.toSpliced(at, 0, leaf) };
+  }
+  return { ...branch, children: branch.children.with(at, insertInto(child, shift + BITS, hash, key, value, grown)) };
+}
+
+function insertInto<V>(
+  child: Branch<V> | Leaf<V>,
+  shift: number,
+  hash: number,
+  key: string,
+  value: V,
+  grown: { by: number },
+): Branch<V> | Leaf<V> {
+  if (child.kind === 'branch') return insert(child, shift, hash, key, value, grown);
+  if (child.hash === hash) {
+    const at = child.entries.findIndex((entry) => entry[0] === key);
+    if (at >= 0) return { ...child, entries: child.entries.with(at, [key, value]) };
+    grown.by = 1;
+    return { ...child, entries: [...child.entries, [key, value]] };
+  }
+  // Another hash wants this place: push the leaf one level down and try again there.
+  const pushed: Branch<V> = { kind: 'branch', bitmap: 1 << ((child.hash >>> shift) & MASK), children: [child] };
+  return insert(pushed, shift, hash, key, value, grown);
+}
+
+function remove<V>(branch: Branch<V>, shift: number, hash: number, key: string): Branch<V> {
+  const bit = 1 << ((hash >>> shift) & MASK);
+  const at = place(branch.bitmap, bit);
+  const child = branch.children[at];
+  if ((branch.bitmap & bit) === 0 || child === undefined) return branch;
+  if (child.kind === 'branch') {
+    const smaller = remove(child, shift + BITS, hash, key);
+    if (smaller === child) return branch;
+    if (smaller.bitmap !== 0) return { ...branch, children: branch.children.with(at, smaller) };
+  } else {
+    const kept = child.entries.filter((entry) => entry[0] !== key);
+    if (kept.length === child.entries.length) return branch;
+    if (kept.length > 0) return { ...branch, children: branch.children.with(at, { ...child, entries: kept }) };
+  }
+  return { kind: 'branch', bitmap: branch.bitmap & ~bit, children: branch.children.toSpliced(at, 1) };
+}
+
+function* walk<V>(branch: Branch<V>): IterableIterator<readonly [string, V]> {
+  for (const child of branch.children) {
+    if (child.kind === 'branch') yield* walk(child);
+    else yield* child.entries;
+  }
+}

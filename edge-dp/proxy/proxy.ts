@@ -1,0 +1,98 @@
+import type { PeerPicker } from '../balancer/peers.ts';
+import type { UpstreamFailure } from './egress/egress.ts';
+import type { Route, Service } from './entities.ts';
+import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
+import type { Gateway } from './gateway.ts';
+import type { ProxyContext } from './request-context.ts';
+import type { UpstreamTimes } from './response-headers.ts';
+import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
+import type { ProxyRuntime } from './runtime.ts';
+import { type MatchedPath, upstreamRequest, upstreamTarget, upstreamTls } from './upstream-request.ts';
+
+/** What a request came to: an answer of the upstream, or one of our own. */
+export type Outcome =
+  | { readonly source: 'kong'; readonly response: Response }
+  | {
+      readonly source: 'upstream';
+      readonly response: Response;
+      readonly times: UpstreamTimes;
+      readonly version: '1.1' | '2';
+      readonly websocket: boolean;
+    };
+
+export interface Matched {
+  readonly route: Route;
+  readonly service: Service;
+  readonly match: MatchedPath;
+  readonly websocket: boolean;
+}
+
+/** Sends the request to the service, trying further peers as `service.retries` allows. */
+export async function proxy(
+  gateway: Gateway,
+  runtime: ProxyRuntime,
+  context: ProxyContext,
+  matched: Matched,
+): Promise<Outcome> {
+  const { service, route } = matched;
+  const peers = gateway.peersFor(context, service, matched.match);
+  const tls = upstreamTls(service, gateway, peers.clientCertificate);
+  if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
+  await keepForRetry(context, matched, peers);
+  const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);
+  const sentAt = Date.now();
+
+  let failure: UpstreamFailure;
+  for (let attempt = 0; ; attempt++) {
+    const peer = peers.next();
+    if (peer === null) return own(context.error(503, 'failure to get a peer from the ring-balancer'));
+    const body = context.body.current;
+    const request = upstreamRequest(context, { service, route, peer, target, body, tls, websocket: matched.websocket });
+    const result = await runtime.egress.send(request);
+    if (result.kind === 'response') {
+      const { version } = request;
+      const times = { sentAt, headAt: Date.now(), status: result.response.status };
+      const response = peers.answered(result.response);
+      return { source: 'upstream', response, times, version, websocket: matched.websocket };
+    }
+    failure = result.failure;
+    const left = attempt < service.retries || mayBeStale(failure, attempt);
+    const last = !left || !mayRetry(failure, request.method, body);
+    peers.failed(failure, last);
+    if (last) break;
+  }
+  console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
+  if (failure.code === 'unsupported')
+    return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
+  if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
+  return errorPage(runtime, context, statusOf(failure));
+}
+
+/** Reads a small body ahead when it may have to be sent a second time; Kong buffers every body for that. */
+async function keepForRetry(context: ProxyContext, { route, service }: Matched, peers: PeerPicker): Promise<void> {
+  const body = context.body.current;
+  if (body.kind !== 'incoming' || body.length === null || body.length > REPLAYABLE_BODY) return;
+  if (service.retries === 0 || !route.requestBuffering) return;
+  const { method } = context.incoming;
+  // Neither these nor what never left can be repeated at the only peer there is.
+  if (isIdempotent(method) ? method === 'GET' || method === 'HEAD' : !peers.several) return;
+  await context.body.read(REPLAYABLE_BODY);
+}
+
+/** Fails closed: the config protects the request in a way this data plane has no means for. */
+function refused(context: ProxyContext, reason: string): Outcome {
+  console.error(`request ${context.id}: ${reason}`);
+  return own(context.error(500, `this data plane cannot proxy the request: ${reason}`));
+}
+
+/** nginx's error page for a failed attempt. */
+function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): Outcome {
+  const { headers } = context.incoming;
+  const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
+  const format = grpc ? 'grpc' : negotiatePage(headers, runtime.errorDefaultType);
+  return own(errorResponse(format, { status, message: defaultMessage(status), requestId: context.id }));
+}
+
+function own(response: Response): Outcome {
+  return { source: 'kong', response };
+}

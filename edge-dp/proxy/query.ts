@@ -1,0 +1,43 @@
+/** Query strings as received: found and cut without touching a byte of the rest. */
+
+/** The values of a query argument, decoded; `true` for one without `=`, as in Kong. */
+export function queryValues(query: string, name: string): (string | true)[] {
+  const values: (string | true)[] = [];
+  for (const pair of pairs(query)) {
+    if (decodeQuery(pair.name) === name) values.push(pair.value === null ? true : decodeQuery(pair.value));
+  }
+  return values;
+}
+
+/** The query without every argument of that name. */
+export function withoutArgument(query: string, name: string): string {
+  return query
+    .split('&')
+    .filter((part) => decodeQuery(part.split('=', 1)[0] ?? '') !== name)
+    .join('&');
+}
+
+/** Percent escapes and `+` decoded; bytes that are no UTF-8 stay escaped. */
+export function decodeQuery(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
+  const spaced = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return spaced;
+  }
+}
+
+/** Kong looks at the first 100 arguments only (`lua_max_uri_args`). */
+const MAX_ARGUMENTS = 100;
+
+function* pairs(query: string): Generator<{ name: string; value: string | null }> {
+  let seen = 0;
+  for (const part of query.split('&')) {
+    if (part === '') continue;
+    if (++seen > MAX_ARGUMENTS) return;
+    const equals = part.indexOf('=');
+    if (equals < 0) yield { name: part, value: null };
+    else yield { name: part.slice(0, equals), value: part.slice(equals + 1) };
+  }
+}

@@ -1,0 +1,15 @@
+import type { RouterFlavor } from '../router/route-row.ts';
+import type { ClientAddress } from './client-address.ts';
+import type { Egress } from './egress/egress.ts';
+import type { ResponseTokens } from './response-headers.ts';
+
+/** What stays the same from config to config: the node's settings, compiled, and its way out. */
+export interface ProxyRuntime {
+  readonly flavor: RouterFlavor;
+  readonly tokens: ResponseTokens;
+  /** X-Kong-Request-Id goes to upstreams (`headers_upstream`). */
+  readonly sendRequestId: boolean;
+  readonly errorDefaultType: string;
+  readonly egress: Egress;
+  readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress;
+}
