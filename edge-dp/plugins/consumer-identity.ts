@@ -41,14 +41,14 @@ export async function consumerOf(
 
 /** Whether a credential's `ttl` (as it travels: the Unix second it ends at) has run out. */
 export function expired(credential: Readonly<Record<string, unknown>>): boolean {
-  return typeof credential['ttl'] === 'number' && credential['ttl'] * 1000 <= Date.now();
+  return typeof credential.ttl === 'number' && credential.ttl * 1000 <= Date.now();
 }
 
 function readConsumer(row: Readonly<Record<string, unknown>>): AuthenticatedConsumer {
   return {
-    id: String(row['id']),
-    username: typeof row['username'] === 'string' ? row['username'] : null,
-    custom_id: typeof row['custom_id'] === 'string' ? row['custom_id'] : null,
+    id: String(row.id),
+    username: typeof row.username === 'string' ? row.username : null,
+    custom_id: typeof row.custom_id === 'string' ? row.custom_id : null,
   };
 }
 

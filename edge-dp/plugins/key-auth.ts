@@ -36,7 +36,7 @@ const keyAuth: Plugin<Config> = {
         return unauthorized(found.repeated ? 'Duplicate API key found' : 'Unauthorized');
       const consumer = await consumerOf(request, credential);
       if (consumer === null) return unauthorized('Unauthorized');
-      const id = String(credential['id']);
+      const id = String(credential.id);
       authenticate(request, consumer, { id, identifier: id });
       return null;
     }

@@ -12,7 +12,10 @@ export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
 }
 
 /** What Kong drops on the way back; workerd itself never forwards Connection, Keep-Alive and Transfer-Encoding. */
-export function stripResponseHeaders(headers: Headers, request: { readonly upgrade: string | null; readonly te: boolean }): void {
+export function stripResponseHeaders(
+  headers: Headers,
+  request: { readonly upgrade: string | null; readonly te: boolean },
+): void {
   const connection = headers.get('connection');
   if (connection !== null) removeNamed(headers, connection);
   for (const name of RESPONSE_HOP_BY_HOP) headers.delete(name);
@@ -41,7 +44,16 @@ const REQUEST_HOP_BY_HOP = [
 const RESPONSE_HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding'];
 
 /** Naming these in Connection removes nothing: they are about the connection itself, or frame the message. */
-const NOT_REMOVABLE = new Set(['', 'close', 'keep-alive', 'upgrade', 'te', 'host', 'content-length', 'transfer-encoding']);
+const NOT_REMOVABLE = new Set([
+  '',
+  'close',
+  'keep-alive',
+  'upgrade',
+  'te',
+  'host',
+  'content-length',
+  'transfer-encoding',
+]);
 
 function removeNamed(headers: Headers, connection: string): void {
   for (const item of connection.split(',')) {

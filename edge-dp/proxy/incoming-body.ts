@@ -63,7 +63,11 @@ export class IncomingBody {
     });
     const { method, headers, url } = this.#request;
     // A Request with GET or HEAD cannot be given a body; Content-Length was absent, or it would not have been read.
-    const carrier = new Request(url, { method: method === 'GET' || method === 'HEAD' ? 'POST' : method, headers, body: stream });
+    const carrier = new Request(url, {
+      method: method === 'GET' || method === 'HEAD' ? 'POST' : method,
+      headers,
+      body: stream,
+    });
     this.#state = { kind: 'incoming', request: carrier, length: null };
   }
 }

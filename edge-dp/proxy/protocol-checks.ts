@@ -42,6 +42,6 @@ function checkGrpc(context: ProxyContext, protocols: readonly string[], forwarde
 
 /** Only Cloudflare speaks HTTP/2 to clients and says so. */
 function overHttp2(request: Request): boolean {
-  const protocol: unknown = request.cf?.['httpProtocol'];
+  const protocol: unknown = request.cf?.httpProtocol;
   return protocol === 'HTTP/2' || protocol === 'HTTP/3';
 }

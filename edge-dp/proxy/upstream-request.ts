@@ -132,6 +132,6 @@ export function joinCookies(value: string): string {
 
 /** `1.1`, or what Cloudflare says the client spoke. */
 function httpVersion(request: Request): string {
-  const protocol: unknown = request.cf?.['httpProtocol'];
+  const protocol: unknown = request.cf?.httpProtocol;
   return typeof protocol === 'string' && protocol.startsWith('HTTP/') ? protocol.slice(5) : '1.1';
 }

@@ -64,8 +64,7 @@ function toEgress(request: UpstreamRequest, identity: string | null): Request {
   if (request.websocket) headers.set('upgrade', 'websocket');
   const { method, body } = request;
   const url = `${EGRESS_ORIGIN}/`;
-  if (body.kind === 'incoming')
-    return new Request(new Request(url, body.request), { headers, redirect: 'manual' });
+  if (body.kind === 'incoming') return new Request(new Request(url, body.request), { headers, redirect: 'manual' });
   return new Request(url, { method, headers, redirect: 'manual', body: body.kind === 'none' ? null : body.bytes });
 }
 

@@ -1,0 +1,118 @@
+import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
+import { bundleWorker } from '../../../edge-dp/hosts/bundle-worker.ts';
+import type { ProxySettings } from '../../../edge-dp/settings.ts';
+
+/** Rows by table, every field optional but what the test is about. */
+export type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+
+export interface GatewayOptions {
+  readonly tables: Tables;
+  /** Lazy rows by table and lookup value. */
+  readonly lazy?: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
+  readonly proxy?: Partial<ProxySettings>;
+  readonly peer?: string;
+  readonly scheme?: 'http' | 'https';
+  readonly services?: WorkerOptions['serviceBindings'];
+}
+
+export interface RunningGateway {
+  readonly port: number;
+  readonly url: string;
+  /** Sends bytes as they are on a connection of their own and collects the answer until it is complete or closed. */
+  raw(request: string | Uint8Array): Promise<string>;
+  /** Applies changes; gives the refusal, if any. */
+  configure(changes: Readonly<Record<string, unknown>>): Promise<string | null>;
+  stop(): Promise<void>;
+}
+
+const entry = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url));
+
+/** The request path on real workerd, on a real socket, with a config of the test's own. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { code } = await bundleWorker(entry);
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
+  const network = { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } };
+  const miniflare = new Miniflare({
+    host: '127.0.0.1',
+    port: 0,
+    cf: false,
+    log: new Log(LogLevel.NONE),
+    logRequests: false,
+    handleRuntimeStdio: (stdout, stderr) => {
+      const show = process.env.SHOW_WORKER !== undefined;
+      for (const stream of [stdout, stderr]) stream.on('data', (data) => show && process.stderr.write(data));
+    },
+    workers: [
+      {
+        name: 'gateway',
+        modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
+        compatibilityDate: '2026-07-01',
+        compatibilityFlags: ['nodejs_compat'],
+        bindings: {
+          TABLES: JSON.parse(JSON.stringify(options.tables)),
+          PROXY: { ...SETTINGS, ...options.proxy },
+          ...(options.lazy && { LAZY: JSON.parse(JSON.stringify(options.lazy)) }),
+          ...(options.peer && { PEER: options.peer }),
+          ...(options.scheme && { SCHEME: options.scheme }),
+        },
+        serviceBindings: { NETWORK: network, ...options.services },
+        unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
+      },
+    ],
+  });
+  await miniflare.ready;
+  const url = await miniflare.unsafeGetDirectURL('gateway');
+  const port = Number(url.port);
+  return {
+    port,
+    url: url.origin,
+    raw: (request) => exchange(port, request),
+    async configure(changes) {
+      const body = JSON.stringify(changes);
+      const head = `PUT / HTTP/1.1\r\nHost: config\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+      const answer = await exchange(port, head + body);
+      return answer.startsWith('HTTP/1.1 204') ? null : (answer.split('\r\n\r\n')[1] ?? answer);
+    },
+    stop: () => miniflare.dispose(),
+  };
+}
+
+const SETTINGS: ProxySettings = {
+  routerFlavor: 'traditional_compatible',
+  trustedIps: [],
+  realIpHeader: 'X-Real-IP',
+  realIpRecursive: false,
+  headers: ['server_tokens', 'latency_tokens', 'X-Kong-Request-Id'],
+  headersUpstream: ['X-Kong-Request-Id'],
+  allowDebugHeader: false,
+  errorDefaultType: 'text/plain',
+  ports: { http: 8000, https: 8443 },
+};
+
+function exchange(port: number, request: string | Uint8Array): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(request));
+    socket.setEncoding('latin1');
+    socket.on('data', (data: string) => {
+      answer += data;
+      if (complete(answer, request)) socket.end();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(answer));
+    socket.setTimeout(5_000, () => socket.destroy());
+  });
+}
+
+/** Whether an HTTP/1.1 response has fully arrived, so that a kept-alive connection need not be waited for. */
+function complete(answer: string, request: string | Uint8Array): boolean {
+  const end = answer.indexOf('\r\n\r\n');
+  if (end < 0) return false;
+  const head = answer.slice(0, end).toLowerCase();
+  if (String(request).startsWith('HEAD') || /^http\/1.1 (204|304|101)/.test(head)) return true;
+  const length = /\r\ncontent-length: (\d+)/.exec(head);
+  if (length !== null) return answer.length - end - 4 >= Number(length[1]);
+  return head.includes('transfer-encoding: chunked') && answer.endsWith('0\r\n\r\n');
+}

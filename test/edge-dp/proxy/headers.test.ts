@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from './gateway.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+const SERVICE = '00000000-0000-4000-8000-000000000001';
+
+describe('headers of a proxied request', () => {
+  let upstream: Upstream;
+  let gateway: RunningGateway;
+
+  beforeAll(async () => {
+    upstream = await startUpstream((request) => {
+      if (request.line.includes('/hop'))
+        return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nTrailer: X-T\r\nUpgrade: h2c\r\nVia: 1.1 other\r\nServer: nginx\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2, c\r\n\r\nok';
+      return 'HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok';
+    });
+    gateway = await startGateway({
+      peer: '127.0.0.1',
+      proxy: { allowDebugHeader: true },
+      tables: {
+        services: [
+          { id: SERVICE, name: 'svc', protocol: 'http', host: '127.0.0.1', port: upstream.port, path: '/base' },
+        ],
+        routes: [
+          {
+            id: '00000000-0000-4000-8000-00000000000a',
+            name: 'strip',
+            paths: ['/api'],
+            protocols: ['http'],
+            service: { id: SERVICE },
+          },
+        ],
+      },
+    });
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    await upstream?.stop();
+  });
+
+  const send = async (lines: string, target = '/api/x') => {
+    upstream.seen.length = 0;
+    const answer = await gateway.raw(`GET ${target} HTTP/1.1\r\nHost: Example.com:81\r\n${lines}\r\n`);
+    const [request] = upstream.seen;
+    if (request === undefined) throw new Error(`nothing arrived upstream: ${answer}`);
+    return { request, answer };
+  };
+
+  it('tells the upstream where the request came from', async () => {
+    const { request } = await send('');
+    expect(request.line).toBe('GET /base/x HTTP/1.1');
+    expect(request.header('Host')).toBe(`127.0.0.1:${upstream.port}`);
+    expect(request.header('X-Real-IP')).toBe('127.0.0.1');
+    expect(request.header('X-Forwarded-For')).toBe('127.0.0.1');
+    expect(request.header('X-Forwarded-Proto')).toBe('http');
+    expect(request.header('X-Forwarded-Host')).toBe('example.com');
+    expect(request.header('X-Forwarded-Port')).toBe('81');
+    expect(request.header('X-Forwarded-Path')).toBe('/api/x');
+    expect(request.header('X-Forwarded-Prefix')).toBe('/api');
+    expect(request.header('Via')).toBe('1.1 kong/3.9.3');
+    expect(request.header('X-Kong-Request-Id')).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('believes nothing an untrusted client says about others', async () => {
+    const { request } = await send(
+      'X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Prefix: /evil\r\nMF-CF-Blob: {"clientIp":"6.6.6.6"}\r\nCF-Connecting-IP: 6.6.6.6\r\nX-Kong-Request-Id: mine\r\n',
+    );
+    expect(request.header('X-Forwarded-For')).toBe('6.6.6.6, 127.0.0.1');
+    expect(request.header('X-Real-IP')).toBe('127.0.0.1');
+    expect(request.header('X-Forwarded-Proto')).toBe('http');
+    expect(request.header('X-Forwarded-Host')).toBe('example.com');
+    expect(request.header('X-Forwarded-Prefix')).toBe('/api');
+    expect(request.all('MF-CF-Blob')).toEqual([]);
+    expect(request.all('CF-Connecting-IP')).toEqual([]);
+    expect(request.header('X-Kong-Request-Id')).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('keeps what belongs to one connection on that connection', async () => {
+    const { request } = await send(
+      'Connection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: 3\r\nProxy: http://evil\r\nProxy-Connection: keep-alive\r\nTE: gzip, trailers\r\nUpgrade: h2c\r\nCookie: a=1\r\nCookie: b=2\r\nX-Dup: 1\r\nX-Dup: 2\r\n',
+    );
+    for (const name of ['Connection', 'X-Hop', 'Keep-Alive', 'Proxy', 'Proxy-Connection', 'Upgrade'])
+      expect(request.all(name), name).toEqual([]);
+    // The runtime drops trailers: nobody may be asked for them.
+    expect(request.all('TE')).toEqual([]);
+    expect(request.all('Cookie')).toEqual(['a=1; b=2']);
+    expect(request.all('X-Dup')).toEqual(['1', '2']);
+  });
+
+  it('marks what the upstream answered and drops its hop-by-hop headers', async () => {
+    const { answer } = await send('Kong-Debug: 1\r\n', '/api/hop');
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(answer).toContain('\r\nVia: 1.1 other, 1.1 kong/3.9.3\r\n');
+    expect(answer).toContain('\r\nServer: nginx\r\n');
+    expect(answer).toMatch(/\r\nX-Kong-Upstream-Latency: \d+\r\n/);
+    expect(answer).toMatch(/\r\nX-Kong-Proxy-Latency: \d+\r\n/);
+    expect(answer).toMatch(/\r\nX-Kong-Request-Id: [0-9a-f]{32}\r\n/);
+    expect(answer).toContain('\r\nKong-Route-Name: strip\r\n');
+    expect(answer).toContain(`\r\nKong-Service-Id: ${SERVICE}\r\n`);
+    expect(answer.match(/\r\nSet-Cookie: [^\r]+/g)).toEqual(['\r\nSet-Cookie: a=1', '\r\nSet-Cookie: b=2, c']);
+    for (const name of ['X-Private', 'Keep-Alive', 'Trailer', 'Upgrade', 'X-Kong-Response-Latency'])
+      expect(answer, name).not.toContain(`\r\n${name}:`);
+    const plain = (await send('')).answer;
+    expect(plain).toMatch(/^HTTP\/1\.1 200 Fine\r\n/);
+    expect(plain).toContain('\r\nServer: kong/3.9.3\r\n');
+  });
+
+  it('marks what it answers itself', async () => {
+    const answer = await gateway.raw('GET /none HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    const id = /\r\nX-Kong-Request-Id: ([0-9a-f]{32})\r\n/.exec(answer)?.[1];
+    expect(answer).toContain('\r\nServer: kong/3.9.3\r\n');
+    expect(answer).toMatch(/\r\nX-Kong-Response-Latency: \d+\r\n/);
+    expect(answer).not.toContain('Via:');
+    expect(answer.toLowerCase()).toContain('content-type: application/json; charset=utf-8');
+    expect(answer.split('\r\n\r\n')[1]).toBe(
+      `{\n  "message":"no Route matched with those values",\n  "request_id":"${id}"\n}`,
+    );
+  });
+});

@@ -1,0 +1,41 @@
+import { createRequestPath } from '../../../../edge-dp/proxy/create.ts';
+import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+
+// A data plane without config distribution: the request path alone, on the tables the test hands over.
+// `PUT http://config/` changes them; everything else is a request to proxy.
+let path: RequestPath | undefined;
+
+export default {
+  async fetch(request, env, context) {
+    path ??= apply(createRequestPath({ settings: env.PROXY, network: env.NETWORK, egress: env.EGRESS }), env.TABLES);
+    if (request.method === 'PUT' && request.headers.get('host') === 'config') {
+      try {
+        path = apply(path, await request.json());
+        return new Response(null, { status: 204 });
+      } catch (error) {
+        return new Response(`${error.name}: ${error.message}`, { status: 422 });
+      }
+    }
+    const arrival = {
+      peerIp: env.PEER ?? null,
+      peerPort: 40_000,
+      localPort: 8000,
+      scheme: env.SCHEME ?? 'http',
+      sni: null,
+      waitUntil: (work) => context.waitUntil(work),
+    };
+    const rows = (table, value) => env.LAZY?.[table]?.[value] ?? [];
+    const lazy = {
+      lookup: async (table, value) => rows(table, value)[0] ?? null,
+      lookupAll: async (table, value) => rows(table, value),
+    };
+    return path.handle(request, arrival, lazy);
+  },
+};
+
+function apply(current, tables) {
+  const changes = Object.entries(tables).map(([table, rows]) =>
+    Array.isArray(rows) ? [table, { upserts: rows, deletes: [] }] : [table, { upserts: [], deletes: [], ...rows }],
+  );
+  return current.update(new Map(changes));
+}
