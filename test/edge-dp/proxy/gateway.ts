@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
 import { bundleWorker } from '../../../edge-dp/hosts/bundle-worker.ts';
@@ -40,9 +41,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     cf: false,
     log: new Log(LogLevel.NONE),
     logRequests: false,
-    handleRuntimeStdio: (stdout, stderr) => {
-      const show = process.env.SHOW_WORKER !== undefined;
-      for (const stream of [stdout, stderr]) stream.on('data', (data) => show && process.stderr.write(data));
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      if (process.env.SHOW_WORKER === undefined) {
+        stdout.resume();
+        stderr.resume();
+      } else {
+        stdout.pipe(process.stderr);
+        stderr.pipe(process.stderr);
+      }
     },
     workers: [
       {
