@@ -17,42 +17,26 @@ export function compileCheck(check: EntityCheck, fields: Fields): Check {
   if ('custom_entity_check' in check) return custom(check.custom_entity_check, fields);
   if ('at_least_one_of' in check) {
     const text = `at least one of these fields must be non-empty: ${quotedList(check.at_least_one_of)}`;
-    return counting(
-      check.at_least_one_of,
-      fields,
-      true,
-      (set) => set >= 1,
-      (updating) => whenUpdating(text, updating),
+    return counting(check.at_least_one_of, fields, { missing: true, invalid: true }, (set, _all, updating) =>
+      set >= 1 ? undefined : whenUpdating(text, updating),
     );
   }
   if ('only_one_of' in check) {
     const text = `exactly one of these fields must be non-empty: ${quotedList(check.only_one_of)}`;
-    return counting(
-      check.only_one_of,
-      fields,
-      false,
-      (set) => set === 1,
-      () => text,
+    return counting(check.only_one_of, fields, { missing: false, invalid: true }, (set) =>
+      set === 1 ? undefined : text,
     );
   }
   if ('mutually_required' in check) {
     const text = mutuallyRequiredError(check.mutually_required);
-    return counting(
-      check.mutually_required,
-      fields,
-      true,
-      (set, all) => set === 0 || set === all,
-      () => text,
+    return counting(check.mutually_required, fields, { missing: true, invalid: false }, (set, all) =>
+      set === 0 || set === all ? undefined : text,
     );
   }
   if ('mutually_exclusive' in check) {
     const text = `only one or none of these fields must be set: ${quotedList(check.mutually_exclusive)}`;
-    return counting(
-      check.mutually_exclusive,
-      fields,
-      true,
-      (set) => set < 2,
-      () => text,
+    return counting(check.mutually_exclusive, fields, { missing: true, invalid: false }, (set) =>
+      set < 2 ? undefined : text,
     );
   }
   return distinct(check.distinct, fields);
@@ -69,17 +53,19 @@ export function addEntityError(errors: FieldErrors, text: string): void {
   else errors['@entity'] = [text];
 }
 
+/** Judges by how many of the fields are set. `runs`: whether it runs when some are absent or invalid. */
 function counting(
   names: readonly string[],
   fields: Fields,
-  whenMissing: boolean,
-  passes: (set: number, all: number) => boolean,
-  text: (updating: boolean) => string,
+  runs: { readonly missing: boolean; readonly invalid: boolean },
+  judge: (set: number, all: number, updating: boolean) => string | undefined,
 ): Check {
   const paths = names.map((name) => name.split('.'));
-  const test: Test = (row, _errors, updating) =>
-    passes(paths.filter((path) => isSet(getPath(row, path))).length, paths.length) ? undefined : text(updating);
-  return guarded({ names, required: whenMissing ? [] : names, fields, whenInvalid: true, whenMissing }, test);
+  const required = runs.missing ? [] : names;
+  const reach = { names, required, fields, whenInvalid: runs.invalid, whenMissing: runs.missing };
+  return guarded(reach, (row, _errors, updating) =>
+    judge(paths.filter((path) => isSet(getPath(row, path))).length, paths.length, updating),
+  );
 }
 
 function distinct(names: readonly string[], fields: Fields): Check {

@@ -1,0 +1,40 @@
+import { toHex } from '../schema/formats/keys.ts';
+import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { getPath } from '../schema/record.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** User names and passwords of consumers. */
+export const basicauthCredentials = defineEntity({
+  name: 'basicauth_credentials',
+  primary_key: ['id'],
+  endpoint_key: 'username',
+  cache_key: ['username'],
+  workspaceable: true,
+  admin_api_name: 'basic-auths',
+  admin_api_nested_name: 'basic-auth',
+  bundle: { mode: 'lazy', lookup: 'username' },
+  fields: {
+    id: uuid,
+    created_at: autoTimestamp,
+    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
+    username: { type: 'string', required: true, unique: true },
+    password: { type: 'string', required: true, encrypted: true },
+    tags,
+  },
+  transformations: [
+    {
+      input: ['password'],
+      needs: ['consumer.id'],
+      on_write: async ({ password, consumer }) => ({
+        password: await hashPassword(String(password), String(getPath(consumer, ['id']))),
+      }),
+    },
+  ],
+});
+
+export type BasicauthCredential = Entity<typeof basicauthCredentials>;
+
+/** Kong's own form, so that credentials move between the two: hex SHA-1 of the password and the consumer's id. */
+export async function hashPassword(password: string, consumerId: string): Promise<string> {
+  return toHex(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(password + consumerId)));
+}

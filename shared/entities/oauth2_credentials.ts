@@ -1,0 +1,59 @@
+import { parseUrl } from '../schema/formats/text.ts';
+import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** Applications that may ask for OAuth 2.0 tokens. */
+export const oauth2Credentials = defineEntity({
+  name: 'oauth2_credentials',
+  primary_key: ['id'],
+  endpoint_key: 'client_id',
+  cache_key: ['client_id'],
+  workspaceable: true,
+  admin_api_name: 'oauth2',
+  bundle: { mode: 'lazy', lookup: 'client_id' },
+  fields: {
+    id: uuid,
+    created_at: autoTimestamp,
+    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
+    name: { type: 'string', required: true },
+    client_id: { type: 'string', required: false, unique: true, auto: true },
+    client_secret: { type: 'string', required: false, auto: true, encrypted: true },
+    hash_secret: { type: 'boolean', required: true, default: false },
+    redirect_uris: { type: 'array', required: false, elements: { type: 'string', custom_validator: redirectError } },
+    tags,
+    client_type: { type: 'string', required: true, default: 'confidential', one_of: ['confidential', 'public'] },
+  },
+  transformations: [
+    {
+      input: ['hash_secret'],
+      needs: ['client_secret'],
+      on_write: async ({ hash_secret, client_secret }) =>
+        hash_secret === true ? { client_secret: await hashSecret(String(client_secret)) } : {},
+    },
+  ],
+});
+
+export type Oauth2Credential = Entity<typeof oauth2Credentials>;
+
+function redirectError(uri: string): string | undefined {
+  const { host, scheme, fragment } = parseUrl(uri);
+  if (host === undefined || scheme === undefined) return `cannot parse '${uri}'`;
+  return fragment === undefined ? undefined : `fragment not allowed in '${uri}'`;
+}
+
+const ITERATIONS = 10000;
+const HASH_BYTES = 32;
+
+/** PBKDF2 with SHA-512 in the PHC string format, with Kong's parameters. */
+async function hashSecret(secret: string): Promise<string> {
+  const salt = crypto.getRandomValues(new Uint8Array(16));
+  const key = await crypto.subtle.importKey('raw', new TextEncoder().encode(secret), 'PBKDF2', false, ['deriveBits']);
+  const parameters = { name: 'PBKDF2', hash: 'SHA-512', salt, iterations: ITERATIONS };
+  const hash = await crypto.subtle.deriveBits(parameters, key, HASH_BYTES * 8);
+  return `$pbkdf2-sha512$i=${ITERATIONS},l=${HASH_BYTES}$${base64(salt)}$${base64(new Uint8Array(hash))}`;
+}
+
+/** Without padding, as the PHC format has it. */
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes)).replace(/=+$/, '');
+}

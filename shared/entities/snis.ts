@@ -1,0 +1,21 @@
+import { autoTimestamp, tags, uuid, wildcardHost } from '../schema/kinds.ts';
+import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+
+/** Server names, each with the certificate served for it. */
+export const snis = defineEntity({
+  name: 'snis',
+  primary_key: ['id'],
+  endpoint_key: 'name',
+  workspaceable: true,
+  bundle: { mode: 'eager' },
+  fields: {
+    id: uuid,
+    name: { ...wildcardHost, required: true, unique: true, unique_across_ws: true },
+    created_at: autoTimestamp,
+    updated_at: autoTimestamp,
+    tags,
+    certificate: { type: 'foreign', reference: 'certificates', required: true },
+  },
+});
+
+export type Sni = Entity<typeof snis>;
