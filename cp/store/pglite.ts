@@ -38,7 +38,8 @@ function overPglite(database: PGlite, unlock: () => void): Database {
   return {
     driver: 'pglite',
     concurrent: false,
-    query: (statement, values = []) => ask(send, statement, values),
+    // One statement is a transaction of its own, so it may be tried again like any other.
+    query: (statement, values = []) => retrying(() => ask(send, statement, values)),
     transaction: (work) => transaction('', work),
     snapshot: (work) => transaction('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', work),
     maintenance: (work) => transaction('', work),

@@ -36,12 +36,12 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
     // The server ends a slow statement first; this one is for a server that no longer answers at all.
     query_timeout: settings.pg_timeout + 5_000,
     idle_in_transaction_session_timeout: 60_000,
+    onConnect: async (client) => {
+      await client.query(`SET search_path = ${identifier(settings.pg_schema)}`);
+    },
   });
   // An idle connection that breaks is simply replaced; without a listener it would end the process.
   pool.on('error', () => {});
-  pool.on('connect', (client) => {
-    client.query(`SET search_path = ${identifier(settings.pg_schema)}`).catch(() => {});
-  });
   try {
     const [version] = (await pool.query('SHOW server_version_num')).rows;
     if (Number(version?.server_version_num) < OLDEST_SERVER) {
@@ -62,7 +62,8 @@ function overPool(pool: Pool, settings: PostgresSettings): Database {
   return {
     driver: 'postgres',
     concurrent: true,
-    query: (statement, values = []) => ask(send, statement, values),
+    // One statement is a transaction of its own, so it may be tried again like any other.
+    query: (statement, values = []) => retrying(() => ask(send, statement, values)),
     transaction: (work) => retrying(() => within(pool, ['BEGIN'], work)),
     snapshot: (work) => within(pool, ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'], work),
     maintenance: (work) => unhurried(settings, work),
