@@ -135,7 +135,7 @@ class WorkerdHost implements DataPlane {
     );
     for (const socket of sockets) socket.release();
     this.#supervisor = supervisor;
-    if (supervisor.pid !== null) this.#lock.passTo(supervisor.pid);
+    if (supervisor.pid !== null) this.#lock.shareWith(supervisor.pid);
     // The ports really bound are kept from now on, also when everything has to be opened anew.
     this.#listeners = this.#listeners.map((planned, place) => ({
       ...planned,
