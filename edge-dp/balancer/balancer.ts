@@ -31,7 +31,7 @@ export class Balancer {
     const weighted = this.addresses.filter(({ weight }) => weight > 0);
     this.#totalWeight = weighted.reduce((sum, { weight }) => sum + weight, 0);
     if (upstream.algorithm === 'latency') welcomeNewcomers(weighted, now);
-    this.#picker = before?.#spreads(upstream, this.addresses)
+    this.#picker = before?.sharesPickerWith(upstream, this.addresses)
       ? before.#picker
       : pickerOf(upstream, weighted, this.addresses.length);
   }
@@ -98,7 +98,7 @@ export class Balancer {
   }
 
   /** Whether this balancer's picker spreads over exactly these addresses in the same way. */
-  #spreads(upstream: Upstream, addresses: readonly Address[]): boolean {
+  private sharesPickerWith(upstream: Upstream, addresses: readonly Address[]): boolean {
     return (
       this.upstream.algorithm === upstream.algorithm &&
       this.upstream.slots === upstream.slots &&
