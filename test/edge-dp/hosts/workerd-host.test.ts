@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../pki/authority.ts';
-import { ask, newPrefix, runs, startNode, stopNode, type TestNode, until } from './node.ts';
+import { ask, newPrefix, startNode, stopNode, type TestNode, until } from './node.ts';
+import { commandOf, descendants, runs } from './processes.ts';
 
 let node: TestNode | undefined;
 
@@ -238,28 +239,3 @@ test('declarative config is served to the Worker', async () => {
   expect((await ask(`${node.url}/declarative/objects/${name}`)).text).toBe('object');
   expect((await ask(`${node.url}/declarative/objects/${'b'.repeat(64)}`)).status).toBe(404);
 });
-
-/** Processes started by a process, and by those, from /proc. */
-function descendants(pid: number): number[] {
-  const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) }];
-      } catch {
-        return [];
-      }
-    });
-  const below = (top: number): number[] =>
-    parents.filter(({ parent }) => parent === top).flatMap((child) => [child.pid, ...below(child.pid)]);
-  return below(pid);
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
-}
