@@ -21,7 +21,7 @@ export class PackedConfig {
 
   /** Reads and packs everything in the database. */
   static async load(
-    feed: Pick<ChangeFeed, 'snapshot'>,
+    feed: ChangeFeed,
     definitions: readonly PublishedTable[],
     shelf: Shelf,
     now: number,

@@ -29,6 +29,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
   const { catalog, session, workspace } = place;
   const statements = catalog.statements(table);
   const behaviour: Behaviour = behaviours[table.name] ?? {};
+  const writesElsewhere = behaviour.beforeWrite !== undefined || behaviour.afterWrite !== undefined;
 
   /** Statements take the workspace only where rows have one. */
   const scoped = (value: SqlValue): SqlValue[] => (table.workspaced ? [value, workspace.id] : [value]);
@@ -61,7 +62,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   /** Runs a write that also touches other rows in a transaction, and any other as the single statement it is. */
   function writing(work: (over: Session) => Promise<Row>): Promise<Row> {
-    return behaviour.afterWrite !== undefined ? session.transaction(work) : work(session);
+    return writesElsewhere ? session.transaction(work) : work(session);
   }
 
   async function resolved(input: Row, over: Session): Promise<Row> {
@@ -76,14 +77,8 @@ export function entityStore(place: Place, table: Table): EntityStore {
     return behaviour.afterWrite === undefined ? stored : behaviour.afterWrite(stored, write);
   }
 
-  const writeOf = (
-    operation: Write['operation'],
-    input: Row,
-    over: Session,
-    { current = null, bulk = false }: { current?: Row | null; bulk?: boolean } = {},
-  ): Write => ({
+  const writeOf = (operation: Write['operation'], input: Row, current: Row | null, over: Session): Write => ({
     operation,
-    bulk,
     input,
     current,
     session: over,
@@ -93,7 +88,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
   async function insertOne(given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
     const input = await resolved(taken, over);
-    const write = writeOf('insert', input, over);
+    const write = writeOf('insert', input, null, over);
     const row = await before(await completeInsert(table.schema, input, catalog.context), write);
     const [stored] = await store(statements.insert, [{ row, ttl }], over);
     return after(stored ?? row, write);
@@ -104,7 +99,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const { [table.key]: _ignored, ...rest } = await resolved(taken, over);
     const input = 'id' in key ? rest : { ...rest, [key.field]: key.value };
     const existing = 'id' in key ? { [table.key]: primaryKey(table, key.id) } : null;
-    const write = writeOf('upsert', input, over);
+    const write = writeOf('upsert', input, null, over);
     const row = await before(await completeUpsert(table.schema, input, existing, catalog.context), write);
     const statement = 'id' in key ? statements.upsert : statements.upsertBy(uniqueOf(table, key.field));
     const [stored] = await store(statement, [{ row, ttl: ttl ?? null }], over);
@@ -114,11 +109,11 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   async function updateOne(key: RowKey, given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
-    const id = 'id' in key ? key.id : (await find(key, over))?.[table.key];
-    const current = id === undefined ? null : await find({ id: String(id) }, over, true);
+    const found = await find(key, over);
+    const current = found && (await find({ id: String(found[table.key]) }, over, true));
     if (current === null) throw notFound(keyFields(table, key));
     const { [table.key]: _ignored, ...input } = await resolved(taken, over);
-    const write = writeOf('update', input, over, { current });
+    const write = writeOf('update', input, current, over);
     const { ttl: _left, ...existing } = current;
     const row = await before(await completeUpdate(table.schema, input, existing, catalog.context), write);
     const [stored] = await store(statements.update, [{ row, ttl }], over);
@@ -142,7 +137,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     for (const given of inputs) {
       const { input: taken, ttl } = takeTtl(table, given, undefined);
       const input = await resolved(taken, over);
-      const write = writeOf(replace ? 'upsert' : 'insert', input, over, { bulk: true });
+      const write = writeOf(replace ? 'upsert' : 'insert', input, null, over);
       const row = await before(await completeInsert(table.schema, input, catalog.context), write);
       writes.push(write);
       rows.push({ row, ttl });

@@ -1,13 +1,16 @@
 import type { Database, Session } from './database.ts';
-import { DEFAULT_WORKSPACE } from './default-workspace.ts';
 import { changeLog } from './migrations/001-change-log.ts';
 import { nodes } from './migrations/002-nodes.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
+import { DEFAULT_WORKSPACE } from './workspaces.ts';
 
 /** In order; numbers are never reused. */
 const MIGRATIONS: readonly Migration[] = [changeLog, nodes];
+
+/** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */
+const MIGRATION_LOCK = 0x686f6c64;
 
 export interface MigrationStatus {
   /** Names of the platform's migrations that have run, with the time they did. */
@@ -24,6 +27,7 @@ export interface MigrationStatus {
  */
 export function migrate(database: Database, tables: Tables): Promise<string[]> {
   return database.maintenance(async (session) => {
+    await session.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
     await session.query(`CREATE TABLE IF NOT EXISTS schema_migrations (
       name text PRIMARY KEY, executed_at timestamptz NOT NULL DEFAULT clock_timestamp())`);
     const executed = await executedMigrations(session);

@@ -12,7 +12,7 @@ import {
 } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import type { BundleStore } from './bundle-store.ts';
-import { type ControlPlane, controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
+import { controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
 
 export type Adoption =
   | { readonly outcome: 'applied'; readonly serial: number; readonly configHash: string }
@@ -38,7 +38,7 @@ export async function adopt(
   env: Env,
   current: CurrentConfig,
   store: BundleStore,
-  planes: readonly ControlPlane[],
+  planes: readonly Fetcher[],
   { message, standing, newest, remember }: Arrival,
 ): Promise<Adoption> {
   let verified: VerifiedManifest;

@@ -96,8 +96,7 @@ export function arrayOf<T>(value: unknown, where: string, read: (value: unknown,
   return array(value, where).map((entry, position) => read(entry, `${where}[${position}]`));
 }
 
-/** An object with members: neither null nor an array. */
-export function isObject(value: unknown): value is JsonObject {
+function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -8,7 +8,6 @@ import { openDatabase, openStore, type StoreSettings } from '../../cp/store/open
 import { schemas } from '../../cp/store/schemas.ts';
 import type { Store, Workspace } from '../../cp/store/store.ts';
 import { onBothDrivers, refusal } from './drivers.ts';
-import { workspaceOf } from './workspace-of.ts';
 
 onBothDrivers('change feed', (backend) => {
   const open: Store[] = [];
@@ -20,7 +19,9 @@ onBothDrivers('change feed', (backend) => {
     const settings = await backend.fresh();
     const store = await openStore(settings, { migrate: true });
     open.push(store);
-    return { settings, store, here: await workspaceOf(store) };
+    const here = await store.workspace('default');
+    if (here === null) throw new Error('no default workspace');
+    return { settings, store, here };
   }
 
   /** Works on the database itself while no store has it open. */
