@@ -42,7 +42,7 @@ const stream: Subschema = {
     {
       conditional_at_least_one_of: {
         if_field: 'protocols',
-        if_match: { elements: { one_of: ['tcp', 'tls', 'udp'] } },
+        if_match: { elements: { type: 'string', one_of: ['tcp', 'tls', 'udp'] } },
         then_at_least_one_of: ['sources', 'destinations', 'snis'],
         then_err: "must set one of %s when 'protocols' is 'tcp', 'tls' or 'udp'",
       },
@@ -50,7 +50,7 @@ const stream: Subschema = {
     {
       conditional_at_least_one_of: {
         if_field: 'protocols',
-        if_match: { elements: { one_of: ['tls_passthrough'] } },
+        if_match: { elements: { type: 'string', one_of: ['tls_passthrough'] } },
         then_at_least_one_of: ['snis'],
         then_err: "must set snis when 'protocols' is 'tls_passthrough'",
       },

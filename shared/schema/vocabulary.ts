@@ -149,6 +149,7 @@ type Ruled = 'type' | 'default' | 'auto' | 'one_of' | 'not_one_of' | 'custom_val
 /** The rules an entity check may apply to a field's value, same words as on fields. */
 export type Match = Omit<StringField, Ruled> &
   Omit<NumberField, Ruled> & {
+    readonly type?: Field['type'];
     readonly one_of?: readonly unknown[];
     readonly not_one_of?: readonly unknown[];
     readonly contains?: unknown;

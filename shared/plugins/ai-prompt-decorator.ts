@@ -1,0 +1,56 @@
+import { httpProtocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Adds messages before and after those of an LLM request. */
+export const aiPromptDecorator = definePlugin({
+  name: 'ai-prompt-decorator',
+  version: '3.9.3',
+  priority: 772,
+  phases: ['access'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        prompts: {
+          type: 'record',
+          required: false,
+          fields: {
+            prepend: {
+              type: 'array',
+              required: false,
+              len_max: 15,
+              elements: {
+                type: 'record',
+                required: false,
+                fields: {
+                  role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
+                  content: { type: 'string', required: true, len_min: 1, len_max: 500 },
+                },
+              },
+            },
+            append: {
+              type: 'array',
+              required: false,
+              len_max: 15,
+              elements: {
+                type: 'record',
+                required: false,
+                fields: {
+                  role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
+                  content: { type: 'string', required: true, len_min: 1, len_max: 500 },
+                },
+              },
+            },
+          },
+        },
+        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+        llm_format: { type: 'string', required: false, default: 'openai', one_of: ['openai', 'bedrock', 'gemini'] },
+      },
+    },
+  },
+  entity_checks: [{ at_least_one_of: ['config.prompts.prepend', 'config.prompts.append'] }],
+});
+
+export type AiPromptDecoratorConfig = Entity<typeof aiPromptDecorator>['config'];

@@ -1,0 +1,36 @@
+import { httpProtocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Fills the values of LLM requests into templates. */
+export const aiPromptTemplate = definePlugin({
+  name: 'ai-prompt-template',
+  version: '3.9.3',
+  priority: 773,
+  phases: ['access'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        templates: {
+          type: 'array',
+          required: true,
+          elements: {
+            type: 'record',
+            required: true,
+            fields: {
+              name: { type: 'string', required: true },
+              template: { type: 'string', required: true },
+            },
+          },
+        },
+        allow_untemplated_requests: { type: 'boolean', required: true, default: true },
+        log_original_request: { type: 'boolean', required: true, default: false },
+        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+      },
+    },
+  },
+});
+
+export type AiPromptTemplateConfig = Entity<typeof aiPromptTemplate>['config'];

@@ -1,0 +1,31 @@
+import { httpProtocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { connection, llm, transformerChecks } from './tables/llm-transformer.ts';
+
+/** Lets an LLM rewrite responses. */
+export const aiResponseTransformer = definePlugin({
+  name: 'ai-response-transformer',
+  version: '3.9.3',
+  priority: 768,
+  phases: ['access'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        prompt: { type: 'string', required: true },
+        transformation_extract_pattern: { type: 'string', required: false },
+        parse_llm_response_json_instructions: { type: 'boolean', required: true, default: false },
+        http_timeout: { type: 'integer', required: true, default: 60000 },
+        https_verify: { type: 'boolean', required: true, default: true },
+        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+        ...connection,
+        llm,
+      },
+    },
+  },
+  entity_checks: transformerChecks,
+});
+
+export type AiResponseTransformerConfig = Entity<typeof aiResponseTransformer>['config'];

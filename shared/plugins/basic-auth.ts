@@ -1,0 +1,26 @@
+import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Asks for a user name and password (RFC 7617). */
+export const basicAuth = definePlugin({
+  name: 'basic-auth',
+  version: '3.9.3',
+  priority: 1100,
+  phases: ['access'],
+  entities: ['basicauth_credentials'],
+  fields: {
+    consumer: noConsumer,
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        anonymous: { type: 'string' },
+        hide_credentials: { type: 'boolean', required: true, default: false },
+        realm: { type: 'string', required: true, default: 'service' },
+      },
+    },
+  },
+});
+
+export type BasicAuthConfig = Entity<typeof basicAuth>['config'];

@@ -1,0 +1,42 @@
+import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { isRegex } from '../schema/rules.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Answers and marks cross-origin requests (Fetch standard, CORS protocol). */
+export const cors = definePlugin({
+  name: 'cors',
+  version: '3.9.3',
+  priority: 2000,
+  phases: ['access', 'header_filter'],
+  fields: {
+    consumer: noConsumer,
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        origins: { type: 'array', elements: { type: 'string', custom_validator: originError } },
+        headers: { type: 'array', elements: { type: 'string' } },
+        exposed_headers: { type: 'array', elements: { type: 'string' } },
+        methods: {
+          type: 'array',
+          default: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
+          elements: {
+            type: 'string',
+            one_of: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
+          },
+        },
+        max_age: { type: 'number' },
+        credentials: { type: 'boolean', required: true, default: false },
+        private_network: { type: 'boolean', required: true, default: false },
+        preflight_continue: { type: 'boolean', required: true, default: false },
+      },
+    },
+  },
+});
+
+export type CorsConfig = Entity<typeof cors>['config'];
+
+function originError(origin: string): string | undefined {
+  return origin === '*' || isRegex(origin) ? undefined : `'${origin}' is not a valid regex`;
+}

@@ -1,0 +1,85 @@
+import { host, port, protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { queue } from './tables/queue.ts';
+
+/** Sends metrics to a Datadog agent over UDP. */
+export const datadog = definePlugin({
+  name: 'datadog',
+  version: '3.9.3',
+  priority: 10,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        host: { ...host, default: 'localhost', referenceable: true },
+        port: { ...port, default: 8125 },
+        prefix: { type: 'string', default: 'kong' },
+        service_name_tag: { type: 'string', default: 'name' },
+        status_tag: { type: 'string', default: 'status' },
+        consumer_tag: { type: 'string', default: 'consumer' },
+        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
+        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
+        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        queue,
+        metrics: {
+          type: 'array',
+          required: true,
+          default: [
+            {
+              consumer_identifier: 'custom_id',
+              name: 'request_count',
+              sample_rate: 1,
+              stat_type: 'counter',
+              tags: ['app:kong'],
+            },
+            { consumer_identifier: 'custom_id', name: 'latency', stat_type: 'timer', tags: ['app:kong'] },
+            { consumer_identifier: 'custom_id', name: 'request_size', stat_type: 'timer', tags: ['app:kong'] },
+            { consumer_identifier: 'custom_id', name: 'response_size', stat_type: 'timer', tags: ['app:kong'] },
+            { consumer_identifier: 'custom_id', name: 'upstream_latency', stat_type: 'timer', tags: ['app:kong'] },
+            { consumer_identifier: 'custom_id', name: 'kong_latency', stat_type: 'timer', tags: ['app:kong'] },
+          ],
+          elements: {
+            type: 'record',
+            fields: {
+              name: {
+                type: 'string',
+                required: true,
+                one_of: [
+                  'kong_latency',
+                  'latency',
+                  'request_count',
+                  'request_size',
+                  'response_size',
+                  'upstream_latency',
+                ],
+              },
+              stat_type: {
+                type: 'string',
+                required: true,
+                one_of: ['counter', 'gauge', 'histogram', 'meter', 'set', 'timer', 'distribution'],
+              },
+              tags: { type: 'array', elements: { type: 'string', match: { pattern: '^.*[^:]$', regex: /[^:]$/ } } },
+              sample_rate: { type: 'number', between: [0, 1] },
+              consumer_identifier: { type: 'string', one_of: ['consumer_id', 'custom_id', 'username'] },
+            },
+            entity_checks: [
+              {
+                conditional: {
+                  if_field: 'stat_type',
+                  if_match: { one_of: ['counter', 'gauge'] },
+                  then_field: 'sample_rate',
+                  then_match: { required: true },
+                },
+              },
+            ],
+          },
+        },
+      },
+    },
+  },
+});
+
+export type DatadogConfig = Entity<typeof datadog>['config'];

@@ -1,0 +1,30 @@
+import { protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { luaFields } from './tables/lua-code.ts';
+
+/** Appends request logs to a file. */
+export const fileLog = definePlugin({
+  name: 'file-log',
+  version: '3.9.3',
+  priority: 9,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        path: {
+          type: 'string',
+          required: true,
+          match: { pattern: '^[^*&%%\\`]+$', regex: /^[^*&%\\`]+$/ },
+          err: 'not a valid filename',
+        },
+        reopen: { type: 'boolean', required: true, default: false },
+        custom_fields_by_lua: luaFields,
+      },
+    },
+  },
+});
+
+export type FileLogConfig = Entity<typeof fileLog>['config'];

@@ -1,0 +1,24 @@
+import { protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Translates between gRPC-Web and gRPC. */
+export const grpcWeb = definePlugin({
+  name: 'grpc-web',
+  version: '3.9.3',
+  priority: 3,
+  phases: ['access', 'header_filter', 'body_filter'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        proto: { type: 'string', required: false },
+        pass_stripped_path: { type: 'boolean', required: false },
+        allow_origin_header: { type: 'string', required: false, default: '*' },
+      },
+    },
+  },
+});
+
+export type GrpcWebConfig = Entity<typeof grpcWeb>['config'];

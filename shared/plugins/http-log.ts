@@ -1,0 +1,68 @@
+import { parseUrl } from '../schema/formats/text.ts';
+import { headerName, protocols, url } from '../schema/kinds.ts';
+import { isRecord } from '../schema/record.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { luaFields } from './tables/lua-code.ts';
+import { queue } from './tables/queue.ts';
+
+/** Sends request logs to an HTTP server. */
+export const httpLog = definePlugin({
+  name: 'http-log',
+  version: '3.9.3',
+  priority: 12,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      custom_validator: doubleAuthorizationError,
+      fields: {
+        http_endpoint: { ...url, required: true, referenceable: true, encrypted: true },
+        method: { type: 'string', default: 'POST', one_of: ['POST', 'PUT', 'PATCH'] },
+        content_type: {
+          type: 'string',
+          default: 'application/json',
+          one_of: ['application/json', 'application/json; charset=utf-8'],
+        },
+        timeout: { type: 'number', default: 10000 },
+        keepalive: { type: 'number', default: 60000 },
+        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
+        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
+        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        headers: {
+          type: 'map',
+          keys: {
+            ...headerName,
+            match_none: [
+              { pattern: '^[Hh][Oo][Ss][Tt]$', regex: /^host$/i, err: "cannot contain 'Host' header" },
+              {
+                pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]%-[Ll][Ee][nn][Gg][Tt][Hh]$',
+                regex: /^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee]n[Gg][Tt][Hh]$/,
+                err: "cannot contain 'Content-Length' header",
+              },
+              {
+                pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]%-[Tt][Yy][Pp][Ee]$',
+                regex: /^content-type$/i,
+                err: "cannot contain 'Content-Type' header",
+              },
+            ],
+          },
+          values: { type: 'string', referenceable: true },
+        },
+        queue,
+        custom_fields_by_lua: luaFields,
+      },
+    },
+  },
+});
+
+export type HttpLogConfig = Entity<typeof httpLog>['config'];
+
+/** Two ways to say who calls would contradict each other. */
+function doubleAuthorizationError({ http_endpoint, headers }: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof http_endpoint !== 'string' || !isRecord(headers)) return undefined;
+  if (parseUrl(http_endpoint).userinfo === undefined) return undefined;
+  if (!Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) return undefined;
+  return "specifying both an 'Authorization' header and user info in 'http_endpoint' is not allowed";
+}

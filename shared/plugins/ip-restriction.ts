@@ -1,0 +1,31 @@
+import { ipOrCidr } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Allows or refuses clients by address. */
+export const ipRestriction = definePlugin({
+  name: 'ip-restriction',
+  version: '3.9.3',
+  priority: 990,
+  phases: ['preread', 'access'],
+  fields: {
+    protocols: {
+      type: 'set',
+      required: true,
+      default: ['http', 'https', 'tcp', 'tls', 'grpc', 'grpcs'],
+      elements: { type: 'string', one_of: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+    },
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        allow: { type: 'array', elements: ipOrCidr },
+        deny: { type: 'array', elements: ipOrCidr },
+        status: { type: 'number', required: false },
+        message: { type: 'string', required: false },
+      },
+    },
+  },
+  entity_checks: [{ at_least_one_of: ['config.allow', 'config.deny'] }],
+});
+
+export type IpRestrictionConfig = Entity<typeof ipRestriction>['config'];

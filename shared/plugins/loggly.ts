@@ -1,0 +1,48 @@
+import { host, port, protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { luaFields } from './tables/lua-code.ts';
+
+/** Sends request logs to Loggly. */
+export const loggly = definePlugin({
+  name: 'loggly',
+  version: '3.9.3',
+  priority: 6,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        host: { ...host, default: 'logs-01.loggly.com' },
+        port: { ...port, default: 514 },
+        key: { type: 'string', required: true, referenceable: true, encrypted: true },
+        tags: { type: 'set', default: ['kong'], elements: { type: 'string' } },
+        log_level: {
+          type: 'string',
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        successful_severity: {
+          type: 'string',
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        client_errors_severity: {
+          type: 'string',
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        server_errors_severity: {
+          type: 'string',
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        timeout: { type: 'number', default: 10000 },
+        custom_fields_by_lua: luaFields,
+      },
+    },
+  },
+});
+
+export type LogglyConfig = Entity<typeof loggly>['config'];

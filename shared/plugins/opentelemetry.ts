@@ -1,0 +1,60 @@
+import { headerName, httpProtocols, timeout, url } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { propagation } from './tables/propagation.ts';
+import { queue } from './tables/queue.ts';
+
+/** Sends traces and logs by OTLP. */
+export const opentelemetry = definePlugin({
+  name: 'opentelemetry',
+  version: '3.9.3',
+  priority: 14,
+  phases: ['configure', 'access', 'header_filter', 'log'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        traces_endpoint: { ...url, referenceable: true },
+        logs_endpoint: { ...url, referenceable: true },
+        headers: { type: 'map', keys: headerName, values: { type: 'string', referenceable: true } },
+        resource_attributes: {
+          type: 'map',
+          custom_validator: attributesError,
+          keys: { type: 'string', required: true },
+          values: { type: 'string', required: true },
+        },
+        queue: { ...queue, default: { max_batch_size: 200 } },
+        batch_span_count: { type: 'integer', deprecation: { old_default: 200, removal_in_version: '4.0' } },
+        batch_flush_delay: { type: 'integer', deprecation: { old_default: 3, removal_in_version: '4.0' } },
+        connect_timeout: { ...timeout, default: 1000 },
+        send_timeout: { ...timeout, default: 5000 },
+        read_timeout: { ...timeout, default: 5000 },
+        http_response_header_for_traceid: { type: 'string' },
+        header_type: {
+          type: 'string',
+          required: false,
+          default: 'preserve',
+          one_of: ['preserve', 'ignore', 'b3', 'b3-single', 'w3c', 'jaeger', 'ot', 'aws', 'gcp', 'datadog'],
+          deprecation: { old_default: 'preserve', removal_in_version: '4.0' },
+        },
+        sampling_rate: { type: 'number', required: false, between: [0, 1] },
+        propagation: { ...propagation, default: { default_format: 'w3c' } },
+      },
+      shorthand_fields: [
+        {
+          name: 'endpoint',
+          field: { ...url, referenceable: true, deprecation: { removal_in_version: '4.0' } },
+          expand: (value) => ({ traces_endpoint: value }),
+        },
+      ],
+      entity_checks: [{ at_least_one_of: ['traces_endpoint', 'logs_endpoint'] }],
+    },
+  },
+});
+
+export type OpentelemetryConfig = Entity<typeof opentelemetry>['config'];
+
+function attributesError(attributes: Readonly<Record<string, unknown>>): string | undefined {
+  return Object.values(attributes).includes('') ? 'required field missing' : undefined;
+}

@@ -1,0 +1,70 @@
+import { headerName, httpProtocols, path } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { PERIODS, periodOrderError, periods } from './tables/periods.ts';
+import { redis, redisChecks, redisFormerNames } from './tables/redis.ts';
+
+/** Allows so many requests per period. */
+export const rateLimiting = definePlugin({
+  name: 'rate-limiting',
+  version: '3.9.3',
+  priority: 910,
+  phases: ['access'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        ...periods,
+        limit_by: {
+          type: 'string',
+          default: 'consumer',
+          one_of: ['consumer', 'credential', 'ip', 'service', 'header', 'path'],
+        },
+        header_name: headerName,
+        path,
+        policy: { type: 'string', default: 'local', len_min: 0, one_of: ['local', 'cluster', 'redis'] },
+        fault_tolerant: { type: 'boolean', required: true, default: true },
+        redis,
+        hide_client_headers: { type: 'boolean', required: true, default: false },
+        error_code: { type: 'number', default: 429, gt: 0 },
+        error_message: { type: 'string', default: 'API rate limit exceeded' },
+        // Seconds between synchronisations with the store; -1: on every request.
+        sync_rate: { type: 'number', required: true, default: -1 },
+      },
+      shorthand_fields: redisFormerNames,
+      custom_validator: configError,
+    },
+  },
+  entity_checks: [
+    { at_least_one_of: PERIODS.map((period) => `config.${period}`) },
+    ...redisChecks,
+    {
+      conditional: {
+        if_field: 'config.limit_by',
+        if_match: { eq: 'header' },
+        then_field: 'config.header_name',
+        then_match: { required: true },
+      },
+    },
+    {
+      conditional: {
+        if_field: 'config.limit_by',
+        if_match: { eq: 'path' },
+        then_field: 'config.path',
+        then_match: { required: true },
+      },
+    },
+  ],
+});
+
+export type RateLimitingConfig = Entity<typeof rateLimiting>['config'];
+
+function configError(config: Readonly<Record<string, unknown>>): string | undefined {
+  const { policy, sync_rate } = config;
+  const disorder = periodOrderError(config, 'The limit');
+  if (disorder !== undefined) return disorder;
+  if (sync_rate === -1) return undefined;
+  if (policy !== 'redis') return 'sync_rate can only be used with the redis policy';
+  return Number(sync_rate) < 0.02 ? 'sync_rate must be greater than 0.02, or -1 to disable' : undefined;
+}

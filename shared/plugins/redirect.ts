@@ -1,0 +1,24 @@
+import { httpProtocols, url } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+
+/** Sends clients elsewhere. */
+export const redirect = definePlugin({
+  name: 'redirect',
+  version: '3.9.3',
+  priority: 779,
+  phases: ['access'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        status_code: { type: 'integer', required: true, default: 301, between: [100, 599] },
+        location: { ...url, required: true },
+        keep_incoming_path: { type: 'boolean', default: false },
+      },
+    },
+  },
+});
+
+export type RedirectConfig = Entity<typeof redirect>['config'];

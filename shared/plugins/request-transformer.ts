@@ -1,0 +1,58 @@
+import { protocols } from '../schema/kinds.ts';
+import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
+import { headerPairError, headerRenameError, templatePairError } from './tables/header-pairs.ts';
+
+const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
+
+const names = list({ type: 'string' });
+const headerNames = list({ type: 'string', custom_validator: headerPairError });
+const values = list({ type: 'string', custom_validator: templatePairError });
+const headerValues = list({ type: 'string', match: pair, custom_validator: headerPairError });
+const headerRenames = list({ type: 'string', match: pair, custom_validator: headerRenameError });
+
+const additions = defineField({
+  type: 'record',
+  required: true,
+  fields: { body: values, headers: headerValues, querystring: values },
+});
+
+/** Changes requests on their way to the upstream; values are templates. */
+export const requestTransformer = definePlugin({
+  name: 'request-transformer',
+  version: '3.9.3',
+  priority: 801,
+  phases: ['access'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        http_method: { type: 'string', match: { pattern: '^%u+$', regex: /^[A-Z]+$/ } },
+        remove: {
+          type: 'record',
+          required: true,
+          fields: { body: names, headers: headerNames, querystring: names },
+        },
+        rename: {
+          type: 'record',
+          required: true,
+          fields: { body: values, headers: headerRenames, querystring: values },
+        },
+        replace: {
+          type: 'record',
+          required: true,
+          fields: { body: values, headers: headerValues, querystring: values, uri: { type: 'string' } },
+        },
+        add: additions,
+        append: additions,
+      },
+    },
+  },
+});
+
+export type RequestTransformerConfig = Entity<typeof requestTransformer>['config'];
+
+function list<const E extends StringField>(elements: E) {
+  return { type: 'array', required: true, default: [], elements } as const satisfies ArrayField;
+}

@@ -1,0 +1,50 @@
+import { httpProtocols } from '../schema/kinds.ts';
+import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
+import { headerRenameError } from './tables/header-pairs.ts';
+
+const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
+
+const names = list({ type: 'string' });
+const values = list({ type: 'string', match: pair });
+const types = list({ type: 'string', one_of: ['boolean', 'number', 'string'] });
+
+const additions = defineField({
+  type: 'record',
+  required: true,
+  fields: { json: values, json_types: types, headers: values },
+});
+
+/** Changes responses on their way to the client. */
+export const responseTransformer = definePlugin({
+  name: 'response-transformer',
+  version: '3.9.3',
+  priority: 800,
+  phases: ['header_filter', 'body_filter'],
+  fields: {
+    protocols: httpProtocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        remove: { type: 'record', required: true, fields: { json: names, headers: names } },
+        rename: {
+          type: 'record',
+          required: true,
+          fields: {
+            json: values,
+            headers: list({ type: 'string', match: pair, custom_validator: headerRenameError }),
+          },
+        },
+        replace: additions,
+        add: additions,
+        append: additions,
+      },
+    },
+  },
+});
+
+export type ResponseTransformerConfig = Entity<typeof responseTransformer>['config'];
+
+function list<const E extends StringField>(elements: E) {
+  return { type: 'array', required: true, default: [], elements } as const satisfies ArrayField;
+}

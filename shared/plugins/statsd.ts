@@ -1,0 +1,119 @@
+import { host, port, protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { queue } from './tables/queue.ts';
+
+/** Sends metrics to a StatsD server. */
+export const statsd = definePlugin({
+  name: 'statsd',
+  version: '3.9.3',
+  priority: 11,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        host: { ...host, default: 'localhost' },
+        port: { ...port, default: 8125 },
+        prefix: { type: 'string', default: 'kong' },
+        metrics: {
+          type: 'array',
+          default: [
+            { name: 'request_count', sample_rate: 1, stat_type: 'counter' },
+            { name: 'latency', stat_type: 'timer' },
+            { name: 'request_size', sample_rate: 1, stat_type: 'counter' },
+            { name: 'status_count', sample_rate: 1, stat_type: 'counter' },
+            { name: 'response_size', sample_rate: 1, stat_type: 'counter' },
+            { name: 'unique_users', stat_type: 'set' },
+            { name: 'request_per_user', sample_rate: 1, stat_type: 'counter' },
+            { name: 'upstream_latency', stat_type: 'timer' },
+            { name: 'kong_latency', stat_type: 'timer' },
+            { name: 'status_count_per_user', sample_rate: 1, stat_type: 'counter' },
+            { name: 'status_count_per_workspace', sample_rate: 1, stat_type: 'counter' },
+            { name: 'status_count_per_user_per_route', sample_rate: 1, stat_type: 'counter' },
+            { name: 'shdict_usage', sample_rate: 1, stat_type: 'gauge' },
+          ],
+          elements: {
+            type: 'record',
+            fields: {
+              name: {
+                type: 'string',
+                required: true,
+                one_of: [
+                  'kong_latency',
+                  'latency',
+                  'request_count',
+                  'request_per_user',
+                  'request_size',
+                  'response_size',
+                  'status_count',
+                  'status_count_per_user',
+                  'unique_users',
+                  'upstream_latency',
+                  'status_count_per_workspace',
+                  'status_count_per_user_per_route',
+                  'shdict_usage',
+                ],
+              },
+              stat_type: {
+                type: 'string',
+                required: true,
+                one_of: ['counter', 'gauge', 'histogram', 'meter', 'set', 'timer'],
+              },
+              sample_rate: { type: 'number', gt: 0 },
+              consumer_identifier: { type: 'string', one_of: ['consumer_id', 'custom_id', 'username'] },
+              service_identifier: {
+                type: 'string',
+                one_of: ['service_id', 'service_name', 'service_host', 'service_name_or_host'],
+              },
+              workspace_identifier: { type: 'string', one_of: ['workspace_id', 'workspace_name'] },
+            },
+            entity_checks: [
+              {
+                conditional: {
+                  if_field: 'stat_type',
+                  if_match: { one_of: ['counter', 'gauge'] },
+                  then_field: 'sample_rate',
+                  then_match: { required: true },
+                },
+              },
+            ],
+          },
+        },
+        allow_status_codes: {
+          type: 'array',
+          elements: { type: 'string', match: { pattern: '^[0-9]+-[0-9]+$', regex: /^[0-9]+-[0-9]+$/ } },
+        },
+        udp_packet_size: { type: 'number', default: 0, between: [0, 65507] },
+        use_tcp: { type: 'boolean', default: false },
+        hostname_in_prefix: { type: 'boolean', default: false },
+        consumer_identifier_default: {
+          type: 'string',
+          required: true,
+          default: 'custom_id',
+          one_of: ['consumer_id', 'custom_id', 'username'],
+        },
+        service_identifier_default: {
+          type: 'string',
+          required: true,
+          default: 'service_name_or_host',
+          one_of: ['service_id', 'service_name', 'service_host', 'service_name_or_host'],
+        },
+        workspace_identifier_default: {
+          type: 'string',
+          required: true,
+          default: 'workspace_id',
+          one_of: ['workspace_id', 'workspace_name'],
+        },
+        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
+        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
+        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        tag_style: { type: 'string', required: false, one_of: ['dogstatsd', 'influxdb', 'librato', 'signalfx'] },
+        queue,
+      },
+    },
+  },
+});
+
+export type StatsdConfig = Entity<typeof statsd>['config'];

@@ -1,0 +1,74 @@
+import { protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { luaFields } from './tables/lua-code.ts';
+
+/** Writes request logs to syslog. */
+export const syslog = definePlugin({
+  name: 'syslog',
+  version: '3.9.3',
+  priority: 4,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        log_level: {
+          type: 'string',
+          required: true,
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        successful_severity: {
+          type: 'string',
+          required: true,
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        client_errors_severity: {
+          type: 'string',
+          required: true,
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        server_errors_severity: {
+          type: 'string',
+          required: true,
+          default: 'info',
+          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
+        },
+        custom_fields_by_lua: luaFields,
+        facility: {
+          type: 'string',
+          required: true,
+          default: 'user',
+          one_of: [
+            'auth',
+            'authpriv',
+            'cron',
+            'daemon',
+            'ftp',
+            'kern',
+            'lpr',
+            'mail',
+            'news',
+            'syslog',
+            'user',
+            'uucp',
+            'local0',
+            'local1',
+            'local2',
+            'local3',
+            'local4',
+            'local5',
+            'local6',
+            'local7',
+          ],
+        },
+      },
+    },
+  },
+});
+
+export type SyslogConfig = Entity<typeof syslog>['config'];

@@ -1,0 +1,50 @@
+import { headerNameError } from '../../schema/formats/text.ts';
+import { luaSyntaxError } from './lua-syntax.ts';
+
+/** `name:value` items of the transformer plugins. */
+
+function split(pair: string): { name: string; value: string } {
+  const [, name = '', value = ''] = /^([^:]+):*(.*)$/s.exec(pair) ?? [];
+  return { name, value };
+}
+
+export function headerPairError(pair: string): string | undefined {
+  const { name } = split(pair);
+  return headerNameError(name) === undefined ? undefined : `'${name}' is not a valid header`;
+}
+
+/** Both sides are names: `old:new`. */
+export function headerRenameError(pair: string): string | undefined {
+  const { value } = split(pair);
+  const error = headerPairError(pair);
+  if (error !== undefined) return error;
+  return headerNameError(value) === undefined ? undefined : `'${value}' is not a valid header`;
+}
+
+/** The value is a template in which `$(…)` holds a Lua expression. */
+export function templatePairError(pair: string): string | undefined {
+  const { name, value } = split(pair);
+  if (value === '') return `key '${name === '' ? pair : name}' has no value`;
+  for (const expression of expressions(value)) {
+    const error = luaSyntaxError(`return ${expression}`);
+    if (error !== undefined) return `value '${value}' is not in supported format, error:${error}`;
+  }
+  return undefined;
+}
+
+/** What stands in `$(…)`, parentheses balanced; a `$(` that is never closed is plain text. */
+function expressions(template: string): string[] {
+  const found: string[] = [];
+  for (let start = template.indexOf('$('); start >= 0; start = template.indexOf('$(', start + 2)) {
+    let depth = 0;
+    for (let at = start + 1; at < template.length; at++) {
+      if (template[at] === '(') depth++;
+      if (template[at] === ')') depth--;
+      if (depth === 0) {
+        found.push(template.slice(start + 1, at + 1));
+        break;
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,33 @@
+import { host, port } from '../../schema/kinds.ts';
+import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
+import { auth, logging, model, modelChecks, routeType } from './llm.ts';
+
+/** The LLM that a transformer plugin asks, and the way to it. */
+export const llm = defineField({
+  type: 'record',
+  required: true,
+  fields: { route_type: routeType, auth, model, logging },
+  entity_checks: modelChecks,
+});
+
+/** The way to the LLM. */
+export const connection = {
+  http_proxy_host: host,
+  http_proxy_port: port,
+  https_proxy_host: host,
+  https_proxy_port: port,
+} as const;
+
+export const transformerChecks: readonly EntityCheck[] = [
+  {
+    conditional: {
+      if_field: 'config.llm.route_type',
+      if_match: { not_one_of: ['llm/v1/chat'] },
+      then_field: 'config.llm.route_type',
+      then_match: { eq: 'llm/v1/chat' },
+      then_err: "'config.llm.route_type' must be 'llm/v1/chat' for AI transformer plugins",
+    },
+  },
+  { mutually_required: ['config.http_proxy_host', 'config.http_proxy_port'] },
+  { mutually_required: ['config.https_proxy_host', 'config.https_proxy_port'] },
+];

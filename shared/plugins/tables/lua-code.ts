@@ -1,0 +1,14 @@
+import { defineField } from '../../schema/vocabulary.ts';
+import { luaSyntaxError } from './lua-syntax.ts';
+
+/** Log fields computed by Lua: name to source. */
+export const luaFields = defineField({
+  type: 'map',
+  keys: { type: 'string', len_min: 1 },
+  values: { type: 'string', len_min: 1, custom_validator: codeError },
+});
+
+function codeError(source: string): string | undefined {
+  const error = luaSyntaxError(source);
+  return error === undefined ? undefined : `Error parsing function: ${error}`;
+}

@@ -1,0 +1,40 @@
+import { noConsumer, protocols } from '../../schema/kinds.ts';
+import { type ArrayField, defineField, type EntityCheck } from '../../schema/vocabulary.ts';
+import { luaSyntaxError } from './lua-syntax.ts';
+
+/** What pre-function and post-function are both configured with: Lua sources by phase, run one after the other. */
+export function phaseFunctions(plugin: string) {
+  const sources = defineField({
+    type: 'array',
+    required: true,
+    default: [],
+    elements: {
+      type: 'string',
+      required: false,
+      custom_validator: (source: string) => {
+        const error = luaSyntaxError(source);
+        return error === undefined ? undefined : `error parsing ${plugin}: ${error}`;
+      },
+    },
+  } satisfies ArrayField);
+  return {
+    consumer: noConsumer,
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        certificate: sources,
+        rewrite: sources,
+        access: sources,
+        header_filter: sources,
+        body_filter: sources,
+        log: sources,
+      },
+    },
+  } as const;
+}
+
+export const PHASES = ['certificate', 'rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;
+
+export const somePhase: readonly EntityCheck[] = [{ at_least_one_of: PHASES.map((phase) => `config.${phase}`) }];

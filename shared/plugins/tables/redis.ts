@@ -1,0 +1,43 @@
+import { host, port, sni, timeout } from '../../schema/kinds.ts';
+import { defineField, type EntityCheck, type ShorthandField } from '../../schema/vocabulary.ts';
+import { renamed } from './renamed.ts';
+
+/** Where a Redis server is. */
+export const redis = defineField({
+  type: 'record',
+  required: true,
+  fields: {
+    host,
+    port: { ...port, default: 6379 },
+    timeout: { ...timeout, default: 2000 },
+    username: { type: 'string', referenceable: true },
+    password: { type: 'string', encrypted: true, referenceable: true, len_min: 0 },
+    database: { type: 'integer', default: 0 },
+    ssl: { type: 'boolean', required: false, default: false },
+    ssl_verify: { type: 'boolean', required: false, default: false },
+    server_name: { ...sni, required: false },
+  },
+});
+
+/** The names these fields had before they moved into `redis`. */
+export const redisFormerNames: readonly ShorthandField[] = [
+  renamed('redis_host', ['redis', 'host'], { type: 'string' }),
+  renamed('redis_port', ['redis', 'port'], { type: 'integer' }),
+  renamed('redis_password', ['redis', 'password'], { type: 'string', len_min: 0 }),
+  renamed('redis_username', ['redis', 'username'], { type: 'string' }),
+  renamed('redis_ssl', ['redis', 'ssl'], { type: 'boolean' }),
+  renamed('redis_ssl_verify', ['redis', 'ssl_verify'], { type: 'boolean' }),
+  renamed('redis_server_name', ['redis', 'server_name'], { type: 'string' }),
+  renamed('redis_timeout', ['redis', 'timeout'], { type: 'integer' }),
+  renamed('redis_database', ['redis', 'database'], { type: 'integer' }),
+];
+
+/** With the policy `redis` the server must be named. */
+export const redisChecks: readonly EntityCheck[] = ['host', 'port', 'timeout'].map((field) => ({
+  conditional: {
+    if_field: 'config.policy',
+    if_match: { eq: 'redis' },
+    then_field: `config.redis.${field}`,
+    then_match: { required: true },
+  },
+}));

@@ -1,0 +1,26 @@
+import { host, port, protocols } from '../schema/kinds.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { luaFields } from './tables/lua-code.ts';
+
+/** Sends request logs over UDP. */
+export const udpLog = definePlugin({
+  name: 'udp-log',
+  version: '3.9.3',
+  priority: 8,
+  phases: ['log'],
+  fields: {
+    protocols,
+    config: {
+      type: 'record',
+      required: true,
+      fields: {
+        host: { ...host, required: true },
+        port: { ...port, required: true },
+        timeout: { type: 'number', default: 10000 },
+        custom_fields_by_lua: luaFields,
+      },
+    },
+  },
+});
+
+export type UdpLogConfig = Entity<typeof udpLog>['config'];
