@@ -21,7 +21,7 @@ export class PackedConfig {
 
   /** Reads and packs everything in the database. */
   static async load(
-    feed: ChangeFeed,
+    feed: Pick<ChangeFeed, 'snapshot'>,
     definitions: readonly PublishedTable[],
     shelf: Shelf,
     now: number,

@@ -38,7 +38,7 @@ export class DisabledRows {
   #filterServices(changes: RowChanges): Filtered {
     const filtered = new Filtered(changes.get('services')?.deletes ?? []);
     for (const id of filtered.deletes) {
-      this.#services.delete(id);
+      if (this.#services.delete(id)) filtered.switched.push(id);
       this.#hidden.services.delete(id);
     }
     for (const row of changes.get('services')?.upserts ?? []) {
@@ -55,7 +55,7 @@ export class DisabledRows {
     const filtered = new Filtered(changes.get('routes')?.deletes ?? []);
     for (const id of filtered.deletes) {
       this.#routesOf.set(id, []);
-      this.#hidden.routes.delete(id);
+      if (this.#hidden.routes.delete(id)) filtered.switched.push(id);
     }
     const changed = changes.get('routes')?.upserts ?? [];
     for (const row of changed) this.#routesOf.set(row.id, [foreign(row, 'service')]);

@@ -88,8 +88,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   async function publish(): Promise<void> {
     const since = release.manifest.serial;
     const delta = await feed.delta(since);
-    if (delta !== null && delta.serial < since) await continueOlder(since);
-    else if (delta === null || config === null) await reload(delta);
+    if (delta === null || delta.serial < since || config === null) await reload(delta);
     else if (delta.serial > since) await advance(config, delta);
     else return;
     shelf.expire(Date.now());
@@ -108,23 +107,27 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   }
 
   async function reload(delta: Delta | null): Promise<void> {
+    const published = release.manifest.serial;
     const packed = await PackedConfig.load(feed, tables, shelf, Date.now());
     const deleted = delta === null ? 0 : loggedDeletes(delta, tables);
     refuseLoss({ before: lastingRows, after: packed.lastingRows, deleted });
+    if (packed.serial < published) {
+      const found = packed.serial;
+      await continueAfter(packed, published);
+      log(
+        'warn',
+        `the database went back to serial ${found} (was an older one restored?); continuing at ${packed.serial}`,
+      );
+    }
     await replace(packed);
   }
 
-  /** The database went back behind what is published: an older one was restored under this control plane. */
-  async function continueOlder(published: number): Promise<void> {
-    const packed = await PackedConfig.load(feed, tables, shelf, Date.now());
-    refuseLoss({ before: lastingRows, after: packed.lastingRows, deleted: 0 });
+  /** The database is behind what is published: moves its serial past that. */
+  async function continueAfter(packed: PackedConfig, published: number): Promise<void> {
     await feed.advanceTo(published);
     const rest = await feed.delta(packed.serial);
     if (rest === null) throw new Error('the change log was shortened while it was being read');
-    const found = packed.serial;
     await packed.advance(rest, Date.now());
-    log('warn', `the database went back to serial ${found} (was an older one restored?); continuing at ${rest.serial}`);
-    await replace(packed);
   }
 
   async function replace(packed: PackedConfig): Promise<void> {

@@ -1,4 +1,4 @@
-import { completeInsert, completeUpdate, completeUpsert } from '../../shared/schema/complete.ts';
+import { type Context, completeInsert, completeUpdate, completeUpsert } from '../../shared/schema/complete.ts';
 import { invalidOptions, notFound, primaryKeyViolation, uniqueViolation } from '../../shared/schema/errors.ts';
 import type { Behaviour, Write } from './behaviours/behaviour.ts';
 import { behaviours } from './behaviours/registry.ts';
@@ -29,7 +29,6 @@ export function entityStore(place: Place, table: Table): EntityStore {
   const { catalog, session, workspace } = place;
   const statements = catalog.statements(table);
   const behaviour: Behaviour = behaviours[table.name] ?? {};
-  const writesElsewhere = behaviour.beforeWrite !== undefined || behaviour.afterWrite !== undefined;
 
   /** Statements take the workspace only where rows have one. */
   const scoped = (value: SqlValue): SqlValue[] => (table.workspaced ? [value, workspace.id] : [value]);
@@ -62,7 +61,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   /** Runs a write that also touches other rows in a transaction, and any other as the single statement it is. */
   function writing(work: (over: Session) => Promise<Row>): Promise<Row> {
-    return writesElsewhere ? session.transaction(work) : work(session);
+    return behaviour.afterWrite !== undefined ? session.transaction(work) : work(session);
   }
 
   async function resolved(input: Row, over: Session): Promise<Row> {
@@ -77,8 +76,14 @@ export function entityStore(place: Place, table: Table): EntityStore {
     return behaviour.afterWrite === undefined ? stored : behaviour.afterWrite(stored, write);
   }
 
-  const writeOf = (operation: Write['operation'], input: Row, current: Row | null, over: Session): Write => ({
+  const writeOf = (
+    operation: Write['operation'],
+    input: Row,
+    over: Session,
+    { current = null, bulk = false }: { current?: Row | null; bulk?: boolean } = {},
+  ): Write => ({
     operation,
+    bulk,
     input,
     current,
     session: over,
@@ -88,7 +93,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
   async function insertOne(given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
     const input = await resolved(taken, over);
-    const write = writeOf('insert', input, null, over);
+    const write = writeOf('insert', input, over);
     const row = await before(await completeInsert(table.schema, input, catalog.context), write);
     const [stored] = await store(statements.insert, [{ row, ttl }], over);
     return after(stored ?? row, write);
@@ -99,7 +104,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const { [table.key]: _ignored, ...rest } = await resolved(taken, over);
     const input = 'id' in key ? rest : { ...rest, [key.field]: key.value };
     const existing = 'id' in key ? { [table.key]: primaryKey(table, key.id) } : null;
-    const write = writeOf('upsert', input, null, over);
+    const write = writeOf('upsert', input, over);
     const row = await before(await completeUpsert(table.schema, input, existing, catalog.context), write);
     const statement = 'id' in key ? statements.upsert : statements.upsertBy(uniqueOf(table, key.field));
     const [stored] = await store(statement, [{ row, ttl: ttl ?? null }], over);
@@ -109,11 +114,11 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   async function updateOne(key: RowKey, given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
-    const found = await find(key, over);
-    const current = found && (await find({ id: String(found[table.key]) }, over, true));
+    const id = 'id' in key ? key.id : (await find(key, over))?.[table.key];
+    const current = id === undefined ? null : await find({ id: String(id) }, over, true);
     if (current === null) throw notFound(keyFields(table, key));
     const { [table.key]: _ignored, ...input } = await resolved(taken, over);
-    const write = writeOf('update', input, current, over);
+    const write = writeOf('update', input, over, { current });
     const { ttl: _left, ...existing } = current;
     const row = await before(await completeUpdate(table.schema, input, existing, catalog.context), write);
     const [stored] = await store(statements.update, [{ row, ttl }], over);
@@ -121,24 +126,24 @@ export function entityStore(place: Place, table: Table): EntityStore {
     return after(stored, write);
   }
 
-  async function writeMany(inputs: readonly Row[], replace: boolean): Promise<Row[]> {
+  async function writeMany(inputs: readonly Row[], replace: boolean, context: Context): Promise<Row[]> {
     const written: Row[] = [];
     await session.transaction(async (over) => {
       for (let start = 0; start < inputs.length; start += BATCH) {
-        written.push(...(await writeBatch(inputs.slice(start, start + BATCH), replace, over)));
+        written.push(...(await writeBatch(inputs.slice(start, start + BATCH), replace, context, over)));
       }
     });
     return written;
   }
 
-  async function writeBatch(inputs: readonly Row[], replace: boolean, over: Session): Promise<Row[]> {
+  async function writeBatch(inputs: readonly Row[], replace: boolean, context: Context, over: Session): Promise<Row[]> {
     const writes: Write[] = [];
     const rows: Timed[] = [];
     for (const given of inputs) {
       const { input: taken, ttl } = takeTtl(table, given, undefined);
       const input = await resolved(taken, over);
-      const write = writeOf(replace ? 'upsert' : 'insert', input, null, over);
-      const row = await before(await completeInsert(table.schema, input, catalog.context), write);
+      const write = writeOf(replace ? 'upsert' : 'insert', input, over, { bulk: true });
+      const row = await before(await completeInsert(table.schema, input, context), write);
       writes.push(write);
       rows.push({ row, ttl });
     }
@@ -179,8 +184,8 @@ export function entityStore(place: Place, table: Table): EntityStore {
     insert: (input, options) => writing((over) => insertOne(input, options, over)),
     update: (key, input, options) => session.transaction((over) => updateOne(key, input, options, over)),
     upsert: (key, input, options) => writing((over) => upsertOne(key, input, options, over)),
-    insertMany: (inputs) => writeMany(inputs, false),
-    upsertMany: (inputs) => writeMany(inputs, true),
+    insertMany: (inputs) => writeMany(inputs, false, catalog.context),
+    upsertMany: (inputs, { verbatim = false } = {}) => writeMany(inputs, true, { ...catalog.context, verbatim }),
     async delete(key) {
       const remove = async (id: string, over: Session): Promise<boolean> => {
         await behaviour.beforeDelete?.(id, { session: over, workspace: place.within(over) });

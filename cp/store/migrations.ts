@@ -1,10 +1,10 @@
 import type { Database, Session } from './database.ts';
+import { DEFAULT_WORKSPACE } from './default-workspace.ts';
 import { changeLog } from './migrations/001-change-log.ts';
 import { nodes } from './migrations/002-nodes.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
-import { DEFAULT_WORKSPACE } from './workspaces.ts';
 
 /** In order; numbers are never reused. */
 const MIGRATIONS: readonly Migration[] = [changeLog, nodes];

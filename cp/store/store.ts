@@ -46,7 +46,7 @@ export interface EntityStore {
    */
   insertMany(inputs: readonly Row[]): Promise<Row[]>;
   /** The same for rows that may be there already: each carries its id, under which it is created or replaced. */
-  upsertMany(inputs: readonly Row[]): Promise<Row[]>;
+  upsertMany(inputs: readonly Row[], options?: BatchOptions): Promise<Row[]>;
   /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
   delete(key: RowKey): Promise<boolean>;
 }
@@ -54,6 +54,11 @@ export interface EntityStore {
 export interface WriteOptions {
   /** Seconds until the row vanishes, for entities with `ttl`; 0 for never. May also come as `ttl` in the row. */
   readonly ttl?: number;
+}
+
+export interface BatchOptions {
+  /** The rows are in their stored form already: digests are not computed from what are digests. */
+  readonly verbatim?: boolean;
 }
 
 /** Rows of one workspace. All writes made through one `Workspace` inside `transaction` commit as one serial. */

@@ -1,5 +1,4 @@
 import type { EntitySchema, Field, ForeignField } from '../../shared/schema/vocabulary.ts';
-import { behaviours } from './behaviours/registry.ts';
 
 /** A table as it follows from an entity's schema. Names are unquoted. */
 export interface Table {
@@ -72,8 +71,7 @@ export function columnName(field: string, definition: Field): string {
 }
 
 function deriveTable(schema: EntitySchema, schemas: ReadonlyMap<string, EntitySchema>): Table {
-  const elsewhere = behaviours[schema.name]?.transient ?? [];
-  const stored = Object.entries(schema.fields).filter(([field]) => !elsewhere.includes(field));
+  const stored = Object.entries(schema.fields).filter(([, definition]) => definition.transient !== true);
   const workspaced = schema.workspaceable === true;
   return {
     schema,

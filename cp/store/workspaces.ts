@@ -4,9 +4,6 @@ import { entityStore } from './entity-store.ts';
 import type { EntityStore, Workspace } from './store.ts';
 import { listTags } from './tags.ts';
 
-/** Made with the database; Kong gives it the same id in every DB-less installation. */
-export const DEFAULT_WORKSPACE = { id: '0dc6f45b-8f8d-40d2-a504-473544ee190b', name: 'default' } as const;
-
 /** The named workspace, or null. */
 export async function findWorkspace(catalog: Catalog, session: Session, name: string): Promise<Workspace | null> {
   if (name.includes('\0')) return null;

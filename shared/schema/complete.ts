@@ -12,6 +12,8 @@ export type { Row } from './record.ts';
 export interface Context extends AutoValues {
   /** The sub-schema an entity takes from a registry: a plugin's by its name. */
   subschema(entity: string, key: string): Subschema | undefined;
+  /** The input is in its stored form already (an export with `_transform: false`): nothing is transformed again. */
+  readonly verbatim?: boolean;
 }
 
 type Input = Readonly<Record<string, unknown>>;
@@ -154,7 +156,7 @@ function partlySet(row: Input, names: readonly string[]): boolean {
 
 async function stored(schema: EntitySchema, valid: Row, input: Input, context: Context): Promise<Row> {
   let row = valid;
-  for (const { input: inputs, needs = [], on_write } of schema.transformations ?? []) {
+  for (const { input: inputs, needs = [], on_write } of context.verbatim ? [] : (schema.transformations ?? [])) {
     const given = inputs.every((name) => isSet(getPath(input, name.split('.'))));
     if (given && needs.every((name) => isSet(getPath(row, name.split('.')))))
       row = { ...row, ...(await on_write(row)) };

@@ -9,6 +9,8 @@ export interface Inside {
 
 export interface Write extends Inside {
   readonly operation: 'insert' | 'update' | 'upsert';
+  /** One of many rows that are loaded together, each for itself. */
+  readonly bulk: boolean;
   /** What the caller gave, which tells a field left out from one set to its default. */
   readonly input: Row;
   /** The row about to be changed; null when there is none yet. Absent on `upsert`, which does not read first. */
@@ -17,11 +19,9 @@ export interface Write extends Inside {
 
 /**
  * What an entity does beyond its schema because it must look at other rows: Kong's custom DAOs. Each hook throws
- * `KongError` to refuse; everything runs in the transaction of the write.
+ * `KongError` to refuse. With `afterWrite` everything runs in one transaction.
  */
 export interface Behaviour {
-  /** Fields that are shown and accepted but kept in other tables. */
-  readonly transient?: readonly string[];
   /** Given the complete, valid row; returns the row to store. */
   beforeWrite?(row: Row, write: Write): Promise<Row>;
   /** Given the row as stored; returns the row as shown. */

@@ -1,0 +1,170 @@
+import { entities, entity } from '../entities/registry.ts';
+import type { EntitySchema, FieldError, FieldErrors } from '../schema/vocabulary.ts';
+import type { Document } from './document.ts';
+
+/** One entity of a document, wherever it is nested. */
+export interface Item {
+  readonly schema: EntitySchema;
+  /** Its own fields as written: without nested entities, comments and ttl. */
+  readonly input: Record<string, unknown>;
+  readonly ttl: number | null;
+  /** The entity it is nested in, and the foreign field that names it. */
+  readonly parent: { readonly item: Item; readonly field: string } | null;
+  readonly children: readonly Item[];
+  /** Where it stands: keys and zero-based positions from the document's root. */
+  readonly path: readonly (string | number)[];
+}
+
+/** What surrounds the entities. */
+export interface DocumentMeta {
+  readonly _format_version: string;
+  readonly _transform: boolean;
+  readonly _comment: string | null;
+  readonly _ignore: readonly unknown[] | null;
+}
+
+const FORMAT_VERSIONS = ['1.1', '2.1', '3.0'];
+
+/** Reserved keys every entity of a document may carry; they are for people and dropped. */
+const ANNOTATIONS = new Set(['_comment', '_ignore']);
+
+/**
+ * Takes a document apart into its entities, parents before their children. Structural errors (unknown keys, wrong
+ * types, missing version) are put into `errors` at the place where they occur.
+ */
+export function takeApart(document: Document, errors: FieldErrors): { meta: DocumentMeta; items: Item[] } {
+  const meta = readMeta(document, errors);
+  const items: Item[] = [];
+  for (const [key, value] of Object.entries(document)) {
+    if (Object.hasOwn(META_TYPES, key)) continue;
+    const schema = declarable(key);
+    if (!schema) errors[key] = 'unknown field';
+    else collect(schema, value, null, [key], items, errors);
+  }
+  return { meta, items };
+}
+
+/** The collections that may be nested in `parent`, by key, with the foreign field that then names the parent. */
+export function nestedCollections(parent: string): ReadonlyMap<string, { schema: EntitySchema; field: string }> {
+  let found = nested.get(parent);
+  if (!found) {
+    const collections = new Map<string, { schema: EntitySchema; field: string }>();
+    for (const schema of entities) {
+      if (schema.db_export === false) continue;
+      for (const [field, definition] of Object.entries(schema.fields)) {
+        if (definition.type === 'foreign' && definition.reference === parent)
+          collections.set(schema.name, { schema, field });
+      }
+    }
+    found = collections;
+    nested.set(parent, found);
+  }
+  return found;
+}
+
+const nested = new Map<string, ReadonlyMap<string, { schema: EntitySchema; field: string }>>();
+
+const META_TYPES = { _format_version: 'string', _transform: 'boolean', _comment: 'string', _ignore: 'array' } as const;
+
+function readMeta(document: Document, errors: FieldErrors): DocumentMeta {
+  const { _format_version: version = null, _transform: transform = null, _comment: comment = null } = document;
+  const ignore = document._ignore ?? null;
+  if (version === null) errors._format_version = 'required field missing';
+  else if (typeof version !== 'string') errors._format_version = 'expected a string';
+  else if (!FORMAT_VERSIONS.includes(version))
+    errors._format_version = `expected one of: ${FORMAT_VERSIONS.join(', ')}`;
+  if (transform !== null && typeof transform !== 'boolean') errors._transform = 'expected a boolean';
+  if (comment !== null && typeof comment !== 'string') errors._comment = 'expected a string';
+  if (ignore !== null && !Array.isArray(ignore)) errors._ignore = 'expected an array';
+  return {
+    _format_version: typeof version === 'string' ? version : '3.0',
+    _transform: typeof transform === 'boolean' ? transform : true,
+    _comment: typeof comment === 'string' ? comment : null,
+    _ignore: Array.isArray(ignore) ? ignore : null,
+  };
+}
+
+function declarable(name: string): EntitySchema | undefined {
+  const schema = entity(name);
+  return schema?.db_export === false ? undefined : schema;
+}
+
+function collect(
+  schema: EntitySchema,
+  value: unknown,
+  parent: Item['parent'],
+  path: readonly (string | number)[],
+  items: Item[],
+  errors: FieldErrors,
+): Item[] {
+  if (value === null) return [];
+  if (!Array.isArray(value)) {
+    placeError(errors, path, 'expected an array');
+    return [];
+  }
+  return value.flatMap((element: unknown, position) => {
+    const place = [...path, position];
+    if (typeof element !== 'object' || element === null || Array.isArray(element)) {
+      placeError(errors, place, 'expected a record');
+      return [];
+    }
+    return [collectOne(schema, { ...element }, parent, place, items, errors)];
+  });
+}
+
+function collectOne(
+  schema: EntitySchema,
+  written: Record<string, unknown>,
+  parent: Item['parent'],
+  path: readonly (string | number)[],
+  items: Item[],
+  errors: FieldErrors,
+): Item {
+  const collections = nestedCollections(schema.name);
+  const input: Record<string, unknown> = {};
+  const nestedValues: [string, unknown][] = [];
+  let ttl: number | null = null;
+  for (const [key, value] of Object.entries(written)) {
+    if (ANNOTATIONS.has(key)) continue;
+    // A collection wins over a field of its name: `snis` of a certificate are entities here, not names.
+    if (collections.has(key)) nestedValues.push([key, value]);
+    else if (key === 'ttl' && schema.ttl) {
+      if (typeof value === 'number' && value >= 0) ttl = value;
+      else if (value !== null) placeError(errors, [...path, 'ttl'], 'expected a number');
+    } else input[key] = value;
+  }
+  const children: Item[] = [];
+  const item: Item = { schema, input, ttl, parent, children, path };
+  items.push(item);
+  for (const [key, value] of nestedValues) {
+    const child = collections.get(key);
+    if (child) {
+      children.push(...collect(child.schema, value, { item, field: child.field }, [...path, key], items, errors));
+    }
+  }
+  return item;
+}
+
+/** Writes `error` into the tree that mirrors the document; positions before it in an array become `null` holes. */
+export function placeError(errors: FieldErrors, path: readonly (string | number)[], error: FieldError): void {
+  const [key, ...rest] = path;
+  if (key !== undefined) errors[key] = withError(errors[key] ?? null, rest, error);
+}
+
+function withError(present: FieldError | null, path: readonly (string | number)[], error: FieldError): FieldError {
+  const [key, ...rest] = path;
+  if (key === undefined) return isRecord(present) && isRecord(error) ? { ...present, ...error } : error;
+  if (typeof key === 'string') {
+    const record = isRecord(present) ? present : {};
+    record[key] = withError(record[key] ?? null, rest, error);
+    return record;
+  }
+  const list = Array.isArray(present) ? present : [];
+  while (list.length < key) list.push(null);
+  list[key] = withError(list[key] ?? null, rest, error);
+  return list;
+}
+
+function isRecord(value: FieldError | null): value is FieldErrors {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,237 @@
+import { entity } from '../entities/registry.ts';
+import { type Context, completeInsert } from '../schema/complete.ts';
+import { KongError } from '../schema/errors.ts';
+import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
+import type { Document } from './document.ts';
+import { deterministicId } from './identity.ts';
+import { type DocumentMeta, type Item, placeError, takeApart } from './items.ts';
+import { migrateLegacyPath } from './legacy-paths.ts';
+
+/** One entity of a parsed document. */
+export interface DeclaredRow {
+  /** The row, complete, as Kong answers it. */
+  readonly row: Readonly<Record<string, unknown>>;
+  /** The fields to write, with id and resolved references: what a store validates and transforms itself. */
+  readonly input: Readonly<Record<string, unknown>>;
+  /** Seconds, for entities with ttl. */
+  readonly ttl: number | null;
+}
+
+export interface ParsedConfig {
+  readonly meta: DocumentMeta;
+  /** Entity name, then id. */
+  readonly entities: ReadonlyMap<string, ReadonlyMap<string, DeclaredRow>>;
+}
+
+/** The document is well-formed but not a valid configuration. `fields` mirrors the document. */
+export class InvalidConfig extends Error {
+  override readonly name = 'InvalidConfig';
+  readonly fields: FieldErrors;
+  /** The document's entities, to tell a nested entity from a nested record. */
+  readonly items: readonly Item[];
+
+  constructor(fields: FieldErrors, items: readonly Item[]) {
+    super('declarative config is invalid');
+    this.fields = fields;
+    this.items = items;
+  }
+}
+
+/**
+ * Checks and flattens a document: legacy paths rewritten, ids made (the same for the same document), references
+ * resolved by name or id, defaults filled. Throws `InvalidConfig` with every error at once; duplicates and dangling
+ * references are looked for only when all entities are valid by themselves, as in Kong.
+ */
+export async function parseDeclarative(document: Document, context: Context): Promise<ParsedConfig> {
+  const errors: FieldErrors = {};
+  const { meta, items } = takeApart(document, errors);
+  if (meta._format_version !== '3.0') rewriteLegacyPaths(items);
+
+  const ids = new Map<Item, string>();
+  for (const item of items) ids.set(item, idOf(item, ids, context));
+  const index = indexRows(items, ids);
+
+  const declared = new Map<Item, DeclaredRow>();
+  const dangling: { item: Item; text: string }[] = [];
+  for (const item of items) {
+    const input = { ...item.input, id: ids.get(item) };
+    const wrong = resolveReferences(item, input, index, ids, dangling);
+    const row = await complete(item.schema, input, context, wrong);
+    if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
+    if (row) declared.set(item, { row, input, ttl: item.ttl });
+  }
+  if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
+
+  for (const { item, text } of dangling) placeDangling(errors, item, text);
+  const result = gather(items, ids, declared, errors);
+  if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
+  return { meta, entities: result };
+}
+
+function rewriteLegacyPaths(items: readonly Item[]): void {
+  for (const { schema, input, parent } of items) {
+    const place = parent === null || parent.item.parent === null;
+    if (schema.name !== 'routes' || !place || !Array.isArray(input.paths)) continue;
+    input.paths = input.paths.map((path) => (typeof path === 'string' ? migrateLegacyPath(path) : path));
+  }
+}
+
+function idOf(item: Item, ids: ReadonlyMap<Item, string>, context: Context): string {
+  if (typeof item.input.id === 'string') return item.input.id;
+  const parentId = item.parent && ids.get(item.parent.item);
+  const parent =
+    item.parent && parentId !== undefined && parentId !== null ? { field: item.parent.field, id: parentId } : null;
+  return deterministicId(item.schema, { input: item.input, parent }) ?? context.uuid();
+}
+
+/** Entity name to the ids of its rows, by id and by the endpoint key where that is unique. */
+type RowIndex = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+function indexRows(items: readonly Item[], ids: ReadonlyMap<Item, string>): RowIndex {
+  const index = new Map<string, Map<string, string>>();
+  for (const item of items) {
+    const id = ids.get(item);
+    if (id === undefined) continue;
+    let rows = index.get(item.schema.name);
+    if (!rows) {
+      rows = new Map();
+      index.set(item.schema.name, rows);
+    }
+    rows.set(id, id);
+    const name = item.schema.endpoint_key === undefined ? undefined : item.input[item.schema.endpoint_key];
+    if (typeof name === 'string' && isReferenceable(item.schema) && !rows.has(name)) rows.set(name, id);
+  }
+  return index;
+}
+
+function isReferenceable(schema: EntitySchema): boolean {
+  const field = schema.endpoint_key === undefined ? undefined : schema.fields[schema.endpoint_key];
+  return field?.unique === true || field?.unique_across_ws === true;
+}
+
+/** Turns references into `{id}` in place; returns what is wrong with them. */
+function resolveReferences(
+  item: Item,
+  input: Record<string, unknown>,
+  index: RowIndex,
+  ids: ReadonlyMap<Item, string>,
+  dangling: { item: Item; text: string }[],
+): FieldErrors {
+  const wrong: FieldErrors = {};
+  for (const [field, definition] of Object.entries(item.schema.fields)) {
+    if (definition.type !== 'foreign') continue;
+    if (item.parent?.field === field) {
+      input[field] = { id: ids.get(item.parent.item) };
+      continue;
+    }
+    const value = input[field];
+    if (value === undefined || value === null) continue;
+    if (typeof value === 'object' && !Array.isArray(value)) {
+      const id: unknown = 'id' in value ? value.id : undefined;
+      if (typeof id !== 'string') wrong[field] = { id: 'missing primary key' };
+      else if (!index.get(definition.reference)?.has(id))
+        missing(item, field, id, definition.reference, wrong, dangling);
+      continue;
+    }
+    const id = typeof value === 'string' ? index.get(definition.reference)?.get(value) : undefined;
+    if (id !== undefined) input[field] = { id };
+    else if (typeof value !== 'string') wrong[field] = 'expected a string';
+    else {
+      delete input[field];
+      missing(item, field, value, definition.reference, wrong, dangling);
+    }
+  }
+  return wrong;
+}
+
+function missing(
+  item: Item,
+  field: string,
+  value: string,
+  reference: string,
+  wrong: FieldErrors,
+  dangling: { item: Item; text: string }[],
+): void {
+  if (item.parent) wrong[field] = 'value must be null';
+  else dangling.push({ item, text: `invalid reference '${field}: ${value}' (no such entry in '${reference}')` });
+}
+
+/** The complete row, or null with the schema's errors added to `wrong`. */
+async function complete(
+  schema: EntitySchema,
+  input: Readonly<Record<string, unknown>>,
+  context: Context,
+  wrong: FieldErrors,
+): Promise<Readonly<Record<string, unknown>> | null> {
+  try {
+    return await completeInsert(schema, input, context);
+  } catch (error) {
+    if (!(error instanceof KongError) || error.code !== 2) throw error;
+    for (const [field, text] of Object.entries(error.fields as FieldErrors)) wrong[field] ??= text;
+    return null;
+  }
+}
+
+function placeDangling(errors: FieldErrors, item: Item, text: string): void {
+  const name = item.schema.endpoint_key === undefined ? undefined : item.input[item.schema.endpoint_key];
+  const position = item.path.at(-1);
+  const key =
+    typeof name === 'string' ? name : typeof item.input.id === 'string' ? item.input.id : `${Number(position) + 1}`;
+  placeError(errors, [item.schema.name, key], [text]);
+}
+
+/** Flattens, and reports rows that clash. */
+function gather(
+  items: readonly Item[],
+  ids: ReadonlyMap<Item, string>,
+  declared: ReadonlyMap<Item, DeclaredRow>,
+  errors: FieldErrors,
+): Map<string, Map<string, DeclaredRow>> {
+  const result = new Map<string, Map<string, DeclaredRow>>();
+  const taken = new Map<string, Set<string>>();
+  const claim = (schema: EntitySchema, field: string, value: unknown): boolean => {
+    const key = `${schema.name} ${field}`;
+    const values = taken.get(key) ?? new Set<string>();
+    taken.set(key, values);
+    const text = String(value);
+    if (values.has(text)) return false;
+    values.add(text);
+    return true;
+  };
+  for (const item of items) {
+    const id = ids.get(item);
+    const row = declared.get(item);
+    if (id === undefined || !row) continue;
+    const { schema } = item;
+    const clash = (field: string, value: unknown) =>
+      `uniqueness violation: '${schema.name}' entity with ${field} set to '${value}' already declared`;
+    const key = schema.endpoint_key;
+    const name = key === undefined ? null : row.row[key];
+    if (key !== undefined && name !== null && isReferenceable(schema) && !claim(schema, key, name)) {
+      placeError(errors, item.path, clash(key, name));
+    } else if (!claim(schema, 'id', id)) {
+      placeError(errors, item.path, clash('primary key', id));
+    }
+    for (const [field, definition] of Object.entries(schema.fields)) {
+      const value = row.row[field];
+      if (!definition.unique || field === key || value === null || value === undefined) continue;
+      if (!claim(schema, field, value)) {
+        placeError(errors, [schema.name, typeof name === 'string' ? name : id], clash(field, value));
+      }
+    }
+    let rows = result.get(schema.name);
+    if (!rows) {
+      rows = new Map();
+      result.set(schema.name, rows);
+    }
+    rows.set(id, row);
+  }
+  return result;
+}
+
+/** The schema of an entity a document may hold; for callers that walk a parsed config. */
+export function declaredSchema(name: string): EntitySchema {
+  const schema = entity(name);
+  if (!schema) throw new Error(`no entity '${name}'`);
+  return schema;
+}
