@@ -12,8 +12,8 @@ export interface Env {
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
   readonly CONTROL_PLANE?: Fetcher;
   readonly [another: `CONTROL_PLANE_${number}`]: Fetcher | undefined;
-  /** Upstreams by URL. Never the global fetch: on own hosts that halves throughput. */
-  readonly NETWORK: Fetcher;
+  /** Upstreams by URL, on own hosts, where the global fetch halves throughput. Absent on Cloudflare. */
+  readonly NETWORK?: Fetcher;
   /** The host's egress process, for what `NETWORK` cannot say (Host, private CA, client certificate, HTTP/2). */
   readonly EGRESS?: Fetcher;
   /** The parsed `declarative_config`, packed like a bundle, where one is given: `GET /manifest`, `GET /objects/<sha256>`. */

@@ -9,6 +9,8 @@ export interface WorkerSettings {
   readonly trustedKeys: readonly PublicKeyJwk[];
   /** How many `CONTROL_PLANE…` bindings there are. */
   readonly controlPlanes: number;
+  /** `https://host:port` of each, on Cloudflare: there a binding carries the client certificate, but no address. */
+  readonly controlPlaneOrigins?: readonly string[];
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** base64 AES-256 key for `encrypted`. */
   readonly cacheKey?: string;

@@ -32,6 +32,8 @@ export interface DataPlaneRecord {
   readonly ttl: number;
   readonly labels: Readonly<Record<string, string>> | null;
   readonly cert_details: { readonly expiry_timestamp: number } | null;
+  /** Kong's second protocol, which data planes of ours do not speak: always empty. */
+  readonly rpc_capabilities: readonly string[];
   /** Serial of the config it applied last; null when it has none. */
   readonly serial: number | null;
   /** Why it refused its last config, or why config is withheld from it; null when all is well. */

@@ -21,7 +21,31 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
     if (settings.cluster_control_plane.length === 0 && settings.declarative_config === null) {
       problems.push(`${say('cluster_control_plane')}: a data plane needs a control plane or a declarative_config`);
     }
+    // With a declarative_config and no certificate the node stands alone, as Kong without a database.
+    const alone = settings.declarative_config !== null && settings.cluster_cert === null;
+    if (!alone && settings.cluster_cert === null) {
+      problems.push(
+        `cluster_cert and cluster_cert_key are needed by role 'data_plane': see 'holdfast hybrid gen_cert'`,
+      );
+    }
+    if (!alone && settings.bundle_trusted_keys === null) {
+      problems.push(
+        `bundle_trusted_keys is needed by role 'data_plane': the bundle-keys.json of 'holdfast hybrid gen_cert'`,
+      );
+    }
     if (settings.proxy_listen.length === 0) problems.push(`${say('proxy_listen')}: a data plane must listen somewhere`);
+  }
+  if (role === 'control_plane') {
+    if (settings.cluster_cert === null) {
+      problems.push(
+        `cluster_cert and cluster_cert_key are needed by role 'control_plane': see 'holdfast hybrid gen_cert'`,
+      );
+    }
+    if (settings.bundle_signing_key === null) {
+      problems.push(
+        `bundle_signing_key is needed by role 'control_plane': the bundle-signing.key of 'holdfast hybrid gen_cert'`,
+      );
+    }
   }
   for (const [cert, key] of [
     ['cluster_cert', 'cluster_cert_key'],

@@ -12,7 +12,7 @@ import {
 } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import type { BundleStore } from './bundle-store.ts';
-import { controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
+import { type ControlPlane, controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
 
 export type Adoption =
   | { readonly outcome: 'applied'; readonly serial: number; readonly configHash: string }
@@ -38,7 +38,7 @@ export async function adopt(
   env: Env,
   current: CurrentConfig,
   store: BundleStore,
-  planes: readonly Fetcher[],
+  planes: readonly ControlPlane[],
   { message, standing, newest, remember }: Arrival,
 ): Promise<Adoption> {
   let verified: VerifiedManifest;

@@ -2,15 +2,22 @@ import { type Bytes, LIMITS } from '../../shared/bundle/format.ts';
 import type { ObjectOrigin } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 
-/** The host name requests to a control plane carry; the binding decides where they go and whom they trust. */
-export const CONTROL_PLANE_URL = 'https://control-plane';
+/** One control plane: `path` is what follows the host. */
+export interface ControlPlane {
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
 
-/** The bindings to control planes, in the order of `cluster_control_plane`. */
-export function controlPlanes(env: Env): readonly Fetcher[] {
-  const planes: Fetcher[] = [];
+/** On own hosts the binding decides where a request goes and whom it trusts; the URL's host is only a name. */
+const ANY_ORIGIN = 'https://control-plane';
+
+/** The control planes, in the order of `cluster_control_plane`. */
+export function controlPlanes(env: Env): readonly ControlPlane[] {
+  const planes: ControlPlane[] = [];
   for (let position = 1; position <= env.SETTINGS.controlPlanes; position++) {
-    const plane = position === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${position}`];
-    if (plane !== undefined) planes.push(plane);
+    const binding = position === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${position}`];
+    if (binding === undefined) continue;
+    const origin = env.SETTINGS.controlPlaneOrigins?.[position - 1] ?? ANY_ORIGIN;
+    planes.push({ fetch: (path, init) => binding.fetch(origin + path, init) });
   }
   return planes;
 }
@@ -19,11 +26,11 @@ export function controlPlanes(env: Env): readonly Fetcher[] {
 const OBJECT_TIMEOUT = 20_000;
 
 /** A control plane as the place objects come from. */
-export function controlPlaneOrigin(plane: Fetcher): ObjectOrigin {
+export function controlPlaneOrigin(plane: ControlPlane): ObjectOrigin {
   return {
     name: 'control plane',
     async get(name) {
-      const response = await plane.fetch(`${CONTROL_PLANE_URL}/v1/objects/${name}`, {
+      const response = await plane.fetch(`/v1/objects/${name}`, {
         signal: AbortSignal.timeout(OBJECT_TIMEOUT),
       });
       if (response.status === 200) return readAtMost(response, LIMITS.object);

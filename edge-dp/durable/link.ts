@@ -6,7 +6,7 @@ import {
 } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../config/objects.ts';
 import { backoff } from './backoff.ts';
-import { CONTROL_PLANE_URL } from './control-planes.ts';
+import type { ControlPlane } from './control-planes.ts';
 import { parseFromControlPlane } from './incoming.ts';
 import { Polling } from './polling.ts';
 
@@ -34,7 +34,7 @@ export interface LinkOwner {
  * through. Driven by `tick`, which its owner calls from an alarm, so that it goes on after a restart.
  */
 export class Link {
-  readonly #planes: readonly Fetcher[];
+  readonly #planes: readonly ControlPlane[];
   readonly #owner: LinkOwner;
   #socket: WebSocket | null = null;
   #polling: { readonly client: Polling; readonly until: number } | null = null;
@@ -45,7 +45,7 @@ export class Link {
   #failedUpgrades = 0;
 
   /** `failures`: how many attempts in a row had failed when the node was stopped. */
-  constructor(planes: readonly Fetcher[], owner: LinkOwner, failures: number) {
+  constructor(planes: readonly ControlPlane[], owner: LinkOwner, failures: number) {
     this.#planes = planes;
     this.#owner = owner;
     this.#failures = failures;
@@ -62,7 +62,7 @@ export class Link {
   }
 
   /** The control planes, the linked one first. */
-  get planes(): readonly Fetcher[] {
+  get planes(): readonly ControlPlane[] {
     return [...this.#planes.slice(this.#plane), ...this.#planes.slice(0, this.#plane)];
   }
 
@@ -120,7 +120,7 @@ export class Link {
     this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
   }
 
-  async #connect(plane: Fetcher): Promise<void> {
+  async #connect(plane: ControlPlane): Promise<void> {
     try {
       await this.#upgrade(plane);
       this.#failedUpgrades = 0;
@@ -134,11 +134,11 @@ export class Link {
     }
   }
 
-  async #upgrade(plane: Fetcher): Promise<void> {
+  async #upgrade(plane: ControlPlane): Promise<void> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(new Error('no answer to the upgrade in time')), CONNECT_TIMEOUT);
     try {
-      const response = await plane.fetch(`${CONTROL_PLANE_URL}/v1/link`, {
+      const response = await plane.fetch('/v1/link', {
         headers: { Upgrade: 'websocket' },
         signal: abort.signal,
       });

@@ -1,5 +1,5 @@
 import type { FromDataPlane } from '../../shared/cluster/messages.ts';
-import { CONTROL_PLANE_URL } from './control-planes.ts';
+import type { ControlPlane } from './control-planes.ts';
 
 /** Seconds the control plane may hold a question open. */
 const WAIT = 25;
@@ -8,19 +8,19 @@ const ANSWER_TIMEOUT = 10_000;
 
 /** The plain HTTPS form of the link, see `shared/cluster/messages.ts`. Every method throws when it gets no answer. */
 export class Polling {
-  readonly #plane: Fetcher;
+  readonly #plane: ControlPlane;
   readonly #node: string;
   #greeting: readonly FromDataPlane[];
   #etag: string | null = null;
 
-  constructor(plane: Fetcher, nodeId: string, greeting: readonly FromDataPlane[]) {
+  constructor(plane: ControlPlane, nodeId: string, greeting: readonly FromDataPlane[]) {
     this.#plane = plane;
     this.#node = `node=${encodeURIComponent(nodeId)}`;
     this.#greeting = greeting;
   }
 
   async say(message: FromDataPlane): Promise<void> {
-    const response = await this.#plane.fetch(`${CONTROL_PLANE_URL}/v1/status?${this.#node}`, {
+    const response = await this.#plane.fetch(`/v1/status?${this.#node}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(message),
@@ -34,7 +34,7 @@ export class Polling {
   async ask(wait: number = WAIT): Promise<string | null> {
     for (const message of this.#greeting) await this.say(message);
     this.#greeting = [];
-    const response = await this.#plane.fetch(`${CONTROL_PLANE_URL}/v1/manifest?${this.#node}&wait=${wait}`, {
+    const response = await this.#plane.fetch(`/v1/manifest?${this.#node}&wait=${wait}`, {
       headers: this.#etag === null ? {} : { 'if-none-match': this.#etag },
       signal: AbortSignal.timeout(wait * 1000 + ANSWER_TIMEOUT),
     });

@@ -4,48 +4,49 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The exclusive use of a prefix: two nodes on the same Durable Object databases would ruin them. */
 export interface PrefixLock {
-  /** Hands the lock to another process, which keeps it even when this one is gone. */
-  passTo(pid: number): void;
+  /** Extends the lock to another process: it holds as long as one of the two lives. */
+  shareWith(pid: number): void;
   release(): void;
 }
 
-/** Milliseconds to wait for the processes of a host that was killed a moment ago. */
+/** Milliseconds to wait for what is left of a node whose host was killed. */
 const PATIENCE = 5_000;
 
-/** Takes the lock, or throws naming the process that has it. A lock whose process is gone does not count. */
+/** Takes the lock, or throws naming the process that has it. A lock whose processes are gone does not count. */
 export async function lockPrefix(prefix: string): Promise<PrefixLock> {
   const path = join(prefix, 'data-plane.lock');
   const deadline = performance.now() + PATIENCE;
+  const mine = identify(process.pid) ?? '';
   for (;;) {
-    const holder = take(path);
-    if (holder === null) break;
-    if (performance.now() > deadline) {
-      throw new Error(
-        `prefix: a data plane already runs in ${prefix} (process ${holder}); give this one another prefix`,
-      );
+    const holders = take(path, mine);
+    if (holders === null) break;
+    // Without its host a supervisor is on its way out.
+    if (holders.host || performance.now() > deadline) {
+      throw new Error(`prefix: a data plane already runs in ${prefix} (process ${holders.pid}); give this one another`);
     }
     await sleep(100);
   }
   return {
-    passTo: (pid) => writeFileSync(path, identify(pid) ?? '', { mode: 0o600 }),
+    shareWith: (pid) => writeFileSync(path, `${mine}\n${identify(pid) ?? ''}`, { mode: 0o600 }),
     release: () => rmSync(path, { force: true }),
   };
 }
 
-/** Null when the lock is now this process's, else the holder's process id. */
-function take(path: string): string | null {
-  const mine = identify(process.pid) ?? '';
+/** Null when the lock is now this process's, else who of its holders, the host or the supervisor, lives. */
+function take(path: string, mine: string): { readonly host: boolean; readonly pid: string } | null {
   try {
     writeFileSync(path, mine, { flag: 'wx', mode: 0o600 });
     return null;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
-  const [pid = '', ...rest] = readFileSync(path, 'utf8').split(' ');
-  if (identify(Number(pid)) === [pid, ...rest].join(' ')) return pid;
-  // Its holder is gone: the next turn of the loop finds the place free.
+  for (const [place, holder] of readFileSync(path, 'utf8').split('\n').entries()) {
+    const [pid = ''] = holder.split(' ');
+    if (identify(Number(pid)) === holder) return { host: place === 0, pid };
+  }
+  // All gone: the place is free for the taking.
   rmSync(path, { force: true });
-  return take(path);
+  return take(path, mine);
 }
 
 /** A process id with its start time where the system tells, since ids come round again. Null: no such process. */

@@ -33,6 +33,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
     errorDefaultType: settings.errorDefaultType,
     egress: createEgress(dependencies),
+    healthChanged: () => undefined,
     clientAddress: compileClientAddress(settings),
   };
   return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins), runtime);

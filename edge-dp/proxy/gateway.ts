@@ -1,5 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
-import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
+import { Balancers } from '../balancer/balancers.ts';
 import type { ConfigChanges, TableChanges } from '../config/live.ts';
 import { PluginPlan } from '../plugins/plan.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
@@ -15,9 +15,7 @@ import {
   type Service,
 } from './entities.ts';
 import { PersistentMap } from './persistent-map.ts';
-import type { ProxyContext } from './request-context.ts';
 import { ConfigError } from './request-path.ts';
-import type { MatchedPath } from './upstream-request.ts';
 
 interface Parts {
   readonly services: PersistentMap<Service>;
@@ -28,6 +26,7 @@ interface Parts {
   readonly caCertificates: PersistentMap<Certificate>;
   readonly router: Router;
   readonly plugins: PluginPlan;
+  readonly balancers: Balancers;
 }
 
 /** One config, compiled. Immutable; `update` shares with its receiver all that did not change. */
@@ -36,6 +35,7 @@ export class Gateway {
   readonly routes: PersistentMap<Route>;
   readonly router: Router;
   readonly plugins: PluginPlan;
+  readonly balancers: Balancers;
   readonly #parts: Parts;
 
   private constructor(parts: Parts) {
@@ -44,6 +44,7 @@ export class Gateway {
     this.routes = parts.routes;
     this.router = parts.router;
     this.plugins = parts.plugins;
+    this.balancers = parts.balancers;
   }
 
   static empty(flavor: RouterFlavor, registry: PluginRegistry): Gateway {
@@ -55,6 +56,7 @@ export class Gateway {
       caCertificates: PersistentMap.empty(),
       router: createRouter(flavor),
       plugins: PluginPlan.empty(registry),
+      balancers: Balancers.empty(),
     });
   }
 
@@ -64,10 +66,6 @@ export class Gateway {
 
   ca(id: string): Certificate | undefined {
     return this.#parts.caCertificates.get(id);
-  }
-
-  peersFor(_context: ProxyContext, service: Service, _match: MatchedPath): PeerPicker {
-    return onlyPeer(service);
   }
 
   /** Throws `ConfigError` naming the row that does not compile; the receiver is as before. */
@@ -84,6 +82,7 @@ export class Gateway {
       caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
       router: rerouted(parts, { services, routes }, changes),
       plugins: plugins === undefined ? parts.plugins : parts.plugins.update(plugins),
+      balancers: parts.balancers.update(changes),
     });
   }
 }

@@ -1,4 +1,6 @@
-import type { PeerPicker } from '../balancer/peers.ts';
+import { hashKey } from '../balancer/hash-key.ts';
+import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
+import type { Captures } from '../router/capture.ts';
 import type { UpstreamFailure } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
@@ -23,7 +25,7 @@ export type Outcome =
 export interface Matched {
   readonly route: Route;
   readonly service: Service;
-  readonly match: MatchedPath;
+  readonly match: MatchedPath & { readonly captures: Captures };
   readonly websocket: boolean;
 }
 
@@ -35,7 +37,7 @@ export async function proxy(
   matched: Matched,
 ): Promise<Outcome> {
   const { service, route } = matched;
-  const peers = gateway.peersFor(context, service, matched.match);
+  const peers = peersOf(gateway, runtime, context, matched);
   const tls = upstreamTls(service, gateway, peers.clientCertificate);
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
   await keepForRetry(context, matched, peers);
@@ -66,6 +68,30 @@ export async function proxy(
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
   return errorPage(runtime, context, statusOf(failure));
+}
+
+/** The service's host is an upstream's name, or an address. */
+function peersOf(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext, matched: Matched): PeerPicker {
+  const { service, match } = matched;
+  const balancer = gateway.balancers.named(service.host);
+  if (balancer === undefined) return onlyPeer(service);
+  let key = '';
+  if (balancer.upstream.algorithm === 'consistent-hashing') {
+    const question = context.rawTarget.indexOf('?');
+    const hashed = hashKey(balancer.upstream, {
+      clientIp: context.clientIp,
+      consumer: context.consumer,
+      credential: context.credential,
+      headers: context.incoming.headers,
+      path: match.path,
+      query: question < 0 ? '' : context.rawTarget.slice(question + 1),
+      captures: match.captures.named,
+    });
+    key = hashed.key;
+    if (hashed.setCookie !== null) context.responseHeaders.append('Set-Cookie', hashed.setCookie);
+  }
+  const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
+  return balancer.peers({ key, waitUntil, changed: runtime.healthChanged });
 }
 
 /** Reads a small body ahead when it may have to be sent a second time; Kong buffers every body for that. */

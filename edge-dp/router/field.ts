@@ -39,6 +39,7 @@ export function fieldReader(field: string): FieldReader | null {
     return { kind: 'texts', read: (s) => s.query(name) };
   }
   if (field.startsWith('http.path.segments.')) {
+    if (field.includes('+')) return joinedSegments(field);
     const range = parseSegments(field);
     return range === null || range === 'len' ? null : { kind: 'text', read: (s) => s.segmentRange(range) };
   }
@@ -47,6 +48,23 @@ export function fieldReader(field: string): FieldReader | null {
     return { kind: 'text', read: (s) => text(s.edge(name)) };
   }
   return null;
+}
+
+/** Not in the language: several segments at once, for the index. */
+function joinedSegments(field: string): FieldReader {
+  const places = field.slice('http.path.segments.'.length).split('+').map(Number);
+  return {
+    kind: 'text',
+    read: ({ segments }) => {
+      let joined = '';
+      for (const [i, place] of places.entries()) {
+        const segment = segments[place];
+        if (segment === undefined) return null;
+        joined += i === 0 ? segment : `/${segment}`;
+      }
+      return joined;
+    },
+  };
 }
 
 function text(value: unknown): string | null {

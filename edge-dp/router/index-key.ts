@@ -1,6 +1,7 @@
 import type { Expression, Predicate } from '../../shared/atc/ast.ts';
 import { printIp } from '../../shared/atc/ip.ts';
 import { literalPrefix } from './literal-prefix.ts';
+import { literalSegments } from './literal-segments.ts';
 import { comparand } from './predicate.ts';
 
 /** Where a rule stands in the index: what a request must at least have for the rule to be worth a look. */
@@ -148,8 +149,22 @@ function pickValues(conditions: readonly Expression[], proven: Set<Expression>):
   for (const prefix of SELECTIVE) {
     const keys = pick(conditions, proven, (predicate) => valuePinOf(predicate, prefix));
     if (keys) return keys;
+    if (prefix === 'tls.sni') {
+      const shapes = pick(conditions, proven, segmentsPinOf);
+      if (shapes) return shapes;
+    }
   }
   return null;
+}
+
+/** The fixed segments of a regex path, all together: what tells `/users/{id}/posts` from `/users/{id}/photos`. */
+function segmentsPinOf({ field, operator, value, lower }: Predicate): Pin<ValueKey> | null {
+  if (field !== 'http.path' || operator !== '~' || lower || value.type !== 'String') return null;
+  const segments = literalSegments(value.text);
+  if (segments.length === 0) return null;
+  const places = segments.map(({ index }) => index).join('+');
+  const text = segments.map((segment) => segment.text).join('/');
+  return { key: { field: `http.path.segments.${places}`, lower: false, text }, exact: false };
 }
 
 function valuePinOf(predicate: Predicate, prefix: string): Pin<ValueKey> | null {

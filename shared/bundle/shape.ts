@@ -96,7 +96,8 @@ export function arrayOf<T>(value: unknown, where: string, read: (value: unknown,
   return array(value, where).map((entry, position) => read(entry, `${where}[${position}]`));
 }
 
-function isObject(value: unknown): value is JsonObject {
+/** An object with members: neither null nor an array. */
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

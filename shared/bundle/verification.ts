@@ -13,7 +13,8 @@ export interface Expectations {
   readonly trustedKeys: readonly PublicKeyJwk[];
   /** Null: not decided yet, the first verified manifest decides. */
   readonly cluster: string | null;
-  readonly group: string;
+  /** Null: any, for a control plane that only asks what a data plane holds. */
+  readonly group: string | null;
   /** The highest serial ever applied; null before the first. Equal is fine: a reconnect brings the same manifest. */
   readonly highestSerial: number | null;
   /** Unix seconds. Null: expiry is not asked about (a control plane reading the manifest of a hello). */
@@ -36,7 +37,7 @@ export async function verifyManifest(jws: string, expected: Expectations): Promi
       `manifest: of cluster ${manifest.cluster}, but this node belongs to cluster ${expected.cluster}`,
     );
   }
-  if (manifest.group !== expected.group) {
+  if (expected.group !== null && manifest.group !== expected.group) {
     throw new BundleRefused(
       'group',
       `manifest: for group '${manifest.group}', but this node is of group '${expected.group}'`,

@@ -85,13 +85,16 @@ export type FromDataPlane = Hello | Applied | Rejected | Heartbeat;
 export type FromControlPlane = ManifestMessage | TargetHealthMessage | Withheld | Heartbeat;
 
 /** Kong's values, in its spelling. */
-export type SyncStatus =
-  | 'unknown'
-  | 'normal'
-  | 'kong_version_incompatible'
-  | 'plugin_set_incompatible'
-  | 'plugin_version_incompatible'
-  | 'filter_set_incompatible';
+export const SYNC_STATUSES = [
+  'unknown',
+  'normal',
+  'kong_version_incompatible',
+  'plugin_set_incompatible',
+  'plugin_version_incompatible',
+  'filter_set_incompatible',
+] as const;
+
+export type SyncStatus = (typeof SYNC_STATUSES)[number];
 
 /** Milliseconds. */
 export const HEARTBEAT_INTERVAL = 30_000;

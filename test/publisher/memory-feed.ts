@@ -44,7 +44,7 @@ export class MemoryFeed implements ChangeFeed {
 
   async delta(serial: number) {
     if (this.failure !== null) throw this.failure;
-    if (serial < this.oldest) return null;
+    if (serial < this.oldest || serial > this.at) return null;
     const changes = this.log.filter((change) => change.serial > serial);
     const rows = new Map<string, BundleRow[]>();
     for (const entity of new Set(changes.map((change) => change.entity))) {

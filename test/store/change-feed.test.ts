@@ -8,6 +8,7 @@ import { openDatabase, openStore, type StoreSettings } from '../../cp/store/open
 import { schemas } from '../../cp/store/schemas.ts';
 import type { Store, Workspace } from '../../cp/store/store.ts';
 import { onBothDrivers, refusal } from './drivers.ts';
+import { workspaceOf } from './workspace-of.ts';
 
 onBothDrivers('change feed', (backend) => {
   const open: Store[] = [];
@@ -19,9 +20,7 @@ onBothDrivers('change feed', (backend) => {
     const settings = await backend.fresh();
     const store = await openStore(settings, { migrate: true });
     open.push(store);
-    const here = await store.workspace('default');
-    if (here === null) throw new Error('no default workspace');
-    return { settings, store, here };
+    return { settings, store, here: await workspaceOf(store) };
   }
 
   /** Works on the database itself while no store has it open. */

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openStore } from '../../cp/store/open.ts';
 import type { Row, Store, Workspace } from '../../cp/store/store.ts';
-import { KongError } from '../../shared/schema/errors.ts';
 import { onBothDrivers, refusal } from './drivers.ts';
+import { refusalBody, workspaceOf } from './workspace-of.ts';
 
 const NOWHERE = '11111111-2222-4333-8444-555555555555';
 
@@ -13,25 +13,14 @@ onBothDrivers('entity store', (backend) => {
 
   beforeAll(async () => {
     store = await openStore(await backend.fresh(), { migrate: true });
-    here = await workspaceNamed('default');
+    here = await workspaceOf(store);
   });
   afterAll(() => store.close());
 
-  async function workspaceNamed(name: string): Promise<Workspace> {
-    const workspace = await store.workspace(name);
-    if (workspace === null) throw new Error(`no workspace ${name}`);
-    return workspace;
-  }
   async function newWorkspace(name: string): Promise<Workspace> {
     await here.entity('workspaces').insert({ name });
-    return workspaceNamed(name);
+    return workspaceOf(store, name);
   }
-  async function body(promise: Promise<unknown>): Promise<object> {
-    const error = await refusal(promise);
-    if (!(error instanceof KongError)) throw error;
-    return error.body();
-  }
-
   test('completes a row by its schema, keeps it, and gives it back in full', async () => {
     const services = here.entity('services');
     const written = await services.insert({ name: 'full', url: 'https://example.com/x', tags: ['b', 'a'] });
@@ -60,27 +49,29 @@ onBothDrivers('entity store', (backend) => {
   });
 
   test('refuses what PostgreSQL cannot hold as a schema violation, not as a failure', async () => {
-    const violation = await body(here.entity('consumers').insert({ username: 'a\0b' }));
+    const violation = await refusalBody(here.entity('consumers').insert({ username: 'a\0b' }));
     expect(violation).toMatchObject({ code: 2, fields: { username: expect.stringContaining('null characters') } });
     const config = { name: 'key-auth', config: { key_names: ['a'], realm: '\ud800' } };
-    expect(await body(here.entity('plugins').insert(config))).toMatchObject({ code: 2 });
+    expect(await refusalBody(here.entity('plugins').insert(config))).toMatchObject({ code: 2 });
   });
 
   test('reports a taken name, a taken composite key and a taken id as Kong does', async () => {
     const services = here.entity('services');
     const first = await services.insert({ name: 'taken', host: 'a' });
-    expect(await body(services.insert({ name: 'taken', host: 'b' }))).toEqual({
+    expect(await refusalBody(services.insert({ name: 'taken', host: 'b' }))).toEqual({
       code: 5,
       name: 'unique constraint violation',
       message: `UNIQUE violation detected on '{name="taken"}'`,
       fields: { name: 'taken' },
     });
-    expect(await body(services.insert({ id: first.id, host: 'b' }))).toMatchObject({
+    expect(await refusalBody(services.insert({ id: first.id, host: 'b' }))).toMatchObject({
       code: 3,
       message: `primary key violation on key '{id="${first.id}"}'`,
     });
     await here.entity('plugins').insert({ name: 'key-auth', service: { name: 'taken' } });
-    expect(await body(here.entity('plugins').insert({ name: 'key-auth', service: { name: 'taken' } }))).toMatchObject({
+    expect(
+      await refusalBody(here.entity('plugins').insert({ name: 'key-auth', service: { name: 'taken' } })),
+    ).toMatchObject({
       code: 5,
       fields: { name: 'key-auth', service: { id: first.id }, route: null, consumer: null },
     });
@@ -91,16 +82,16 @@ onBothDrivers('entity store', (backend) => {
     const service = await here.entity('services').insert({ name: 'parent', host: 'a' });
     const route = await routes.insert({ paths: ['/a'], service: { name: 'parent' } });
     expect(route.service).toEqual({ id: service.id });
-    expect(await body(routes.insert({ paths: ['/a'], service: { name: 'nope' } }))).toMatchObject({
+    expect(await refusalBody(routes.insert({ paths: ['/a'], service: { name: 'nope' } }))).toMatchObject({
       code: 13,
       message: `foreign key unresolved (service.name: the foreign key cannot be resolved with '{name="nope"}' for an existing 'services' entity)`,
     });
-    expect(await body(routes.insert({ paths: ['/a'], service: { id: NOWHERE } }))).toMatchObject({
+    expect(await refusalBody(routes.insert({ paths: ['/a'], service: { id: NOWHERE } }))).toMatchObject({
       code: 4,
       message: `the foreign key '{id="${NOWHERE}"}' does not reference an existing 'services' entity.`,
       fields: { service: { id: NOWHERE } },
     });
-    expect(await body(here.entity('services').delete({ id: String(service.id) }))).toMatchObject({
+    expect(await refusalBody(here.entity('services').delete({ id: String(service.id) }))).toMatchObject({
       code: 4,
       message: `an existing 'routes' entity references this 'services' entity`,
       fields: { '@referenced_by': 'routes' },
@@ -114,7 +105,7 @@ onBothDrivers('entity store', (backend) => {
     expect(second).toMatchObject({ id: first.id, host: 'b', retries: 5 });
     const third = await services.upsert({ id: NOWHERE }, { id: first.id, name: 'put-by-id', host: 'c' });
     expect(third).toMatchObject({ id: NOWHERE, name: 'put-by-id' });
-    expect(await body(services.upsert({ id: NOWHERE }, { name: 'put', host: 'c' }))).toMatchObject({ code: 5 });
+    expect(await refusalBody(services.upsert({ id: NOWHERE }, { name: 'put', host: 'c' }))).toMatchObject({ code: 5 });
   });
 
   test('PATCH merges, and loses no change of two at once', async () => {
@@ -125,11 +116,11 @@ onBothDrivers('entity store', (backend) => {
     const row = await services.select({ field: 'name', value: 'patch' });
     expect(row).toMatchObject({ host: 'a', tags: ['t'], retries: 100, connect_timeout: 101, port: 104 });
     expect(row).toMatchObject({ read_timeout: 102, write_timeout: 103 });
-    expect(await body(services.update({ field: 'name', value: 'gone' }, {}))).toMatchObject({
+    expect(await refusalBody(services.update({ field: 'name', value: 'gone' }, {}))).toMatchObject({
       code: 6,
       message: `could not find the entity with '{name="gone"}'`,
     });
-    expect(await body(services.update({ id: 'no-uuid' }, {}))).toMatchObject({ code: 1 });
+    expect(await refusalBody(services.update({ id: 'no-uuid' }, {}))).toMatchObject({ code: 1 });
   });
 
   test('pages by key through everything, tags and parents included', async () => {
@@ -157,14 +148,16 @@ onBothDrivers('entity store', (backend) => {
     const parent = { field: 'service', id: String(service?.id) };
     expect((await other.entity('routes').page({ parent })).rows).toMatchObject([{ paths: ['/1'] }]);
 
-    expect(await body(services.page({ size: 0 }))).toMatchObject({ code: 9 });
-    expect(await body(services.page({ size: 1001 }))).toMatchObject({ code: 9 });
-    expect(await body(services.page({ offset: '???' }))).toEqual({
+    expect(await refusalBody(services.page({ size: 0 }))).toMatchObject({ code: 9 });
+    expect(await refusalBody(services.page({ size: 1001 }))).toMatchObject({ code: 9 });
+    expect(await refusalBody(services.page({ offset: '???' }))).toEqual({
       code: 7,
       name: 'invalid offset',
       message: `'???' is not a valid offset: bad base64 encoding`,
     });
-    expect(await body(services.page({ offset: 'YWJj' }))).toMatchObject({ message: expect.stringMatching(/bad json/) });
+    expect(await refusalBody(services.page({ offset: 'YWJj' }))).toMatchObject({
+      message: expect.stringMatching(/bad json/),
+    });
   });
 
   test('lists tags of all entities in pages', async () => {
@@ -191,15 +184,17 @@ onBothDrivers('entity store', (backend) => {
     const theirs = await other.entity('services').insert({ name: 'same', host: 'b' });
     expect(await other.entity('services').select({ id: String(mine.id) })).toBeNull();
     expect(await other.entity('services').delete({ id: String(mine.id) })).toBe(false);
-    expect(await body(other.entity('services').upsert({ id: String(mine.id) }, { host: 'c' }))).toMatchObject({
+    expect(await refusalBody(other.entity('services').upsert({ id: String(mine.id) }, { host: 'c' }))).toMatchObject({
       code: 3,
     });
-    expect(await body(other.entity('routes').insert({ paths: ['/'], service: { id: mine.id } }))).toMatchObject({
+    expect(await refusalBody(other.entity('routes').insert({ paths: ['/'], service: { id: mine.id } }))).toMatchObject({
       code: 4,
     });
     expect(await here.entity('services').select({ field: 'name', value: 'same' })).toEqual(mine);
     expect(await other.entity('services').select({ field: 'name', value: 'same' })).toEqual(theirs);
-    expect(await body(here.entity('workspaces').delete({ field: 'name', value: 'apart' }))).toMatchObject({ code: 4 });
+    expect(await refusalBody(here.entity('workspaces').delete({ field: 'name', value: 'apart' }))).toMatchObject({
+      code: 4,
+    });
   });
 
   test('lets rows with a ttl vanish on time, and PATCH leaves that time alone', async () => {
@@ -212,8 +207,8 @@ onBothDrivers('entity store', (backend) => {
     await keys.insert({ consumer, key: 'short', ttl: 1 });
     await expect.poll(() => keys.select({ field: 'key', value: 'short' }), { timeout: 5000 }).toBeNull();
     expect((await keys.page()).rows.map((row) => row.key).sort()).toEqual(['for-ever', 'long']);
-    expect(await body(keys.insert({ consumer }, { ttl: 1.5 }))).toMatchObject({ code: 11 });
-    expect(await body(here.entity('services').insert({ host: 'a' }, { ttl: 5 }))).toMatchObject({ code: 11 });
+    expect(await refusalBody(keys.insert({ consumer }, { ttl: 1.5 }))).toMatchObject({ code: 11 });
+    expect(await refusalBody(here.entity('services').insert({ host: 'a' }, { ttl: 5 }))).toMatchObject({ code: 11 });
   });
 
   test('writes thousands of rows as one change, or none of them', async () => {
@@ -223,7 +218,7 @@ onBothDrivers('entity store', (backend) => {
     expect(await other.entity('services').insertMany(rows)).toHaveLength(1200);
     expect(await store.changes.serial()).toBe(before + 1);
     const clash = [...rows.map(({ host }, index) => ({ host, name: `more-${index}` })), { name: 'bulk-7', host: 'h' }];
-    expect(await body(other.entity('services').insertMany(clash))).toMatchObject({
+    expect(await refusalBody(other.entity('services').insertMany(clash))).toMatchObject({
       code: 5,
       fields: { name: 'bulk-7' },
     });

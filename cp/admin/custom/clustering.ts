@@ -21,6 +21,7 @@ const record: JsonSchema = objectOf({
   ttl: { type: 'integer', description: 'Seconds until the record is forgotten.' },
   labels: { type: ['object', 'null'], additionalProperties: { type: 'string' } },
   cert_details: { type: ['object', 'null'] },
+  rpc_capabilities: { type: 'array', items: { type: 'string' } },
   serial: { type: ['integer', 'null'], description: 'Serial of the config the data plane applied last.' },
   rejection_reason: { type: ['string', 'null'], description: 'Why its last config was refused or withheld.' },
 });

@@ -92,17 +92,17 @@ export function parseListQuery(query: URLSearchParams): { prefix: string; after:
   return { prefix, after, limit };
 }
 
-/** The whole body; refused as soon as it is seen to be too long. */
+/** The whole body. One that is too long is read to its end before it is refused: the binding sends all before it listens. */
 export async function readValue(request: Request): Promise<Uint8Array> {
-  const declared = Number(request.headers.get('Content-Length') ?? 0);
-  if (declared > LIMITS.value) throw tooLong(declared);
-  if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of request.body ?? []) {
     length += chunk.byteLength;
-    if (length > LIMITS.value) throw tooLong(length);
-    chunks.push(chunk);
+    if (length <= LIMITS.value) chunks.push(chunk);
+    else chunks.length = 0;
+  }
+  if (length > LIMITS.value) {
+    throw new KvRefusal(413, `Value length of ${length} exceeds limit of ${LIMITS.value}.`);
   }
   const value = new Uint8Array(length);
   let offset = 0;
@@ -111,8 +111,4 @@ export async function readValue(request: Request): Promise<Uint8Array> {
     offset += chunk.byteLength;
   }
   return value;
-}
-
-function tooLong(length: number): KvRefusal {
-  return new KvRefusal(413, `Value length of ${length} exceeds limit of ${LIMITS.value}.`);
 }

@@ -39,6 +39,8 @@ export class KvStore extends DurableObject<Env> {
       return await this.#answer(request);
     } catch (error) {
       if (!(error instanceof KvRefusal)) throw error;
+      // The binding sends all of a value before it listens for the answer.
+      if (!request.bodyUsed) await request.body?.pipeTo(new WritableStream());
       return new Response(error.message, { status: error.status, statusText: error.message });
     }
   }

@@ -14,6 +14,7 @@ import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
 import { WORKERD_CAPABILITIES } from './capabilities.ts';
 import { type ControlPlaneAddress, KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
+import { contactLinkOwner } from './first-contact.ts';
 import { openSockets, type PlannedListener, planListeners } from './listeners.ts';
 import type { SupervisorPlan } from './messages.ts';
 import { type Generation, RunFolder } from './run-folder.ts';
@@ -103,6 +104,7 @@ class WorkerdHost implements DataPlane {
     const generation = await this.#writeGeneration(options);
     try {
       await this.#supervisor.reload(this.#plan(options, generation), DRAIN);
+      await contactLinkOwner(this.#socketPath(NODE_SOCKET));
     } catch (error) {
       generation.remove();
       throw error;
@@ -133,7 +135,7 @@ class WorkerdHost implements DataPlane {
     );
     for (const socket of sockets) socket.release();
     this.#supervisor = supervisor;
-    if (supervisor.pid !== null) this.#lock.passTo(supervisor.pid);
+    if (supervisor.pid !== null) this.#lock.shareWith(supervisor.pid);
     // The ports really bound are kept from now on, also when everything has to be opened anew.
     this.#listeners = this.#listeners.map((planned, place) => ({
       ...planned,
@@ -141,6 +143,7 @@ class WorkerdHost implements DataPlane {
     }));
     this.#generation = await this.#writeGeneration(this.#options);
     await supervisor.start(this.#plan(this.#options, this.#generation));
+    await contactLinkOwner(this.#socketPath(NODE_SOCKET));
     supervisor.ended.then((how) => this.#relaunch(how));
     this.#probeControlPlanes();
   }

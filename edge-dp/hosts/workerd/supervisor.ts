@@ -10,6 +10,9 @@ import { type BoundSocket, runWorkerd } from './workerd-run.ts';
 /** Milliseconds that requests in flight get when the host died without a word. */
 const ORPHANED_DRAIN = 2_000;
 
+/** How much of the time to stop in the other processes may use: the first must have some left for its own requests. */
+const OTHERS_SHARE = 0.7;
+
 /** TLS identities the egress process was handed; they outlive it. */
 const identities = new Map<string, string>();
 let egress: Slot | null = null;
@@ -68,7 +71,7 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
 async function stop(drain: number): Promise<void> {
   const [first, ...others] = workers;
   const deadline = performance.now() + drain;
-  await Promise.all(others.map((worker) => worker.stop(drain)));
+  await Promise.all(others.map((worker) => worker.stop(drain * OTHERS_SHARE)));
   await first?.stop(Math.max(deadline - performance.now(), 0));
   await egress?.stop(0);
 }

@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+
+import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
+import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
+import { check } from './commands/check.ts';
+import { CommandError, type Invocation } from './commands/command.ts';
+import { config } from './commands/config.ts';
+import { health } from './commands/health.ts';
+import { hybrid } from './commands/hybrid.ts';
+import { migrations } from './commands/migrations.ts';
+import { reload } from './commands/reload.ts';
+import { start } from './commands/start.ts';
+import { version } from './commands/version.ts';
+import { SettingsError } from './settings/load.ts';
+
+const USAGE = `Usage: holdfast COMMAND [options]
+
+  start                          run the role of the settings (default: control plane and a local data plane)
+  reload                         have a running instance replace its data plane processes without dropping a connection
+  health                         say whether the instance of this prefix runs and serves
+  check [CONF]                   check the settings and print those that are set
+  config parse|import|export|init [FILE]
+                                 declarative configuration (YAML or JSON; kong.yml)
+  migrations bootstrap|up|list|status
+                                 the database's schema
+  hybrid gen_cert [--dir DIR]    certificate pair of the cluster and the bundle signing key
+  version                        print the versions
+
+Options:
+  -c, --conf FILE                settings file (default: ./holdfast.conf, then /etc/holdfast/holdfast.conf)
+  -p, --prefix DIR               folder of everything Holdfast keeps (default: .holdfast)
+  -h, --help                     this text
+
+Settings come from the file and from HOLDFAST_<NAME> (or KONG_<NAME>) in the environment.
+`;
+
+const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void> | void>> = {
+  start: (invocation) => start(invocation, { start: (options) => startWorkerdHost(options), identity: nodeIdentity }),
+  reload,
+  health,
+  check,
+  config,
+  migrations,
+  hybrid,
+  version,
+};
+
+async function main(argv: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(argv);
+  const { conf, prefix, help, version: versionFlag, ...options } = values;
+  const [name = versionFlag ? 'version' : 'help', ...words] = positionals;
+  if (help || name === 'help') {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) throw new CommandError(`unknown command '${name}'\n\n${USAGE}`, 2);
+  await command({ words, conf, prefix, options });
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        conf: { type: 'string', short: 'c' },
+        prefix: { type: 'string', short: 'p' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+        dir: { type: 'string' },
+        force: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new CommandError(`${error instanceof Error ? error.message : error}\n\n${USAGE}`, 2);
+  }
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof SettingsError) {
+    process.stderr.write(
+      `holdfast: the settings do not work:\n${error.problems.map((line) => `  - ${line}\n`).join('')}`,
+    );
+    process.exitCode = 1;
+  } else if (error instanceof CommandError) {
+    process.stderr.write(`holdfast: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    process.stderr.write(`holdfast: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,63 @@
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { CLIENT_AUTH, type ClusterTls, datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
+
+/** A data plane's end of a connection whose certificate was verified. */
+export interface Peer {
+  readonly ip: string;
+  readonly port: number;
+  readonly subject: string;
+  /** Unix seconds. */
+  readonly certificateExpires: number;
+}
+
+export type Admission =
+  | { readonly admitted: true; readonly peer: Peer }
+  | { readonly admitted: false; readonly reason: string };
+
+/** Asks whether a certificate was revoked; returns why it must not be accepted, or null. */
+export type RevocationCheck = (leaf: X509Certificate) => Promise<string | null>;
+
+/**
+ * Decides about the client certificate of a finished handshake. `shared`: it must be the very certificate of this
+ * control plane. `pki`: it must chain to the cluster's CA, be meant for clients, and not be revoked. Never throws.
+ */
+export async function admit(
+  socket: TLSSocket,
+  tls: ClusterTls,
+  revocation: RevocationCheck | null,
+  now: Date,
+): Promise<Admission> {
+  const leaf = socket.getPeerX509Certificate();
+  if (leaf === undefined) return refused('no client certificate was presented');
+  const named = `client certificate '${oneLine(leaf.subject)}'`;
+  const dates = datesFault(leaf, now);
+  if (dates !== null) return refused(`${named} ${dates}`);
+  if (tls.mode === 'shared') {
+    if (leaf.fingerprint256 !== tls.leaf.fingerprint256) {
+      return refused(`${named} is not this cluster's shared certificate (cluster_mtls = shared)`);
+    }
+  } else {
+    const fault = chainFault(socket, leaf) ?? (await revocation?.(leaf)) ?? null;
+    if (fault !== null) return refused(`${named} ${fault}`);
+  }
+  return {
+    admitted: true,
+    peer: {
+      ip: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
+      port: socket.remotePort ?? 0,
+      subject: oneLine(leaf.subject),
+      certificateExpires: Math.floor(leaf.validToDate.getTime() / 1000),
+    },
+  };
+}
+
+function chainFault(socket: TLSSocket, leaf: X509Certificate): string | null {
+  if (!socket.authorized) return `does not chain to cluster_ca_cert (${String(socket.authorizationError)})`;
+  if (!extendedKeyUsage(leaf).includes(CLIENT_AUTH)) return `lacks the extended key usage clientAuth (${CLIENT_AUTH})`;
+  return null;
+}
+
+function refused(reason: string): Admission {
+  return { admitted: false, reason };
+}

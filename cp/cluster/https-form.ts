@@ -1,0 +1,213 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { OBJECT_NAME } from '../../shared/bundle/object.ts';
+import { ShapeError } from '../../shared/bundle/shape.ts';
+import { type FromControlPlane, type FromDataPlane, HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
+import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
+import type { Peer } from './admission.ts';
+import { answerJson } from './mtls-server.ts';
+import type { Nodes } from './nodes.ts';
+import type { ManifestTexts } from './offers.ts';
+import { NodeSession, type SessionContext } from './session.ts';
+
+/** Seconds a question for the manifest may be held open. */
+const LONGEST_WAIT = 60;
+/** Bytes of a status message: a hello carries a manifest. */
+const LARGEST_STATUS = 4 << 20;
+/** Messages kept for a data plane between two of its questions. */
+const LONGEST_QUEUE = 1000;
+
+export interface HttpsFormOptions {
+  readonly context: SessionContext;
+  readonly nodes: Nodes;
+  readonly texts: ManifestTexts;
+}
+
+/** A data plane that polls. */
+interface Poller {
+  readonly session: NodeSession;
+  /** What is to be said besides the manifest, in order. */
+  readonly queue: string[];
+  /** Ends its open question. */
+  wake: () => void;
+}
+
+/** The link in plain HTTPS, see `shared/cluster/messages.ts`. */
+export class HttpsForm {
+  readonly #options: HttpsFormOptions;
+  readonly #pollers = new Map<string, Poller>();
+  readonly #sweep: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(options: HttpsFormOptions) {
+    this.#options = options;
+    this.#sweep = setInterval(() => this.#forgetSilent(), HEARTBEAT_DEADLINE);
+    this.#sweep.unref();
+  }
+
+  /** There is a new release. */
+  publish(): void {
+    for (const poller of this.#pollers.values()) poller.wake();
+  }
+
+  /** Has a message told to every data plane that polls. */
+  broadcast(message: FromControlPlane): void {
+    for (const poller of this.#pollers.values()) {
+      if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(JSON.stringify(message));
+      poller.wake();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    this.publish();
+  }
+
+  /** Answers every request that is not an upgrade; the telemetry listener only takes statuses. Never throws. */
+  async handle(request: IncomingMessage, response: ServerResponse, peer: Peer, telemetry: boolean): Promise<void> {
+    try {
+      const url = new URL(request.url ?? '/', 'https://control-plane');
+      const node = url.searchParams.get('node') ?? '';
+      const object = /^\/v1\/objects\/([^/]*)$/.exec(url.pathname)?.[1];
+      const config = request.method === 'GET' && !telemetry;
+      if (config && object !== undefined) this.#object(object, response);
+      else if (config && url.pathname === '/v1/manifest') {
+        await this.#manifest(node, Number(url.searchParams.get('wait') ?? 0), request, response);
+      } else if (url.pathname === '/v1/status' && request.method === 'POST') {
+        await this.#status(node, request, response, peer);
+      } else answerJson(response, 404, { message: `no such endpoint: ${request.method} ${url.pathname}` });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      const known = error instanceof ShapeError;
+      this.#options.context.log(
+        'warn',
+        `${known ? 'refused a' : 'failed on a'} request of ${peer.ip}:${peer.port}: ${message}`,
+      );
+      if (response.headersSent) response.destroy();
+      else answerJson(response, known ? 400 : 500, { message: known ? message : 'internal error' });
+    }
+  }
+
+  #object(name: string, response: ServerResponse): void {
+    const object = OBJECT_NAME.test(name) ? this.#options.context.publisher.object(name) : undefined;
+    if (object === undefined) {
+      answerJson(response, 404, { message: `no object ${name.slice(0, 64)}` });
+      return;
+    }
+    const headers = {
+      'content-type': 'application/gzip',
+      'content-length': String(object.gzip.length),
+      'cache-control': 'public, max-age=31536000, immutable',
+      etag: `"${name}"`,
+    };
+    response.writeHead(200, headers).end(object.gzip);
+  }
+
+  async #manifest(id: string, wait: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const poller = this.#pollers.get(id);
+    if (poller === undefined) {
+      answerJson(response, 428, { message: `no hello of node '${id.slice(0, 64)}': say it with POST /v1/status` });
+      return;
+    }
+    if (!(wait >= 0)) throw new ShapeError('wait: expected a number of seconds');
+    const until = Date.now() + Math.min(wait, LONGEST_WAIT) * 1000;
+    for (;;) {
+      const queued = poller.queue.shift();
+      if (queued !== undefined) {
+        response.writeHead(200, { 'content-type': 'application/json' }).end(queued);
+        return;
+      }
+      const { status, etag, text } = await this.#answer(poller.session);
+      if (request.headers['if-none-match'] !== etag) {
+        response.writeHead(status, { 'content-type': 'application/json', etag }).end(text());
+        return;
+      }
+      const remaining = until - Date.now();
+      if (remaining <= 0 || this.#closed || response.destroyed) {
+        response.writeHead(304, { etag }).end();
+        return;
+      }
+      await woken(poller, remaining, response);
+    }
+  }
+
+  /** What the node gets now, and how to know it again. */
+  async #answer(session: NodeSession): Promise<{ status: number; etag: string; text: () => string }> {
+    const offer = await session.offer();
+    if (offer.kind === 'withheld') {
+      const text = JSON.stringify(offer.message);
+      return {
+        status: 409,
+        etag: `"withheld-${Buffer.from(offer.message.reason).toString('base64url')}"`,
+        text: () => text,
+      };
+    }
+    const { serial, config_hash } = offer.release.manifest;
+    return {
+      status: 200,
+      etag: `"${serial}-${config_hash}"`,
+      text: () => this.#options.texts.withoutObjects(offer.release),
+    };
+  }
+
+  async #status(id: string, request: IncomingMessage, response: ServerResponse, peer: Peer): Promise<void> {
+    const message = parseFromDataPlane(await body(request));
+    if (message?.type === 'hello') await this.#hello(message, id, peer);
+    else {
+      const session = this.#options.nodes.get(id);
+      if (session === undefined) {
+        answerJson(response, 428, { message: `no hello of node '${id.slice(0, 64)}': say it first` });
+        return;
+      }
+      if (message !== null) session.receive(message);
+    }
+    response.writeHead(204).end();
+  }
+
+  async #hello(hello: Extract<FromDataPlane, { type: 'hello' }>, id: string, peer: Peer): Promise<void> {
+    if (hello.node.id !== id)
+      throw new ShapeError(`hello.node.id: ${hello.node.id}, but the request is of node '${id}'`);
+    const session = await NodeSession.begin(hello, peer, this.#options.context);
+    this.#options.nodes.join(session);
+    this.#pollers.get(id)?.wake();
+    this.#pollers.set(id, { session, queue: [], wake: () => undefined });
+    this.#options.context.log('info', `${session.name} polls, holding serial ${session.record.serial ?? 'none'}`);
+  }
+
+  #forgetSilent(): void {
+    for (const [id, { session, wake }] of this.#pollers) {
+      // A question held open is a sign of life too.
+      const allowed = HEARTBEAT_DEADLINE + LONGEST_WAIT * 1000;
+      if (Date.now() - session.lastSeen < allowed && this.#options.nodes.get(id) === session) continue;
+      this.#pollers.delete(id);
+      this.#options.nodes.leave(session);
+      wake();
+    }
+  }
+}
+
+/** Resolves when there is something to say, the time is up, or the asker went away. */
+function woken(poller: Poller, milliseconds: number, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      response.off('close', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    response.once('close', done);
+    poller.wake = done;
+  });
+}
+
+async function body(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    size += chunk.length;
+    if (size > LARGEST_STATUS) throw new ShapeError(`body: more than ${LARGEST_STATUS} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

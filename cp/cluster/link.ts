@@ -1,0 +1,184 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { ShapeError } from '../../shared/bundle/shape.ts';
+import { type FromControlPlane, HEARTBEAT_DEADLINE, type Hello } from '../../shared/cluster/messages.ts';
+import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
+import type { Peer } from './admission.ts';
+import type { Nodes } from './nodes.ts';
+import type { ManifestTexts } from './offers.ts';
+import { NodeSession, type SessionContext } from './session.ts';
+
+/** Milliseconds a new connection has for its hello. */
+const HELLO_TIMEOUT = 10_000;
+
+/** WebSocket close codes of our own (RFC 6455, 7.4.2) and the standard ones used. */
+const CLOSE = { goingAway: 1001, malformed: 4400, certificateExpired: 4403, silent: 4408, replaced: 4409 } as const;
+
+export interface LinksOptions {
+  readonly context: SessionContext;
+  readonly nodes: Nodes;
+  readonly texts: ManifestTexts;
+  /** Bytes of one message (`cluster_max_payload`). */
+  readonly maxPayload: number;
+}
+
+/** The WebSocket form of the link: one connection per data plane. */
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #server: WebSocketServer;
+  readonly #links = new Map<NodeSession, Link>();
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.#server = new WebSocketServer({ noServer: true, maxPayload: options.maxPayload, perMessageDeflate: false });
+  }
+
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      new Link(webSocket, peer, this.#options, {
+        joined: (link, session) => {
+          const previous = this.#options.nodes.join(session);
+          this.#links.set(session, link);
+          const replaced = previous === undefined ? undefined : this.#links.get(previous);
+          replaced?.close(CLOSE.replaced, 'the same node connected again');
+        },
+        left: (session) => {
+          this.#links.delete(session);
+          this.#options.nodes.leave(session);
+        },
+      });
+    });
+  }
+
+  /** There is a new release. */
+  publish(): void {
+    for (const link of this.#links.values()) link.publish();
+  }
+
+  /** Sends a message to every connected data plane. */
+  broadcast(message: FromControlPlane): void {
+    for (const link of this.#links.values()) link.send(message);
+  }
+
+  close(): void {
+    for (const webSocket of this.#server.clients) webSocket.close(CLOSE.goingAway, 'the control plane stops');
+    this.#server.close();
+  }
+}
+
+interface LinkEvents {
+  readonly joined: (link: Link, session: NodeSession) => void;
+  readonly left: (session: NodeSession) => void;
+}
+
+/** One connection. Messages are handled in their order; of releases only the newest is sent, one at a time. */
+class Link {
+  readonly #webSocket: WebSocket;
+  readonly #peer: Peer;
+  readonly #options: LinksOptions;
+  readonly #events: LinkEvents;
+  readonly #deadline: NodeJS.Timeout;
+  #session: NodeSession | null = null;
+  #handled: Promise<void> = Promise.resolve();
+  #sending = false;
+  #outdated = false;
+
+  constructor(webSocket: WebSocket, peer: Peer, options: LinksOptions, events: LinkEvents) {
+    this.#webSocket = webSocket;
+    this.#peer = peer;
+    this.#options = options;
+    this.#events = events;
+    const hello = setTimeout(() => this.close(CLOSE.silent, 'no hello in time'), HELLO_TIMEOUT);
+    this.#deadline = setTimeout(() => this.#silent(), HEARTBEAT_DEADLINE);
+    webSocket.on('message', (data, isBinary) => {
+      this.#deadline.refresh();
+      clearTimeout(hello);
+      this.#handled = this.#handled.then(() => this.#receive(data, isBinary));
+    });
+    webSocket.on('error', (error) => this.#log('warn', `link: ${error.message}`));
+    webSocket.on('close', () => {
+      clearTimeout(hello);
+      clearTimeout(this.#deadline);
+      if (this.#session === null) return;
+      this.#events.left(this.#session);
+      this.#log('info', 'disconnected');
+    });
+  }
+
+  close(code: number, reason: string): void {
+    this.#log('warn', `closing the link: ${reason}`);
+    this.#webSocket.close(code, reason);
+  }
+
+  send(message: FromControlPlane): void {
+    this.#webSocket.send(JSON.stringify(message));
+  }
+
+  /** Offers the newest release, now or as soon as the one before it is on its way: a slow peer never piles them up. */
+  publish(): void {
+    if (this.#session === null) return;
+    if (this.#sending) this.#outdated = true;
+    else void this.#publish(this.#session);
+  }
+
+  async #publish(session: NodeSession): Promise<void> {
+    this.#sending = true;
+    do {
+      this.#outdated = false;
+      const offer = await session.offer();
+      const text =
+        offer.kind === 'release'
+          ? this.#options.texts.withObjects(offer.release, offer.held)
+          : JSON.stringify(offer.message);
+      await new Promise<void>((resolve) => this.#webSocket.send(text, () => resolve()));
+    } while (this.#outdated && this.#webSocket.readyState === this.#webSocket.OPEN);
+    this.#sending = false;
+  }
+
+  async #receive(data: RawData, isBinary: boolean): Promise<void> {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    try {
+      if (isBinary) throw new ShapeError('message: expected a text frame');
+      const message = parseFromDataPlane(String(data));
+      if (this.#session === null) {
+        if (message?.type !== 'hello') throw new ShapeError('message: expected the hello first');
+        await this.#begin(message);
+      } else if (message !== null) {
+        this.#session.receive(message);
+        if (message.type === 'heartbeat') this.#beat();
+      }
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      this.close(CLOSE.malformed, error.message.slice(0, 120));
+    }
+  }
+
+  async #begin(hello: Hello): Promise<void> {
+    const session = await NodeSession.begin(hello, this.#peer, this.#options.context);
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    this.#session = session;
+    this.#events.joined(this, session);
+    this.#log('info', `connected, holding serial ${session.record.serial ?? 'none'}`);
+    this.publish();
+  }
+
+  #beat(): void {
+    if (this.#peer.certificateExpires * 1000 < Date.now()) {
+      this.close(CLOSE.certificateExpired, 'the client certificate has expired');
+      return;
+    }
+    const { serial, config_hash } = this.#options.context.publisher.current().manifest;
+    this.send({ type: 'heartbeat', serial, config_hash });
+  }
+
+  #silent(): void {
+    this.#log('warn', `silent for ${HEARTBEAT_DEADLINE / 1000} seconds, disconnecting`);
+    this.#webSocket.terminate();
+  }
+
+  #log(level: 'info' | 'warn', message: string): void {
+    const who = this.#session?.name ?? `${this.#peer.ip}:${this.#peer.port}`;
+    this.#options.context.log(level, `${who} ${message}`);
+  }
+}

@@ -1,0 +1,117 @@
+import { absentPlugins } from '../../shared/cluster/compatibility.ts';
+import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import type { ClusterTls } from '../pki/cluster-tls.ts';
+import type { Publisher } from '../publisher/publisher.ts';
+import type { NodeRegistry } from '../store/store.ts';
+import type { RevocationCheck } from './admission.ts';
+import { HttpsForm } from './https-form.ts';
+import { Links } from './link.ts';
+import { type Address, type ClusterLog, createMtlsServer, endUpgrade, type MtlsServer } from './mtls-server.ts';
+import { Nodes } from './nodes.ts';
+import { ManifestTexts } from './offers.ts';
+import type { SessionContext } from './session.ts';
+
+export interface ClusterListenerOptions {
+  /** `cluster_listen` and `cluster_telemetry_listen`; port 0 for any free one. */
+  readonly listen: readonly Address[];
+  readonly telemetryListen: readonly Address[];
+  readonly tls: ClusterTls;
+  /** From `revocationCheck` in `ocsp.ts`; null when `cluster_ocsp = off`. */
+  readonly revocation: RevocationCheck | null;
+  readonly publisher: Publisher;
+  readonly registry: NodeRegistry;
+  /** Names of the plugins this control plane knows. */
+  readonly plugins: Iterable<string>;
+  /** Holdfast's version. */
+  readonly version: string;
+  /** Bytes (`cluster_max_payload`). */
+  readonly maxPayload: number;
+  /** Seconds (`cluster_data_plane_purge_delay`). */
+  readonly purgeDelay: number;
+  readonly log: ClusterLog;
+}
+
+export interface ClusterListener {
+  /** The addresses really bound, in the order of the options. */
+  readonly addresses: readonly Address[];
+  readonly telemetryAddresses: readonly Address[];
+  /** The connected data planes. */
+  readonly nodes: Nodes;
+  /** Tells every connected data plane about a target's health. */
+  setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+  close(): Promise<void>;
+}
+
+/** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
+export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
+  const { publisher, log, tls, revocation } = options;
+  const nodes = new Nodes(options);
+  const known = [...options.plugins];
+  const context: SessionContext = {
+    publisher,
+    version: options.version,
+    log,
+    changed: (session, urgent) => nodes.changed(session, urgent),
+    absentPlugins: (node) => absentPlugins(known, node),
+  };
+  const texts = new ManifestTexts(publisher);
+  const links = new Links({ context, nodes, texts, maxPayload: options.maxPayload });
+  const https = new HttpsForm({ context, nodes, texts });
+  const unsubscribe = publisher.subscribe(() => {
+    links.publish();
+    https.publish();
+  });
+
+  const servers: MtlsServer[] = [];
+  async function listen(addresses: readonly Address[], telemetry: boolean): Promise<Address[]> {
+    const bound: Address[] = [];
+    for (const address of addresses) {
+      const server = createMtlsServer({
+        tls,
+        revocation,
+        log,
+        request(request, response, peer) {
+          void https.handle(request, response, peer, telemetry);
+        },
+        ...(telemetry
+          ? {}
+          : {
+              upgrade(request, socket, head, peer) {
+                if (request.url?.split('?')[0] === '/v1/link') links.accept(request, socket, head, peer);
+                else endUpgrade(socket, '404 Not Found', 'no such endpoint');
+              },
+            }),
+      });
+      servers.push(server);
+      bound.push(await server.listen(address));
+    }
+    return bound;
+  }
+
+  async function close(): Promise<void> {
+    unsubscribe();
+    links.close();
+    https.close();
+    await Promise.all(servers.map((server) => server.close()));
+    await nodes.stop();
+  }
+
+  try {
+    const addresses = await listen(options.listen, false);
+    const telemetryAddresses = await listen(options.telemetryListen, true);
+    return {
+      addresses,
+      telemetryAddresses,
+      nodes,
+      setTargetHealth(order) {
+        const message = { type: 'target_health', ...order } as const;
+        links.broadcast(message);
+        https.broadcast(message);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

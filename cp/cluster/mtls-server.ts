@@ -1,0 +1,150 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { ClusterTls } from '../pki/cluster-tls.ts';
+import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
+
+export type ClusterLog = (level: 'info' | 'warn' | 'error', message: string) => void;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface MtlsServerOptions {
+  readonly tls: ClusterTls;
+  /** Null: revocation is not asked about. */
+  readonly revocation: RevocationCheck | null;
+  readonly log: ClusterLog;
+  /** A request over a connection whose client certificate was verified. */
+  readonly request: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
+  /** An upgrade over such a connection; absent: upgrades are refused. */
+  readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer) => void;
+}
+
+/** Milliseconds. */
+const HANDSHAKE_TIMEOUT = 10_000;
+const HEADERS_TIMEOUT = 10_000;
+const REQUEST_TIMEOUT = 30_000;
+
+/** A listener that only talks to holders of the right client certificate. */
+export interface MtlsServer {
+  listen(address: Address): Promise<Address>;
+  /** Ends connections that are idle, then all. */
+  close(): Promise<void>;
+}
+
+/**
+ * A TLS server that always asks for a client certificate and judges it itself, so that a refusal can be told: it is
+ * logged with its reason and peer, and answered with 403 and the reason before anything else of the request is read.
+ */
+export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
+  const { tls, log } = options;
+  /** One judgement per connection; requests wait for it. */
+  const admissions = new WeakMap<object, Promise<Admission>>();
+
+  function judge(socket: TLSSocket): Promise<Admission> {
+    const known = admissions.get(socket);
+    if (known !== undefined) return known;
+    const admission = admit(socket, tls, options.revocation, new Date());
+    admissions.set(socket, admission);
+    void admission.then((result) => {
+      if (!result.admitted) log('warn', `refused a connection from ${peerName(socket)}: ${result.reason}`);
+    });
+    return admission;
+  }
+
+  const server: Server = createServer({
+    cert: tls.cert,
+    key: tls.key,
+    ca: tls.ca,
+    requestCert: true,
+    // The handshake goes through so that the reason can be said; nothing is served before `judge` admitted.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: HANDSHAKE_TIMEOUT,
+  });
+  server.headersTimeout = HEADERS_TIMEOUT;
+  server.requestTimeout = REQUEST_TIMEOUT;
+  server.on('secureConnection', (socket) => void judge(socket));
+  server.on('tlsClientError', (error, socket) => {
+    log('warn', `refused a connection from ${peerName(socket)}: ${error.message}`);
+  });
+  server.on('clientError', (error, socket) => {
+    log('warn', `refused a request from ${peerName(socket)}: ${error.message}`);
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  server.on('request', (request, response) => {
+    const { socket } = request;
+    if (!(socket instanceof TLSSocket)) {
+      socket.destroy();
+      return;
+    }
+    void judge(socket).then((result) => {
+      if (result.admitted) options.request(request, response, result.peer);
+      else answerJson(response, 403, { message: result.reason }, { connection: 'close' });
+    });
+  });
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    if (!(socket instanceof TLSSocket)) {
+      socket.destroy();
+      return;
+    }
+    void judge(socket).then((result) => {
+      if (!result.admitted) endUpgrade(socket, '403 Forbidden', result.reason);
+      else if (options.upgrade === undefined) endUpgrade(socket, '404 Not Found', 'nothing to upgrade here');
+      else options.upgrade(request, socket, head, result.peer);
+    });
+  });
+
+  return {
+    async listen({ host, port }) {
+      server.listen(port, host);
+      await Promise.race([once(server, 'listening'), once(server, 'error').then(([error]) => Promise.reject(error))]);
+      server.on('error', (error) => log('error', `cluster listener: ${error.message}`));
+      return bound(server);
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Answers a request with JSON. */
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+}
+
+/** Answers an upgrade with a plain response and ends the connection. */
+export function endUpgrade(socket: Duplex, status: string, message: string): void {
+  const body = JSON.stringify({ message });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function bound(server: Server): Address {
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === 'string') throw new Error('cluster listener: not bound to a port');
+  return { host: address.address, port: address.port };
+}
+
+function peerName(socket: object): string {
+  const ip = 'remoteAddress' in socket ? String(socket.remoteAddress) : 'unknown';
+  const port = 'remotePort' in socket ? String(socket.remotePort) : '?';
+  return `${ip.replace(/^::ffff:/, '')}:${port}`;
+}

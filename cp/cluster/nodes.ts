@@ -1,0 +1,101 @@
+import type { NodeRegistry } from '../store/store.ts';
+import type { ClusterLog } from './mtls-server.ts';
+import type { NodeSession } from './session.ts';
+
+export interface NodesOptions {
+  readonly registry: NodeRegistry;
+  /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
+  readonly purgeDelay: number;
+  readonly log: ClusterLog;
+}
+
+/** Milliseconds until news of a node, or only that it still lives, are written down. */
+const URGENT = 20;
+const LEISURELY = 5_000;
+/** Milliseconds between attempts while the database fails. */
+const RETRY = 5_000;
+
+/**
+ * The data planes connected to this control plane, and the writing down of what they say. Writes go one after the
+ * other, the newest state of a node only, and never hold up a link: while the database is away, they wait.
+ */
+export class Nodes {
+  readonly #options: NodesOptions;
+  readonly #connected = new Map<string, NodeSession>();
+  readonly #unsaved = new Map<string, NodeSession>();
+  #timer: NodeJS.Timeout | null = null;
+  #due = Number.POSITIVE_INFINITY;
+  #writing: Promise<void> = Promise.resolve();
+  #complaint = '';
+
+  constructor(options: NodesOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a node; returns the session that it replaces. */
+  join(session: NodeSession): NodeSession | undefined {
+    const previous = this.#connected.get(session.node.id);
+    this.#connected.set(session.node.id, session);
+    return previous;
+  }
+
+  /** Takes a session out, unless a newer one of the same node took its place. */
+  leave(session: NodeSession): void {
+    if (this.#connected.get(session.node.id) === session) this.#connected.delete(session.node.id);
+  }
+
+  get(id: string): NodeSession | undefined {
+    return this.#connected.get(id);
+  }
+
+  connected(): Iterable<NodeSession> {
+    return this.#connected.values();
+  }
+
+  /** Has a session's record written down soon. */
+  changed(session: NodeSession, urgent: boolean): void {
+    this.#unsaved.set(session.node.id, session);
+    this.#writeIn(urgent ? URGENT : LEISURELY);
+  }
+
+  /** Writes down everything there is. Never throws: what fails is logged, kept, and tried again. */
+  async flush(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#due = Number.POSITIVE_INFINITY;
+    this.#writing = this.#writing.then(() => this.#write());
+    await this.#writing;
+  }
+
+  async stop(): Promise<void> {
+    await this.flush();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #writeIn(delay: number): void {
+    const due = Date.now() + delay;
+    if (due >= this.#due) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => void this.flush(), delay);
+    this.#timer.unref();
+  }
+
+  async #write(): Promise<void> {
+    const { registry, purgeDelay, log } = this.#options;
+    for (const [id, session] of [...this.#unsaved]) {
+      this.#unsaved.delete(id);
+      try {
+        await registry.put(session.record, purgeDelay);
+        this.#complaint = '';
+      } catch (error) {
+        if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
+        const detail = error instanceof Error ? error.message : String(error);
+        if (detail !== this.#complaint) log('error', `cannot write down the state of data planes: ${detail}`);
+        this.#complaint = detail;
+        this.#writeIn(RETRY);
+        return;
+      }
+    }
+  }
+}

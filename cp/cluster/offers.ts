@@ -1,0 +1,57 @@
+import type { Manifest } from '../../shared/bundle/format.ts';
+import type { ManifestMessage } from '../../shared/cluster/messages.ts';
+import type { Publisher, Release } from '../publisher/publisher.ts';
+
+/** Bytes of objects, compressed, that travel inside a manifest message; beyond, the data plane fetches what it lacks. */
+const INLINE_LIMIT = 192 << 10;
+
+/**
+ * The text of manifest messages. Data planes that hold the same config get the same text, so that a change is
+ * encoded once for all of them.
+ */
+export class ManifestTexts {
+  readonly #publisher: Publisher;
+  #release: Release | null = null;
+  readonly #texts = new Map<string, string>();
+
+  constructor(publisher: Publisher) {
+    this.#publisher = publisher;
+  }
+
+  /** For the link: with the objects that the holder of `held` lacks, when they are few. */
+  withObjects(release: Release, held: Manifest | null): string {
+    if (this.#release !== release) {
+      this.#release = release;
+      this.#texts.clear();
+    }
+    const base = held?.config_hash ?? '';
+    let text = this.#texts.get(base);
+    if (text === undefined) {
+      text = write(release, this.#inline(held));
+      this.#texts.set(base, text);
+    }
+    return text;
+  }
+
+  /** For the HTTPS form, where objects are fetched, and cached on the way. */
+  withoutObjects(release: Release): string {
+    return write(release, {});
+  }
+
+  #inline(held: Manifest | null): ManifestMessage['objects'] {
+    const objects: Record<string, string> = {};
+    let bytes = 0;
+    for (const name of this.#publisher.missing(held)) {
+      const object = this.#publisher.object(name);
+      bytes += object?.gzip.length ?? 0;
+      if (object === undefined || bytes > INLINE_LIMIT) return {};
+      objects[name] = Buffer.from(object.gzip).toString('base64');
+    }
+    return objects;
+  }
+}
+
+function write(release: Release, objects: ManifestMessage['objects']): string {
+  const message: ManifestMessage = { type: 'manifest', manifest: release.jws, objects };
+  return JSON.stringify(message);
+}

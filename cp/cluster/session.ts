@@ -1,0 +1,196 @@
+import type { Manifest } from '../../shared/bundle/format.ts';
+import { verifyManifest } from '../../shared/bundle/verification.ts';
+import { incompatibility } from '../../shared/cluster/compatibility.ts';
+import type { FromDataPlane, Hello, NodeDescription, SyncStatus, Withheld } from '../../shared/cluster/messages.ts';
+import type { Publisher, Release } from '../publisher/publisher.ts';
+import type { NodeRecord } from '../store/store.ts';
+import type { Peer } from './admission.ts';
+import type { ClusterLog } from './mtls-server.ts';
+
+/** What a session needs to know of its control plane. */
+export interface SessionContext {
+  readonly publisher: Publisher;
+  /** Holdfast's version on this control plane. */
+  readonly version: string;
+  readonly log: ClusterLog;
+  /** Plugins this control plane knows and the node lacks. */
+  readonly absentPlugins: (node: NodeDescription) => readonly string[];
+  /** The record changed; `urgent` when it says something new rather than that the node still lives. */
+  readonly changed: (session: NodeSession, urgent: boolean) => void;
+}
+
+/** What to tell the node next. */
+export type Offer =
+  | { readonly kind: 'release'; readonly release: Release; readonly held: Manifest | null }
+  | { readonly kind: 'withheld'; readonly message: Withheld };
+
+/** Manifests sent and not yet answered that are remembered, to know what an `applied` is about. */
+const UNANSWERED = 16;
+
+/** What this control plane knows of one connected data plane, whichever way it talks. */
+export class NodeSession {
+  readonly node: NodeDescription;
+  readonly peer: Peer;
+  readonly #context: SessionContext;
+  readonly #offered = new Map<number, Manifest>();
+  #held: Manifest | null = null;
+  #serial: number | null = null;
+  #configHash: string | null = null;
+  #syncStatus: SyncStatus = 'unknown';
+  #reason: string | null = null;
+  #lastSeen = 0;
+  #health: Readonly<Record<string, unknown>> = {};
+
+  private constructor(node: NodeDescription, peer: Peer, context: SessionContext) {
+    this.node = node;
+    this.peer = peer;
+    this.#context = context;
+  }
+
+  /** Begins with a hello, and learns what the node holds from the signed manifest in it. Never throws. */
+  static async begin(hello: Hello, peer: Peer, context: SessionContext): Promise<NodeSession> {
+    const session = new NodeSession(hello.node, peer, context);
+    if (hello.manifest !== null) session.#held = await readHeld(hello.manifest, session.name, context);
+    const absent = context.absentPlugins(hello.node);
+    if (absent.length > 0) {
+      context.log(
+        'warn',
+        `${session.name} lacks ${absent.join(', ')}: config that uses any of them will not be sent to it`,
+      );
+    }
+    session.#serial = session.#held?.serial ?? null;
+    session.#configHash = session.#held?.config_hash ?? null;
+    session.#update({}, true);
+    return session;
+  }
+
+  get name(): string {
+    return `DP node with hostname: ${this.node.hostname} ip: ${this.peer.ip}`;
+  }
+
+  /** Milliseconds since the epoch. */
+  get lastSeen(): number {
+    return this.#lastSeen;
+  }
+
+  /** Target health as the node last told it, by upstream id. */
+  get health(): Readonly<Record<string, unknown>> {
+    return this.#health;
+  }
+
+  /** What the registry keeps of it. */
+  get record(): Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl'> {
+    const { id, hostname, version, labels, ...description } = this.node;
+    return {
+      id,
+      hostname,
+      version,
+      labels,
+      ip: this.peer.ip,
+      config_hash: this.#configHash,
+      sync_status: this.#syncStatus,
+      cert_details: { expiry_timestamp: this.peer.certificateExpires },
+      serial: this.#serial,
+      reason: this.#reason,
+      description,
+    };
+  }
+
+  /** Takes note of what the node says. A second hello only refreshes: what a node is does not change on a connection. */
+  receive(message: FromDataPlane): void {
+    switch (message.type) {
+      case 'hello':
+        this.#update({}, false);
+        break;
+      case 'applied':
+        this.#held = this.#offered.get(message.serial) ?? this.#held;
+        for (const serial of this.#offered.keys()) if (serial <= message.serial) this.#offered.delete(serial);
+        this.#update({ serial: message.serial, configHash: message.config_hash, ...this.#acknowledged() }, true);
+        break;
+      case 'rejected': {
+        const which = message.serial === null ? 'the config' : `serial ${message.serial}`;
+        this.#context.log('warn', `${this.name} refused ${which} and keeps its last config: ${message.reason}`);
+        this.#update({ syncStatus: 'unknown', reason: message.reason }, true);
+        break;
+      }
+      case 'heartbeat': {
+        if (message.health !== undefined) this.#health = message.health;
+        const news = message.serial !== this.#serial || message.config_hash !== this.#configHash;
+        this.#update({ serial: message.serial, configHash: message.config_hash }, news);
+        break;
+      }
+    }
+  }
+
+  /** What an acknowledgement says of the node's state; nothing while newer config is being withheld from it. */
+  #acknowledged(): { syncStatus?: SyncStatus; reason?: string | null } {
+    return isWithheld(this.#syncStatus) ? {} : { syncStatus: 'normal', reason: null };
+  }
+
+  /** Decides what the node gets of the newest release. Notes and logs why, when it gets nothing. Never throws. */
+  async offer(): Promise<Offer> {
+    const ahead = this.#held !== null && this.#held.serial > this.#context.publisher.current().manifest.serial;
+    const accident = ahead && this.#held !== null ? await this.#catchUp(this.#held) : null;
+    const release = this.#context.publisher.current();
+    if (accident !== null) return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason: accident });
+    const { group, plugins } = release.manifest;
+    if (this.node.group !== group) {
+      const reason = `this data plane is of group '${this.node.group}', but this control plane publishes to '${group}'`;
+      return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason });
+    }
+    const fault = incompatibility(this.#context.version, this.node, plugins);
+    if (fault !== null) return this.#withhold({ type: 'withheld', ...fault });
+    if (isWithheld(this.#syncStatus)) this.#update({ syncStatus: 'unknown', reason: null }, true);
+    if (this.#held?.serial === release.manifest.serial && this.#reason === null)
+      this.#update(this.#acknowledged(), true);
+    this.#offered.set(release.manifest.serial, release.manifest);
+    const oldest = this.#offered.size > UNANSWERED ? this.#offered.keys().next().value : undefined;
+    if (oldest !== undefined) this.#offered.delete(oldest);
+    return { kind: 'release', release, held: this.#held };
+  }
+
+  async #catchUp(held: Manifest): Promise<string | null> {
+    try {
+      return await this.#context.publisher.catchUp(held);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return `holds serial ${held.serial}, which the database has not reached, and cannot be moved there: ${detail}`;
+    }
+  }
+
+  #withhold(message: Withheld): Offer {
+    if (this.#reason !== message.reason || this.#syncStatus !== message.sync_status) {
+      this.#context.log('warn', `unable to send updated configuration to ${this.name} reason: ${message.reason}`);
+    }
+    this.#update({ syncStatus: message.sync_status, reason: message.reason }, true);
+    return { kind: 'withheld', message };
+  }
+
+  #update(
+    news: { serial?: number | null; configHash?: string | null; syncStatus?: SyncStatus; reason?: string | null },
+    urgent: boolean,
+  ): void {
+    this.#lastSeen = Date.now();
+    if (news.serial !== undefined) this.#serial = news.serial;
+    if (news.configHash !== undefined) this.#configHash = news.configHash;
+    if (news.syncStatus !== undefined) this.#syncStatus = news.syncStatus;
+    if (news.reason !== undefined) this.#reason = news.reason;
+    this.#context.changed(this, urgent);
+  }
+}
+
+function isWithheld(status: SyncStatus): boolean {
+  return status !== 'normal' && status !== 'unknown';
+}
+
+/** The manifest a hello carries, when this cluster's key signed it: anything else says nothing about what is held. */
+async function readHeld(jws: string, name: string, { publisher, log }: SessionContext): Promise<Manifest | null> {
+  const { cluster, keys } = publisher.current().manifest;
+  try {
+    return await verifyManifest(jws, { trustedKeys: keys, cluster, group: null, highestSerial: null, now: null });
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    log('warn', `${name} holds a manifest that is not of this cluster: ${detail}`);
+    return null;
+  }
+}

@@ -1,0 +1,110 @@
+import { isObject } from '../../shared/bundle/shape.ts';
+import { SYNC_STATUSES, type SyncStatus, type TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import type { ClusterView, DataPlaneDetail, DataPlaneRecord, NodeTargetHealth } from '../admin/cluster-view.ts';
+import type { NodeRecord, NodeRegistry } from '../store/store.ts';
+import type { Nodes } from './nodes.ts';
+
+/** What the view needs of the cluster listener. */
+export interface ConnectedNodes {
+  readonly nodes: Nodes;
+  setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+}
+
+/** What Kong shows for a data plane without config. */
+const NO_CONFIG = '0'.repeat(32);
+
+/**
+ * Data planes as the Admin API shows them: from the database, where those of other control planes stand too, after
+ * what this one knows is written down.
+ */
+export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): ClusterView {
+  return {
+    async dataPlanes(page) {
+      await connected.nodes.flush();
+      const { nodes, offset } = await registry.page(page);
+      const rows = nodes.map(recordOf);
+      return offset === undefined ? { rows } : { rows, offset };
+    },
+    async dataPlane(id) {
+      await connected.nodes.flush();
+      const node = await registry.get(id);
+      return node === null ? null : detailOf(node, connected.nodes.get(id) !== undefined);
+    },
+    async targetHealth(upstream) {
+      return [...connected.nodes.connected()].flatMap(({ node: { id, hostname }, health }) => {
+        const targets = Object.hasOwn(health, upstream) ? targetsOf(health[upstream]) : null;
+        return targets === null ? [] : [{ node: { id, hostname }, targets }];
+      });
+    },
+    async setTargetHealth(order) {
+      connected.setTargetHealth(order);
+    },
+  };
+}
+
+function recordOf(node: NodeRecord): DataPlaneRecord {
+  const { expiry_timestamp: expiry } = node.cert_details;
+  const labels = strings(node.labels);
+  return {
+    id: node.id,
+    hostname: node.hostname,
+    ip: node.ip,
+    version: node.version,
+    config_hash: node.config_hash ?? NO_CONFIG,
+    sync_status: syncStatus(node.sync_status),
+    last_seen: node.last_seen,
+    updated_at: node.updated_at,
+    ttl: node.ttl,
+    labels: Object.keys(labels).length === 0 ? null : labels,
+    cert_details: typeof expiry === 'number' ? { expiry_timestamp: expiry } : null,
+    rpc_capabilities: [],
+    serial: node.serial,
+    rejection_reason: node.reason,
+  };
+}
+
+function detailOf(node: NodeRecord, connected: boolean): DataPlaneDetail {
+  const { host, plugins, capabilities } = node.description;
+  return {
+    ...recordOf(node),
+    host: host === 'miniflare' || host === 'cloudflare' ? host : 'workerd',
+    connected,
+    plugins: strings(plugins),
+    capabilities: Array.isArray(capabilities) ? capabilities.filter((one) => typeof one === 'string') : [],
+    conflicts: [],
+  };
+}
+
+/** One upstream of what a heartbeat says; targets that are not understood are left out. */
+function targetsOf(value: unknown): Readonly<Record<string, NodeTargetHealth>> | null {
+  if (!isObject(value)) return null;
+  const targets: Record<string, NodeTargetHealth> = {};
+  for (const [id, target] of Object.entries(value)) {
+    if (!isObject(target)) continue;
+    const health = HEALTHS.find((one) => one === target.health);
+    if (health === undefined) continue;
+    const addresses = Array.isArray(target.addresses) ? target.addresses.flatMap(addressOf) : [];
+    targets[id] = { health, addresses };
+  }
+  return targets;
+}
+
+const HEALTHS = ['HEALTHY', 'UNHEALTHY', 'HEALTHCHECKS_OFF', 'DNS_ERROR'] as const;
+
+function addressOf(value: unknown): NodeTargetHealth['addresses'][number][] {
+  if (!isObject(value)) return [];
+  const { ip, port, weight, health } = value;
+  if (typeof ip !== 'string' || typeof port !== 'number' || typeof weight !== 'number') return [];
+  return [{ ip, port, weight, health: health === 'UNHEALTHY' ? 'UNHEALTHY' : 'HEALTHY' }];
+}
+
+function syncStatus(value: string): SyncStatus {
+  return SYNC_STATUSES.find((status) => status === value) ?? 'unknown';
+}
+
+function strings(value: unknown): Readonly<Record<string, string>> {
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, one]) => (typeof one === 'string' ? [[name, one]] : [])),
+  );
+}

@@ -1,0 +1,19 @@
+import { resolve } from 'node:path';
+
+import { findInstance } from '../instance.ts';
+import { loadSettings } from '../settings/load.ts';
+import { CommandError, type Invocation } from './command.ts';
+
+/** `holdfast reload`: has the running instance replace its data plane processes one by one. */
+export function reload({ conf, prefix }: Invocation): void {
+  const { settings } = loadSettings({
+    conf,
+    environment: process.env,
+    overrides: prefix === undefined ? {} : { prefix },
+  });
+  const folder = resolve(settings.prefix);
+  const instance = findInstance(folder);
+  if (!instance) throw new CommandError(`Holdfast is not running at ${folder}`);
+  process.kill(instance.pid, 'SIGHUP');
+  process.stdout.write(`Holdfast (pid ${instance.pid}) is reloading\n`);
+}

@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+
+import { type ControlPlane, startControlPlane } from '../control-plane.ts';
+import { dataPlaneOptions } from '../data-plane-options.ts';
+import { recordInstance } from '../instance.ts';
+import { createLog, type Log } from '../log.ts';
+import { PkiError } from '../pki/error.ts';
+import { ensureClusterFiles } from '../pki/gen-cert.ts';
+import { formatAddress } from '../settings/addresses.ts';
+import { loadSettings } from '../settings/load.ts';
+import type { Settings } from '../settings/properties.ts';
+import { KONG_VERSION, VERSION } from '../version.ts';
+import { CommandError, type Invocation } from './command.ts';
+
+/** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
+interface DataPlane {
+  readonly proxyAddresses: readonly BoundAddress[];
+  readonly statusAddresses: readonly BoundAddress[];
+  reload(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<void>;
+  stop(drain?: number): Promise<void>;
+}
+
+interface BoundAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** What `cp/cli.ts` hands in from the data plane's side. */
+export interface DataPlaneHost {
+  start(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
+  /** The id of the node whose folder this is. */
+  identity(prefix: string): Promise<string>;
+}
+
+/** `holdfast start`: runs until SIGTERM or SIGINT, then lets what is in flight finish. */
+export async function start({ conf, prefix }: Invocation, host: DataPlaneHost): Promise<void> {
+  const sources = { conf, environment: process.env, overrides: prefix === undefined ? {} : { prefix } };
+  const { settings, warnings } = loadSettings(sources);
+  const log = createLog(settings.log_level);
+  for (const warning of warnings) log('warn', warning);
+  const stopped = stopSignal();
+
+  let controlPlane: ControlPlane | null = null;
+  let dataPlane: DataPlane | null = null;
+  let forget = () => {};
+  try {
+    if (settings.role === 'traditional') await ensureClusterFiles(resolve(settings.prefix));
+    if (settings.role !== 'data_plane') {
+      const id = await host.identity(resolve(settings.prefix));
+      controlPlane = await startControlPlane(settings, id, log);
+    }
+    if (settings.role !== 'control_plane') {
+      // The local data plane finds its control plane where it really listens, also when the port was left open.
+      const local = controlPlane?.cluster;
+      const own = local ? { ...settings, cluster_control_plane: [local] } : settings;
+      const options = () => dataPlaneOptions(own, log);
+      dataPlane = await host.start(await options());
+      onReload(dataPlane, options, log);
+    }
+    forget = recordInstance(resolve(settings.prefix), {
+      pid: process.pid,
+      role: settings.role,
+      ...(controlPlane?.admin[0] ? { admin: url(controlPlane.admin[0]) } : {}),
+      ...(dataPlane?.statusAddresses[0] ? { status: url(dataPlane.statusAddresses[0]) } : {}),
+    });
+    process.stdout.write(readyBlock(settings, controlPlane, dataPlane));
+    const signal = await stopped;
+    log('notice', `${signal}: finishing what is in flight`);
+  } catch (error) {
+    if (error instanceof PkiError) throw new CommandError(error.message);
+    if (error instanceof Error && !(error instanceof TypeError) && !(error instanceof CommandError)) {
+      throw new CommandError(`cannot start: ${error.message}`);
+    }
+    throw error;
+  } finally {
+    forget();
+    await dataPlane?.stop();
+    await controlPlane?.stop();
+  }
+  log('notice', 'stopped');
+}
+
+/** Resolves with the first signal that asks to stop; a second one ends the process at once. */
+async function stopSignal(): Promise<string> {
+  const signal = await Promise.race(
+    (['SIGTERM', 'SIGINT'] as const).map((name) => once(process, name).then(() => name)),
+  );
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
+  return signal;
+}
+
+function onReload(
+  dataPlane: DataPlane,
+  options: () => Promise<Awaited<ReturnType<typeof dataPlaneOptions>>>,
+  log: Log,
+): void {
+  process.on('SIGHUP', () => {
+    log('notice', 'SIGHUP: replacing the data plane processes one by one');
+    options()
+      .then((fresh) => dataPlane.reload(fresh))
+      .then(
+        () => log('notice', 'reloaded'),
+        (error) => log('error', `the reload failed, the old processes serve on: ${error.message}`),
+      );
+  });
+}
+
+/** What a person needs to go on: addresses and the next thing to try. */
+function readyBlock(settings: Settings, controlPlane: ControlPlane | null, dataPlane: DataPlane | null): string {
+  const rows: [string, string][] = [];
+  for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', url(address)]);
+  for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', url(address)]);
+  for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', url(address)]);
+  if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
+  if (settings.role === 'data_plane') {
+    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
+  }
+  rows.push(['Files', resolve(settings.prefix)]);
+  const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
+  const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
+  const table = rows.map(([name, value]) => `  ${name.padEnd(14)}${value}`).join('\n');
+  return `${head}\n${table}\n${firstSteps(controlPlane, dataPlane)}`;
+}
+
+function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlane | null): string {
+  const [admin] = controlPlane?.admin ?? [];
+  const [proxy] = dataPlane?.proxyAddresses ?? [];
+  const [status] = dataPlane?.statusAddresses ?? [];
+  if (!admin) return '';
+  if (!proxy || !status) return `\nTry:\n  curl -s ${url(admin)}/clustering/data-planes\n`;
+  return [
+    '',
+    'Try:',
+    `  curl -s ${url(admin)}/services -d name=hello -d url=${url(status)}`,
+    `  curl -s ${url(admin)}/services/hello/routes -d name=hello -d 'paths[]=/hello'`,
+    `  curl -i ${url(proxy)}/hello/status`,
+    '',
+  ].join('\n');
+}
+
+function url(address: BoundAddress): string {
+  const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host;
+  return `${address.tls ? 'https' : 'http'}://${formatAddress({ host: reachable, port: address.port })}`;
+}

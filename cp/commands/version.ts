@@ -1,0 +1,6 @@
+import { KONG_VERSION, VERSION } from '../version.ts';
+
+/** `holdfast version` */
+export function version(): void {
+  process.stdout.write(`Holdfast ${VERSION} (Admin API of Kong ${KONG_VERSION}), Node ${process.version}\n`);
+}

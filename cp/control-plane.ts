@@ -1,0 +1,146 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+
+import { plugins } from '../shared/plugins/registry.ts';
+import { createAdminApi } from './admin/app.ts';
+import { ConnectionCounts } from './admin/connection-counts.ts';
+import { listen } from './admin/listen.ts';
+import type { AdminLog } from './admin/options.ts';
+import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
+import { clusterView } from './cluster/view.ts';
+import { storeSettings } from './commands/stores.ts';
+import { clusterPair } from './data-plane-options.ts';
+import { configLoader } from './declarative/loader.ts';
+import type { Log, LogLevel } from './log.ts';
+import { loadClusterTls, loadSigningKey } from './pki/cluster-tls.ts';
+import { clusterFiles } from './pki/gen-cert.ts';
+import { readPem } from './pki/pem.ts';
+import { createPublisher, type Publisher } from './publisher/publisher.ts';
+import { publishedTables } from './publisher/tables.ts';
+import type { PeerAddress } from './settings/addresses.ts';
+import type { Settings } from './settings/properties.ts';
+import { openStore } from './store/open.ts';
+import type { Store } from './store/store.ts';
+import { VERSION } from './version.ts';
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** The Admin API's addresses, as bound. */
+  readonly admin: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
+  /** Where data planes connect, as bound. */
+  readonly cluster: PeerAddress | null;
+  /** Answers what is in flight, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts store, publisher, cluster listeners and Admin API, in this order, and takes down again what was started when
+ * one fails. An embedded database is brought up to date first; a server's only by `holdfast migrations`.
+ */
+export async function startControlPlane(settings: Settings, nodeId: string, log: Log): Promise<ControlPlane> {
+  const started: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const each of started.splice(0).reverse()) await each();
+  };
+  try {
+    const store = await openStore(storeSettings(settings), { migrate: settings.database === 'embedded' });
+    started.push(() => store.close());
+
+    const publisher = await createPublisher({
+      feed: store.changes,
+      tables: publishedTables(),
+      pluginVersion: (name) => plugins.get(name)?.version,
+      signingKey: await loadSigningKey(
+        settings.bundle_signing_key ?? clusterFiles(resolve(settings.prefix)).signingKey,
+      ),
+      group: settings.cluster_group,
+      acceptLoss: settings.publish_near_empty,
+      log: log.part('publisher'),
+    });
+    started.push(() => publisher.stop());
+
+    const cluster = await startCluster(settings, store, publisher, log.part('cluster'));
+    started.push(() => cluster.close());
+
+    const connections = new ConnectionCounts();
+    const app = createAdminApi({
+      store,
+      node: { id: nodeId, hostname: hostname(), version: VERSION },
+      settings,
+      cluster: clusterView(store.nodes, cluster),
+      config: configLoader(store),
+      connections,
+      guiOrigins: settings.admin_gui_url === null ? [] : settings.admin_gui_url.split(',').map(originOf),
+      log: adminLog(log.part('admin')),
+    });
+    const admin: ControlPlane['admin'][number][] = [];
+    for (const address of settings.admin_listen) {
+      const listener = await listen(app, address, connections, address.tls ? adminPair(settings) : undefined);
+      started.push(() => listener.close());
+      admin.push({ host: listener.host, port: listener.port, tls: address.tls });
+    }
+    const [linkAddress] = cluster.addresses;
+    return { admin, cluster: linkAddress ? reachable(linkAddress) : null, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startCluster(
+  settings: Settings,
+  store: Store,
+  publisher: Publisher,
+  log: Log,
+): Promise<ClusterListener> {
+  const pair = clusterPair(settings);
+  if (pair === null) throw new Error("cluster_cert and cluster_cert_key are not set: see 'holdfast hybrid gen_cert'");
+  const tls = loadClusterTls({ mode: settings.cluster_mtls, ...pair, ca: settings.cluster_ca_cert, end: 'server' });
+  return startClusterListener({
+    listen: settings.cluster_listen,
+    telemetryListen: settings.cluster_telemetry_listen,
+    tls,
+    // OCSP
+    revocation: null,
+    publisher,
+    registry: store.nodes,
+    plugins: plugins.keys(),
+    version: VERSION,
+    maxPayload: settings.cluster_max_payload,
+    purgeDelay: settings.cluster_data_plane_purge_delay,
+    log,
+  });
+}
+
+/** The Admin API's view of the log; a changed level falls back after its time. */
+function adminLog(log: Log): AdminLog {
+  let restore: NodeJS.Timeout | undefined;
+  const level = {
+    get: () => log.level,
+    set(next: LogLevel, seconds: number) {
+      const before = log.level;
+      clearTimeout(restore);
+      log.level = next;
+      restore = setTimeout(() => {
+        log.level = before;
+      }, seconds * 1000).unref();
+    },
+  };
+  return Object.assign((severity: 'info' | 'warn' | 'error', message: string) => log(severity, message), { level });
+}
+
+function adminPair({ admin_ssl_cert: cert, admin_ssl_cert_key: key }: Settings): { cert: string; key: string } {
+  if (cert === null || key === null) {
+    throw new Error("admin_listen with 'ssl' needs admin_ssl_cert and admin_ssl_cert_key");
+  }
+  return { cert: readPem(cert, 'admin_ssl_cert'), key: readPem(key, 'admin_ssl_cert_key') };
+}
+
+function originOf(url: string): string {
+  return new URL(url.trim()).origin;
+}
+
+/** Where a data plane on the same machine connects to a listener on any address. */
+function reachable({ host, port }: PeerAddress): PeerAddress {
+  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
+}

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { parseConfig } from './declarative/import.ts';
+import { packConfig } from './declarative/pack.ts';
+import type { Log } from './log.ts';
+import { SHARED_SERVER_NAME } from './pki/certificate.ts';
+import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
+import { clusterFiles } from './pki/gen-cert.ts';
+import { readPem } from './pki/pem.ts';
+import type { ListenAddress } from './settings/addresses.ts';
+import type { Settings } from './settings/properties.ts';
+import { catalogOf } from './store/catalog.ts';
+import { schemas } from './store/schemas.ts';
+
+/** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
+const NEWS_INTERVAL = 100;
+
+/** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
+export async function dataPlaneOptions(settings: Settings, log: Log) {
+  const prefix = resolve(settings.prefix);
+  const listener = ({ host, port, tls }: ListenAddress) => ({
+    host,
+    port,
+    ...(tls ? { tls: listenerPair(settings) } : {}),
+  });
+  return {
+    prefix: settings.role === 'traditional' ? join(prefix, 'data-plane') : prefix,
+    hostname: hostname(),
+    labels: settings.cluster_dp_labels,
+    group: settings.cluster_group,
+    proxyListen: settings.proxy_listen.map(listener),
+    statusListen: settings.status_listen.map(listener),
+    controlPlanes: settings.cluster_control_plane,
+    clusterTls: clusterTls(settings),
+    trustedKeys: trustedKeys(settings),
+    cacheMode: settings.data_plane_config_cache_mode,
+    declarative: await declarative(settings),
+    processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
+    newsInterval: NEWS_INTERVAL,
+    proxy: {
+      routerFlavor: settings.router_flavor,
+      trustedIps: settings.trusted_ips,
+      realIpHeader: settings.real_ip_header,
+      realIpRecursive: settings.real_ip_recursive,
+      headers: settings.headers,
+      headersUpstream: settings.headers_upstream,
+      allowDebugHeader: settings.allow_debug_header,
+      errorDefaultType: settings.error_default_type,
+    },
+    log: log.part('data plane'),
+  };
+}
+
+/** The pair a node presents on the link: as set, or in role `traditional` the one made in the prefix. */
+export function clusterPair(settings: Settings): { cert: string; key: string } | null {
+  const { cluster_cert: cert, cluster_cert_key: key, role } = settings;
+  if (cert !== null && key !== null) return { cert, key };
+  if (role !== 'traditional') return null;
+  const files = clusterFiles(resolve(settings.prefix));
+  return { cert: files.cert, key: files.key };
+}
+
+function clusterTls(settings: Settings) {
+  const pair = clusterPair(settings);
+  if (pair === null) return null;
+  const tls = loadClusterTls({ mode: settings.cluster_mtls, ...pair, ca: settings.cluster_ca_cert, end: 'client' });
+  const [first] = settings.cluster_control_plane;
+  const named = settings.cluster_mtls === 'shared' ? SHARED_SERVER_NAME : (first?.host ?? '');
+  return { cert: tls.cert, key: tls.key, ca: tls.ca, serverName: settings.cluster_server_name ?? named };
+}
+
+function trustedKeys(settings: Settings) {
+  const path = settings.bundle_trusted_keys;
+  if (path !== null) return loadTrustedKeys(path);
+  if (settings.role === 'traditional') return loadTrustedKeys(clusterFiles(resolve(settings.prefix)).trustedKeys);
+  return { cluster: null, keys: [] };
+}
+
+async function declarative(settings: Settings) {
+  const path = settings.declarative_config;
+  if (path === null) return null;
+  return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context));
+}
+
+function listenerPair({ ssl_cert: cert, ssl_cert_key: key }: Settings): { cert: string; key: string } {
+  if (cert === null || key === null) {
+    throw new Error("a listen address with 'ssl' needs ssl_cert and ssl_cert_key");
+  }
+  return { cert: readPem(cert, 'ssl_cert'), key: readPem(key, 'ssl_cert_key') };
+}

@@ -1,0 +1,33 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
+export interface Instance {
+  readonly pid: number;
+  readonly role: string;
+  /** Base URLs; absent where the role has none. */
+  readonly admin?: string;
+  readonly status?: string;
+}
+
+const FILE = 'instance.json';
+
+/** Notes the instance in its prefix; returns how to take the note away again. */
+export function recordInstance(prefix: string, instance: Instance): () => void {
+  mkdirSync(prefix, { recursive: true, mode: 0o700 });
+  const path = join(prefix, FILE);
+  writeFileSync(path, `${JSON.stringify(instance)}\n`, { mode: 0o600 });
+  return () => rmSync(path, { force: true });
+}
+
+/** The instance that runs in `prefix`, or null when none does (a note left by a killed one does not count). */
+export function findInstance(prefix: string): Instance | null {
+  let instance: Instance;
+  try {
+    instance = JSON.parse(readFileSync(join(prefix, FILE), 'utf8'));
+    process.kill(instance.pid, 0);
+  } catch {
+    return null;
+  }
+  return instance;
+}

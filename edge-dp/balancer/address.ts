@@ -1,0 +1,68 @@
+import { TargetHealth } from './target-health.ts';
+
+/** Milliseconds after which a connection that was never reported closed no longer counts: its request is long gone. */
+const LEASE = 10 * 60_000;
+
+/** Milliseconds in which the weight of an old response time falls to 1/e. */
+const DECAY = 10_000;
+
+/** What is known of an address beyond config. Lives on when config changes, as long as the address is a target. */
+export class AddressState {
+  readonly health = new TargetHealth();
+  /** Open connections by when they began, oldest first. */
+  readonly #connections = new Set<{ readonly since: number }>();
+  #ewma: number | null = null;
+  #ewmaAt = 0;
+
+  /** Counts a connection until the returned function is called. */
+  connect(now: number): () => void {
+    const connection = { since: now };
+    this.#connections.add(connection);
+    return () => this.#connections.delete(connection);
+  }
+
+  connections(now: number): number {
+    for (const connection of this.#connections) {
+      if (now - connection.since < LEASE) break;
+      this.#connections.delete(connection);
+    }
+    return this.#connections.size;
+  }
+
+  /** Moving average of the response time in milliseconds, fading while nothing is measured; null: never measured. */
+  latency(now: number): number | null {
+    return this.#ewma === null ? null : this.#ewma * Math.exp(-Math.max(0, now - this.#ewmaAt) / DECAY);
+  }
+
+  measured(milliseconds: number, now: number): void {
+    const weight = this.#ewma === null ? 0 : Math.exp(-Math.max(0, now - this.#ewmaAt) / DECAY);
+    this.#ewma = (this.#ewma ?? 0) * weight + milliseconds * (1 - weight);
+    this.#ewmaAt = now;
+  }
+
+  /** Starts a newcomer at the others' average, so that it is not flooded for looking fast. */
+  startAt(milliseconds: number, now: number): void {
+    if (this.#ewma !== null) return;
+    this.#ewma = milliseconds;
+    this.#ewmaAt = now;
+  }
+}
+
+/** One target of an upstream in one config, with the state that outlives it. */
+export interface Address {
+  /** The target as configured. */
+  readonly target: string;
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly state: AddressState;
+}
+
+/** What an algorithm may choose from. */
+export type Eligible = (address: Address) => boolean;
+
+/** How one upstream's requests are spread; made for a list of addresses with weights above zero. */
+export interface Picker {
+  /** Null when nothing is eligible. `key`: what to hash, for the algorithm that does. */
+  pick(eligible: Eligible, key: string, now: number): Address | null;
+}

@@ -1,0 +1,102 @@
+import type { ConfigChanges } from '../config/live.ts';
+import { PersistentMap } from '../proxy/persistent-map.ts';
+import { Balancer } from './balancer.ts';
+import { readTarget, readUpstream, type Target, type Upstream } from './upstream.ts';
+
+interface Tables {
+  readonly upstreams: PersistentMap<Upstream>;
+  readonly targets: PersistentMap<Target>;
+  /** Targets by upstream and then by id. */
+  readonly targetsOf: PersistentMap<PersistentMap<Target>>;
+  readonly byName: PersistentMap<Balancer>;
+}
+
+/** The balancers of one config, found by the upstream's name. Immutable; a change makes those it concerns anew. */
+export class Balancers {
+  readonly #tables: Tables;
+
+  private constructor(tables: Tables) {
+    this.#tables = tables;
+  }
+
+  static empty(): Balancers {
+    return new Balancers({
+      upstreams: PersistentMap.empty(),
+      targets: PersistentMap.empty(),
+      targetsOf: PersistentMap.empty(),
+      byName: PersistentMap.empty(),
+    });
+  }
+
+  /** By the host of a service, which is an upstream's name or an address. */
+  named(host: string): Balancer | undefined {
+    return this.#tables.byName.get(host);
+  }
+
+  /** By an upstream's id or name. */
+  find(idOrName: string): Balancer | undefined {
+    const name = this.#tables.upstreams.get(idOrName)?.name ?? idOrName;
+    return this.#tables.byName.get(name);
+  }
+
+  all(): Iterable<Balancer> {
+    return this.#tables.byName.values();
+  }
+
+  /** Throws `ConfigError` naming the row that does not compile. */
+  update(changes: ConfigChanges): Balancers {
+    const upstreamChanges = changes.get('upstreams');
+    const targetChanges = changes.get('targets');
+    if (upstreamChanges === undefined && targetChanges === undefined) return this;
+    let { upstreams, targets, targetsOf, byName } = this.#tables;
+    const touched = new Set<string>();
+
+    const removeTarget = (id: string): void => {
+      const old = targets.get(id);
+      if (old === undefined) return;
+      touched.add(old.upstream);
+      targets = targets.delete(id);
+      const rest = (targetsOf.get(old.upstream) ?? PersistentMap.empty<Target>()).delete(id);
+      targetsOf = rest.size === 0 ? targetsOf.delete(old.upstream) : targetsOf.set(old.upstream, rest);
+    };
+    for (const id of targetChanges?.deletes ?? []) removeTarget(id);
+    for (const row of targetChanges?.upserts ?? []) {
+      removeTarget(row.id);
+      const target = readTarget(row);
+      touched.add(target.upstream);
+      targets = targets.set(row.id, target);
+      const siblings = targetsOf.get(target.upstream) ?? PersistentMap.empty<Target>();
+      targetsOf = targetsOf.set(target.upstream, siblings.set(row.id, target));
+    }
+
+    const before = new Map<string, Balancer>();
+    const forget = (id: string): void => {
+      const old = upstreams.get(id);
+      const balancer = old === undefined ? undefined : byName.get(old.name);
+      if (old === undefined || balancer === undefined) return;
+      before.set(id, balancer);
+      byName = byName.delete(old.name);
+    };
+    for (const id of upstreamChanges?.deletes ?? []) {
+      forget(id);
+      upstreams = upstreams.delete(id);
+      touched.delete(id);
+    }
+    for (const row of upstreamChanges?.upserts ?? []) {
+      forget(row.id);
+      upstreams = upstreams.set(row.id, readUpstream(row));
+      touched.add(row.id);
+    }
+
+    const now = Date.now();
+    for (const id of touched) {
+      const upstream = upstreams.get(id);
+      if (upstream === undefined) continue;
+      // Targets in one order whatever the order they came in, so that every isolate builds the same.
+      const own = [...(targetsOf.get(id)?.values() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const old = before.get(id) ?? byName.get(upstream.name) ?? null;
+      byName = byName.set(upstream.name, new Balancer(upstream, own, old?.upstream.id === id ? old : null, now));
+    }
+    return new Balancers({ upstreams, targets, targetsOf, byName });
+  }
+}

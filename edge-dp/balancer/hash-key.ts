@@ -1,0 +1,67 @@
+import { queryValues } from '../proxy/query.ts';
+import type { HashSource, Upstream } from './upstream.ts';
+
+/** What a request offers to hash on. */
+export interface Hashable {
+  readonly clientIp: string;
+  readonly consumer: { readonly id: string } | null;
+  readonly credential: { readonly id: string } | null;
+  readonly headers: Headers;
+  /** Normalised path. */
+  readonly path: string;
+  /** As received. */
+  readonly query: string;
+  readonly captures: { readonly [name: string]: string | undefined };
+}
+
+/** The text to hash, and the cookie that will bring the client back where there was none yet. */
+export interface HashKey {
+  readonly key: string;
+  readonly setCookie: string | null;
+}
+
+/** By `hash_on`, else `hash_fallback`; the empty text when neither has a value. */
+export function hashKey(upstream: Upstream, request: Hashable): HashKey {
+  for (const source of [upstream.hashOn, upstream.hashFallback]) {
+    if (source.kind === 'none') break;
+    const key = hashedValue(source, request);
+    if (key !== null) return { key, setCookie: null };
+    if (source.kind === 'cookie') {
+      const made = crypto.randomUUID();
+      // Kong's spelling of SameSite, which browsers ignore: kept, for clients would otherwise see another policy.
+      return { key: made, setCookie: `${source.name}=${made}; Path=${source.path}; Same-Site=Lax; HttpOnly` };
+    }
+  }
+  return { key: '', setCookie: null };
+}
+
+function hashedValue(source: HashSource, request: Hashable): string | null {
+  switch (source.kind) {
+    case 'none':
+      return null;
+    case 'consumer':
+      return request.consumer?.id ?? request.credential?.id ?? null;
+    case 'ip':
+      return request.clientIp === '' ? null : request.clientIp;
+    case 'path':
+      return request.path;
+    case 'header':
+      return request.headers.get(source.name) ?? request.headers.get(source.name.replaceAll('_', '-'));
+    case 'query_arg': {
+      const values = queryValues(request.query, source.name);
+      return values.length === 0 ? null : values.map(String).sort().join(',');
+    }
+    case 'uri_capture':
+      return request.captures[source.name] ?? null;
+    case 'cookie':
+      return cookieOf(request.headers.get('cookie') ?? '', source.name);
+  }
+}
+
+function cookieOf(header: string, name: string): string | null {
+  for (const part of header.split(/[;,]/)) {
+    const equals = part.indexOf('=');
+    if (equals > 0 && part.slice(0, equals).trim() === name) return part.slice(equals + 1).trim();
+  }
+  return null;
+}

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import workerd from 'workerd';
+
+import { freePorts } from '../e2e/free-port.ts';
+import { until } from '../e2e/processes.ts';
+
+/** A bare pass-through Worker on the same workerd: what the platform itself costs. */
+export interface Baseline {
+  readonly port: number;
+  readonly child: ChildProcess;
+  stop(): void;
+}
+
+/** Starts it with the V8 flags and the kind of upstream binding the data plane has. */
+export async function startBaseline(upstreamPort: number): Promise<Baseline> {
+  const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
+  const [port = 0] = await freePorts(1);
+  writeFileSync(
+    join(folder, 'pass.js'),
+    `export default { fetch(request, env) {
+      const url = new URL(request.url);
+      url.host = '127.0.0.1:${upstreamPort}';
+      return env.NETWORK.fetch(new Request(url, request));
+    } };`,
+  );
+  writeFileSync(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "pass.js", esModule = embed "pass.js")],
+      compatibilityDate = "2026-07-01",
+      bindings = [(name = "NETWORK", service = "network")])),
+    (name = "network", network = (allow = ["private", "public", "local"]))],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+  v8Flags = ["--max-semi-space-size=1"]
+);`,
+  );
+  const child = spawn(workerd, ['serve', join(folder, 'config.capnp')], { stdio: 'ignore' });
+  await until(
+    () =>
+      fetch(`http://127.0.0.1:${port}/`).then(
+        (response) => response.ok,
+        () => false,
+      ),
+    'the pass-through Worker',
+  );
+  return {
+    port,
+    child,
+    stop() {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
+ * every connection busy with one request at a time and prints `{requests, seconds, p50, p99, errors}` (latencies in ms).
+ */
+import { connect, type Socket } from 'node:net';
+
+const [host = '127.0.0.1', port = '0', connections = '50', seconds = '5', path = '/', ...headers] =
+  process.argv.slice(2);
+
+const request = Buffer.from(
+  [`GET ${path} HTTP/1.1`, `Host: ${host}:${port}`, 'Accept: */*', ...headers, '', ''].join('\r\n'),
+);
+const latencies: number[] = [];
+let errors = 0;
+let running = true;
+
+/** Bytes of one complete response at the start of `buffer`, or 0 when more must come. */
+function responseLength(buffer: Buffer): number {
+  const head = buffer.indexOf('\r\n\r\n');
+  if (head < 0) return 0;
+  const [, length] = /\r\ncontent-length: *(\d+)/i.exec(buffer.toString('latin1', 0, head + 2)) ?? [];
+  if (length !== undefined) {
+    const end = head + 4 + Number(length);
+    return buffer.length >= end ? end : 0;
+  }
+  const last = buffer.indexOf('0\r\n\r\n', head + 4, 'latin1');
+  return last < 0 ? 0 : last + 5;
+}
+
+function open(): Socket {
+  let buffer: Buffer = Buffer.alloc(0);
+  let sent = 0;
+  const socket = connect({ host, port: Number(port), noDelay: true });
+  const send = () => {
+    sent = performance.now();
+    socket.write(request);
+  };
+  socket.on('connect', send);
+  socket.on('data', (chunk) => {
+    buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
+    const end = responseLength(buffer);
+    if (end === 0) return;
+    if (buffer[9] !== 0x32) errors++; // anything but 2xx: "HTTP/1.1 2.."
+    buffer = buffer.subarray(end);
+    latencies.push(performance.now() - sent);
+    if (running) send();
+    else socket.end();
+  });
+  socket.on('error', () => {
+    errors++;
+  });
+  socket.on('close', () => {
+    if (running) sockets.add(open());
+    sockets.delete(socket);
+  });
+  return socket;
+}
+
+const sockets = new Set<Socket>();
+const began = performance.now();
+for (let i = 0; i < Number(connections); i++) sockets.add(open());
+setTimeout(() => {
+  running = false;
+  const elapsed = (performance.now() - began) / 1000;
+  latencies.sort((a, b) => a - b);
+  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
+  process.stdout.write(
+    `${JSON.stringify({ requests: latencies.length, seconds: elapsed, p50: at(0.5), p99: at(0.99), errors })}\n`,
+  );
+  for (const socket of sockets) socket.destroy();
+  process.exit(0);
+}, Number(seconds) * 1000);

@@ -1,0 +1,198 @@
+/**
+ * `npm run bench [-- --json] [-- --seconds N --rounds N --only NAME]`: real workerd behind `holdfast start`, measured
+ * against a bare pass-through Worker on the same workerd in the same run. Throughput is told as a ratio to that
+ * baseline; rounds alternate between the two, and medians are kept, because machines are noisy.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
+import { type Baseline, startBaseline } from './baseline.ts';
+import { machine, pin } from './cores.ts';
+
+interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly errors: number;
+}
+
+interface Measured {
+  readonly scenario: string;
+  readonly rps: number;
+  readonly baselineRps: number;
+  readonly ratio: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly baselineP50: number;
+  readonly errors: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '5' },
+    connections: { type: 'string', default: '50' },
+    only: { type: 'string' },
+  },
+});
+
+const ROUTES = 10_000;
+const KEY = 'bench-key';
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+async function startUpstream(): Promise<{ child: ChildProcess; port: number }> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('upstream.ts', import.meta.url))], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<number>((resolve) => child.stdout.once('data', (data) => resolve(Number(data))));
+  pin(child.pid, 1);
+  return { child, port };
+}
+
+function load(port: number, path: string, headers: readonly string[] = []): Promise<Load> {
+  const words = ['127.0.0.1', String(port), values.connections, values.seconds, path, ...headers];
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      [fileURLToPath(new URL('load.ts', import.meta.url)), ...words],
+      (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
+    );
+    pin(child.pid, 1);
+  });
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+async function compare(
+  scenario: string,
+  baseline: Baseline,
+  plane: RunningDataPlane,
+  path: string,
+  headers: readonly string[] = [],
+): Promise<Measured> {
+  const port = Number(new URL(plane.proxy).port);
+  const ours: Load[] = [];
+  const bare: Load[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    bare.push(await load(baseline.port, path));
+    ours.push(await load(port, path, headers));
+    say(
+      `  ${scenario}, round ${round + 1}: ${rate(ours.at(-1)).toFixed(0)} against ${rate(bare.at(-1)).toFixed(0)} requests/s`,
+    );
+  }
+  const rps = median(ours.map(rate));
+  const baselineRps = median(bare.map(rate));
+  return {
+    scenario,
+    rps,
+    baselineRps,
+    ratio: median(ours.map((each, round) => rate(each) / rate(bare[round]))),
+    p50: median(ours.map((each) => each.p50)),
+    p99: median(ours.map((each) => each.p99)),
+    baselineP50: median(bare.map((each) => each.p50)),
+    errors: ours.reduce((sum, each) => sum + each.errors, 0),
+  };
+}
+
+function rate(measured: Load | undefined): number {
+  return measured ? measured.requests / measured.seconds : Number.NaN;
+}
+
+/** Milliseconds from the Admin API's answer to the first request served by the new config; several times. */
+async function propagation(adminUrl: string, plane: RunningDataPlane, times: number): Promise<number[]> {
+  const results: number[] = [];
+  for (let i = 0; i < times; i++) {
+    const path = `/changed-${i}`;
+    await admin(`${adminUrl}/routes/first`, 'PATCH', { paths: ['/first', path] });
+    const answered = performance.now();
+    await until(async () => (await fetch(`${plane.proxy}${path}`)).status === 200, 'the change', 30_000);
+    results.push(performance.now() - answered);
+  }
+  return results;
+}
+
+async function addRoutes(adminUrl: string, count: number): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let i = next++; i < count; i = next++) {
+        await admin(`${adminUrl}/services/bench/routes`, 'POST', {
+          name: `r${i}`,
+          paths: [`/path-${i}`],
+          strip_path: false,
+        });
+      }
+    }),
+  );
+}
+
+const upstream = await startUpstream();
+const baseline = await startBaseline(upstream.port);
+pin(baseline.child.pid, 0);
+const cluster = await createCluster();
+const control = await cluster.controlPlane();
+const plane = await cluster.dataPlane('bench');
+pin(control.child.pid, 1);
+pin(plane.child.pid, 0);
+
+const measured: Measured[] = [];
+const delays: Record<string, number> = {};
+const wanted = (name: string) => values.only === undefined || name.includes(values.only);
+try {
+  const url = control.admin;
+  await admin(`${url}/services`, 'POST', { name: 'bench', url: `http://127.0.0.1:${upstream.port}` });
+  await admin(`${url}/services/bench/routes`, 'POST', { name: 'first', paths: ['/first'] });
+  await until(async () => (await fetch(`${plane.proxy}/first`)).status === 200, 'the first config');
+  if (wanted('one route')) measured.push(await compare('one route', baseline, plane, '/first'));
+  if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, plane, 11));
+
+  if (wanted('key-auth')) {
+    await admin(`${url}/services/bench/routes`, 'POST', { name: 'locked', paths: ['/locked'] });
+    await admin(`${url}/routes/locked/plugins`, 'POST', { name: 'key-auth' });
+    await admin(`${url}/consumers`, 'POST', { username: 'bench' });
+    await admin(`${url}/consumers/bench/key-auth`, 'POST', { key: KEY });
+    const header = { headers: { apikey: KEY } };
+    await until(async () => (await fetch(`${plane.proxy}/locked`, header)).status === 200, 'the credential');
+    measured.push(await compare('key-auth', baseline, plane, '/locked', [`apikey: ${KEY}`]));
+  }
+
+  if (wanted('10,000 routes') || wanted('propagation')) {
+    say(`  adding ${ROUTES} routes`);
+    await addRoutes(url, ROUTES);
+    await until(async () => (await fetch(`${plane.proxy}/path-${ROUTES - 1}`)).status === 200, 'the routes', 60_000);
+  }
+  if (wanted('10,000 routes')) measured.push(await compare('10,000 routes', baseline, plane, `/path-${ROUTES / 2}`));
+  if (wanted('propagation'))
+    delays['change to first request, 10,000 routes'] = median(await propagation(url, plane, 11));
+} finally {
+  await Promise.all([control.end('SIGTERM'), plane.end('SIGTERM')]);
+  baseline.stop();
+  upstream.child.kill('SIGKILL');
+  cluster.remove();
+}
+
+if (values.json) {
+  process.stdout.write(`${JSON.stringify({ machine: machine(), measured, delays }, null, 2)}\n`);
+} else {
+  process.stdout.write(
+    `\n${machine()}\n${values.connections} connections, medians of ${values.rounds} rounds of ${values.seconds} s\n\n`,
+  );
+  process.stdout.write(
+    '| scenario | requests/s | pass-through | ratio | p50 ms | p99 ms | errors |\n|---|---|---|---|---|---|---|\n',
+  );
+  for (const { scenario, rps, baselineRps, ratio, p50, p99, errors } of measured) {
+    const cells = [rps.toFixed(0), baselineRps.toFixed(0), ratio.toFixed(2), p50.toFixed(2), p99.toFixed(1), errors];
+    process.stdout.write(`| ${scenario} | ${cells.join(' | ')} |\n`);
+  }
+  process.stdout.write("\n| from the Admin API's answer | median ms |\n|---|---|\n");
+  for (const [name, ms] of Object.entries(delays)) process.stdout.write(`| ${name} | ${ms.toFixed(0)} |\n`);
+}

@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Address, AddressState, type Picker } from '../../../edge-dp/balancer/address.ts';
+import { consistentHashing, pointsOf } from '../../../edge-dp/balancer/consistent-hashing.ts';
+import { latency, welcomeNewcomers } from '../../../edge-dp/balancer/latency.ts';
+import { leastConnections } from '../../../edge-dp/balancer/least-connections.ts';
+import { roundRobin } from '../../../edge-dp/balancer/round-robin.ts';
+import { xxHash32 } from '../../../edge-dp/balancer/xxhash32.ts';
+import rings from './rings.json' with { type: 'json' };
+
+const address = (target: string, weight = 100): Address => {
+  const [host = '', port = '0'] = target.split(':');
+  return { target, host, port: Number(port), weight, state: new AddressState() };
+};
+const anyOf = () => true;
+
+/** Picks `count` times and counts per target. */
+function spread(picker: Picker, count: number, eligible: (address: Address) => boolean = anyOf) {
+  const counts = new Map<string, number>();
+  for (let i = 0; i < count; i++) {
+    const target = picker.pick(eligible, `key-${i}`, 0)?.target ?? 'none';
+    counts.set(target, (counts.get(target) ?? 0) + 1);
+  }
+  return counts;
+}
+
+describe('xxHash32', () => {
+  it('gives the published digests', () => {
+    expect(xxHash32('')).toBe(0x02cc5d05);
+    expect(xxHash32('a')).toBe(0x550d7456);
+    expect(xxHash32('abc')).toBe(0x32d153ff);
+    expect(xxHash32('Nobody inspects the spammish repetition')).toBe(0xe2293b2f);
+  });
+});
+
+describe('consistent hashing', () => {
+  it.each(rings)('places keys as Kong does: $targets over $slots slots', ({ slots, targets, points, keys }) => {
+    const addresses = Object.entries(targets).map(([target, weight]) => address(target, weight));
+    expect(Object.fromEntries(pointsOf(addresses, slots))).toEqual(points);
+    const picker = consistentHashing(addresses.toReversed(), slots);
+    const placed = Object.keys(keys).map((key) => [key, picker.pick(anyOf, key, 0)?.target]);
+    expect(Object.fromEntries(placed)).toEqual(keys);
+  });
+
+  it('moves only the keys of a target that leaves', () => {
+    const addresses = [1, 2, 3, 4].map((i) => address(`10.0.0.${i}:80`));
+    const picker = consistentHashing(addresses, 10_000);
+    const [gone] = addresses;
+    let moved = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const before = picker.pick(anyOf, `k${i}`, 0);
+      const after = picker.pick((candidate) => candidate !== gone, `k${i}`, 0);
+      expect(after).not.toBe(gone);
+      if (before === after) continue;
+      expect(before).toBe(gone);
+      moved++;
+    }
+    expect(moved / 10_000).toBeLessThan(0.35);
+  });
+});
+
+describe('round robin', () => {
+  it('gives every target its share to the request over a whole turn', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 8 }),
+        fc.nat(),
+        (weights, start) => {
+          const addresses = weights.map((weight, i) => address(`10.0.0.${i}:80`, weight));
+          const total = weights.reduce((sum, weight) => sum + weight, 0);
+          const counts = spread(roundRobin(addresses, start), total);
+          for (const { target, weight } of addresses) expect(counts.get(target)).toBe(weight);
+        },
+      ),
+    );
+  });
+
+  it('keeps extreme weights within two percent', () => {
+    const addresses = [address('a:1', 65_535), address('b:1', 65_533), address('c:1', 1)];
+    const counts = spread(roundRobin(addresses, 7), 200_000);
+    expect((counts.get('a:1') ?? 0) / 200_000).toBeCloseTo(0.5, 1);
+    expect(Math.abs((counts.get('a:1') ?? 0) - (counts.get('b:1') ?? 0)) / 200_000).toBeLessThan(0.02);
+    expect(counts.get('c:1')).toBeGreaterThan(0);
+  });
+
+  it('passes over what is not eligible, and ends when nothing is', () => {
+    const picker = roundRobin([address('a:1'), address('b:1'), address('c:1')], 0);
+    expect(spread(picker, 100, ({ target }) => target !== 'b:1')).toEqual(
+      new Map([
+        ['a:1', 50],
+        ['c:1', 50],
+      ]),
+    );
+    expect(picker.pick(() => false, '', 0)).toBeNull();
+    expect(roundRobin([], 5).pick(anyOf, '', 0)).toBeNull();
+  });
+});
+
+describe('least connections', () => {
+  it('sends to the address with the fewest connections for its weight', () => {
+    const addresses = [address('a:1', 100), address('b:1', 200)];
+    const picker = leastConnections(addresses, 0);
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 300; i++) {
+      const picked = picker.pick(anyOf, '', 0);
+      picked?.state.connect(0);
+      counts.set(picked?.target ?? '', (counts.get(picked?.target ?? '') ?? 0) + 1);
+    }
+    expect(counts).toEqual(
+      new Map([
+        ['a:1', 100],
+        ['b:1', 200],
+      ]),
+    );
+  });
+
+  it('forgets connections that ended, and those whose end was never told', () => {
+    const { state } = address('a:1');
+    const end = state.connect(0);
+    state.connect(0);
+    end();
+    end();
+    expect(state.connections(1)).toBe(1);
+    expect(state.connections(11 * 60_000)).toBe(0);
+  });
+});
+
+describe('latency', () => {
+  it('prefers the faster of two, and a heavier one over a lighter', () => {
+    const [fast, slow] = [address('fast:1'), address('slow:1')];
+    fast.state.measured(10, 0);
+    slow.state.measured(200, 0);
+    expect(spread(latency([fast, slow]), 50)).toEqual(new Map([['fast:1', 50]]));
+    const [light, heavy] = [address('light:1', 1), address('heavy:1', 100)];
+    for (const { state } of [light, heavy]) state.measured(50, 0);
+    expect(spread(latency([light, heavy]), 50)).toEqual(new Map([['heavy:1', 50]]));
+  });
+
+  it('lets old measurements fade and starts newcomers at the average', () => {
+    const [old, other, fresh] = [address('old:1'), address('other:1'), address('new:1')];
+    old.state.measured(100, 0);
+    other.state.measured(50, 0);
+    welcomeNewcomers([old, other, fresh], 0);
+    expect(fresh.state.latency(0)).toBe(75);
+    expect(old.state.latency(10_000)).toBeCloseTo(100 / Math.E, 5);
+    old.state.measured(100, 10_000);
+    expect(old.state.latency(10_000)).toBeCloseTo(100, 5);
+  });
+});

@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { generateClusterCertificate, SHARED_SERVER_NAME } from '../../cp/pki/certificate.ts';
+import type { BundleRow, Manifest, ObjectName, TableRef } from '../../shared/bundle/format.ts';
+import { spreadValue } from '../../shared/bundle/lookup.ts';
+import { buildManifest } from '../../shared/bundle/manifest.ts';
+import { packObject } from '../../shared/bundle/object.ts';
+import { generateSigningKey, type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
+import { placeOf } from '../../shared/bundle/spread.ts';
+import type { FromDataPlane } from '../../shared/cluster/messages.ts';
+
+/** A table to publish: eager by id, or lazy by a lookup field. */
+export interface TestTable {
+  readonly rows: readonly BundleRow[];
+  readonly bits?: number;
+  readonly lookup?: string;
+  readonly hashed?: readonly string[];
+}
+
+export type TestConfig = Readonly<Record<string, TestTable>>;
+
+/**
+ * A control plane that can misbehave: the real link over mutual TLS with really signed bundles, but a test decides what is
+ * published, withheld, altered, or cut off. The real one is exercised end to end in test/e2e.
+ */
+export class ControlPlane {
+  readonly signingKey: SigningKey;
+  readonly certificate: { readonly cert: string; readonly key: string };
+  readonly serverName = SHARED_SERVER_NAME;
+  /** Every message of every data plane, oldest first. */
+  readonly messages: FromDataPlane[] = [];
+  /** Objects asked for over HTTPS. */
+  readonly fetched: ObjectName[] = [];
+  /** Common names of the client certificates that connected. */
+  readonly clients: (string | undefined)[] = [];
+  readonly objects = new Map<ObjectName, Uint8Array>();
+  /** What becomes of an object on its way; null: no answer at all. */
+  deliver: (name: ObjectName, gzip: Uint8Array) => Uint8Array | null = (_name, gzip) => gzip;
+  /** Objects travel with the manifest when true, else they are fetched. */
+  inline = false;
+  /** False: upgrades are answered with 426, as by a proxy that knows no WebSocket. */
+  upgrades = true;
+  port = 0;
+  #manifest: string | null = null;
+  #serial = 0;
+  #server: Server | null = null;
+  #sockets = new Set<WebSocket>();
+  #changed: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
+
+  private constructor(signingKey: SigningKey, certificate: { cert: string; key: string }) {
+    this.signingKey = signingKey;
+    this.certificate = certificate;
+  }
+
+  static async create(): Promise<ControlPlane> {
+    const [{ key }, certificate] = await Promise.all([generateSigningKey(), generateClusterCertificate()]);
+    return new ControlPlane(key, certificate);
+  }
+
+  /** Listens; after a `stop`, on the same port again. */
+  async start(): Promise<void> {
+    const { cert, key } = this.certificate;
+    const server = createServer(
+      { cert, key, ca: cert, requestCert: true, rejectUnauthorized: true },
+      (request, response) => {
+        void this.#answer(request.method ?? '', new URL(request.url ?? '', 'https://cp'), request.headers, async () => {
+          let body = '';
+          for await (const chunk of request.setEncoding('utf8')) body += String(chunk);
+          return body;
+        }).then(([status, headers, body]) => {
+          if (status !== 0) response.writeHead(status, headers).end(body);
+        });
+      },
+    );
+    const upgrades = new WebSocketServer({ noServer: true });
+    server.on('upgrade', (request, socket, head) => {
+      if (!this.upgrades) return socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n');
+      this.clients.push(clientName(request.socket as TLSSocket));
+      upgrades.handleUpgrade(request, socket, head, (opened) => this.#open(opened));
+    });
+    server.listen(this.port, '127.0.0.1');
+    await once(server, 'listening');
+    this.port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  /** Gone without a goodbye, like a killed process. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    for (const socket of this.#sockets) socket.terminate();
+    this.#sockets.clear();
+    for (const wake of this.#waiting.splice(0)) wake();
+    server?.closeAllConnections();
+    if (server !== null) await new Promise((resolve) => server.close(resolve));
+  }
+
+  /** Packs, signs and pushes a config; returns the signed manifest. */
+  async publish(config: TestConfig, overrides: Partial<Manifest> = {}, key = this.signingKey): Promise<string> {
+    const tables: Record<string, TableRef> = {};
+    for (const [name, table] of Object.entries(config)) tables[name] = await this.#pack(name, table);
+    this.#serial = overrides.serial ?? this.#serial + 1;
+    const manifest = await buildManifest({
+      cluster: this.signingKey.cluster,
+      group: 'default',
+      serial: this.#serial,
+      issued_at: Math.floor(Date.now() / 1000),
+      plugins: {},
+      keys: [this.signingKey.publicKey],
+      ...overrides,
+      tables,
+    });
+    const signed = await signManifest(manifest, key);
+    this.push(signed);
+    return signed;
+  }
+
+  /** Sends any text as the manifest. */
+  push(manifest: string): void {
+    this.#manifest = manifest;
+    for (const socket of this.#sockets) this.#send(socket);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** The first message after `from` that fits; waits for it. */
+  async heard<T extends FromDataPlane['type']>(
+    type: T,
+    fits: (message: Extract<FromDataPlane, { type: T }>) => boolean = () => true,
+    from = 0,
+  ): Promise<Extract<FromDataPlane, { type: T }>> {
+    for (let position = from; ; position++) {
+      while (position >= this.messages.length) await new Promise<void>((resolve) => this.#changed.push(resolve));
+      const message = this.messages[position];
+      if (message !== undefined && isType(message, type) && fits(message)) return message;
+    }
+  }
+
+  async #pack(table: string, { rows, bits = 0, lookup, hashed = [] }: TestTable): Promise<TableRef> {
+    const key = lookup ?? 'id';
+    const places: BundleRow[][] = Array.from({ length: 2 ** bits }, () => []);
+    for (const row of rows) places[placeOf(spreadValue(row, key), bits)]?.push(row);
+    const objects = await Promise.all(
+      places.map(async (placed) => {
+        if (placed.length === 0) return null;
+        const sorted = placed.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+        const { object, size } = await packObject({ table, rows: sorted });
+        this.objects.set(object.name, object.gzip);
+        return { name: object.name, size };
+      }),
+    );
+    const { object } = await packObject({ table, key, hashed, bits, objects });
+    this.objects.set(object.name, object.gzip);
+    return { index: object.name, rows: rows.length, mode: lookup === undefined ? 'eager' : 'lazy' };
+  }
+
+  #open(socket: WebSocket): void {
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('message', (data) => {
+      const message = JSON.parse(String(data)) as FromDataPlane;
+      this.#hear(message);
+      if (message.type === 'hello') this.#send(socket);
+    });
+  }
+
+  #hear(message: FromDataPlane): void {
+    this.messages.push(message);
+    for (const wake of this.#changed.splice(0)) wake();
+  }
+
+  #send(socket: WebSocket): void {
+    if (this.#manifest === null) return;
+    socket.send(JSON.stringify({ type: 'manifest', manifest: this.#manifest, objects: this.#inlineObjects() }));
+  }
+
+  #inlineObjects(): Record<string, string> {
+    if (!this.inline) return {};
+    const delivered = [...this.objects].map(([name, gzip]) => [name, this.deliver(name, gzip)] as const);
+    return Object.fromEntries(
+      delivered.map(([name, gzip]) => [name, Buffer.from(gzip ?? new Uint8Array()).toString('base64')]),
+    );
+  }
+
+  async #answer(
+    method: string,
+    url: URL,
+    headers: Readonly<Record<string, unknown>>,
+    body: () => Promise<string>,
+  ): Promise<[number, Record<string, string>, Uint8Array | string]> {
+    const [, , resource, name = ''] = url.pathname.split('/');
+    if (method === 'POST' && resource === 'status') {
+      this.#hear(JSON.parse(await body()) as FromDataPlane);
+      return [204, {}, ''];
+    }
+    if (resource === 'manifest') return this.#poll(url, headers['if-none-match']);
+    if (resource !== 'objects') return [404, {}, ''];
+    this.fetched.push(name);
+    const gzip = this.objects.get(name);
+    if (gzip === undefined) return [404, {}, ''];
+    const delivered = this.deliver(name, gzip);
+    return delivered === null ? [0, {}, ''] : [200, { 'content-type': 'application/gzip' }, delivered];
+  }
+
+  async #poll(url: URL, etag: unknown): Promise<[number, Record<string, string>, string]> {
+    const current = (): string => `"${this.#manifest?.slice(-16) ?? ''}"`;
+    if (etag === current() && url.searchParams.get('wait') !== '0') {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    if (this.#manifest === null || etag === current()) return [304, {}, ''];
+    const message = { type: 'manifest', manifest: this.#manifest, objects: {} };
+    return [200, { etag: current() }, JSON.stringify(message)];
+  }
+}
+
+function clientName(socket: TLSSocket): string | undefined {
+  const { subject } = socket.getPeerCertificate();
+  return socket.authorized && typeof subject?.CN === 'string' ? subject.CN : undefined;
+}
+
+function isType<T extends FromDataPlane['type']>(
+  message: FromDataPlane,
+  type: T,
+): message is Extract<FromDataPlane, { type: T }> {
+  return message.type === type;
+}

@@ -1,0 +1,64 @@
+import { fileURLToPath } from 'node:url';
+import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
+import type { DataPlane, DataPlaneOptions } from '../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../edge-dp/hosts/workerd/host.ts';
+import type { ControlPlane } from './control-plane.ts';
+
+export type StartHost = (options: DataPlaneOptions, entry?: string) => Promise<DataPlane>;
+
+/** Behaviour is the same on every host: `describe.each(hosts)('on %s', (_, start) => …)`. */
+export const hosts: readonly (readonly [string, StartHost])[] = [
+  ['workerd', startWorkerdHost],
+  ['Miniflare', startMiniflareHost],
+];
+
+/** The Worker whose request path shows the rows it was compiled from. */
+export const SHOWING_WORKER = fileURLToPath(new URL('./workers/showing.ts', import.meta.url));
+
+/** Options of a node in `prefix` that follows `controlPlane`, on free ports. */
+export function nodeOptions(
+  prefix: string,
+  controlPlane: ControlPlane | null,
+  overrides: Partial<DataPlaneOptions> = {},
+): DataPlaneOptions {
+  const tls = controlPlane === null ? null : controlPlane.certificate;
+  return {
+    prefix,
+    hostname: 'node.test',
+    labels: { region: 'test' },
+    group: 'default',
+    proxyListen: [{ host: '127.0.0.1', port: 0 }],
+    statusListen: [{ host: '127.0.0.1', port: 0 }],
+    controlPlanes: controlPlane === null ? [] : [{ host: '127.0.0.1', port: controlPlane.port }],
+    clusterTls:
+      tls === null || controlPlane === null
+        ? null
+        : { cert: tls.cert, key: tls.key, ca: tls.cert, serverName: controlPlane.serverName },
+    trustedKeys: { cluster: null, keys: controlPlane === null ? [] : [controlPlane.signingKey.publicKey] },
+    cacheMode: 'unencrypted',
+    declarative: null,
+    processes: 1,
+    newsInterval: 100,
+    proxy: {
+      routerFlavor: 'traditional_compatible',
+      trustedIps: [],
+      realIpHeader: 'X-Real-IP',
+      realIpRecursive: false,
+      headers: ['server_tokens', 'latency_tokens', 'X-Kong-Request-Id'],
+      headersUpstream: ['X-Kong-Request-Id'],
+      allowDebugHeader: false,
+      errorDefaultType: 'text/plain',
+    },
+    log: () => undefined,
+    ...overrides,
+  };
+}
+
+/** A URL on the node's first proxy, or status, listener. */
+export function proxyUrl(node: DataPlane, path: string): string {
+  return `http://127.0.0.1:${node.proxyAddresses[0]?.port}${path}`;
+}
+
+export function statusUrl(node: DataPlane, path: string): string {
+  return `http://127.0.0.1:${node.statusAddresses[0]?.port}${path}`;
+}

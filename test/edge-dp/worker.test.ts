@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { bundleWorker } from '../../edge-dp/hosts/bundle-worker.ts';
+
+test('the Worker carries no schemas, no schema library and nothing of the control plane', async () => {
+  const { metafile } = await bundleWorker();
+  // Inputs of which nothing was left over in the output: types, and constants that were folded in.
+  const [output] = Object.values(metafile.outputs);
+  const inputs = Object.entries(output?.inputs ?? {}).flatMap(([file, { bytesInOutput }]) =>
+    bytesInOutput > 0 ? [file] : [],
+  );
+  expect(inputs).toContain('edge-dp/worker.ts');
+  expect(inputs.filter((file) => /^shared\/(schema|entities|plugins)\/|^cp\/|^edge-dp\/hosts\//.test(file))).toEqual(
+    [],
+  );
+  const packages = new Set(inputs.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []));
+  expect([...packages].toSorted()).toEqual(expect.arrayContaining(['jose']));
+  for (const library of ['zod', 'ajv', 'hono', 'undici', 'valibot', 'typebox']) expect(packages).not.toContain(library);
+});
+
+test('wrangler takes the Worker with the repository configuration', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast wrangler '));
+  try {
+    const wrangler = resolve('node_modules/wrangler/bin/wrangler.js');
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [wrangler, 'deploy', '--dry-run', '--outdir', folder],
+      { env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', HOME: folder, XDG_CONFIG_HOME: folder } },
+    );
+    for (const binding of ['env.LINK', 'env.KV', 'env.NODE', 'env.SETTINGS', 'env.CONTROL_PLANE']) {
+      expect(stdout).toContain(binding);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
