@@ -111,4 +111,3 @@ async function hide(request: RequestContext, name: string, body: BodyArguments |
   if (rest.contentType !== undefined) request.upstreamHeaders.set('content-type', rest.contentType);
   request.replaceBody(rest.body);
 }
-

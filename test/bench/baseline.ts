@@ -2,8 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import workerd from 'workerd';
-
+import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
 import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../e2e/processes.ts';
 
@@ -40,7 +39,7 @@ const config :Workerd.Config = (
   v8Flags = ["--max-semi-space-size=1"]
 );`,
   );
-  const child = spawn(workerd, ['serve', join(folder, 'config.capnp')], { stdio: 'ignore' });
+  const child = spawn(workerdBinary(), ['serve', join(folder, 'config.capnp')], { stdio: 'ignore' });
   await until(
     () =>
       fetch(`http://127.0.0.1:${port}/`).then(
