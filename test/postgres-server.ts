@@ -38,7 +38,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   );
   const port = await freePort();
   let guard = launch(binaries, scratch, port);
-  await untilReady(port);
+  await untilReady(port, scratch);
 
   const stopGuard = async (): Promise<void> => {
     if (guard.exitCode !== null || guard.signalCode !== null) return;
@@ -67,7 +67,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     },
     async start() {
       guard = launch(binaries, scratch, port);
-      await untilReady(port);
+      await untilReady(port, scratch);
     },
     async stop() {
       await stopGuard();
@@ -99,11 +99,11 @@ function launch(binaries: PostgresBinaries, scratch: string, port: number): Chil
     ...binaries.user,
     cwd: scratch,
     env: { PATH: process.env.PATH },
-    stdio: ['pipe', 'ignore', 'inherit'],
+    stdio: ['pipe', 'ignore', 'ignore'],
   });
 }
 
-async function untilReady(port: number): Promise<void> {
+async function untilReady(port: number, scratch: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     const client = new Client({ host: '127.0.0.1', port, user: USER, database: 'postgres' });
     try {
@@ -112,7 +112,11 @@ async function untilReady(port: number): Promise<void> {
       return;
     } catch (error) {
       await client.end().catch(() => {});
-      if (tries === 150) throw error;
+      if (tries === 150) {
+        throw new Error(`PostgreSQL does not come up: ${readFileSync(join(scratch, 'data.log'), 'utf8')}`, {
+          cause: error,
+        });
+      }
       await pause(100);
     }
   }

@@ -30,7 +30,7 @@ export interface Database extends Session {
   readonly concurrent: boolean;
   /** One read-only view of the data as of now (REPEATABLE READ), for as long as `work` runs. */
   snapshot<T>(work: (inside: Session) => Promise<T>): Promise<T>;
-  /** A transaction without statement timeout, for migrations. */
+  /** A transaction without statement timeout, one at a time across all processes on the database: for migrations. */
   maintenance<T>(work: (inside: Session) => Promise<T>): Promise<T>;
   /** Calls back on NOTIFY, and after every reconnection since messages may have been missed. */
   listen(channel: string, onMessage: () => void): Promise<() => Promise<void>>;

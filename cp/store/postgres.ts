@@ -24,6 +24,8 @@ export interface PostgresSettings {
 
 /** Why: `NULLS NOT DISTINCT` and `ON DELETE SET NULL (column)` came with 15, the oldest release still maintained. */
 const OLDEST_SERVER = 150_000;
+/** Any number will do as long as no other program on the database uses it. */
+const MAINTENANCE_LOCK = 0x686f6c64;
 const RECONNECT_FIRST = 200;
 const RECONNECT_MOST = 10_000;
 
@@ -119,16 +121,25 @@ async function unhurried<T>(settings: PostgresSettings, work: (inside: Session) 
   client.on('error', () => {});
   await client.connect();
   try {
-    const schema = identifier(settings.pg_schema);
     return await transact(
       client,
-      ['BEGIN', `CREATE SCHEMA IF NOT EXISTS ${schema}`, `SET LOCAL search_path = ${schema}`],
-      work,
+      ['BEGIN'],
+      (session) => inSchema(session, settings.pg_schema, work),
       () => {},
     );
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+/** One after the other, across all control planes: even making the schema is a race otherwise. */
+async function inSchema<T>(session: Session, schema: string, work: (inside: Session) => Promise<T>): Promise<T> {
+  await session.query(`SELECT pg_advisory_xact_lock(${MAINTENANCE_LOCK})`);
+  const [there] = await session.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema]);
+  // Only when missing: the right to make schemas is not needed to use one.
+  if (there === undefined) await session.query(`CREATE SCHEMA ${identifier(schema)}`);
+  await session.query(`SET LOCAL search_path = ${identifier(schema)}`);
+  return work(session);
 }
 
 /** Listens on a connection of its own and makes a new one, ever more patiently, when that breaks. */

@@ -1,3 +1,4 @@
+import { errors } from 'undici';
 import type { EgressFailure, EgressFailureCode } from '../../proxy/egress/protocol.ts';
 
 /** Why there is no response, as the Worker will be told. */
@@ -48,7 +49,7 @@ export function requestFailure(error: unknown, where: string, writing: boolean):
   }
   // An alert: the upstream did not accept the handshake (TLS 1.3 tells after it), so it has not read the request.
   if (isTls(code, error)) return new EgressError('tls', false, `${where}: ${message}`);
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+  if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
     return new EgressError('protocol', true, `${where}: the response is not HTTP (${message})`);
   }
   return new EgressError('closed', true, `${where}: ${message}`);
@@ -65,7 +66,7 @@ export function writeTimeout(where: string): EgressError {
 function isTls(code: string, error: unknown): boolean {
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO') return true;
   // OpenSSL's verification codes ("CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT") have no system call.
-  return /CERT|SIGNED|ISSUER|CRL|CHAIN/.test(code) && !(error instanceof Error && 'syscall' in error);
+  return /CERT|SIGN|ISSUER|CRL|CHAIN/.test(code) && !(error instanceof Error && 'syscall' in error);
 }
 
 function describe(error: unknown): { readonly code: string; readonly message: string } {

@@ -23,6 +23,8 @@ export default {
         return env.DECLARATIVE?.fetch(`http://declarative/${rest.join('/')}`) ?? new Response('none', { status: 404 });
       case 'control-plane':
         return env.CONTROL_PLANE?.fetch('http://control-plane/v1/manifest') ?? new Response('none', { status: 404 });
+      case 'network':
+        return env.NETWORK.fetch(new Request(String(url.searchParams.get('to')), request));
       case 'egress': {
         const target = new URL(`http://egress${url.search}`);
         target.pathname = rest.length > 0 ? `/${rest.join('/')}` : '/';
