@@ -21,6 +21,13 @@ async function call(plane: RunningDataPlane, path: string, key?: string): Promis
   return { status: response.status, text: await response.text() };
 }
 
+async function bothConnected(adminUrl: string): Promise<boolean> {
+  const { data } = await admin(`${adminUrl}/clustering/data-planes`);
+  const nodes = Array.isArray(data) ? data : [];
+  const details = await Promise.all(nodes.map((node) => admin(`${adminUrl}/clustering/data-planes/${node.id}`)));
+  return details.filter(({ connected }) => connected).length === 2;
+}
+
 const upstream = createServer((request, response) => {
   response.end(
     `upstream saw ${request.method} ${request.url} for ${request.headers['x-consumer-username'] ?? 'nobody'}`,
@@ -78,10 +85,7 @@ try {
   control = await cluster.controlPlane();
   running.push(control);
   tell('the control plane is back');
-  await until(async () => {
-    const { data } = await admin(`${control.admin}/clustering/data-planes`);
-    return Array.isArray(data) && data.filter((node) => node.last_seen * 1000 > Date.now() - 10_000).length === 2;
-  }, 'both data planes to be connected again');
+  await until(() => bothConnected(control.admin), 'both data planes to be connected again');
   tell('both data planes have connected again');
 
   const [path, before] = ['/changed', performance.now()];
