@@ -20,6 +20,8 @@ export function createAdminApi(options: AdminOptions): Hono {
   const routes = adminRoutes(options);
   const ownSegments = firstSegments(routes);
 
+  let defaultWorkspace: Workspace | null = null;
+
   const split = (request: Request): WorkspacePath =>
     splitWorkspace(withoutTrailingSlash(rawPath(request.url)), ownSegments);
 
@@ -47,10 +49,16 @@ export function createAdminApi(options: AdminOptions): Hono {
   }
 
   async function openWorkspace(name: string | null): Promise<Workspace> {
-    const workspace = await options.store.workspace(name ?? DEFAULT_WORKSPACE);
-    if (workspace !== null) return workspace;
-    if (name !== null) throw new Refusal(message(404, `Workspace '${name}' not found`));
-    throw new Error('the database has no default workspace: its migrations have not run');
+    if (name !== null && name !== DEFAULT_WORKSPACE) {
+      const workspace = await options.store.workspace(name);
+      if (workspace === null) throw new Refusal(message(404, `Workspace '${name}' not found`));
+      return workspace;
+    }
+    // It can neither go nor be renamed, so it is looked up once, and `/status` answers without a database.
+    defaultWorkspace ??= await options.store.workspace(DEFAULT_WORKSPACE);
+    if (defaultWorkspace === null)
+      throw new Error('the database has no default workspace: its migrations have not run');
+    return defaultWorkspace;
   }
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
@@ -29,12 +29,14 @@ export async function listen(
   if (address.tls && tls === undefined) {
     throw new Error(`admin_listen ${address.host}:${address.port} asks for ssl, but there is no certificate for it`);
   }
+  const inFlight = new InFlight();
   const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const onRequest: RequestListener = (request, response) => void handle(request, response);
   const server: Server =
     address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : createServer(onRequest);
   server.headersTimeout = HEADERS_TIMEOUT;
   counts.watch(server);
+  inFlight.watch(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(address.port, address.host, () => {
@@ -46,17 +48,34 @@ export async function listen(
   return {
     host: address.host,
     port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
-    close: (drain = 10_000) => drainAndClose(server, drain),
+    close: (drain = 10_000) => drainAndClose(server, inFlight, drain),
   };
 }
 
-async function drainAndClose(server: Server, drain: number): Promise<void> {
+/** Answers in the making, each told to end its connection when a close begins. */
+class InFlight {
+  readonly #responses = new Set<ServerResponse>();
+  #closing = false;
+
+  watch(server: Server): void {
+    // Before the handler, which may answer at once.
+    server.prependListener('request', (_request, response) => {
+      if (this.#closing) response.setHeader('connection', 'close');
+      this.#responses.add(response);
+      response.once('close', () => this.#responses.delete(response));
+    });
+  }
+
+  endConnections(): void {
+    this.#closing = true;
+    for (const response of this.#responses) if (!response.headersSent) response.setHeader('connection', 'close');
+  }
+}
+
+async function drainAndClose(server: Server, inFlight: InFlight, drain: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  inFlight.endConnections();
   const cutOff = setTimeout(() => server.closeAllConnections(), drain);
-  // A kept-alive connection turns idle when its answer is out; without this its client would hold up the close.
-  const sweep = setInterval(() => server.closeIdleConnections(), 100);
   await closed;
   clearTimeout(cutOff);
-  clearInterval(sweep);
 }

@@ -1,4 +1,3 @@
-import { entity } from '../../shared/entities/registry.ts';
 import { aclRoutes } from './custom/acls.ts';
 import { cacheRoutes } from './custom/cache.ts';
 import { certificateRoutes } from './custom/certificates.ts';
@@ -19,7 +18,7 @@ import { timerRoutes } from './custom/timers.ts';
 import { upstreamHealthRoutes } from './custom/upstream-health.ts';
 import { workspaceRoutes } from './custom/workspaces.ts';
 import { generatedRoutes } from './entity/generate.ts';
-import { openApiRoutes } from './openapi/document.ts';
+import { OPENAPI_PATH, openApiRoutes } from './openapi/document.ts';
 import type { AdminOptions } from './options.ts';
 import { type AdminRoute, mergeRoutes } from './route.ts';
 
@@ -28,13 +27,14 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
   const { store, cluster, node, settings, log, connections } = options;
   const described = mergeRoutes(
     generatedRoutes(),
-    present('workspaces', () => workspaceRoutes(() => segments)),
+    workspaceRoutes(() => segments),
     consumerRoutes(),
-    present('consumer_groups', consumerGroupRoutes),
+    consumerGroupRoutes(),
     pluginRoutes,
-    present('certificates', certificateRoutes),
-    present('acls', aclRoutes),
-    present('targets', () => [...targetRoutes(), ...upstreamHealthRoutes(cluster, node.id)]),
+    certificateRoutes(),
+    aclRoutes(),
+    targetRoutes(),
+    upstreamHealthRoutes(cluster, node.id),
     tagRoutes,
     schemaRoutes,
     informationRoutes(options),
@@ -46,14 +46,16 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     configRoutes(options.config),
     robotsRoutes,
   );
-  const all = mergeRoutes(described, endpointRoutes(described), openApiRoutes(described, node.version));
+  const all = withSelfDescription(described, node.version);
   const segments = firstSegments(all);
   return all;
 }
 
-/** Hand-written routes of an entity, when the registry has it. */
-const present = (name: string, routes: () => AdminRoute[]): AdminRoute[] =>
-  entity(name) === undefined ? [] : routes();
+/** Adds the list of all paths and the OpenAPI document, both of which name themselves. */
+function withSelfDescription(routes: readonly AdminRoute[], version: string): AdminRoute[] {
+  const listed = mergeRoutes(routes, endpointRoutes([...routes, { path: OPENAPI_PATH, methods: {} }]));
+  return mergeRoutes(listed, openApiRoutes(listed, version));
+}
 
 /** The first path segments the API uses itself, which no workspace can be called. */
 export const firstSegments = (routes: readonly AdminRoute[]): ReadonlySet<string> =>

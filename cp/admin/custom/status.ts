@@ -63,6 +63,7 @@ export function statusRoutes(store: Store, connections: ConnectionCounts): Admin
             summary: 'Statistics of Kong’s DNS client, which this control plane does not have',
             tag: 'information',
             success: { status: 200, schema: { type: 'object' } },
+            errors: [501],
           },
           handle: () => message(501, 'not implemented with the legacy DNS client'),
         },

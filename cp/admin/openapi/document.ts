@@ -3,10 +3,12 @@ import type { AdminRoute, Method, Operation } from '../route.ts';
 import { componentSchemas } from './components.ts';
 import type { JsonSchema, OperationDescription } from './description.ts';
 
+export const OPENAPI_PATH = '/openapi.json';
+
 /** `GET /openapi.json`: the Admin API described by the same tables that serve it. */
 export function openApiRoutes(routes: readonly AdminRoute[], version: string): AdminRoute[] {
   const own: AdminRoute = {
-    path: '/openapi.json',
+    path: OPENAPI_PATH,
     methods: {
       GET: {
         describe: {
@@ -131,5 +133,6 @@ const sharedResponses: JsonSchema = {
   409: { description: 'A unique field is taken.', ...json(kongErrorRef) },
   413: { description: 'The body is too large.', ...json(messageRef) },
   415: { description: 'The body is of a type that is not taken. Empty.' },
+  501: { description: 'This control plane has no such part.', ...json(messageRef) },
   500: { description: 'Something failed at the control plane; its log says what.', ...json(messageRef) },
 };

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AdminServer, startAdmin } from './admin-server.ts';
+import { createEmbedded, type Database } from './drivers.ts';
+
+describe('conventions of the Admin API', () => {
+  let database: Database;
+  let admin: AdminServer;
+
+  beforeAll(async () => {
+    database = await createEmbedded();
+    admin = await startAdmin(database.settings, { guiOrigins: ['http://gui.test', 'http://other.test'] });
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await database?.drop();
+  });
+
+  it('answers with Kong’s headers, errors too', async () => {
+    for (const path of ['/', '/services', '/nowhere']) {
+      const { headers, text } = await admin.send('GET', path);
+      expect(headers.get('server')).toBe('kong/3.9.3');
+      expect(headers.get('x-kong-admin-latency')).toMatch(/^\d+$/);
+      expect(headers.get('content-type')).toBe('application/json; charset=utf-8');
+      expect(Number(headers.get('content-length'))).toBe(Buffer.byteLength(text));
+    }
+  });
+
+  it('lets the GUI’s origins call it and names the first one to all others', async () => {
+    const from = async (origin: string) =>
+      (await admin.send('GET', '/', { headers: { origin } })).headers.get('access-control-allow-origin');
+    expect(await from('http://other.test')).toBe('http://other.test');
+    expect(await from('http://evil.test')).toBe('http://gui.test');
+    const { headers } = await admin.send('GET', '/');
+    expect(headers.get('access-control-allow-credentials')).toBe('true');
+  });
+
+  it('answers OPTIONS with the methods of the path', async () => {
+    const collection = await admin.send('OPTIONS', '/services');
+    expect(collection.status).toBe(204);
+    expect(collection.headers.get('allow')).toBe('GET, HEAD, OPTIONS, POST');
+    expect(collection.headers.get('access-control-allow-methods')).toBe('GET, HEAD, OPTIONS, POST');
+    expect(collection.headers.get('access-control-allow-headers')).toBe('Content-Type');
+    const row = await admin.send('OPTIONS', '/services/x', {
+      headers: { 'access-control-request-headers': 'X-A, X-B' },
+    });
+    expect(row.headers.get('allow')).toBe('DELETE, GET, HEAD, OPTIONS, PATCH, PUT');
+    expect(row.headers.get('access-control-allow-headers')).toBe('X-A, X-B');
+  });
+
+  it('answers HEAD as GET without the body', async () => {
+    const get = await admin.send('GET', '/services');
+    const head = await admin.send('HEAD', '/services');
+    expect([head.status, head.text]).toEqual([200, '']);
+    expect(head.headers.get('content-length')).toBe(get.headers.get('content-length'));
+  });
+
+  it.each([
+    ['GET', '/nowhere', 404, { message: 'Not found' }],
+    ['GET', '/services/x/y/z', 404, { message: 'Not found' }],
+    ['DELETE', '/services', 405, { message: 'Method not allowed' }],
+    ['POST', '/services/x', 405, { message: 'Method not allowed' }],
+    ['GET', '/services/', 200, { data: [], next: null }],
+    ['GET', '/services/%zz', 404, { message: 'Not found' }],
+    ['GET', '/services/%ff%fe', 404, { message: 'Not found' }],
+    ['GET', '/services/a%2Fb', 404, { message: 'Not found' }],
+    ['GET', '/services/%00', 404, { message: 'Not found' }],
+    ['GET', '/clustering/data-planes', 400, { message: expect.stringContaining('Control Plane') }],
+    ['GET', '/config', 400, { message: expect.stringContaining('not use a database') }],
+  ])('%s %s is %i', async (method, path, status, body) => {
+    expect(await admin.send(method, path)).toMatchObject({ status, body });
+  });
+
+  it.each([
+    ['a type it does not take', { body: 'x', headers: { 'content-type': 'text/plain' } }, 415, ''],
+    ['a body without a type', { body: new Uint8Array([123, 125]) }, 415, ''],
+    ['YAML outside /config', { body: 'a: 1', headers: { 'content-type': 'application/yaml' } }, 415, ''],
+    [
+      'an empty JSON body',
+      { body: '', headers: { 'content-type': 'application/json' } },
+      400,
+      'Cannot parse JSON body',
+    ],
+    ['cut off JSON', { body: '{"host":', headers: { 'content-type': 'application/json' } }, 400, 'Cannot parse'],
+    ['JSON that is no object', { body: '"x"', headers: { 'content-type': 'application/json' } }, 400, 'Cannot parse'],
+    ['a list', { body: '[1]', headers: { 'content-type': 'application/json' } }, 400, 'Cannot parse'],
+    [
+      'a body that is not UTF-8',
+      {
+        body: Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d),
+        headers: { 'content-type': 'application/json' },
+      },
+      400,
+      'UTF-8',
+    ],
+    [
+      'a form that is not UTF-8',
+      { body: 'host=%ff', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'UTF-8',
+    ],
+    [
+      'a form of 1001 arguments',
+      { body: 'a=1&'.repeat(1001), headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'Too many arguments',
+    ],
+    [
+      'a multipart body that is none',
+      { body: 'xx', headers: { 'content-type': 'multipart/form-data; boundary=b' } },
+      400,
+      'multipart',
+    ],
+    [
+      'a character no database keeps',
+      { body: '{"host":"a\\u0000b"}', headers: { 'content-type': 'application/json' } },
+      400,
+      'cannot be stored',
+    ],
+    [
+      'half a surrogate pair',
+      { body: '{"host":"h","tags":["\\ud800"]}', headers: { 'content-type': 'application/json' } },
+      400,
+      'cannot be stored',
+    ],
+    [
+      'JSON nested a million deep',
+      { body: '['.repeat(1e6), headers: { 'content-type': 'application/json' } },
+      400,
+      'Cannot parse',
+    ],
+    [
+      'a prototype for its row',
+      { body: '{"host":"h","__proto__":{"name":"x"}}', headers: { 'content-type': 'application/json' } },
+      400,
+      'unknown field',
+    ],
+    [
+      'a prototype in a form',
+      { body: 'host=h&__proto__.name=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'unknown field',
+    ],
+    [
+      '11 megabytes',
+      { body: `{"host":"${'h'.repeat(11 << 20)}"}`, headers: { 'content-type': 'application/json' } },
+      413,
+      'Payload too large',
+    ],
+  ])('refuses %s, stores nothing and stays up', async (_, init, status, text) => {
+    const answer = await admin.send('POST', '/services', init);
+    expect(answer.status).toBe(status);
+    expect(answer.text).toContain(text);
+    expect((await admin.send('GET', '/services')).rows).toEqual([]);
+    expect(admin.log).toEqual([]);
+  });
+
+  it('refuses two Content-Type headers', async () => {
+    const headers = new Headers({ 'content-type': 'application/json' });
+    headers.append('content-type', 'text/plain');
+    const answer = await admin.send('POST', '/services', { body: '{}', headers });
+    expect(answer).toMatchObject({ status: 400, text: 'Multiple Content-Type headers not allowed' });
+  });
+
+  it('counts and limits a body of unknown length as it arrives', async () => {
+    const chunk = new Uint8Array(1 << 20).fill(0x20);
+    let sent = 0;
+    const body = new ReadableStream({
+      pull: (controller) => (sent++ < 64 ? controller.enqueue(chunk) : controller.close()),
+    });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await admin
+      .send('POST', '/services', { body, headers, duplex: 'half' })
+      .then(({ status }) => status)
+      // The server may close the connection while the rest is still being sent.
+      .catch(() => 413);
+    expect(answer).toBe(413);
+    expect((await admin.send('GET', '/services')).status).toBe(200);
+  });
+
+  it('says what it is: Kong’s version to Kong’s clients, and its own', async () => {
+    const { body } = await admin.send('GET', '/');
+    expect(body).toMatchObject({
+      version: '3.9.3',
+      edition: 'community',
+      tagline: 'Welcome to kong',
+      hostname: 'cp.test',
+      plugins: { available_on_server: { 'key-auth': { priority: 1250, version: '3.9.3' } }, enabled_in_cluster: [] },
+      configuration: {
+        database: 'postgres',
+        role: 'traditional',
+        router_flavor: 'traditional_compatible',
+        proxy_listeners: [{ ip: '0.0.0.0', port: 8000, ssl: false }],
+      },
+      holdfast: { version: '0.0.0' },
+    });
+  });
+
+  it('tells its state, with memory in the unit asked for', async () => {
+    const { body } = await admin.send('GET', '/status');
+    expect(body).toMatchObject({ database: { reachable: true }, server: { total_requests: expect.any(Number) } });
+    const heap = (size: unknown) => ({ memory: { workers_lua_vms: [{ http_allocated_gc: size }] } });
+    expect(body).toMatchObject(heap(expect.stringMatching(/^\d+\.\d{2} MiB$/)));
+    expect((await admin.send('GET', '/status?unit=b')).body).toMatchObject(heap(expect.any(Number)));
+    expect((await admin.send('GET', '/status?unit=x')).status).toBe(400);
+  });
+
+  it('shows schemas as Kong does and validates against them without storing', async () => {
+    const { body } = await admin.send('GET', '/schemas/services');
+    expect(body.fields).toContainEqual({ name: expect.objectContaining({ type: 'string', unique: true }) });
+    expect((await admin.send('GET', '/schemas/plugins/key-auth')).body.entity_checks).toEqual([]);
+    expect(await admin.send('GET', '/schemas/none')).toMatchObject({
+      status: 404,
+      body: { message: "No entity named 'none'" },
+    });
+    expect((await admin.send('GET', '/schemas/plugins/none')).body.message).toBe("No plugin named 'none'");
+    const good = { name: 'key-auth', config: { key_names: ['k'] } };
+    expect(await admin.send('POST', '/schemas/plugins/validate', { json: good })).toMatchObject({
+      status: 200,
+      body: { message: 'schema validation successful' },
+    });
+    expect(await admin.send('POST', '/schemas/services/validate', { json: {} })).toMatchObject({
+      status: 400,
+      body: { code: 2, fields: { host: 'required field missing' } },
+    });
+    expect((await admin.send('GET', '/plugins')).rows).toEqual([]);
+  });
+
+  it('lists its own paths, "/" sorting lowest', async () => {
+    const { data } = (await admin.send('GET', '/endpoints')).body;
+    const paths: unknown[] = Array.isArray(data) ? data : [];
+    expect(paths[0]).toBe('/');
+    expect(paths).toContain('/services/{services}/routes/{routes}');
+    expect(paths.indexOf('/services/{services}/routes')).toBeLessThan(paths.indexOf('/status'));
+  });
+});
