@@ -170,7 +170,8 @@ interface Tables {
 
 /** Priority descending, ties by name descending. */
 export function byKongOrder(a: Plugin, b: Plugin): number {
-  return b.priority - a.priority || (a.name < b.name ? 1 : -1);
+  if (a.priority !== b.priority) return b.priority - a.priority;
+  return a.name === b.name ? 0 : a.name < b.name ? 1 : -1;
 }
 
 function scopeKey(name: string, route: string | null, service: string | null, consumer: string | null): string {

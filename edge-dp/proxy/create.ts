@@ -4,6 +4,7 @@ import { compileClientAddress } from './client-address.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
 import { networkEgress } from './egress/network.ts';
 import { processEgress } from './egress/process.ts';
+import { socketsEgress } from './egress/sockets.ts';
 import { Gateway } from './gateway.ts';
 import { handle } from './handle.ts';
 import type { RequestPath } from './request-path.ts';
@@ -53,6 +54,6 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
 /** Cheapest first: each request takes the first way that can say all of it. */
 function createEgress({ network, egress }: RequestPathDependencies): Egress {
   const ways: EgressWay[] = [networkEgress(network, { unverifiedTls: egress === undefined })];
-  if (egress !== undefined) ways.push(processEgress(egress));
+  ways.push(egress === undefined ? socketsEgress(network) : processEgress(egress));
   return chooseEgress(ways);
 }

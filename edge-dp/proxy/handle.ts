@@ -149,5 +149,6 @@ async function finish(
     return new Response(null, { status: 101, webSocket: response.webSocket, headers });
   const bodyless = seen.status === 204 || seen.status === 205 || seen.status === 304;
   const statusText = seen.status === response.status ? response.statusText : '';
-  return new Response(bodyless ? null : body, { status: seen.status, statusText, headers });
+  const encodeBody = outcome.source === 'upstream' && outcome.encoded ? 'manual' : 'automatic';
+  return new Response(bodyless ? null : body, { status: seen.status, statusText, headers, encodeBody });
 }

@@ -20,6 +20,8 @@ export type Outcome =
       readonly times: UpstreamTimes;
       readonly version: '1.1' | '2';
       readonly websocket: boolean;
+      /** The body's bytes are as Content-Encoding says; the runtime's own fetch hides that from us and undoes it. */
+      readonly encoded: boolean;
     };
 
 export interface Matched {
@@ -55,7 +57,8 @@ export async function proxy(
       const { version } = request;
       const times = { sentAt, headAt: Date.now(), status: result.response.status };
       const response = peers.answered(result.response);
-      return { source: 'upstream', response, times, version, websocket: matched.websocket };
+      const encoded = result.via === 'sockets';
+      return { source: 'upstream', response, times, version, websocket: matched.websocket, encoded };
     }
     failure = result.failure;
     const left = attempt < service.retries || mayBeStale(failure, attempt);

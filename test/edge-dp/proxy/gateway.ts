@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
-import { bundleWorker } from '../../../edge-dp/hosts/bundle-worker.ts';
+import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../edge-dp/hosts/bundle-worker.ts';
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
 
 /** Rows by table, every field optional but what the test is about. */
@@ -54,8 +54,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       {
         name: 'gateway',
         modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
-        compatibilityDate: '2026-07-01',
-        compatibilityFlags: ['nodejs_compat'],
+        compatibilityDate: COMPATIBILITY_DATE,
+        compatibilityFlags: [...COMPATIBILITY_FLAGS],
         bindings: {
           TABLES: JSON.parse(JSON.stringify(options.tables)),
           PROXY: { ...SETTINGS, ...options.proxy },

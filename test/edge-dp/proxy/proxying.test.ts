@@ -1,0 +1,248 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { type RunningGateway, startGateway } from './gateway.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const status = (answer: string) => Number(answer.slice(9, 12));
+const body = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4);
+const gzipped = gzipSync('compressed by the upstream');
+
+describe('proxying', () => {
+  let upstream: Upstream;
+  let streaming: Server;
+  let sockets: WebSocketServer;
+  let gateway: RunningGateway;
+
+  beforeAll(async () => {
+    upstream = await startUpstream((request) => {
+      if (request.line.includes('/gzip'))
+        return `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${gzipped.length}\r\n\r\n${gzipped.toString('latin1')}`;
+      if (request.line.includes('/chunked'))
+        return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n';
+      if (request.line.startsWith('HEAD')) return 'HTTP/1.1 200 OK\r\nContent-Length: 55\r\n\r\n';
+      if (request.line.includes('/empty')) return 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n';
+      if (request.line.includes('/moved')) return 'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n';
+      return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    });
+    streaming = createServer((request, response) => {
+      if (request.url === '/events') {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write('data: 1\n\n');
+        // The second event is sent only once somebody says that the first arrived.
+        events.once = () => response.end('data: 2\n\n');
+        return;
+      }
+      let size = 0;
+      request.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+      });
+      request.on('end', () => response.end(`${size}`));
+    });
+    sockets = new WebSocketServer({ server: streaming, handleProtocols: () => 'chat' });
+    sockets.on('connection', (socket, request) => {
+      socket.send(JSON.stringify({ url: request.url, host: request.headers.host, via: request.headers.via }));
+      socket.on('message', (data, binary) => socket.send(data, { binary }));
+      socket.on('close', (code, reason) => closes.push([code, String(reason)]));
+    });
+    streaming.listen(0, '127.0.0.1');
+    await once(streaming, 'listening');
+    const address = streaming.address();
+    if (address === null || typeof address === 'string') throw new Error('no address');
+    const service = (n: number, port: number) => ({ id: id(n), protocol: 'http', host: '127.0.0.1', port });
+    const route = (n: number, path: string, service: number, extra = {}) => ({
+      id: id(100 + n),
+      paths: [path],
+      protocols: ['http', 'https'],
+      service: { id: id(service) },
+      ...extra,
+    });
+    gateway = await startGateway({
+      tables: {
+        services: [service(1, upstream.port), service(2, address.port)],
+        routes: [
+          route(1, '/a', 1, { strip_path: false }),
+          route(2, '/host', 1, { preserve_host: true }),
+          route(3, '/stream', 2),
+          route(4, '/secure', 1, { protocols: ['https'] }),
+          route(5, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
+          route(6, '/grpc', 1, { protocols: ['grpcs'], strip_path: false }),
+        ],
+      },
+    });
+  });
+  const events: { once?: () => void } = {};
+  const closes: [number, string][] = [];
+  afterAll(async () => {
+    await gateway?.stop();
+    await upstream?.stop();
+    sockets?.close();
+    streaming?.closeAllConnections();
+    streaming?.close();
+  });
+
+  const send = async (raw: string) => {
+    upstream.seen.length = 0;
+    const answer = await gateway.raw(raw);
+    return { answer, request: upstream.seen[0] };
+  };
+
+  it.each([
+    ["/a?q='x'&y=%41%2f&z=a+b", "/a?q='x'&y=%41%2f&z=a+b"],
+    ['/a?', '/a?'],
+    ['/a?a=1?b=2&&=&x', '/a?a=1?b=2&&=&x'],
+    ['/a?q="<>|^`{}[]\\', '/a?q="<>|^`{}[]\\'],
+    ['/a/%2F%2e%20b', '/a/%2F.%20b'],
+    ["/a/it's", "/a/it's"],
+    ['/a//b///c', '/a/b/c'],
+  ])('sends the target %s upstream as %s', async (target, expected) => {
+    const { request } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect(request?.line).toBe(`GET ${expected} HTTP/1.1`);
+  });
+
+  it("sends the client's own Host where the route preserves it, with a body and back", async () => {
+    const { request, answer } = await send(
+      'POST /host/x HTTP/1.1\r\nHost: Shop.example:8443\r\nContent-Length: 5\r\nX-Dup: 1\r\nX-Dup: 2\r\n\r\nhello',
+    );
+    expect(request?.all('Host')).toEqual(['Shop.example:8443']);
+    expect(request?.line).toBe('POST /x HTTP/1.1');
+    expect(request?.body).toBe('hello');
+    expect(request?.all('Content-Length')).toEqual(['5']);
+    expect(status(answer)).toBe(200);
+    expect(body(answer)).toBe('ok');
+    expect(answer).toContain('\r\nVia: 1.1 kong/3.9.3\r\n');
+  });
+
+  it.each(['a', 'host'])('passes compressed and chunked bodies on as they are (/%s)', async (route) => {
+    const { answer } = await send(`GET /${route}/gzip HTTP/1.1\r\nHost: other\r\nAccept-Encoding: gzip\r\n\r\n`);
+    expect(answer).toContain('\r\nContent-Encoding: gzip\r\n');
+    expect(answer).toContain(`\r\nContent-Length: ${gzipped.length}\r\n`);
+    expect(Buffer.from(body(answer), 'latin1').equals(gzipped)).toBe(true);
+    const { answer: chunked } = await send(`GET /${route}/chunked HTTP/1.1\r\nHost: other\r\n\r\n`);
+    expect(chunked.replaceAll(/\r\n[0-9a-f]+\r\n/g, '')).toContain('hello world');
+  });
+
+  it.each([
+    ['POST', 'Content-Length: 3', 'abc', 'abc'],
+    ['PUT', 'Transfer-Encoding: chunked', '3\r\nabc\r\n0\r\n\r\n', '3\r\nabc\r\n0\r\n\r\n'],
+    ['GET', 'Content-Length: 3', 'abc', 'abc'],
+    ['DELETE', 'Content-Length: 3', 'abc', 'abc'],
+    ['OPTIONS', 'X-A: 1', '', ''],
+    ['TRACE', 'X-A: 1', '', ''],
+    ['PROPFIND', 'X-A: 1', '', ''],
+    ['QUERY', 'Content-Length: 3', 'abc', 'abc'],
+  ])('sends %s with %s and its body', async (method, header, content, expected) => {
+    for (const route of ['a', 'host']) {
+      const { request, answer } = await send(`${method} /${route} HTTP/1.1\r\nHost: a\r\n${header}\r\n\r\n${content}`);
+      expect(status(answer), route).toBe(200);
+      expect(request?.line, route).toMatch(new RegExp(`^${method} `));
+      expect(request?.body, route).toBe(expected);
+    }
+  });
+
+  it('answers HEAD with the length of what GET would give, and keeps 204 and 302 as they are', async () => {
+    const { answer } = await send('HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(answer).toContain('\r\nContent-Length: 55\r\n');
+    expect(body(answer)).toBe('');
+    expect((await send('GET /a/empty HTTP/1.1\r\nHost: a\r\n\r\n')).answer).toMatch(/^HTTP\/1\.1 204 /);
+    expect((await send('GET /a/moved HTTP/1.1\r\nHost: a\r\n\r\n')).answer).toContain('\r\nLocation: /x\r\n');
+  });
+
+  it('does not send Expect upstream, whose 100 the runtime would take for the answer', async () => {
+    const { request, answer } = await send(
+      'POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
+    );
+    expect(status(answer)).toBe(200);
+    expect(request?.all('Expect')).toEqual([]);
+  });
+
+  it.each([
+    ['both lengths', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['two lengths', 'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'],
+    ['a double coding', 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n'],
+    ['an unknown coding', 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+    ['no host', 'GET /a HTTP/1.1\r\n\r\n'],
+    ['two hosts', 'GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+    ['a method of its own', 'FOO /a HTTP/1.1\r\nHost: a\r\n\r\n'],
+  ])('sends nothing upstream of a request with %s', async (_, raw) => {
+    const { request, answer } = await send(raw);
+    expect(request).toBeUndefined();
+    expect(status(answer)).toBeGreaterThanOrEqual(400);
+  });
+
+  it('sends a request whose framing was smuggled into a header value as one request', async () => {
+    const { answer } = await send(
+      'GET /a HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n folded: GET /evil HTTP/1.1\r\nConnection: close\r\n\r\n',
+    );
+    expect(upstream.seen).toHaveLength(1);
+    expect(upstream.seen[0]?.raw).not.toMatch(/\r\n /);
+    expect(status(answer)).toBe(200);
+  });
+
+  it('answers by protocol: 426, redirects, and what gRPC clients understand', async () => {
+    const secure = (await send('GET /secure?x=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n')).answer;
+    expect(status(secure)).toBe(426);
+    expect(secure).toContain('"message":"Please use HTTPS protocol"');
+    const moved = (await send('GET /moved/y?x=1 HTTP/1.1\r\nHost: shop.example:8000\r\n\r\n')).answer;
+    expect(status(moved)).toBe(301);
+    expect(moved).toContain('\r\nLocation: https://shop.example/moved/y?x=1\r\n');
+    expect(status((await send('GET /grpc HTTP/1.1\r\nHost: a\r\n\r\n')).answer)).toBe(415);
+    const grpc = (await send('POST /grpc HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n')).answer;
+    expect(grpc).toContain('\r\ngrpc-message: Please use HTTP2 protocol\r\n');
+  });
+
+  it('streams events as they come', async () => {
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.write('GET /stream/events HTTP/1.1\r\nHost: a\r\n\r\n');
+    let text = '';
+    socket.on('data', (data) => {
+      text += String(data);
+      if (text.includes('data: 1')) events.once?.();
+      if (text.includes('data: 2')) socket.end();
+    });
+    await once(socket, 'close');
+    expect(text).toMatch(/data: 1[\s\S]*data: 2/);
+  });
+
+  it('streams large bodies up', async () => {
+    const size = 20 << 20;
+    const chunk = new Uint8Array(1 << 20);
+    for (const headers of [{}, { 'content-length': String(size) }]) {
+      let sent = 0;
+      const stream = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (sent === size) controller.close();
+          else controller.enqueue(chunk);
+          sent += chunk.length;
+        },
+      });
+      const init = { method: 'POST', body: stream, duplex: 'half', headers } as RequestInit;
+      const response = await fetch(`${gateway.url}/stream/upload`, init);
+      expect(await response.text()).toBe(String(size));
+    }
+  });
+
+  it('passes WebSockets through: text, binary, large messages, subprotocol, close codes', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/stream/chat?x=1`, ['chat']);
+    const messages: (readonly [Buffer, boolean])[] = [];
+    socket.on('message', (data: Buffer, binary) => messages.push([data, binary]));
+    await once(socket, 'open');
+    expect(socket.protocol).toBe('chat');
+    const large = Buffer.alloc(4 << 20, 7);
+    socket.send('text');
+    socket.send(large);
+    await expect.poll(() => messages.length, { timeout: 5_000 }).toBe(3);
+    const hello: unknown = JSON.parse(String(messages[0]?.[0]));
+    expect(hello).toMatchObject({ url: '/chat?x=1', via: '1.1 kong/3.9.3' });
+    expect(messages[1]).toEqual([Buffer.from('text'), false]);
+    expect(messages[2]?.[1]).toBe(true);
+    expect(messages[2]?.[0].equals(large)).toBe(true);
+    socket.close(4321, 'bye');
+    await once(socket, 'close');
+    await expect.poll(() => closes).toEqual([[4321, 'bye']]);
+  });
+});
