@@ -7,6 +7,7 @@ import { ConnectionCounts } from './admin/connection-counts.ts';
 import { listen } from './admin/listen.ts';
 import type { AdminLog } from './admin/options.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
+import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
 import { clusterPair } from './data-plane-options.ts';
@@ -100,8 +101,10 @@ async function startCluster(
     listen: settings.cluster_listen,
     telemetryListen: settings.cluster_telemetry_listen,
     tls,
-    // OCSP
-    revocation: null,
+    revocation:
+      tls.mode === 'shared' || settings.cluster_ocsp === 'off'
+        ? null
+        : revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }),
     publisher,
     registry: store.nodes,
     plugins: plugins.keys(),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
@@ -11,6 +12,9 @@ import { NodeSession, type SessionContext } from './session.ts';
 
 /** Milliseconds a new connection has for its hello. */
 const HELLO_TIMEOUT = 10_000;
+
+/** Milliseconds data planes have to answer a goodbye. */
+const GOODBYE_TIMEOUT = 1_000;
 
 /** WebSocket close codes of our own (RFC 6455, 7.4.2) and the standard ones used. */
 const CLOSE = { goingAway: 1001, malformed: 4400, certificateExpired: 4403, silent: 4408, replaced: 4409 } as const;
@@ -61,8 +65,17 @@ export class Links {
     for (const link of this.#links.values()) link.send(message);
   }
 
-  close(): void {
-    for (const webSocket of this.#server.clients) webSocket.close(CLOSE.goingAway, 'the control plane stops');
+  /** Says goodbye to everyone, and hangs up on those that do not answer. */
+  async close(): Promise<void> {
+    const open = [...this.#server.clients].map((webSocket) => {
+      webSocket.close(CLOSE.goingAway, 'the control plane stops');
+      return once(webSocket, 'close');
+    });
+    const hangUp = setTimeout(() => {
+      for (const webSocket of this.#server.clients) webSocket.terminate();
+    }, GOODBYE_TIMEOUT);
+    await Promise.all(open);
+    clearTimeout(hangUp);
     this.#server.close();
   }
 }

@@ -90,8 +90,8 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
 
   async function close(): Promise<void> {
     unsubscribe();
-    links.close();
     https.close();
+    await links.close();
     await Promise.all(servers.map((server) => server.close()));
     await nodes.stop();
   }
