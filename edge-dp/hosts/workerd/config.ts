@@ -41,6 +41,8 @@ export interface WorkerdListener {
 /** Socket names of the first process's internal services. */
 export const NODE_SOCKET = 'node';
 export const KV_SOCKET = 'kv';
+/** Every process's own socket to its `Status` entrypoint: what a new one is warmed up through. */
+export const WARM_UP_SOCKET = 'warm-up';
 
 /**
  * Unique keys of the Durable Object namespaces: part of where their data lies on disk, so never change one.
@@ -55,6 +57,7 @@ export function workerdConfig(node: WorkerdNode, role: 'first' | 'other'): strin
     services: list(role === 'first' ? firstServices(node) : otherServices(node)),
     sockets: list([
       ...node.listeners.filter(({ service }) => role === 'first' || service === 'proxy').map(listenerSocket),
+      struct({ name: text(WARM_UP_SOCKET), http: '()', service: '(name = "main", entrypoint = "Status")' }),
       ...(role === 'first' ? INTERNAL_SOCKETS : []),
     ]),
     // Most of what survives a young-generation collection here wraps native objects: a small one keeps pauses short.

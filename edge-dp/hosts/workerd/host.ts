@@ -1,22 +1,17 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import packageJson from '../../../package.json' with { type: 'json' };
-import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
-import type { WorkerSettings } from '../../settings.ts';
 import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
 import { probeControlPlane } from '../control-plane-probe.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
-import { WORKERD_CAPABILITIES } from './capabilities.ts';
-import { type ControlPlaneAddress, KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
-import { contactLinkOwner } from './first-contact.ts';
+import { type InternalSockets, internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
 import { openSockets, type PlannedListener, planListeners } from './listeners.ts';
 import type { SupervisorPlan } from './messages.ts';
+import { writePlan } from './plan.ts';
 import { type Generation, RunFolder } from './run-folder.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
 
@@ -57,6 +52,7 @@ class WorkerdHost implements DataPlane {
   readonly #prefix: string;
   readonly #lock: PrefixLock;
   readonly #folder: RunFolder;
+  readonly #egressToken = randomBytes(24).toString('base64url');
   #options: DataPlaneOptions;
   /** With the ports really bound, once they are. */
   #listeners: readonly PlannedListener[];
@@ -95,23 +91,18 @@ class WorkerdHost implements DataPlane {
 
   async reload(options: DataPlaneOptions = this.#options): Promise<void> {
     if (this.#supervisor === null) throw new Error('the data plane does not run');
-    this.#listeners = await keepAddresses(this.#listeners, options);
     if (options.processes !== this.#options.processes) throw new Error('another number of processes needs a restart');
     if (JSON.stringify(namedControlPlanes(options)) !== JSON.stringify(namedControlPlanes(this.#options))) {
       throw new Error('cluster_control_plane: other names than at the start need a restart');
     }
-    const before = this.#generation;
-    const generation = await this.#writeGeneration(options);
-    try {
-      await this.#supervisor.reload(this.#plan(options, generation), DRAIN);
-      await contactLinkOwner(this.#socketPath(NODE_SOCKET));
-    } catch (error) {
-      generation.remove();
-      throw error;
-    }
-    this.#options = options;
+    const listeners = await keepAddresses(this.#listeners, options);
+    const generation = this.#folder.nextGeneration();
+    // When it fails half-way there are processes of both generations: the files of both stay.
+    await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
+    this.#generation?.remove();
     this.#generation = generation;
-    before?.remove();
+    this.#listeners = listeners;
+    this.#options = options;
     this.#probeControlPlanes();
   }
 
@@ -127,8 +118,7 @@ class WorkerdHost implements DataPlane {
   async launch(): Promise<void> {
     // Everything slow first: from the opening of the sockets to their release nothing may wait (see openListeningSockets).
     await Promise.all([bundleWorker(this.#entry), bundleWorker(KV_ENTRY)]);
-    const paths = this.#internalPaths(this.#options);
-    const sockets = await openSockets(this.#listeners, paths);
+    const sockets = await openSockets(this.#listeners, internalPaths(this.#internal(this.#options)));
     const supervisor = new SupervisorProcess(
       sockets.map(({ descriptor }) => descriptor),
       this.#options.log,
@@ -141,9 +131,8 @@ class WorkerdHost implements DataPlane {
       ...planned,
       listener: { ...planned.listener, port: sockets[place]?.port ?? planned.listener.port },
     }));
-    this.#generation = await this.#writeGeneration(this.#options);
-    await supervisor.start(this.#plan(this.#options, this.#generation));
-    await contactLinkOwner(this.#socketPath(NODE_SOCKET));
+    this.#generation = this.#folder.nextGeneration();
+    await supervisor.start(await this.#writePlan(this.#options, this.#listeners, this.#generation));
     supervisor.ended.then((how) => this.#relaunch(how));
     this.#probeControlPlanes();
   }
@@ -164,106 +153,30 @@ class WorkerdHost implements DataPlane {
     }
   }
 
-  async #writeGeneration(options: DataPlaneOptions): Promise<Generation> {
-    const [worker, kv] = await Promise.all([bundleWorker(this.#entry), bundleWorker(KV_ENTRY)]);
-    const generation = this.#folder.nextGeneration();
-    generation.write('worker.js', worker.code);
-    generation.write('kv.js', kv.code);
+  #writePlan(
+    options: DataPlaneOptions,
+    listeners: readonly PlannedListener[],
+    generation: Generation,
+  ): Promise<SupervisorPlan> {
     const durableObjects = join(this.#prefix, 'durable-objects');
     mkdirSync(durableObjects, { recursive: true, mode: 0o700 });
-    const node: WorkerdNode = {
-      settings: this.#workerSettings(options),
-      workerScript: 'worker.js',
-      kvScript: 'kv.js',
-      durableObjects,
-      controlPlanes: this.#controlPlaneAddresses(options),
-      clusterTls: options.clusterTls,
-      listeners: this.#listeners.map(({ name, service, listener }) => ({
-        name,
-        service,
-        port: listener.port,
-        tls: listener.tls ?? null,
-      })),
-      internal: { node: this.#socketPath(NODE_SOCKET), kv: this.#socketPath(KV_SOCKET) },
-      egress: { path: this.#socketPath('egress'), token: this.#egressToken, tokenHeader: EGRESS_TOKEN },
-      declarative: writeDeclarative(generation, options),
-    };
-    generation.write('first.capnp', workerdConfig(node, 'first'));
-    generation.write('other.capnp', workerdConfig(node, 'other'));
-    return generation;
-  }
-
-  readonly #egressToken = randomBytes(24).toString('base64url');
-
-  #plan(options: DataPlaneOptions, generation: Generation): SupervisorPlan {
-    const listeners = this.#listeners.map(({ name, service }, place) => ({
-      name,
-      descriptor: SupervisorProcess.descriptorAt(place),
-      servedBy: service === 'proxy' ? ('all' as const) : ('first' as const),
-    }));
-    const internal = [NODE_SOCKET, KV_SOCKET].map((name, place) => ({
-      name,
-      descriptor: SupervisorProcess.descriptorAt(listeners.length + place),
-      servedBy: 'first' as const,
-    }));
-    const egress = listeners.length + internal.length;
-    return {
-      firstConfig: join(generation.path, 'first.capnp'),
-      otherConfig: join(generation.path, 'other.capnp'),
-      processes: options.processes,
-      sockets: [...listeners, ...internal],
-      egress: {
-        descriptor: SupervisorProcess.descriptorAt(egress),
-        token: this.#egressToken,
-        relays: namedControlPlanes(options).map(({ host, port }, place) => ({
-          descriptor: SupervisorProcess.descriptorAt(egress + 1 + place),
-          host,
-          port,
-        })),
+    return writePlan(
+      {
+        options,
+        nodeId: this.nodeId,
+        listeners,
+        sockets: this.#internal(options),
+        egressToken: this.#egressToken,
+        workerEntry: this.#entry,
+        kvEntry: KV_ENTRY,
+        durableObjects,
       },
-    };
+      generation,
+    );
   }
 
-  /** Paths of the internal sockets, in the order `#plan` counts on. */
-  #internalPaths(options: DataPlaneOptions): readonly string[] {
-    const relays = namedControlPlanes(options).map((_, place) => relaySocket(place));
-    return [NODE_SOCKET, KV_SOCKET, 'egress', ...relays].map((name) => this.#socketPath(name));
-  }
-
-  #socketPath(name: string): string {
-    return join(this.#folder.sockets, `${name}.sock`);
-  }
-
-  #controlPlaneAddresses(options: DataPlaneOptions): readonly ControlPlaneAddress[] {
-    const named = namedControlPlanes(options);
-    return options.controlPlanes.map((controlPlane) => {
-      const relay = named.indexOf(controlPlane);
-      if (relay >= 0) return `unix:${this.#socketPath(relaySocket(relay))}`;
-      const { host, port } = controlPlane;
-      return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-    });
-  }
-
-  #workerSettings(options: DataPlaneOptions): WorkerSettings {
-    const ports = (tls: boolean): number | null =>
-      this.proxyAddresses.find((address) => address.tls === tls)?.port ?? null;
-    return {
-      node: {
-        id: this.nodeId,
-        hostname: options.hostname,
-        version: packageJson.version,
-        host: 'workerd',
-        group: options.group,
-        labels: options.labels,
-        capabilities: WORKERD_CAPABILITIES,
-      },
-      cluster: options.trustedKeys.cluster,
-      trustedKeys: options.trustedKeys.keys,
-      controlPlanes: options.controlPlanes.length,
-      ...cacheSettings(options),
-      newsInterval: options.newsInterval,
-      proxy: { ...options.proxy, ports: { http: ports(false), https: ports(true) } },
-    };
+  #internal(options: DataPlaneOptions): InternalSockets {
+    return internalSockets(this.#folder.sockets, options);
   }
 
   #addresses(service: PlannedListener['service']): DataPlane['proxyAddresses'] {
@@ -282,33 +195,6 @@ class WorkerdHost implements DataPlane {
       });
     }
   }
-}
-
-/**
- * Control planes given by name. workerd would resolve a name once, at its start, for good: they are reached through
- * relays of the egress process, TLS still end to end.
- */
-function namedControlPlanes({ controlPlanes }: DataPlaneOptions): DataPlaneOptions['controlPlanes'] {
-  return controlPlanes.filter(({ host }) => isIP(host) === 0);
-}
-
-function relaySocket(place: number): string {
-  return `control-plane-${place + 1}`;
-}
-
-function writeDeclarative(generation: Generation, { declarative }: DataPlaneOptions): string | null {
-  if (declarative === null) return null;
-  generation.write('declarative/manifest', JSON.stringify(declarative.manifest));
-  for (const { name, gzip } of declarative.objects) generation.write(`declarative/objects/${name}`, gzip);
-  return join(generation.path, 'declarative');
-}
-
-/** As in Kong, the cache is encrypted with a key derived from the cluster's private key; without one there is nothing to cache. */
-function cacheSettings({ cacheMode, clusterTls }: DataPlaneOptions): Pick<WorkerSettings, 'cacheMode' | 'cacheKey'> {
-  if (cacheMode !== 'encrypted') return { cacheMode };
-  if (clusterTls === null) return { cacheMode: 'off' };
-  const key = hkdfSync('sha256', clusterTls.key, '', 'holdfast config cache', 32);
-  return { cacheMode, cacheKey: Buffer.from(key).toString('base64') };
 }
 
 /** The listeners with what may change of them (certificates) taken from `options`. Throws when an address would change. */

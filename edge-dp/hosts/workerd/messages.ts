@@ -8,6 +8,8 @@ export interface SupervisorPlan {
   readonly firstConfig: string;
   readonly otherConfig: string;
   readonly processes: number;
+  /** Private folder for short-lived sockets. */
+  readonly folder: string;
   readonly sockets: readonly {
     readonly name: string;
     readonly descriptor: number;

@@ -2,6 +2,7 @@
  * The supervisor process: holds the listening sockets' descriptors, keeps the workerd processes and the egress process
  * running on them, and takes all of them down when the host that started it is gone, however it went.
  */
+import { join } from 'node:path';
 import { runEgress } from '../egress/egress-run.ts';
 import { Slot } from '../supervision/slot.ts';
 import { type FromSupervisor, isMessage, type SupervisorPlan, type ToSupervisor } from './messages.ts';
@@ -33,13 +34,18 @@ async function start(plan: SupervisorPlan): Promise<void> {
   await Promise.all([egress.open(), ...workers.map((worker) => worker.open())]);
 }
 
+/** Makes the names of the sockets that processes are warmed up through. */
+let warmUps = 0;
+
 function nameOf(place: number): string {
   return `workerd process ${place + 1}`;
 }
 
 function runPlace(plan: SupervisorPlan, place: number): ReturnType<typeof runWorkerd> {
   const sockets: BoundSocket[] = plan.sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
-  return runWorkerd(place === 0 ? plan.firstConfig : plan.otherConfig, sockets, log);
+  const config = place === 0 ? plan.firstConfig : plan.otherConfig;
+  warmUps += 1;
+  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), log);
 }
 
 /**

@@ -1,7 +1,14 @@
+import type { ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { get } from 'node:http';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { endOf, type Log, Output, type Run, releaseTether, spawnTethered } from '../supervision/run.ts';
+import { WARM_UP_SOCKET } from './config.ts';
+
+/** Milliseconds a process may take for its start sequence before it has to serve without. */
+const WARM_UP_PATIENCE = 10_000;
 
 /** A socket of the workerd config, served on a descriptor this process holds. */
 export interface BoundSocket {
@@ -9,8 +16,12 @@ export interface BoundSocket {
   readonly descriptor: number;
 }
 
-/** Starts one workerd process on `configPath`; it serves when it has taken all `sockets`. */
-export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], log: Log): Run {
+/**
+ * Starts one workerd process on `configPath`. It is ready when it has taken all `sockets` and has gone through its start
+ * sequence, which a request on a socket of its own at `warmUpPath` sets off: no client waits for it, and the link to
+ * the control plane does not wait for a client.
+ */
+export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], warmUpPath: string, log: Log): Run {
   // 3 is the tether, 4 tells when workerd listens, the rest are the listening sockets in order.
   const child = spawnTethered(
     [
@@ -19,6 +30,7 @@ export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], 
       configPath,
       '--control-fd=4',
       ...sockets.map(({ name }, place) => `--socket-fd=${name}=${place + 5}`),
+      `--socket-addr=${WARM_UP_SOCKET}=unix:${warmUpPath}`,
     ],
     ['pipe', ...sockets.map(({ descriptor }) => descriptor)],
   );
@@ -27,19 +39,13 @@ export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], 
     if (stream !== null) output.read(stream, (line) => passOn(line, log));
   }
   const ended = endOf(child, output);
-  ended.then(() => releaseTether(child));
-  const listening = new Promise<void>((resolve) => {
-    const control = child.stdio[4];
-    if (!(control instanceof Readable)) return;
-    const awaited = new Set(sockets.map(({ name }) => name));
-    createInterface({ input: control }).on('line', (line) => {
-      const { event, socket }: { event?: unknown; socket?: unknown } = JSON.parse(line);
-      if (event === 'listen' && typeof socket === 'string') awaited.delete(socket);
-      if (awaited.size === 0) resolve();
-    });
+  ended.then(() => {
+    releaseTether(child);
+    rmSync(warmUpPath, { force: true });
   });
+  const names = [...sockets.map(({ name }) => name), WARM_UP_SOCKET];
   const ready = Promise.race([
-    listening,
+    listening(child, names).then(() => warmUp(warmUpPath, log)),
     ended.then((how) => {
       throw new Error(`workerd ended at its start: ${how}`);
     }),
@@ -52,6 +58,35 @@ export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], 
     terminate: () => child.kill('SIGTERM'),
     kill: () => child.kill('SIGKILL'),
   };
+}
+
+/** Resolves when workerd has reported all of the sockets on its control descriptor. */
+function listening(child: ChildProcess, sockets: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const control = child.stdio[4];
+    if (!(control instanceof Readable)) return;
+    const awaited = new Set(sockets);
+    createInterface({ input: control }).on('line', (line) => {
+      const { event, socket }: { event?: unknown; socket?: unknown } = JSON.parse(line);
+      if (event === 'listen' && typeof socket === 'string') awaited.delete(socket);
+      if (awaited.size === 0) resolve();
+    });
+  });
+}
+
+/** Resolves with the first answer, whatever it is: a process without config serves too, as one without config does. */
+async function warmUp(path: string, log: Log): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const request = get({ socketPath: path, path: '/status', agent: false, timeout: WARM_UP_PATIENCE }, (response) => {
+      response.resume().once('close', resolve);
+    });
+    request.once('timeout', () => request.destroy(new Error('no answer')));
+    request.once('error', (error) => {
+      log('warn', `a new workerd process serves before its start sequence is done: ${error.message}`);
+      resolve();
+    });
+  });
+  rmSync(path, { force: true });
 }
 
 /** One line of workerd's structured log: what the Worker says with `console`, and what the runtime itself reports. */

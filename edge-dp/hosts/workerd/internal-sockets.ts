@@ -1,0 +1,57 @@
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import type { DataPlaneOptions } from '../options.ts';
+import { KV_SOCKET, NODE_SOCKET } from './config.ts';
+
+type ControlPlane = DataPlaneOptions['controlPlanes'][number];
+
+/** The Unix sockets between a node's own processes. */
+export interface InternalSockets {
+  /** Path of the first process's `NodeService`, for the others. */
+  readonly node: string;
+  /** Path of its KV service. */
+  readonly kv: string;
+  /** Path of the egress process. */
+  readonly egress: string;
+  /** The egress process's relays, one for each control plane given by name. */
+  readonly relays: readonly { readonly path: string; readonly controlPlane: ControlPlane }[];
+}
+
+export function internalSockets(folder: string, options: DataPlaneOptions): InternalSockets {
+  const path = (name: string): string => join(folder, `${name}.sock`);
+  return {
+    node: path(NODE_SOCKET),
+    kv: path(KV_SOCKET),
+    egress: path('egress'),
+    relays: namedControlPlanes(options).map((controlPlane, place) => ({
+      path: path(`control-plane-${place + 1}`),
+      controlPlane,
+    })),
+  };
+}
+
+/** All paths; their order is that of the descriptors. */
+export function internalPaths({ node, kv, egress, relays }: InternalSockets): readonly string[] {
+  return [node, kv, egress, ...relays.map(({ path }) => path)];
+}
+
+/**
+ * Control planes given by name. workerd would resolve a name once, at its start, for good: they are reached through
+ * relays of the egress process, which resolve it for every connection. TLS is end to end all the same.
+ */
+export function namedControlPlanes({ controlPlanes }: DataPlaneOptions): readonly ControlPlane[] {
+  return controlPlanes.filter(({ host }) => isIP(host) === 0);
+}
+
+/** Where workerd connects to for each control plane: `host:port` with an address, or a relay. */
+export function controlPlaneAddresses(
+  { controlPlanes }: DataPlaneOptions,
+  { relays }: InternalSockets,
+): readonly string[] {
+  return controlPlanes.map((controlPlane) => {
+    const relay = relays.find((candidate) => candidate.controlPlane === controlPlane);
+    if (relay !== undefined) return `unix:${relay.path}`;
+    const { host, port } = controlPlane;
+    return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  });
+}

@@ -1,0 +1,96 @@
+import { dirname, join } from 'node:path';
+import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
+import { bundleWorker } from '../bundle-worker.ts';
+import type { DataPlaneOptions } from '../options.ts';
+import { listenerPorts, workerSettings } from '../worker-settings.ts';
+import { WORKERD_CAPABILITIES } from './capabilities.ts';
+import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
+import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
+import type { PlannedListener } from './listeners.ts';
+import type { SupervisorPlan } from './messages.ts';
+import type { Generation } from './run-folder.ts';
+import { SupervisorProcess } from './supervisor-process.ts';
+
+/** What one generation of a node's processes is made from. */
+export interface NodeParts {
+  readonly options: DataPlaneOptions;
+  readonly nodeId: string;
+  /** With the ports really bound. */
+  readonly listeners: readonly PlannedListener[];
+  readonly sockets: InternalSockets;
+  readonly egressToken: string;
+  /** Main modules of the data plane Worker and of the KV service. */
+  readonly workerEntry: string;
+  readonly kvEntry: string;
+  /** Folder of the Durable Objects' databases. */
+  readonly durableObjects: string;
+}
+
+/** Writes the files of a generation and says what the supervisor is to run from them. */
+export async function writePlan(parts: NodeParts, generation: Generation): Promise<SupervisorPlan> {
+  const [worker, kv] = await Promise.all([bundleWorker(parts.workerEntry), bundleWorker(parts.kvEntry)]);
+  generation.write('worker.js', worker.code);
+  generation.write('kv.js', kv.code);
+  const node = workerdNode(parts, writeDeclarative(generation, parts.options));
+  return {
+    firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
+    otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
+    processes: parts.options.processes,
+    folder: dirname(parts.sockets.node),
+    ...descriptors(parts),
+  };
+}
+
+function workerdNode(
+  { options, nodeId, listeners, sockets, egressToken, durableObjects }: NodeParts,
+  declarative: string | null,
+): WorkerdNode {
+  const proxyListeners = listeners.filter(({ service }) => service === 'proxy').map(({ listener }) => listener);
+  return {
+    settings: workerSettings(options, {
+      nodeId,
+      host: 'workerd',
+      capabilities: WORKERD_CAPABILITIES,
+      ports: listenerPorts(proxyListeners),
+    }),
+    workerScript: 'worker.js',
+    kvScript: 'kv.js',
+    durableObjects,
+    controlPlanes: controlPlaneAddresses(options, sockets),
+    clusterTls: options.clusterTls,
+    listeners: listeners.map(({ name, service, listener: { port, tls = null } }) => ({ name, service, port, tls })),
+    internal: { node: sockets.node, kv: sockets.kv },
+    egress: { path: sockets.egress, token: egressToken, tokenHeader: EGRESS_TOKEN },
+    declarative,
+  };
+}
+
+/** Hands out the descriptors in the order the sockets were opened in: listeners, then `internalPaths`. */
+function descriptors({ listeners, sockets, egressToken }: NodeParts): Pick<SupervisorPlan, 'sockets' | 'egress'> {
+  let place = 0;
+  const next = (): number => SupervisorProcess.descriptorAt(place++);
+  return {
+    sockets: [
+      ...listeners.map(({ name, service }) => ({
+        name,
+        descriptor: next(),
+        servedBy: service === 'proxy' ? ('all' as const) : ('first' as const),
+      })),
+      { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' },
+      { name: KV_SOCKET, descriptor: next(), servedBy: 'first' },
+    ],
+    egress: {
+      descriptor: next(),
+      token: egressToken,
+      relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({ descriptor: next(), host, port })),
+    },
+  };
+}
+
+/** Returns the folder, or null when there is none to write. */
+function writeDeclarative(generation: Generation, { declarative }: DataPlaneOptions): string | null {
+  if (declarative === null) return null;
+  generation.write('declarative/manifest', JSON.stringify(declarative.manifest));
+  for (const { name, gzip } of declarative.objects) generation.write(`declarative/objects/${name}`, gzip);
+  return join(generation.path, 'declarative');
+}
