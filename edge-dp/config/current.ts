@@ -71,11 +71,20 @@ export class CurrentConfig {
   }
 
   /**
+   * Requests are refused with 503: this node has, or may have, a config that it cannot load now. A 404 would say that
+   * there is no such route.
+   */
+  lost(env: Env): Held {
+    const empty = this.empty(env);
+    return { ...empty, live: { ...empty.live, path: withoutConfig(empty.live.path) } };
+  }
+
+  /**
    * Loads and compiles what the candidate changes relative to what is held. Requests do not see it before `replace`.
    * Throws `ObjectUnavailable`, `BundleRefused`, or the request path's `ConfigError`.
    */
   async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
-    const from = this.#held ?? this.empty(env);
+    const from = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
     const tables = await readTables(manifest, from.tables, reader(env, origins, found));
     const changes = changesBetween(from.tables, tables);
     const live: LiveConfig = {
@@ -94,6 +103,14 @@ export class CurrentConfig {
     if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
     this.#held = next;
   }
+}
+
+function withoutConfig(empty: RequestPath): RequestPath {
+  return {
+    update: (changes) => empty.update(changes),
+    handle: async () =>
+      Response.json({ message: 'no configuration available' }, { status: 503, headers: { 'retry-after': '5' } }),
+  };
 }
 
 /** Where a config's objects are found while it serves. */

@@ -12,7 +12,8 @@ const OWNER_TIMEOUT = 2_000;
 
 /**
  * Gives an isolate its first config, as Kong's documents order it: what the node applied last (the cache, or the copy
- * of the manifest that the owner of the link keeps), else `declarative_config`, else empty. Asking the owner also makes
+ * of the manifest that the owner of the link keeps), else `declarative_config`, else empty; a node that had a config
+ * and cannot load it is not empty but unavailable. Asking the owner also makes
  * it contact a control plane, in all cases. Whatever is refused on the way is logged and reported; nothing is thrown.
  */
 export async function startSequence(env: Env, current: CurrentConfig): Promise<Held> {
@@ -29,17 +30,19 @@ export async function startSequence(env: Env, current: CurrentConfig): Promise<H
   const [cached, news] = await Promise.all([
     bundleCache(env)
       .manifest()
-      .catch((error: unknown) => report('cache', error).then(() => null)),
+      .catch((error: unknown) => report('cache', error).then(() => 'unreadable' as const)),
     node.news(null, OWNER_TIMEOUT).catch((error: unknown) => {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
       return null;
     }),
   ]);
 
+  const copies = [cached === 'unreadable' ? null : cached, news?.newest ?? null];
+  const neverHadOne = cached === null && news !== null && news.highestSerial === null;
   const held =
-    (await resting(env, current, cached, news?.newest ?? null, news ?? UNKNOWN, report)) ??
+    (await resting(env, current, copies, news ?? UNKNOWN, report)) ??
     (await declarative(env, current, report)) ??
-    current.empty(env);
+    (neverHadOne ? current.empty(env) : current.lost(env));
   current.replace(held);
   return current.held ?? held;
 }
@@ -52,14 +55,13 @@ type ReportRefusal = (what: string, error: unknown) => Promise<void>;
 async function resting(
   env: Env,
   current: CurrentConfig,
-  cached: CachedManifest | null,
-  remembered: CachedManifest | null,
+  [cached, remembered]: readonly (CachedManifest | null | undefined)[],
   standing: Standing,
   report: ReportRefusal,
 ): Promise<Held | null> {
   const copies = [cached, remembered?.manifest === cached?.manifest ? null : remembered];
   for (const copy of copies) {
-    if (copy === null) continue;
+    if (copy === null || copy === undefined) continue;
     try {
       const verified = await verifyResting(env.SETTINGS, standing, copy);
       const mismatch = pluginMismatch(current.gateway.plugins, verified.content);

@@ -41,6 +41,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #pending: ManifestMessage | null = null;
     #adopting = false;
     #reports: Rejected[] = [];
+    /** The control plane answered the hello with something, and we it. */
+    #settled = false;
     #health: Readonly<Record<string, unknown>> = {};
     #failuresKept = 0;
 
@@ -105,10 +107,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     greeting(): readonly FromDataPlane[] {
       const { plugins } = isolate.current.gateway;
+      this.#settled = false;
       const manifest = this.#newest?.manifest ?? null;
-      const reports = this.#reports;
-      this.#reports = [];
-      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest }, ...reports];
+      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest }];
     }
 
     heartbeat(): FromDataPlane {
@@ -124,6 +125,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     receive(message: FromControlPlane): void {
       if (message.type === 'withheld') {
+        this.#sayReports();
         this.log(
           'warn',
           `the control plane withholds config from this node: ${message.reason} (${message.sync_status})`,
@@ -184,12 +186,15 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'applied':
           this.#link.settled();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
+          this.#sayReports();
           return;
         case 'refused':
+          this.#sayReports();
           this.#reject(adoption.serial, adoption.reason);
           return;
         case 'interrupted':
           // Nothing is wrong with the manifest itself: the next hello brings it again.
+          this.#sayReports();
           this.#reject(adoption.serial, adoption.reason);
           this.#link.fail(adoption.reason);
       }
@@ -198,8 +203,14 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #reject(serial: number | null, reason: string): void {
       this.log('warn', `config refused: ${reason}`);
       const rejected: Rejected = { type: 'rejected', serial, reason };
-      if (this.#link.connected) this.#link.send(rejected);
+      if (this.#link.connected && this.#settled) this.#link.send(rejected);
       else this.#reports = [...this.#reports.filter((other) => other.reason !== reason), rejected].slice(-REPORTS);
+    }
+
+    /** What was refused before the link was up is told after the first ACK, which would wipe it from the registry. */
+    #sayReports(): void {
+      this.#settled = true;
+      for (const report of this.#reports.splice(0)) this.#link.send(report);
     }
   };
 }

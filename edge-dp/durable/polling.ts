@@ -42,7 +42,8 @@ export class Polling {
     if (response.status !== 200 && response.status !== 409) {
       throw new Error(`the question for the manifest was answered with ${response.status}`);
     }
-    this.#etag = response.headers.get('etag');
+    // A message other than the manifest has none, and leaves the manifest as it was.
+    this.#etag = response.headers.get('etag') ?? this.#etag;
     return response.text();
   }
 }

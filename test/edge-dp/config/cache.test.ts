@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { TestConfig } from '../control-plane.ts';
+import { hosts } from '../hosts.ts';
+import { NodeFixture } from '../node-fixture.ts';
+import { alterCache, snapshotCache } from '../resting-cache.ts';
+
+function routesNamed(name: string): TestConfig {
+  return { routes: { rows: [{ id: 'r1', name }] } };
+}
+
+describe.each(hosts)('on %s', (_, start) => {
+  let fixture: NodeFixture;
+
+  beforeEach(async () => {
+    fixture = await NodeFixture.create(start);
+  });
+  afterEach(() => fixture.remove());
+
+  async function applied(name: string): Promise<void> {
+    const from = fixture.controlPlane.messages.length;
+    await fixture.controlPlane.publish(routesNamed(name));
+    await fixture.controlPlane.heard('applied', () => true, from);
+  }
+
+  /** Both planes stop; the node comes back alone. */
+  async function restartAlone(betweenStopAndStart: () => Promise<unknown> = async () => undefined): Promise<void> {
+    await fixture.stop();
+    await fixture.controlPlane.stop();
+    await betweenStopAndStart();
+    await fixture.start();
+  }
+
+  test('serves from the cache when restarted without a control plane, and catches up when it is back', async () => {
+    await fixture.start();
+    await applied('one');
+    await restartAlone();
+    expect(await fixture.routes()).toEqual(['one']);
+
+    await fixture.controlPlane.publish(routesNamed('two'));
+    const from = fixture.controlPlane.messages.length;
+    await fixture.controlPlane.start();
+    const { manifest } = await fixture.controlPlane.heard('hello', () => true, from);
+    expect(manifest).toMatch(/^eyJ/);
+    await fixture.controlPlane.heard('applied', ({ serial }) => serial === 2, from);
+    expect(await fixture.routes()).toEqual(['two']);
+  });
+
+  test.each([
+    ['garbage', () => Buffer.from('\0garbage\xff'), /not a compact JWS/],
+    ['a tampered signature', (bytes: Buffer) => Buffer.from(`${bytes.subarray(0, -8)}AAAAAAAA`), /does not verify/],
+  ])(
+    'finds %s in place of the cached manifest, reports it, and serves the last config all the same',
+    async (_what, damage, reason) => {
+      await fixture.start();
+      await applied('one');
+      await restartAlone(async () => {
+        const changed = await alterCache(fixture.prefix, (key, bytes) => (key === 'manifest' ? damage(bytes) : null));
+        expect(changed).toEqual(['manifest']);
+      });
+      expect(await fixture.routes()).toEqual(['one']);
+      await fixture.controlPlane.start();
+      expect((await fixture.controlPlane.heard('rejected')).reason).toMatch(reason);
+    },
+  );
+
+  test('refuses damaged objects of the cache and fetches them anew', async () => {
+    await fixture.start();
+    await applied('one');
+    await restartAlone(() =>
+      alterCache(fixture.prefix, (key, bytes) => (key.startsWith('objects/') ? bytes.fill(0, 5, 15) : null)),
+    );
+    expect(await fixture.routes()).toBe(503);
+    await fixture.controlPlane.start();
+    expect((await fixture.controlPlane.heard('rejected')).reason).toMatch(/cache: object [0-9a-f]{64}:/);
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 10_000 });
+
+    await restartAlone();
+    expect(await fixture.routes()).toEqual(['one']);
+  });
+
+  test('refuses an older cache put in place of the present one', async () => {
+    await fixture.start();
+    await applied('one');
+    await fixture.stop();
+    const restore = await snapshotCache(fixture.prefix);
+    await fixture.start();
+    await applied('two');
+    await restartAlone(restore);
+    expect(await fixture.routes()).toBe(503);
+    await fixture.controlPlane.start();
+    const { reason } = await fixture.controlPlane.heard('rejected');
+    expect(reason).toMatch(/serial 1 is older than serial 2, which was already applied/);
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['two']), { timeout: 10_000 });
+  });
+
+  test('keeps the earlier config whole when killed while it takes the next', async () => {
+    await fixture.start();
+    await applied('one');
+    const { controlPlane } = fixture;
+    const shard = vi.fn();
+    const next: TestConfig = { ...routesNamed('two'), keys: { rows: [{ id: 'k', key: 'x' }], lookup: 'key' } };
+    const known = new Set(controlPlane.objects.keys());
+    controlPlane.deliver = (name, gzip) => {
+      if (known.has(name) || !isShard(controlPlane, name)) return gzip;
+      shard();
+      return null;
+    };
+    await controlPlane.publish(next);
+    await vi.waitFor(() => expect(shard).toHaveBeenCalled(), { timeout: 10_000 });
+    for (const pid of fixture.node.pids()) process.kill(pid, 'SIGKILL');
+    await restartAlone();
+    expect(await fixture.routes()).toEqual(['one']);
+
+    controlPlane.deliver = (_name, gzip) => gzip;
+    await controlPlane.start();
+    await controlPlane.heard('applied', ({ serial }) => serial === 2);
+    expect(await fixture.routes()).toEqual(['two']);
+    expect(await (await fixture.get('/lookup/keys/x')).json()).toEqual([{ id: 'k', key: 'x' }]);
+  });
+
+  test('keeps an encrypted cache that shows nothing and serves all the same', async () => {
+    await fixture.start({ cacheMode: 'encrypted' });
+    await applied('very-secret-name');
+    await fixture.stop();
+    await fixture.controlPlane.stop();
+    await alterCache(fixture.prefix, (_key, bytes) => {
+      // Neither a manifest's header nor gzip's magic bytes.
+      expect(bytes.subarray(0, 3).toString()).not.toBe('eyJ');
+      expect(bytes.subarray(0, 2)).not.toEqual(Buffer.of(0x1f, 0x8b));
+      return null;
+    });
+    await fixture.start({ cacheMode: 'encrypted' });
+    expect(await fixture.routes()).toEqual(['very-secret-name']);
+  });
+
+  test('rests nothing with cache mode off', async () => {
+    await fixture.start({ cacheMode: 'off' });
+    await applied('one');
+    expect(await fixture.routes()).toEqual(['one']);
+    await fixture.stop();
+    await fixture.controlPlane.stop();
+    expect(await alterCache(fixture.prefix, (key) => Buffer.from(key)).catch(() => [])).toEqual([]);
+    await fixture.start({ cacheMode: 'off' });
+    expect(await fixture.routes()).toBe(503);
+    await fixture.controlPlane.start();
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 10_000 });
+  });
+});
+
+function isShard(controlPlane: { objects: ReadonlyMap<string, Uint8Array> }, name: string): boolean {
+  return [...controlPlane.objects.keys()].at(-2) === name;
+}
