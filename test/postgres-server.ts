@@ -40,10 +40,10 @@ export async function startPostgres(): Promise<PostgresServer> {
   let guard = launch(binaries, scratch, port);
   await untilReady(port, scratch);
 
-  const stopGuard = async (): Promise<void> => {
+  const stopGuard = async (after: 'keep' | 'remove'): Promise<void> => {
     if (guard.exitCode !== null || guard.signalCode !== null) return;
     const ended = new Promise((resolve) => guard.once('exit', resolve));
-    guard.stdin?.end();
+    guard.stdin?.end(`${after}\n`);
     await ended;
   };
   return {
@@ -63,14 +63,14 @@ export async function startPostgres(): Promise<PostgresServer> {
     }),
     async kill() {
       process.kill(Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]), 'SIGKILL');
-      await stopGuard();
+      await stopGuard('keep');
     },
     async start() {
       guard = launch(binaries, scratch, port);
       await untilReady(port, scratch);
     },
     async stop() {
-      await stopGuard();
+      await stopGuard('remove');
       rmSync(scratch, { recursive: true, force: true });
     },
   };
@@ -78,7 +78,7 @@ export async function startPostgres(): Promise<PostgresServer> {
 
 /**
  * The server runs under a shell that waits for the end of its input and then stops it: however a test ends, even by
- * SIGKILL, the pipe closes and no server stays behind. After a killed server its orphans hold the data for a moment, so it
+ * SIGKILL, the pipe closes and neither a server nor its data stays behind. After a killed server its orphans hold the data for a moment, so it
  * is tried again.
  */
 const GUARD = `
@@ -88,14 +88,15 @@ const GUARD = `
     sleep 0.2
     kill -0 $server 2>/dev/null && break
   done
-  cat >/dev/null
+  read -r after
   kill -INT $server 2>/dev/null
   wait $server
+  [ "$after" = keep ] || rm -rf "$4"
 `;
 
 function launch(binaries: PostgresBinaries, scratch: string, port: number): ChildProcess {
   const server = join(binaries.folder, 'postgres');
-  return spawn('sh', ['-c', GUARD, 'guard', server, join(scratch, 'data'), String(port)], {
+  return spawn('sh', ['-c', GUARD, 'guard', server, join(scratch, 'data'), String(port), scratch], {
     ...binaries.user,
     cwd: scratch,
     env: { PATH: process.env.PATH },

@@ -1,4 +1,5 @@
-import { fsyncSync } from 'node:fs';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { existsSync, fsyncSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
@@ -14,27 +15,50 @@ export async function openPglite(prefix: string): Promise<Database> {
   const unlock = lockDirectory(prefix);
   try {
     const directory = join(prefix, 'pgdata');
-    const database = await PGlite.create({
-      dataDir: directory,
-      fs: new DurableFiles(directory),
-      startParams: durable(PGlite.defaultStartParams),
-    });
-    return overPglite(database, unlock);
+    if (!existsSync(directory)) await initialise(directory);
+    return overPglite(await start(directory), unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
+/** Under another name until it is whole: a start that is killed half-way leaves nothing a later one would trip over. */
+async function initialise(directory: string): Promise<void> {
+  const unfinished = `${directory}.new`;
+  rmSync(unfinished, { recursive: true, force: true });
+  await (await start(unfinished)).close();
+  renameSync(unfinished, directory);
+}
+
+function start(directory: string): Promise<PGlite> {
+  return PGlite.create({
+    dataDir: directory,
+    fs: new DurableFiles(directory),
+    startParams: durable(PGlite.defaultStartParams),
+  });
+}
+
 function overPglite(database: PGlite, unlock: () => void): Database {
-  const send: Send = async ({ text }, values) => rows(await database.query<SqlRow>(text, [...values]));
-  const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> =>
-    retrying(() =>
+  const ownTransaction = new AsyncLocalStorage<{ open: boolean }>();
+  const send: Send = async ({ text }, values) => {
+    if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
+    return rows(await database.query<SqlRow>(text, [...values]));
+  };
+  const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> => {
+    if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
+    return retrying(() =>
       database.transaction(async (open) => {
-        if (begin !== '') await open.query(begin);
-        return work(insideTransaction(sendWithin(open)));
+        const state = { open: true };
+        try {
+          if (begin !== '') await open.query(begin);
+          return await ownTransaction.run(state, () => work(insideTransaction(sendWithin(open))));
+        } finally {
+          state.open = false;
+        }
       }),
     );
+  };
   return {
     driver: 'pglite',
     concurrent: false,
@@ -53,6 +77,9 @@ function overPglite(database: PGlite, unlock: () => void): Database {
     },
   };
 }
+
+/** There is one connection: better an error at once than two parts of one program that wait for each other for ever. */
+const WAITS_FOR_ITSELF = 'inside a transaction, the database is reached through the transaction only';
 
 function sendWithin(open: Transaction): Send {
   return async ({ text }, values: readonly SqlValue[]) => rows(await open.query<SqlRow>(text, [...values]));

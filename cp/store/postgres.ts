@@ -1,6 +1,8 @@
-import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
+import { createHash } from 'node:crypto';
 
-import { asSqlError, type Database, identifier, type Session } from './database.ts';
+import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg';
+
+import { asSqlError, type Database, identifier, type Session, type SqlValue, type Statement } from './database.ts';
 import { retrying } from './retry.ts';
 import { ask, insideTransaction, type Send } from './session.ts';
 
@@ -59,7 +61,7 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
 }
 
 function overPool(pool: Pool, settings: PostgresSettings): Database {
-  const send: Send = async (statement, values) => (await pool.query({ ...statement, values: [...values] })).rows;
+  const send: Send = async (statement, values) => (await pool.query(wire(statement, values))).rows;
   const listening = new Set<() => Promise<void>>();
   return {
     driver: 'postgres',
@@ -84,6 +86,13 @@ function overPool(pool: Pool, settings: PostgresSettings): Database {
   };
 }
 
+/** PostgreSQL cuts names at 63 bytes, which could make two of them one. */
+function wire({ text, name }: Statement, values: readonly SqlValue[]): QueryConfig {
+  if (name === undefined) return { text, values: [...values] };
+  const short = name.length <= 63 ? name : createHash('sha256').update(name).digest('hex').slice(0, 63);
+  return { text, name: short, values: [...values] };
+}
+
 async function within<T>(pool: Pool, begin: readonly string[], work: (inside: Session) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -103,7 +112,7 @@ async function transact<T>(
   work: (inside: Session) => Promise<T>,
   onBroken: (error: Error) => void,
 ): Promise<T> {
-  const send: Send = async (statement, values) => (await client.query({ ...statement, values: [...values] })).rows;
+  const send: Send = async (statement, values) => (await client.query(wire(statement, values))).rows;
   try {
     for (const text of begin) await client.query(text);
     const result = await work(insideTransaction(send));

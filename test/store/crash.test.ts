@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -72,6 +75,21 @@ onBothDrivers('a store whose process is killed', (backend) => {
     TIMEOUT,
   );
 });
+
+test(
+  'an embedded database that was killed while it was made is made again',
+  async () => {
+    const prefix = mkdtempSync(join(tmpdir(), 'holdfast-prefix-'));
+    const settings: StoreSettings = { database: 'embedded', prefix };
+    const maker = spawn(process.execPath, [join(import.meta.dirname, 'crash-writer.ts'), JSON.stringify(settings), '']);
+    await expect.poll(() => existsSync(join(prefix, 'pgdata.new', 'PG_VERSION')), { timeout: TIMEOUT }).toBe(true);
+    maker.kill('SIGKILL');
+    await once(maker, 'exit');
+    await (await openStore(settings, { migrate: true })).close();
+    rmSync(prefix, { recursive: true, force: true });
+  },
+  TIMEOUT,
+);
 
 let server: PostgresServer;
 beforeAll(async () => {

@@ -242,4 +242,12 @@ onBothDrivers('entity store', (backend) => {
     expect(await here.entity('routes').select({ field: 'name', value: 'outer' })).not.toBeNull();
     expect(await store.changes.serial()).toBe(before + 1);
   });
+
+  test('a transaction that is not used, but gone around, fails or works, and never waits for itself', async () => {
+    const around = here.transaction(async () => {
+      await here.entity('services').insert({ name: 'around', host: 'a' });
+    });
+    if (store.driver === 'pglite') await expect(around).rejects.toThrow('through the transaction only');
+    else await around;
+  });
 });
