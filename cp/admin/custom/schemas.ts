@@ -1,4 +1,3 @@
-import { entity } from '../../../shared/entities/registry.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { validate } from '../../../shared/schema/complete.ts';
 import { printSchema } from '../../../shared/schema/print.ts';
@@ -8,6 +7,7 @@ import { readInput } from '../entity/input.ts';
 import { type JsonSchema, messageSchema, objectOf } from '../openapi/description.ts';
 import { message, ok } from '../reply.ts';
 import { type AdminRoute, type Operation, param } from '../route.ts';
+import { shownSchema } from './unstored-schemas.ts';
 import { validationContext } from './validation-context.ts';
 
 const printed: JsonSchema = objectOf({
@@ -21,14 +21,14 @@ export const schemaRoutes: readonly AdminRoute[] = [
     path: '/schemas/{name}',
     methods: {
       GET: show('an entity', 'name', (name) => {
-        const schema = entity(name);
+        const schema = shownSchema(name);
         return schema === undefined ? message(404, `No entity named '${name}'`) : ok(printSchema(schema));
       }),
     },
   },
   {
     path: '/schemas/{db_entity_name}/validate',
-    methods: { POST: check((name) => entity(name)) },
+    methods: { POST: check((name) => shownSchema(name)) },
   },
   { path: '/schemas/plugins/validate', methods: { POST: check(() => schemaOf('plugins')) } },
   {
@@ -82,8 +82,8 @@ function check(find: (name: string) => EntitySchema | undefined): Operation {
       const name = call.params.db_entity_name ?? '';
       const schema = find(name);
       if (schema === undefined) return message(404, `No entity named '${name}'`);
-      const { row } = readInput(schema, call.body);
-      await validate(schema, row, validationContext);
+      const input = readInput(schema, call.body);
+      await validate(schema, input, validationContext);
       return message(200, 'schema validation successful');
     },
   };

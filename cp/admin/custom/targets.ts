@@ -108,8 +108,8 @@ const write = (method: 'PUT' | 'PATCH'): Operation => ({
   },
   async handle(call) {
     const { id } = await targetOf(call);
-    const { row, options } = readInput(schemaOf('targets'), call.body);
-    return ok(await call.workspace.entity('targets').update({ id }, row, options));
+    const input = readInput(schemaOf('targets'), call.body);
+    return ok(await call.workspace.entity('targets').update({ id }, input));
   },
 });
 

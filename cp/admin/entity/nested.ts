@@ -78,8 +78,8 @@ function create(reference: Reference): Operation {
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
-      const { row, options } = readInput(child, call.body);
-      return created(await call.workspace.entity(child.name).insert({ ...row, [field]: { id } }, options));
+      const input = readInput(child, call.body);
+      return created(await call.workspace.entity(child.name).insert({ ...input, [field]: { id } }));
     },
   };
 }
@@ -111,15 +111,15 @@ function replace(reference: Reference): Operation {
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
-      const { row, options } = readInput(child, call.body);
-      const input = { ...row, [field]: { id } };
-      return ok(await call.workspace.entity(child.name).upsert(childKey(call, reference), input, options));
+      const input = readInput(child, call.body);
+      const owned = { ...input, [field]: { id } };
+      return ok(await call.workspace.entity(child.name).upsert(childKey(call, reference), owned));
     },
   };
 }
 
 function modify(reference: Reference): Operation {
-  const { parent, child } = reference;
+  const { parent, child, field } = reference;
   return {
     describe: {
       summary: `Change fields of one of the ${child.name} of one of ${parent.name}`,
@@ -129,10 +129,11 @@ function modify(reference: Reference): Operation {
       errors: [400, 404, 409],
     },
     async handle(call) {
-      await childOf(call, reference);
+      const { [field]: owner } = await childOf(call, reference);
       const key = childKey(call, reference);
-      const { row, options } = readInput(child, call.body, await storedDiscriminator(call, child, key));
-      return ok(await call.workspace.entity(child.name).update(key, row, options));
+      const input = readInput(child, call.body, await storedDiscriminator(call, child, key));
+      // The parent counts as sent, as in Kong: what is derived from it (a password's digest) is derived anew.
+      return ok(await call.workspace.entity(child.name).update(key, { [field]: owner, ...input }));
     },
   };
 }

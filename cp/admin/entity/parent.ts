@@ -66,12 +66,11 @@ function replace(reference: Reference): Operation {
     },
     async handle(call) {
       const ids = await referredId(call, reference);
-      const { row, options } = readInput(parent, call.body);
-      if (ids.parent !== null)
-        return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, row, options));
+      const input = readInput(parent, call.body);
+      if (ids.parent !== null) return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, input));
       const id = crypto.randomUUID();
       return call.workspace.transaction(async (inside) => {
-        const made = await inside.entity(parent.name).upsert({ id }, row, options);
+        const made = await inside.entity(parent.name).upsert({ id }, input);
         await inside.entity(child.name).update({ id: ids.child }, { [field]: { id } });
         return ok(made);
       });
@@ -91,8 +90,8 @@ function modify(reference: Reference): Operation {
     },
     async handle(call) {
       const key = { id: await requiredId(call, reference) };
-      const { row, options } = readInput(parent, call.body, await storedDiscriminator(call, parent, key));
-      return ok(await call.workspace.entity(parent.name).update(key, row, options));
+      const input = readInput(parent, call.body, await storedDiscriminator(call, parent, key));
+      return ok(await call.workspace.entity(parent.name).update(key, input));
     },
   };
 }

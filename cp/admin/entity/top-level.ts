@@ -46,8 +46,8 @@ function create(schema: EntitySchema): Operation {
       errors: [400, 409],
     },
     async handle({ workspace, body }) {
-      const { row, options } = readInput(schema, body);
-      return created(await workspace.entity(schema.name).insert(row, options));
+      const input = readInput(schema, body);
+      return created(await workspace.entity(schema.name).insert(input));
     },
   };
 }
@@ -77,10 +77,8 @@ function replace(schema: EntitySchema): Operation {
       errors: [400, 409],
     },
     async handle(call) {
-      const { row, options } = readInput(schema, call.body);
-      return ok(
-        await call.workspace.entity(schema.name).upsert(rowKey(schema, param(call, schema.name)), row, options),
-      );
+      const input = readInput(schema, call.body);
+      return ok(await call.workspace.entity(schema.name).upsert(rowKey(schema, param(call, schema.name)), input));
     },
   };
 }
@@ -97,8 +95,8 @@ function modify(schema: EntitySchema): Operation {
     async handle(call) {
       const key = rowKey(schema, param(call, schema.name));
       const discriminator = await storedDiscriminator(call, schema, key);
-      const { row, options } = readInput(schema, call.body, discriminator);
-      return ok(await call.workspace.entity(schema.name).update(key, row, options));
+      const input = readInput(schema, call.body, discriminator);
+      return ok(await call.workspace.entity(schema.name).update(key, input));
     },
   };
 }

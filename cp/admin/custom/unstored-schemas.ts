@@ -1,0 +1,69 @@
+import { entity } from '../../../shared/entities/registry.ts';
+import { defineEntity, type EntitySchema } from '../../../shared/schema/vocabulary.ts';
+
+/** The schema `/schemas/{name}` shows: an entity's, or one of those Kong has rows of and this store does not. */
+export const shownSchema = (name: string): EntitySchema | undefined =>
+  entity(name) ?? unstored.find((schema) => schema.name === name);
+
+const timestamp = { type: 'integer', timestamp: true, auto: true } as const;
+
+/** Tags are read from the entities that carry them, data planes from the registry of nodes. */
+const unstored: readonly EntitySchema[] = [
+  defineEntity({
+    name: 'tags',
+    primary_key: ['tag'],
+    endpoint_key: 'tag',
+    db_export: false,
+    fields: {
+      tag: { type: 'string', required: true },
+      entity_name: { type: 'string', required: true },
+      entity_id: { type: 'string', required: true, uuid: true, auto: true },
+    },
+  }),
+  defineEntity({
+    name: 'clustering_data_planes',
+    primary_key: ['id'],
+    ttl: true,
+    generate_admin_api: false,
+    db_export: false,
+    fields: {
+      id: { type: 'string', required: true, uuid: true, auto: true },
+      last_seen: timestamp,
+      updated_at: timestamp,
+      ip: { type: 'string', required: true },
+      config_hash: { type: 'string', len_eq: 32 },
+      hostname: { type: 'string', required: true },
+      version: { type: 'string' },
+      sync_status: {
+        type: 'string',
+        required: true,
+        default: 'unknown',
+        one_of: [
+          'unknown',
+          'normal',
+          'kong_version_incompatible',
+          'plugin_set_incompatible',
+          'plugin_version_incompatible',
+          'filter_set_incompatible',
+        ],
+      },
+      labels: { type: 'map', keys: { type: 'string' }, values: { type: 'string' } },
+      cert_details: {
+        type: 'record',
+        required: true,
+        fields: { expiry_timestamp: { type: 'number', required: false, timestamp: true } },
+      },
+      rpc_capabilities: { type: 'set', elements: { type: 'string' } },
+    },
+  }),
+  defineEntity({
+    name: 'parameters',
+    primary_key: ['key'],
+    generate_admin_api: false,
+    fields: {
+      created_at: timestamp,
+      key: { type: 'string', required: true, unique: true },
+      value: { type: 'string', required: true },
+    },
+  }),
+];
