@@ -17,7 +17,7 @@ import { oauth2AuthorizationCodes } from './oauth2_authorization_codes.ts';
 import { oauth2Credentials } from './oauth2_credentials.ts';
 import { oauth2Tokens } from './oauth2_tokens.ts';
 import { plugins } from './plugins.ts';
-import { routes } from './routes.ts';
+import { expressionRoutes, routes } from './routes.ts';
 import { services } from './services.ts';
 import { sessions } from './sessions.ts';
 import { snis } from './snis.ts';
@@ -61,4 +61,14 @@ const byName = new Map(entities.map((schema) => [schema.name, schema]));
 /** By DAO name: `services`, `keyauth_credentials`. */
 export function entity(name: string): EntitySchema | undefined {
   return byName.get(name);
+}
+
+/** What routes may match by: the setting `router_flavor`. */
+export type RouterFlavor = 'traditional_compatible' | 'expressions' | 'traditional';
+
+/** Every entity as a router flavour has it: with `expressions`, routes have an expression and its priority. */
+export function entitiesFor(flavor: RouterFlavor): readonly EntitySchema[] {
+  return flavor === 'expressions'
+    ? entities.map((schema) => (schema === routes ? expressionRoutes : schema))
+    : entities;
 }

@@ -12,8 +12,8 @@ import {
   tags,
   uuid,
 } from '../schema/kinds.ts';
-import { isSet } from '../schema/record.ts';
 import { defineEntity, defineField, type Entity } from '../schema/vocabulary.ts';
+import { expressionError } from './route-expression.ts';
 import { routesByProtocol } from './routes-by-protocol.ts';
 
 const snis = defineField({ type: 'set', elements: { type: 'string', custom_validator: wildcardHostError } });
@@ -25,7 +25,7 @@ export const routes = defineEntity({
   endpoint_key: 'name',
   workspaceable: true,
   subschema_key: 'protocols',
-  subschemas: routesByProtocol,
+  subschemas: routesByProtocol('fields'),
   bundle: { mode: 'eager' },
   fields: {
     id: uuid,
@@ -111,16 +111,15 @@ export const routes = defineEntity({
 
 export type Route = Entity<typeof routes>;
 
-const MATCHERS = ['methods', 'hosts', 'paths', 'headers', 'snis', 'sources', 'destinations'];
+/** Routes where the setting `router_flavor` is `expressions`: the same, or an expression with its priority. */
+export const expressionRoutes = defineEntity({
+  ...routes,
+  subschemas: routesByProtocol('expressions'),
+  fields: {
+    ...routes.fields,
+    expression: { type: 'string' },
+    priority: { type: 'integer', required: true, default: 0, between: [0, 2 ** 46 - 1] },
+  },
+});
 
-/** A route matches by its fields or by an expression, and each way has its own kind of priority. */
-export function expressionError(route: Readonly<Record<string, unknown>>): string | undefined {
-  const expressive = isSet(route.expression);
-  const matching = MATCHERS.some((field) => isSet(route[field]));
-  const matchers = "'methods', 'hosts', 'paths', 'headers', 'snis', 'sources' or 'destinations'";
-  const wrong = (what: string) => `Router Expression failed validation: cannot set ${what} simultaneously`;
-  if (expressive && matching) return wrong(`'expression' with ${matchers}`);
-  if (expressive && route.regex_priority) return wrong("'regex_priority' with 'expression'");
-  if (matching && route.priority) return wrong(`'priority' with ${matchers}`);
-  return undefined;
-}
+export type ExpressionRoute = Entity<typeof expressionRoutes>;

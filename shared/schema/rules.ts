@@ -1,3 +1,4 @@
+import { compileRegex } from '../atc/regex.ts';
 import { isRecord, isReference } from './record.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { validateRow } from './validate.ts';
@@ -208,8 +209,12 @@ function pattern({ regex, err }: PatternRule, wanted: boolean): TextRule {
   return (value) => (regex.test(value) === wanted ? undefined : (err ?? `invalid value: ${value}`));
 }
 
-/** Whether ECMAScript's engine compiles it; PCRE's few own constructs (possessive quantifiers, recursion) do not pass. */
+/**
+ * Kong compiles with PCRE, which knows what RE2 and what ECMAScript know: `(?i)` is foreign to the one and look-around
+ * to the other, so either will do.
+ */
 export function isRegex(source: string): boolean {
+  if (compileRegex(source).ok) return true;
   try {
     new RegExp(source);
     return true;

@@ -1,4 +1,4 @@
-import { isRegex } from '../rules.ts';
+import { compileRegex } from '../../atc/regex.ts';
 
 const PATH = /^\/[\w.\-~/%:@!$&'()*+,;=]*$/;
 
@@ -21,20 +21,12 @@ export function routePathError(path: string): string | undefined {
   const encoding = PATH.test(path) ? encodingError(path) : undefined;
   if (encoding) return encoding;
   if (path.startsWith('~')) {
-    const regex = path.slice(1);
-    return isRegex(regex) ? undefined : `invalid regex: '${regex}' (PCRE returned: ${regexFault(regex)})`;
+    // Compiled as the data planes do, so that no accepted route can be one they refuse.
+    const regex = compileRegex(path.slice(1));
+    return regex.ok ? undefined : `invalid regex: '${path.slice(1)}' (PCRE returned: ${regex.problem})`;
   }
   const normal = normalizePath(path);
   return path === normal ? undefined : `non-normalized path, consider use '${normal}' instead`;
-}
-
-function regexFault(source: string): string {
-  try {
-    new RegExp(source);
-    return '';
-  } catch (error) {
-    return error instanceof Error ? error.message.replace(/^.*\/: /s, '') : String(error);
-  }
 }
 
 /**
