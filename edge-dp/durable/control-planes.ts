@@ -17,9 +17,22 @@ export function controlPlanes(env: Env): readonly ControlPlane[] {
     const binding = position === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${position}`];
     if (binding === undefined) continue;
     const origin = env.SETTINGS.controlPlaneOrigins?.[position - 1] ?? ANY_ORIGIN;
-    planes.push({ fetch: (path, init) => binding.fetch(origin + path, init) });
+    planes.push({ fetch: (path, init) => fetchAgain(binding, origin + path, init) });
   }
   return planes;
+}
+
+/**
+ * A kept-alive connection that the other side has closed meanwhile fails like a dead control plane does; a second try
+ * tells them apart. Everything said to a control plane may be said twice.
+ */
+async function fetchAgain(binding: Fetcher, url: string, init?: RequestInit): Promise<Response> {
+  try {
+    return await binding.fetch(url, init);
+  } catch (error) {
+    if (!(error instanceof Error && 'retryable' in error && error.retryable === true)) throw error;
+    return binding.fetch(url, init);
+  }
 }
 
 /** Milliseconds a control plane has for one object. */

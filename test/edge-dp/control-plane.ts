@@ -78,7 +78,10 @@ export class ControlPlane {
     );
     const upgrades = new WebSocketServer({ noServer: true });
     server.on('upgrade', (request, socket, head) => {
-      if (!this.upgrades) return socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n');
+      if (!this.upgrades) {
+        socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
+        return;
+      }
       this.clients.push(clientName(request.socket as TLSSocket));
       upgrades.handleUpgrade(request, socket, head, (opened) => this.#open(opened));
     });
