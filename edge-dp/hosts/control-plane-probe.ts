@@ -28,6 +28,8 @@ export function probeControlPlane(host: string, port: number, tls: ClusterTls): 
       ca: tls.ca,
       ALPNProtocols: ['http/1.1'],
       checkServerIdentity: (_, certificate) => checkServerIdentity(tls.serverName, certificate),
+      // Nothing is sent: the handshake may end, so that there is a certificate to speak of.
+      rejectUnauthorized: false,
     });
     const finish = (finding: string | null): void => {
       clearTimeout(timer);
@@ -37,20 +39,23 @@ export function probeControlPlane(host: string, port: number, tls: ClusterTls): 
       resolve(finding);
     };
     const timer = setTimeout(() => finish(`no answer within ${PATIENCE / 1000} s`), PATIENCE);
-    socket.once('error', (error) => finish(explain(error, tls, socket)));
+    socket.once('error', (error) => finish(explainConnection(error)));
     socket.once('end', () => finish(CLOSED));
     socket.once('close', () => finish(CLOSED));
-    // In TLS 1.3 the client has finished before the server has looked at its certificate.
-    socket.once('secureConnect', () => setTimeout(() => finish(null), OBJECTION));
+    socket.once('secureConnect', () => {
+      const finding = explainCertificate(socket, tls.serverName);
+      if (finding !== null) finish(finding);
+      // In TLS 1.3 the client has finished before the server has looked at its certificate.
+      else setTimeout(() => finish(null), OBJECTION);
+    });
   });
 }
 
 const CLOSED =
   'it closes the connection during the TLS handshake: is this the port of cluster_listen, and is cluster_cert accepted there?';
 
-function explain(error: Error, { serverName }: ClusterTls, socket: TLSSocket): string {
+function explainConnection(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const certificate = certificateOf(socket);
   switch (code) {
     case 'ECONNREFUSED':
       return 'connection refused: nothing listens there';
@@ -64,28 +69,34 @@ function explain(error: Error, { serverName }: ClusterTls, socket: TLSSocket): s
     case 'ECONNRESET':
     case 'EPIPE':
       return CLOSED;
-    case 'CERT_HAS_EXPIRED':
-      return `its certificate${certificate} has expired`;
-    case 'CERT_NOT_YET_VALID':
-      return `its certificate${certificate} is not valid yet: check the clocks`;
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return 'it does not speak TLS: is this the port of cluster_listen?';
+  }
+  if (!code.includes('ALERT')) return error.message;
+  return `it refuses this node's certificate (cluster_cert): ${error.message.replace(/^.*routines:[^:]*:/, '').trim()}`;
+}
+
+/** What is wrong with the certificate it shows, or null. */
+function explainCertificate(socket: TLSSocket, serverName: string): string | null {
+  const certificate = socket.getPeerCertificate();
+  const its = `its certificate (${certificate.subject?.CN ?? 'without a name'})`;
+  // Node's types say Error; what is there is OpenSSL's code.
+  switch (socket.authorized ? '' : String(socket.authorizationError)) {
+    case '':
+      return null;
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `its certificate${certificate} is not for ${serverName} (cluster_server_name)`;
+      return `${its} is not for ${serverName} (cluster_server_name)`;
+    case 'CERT_HAS_EXPIRED':
+      return `${its} has expired on ${certificate.valid_to}`;
+    case 'CERT_NOT_YET_VALID':
+      return `${its} is not valid before ${certificate.valid_from}: check the clocks`;
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'UNABLE_TO_GET_ISSUER_CERT':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-      return `its certificate${certificate} does not chain to cluster_ca_cert (in shared mode: is not cluster_cert)`;
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return 'it does not speak TLS: is this the port of cluster_listen?';
+      return `${its} does not chain to cluster_ca_cert (in shared mode: is not cluster_cert)`;
+    default:
+      return `${its} is not accepted: ${socket.authorizationError}`;
   }
-  if (code.includes('ALERT')) {
-    return `it refuses this node's certificate (cluster_cert): ${error.message.replace(/^.*routines:[^:]*:/, '').trim()}`;
-  }
-  return error.message;
-}
-
-function certificateOf(socket: TLSSocket): string {
-  const subject = socket.getPeerCertificate()?.subject?.CN;
-  return subject === undefined ? '' : ` (${subject})`;
 }

@@ -98,8 +98,12 @@ function passOn(line: string, log: Log): void {
     // Not every line is structured: a crash, or an error in the config. The line itself is the message.
   }
   const level = entry.level === 'error' || entry.level === 'warn' ? entry.level : 'info';
-  log(typeof entry.message === 'string' ? level : 'warn', typeof entry.message === 'string' ? entry.message : line);
+  if (typeof entry.message === 'string') log(level, entry.message.replace(NATIVE_STACK, ''));
+  else log('warn', line);
 }
+
+/** Addresses in the executable: nothing to anyone who reads a log. */
+const NATIVE_STACK = /\nstack:( \S+@[0-9a-f]+)+/g;
 
 /** The platform's workerd executable, as its npm package finds it. Throws when npm could not install one. */
 export function workerdBinary(): string {
