@@ -1,7 +1,7 @@
 import type { AdminServer } from './admin-server.ts';
 
 /** Children before parents. */
-const COLLECTIONS = ['plugins', 'routes', 'services', 'consumers'];
+const COLLECTIONS = ['plugins', 'routes', 'services', 'consumers', 'consumer_groups', 'upstreams', 'certificates'];
 
 /** Deletes everything through the API itself, so that each test starts from nothing. */
 export async function emptyDatabase(admin: AdminServer): Promise<void> {
