@@ -37,6 +37,8 @@ export interface ClusterListener {
   readonly telemetryAddresses: readonly Address[];
   /** The connected data planes. */
   readonly nodes: Nodes;
+  /** What it gives them. */
+  readonly publisher: Publisher;
   /** Tells every connected data plane about a target's health. */
   setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
   close(): Promise<void>;
@@ -103,6 +105,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       addresses,
       telemetryAddresses,
       nodes,
+      publisher,
       setTargetHealth(order) {
         const message = { type: 'target_health', ...order } as const;
         links.broadcast(message);

@@ -27,6 +27,9 @@ export type Offer =
 /** Manifests sent and not yet answered that are remembered, to know what an `applied` is about. */
 const UNANSWERED = 16;
 
+/** Rows a node cannot honour that are named in one line of the log; all of them stand in the Admin API. */
+const CONFLICTS_LOGGED = 5;
+
 /** What this control plane knows of one connected data plane, whichever way it talks. */
 export class NodeSession {
   readonly node: NodeDescription;
@@ -40,6 +43,7 @@ export class NodeSession {
   #reason: string | null = null;
   #lastSeen = 0;
   #health: Readonly<Record<string, unknown>> = {};
+  #conflicts = '';
 
   private constructor(node: NodeDescription, peer: Peer, context: SessionContext) {
     this.node = node;
@@ -143,10 +147,25 @@ export class NodeSession {
     if (isWithheld(this.#syncStatus)) this.#update({ syncStatus: 'unknown', reason: null }, true);
     if (this.#held?.serial === release.manifest.serial && this.#reason === null)
       this.#update(this.#acknowledged(), true);
+    this.#logConflicts();
     this.#offered.set(release.manifest.serial, release.manifest);
     const oldest = this.#offered.size > UNANSWERED ? this.#offered.keys().next().value : undefined;
     if (oldest !== undefined) this.#offered.delete(oldest);
     return { kind: 'release', release, held: this.#held };
+  }
+
+  /** Says what the node's runtime cannot honour, once for the same list. */
+  #logConflicts(): void {
+    const conflicts = this.#context.publisher.conflicts(this.node.capabilities);
+    const listed = conflicts
+      .slice(0, CONFLICTS_LOGGED)
+      .map(({ entity, id, name, reason }) => `${entity} ${name ?? id}: ${reason}`)
+      .join('; ');
+    const more = conflicts.length > CONFLICTS_LOGGED ? ` and ${conflicts.length - CONFLICTS_LOGGED} more` : '';
+    if (listed !== '' && listed + more !== this.#conflicts) {
+      this.#context.log('warn', `${this.name} (${this.node.host}) cannot honour ${listed}${more}`);
+    }
+    this.#conflicts = listed + more;
   }
 
   async #catchUp(held: Manifest): Promise<string | null> {

@@ -1,12 +1,14 @@
 import { isObject } from '../../shared/bundle/shape.ts';
 import { SYNC_STATUSES, type SyncStatus, type TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import type { ClusterView, DataPlaneDetail, DataPlaneRecord, NodeTargetHealth } from '../admin/cluster-view.ts';
+import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry } from '../store/store.ts';
 import type { Nodes } from './nodes.ts';
 
 /** What the view needs of the cluster listener. */
 export interface ConnectedNodes {
   readonly nodes: Nodes;
+  readonly publisher: Pick<Publisher, 'conflicts'>;
   setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
 }
 
@@ -28,7 +30,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     async dataPlane(id) {
       await connected.nodes.flush();
       const node = await registry.get(id);
-      return node === null ? null : detailOf(node, connected.nodes.get(id) !== undefined);
+      return node === null ? null : detailOf(node, connected);
     },
     async targetHealth(upstream) {
       return [...connected.nodes.connected()].flatMap(({ node: { id, hostname }, health }) => {
@@ -63,15 +65,16 @@ function recordOf(node: NodeRecord): DataPlaneRecord {
   };
 }
 
-function detailOf(node: NodeRecord, connected: boolean): DataPlaneDetail {
-  const { host, plugins, capabilities } = node.description;
+function detailOf(node: NodeRecord, { nodes, publisher }: ConnectedNodes): DataPlaneDetail {
+  const { host, plugins, capabilities: listed } = node.description;
+  const capabilities = Array.isArray(listed) ? listed.filter((one) => typeof one === 'string') : [];
   return {
     ...recordOf(node),
     host: host === 'miniflare' || host === 'cloudflare' ? host : 'workerd',
-    connected,
+    connected: nodes.get(node.id) !== undefined,
     plugins: strings(plugins),
-    capabilities: Array.isArray(capabilities) ? capabilities.filter((one) => typeof one === 'string') : [],
-    conflicts: [],
+    capabilities,
+    conflicts: publisher.conflicts(capabilities),
   };
 }
 

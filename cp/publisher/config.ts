@@ -1,5 +1,6 @@
 import type { BundleRow, Manifest, ObjectName, TableRef } from '../../shared/bundle/format.ts';
 import type { ChangeFeed, Delta } from '../store/store.ts';
+import { type Conflict, Demands } from './demands.ts';
 import { DisabledRows, type RowChanges } from './disabled.ts';
 import { PublishRefused } from './refusal.ts';
 import type { Shelf } from './shelf.ts';
@@ -18,6 +19,7 @@ export class PackedConfig {
   readonly #disabled = new DisabledRows();
   /** How many published rows configure a plugin, by its name. */
   readonly #configured = new Map<string, number>();
+  readonly #demands = new Demands();
 
   /** Reads and packs everything in the database. */
   static async load(
@@ -38,7 +40,7 @@ export class PackedConfig {
       const rows = visible.get(definition.name)?.upserts ?? [];
       await table.load(rows, now);
       config.#tables.set(definition.name, table);
-      if (definition.name === 'plugins') config.#count(rows, 1);
+      config.#arrive(definition.name, rows);
     }
     return config;
   }
@@ -60,9 +62,9 @@ export class PackedConfig {
     const changes = await this.#disabled.filter(rowChanges(delta, this.#tables), read);
     for (const [name, { upserts, deletes }] of changes) {
       const exchanged = await this.#tables.get(name)?.change(upserts, deletes, now);
-      if (name !== 'plugins' || exchanged === undefined) continue;
-      this.#count(exchanged.before, -1);
-      this.#count(exchanged.after, 1);
+      if (exchanged === undefined) continue;
+      this.#leave(name, exchanged.before);
+      this.#arrive(name, exchanged.after);
     }
     this.#serial = delta.serial;
   }
@@ -90,9 +92,24 @@ export class PackedConfig {
     return plugins;
   }
 
+  /** The published rows that a runtime with these capabilities cannot honour. */
+  conflicts(capabilities: readonly string[]): readonly Conflict[] {
+    return this.#demands.conflicts(capabilities);
+  }
+
   /** Every object of the newest version. */
   *names(): Iterable<ObjectName> {
     for (const table of this.#tables.values()) yield* table.names();
+  }
+
+  #arrive(table: string, rows: readonly BundleRow[]): void {
+    this.#demands.add(table, rows);
+    if (table === 'plugins') this.#count(rows, 1);
+  }
+
+  #leave(table: string, rows: readonly BundleRow[]): void {
+    this.#demands.remove(table, rows);
+    if (table === 'plugins') this.#count(rows, -1);
   }
 
   #count(rows: readonly BundleRow[], by: 1 | -1): void {

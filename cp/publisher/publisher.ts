@@ -4,6 +4,7 @@ import { type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import type { ChangeFeed, Delta } from '../store/store.ts';
 import { coalesce, type Pace } from './coalesce.ts';
 import { PackedConfig, type PluginVersion } from './config.ts';
+import type { Conflict } from './demands.ts';
 import { PublishRefused } from './refusal.ts';
 import { type Retention, Shelf } from './shelf.ts';
 import { loggedDeletes, suspiciousLoss, vanishedRows } from './shrink-guard.ts';
@@ -39,6 +40,8 @@ export interface Publisher {
   object(name: ObjectName): PackedObject | undefined;
   /** The objects of the newest release that the holder of `held` lacks; all of them for null or a forgotten manifest. */
   missing(held: Manifest | null): Iterable<ObjectName>;
+  /** What a data plane with these capabilities cannot honour of the newest config. */
+  conflicts(capabilities: readonly string[]): readonly Conflict[];
   /** Calls back after every release, also one with the same content under a new serial. */
   subscribe(callback: (release: Release) => void): () => void;
   /** Publishes what is committed now and resolves; failures are logged, not thrown. */
@@ -66,6 +69,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   const shelf = new Shelf(options.retention ?? RETENTION);
   const subscribers = new Set<(release: Release) => void>();
   let config: PackedConfig | null = await PackedConfig.load(feed, tables, shelf, Date.now());
+  /** The config of the last release. */
+  let latest = config;
   let lastingRows = config.lastingRows;
   let release = await sign(config);
   let complaint = '';
@@ -133,6 +138,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   async function replace(packed: PackedConfig): Promise<void> {
     release = await sign(packed);
     config = packed;
+    latest = packed;
     lastingRows = packed.lastingRows;
     const kept = new Set(packed.names());
     for (const name of shelf.names()) if (!kept.has(name)) shelf.retire(name, Date.now());
@@ -174,6 +180,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   return {
     current: () => release,
     object: (name) => shelf.get(name),
+    conflicts: (capabilities) => latest.conflicts(capabilities),
     missing: (held) => missingObjects(shelf, release.manifest, held),
     subscribe(callback) {
       subscribers.add(callback);

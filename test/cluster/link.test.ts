@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { clusterView } from '../../cp/cluster/view.ts';
 import { verifyManifest, verifyObject } from '../../shared/bundle/verification.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 import {
@@ -138,6 +139,29 @@ describe('the link', () => {
     expect(await recordOf(plane)).toMatchObject({ sync_status: 'plugin_set_incompatible', serial, reason: /cors/ });
     plane.feed.write(['delete', 'plugins', 'p1']);
     expect((await verify((await link.hear('manifest')).manifest)).serial).toBe(2);
+  });
+
+  test('names what the runtime of a data plane cannot honour, until the config no longer asks for it', async () => {
+    const plane = await start();
+    plane.feed.put('routes', { ...route('a'), preserve_host: true }, { ...route('b'), protocols: ['grpc'] });
+    await plane.publisher.flush();
+    const view = clusterView(plane.registry, plane.listener);
+    const link = await join(plane, hello({ capabilities: ['upstream_host'] }));
+    await link.hear('manifest');
+    const conflicts = [
+      {
+        entity: 'routes',
+        id: 'b',
+        name: 'b',
+        capability: 'inbound_http2',
+        reason: '\'protocols\' is "grpc", which needs HTTP/2 and gRPC from clients',
+      },
+    ];
+    expect((await view.dataPlane(NODE_ID))?.conflicts).toEqual(conflicts);
+    expect(plane.log.filter((line) => line.includes('cannot honour routes b'))).toHaveLength(1);
+    plane.feed.put('routes', route('b'));
+    await link.hear('manifest');
+    expect((await view.dataPlane(NODE_ID))?.conflicts).toEqual([]);
   });
 
   test.each<[string, Parameters<typeof hello>[0], string]>([

@@ -169,7 +169,11 @@ describe('a control plane over its database', () => {
         rejection_reason: null,
       },
     ]);
-    expect(await view.dataPlane(NODE_ID)).toMatchObject({ connected: true, plugins: greeting.node.plugins });
+    expect(await view.dataPlane(NODE_ID)).toMatchObject({
+      connected: true,
+      plugins: greeting.node.plugins,
+      conflicts: [],
+    });
     const targets = {
       t1: { health: 'UNHEALTHY', addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: 'UNHEALTHY' }] },
       t2: { health: 'nonsense' },

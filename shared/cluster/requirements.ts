@@ -1,0 +1,67 @@
+import { isObject } from '../bundle/shape.ts';
+import { CAPABILITIES, type Capability } from './capabilities.ts';
+
+/** What a row asks of the runtime it is served on. */
+export interface Requirement {
+  readonly capability: Capability;
+  /** The field and value that ask for it, and what that is. */
+  readonly reason: string;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** The requirements of one table's rows. */
+type Rule = (row: Row) => Iterable<Requirement>;
+
+const STREAM_PROTOCOLS: readonly unknown[] = ['tcp', 'tls', 'tls_passthrough', 'udp'];
+const GRPC_PROTOCOLS: readonly unknown[] = ['grpc', 'grpcs'];
+
+const rules: Readonly<Record<string, Rule>> = {
+  *services(row) {
+    if (GRPC_PROTOCOLS.includes(row.protocol)) yield needs('upstream_http2', 'protocol', row.protocol);
+    if (STREAM_PROTOCOLS.includes(row.protocol)) yield needs('stream', 'protocol', row.protocol);
+    if (isObject(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
+    if (filled(row.ca_certificates)) yield needs('upstream_ca', 'ca_certificates');
+    if (row.tls_verify === false) yield needs('upstream_tls_verify_off', 'tls_verify', false);
+    if (typeof row.tls_verify_depth === 'number') {
+      yield needs('upstream_tls_verify_depth', 'tls_verify_depth', row.tls_verify_depth);
+    }
+  },
+  *routes(row) {
+    const protocols: readonly unknown[] = Array.isArray(row.protocols) ? row.protocols : [];
+    const grpc = protocols.find((protocol) => GRPC_PROTOCOLS.includes(protocol));
+    const stream = protocols.find((protocol) => STREAM_PROTOCOLS.includes(protocol));
+    if (grpc !== undefined) yield needs('inbound_http2', 'protocols', grpc);
+    if (stream !== undefined) yield needs('stream', 'protocols', stream);
+    if (row.preserve_host === true) yield needs('upstream_host', 'preserve_host', true);
+    if (filled(row.sources)) yield needs('client_address', 'sources');
+    if (filled(row.snis)) yield needs('inbound_sni', 'snis');
+  },
+  *upstreams(row) {
+    if (typeof row.host_header === 'string') yield needs('upstream_host', 'host_header', row.host_header);
+    if (isObject(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
+    if (row.use_srv_name === true) yield needs('dns_records', 'use_srv_name', true);
+  },
+  *snis(row) {
+    yield needs('inbound_sni', 'name', row.name);
+  },
+  *plugins(row) {
+    if (row.name === 'ip-restriction') yield needs('client_address', 'name', row.name);
+    if (row.name === 'grpc-gateway' || row.name === 'grpc-web') yield needs('upstream_http2', 'name', row.name);
+  },
+};
+
+/** What a row of a table needs beyond what every data plane can do. Empty for almost every row. */
+export function requirements(table: string, row: Row): readonly Requirement[] {
+  const rule = Object.hasOwn(rules, table) ? rules[table] : undefined;
+  return rule === undefined ? [] : [...rule(row)];
+}
+
+function needs(capability: Capability, field: string, value?: unknown): Requirement {
+  const what = value === undefined ? `'${field}' is set` : `'${field}' is ${JSON.stringify(value)}`;
+  return { capability, reason: `${what}, which needs ${CAPABILITIES[capability]}` };
+}
+
+function filled(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0;
+}
