@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entities, entity } from '../../../shared/entities/registry.ts';
+import { entities, entitiesFor, entity } from '../../../shared/entities/registry.ts';
+import { expressionRoutes } from '../../../shared/entities/routes.ts';
 import { completeInsert, completeUpdate, completeUpsert, type Row, validate } from '../../../shared/schema/complete.ts';
 import { KongError } from '../../../shared/schema/errors.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
@@ -233,6 +234,40 @@ describe('routes', () => {
       '@entity': [expect.stringMatching(/^Router Expression failed validation: ./)],
     });
     expect(await insert('routes', { headers: { 'x-a': ['~*a(b|c)'] } })).toBeDefined();
+  });
+});
+
+describe('routes by expression', () => {
+  const write = (input: Row) => completeInsert(expressionRoutes, input, context());
+
+  test('match by an expression or by fields, each with its own priority', async () => {
+    expect(await write({ expression: 'http.path ^= "/a"', priority: 3 })).toMatchObject({ priority: 3, paths: null });
+    expect(await write({ paths: ['/'], regex_priority: 3 })).toMatchObject({ expression: null, priority: 0 });
+    expect(await write({ sources: [{ port: 1 }], paths: ['/'] })).toMatchObject({ sources: [{ ip: null, port: 1 }] });
+    const failed = (what: string) => ({
+      '@entity': [`Router Expression failed validation: cannot set ${what} simultaneously`],
+    });
+    const matchers = "'methods', 'hosts', 'paths', 'headers', 'snis', 'sources' or 'destinations'";
+    const expression = 'http.path ^= "/a"';
+    expect(await refusal(write({ expression, paths: ['/'] }))).toEqual(failed(`'expression' with ${matchers}`));
+    expect(await refusal(write({ expression, regex_priority: 1 }))).toEqual(
+      failed("'regex_priority' with 'expression'"),
+    );
+    expect(await refusal(write({ paths: ['/'], priority: 1 }))).toEqual(failed(`'priority' with ${matchers}`));
+  });
+
+  test('are refused with what is wrong in the expression', async () => {
+    for (const expression of ['http.path ^=', 'nonsense == "a"', 'http.path ~ "("']) {
+      expect(await refusal(write({ expression }))).toEqual({
+        '@entity': [expect.stringMatching(/^Router Expression failed validation: ./)],
+      });
+    }
+    expect(await write({ expression: 'net.port == 1', protocols: ['tcp'] })).toMatchObject({ protocols: ['tcp'] });
+  });
+
+  test('are what the flavour of the router decides', () => {
+    expect(entitiesFor('expressions')).toContain(expressionRoutes);
+    expect(entitiesFor('traditional_compatible')).not.toContain(expressionRoutes);
   });
 });
 

@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { entities } from '../../../shared/entities/registry.ts';
+import { expressionRoutes, routes } from '../../../shared/entities/routes.ts';
+import { vaults } from '../../../shared/entities/vaults.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { printSchema } from '../../../shared/schema/print.ts';
 import kong from '../vectors/schemas.json' with { type: 'json' };
 
 /** What Kong 3.9.3 answers to GET /schemas/*, without descriptions; what our own entities add is not in it. */
-const recorded: { entities: Record<string, object>; plugins: Record<string, Plugin> } = kong;
+const recorded: {
+  readonly entities: Record<string, object>;
+  readonly subschemas: Record<string, Record<string, object>>;
+  readonly plugins: Record<string, Plugin>;
+} = kong;
 
 interface Plugin {
   readonly priority: number;
@@ -21,6 +27,12 @@ describe('schemas are printed as Kong prints them', () => {
   const known = entities.filter(({ name }) => name in recorded.entities);
   test.each(known.map((schema) => [schema.name, schema] as const))('%s', (name, schema) => {
     expect(printed(schema)).toEqual(recorded.entities[name]);
+  });
+
+  const divided = { routes, 'routes by expression': expressionRoutes, vaults };
+  test.each(Object.entries(divided))('the sub-schemas of %s', (name, { subschemas }) => {
+    const print = Object.entries(subschemas).map(([key, subschema]) => [key, printed(subschema)]);
+    expect(Object.fromEntries(print)).toEqual(recorded.subschemas[name]);
   });
 
   test.each([...plugins])('plugin %s', (name, schema) => {
