@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Link, type LinkOwner } from '../../../../edge-dp/durable/link.ts';
+import { HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL } from '../../../../shared/cluster/messages.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** The runtime's WebSocket, as far as the link uses it. */
+class Socket extends EventTarget {
+  readonly sent: { type: string }[] = [];
+  open = true;
+  accept(): void {}
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+  close(): void {
+    this.open = false;
+  }
+  hear(text: string): void {
+    this.dispatchEvent(Object.assign(new Event('message'), { data: text }));
+  }
+}
+
+/** A link whose alarm is a timer, to control planes that take every upgrade. */
+function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: number[]; readonly log: string[] } {
+  const sockets: Socket[] = [];
+  const asked: number[] = [];
+  const log: string[] = [];
+  let alarm: ReturnType<typeof setTimeout> | null = null;
+  const owner: LinkOwner = {
+    nodeId: '00000000-0000-4000-8000-000000000000',
+    greeting: () => [],
+    heartbeat: () => ({ type: 'heartbeat', serial: 1, config_hash: null }),
+    receive: () => undefined,
+    log: (_level, message) => void log.push(message),
+    wakeIn(milliseconds) {
+      clearTimeout(alarm);
+      alarm = setTimeout(() => void link.tick(), milliseconds);
+    },
+  };
+  const upgrade = (place: number) => async (): Promise<Response> => {
+    const socket = new Socket();
+    sockets.push(socket);
+    asked.push(place);
+    return Object.assign(new Response(), { webSocket: socket });
+  };
+  const link: Link = new Link(
+    Array.from({ length: planes }, (_, place) => ({ fetch: upgrade(place) })),
+    owner,
+    0,
+  );
+  void link.tick();
+  return { sockets, asked, log };
+}
+
+test('says a heartbeat every interval while the control plane answers', async () => {
+  const { sockets } = linkTo(1);
+  await vi.advanceTimersByTimeAsync(0);
+  for (let beat = 1; beat <= 10; beat++) {
+    await vi.advanceTimersByTimeAsync(HEARTBEAT_INTERVAL);
+    sockets[0]?.hear('{"type":"heartbeat","serial":1,"config_hash":null}');
+  }
+  expect(sockets.length).toBe(1);
+  expect(sockets[0]?.sent.filter(({ type }) => type === 'heartbeat').length).toBeGreaterThanOrEqual(9);
+});
+
+test('gives up a control plane that fell silent, and goes to the next one', async () => {
+  const { sockets, asked, log } = linkTo(2);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked).toEqual([0]);
+  await vi.advanceTimersByTimeAsync(HEARTBEAT_DEADLINE - 1);
+  expect(sockets[0]?.open).toBe(true);
+  await vi.advanceTimersByTimeAsync(HEARTBEAT_DEADLINE);
+  expect(sockets[0]?.open).toBe(false);
+  expect(log.join()).toMatch(/silent for \d+ ms/);
+  expect(asked.slice(0, 2)).toEqual([0, 1]);
+});
+
+test('a message it cannot read is logged and does no harm', async () => {
+  const { sockets, log } = linkTo(1);
+  await vi.advanceTimersByTimeAsync(0);
+  sockets[0]?.hear('{"type":"manifest"');
+  sockets[0]?.hear('{"type":"of a later version"}');
+  expect(sockets[0]?.open).toBe(true);
+  expect(log.filter((line) => line.includes('not understood')).length).toBe(1);
+});
