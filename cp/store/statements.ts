@@ -113,7 +113,7 @@ export function shownColumns(table: Table, ttl: 'left' | 'absolute'): string {
   const seconds =
     ttl === 'left'
       ? // Time runs on while an answer is on its way: Kong too shows a new row with one second less than was asked for.
-        'greatest(0, ceil(extract(epoch FROM t."expires_at" - now())) - 1)::bigint'
+        '(ceil(extract(epoch FROM t."expires_at" - now())) - 1)::bigint'
       : 'floor(extract(epoch FROM t."expires_at"))::bigint';
   return [...columns, `${seconds} AS "ttl"`].join(', ');
 }

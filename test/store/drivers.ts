@@ -8,8 +8,8 @@ import { type PostgresServer, startPostgres } from '../postgres-server.ts';
 
 /** Where a suite keeps its data: the same tests run on both, told apart by settings alone. */
 export interface Backend {
-  /** Settings of the next, empty database. */
-  fresh(): Promise<StoreSettings>;
+  /** Settings of the next database, which is empty, or may already have its tables to save their making. */
+  fresh(state?: 'empty' | 'migrated'): Promise<StoreSettings>;
 }
 
 /** Runs a suite against the embedded database and against a real PostgreSQL server. */
@@ -20,8 +20,8 @@ export function onBothDrivers(title: string, suite: (backend: Backend) => void):
       for (const prefix of prefixes) rmSync(prefix, { recursive: true, force: true });
     });
     suite({
-      async fresh() {
-        const prefix = await freshPrefix();
+      async fresh(state = 'migrated') {
+        const prefix = await freshPrefix(state);
         prefixes.push(prefix);
         return { database: 'embedded', prefix };
       },

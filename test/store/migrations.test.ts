@@ -31,7 +31,7 @@ onBothDrivers('migrations', (backend) => {
   }
 
   test('a store does not open on a database that lacks migrations, and says what to run', async () => {
-    const settings = await backend.fresh();
+    const settings = await backend.fresh('empty');
     await expect(openStore(settings)).rejects.toThrow(/empty.*holdfast migrations bootstrap/);
     await (await openStore(settings, { migrate: true })).close();
     await (await openStore(settings)).close();
@@ -42,7 +42,7 @@ onBothDrivers('migrations', (backend) => {
   });
 
   test('control planes that start together migrate once', async () => {
-    const settings = await backend.fresh();
+    const settings = await backend.fresh('empty');
     const { tables } = catalogOf(schemas);
     const shared = opened(await openDatabase(settings));
     const databases: Database[] = [shared, shared, shared];
@@ -54,7 +54,7 @@ onBothDrivers('migrations', (backend) => {
   });
 
   test('a field that is added to a schema is added to its table, and rows there get its default', async () => {
-    const settings = await backend.fresh();
+    const settings = await backend.fresh('empty');
     const first = withWidgets({
       cache_key: ['size', 'owner'],
       fields: { id: uuid, size: { type: 'integer' }, owner: { type: 'string' } },
@@ -108,7 +108,7 @@ onBothDrivers('migrations', (backend) => {
   });
 
   test('a type that no longer fits its column is not changed behind anyone’s back', async () => {
-    const settings = await backend.fresh();
+    const settings = await backend.fresh('empty');
     const before = withWidgets({ fields: { id: uuid, size: { type: 'integer' } } });
     await (await openStore(settings, { migrate: true, schemas: before })).close();
     const after = withWidgets({ fields: { id: uuid, size: { type: 'string' } } });
