@@ -4,10 +4,11 @@ import { request as httpsRequest } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../pki/authority.ts';
-import { ask, newPrefix, runs, startNode, stopNode, type TestNode, until } from './node.ts';
+import { ask, newPrefix, optionsFor, runs, startNode, stopNode, type TestNode, until } from './node.ts';
 
 let node: TestNode | undefined;
 
@@ -182,6 +183,23 @@ describe('listeners', () => {
     expect(JSON.parse((await ask(String(status))).text)).toMatchObject({ status: 'ok' });
   });
 
+  test('a reload takes a new certificate, on the same port', async () => {
+    const ca = await authority('renewal');
+    const [first, second] = await Promise.all([ca.leaf({ name: 'first.test' }), ca.leaf({ name: 'second.test' })]);
+    const listenWith = ({ cert, key }: { cert: string; key: string }) => ({
+      proxyListen: [{ host: '127.0.0.1', port: 0, tls: { cert, key } }],
+    });
+    node = await startNode(listenWith(first));
+    const { dataPlane, prefix } = node;
+    const port = Number(dataPlane.proxyAddresses[0]?.port);
+    expect(await shownCertificate(port)).toBe('first.test');
+    await dataPlane.reload(optionsFor(prefix, listenWith(second)));
+    expect(await shownCertificate(port)).toBe('second.test');
+    await expect(dataPlane.reload(optionsFor(prefix, { ...listenWith(second), processes: 2 }))).rejects.toThrow(
+      /restart/,
+    );
+  });
+
   test('a port in use is an error that names the setting and who has it', async () => {
     const other = createServer();
     const port = await new Promise<number>((resolve) => {
@@ -262,4 +280,15 @@ function commandOf(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** The name in the certificate a port shows. */
+function shownCertificate(port: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN);
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
 }
