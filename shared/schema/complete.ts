@@ -41,7 +41,7 @@ export async function completeUpdate(
   refuseImmutable(shape, changes, before);
   const merged = mergeRows(shape, changes, before);
   // Records that were null or list items that are new get their defaults; what exists is full already.
-  const row = { ...filled(schema, merged, context), ...automatic(shape, merged) };
+  const row = filled(schema, merged, context);
   await check(schema, row, patch, before, context);
   return stored(schema, row, patch, context);
 }
@@ -63,13 +63,6 @@ export async function validate(schema: EntitySchema, input: Input, context: Cont
 
 function filled(schema: EntitySchema, input: Input, context: Context): Row {
   return fillRow(shapeFor(schema, input, context), input, 'insert', context);
-}
-
-/** The automatic fields of a row that exists keep what they hold: only a new row gets new ones. */
-function automatic(shape: Shape, row: Row): Row {
-  const kept: Row = {};
-  for (const { name, field } of shape.slots) if (field.auto && row[name] !== undefined) kept[name] = row[name];
-  return kept;
 }
 
 function shapeFor(schema: EntitySchema, row: Input, context: Context): Shape {

@@ -143,6 +143,12 @@ describe('aliases', () => {
     });
   });
 
+  test('a former name fills in where the present one is null', async () => {
+    const config = { minute: 5, redis_host: 'r', redis: { host: null, port: 1 } };
+    const row = await insert('plugins', { name: 'rate-limiting', config });
+    expect(row.config).toMatchObject({ redis: { host: 'r', port: 1 }, redis_port: 1 });
+  });
+
   test('a service’s url gives protocol, host, port and path', async () => {
     expect(await insert('services', { url: 'https://[::1]/a' })).toMatchObject({
       protocol: 'https',
