@@ -58,7 +58,7 @@ export class NodeSession {
     const absent = context.absentPlugins(hello.node);
     if (absent.length > 0) {
       context.log(
-        'warn',
+        'info',
         `${session.name} lacks ${absent.join(', ')}: config that uses any of them will not be sent to it`,
       );
     }
