@@ -14,6 +14,8 @@ import type { Workspace } from '../store/store.ts';
 import { CommandError, type Invocation } from './command.ts';
 import { storeSettings } from './stores.ts';
 
+const { context } = catalogOf(schemas);
+
 const DEFAULT_FILE = 'kong.yml';
 
 /** `holdfast config parse|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
@@ -65,6 +67,7 @@ async function load(workspace: Workspace, file: string): Promise<void> {
   try {
     await importConfig(workspace, document, {
       mode: 'upsert',
+      context,
       progress: (written, total) => {
         if (show) process.stderr.write(`\r${written} of ${total} entities`);
         else if (written === total) process.stderr.write(`${total} entities\n`);
@@ -101,7 +104,7 @@ async function parsed(file: string) {
     throw new CommandError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
   }
   try {
-    return await parseConfig(text, catalogOf(schemas).context);
+    return await parseConfig(text, context);
   } catch (error) {
     if (error instanceof KongError) {
       throw new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(error.fields ?? {})}`);

@@ -18,6 +18,8 @@ export type ImportMode = 'upsert' | 'replace';
 
 export interface ImportOptions {
   readonly mode: ImportMode;
+  /** The one the config was parsed with. */
+  readonly context: Context;
   /** Called as rows are written, with how many of how many. */
   readonly progress?: (written: number, total: number) => void;
 }
@@ -73,7 +75,8 @@ export async function importConfig(workspace: Workspace, config: ParsedConfig, o
     const unchanged = new Set<DeclaredRow>();
     // Children go before the parents they restrict.
     for (const schema of [...declarable()].reverse()) {
-      await compareStored(inside, schema, config.entities.get(schema.name) ?? new Map(), options.mode, unchanged);
+      const declared = config.entities.get(schema.name) ?? new Map();
+      await compareStored(inside, schema, declared, options, unchanged);
     }
     for (const schema of declarable()) {
       const rows = [...(config.entities.get(schema.name)?.values() ?? [])];
@@ -100,14 +103,14 @@ async function compareStored(
   inside: Workspace,
   schema: EntitySchema,
   declared: ReadonlyMap<string, DeclaredRow>,
-  mode: ImportMode,
+  { mode, context }: ImportOptions,
   unchanged: Set<DeclaredRow>,
 ): Promise<void> {
   const store = inside.entity(schema.name);
   const surplus: string[] = [];
   for await (const stored of allRows(inside, schema.name)) {
     const wanted = declared.get(String(stored.id));
-    if (wanted && sameRow(schema, stored, wanted)) unchanged.add(wanted);
+    if (wanted && sameRow(schema, stored, wanted, context)) unchanged.add(wanted);
     if (!wanted && mode === 'replace') surplus.push(String(stored.id));
   }
   for (const id of surplus) await store.delete({ id });

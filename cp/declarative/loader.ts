@@ -14,7 +14,7 @@ export function configLoader(store: Store): ConfigLoader {
       const config = await parseConfig(document, context).catch((error) => {
         throw flattenErrors && error instanceof InvalidDeclarativeConfig ? error.flattened() : error;
       });
-      await importConfig(workspace, config, { mode: 'replace' });
+      await importConfig(workspace, config, { mode: 'replace', context });
       const answer: Record<string, Record<string, unknown>> = {};
       for (const [entity, rows] of config.entities) {
         answer[entity] = Object.fromEntries([...rows].map(([id, { row }]) => [id, row]));

@@ -1,5 +1,5 @@
 import { entity } from '../entities/registry.ts';
-import { type Context, completeInsert } from '../schema/complete.ts';
+import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
 import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
 import type { Document } from './document.ts';
@@ -164,7 +164,7 @@ async function complete(
   wrong: FieldErrors,
 ): Promise<Readonly<Record<string, unknown>> | null> {
   try {
-    return await completeInsert(schema, input, context);
+    return withoutAliases(schema, await completeInsert(schema, input, context), context);
   } catch (error) {
     if (!(error instanceof KongError) || error.code !== 2) throw error;
     for (const [field, text] of Object.entries(error.fields as FieldErrors)) wrong[field] ??= text;

@@ -61,6 +61,11 @@ export async function validate(schema: EntitySchema, input: Input, context: Cont
   await check(schema, filled(schema, input, context), input, undefined, context);
 }
 
+/** The row without the deprecated spellings shown beside the fields that replaced them (`redis_host`). */
+export function withoutAliases(schema: EntitySchema, row: Input, context: Context): Row {
+  return hideAliases(shapeFor(schema, row, context), row);
+}
+
 function filled(schema: EntitySchema, input: Input, context: Context): Row {
   return fillRow(shapeFor(schema, input, context), input, 'insert', context);
 }

@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+
+import { describe, expect, it } from 'vitest';
+
+import { readDocument, UnreadableDocument } from '../../../shared/declarative/document.ts';
+import { flattenErrors } from '../../../shared/declarative/flatten-errors.ts';
+import { migrateLegacyPath } from '../../../shared/declarative/legacy-paths.ts';
+import { InvalidConfig, parseDeclarative } from '../../../shared/declarative/parse.ts';
+import { plugins } from '../../../shared/plugins/registry.ts';
+import { declarativeInvalid } from '../../../shared/schema/errors.ts';
+import vectors from './vectors.json' with { type: 'json' };
+
+const context = {
+  now: () => 1_700_000_000,
+  uuid: () => randomUUID(),
+  secret: () => 'x'.repeat(32),
+  subschema: (entity: string, key: string) => (entity === 'plugins' ? plugins.get(key) : undefined),
+};
+
+async function parsed(input: Record<string, unknown>) {
+  const { entities } = await parseDeclarative(input, context);
+  const plain: Record<string, Record<string, unknown>> = {};
+  for (const [name, rows] of entities) {
+    plain[name] = Object.fromEntries([...rows].map(([id, { row }]) => [id, row]));
+  }
+  return plain;
+}
+
+async function refused(input: Record<string, unknown>): Promise<InvalidConfig> {
+  try {
+    await parseDeclarative(input, context);
+  } catch (error) {
+    if (error instanceof InvalidConfig) return error;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
+/** OpenSSL's own words differ from build to build; what matters is that the field is refused as such. */
+function withoutLibraryTexts(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value).replace(/invalid (certificate|key): [^"\\]*/g, 'invalid $1: …'));
+}
+
+function normal(rows: unknown, template: unknown): unknown {
+  if (template === '<now>' && rows === 1_700_000_000) return template;
+  if (template === '<random>' && typeof rows === 'string' && rows.length === 32) return template;
+  if (typeof template === 'string' && /^<uuid/.test(template) && typeof rows === 'string') return template;
+  if (Array.isArray(rows) && Array.isArray(template)) return rows.map((row, i) => normal(row, template[i]));
+  if (typeof rows === 'object' && rows !== null && typeof template === 'object' && template !== null) {
+    const entries = Object.entries(rows).map(([key, value]) => {
+      const same = Object.hasOwn(template, key)
+        ? key
+        : (Object.keys(template).find((k) => k.startsWith('<uuid')) ?? key);
+      return [same, normal(value, Reflect.get(template, same))];
+    });
+    return Object.fromEntries(entries);
+  }
+  return rows;
+}
+
+describe('declarative config gives what Kong gives', () => {
+  for (const [index, vector] of vectors.documents.entries()) {
+    const title = 'note' in vector && vector.note ? vector.note : `document ${index + 1}`;
+    if ('entities' in vector) {
+      it(title, async () => {
+        const rows = await parsed(vector.input);
+        expect(normal(rows, vector.entities)).toEqual(vector.entities);
+      });
+    } else {
+      it(`refuses: ${title}`, async () => {
+        const error = await refused(vector.input);
+        expect(withoutLibraryTexts(declarativeInvalid(error.fields).body())).toEqual(withoutLibraryTexts(vector.body));
+        const flat = flattenErrors(error);
+        const body = { ...declarativeInvalid(flat.fields).body(), flattened_errors: flat.flattened };
+        expect(unordered(withoutLibraryTexts(body))).toEqual(
+          unordered(withoutLibraryTexts(vector.body_flatten_errors)),
+        );
+      });
+    }
+  }
+});
+
+/** Kong's order of flattened errors is that of a hash table. */
+function unordered(body: unknown): unknown {
+  if (Array.isArray(body)) return body.map(unordered).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  if (typeof body !== 'object' || body === null) return body;
+  return Object.fromEntries(
+    Object.entries(body)
+      .map(([key, value]): [string, unknown] => [key, unordered(value)])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+it.each(vectors.legacy_paths)('rewrites the legacy path $input', ({ input, output }) => {
+  expect(migrateLegacyPath(input)).toBe(output);
+});
+
+it('gives a document the same ids whenever it is loaded', async () => {
+  const input = {
+    _format_version: '3.0',
+    services: [{ name: 's', host: 'h', routes: [{ name: 'r', paths: ['/a'] }] }],
+  };
+  expect(Object.keys((await parsed(input)).routes ?? {})).toEqual(Object.keys((await parsed(input)).routes ?? {}));
+});
+
+it('names references that lead nowhere by the entity that holds them', async () => {
+  const { fields } = await refused({ _format_version: '3.0', routes: [{ name: 'r', paths: ['/'], service: 'nope' }] });
+  expect(fields).toEqual({ routes: { r: ["invalid reference 'service: nope' (no such entry in 'services')"] } });
+});
+
+it.each([
+  ['[1, 2', 'failed parsing declarative configuration: '],
+  ['just text', 'failed parsing declarative configuration: expected an object'],
+  ['a: 1\na: 2', 'failed parsing declarative configuration: '],
+  [
+    `a: &a [x]\n${Array.from({ length: 30 }, (_, i) => `b${i}: &b${i} [*${i ? `b${i - 1}` : 'a'}, *${i ? `b${i - 1}` : 'a'}]`).join('\n')}`,
+    'failed parsing',
+  ],
+])('refuses text that is no document', (text, message) => {
+  expect(() => readDocument(text)).toThrow(UnreadableDocument);
+  expect(() => readDocument(text)).toThrow(message);
+});
