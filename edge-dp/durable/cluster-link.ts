@@ -41,8 +41,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #pending: ManifestMessage | null = null;
     #adopting = false;
     #reports: Rejected[] = [];
-    /** Reasons isolates have told since the config changed last. */
-    readonly #reported = new Set<string>();
     /** The control plane answered the hello with something, and we it. */
     #settled = false;
     #health: Readonly<Record<string, unknown>> = {};
@@ -63,7 +61,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const manifest = await storage.get<string>('manifest');
       const introductions = await storage.get<readonly string[]>('introductions');
       if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
-      this.#leaveOtherCluster();
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
       // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
@@ -71,27 +68,13 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       if (this.#failuresKept === 0 || due === null) await storage.setAlarm(Date.now());
     }
 
-    /** The node was given the keys of another cluster: that one's serials have nothing to do with those applied so far. */
-    #leaveOtherCluster(): void {
-      const { cluster } = this.env.SETTINGS;
-      if (cluster === null || this.#standing.cluster === null || this.#standing.cluster === cluster) return;
-      this.log('warn', `this node belonged to cluster ${this.#standing.cluster} and belongs to cluster ${cluster} now`);
-      this.#standing = { cluster: null, highestSerial: null, version: null };
-      this.#newest = null;
-    }
-
     override fetch(request: Request): Promise<Response> {
       return answerNode(request, this);
     }
 
     override async alarm(): Promise<void> {
-      try {
-        await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
-        await this.#link.tick();
-      } catch (error) {
-        // An alarm that fails too often is given up by the runtime, and with it the link.
-        this.#link.fail(messageOf(error));
-      }
+      await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      await this.#link.tick();
       if (this.#link.failures !== this.#failuresKept) {
         this.#failuresKept = this.#link.failures;
         await this.ctx.storage.put('failures', this.#failuresKept);
@@ -117,11 +100,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async report(report: Report): Promise<void> {
       if (report.type === 'health') this.#health = { ...this.#health, ...report.health };
-      // Several isolates find the same damage, each as often as it looks.
-      else if (!this.#reported.has(report.reason)) {
-        this.#reported.add(report.reason);
-        this.#reject(report.serial, report.reason);
-      }
+      else this.#reject(report.serial, report.reason);
     }
 
     // What the link asks.
@@ -206,7 +185,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       switch (adoption.outcome) {
         case 'applied':
           this.#link.settled();
-          this.#reported.clear();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
           this.#sayReports();
           return;

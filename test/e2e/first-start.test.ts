@@ -1,0 +1,102 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { freePorts } from './free-port.ts';
+import { admin, type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
+
+const KEEP = 'X-Held';
+let folder: string;
+let settings: Record<string, string>;
+let adminUrl: string;
+let proxyUrl: string;
+let gateway: HoldfastProcess;
+let upstream: Server;
+/** Requests the upstream has not answered yet. */
+const held: ServerResponse[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'first start '));
+  const [adminPort, proxyPort, statusPort] = await freePorts(3);
+  adminUrl = `http://127.0.0.1:${adminPort}`;
+  proxyUrl = `http://127.0.0.1:${proxyPort}`;
+  settings = {
+    admin_listen: `127.0.0.1:${adminPort}`,
+    proxy_listen: `127.0.0.1:${proxyPort}`,
+    status_listen: `127.0.0.1:${statusPort}`,
+    admin_gui_listen: 'off',
+    cluster_listen: '127.0.0.1:0',
+    cluster_telemetry_listen: 'off',
+  };
+  upstream = createServer((request, response) => {
+    if (request.headers[KEEP.toLowerCase()]) held.push(response);
+    else response.end('upstream');
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  gateway = await holdfast(['start'], settings, folder);
+});
+
+afterAll(async () => {
+  await gateway?.end('SIGKILL');
+  upstream?.closeAllConnections();
+  upstream?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+it('makes keys and certificates in the prefix, the private ones readable by their owner only', () => {
+  const prefix = join(folder, '.holdfast');
+  expect(readdirSync(prefix)).toEqual(
+    expect.arrayContaining(['cluster.crt', 'cluster.key', 'bundle-signing.key', 'bundle-keys.json', 'pgdata']),
+  );
+  for (const file of ['cluster.key', 'bundle-signing.key'])
+    expect(statSync(join(prefix, file)).mode & 0o777).toBe(0o600);
+  expect(statSync(prefix).mode & 0o077).toBe(0);
+});
+
+it('prints where everything is and what to try, and that works as printed', async () => {
+  const block = gateway.output().slice(gateway.output().indexOf('Holdfast '));
+  for (const part of [adminUrl, proxyUrl, join(folder, '.holdfast'), 'curl -s']) expect(block).toContain(part);
+  const { port } = upstream.address() as AddressInfo;
+  await admin(`${adminUrl}/services`, 'POST', { name: 'hello', url: `http://127.0.0.1:${port}` });
+  await admin(`${adminUrl}/services/hello/routes`, 'POST', { name: 'hello', paths: ['/hello'] });
+  await until(async () => (await fetch(`${proxyUrl}/hello`)).status === 200, 'the first route');
+  const health = await runHoldfast(['health'], settings, folder);
+  expect(health).toMatchObject({ code: 0 });
+  expect(health.output).toContain('Holdfast is healthy');
+});
+
+it('names the other process when a second instance is started on the same prefix', async () => {
+  const second = await runHoldfast(['start'], settings, folder);
+  expect(second.code).toBe(1);
+  expect(second.output).toMatch(new RegExp(`\\b${gateway.child.pid}\\b`));
+});
+
+it('finishes what is in flight on SIGTERM, and keeps everything for the next start', async () => {
+  const inFlight = fetch(`${proxyUrl}/hello`, { headers: { [KEEP]: '1' } });
+  await until(() => held.length === 1, 'the request in flight');
+  const ended = gateway.end('SIGTERM');
+  await until(() => gateway.output().includes('finishing what is in flight'), 'the stop to begin');
+  expect(held).toHaveLength(1);
+  held[0]?.end('finished');
+  expect(await (await inFlight).text()).toBe('finished');
+  expect(await ended).toEqual({ code: 0, signal: null });
+  expect(await runHoldfast(['health'], settings, folder)).toMatchObject({ code: 1 });
+
+  gateway = await holdfast(['start'], settings, folder);
+  const { name } = await admin(`${adminUrl}/services/hello`);
+  expect(name).toBe('hello');
+  expect((await fetch(`${proxyUrl}/hello`)).status).toBe(200);
+});
+
+it('tells settings that do not work, all at once, and starts nothing', async () => {
+  const file = join(folder, 'wrong.conf');
+  writeFileSync(file, 'proxy_listen = nowhere\nadmin_lisen = 127.0.0.1:1\n');
+  const { code, output } = await runHoldfast(['start', '--conf', file], {}, folder);
+  expect(code).toBe(1);
+  expect(output).toContain(`proxy_listen = 'nowhere' (${file}:1) is not allowed`);
+  expect(output).toContain(`did you mean 'admin_listen'?`);
+});

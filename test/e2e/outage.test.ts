@@ -1,0 +1,93 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import {
+  admin,
+  type ClusterFolder,
+  createCluster,
+  type RunningControlPlane,
+  type RunningDataPlane,
+  until,
+} from './processes.ts';
+
+let upstream: Server;
+let cluster: ClusterFolder;
+let control: RunningControlPlane;
+let plane: RunningDataPlane;
+
+async function get(path: string): Promise<number> {
+  const response = await fetch(`${plane.proxy}${path}`);
+  await response.arrayBuffer();
+  return response.status;
+}
+
+beforeAll(async () => {
+  upstream = createServer((_request, response) => response.end('upstream'));
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  cluster = await createCluster();
+  [control, plane] = await Promise.all([cluster.controlPlane(), cluster.dataPlane('plane')]);
+  const { port } = upstream.address() as AddressInfo;
+  await admin(`${control.admin}/services`, 'POST', { name: 'up', url: `http://127.0.0.1:${port}` });
+  await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'first', paths: ['/first'] });
+  await until(async () => (await get('/first')) === 200, 'the first config');
+});
+
+afterAll(async () => {
+  await Promise.all([control?.end('SIGKILL'), plane?.end('SIGTERM')]);
+  upstream?.close();
+  cluster?.remove();
+});
+
+it('loses no request when the control plane is killed under load, serves from its cache after a restart without it, and catches up when it is back', async () => {
+  const statuses = new Map<number | string, number>();
+  let loading = true;
+  const load = Promise.all(
+    Array.from({ length: 10 }, async () => {
+      while (loading) {
+        const status = await get('/first').catch((error) => String(error.cause ?? error));
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    }),
+  );
+  const served = () => statuses.get(200) ?? 0;
+  await until(() => served() > 200, 'some load');
+  await control.end('SIGKILL');
+  const atKill = served();
+  await until(() => served() > atKill + 1000, 'load after the kill');
+  loading = false;
+  await load;
+  expect([...statuses.keys()]).toEqual([200]);
+
+  await plane.end('SIGKILL');
+  plane = await cluster.dataPlane('plane');
+  expect(await get('/first')).toBe(200);
+  const ready = await fetch(`${plane.status}/status/ready`);
+  expect(ready.status).toBe(200);
+
+  control = await cluster.controlPlane();
+  await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'second', paths: ['/second'] });
+  await until(async () => (await get('/second')) === 200, 'the change made after the outage');
+});
+
+it('tells the data planes at the control plane with the config they serve', async () => {
+  const { data } = await admin(`${control.admin}/clustering/data-planes`);
+  const [node] = data as Record<string, unknown>[];
+  expect(data).toHaveLength(1);
+  const { configuration_hash: hash } = await admin(`${plane.status}/status`);
+  expect(node).toMatchObject({ config_hash: hash, sync_status: 'normal', rejection_reason: null });
+  expect(Object.keys(node ?? {})).toEqual(
+    expect.arrayContaining([
+      'id',
+      'hostname',
+      'ip',
+      'version',
+      'last_seen',
+      'updated_at',
+      'ttl',
+      'labels',
+      'cert_details',
+    ]),
+  );
+});
