@@ -88,6 +88,8 @@ function autoValue(name: string, field: Field, value: unknown, mode: Mode, auto:
   if (!field.auto) return value;
   const inserting = mode === 'insert';
   if (field.type === 'string') {
+    // A row has an id whatever the caller says; a secret may be null.
+    if (inserting && field.uuid && value === null) return auto.uuid();
     if (!inserting || value !== undefined) return value;
     return field.uuid ? auto.uuid() : auto.secret();
   }
