@@ -1,14 +1,9 @@
-import { loadSettings } from '../settings/load.ts';
 import { properties, type SettingName } from '../settings/properties.ts';
-import type { Invocation } from './command.ts';
+import { type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast check [CONF]`: the settings as `start` would read them, or everything that is wrong with them. */
 export function check({ words, conf, prefix }: Invocation): void {
-  const { settings, origins, warnings } = loadSettings({
-    conf: words[0] ?? conf,
-    environment: process.env,
-    overrides: prefix === undefined ? {} : { prefix },
-  });
+  const { settings, origins, warnings } = settingsFor({ conf: words[0] ?? conf, prefix });
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`settings are valid (role ${settings.role}, database ${settings.database})\n`);
   for (const [name, origin] of origins)

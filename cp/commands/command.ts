@@ -1,3 +1,5 @@
+import { type LoadedSettings, loadSettings } from '../settings/load.ts';
+
 /** A failure the person at the terminal can mend; printed as it stands, without a stack. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
@@ -16,4 +18,9 @@ export interface Invocation {
   readonly prefix: string | undefined;
   /** Command-specific options, by name without dashes. */
   readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/** The settings a command works with, from file, environment and its own options. */
+export function settingsFor({ conf, prefix }: Pick<Invocation, 'conf' | 'prefix'>): LoadedSettings {
+  return loadSettings({ conf, environment: process.env, overrides: prefix === undefined ? {} : { prefix } });
 }

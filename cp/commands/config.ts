@@ -6,12 +6,11 @@ import { exportYaml } from '../../shared/declarative/export.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { describeErrors } from '../declarative/describe-errors.ts';
 import { allRows, importConfig, parseConfig } from '../declarative/import.ts';
-import { loadSettings } from '../settings/load.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
 import { schemas } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
 import { storeSettings } from './stores.ts';
 
 const { context } = catalogOf(schemas);
@@ -117,15 +116,8 @@ function refuseOverwriting(file: string): void {
   if (existsSync(file)) throw new CommandError(`${file} already exists. Will not overwrite it.`);
 }
 
-async function withWorkspace(
-  { conf, prefix }: Invocation,
-  work: (workspace: Workspace) => Promise<void>,
-): Promise<void> {
-  const { settings } = loadSettings({
-    conf,
-    environment: process.env,
-    overrides: prefix === undefined ? {} : { prefix },
-  });
+async function withWorkspace(invocation: Invocation, work: (workspace: Workspace) => Promise<void>): Promise<void> {
+  const { settings } = settingsFor(invocation);
   const store = await openStore(storeSettings(settings));
   try {
     const workspace = await store.workspace('default');

@@ -1,16 +1,11 @@
 import { resolve } from 'node:path';
 
 import { findInstance } from '../instance.ts';
-import { loadSettings } from '../settings/load.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast health`: exits 0 when the instance of this prefix runs and its interfaces answer. */
-export async function health({ conf, prefix }: Invocation): Promise<void> {
-  const { settings } = loadSettings({
-    conf,
-    environment: process.env,
-    overrides: prefix === undefined ? {} : { prefix },
-  });
+export async function health(invocation: Invocation): Promise<void> {
+  const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(`Holdfast is not running at ${folder}`);

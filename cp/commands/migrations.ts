@@ -1,21 +1,17 @@
-import { loadSettings } from '../settings/load.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { isBootstrapped, migrate, migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open.ts';
 import { schemas } from '../store/schemas.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
 import { storeSettings } from './stores.ts';
 
 /** `holdfast migrations bootstrap|up|list|status` */
-export async function migrations({ words: [action = ''], conf, prefix }: Invocation): Promise<void> {
+export async function migrations(invocation: Invocation): Promise<void> {
+  const [action = ''] = invocation.words;
   if (!['bootstrap', 'up', 'list', 'status'].includes(action)) {
     throw new CommandError(`expected 'migrations bootstrap', 'up', 'list' or 'status', found '${action}'`, 2);
   }
-  const { settings } = loadSettings({
-    conf,
-    environment: process.env,
-    overrides: prefix === undefined ? {} : { prefix },
-  });
+  const { settings } = settingsFor(invocation);
   const { tables } = catalogOf(schemas);
   const database = await openDatabase(storeSettings(settings));
   try {

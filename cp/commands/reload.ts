@@ -1,16 +1,11 @@
 import { resolve } from 'node:path';
 
 import { findInstance } from '../instance.ts';
-import { loadSettings } from '../settings/load.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast reload`: has the running instance replace its data plane processes one by one. */
-export function reload({ conf, prefix }: Invocation): void {
-  const { settings } = loadSettings({
-    conf,
-    environment: process.env,
-    overrides: prefix === undefined ? {} : { prefix },
-  });
+export function reload(invocation: Invocation): void {
+  const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(`Holdfast is not running at ${folder}`);

@@ -8,10 +8,9 @@ import { createLog, type Log } from '../log.ts';
 import { PkiError } from '../pki/error.ts';
 import { ensureClusterFiles } from '../pki/gen-cert.ts';
 import { formatAddress } from '../settings/addresses.ts';
-import { loadSettings } from '../settings/load.ts';
 import type { Settings } from '../settings/properties.ts';
 import { KONG_VERSION, VERSION } from '../version.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
 interface DataPlane {
@@ -35,9 +34,8 @@ export interface DataPlaneHost {
 }
 
 /** `holdfast start`: runs until SIGTERM or SIGINT, then lets what is in flight finish. */
-export async function start({ conf, prefix }: Invocation, host: DataPlaneHost): Promise<void> {
-  const sources = { conf, environment: process.env, overrides: prefix === undefined ? {} : { prefix } };
-  const { settings, warnings } = loadSettings(sources);
+export async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
+  const { settings, warnings } = settingsFor(invocation);
   const log = createLog(settings.log_level);
   for (const warning of warnings) log('warn', warning);
   const stopped = stopSignal();

@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 import type { Context } from '../../shared/schema/complete.ts';
+import { randomSecret } from '../../shared/schema/random.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { type Statements, statementsFor } from './statements.ts';
 import { deriveTables, type Table, type Tables } from './table.ts';
@@ -25,7 +26,12 @@ export function catalogOf(schemas: Schemas): Catalog {
   const statements = new Map<Table, Statements>();
   return {
     tables,
-    context: { now: () => Date.now() / 1000, uuid: randomUUID, secret: randomSecret, subschema: schemas.subschema },
+    context: {
+      now: () => Date.now() / 1000,
+      uuid: randomUUID,
+      secret: () => randomSecret(32),
+      subschema: schemas.subschema,
+    },
     table(entity) {
       const table = tables.get(entity);
       if (table === undefined) throw new TypeError(`there is no entity '${entity}'`);
@@ -37,17 +43,4 @@ export function catalogOf(schemas: Schemas): Catalog {
       return known;
     },
   };
-}
-
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-
-/** 32 letters and digits, each equally likely: bytes that would favour the first letters are thrown away. */
-function randomSecret(): string {
-  let secret = '';
-  while (secret.length < 32) {
-    for (const byte of randomBytes(48)) {
-      if (byte < 248 && secret.length < 32) secret += LETTERS[byte % LETTERS.length];
-    }
-  }
-  return secret;
 }

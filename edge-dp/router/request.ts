@@ -1,7 +1,7 @@
 import type { SegmentRange } from '../../shared/atc/fields.ts';
 import { type IpAddress, parseIp } from '../../shared/atc/ip.ts';
+import { normalizePath } from '../../shared/path/normalize.ts';
 import { type HostAndPort, splitHost } from './host.ts';
-import { normalizePath } from './normalize.ts';
 
 /** What the router may ask of a request. It reads a field only when some route depends on it. */
 export interface RouterRequest {

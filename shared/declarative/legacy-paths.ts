@@ -1,9 +1,11 @@
+import { normalizePath } from '../path/normalize.ts';
+
 /**
  * Route paths of formats 1.1 and 2.1, in which a path with regular-expression characters was one without saying so.
  * Plain paths come back normalised, all others as `~` regexes (Kong's 3.0 migration).
  */
 export function migrateLegacyPath(path: string): string {
-  if (/^[A-Za-z0-9.\-_~/%]*$/.test(path)) return normalisePlain(path);
+  if (/^[A-Za-z0-9.\-_~/%]*$/.test(path)) return normalizePath(path);
   return `~${path.replace(/%([0-9A-Fa-f]{2})/g, decodeInRegex)}`;
 }
 
@@ -19,18 +21,4 @@ function decodeInRegex(triplet: string, hex: string): string {
   const character = decoded(hex);
   if (character === null) return triplet.toUpperCase();
   return /[\\^$.|?*+()[\]{}]/.test(character) ? `\\${character}` : character;
-}
-
-function normalisePlain(path: string): string {
-  const decodedPath = path.replace(/%([0-9A-Fa-f]{2})/g, (triplet, hex) => decoded(hex) ?? triplet.toUpperCase());
-  const merged = decodedPath.replace(/\/{2,}/g, '/');
-  const segments: string[] = [];
-  const parts = merged.split('/').slice(1);
-  for (const [index, part] of parts.entries()) {
-    const last = index === parts.length - 1;
-    if (part === '..') segments.pop();
-    if (part !== '.' && part !== '..') segments.push(part);
-    else if (last) segments.push('');
-  }
-  return `/${segments.join('/')}`;
 }

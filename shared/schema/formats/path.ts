@@ -1,4 +1,5 @@
 import { compileRegex } from '../../atc/regex.ts';
+import { normalizePath } from '../../path/normalize.ts';
 
 const PATH = /^\/[\w.\-~/%:@!$&'()*+,;=]*$/;
 
@@ -27,50 +28,4 @@ export function routePathError(path: string): string | undefined {
   }
   const normal = normalizePath(path);
   return path === normal ? undefined : `non-normalized path, consider use '${normal}' instead`;
-}
-
-/**
- * RFC 3986, 6.2.2: percent-encoded characters that are not reserved are decoded, dot segments resolved, repeated
- * slashes merged.
- */
-export function normalizePath(path: string): string {
-  const decoded = path.includes('%') ? decodeUnreserved(path) : path;
-  if (!decoded.includes('.') && !decoded.includes('//')) return decoded;
-  const segments: string[] = [];
-  const parts = decoded
-    .replace(/\/{2,}/g, '/')
-    .split('/')
-    .slice(1);
-  parts.forEach((part, i) => {
-    const last = i === parts.length - 1;
-    if (part === '..') segments.pop();
-    else if (part !== '.') {
-      segments.push(part);
-      return;
-    }
-    if (last) segments.push('');
-  });
-  return `/${segments.join('/')}`;
-}
-
-const RESERVED = new Set([..."!*'();:@&=+$,/?%#[]"].map((char) => char.charCodeAt(0)));
-
-function decodeUnreserved(path: string): string {
-  return path.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {
-    let text = '';
-    let bytes: number[] = [];
-    const flush = () => {
-      text += new TextDecoder().decode(Uint8Array.from(bytes));
-      bytes = [];
-    };
-    for (let i = 0; i < run.length; i += 3) {
-      const byte = Number.parseInt(run.slice(i + 1, i + 3), 16);
-      if (RESERVED.has(byte)) {
-        flush();
-        text += run.slice(i, i + 3).toUpperCase();
-      } else bytes.push(byte);
-    }
-    flush();
-    return text;
-  });
 }

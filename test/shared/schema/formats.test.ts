@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { normalizePath } from '../../../shared/path/normalize.ts';
 import {
   hostError,
   ipError,
@@ -8,7 +9,7 @@ import {
   sniError,
   wildcardHostError,
 } from '../../../shared/schema/formats/host.ts';
-import { normalizePath, pathError, routePathError } from '../../../shared/schema/formats/path.ts';
+import { pathError, routePathError } from '../../../shared/schema/formats/path.ts';
 import {
   cookieNameError,
   headerNameError,
