@@ -7,7 +7,7 @@ import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } 
 import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
 import { rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
 import { parseQuery } from './request/query.ts';
-import type { AdminRoute, Method } from './route.ts';
+import { type AdminRoute, METHODS, type Method } from './route.ts';
 import { adminRoutes, firstSegments } from './routes.ts';
 
 const DEFAULT_WORKSPACE = 'default';
@@ -62,9 +62,7 @@ export function createAdminApi(options: AdminOptions): Hono {
   }
 }
 
-function isMethod(method: string): method is Method {
-  return method === 'GET' || method === 'POST' || method === 'PUT' || method === 'PATCH' || method === 'DELETE';
-}
+const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
 
 const takesBody = (method: Method): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';
 

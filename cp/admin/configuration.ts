@@ -1,8 +1,9 @@
 import type { ListenAddress } from '../settings/addresses.ts';
-import { properties, type SettingName, type Settings } from '../settings/properties.ts';
+import { properties, type Settings } from '../settings/properties.ts';
 import type { LogLevel } from './options.ts';
 
 const MASK = '******';
+const SECRETS = new Set(Object.entries(properties).flatMap(([name, { secret }]) => (secret ? [name] : [])));
 
 /**
  * The settings as Kong shows its own in `GET /` → `configuration`: secrets masked, listeners both as text and taken
@@ -10,9 +11,8 @@ const MASK = '******';
  */
 export function describeConfiguration(settings: Settings, logLevel: LogLevel): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
-  for (const name of Object.keys(properties) as SettingName[]) {
-    const value = settings[name];
-    shown[name] = properties[name].secret && value !== null ? MASK : value;
+  for (const [name, value] of Object.entries(settings)) {
+    shown[name] = SECRETS.has(name) && value !== null ? MASK : value;
   }
   for (const plane of ['admin', 'admin_gui', 'proxy', 'status'] as const) {
     const addresses = settings[`${plane}_listen`];

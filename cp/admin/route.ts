@@ -4,7 +4,8 @@ import type { Reply } from './reply.ts';
 import type { Body } from './request/body.ts';
 import type { Query } from './request/query.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+export type Method = (typeof METHODS)[number];
 
 /** One path of the Admin API with what each method does. Parameters are written `{name}`. */
 export interface AdminRoute {
@@ -36,6 +37,21 @@ export function param(call: Call, name: string): string {
   const value = call.params[name];
   if (value === undefined) throw new Error(`the route has no parameter {${name}}`);
   return value;
+}
+
+/** A route's operations with their methods. */
+export function operationsOf({ methods }: AdminRoute): [Method, Operation][] {
+  return METHODS.flatMap((method) => {
+    const operation = methods[method];
+    return operation === undefined ? [] : [[method, operation] satisfies [Method, Operation]];
+  });
+}
+
+/** The same route with each operation replaced. */
+export function mapOperations(route: AdminRoute, replace: (operation: Operation) => Operation): AdminRoute {
+  const methods: Partial<Record<Method, Operation>> = {};
+  for (const [method, operation] of operationsOf(route)) methods[method] = replace(operation);
+  return { ...route, methods };
 }
 
 /**

@@ -6,6 +6,7 @@ import { configRoutes } from './custom/config.ts';
 import { consumerGroupRoutes } from './custom/consumer-groups.ts';
 import { consumerRoutes } from './custom/consumers.ts';
 import { endpointRoutes } from './custom/endpoints.ts';
+import { filterChainRoutes } from './custom/filter-chains.ts';
 import { informationRoutes } from './custom/information.ts';
 import { logLevelRoutes } from './custom/log-level.ts';
 import { pluginRoutes } from './custom/plugins.ts';
@@ -33,6 +34,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     pluginRoutes,
     certificateRoutes(),
     aclRoutes(),
+    filterChainRoutes(),
     targetRoutes(),
     upstreamHealthRoutes(cluster, node.id),
     tagRoutes,

@@ -65,6 +65,8 @@ describe('conventions of the Admin API', () => {
     ['GET', '/services/a%2Fb', 404, { message: 'Not found' }],
     ['GET', '/services/%00', 404, { message: 'Not found' }],
     ['GET', '/clustering/data-planes', 400, { message: expect.stringContaining('Control Plane') }],
+    ['GET', '/filter-chains', 400, { message: 'this endpoint is only available when wasm is enabled' }],
+    ['DELETE', '/routes/r/filter-chains/f', 400, { message: expect.stringContaining('wasm') }],
     ['GET', '/config', 400, { message: expect.stringContaining('not use a database') }],
   ])('%s %s is %i', async (method, path, status, body) => {
     expect(await admin.send(method, path)).toMatchObject({ status, body });

@@ -3,7 +3,7 @@ import { isUuid, rowKey } from '../entity/key.ts';
 import { nestedRoutes } from '../entity/nested.ts';
 import { notFound, Refusal } from '../reply.ts';
 import { argument, withArgument } from '../request/body.ts';
-import { type AdminRoute, type Call, type Method, type Operation, param } from '../route.ts';
+import { type AdminRoute, type Call, mapOperations, param } from '../route.ts';
 
 const PATH = '/consumers/{consumers}/acls/{acls}';
 
@@ -12,16 +12,13 @@ export function aclRoutes(): AdminRoute[] {
   const generated = nestedRoutes({ child: schemaOf('acls'), field: 'consumer', parent: schemaOf('consumers') });
   const route = generated.find(({ path }) => path === PATH);
   if (route === undefined) return [];
-  const methods: Partial<Record<Method, Operation>> = {};
-  for (const [method, operation] of Object.entries(route.methods)) {
-    if (isKnown(method)) {
-      methods[method] = { ...operation, handle: async (call) => operation.handle(await byGroup(call)) };
-    }
-  }
-  return [{ ...route, methods }];
+  return [
+    mapOperations(route, (operation) => ({
+      ...operation,
+      handle: async (call) => operation.handle(await byGroup(call)),
+    })),
+  ];
 }
-
-const isKnown = (method: string): method is Method => ['GET', 'PUT', 'PATCH', 'DELETE'].includes(method);
 
 /** The same call with the id of the consumer's ACL row in place of its group; PUT gets a new id when there is none. */
 async function byGroup(call: Call): Promise<Call> {

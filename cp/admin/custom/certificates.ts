@@ -5,7 +5,7 @@ import { nestedRoutes } from '../entity/nested.ts';
 import { topLevelRoutes } from '../entity/top-level.ts';
 import { message, ok, Refusal } from '../reply.ts';
 import { argument, withArgument } from '../request/body.ts';
-import { type AdminRoute, type Call, type Method, type Operation, param } from '../route.ts';
+import { type AdminRoute, type Call, mapOperations, type Operation, param } from '../route.ts';
 
 /**
  * Certificates are reached by id or by any of their SNI names. PUT by an unknown name makes the certificate and the
@@ -28,11 +28,10 @@ export function certificateRoutes(): AdminRoute[] {
 }
 
 function resolvingSnis(route: AdminRoute): AdminRoute {
-  const methods: Partial<Record<Method, Operation>> = {};
-  for (const [method, operation] of Object.entries(route.methods) as [Method, Operation][]) {
-    methods[method] = { ...operation, handle: async (call) => operation.handle(await resolveSni(call)) };
-  }
-  return { ...route, methods };
+  return mapOperations(route, (operation) => ({
+    ...operation,
+    handle: async (call) => operation.handle(await resolveSni(call)),
+  }));
 }
 
 function read(operation: Operation): Operation {

@@ -1,5 +1,5 @@
 import { ok } from '../reply.ts';
-import type { AdminRoute, Method, Operation } from '../route.ts';
+import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
 import type { JsonSchema, OperationDescription } from './description.ts';
 
@@ -39,7 +39,7 @@ export function openApiDocument(routes: readonly AdminRoute[], version: string):
       { url: '/', description: 'The default workspace.' },
       { url: '/{workspace}', description: 'A workspace by name.', variables: { workspace: { default: 'default' } } },
     ],
-    tags: [...new Set(described.flatMap(({ methods }) => Object.values(methods).map(({ describe }) => describe.tag)))]
+    tags: [...new Set(described.flatMap((route) => operationsOf(route).map(([, { describe }]) => describe.tag)))]
       .sort()
       .map((name) => ({ name })),
     paths: Object.fromEntries(described.map((route) => [route.path, pathItem(route)])),
@@ -47,7 +47,8 @@ export function openApiDocument(routes: readonly AdminRoute[], version: string):
   };
 }
 
-function pathItem({ path, methods }: AdminRoute): JsonSchema {
+function pathItem(route: AdminRoute): JsonSchema {
+  const { path, body } = route;
   const parameters = [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -57,15 +58,15 @@ function pathItem({ path, methods }: AdminRoute): JsonSchema {
   return {
     ...(parameters.length > 0 && { parameters }),
     ...Object.fromEntries(
-      (Object.entries(methods) as [Method, Operation][]).map(([method, { describe }]) => [
+      operationsOf(route).map(([method, { describe }]) => [
         method.toLowerCase(),
-        operationObject(path, method, describe),
+        operationObject(path, method, describe, body?.yaml === true),
       ]),
     ),
   };
 }
 
-function operationObject(path: string, method: Method, describe: OperationDescription): JsonSchema {
+function operationObject(path: string, method: Method, describe: OperationDescription, yaml: boolean): JsonSchema {
   return {
     operationId: operationId(path, method),
     summary: describe.summary,
@@ -80,6 +81,7 @@ function operationObject(path: string, method: Method, describe: OperationDescri
           'application/json': { schema: describe.body.schema },
           'application/x-www-form-urlencoded': { schema: { type: 'object' } },
           'multipart/form-data': { schema: { type: 'object' } },
+          ...(yaml && { 'application/yaml': { schema: { type: 'string' } } }),
         },
       },
     }),
