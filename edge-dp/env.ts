@@ -7,6 +7,8 @@ export interface Env {
   readonly KV: KVNamespace;
   /** The Durable Object that owns the link. Only where it lives: the first process of a box, or Cloudflare. */
   readonly LINK?: DurableObjectNamespace;
+  /** The Durable Object that knows how targets are; lives beside `LINK`. */
+  readonly HEALTH?: DurableObjectNamespace;
   /** The node's one owner of the link, reached from every isolate of the node (entrypoint `NodeService`). */
   readonly NODE: Fetcher;
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */

@@ -1,24 +1,28 @@
 import { Isolate } from './config/isolate.ts';
 import { clusterLink } from './durable/cluster-link.ts';
+import { healthChecker } from './durable/health-checker.ts';
 import { pluginVersions } from './plugins/registry.ts';
 import { createRequestPath } from './proxy/create.ts';
 import { internet } from './proxy/egress/internet.ts';
 import { proxyEntrypoint } from './proxy/entrypoint.ts';
+import { debugRoutes } from './status/debug-route.ts';
 import { statusEntrypoint } from './status/entrypoint.ts';
 import { nodeRoutes } from './status/node.ts';
+import { upstreamRoutes } from './status/upstreams.ts';
 
 /**
  * The data plane Worker. Hosts wire its entrypoints: the default one to every proxy listener, with
  * `ctx.props.listener = {scheme, port}` where a listener is more than its URL says; `Status` to the Status API's own
- * listener; `NodeService` to the `NODE` binding; `ClusterLink` to the `LINK` namespace.
+ * listener; `NodeService` to the `NODE` binding; `ClusterLink` to the `LINK` namespace, `HealthChecker` to `HEALTH`.
  */
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS }) =>
-    createRequestPath({ settings: SETTINGS.proxy, network: NETWORK ?? internet, egress: EGRESS }),
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
+    createRequestPath({ settings: SETTINGS.proxy, network: NETWORK ?? internet, egress: EGRESS, node: NODE }),
   plugins: pluginVersions(),
 });
 
 export default proxyEntrypoint(isolate);
 export { NodeService } from './durable/node-service.ts';
-export class Status extends statusEntrypoint(isolate, nodeRoutes) {}
+export class Status extends statusEntrypoint(isolate, [...nodeRoutes, ...upstreamRoutes, ...debugRoutes]) {}
 export class ClusterLink extends clusterLink(isolate) {}
+export class HealthChecker extends healthChecker(isolate) {}

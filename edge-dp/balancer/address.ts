@@ -50,6 +50,8 @@ export class AddressState {
 
 /** One target of an upstream in one config, with the state that outlives it. */
 export interface Address {
+  /** Of the target's row. */
+  readonly id: string;
   /** The target as configured. */
   readonly target: string;
   readonly host: string;

@@ -26,7 +26,14 @@ export class Balancer {
     const known = new Map(before?.addresses.map((address) => [`${address.host}:${address.port}`, address]));
     this.addresses = targets.map((target) => {
       const state = known.get(`${target.host}:${target.port}`)?.state ?? new AddressState();
-      return { target: target.target, host: target.host, port: target.port, weight: target.weight, state };
+      return {
+        id: target.id,
+        target: target.target,
+        host: target.host,
+        port: target.port,
+        weight: target.weight,
+        state,
+      };
     });
     const weighted = this.addresses.filter(({ weight }) => weight > 0);
     this.#totalWeight = weighted.reduce((sum, { weight }) => sum + weight, 0);

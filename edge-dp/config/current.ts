@@ -107,7 +107,9 @@ export class CurrentConfig {
 
 function withoutConfig(empty: RequestPath): RequestPath {
   return {
+    balancers: empty.balancers,
     update: (changes) => empty.update(changes),
+    explain: (request, consumer) => empty.explain(request, consumer),
     handle: async () =>
       Response.json({ message: 'no configuration available' }, { status: 503, headers: { 'retry-after': '5' } }),
   };

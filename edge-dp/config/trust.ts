@@ -1,5 +1,5 @@
 import type { Manifest, PublicKeyJwk } from '../../shared/bundle/format.ts';
-import { trustedAfter, verifyManifest } from '../../shared/bundle/verification.ts';
+import { BundleRefused, trustedAfter, verifyManifest } from '../../shared/bundle/verification.ts';
 import type { WorkerSettings } from '../settings.ts';
 import type { CachedManifest } from './cache.ts';
 
@@ -28,15 +28,16 @@ export async function verifyResting(
   cached: CachedManifest,
 ): Promise<VerifiedManifest> {
   const own = { cluster: settings.cluster ?? standing.cluster, group: settings.node.group, now: null };
-  let trustedKeys: readonly PublicKeyJwk[] = settings.trustedKeys;
-  for (const introduction of cached.introductions) {
-    const introducing = await verifyManifest(introduction, { ...own, trustedKeys, highestSerial: null });
-    trustedKeys = trustedAfter(settings.trustedKeys, introducing);
-  }
-  const content = await verifyManifest(cached.manifest, {
-    ...own,
-    trustedKeys,
-    highestSerial: standing.highestSerial,
+  const verified = (trustedKeys: readonly PublicKeyJwk[]): Promise<Manifest> =>
+    verifyManifest(cached.manifest, { ...own, trustedKeys, highestSerial: standing.highestSerial });
+  const content = await verified(settings.trustedKeys).catch(async (error: unknown) => {
+    if (!(error instanceof BundleRefused && error.reason === 'unknown_key')) throw error;
+    let trustedKeys: readonly PublicKeyJwk[] = settings.trustedKeys;
+    for (const introduction of cached.introductions) {
+      const introducing = await verifyManifest(introduction, { ...own, trustedKeys, highestSerial: null });
+      trustedKeys = trustedAfter(settings.trustedKeys, introducing);
+    }
+    return verified(trustedKeys);
   });
   return { ...cached, content, trustedKeys: trustedAfter(settings.trustedKeys, content) };
 }

@@ -41,6 +41,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #pending: ManifestMessage | null = null;
     #adopting = false;
     #reports: Rejected[] = [];
+    /** Reasons isolates have told since the config changed last. */
+    readonly #reported = new Set<string>();
     /** The control plane answered the hello with something, and we it. */
     #settled = false;
     #health: Readonly<Record<string, unknown>> = {};
@@ -61,6 +63,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const manifest = await storage.get<string>('manifest');
       const introductions = await storage.get<readonly string[]>('introductions');
       if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
+      this.#leaveOtherCluster();
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
       // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
@@ -68,13 +71,27 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       if (this.#failuresKept === 0 || due === null) await storage.setAlarm(Date.now());
     }
 
+    /** The node was given the keys of another cluster: that one's serials have nothing to do with those applied so far. */
+    #leaveOtherCluster(): void {
+      const { cluster } = this.env.SETTINGS;
+      if (cluster === null || this.#standing.cluster === null || this.#standing.cluster === cluster) return;
+      this.log('warn', `this node belonged to cluster ${this.#standing.cluster} and belongs to cluster ${cluster} now`);
+      this.#standing = { cluster: null, highestSerial: null, version: null };
+      this.#newest = null;
+    }
+
     override fetch(request: Request): Promise<Response> {
       return answerNode(request, this);
     }
 
     override async alarm(): Promise<void> {
-      await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
-      await this.#link.tick();
+      try {
+        await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+        await this.#link.tick();
+      } catch (error) {
+        // An alarm that fails too often is given up by the runtime, and with it the link.
+        this.#link.fail(messageOf(error));
+      }
       if (this.#link.failures !== this.#failuresKept) {
         this.#failuresKept = this.#link.failures;
         await this.ctx.storage.put('failures', this.#failuresKept);
@@ -99,8 +116,15 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     async report(report: Report): Promise<void> {
-      if (report.type === 'health') this.#health = { ...this.#health, ...report.health };
-      else this.#reject(report.serial, report.reason);
+      if (report.type === 'health') {
+        this.#health = report.health;
+        // The control plane shows it to people who wait for it: not only with the next heartbeat.
+        if (this.#link.connected) this.#link.send(this.heartbeat());
+      } else if (!this.#reported.has(report.reason)) {
+        // Several isolates find the same damage, each as often as it looks.
+        this.#reported.add(report.reason);
+        this.#reject(report.serial, report.reason);
+      }
     }
 
     // What the link asks.
@@ -134,6 +158,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         // A manifest that was not looked at yet is skipped, but the objects that came with it are needed all the same.
         this.#pending = { ...message, objects: { ...this.#pending?.objects, ...message.objects } };
         if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
+      } else if (message.type === 'target_health') {
+        this.#tellHealthChecker('/health/orders', message);
       }
     }
 
@@ -185,7 +211,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       switch (adoption.outcome) {
         case 'applied':
           this.#link.settled();
+          this.#reported.clear();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
+          this.#tellHealthChecker('/health/wake', null);
           this.#sayReports();
           return;
         case 'refused':
@@ -198,6 +226,16 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           this.#reject(adoption.serial, adoption.reason);
           this.#link.fail(adoption.reason);
       }
+    }
+
+    #tellHealthChecker(path: string, message: unknown): void {
+      const { HEALTH } = this.env;
+      if (HEALTH === undefined) return;
+      const told = HEALTH.get(HEALTH.idFromName(linkName(this.env))).fetch(`http://node${path}`, {
+        method: 'POST',
+        body: JSON.stringify(message),
+      });
+      this.ctx.waitUntil(told.catch((error: unknown) => this.log('warn', `health checker: ${messageOf(error)}`)));
     }
 
     #reject(serial: number | null, reason: string): void {

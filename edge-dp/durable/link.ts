@@ -68,8 +68,17 @@ export class Link {
 
   send(message: FromDataPlane): void {
     this.#saidAt = Date.now();
-    if (this.#socket !== null) this.#socket.send(JSON.stringify(message));
-    else this.#polling?.client.say(message).catch((error: unknown) => this.fail(messageOf(error)));
+    const polling = this.#polling;
+    try {
+      this.#socket?.send(JSON.stringify(message));
+    } catch (error) {
+      // Its end was not announced yet.
+      this.fail(messageOf(error));
+      return;
+    }
+    polling?.client.say(message).catch((error: unknown) => {
+      if (this.#polling === polling) this.fail(messageOf(error));
+    });
   }
 
   /** Config arrived and is in use: whatever failed before is over. */

@@ -1,14 +1,20 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
+import { HEALTH_PATH } from '../balancer/health-messages.ts';
 import type { Env } from '../env.ts';
 import { linkName } from './cluster-link.ts';
 
 /**
- * The entrypoint behind `env.NODE`: brings an isolate's question (see `config/node.ts`) to the one owner of the link. Runs
+ * The entrypoint behind `env.NODE`: brings an isolate's question (see `config/node.ts` and
+ * `balancer/health-messages.ts`) to the one owner of the link or the one health checker. Runs
  * where the Durable Object lives; other processes of a box reach it through their `NODE` binding.
  */
 export class NodeService extends WorkerEntrypoint<Env> {
   override fetch(request: Request): Promise<Response> {
-    const { LINK } = this.env;
+    const { LINK, HEALTH } = this.env;
+    if (new URL(request.url).pathname.startsWith(HEALTH_PATH)) {
+      if (HEALTH === undefined) return Promise.resolve(new Response('no health checker', { status: 404 }));
+      return HEALTH.get(HEALTH.idFromName(linkName(this.env))).fetch(request);
+    }
     if (LINK === undefined) throw new Error('the link of this node is owned by another process');
     return LINK.get(LINK.idFromName(linkName(this.env))).fetch(request);
   }

@@ -1,10 +1,12 @@
+import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
-import { networkEgress } from './egress/network.ts';
+import { type Network, networkEgress } from './egress/network.ts';
 import { processEgress } from './egress/process.ts';
 import { socketsEgress } from './egress/sockets.ts';
+import { explainRequest } from './explain.ts';
 import { Gateway } from './gateway.ts';
 import { handle } from './handle.ts';
 import type { RequestPath } from './request-path.ts';
@@ -15,9 +17,11 @@ import type { ProxyRuntime } from './runtime.ts';
 export interface RequestPathDependencies {
   readonly settings: ProxySettings;
   /** `env.NETWORK`. */
-  readonly network: Fetcher;
+  readonly network: Network;
   /** `env.EGRESS`, where the host has one. */
   readonly egress?: Fetcher | undefined;
+  /** `env.NODE`: where isolates of a node share what they know of targets. */
+  readonly node?: Pick<Fetcher, 'fetch'> | undefined;
   /** The bundled ones when absent. */
   readonly plugins?: PluginRegistry;
 }
@@ -34,7 +38,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
     errorDefaultType: settings.errorDefaultType,
     egress: createEgress(dependencies),
-    healthChanged: () => undefined,
+    health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     clientAddress: compileClientAddress(settings),
   };
   return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins), runtime);
@@ -42,8 +46,12 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
   return {
+    balancers: gateway.balancers,
     update(changes) {
       return requestPath(gateway.update(changes), runtime);
+    },
+    explain(request, consumer) {
+      return explainRequest(gateway, runtime.flavor, request, consumer);
     },
     handle(request, arrival, lazy) {
       return handle(gateway, runtime, request, arrival, lazy);
@@ -52,7 +60,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
 }
 
 /** Cheapest first: each request takes the first way that can say all of it. */
-function createEgress({ network, egress }: RequestPathDependencies): Egress {
+export function createEgress({ network, egress }: Pick<RequestPathDependencies, 'network' | 'egress'>): Egress {
   const ways: EgressWay[] = [networkEgress(network, { unverifiedTls: egress === undefined })];
   ways.push(egress === undefined ? socketsEgress(network) : processEgress(egress));
   return chooseEgress(ways);

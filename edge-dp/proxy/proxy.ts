@@ -94,7 +94,15 @@ function peersOf(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext,
     if (hashed.setCookie !== null) context.responseHeaders.append('Set-Cookie', hashed.setCookie);
   }
   const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
-  return balancer.peers({ key, waitUntil, changed: runtime.healthChanged });
+  runtime.health.touch(balancer.upstream, gateway.balancers, waitUntil);
+  return balancer.peers({
+    key,
+    waitUntil,
+    changed(upstream, address, healthy) {
+      runtime.health.changed(upstream, address, healthy);
+      runtime.health.touch(upstream, gateway.balancers, waitUntil);
+    },
+  });
 }
 
 /** Reads a small body ahead when it may have to be sent a second time; Kong buffers every body for that. */

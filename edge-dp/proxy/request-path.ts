@@ -1,4 +1,7 @@
+import type { Balancers } from '../balancer/balancers.ts';
 import type { ConfigChanges, LazyTables } from '../config/live.ts';
+import type { RouterRequest } from '../router/request.ts';
+import type { RequestExplanation } from './explain.ts';
 
 /**
  * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
@@ -10,6 +13,10 @@ export interface RequestPath {
    * the receiver stays as it was and goes on serving.
    */
   update(changes: ConfigChanges): RequestPath;
+  /** The upstreams of this config, with what is known of their targets. */
+  readonly balancers: Balancers;
+  /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
+  explain(request: RouterRequest, consumer: string | null): RequestExplanation;
   handle(request: Request, arrival: Arrival, lazy: LazyTables): Promise<Response>;
 }
 

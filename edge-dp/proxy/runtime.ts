@@ -1,4 +1,4 @@
-import type { HealthListener } from '../balancer/balancer.ts';
+import type { HealthSync } from '../balancer/health-sync.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Egress } from './egress/egress.ts';
@@ -12,7 +12,7 @@ export interface ProxyRuntime {
   readonly sendRequestId: boolean;
   readonly errorDefaultType: string;
   readonly egress: Egress;
-  /** Shares what requests learned of a target with the node's other isolates. */
-  readonly healthChanged: HealthListener;
+  /** Shares what requests learned of targets with the node's other isolates. */
+  readonly health: HealthSync;
   readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress;
 }

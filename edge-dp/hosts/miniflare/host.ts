@@ -78,7 +78,10 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     compatibilityFlags: [...COMPATIBILITY_FLAGS],
     bindings: { SETTINGS: jsonOf(settings) },
     kvNamespaces: { KV: 'bundle' },
-    durableObjects: { LINK: { className: 'ClusterLink', useSQLite: true } },
+    durableObjects: {
+      LINK: { className: 'ClusterLink', useSQLite: true },
+      HEALTH: { className: 'HealthChecker', useSQLite: true },
+    },
     serviceBindings: {
       NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },
       NETWORK: { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } },

@@ -48,7 +48,10 @@ export const WARM_UP_SOCKET = 'warm-up';
  * Unique keys of the Durable Object namespaces: part of where their data lies on disk, so never change one.
  * The class names are those `edge-dp/worker.ts` exports.
  */
-const DURABLE_OBJECTS = [{ binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link' }] as const;
+const DURABLE_OBJECTS = [
+  { binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link' },
+  { binding: 'HEALTH', className: 'HealthChecker', uniqueKey: 'holdfast-health-checker' },
+] as const;
 const KV_STORE_KEY = 'holdfast-kv';
 
 /** Config of the first process, which holds everything there must be one of, or of another. */

@@ -1,3 +1,4 @@
+import { Balancers } from '../../../edge-dp/balancer/balancers.ts';
 import { Isolate } from '../../../edge-dp/config/isolate.ts';
 import type { ConfigChanges } from '../../../edge-dp/config/live.ts';
 import { clusterLink } from '../../../edge-dp/durable/cluster-link.ts';
@@ -12,6 +13,10 @@ import { nodeRoutes } from '../../../edge-dp/status/node.ts';
  */
 function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, last: ConfigChanges): RequestPath {
   return {
+    balancers: Balancers.empty(),
+    explain() {
+      throw new Error('nothing to explain');
+    },
     update(changes) {
       const next = new Map(tables);
       for (const [table, { upserts, deletes }] of changes) {

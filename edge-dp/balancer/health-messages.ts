@@ -1,0 +1,43 @@
+import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import { isRecord } from '../proxy/row.ts';
+import type { AddressVerdict, HealthAnswer, HealthNews } from './health-view.ts';
+
+/**
+ * What isolates, the link and the node's health checker say to each other over `env.NODE`:
+ *
+ *     POST /health         `HealthNews` as JSON; 200 and `HealthAnswer`
+ *     POST /health/orders  `TargetHealthMessage` from the control plane; 204
+ *     POST /health/wake    the config changed: look at what there is to probe; 204
+ */
+export const HEALTH_PATH = '/health';
+
+export function parseHealthNews(value: unknown): HealthNews {
+  if (!isRecord(value)) throw new TypeError('expected an object');
+  return {
+    epoch: typeof value.epoch === 'string' ? value.epoch : null,
+    since: typeof value.since === 'number' ? value.since : 0,
+    changes: parseVerdicts(value.changes),
+  };
+}
+
+export function parseHealthAnswer(value: unknown): HealthAnswer {
+  if (!isRecord(value) || typeof value.epoch !== 'string' || typeof value.version !== 'number')
+    throw new TypeError('not an answer of the health checker');
+  return { epoch: value.epoch, version: value.version, verdicts: parseVerdicts(value.verdicts) };
+}
+
+export function parseVerdicts(value: unknown): readonly AddressVerdict[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((item: unknown) =>
+    isRecord(item) && typeof item.upstream === 'string' && typeof item.address === 'string'
+      ? [{ upstream: item.upstream, address: item.address, healthy: item.healthy === true }]
+      : [],
+  );
+}
+
+export function parseHealthOrder(value: unknown): Omit<TargetHealthMessage, 'type'> {
+  if (!isRecord(value) || typeof value.upstream !== 'string' || typeof value.target !== 'string')
+    throw new TypeError('not an order about a target');
+  const address = typeof value.address === 'string' ? value.address : null;
+  return { upstream: value.upstream, target: value.target, address, healthy: value.healthy === true };
+}

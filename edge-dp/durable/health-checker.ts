@@ -1,0 +1,178 @@
+import { DurableObject } from 'cloudflare:workers';
+import type { Balancer } from '../balancer/balancer.ts';
+import type { Balancers } from '../balancer/balancers.ts';
+import { parseHealthNews, parseHealthOrder, parseVerdicts } from '../balancer/health-messages.ts';
+import { reportTargets } from '../balancer/health-report.ts';
+import { applyVerdict } from '../balancer/health-sync.ts';
+import { HealthView } from '../balancer/health-view.ts';
+import { probe } from '../balancer/probe.ts';
+import { type Due, ProbeSchedule } from '../balancer/probe-schedule.ts';
+import { type Observation, TargetHealth } from '../balancer/target-health.ts';
+import { checksHealth } from '../balancer/upstream.ts';
+import type { Isolate } from '../config/isolate.ts';
+import { NodeClient } from '../config/node.ts';
+import type { Env } from '../env.ts';
+import { createEgress } from '../proxy/create.ts';
+import type { Egress } from '../proxy/egress/egress.ts';
+import { internet } from '../proxy/egress/internet.ts';
+
+/** Milliseconds alarms are apart at least, so that an interval of next to nothing cannot keep the node busy. */
+const MIN_PAUSE = 50;
+
+/**
+ * The Durable Object that knows how the targets of one data plane node are: it probes them (active checks, by alarm), takes
+ * in what the node's isolates saw (passive checks) and what the Admin API ordered, and tells isolates and control plane.
+ */
+export function healthChecker(isolate: Isolate): new (state: DurableObjectState, env: Env) => DurableObject<Env> {
+  return class HealthChecker extends DurableObject<Env> {
+    #view = new HealthView('', []);
+    readonly #schedule = new ProbeSchedule();
+    /** The circuit breakers of active checks, by upstream and address. */
+    readonly #breakers = new Map<string, TargetHealth>();
+    readonly #egress: Egress;
+    #reported = '';
+
+    constructor(state: DurableObjectState, env: Env) {
+      super(state, env);
+      this.#egress = createEgress({ network: env.NETWORK ?? internet, egress: env.EGRESS });
+      void state.blockConcurrencyWhile(async () => {
+        this.#view = new HealthView(crypto.randomUUID(), parseVerdicts(await state.storage.get('verdicts')));
+      });
+    }
+
+    override async fetch(request: Request): Promise<Response> {
+      const { pathname } = new URL(request.url);
+      const body: unknown = request.method === 'POST' && pathname !== '/health/wake' ? await request.json() : null;
+      switch (pathname) {
+        case '/health': {
+          const news = parseHealthNews(body);
+          const before = this.#view.news(news);
+          let changed = false;
+          for (const change of news.changes)
+            changed = this.#judge(change.upstream, change.address, change.healthy) || changed;
+          if (changed) await this.#settle();
+          await this.#arm();
+          const { epoch, version } = this.#view.news(news);
+          // What the isolate has just told need not be told back, but what came from others before it must.
+          const verdicts = changed ? this.#view.news(news).verdicts : before.verdicts;
+          return Response.json({ epoch, version, verdicts });
+        }
+        case '/health/orders': {
+          const { upstream, target, address, healthy } = parseHealthOrder(body);
+          const { addresses } = (await this.#balancers()).find(upstream) ?? { addresses: [] };
+          for (const { id, target: name, host, port } of addresses) {
+            const own = `${host}:${port}`;
+            if ((id === target || name === target) && (address === null || address === own))
+              this.#judge(upstream, own, healthy);
+          }
+          await this.#settle();
+          return new Response(null, { status: 204 });
+        }
+        case '/health/wake':
+          await this.#arm();
+          return new Response(null, { status: 204 });
+        default:
+          return new Response('no such resource', { status: 404 });
+      }
+    }
+
+    override async alarm(): Promise<void> {
+      const balancers = await this.#balancers();
+      const isHealthy = (upstream: string, address: string): boolean => this.#view.isHealthy(upstream, address);
+      const { due, next } = this.#schedule.due(balancers.all(), isHealthy, Date.now());
+      if (next !== null) await this.ctx.storage.setAlarm(Math.max(next, Date.now() + MIN_PAUSE));
+      const flipped = await this.#probeAll(due);
+      if (flipped) await this.#settle();
+      else await this.#report(balancers);
+    }
+
+    async #probeAll(due: readonly Due[]): Promise<boolean> {
+      const byUpstream = Map.groupBy(due, ({ balancer }) => balancer.upstream.id);
+      const network = this.env.NETWORK ?? internet;
+      let flipped = false;
+      const probeOne = async ({ balancer, address, key }: Due): Promise<void> => {
+        const { upstream } = balancer;
+        const seen = await probe({ network, egress: this.#egress }, upstream, address);
+        if (seen === null) return;
+        flipped = this.#observe(key, balancer, seen, `${address.host}:${address.port}`) || flipped;
+      };
+      await Promise.all(
+        [...byUpstream.values()].map(async (probes) => {
+          const queue = [...probes];
+          const lanes = Math.max(1, probes[0]?.balancer.upstream.health.active.concurrency ?? 1);
+          const lane = async (): Promise<void> => {
+            for (let one = queue.shift(); one !== undefined; one = queue.shift()) await probeOne(one);
+          };
+          await Promise.all(Array.from({ length: Math.min(lanes, probes.length) }, lane));
+        }),
+      );
+      return flipped;
+    }
+
+    #observe(key: string, { upstream }: Balancer, seen: Observation, address: string): boolean {
+      let breaker = this.#breakers.get(key);
+      if (breaker === undefined) {
+        breaker = new TargetHealth();
+        if (!this.#view.isHealthy(upstream.id, address)) breaker.set(false);
+        this.#breakers.set(key, breaker);
+      }
+      if (!breaker.observe(seen, upstream.health.active)) return false;
+      console.info(`upstream ${upstream.name}: ${address} is ${breaker.available ? 'healthy' : `unhealthy (${seen})`}`);
+      return this.#view.set({ upstream: upstream.id, address, healthy: breaker.available });
+    }
+
+    #judge(upstream: string, address: string, healthy: boolean): boolean {
+      this.#breakers.get(`${upstream}|${address}`)?.set(healthy);
+      return this.#view.set({ upstream, address, healthy });
+    }
+
+    /** Keeps what is now the case, and tells this isolate and the control plane; other isolates ask. */
+    async #settle(): Promise<void> {
+      const balancers = await this.#balancers();
+      this.#view.keep(({ upstream, address }) =>
+        (balancers.find(upstream)?.addresses ?? []).some(({ host, port }) => `${host}:${port}` === address),
+      );
+      await this.ctx.storage.put('verdicts', this.#view.all());
+      for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
+      await this.#report(balancers);
+    }
+
+    /** By upstream id and target id, for the control plane's `/upstreams/{u}/health`; only when it has changed. */
+    async #report(balancers: Balancers): Promise<void> {
+      const health: Record<string, unknown> = {};
+      for (const balancer of balancers.all()) {
+        const { id, health: checks } = balancer.upstream;
+        const marked = balancer.addresses.some(({ host, port }) => !this.#view.isHealthy(id, `${host}:${port}`));
+        if (!checksHealth(checks) && !marked) continue;
+        const targets = reportTargets(balancer, (address) => this.#view.isHealthy(id, address));
+        health[id] = Object.fromEntries(targets.map(({ id, health, addresses }) => [id, { health, addresses }]));
+      }
+      const text = JSON.stringify(health);
+      if (text === this.#reported) return;
+      try {
+        await new NodeClient(this.env.NODE).report({ type: 'health', health });
+        this.#reported = text;
+      } catch (error) {
+        console.warn(`target health was not reported: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+
+    /** Sets the first alarm where there is something to probe and none is set. */
+    async #arm(): Promise<void> {
+      if ((await this.ctx.storage.getAlarm()) !== null) return;
+      const balancers = await this.#balancers();
+      for (const { upstream } of balancers.all()) {
+        const { healthyInterval, unhealthyInterval } = upstream.health.active;
+        if (healthyInterval > 0 || unhealthyInterval > 0) {
+          await this.ctx.storage.setAlarm(Date.now());
+          return;
+        }
+      }
+    }
+
+    async #balancers(): Promise<Balancers> {
+      const { live } = await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      return (isolate.current.held?.live ?? live).path.balancers;
+    }
+  };
+}

@@ -1,0 +1,86 @@
+import type { Explanation } from '../router/explain.ts';
+import type { RouterRequest } from '../router/request.ts';
+import { upstreamPath } from '../router/upstream-path.ts';
+import type { Gateway } from './gateway.ts';
+
+/** What `POST /debug/route` answers: where a request would go, why not elsewhere, and which plugins it would meet. */
+export interface RequestExplanation {
+  readonly route: { readonly id: string; readonly name: string | null } | null;
+  readonly service: { readonly id: string; readonly name: string | null } | null;
+  readonly upstream: {
+    readonly protocol: string;
+    readonly host: string;
+    readonly port: number;
+    readonly path: string;
+    /** The host is the name of an upstream, whose targets decide address and port. */
+    readonly balanced: boolean;
+    readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
+  } | null;
+  readonly captures: Readonly<Record<string, string>>;
+  readonly winner: Explanation['winner'];
+  readonly losers: Explanation['losers'];
+  readonly omitted_losers: number;
+  /** In the order they would run. */
+  readonly plugins: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly priority: number;
+    readonly route: string | null;
+    readonly service: string | null;
+    readonly consumer: string | null;
+    readonly config: unknown;
+  }[];
+}
+
+/** Explains a request without sending it. `consumer`: the id of who would be authenticated. */
+export function explainRequest(
+  gateway: Gateway,
+  flavor: string,
+  request: RouterRequest,
+  consumer: string | null,
+): RequestExplanation {
+  const { winner, losers, omitted } = gateway.router.explain(request);
+  const match = gateway.router.match(request);
+  const route = match === null ? null : (gateway.routes.get(match.route.id) ?? null);
+  const service = route?.service == null ? null : (gateway.services.get(route.service) ?? null);
+  const balancer = service === null ? undefined : gateway.balancers.named(service.host);
+  const chain = gateway.plugins.chain({ route: route?.id ?? null, service: service?.id ?? null, consumer });
+  return {
+    route: route && { id: route.id, name: route.name },
+    service: service && { id: service.id, name: service.name },
+    upstream:
+      match === null || route === null || service === null
+        ? null
+        : {
+            protocol: service.protocol,
+            host: service.host,
+            port: service.port,
+            path: upstreamPath({
+              servicePath: service.path,
+              path: match.path,
+              matchedPrefix: match.matchedPrefix,
+              stripPath: route.stripPath,
+              handling: flavor === 'traditional' ? route.pathHandling : 'v0',
+            }),
+            balanced: balancer !== undefined,
+            targets: (balancer?.addresses ?? []).map(({ target, weight, state }) => ({
+              target,
+              weight,
+              available: weight > 0 && state.health.available,
+            })),
+          },
+    captures: match?.captures.named ?? {},
+    winner,
+    losers,
+    omitted_losers: omitted,
+    plugins: chain.steps.map(({ plugin, scope, config }) => ({
+      id: scope.id,
+      name: plugin.name,
+      priority: plugin.priority,
+      route: scope.route,
+      service: scope.service,
+      consumer: scope.consumer,
+      config,
+    })),
+  };
+}

@@ -1,0 +1,77 @@
+import type { Balancer } from '../balancer/balancer.ts';
+import { reportTargets, type TargetReport } from '../balancer/health-report.ts';
+import { json, type StatusRequest, type StatusRoute } from './routes.ts';
+
+/** The read-only upstream endpoints of Kong's Status API, as this data plane sees them. `{u}` is an id or a name. */
+export const upstreamRoutes: readonly StatusRoute[] = [
+  { path: new URLPattern({ pathname: '/upstreams/:upstream/health' }), GET: withBalancer(health) },
+  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets' }), GET: withBalancer(targets) },
+  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets/all' }), GET: withBalancer(targets) },
+  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets/:target' }), GET: withBalancer(target) },
+];
+
+function withBalancer(
+  answer: (balancer: Balancer, request: StatusRequest) => Response,
+): (request: StatusRequest) => Response {
+  return (request) => {
+    const name = decodeURIComponent(request.parameters.upstream ?? '');
+    const balancer = request.live.path.balancers.find(name);
+    return balancer === undefined ? json({ message: 'Not found' }, 404) : answer(balancer, request);
+  };
+}
+
+/** Targets with their health; with `balancer_health=1` whether the upstream as a whole is used. */
+function health(balancer: Balancer, { url, env }: StatusRequest): Response {
+  const node_id = env.SETTINGS.node.id;
+  const reports = reportTargets(balancer);
+  if (url.searchParams.get('balancer_health') !== '1') {
+    const data = reports.map((report, i) => ({
+      ...row(balancer, i),
+      health: report.health,
+      data: addresses(report),
+    }));
+    return json({ data, next: null, node_id });
+  }
+  const { id, name } = balancer.upstream;
+  const off = reports.every((report) => report.health === 'HEALTHCHECKS_OFF');
+  const data = {
+    id,
+    health: off ? 'HEALTHCHECKS_OFF' : balancer.usable ? 'HEALTHY' : 'UNHEALTHY',
+    balancer_health: balancer.usable ? 'HEALTHY' : 'UNHEALTHY',
+    details: { name, healthy: balancer.usable, weight: weights(reports), hosts: reports.map(addresses) },
+  };
+  return json({ data, next: null, node_id });
+}
+
+function targets(balancer: Balancer): Response {
+  return json({ data: balancer.addresses.map((_, i) => row(balancer, i)), next: null });
+}
+
+function target(balancer: Balancer, { parameters }: StatusRequest): Response {
+  const wanted = decodeURIComponent(parameters.target ?? '');
+  const place = balancer.addresses.findIndex(({ id, target }) => id === wanted || target === wanted);
+  return place < 0 ? json({ message: 'Not found' }, 404) : json(row(balancer, place));
+}
+
+function row({ addresses, upstream }: Balancer, place: number) {
+  const address = addresses[place];
+  return { id: address?.id, target: address?.target, weight: address?.weight, upstream: { id: upstream.id } };
+}
+
+function addresses(report: TargetReport) {
+  const [first] = report.addresses;
+  return {
+    host: first?.ip,
+    port: first?.port,
+    nodeWeight: first?.weight,
+    weight: weights([report]),
+    addresses: report.addresses,
+  };
+}
+
+function weights(reports: readonly TargetReport[]) {
+  const all = reports.flatMap(({ addresses }) => addresses);
+  const total = all.reduce((sum, { weight }) => sum + weight, 0);
+  const unavailable = all.reduce((sum, { weight, health }) => sum + (health === 'UNHEALTHY' ? weight : 0), 0);
+  return { total, unavailable, available: total - unavailable };
+}
