@@ -78,14 +78,14 @@ export class Balancer {
         attempt = { address, startedAt: now, release: address.state.connect(now) };
         return peerOf(upstream, address);
       },
-      answered: (response) => {
+      answered: (response, via) => {
         if (attempt === null) return response;
         const { address, startedAt, release } = attempt;
         const now = Date.now();
         address.state.measured(now - startedAt, now);
         attempt = { ...attempt, release: () => undefined };
         finish(observationOf(response.status, upstream.health.passive));
-        if (upstream.algorithm === 'least-connections') return untilEnd(response, release, request.waitUntil);
+        if (upstream.algorithm === 'least-connections') return untilEnd(response, via, request.waitUntil, release);
         release();
         return response;
       },

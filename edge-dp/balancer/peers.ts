@@ -1,4 +1,4 @@
-import type { UpstreamFailure } from '../proxy/egress/egress.ts';
+import type { EgressName, UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Service } from '../proxy/entities.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
 
@@ -11,7 +11,7 @@ export interface PeerPicker {
   /** The address of the next attempt; null when none is available. */
   next(): Peer | null;
   /** The last attempt was answered. Gives the response to pass on, which it may watch to its end. */
-  answered(response: Response): Response;
+  answered(response: Response, via: EgressName): Response;
   /** The last attempt failed; `last`: no other follows. */
   failed(failure: UpstreamFailure, last: boolean): void;
 }

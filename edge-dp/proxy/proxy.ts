@@ -56,7 +56,7 @@ export async function proxy(
     if (result.kind === 'response') {
       const { version } = request;
       const times = { sentAt, headAt: Date.now(), status: result.response.status };
-      const response = peers.answered(result.response);
+      const response = peers.answered(result.response, result.via);
       const encoded = result.via === 'sockets';
       return { source: 'upstream', response, times, version, websocket: matched.websocket, encoded };
     }

@@ -10,7 +10,7 @@ import { buildManifest } from '../../shared/bundle/manifest.ts';
 import { packObject } from '../../shared/bundle/object.ts';
 import { generateSigningKey, type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import { placeOf } from '../../shared/bundle/spread.ts';
-import type { FromDataPlane } from '../../shared/cluster/messages.ts';
+import type { FromControlPlane, FromDataPlane } from '../../shared/cluster/messages.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
 export interface TestTable {
@@ -127,6 +127,11 @@ export class ControlPlane {
     this.#manifest = manifest;
     for (const socket of this.#sockets) this.#send(socket);
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Sends any message to every data plane. */
+  tell(message: FromControlPlane): void {
+    for (const socket of this.#sockets) socket.send(JSON.stringify(message));
   }
 
   /** The first message after `from` that fits; waits for it. */

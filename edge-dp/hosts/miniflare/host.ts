@@ -67,7 +67,7 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
   const settings = workerSettings(options, {
     nodeId,
     host: 'miniflare',
-    capabilities: [],
+    capabilities: ['upstream_host'],
     ports: { http: proxy?.port ?? null, https: null },
   });
   const { code } = await bundleWorker(entry);

@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const status = (answer: string) => Number(answer.slice(9, 12));
+const passive = (unhealthy: object, successes = 0) => ({
+  passive: {
+    healthy: { http_statuses: [200], successes },
+    unhealthy: { http_statuses: [500], http_failures: 0, tcp_failures: 0, timeouts: 0, ...unhealthy },
+  },
+});
+
+describe('balancing over targets', () => {
+  const targets: Upstream[] = [];
+  let gateway: RunningGateway;
+  let broken: number | null = null;
+
+  const rows = () => {
+    const upstream = (n: number, extra: object) => ({ id: id(n), name: `upstream-${n}`, slots: 1000, ...extra });
+    const upstreams = [
+      upstream(1, { healthchecks: passive({}) }),
+      upstream(2, {
+        algorithm: 'consistent-hashing',
+        hash_on: 'cookie',
+        hash_on_cookie: 'sid',
+        hash_on_cookie_path: '/p',
+      }),
+      upstream(3, {
+        algorithm: 'consistent-hashing',
+        hash_on: 'header',
+        hash_on_header: 'x-user',
+        hash_fallback: 'query_arg',
+        hash_fallback_query_arg: 'u',
+      }),
+      upstream(4, { algorithm: 'least-connections', host_header: 'backend.example' }),
+      upstream(5, { healthchecks: { ...passive({ http_failures: 2 }), threshold: 50 } }),
+      upstream(6, { algorithm: 'latency' }),
+    ];
+    return {
+      upstreams,
+      targets: upstreams.flatMap((upstream, u) =>
+        targets.map(({ port }, t) => ({
+          id: id(1000 + u * 10 + t),
+          upstream: { id: upstream.id },
+          target: `127.0.0.1:${port}`,
+          weight: 100,
+        })),
+      ),
+      services: upstreams.map(({ name }, n) => ({
+        id: id(100 + n + 1),
+        protocol: 'http',
+        host: name,
+        port: 1,
+        retries: 5,
+      })),
+      routes: upstreams.map((_, n) => ({
+        id: id(200 + n + 1),
+        paths: [`/${n + 1}`],
+        protocols: ['http'],
+        service: { id: id(100 + n + 1) },
+      })),
+    };
+  };
+
+  beforeAll(async () => {
+    for (let n = 0; n < 3; n++) {
+      targets.push(
+        await startUpstream((request) => {
+          const code = broken === n && request.line.includes('/5') ? '500 Broken' : '200 OK';
+          return `HTTP/1.1 ${code}\r\nContent-Length: 1\r\nX-Target: ${n}\r\n\r\n${n}`;
+        }),
+      );
+    }
+    const tables = rows();
+    const routes = tables.routes.map((route) => ({ ...route, strip_path: false }));
+    gateway = await startGateway({ tables: { ...tables, routes } });
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    for (const target of targets) await target.stop();
+  });
+
+  const get = async (target: string, headers = '') => {
+    const answer = await gateway.raw(`GET ${target} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
+    return { answer, target: /\r\nX-Target: (\d)/.exec(answer)?.[1] ?? `${status(answer)}` };
+  };
+  const spread = async (target: string, count: number) => {
+    const counts: Record<string, number> = {};
+    for (let i = 0; i < count; i++) {
+      const { target: chosen } = await get(target);
+      counts[chosen] = (counts[chosen] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  it('takes turns', async () => {
+    expect(await spread('/1', 30)).toEqual({ 0: 10, 1: 10, 2: 10 });
+  });
+
+  it('changes weights and targets while running, and drains weight 0', async () => {
+    const [first] = rows().targets;
+    expect(await gateway.configure({ targets: [{ ...first, weight: 0 }] })).toBeNull();
+    expect(await spread('/1', 20)).toEqual({ 1: 10, 2: 10 });
+    expect(await gateway.configure({ targets: [{ ...first, weight: 200 }] })).toBeNull();
+    expect(await spread('/1', 40)).toEqual({ 0: 20, 1: 10, 2: 10 });
+  });
+
+  it('brings a client back by cookie, and gives one to who has none', async () => {
+    const { answer, target } = await get('/2');
+    const cookie = /\r\nSet-Cookie: sid=([0-9a-f-]{36}); Path=\/p; Same-Site=Lax; HttpOnly\r\n/.exec(answer)?.[1];
+    expect(cookie).toBeDefined();
+    for (let i = 0; i < 6; i++) {
+      const again = await get('/2', `Cookie: other=1; sid=${cookie}\r\n`);
+      expect(again.target).toBe(target);
+      expect(again.answer).not.toContain('Set-Cookie');
+    }
+  });
+
+  it('hashes on the header, else on the fallback', async () => {
+    const byHeader = new Set<string>();
+    for (let i = 0; i < 5; i++) byHeader.add((await get('/3', 'X-User: user-1\r\n')).target);
+    expect(byHeader.size).toBe(1);
+    const byQuery = new Map<string, string>();
+    for (const user of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) byQuery.set(user, (await get(`/3?u=${user}`)).target);
+    expect(new Set(byQuery.values()).size).toBeGreaterThan(1);
+    for (const [user, target] of byQuery) expect((await get(`/3?u=${user}`)).target).toBe(target);
+  });
+
+  it("sends the upstream's host_header with each target's port", async () => {
+    const { target } = await get('/4');
+    const chosen = targets[Number(target)];
+    expect(chosen?.seen.at(-1)?.header('Host')).toBe(`backend.example:${chosen?.port}`);
+  });
+
+  it('serves with every algorithm', async () => {
+    for (const path of ['/4', '/6']) {
+      const counts = await spread(path, 12);
+      expect(
+        Object.keys(counts).every((target) => ['0', '1', '2'].includes(target)),
+        path,
+      ).toBe(true);
+    }
+  });
+
+  it('ejects a target after its failures, and answers 503 once too little is left', async () => {
+    broken = 0;
+    const counts = await spread('/5', 12);
+    expect(counts['0']).toBe(2);
+    broken = 1;
+    const more = await spread('/5', 12);
+    broken = null;
+    expect(more['1']).toBe(2);
+    // One of three is a third of the weight: not more than the threshold of 50.
+    expect(more['503']).toBeGreaterThan(0);
+    expect((await get('/5')).answer).toContain('failure to get a peer from the ring-balancer');
+  });
+
+  it('fails no request when a target is killed and takes it back when it returns', async () => {
+    const [victim] = targets;
+    if (victim === undefined) throw new Error('no target');
+    const statuses: number[] = [];
+    let running = true;
+    const load = Array.from({ length: 4 }, async () => {
+      while (running) statuses.push(status((await get('/1')).answer));
+    });
+    await expect.poll(() => statuses.length).toBeGreaterThan(20);
+    await victim.stop();
+    const killedAt = statuses.length;
+    await expect.poll(() => statuses.length, { timeout: 10_000 }).toBeGreaterThan(killedAt + 60);
+    targets[0] = await startUpstream(() => 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Target: 0\r\n\r\n0', victim.port);
+    await expect.poll(async () => (await get('/1')).target, { timeout: 10_000 }).toBe('0');
+    running = false;
+    await Promise.all(load);
+    expect(statuses.filter((code) => code !== 200)).toEqual([]);
+  });
+
+  it('answers 503 for an upstream without targets', async () => {
+    const deletes = rows().targets.filter(({ upstream }) => upstream.id === id(6));
+    expect(await gateway.configure({ targets: { deletes: deletes.map((row) => row.id) } })).toBeNull();
+    expect(status((await get('/6')).answer)).toBe(503);
+  });
+
+  it('keeps serving the old config when a change does not compile', async () => {
+    const refusal = await gateway.configure({ upstreams: [{ id: id(9), name: 'x', algorithm: 'dice' }] });
+    expect(refusal).toContain('upstreams 00000000-0000-4000-8000-000000000009: algorithm');
+    expect(await gateway.configure({ plugins: [{ id: id(8), name: 'nope', config: {} }] })).toContain(
+      "no plugin 'nope'",
+    );
+    expect(status((await get('/1')).answer)).toBe(200);
+  });
+});

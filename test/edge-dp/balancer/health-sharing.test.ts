@@ -1,0 +1,182 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { ControlPlane } from '../control-plane.ts';
+import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const ACTIVE = id(1);
+const PASSIVE = id(2);
+
+describe('target health across a node', () => {
+  const targets: Upstream[] = [];
+  const sick = new Set<number>();
+  let controlPlane: ControlPlane;
+  let node: DataPlane;
+  let prefix: string;
+
+  beforeAll(async () => {
+    for (let n = 0; n < 2; n++)
+      targets.push(
+        await startUpstream(({ line }) => {
+          const code = sick.has(n) && line.includes('/health') ? '503 Sick' : '200 OK';
+          return `HTTP/1.1 ${code}\r\nContent-Length: 1\r\nX-Target: ${n}\r\n\r\n${n}`;
+        }),
+      );
+    controlPlane = await ControlPlane.create();
+    await controlPlane.start();
+    await publish();
+    prefix = await mkdtemp(join(tmpdir(), 'holdfast health '));
+    node = await startWorkerdHost(nodeOptions(prefix, controlPlane, { processes: 2 }));
+    await controlPlane.heard('applied');
+  });
+  afterAll(async () => {
+    await node?.stop(0);
+    await controlPlane?.stop();
+    for (const target of targets) await target.stop();
+    await rm(prefix, { recursive: true, force: true });
+  });
+
+  function publish(): Promise<string> {
+    const active = {
+      type: 'http',
+      http_path: '/health',
+      timeout: 1,
+      concurrency: 2,
+      healthy: { interval: 0.1, successes: 1, http_statuses: [200] },
+      unhealthy: { interval: 0.1, http_failures: 2, tcp_failures: 1, timeouts: 1, http_statuses: [503] },
+    };
+    const upstreams: BundleRow[] = [
+      { id: ACTIVE, name: 'active', healthchecks: { active } },
+      { id: PASSIVE, name: 'passive', healthchecks: { passive: { unhealthy: { tcp_failures: 1 } } } },
+    ];
+    return controlPlane.publish({
+      upstreams: { rows: upstreams },
+      targets: {
+        rows: upstreams.flatMap(({ id: upstream }, u) =>
+          targets.map(({ port }, t) => ({
+            id: id(10 + u * 2 + t),
+            upstream: { id: upstream },
+            target: `127.0.0.1:${port}`,
+            weight: 100,
+          })),
+        ),
+      },
+      services: {
+        rows: ['active', 'passive'].map((host, n) => ({
+          id: id(20 + n),
+          protocol: 'http',
+          host,
+          port: 80,
+          retries: 5,
+        })),
+      },
+      routes: {
+        rows: ['/active', '/passive'].map((path, n) => ({
+          id: id(30 + n),
+          paths: [path],
+          protocols: ['http'],
+          service: { id: id(20 + n) },
+        })),
+      },
+    });
+  }
+
+  /** The targets that answer, over enough connections to meet every process of the node. */
+  async function answering(path: string): Promise<string> {
+    const seen = new Set<string>();
+    const calls = Array.from({ length: 24 }, async () => {
+      const response = await fetch(proxyUrl(node, path), { headers: { connection: 'close' } });
+      seen.add(response.status === 200 ? (response.headers.get('x-target') ?? '?') : String(response.status));
+      await response.body?.cancel();
+    });
+    await Promise.all(calls);
+    return [...seen].toSorted().join(',');
+  }
+
+  const within = { timeout: 15_000, interval: 200 };
+
+  it('probes targets without any traffic, ejects and re-admits them in every process, and tells the control plane', async () => {
+    await expect.poll(() => targets[0]?.seen.some(({ line }) => line === 'GET /health HTTP/1.1'), within).toBe(true);
+    // The second process takes the config from the first.
+    await expect.poll(() => answering('/active'), within).toBe('0,1');
+    sick.add(0);
+    const told = await controlPlane.heard('heartbeat', ({ health }) =>
+      JSON.stringify(health ?? {}).includes('"health":"UNHEALTHY"'),
+    );
+    expect(told.health).toMatchObject({
+      [ACTIVE]: { [id(10)]: { health: 'UNHEALTHY' }, [id(11)]: { health: 'HEALTHY' } },
+    });
+    await expect.poll(() => answering('/active'), within).toBe('1');
+    const shown = await (await fetch(statusUrl(node, '/upstreams/active/health'))).json();
+    expect(shown).toMatchObject({
+      data: [
+        { id: id(10), health: 'UNHEALTHY' },
+        { id: id(11), health: 'HEALTHY' },
+      ],
+    });
+    sick.delete(0);
+    await expect.poll(() => answering('/active'), within).toBe('0,1');
+  });
+
+  it('marks targets as the control plane orders, until it orders otherwise', async () => {
+    const order = { type: 'target_health', upstream: PASSIVE, target: id(13), address: null } as const;
+    controlPlane.tell({ ...order, healthy: false });
+    await expect.poll(() => answering('/passive'), within).toBe('0');
+    controlPlane.tell({ ...order, healthy: true });
+    await expect.poll(() => answering('/passive'), within).toBe('0,1');
+  });
+
+  it('lets every process know what one of them found out', async () => {
+    const [victim] = targets;
+    if (victim === undefined) throw new Error('no target');
+    await victim.stop();
+    await expect.poll(() => answering('/passive'), within).toBe('1');
+    const unhealthy = async () => {
+      const response = await fetch(statusUrl(node, '/upstreams/passive/health'));
+      return JSON.stringify(await response.json()).includes('UNHEALTHY');
+    };
+    await expect.poll(unhealthy, within).toBe(true);
+    // Back again, but without active checks nobody looks: it stays out.
+    targets[0] = await startUpstream(() => 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Target: 0\r\n\r\n0', victim.port);
+    expect(await answering('/passive')).toBe('1');
+  });
+
+  it('answers the read-only upstream endpoints, by name and by id', async () => {
+    const get = async (path: string) => {
+      const response = await fetch(statusUrl(node, path));
+      return [response.status, await response.json()];
+    };
+    expect(await get(`/upstreams/${ACTIVE}/targets`)).toMatchObject([200, { data: [{ id: id(10) }, { id: id(11) }] }]);
+    expect(await get('/upstreams/active/targets/all')).toMatchObject([200, { next: null }]);
+    expect(await get(`/upstreams/active/targets/127.0.0.1:${targets[1]?.port}`)).toMatchObject([200, { id: id(11) }]);
+    expect(await get('/upstreams/active/health?balancer_health=1')).toMatchObject([
+      200,
+      { data: { health: 'HEALTHY' } },
+    ]);
+    expect(await get('/upstreams/none/health')).toEqual([404, { message: 'Not found' }]);
+  });
+
+  it('explains where a request would go', async () => {
+    const explain = async (body: unknown) => {
+      const response = await fetch(statusUrl(node, '/debug/route'), { method: 'POST', body: JSON.stringify(body) });
+      return [response.status, await response.json()];
+    };
+    expect(await explain({ path: '/active/x?y=1', host: 'a.example' })).toMatchObject([
+      200,
+      {
+        route: { id: id(30) },
+        service: { id: id(20) },
+        upstream: { path: '/x', balanced: true, targets: [{}, {}] },
+        plugins: [],
+      },
+    ]);
+    expect(await explain({ path: '/none' })).toMatchObject([200, { route: null, upstream: null }]);
+    expect(await explain({ path: 1 })).toEqual([400, { message: 'path: expected a string' }]);
+  });
+});
