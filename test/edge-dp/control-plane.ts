@@ -45,7 +45,8 @@ export class ControlPlane {
   upgrades = true;
   port = 0;
   #manifest: string | null = null;
-  #serial = 0;
+  /** Of the config published last. */
+  serial = 0;
   #server: Server | null = null;
   #sockets = new Set<WebSocket>();
   #changed: (() => void)[] = [];
@@ -106,11 +107,11 @@ export class ControlPlane {
   async publish(config: TestConfig, overrides: Partial<Manifest> = {}, key = this.signingKey): Promise<string> {
     const tables: Record<string, TableRef> = {};
     for (const [name, table] of Object.entries(config)) tables[name] = await this.#pack(name, table);
-    this.#serial = overrides.serial ?? this.#serial + 1;
+    this.serial = overrides.serial ?? this.serial + 1;
     const manifest = await buildManifest({
       cluster: this.signingKey.cluster,
       group: 'default',
-      serial: this.#serial,
+      serial: this.serial,
       issued_at: Math.floor(Date.now() / 1000),
       plugins: {},
       keys: [this.signingKey.publicKey],
