@@ -2,6 +2,7 @@ import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
 import { type Address, AddressState, type Picker } from './address.ts';
 import { consistentHashing } from './consistent-hashing.ts';
+import type { BalancedUpstream } from './directory.ts';
 import { latency, welcomeNewcomers } from './latency.ts';
 import { leastConnections } from './least-connections.ts';
 import type { PeerPicker } from './peers.ts';
@@ -14,9 +15,8 @@ import { checksHealth, type Target, type Upstream } from './upstream.ts';
 export type HealthListener = (upstream: Upstream, address: Address, healthy: boolean) => void;
 
 /** One upstream with its targets. What it learned of a target lives on in the next version of it. */
-export class Balancer {
+export class Balancer implements BalancedUpstream {
   readonly upstream: Upstream;
-  /** All targets, those of weight 0 included. */
   readonly addresses: readonly Address[];
   readonly #picker: Picker;
   readonly #totalWeight: number;
@@ -43,7 +43,6 @@ export class Balancer {
       : pickerOf(upstream, weighted, this.addresses.length);
   }
 
-  /** Whether enough of the weight is available for the upstream to be used at all. */
   get usable(): boolean {
     if (this.#totalWeight === 0) return false;
     let available = 0;

@@ -1,6 +1,7 @@
 import type { ConfigChanges } from '../config/live.ts';
 import { PersistentMap } from '../proxy/persistent-map.ts';
 import { Balancer } from './balancer.ts';
+import type { UpstreamDirectory } from './directory.ts';
 import { readTarget, readUpstream, type Target, type Upstream } from './upstream.ts';
 
 interface Tables {
@@ -12,7 +13,7 @@ interface Tables {
 }
 
 /** The balancers of one config, found by the upstream's name. Immutable; a change makes those it concerns anew. */
-export class Balancers {
+export class Balancers implements UpstreamDirectory {
   readonly #tables: Tables;
 
   private constructor(tables: Tables) {

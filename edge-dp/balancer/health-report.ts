@@ -1,4 +1,4 @@
-import type { Balancer } from './balancer.ts';
+import type { BalancedUpstream } from './directory.ts';
 import { checksHealth } from './upstream.ts';
 
 export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF';
@@ -18,7 +18,7 @@ export interface TargetReport {
 
 /** `available` defaults to what this isolate knows; the node's checker passes its own view. */
 export function reportTargets(
-  balancer: Balancer,
+  balancer: BalancedUpstream,
   available: (address: string, own: boolean) => boolean = (_, own) => own,
 ): readonly TargetReport[] {
   const checked = checksHealth(balancer.upstream.health);

@@ -1,5 +1,5 @@
 import type { Address } from './address.ts';
-import type { Balancers } from './balancers.ts';
+import type { UpstreamDirectory } from './directory.ts';
 import { HEALTH_PATH, parseHealthAnswer } from './health-messages.ts';
 import type { AddressVerdict } from './health-view.ts';
 import { checksHealth, type Upstream } from './upstream.ts';
@@ -14,7 +14,7 @@ type WaitUntil = (work: Promise<unknown>) => void;
 /** Keeps one isolate's view of target health in step with the node's, off the path of requests. */
 export interface HealthSync {
   /** A request is about to be balanced over this upstream. */
-  touch(upstream: Upstream, balancers: Balancers, waitUntil: WaitUntil): void;
+  touch(upstream: Upstream, balancers: UpstreamDirectory, waitUntil: WaitUntil): void;
   /** Requests of this isolate have made an address available or unavailable. */
   changed(upstream: Upstream, address: Address, healthy: boolean): void;
 }
@@ -28,7 +28,7 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
   let since = 0;
   let askedAt = 0;
 
-  async function exchange(balancers: Balancers): Promise<void> {
+  async function exchange(balancers: UpstreamDirectory): Promise<void> {
     const changes = pending;
     pending = [];
     try {
@@ -65,7 +65,7 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
 }
 
 /** Takes over a verdict for an address that is still a target. */
-export function applyVerdict(balancers: Balancers, verdict: AddressVerdict): void {
+export function applyVerdict(balancers: UpstreamDirectory, verdict: AddressVerdict): void {
   for (const { host, port, state } of balancers.find(verdict.upstream)?.addresses ?? []) {
     if (`${host}:${port}` === verdict.address && state.health.available !== verdict.healthy)
       state.health.set(verdict.healthy);

@@ -1,9 +1,9 @@
 import type { Address } from './address.ts';
-import type { Balancer } from './balancer.ts';
+import type { BalancedUpstream } from './directory.ts';
 
 /** An address and the upstream it is probed for. */
 export interface Due {
-  readonly balancer: Balancer;
+  readonly balancer: BalancedUpstream;
   readonly address: Address;
   readonly key: string;
 }
@@ -18,7 +18,7 @@ export class ProbeSchedule {
 
   /** What is due now, and when to look again; null: nothing will ever be. */
   due(
-    balancers: Iterable<Balancer>,
+    balancers: Iterable<BalancedUpstream>,
     available: (upstream: string, address: string) => boolean,
     now: number,
   ): { readonly due: readonly Due[]; readonly next: number | null } {

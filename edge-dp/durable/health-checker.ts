@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { Balancer } from '../balancer/balancer.ts';
-import type { Balancers } from '../balancer/balancers.ts';
+
+import type { BalancedUpstream, UpstreamDirectory } from '../balancer/directory.ts';
 import { parseHealthNews, parseHealthOrder, parseVerdicts } from '../balancer/health-messages.ts';
 import { reportTargets } from '../balancer/health-report.ts';
 import { applyVerdict } from '../balancer/health-sync.ts';
@@ -109,7 +109,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       return flipped;
     }
 
-    #observe(key: string, { upstream }: Balancer, seen: Observation, address: string): boolean {
+    #observe(key: string, { upstream }: BalancedUpstream, seen: Observation, address: string): boolean {
       let breaker = this.#breakers.get(key);
       if (breaker === undefined) {
         breaker = new TargetHealth();
@@ -138,7 +138,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     }
 
     /** By upstream id and target id, for the control plane's `/upstreams/{u}/health`; only when it has changed. */
-    async #report(balancers: Balancers): Promise<void> {
+    async #report(balancers: UpstreamDirectory): Promise<void> {
       const health: Record<string, unknown> = {};
       for (const balancer of balancers.all()) {
         const { id, health: checks } = balancer.upstream;
@@ -170,7 +170,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       }
     }
 
-    async #balancers(): Promise<Balancers> {
+    async #balancers(): Promise<UpstreamDirectory> {
       const { live } = await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
       return (isolate.current.held?.live ?? live).path.balancers;
     }

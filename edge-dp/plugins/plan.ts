@@ -1,7 +1,7 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { TableChanges } from '../config/live.ts';
+import { ConfigError } from '../proxy/config-error.ts';
 import { PersistentMap } from '../proxy/persistent-map.ts';
-import { ConfigError } from '../proxy/request-path.ts';
 import { isRecord, RowReader } from '../proxy/row.ts';
 import type { CompiledPlugin, Plugin, PluginScope } from './plugin.ts';
 import type { PluginRegistry } from './registry.ts';

@@ -5,6 +5,7 @@ import { PluginPlan } from '../plugins/plan.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
 import { createRouter, type Router } from '../router/router.ts';
+import { ConfigError } from './config-error.ts';
 import {
   type Certificate,
   type Route,
@@ -15,7 +16,6 @@ import {
   type Service,
 } from './entities.ts';
 import { PersistentMap } from './persistent-map.ts';
-import { ConfigError } from './request-path.ts';
 
 interface Parts {
   readonly services: PersistentMap<Service>;

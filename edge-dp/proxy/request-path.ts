@@ -1,7 +1,7 @@
-import type { Balancers } from '../balancer/balancers.ts';
+import type { UpstreamDirectory } from '../balancer/directory.ts';
 import type { ConfigChanges, LazyTables } from '../config/live.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { RequestExplanation } from './explain.ts';
+import type { RequestExplanation } from './explanation.ts';
 
 /**
  * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
@@ -14,7 +14,7 @@ export interface RequestPath {
    */
   update(changes: ConfigChanges): RequestPath;
   /** The upstreams of this config, with what is known of their targets. */
-  readonly balancers: Balancers;
+  readonly balancers: UpstreamDirectory;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
   explain(request: RouterRequest, consumer: string | null): RequestExplanation;
   handle(request: Request, arrival: Arrival, lazy: LazyTables): Promise<Response>;
@@ -30,9 +30,4 @@ export interface Arrival {
   readonly scheme: 'http' | 'https';
   readonly sni: string | null;
   readonly waitUntil: (work: Promise<unknown>) => void;
-}
-
-/** A row of a config that cannot be honoured; `message` says which row, what is wrong and where. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
 }

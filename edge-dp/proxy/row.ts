@@ -1,5 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
-import { ConfigError } from './request-path.ts';
+import { ConfigError } from './config-error.ts';
 
 const TOP = { at: '', fields: {} };
 

@@ -1,4 +1,4 @@
-import type { Balancer } from '../balancer/balancer.ts';
+import type { BalancedUpstream } from '../balancer/directory.ts';
 import { reportTargets, type TargetReport } from '../balancer/health-report.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
@@ -11,7 +11,7 @@ export const upstreamRoutes: readonly StatusRoute[] = [
 ];
 
 function withBalancer(
-  answer: (balancer: Balancer, request: StatusRequest) => Response,
+  answer: (balancer: BalancedUpstream, request: StatusRequest) => Response,
 ): (request: StatusRequest) => Response {
   return (request) => {
     const name = decodeURIComponent(request.parameters.upstream ?? '');
@@ -21,7 +21,7 @@ function withBalancer(
 }
 
 /** Targets with their health; with `balancer_health=1` whether the upstream as a whole is used. */
-function health(balancer: Balancer, { url, env }: StatusRequest): Response {
+function health(balancer: BalancedUpstream, { url, env }: StatusRequest): Response {
   const node_id = env.SETTINGS.node.id;
   const reports = reportTargets(balancer);
   if (url.searchParams.get('balancer_health') !== '1') {
@@ -43,17 +43,17 @@ function health(balancer: Balancer, { url, env }: StatusRequest): Response {
   return json({ data, next: null, node_id });
 }
 
-function targets(balancer: Balancer): Response {
+function targets(balancer: BalancedUpstream): Response {
   return json({ data: balancer.addresses.map((_, i) => row(balancer, i)), next: null });
 }
 
-function target(balancer: Balancer, { parameters }: StatusRequest): Response {
+function target(balancer: BalancedUpstream, { parameters }: StatusRequest): Response {
   const wanted = decodeURIComponent(parameters.target ?? '');
   const place = balancer.addresses.findIndex(({ id, target }) => id === wanted || target === wanted);
   return place < 0 ? json({ message: 'Not found' }, 404) : json(row(balancer, place));
 }
 
-function row({ addresses, upstream }: Balancer, place: number) {
+function row({ addresses, upstream }: BalancedUpstream, place: number) {
   const address = addresses[place];
   return { id: address?.id, target: address?.target, weight: address?.weight, upstream: { id: upstream.id } };
 }

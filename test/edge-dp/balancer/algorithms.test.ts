@@ -10,7 +10,7 @@ import rings from './rings.json' with { type: 'json' };
 
 const address = (target: string, weight = 100): Address => {
   const [host = '', port = '0'] = target.split(':');
-  return { target, host, port: Number(port), weight, state: new AddressState() };
+  return { id: target, target, host, port: Number(port), weight, state: new AddressState() };
 };
 const anyOf = () => true;
 

@@ -2,8 +2,9 @@ import { Balancers } from '../../../edge-dp/balancer/balancers.ts';
 import { Isolate } from '../../../edge-dp/config/isolate.ts';
 import type { ConfigChanges } from '../../../edge-dp/config/live.ts';
 import { clusterLink } from '../../../edge-dp/durable/cluster-link.ts';
+import { ConfigError } from '../../../edge-dp/proxy/config-error.ts';
 import { proxyEntrypoint } from '../../../edge-dp/proxy/entrypoint.ts';
-import { ConfigError, type RequestPath } from '../../../edge-dp/proxy/request-path.ts';
+import type { RequestPath } from '../../../edge-dp/proxy/request-path.ts';
 import { statusEntrypoint } from '../../../edge-dp/status/entrypoint.ts';
 import { nodeRoutes } from '../../../edge-dp/status/node.ts';
 

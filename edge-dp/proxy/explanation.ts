@@ -1,0 +1,30 @@
+import type { Explanation } from '../router/explain.ts';
+
+/** What `POST /debug/route` answers: where a request would go, why not elsewhere, and which plugins it would meet. */
+export interface RequestExplanation {
+  readonly route: { readonly id: string; readonly name: string | null } | null;
+  readonly service: { readonly id: string; readonly name: string | null } | null;
+  readonly upstream: {
+    readonly protocol: string;
+    readonly host: string;
+    readonly port: number;
+    readonly path: string;
+    /** The host is the name of an upstream, whose targets decide address and port. */
+    readonly balanced: boolean;
+    readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
+  } | null;
+  readonly captures: Readonly<Record<string, string>>;
+  readonly winner: Explanation['winner'];
+  readonly losers: Explanation['losers'];
+  readonly omitted_losers: number;
+  /** In the order they would run. */
+  readonly plugins: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly priority: number;
+    readonly route: string | null;
+    readonly service: string | null;
+    readonly consumer: string | null;
+    readonly config: unknown;
+  }[];
+}
