@@ -37,7 +37,7 @@ describe('key-auth', () => {
       config: { ...CONFIG, ...config },
     });
     const credential = (n: number, key: string, consumer: number, ttl: number | null = null) => [
-      sha256(key),
+      key,
       [{ id: id(300 + n), key: sha256(key), consumer: { id: id(consumer) }, ttl }],
     ];
     const now = Math.floor(Date.now() / 1000);
