@@ -51,8 +51,9 @@ export class IncomingBody {
   /** Sends on a body that proved too long: what was read, then the rest as it comes. */
   #resume(chunks: readonly Uint8Array[], reader: ReadableStreamDefaultReader<Uint8Array>): void {
     const pending = [...chunks];
-    const stream = new ReadableStream<Uint8Array>({
-      async pull(controller) {
+    const stream = new ReadableStream({
+      type: 'bytes',
+      async pull(controller: ReadableByteStreamController) {
         const next = pending.shift();
         if (next !== undefined) return controller.enqueue(next);
         const { value, done } = await reader.read();

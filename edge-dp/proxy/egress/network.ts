@@ -109,7 +109,7 @@ class HeadDeadline {
     this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
   }
 
-  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout', message: string): void {
+  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'closed', message: string): void {
     this.expired ??= failed(code, true, message);
     this.#abort.abort();
   }
@@ -142,7 +142,9 @@ class HeadDeadline {
       if (!this.#over) this.#awaitHead(this.#request.timeouts.read);
     };
     move().catch((error: unknown) => {
-      // The client went away, or the upstream did: in both cases what was sent so far is no whole request.
+      // The client went away, or the upstream did: what was sent so far is no whole request. The connection goes first,
+      // for a body that is merely ended would look complete.
+      this.#expire('closed', messageOf(error));
       void writer.abort(error).catch(() => undefined);
     });
   }
@@ -197,11 +199,15 @@ const REWRITTEN_QUERY = /[\x00-\x20"'<>\x7f-\uffff#]/;
  * connections, and `internal error` for names that do not resolve, TLS failures and answers that are not HTTP.
  */
 async function explain(network: Network, request: UpstreamRequest, error: unknown): Promise<UpstreamResult> {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (typeof error === 'object' && error !== null && 'retryable' in error && error.retryable === true)
     return failed('closed', true, message);
   const named = /[a-z]/i.test(request.host) && !request.host.includes(':');
   if (named && !(await reachable(network, request.host, request.port, request.timeouts.connect)))
     return failed('dns', false, `${request.host} does not resolve`);
   return failed(request.scheme === 'https' ? 'tls' : 'protocol', true, message);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

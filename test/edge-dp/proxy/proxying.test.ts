@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -224,6 +224,40 @@ describe('proxying', () => {
       const response = await fetch(`${gateway.url}/stream/upload`, init);
       expect(await response.text()).toBe(String(size));
     }
+  });
+
+  it('never lets an upload that broke off look complete upstream', async () => {
+    const received: string[] = [];
+    const recorder = createTcpServer((socket) => {
+      let text = '';
+      socket.on('data', (data) => {
+        text += data.toString('latin1');
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => received.push(text));
+    });
+    recorder.listen(0, '127.0.0.1');
+    await once(recorder, 'listening');
+    const address = recorder.address();
+    if (address === null || typeof address === 'string') throw new Error('no address');
+    const refusal = await gateway.configure({
+      services: [{ id: id(3), protocol: 'http', host: '127.0.0.1', port: address.port }],
+      routes: [{ id: id(150), paths: ['/record'], protocols: ['http'], service: { id: id(3) } }],
+    });
+    expect(refusal).toBeNull();
+    for (const framing of ['Transfer-Encoding: chunked', 'Content-Length: 200000']) {
+      const socket = connect(gateway.port, '127.0.0.1');
+      const chunk = framing.startsWith('T') ? `10000\r\n${'x'.repeat(0x10000)}\r\n` : 'x'.repeat(0x10000);
+      socket.write(`POST /record HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${chunk}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      socket.destroy();
+    }
+    await expect.poll(() => received.length, { timeout: 5_000 }).toBe(2);
+    for (const text of received) {
+      expect(text).toContain('xxxx');
+      expect(text).not.toMatch(/\r\n0\r\n\r\n$/);
+    }
+    recorder.close();
   });
 
   it('passes WebSockets through: text, binary, large messages, subprotocol, close codes', async () => {

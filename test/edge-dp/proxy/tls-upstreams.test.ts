@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createSecureServer } from 'node:http2';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
+import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { ControlPlane } from '../control-plane.ts';
+import { nodeOptions, proxyUrl } from '../hosts.ts';
+import { startGateway } from './gateway.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+describe('what fetch cannot say', () => {
+  let server: Server;
+  let http2: ReturnType<typeof createSecureServer>;
+  let controlPlane: ControlPlane;
+  let node: DataPlane;
+  let prefix: string;
+  let port: number;
+
+  beforeAll(async () => {
+    const [{ cert, key }, client] = await Promise.all([generateClusterCertificate(), generateClusterCertificate()]);
+    server = createServer(
+      { cert, key, ca: client.cert, requestCert: true, rejectUnauthorized: false },
+      (request, response) => {
+        const socket = request.socket as TLSSocket;
+        response.end(
+          JSON.stringify({
+            host: request.headers.host,
+            forwardedFor: request.headers['x-forwarded-for'],
+            sni: socket.servername,
+            client: socket.authorized,
+            url: request.url,
+          }),
+        );
+      },
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    port = (server.address() as AddressInfo).port;
+    http2 = createSecureServer({ cert, key });
+    http2.on('stream', (stream, headers) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-authority': headers[':authority'] });
+      stream.end('frame');
+    });
+    http2.listen(0, '127.0.0.1');
+    await once(http2, 'listening');
+
+    const https = { protocol: 'https', host: '127.0.0.1', port, retries: 0 };
+    const services = [
+      { id: id(1), ...https },
+      { id: id(2), ...https, tls_verify: true },
+      { id: id(3), ...https, tls_verify: true, ca_certificates: [id(50)] },
+      { id: id(4), ...https, client_certificate: { id: id(60) } },
+      { id: id(5), ...https, tls_verify: true, ca_certificates: [id(51)] },
+    ];
+    const paths = ['/plain', '/public', '/private', '/client', '/missing'];
+    const serverName = 'kong_clustering';
+    const tables = {
+      services: { rows: services },
+      routes: {
+        rows: paths.map((path, n) => ({
+          id: id(10 + n),
+          paths: [path],
+          protocols: ['http'],
+          preserve_host: true,
+          service: { id: id(n + 1) },
+        })),
+      },
+      ca_certificates: { rows: [{ id: id(50), cert }] },
+      certificates: { rows: [{ id: id(60), cert: client.cert, key: client.key }] },
+    };
+    hosts.server = serverName;
+    controlPlane = await ControlPlane.create();
+    await controlPlane.start();
+    await controlPlane.publish(tables);
+    prefix = await mkdtemp(join(tmpdir(), 'holdfast tls '));
+    node = await startWorkerdHost(nodeOptions(prefix, controlPlane));
+    await controlPlane.heard('applied');
+  });
+  const hosts = { server: '' };
+  afterAll(async () => {
+    await node?.stop(0);
+    await controlPlane?.stop();
+    server?.closeAllConnections();
+    server?.close();
+    http2?.close();
+    await rm(prefix, { recursive: true, force: true });
+  });
+
+  const get = async (path: string) => {
+    const response = await fetch(proxyUrl(node, path));
+    const text = await response.text();
+    return { status: response.status, text, json: () => JSON.parse(text) as Record<string, unknown> };
+  };
+
+  it('takes any certificate where the service does not ask for verification, as Kong does', async () => {
+    const { status, json } = await get('/plain/x?y=1');
+    expect(status).toBe(200);
+    expect(json()).toMatchObject({ url: '/x?y=1', client: false, forwardedFor: '127.0.0.1' });
+    expect(json().host).toBe(`127.0.0.1:${node.proxyAddresses[0]?.port}`);
+  });
+
+  it('refuses a certificate no public CA signed where it does', async () => {
+    expect((await get('/public')).status).toBe(502);
+  });
+
+  it('shows the client certificate of the service', async () => {
+    expect((await get('/client')).json()).toMatchObject({ client: true });
+  });
+
+  it('fails closed, naming what is missing, when a CA certificate is not there', async () => {
+    const { status, text } = await get('/missing');
+    expect(status).toBe(500);
+    expect(text).toContain(`CA certificate ${id(51)}`);
+  });
+
+  it('fails closed, naming what it lacks, where there is no egress process', async () => {
+    const gateway = await startGateway({
+      tables: {
+        services: [{ id: id(1), protocol: 'https', host: '127.0.0.1', port, client_certificate: { id: id(60) } }],
+        certificates: [{ id: id(60), cert: 'PEM', key: 'PEM' }],
+        routes: [{ id: id(10), paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
+      },
+    });
+    const answer = await gateway.raw('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await gateway.stop();
+    expect(answer).toMatch(/^HTTP\/1\.1 500 /);
+    expect(answer).toContain('no client certificates for upstreams');
+  });
+});
