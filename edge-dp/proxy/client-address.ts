@@ -1,5 +1,6 @@
+import { parseIp } from '../../shared/atc/ip.ts';
 import type { ProxySettings } from '../settings.ts';
-import { type CidrSet, compileCidrs, parseIp } from './cidr.ts';
+import { type CidrSet, compileCidrs } from './cidr.ts';
 
 /** Who sent a request, and whether to believe what it says about others. */
 export interface ClientAddress {

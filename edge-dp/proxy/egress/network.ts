@@ -1,3 +1,4 @@
+import { isIdempotent } from '../retry.ts';
 import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
 
 /** The part of the `NETWORK` binding used here. */
@@ -8,6 +9,7 @@ export type Network = Pick<Fetcher, 'fetch' | 'connect'>;
  * stand in for services that do not ask for verification (it then verifies all the same): for runtimes with no other way.
  */
 export function networkEgress(network: Network, options: { readonly unverifiedTls: boolean }): EgressWay {
+  const suspects = new Suspects();
   return {
     name: 'network',
     cannot(request) {
@@ -21,9 +23,42 @@ export function networkEgress(network: Network, options: { readonly unverifiedTl
       if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
       return null;
     },
-    send: (request) => sendNatively(network, request),
+    async send(request) {
+      if (!isIdempotent(request.method) && suspects.has(request)) {
+        const { host, port, timeouts } = request;
+        if (!(await reachable(network, host, port, timeouts.connect)))
+          return failed('connection_refused', false, `no connection to ${host}:${port}`);
+      }
+      const result = await sendNatively(network, request);
+      suspects.learn(request, result);
+      return result;
+    },
   };
 }
+
+/**
+ * Addresses whose last connection was lost. Fetch does not tell a refused connection from one that died after the request
+ * was sent, so what may not be sent twice is only sent to these once they can be connected to: if not, another target may
+ * have it.
+ */
+class Suspects {
+  readonly #addresses = new Set<string>();
+
+  has({ host, port }: UpstreamRequest): boolean {
+    return this.#addresses.size > 0 && this.#addresses.has(`${host}:${port}`);
+  }
+
+  learn({ host, port }: UpstreamRequest, result: UpstreamResult): void {
+    if (result.kind === 'response') {
+      if (this.#addresses.size > 0) this.#addresses.delete(`${host}:${port}`);
+    } else if (result.failure.code === 'closed' || result.failure.code === 'connect_timeout') {
+      if (this.#addresses.size >= MAX_SUSPECTS) this.#addresses.clear();
+      this.#addresses.add(`${host}:${port}`);
+    }
+  }
+}
+
+const MAX_SUSPECTS = 1000;
 
 /** Bodies up to this size are handed over whole to the socket: nothing to time while they are written. */
 const SMALL_BODY = 64 << 10;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { connect, createServer as createTcpServer } from 'node:net';
+import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -228,10 +228,12 @@ describe('proxying', () => {
 
   it('never lets an upload that broke off look complete upstream', async () => {
     const received: string[] = [];
+    const started = new Set<Socket>();
     const recorder = createTcpServer((socket) => {
       let text = '';
       socket.on('data', (data) => {
         text += data.toString('latin1');
+        if (text.includes('xxxx')) started.add(socket);
       });
       socket.on('error', () => undefined);
       socket.on('close', () => received.push(text));
@@ -245,11 +247,11 @@ describe('proxying', () => {
       routes: [{ id: id(150), paths: ['/record'], protocols: ['http'], service: { id: id(3) } }],
     });
     expect(refusal).toBeNull();
-    for (const framing of ['Transfer-Encoding: chunked', 'Content-Length: 200000']) {
+    for (const [n, framing] of ['Transfer-Encoding: chunked', 'Content-Length: 200000'].entries()) {
       const socket = connect(gateway.port, '127.0.0.1');
       const chunk = framing.startsWith('T') ? `10000\r\n${'x'.repeat(0x10000)}\r\n` : 'x'.repeat(0x10000);
       socket.write(`POST /record HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${chunk}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await expect.poll(() => started.size, { timeout: 10_000 }).toBe(n + 1);
       socket.destroy();
     }
     await expect.poll(() => received.length, { timeout: 5_000 }).toBe(2);
