@@ -1,4 +1,3 @@
-import { ok } from '../reply.ts';
 import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
 import type { JsonSchema, OperationDescription } from './description.ts';
@@ -16,11 +15,11 @@ export function openApiRoutes(routes: readonly AdminRoute[], version: string): A
           tag: 'information',
           success: { status: 200, schema: { type: 'object' } },
         },
-        handle: () => ok(document),
+        handle: () => ({ status: 200, body: text, headers: { 'content-type': 'application/json; charset=utf-8' } }),
       },
     },
   };
-  const document = openApiDocument([...routes, own], version);
+  const text = JSON.stringify(openApiDocument([...routes, own], version));
   return [own];
 }
 
