@@ -21,6 +21,7 @@ import { publishedTables } from './publisher/tables.ts';
 import type { PeerAddress } from './settings/addresses.ts';
 import type { Settings } from './settings/properties.ts';
 import { openStore } from './store/open.ts';
+import { schemasFor } from './store/schemas.ts';
 import type { Store } from './store/store.ts';
 import { VERSION } from './version.ts';
 
@@ -44,7 +45,10 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     for (const each of started.splice(0).reverse()) await each();
   };
   try {
-    const store = await openStore(storeSettings(settings), { migrate: settings.database === 'embedded' });
+    const store = await openStore(storeSettings(settings), {
+      migrate: settings.database === 'embedded',
+      schemas: schemasFor(settings.router_flavor),
+    });
     started.push(() => store.close());
 
     const publisher = await createPublisher({

@@ -35,6 +35,3 @@ export interface AdminLog {
   /** The level in force, where the log has one that can be changed at run time. */
   readonly level?: { get(): LogLevel; set(level: LogLevel, seconds: number): void };
 }
-
-/** The Kong release whose Admin API this is. */
-export const KONG_VERSION = '3.9.3';

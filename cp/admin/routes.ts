@@ -1,3 +1,5 @@
+import { entitiesFor } from '../../shared/entities/registry.ts';
+import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { aclRoutes } from './custom/acls.ts';
 import { cacheRoutes } from './custom/cache.ts';
 import { certificateRoutes } from './custom/certificates.ts';
@@ -26,8 +28,9 @@ import { type AdminRoute, mergeRoutes } from './route.ts';
 /** Every path of the Admin API, most specific first: the generated ones under the hand-written ones. */
 export function adminRoutes(options: AdminOptions): AdminRoute[] {
   const { store, cluster, node, settings, log, connections } = options;
+  const entities = entitiesFor(settings.router_flavor);
   const described = mergeRoutes(
-    generatedRoutes(),
+    generatedRoutes(entities),
     workspaceRoutes(() => segments),
     consumerRoutes(),
     consumerGroupRoutes(),
@@ -38,7 +41,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     targetRoutes(),
     upstreamHealthRoutes(cluster, node.id),
     tagRoutes,
-    schemaRoutes,
+    schemaRoutes(entities),
     informationRoutes(options),
     statusRoutes(store, connections),
     timerRoutes,
@@ -48,15 +51,19 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     configRoutes(options.config),
     robotsRoutes,
   );
-  const all = withSelfDescription(described, node.version);
+  const all = withSelfDescription(described, entities, node.version);
   const segments = firstSegments(all);
   return all;
 }
 
 /** Adds the list of all paths and the OpenAPI document, both of which name themselves. */
-function withSelfDescription(routes: readonly AdminRoute[], version: string): AdminRoute[] {
+function withSelfDescription(
+  routes: readonly AdminRoute[],
+  entities: readonly EntitySchema[],
+  version: string,
+): AdminRoute[] {
   const listed = mergeRoutes(routes, endpointRoutes([...routes, { path: OPENAPI_PATH, methods: {} }]));
-  return mergeRoutes(listed, openApiRoutes(listed, version));
+  return mergeRoutes(listed, openApiRoutes(listed, entities, version));
 }
 
 /** The first path segments the API uses itself, which no workspace can be called. */

@@ -1,7 +1,7 @@
 import { catalogOf } from '../store/catalog.ts';
 import { isBootstrapped, migrate, migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open.ts';
-import { schemas } from '../store/schemas.ts';
+import { schemasFor } from '../store/schemas.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 import { storeSettings } from './stores.ts';
 
@@ -12,7 +12,7 @@ export async function migrations(invocation: Invocation): Promise<void> {
     throw new CommandError(`expected 'migrations bootstrap', 'up', 'list' or 'status', found '${action}'`, 2);
   }
   const { settings } = settingsFor(invocation);
-  const { tables } = catalogOf(schemas);
+  const { tables } = catalogOf(schemasFor(settings.router_flavor));
   const database = await openDatabase(storeSettings(settings));
   try {
     const fresh = !(await isBootstrapped(database));

@@ -4,7 +4,9 @@ import { ConnectionCounts } from '../../cp/admin/connection-counts.ts';
 import { listen } from '../../cp/admin/listen.ts';
 import { loadSettings } from '../../cp/settings/load.ts';
 import { openStore, type StoreSettings } from '../../cp/store/open.ts';
+import { schemasFor } from '../../cp/store/schemas.ts';
 import type { Store } from '../../cp/store/store.ts';
+import type { RouterFlavor } from '../../shared/entities/registry.ts';
 
 export interface AdminServer {
   readonly url: string;
@@ -33,17 +35,19 @@ export type Json = { readonly [member: string]: unknown };
 export interface AdminServerOptions {
   readonly guiOrigins?: readonly string[];
   readonly cluster?: ClusterView;
+  readonly routerFlavor?: RouterFlavor;
 }
 
 /** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
 export async function startAdmin(settings: StoreSettings, options: AdminServerOptions = {}): Promise<AdminServer> {
-  const store = await openStore(settings, { migrate: true });
+  const { routerFlavor = 'traditional_compatible' } = options;
+  const store = await openStore(settings, { migrate: true, schemas: schemasFor(routerFlavor) });
   const log: string[] = [];
   const connections = new ConnectionCounts();
   const app = createAdminApi({
     store,
     node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
-    settings: loadSettings({ environment: {} }).settings,
+    settings: loadSettings({ environment: { HOLDFAST_ROUTER_FLAVOR: routerFlavor } }).settings,
     cluster: options.cluster ?? null,
     config: null,
     connections,

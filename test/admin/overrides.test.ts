@@ -218,3 +218,24 @@ describe('what the Admin API does differently for single entities', () => {
     expect(Object.keys(status.body)).toEqual([dataPlane.id, 'b']);
   });
 });
+
+describe('with router_flavor expressions', () => {
+  it('takes routes by expression, shows that in its schema, and refuses both ways at once', async () => {
+    const database = await createEmbedded();
+    const admin = await startAdmin(database.settings, { routerFlavor: 'expressions' });
+    const expression = 'http.path ^= "/a"';
+    const made = await admin.send('POST', '/routes', {
+      form: new URLSearchParams({ name: 'e', expression, priority: '7' }).toString(),
+    });
+    expect(made).toMatchObject({ status: 201, body: { expression, priority: 7 } });
+    expect((await admin.send('GET', '/routes/e')).body).toEqual(made.body);
+    expect((await admin.send('GET', '/schemas/routes')).text).toContain('"expression"');
+    expect(await admin.send('POST', '/routes', { json: { expression, paths: ['/a'] } })).toMatchObject({
+      status: 400,
+      body: { code: 2 },
+    });
+    expect(admin.log).toEqual([]);
+    await admin.close();
+    await database.drop();
+  });
+});

@@ -1,3 +1,4 @@
+import { entities } from '../../../shared/entities/registry.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { routesOf } from '../entity/generate.ts';
 import { message } from '../reply.ts';
@@ -14,7 +15,10 @@ export function filterChainRoutes(): AdminRoute[] {
     path: `/routes/{routes}/filters/${which}`,
     methods: { GET: refused },
   }));
-  return [...routesOf(schemaOf('filter_chains')).map((route) => mapOperations(route, () => refused)), ...effective];
+  return [
+    ...routesOf(schemaOf('filter_chains'), entities).map((route) => mapOperations(route, () => refused)),
+    ...effective,
+  ];
 }
 
 const refused: Operation = {

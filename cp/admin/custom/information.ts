@@ -1,9 +1,10 @@
 import { version as nodeVersion, pid } from 'node:process';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import type { Store } from '../../store/store.ts';
+import { KONG_VERSION } from '../../version.ts';
 import { describeConfiguration } from '../configuration.ts';
 import { objectOf } from '../openapi/description.ts';
-import { type AdminOptions, KONG_VERSION } from '../options.ts';
+import type { AdminOptions } from '../options.ts';
 import { ok } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
 import { activeTimers } from './timers.ts';

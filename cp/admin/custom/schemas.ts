@@ -7,7 +7,7 @@ import { readInput } from '../entity/input.ts';
 import { type JsonSchema, messageSchema, objectOf } from '../openapi/description.ts';
 import { message, ok } from '../reply.ts';
 import { type AdminRoute, type Operation, param } from '../route.ts';
-import { shownSchema } from './unstored-schemas.ts';
+import { unstoredSchemas } from './unstored-schemas.ts';
 import { validationContext } from './validation-context.ts';
 
 const printed: JsonSchema = objectOf({
@@ -16,46 +16,49 @@ const printed: JsonSchema = objectOf({
 });
 
 /** `/schemas/…`: the schemas in Kong's format, and validation without storing anything. */
-export const schemaRoutes: readonly AdminRoute[] = [
-  {
-    path: '/schemas/{name}',
-    methods: {
-      GET: show('an entity', 'name', (name) => {
-        const schema = shownSchema(name);
-        return schema === undefined ? message(404, `No entity named '${name}'`) : ok(printSchema(schema));
-      }),
+export function schemaRoutes(entities: readonly EntitySchema[]): AdminRoute[] {
+  const byName = new Map([...unstoredSchemas, ...entities].map((schema) => [schema.name, schema]));
+  return [
+    {
+      path: '/schemas/{name}',
+      methods: {
+        GET: show('an entity', 'name', (name) => {
+          const schema = byName.get(name);
+          return schema === undefined ? message(404, `No entity named '${name}'`) : ok(printSchema(schema));
+        }),
+      },
     },
-  },
-  {
-    path: '/schemas/{db_entity_name}/validate',
-    methods: { POST: check((name) => shownSchema(name)) },
-  },
-  { path: '/schemas/plugins/validate', methods: { POST: check(() => schemaOf('plugins')) } },
-  {
-    path: '/schemas/plugins/{name}',
-    methods: {
-      GET: show('a plugin', 'name', (name) => {
-        const plugin = plugins.get(name);
-        return plugin === undefined ? message(404, `No plugin named '${name}'`) : ok(printSchema(plugin));
-      }),
+    {
+      path: '/schemas/{db_entity_name}/validate',
+      methods: { POST: check((name) => byName.get(name)) },
     },
-  },
-  { path: '/schemas/vaults/validate', methods: { POST: check(() => schemaOf('vaults')) } },
-  {
-    path: '/schemas/vaults/{name}',
-    methods: {
-      GET: show('a vault', 'name', (name) => {
-        const { subschemas = {} } = schemaOf('vaults');
-        const vault = Object.hasOwn(subschemas, name) ? subschemas[name] : undefined;
-        return vault === undefined ? message(404, `No vault named '${name}'`) : ok(printSchema(vault));
-      }),
+    { path: '/schemas/plugins/validate', methods: { POST: check(() => schemaOf('plugins')) } },
+    {
+      path: '/schemas/plugins/{name}',
+      methods: {
+        GET: show('a plugin', 'name', (name) => {
+          const plugin = plugins.get(name);
+          return plugin === undefined ? message(404, `No plugin named '${name}'`) : ok(printSchema(plugin));
+        }),
+      },
     },
-  },
-  {
-    path: '/schemas/filters/{name}',
-    methods: { GET: show('a filter', 'name', (name) => message(404, `Filter '${name}' not found`)) },
-  },
-];
+    { path: '/schemas/vaults/validate', methods: { POST: check(() => schemaOf('vaults')) } },
+    {
+      path: '/schemas/vaults/{name}',
+      methods: {
+        GET: show('a vault', 'name', (name) => {
+          const { subschemas = {} } = schemaOf('vaults');
+          const vault = Object.hasOwn(subschemas, name) ? subschemas[name] : undefined;
+          return vault === undefined ? message(404, `No vault named '${name}'`) : ok(printSchema(vault));
+        }),
+      },
+    },
+    {
+      path: '/schemas/filters/{name}',
+      methods: { GET: show('a filter', 'name', (name) => message(404, `Filter '${name}' not found`)) },
+    },
+  ];
+}
 
 function show(what: string, parameter: string, answer: (name: string) => ReturnType<typeof ok>): Operation {
   return {

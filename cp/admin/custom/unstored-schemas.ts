@@ -1,14 +1,12 @@
-import { entity } from '../../../shared/entities/registry.ts';
 import { defineEntity, type EntitySchema } from '../../../shared/schema/vocabulary.ts';
-
-/** The schema `/schemas/{name}` shows: an entity's, or one of those Kong has rows of and this store does not. */
-export const shownSchema = (name: string): EntitySchema | undefined =>
-  entity(name) ?? unstored.find((schema) => schema.name === name);
 
 const timestamp = { type: 'integer', timestamp: true, auto: true } as const;
 
-/** Tags are read from the entities that carry them, data planes from the registry of nodes. */
-const unstored: readonly EntitySchema[] = [
+/**
+ * Entities Kong has rows of and this store does not: tags are read from the entities that carry them, data planes from
+ * the registry of nodes.
+ */
+export const unstoredSchemas: readonly EntitySchema[] = [
   defineEntity({
     name: 'tags',
     primary_key: ['tag'],

@@ -1,11 +1,10 @@
-import { entities } from '../../../shared/entities/registry.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import type { EntitySchema, Fields } from '../../../shared/schema/vocabulary.ts';
 import { type JsonSchema, messageSchema, objectOf } from './description.ts';
 import { type Direction, fieldSchema, recordSchema } from './json-schema.ts';
 
 /** `components.schemas`: each entity as answered, as sent and as patched; each plugin's config; the error bodies. */
-export function componentSchemas(): Record<string, JsonSchema> {
+export function componentSchemas(entities: readonly EntitySchema[]): Record<string, JsonSchema> {
   const schemas: Record<string, JsonSchema> = { kong_error: kongError, message: messageSchema };
   for (const schema of entities) {
     schemas[schema.name] = entitySchema(schema, 'row');

@@ -1,3 +1,4 @@
+import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
 import type { JsonSchema, OperationDescription } from './description.ts';
@@ -5,7 +6,11 @@ import type { JsonSchema, OperationDescription } from './description.ts';
 export const OPENAPI_PATH = '/openapi.json';
 
 /** `GET /openapi.json`: the Admin API described by the same tables that serve it. */
-export function openApiRoutes(routes: readonly AdminRoute[], version: string): AdminRoute[] {
+export function openApiRoutes(
+  routes: readonly AdminRoute[],
+  entities: readonly EntitySchema[],
+  version: string,
+): AdminRoute[] {
   const own: AdminRoute = {
     path: OPENAPI_PATH,
     methods: {
@@ -19,12 +24,16 @@ export function openApiRoutes(routes: readonly AdminRoute[], version: string): A
       },
     },
   };
-  const text = JSON.stringify(openApiDocument([...routes, own], version));
+  const text = JSON.stringify(openApiDocument([...routes, own], entities, version));
   return [own];
 }
 
 /** An OpenAPI 3.1.0 document (https://spec.openapis.org/oas/v3.1.0). */
-export function openApiDocument(routes: readonly AdminRoute[], version: string): JsonSchema {
+export function openApiDocument(
+  routes: readonly AdminRoute[],
+  entities: readonly EntitySchema[],
+  version: string,
+): JsonSchema {
   const described = routes.filter((route) => route.disabled !== true);
   return {
     openapi: '3.1.0',
@@ -42,7 +51,7 @@ export function openApiDocument(routes: readonly AdminRoute[], version: string):
       .sort()
       .map((name) => ({ name })),
     paths: Object.fromEntries(described.map((route) => [route.path, pathItem(route)])),
-    components: { schemas: componentSchemas(), responses: sharedResponses },
+    components: { schemas: componentSchemas(entities), responses: sharedResponses },
   };
 }
 
