@@ -146,6 +146,7 @@ function peerOf(upstream: Upstream, { host, port }: Address): Peer {
 function blame(failure: UpstreamFailure, last: boolean, upstream: Upstream): Observation | null {
   switch (failure.code) {
     case 'unsupported':
+    case 'client_closed':
     case 'bad_request':
     case 'unauthorized':
     case 'unknown_identity':

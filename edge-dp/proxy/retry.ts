@@ -4,7 +4,13 @@ import type { UpstreamBody, UpstreamFailure } from './egress/egress.ts';
 const NON_IDEMPOTENT = new Set(['POST', 'LOCK', 'PATCH']);
 
 /** Nothing another peer could do better. */
-const FINAL = new Set<UpstreamFailure['code']>(['unsupported', 'bad_request', 'unauthorized', 'unknown_identity']);
+const FINAL = new Set<UpstreamFailure['code']>([
+  'unsupported',
+  'client_closed',
+  'bad_request',
+  'unauthorized',
+  'unknown_identity',
+]);
 
 /**
  * Whether a failed attempt may be made again, with the same or another peer (`proxy_next_upstream error timeout`): what
@@ -32,12 +38,14 @@ export function mayBeStale(failure: UpstreamFailure, attempt: number): boolean {
 export const REPLAYABLE_BODY = 64 << 10;
 
 /** The status Kong answers with when the last attempt failed. */
-export function statusOf(failure: UpstreamFailure): 500 | 502 | 503 | 504 {
+export function statusOf(failure: UpstreamFailure): 400 | 502 | 503 | 504 {
   switch (failure.code) {
     case 'connect_timeout':
     case 'read_timeout':
     case 'write_timeout':
       return 504;
+    case 'client_closed':
+      return 400;
     case 'dns':
       return 503;
     default:

@@ -44,9 +44,12 @@ export type UpstreamResult =
   | { readonly kind: 'response'; readonly response: Response; readonly via: EgressName }
   | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
 
-/** `unsupported`: no egress of this runtime can do what the service asks; `message` names what. */
+/**
+ * `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
+ * body broke off, which says nothing about the upstream.
+ */
 export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
-  readonly code: EgressFailureCode | 'unsupported';
+  readonly code: EgressFailureCode | 'unsupported' | 'client_closed';
 }
 
 export type EgressName = 'network' | 'process' | 'sockets';

@@ -144,7 +144,10 @@ class HeadDeadline {
     this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
   }
 
-  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'closed', message: string): void {
+  #expire(
+    code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'closed' | 'client_closed',
+    message: string,
+  ): void {
     this.expired ??= failed(code, true, message);
     this.#abort.abort();
   }
@@ -158,11 +161,13 @@ class HeadDeadline {
   #pump(incoming: Request, writable: WritableStream<Uint8Array>): void {
     const { write } = this.#request.timeouts;
     const writer = writable.getWriter();
+    let reading = true;
     const move = async (): Promise<void> => {
       const reader = incoming.body?.getReader({ mode: 'byob' });
       let buffer = new ArrayBuffer(SMALL_BODY);
       while (reader !== undefined) {
         const { value, done } = await reader.read(new Uint8Array(buffer));
+        reading = false;
         if (done) break;
         clearTimeout(this.#timer);
         this.#timer = setTimeout(
@@ -172,6 +177,7 @@ class HeadDeadline {
         await writer.write(value);
         clearTimeout(this.#timer);
         buffer = value.buffer;
+        reading = true;
       }
       await writer.close();
       if (!this.#over) this.#awaitHead(this.#request.timeouts.read);
@@ -179,7 +185,7 @@ class HeadDeadline {
     move().catch((error: unknown) => {
       // The client went away, or the upstream did: what was sent so far is no whole request. The connection goes first,
       // for a body that is merely ended would look complete.
-      this.#expire('closed', messageOf(error));
+      this.#expire(reading ? 'client_closed' : 'closed', messageOf(error));
       void writer.abort(error).catch(() => undefined);
     });
   }
