@@ -84,8 +84,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       started.push(() => listener.close());
       admin.push({ host: listener.host, port: listener.port, tls: address.tls });
     }
-    const [linkAddress] = cluster.addresses;
-    return { admin, cluster: linkAddress ? reachable(linkAddress) : null, stop };
+    return { admin, cluster: cluster.addresses[0] ?? null, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -145,9 +144,4 @@ function adminPair({ admin_ssl_cert: cert, admin_ssl_cert_key: key }: Settings):
 
 function originOf(url: string): string {
   return new URL(url.trim()).origin;
-}
-
-/** Where a data plane on the same machine connects to a listener on any address. */
-function reachable({ host, port }: PeerAddress): PeerAddress {
-  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
 }

@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { KONG_VERSION } from '../version.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
 
 /** The headers every answer of Kong's Admin API carries. */
 export function kongHeaders(guiOrigins: readonly string[]): MiddlewareHandler {

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-
+import { KONG_VERSION } from '../../shared/version.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
 import { recordInstance } from '../instance.ts';
 import { createLog, type Log } from '../log.ts';
 import { PkiError } from '../pki/error.ts';
 import { ensureClusterFiles } from '../pki/gen-cert.ts';
-import { formatAddress } from '../settings/addresses.ts';
+import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { KONG_VERSION, VERSION } from '../version.ts';
+import { VERSION } from '../version.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
@@ -52,7 +52,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     if (settings.role !== 'control_plane') {
       // The local data plane finds its control plane where it really listens, also when the port was left open.
       const local = controlPlane?.cluster;
-      const own = local ? { ...settings, cluster_control_plane: [local] } : settings;
+      const own = local ? { ...settings, cluster_control_plane: [reachable(local)] } : settings;
       const options = () => dataPlaneOptions(own, log);
       dataPlane = await host.start(await options());
       onReload(dataPlane, options, log);
@@ -139,6 +139,10 @@ function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlane | nu
 }
 
 function url(address: BoundAddress): string {
-  const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host;
-  return `${address.tls ? 'https' : 'http'}://${formatAddress({ host: reachable, port: address.port })}`;
+  return `${address.tls ? 'https' : 'http'}://${formatAddress(reachable(address))}`;
+}
+
+/** Where something on the same machine connects to what listens on every address. */
+function reachable({ host, port }: PeerAddress): PeerAddress {
+  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
 }

@@ -1,4 +1,5 @@
-import { KONG_VERSION, VERSION } from '../version.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { VERSION } from '../version.ts';
 
 /** `holdfast version` */
 export function version(): void {

@@ -25,6 +25,12 @@ export interface CachedManifest {
   readonly introductions: readonly string[];
 }
 
+/**
+ * Milliseconds a read may take. On your own box KV lives in the first process: while that one is restarted, reads of the
+ * others wait in its socket's backlog, and a request must not wait with them for ever.
+ */
+const READ_TIMEOUT = 5_000;
+
 const MANIFEST = 'manifest';
 const INTRODUCTIONS = 'introductions';
 const OBJECTS = 'objects/';
@@ -85,7 +91,7 @@ class KvCache implements BundleCache {
   }
 
   async #get(key: string): Promise<Bytes | null> {
-    const stored = await this.#kv.get(key, 'arrayBuffer');
+    const stored = await within(READ_TIMEOUT, this.#kv.get(key, 'arrayBuffer'));
     if (stored === null) return null;
     const bytes = new Uint8Array(stored);
     return this.#cipher === null ? bytes : this.#cipher.open(key, bytes);
@@ -94,6 +100,19 @@ class KvCache implements BundleCache {
   async #put(key: string, bytes: Bytes): Promise<void> {
     const stored = this.#cipher === null ? bytes : await this.#cipher.seal(key, bytes);
     await this.#kv.put(key, stored);
+  }
+}
+
+/** Rejects when `work` takes longer than `limit` ms. */
+async function within<T>(limit: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`KV did not answer within ${limit} ms`)), limit);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

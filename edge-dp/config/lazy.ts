@@ -1,4 +1,4 @@
-import type { BundleRow, ObjectName, TableObject } from '../../shared/bundle/format.ts';
+import type { BundleRow, ObjectName, TableIndex, TableObject } from '../../shared/bundle/format.ts';
 import { objectFor, spreadValue, travellingValue } from '../../shared/bundle/lookup.ts';
 import { parseTableObject } from '../../shared/bundle/object.ts';
 import type { LazyTables } from './live.ts';
@@ -13,11 +13,30 @@ export class ShardUnavailable extends Error {
 /** A shard's rows by the value they are found by. */
 type Shard = ReadonlyMap<string, readonly BundleRow[]>;
 
+/** Digests of the secrets clients sent lately: hashing the same key for each request would cost more than the rest. */
+class DigestMemory {
+  readonly #digests = new Map<string, string>();
+
+  get(value: string): string | undefined {
+    return this.#digests.get(value);
+  }
+
+  keep(value: string, digest: string): void {
+    if (value.length > LONGEST_SECRET) return;
+    if (this.#digests.size >= MOST_DIGESTS) this.#digests.clear();
+    this.#digests.set(value, digest);
+  }
+}
+
+const LONGEST_SECRET = 512;
+const MOST_DIGESTS = 10_000;
+
 /**
  * Shards in memory, least recently used first out, bounded by the bytes of their JSON. One per isolate: shards are
  * named by their content, so configs share it.
  */
 export class ShardMemory {
+  readonly digests = new DigestMemory();
   readonly #limit: number;
   readonly #shards = new Map<ObjectName, { readonly shard: Shard; readonly size: number }>();
   #size = 0;
@@ -53,18 +72,28 @@ export class ShardMemory {
  * negative answer needs no second opinion. Rows whose `ttl` (Unix seconds) has passed are not there.
  */
 export function lazyTables(tables: Tables, memory: ShardMemory, read: ReadObject): LazyTables {
+  const travelling = async (index: TableIndex, value: string): Promise<string> => {
+    if (!index.hashed.includes(index.key)) return value;
+    let digest = memory.digests.get(value);
+    if (digest === undefined) {
+      digest = await travellingValue(index, value);
+      memory.digests.keep(value, digest);
+    }
+    return digest;
+  };
+
   const lookupAll = async (table: string, value: string): Promise<readonly BundleRow[]> => {
     const found = tables.get(table);
     if (found === undefined) return [];
-    const travelling = await travellingValue(found.index, value);
-    const object = objectFor(found.index, travelling);
+    const wanted = await travelling(found.index, value);
+    const object = objectFor(found.index, wanted);
     if (object === null) return [];
     let shard = memory.get(object.name);
     if (shard === undefined) {
       shard = await load(table, found.index.key, object.name, object.size);
       memory.keep(object.name, shard, object.size);
     }
-    const rows = shard.get(travelling) ?? [];
+    const rows = shard.get(wanted) ?? [];
     const now = Date.now() / 1000;
     return rows.some((row) => expired(row, now)) ? rows.filter((row) => !expired(row, now)) : rows;
   };

@@ -1,5 +1,6 @@
 import { version as nodeVersion, pid } from 'node:process';
 import { plugins } from '../../../shared/plugins/registry.ts';
+import { KONG_VERSION } from '../../../shared/version.ts';
 import type { Store } from '../../store/store.ts';
 import { KONG_VERSION } from '../../version.ts';
 import { describeConfiguration } from '../configuration.ts';
