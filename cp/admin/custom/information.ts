@@ -2,7 +2,6 @@ import { version as nodeVersion, pid } from 'node:process';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { KONG_VERSION } from '../../../shared/version.ts';
 import type { Store } from '../../store/store.ts';
-import { KONG_VERSION } from '../../version.ts';
 import { describeConfiguration } from '../configuration.ts';
 import { objectOf } from '../openapi/description.ts';
 import type { AdminOptions } from '../options.ts';
