@@ -1,6 +1,7 @@
 import { addEntityError, mutuallyRequiredError } from './checks.ts';
 import { schemaViolation } from './errors.ts';
 import { type AutoValues, fillRow, hideAliases, mergeRows, showAliases } from './fill.ts';
+import { plainText } from './lua-table.ts';
 import { equal, getPath, isSet, type Row } from './record.ts';
 import { type Shape, shapeOf, shapeWith } from './shape.ts';
 import { validateRow } from './validate.ts';
@@ -110,7 +111,9 @@ function unknownSubschema(schema: EntitySchema, row: Row): Error {
   const value = row[key];
   if (value === null || value === undefined) return schemaViolation({ [key]: 'required field missing' });
   const name = Array.isArray(value) ? (value[0] ?? 'nil') : value;
-  return schemaViolation({ [key]: (schema.subschema_error ?? 'unknown type: %s').replace('%s', String(name)) });
+  return schemaViolation({
+    [key]: (schema.subschema_error ?? 'unknown type: %s').replace('%s', () => plainText(name)),
+  });
 }
 
 function refuseImmutable(shape: Shape, changes: Row, existing: Input): void {

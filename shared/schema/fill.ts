@@ -1,4 +1,5 @@
 import { schemaViolation } from './errors.ts';
+import { plainText } from './lua-table.ts';
 import { copy, equal, getPath, isRecord, put, type Row } from './record.ts';
 import { type Alias, type Shape, shapeOf } from './shape.ts';
 import type { Field, FieldErrors } from './vocabulary.ts';
@@ -90,8 +91,10 @@ function autoValue(name: string, field: Field, value: unknown, mode: Mode, auto:
   if (field.type === 'string') {
     // A row has an id whatever the caller says; a secret may be null.
     if (inserting && field.uuid && value === null) return auto.uuid();
-    if (!inserting || value !== undefined) return value;
-    return field.uuid ? auto.uuid() : auto.secret();
+    if (!inserting) return value;
+    // An id that is null is no id: clients that send every field of a new row mean that.
+    if (field.uuid) return value ?? auto.uuid();
+    return value === undefined ? auto.secret() : value;
   }
   const due = name === 'updated_at' || (name === 'created_at' && inserting && (value === undefined || value === null));
   if (!due) return value;
@@ -185,7 +188,7 @@ function mismatch(alias: Alias, value: unknown, row: Readonly<Row>): string | un
   for (const { path } of alias.field.deprecation?.replaced_with ?? []) {
     const current = getPath(row, path);
     if (current === undefined || current === null || current === false || equal(current, value)) continue;
-    const both = `${alias.name} = ${String(value)} vs ${path.join('.')} = ${String(current)}`;
+    const both = `${alias.name} = ${plainText(value)} vs ${path.join('.')} = ${plainText(current)}`;
     return `both deprecated and new field are used but their values mismatch: ${both}`;
   }
   return undefined;

@@ -16,6 +16,11 @@ export function indentedTable(value: object): string {
   return write(value, '  ', '');
 }
 
+/** A value in the middle of a sentence: texts bare, tables on one line. Takes anything a request can hold. */
+export function plainText(value: unknown): string {
+  return typeof value === 'object' && value !== null ? inlineTable(value) : String(value);
+}
+
 function write(value: unknown, step: string, indent: string, nullAs = '"userdata: NULL"'): string {
   if (value === null || value === undefined) return nullAs;
   if (typeof value === 'string') return quote(value);

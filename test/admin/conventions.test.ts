@@ -195,6 +195,9 @@ describe('conventions of the Admin API', () => {
       },
       holdfast: { version: '0.0.0' },
     });
+    // What clients that work in a workspace ask instead.
+    expect((await admin.send('GET', '/default/kong')).body).toMatchObject({ version: '3.9.3', node_id: body.node_id });
+    expect((await admin.send('GET', '/nowhere/kong')).status).toBe(404);
   });
 
   it('tells its state, with memory in the unit asked for', async () => {

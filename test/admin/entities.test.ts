@@ -54,6 +54,24 @@ describe.each(drivers)('the Admin API on $driver', ({ create }) => {
     });
   });
 
+  it('answers a plugin whose name is a record as any wrong name', async () => {
+    expect(await admin.send('POST', '/plugins', { json: { name: { toString: false } } })).toMatchObject({
+      status: 400,
+      body: {
+        code: 2,
+        fields: { name: "plugin '{toString=false}' not enabled; add it to the 'plugins' configuration property" },
+      },
+    });
+  });
+
+  it('makes an id where it is sent as null', async () => {
+    const { status, body } = await admin.send('POST', '/consumers', {
+      json: { id: null, username: 'ada', tags: null },
+    });
+    expect(status).toBe(201);
+    expect(body.id).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
   it('reads form and multipart bodies by the schema, with Kong’s key syntax', async () => {
     const form = 'name=s2&host=h.test&port=8080&enabled=false&tags[1]=a&tags[2]=b&path=&retries=3&client_certificate=';
     const service = await admin.send('POST', '/services', { form });

@@ -11,60 +11,58 @@ import { activeTimers } from './timers.ts';
 
 const DEFAULT_LOG_LEVEL = 'notice';
 
-/** `GET /`: what clients recognise a Kong node by. `holdfast` is our own addition. */
+/**
+ * `GET /`: what clients recognise a Kong node by. `holdfast` is our own addition. Clients of a workspace ask for
+ * `/{workspace}/kong` instead.
+ */
 export function informationRoutes({ store, node, settings, log }: AdminOptions): AdminRoute[] {
   const available = Object.fromEntries(
     [...plugins.values()].map(({ name, version, priority }) => [name, { version, priority }] as const),
   );
   const configured = pluginsInUse(store);
-  return [
-    {
-      path: '/',
-      methods: {
-        GET: {
-          describe: {
-            summary: 'What this node is: version, plugins, configuration',
-            tag: 'information',
-            success: {
-              status: 200,
-              schema: objectOf({
-                version: { type: 'string' },
-                edition: { type: 'string' },
-                tagline: { type: 'string' },
-                hostname: { type: 'string' },
-                node_id: { type: 'string' },
-                plugins: { type: 'object' },
-                configuration: { type: 'object' },
-                timers: { type: 'object' },
-                pids: { type: 'object' },
-                lua_version: { type: 'string' },
-                holdfast: objectOf({ version: { type: 'string' }, node: { type: 'string' } }),
-              }),
-            },
+  return ['/', '/kong'].map((path) => ({
+    path,
+    methods: {
+      GET: {
+        describe: {
+          summary: 'What this node is: version, plugins, configuration',
+          tag: 'information',
+          success: {
+            status: 200,
+            schema: objectOf({
+              version: { type: 'string' },
+              edition: { type: 'string' },
+              tagline: { type: 'string' },
+              hostname: { type: 'string' },
+              node_id: { type: 'string' },
+              plugins: { type: 'object' },
+              configuration: { type: 'object' },
+              timers: { type: 'object' },
+              pids: { type: 'object' },
+              lua_version: { type: 'string' },
+              holdfast: objectOf({ version: { type: 'string' }, node: { type: 'string' } }),
+            }),
           },
-          async handle() {
-            const { running, pending } = activeTimers();
-            return ok({
-              tagline: 'Welcome to kong',
-              version: KONG_VERSION,
-              edition: 'community',
-              hostname: node.hostname,
-              node_id: node.id,
-              lua_version: `Node.js ${nodeVersion}`,
-              plugins: { available_on_server: available, enabled_in_cluster: await configured() },
-              configuration: describeConfiguration(
-                settings,
-                log.level?.get() ?? settings.log_level ?? DEFAULT_LOG_LEVEL,
-              ),
-              timers: { running, pending },
-              pids: { master: pid, workers: [pid] },
-              holdfast: { version: node.version, node: nodeVersion },
-            });
-          },
+        },
+        async handle() {
+          const { running, pending } = activeTimers();
+          return ok({
+            tagline: 'Welcome to kong',
+            version: KONG_VERSION,
+            edition: 'community',
+            hostname: node.hostname,
+            node_id: node.id,
+            lua_version: `Node.js ${nodeVersion}`,
+            plugins: { available_on_server: available, enabled_in_cluster: await configured() },
+            configuration: describeConfiguration(settings, log.level?.get() ?? settings.log_level ?? DEFAULT_LOG_LEVEL),
+            timers: { running, pending },
+            pids: { master: pid, workers: [pid] },
+            holdfast: { version: node.version, node: nodeVersion },
+          });
         },
       },
     },
-  ];
+  }));
 }
 
 /** Names of the plugins some row configures, in all workspaces. Read again only when something was written. */
