@@ -12,6 +12,7 @@ import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
 import { clusterPair } from './data-plane-options.ts';
 import { configLoader } from './declarative/loader.ts';
+import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './log.ts';
 import { loadClusterTls, loadSigningKey } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
@@ -29,6 +30,8 @@ import { VERSION } from './version.ts';
 export interface ControlPlane {
   /** The Admin API's addresses, as bound. */
   readonly admin: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
+  /** The web UI's addresses, as bound. */
+  readonly ui: ControlPlane['admin'];
   /** Where data planes connect, as bound. */
   readonly cluster: PeerAddress | null;
   /** Answers what is in flight, then closes everything. */
@@ -36,7 +39,7 @@ export interface ControlPlane {
 }
 
 /**
- * Starts store, publisher, cluster listeners and Admin API, in this order, and takes down again what was started when
+ * Starts store, publisher, cluster listeners, Admin API and web UI, in this order, and takes down again what was started when
  * one fails. An embedded database is brought up to date first; a server's only by `holdfast migrations`.
  */
 export async function startControlPlane(settings: Settings, nodeId: string, log: Log): Promise<ControlPlane> {
@@ -75,7 +78,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       cluster: clusterView(store.nodes, cluster),
       config: configLoader(store),
       connections,
-      guiOrigins: settings.admin_gui_url === null ? [] : settings.admin_gui_url.split(',').map(originOf),
+      guiOrigins: settings.admin_gui_url.map((url) => new URL(url).origin),
       log: adminLog(log.part('admin')),
     });
     const admin: ControlPlane['admin'][number][] = [];
@@ -84,7 +87,10 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       started.push(() => listener.close());
       admin.push({ host: listener.host, port: listener.port, tls: address.tls });
     }
-    return { admin, cluster: cluster.addresses[0] ?? null, stop };
+
+    const ui = await startUi(settings, admin, log.part('ui'));
+    started.push(() => ui.close());
+    return { admin, ui: ui.addresses, cluster: cluster.addresses[0] ?? null, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -140,8 +146,4 @@ function adminPair({ admin_ssl_cert: cert, admin_ssl_cert_key: key }: Settings):
     throw new Error("admin_listen with 'ssl' needs admin_ssl_cert and admin_ssl_cert_key");
   }
   return { cert: readPem(cert, 'admin_ssl_cert'), key: readPem(key, 'admin_ssl_cert_key') };
-}
-
-function originOf(url: string): string {
-  return new URL(url.trim()).origin;
 }

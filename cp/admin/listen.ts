@@ -1,14 +1,14 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
-import type { Hono } from 'hono';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 
 /** Milliseconds a client may take for its request headers. */
 const HEADERS_TIMEOUT = 60_000;
 
-export interface AdminListener {
+/** A server of a control plane to people, scripts and browsers. */
+export interface HttpListener {
   /** The address really bound; the port differs from the one asked for when that was 0. */
   readonly host: string;
   readonly port: number;
@@ -19,18 +19,18 @@ export interface AdminListener {
   close(drain?: number): Promise<void>;
 }
 
-/** Serves the Admin API on one address. Throws when the address cannot be bound. */
+/** Serves an app, as the Admin API is one, on one address. Throws when the address cannot be bound. */
 export async function listen(
-  app: Hono,
+  app: { fetch(request: Request): Response | Promise<Response> },
   address: ListenAddress,
   counts: ConnectionCounts,
   tls?: { readonly cert: string; readonly key: string },
-): Promise<AdminListener> {
+): Promise<HttpListener> {
   if (address.tls && tls === undefined) {
-    throw new Error(`admin_listen ${address.host}:${address.port} asks for ssl, but there is no certificate for it`);
+    throw new Error(`${address.host}:${address.port} is to be served with ssl, but there is no certificate for it`);
   }
   const inFlight = new InFlight();
-  const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const handle = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
   const onRequest: RequestListener = (request, response) => void handle(request, response);
   const server: Server =
     address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : createServer(onRequest);

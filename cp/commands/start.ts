@@ -109,6 +109,10 @@ function onReload(
 function readyBlock(settings: Settings, controlPlane: ControlPlane | null, dataPlane: DataPlane | null): string {
   const rows: [string, string][] = [];
   for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', url(address)]);
+  for (const address of controlPlane?.ui ?? []) {
+    const path = settings.admin_gui_path === '/' ? '' : settings.admin_gui_path;
+    rows.push(['Manager', `${url(address)}${path}${settings.admin_gui_dir === null ? ' (no admin_gui_dir yet)' : ''}`]);
+  }
   for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', url(address)]);
   for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', url(address)]);
   if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);

@@ -68,6 +68,11 @@ export function parseIpOrCidr(value: string): string | undefined {
   return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128) ? value : undefined;
 }
 
+/** An absolute URL of the web. */
+export function parseHttpUrl(value: string): string | undefined {
+  return /^https?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined;
+}
+
 export function formatAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,5 +1,5 @@
-import { listen, parseIpOrCidr, peers } from './addresses.ts';
-import { integer, labels, list, oneOf, onOff, type PropertyValue, secret, text } from './property.ts';
+import { listen, parseHttpUrl, parseIpOrCidr, peers } from './addresses.ts';
+import { integer, labels, list, oneOf, onOff, type PropertyValue, path, secret, text } from './property.ts';
 
 const SECOND_LIMIT = 2 ** 31 - 1;
 
@@ -30,11 +30,15 @@ export const properties = {
 
   admin_listen: listen('127.0.0.1:8001'),
   admin_ssl_cert: text(null),
-  admin_ssl_cert_key: text(null),
+  admin_ssl_cert_key: secret(null),
   admin_gui_listen: listen('127.0.0.1:8002'),
-  admin_gui_url: text(null),
-  admin_gui_path: text('/'),
+  admin_gui_ssl_cert: text(null),
+  admin_gui_ssl_cert_key: secret(null),
+  admin_gui_url: list('', "comma-separated 'http://' or 'https://' URLs", parseHttpUrl),
+  admin_gui_path: path('/'),
   admin_gui_api_url: text(null),
+  /** Folder with a built web UI, such as Kong Manager's `dist`; without one the listener says that there is none. */
+  admin_gui_dir: text(null),
 
   cluster_listen: listen('0.0.0.0:8005'),
   cluster_telemetry_listen: listen('0.0.0.0:8006'),
@@ -62,7 +66,7 @@ export const properties = {
   proxy_listen: listen('0.0.0.0:8000'),
   status_listen: listen('127.0.0.1:8100'),
   ssl_cert: text(null),
-  ssl_cert_key: text(null),
+  ssl_cert_key: secret(null),
   /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
   nginx_worker_processes: workerCount(),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),

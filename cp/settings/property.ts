@@ -83,6 +83,16 @@ export function list<T = string>(
   };
 }
 
+/** Path prefix of URLs: `/`, or segments without a slash at the end. */
+export function path(initial: string): Property<string> {
+  return {
+    default: initial,
+    allowed: "'/', or a path like '/manager' of letters, digits, '-' and '_' that does not end with a slash",
+    secret: false,
+    parse: (value) => (/^(\/|(\/[A-Za-z0-9_-]+)+)$/.test(value) ? value : undefined),
+  };
+}
+
 /** `name:value` pairs, comma-separated. */
 export function labels(initial: string): Property<Readonly<Record<string, string>>> {
   return {

@@ -51,6 +51,7 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
     ['cluster_cert', 'cluster_cert_key'],
     ['ssl_cert', 'ssl_cert_key'],
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
+    ['admin_gui_ssl_cert', 'admin_gui_ssl_cert_key'],
   ] as const) {
     if ((settings[cert] === null) !== (settings[key] === null)) {
       problems.push(`${cert} and ${key} go together: set both or neither`);

@@ -1,0 +1,74 @@
+import { resolve } from 'node:path';
+
+import { ConnectionCounts } from '../admin/connection-counts.ts';
+import { type HttpListener, listen } from '../admin/listen.ts';
+import type { Log } from '../log.ts';
+import { readPem } from '../pki/pem.ts';
+import { formatAddress, type ListenAddress } from '../settings/addresses.ts';
+import type { Settings } from '../settings/properties.ts';
+import { VERSION } from '../version.ts';
+import { createUi } from './app.ts';
+import { openUiFolder, type UiFolder } from './files.ts';
+
+/** The listeners of the web UI. */
+export interface UiListeners {
+  /** As bound; none with `admin_gui_listen = off`. */
+  readonly addresses: readonly ListenAddress[];
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the web UI of `admin_gui_dir`, or the page that says there is none, on `admin_gui_listen`. `admin` is where
+ * the Admin API was bound. Throws, naming the setting, when the folder holds no UI or an address cannot be bound.
+ */
+export async function startUi(settings: Settings, admin: readonly ListenAddress[], log: Log): Promise<UiListeners> {
+  const listeners: HttpListener[] = [];
+  const close = async () => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  if (settings.admin_gui_listen.length === 0) return { addresses: [], close };
+  if (admin.length === 0) log('warn', 'admin_listen is off, so a web UI finds no Admin API to work with');
+
+  const ui = createUi({
+    folder: await openFolder(settings),
+    configuration: {
+      path: settings.admin_gui_path,
+      apiUrl: settings.admin_gui_api_url,
+      apiPort: admin.find(({ tls }) => !tls)?.port ?? null,
+      apiTlsPort: admin.find(({ tls }) => tls)?.port ?? null,
+    },
+    version: VERSION,
+  });
+  // Not counted: `GET /status` tells of the Admin API's connections.
+  const counts = new ConnectionCounts();
+  const addresses: ListenAddress[] = [];
+  try {
+    for (const address of settings.admin_gui_listen) {
+      const listener = await listen({ fetch: ui }, address, counts, address.tls ? uiPair(settings) : undefined).catch(
+        (error: Error) => {
+          throw new Error(`admin_gui_listen ${formatAddress(address)}: ${error.message}`);
+        },
+      );
+      listeners.push(listener);
+      addresses.push({ host: listener.host, port: listener.port, tls: address.tls });
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { addresses, close };
+}
+
+async function openFolder({ admin_gui_dir: folder, admin_gui_path: path }: Settings): Promise<UiFolder | null> {
+  if (folder === null) return null;
+  return openUiFolder(resolve(folder), path === '/' ? '/' : `${path}/`).catch((error: Error) => {
+    throw new Error(`admin_gui_dir: ${error.message}`);
+  });
+}
+
+function uiPair({ admin_gui_ssl_cert: cert, admin_gui_ssl_cert_key: key }: Settings): { cert: string; key: string } {
+  if (cert === null || key === null) {
+    throw new Error("admin_gui_listen with 'ssl' needs admin_gui_ssl_cert and admin_gui_ssl_cert_key");
+  }
+  return { cert: readPem(cert, 'admin_gui_ssl_cert'), key: readPem(key, 'admin_gui_ssl_cert_key') };
+}
