@@ -1,0 +1,103 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DataPlane, DataPlaneOptions } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { ControlPlane } from '../control-plane.ts';
+import { nodeOptions, type StartHost } from '../hosts.ts';
+
+/** Rows by table, every field optional but what the test is about. */
+export type Tables = Readonly<Record<string, readonly BundleRow[]>>;
+
+/** A whole data plane node on its host, as `holdfast start` runs it, with its egress process and a config of the test's own. */
+export interface ProxyNode {
+  readonly dataPlane: DataPlane;
+  readonly controlPlane: ControlPlane;
+  readonly port: number;
+  readonly url: string;
+  readonly statusUrl: string;
+  readonly log: readonly string[];
+  /** Sends bytes as they are on a connection of their own; gives all that came back until the node closed it, or `quiet` ms of nothing. */
+  raw(request: string | Uint8Array, quiet?: number): Promise<RawAnswer>;
+  stop(): Promise<void>;
+}
+
+export interface RawAnswer {
+  /** latin1. */
+  readonly text: string;
+  /** Whether the node ended the connection. */
+  readonly closed: boolean;
+}
+
+export async function startProxyNode(
+  tables: Tables,
+  { start = startWorkerdHost, ...overrides }: Partial<DataPlaneOptions> & { readonly start?: StartHost } = {},
+): Promise<ProxyNode> {
+  const log: string[] = [];
+  const controlPlane = await ControlPlane.create();
+  await controlPlane.start();
+  await controlPlane.publish(Object.fromEntries(Object.entries(tables).map(([name, rows]) => [name, { rows }])));
+  const prefix = await mkdtemp(join(tmpdir(), 'holdfast proxy '));
+  const dataPlane = await start(
+    nodeOptions(prefix, controlPlane, { log: (level, message) => void log.push(`${level} ${message}`), ...overrides }),
+  );
+  await controlPlane.heard('applied');
+  const port = dataPlane.proxyAddresses[0]?.port ?? 0;
+  return {
+    dataPlane,
+    controlPlane,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    statusUrl: `http://127.0.0.1:${dataPlane.statusAddresses[0]?.port}`,
+    log,
+    raw: (request, quiet = 400) => exchange(port, request, quiet),
+    async stop() {
+      await dataPlane.stop(0);
+      await controlPlane.stop();
+      await rm(prefix, { recursive: true, force: true });
+    },
+  };
+}
+
+function exchange(port: number, request: string | Uint8Array, quiet: number): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    let text = '';
+    let closed = false;
+    const socket: Socket = connect(port, '127.0.0.1');
+    socket.setEncoding('latin1');
+    if (typeof request === 'string') socket.write(request, 'latin1');
+    else socket.write(request);
+    socket.on('data', (data: string) => {
+      text += data;
+    });
+    socket.on('end', () => {
+      closed = true;
+    });
+    // A reset is an end too.
+    socket.on('error', () => {
+      closed = true;
+    });
+    socket.on('close', () => resolve({ text, closed }));
+    socket.setTimeout(quiet, () => socket.destroy());
+  });
+}
+
+/** UUID number `n`. */
+export const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+/** A service row for an address of this machine; timeouts and retries so that tests need not wait. */
+export function service(n: number, port: number, extra: Readonly<Record<string, unknown>> = {}): BundleRow {
+  return { id: id(n), name: `service-${n}`, protocol: 'http', host: '127.0.0.1', port, ...extra };
+}
+
+/** A route row from a path to the service of that number. */
+export function route(n: number, path: string, to: number, extra: Readonly<Record<string, unknown>> = {}): BundleRow {
+  return { id: id(1000 + n), paths: [path], protocols: ['http', 'https'], service: { id: id(to) }, ...extra };
+}
+
+/** Statuses of the responses in what came back. */
+export function statuses(text: string): number[] {
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+}
