@@ -7,7 +7,8 @@ import { exitResponse } from './errors.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
-import { malformed } from './malformed.ts';
+import { ClientBodyError } from './incoming-body.ts';
+import { closing, malformed } from './malformed.ts';
 import { checkProtocol } from './protocol-checks.ts';
 import { type Outcome, proxy } from './proxy.ts';
 import { ProxyContext } from './request-context.ts';
@@ -31,7 +32,7 @@ export async function handle(
   try {
     outcome = await answer(gateway, runtime, context, arrival, plugins);
   } catch (error) {
-    outcome = unexpected(error);
+    outcome = isClientBodyError(error) ? own(context.error(400, 'Bad request')) : unexpected(error);
   }
   return finish(runtime, context, plugins, outcome);
 }
@@ -44,7 +45,7 @@ async function answer(
   plugins: PluginRun,
 ): Promise<Outcome> {
   const bad = malformed(context.incoming.headers);
-  if (bad !== null) return own(context.error(400, bad));
+  if (bad !== null) return own(await closing(context.error(400, bad), arrival.waitUntil));
 
   const match = gateway.router.match(routerRequest(context, arrival));
   const route = match === null ? undefined : gateway.routes.get(match.route.id);
@@ -72,6 +73,11 @@ async function answer(
 
 function own(response: Response): Outcome {
   return { source: 'kong', response };
+}
+
+/** The client's body broke off while the proxy, or a plugin, read it. */
+function isClientBodyError(error: unknown): boolean {
+  return error instanceof ClientBodyError || (error instanceof PluginFailure && error.cause instanceof ClientBodyError);
 }
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */

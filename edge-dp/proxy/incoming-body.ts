@@ -1,5 +1,10 @@
 import type { UpstreamBody } from './egress/egress.ts';
 
+/** The client went away in the middle of its body, or its chunks are malformed. */
+export class ClientBodyError extends Error {
+  override readonly name = 'ClientBodyError';
+}
+
 /** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
 export class IncomingBody {
   readonly #request: Request;
@@ -24,7 +29,7 @@ export class IncomingBody {
     this.#state = { kind: 'bytes', bytes };
   }
 
-  /** The whole body, kept for the upstream; null when it is longer than `limit` (it is then sent on all the same). */
+  /** The whole body, kept for the upstream; null when it is longer than `limit` (it is then sent on all the same). Throws `ClientBodyError`. */
   async read(limit: number): Promise<Uint8Array | null> {
     if (this.#read !== undefined) return this.#read !== null && this.#read.length <= limit ? this.#read : null;
     const body = this.#request.body;
@@ -34,7 +39,9 @@ export class IncomingBody {
     const chunks: Uint8Array[] = [];
     let size = 0;
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch((error: unknown) => {
+        throw new ClientBodyError(error instanceof Error ? error.message : String(error), { cause: error });
+      });
       if (done) break;
       chunks.push(value);
       size += value.length;

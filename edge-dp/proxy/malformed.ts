@@ -7,8 +7,28 @@ export function malformed(headers: Headers): string | null {
   const length = headers.get('content-length');
   const coding = headers.get('transfer-encoding');
   if (coding !== null && (length !== null || coding.trim().toLowerCase() !== 'chunked')) return 'Bad request';
-  if (length !== null && !/^\d+$/.test(length)) return 'Bad request';
+  if (length !== null && !(/^\d+$/.test(length) && Number.isSafeInteger(Number(length)))) return 'Bad request';
   const host = headers.get('host');
   if (host !== null && /[\s,/@?#\\]/.test(host)) return 'Bad request';
   return null;
 }
+
+/**
+ * An answer after which the connection ends (RFC 9112 section 6.1), so that nothing after a request whose end is in doubt is
+ * taken for another. Workers have no word for that: the runtime closes when a body fails that has been sent.
+ */
+export async function closing(response: Response, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const { readable, writable } = new FixedLengthStream(bytes.length);
+  const writer = writable.getWriter();
+  waitUntil(
+    writer
+      .write(bytes)
+      .then(() => writer.abort(new Error(CLOSING)))
+      .catch(() => undefined),
+  );
+  return new Response(readable, response);
+}
+
+/** The runtime logs the failure with this text. */
+const CLOSING = 'the connection of a malformed request is closed';

@@ -28,6 +28,8 @@ function serve({ token, identities: known, relays }: EgressStart): void {
   for (const [name, text] of Object.entries(known)) identities.add(name, text);
   const expected = Buffer.from(token);
   const server = createServer({ maxHeaderSize: 512 * 1024, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
+  // workerd has counted them, and bounds their size.
+  server.maxHeadersCount = 0;
   server.on('request', (request, response) => {
     const exchange = new Exchange(request, response);
     answer(exchange, expected).catch((error: unknown) => exchange.fail(asEgressError(error)));

@@ -1,5 +1,6 @@
 import { isIdempotent } from '../retry.ts';
 import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+import { upload } from './upload.ts';
 
 /** The part of the `NETWORK` binding used here. */
 export type Network = Pick<Fetcher, 'fetch' | 'connect'>;
@@ -60,9 +61,6 @@ class Suspects {
 
 const MAX_SUSPECTS = 1000;
 
-/** Bodies up to this size are handed over whole to the socket: nothing to time while they are written. */
-const SMALL_BODY = 64 << 10;
-
 async function sendNatively(network: Network, request: UpstreamRequest): Promise<UpstreamResult> {
   const deadline = new HeadDeadline(network, request);
   try {
@@ -98,7 +96,7 @@ class HeadDeadline {
     this.#request = request;
   }
 
-  /** The request to fetch; its clock starts with this call, or with the last byte of a large body. */
+  /** The request to fetch; its clock starts with this call, or with the last byte of the client's body. */
   request(): Request {
     const { method, headers, body, websocket } = this.#request;
     const url = `${this.#request.scheme}://${urlAuthority(this.#request)}${this.#request.target}`;
@@ -109,13 +107,11 @@ class HeadDeadline {
       this.#awaitConnection();
       return new Request(new Request(url, body.request), { headers, signal, redirect: 'manual' });
     }
-    if (body.kind === 'incoming' && (body.length === null || body.length > SMALL_BODY)) {
-      const pipe = body.length === null ? new IdentityTransformStream() : new FixedLengthStream(body.length);
-      this.#pump(body.request, pipe.writable);
-      return new Request(url, { method, headers, signal, redirect: 'manual', body: pipe.readable });
+    if (body.kind === 'incoming') {
+      return new Request(url, { method, headers, signal, redirect: 'manual', body: this.#upload(body) });
     }
     this.#awaitConnection();
-    const content = body.kind === 'none' ? null : body.kind === 'bytes' ? body.bytes : body.request.body;
+    const content = body.kind === 'none' ? null : body.bytes;
     return new Request(url, { method, headers, signal, redirect: 'manual', body: content });
   }
 
@@ -144,10 +140,7 @@ class HeadDeadline {
     this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
   }
 
-  #expire(
-    code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'closed' | 'client_closed',
-    message: string,
-  ): void {
+  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'client_closed', message: string): void {
     this.expired ??= failed(code, true, message);
     this.#abort.abort();
   }
@@ -157,36 +150,21 @@ class HeadDeadline {
     return reachable(this.#network, host, port, timeouts.connect);
   }
 
-  /** Moves the client's body up in large chunks, with `write_timeout` on each. */
-  #pump(incoming: Request, writable: WritableStream<Uint8Array>): void {
-    const { write } = this.#request.timeouts;
-    const writer = writable.getWriter();
-    let reading = true;
-    const move = async (): Promise<void> => {
-      const reader = incoming.body?.getReader({ mode: 'byob' });
-      let buffer = new ArrayBuffer(SMALL_BODY);
-      while (reader !== undefined) {
-        const { value, done } = await reader.read(new Uint8Array(buffer));
-        reading = false;
-        if (done) break;
+  /** With `write_timeout` on each part, then `read_timeout`. */
+  #upload(body: Extract<UpstreamRequest['body'], { kind: 'incoming' }>): ReadableStream<Uint8Array> {
+    const { write, read } = this.#request.timeouts;
+    return upload(body, {
+      writing: () => {
         clearTimeout(this.#timer);
-        this.#timer = setTimeout(
-          () => this.#expire('write_timeout', `the upstream took no data for ${write} ms`),
-          write,
-        );
-        await writer.write(value);
-        clearTimeout(this.#timer);
-        buffer = value.buffer;
-        reading = true;
-      }
-      await writer.close();
-      if (!this.#over) this.#awaitHead(this.#request.timeouts.read);
-    };
-    move().catch((error: unknown) => {
-      // The client went away, or the upstream did: what was sent so far is no whole request. The connection goes first,
-      // for a body that is merely ended would look complete.
-      this.#expire(reading ? 'client_closed' : 'closed', messageOf(error));
-      void writer.abort(error).catch(() => undefined);
+        if (this.#over) return;
+        const late = (): void => this.#expire('write_timeout', `the upstream took no data for ${write} ms`);
+        this.#timer = setTimeout(late, write);
+      },
+      written: () => clearTimeout(this.#timer),
+      sent: () => {
+        if (!this.#over) this.#awaitHead(read);
+      },
+      broken: (error) => this.#expire('client_closed', messageOf(error)),
     });
   }
 }

@@ -8,6 +8,7 @@ import {
   encodeHeader,
   type TlsIdentity,
 } from './protocol.ts';
+import { upload } from './upload.ts';
 
 /** The host's egress process: can say everything, at the price of one more hop on the same machine. */
 export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
@@ -17,22 +18,45 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
     cannot: (request) =>
       request.scheme === 'https' && request.tls.certificate?.key === '' ? 'a client certificate without key' : null,
     async send(request) {
+      const client = new ClientBody();
       try {
-        return await attempt(egress, identities, request);
+        return await attempt(egress, identities, request, client);
       } catch (error) {
-        return failed('unreachable', true, `egress process: ${error instanceof Error ? error.message : String(error)}`);
+        if (client.broken !== null) return failed('client_closed', true, client.broken);
+        return failed('unreachable', true, `egress process: ${messageOf(error)}`);
       }
     },
   };
+}
+
+/** Aborts the fetch of a request whose body broke off at the client. */
+class ClientBody {
+  /** Why it broke off. */
+  broken: string | null = null;
+  readonly #abort = new AbortController();
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  stream(body: Extract<UpstreamRequest['body'], { kind: 'incoming' }>): ReadableStream<Uint8Array> {
+    return upload(body, {
+      broken: (error) => {
+        this.broken = messageOf(error);
+        this.#abort.abort();
+      },
+    });
+  }
 }
 
 async function attempt(
   egress: Pick<Fetcher, 'fetch'>,
   identities: Identities,
   request: UpstreamRequest,
+  client: ClientBody,
 ): Promise<UpstreamResult> {
   const identity = request.scheme === 'https' ? await identities.nameOf(request.tls) : null;
-  const response = await egress.fetch(toEgress(request, identity));
+  const response = await egress.fetch(toEgress(request, identity, client));
   const error = response.headers.get(EGRESS_ERROR);
   if (error === null) return { kind: 'response', response, via: 'process' };
   await response.body?.cancel();
@@ -40,14 +64,14 @@ async function attempt(
   if (failure.code !== 'unknown_identity' || identity === null) return { kind: 'failure', failure };
   identities.forget(identity);
   if (request.body.kind === 'incoming') return { kind: 'failure', failure };
-  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls)));
+  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls), client));
   const second = again.headers.get(EGRESS_ERROR);
   return second === null
     ? { kind: 'response', response: again, via: 'process' }
     : { kind: 'failure', failure: decodeFailure(second) };
 }
 
-function toEgress(request: UpstreamRequest, identity: string | null): Request {
+function toEgress(request: UpstreamRequest, identity: string | null, client: ClientBody): Request {
   const target: EgressTarget = {
     scheme: request.scheme,
     host: request.host,
@@ -64,7 +88,13 @@ function toEgress(request: UpstreamRequest, identity: string | null): Request {
   if (request.websocket) headers.set('upgrade', 'websocket');
   const { method, body } = request;
   const url = `${EGRESS_ORIGIN}/`;
-  if (body.kind === 'incoming') return new Request(new Request(url, body.request), { headers, redirect: 'manual' });
+  const { signal } = client;
+  if (body.kind === 'incoming') {
+    // Only a request that is copied from another may have a body with these methods.
+    if (method === 'GET' || method === 'HEAD')
+      return new Request(new Request(url, body.request), { headers, signal, redirect: 'manual' });
+    return new Request(url, { method, headers, signal, redirect: 'manual', body: client.stream(body) });
+  }
   return new Request(url, { method, headers, redirect: 'manual', body: body.kind === 'none' ? null : body.bytes });
 }
 
@@ -117,4 +147,8 @@ class Identities {
     if (answer.status !== 204) throw new Error(`the egress process refused a TLS identity (${answer.status})`);
     return name;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

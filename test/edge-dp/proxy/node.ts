@@ -19,9 +19,17 @@ export interface ProxyNode {
   readonly url: string;
   readonly statusUrl: string;
   readonly log: readonly string[];
-  /** Sends bytes as they are on a connection of their own; gives all that came back until the node closed it, or `quiet` ms of nothing. */
-  raw(request: string | Uint8Array, quiet?: number): Promise<RawAnswer>;
+  /** Sends bytes as they are on a connection of their own; gives what came back. */
+  raw(request: string | Uint8Array, until?: Until): Promise<RawAnswer>;
   stop(): Promise<void>;
+}
+
+/** How long an exchange of bytes goes on: until the node ends the connection, or earlier. */
+export interface Until {
+  /** So many complete responses have come. */
+  readonly answers?: number;
+  /** Nothing has come for so many milliseconds; 5000 when not said. */
+  readonly quiet?: number;
 }
 
 export interface RawAnswer {
@@ -52,7 +60,7 @@ export async function startProxyNode(
     url: `http://127.0.0.1:${port}`,
     statusUrl: `http://127.0.0.1:${dataPlane.statusAddresses[0]?.port}`,
     log,
-    raw: (request, quiet = 400) => exchange(port, request, quiet),
+    raw: (request, until = {}) => exchange(port, request, until),
     async stop() {
       await dataPlane.stop(0);
       await controlPlane.stop();
@@ -61,7 +69,11 @@ export async function startProxyNode(
   };
 }
 
-function exchange(port: number, request: string | Uint8Array, quiet: number): Promise<RawAnswer> {
+function exchange(
+  port: number,
+  request: string | Uint8Array,
+  { answers = Number.POSITIVE_INFINITY, quiet = 5_000 }: Until,
+): Promise<RawAnswer> {
   return new Promise((resolve) => {
     let text = '';
     let closed = false;
@@ -71,9 +83,10 @@ function exchange(port: number, request: string | Uint8Array, quiet: number): Pr
     else socket.write(request);
     socket.on('data', (data: string) => {
       text += data;
+      if (responses(text).length >= answers) socket.end();
     });
     socket.on('end', () => {
-      closed = true;
+      closed = responses(text).length < answers;
     });
     // A reset is an end too.
     socket.on('error', () => {
@@ -82,6 +95,49 @@ function exchange(port: number, request: string | Uint8Array, quiet: number): Pr
     socket.on('close', () => resolve({ text, closed }));
     socket.setTimeout(quiet, () => socket.destroy());
   });
+}
+
+export interface RawResponse {
+  readonly status: number;
+  readonly head: string;
+  /** Without its chunks' sizes. */
+  readonly body: string;
+}
+
+/** The complete responses (to anything but HEAD) at the start of what came back. */
+export function responses(text: string): RawResponse[] {
+  const found: RawResponse[] = [];
+  for (let at = 0; ; ) {
+    const end = text.indexOf('\r\n\r\n', at);
+    if (end < 0) return found;
+    const head = text.slice(at, end);
+    const status = Number(head.slice(9, 12));
+    const length = /\r\ncontent-length: (\d+)/i.exec(head);
+    const bodyless = status === 204 || status === 304 || status < 200;
+    const body = /\r\ntransfer-encoding: chunked/i.test(head)
+      ? chunked(text, end + 4)
+      : {
+          text: text.slice(end + 4).slice(0, bodyless ? 0 : Number(length?.[1])),
+          size: bodyless ? 0 : Number(length?.[1]),
+        };
+    if (body === null || !(body.text.length <= body.size) || text.length < end + 4 + body.size) return found;
+    found.push({ status, head, body: body.text });
+    at = end + 4 + body.size;
+  }
+}
+
+/** A chunked body and the bytes it takes; null while it is incomplete. */
+function chunked(text: string, from: number): { readonly text: string; readonly size: number } | null {
+  let body = '';
+  for (let at = from; ; ) {
+    const line = text.indexOf('\r\n', at);
+    if (line < 0) return null;
+    const size = Number.parseInt(text.slice(at, line), 16);
+    body += text.slice(line + 2, line + 2 + size);
+    at = line + 2 + size + 2;
+    if (text.length < at) return null;
+    if (size === 0) return { text: body, size: at - from };
+  }
 }
 
 /** UUID number `n`. */

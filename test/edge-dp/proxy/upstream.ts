@@ -73,9 +73,13 @@ function sizeOf(buffer: string): number | null {
     return buffer.length >= size ? size : null;
   }
   if (!head.includes('\r\ntransfer-encoding: chunked')) return end + 4;
-  const last = buffer.indexOf('\r\n0\r\n\r\n', end);
-  if (buffer.startsWith('0\r\n\r\n', end + 4)) return end + 9;
-  return last < 0 ? null : last + 7;
+  for (let at = end + 4; ; ) {
+    const line = buffer.indexOf('\r\n', at);
+    if (line < 0) return null;
+    const size = Number.parseInt(buffer.slice(at, line), 16);
+    at = line + 2 + size + 2;
+    if (size === 0) return buffer.length >= at ? at : null;
+  }
 }
 
 function parse(raw: string, reused: number): SeenRequest {

@@ -1,0 +1,258 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ProxyNode, responses, route, service, startProxyNode, statuses } from './node.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+/** What a request that must not exist would look like upstream. */
+const SMUGGLED = 'GET /WAY/smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
+/** A request of the next user of the same connection. */
+const NEXT = 'GET /WAY/next HTTP/1.1\r\nHost: a\r\n\r\n';
+
+/**
+ * Requests whose end, or target, two servers could see differently. `answer`: the status, and whether the connection ends with
+ * it; `upstream`: the request lines that may arrive there. 500 and 501 are the runtime's own parser.
+ */
+const shapes: readonly {
+  readonly name: string;
+  readonly bytes: string;
+  readonly answer: readonly [status: number, 'closed' | 'open'];
+  readonly upstream?: readonly string[];
+}[] = [
+  ...[
+    [
+      'Content-Length and Transfer-Encoding',
+      `Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+    ],
+    [
+      'Transfer-Encoding and Content-Length',
+      `Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\nSMUGGLED\r\n0\r\n\r\n`,
+    ],
+    [
+      'a space before the colon, and Content-Length',
+      `Transfer-Encoding : chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`,
+    ],
+    ['two Transfer-Encodings', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a length beyond all numbers', 'Content-Length: 18446744073709551619\r\n\r\nabc'],
+    ['a malformed chunk size', 'Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n'],
+    ['a negative chunk size', 'Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n'],
+    ['a chunk size beyond all numbers', 'Transfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n'],
+    ['no chunk size', 'Transfer-Encoding: chunked\r\n\r\n\r\nabc\r\n0\r\n\r\n'],
+    ['a chunk extension', 'Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\n'],
+    ['a line feed in a chunk extension', `Transfer-Encoding: chunked\r\n\r\n3;a\nb\r\nabc\r\n0\r\n\r\n`],
+    ['no Host that could be one', 'Host: \r\nTransfer-Encoding: xchunked\r\n\r\n'],
+  ].map(([name = '', rest = '']) => ({
+    name,
+    bytes: `POST /WAY/x HTTP/1.1\r\n${rest.startsWith('Host') ? '' : 'Host: a\r\n'}${rest}${NEXT}`,
+    answer: (rest.startsWith('Host') ? [500, 'closed'] : [400, 'closed']) as readonly [number, 'closed'],
+  })),
+  ...[
+    ['two lengths', 'Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'],
+    ['the same length twice', 'Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc'],
+    ['a list of lengths', 'Content-Length: 3, 3\r\n\r\nabc'],
+    ['a negative length', 'Content-Length: -1\r\n\r\n'],
+    ['a signed length', 'Content-Length: +3\r\n\r\nabc'],
+    ['a length in hex', 'Content-Length: 0x3\r\n\r\nabc'],
+    ['Transfer-Encoding: xchunked', 'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+    ['Transfer-Encoding: chunked, identity', 'Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n'],
+    [
+      'Transfer-Encoding twice, differing',
+      'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n',
+    ],
+    ['a vertical tab before chunked', 'Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n'],
+    ['a folded Transfer-Encoding', 'Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n'],
+    ['two Hosts', 'Host: b\r\n\r\n'],
+  ].map(([name = '', rest = '']) => ({
+    name,
+    bytes: `POST /WAY/x HTTP/1.1\r\nHost: a\r\n${rest}${NEXT}`,
+    answer: [500, 'closed'] as const,
+  })),
+  ...[
+    ['NUL in a header', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A: 1\x002\r\n\r\n', 400],
+    ['NUL in the target', 'GET /WAY/\x00 HTTP/1.1\r\nHost: a\r\n\r\n', 400],
+    ['a line without a colon', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A\r\n\r\n', 400],
+    ['a header without a name', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n', 400],
+    ['an absolute target', 'GET http://a/WAY/x HTTP/1.1\r\nHost: a\r\n\r\n', 500],
+    ['an absolute target of another host', 'GET http://b/WAY/x HTTP/1.1\r\nHost: a\r\n\r\n', 500],
+    ['the target *', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', 500],
+    ['CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', 500],
+    ['a target without a slash', 'GET WAY HTTP/1.1\r\nHost: a\r\n\r\n', 500],
+    ['a path in the Host', 'GET /WAY/x HTTP/1.1\r\nHost: a/b\r\n\r\n', 500],
+    ['a user in the Host', 'GET /WAY/x HTTP/1.1\r\nHost: a@b\r\n\r\n', 500],
+    ['a method in lower case', 'get /WAY/x HTTP/1.1\r\nHost: a\r\n\r\n', 501],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 501],
+  ].map(([name, bytes, status]) => ({
+    name: String(name),
+    bytes: `${bytes}${NEXT}`,
+    answer: [Number(status), 'closed'] as const,
+  })),
+];
+
+describe.each([
+  ['natively', '/native'],
+  ['through the egress process', '/egress'],
+])('requests proxied %s', (_, way) => {
+  let upstream: Upstream;
+  let node: ProxyNode;
+
+  beforeAll(async () => {
+    upstream = await startUpstream(({ line }) => {
+      // Length and content say which request this is the answer to.
+      const target = line.split(' ')[1] ?? '';
+      return `HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`;
+    });
+    node = await startProxyNode({
+      services: [service(1, upstream.port)],
+      routes: [
+        route(1, '/native', 1, { strip_path: false }),
+        route(2, '/egress', 1, { strip_path: false, preserve_host: true }),
+      ],
+    });
+  });
+  afterAll(async () => {
+    await node?.stop();
+    await upstream?.stop();
+  });
+
+  const send = async (bytes: string, answers?: number) => {
+    upstream.seen.length = 0;
+    const { text, closed } = await node.raw(bytes.replaceAll('/WAY', way), answers === undefined ? {} : { answers });
+    return { text, statuses: statuses(text), closed, lines: upstream.seen.map(({ line }) => line) };
+  };
+
+  it.each(shapes)('ends the connection of a request with $name, and tells the upstream nothing', async (shape) => {
+    const { statuses, closed, lines } = await send(shape.bytes);
+    expect(lines).toEqual([]);
+    expect(statuses).toEqual([shape.answer[0]]);
+    expect(closed).toBe(true);
+  });
+
+  it.each([
+    [
+      'obs-fold',
+      'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n Transfer-Encoding: chunked\r\n\r\n',
+      /^1\s+Transfer-Encoding: chunked$/,
+    ],
+    ['bare line feeds', 'GET /WAY/x HTTP/1.1\nHost: a\nX-A: 1\n\n', /^1$/],
+    ['bytes above 0x7f', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A: \xe9\xff\r\n\r\n', /^\xe9\xff$/],
+    ['a space before the colon', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A : 1\r\n\r\n', /^1$/],
+  ])('sends %s on in one way only', async (_name, bytes, value) => {
+    const { statuses, lines } = await send(bytes + NEXT, 2);
+    expect(lines).toEqual([`GET ${way}/x HTTP/1.1`, `GET ${way}/next HTTP/1.1`]);
+    expect(upstream.seen[0]?.header('X-A')).toMatch(value);
+    expect(upstream.seen[0]?.raw).not.toMatch(/[^\r]\n|\r\n[ \t]|\r\ntransfer-encoding/i);
+    expect(statuses).toEqual([200, 200]);
+  });
+
+  it.each([
+    ['a space', `${'/WAY'}/b c`, '/b'],
+    ['a tab', '/WAY/b\tc', '/b'],
+    ['an escaped line end', '/WAY/%0d%0aX:1', '/%0D%0AX:1'],
+    ['bytes that are no UTF-8', '/WAY/\xe9', '/%EF%BF%BD'],
+  ])('sends a target with %s on as one target', async (_name, target, expected) => {
+    const { lines } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n${NEXT}`, 2);
+    expect(lines).toEqual([`GET ${way}${expected} HTTP/1.1`, `GET ${way}/next HTTP/1.1`]);
+  });
+
+  it('takes a body of a GET for a body', async () => {
+    const { lines, statuses } = await send(
+      `GET /WAY/x HTTP/1.1\r\nHost: a\r\nContent-Length: ${SMUGGLED.replace('/WAY', way).length}\r\n\r\n${SMUGGLED}${NEXT}`,
+      2,
+    );
+    expect(lines).toEqual([`GET ${way}/x HTTP/1.1`, `GET ${way}/next HTTP/1.1`]);
+    expect(statuses).toEqual([200, 200]);
+  });
+
+  it('answers pipelined requests in their order, each with its own', async () => {
+    const { text } = await send(
+      'GET /WAY/1 HTTP/1.1\r\nHost: a\r\n\r\n' +
+        'POST /WAY/22 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc' +
+        'POST /WAY/333 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n' +
+        'GET /none HTTP/1.1\r\nHost: a\r\n\r\n' +
+        'GET /WAY/4444 HTTP/1.1\r\nHost: a\r\n\r\n',
+      5,
+    );
+    expect(responses(text).map(({ body }) => body)).toEqual([
+      `${way}/1`,
+      `${way}/22`,
+      `${way}/333`,
+      expect.stringContaining('no Route matched'),
+      `${way}/4444`,
+    ]);
+  });
+
+  /** Writes the parts with a pause between them; null ends the connection without a word. */
+  async function upload(parts: readonly (string | null)[]): Promise<string> {
+    let text = '';
+    const socket = connect(node.port, '127.0.0.1');
+    socket.setEncoding('latin1').on('data', (data: string) => {
+      text += data;
+    });
+    socket.on('error', () => undefined);
+    for (const part of parts) {
+      if (part === null) socket.destroy();
+      else socket.write(part.replaceAll('/WAY', way));
+      await sleep(40);
+    }
+    socket.destroy();
+    return text;
+  }
+
+  const post = 'POST /WAY/upload HTTP/1.1\r\nHost: a\r\n';
+  it.each([
+    ['goes away before its first chunk', ['Transfer-Encoding: chunked\r\n\r\n', null]],
+    ['goes away between chunks', ['Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', null]],
+    ['goes away within a length', ['Content-Length: 9\r\n\r\nabc', null]],
+    ['goes away within a long length', [`Content-Length: 200000\r\n\r\n${'x'.repeat(100_000)}`, null]],
+    [
+      'sends a malformed chunk after a good one',
+      ['Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', 'ZZ\r\nabc\r\n0\r\n\r\n'],
+    ],
+  ])('never completes the upload of a client that %s', async (_name, parts) => {
+    // Connections to the upstream that are in use already, and new ones.
+    await send(NEXT, 1);
+    upstream.seen.length = 0;
+    const [first = '', ...rest] = parts;
+    const answer = await upload([`${post}${first}`, ...rest]);
+    await node.raw(NEXT.replace('/WAY', way), { answers: 1 });
+    expect(upstream.seen.map(({ line }) => line)).toEqual([`GET ${way}/next HTTP/1.1`]);
+    expect(statuses(answer).filter((status) => status !== 400)).toEqual([]);
+  });
+
+  it('takes headers byte by byte, and a body with pauses', async () => {
+    const socket = connect(node.port, '127.0.0.1').setNoDelay(true);
+    upstream.seen.length = 0;
+    let text = '';
+    socket.setEncoding('latin1').on('data', (data: string) => {
+      text += data;
+    });
+    for (const byte of `POST ${way}/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n`) {
+      socket.write(byte);
+      await sleep(1);
+    }
+    for (const byte of 'body') {
+      await sleep(60);
+      socket.write(byte);
+    }
+    await expect.poll(() => statuses(text)).toEqual([200]);
+    expect(upstream.seen.map(({ body }) => body)).toEqual(['body']);
+    socket.destroy();
+  });
+
+  it('takes 1000 headers, one of 60 KB, and a URL of 60 KB, and refuses what is beyond its limits', async () => {
+    const head = `GET /WAY/x HTTP/1.1\r\nHost: a\r\n`;
+    const many = Array.from({ length: 1000 }, (_, n) => `X-${n}: ${n}\r\n`).join('');
+    expect((await send(`${head}${many}\r\n`, 1)).statuses).toEqual([200]);
+    expect(upstream.seen[0]?.header('X-999')).toBe('999');
+    expect((await send(`${head}X-Long: ${'x'.repeat(60_000)}\r\n\r\n`, 1)).statuses).toEqual([200]);
+    expect(upstream.seen[0]?.header('X-Long')).toHaveLength(60_000);
+    const path = `/WAY/${'x'.repeat(60_000)}?${'y'.repeat(1000)}`;
+    expect((await send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`, 1)).lines).toEqual([
+      `GET ${path.replace('/WAY', way)} HTTP/1.1`,
+    ]);
+    const beyond = await send(`${head}X-Long: ${'x'.repeat(600_000)}\r\n\r\n${NEXT}`);
+    expect(beyond.lines).toEqual([]);
+    expect(beyond.closed).toBe(true);
+    expect(beyond.statuses.filter((status) => status < 400)).toEqual([]);
+  });
+});
