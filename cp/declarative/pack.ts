@@ -2,7 +2,9 @@ import type { BundleRow, Manifest, PackedObject } from '../../shared/bundle/form
 import { DEFAULT_GROUP } from '../../shared/bundle/format.ts';
 import { buildManifest } from '../../shared/bundle/manifest.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
+import { entities } from '../../shared/entities/registry.ts';
 import { plugins } from '../../shared/plugins/registry.ts';
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import { PackedConfig } from '../publisher/config.ts';
 import { Shelf } from '../publisher/shelf.ts';
 import { publishedTables } from '../publisher/tables.ts';
@@ -31,15 +33,18 @@ export async function packConfig(
   return { manifest, objects };
 }
 
+/** A file has one workspace, the default one. */
 function feedOf(config: ParsedConfig): Pick<ChangeFeed, 'snapshot'> {
+  const workspaced = new Set(entities.filter(({ workspaceable }) => workspaceable === true).map(({ name }) => name));
   return {
-    snapshot: async (entities) => ({
+    snapshot: async (wanted) => ({
       serial: 0,
       rows: (async function* () {
-        for (const entity of entities) {
+        for (const entity of wanted) {
+          const workspace = workspaced.has(entity) ? { ws_id: DEFAULT_WORKSPACE.id } : {};
           for (const [id, { row, ttl }] of config.entities.get(entity) ?? []) {
             const expiry = ttl === null ? {} : { ttl: Math.floor(Date.now() / 1000) + ttl };
-            const bundled: BundleRow = { ...row, id, ...expiry };
+            const bundled: BundleRow = { ...row, id, ...workspace, ...expiry };
             yield { entity, row: bundled };
           }
         }

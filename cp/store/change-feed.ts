@@ -1,8 +1,9 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { Catalog } from './catalog.ts';
 import type { Database, Session, SqlRow } from './database.ts';
-import { fromRecord } from './row-json.ts';
+import { fromRecord, workspaceIdOf } from './row-json.ts';
 import type { Change, ChangeFeed } from './store.ts';
+import type { Table } from './table.ts';
 
 const CHANNEL = 'holdfast_changes';
 /** Rows per read of a snapshot. */
@@ -83,16 +84,18 @@ async function rowsNamed(
     const found = await session.query(catalog.statements(table).export, [ids]);
     rows.set(
       entity,
-      found.map((answer) => bundleRow(fromRecord(table, answer))),
+      found.map((answer) => bundleRow(table, answer)),
     );
   }
   return rows;
 }
 
-function bundleRow(row: Readonly<Record<string, unknown>>): BundleRow {
+/** Only here a row says which workspace it is of: those who ask within a workspace know, and the Admin API never tells. */
+function bundleRow(table: Table, answer: SqlRow): BundleRow {
+  const row = fromRecord(table, answer);
   const { id } = row;
   if (typeof id !== 'string') throw new TypeError('a row without id cannot travel');
-  return { ...row, id };
+  return table.workspaced ? { ...row, id, ws_id: workspaceIdOf(answer) } : { ...row, id };
 }
 
 type Snapshot = Awaited<ReturnType<ChangeFeed['snapshot']>>;
@@ -132,7 +135,7 @@ async function* readTables(
     for (;;) {
       const page: SqlRow[] = await session.query(catalog.statements(table).exportPage, [after, SNAPSHOT_PAGE]);
       for (const answer of page) {
-        const row = bundleRow(fromRecord(table, answer));
+        const row = bundleRow(table, answer);
         after = row.id;
         yield { entity, row };
       }

@@ -1,5 +1,5 @@
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Database, Session } from './database.ts';
-import { DEFAULT_WORKSPACE } from './default-workspace.ts';
 import { changeLog } from './migrations/001-change-log.ts';
 import { nodes } from './migrations/002-nodes.ts';
 import type { Migration } from './migrations/migration.ts';

@@ -33,6 +33,12 @@ export function fromRecord(table: Table, answer: SqlRow): Row {
   return row;
 }
 
+/** The workspace of a row a statement returned for export. */
+export function workspaceIdOf(answer: SqlRow): unknown {
+  const record = answer.row;
+  return typeof record === 'object' && record !== null && 'ws_id' in record ? record.ws_id : null;
+}
+
 /** The id of a foreign value, `{id}`. */
 export function idOf(value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'id' in value ? value.id : null;

@@ -18,9 +18,9 @@ export interface Statements {
   /** PUT by a unique field: a row found keeps its key. */
   upsertBy(unique: Unique): Statement;
   selectBy(field: string): Statement;
-  /** `$1` keys, all workspaces; `ttl` as the absolute time. */
+  /** `$1` keys, all workspaces; with `ws_id`, and `ttl` as the absolute time. */
   readonly export: Statement;
-  /** `$1` the key to continue after or null, `$2` rows at most; all workspaces; `ttl` as the absolute time. */
+  /** `$1` the key to continue after or null, `$2` rows at most; otherwise the same. */
   readonly exportPage: Statement;
 }
 
@@ -52,8 +52,9 @@ export function statementsFor(table: Table): Statements {
   const kept = [key, '"ws_id"'];
   const read = (condition: string, tail = '') =>
     `SELECT to_json(found) AS row FROM (SELECT ${shown} FROM ${name} AS t WHERE ${condition}${tail}) AS found`;
+  const exported = [...workspace.map((column) => `t.${column}`), shownColumns(table, 'absolute')].join(', ');
   const whole = (condition: string, tail = '') =>
-    `SELECT to_json(found) AS row FROM (SELECT ${shownColumns(table, 'absolute')} FROM ${name} AS t WHERE ${condition}${alive(table)}${tail}) AS found`;
+    `SELECT to_json(found) AS row FROM (SELECT ${exported} FROM ${name} AS t WHERE ${condition}${alive(table)}${tail}) AS found`;
 
   const by = new Map<string, Statement>();
   const prepared = (kind: string, text: () => string): Statement => {

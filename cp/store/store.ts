@@ -103,7 +103,8 @@ export interface Delta {
 }
 
 /**
- * What the publisher reads: rows as they travel, and the log that says which of them changed. A row's `ttl`, where its
+ * What the publisher reads: rows as they travel, with the `ws_id` of their workspace, and the log that says which of
+ * them changed. A row's `ttl`, where its
  * entity has one, is the absolute time in Unix seconds at which the row vanishes; null for never.
  */
 export interface ChangeFeed {

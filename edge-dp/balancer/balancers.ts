@@ -1,3 +1,4 @@
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { ConfigChanges } from '../config/live.ts';
 import { PersistentMap } from '../proxy/persistent-map.ts';
 import { Balancer } from './balancer.ts';
@@ -9,10 +10,11 @@ interface Tables {
   readonly targets: PersistentMap<Target>;
   /** Targets by upstream and then by id. */
   readonly targetsOf: PersistentMap<PersistentMap<Target>>;
+  /** By workspace and name: two workspaces may use the same name. */
   readonly byName: PersistentMap<Balancer>;
 }
 
-/** The balancers of one config, found by the upstream's name. Immutable; a change makes those it concerns anew. */
+/** The balancers of one config, found by the upstream's workspace and name. Immutable; a change makes those it concerns anew. */
 export class Balancers implements UpstreamDirectory {
   readonly #tables: Tables;
 
@@ -29,15 +31,14 @@ export class Balancers implements UpstreamDirectory {
     });
   }
 
-  /** By the host of a service, which is an upstream's name or an address. */
-  named(host: string): Balancer | undefined {
-    return this.#tables.byName.get(host);
+  /** By the workspace and host of a service; the host is an upstream's name in that workspace, or an address. */
+  named(workspace: string, host: string): Balancer | undefined {
+    return this.#tables.byName.get(nameKey({ workspace, name: host }));
   }
 
-  /** By an upstream's id or name. */
   find(idOrName: string): Balancer | undefined {
-    const name = this.#tables.upstreams.get(idOrName)?.name ?? idOrName;
-    return this.#tables.byName.get(name);
+    const { upstreams, byName } = this.#tables;
+    return byName.get(nameKey(upstreams.get(idOrName) ?? { workspace: DEFAULT_WORKSPACE.id, name: idOrName }));
   }
 
   all(): Iterable<Balancer> {
@@ -73,10 +74,10 @@ export class Balancers implements UpstreamDirectory {
     const before = new Map<string, Balancer>();
     const forget = (id: string): void => {
       const old = upstreams.get(id);
-      const balancer = old === undefined ? undefined : byName.get(old.name);
+      const balancer = old === undefined ? undefined : byName.get(nameKey(old));
       if (old === undefined || balancer === undefined) return;
       before.set(id, balancer);
-      byName = byName.delete(old.name);
+      byName = byName.delete(nameKey(old));
     };
     for (const id of upstreamChanges?.deletes ?? []) {
       forget(id);
@@ -95,9 +96,13 @@ export class Balancers implements UpstreamDirectory {
       if (upstream === undefined) continue;
       // Targets in one order whatever the order they came in, so that every isolate builds the same.
       const own = [...(targetsOf.get(id)?.values() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
-      const old = before.get(id) ?? byName.get(upstream.name) ?? null;
-      byName = byName.set(upstream.name, new Balancer(upstream, own, old?.upstream.id === id ? old : null, now));
+      const old = before.get(id) ?? byName.get(nameKey(upstream)) ?? null;
+      byName = byName.set(nameKey(upstream), new Balancer(upstream, own, old?.upstream.id === id ? old : null, now));
     }
     return new Balancers({ upstreams, targets, targetsOf, byName });
   }
+}
+
+function nameKey({ workspace, name }: Pick<Upstream, 'workspace' | 'name'>): string {
+  return `${workspace}|${name}`;
 }

@@ -12,6 +12,7 @@ export interface BalancedUpstream {
 
 /** The upstreams of a config. */
 export interface UpstreamDirectory {
+  /** By an upstream's id, or by its name in the default workspace, as the Status API names upstreams. */
   find(idOrName: string): BalancedUpstream | undefined;
   all(): Iterable<BalancedUpstream>;
 }

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { workspaceOf } from '../../shared/workspace.ts';
 import { RowReader } from '../proxy/row.ts';
 
 export type Algorithm = 'round-robin' | 'consistent-hashing' | 'least-connections' | 'latency';
@@ -12,6 +13,7 @@ export type HashSource =
 /** An upstream as the balancer needs it. */
 export interface Upstream {
   readonly id: string;
+  readonly workspace: string;
   readonly name: string;
   readonly algorithm: Algorithm;
   readonly hashOn: HashSource;
@@ -72,6 +74,7 @@ export function readUpstream(row: BundleRow): Upstream {
   if (algorithm === undefined) throw read.refuse('algorithm', 'an algorithm this data plane knows', wanted);
   return {
     id: row.id,
+    workspace: workspaceOf(row),
     name: read.string('name'),
     algorithm,
     hashOn: readHashSource(read, 'hash_on'),

@@ -106,7 +106,7 @@ export function lazyTables(tables: Tables, memory: ShardMemory, read: ReadObject
     }
   };
 
-  return { lookupAll, lookup: async (table, value) => (await lookupAll(table, value))[0] ?? null };
+  return { lookupAll };
 }
 
 function byValue(object: TableObject, key: string): Shard {

@@ -16,7 +16,7 @@ export type ConfigChanges = ReadonlyMap<string, TableChanges>;
  * Throws `ShardUnavailable` when neither memory, KV nor a control plane has the object: the request then fails closed.
  */
 export interface LazyTables {
-  lookup(table: string, value: string): Promise<BundleRow | null>;
+  /** Every row found by the value, of all workspaces. */
   lookupAll(table: string, value: string): Promise<readonly BundleRow[]>;
 }
 

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { workspaceOf } from '../../shared/workspace.ts';
 import type { TableChanges } from '../config/live.ts';
 import { ConfigError } from '../proxy/config-error.ts';
 import { PersistentMap } from '../proxy/persistent-map.ts';
@@ -15,13 +16,12 @@ export interface PluginInstance {
 }
 
 /** The instances a request runs, in Kong's order. */
-export interface PluginChain {
-  readonly steps: readonly PluginInstance[];
-  readonly buffersResponse: boolean;
-}
+export type PluginChain = readonly PluginInstance[];
 
 /** What a request is known to be about when its plugins are chosen. */
 export interface PluginTarget {
+  /** Whose global plugins run. What is bound to a route, service or consumer is of that one's workspace anyway. */
+  readonly workspace: string;
   readonly route: string | null;
   readonly service: string | null;
   readonly consumer: string | null;
@@ -31,8 +31,8 @@ export interface PluginTarget {
 const MAX_CONSUMER_CHAINS = 10_000;
 
 /**
- * Which plugins run for whom: of each plugin name the one configuration that fits the request most closely. Immutable;
- * a change compiles the changed rows only, and chains are put together when a request first needs them.
+ * Which plugins run for whom: of each plugin name the one configuration of the request's workspace that fits the request
+ * most closely. Immutable; a change compiles the changed rows only, and chains are put together when a request first needs them.
  */
 export class PluginPlan {
   readonly #registry: PluginRegistry;
@@ -99,18 +99,17 @@ export class PluginPlan {
   chain(target: PluginTarget): PluginChain {
     const consumer = target.consumer !== null && this.#consumers.has(target.consumer) ? target.consumer : null;
     const memo = consumer === null ? this.#chains : this.#consumerChains;
-    const key = `${target.route}|${target.service}|${consumer}`;
+    const key = `${target.workspace}|${target.route}|${target.service}|${consumer}`;
     const known = memo.get(key);
     if (known !== undefined) return known;
-    const steps = this.#order.flatMap((plugin) => this.#select(plugin.name, { ...target, consumer }) ?? []);
-    const chain = { steps, buffersResponse: steps.some((step) => step.plugin.buffersResponse === true) };
+    const chain = this.#order.flatMap((plugin) => this.#select(plugin.name, { ...target, consumer }) ?? []);
     if (consumer !== null && memo.size >= MAX_CONSUMER_CHAINS) memo.clear();
     memo.set(key, chain);
     return chain;
   }
 
   /** Kong's precedence: the most specific combination wins, nothing is merged. */
-  #select(name: string, { route, service, consumer }: PluginTarget): PluginInstance | undefined {
+  #select(name: string, { workspace, route, service, consumer }: PluginTarget): PluginInstance | undefined {
     const scopes: readonly (readonly [string | null, string | null, string | null])[] = [
       [route, service, consumer],
       [route, null, consumer],
@@ -121,10 +120,10 @@ export class PluginPlan {
       [null, service, null],
     ];
     for (const [r, s, c] of scopes) {
-      const found = this.#byScope.get(scopeKey(name, r, s, c));
+      const found = this.#byScope.get(scopeKey(workspace, name, r, s, c));
       if (found !== undefined) return found;
     }
-    return this.#byScope.get(scopeKey(name, null, null, null));
+    return this.#byScope.get(scopeKey(workspace, name, null, null, null));
   }
 
   #place(row: BundleRow): Placed {
@@ -136,7 +135,7 @@ export class PluginPlan {
       route: read.reference('route'),
       consumer: read.reference('consumer'),
     };
-    const key = scopeKey(name, scope.route, scope.service, scope.consumer);
+    const key = scopeKey(workspaceOf(row), name, scope.route, scope.service, scope.consumer);
     const protocols = read.strings('protocols');
     const http = protocols.length === 0 || protocols.some((protocol) => HTTP_PROTOCOLS.has(protocol));
     const plugin = this.#registry.get(name);
@@ -174,8 +173,14 @@ export function byKongOrder(a: Plugin, b: Plugin): number {
   return a.name === b.name ? 0 : a.name < b.name ? 1 : -1;
 }
 
-function scopeKey(name: string, route: string | null, service: string | null, consumer: string | null): string {
-  return `${name}|${route ?? ''}|${service ?? ''}|${consumer ?? ''}`;
+function scopeKey(
+  workspace: string,
+  name: string,
+  route: string | null,
+  service: string | null,
+  consumer: string | null,
+): string {
+  return `${workspace}|${name}|${route ?? ''}|${service ?? ''}|${consumer ?? ''}`;
 }
 
 function count(names: Map<string, number>, name: string, by: number): void {

@@ -8,8 +8,6 @@ export interface Plugin<Config = unknown> {
   readonly name: string;
   readonly version: string;
   readonly priority: number;
-  /** True when the plugin must read or replace the response body: the body is then buffered for it. */
-  readonly buffersResponse?: boolean;
   compile(config: Config, scope: PluginScope): CompiledPlugin;
 }
 
@@ -42,6 +40,8 @@ export interface RequestContext {
   readonly id: string;
   readonly route: { readonly id: string; readonly name: string | null } | null;
   readonly service: { readonly id: string; readonly name: string | null } | null;
+  /** Id of the matched route's workspace, the default one while no route is matched. */
+  readonly workspace: string;
   /** Headers to be sent upstream; plugins change them in place. */
   readonly upstreamHeaders: Headers;
   /** Headers plugins add to whatever response the client gets. */
@@ -54,9 +54,12 @@ export interface RequestContext {
   readBody(limit: number): Promise<Uint8Array | null>;
   /** Replaces the body sent upstream. */
   replaceBody(body: Uint8Array): void;
-  /** A row of a lazy table by its lookup value: memory, then KV, then the control plane. Null when there is none. */
+  /**
+   * A row of a lazy table by its lookup value: memory, then KV, then the control plane. Null when there is none in the
+   * request's workspace: another workspace's consumers and credentials do not exist here.
+   */
   lookup(table: string, value: string): Promise<Readonly<Record<string, unknown>> | null>;
-  /** All rows of a lazy table with that lookup value (ACL groups of a consumer). */
+  /** All rows of a lazy table with that lookup value (ACL groups of a consumer), of the request's workspace. */
   lookupAll(table: string, value: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Kong's error body, negotiated by Accept (`kong.response.error`). */
   error(status: number, message: string, headers?: Record<string, string>): Response;

@@ -20,10 +20,6 @@ export class PluginRun {
     this.#plan = plan;
   }
 
-  get buffersResponse(): boolean {
-    return this.#collected.some((instance) => instance.plugin.buffersResponse === true);
-  }
-
   /** Runs access in order; the first Response ends it, but the rest is still chosen for the later phases. */
   async access(request: RequestContext): Promise<Response | undefined> {
     let answer: Response | undefined;
@@ -85,10 +81,11 @@ export class PluginRun {
 
   #steps(request: RequestContext): readonly PluginInstance[] {
     return this.#plan.chain({
+      workspace: request.workspace,
       route: request.route?.id ?? null,
       service: request.service?.id ?? null,
       consumer: request.consumer?.id ?? null,
-    }).steps;
+    });
   }
 }
 

@@ -1,10 +1,12 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { workspaceOf } from '../../shared/workspace.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
 import { isRecord, RowReader } from './row.ts';
 
 /** A service as requests need it. Times in milliseconds. */
 export interface Service {
   readonly id: string;
+  readonly workspace: string;
   readonly name: string | null;
   readonly enabled: boolean;
   readonly protocol: string;
@@ -24,6 +26,7 @@ export interface Service {
 /** A route as requests need it, matching left to the router. */
 export interface Route {
   readonly id: string;
+  readonly workspace: string;
   readonly name: string | null;
   readonly service: string | null;
   readonly protocols: readonly string[];
@@ -51,6 +54,7 @@ export function readService(row: BundleRow): Service {
   if (!SERVICE_PROTOCOLS.has(protocol)) throw read.refuse('protocol', 'a protocol this data plane knows', protocol);
   return {
     id: row.id,
+    workspace: workspaceOf(row),
     name: read.optionalString('name'),
     enabled: read.boolean('enabled', true),
     protocol,
@@ -72,6 +76,7 @@ export function readRoute(row: BundleRow): Route {
   const read = new RowReader('routes', row);
   return {
     id: row.id,
+    workspace: workspaceOf(row),
     name: read.optionalString('name'),
     service: read.reference('service'),
     protocols: read.strings('protocols'),

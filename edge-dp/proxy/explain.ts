@@ -1,3 +1,4 @@
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
 import type { RequestExplanation } from './explanation.ts';
@@ -14,8 +15,13 @@ export function explainRequest(
   const match = gateway.router.match(request);
   const route = match === null ? null : (gateway.routes.get(match.route.id) ?? null);
   const service = route?.service == null ? null : (gateway.services.get(route.service) ?? null);
-  const balancer = service === null ? undefined : gateway.balancers.named(service.host);
-  const chain = gateway.plugins.chain({ route: route?.id ?? null, service: service?.id ?? null, consumer });
+  const balancer = service === null ? undefined : gateway.balancers.named(service.workspace, service.host);
+  const chain = gateway.plugins.chain({
+    workspace: route?.workspace ?? DEFAULT_WORKSPACE.id,
+    route: route?.id ?? null,
+    service: service?.id ?? null,
+    consumer,
+  });
   return {
     route: route && { id: route.id, name: route.name },
     service: service && { id: service.id, name: service.name },
@@ -44,7 +50,7 @@ export function explainRequest(
     winner,
     losers,
     omitted_losers: omitted,
-    plugins: chain.steps.map(({ plugin, scope, config }) => ({
+    plugins: chain.map(({ plugin, scope, config }) => ({
       id: scope.id,
       name: plugin.name,
       priority: plugin.priority,

@@ -73,10 +73,10 @@ export async function proxy(
   return errorPage(runtime, context, statusOf(failure));
 }
 
-/** The service's host is an upstream's name, or an address. */
+/** The service's host is the name of an upstream in its workspace, or an address. */
 function peersOf(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext, matched: Matched): PeerPicker {
   const { service, match } = matched;
-  const balancer = gateway.balancers.named(service.host);
+  const balancer = gateway.balancers.named(service.workspace, service.host);
   if (balancer === undefined) return onlyPeer(service);
   let key = '';
   if (balancer.upstream.algorithm === 'consistent-hashing') {

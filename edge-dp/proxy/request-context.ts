@@ -1,3 +1,4 @@
+import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/live.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
 import type { ClientAddress } from './client-address.ts';
@@ -49,6 +50,10 @@ export class ProxyContext implements RequestContext {
     return this.#url;
   }
 
+  get workspace(): string {
+    return this.route?.workspace ?? DEFAULT_WORKSPACE.id;
+  }
+
   /** The raw target up to `?`. */
   get rawPath(): string {
     const question = this.rawTarget.indexOf('?');
@@ -64,12 +69,13 @@ export class ProxyContext implements RequestContext {
     this.upstreamHeaders.delete('content-length');
   }
 
-  lookup(table: string, value: string): Promise<Readonly<Record<string, unknown>> | null> {
-    return this.#lazy.lookup(table, value);
+  async lookup(table: string, value: string): Promise<Readonly<Record<string, unknown>> | null> {
+    return (await this.lookupAll(table, value))[0] ?? null;
   }
 
-  lookupAll(table: string, value: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    return this.#lazy.lookupAll(table, value);
+  async lookupAll(table: string, value: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const { workspace } = this;
+    return (await this.#lazy.lookupAll(table, value)).filter((row) => workspaceOf(row) === workspace);
   }
 
   error(status: number, message: string, headers?: Record<string, string>): Response {

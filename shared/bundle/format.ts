@@ -26,6 +26,10 @@ export interface Manifest {
   readonly expires_at?: number;
   /** First 32 hex digits of the SHA-256 of the canonical JSON of `tables`: what Kong users know as the config hash. */
   readonly config_hash: string;
+  /**
+   * One per published entity, of its name; and one for each further field by which rows of a lazy one are found
+   * (`consumers.username`), whose rows hold `id`, `ws_id` and that field.
+   */
   readonly tables: Readonly<Record<string, TableRef>>;
   /** The plugins some row configures, with the version the control plane validated them against. */
   readonly plugins: Readonly<Record<string, string>>;
@@ -63,7 +67,11 @@ export interface ObjectRef {
   readonly size: number;
 }
 
-/** A row as it travels: every schema field, `null` where unset, foreign keys as `{id}`. */
+/**
+ * A row as it travels: every schema field, `null` where unset, foreign keys as `{id}`; and `ws_id`, the id of its
+ * workspace, where the entity has workspaces. Routing is shared between workspaces; global plugins, consumers,
+ * credentials and the names of upstreams hold within their own, as in Kong Enterprise.
+ */
 export type BundleRow = { readonly id: string } & Readonly<Record<string, unknown>>;
 
 /** A table's row object: rows sorted by id. */

@@ -1,5 +1,5 @@
 import { operationUnsupported, schemaViolation } from '../../../shared/schema/errors.ts';
-import { DEFAULT_WORKSPACE } from '../default-workspace.ts';
+import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 import type { Behaviour } from './behaviour.ts';
 
 /** Paths without a workspace mean the default one, so it stays, under its name. */

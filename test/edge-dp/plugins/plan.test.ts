@@ -3,6 +3,7 @@ import { PluginPlan } from '../../../edge-dp/plugins/plan.ts';
 import type { Plugin, RequestContext } from '../../../edge-dp/plugins/plugin.ts';
 import type { PluginRegistry } from '../../../edge-dp/plugins/registry.ts';
 import { PluginRun } from '../../../edge-dp/plugins/run.ts';
+import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 
 type Log = string[];
 type Config = { readonly label: string; readonly does?: 'exit' | 'throw' | 'authenticate' };
@@ -45,6 +46,8 @@ function planOf(log: Log): PluginPlan {
   return PluginPlan.empty(registry);
 }
 
+const HERE = { workspace: DEFAULT_WORKSPACE.id };
+
 type Row = { id: string } & Record<string, unknown>;
 const row = (
   id: string,
@@ -63,6 +66,7 @@ const row = (
 async function run(plan: PluginPlan, log: Log) {
   log.length = 0;
   const request = {
+    ...HERE,
     route: { id: 'r', name: null },
     service: { id: 's', name: null },
     consumer: null,
@@ -88,7 +92,7 @@ describe('the plugin plan', () => {
       ['route+service+consumer', { route: 'r', service: 's', consumer: 'c' }],
     ];
     let plan = planOf([]);
-    const chosen = () => plan.chain({ route: 'r', service: 's', consumer: 'c' }).steps.map(({ scope }) => scope.id);
+    const chosen = () => plan.chain({ ...HERE, route: 'r', service: 's', consumer: 'c' }).map(({ scope }) => scope.id);
     for (const [label, scope] of scopes) {
       plan = plan.update({ upserts: [row(label, 'late', { label }, scope)], deletes: [] });
       expect(chosen()).toEqual([label]);
@@ -144,6 +148,27 @@ describe('the plugin plan', () => {
     }
   });
 
+  it("runs a workspace's global plugins for its own routes only, and changes each without the others", () => {
+    let plan = planOf([]).update({
+      upserts: [
+        row('here', 'late', { label: '' }),
+        { ...row('there', 'late', { label: '' }), ws_id: 'w2' },
+        { ...row('there too', 'auth', { label: '' }), ws_id: 'w2' },
+        { ...row('bound', 'zzz', { label: '' }, { route: 'r2' }), ws_id: 'w2' },
+      ],
+      deletes: [],
+    });
+    const chosen = (workspace: string, route: string | null) =>
+      plan.chain({ workspace, route, service: null, consumer: null }).map(({ scope }) => scope.id);
+    expect(chosen(HERE.workspace, 'r1')).toEqual(['here']);
+    expect(chosen(HERE.workspace, null)).toEqual(['here']);
+    expect(chosen('w2', 'r2')).toEqual(['there too', 'bound', 'there']);
+    expect(chosen('w3', 'r3')).toEqual([]);
+    plan = plan.update({ upserts: [], deletes: ['there'] });
+    expect(chosen('w2', 'r2')).toEqual(['there too', 'bound']);
+    expect(chosen(HERE.workspace, 'r1')).toEqual(['here']);
+  });
+
   it('leaves out what is disabled or for streams, and lets a scope pass from one row to another', () => {
     let plan = planOf([]).update({
       upserts: [
@@ -153,10 +178,10 @@ describe('the plugin plan', () => {
       ],
       deletes: [],
     });
-    const target = { route: null, service: null, consumer: null };
-    expect(plan.chain(target).steps.map(({ scope }) => scope.id)).toEqual(['3']);
+    const target = { ...HERE, route: null, service: null, consumer: null };
+    expect(plan.chain(target).map(({ scope }) => scope.id)).toEqual(['3']);
     plan = plan.update({ upserts: [row('4', 'zzz', { label: 'b' })], deletes: ['3'] });
-    expect(plan.chain(target).steps.map(({ scope }) => scope.id)).toEqual(['4']);
+    expect(plan.chain(target).map(({ scope }) => scope.id)).toEqual(['4']);
   });
 
   it('refuses a plugin it does not have and a config that does not compile, by name, and stays as it was', () => {
@@ -165,6 +190,6 @@ describe('the plugin plan', () => {
       plan.update({ upserts: [row('2', name, { label })], deletes: ['1'] });
     expect(change('nope', 'a')).toThrow("plugins 2: this data plane has no plugin 'nope'");
     expect(change('zzz', 'broken')).toThrow("plugins 2: 'zzz' does not compile: label must not be broken");
-    expect(plan.chain({ route: null, service: null, consumer: null }).steps).toHaveLength(1);
+    expect(plan.chain({ ...HERE, route: null, service: null, consumer: null })).toHaveLength(1);
   });
 });

@@ -24,11 +24,7 @@ export default {
       sni: null,
       waitUntil: (work) => context.waitUntil(work),
     };
-    const rows = (table, value) => env.LAZY?.[table]?.[value] ?? [];
-    const lazy = {
-      lookup: async (table, value) => rows(table, value)[0] ?? null,
-      lookupAll: async (table, value) => rows(table, value),
-    };
+    const lazy = { lookupAll: async (table, value) => env.LAZY?.[table]?.[value] ?? [] };
     return path.handle(request, arrival, lazy);
   },
 };

@@ -1,2 +1,0 @@
-/** Made with the database; Kong gives it the same id in every DB-less installation. */
-export const DEFAULT_WORKSPACE = { id: '0dc6f45b-8f8d-40d2-a504-473544ee190b', name: 'default' } as const;
