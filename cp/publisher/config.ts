@@ -5,7 +5,7 @@ import { DisabledRows, type RowChanges } from './disabled.ts';
 import { PublishRefused } from './refusal.ts';
 import type { Shelf } from './shelf.ts';
 import { PackedTable } from './table.ts';
-import type { PublishedTable } from './travel.ts';
+import { entityOf, type PublishedTable } from './travel.ts';
 
 /** The version the control plane validates a plugin's config against; undefined for a plugin it does not know. */
 export type PluginVersion = (plugin: string) => string | undefined;
@@ -28,16 +28,16 @@ export class PackedConfig {
     shelf: Shelf,
     now: number,
   ): Promise<PackedConfig> {
-    const snapshot = await feed.snapshot(definitions.map((definition) => definition.name));
+    const snapshot = await feed.snapshot([...new Set(definitions.map(entityOf))]);
     const everything: RowChanges = new Map();
-    for (const definition of definitions) everything.set(definition.name, { upserts: [], deletes: [] });
+    for (const definition of definitions) everything.set(entityOf(definition), { upserts: [], deletes: [] });
     for await (const { entity, row } of snapshot.rows) everything.get(entity)?.upserts.push(row);
     const config = new PackedConfig();
     config.#serial = snapshot.serial;
     const visible = await config.#disabled.filter(everything, async () => []);
     for (const definition of definitions) {
       const table = new PackedTable(definition, shelf);
-      const rows = visible.get(definition.name)?.upserts ?? [];
+      const rows = visible.get(entityOf(definition))?.upserts ?? [];
       await table.load(rows, now);
       config.#tables.set(definition.name, table);
       config.#arrive(definition.name, rows);
@@ -49,10 +49,12 @@ export class PackedConfig {
     return this.#serial;
   }
 
-  /** Rows of the tables that do not lose rows by themselves, those of disabled services included. */
+  /** Rows of the entities that do not lose rows by themselves, those of disabled services included. */
   get lastingRows(): number {
     let rows = this.#disabled.size;
-    for (const table of this.#tables.values()) if (!table.definition.ttl) rows += table.rows;
+    for (const { definition, rows: own } of this.#tables.values()) {
+      if (!definition.ttl && definition.indexes === undefined) rows += own;
+    }
     return rows;
   }
 
@@ -60,9 +62,10 @@ export class PackedConfig {
   async advance(delta: Delta, now: number): Promise<void> {
     const read = async (table: string, ids: readonly string[]) => (await this.#tables.get(table)?.read(ids)) ?? [];
     const changes = await this.#disabled.filter(rowChanges(delta, this.#tables), read);
-    for (const [name, { upserts, deletes }] of changes) {
-      const exchanged = await this.#tables.get(name)?.change(upserts, deletes, now);
-      if (exchanged === undefined) continue;
+    for (const [name, table] of this.#tables) {
+      const changed = changes.get(entityOf(table.definition));
+      if (changed === undefined) continue;
+      const exchanged = await table.change(changed.upserts, changed.deletes, now);
       this.#leave(name, exchanged.before);
       this.#arrive(name, exchanged.after);
     }

@@ -4,7 +4,7 @@ import { gunzip, packObject, parseTableObject } from '../../shared/bundle/object
 import { bitsFor, placeOf } from '../../shared/bundle/spread.ts';
 import { PublishRefused } from './refusal.ts';
 import type { Shelf } from './shelf.ts';
-import { hashedFields, type PublishedTable, spreadKey, travelling } from './travel.ts';
+import { hashedFields, type PublishedTable, spreadKey, travellingRows } from './travel.ts';
 
 /** What a change did: the rows as they were before and as they are now. */
 export interface Exchanged {
@@ -45,20 +45,17 @@ export class PackedTable {
     for (const ref of this.#objects) if (ref !== null) yield ref.name;
   }
 
-  /** Fills the empty table. */
+  /** Fills the empty table with the rows of its entity. */
   async load(rows: readonly BundleRow[], now: number): Promise<void> {
-    const bytes = rows.reduce((sum, row) => sum + JSON.stringify(row).length, 0);
-    await this.#spread(
-      rows.map((row) => travelling(row, this.definition.bundle)),
-      bitsFor(bytes, null),
-      now,
-    );
+    const carried = travellingRows(rows, this.definition);
+    const bytes = carried.reduce((sum, row) => sum + JSON.stringify(row).length, 0);
+    await this.#spread(carried, bitsFor(bytes, null), now);
   }
 
-  /** Puts rows in and takes rows out, by id. The rows returned are as they travel. */
+  /** Puts rows of its entity in and takes rows out, by id. The rows returned are as they travel. */
   async change(upserts: readonly BundleRow[], deletes: readonly string[], now: number): Promise<Exchanged> {
     const key = spreadKey(this.definition.bundle);
-    const after = upserts.map((row) => travelling(row, this.definition.bundle));
+    const after = travellingRows(upserts, this.definition);
     const leaving = new Map<number, Set<string>>();
     const arriving = new Map<number, BundleRow[]>();
     for (const id of [...deletes, ...upserts.map((row) => row.id)]) {

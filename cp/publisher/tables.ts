@@ -1,7 +1,27 @@
+import { indexTable } from '../../shared/bundle/lookup.ts';
 import { entities } from '../../shared/entities/registry.ts';
-import type { PublishedTable } from './travel.ts';
+import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
+import { hashedFields, type PublishedTable } from './travel.ts';
 
-/** The tables of a bundle: every entity whose schema says how it travels. */
+/** The tables of a bundle: every entity whose schema says how it travels, with the further ways to find its rows. */
 export function publishedTables(): PublishedTable[] {
-  return entities.flatMap(({ name, bundle, ttl = false }) => (bundle === undefined ? [] : [{ name, bundle, ttl }]));
+  return entities.flatMap(tablesOf);
+}
+
+/** The tables one entity becomes. */
+export function tablesOf({
+  name,
+  bundle,
+  ttl = false,
+}: Pick<EntitySchema, 'name' | 'bundle' | 'ttl'>): PublishedTable[] {
+  if (bundle === undefined) return [];
+  const also = bundle.mode === 'lazy' ? (bundle.also ?? []) : [];
+  const hashed = hashedFields(bundle);
+  return [
+    { name, bundle, ttl },
+    ...also.map((field): PublishedTable => {
+      const rule = { mode: 'lazy', lookup: field, hashed: hashed.filter((one) => one === field) } as const;
+      return { name: indexTable(name, field), bundle: rule, ttl, indexes: name };
+    }),
+  ];
 }

@@ -2,12 +2,19 @@ import { createHash } from 'node:crypto';
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { BundleRule } from '../../shared/schema/vocabulary.ts';
 
-/** A table of the bundle: an entity whose rows travel, and how. */
+/** A table of the bundle: an entity whose rows travel, and how; or an index of one, by another field than its own. */
 export interface PublishedTable {
   readonly name: string;
   readonly bundle: BundleRule;
   /** Rows of this table vanish by themselves, so that missing ones are no sign of trouble. */
   readonly ttl: boolean;
+  /** For an index: the entity whose rows it finds. */
+  readonly indexes?: string;
+}
+
+/** The entity a table is made of. */
+export function entityOf(table: PublishedTable): string {
+  return table.indexes ?? table.name;
 }
 
 /** The field whose value spreads the rows of a table. */
@@ -19,8 +26,22 @@ export function hashedFields(rule: BundleRule): readonly string[] {
   return rule.mode === 'lazy' ? (rule.hashed ?? []) : [];
 }
 
-/** A row as it leaves this plane: secrets that data planes only compare are replaced by their SHA-256. */
-export function travelling(row: BundleRow, rule: BundleRule): BundleRow {
+/** An entity's rows as they leave this plane in a table. */
+export function travellingRows(rows: readonly BundleRow[], table: PublishedTable): readonly BundleRow[] {
+  const key = spreadKey(table.bundle);
+  const carried = table.indexes === undefined ? rows : rows.flatMap((row) => indexRow(row, key));
+  return carried.map((row) => digested(row, table.bundle));
+}
+
+/** A row of an index: nothing for a row without a value to be found by. */
+function indexRow(row: BundleRow, key: string): BundleRow[] {
+  const { id, ws_id, [key]: value } = row;
+  if (value === null || value === undefined) return [];
+  return [{ id, ...(ws_id !== undefined && { ws_id }), [key]: value }];
+}
+
+/** Secrets that data planes only compare are replaced by their SHA-256. */
+function digested(row: BundleRow, rule: BundleRule): BundleRow {
   const hashed = hashedFields(rule);
   if (hashed.length === 0) return row;
   const copy: Record<string, unknown> & { readonly id: string } = { ...row };

@@ -1,3 +1,4 @@
+import { indexTable } from '../../shared/bundle/lookup.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from './plugin.ts';
 
 /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
@@ -21,11 +22,24 @@ export function authenticate(
  * there is no such consumer.
  */
 export async function authenticateAnonymous(request: RequestContext, anonymous: string): Promise<Response | undefined> {
-  const row = await request.lookup('consumers', anonymous);
+  const row = await findConsumer(request, anonymous);
   if (row === null) return request.error(500, `anonymous consumer ${anonymous} is configured but doesn't exist`);
   authenticate(request, readConsumer(row), null);
   return undefined;
 }
+
+/** A consumer by id; by username, even one that looks like an id, when there is none of that id. */
+async function findConsumer(
+  request: RequestContext,
+  idOrUsername: string,
+): Promise<Readonly<Record<string, unknown>> | null> {
+  const byId = UUID.test(idOrUsername) ? await request.lookup('consumers', idOrUsername.toLowerCase()) : null;
+  if (byId !== null) return byId;
+  const named = await request.lookup(indexTable('consumers', 'username'), idOrUsername);
+  return named === null ? null : request.lookup('consumers', String(named.id));
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The consumer a credential row belongs to; null when the row or the consumer is gone. */
 export async function consumerOf(

@@ -21,6 +21,14 @@ export function objectFor(index: TableIndex, travelling: string): ObjectRef | nu
   return index.objects[placeOf(travelling, index.bits)] ?? null;
 }
 
+/**
+ * The name of the table that says which rows of `table` have a value in `field`, a field its bundle rule names in `also`.
+ * Its rows are `{id, ws_id, <field>}`; rows without a value in that field are not in it.
+ */
+export function indexTable(table: string, field: string): string {
+  return `${table}.${field}`;
+}
+
 /** The rows of an object found by the travelling value, in the order of their ids. */
 export function rowsFor(object: TableObject, key: string, travelling: string): readonly BundleRow[] {
   return object.rows.filter((row) => spreadValue(row, key) === travelling);

@@ -7,7 +7,8 @@ export const consumers = defineEntity({
   primary_key: ['id'],
   endpoint_key: 'username',
   workspaceable: true,
-  bundle: { mode: 'lazy', lookup: 'id' },
+  // Authentication plugins name their anonymous consumer by id or username.
+  bundle: { mode: 'lazy', lookup: 'id', also: ['username'] },
   fields: {
     id: uuid,
     created_at: autoTimestamp,

@@ -233,8 +233,15 @@ export type BundleRule =
   /**
    * Spread by `lookup`, the value a request finds the row by, and loaded when a request asks.
    * `hashed`: fields that travel as lower-case hex SHA-256 only, so that a stolen bundle holds no usable secret.
+   * `also`: further fields a request may know the row by. Each makes one more lazy table (`indexTable`), spread by that
+   * field, whose rows hold only the id to look up next: changing anything else of a row does not change it.
    */
-  | { readonly mode: 'lazy'; readonly lookup: string; readonly hashed?: readonly string[] };
+  | {
+      readonly mode: 'lazy';
+      readonly lookup: string;
+      readonly hashed?: readonly string[];
+      readonly also?: readonly string[];
+    };
 
 export interface EntitySchema<F extends Fields = Fields> {
   /** DAO and table name: `services`, `keyauth_credentials`. */
