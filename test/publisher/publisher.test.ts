@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createPublisher, type Publisher, type PublisherOptions } from '../../cp/publisher/publisher.ts';
+import { tablesOf } from '../../cp/publisher/tables.ts';
 import type { PublishedTable } from '../../cp/publisher/travel.ts';
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { spreadValue } from '../../shared/bundle/lookup.ts';
@@ -117,6 +118,49 @@ describe('a publisher', () => {
     ]);
     expect(publisher.current().manifest).toMatchObject({ serial: 5, plugins: { 'key-auth': '3.9.3' } });
     expect(tables.has('other')).toBe(false);
+  });
+
+  test('finds consumers by a second field, of which an index changes only when that does', async () => {
+    const feed = new MemoryFeed();
+    const consumer = (n: number, changes: object = {}) => ({
+      id: `c${String(n).padStart(5, '0')}`,
+      ws_id: 'w1',
+      username: n % 10 === 0 ? null : `user-${n}`,
+      custom_id: `custom-${n}`,
+      ...changes,
+    });
+    const rule = { mode: 'lazy', lookup: 'id', also: ['username', 'custom_id'], hashed: ['custom_id'] } as const;
+    feed.put('consumers', ...Array.from({ length: 1_500 }, (_, n) => consumer(n)));
+    const { publisher } = await start(feed, { tables: tablesOf({ name: 'consumers', bundle: rule }) });
+    const tables = await receive(publisher);
+    expect(tables.get('consumers.username')).toHaveLength(1_350);
+    expect(tables.get('consumers.username')?.[0]).toEqual({ id: 'c00001', ws_id: 'w1', username: 'user-1' });
+    const custom_id = createHash('sha256').update('custom-0').digest('hex');
+    expect(tables.get('consumers.custom_id')?.[0]).toEqual({ id: 'c00000', ws_id: 'w1', custom_id });
+    expect(tables.get('consumers')?.[0]).toEqual(consumer(0, { custom_id }));
+
+    const first = publisher.current().manifest;
+    feed.put('consumers', consumer(7, { tags: ['new'] }));
+    await publisher.flush();
+    const second = publisher.current().manifest;
+    expect(second.tables['consumers.username']).toEqual(first.tables['consumers.username']);
+    expect(second.tables.consumers).not.toEqual(first.tables.consumers);
+
+    const changes = [
+      consumer(7, { username: 'renamed' }),
+      consumer(8, { username: null }),
+      consumer(10, { username: 'x' }),
+    ];
+    feed.write(...changes.map((row) => ['put', 'consumers', row] as const), ['delete', 'consumers', 'c00009']);
+    await publisher.flush();
+    const renamed = (await receive(publisher)).get('consumers.username');
+    expect(renamed?.filter(({ id }) => id >= 'c00007' && id <= 'c00010')).toEqual([
+      { id: 'c00007', ws_id: 'w1', username: 'renamed' },
+      { id: 'c00010', ws_id: 'w1', username: 'x' },
+    ]);
+    expect(renamed).toHaveLength(1_349);
+    const again = await start(feed, { tables: tablesOf({ name: 'consumers', bundle: rule }) });
+    expect(await receive(again.publisher)).toEqual(await receive(publisher));
   });
 
   test('resends two objects when one of 10,000 routes changes, under 300 KB with the manifest', async () => {

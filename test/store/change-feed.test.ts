@@ -126,6 +126,27 @@ onBothDrivers('change feed', (backend) => {
     expect(await store.changes.serial()).toBe(2);
   });
 
+  test('tells the workspace of a row to the publisher, and to nobody else', async () => {
+    const { store, here } = await freshStore();
+    await here.entity('workspaces').insert({ name: 'shop' });
+    const there = await workspaceOf(store, 'shop');
+    for (const workspace of [here, there]) {
+      const row = await workspace.entity('consumers').insert({ username: 'alice' });
+      expect(row).not.toHaveProperty('ws_id');
+    }
+    const owners = [here.id, there.id].sort();
+    const delta = await store.changes.delta(0);
+    expect(
+      delta?.rows
+        .get('consumers')
+        ?.map((row) => String(row.ws_id))
+        .sort(),
+    ).toEqual(owners);
+    const seen: string[] = [];
+    for await (const { row } of (await store.changes.snapshot(['consumers'])).rows) seen.push(String(row.ws_id));
+    expect(seen.sort()).toEqual(owners);
+  });
+
   test('calls back after a commit and moves past the serial of a restored database', async () => {
     const { store, here } = await freshStore();
     let calls = 0;

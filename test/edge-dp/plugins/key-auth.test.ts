@@ -50,12 +50,18 @@ describe('key-auth', () => {
           route(3, '/anonymous'),
           route(4, '/nobody'),
           route(5, '/quiet'),
+          route(6, '/named'),
+          route(7, '/uuid-name'),
+          route(8, '/no-name'),
         ],
         plugins: [
           plugin(1, 1, { realm: 'shop' }),
           plugin(2, 2, { hide_credentials: true, key_in_body: true }),
           plugin(3, 3, { anonymous: id(402) }),
           plugin(4, 4, { anonymous: id(499) }),
+          plugin(6, 6, { anonymous: 'guest' }),
+          plugin(7, 7, { anonymous: id(404) }),
+          plugin(8, 8, { anonymous: 'nobody' }),
           plugin(5, 5, { run_on_preflight: false, key_in_header: false }),
         ],
       },
@@ -70,6 +76,11 @@ describe('key-auth', () => {
         consumers: {
           [id(401)]: [{ id: id(401), username: 'alice', custom_id: 'c-1' }],
           [id(402)]: [{ id: id(402), username: 'guest', custom_id: null }],
+          [id(403)]: [{ id: id(403), username: id(404), custom_id: null }],
+        },
+        'consumers.username': {
+          guest: [{ id: id(402), username: 'guest' }],
+          [id(404)]: [{ id: id(403), username: id(404) }],
         },
       },
     });
@@ -149,9 +160,16 @@ describe('key-auth', () => {
     expect(request?.header('X-Consumer-Username')).toBe('guest');
     expect(request?.header('X-Anonymous-Consumer')).toBe('true');
     expect(request?.all('X-Credential-Identifier')).toEqual([]);
-    const { answer } = await get('/nobody');
-    expect(status(answer)).toBe(500);
-    expect(answer).toContain(`anonymous consumer ${id(499)} is configured but doesn't exist`);
+    expect((await get('/named')).request?.header('X-Consumer-ID')).toBe(id(402));
+    expect((await get('/uuid-name')).request?.header('X-Consumer-ID')).toBe(id(403));
+    for (const [path, name] of [
+      ['/nobody', id(499)],
+      ['/no-name', 'nobody'],
+    ]) {
+      const { answer } = await get(String(path));
+      expect(status(answer)).toBe(500);
+      expect(answer).toContain(`anonymous consumer ${name} is configured but doesn't exist`);
+    }
   });
 
   it('lets preflights pass where told to, and looks only where told to', async () => {

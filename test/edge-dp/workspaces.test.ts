@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startClusterListener } from '../../cp/cluster/listener.ts';
+import { loadClusterTls } from '../../cp/pki/cluster-tls.ts';
+import { createPublisher, type Publisher } from '../../cp/publisher/publisher.ts';
+import { publishedTables } from '../../cp/publisher/tables.ts';
+import { openStore } from '../../cp/store/open.ts';
+import type { Row, Workspace } from '../../cp/store/store.ts';
+import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
+import type { DataPlane } from '../../edge-dp/hosts/options.ts';
+import packageFile from '../../package.json' with { type: 'json' };
+import { plugins } from '../../shared/plugins/registry.ts';
+import { shared, signingKey } from '../cluster/control-plane.ts';
+import { freshPrefix } from '../embedded-database.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
+import { nodeOptions, proxyUrl } from './hosts.ts';
+import { startUpstream, type Upstream } from './proxy/upstream.ts';
+
+/** What each workspace has under the same names: its own upstream, service, consumers, key and global plugin. */
+async function furnish(workspace: Workspace, target: Upstream, path: string): Promise<void> {
+  const of = (entity: string) => workspace.entity(entity);
+  const upstream = await of('upstreams').insert({ name: 'orders' });
+  await of('targets').insert({ target: `127.0.0.1:${target.port}`, upstream });
+  const service = await of('services').insert({ name: 'orders', host: 'orders' });
+  const route = (name: string) => of('routes').insert({ name, paths: [`${path}/${name}`], service });
+  const open = await route('open');
+  const closed = await route('closed');
+  await of('plugins').insert({ name: 'key-auth', route: closed });
+  await of('plugins').insert({ name: 'key-auth', route: open, config: { anonymous: 'guest' } });
+  const stamp = { header_name: `X-Stamp-${workspace.name}`, echo_downstream: true };
+  await of('plugins').insert({ name: 'correlation-id', config: stamp });
+  await of('consumers').insert({ username: 'guest', custom_id: `${workspace.name}-guest` });
+  const consumer = await of('consumers').insert({ username: `${workspace.name}-user` });
+  const credentials: Row[] = ['same-key', `${workspace.name}-key`].map((key) => ({ key, consumer }));
+  await of('keyauth_credentials').insertMany(credentials);
+}
+
+describe('two workspaces behind one data plane', () => {
+  const stops: (() => Promise<unknown>)[] = [];
+  let here: Workspace;
+  let node: DataPlane;
+  let publisher: Publisher;
+  let upstreams: Readonly<Record<'default' | 'shop', Upstream>>;
+
+  beforeAll(async () => {
+    const prefix = await freshPrefix('migrated');
+    const nodePrefix = await mkdtemp(join(tmpdir(), 'holdfast node '));
+    for (const folder of [prefix, nodePrefix]) stops.push(() => rm(folder, { recursive: true, force: true }));
+    const store = await openStore({ database: 'embedded', prefix });
+    stops.push(() => store.close());
+    here = await workspaceOf(store);
+    await here.entity('workspaces').insert({ name: 'shop' });
+    upstreams = { default: await startUpstream(), shop: await startUpstream() };
+    for (const upstream of Object.values(upstreams)) stops.push(() => upstream.stop());
+    await furnish(here, upstreams.default, '/default');
+    await furnish(await workspaceOf(store, 'shop'), upstreams.shop, '/shop');
+
+    const log = () => undefined;
+    publisher = await createPublisher({
+      feed: store.changes,
+      tables: publishedTables(),
+      pluginVersion: (name) => plugins.get(name)?.version,
+      signingKey,
+      group: 'default',
+      log,
+    });
+    stops.push(() => publisher.stop());
+    const listener = await startClusterListener({
+      listen: [{ host: '127.0.0.1', port: 0 }],
+      telemetryListen: [],
+      tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
+      revocation: null,
+      publisher,
+      registry: store.nodes,
+      plugins: plugins.keys(),
+      version: packageFile.version,
+      maxPayload: 4 << 20,
+      purgeDelay: 1000,
+      log,
+    });
+    stops.push(() => listener.close());
+    node = await startMiniflareHost(
+      nodeOptions(nodePrefix, null, {
+        controlPlanes: [{ host: '127.0.0.1', port: listener.addresses[0]?.port ?? 0 }],
+        clusterTls: { ...shared, ca: shared.cert, serverName: 'kong_clustering' },
+        trustedKeys: { cluster: signingKey.cluster, keys: [signingKey.publicKey] },
+      }),
+    );
+    stops.push(() => node.stop(0));
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 10_000 });
+  });
+  afterAll(async () => {
+    for (const stop of stops.reverse()) await stop();
+  });
+
+  /** The answer, and who got the request as whom. */
+  async function get(path: string, key?: string) {
+    for (const { seen } of Object.values(upstreams)) seen.length = 0;
+    const response = await fetch(proxyUrl(node, path), key === undefined ? {} : { headers: { apikey: key } });
+    await response.body?.cancel();
+    const [at, request] = Object.entries(upstreams)
+      .flatMap(([name, { seen }]) => seen.map((request) => [name, request] as const))
+      .at(0) ?? [null];
+    const stamps = [...response.headers.keys()].filter((name) => name.startsWith('x-stamp-'));
+    const { status } = response;
+    return {
+      status,
+      stamps,
+      at,
+      user: request?.header('X-Consumer-Username'),
+      custom: request?.header('X-Consumer-Custom-ID'),
+    };
+  }
+
+  it('takes keys only on the routes of their workspace, and the same key for different consumers', async () => {
+    expect(await get('/default/closed', 'default-key')).toMatchObject({ status: 200, user: 'default-user' });
+    expect(await get('/shop/closed', 'shop-key')).toMatchObject({ status: 200, user: 'shop-user' });
+    expect(await get('/default/closed', 'shop-key')).toMatchObject({ status: 401, at: null });
+    expect(await get('/shop/closed', 'default-key')).toMatchObject({ status: 401, at: null });
+    expect((await get('/default/closed', 'same-key')).user).toBe('default-user');
+    expect((await get('/shop/closed', 'same-key')).user).toBe('shop-user');
+  });
+
+  it('runs global plugins for their own routes, and those of the default workspace where no route matched', async () => {
+    expect((await get('/default/open')).stamps).toEqual(['x-stamp-default']);
+    expect((await get('/shop/open')).stamps).toEqual(['x-stamp-shop']);
+    expect(await get('/nowhere')).toMatchObject({ status: 404, stamps: ['x-stamp-default'] });
+  });
+
+  it('sends to the upstream of that name in the workspace of the service', async () => {
+    expect((await get('/default/open')).at).toBe('default');
+    expect((await get('/shop/open')).at).toBe('shop');
+  });
+
+  it('finds the anonymous consumer by name in its workspace, also after it was renamed to that', async () => {
+    expect(await get('/default/open')).toMatchObject({ user: 'guest', custom: 'default-guest' });
+    expect(await get('/shop/open')).toMatchObject({ user: 'guest', custom: 'shop-guest' });
+    const consumers = here.entity('consumers');
+    await consumers.update({ field: 'username', value: 'guest' }, { username: 'stranger' });
+    await publisher.flush();
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(500), { timeout: 10_000 });
+    await consumers.update({ field: 'username', value: 'default-user' }, { username: 'guest' });
+    await publisher.flush();
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 10_000 });
+    expect(await get('/shop/open')).toMatchObject({ user: 'guest', custom: 'shop-guest' });
+  });
+});
