@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
 import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
 import { check } from './commands/check.ts';
-import { CommandError, type Invocation } from './commands/command.ts';
+import { CommandError, describeFailure, type Invocation } from './commands/command.ts';
 import { config } from './commands/config.ts';
 import { health } from './commands/health.ts';
 import { hybrid } from './commands/hybrid.ts';
@@ -90,7 +90,7 @@ try {
     process.stderr.write(`holdfast: ${error.message}\n`);
     process.exitCode = error.exitCode;
   } else {
-    process.stderr.write(`holdfast: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.stderr.write(`holdfast: ${describeFailure(error)}\n`);
     process.exitCode = 1;
   }
 }

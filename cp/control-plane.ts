@@ -6,6 +6,7 @@ import { createAdminApi } from './admin/app.ts';
 import { ConnectionCounts } from './admin/connection-counts.ts';
 import { listen } from './admin/listen.ts';
 import type { AdminLog } from './admin/options.ts';
+import { bindFailure } from './bind-failure.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
@@ -83,7 +84,11 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     });
     const admin: ControlPlane['admin'][number][] = [];
     for (const address of settings.admin_listen) {
-      const listener = await listen(app, address, connections, address.tls ? adminPair(settings) : undefined);
+      const listener = await listen(app, address, connections, address.tls ? adminPair(settings) : undefined).catch(
+        (error) => {
+          throw bindFailure('admin_listen', address, error);
+        },
+      );
       started.push(() => listener.close());
       admin.push({ host: listener.host, port: listener.port, tls: address.tls });
     }

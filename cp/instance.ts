@@ -4,6 +4,8 @@ import { join } from 'node:path';
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
 export interface Instance {
   readonly pid: number;
+  /** What tells the process from a later one with the same id, where the system has it. */
+  readonly born?: string;
   readonly role: string;
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
@@ -16,7 +18,7 @@ const FILE = 'instance.json';
 export function recordInstance(prefix: string, instance: Instance): () => void {
   mkdirSync(prefix, { recursive: true, mode: 0o700 });
   const path = join(prefix, FILE);
-  writeFileSync(path, `${JSON.stringify(instance)}\n`, { mode: 0o600 });
+  writeFileSync(path, `${JSON.stringify({ ...instance, born: birth(instance.pid) })}\n`, { mode: 0o600 });
   return () => rmSync(path, { force: true });
 }
 
@@ -26,8 +28,19 @@ export function findInstance(prefix: string): Instance | null {
   try {
     instance = JSON.parse(readFileSync(join(prefix, FILE), 'utf8'));
     process.kill(instance.pid, 0);
+    if (birth(instance.pid) !== instance.born) return null;
   } catch {
     return null;
   }
   return instance;
+}
+
+/** proc(5): field 22 is the start time; the name in field 2 may hold spaces and ends with the last parenthesis. */
+function birth(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,6 @@
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import { bindFailure } from '../bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRegistry } from '../store/store.ts';
@@ -85,7 +86,12 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
             }),
       });
       servers.push(server);
-      bound.push(await server.listen(address));
+      const setting = telemetry ? 'cluster_telemetry_listen' : 'cluster_listen';
+      bound.push(
+        await server.listen(address).catch((error) => {
+          throw bindFailure(setting, address, error);
+        }),
+      );
     }
     return bound;
   }

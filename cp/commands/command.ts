@@ -11,6 +11,20 @@ export class CommandError extends Error {
   }
 }
 
+/**
+ * What to print of a failed command: the message alone where the world is at fault (a file, a port, a database), the
+ * stack with it where the program is.
+ */
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (OWN_FAULTS.some((kind) => error instanceof kind)) return error.stack ?? error.message;
+  // Node says nothing at the top when every address of a name failed.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(describeFailure).join('; ');
+  return error.message;
+}
+
+const OWN_FAULTS = [TypeError, ReferenceError, RangeError, SyntaxError] as const;
+
 /** The options every command takes, and the words after its name. */
 export interface Invocation {
   readonly words: readonly string[];

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
 import { recordInstance } from '../instance.ts';
 import { createLog, type Log } from '../log.ts';
-import { PkiError } from '../pki/error.ts';
 import { ensureClusterFiles } from '../pki/gen-cert.ts';
 import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
 interface DataPlane {
@@ -38,7 +38,11 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   const { settings, warnings } = settingsFor(invocation);
   const log = createLog(settings.log_level);
   for (const warning of warnings) log('warn', warning);
-  const stopped = stopSignal();
+  process.stdout.write(startingBlock(settings));
+  let stopping = false;
+  const stopped = stopSignal().finally(() => {
+    stopping = true;
+  });
 
   let controlPlane: ControlPlane | null = null;
   let dataPlane: DataPlane | null = null;
@@ -55,7 +59,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       const own = local ? { ...settings, cluster_control_plane: [reachable(local)] } : settings;
       const options = () => dataPlaneOptions(own, log);
       dataPlane = await host.start(await options());
-      onReload(dataPlane, options, log);
+      onReload(dataPlane, options, log, () => stopping);
     }
     forget = recordInstance(resolve(settings.prefix), {
       pid: process.pid,
@@ -67,11 +71,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     const signal = await stopped;
     log('notice', `${signal}: finishing what is in flight`);
   } catch (error) {
-    if (error instanceof PkiError) throw new CommandError(error.message);
-    if (error instanceof Error && !(error instanceof TypeError) && !(error instanceof CommandError)) {
-      throw new CommandError(`cannot start: ${error.message}`);
-    }
-    throw error;
+    throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
   } finally {
     forget();
     await dataPlane?.stop();
@@ -80,29 +80,65 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   log('notice', 'stopped');
 }
 
-/** Resolves with the first signal that asks to stop; a second one ends the process at once. */
+/** Resolves with the first signal that asks to stop; another one, once it is no echo, ends the process at once. */
 async function stopSignal(): Promise<string> {
-  const signal = await Promise.race(
-    (['SIGTERM', 'SIGINT'] as const).map((name) => once(process, name).then(() => name)),
-  );
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
+  const signal = await Promise.race([
+    ...STOP_SIGNALS.map((name) => once(process, name).then(() => name)),
+    ...(process.env.npm_command === undefined ? [] : [shellEnd()]),
+  ]);
+  const since = performance.now();
+  for (const name of STOP_SIGNALS) {
+    process.on(name, () => {
+      // A terminal's interrupt comes twice under npm, which passes on what its child has had already.
+      if (performance.now() - since > ECHO) process.exit(1);
+    });
+  }
   return signal;
+}
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** Milliseconds. */
+const ECHO = 500;
+
+/** npm runs us in a shell, and a SIGTERM for npm ends that shell without reaching us: its end is our signal. */
+async function shellEnd(): Promise<string> {
+  const shell = process.ppid;
+  await new Promise<void>((resolve) => {
+    const watch = setInterval(() => {
+      if (process.ppid === shell) return;
+      clearInterval(watch);
+      resolve();
+    }, 250).unref();
+  });
+  return 'the shell of npm ended';
 }
 
 function onReload(
   dataPlane: DataPlane,
   options: () => Promise<Awaited<ReturnType<typeof dataPlaneOptions>>>,
   log: Log,
+  stopping: () => boolean,
 ): void {
   process.on('SIGHUP', () => {
+    if (stopping()) return;
     log('notice', 'SIGHUP: replacing the data plane processes one by one');
     options()
       .then((fresh) => dataPlane.reload(fresh))
       .then(
         () => log('notice', 'reloaded'),
-        (error) => log('error', `the reload failed, the old processes serve on: ${error.message}`),
+        // A stop in the middle of it is no failure.
+        (error) => stopping() || log('error', `the reload failed, the old processes serve on: ${error.message}`),
       );
   });
+}
+
+/** Said at once: a first start makes the database, which takes its time. */
+function startingBlock(settings: Settings): string {
+  const folder = resolve(settings.prefix);
+  const head = `Holdfast ${VERSION} is starting: role ${settings.role}, files in ${folder}\n`;
+  const embedded = settings.role !== 'data_plane' && settings.database === 'embedded';
+  if (!embedded || existsSync(join(folder, 'pgdata'))) return head;
+  return `${head}Making the embedded database (first start only, some seconds) …\n`;
 }
 
 /** What a person needs to go on: addresses and the next thing to try. */
@@ -134,7 +170,7 @@ function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlane | nu
   if (!proxy || !status) return `\nTry:\n  curl -s ${url(admin)}/clustering/data-planes\n`;
   return [
     '',
-    'Try:',
+    'Try (a change reaches the proxy within a second):',
     `  curl -s ${url(admin)}/services -d name=hello -d url=${url(status)}`,
     `  curl -s ${url(admin)}/services/hello/routes -d name=hello -d 'paths[]=/hello'`,
     `  curl -i ${url(proxy)}/hello/status`,

@@ -2,9 +2,10 @@ import { resolve } from 'node:path';
 
 import { ConnectionCounts } from '../admin/connection-counts.ts';
 import { type HttpListener, listen } from '../admin/listen.ts';
+import { bindFailure } from '../bind-failure.ts';
 import type { Log } from '../log.ts';
 import { readPem } from '../pki/pem.ts';
-import { formatAddress, type ListenAddress } from '../settings/addresses.ts';
+import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
 import { createUi } from './app.ts';
@@ -45,8 +46,8 @@ export async function startUi(settings: Settings, admin: readonly ListenAddress[
   try {
     for (const address of settings.admin_gui_listen) {
       const listener = await listen({ fetch: ui }, address, counts, address.tls ? uiPair(settings) : undefined).catch(
-        (error: Error) => {
-          throw new Error(`admin_gui_listen ${formatAddress(address)}: ${error.message}`);
+        (error) => {
+          throw bindFailure('admin_gui_listen', address, error);
         },
       );
       listeners.push(listener);

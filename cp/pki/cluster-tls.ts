@@ -33,7 +33,9 @@ export function loadClusterTls(settings: ClusterTlsSettings, now: Date = new Dat
   const key = readPem(settings.key, 'cluster_cert_key');
   const leaf = readCertificate(certificatesOf(cert)[0], 'cluster_cert');
   if (!leaf.checkPrivateKey(readKey(key))) {
-    throw new PkiError('cluster_cert_key: is not the key of cluster_cert; the two must be one pair');
+    throw new PkiError(
+      `cluster_cert_key: ${origin(settings.key)} is not the key of cluster_cert, ${origin(settings.cert)}; the two must be one pair`,
+    );
   }
   checkDates(leaf, 'cluster_cert', now);
   if (settings.mode === 'shared') return { mode: 'shared', cert, key, ca: cert, leaf };
@@ -49,6 +51,11 @@ export function loadClusterTls(settings: ClusterTlsSettings, now: Date = new Dat
     throw new PkiError(`cluster_cert: must carry the extended key usage ${name} (${usage}) when cluster_mtls = pki`);
   }
   return { mode: 'pki', cert, key, ca, leaf };
+}
+
+/** How a message shows a setting that may hold key material instead of a path. */
+function origin(value: string): string {
+  return value.includes('\n') || value.length > 1000 ? '(PEM text)' : value;
 }
 
 /** Reads the file of `bundle_signing_key`. Throws `PkiError`. */

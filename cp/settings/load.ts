@@ -55,11 +55,10 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   for (const [name, property] of Object.entries<Property<unknown>>(properties)) {
     const entry = given.get(name);
     given.delete(name);
-    if (entry && isSettingName(name)) origins.set(name, entry.origin);
-    const text = entry?.value ?? property.default;
-    // As in Kong, an empty value means the default where an empty one has no meaning of its own.
-    const value =
-      text === null ? null : property.parse(text === '' && property.default !== null ? property.default : text);
+    if (entry && entry.value !== '' && isSettingName(name)) origins.set(name, entry.origin);
+    // As in Kong, an empty value means the default.
+    const text = entry === undefined || entry.value === '' ? property.default : entry.value;
+    const value = text === null ? null : property.parse(text);
     if (value === undefined) {
       const shown = property.secret ? '******' : `'${text}'`;
       problems.push(`${name} = ${shown} (${entry?.origin ?? 'default'}) is not allowed; allowed: ${property.allowed}`);
@@ -67,9 +66,13 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     values[name] = value;
   }
   for (const [name, { value, origin }] of given) {
-    if (isInapplicable(name))
-      warnings.push(`${name} (${origin}) has no effect: it configures a part Holdfast does not have`);
-    else problems.push(unknownSetting(name, value, origin));
+    if (isInapplicable(name)) {
+      // Unset, as in a kong.conf with every line uncommented, it asks for nothing.
+      if (value !== '') warnings.push(`${name} (${origin}) has no effect: Holdfast has no such part to configure`);
+    } else if (origin.startsWith('environment variable KONG_')) {
+      // As in Kong, whose images and neighbours in a cluster set variables that are no settings (KONG_VERSION).
+      warnings.push(`${name} (${origin}) has no effect: it is not a setting`);
+    } else if (!isServiceLink(origin)) problems.push(unknownSetting(name, value, origin));
   }
   if (problems.length > 0) throw new SettingsError(problems);
   // Every key of `properties` was just assigned what its parser returned.
@@ -114,6 +117,13 @@ function fromCommand({ overrides = {} }: SettingsSources): Map<string, { value: 
 
 function isSettingName(name: string): name is SettingName {
   return name in properties;
+}
+
+/** Kubernetes gives every container the addresses of the services around it; one may be named `holdfast`. */
+function isServiceLink(origin: Origin): boolean {
+  return /^environment variable HOLDFAST_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP)(_[A-Z]+)?)?)$/.test(
+    origin,
+  );
 }
 
 function unknownSetting(name: string, value: string, origin: Origin): string {

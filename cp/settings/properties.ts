@@ -89,7 +89,10 @@ export type Settings = { readonly [Name in SettingName]: PropertyValue<(typeof p
  * They are named in a warning and change nothing, so that a kong.conf can be brought as it is.
  */
 export function isInapplicable(name: string): boolean {
-  return INAPPLICABLE.has(name) || /^(nginx|lua|wasm|vault|untrusted|opentelemetry|tracing)_/.test(name);
+  return (
+    INAPPLICABLE.has(name) ||
+    /^(nginx|lua|wasm|vault|untrusted|opentelemetry|tracing|resolver|pg_ro|dns|debug|request_debug)_/.test(name)
+  );
 }
 
 const INAPPLICABLE = new Set([
@@ -102,6 +105,8 @@ const INAPPLICABLE = new Set([
   'client_body_buffer_size',
   'client_max_body_size',
   'client_ssl',
+  'client_ssl_cert',
+  'client_ssl_cert_key',
   'cluster_rpc',
   'cluster_rpc_sync',
   'cluster_use_proxy',
@@ -112,16 +117,8 @@ const INAPPLICABLE = new Set([
   'db_resurrect_ttl',
   'db_update_frequency',
   'db_update_propagation',
+  'declarative_config_string',
   'dedicated_config_processing',
-  'dns_cache_size',
-  'dns_error_ttl',
-  'dns_hostsfile',
-  'dns_no_sync',
-  'dns_not_found_ttl',
-  'dns_order',
-  'dns_resolver',
-  'dns_stale_ttl',
-  'dns_valid_ttl',
   'error_template_html',
   'error_template_json',
   'error_template_plain',
@@ -131,15 +128,22 @@ const INAPPLICABLE = new Set([
   'lmdb_map_size',
   'mem_cache_size',
   'new_dns_client',
+  'node_id',
+  'openresty_path',
+  'pg_backlog',
   'pg_keepalive_timeout',
   'pg_max_concurrent_queries',
   'pg_semaphore_timeout',
+  'plugins',
   'pluginserver_names',
+  'port_maps',
   'proxy_access_log',
   'proxy_error_log',
+  'proxy_server',
+  'proxy_server_ssl_verify',
   'proxy_stream_access_log',
   'proxy_stream_error_log',
-  'resolver_address',
+  'request_debug',
   'ssl_cipher_suite',
   'ssl_ciphers',
   'ssl_dhparam',
@@ -150,11 +154,14 @@ const INAPPLICABLE = new Set([
   'ssl_session_timeout',
   'status_access_log',
   'status_error_log',
+  'status_ssl_cert',
+  'status_ssl_cert_key',
   'stream_listen',
   'tls_certificate_verify',
   'upstream_keepalive_idle_timeout',
   'upstream_keepalive_max_requests',
   'upstream_keepalive_pool_size',
+  'vaults',
   'wasm',
   'worker_consistency',
   'worker_state_update_frequency',

@@ -1,5 +1,11 @@
 import type { SettingName, Settings } from './properties.ts';
 
+const CERTIFICATE_OF = [
+  ['proxy_listen', 'ssl_cert'],
+  ['status_listen', 'ssl_cert'],
+  ['admin_listen', 'admin_ssl_cert'],
+] as const;
+
 /** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */
 export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingName, string>): string[] {
   const say = (name: SettingName) => `${name} = '${settings[name] ?? ''}' (${origins.get(name) ?? 'default'})`;
@@ -55,6 +61,14 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
   ] as const) {
     if ((settings[cert] === null) !== (settings[key] === null)) {
       problems.push(`${cert} and ${key} go together: set both or neither`);
+    }
+  }
+  for (const [listen, cert] of CERTIFICATE_OF) {
+    const serves = role === 'traditional' || (role === 'data_plane') === (cert === 'ssl_cert');
+    if (serves && settings[cert] === null && settings[listen].some(({ tls }) => tls)) {
+      problems.push(
+        `${listen} (${origins.get(listen) ?? 'default'}) has an address with 'ssl', which needs ${cert} and ${cert}_key`,
+      );
     }
   }
   if (settings.cluster_mtls === 'pki') {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 const SQLITE_BUSY = 5;
+const SQLITE_NOTADB = 26;
 
 /**
  * Keeps a second process out of a PGlite data directory, which would corrupt it: PGlite itself has no lock.
@@ -19,7 +20,10 @@ export function lockDirectory(directory: string): () => void {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if (!isBusy(error)) throw error;
+    if (hasCode(error, SQLITE_NOTADB)) {
+      throw new Error(`${join(directory, 'pgdata.lock')} is no lock file of Holdfast; remove it (it holds no data)`);
+    }
+    if (!hasCode(error, SQLITE_BUSY)) throw error;
     throw new Error(
       `the embedded database in ${directory} is in use by process ${readPid(pidFile)}: stop it first, or give this one another prefix`,
     );
@@ -31,8 +35,8 @@ export function lockDirectory(directory: string): () => void {
   };
 }
 
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === code;
 }
 
 function readPid(file: string): string {

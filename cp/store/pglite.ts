@@ -16,10 +16,22 @@ export async function openPglite(prefix: string): Promise<Database> {
   try {
     const directory = join(prefix, 'pgdata');
     if (!existsSync(directory)) await initialise(directory);
-    return overPglite(await start(directory), unlock);
+    return overPglite(await startExisting(directory), unlock);
   } catch (error) {
     unlock();
     throw error;
+  }
+}
+
+async function startExisting(directory: string): Promise<PGlite> {
+  try {
+    return await start(directory);
+  } catch (error) {
+    throw new Error(
+      `the embedded database in ${directory} does not start (${error instanceof Error ? error.message : error}): its files ` +
+        'are damaged or of another version; restore them from a backup, or move the folder away to begin with an empty one',
+      { cause: error },
+    );
   }
 }
 

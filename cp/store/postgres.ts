@@ -55,9 +55,22 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
     }
   } catch (error) {
     await pool.end();
-    throw error;
+    throw new Error(`cannot use the database ${place(settings)}: ${explain(error)}`, { cause: error });
   }
   return overPool(pool, settings);
+}
+
+function place({ pg_host, pg_port, pg_database, pg_user }: PostgresSettings): string {
+  return `'${pg_database}' at ${pg_host}:${pg_port} as '${pg_user}' (pg_host, pg_port, pg_database, pg_user)`;
+}
+
+/** Node's own words for a failed connection are a code, or nothing when a name has several addresses. */
+function explain(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ECONNREFUSED') return 'connection refused; is the server running?';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the name of the server does not resolve';
+  if (code === '28P01') return `${error instanceof Error ? error.message : ''}; see pg_password`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function overPool(pool: Pool, settings: PostgresSettings): Database {

@@ -26,6 +26,10 @@ export async function nodeIdentity(prefix: string): Promise<string> {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
   const kept = (await readFile(path, 'utf8')).trim();
-  if (!UUID.test(kept)) throw new Error(`${path}: expected a UUID, found ${JSON.stringify(kept.slice(0, 60))}`);
+  if (!UUID.test(kept)) {
+    throw new Error(
+      `${path}: expected a UUID, found ${JSON.stringify(kept.slice(0, 60))}; restore it, or remove the file to be a new node`,
+    );
+  }
   return kept;
 }

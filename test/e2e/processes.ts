@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 
 const CLI = fileURLToPath(new URL('../../cp/cli.ts', import.meta.url));
@@ -101,6 +102,7 @@ export async function createCluster(): Promise<ClusterFolder> {
   const path = mkdtempSync(join(tmpdir(), 'holdfast cluster '));
   const made = await runHoldfast(['hybrid', 'gen_cert', '--dir', path]);
   if (made.code !== 0) throw new Error(made.output);
+  const controlPlanePrefix = await freshPrefix('migrated');
   const [admin = 0, cluster = 0, telemetry = 0] = await freePorts(3);
   const nodePorts = new Map<string, [number, number]>();
   const shared = {
@@ -115,7 +117,7 @@ export async function createCluster(): Promise<ClusterFolder> {
         ['start'],
         {
           role: 'control_plane',
-          prefix: join(path, 'control-plane'),
+          prefix: controlPlanePrefix,
           admin_listen: `127.0.0.1:${admin}`,
           admin_gui_listen: 'off',
           cluster_listen: `127.0.0.1:${cluster}`,
@@ -151,7 +153,9 @@ export async function createCluster(): Promise<ClusterFolder> {
       );
       return { ...running, proxy: `http://127.0.0.1:${ports[0]}`, status: `http://127.0.0.1:${ports[1]}` };
     },
-    remove: () => rmSync(path, { recursive: true, force: true }),
+    remove() {
+      for (const folder of [path, controlPlanePrefix]) rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 

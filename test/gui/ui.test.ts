@@ -158,7 +158,9 @@ describe('without admin_gui_dir', () => {
   it('names the setting when the address is taken', async () => {
     const base = await serve({});
     const { settings } = loadSettings({ environment: { HOLDFAST_ADMIN_GUI_LISTEN: base.slice('http://'.length) } });
-    await expect(startUi(settings, ADMIN, createLog('crit'))).rejects.toThrow(/^admin_gui_listen 127.0.0.1:\d+: /);
+    await expect(startUi(settings, ADMIN, createLog('crit'))).rejects.toThrow(
+      /^admin_gui_listen: cannot listen on 127.0.0.1:\d+: the port is in use/,
+    );
   });
 });
 

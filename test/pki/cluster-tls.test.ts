@@ -81,7 +81,7 @@ describe('the cluster certificate settings', () => {
     writeFileSync(garbage, 'hello');
     const pki = { mode: 'pki', cert: other.cert, key: other.key, ca: ca.pem, end: 'client' } as const;
     const cases: [Parameters<typeof loadClusterTls>[0], string][] = [
-      [{ ...shared, key: other.key }, 'cluster_cert_key: is not the key of cluster_cert'],
+      [{ ...shared, key: other.key }, 'is not the key of cluster_cert, '],
       [{ ...shared, cert: join(root, 'none.crt') }, 'cluster_cert: cannot be read (ENOENT'],
       [{ ...shared, cert: garbage }, 'is not a PEM file'],
       [{ ...shared, cert: text(files.key) }, 'cluster_cert: holds no certificate'],

@@ -1,13 +1,17 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 
 import { loadSettings, SettingsError } from '../../cp/settings/load.ts';
 
+const folder = mkdtempSync(join(tmpdir(), 'settings-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 function conf(content: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'settings-')), 'holdfast.conf');
+  const file = join(folder, `${randomUUID()}.conf`);
   writeFileSync(file, content);
   return file;
 }
@@ -46,6 +50,8 @@ describe('settings', () => {
       pg_database=from-file
       admin_listen = 127.0.0.1:9001 reuseport backlog=16384, [::1]:9444 http2 ssl
       trusted_ips = 10.0.0.0/8,::1
+      admin_ssl_cert = admin.crt
+      admin_ssl_cert_key = admin.key
     `);
     const { settings, origins } = loadSettings({
       conf: file,
@@ -93,7 +99,31 @@ describe('settings', () => {
     expect(warnings[0]).toMatch(/^nginx_http_gzip \(.*:1\) has no effect/);
   });
 
+  it('take every property of Kong, written out with its empty default, and leave what is unset unset', () => {
+    const file = conf(
+      'plugins = bundled\nvaults = bundled\npg_ro_host =\nresolver_family = A\nssl_cert =\nstatus_ssl_cert_key =\ndeclarative_config =\n',
+    );
+    const { settings, origins, warnings } = loadSettings({ conf: file, environment: {} });
+    expect(settings).toMatchObject({ ssl_cert: null, declarative_config: null });
+    expect(origins.has('ssl_cert')).toBe(false);
+    expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(['plugins', 'vaults', 'resolver_family']);
+  });
+
+  it('leave variables alone that a neighbour in a cluster or an image of Kong sets', () => {
+    const environment = {
+      KONG_VERSION: '3.9.3',
+      HOLDFAST_SERVICE_HOST: '10.0.0.1',
+      HOLDFAST_PORT: 'tcp://10.0.0.1:8000',
+      HOLDFAST_ADMIN_PORT_8001_TCP_ADDR: '10.0.0.2',
+    };
+    const { origins, warnings } = loadSettings({ environment });
+    expect(origins.size).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/^version .*KONG_VERSION.* has no effect/)]);
+  });
+
   it.each([
+    [{ HOLDFAST_PROXY_LISTEN: '0.0.0.0:8443 ssl' }, /proxy_listen .*needs ssl_cert and ssl_cert_key/],
+    [{ HOLDFAST_ADMIN_LISTEN: '0.0.0.0:8444 ssl' }, /admin_listen .*needs admin_ssl_cert and admin_ssl_cert_key/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
     [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
     [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],

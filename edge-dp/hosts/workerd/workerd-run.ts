@@ -103,7 +103,7 @@ function passOn(line: string, log: Log): void {
 }
 
 /** Addresses in the executable: nothing to anyone who reads a log. */
-const NATIVE_STACK = /\nstack:( \S+@[0-9a-f]+)+/g;
+const NATIVE_STACK = /\nstack:.*@[0-9a-f]+/g;
 
 /** The platform's workerd executable, as its npm package finds it. Throws when npm could not install one. */
 export function workerdBinary(): string {
