@@ -22,6 +22,7 @@ const USAGE = `Usage: holdfast COMMAND [options]
   check [CONF]                   check the settings and print those that are set
   config parse|import|export|init [FILE]
                                  declarative configuration (YAML or JSON; kong.yml)
+  config check [FILE]            what data planes cannot honour of a file, or of the database
   migrations bootstrap|up|list|status
                                  the database's schema
   hybrid gen_cert [--dir DIR]    certificate pair of the cluster and the bundle signing key
@@ -56,6 +57,8 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new CommandError(`unknown command '${name}'\n\n${USAGE}`, 2);
+  // A reader that has seen enough (`| head`) ends a listing, but not a running gateway.
+  process.stdout.on('error', () => name === 'start' || process.exit(0));
   await command({ words, conf, prefix, options });
 }
 

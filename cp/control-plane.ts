@@ -49,9 +49,10 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     for (const each of started.splice(0).reverse()) await each();
   };
   try {
+    const schemas = schemasFor(settings.router_flavor);
     const store = await openStore(storeSettings(settings), {
       migrate: settings.database === 'embedded',
-      schemas: schemasFor(settings.router_flavor),
+      schemas,
     });
     started.push(() => store.close());
 
@@ -77,7 +78,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       node: { id: nodeId, hostname: hostname(), version: VERSION },
       settings,
       cluster: clusterView(store.nodes, cluster),
-      config: configLoader(store),
+      config: configLoader(store, schemas),
       connections,
       guiOrigins: settings.admin_gui_url.map((url) => new URL(url).origin),
       log: adminLog(log.part('admin')),

@@ -12,7 +12,7 @@ import { readPem } from './pki/pem.ts';
 import type { ListenAddress } from './settings/addresses.ts';
 import type { Settings } from './settings/properties.ts';
 import { catalogOf } from './store/catalog.ts';
-import { schemas } from './store/schemas.ts';
+import { schemasFor } from './store/schemas.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;
@@ -20,6 +20,7 @@ const NEWS_INTERVAL = 100;
 /** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
 export async function dataPlaneOptions(settings: Settings, log: Log) {
   const prefix = resolve(settings.prefix);
+  const tls = clusterTls(settings);
   const listener = ({ host, port, tls }: ListenAddress) => ({
     host,
     port,
@@ -32,8 +33,9 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
     group: settings.cluster_group,
     proxyListen: settings.proxy_listen.map(listener),
     statusListen: settings.status_listen.map(listener),
-    controlPlanes: settings.cluster_control_plane,
-    clusterTls: clusterTls(settings),
+    // Without a certificate it stands alone, with its declarative_config.
+    controlPlanes: tls === null ? [] : settings.cluster_control_plane,
+    clusterTls: tls,
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
     declarative: await declarative(settings),
@@ -81,7 +83,8 @@ function trustedKeys(settings: Settings) {
 async function declarative(settings: Settings) {
   const path = settings.declarative_config;
   if (path === null) return null;
-  return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context));
+  const schemas = schemasFor(settings.router_flavor);
+  return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
 }
 
 function listenerPair({ ssl_cert: cert, ssl_cert_key: key }: Settings): { cert: string; key: string } {

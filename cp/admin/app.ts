@@ -79,7 +79,7 @@ function reasonOf(error: Error): string {
 }
 
 function send(c: Context, { status, body, headers }: Reply): Response {
-  if (status === 204) return new Response(null, { status, headers: { ...headers } });
+  if (status === 204 || status === 304) return new Response(null, { status, headers: { ...headers } });
   if (body === undefined) return new Response(null, { status, headers: { 'content-length': '0', ...headers } });
   const contentType = headers?.['content-type'];
   const text = typeof body === 'string' && contentType !== undefined ? body : JSON.stringify(body);

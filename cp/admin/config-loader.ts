@@ -1,15 +1,31 @@
 /**
- * The seam to declarative config (`POST /config`, `GET /config`). Implemented over `shared/declarative` and the store;
- * it parses, validates and loads as one transaction with one serial.
+ * The seam to declarative config (`POST /config`). Implemented over `shared/declarative` and the store; it parses,
+ * validates and loads as one transaction with one serial.
  */
 export interface ConfigLoader {
   /**
-   * Replaces the workspace's entities by a document: YAML or JSON text, or the parsed object. Returns the flattened
-   * entities by entity and id. Throws `KongError` code 14 for an invalid document, nothing being stored then.
+   * Replaces the workspace's entities by a document: YAML or JSON text, or the parsed object. Throws `KongError` code
+   * 14 for an invalid document, nothing being stored then.
    */
   load(
     workspace: string,
     document: string | Readonly<Record<string, unknown>>,
-    options: { readonly flattenErrors: boolean },
-  ): Promise<Readonly<Record<string, Readonly<Record<string, unknown>>>>>;
+    options: LoadOptions,
+  ): Promise<LoadOutcome>;
 }
+
+export interface LoadOptions {
+  /** Tell errors entity by entity. */
+  readonly flattenErrors: boolean;
+  /** Do nothing when this very text was loaded last and nothing has changed since. */
+  readonly checkHash: boolean;
+}
+
+/** The flattened entities, by entity and id. */
+export type LoadedConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+export type LoadOutcome =
+  | { readonly outcome: 'loaded'; readonly config: LoadedConfig }
+  | { readonly outcome: 'unchanged' }
+  /** Another document is being loaded into the same workspace. */
+  | { readonly outcome: 'busy' };

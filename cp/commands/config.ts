@@ -1,32 +1,44 @@
 import { once } from 'node:events';
-import { createWriteStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, writeFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
 import { KongError } from '../../shared/schema/errors.ts';
-import { describeErrors } from '../declarative/describe-errors.ts';
-import { allRows, importConfig, parseConfig } from '../declarative/import.ts';
+import { allRows, importConfig } from '../declarative/import.ts';
+import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
-import { schemas } from '../store/schemas.ts';
+import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { checkConfig } from './config-check.ts';
+import { readConfigFile } from './config-file.ts';
 import { storeSettings } from './stores.ts';
-
-const { context } = catalogOf(schemas);
 
 const DEFAULT_FILE = 'kong.yml';
 
-/** `holdfast config parse|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
+/** `holdfast config parse|check|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
 export async function config(invocation: Invocation): Promise<void> {
-  const [action = '', file = DEFAULT_FILE] = invocation.words;
-  if (action === 'init') return init(file);
-  if (action === 'parse') return parse(file);
-  if (action === 'import' || action === 'db_import')
-    return withWorkspace(invocation, (workspace) => load(workspace, file));
-  if (action === 'export' || action === 'db_export')
-    return withWorkspace(invocation, (workspace) => save(workspace, file));
-  throw new CommandError(`expected 'config parse', 'import', 'export' or 'init', found 'config ${action}'`, 2);
+  const [action = '', file] = invocation.words;
+  if (action === 'init') return init(file ?? DEFAULT_FILE);
+  const { settings } = settingsFor(invocation);
+  switch (action) {
+    case 'parse':
+      return parse(settings, file ?? DEFAULT_FILE);
+    case 'check':
+      return checkConfig(settings, file);
+    case 'import':
+    case 'db_import':
+      return withWorkspace(settings, (workspace) => load(settings, workspace, file ?? DEFAULT_FILE));
+    case 'export':
+    case 'db_export':
+      return withWorkspace(settings, (workspace) => save(workspace, file ?? DEFAULT_FILE));
+    default:
+      throw new CommandError(
+        `expected 'config parse', 'check', 'import', 'export' or 'init', found 'config ${action}'`,
+        2,
+      );
+  }
 }
 
 function init(file: string): void {
@@ -55,18 +67,19 @@ _format_version: "3.0"
   process.stdout.write(`made ${file}\n`);
 }
 
-async function parse(file: string): Promise<void> {
-  await parsed(file);
+async function parse(settings: Settings, file: string): Promise<void> {
+  await readConfigFile(file, schemasFor(settings.router_flavor));
   process.stdout.write('parse successful\n');
 }
 
-async function load(workspace: Workspace, file: string): Promise<void> {
-  const document = await parsed(file);
+async function load(settings: Settings, workspace: Workspace, file: string): Promise<void> {
+  const schemas = schemasFor(settings.router_flavor);
+  const document = await readConfigFile(file, schemas);
   const show = process.stderr.isTTY;
   try {
     await importConfig(workspace, document, {
       mode: 'upsert',
-      context,
+      context: catalogOf(schemas).context,
       progress: (written, total) => {
         if (show) process.stderr.write(`\r${written} of ${total} entities`);
         else if (written === total) process.stderr.write(`${total} entities\n`);
@@ -92,33 +105,12 @@ async function save(workspace: Workspace, file: string): Promise<void> {
   process.stdout.write(`exported to ${file}\n`);
 }
 
-async function parsed(file: string) {
-  if (!/\.(ya?ml|json)$/.test(file)) {
-    throw new CommandError(`unknown file type: ${file}. (Accepted types: json, yaml)`);
-  }
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
-  }
-  try {
-    return await parseConfig(text, context);
-  } catch (error) {
-    if (error instanceof KongError) {
-      throw new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(error.fields ?? {})}`);
-    }
-    throw error;
-  }
-}
-
 function refuseOverwriting(file: string): void {
   if (existsSync(file)) throw new CommandError(`${file} already exists. Will not overwrite it.`);
 }
 
-async function withWorkspace(invocation: Invocation, work: (workspace: Workspace) => Promise<void>): Promise<void> {
-  const { settings } = settingsFor(invocation);
-  const store = await openStore(storeSettings(settings));
+async function withWorkspace(settings: Settings, work: (workspace: Workspace) => Promise<void>): Promise<void> {
+  const store = await openStore(storeSettings(settings), { schemas: schemasFor(settings.router_flavor) });
   try {
     const workspace = await store.workspace('default');
     if (!workspace) throw new CommandError("the database has no workspace 'default': run 'holdfast migrations up'");

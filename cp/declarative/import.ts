@@ -53,10 +53,14 @@ export class InvalidDeclarativeConfig extends KongError {
 }
 
 /** Reads and checks a document. Throws `InvalidDeclarativeConfig`, or `KongError` code 14 for text that is none. */
-export async function parseConfig(document: string | Document, context: Context): Promise<ParsedConfig> {
+export async function parseConfig(
+  document: string | Document,
+  context: Context,
+  schemas: readonly EntitySchema[] = entities,
+): Promise<ParsedConfig> {
   try {
     const read = typeof document === 'string' ? readDocument(document) : document;
-    return await parseDeclarative(read, context);
+    return await parseDeclarative(read, context, schemas);
   } catch (error) {
     if (error instanceof InvalidConfig) throw new InvalidDeclarativeConfig(error);
     if (error instanceof UnreadableDocument) throw declarativeInvalid({ error: error.message });
@@ -66,22 +70,28 @@ export async function parseConfig(document: string | Document, context: Context)
 
 /**
  * Writes a parsed config into a workspace: one transaction, one serial, all or nothing. Rows that are there as they
- * should be are not touched, so a second import changes nothing.
+ * should be are not touched, so a second import changes nothing. Gives the number of rows written or deleted.
  */
-export async function importConfig(workspace: Workspace, config: ParsedConfig, options: ImportOptions): Promise<void> {
+export async function importConfig(
+  workspace: Workspace,
+  config: ParsedConfig,
+  options: ImportOptions,
+): Promise<number> {
   const total = [...config.entities.values()].reduce((sum, rows) => sum + rows.size, 0);
-  await workspace.transaction(async (inside) => {
+  return workspace.transaction(async (inside) => {
     let written = 0;
+    let changes = 0;
     const unchanged = new Set<DeclaredRow>();
     // Children go before the parents they restrict.
     for (const schema of [...declarable()].reverse()) {
       const declared = config.entities.get(schema.name) ?? new Map();
-      await compareStored(inside, schema, declared, options, unchanged);
+      changes += await compareStored(inside, schema, declared, options, unchanged);
     }
     for (const schema of declarable()) {
       const rows = [...(config.entities.get(schema.name)?.values() ?? [])];
       const changed = rows.filter((row) => !unchanged.has(row));
       written += rows.length - changed.length;
+      changes += changed.length;
       for (let start = 0; start < changed.length; start += STEP) {
         const step = changed.slice(start, start + STEP);
         const inputs = step.map(({ input, ttl }) => (ttl === null ? { ...input } : { ...input, ttl }));
@@ -90,6 +100,7 @@ export async function importConfig(workspace: Workspace, config: ParsedConfig, o
         options.progress?.(written, total);
       }
     }
+    return changes;
   });
 }
 
@@ -98,14 +109,17 @@ function declarable(): EntitySchema[] {
   return entities.filter(({ name, db_export }) => db_export !== false && name !== 'workspaces');
 }
 
-/** Notes which declared rows are stored already as they should be and, to `replace`, deletes those not declared. */
+/**
+ * Notes which declared rows are stored already as they should be and, to `replace`, deletes those not declared. Gives
+ * the number of rows deleted.
+ */
 async function compareStored(
   inside: Workspace,
   schema: EntitySchema,
   declared: ReadonlyMap<string, DeclaredRow>,
   { mode, context }: ImportOptions,
   unchanged: Set<DeclaredRow>,
-): Promise<void> {
+): Promise<number> {
   const store = inside.entity(schema.name);
   const surplus: string[] = [];
   for await (const stored of allRows(inside, schema.name)) {
@@ -113,7 +127,7 @@ async function compareStored(
     if (wanted && sameRow(schema, stored, wanted, context)) unchanged.add(wanted);
     if (!wanted && mode === 'replace') surplus.push(String(stored.id));
   }
-  for (const id of surplus) await store.delete({ id });
+  return surplus.length === 0 ? 0 : store.deleteMany(surplus);
 }
 
 /** Every row of an entity in a workspace, by id. */

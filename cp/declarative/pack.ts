@@ -19,7 +19,7 @@ export async function packConfig(
 ): Promise<{ manifest: Manifest; objects: readonly PackedObject[] }> {
   const shelf = new Shelf({ age: 0, bytes: 0 });
   const now = Date.now();
-  const packed = await PackedConfig.load(feedOf(config), publishedTables(), shelf, now);
+  const packed = await PackedConfig.load(configFeed(config), publishedTables(), shelf, now);
   const manifest = await buildManifest({
     cluster: NO_CLUSTER,
     group: DEFAULT_GROUP,
@@ -33,8 +33,8 @@ export async function packConfig(
   return { manifest, objects };
 }
 
-/** A file has one workspace, the default one. */
-function feedOf(config: ParsedConfig): Pick<ChangeFeed, 'snapshot'> {
+/** A parsed config as the publisher reads a database. A file has one workspace, the default one. */
+export function configFeed(config: ParsedConfig): Pick<ChangeFeed, 'snapshot'> {
   const workspaced = new Set(entities.filter(({ workspaceable }) => workspaceable === true).map(({ name }) => name));
   return {
     snapshot: async (wanted) => ({

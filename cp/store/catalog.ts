@@ -17,7 +17,7 @@ export interface Catalog {
 
 /** The schemas a store works with. */
 export interface Schemas {
-  readonly entities: Iterable<EntitySchema>;
+  readonly entities: readonly EntitySchema[];
   readonly subschema: Context['subschema'];
 }
 

@@ -201,6 +201,22 @@ export function entityStore(place: Place, table: Table): EntityStore {
         ? remove(id, session)
         : session.transaction((over) => remove(id, over));
     },
+    async deleteMany(ids) {
+      const keys = ids.map((id) => primaryKey(table, id));
+      return session.transaction(async (over) => {
+        const deletion = { session: over, workspace: place.within(over) };
+        for (const id of keys) await behaviour.beforeDelete?.(id, deletion);
+        let gone = 0;
+        for (let start = 0; start < keys.length; start += BATCH) {
+          try {
+            gone += (await over.query(statements.deleteMany, scoped(keys.slice(start, start + BATCH)))).length;
+          } catch (error) {
+            throw refusedDelete(error, table, catalog.tables) ?? error;
+          }
+        }
+        return gone;
+      });
+    },
   };
 }
 

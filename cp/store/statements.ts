@@ -15,6 +15,8 @@ export interface Statements {
   readonly select: Statement;
   readonly selectLocked: Statement;
   readonly delete: Statement;
+  /** `$1` keys. */
+  readonly deleteMany: Statement;
   /** PUT by a unique field: a row found keeps its key. */
   upsertBy(unique: Unique): Statement;
   selectBy(field: string): Statement;
@@ -80,6 +82,10 @@ export function statementsFor(table: Table): Statements {
     delete: prepared(
       'delete',
       () => `DELETE FROM ${name} AS t WHERE t.${key} = $1::${keyType}${here} RETURNING 1 AS gone`,
+    ),
+    deleteMany: prepared(
+      'delete_many',
+      () => `DELETE FROM ${name} AS t WHERE t.${key} = ANY ($1::${keyType}[])${here} RETURNING 1 AS gone`,
     ),
     upsertBy: (unique) =>
       prepared(`upsert_${unique.constraint}`, () =>

@@ -49,6 +49,8 @@ export interface EntityStore {
   upsertMany(inputs: readonly Row[], options?: BatchOptions): Promise<Row[]>;
   /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
   delete(key: RowKey): Promise<boolean>;
+  /** Deletes the rows of these ids, all or none; ids of no row are passed over. Gives how many went. */
+  deleteMany(ids: readonly string[]): Promise<number>;
 }
 
 export interface WriteOptions {

@@ -1,4 +1,4 @@
-import { entities, entity } from '../entities/registry.ts';
+import { entities } from '../entities/registry.ts';
 import type { EntitySchema, FieldError, FieldErrors } from '../schema/vocabulary.ts';
 import type { Document } from './document.ts';
 
@@ -32,28 +32,39 @@ const ANNOTATIONS = new Set(['_comment', '_ignore']);
  * Takes a document apart into its entities, parents before their children. Structural errors (unknown keys, wrong
  * types, missing version) are put into `errors` at the place where they occur.
  */
-export function takeApart(document: Document, errors: FieldErrors): { meta: DocumentMeta; items: Item[] } {
+export function takeApart(
+  document: Document,
+  schemas: readonly EntitySchema[],
+  errors: FieldErrors,
+): { meta: DocumentMeta; items: Item[] } {
   const meta = readMeta(document, errors);
-  const items: Item[] = [];
+  const declarable = new Map(schemas.flatMap((schema) => (schema.db_export === false ? [] : [[schema.name, schema]])));
+  const reading: Reading = { schemas: declarable, items: [], errors };
   for (const [key, value] of Object.entries(document)) {
     if (Object.hasOwn(META_TYPES, key)) continue;
-    const schema = declarable(key);
+    const schema = declarable.get(key);
     if (!schema) errors[key] = 'unknown field';
-    else collect(schema, value, null, [key], items, errors);
+    else collect(schema, value, null, [key], reading);
   }
-  return { meta, items };
+  return { meta, items: reading.items };
+}
+
+/** What is common to a whole document while it is taken apart. */
+interface Reading {
+  readonly schemas: ReadonlyMap<string, EntitySchema>;
+  readonly items: Item[];
+  readonly errors: FieldErrors;
 }
 
 /** The collections that may be nested in `parent`, by key, with the foreign field that then names the parent. */
-export function nestedCollections(parent: string): ReadonlyMap<string, { schema: EntitySchema; field: string }> {
+export function nestedCollections(parent: string): ReadonlyMap<string, string> {
   let found = nested.get(parent);
   if (!found) {
-    const collections = new Map<string, { schema: EntitySchema; field: string }>();
+    const collections = new Map<string, string>();
     for (const schema of entities) {
       if (schema.db_export === false) continue;
       for (const [field, definition] of Object.entries(schema.fields)) {
-        if (definition.type === 'foreign' && definition.reference === parent)
-          collections.set(schema.name, { schema, field });
+        if (definition.type === 'foreign' && definition.reference === parent) collections.set(schema.name, field);
       }
     }
     found = collections;
@@ -62,7 +73,7 @@ export function nestedCollections(parent: string): ReadonlyMap<string, { schema:
   return found;
 }
 
-const nested = new Map<string, ReadonlyMap<string, { schema: EntitySchema; field: string }>>();
+const nested = new Map<string, ReadonlyMap<string, string>>();
 
 const META_TYPES = { _format_version: 'string', _transform: 'boolean', _comment: 'string', _ignore: 'array' } as const;
 
@@ -84,31 +95,25 @@ function readMeta(document: Document, errors: FieldErrors): DocumentMeta {
   };
 }
 
-function declarable(name: string): EntitySchema | undefined {
-  const schema = entity(name);
-  return schema?.db_export === false ? undefined : schema;
-}
-
 function collect(
   schema: EntitySchema,
   value: unknown,
   parent: Item['parent'],
   path: readonly (string | number)[],
-  items: Item[],
-  errors: FieldErrors,
+  reading: Reading,
 ): Item[] {
   if (value === null) return [];
   if (!Array.isArray(value)) {
-    placeError(errors, path, 'expected an array');
+    placeError(reading.errors, path, 'expected an array');
     return [];
   }
   return value.flatMap((element: unknown, position) => {
     const place = [...path, position];
     if (typeof element !== 'object' || element === null || Array.isArray(element)) {
-      placeError(errors, place, 'expected a record');
+      placeError(reading.errors, place, 'expected a record');
       return [];
     }
-    return [collectOne(schema, { ...element }, parent, place, items, errors)];
+    return [collectOne(schema, { ...element }, parent, place, reading)];
   });
 }
 
@@ -117,8 +122,7 @@ function collectOne(
   written: Record<string, unknown>,
   parent: Item['parent'],
   path: readonly (string | number)[],
-  items: Item[],
-  errors: FieldErrors,
+  reading: Reading,
 ): Item {
   const collections = nestedCollections(schema.name);
   const input: Record<string, unknown> = {};
@@ -130,16 +134,17 @@ function collectOne(
     if (collections.has(key)) nestedValues.push([key, value]);
     else if (key === 'ttl' && schema.ttl) {
       if (typeof value === 'number' && value >= 0) ttl = value;
-      else if (value !== null) placeError(errors, [...path, 'ttl'], 'expected a number');
+      else if (value !== null) placeError(reading.errors, [...path, 'ttl'], 'expected a number');
     } else input[key] = value;
   }
   const children: Item[] = [];
   const item: Item = { schema, input, ttl, parent, children, path };
-  items.push(item);
+  reading.items.push(item);
   for (const [key, value] of nestedValues) {
-    const child = collections.get(key);
-    if (child) {
-      children.push(...collect(child.schema, value, { item, field: child.field }, [...path, key], items, errors));
+    const child = reading.schemas.get(key);
+    const field = collections.get(key);
+    if (child && field !== undefined) {
+      children.push(...collect(child, value, { item, field }, [...path, key], reading));
     }
   }
   return item;

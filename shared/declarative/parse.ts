@@ -1,4 +1,4 @@
-import { entity } from '../entities/registry.ts';
+import { entities } from '../entities/registry.ts';
 import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
 import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
@@ -40,11 +40,17 @@ export class InvalidConfig extends Error {
 /**
  * Checks and flattens a document: legacy paths rewritten, ids made (the same for the same document), references
  * resolved by name or id, defaults filled. Throws `InvalidConfig` with every error at once; duplicates and dangling
- * references are looked for only when all entities are valid by themselves, as in Kong.
+ * references are looked for only when all entities are valid by themselves, as in Kong. `schemas` are the entities a
+ * document may hold, as the router flavour in force has them.
  */
-export async function parseDeclarative(document: Document, context: Context): Promise<ParsedConfig> {
+export async function parseDeclarative(
+  document: Document,
+  context: Context,
+  schemas: readonly EntitySchema[] = entities,
+): Promise<ParsedConfig> {
   const errors: FieldErrors = {};
-  const { meta, items } = takeApart(document, errors);
+  const { meta, items } = takeApart(document, schemas, errors);
+  const own = meta._transform ? context : { ...context, verbatim: true };
   if (meta._format_version !== '3.0') rewriteLegacyPaths(items);
 
   const ids = new Map<Item, string>();
@@ -56,7 +62,7 @@ export async function parseDeclarative(document: Document, context: Context): Pr
   for (const item of items) {
     const input = { ...item.input, id: ids.get(item) };
     const wrong = resolveReferences(item, input, index, ids, dangling);
-    const row = await complete(item.schema, input, context, wrong);
+    const row = await complete(item.schema, input, own, wrong);
     if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
     if (row) declared.set(item, { row, input, ttl: item.ttl });
   }
@@ -227,11 +233,4 @@ function gather(
     rows.set(id, row);
   }
   return result;
-}
-
-/** The schema of an entity a document may hold; for callers that walk a parsed config. */
-export function declaredSchema(name: string): EntitySchema {
-  const schema = entity(name);
-  if (!schema) throw new Error(`no entity '${name}'`);
-  return schema;
 }

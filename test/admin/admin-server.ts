@@ -2,6 +2,7 @@ import { createAdminApi } from '../../cp/admin/app.ts';
 import type { ClusterView } from '../../cp/admin/cluster-view.ts';
 import { ConnectionCounts } from '../../cp/admin/connection-counts.ts';
 import { listen } from '../../cp/admin/listen.ts';
+import { configLoader } from '../../cp/declarative/loader.ts';
 import { loadSettings } from '../../cp/settings/load.ts';
 import { openStore, type StoreSettings } from '../../cp/store/open.ts';
 import { schemasFor } from '../../cp/store/schemas.ts';
@@ -41,7 +42,8 @@ export interface AdminServerOptions {
 /** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
 export async function startAdmin(settings: StoreSettings, options: AdminServerOptions = {}): Promise<AdminServer> {
   const { routerFlavor = 'traditional_compatible' } = options;
-  const store = await openStore(settings, { migrate: true, schemas: schemasFor(routerFlavor) });
+  const schemas = schemasFor(routerFlavor);
+  const store = await openStore(settings, { migrate: true, schemas });
   const log: string[] = [];
   const connections = new ConnectionCounts();
   const app = createAdminApi({
@@ -49,7 +51,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
     settings: loadSettings({ environment: { HOLDFAST_ROUTER_FLAVOR: routerFlavor } }).settings,
     cluster: options.cluster ?? null,
-    config: null,
+    config: configLoader(store, schemas),
     connections,
     guiOrigins: options.guiOrigins ?? [],
     log: (level, message) => log.push(`${level}: ${message}`),

@@ -1,10 +1,15 @@
 import type { ConfigLoader } from '../config-loader.ts';
-import { created, message, Refusal } from '../reply.ts';
+import { created, message, Refusal, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import type { AdminRoute, Call } from '../route.ts';
 
 /** Bytes of a declarative document: some 500,000 entities. */
 const DOCUMENT_LIMIT = 256 << 20;
+
+const stillLoading: Reply = {
+  ...message(429, 'Currently loading previous configuration'),
+  headers: { 'retry-after': '5' },
+};
 
 const notWithDatabase = message(400, 'this endpoint is only available when Kong is configured to not use a database');
 
@@ -37,15 +42,25 @@ export function configRoutes(loader: ConfigLoader | null): AdminRoute[] {
                 description: '`1`: report errors entity by entity.',
                 schema: { type: 'string' },
               },
+              {
+                name: 'check_hash',
+                description: '`1`: answer 304 when this very text was loaded last and nothing has changed since.',
+                schema: { type: 'string' },
+              },
             ],
             body: { required: true, schema: { type: 'object' } },
             success: { status: 201, schema: { type: 'object', additionalProperties: { type: 'object' } } },
-            errors: [400],
+            errors: [304, 400, 429],
           },
           async handle(call) {
             if (loader === null) return notWithDatabase;
-            const flattenErrors = isTrue(call.query.get('flatten_errors') ?? argument(call.body, 'flatten_errors'));
-            return created(await loader.load(call.workspace.name, documentOf(call), { flattenErrors }));
+            const asked = (name: string) => isTrue(call.query.get(name) ?? argument(call.body, name));
+            const loaded = await loader.load(call.workspace.name, documentOf(call), {
+              flattenErrors: asked('flatten_errors'),
+              checkHash: asked('check_hash'),
+            });
+            if (loaded.outcome === 'busy') return stillLoading;
+            return loaded.outcome === 'unchanged' ? { status: 304 } : created(loaded.config);
           },
         },
       },

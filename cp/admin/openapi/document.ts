@@ -137,12 +137,14 @@ const messageRef = { $ref: '#/components/schemas/message' };
 const kongErrorRef = { $ref: '#/components/schemas/kong_error' };
 
 const sharedResponses: JsonSchema = {
+  304: { description: 'Nothing has changed; no body.' },
   400: { description: 'The request is wrong; the body says where.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
   404: { description: 'There is no such path, workspace or row.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
   405: { description: 'The path does not take this method.', ...json(messageRef) },
   409: { description: 'A unique field is taken.', ...json(kongErrorRef) },
   413: { description: 'The body is too large.', ...json(messageRef) },
   415: { description: 'The body is of a type that is not taken. Empty.' },
+  429: { description: 'Too early: try again after `Retry-After` seconds.', ...json(messageRef) },
   501: { description: 'This control plane has no such part.', ...json(messageRef) },
   500: { description: 'Something failed at the control plane; its log says what.', ...json(messageRef) },
 };

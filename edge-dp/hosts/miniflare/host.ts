@@ -11,6 +11,7 @@ import {
   Response,
   type WorkerOptions,
 } from 'miniflare';
+import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
@@ -67,7 +68,7 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
   const settings = workerSettings(options, {
     nodeId,
     host: 'miniflare',
-    capabilities: ['upstream_host'],
+    capabilities: HOST_CAPABILITIES.miniflare,
     ports: { http: proxy?.port ?? null, https: null },
   });
   const { code } = await bundleWorker(entry);

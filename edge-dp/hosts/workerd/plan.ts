@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
+import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker } from '../bundle-worker.ts';
 import type { DataPlaneOptions } from '../options.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
-import { WORKERD_CAPABILITIES } from './capabilities.ts';
 import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
 import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
 import type { PlannedListener } from './listeners.ts';
@@ -50,7 +50,7 @@ function workerdNode(
     settings: workerSettings(options, {
       nodeId,
       host: 'workerd',
-      capabilities: WORKERD_CAPABILITIES,
+      capabilities: HOST_CAPABILITIES.workerd,
       ports: listenerPorts(proxyListeners),
     }),
     workerScript: 'worker.js',

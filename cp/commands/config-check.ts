@@ -1,0 +1,47 @@
+import { HOST_CAPABILITIES } from '../../shared/cluster/hosts.ts';
+import { configFeed } from '../declarative/pack.ts';
+import { PackedConfig } from '../publisher/config.ts';
+import type { Conflict } from '../publisher/demands.ts';
+import { Shelf } from '../publisher/shelf.ts';
+import { publishedTables } from '../publisher/tables.ts';
+import type { Settings } from '../settings/properties.ts';
+import { openStore } from '../store/open.ts';
+import { schemasFor } from '../store/schemas.ts';
+import type { ChangeFeed } from '../store/store.ts';
+import { readConfigFile } from './config-file.ts';
+import { storeSettings } from './stores.ts';
+
+/**
+ * `holdfast config check [FILE]`: what each kind of data plane cannot honour of a declarative file or, without one, of
+ * the database (all workspaces). Such entities are allowed; only invalid config is an error.
+ */
+export async function checkConfig(settings: Settings, file: string | undefined): Promise<void> {
+  const schemas = schemasFor(settings.router_flavor);
+  if (file !== undefined) return report(configFeed(await readConfigFile(file, schemas)));
+  const store = await openStore(storeSettings(settings), { schemas });
+  try {
+    await report(store.changes);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Looks at what would be published: rows of disabled services and the like ask nothing of anyone. */
+async function report(feed: Pick<ChangeFeed, 'snapshot'>): Promise<void> {
+  const packed = await PackedConfig.load(feed, publishedTables(), new Shelf({ age: 0, bytes: 0 }), Date.now());
+  process.stdout.write('the configuration is valid\n');
+  for (const [host, capabilities] of Object.entries(HOST_CAPABILITIES)) {
+    const conflicts = packed.conflicts(capabilities);
+    const entities = new Set(conflicts.map(({ entity, id }) => `${entity} ${id}`)).size;
+    process.stdout.write(`\n${host}: ${verdict(entities)}\n${conflicts.map(line).join('')}`);
+  }
+}
+
+function verdict(entities: number): string {
+  if (entities === 0) return 'can honour all of it';
+  return entities === 1 ? 'cannot honour 1 entity' : `cannot honour ${entities} entities`;
+}
+
+function line({ entity, id, name, reason }: Conflict): string {
+  return `  ${entity} ${name === null ? id : `'${name}' (${id})`}: ${reason}\n`;
+}

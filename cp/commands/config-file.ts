@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+
+import type { ParsedConfig } from '../../shared/declarative/parse.ts';
+import { KongError } from '../../shared/schema/errors.ts';
+import { describeErrors } from '../declarative/describe-errors.ts';
+import { parseConfig } from '../declarative/import.ts';
+import { catalogOf, type Schemas } from '../store/catalog.ts';
+import { CommandError } from './command.ts';
+
+/** Reads and checks a declarative file. Throws `CommandError` with everything that is wrong with it, as Kong words it. */
+export async function readConfigFile(file: string, schemas: Schemas): Promise<ParsedConfig> {
+  if (!/\.(ya?ml|json)$/.test(file)) {
+    throw new CommandError(`unknown file type: ${file}. (Accepted types: json, yaml)`);
+  }
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
+  }
+  try {
+    return await parseConfig(text, catalogOf(schemas).context, schemas.entities);
+  } catch (error) {
+    if (error instanceof KongError) {
+      throw new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(error.fields ?? {})}`);
+    }
+    throw error;
+  }
+}

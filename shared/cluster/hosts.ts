@@ -1,0 +1,23 @@
+import type { Capability } from './capabilities.ts';
+
+/** What a data plane runs on. */
+export type HostKind = 'workerd' | 'miniflare' | 'cloudflare';
+
+/**
+ * What a data plane can do on each kind of host. workerd has an egress process beside it; Cloudflare's list is repeated
+ * in `wrangler.toml`, which the Worker takes its settings from there.
+ */
+export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>> = {
+  workerd: [
+    'upstream_host',
+    'upstream_ca',
+    'upstream_client_certificate',
+    'upstream_tls_verify_off',
+    'upstream_tls_verify_depth',
+    'upstream_http2',
+    'dns_records',
+    'client_address',
+  ],
+  miniflare: ['upstream_host'],
+  cloudflare: ['upstream_host', 'client_address'],
+};

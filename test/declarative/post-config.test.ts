@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { type AdminServer, startAdmin } from '../admin/admin-server.ts';
+import { createEmbedded, type Database, drivers } from '../admin/drivers.ts';
+
+const TEXT = `
+_format_version: "3.0"
+services:
+  - name: s1
+    url: http://one.test
+    routes:
+      - { name: r1, paths: [/one] }
+consumers:
+  - username: ada
+    basicauth_credentials: [{ username: ada, password: lovelace }]
+`;
+
+describe('POST /config', () => {
+  let database: Database;
+  let admin: AdminServer;
+  const post = (query: string, text: string) =>
+    admin.send('POST', `/config${query}`, { body: text, headers: { 'content-type': 'application/yaml' } });
+
+  beforeAll(async () => {
+    database = await createEmbedded();
+    admin = await startAdmin(database.settings);
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await database?.drop();
+  });
+
+  it('makes the document the whole config, as one serial, and answers with the flattened entities', async () => {
+    await admin.send('POST', '/services', { json: { name: 'gone', host: 'gone.test' } });
+    const before = await admin.store.changes.serial();
+    const { status, body } = await post('', TEXT);
+    expect(status).toBe(201);
+    expect(Object.keys(body).sort()).toEqual(['basicauth_credentials', 'consumers', 'routes', 'services']);
+    expect(Object.values(body.services ?? {})).toMatchObject([{ name: 's1', host: 'one.test', retries: 5 }]);
+    expect(await admin.store.changes.serial()).toBe(before + 1);
+    expect((await admin.send('GET', '/services')).rows).toMatchObject([{ name: 's1' }]);
+    expect((await post('', TEXT)).status).toBe(201);
+    expect(await admin.store.changes.serial()).toBe(before + 1);
+  });
+
+  it('answers 304 for the text it loaded last, until anything has changed', async () => {
+    const text = `${TEXT}# another text of the same meaning\n`;
+    expect((await post('?check_hash=1', text)).status).toBe(201);
+    expect(await post('?check_hash=1', text)).toMatchObject({ status: 304, text: '' });
+    expect((await post('', text)).status).toBe(201);
+    await admin.send('PATCH', '/services/s1', { json: { retries: 1 } });
+    expect((await post('?check_hash=1', text)).status).toBe(201);
+    expect((await admin.send('GET', '/services/s1')).body.retries).toBe(5);
+  });
+
+  it('takes JSON and the config as an argument, and gives documents the same ids each time', async () => {
+    const document = { _format_version: '3.0', services: [{ name: 's1', url: 'http://one.test' }] };
+    const first = await admin.send('POST', '/config', { json: document });
+    const second = await admin.send('POST', '/config', { json: { config: JSON.stringify(document) } });
+    expect(first.status).toBe(201);
+    expect(Object.keys(second.body.services ?? {})).toEqual(Object.keys(first.body.services ?? {}));
+  });
+
+  it('stores nothing of an invalid document and says what is wrong, entity by entity when asked', async () => {
+    const before = await admin.store.changes.serial();
+    const wrong = `
+_format_version: "3.0"
+services:
+  - { name: good, url: http://good.test, tags: [a] }
+  - name: bad
+    id: 6b1a63a0-4b6a-4f0e-9d8a-0f2f3a1c5b11
+    host: bad.test
+    port: 70000
+    tags: [b]
+`;
+    expect(await post('', wrong)).toMatchObject({
+      status: 400,
+      body: {
+        code: 14,
+        name: 'invalid declarative configuration',
+        fields: { services: [null, { port: 'value should be between 0 and 65535' }] },
+      },
+    });
+    expect(await post('?flatten_errors=1', wrong)).toMatchObject({
+      status: 400,
+      body: {
+        code: 14,
+        flattened_errors: [
+          {
+            entity_type: 'service',
+            entity_name: 'bad',
+            entity_id: '6b1a63a0-4b6a-4f0e-9d8a-0f2f3a1c5b11',
+            entity_tags: ['b'],
+            entity: { host: 'bad.test' },
+            errors: [{ type: 'field', field: 'port', message: 'value should be between 0 and 65535' }],
+          },
+        ],
+      },
+    });
+    expect(await post('', 'a: [')).toMatchObject({ status: 400, body: { code: 14 } });
+    expect(await admin.store.changes.serial()).toBe(before);
+  });
+});
+
+describe.each(drivers)('POST /config on $driver', ({ create }) => {
+  it('loads two thousand entities as one serial, and takes them away as one', async () => {
+    const database = await create();
+    const admin = await startAdmin(database.settings);
+    const services = Array.from({ length: 600 }, (_, i) => ({
+      name: `s${i}`,
+      url: 'http://up.test',
+      routes: [{ name: `r${i}`, paths: [`/${i}`] }],
+    }));
+    const consumers = Array.from({ length: 600 }, (_, i) => ({
+      username: `c${i}`,
+      keyauth_credentials: [{ id: randomUUID(), key: `k${i}` }],
+    }));
+    const before = await admin.store.changes.serial();
+    const { status } = await admin.send('POST', '/config', { json: { _format_version: '3.0', services, consumers } });
+    expect(status).toBe(201);
+    expect(await admin.store.changes.serial()).toBe(before + 1);
+    expect((await admin.store.changes.delta(before))?.changes).toHaveLength(2400);
+
+    expect((await admin.send('POST', '/config', { json: { _format_version: '3.0', services: [] } })).status).toBe(201);
+    expect(await admin.store.changes.serial()).toBe(before + 2);
+    expect((await admin.send('GET', '/consumers')).rows).toEqual([]);
+    expect(admin.log).toEqual([]);
+    await admin.close();
+    await database.drop();
+  });
+});

@@ -1,0 +1,172 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from './free-port.ts';
+import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
+
+let folder: string;
+let upstream: Server;
+let upstreamUrl: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'declarative '));
+  upstream = createServer((request, response) => response.end(`upstream saw ${request.url}`));
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+});
+
+afterAll(() => {
+  upstream?.closeAllConnections();
+  upstream?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function write(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+describe('holdfast config', () => {
+  let prefix: string;
+  const settings = () => ({ prefix });
+  beforeAll(async () => {
+    prefix = await freshPrefix('migrated');
+  });
+  afterAll(() => rmSync(prefix, { recursive: true, force: true }));
+
+  it('makes a file, checks it, loads it and writes it back, and refuses to overwrite', async () => {
+    const file = join(folder, 'kong.yml');
+    expect(await runHoldfast(['config', 'init', file], settings())).toMatchObject({ code: 0 });
+    expect((await runHoldfast(['config', 'init', file], settings())).output).toContain('Will not overwrite');
+    expect(await runHoldfast(['config', 'parse', file], settings())).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('parse successful'),
+    });
+
+    writeFileSync(file, '_format_version: "3.0"\nservices: [{ name: s1, url: "http://up.test" }]\n');
+    const loaded = await runHoldfast(['config', 'import', file], settings());
+    expect(loaded).toMatchObject({ code: 0, output: expect.stringMatching(/1 entities\s+import successful/) });
+    const copy = join(folder, 'copy.yml');
+    expect((await runHoldfast(['config', 'export', copy], settings())).code).toBe(0);
+    expect(readFileSync(copy, 'utf8')).toMatch(/_transform: false[\s\S]*name: s1/);
+  });
+
+  it('names what each kind of data plane cannot honour, and fails for invalid config only', async () => {
+    const file = write(
+      'limits.yml',
+      `
+_format_version: "3.0"
+services:
+  - { name: calls, url: "grpc://up.test:50051" }
+  - { name: off, url: "grpc://up.test:50052", enabled: false }
+routes:
+  - { name: guarded, paths: [/a], plugins: [{ name: ip-restriction, config: { allow: [10.0.0.0/8] } }] }
+`,
+    );
+    const { code, output } = await runHoldfast(['config', 'check', file], settings());
+    expect(code).toBe(0);
+    const byHost = new Map(output.split('\n\n').map((part) => [part.slice(0, part.indexOf(':')), part]));
+    expect(byHost.get('workerd')).toBe('workerd: can honour all of it');
+    expect(byHost.get('cloudflare')).toMatch(/cannot honour 1 entity\n {2}services 'calls' .*'protocol' is "grpc"/);
+    expect(byHost.get('miniflare')).toMatch(/cannot honour 2 entities[\s\S]*plugins .*"ip-restriction"/);
+    expect(output).not.toContain("'off'");
+
+    expect((await runHoldfast(['config', 'check'], settings())).output).toContain('workerd: can honour all of it');
+    const invalid = write('invalid.yml', '_format_version: "3.0"\nservices: [{ name: s1, port: 0.5 }]\n');
+    const refused = await runHoldfast(['config', 'check', invalid], settings());
+    expect(refused).toMatchObject({ code: 1, output: expect.stringContaining("in 'port': expected an integer") });
+  });
+});
+
+describe('a data plane of its own', () => {
+  it('serves its declarative_config, routes by expression included, without any certificate', async () => {
+    const file = write(
+      'declared.yml',
+      `
+_format_version: "3.0"
+services:
+  - name: s1
+    url: ${upstreamUrl}
+    routes:
+      - { name: keyed, expression: 'http.path ^= "/keyed" && http.method == "GET"', plugins: [{ name: key-auth }] }
+consumers:
+  - username: ada
+    keyauth_credentials: [{ key: open-sesame }]
+`,
+    );
+    const [proxyPort, statusPort] = await freePorts(2);
+    const proxy = `http://127.0.0.1:${proxyPort}`;
+    const node = await holdfast(
+      ['start'],
+      {
+        role: 'data_plane',
+        router_flavor: 'expressions',
+        prefix: join(folder, 'data-plane'),
+        declarative_config: file,
+        proxy_listen: `127.0.0.1:${proxyPort}`,
+        status_listen: `127.0.0.1:${statusPort}`,
+      },
+      folder,
+    );
+    try {
+      expect((await fetch(`${proxy}/keyed/a`)).status).toBe(401);
+      const answer = await fetch(`${proxy}/keyed/a`, { headers: { apikey: 'open-sesame' } });
+      expect([answer.status, await answer.text()]).toEqual([200, 'upstream saw /a']);
+      expect((await fetch(`${proxy}/keyed/a`, { method: 'DELETE' })).status).toBe(404);
+    } finally {
+      await node.end('SIGTERM');
+    }
+  });
+});
+
+describe('router_flavor expressions', () => {
+  it('takes routes by expression through the Admin API and serves by them', async () => {
+    const [adminPort, proxyPort, statusPort] = await freePorts(3);
+    const adminUrl = `http://127.0.0.1:${adminPort}`;
+    let gateway: HoldfastProcess | undefined;
+    try {
+      gateway = await holdfast(
+        ['start'],
+        {
+          router_flavor: 'expressions',
+          prefix: join(folder, 'expressions'),
+          admin_listen: `127.0.0.1:${adminPort}`,
+          proxy_listen: `127.0.0.1:${proxyPort}`,
+          status_listen: `127.0.0.1:${statusPort}`,
+          admin_gui_listen: 'off',
+          cluster_listen: '127.0.0.1:0',
+          cluster_telemetry_listen: 'off',
+        },
+        folder,
+      );
+      const post = async (path: string, body: object) => {
+        const headers = { 'content-type': 'application/json' };
+        const answer = await fetch(adminUrl + path, { method: 'POST', headers, body: JSON.stringify(body) });
+        return { status: answer.status, text: await answer.text() };
+      };
+      expect(await post('/services', { name: 's1', url: upstreamUrl })).toMatchObject({ status: 201 });
+      const wrong = await post('/services/s1/routes', { expression: 'http.path ^== "/a"' });
+      expect(wrong.status).toBe(400);
+      const expression = 'lower(http.path) ^= "/tenant" && http.headers.x_tenant == "a"';
+      expect(await post('/services/s1/routes', { expression, priority: 3, strip_path: false })).toMatchObject({
+        status: 201,
+      });
+
+      const served = () => fetch(`http://127.0.0.1:${proxyPort}/Tenant/x`, { headers: { 'x-tenant': 'a' } });
+      await until(async () => (await served()).status === 200, 'the route to be served');
+      expect(await (await served()).text()).toBe('upstream saw /Tenant/x');
+      expect((await fetch(`http://127.0.0.1:${proxyPort}/Tenant/x`, { headers: { 'x-tenant': 'b' } })).status).toBe(
+        404,
+      );
+    } finally {
+      await gateway?.end('SIGTERM');
+    }
+  });
+});
