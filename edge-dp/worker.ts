@@ -7,6 +7,7 @@ import { internet } from './proxy/egress/internet.ts';
 import { proxyEntrypoint } from './proxy/entrypoint.ts';
 import { debugRoutes } from './status/debug-route.ts';
 import { statusEntrypoint } from './status/entrypoint.ts';
+import { metricsRoutes } from './status/metrics.ts';
 import { nodeRoutes } from './status/node.ts';
 import { upstreamRoutes } from './status/upstreams.ts';
 
@@ -23,6 +24,11 @@ const isolate = new Isolate({
 
 export default proxyEntrypoint(isolate);
 export { NodeService } from './durable/node-service.ts';
-export class Status extends statusEntrypoint(isolate, [...nodeRoutes, ...upstreamRoutes, ...debugRoutes]) {}
+export class Status extends statusEntrypoint(isolate, [
+  ...nodeRoutes,
+  ...metricsRoutes,
+  ...upstreamRoutes,
+  ...debugRoutes,
+]) {}
 export class ClusterLink extends clusterLink(isolate) {}
 export class HealthChecker extends healthChecker(isolate) {}

@@ -4,6 +4,7 @@ import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
 import { messageOf } from './objects.ts';
 import { startSequence } from './start.ts';
+import { Traffic } from './traffic.ts';
 import { pluginMismatch, verifyResting } from './trust.ts';
 
 type WaitUntil = (work: Promise<unknown>) => void;
@@ -22,6 +23,7 @@ const OWNED_INTERVAL = 30_000;
 /** The life of one isolate's config: started once, then kept fresh by asking the owner of the link for news. */
 export class Isolate {
   readonly current: CurrentConfig;
+  readonly traffic = new Traffic();
   #starting: Promise<Held> | null = null;
   #askedAt = 0;
   #ownsLink = false;
@@ -73,7 +75,7 @@ export class Isolate {
     const node = new NodeClient(env.NODE);
     try {
       const held = this.current.held?.verified ?? null;
-      const news = await node.news(held?.content ?? null, NEWS_TIMEOUT);
+      const news = await node.news(held?.content ?? null, NEWS_TIMEOUT, this.traffic.told);
       if (news === null || news.newest === null) return;
       try {
         const verified = await verifyResting(env.SETTINGS, news, news.newest);

@@ -8,7 +8,9 @@ import type { Standing } from './trust.ts';
  * What isolates and the node's one owner of the link say to each other over `env.NODE`. Plain HTTP, since the owner may
  * live in another process of the box:
  *
- *     GET  /news?have=<s>.<h>  204 when serial `s` with config hash `h` is the newest, else 200 and `News` as JSON
+ *     GET  /news?have=<s>.<h>&isolate=<name>&requests=<n>
+ *                              204 when serial `s` with config hash `h` is the newest, else 200 and `News` as JSON
+ *     GET  /link               200 and `LinkState` as JSON
  *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
  *     POST /reports            `Report` as JSON; 204
  */
@@ -17,11 +19,25 @@ export interface News extends Standing {
   readonly newest: CachedManifest | null;
 }
 
+/** How the link to the control plane is. */
+export interface LinkState {
+  readonly connected: boolean;
+}
+
+/** Requests an isolate has taken since it began. */
+export interface Told {
+  readonly isolate: string;
+  readonly requests: number;
+}
+
 export type Report =
   /** Something at rest was refused: for the log and the control plane. */
   | { readonly type: 'rejected'; readonly serial: number | null; readonly reason: string }
   /** Target health by upstream, for the next heartbeat. */
   | { readonly type: 'health'; readonly health: Readonly<Record<string, unknown>> };
+
+/** Milliseconds the owner of the link has to say how it is. */
+const LINK_TIMEOUT = 2_000;
 
 /** The isolate's end. */
 export class NodeClient implements ObjectOrigin {
@@ -33,13 +49,21 @@ export class NodeClient implements ObjectOrigin {
   }
 
   /** Null when `have` is the newest. Throws when the owner cannot be reached within `timeout` ms. */
-  async news(have: Manifest | null, timeout: number): Promise<News | null> {
-    const response = await this.#node.fetch(`http://node/news?have=${have === null ? '' : versionOf(have)}`, {
+  async news(have: Manifest | null, timeout: number, told?: Told): Promise<News | null> {
+    const traffic = told === undefined ? '' : `&isolate=${told.isolate}&requests=${told.requests}`;
+    const response = await this.#node.fetch(`http://node/news?have=${have === null ? '' : versionOf(have)}${traffic}`, {
       signal: AbortSignal.timeout(timeout),
     });
     if (response.status === 204) return null;
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
     return parseNews(await response.json());
+  }
+
+  /** Throws when the owner cannot be reached. */
+  async link(): Promise<LinkState> {
+    const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
+    if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
+    return { connected: record(await response.json()).connected === true };
   }
 
   async get(name: ObjectName): Promise<Bytes | null> {
@@ -65,6 +89,8 @@ export interface NodeOwner {
   news(): Promise<News & { readonly version: string | null }>;
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
+  readonly linkState: LinkState;
+  heard(told: Told): void;
 }
 
 /** The owner's end. */
@@ -73,10 +99,13 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
   const [, resource, name] = url.pathname.split('/');
   try {
     if (request.method === 'GET' && resource === 'news') {
+      const isolate = url.searchParams.get('isolate');
+      if (isolate !== null) owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
       const { version, ...news } = await owner.news();
       const known = version !== null && url.searchParams.get('have') === version;
       return known ? new Response(null, { status: 204 }) : Response.json(news);
     }
+    if (request.method === 'GET' && resource === 'link') return Response.json(owner.linkState);
     if (request.method === 'GET' && resource === 'objects') {
       const gzip = await owner.object(objectName(name, 'object name'));
       return gzip === null ? new Response('no such object', { status: 404 }) : new Response(gzip);

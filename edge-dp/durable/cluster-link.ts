@@ -3,7 +3,15 @@ import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.
 import type { FromControlPlane, FromDataPlane, ManifestMessage, Rejected } from '../../shared/cluster/messages.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
-import { answerNode, type News, type NodeOwner, type Report, versionOf } from '../config/node.ts';
+import {
+  answerNode,
+  type LinkState,
+  type News,
+  type NodeOwner,
+  type Report,
+  type Told,
+  versionOf,
+} from '../config/node.ts';
 import { findObject, messageOf } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { type Adoption, adopt } from './adoption.ts';
@@ -113,6 +121,14 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { gzip, origin } = await findObject(name, LIMITS.object, origins, () => undefined);
       if (origin !== cache && cache.mirrorsLazyTables) await cache.putObject(name, gzip).catch(() => undefined);
       return gzip;
+    }
+
+    get linkState(): LinkState {
+      return { connected: this.#link.connected };
+    }
+
+    heard({ isolate: name, requests }: Told): void {
+      isolate.traffic.heard(name, requests);
     }
 
     async report(report: Report): Promise<void> {

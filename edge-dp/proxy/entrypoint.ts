@@ -14,6 +14,7 @@ export function proxyEntrypoint(isolate: Isolate): {
 } {
   return {
     async fetch(request, env, context) {
+      isolate.traffic.count();
       const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
       const config = isolate.config(env, waitUntil);
       // Awaiting a value would cost every request a turn of the event loop.
