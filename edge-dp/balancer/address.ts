@@ -48,15 +48,24 @@ export class AddressState {
   }
 }
 
-/** One target of an upstream in one config, with the state that outlives it. */
+/** One address of a target, with the state that outlives it: a name may lead to several, or to none. */
 export interface Address {
   /** Of the target's row. */
   readonly id: string;
   /** The target as configured. */
   readonly target: string;
+  /** The target's host as configured: an address, or a name. */
+  readonly name: string;
+  /** What it leads to; the name itself where only the runtime resolves names. IPv6 in brackets. */
+  readonly ip: string;
+  /** What is connected to: `ip`, or the name where that comes to the same. */
   readonly host: string;
   readonly port: number;
   readonly weight: number;
+  /** For the Host header and TLS. */
+  readonly hostname: string;
+  /** Names this address within the upstream. */
+  readonly key: string;
   readonly state: AddressState;
 }
 

@@ -1,13 +1,12 @@
 import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
-import { type Address, AddressState, type Picker } from './address.ts';
-import { consistentHashing } from './consistent-hashing.ts';
-import type { BalancedUpstream } from './directory.ts';
-import { latency, welcomeNewcomers } from './latency.ts';
-import { leastConnections } from './least-connections.ts';
+import type { Address, AddressState } from './address.ts';
+import type { BalancedUpstream, TargetDns } from './directory.ts';
+import { isAddress } from './name-resolution.ts';
+import type { NameTable } from './name-table.ts';
 import type { PeerPicker } from './peers.ts';
 import { untilEnd } from './response-end.ts';
-import { roundRobin } from './round-robin.ts';
+import { nameOf, type Spread, spreadOf } from './spread.ts';
 import { type Observation, observationOf } from './target-health.ts';
 import { checksHealth, type Target, type Upstream } from './upstream.ts';
 
@@ -17,37 +16,48 @@ export type HealthListener = (upstream: Upstream, address: Address, healthy: boo
 /** One upstream with its targets. What it learned of a target lives on in the next version of it. */
 export class Balancer implements BalancedUpstream {
   readonly upstream: Upstream;
-  readonly addresses: readonly Address[];
-  readonly #picker: Picker;
-  readonly #totalWeight: number;
+  readonly targets: readonly Target[];
+  /** What its targets must be looked up by. */
+  readonly names: readonly string[];
+  readonly #table: NameTable | null;
+  #spread: Spread;
 
-  constructor(upstream: Upstream, targets: readonly Target[], before: Balancer | null, now: number) {
+  constructor(
+    upstream: Upstream,
+    targets: readonly Target[],
+    before: Balancer | null,
+    table: NameTable | null,
+    now: number,
+  ) {
     this.upstream = upstream;
-    const known = new Map(before?.addresses.map((address) => [`${address.host}:${address.port}`, address]));
-    this.addresses = targets.map((target) => {
-      const state = known.get(`${target.host}:${target.port}`)?.state ?? new AddressState();
-      return {
-        id: target.id,
-        target: target.target,
-        host: target.host,
-        port: target.port,
-        weight: target.weight,
-        state,
-      };
-    });
-    const weighted = this.addresses.filter(({ weight }) => weight > 0);
-    this.#totalWeight = weighted.reduce((sum, { weight }) => sum + weight, 0);
-    if (upstream.algorithm === 'latency') welcomeNewcomers(weighted, now);
-    this.#picker = before?.sharesPickerWith(upstream, this.addresses)
-      ? before.#picker
-      : pickerOf(upstream, weighted, this.addresses.length);
+    this.targets = targets;
+    this.names = [...new Set(targets.flatMap((target) => nameOf(target, table) ?? []))];
+    this.#table = table;
+    this.#spread = spreadOf(upstream, targets, table, before === null ? null : before.#spread, now);
+  }
+
+  get addresses(): readonly Address[] {
+    return this.#current.addresses;
   }
 
   get usable(): boolean {
-    if (this.#totalWeight === 0) return false;
+    const { addresses, totalWeight } = this.#current;
+    if (totalWeight === 0) return false;
     let available = 0;
-    for (const { weight, state } of this.addresses) if (state.health.available) available += weight;
-    return (available / this.#totalWeight) * 100 > this.upstream.health.threshold;
+    for (const { weight, state } of addresses) if (state.health.available) available += weight;
+    return (available / totalWeight) * 100 > this.upstream.health.threshold;
+  }
+
+  dnsOf(target: Target): TargetDns {
+    if (isAddress(target.host)) return { type: target.host.includes(':') ? 'AAAA' : 'A', failed: false };
+    const known = this.#table?.get(target.host);
+    if (known === undefined) return { type: null, failed: false };
+    return { type: known.type, failed: known.error !== null && known.addresses.length === 0 };
+  }
+
+  /** Keeps names fresh in the background; a promise where the first answer is worth waiting for. */
+  resolve(waitUntil: (work: Promise<unknown>) => void): Promise<unknown> | null {
+    return this.#table === null || this.names.length === 0 ? null : this.#table.use(this.names, waitUntil);
   }
 
   peers(request: {
@@ -69,6 +79,7 @@ export class Balancer implements BalancedUpstream {
     };
     return {
       several: this.addresses.length > 1,
+      refusal: this.#refusal,
       clientCertificate: upstream.clientCertificate,
       next: () => {
         const now = Date.now();
@@ -99,18 +110,24 @@ export class Balancer implements BalancedUpstream {
   #choose(failed: ReadonlySet<AddressState>, key: string, now: number): Address | null {
     if (!this.usable) return null;
     const available = ({ weight, state }: Address): boolean => weight > 0 && state.health.available;
-    const fresh = this.#picker.pick((address) => available(address) && !failed.has(address.state), key, now);
-    return fresh ?? (failed.size > 0 ? this.#picker.pick(available, key, now) : null);
+    const { picker } = this.#current;
+    const fresh = picker.pick((address) => available(address) && !failed.has(address.state), key, now);
+    return fresh ?? (failed.size > 0 ? picker.pick(available, key, now) : null);
   }
 
-  /** Whether this balancer's picker spreads over exactly these addresses in the same way. */
-  private sharesPickerWith(upstream: Upstream, addresses: readonly Address[]): boolean {
-    return (
-      this.upstream.algorithm === upstream.algorithm &&
-      this.upstream.slots === upstream.slots &&
-      this.addresses.length === addresses.length &&
-      this.addresses.every((old, i) => old.state === addresses[i]?.state && old.weight === addresses[i]?.weight)
-    );
+  /** What a request hears that finds no address, in Kong's words. */
+  get #refusal(): string {
+    return this.names.length > 0 && this.#current.addresses.length === 0
+      ? 'name resolution failed'
+      : 'failure to get a peer from the ring-balancer';
+  }
+
+  /** The spread, made anew when a name of its targets may lead elsewhere. */
+  get #current(): Spread {
+    const { upstream, targets } = this;
+    if (this.#table !== null && this.names.length > 0 && this.#spread.version !== this.#table.version)
+      this.#spread = spreadOf(upstream, targets, this.#table, this.#spread, Date.now());
+    return this.#spread;
   }
 }
 
@@ -120,23 +137,8 @@ interface Attempt {
   readonly release: () => void;
 }
 
-function pickerOf(upstream: Upstream, weighted: readonly Address[], targets: number): Picker {
-  // Isolates begin at different places, or they would all send their first requests to the same target.
-  const start = Math.floor(Math.random() * 65_536);
-  switch (upstream.algorithm) {
-    case 'round-robin':
-      return roundRobin(weighted, start);
-    case 'consistent-hashing':
-      return consistentHashing(weighted, upstream.slots, targets);
-    case 'least-connections':
-      return leastConnections(weighted, start);
-    case 'latency':
-      return latency(weighted);
-  }
-}
-
-function peerOf(upstream: Upstream, { host, port }: Address): Peer {
-  return { host, port, hostname: upstream.hostHeader ?? host };
+function peerOf(upstream: Upstream, { host, port, hostname }: Address): Peer {
+  return { host, port, hostname: upstream.hostHeader ?? hostname };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { ConfigChanges } from '../config/live.ts';
 import { PersistentMap } from '../proxy/persistent-map.ts';
 import { Balancer } from './balancer.ts';
 import type { UpstreamDirectory } from './directory.ts';
+import type { NameTable } from './name-table.ts';
 import { readTarget, readUpstream, type Target, type Upstream } from './upstream.ts';
 
 interface Tables {
@@ -12,6 +13,8 @@ interface Tables {
   readonly targetsOf: PersistentMap<PersistentMap<Target>>;
   /** By workspace and name: two workspaces may use the same name. */
   readonly byName: PersistentMap<Balancer>;
+  /** Null where the runtime alone resolves names. */
+  readonly names: NameTable | null;
 }
 
 /** The balancers of one config, found by the upstream's workspace and name. Immutable; a change makes those it concerns anew. */
@@ -22,12 +25,13 @@ export class Balancers implements UpstreamDirectory {
     this.#tables = tables;
   }
 
-  static empty(): Balancers {
+  static empty(names: NameTable | null = null): Balancers {
     return new Balancers({
       upstreams: PersistentMap.empty(),
       targets: PersistentMap.empty(),
       targetsOf: PersistentMap.empty(),
       byName: PersistentMap.empty(),
+      names,
     });
   }
 
@@ -45,11 +49,18 @@ export class Balancers implements UpstreamDirectory {
     return this.#tables.byName.values();
   }
 
+  async resolve(): Promise<number | null> {
+    const names = new Set<string>();
+    for (const balancer of this.all()) for (const name of balancer.names) names.add(name);
+    return names.size === 0 || this.#tables.names === null ? null : this.#tables.names.refresh(names);
+  }
+
   /** Throws `ConfigError` naming the row that does not compile. */
   update(changes: ConfigChanges): Balancers {
     const upstreamChanges = changes.get('upstreams');
     const targetChanges = changes.get('targets');
     if (upstreamChanges === undefined && targetChanges === undefined) return this;
+    const { names } = this.#tables;
     let { upstreams, targets, targetsOf, byName } = this.#tables;
     const touched = new Set<string>();
 
@@ -97,9 +108,10 @@ export class Balancers implements UpstreamDirectory {
       // Targets in one order whatever the order they came in, so that every isolate builds the same.
       const own = [...(targetsOf.get(id)?.values() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
       const old = before.get(id) ?? byName.get(nameKey(upstream)) ?? null;
-      byName = byName.set(nameKey(upstream), new Balancer(upstream, own, old?.upstream.id === id ? old : null, now));
+      const known = old?.upstream.id === id ? old : null;
+      byName = byName.set(nameKey(upstream), new Balancer(upstream, own, known, names, now));
     }
-    return new Balancers({ upstreams, targets, targetsOf, byName });
+    return new Balancers({ upstreams, targets, targetsOf, byName, names });
   }
 }
 

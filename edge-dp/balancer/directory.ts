@@ -1,11 +1,25 @@
 import type { Address } from './address.ts';
-import type { Upstream } from './upstream.ts';
+import type { RecordType } from './name-resolution.ts';
+import type { Target, Upstream } from './upstream.ts';
+
+/** How a target's host was resolved. */
+export interface TargetDns {
+  /** The kind of record it leads by, for an address the kind it would; null: none is known. */
+  readonly type: RecordType | null;
+  /** The name was looked up and has never led anywhere. */
+  readonly failed: boolean;
+}
 
 /** One upstream of a config as it may be looked at: what is configured and how its targets are. */
 export interface BalancedUpstream {
   readonly upstream: Upstream;
-  /** All targets, those of weight 0 included. */
+  /** All of them, those of weight 0 included. */
+  readonly targets: readonly Target[];
+  /** What the targets lead to; one that is named may lead to several addresses. */
   readonly addresses: readonly Address[];
+  /** What the targets must be looked up by. */
+  readonly names: readonly string[];
+  dnsOf(target: Target): TargetDns;
   /** Whether enough of the weight is available for the upstream to be used at all. */
   readonly usable: boolean;
 }
@@ -15,4 +29,9 @@ export interface UpstreamDirectory {
   /** By an upstream's id, or by its name in the default workspace, as the Status API names upstreams. */
   find(idOrName: string): BalancedUpstream | undefined;
   all(): Iterable<BalancedUpstream>;
+  /**
+   * Looks up the names of targets that are due. Never rejects. Gives when the next is due, in milliseconds since the epoch;
+   * null where no target has a name that must be looked up.
+   */
+  resolve(): Promise<number | null>;
 }

@@ -1,12 +1,17 @@
+import type { Address } from './address.ts';
 import type { BalancedUpstream } from './directory.ts';
+import type { RecordType } from './name-resolution.ts';
 import { checksHealth } from './upstream.ts';
 
-export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF';
+export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
 
 /** One target's health as Kong's `/upstreams/{u}/health` shows it. */
 export interface TargetReport {
   readonly id: string;
   readonly target: string;
+  /** Kind of record its name leads by; null while it leads nowhere. */
+  readonly dns: RecordType | null;
+  /** `DNS_ERROR`: its name has never led anywhere. */
   readonly health: Health;
   readonly addresses: readonly {
     readonly ip: string;
@@ -19,18 +24,25 @@ export interface TargetReport {
 /** `available` defaults to what this isolate knows; the node's checker passes its own view. */
 export function reportTargets(
   balancer: BalancedUpstream,
-  available: (address: string, own: boolean) => boolean = (_, own) => own,
+  available: (address: Address) => boolean = ({ state }) => state.health.available,
 ): readonly TargetReport[] {
   const checked = checksHealth(balancer.upstream.health);
-  return balancer.addresses.map(({ id, target, host, port, weight, state }) => {
-    const healthy = available(`${host}:${port}`, state.health.available);
-    const health = healthy ? 'HEALTHY' : 'UNHEALTHY';
-    return {
-      id,
-      target,
+  const byTarget = Map.groupBy(balancer.addresses, ({ id }) => id);
+  return balancer.targets.map((target) => {
+    const dns = balancer.dnsOf(target);
+    const own = byTarget.get(target.id) ?? [];
+    const addresses = own.map((address) => {
+      const health = available(address) ? ('HEALTHY' as const) : ('UNHEALTHY' as const);
+      return { ip: address.ip, port: address.port, weight: address.weight, health };
+    });
+    const healths = new Set(addresses.map(({ health }) => health));
+    return { id: target.id, target: target.target, dns: dns.type, health: verdict(), addresses };
+
+    function verdict(): Health {
+      if (dns.failed) return 'DNS_ERROR';
       // A target that was marked by hand counts although no check is on.
-      health: checked || !healthy ? health : 'HEALTHCHECKS_OFF',
-      addresses: [{ ip: host, port, weight, health }],
-    };
+      if (!checked && !healths.has('UNHEALTHY')) return 'HEALTHCHECKS_OFF';
+      return healths.size === 0 || healths.has('HEALTHY') ? 'HEALTHY' : 'UNHEALTHY';
+    }
   });
 }

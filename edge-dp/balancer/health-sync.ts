@@ -58,16 +58,15 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
       askedAt = now;
       waitUntil(exchange(balancers));
     },
-    changed(upstream, { host, port }, healthy) {
-      pending.push({ upstream: upstream.id, address: `${host}:${port}`, healthy });
+    changed(upstream, { key }, healthy) {
+      pending.push({ upstream: upstream.id, address: key, healthy });
     },
   };
 }
 
 /** Takes over a verdict for an address that is still a target. */
 export function applyVerdict(balancers: UpstreamDirectory, verdict: AddressVerdict): void {
-  for (const { host, port, state } of balancers.find(verdict.upstream)?.addresses ?? []) {
-    if (`${host}:${port}` === verdict.address && state.health.available !== verdict.healthy)
-      state.health.set(verdict.healthy);
+  for (const { key, state } of balancers.find(verdict.upstream)?.addresses ?? []) {
+    if (key === verdict.address && state.health.available !== verdict.healthy) state.health.set(verdict.healthy);
   }
 }

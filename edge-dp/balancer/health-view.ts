@@ -2,7 +2,7 @@
 export interface AddressVerdict {
   /** Upstream id. */
   readonly upstream: string;
-  /** `host:port`. */
+  /** The `key` of an `Address`. */
   readonly address: string;
   readonly healthy: boolean;
 }

@@ -6,6 +6,8 @@ import type { Peer } from '../proxy/upstream-request.ts';
 export interface PeerPicker {
   /** There is more than one address to choose from. */
   readonly several: boolean;
+  /** What the client is told when there is no address, as a message of a 503. */
+  readonly refusal: string;
   /** The certificate the upstream lends to services without one; an id. */
   readonly clientCertificate: string | null;
   /** The address of the next attempt; null when none is available. */
@@ -21,6 +23,7 @@ export function onlyPeer(service: Service): PeerPicker {
   const peer = { host: service.host, port: service.port, hostname: service.host };
   return {
     several: false,
+    refusal: 'name resolution failed',
     clientCertificate: null,
     next: () => peer,
     answered: (response) => response,

@@ -28,11 +28,10 @@ export class ProbeSchedule {
     for (const balancer of balancers) {
       const { id, health } = balancer.upstream;
       for (const address of balancer.addresses) {
-        const name = `${address.host}:${address.port}`;
         const { healthyInterval, unhealthyInterval } = health.active;
-        const interval = (available(id, name) ? healthyInterval : unhealthyInterval) * 1000;
+        const interval = (available(id, address.key) ? healthyInterval : unhealthyInterval) * 1000;
         if (interval <= 0 || address.weight === 0) continue;
-        const key = `${id}|${name}`;
+        const key = `${id}|${address.key}`;
         known.add(key);
         const at = (this.#last.get(key) ?? Number.NEGATIVE_INFINITY) + interval;
         if (at <= now) {

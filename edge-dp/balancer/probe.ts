@@ -11,7 +11,7 @@ import type { Upstream } from './upstream.ts';
 export async function probe(
   ways: { readonly network: Network; readonly egress: Egress },
   upstream: Upstream,
-  { host, port }: Address,
+  { host, port, hostname }: Address,
 ): Promise<Observation | null> {
   const { active } = upstream.health;
   const timeout = active.timeout * 1000;
@@ -21,7 +21,7 @@ export async function probe(
   const headers = new Headers({ 'user-agent': `holdfast (${upstream.name})` });
   for (const [name, values] of Object.entries(active.headers))
     for (const value of values) if (name.toLowerCase() !== 'host') headers.append(name, value);
-  const name = active.sni ?? upstream.hostHeader ?? host;
+  const name = active.sni ?? upstream.hostHeader ?? hostname;
   const standard = active.type === 'https' ? 443 : 80;
   const result = await ways.egress.send({
     scheme: active.type,

@@ -20,6 +20,8 @@ export interface Upstream {
   readonly hashFallback: HashSource;
   readonly slots: number;
   readonly hostHeader: string | null;
+  /** The Host header is the name in the SRV record instead of the target's own. */
+  readonly useSrvName: boolean;
   readonly clientCertificate: string | null;
   readonly health: HealthChecks;
 }
@@ -81,6 +83,7 @@ export function readUpstream(row: BundleRow): Upstream {
     hashFallback: readHashSource(read, 'hash_fallback'),
     slots: read.number('slots', 10_000),
     hostHeader: read.optionalString('host_header'),
+    useSrvName: read.boolean('use_srv_name', false),
     clientCertificate: read.reference('client_certificate'),
     health: readHealthChecks(read.record('healthchecks')),
   };

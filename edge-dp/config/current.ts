@@ -37,6 +37,9 @@ export interface Candidate {
   readonly found?: (name: string, object: FoundObject) => void;
 }
 
+/** Milliseconds that the names of new targets get to be looked up before their config is served. */
+const NAMES_PATIENCE = 1_000;
+
 /** Bytes of shard JSON an isolate keeps in memory; parsed it is about three times that, of 128 MB. */
 const SHARD_MEMORY = 12 << 20;
 
@@ -87,11 +90,14 @@ export class CurrentConfig {
     const from = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
     const tables = await readTables(manifest, from.tables, reader(env, origins, found));
     const changes = changesBetween(from.tables, tables);
+    const path = changes.size === 0 ? from.live.path : from.live.path.update(changes);
+    // So that no request has to wait for a name; a DNS that is slow must not keep config from being applied.
+    await atMost(NAMES_PATIENCE, path.balancers.resolve());
     const live: LiveConfig = {
       serial: manifest.serial,
       configHash: manifest.config_hash,
       source,
-      path: changes.size === 0 ? from.live.path : from.live.path.update(changes),
+      path,
       lazy: lazyTables(tables, this.#shards, reader(env, restingOrigins(env, source))),
     };
     return { live, verified, tables };
@@ -103,6 +109,15 @@ export class CurrentConfig {
     if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
     this.#held = next;
   }
+}
+
+async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function withoutConfig(empty: RequestPath): RequestPath {

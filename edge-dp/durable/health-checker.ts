@@ -51,7 +51,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
           for (const change of news.changes)
             changed = this.#judge(change.upstream, change.address, change.healthy) || changed;
           if (changed) await this.#settle();
-          await this.#arm();
+          await this.#arm(false);
           const { epoch, version } = this.#view.news(news);
           // What the isolate has just told need not be told back, but what came from others before it must.
           const verdicts = changed ? this.#view.news(news).verdicts : before.verdicts;
@@ -60,16 +60,15 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
         case '/health/orders': {
           const { upstream, target, address, healthy } = parseHealthOrder(body);
           const { addresses } = (await this.#balancers()).find(upstream) ?? { addresses: [] };
-          for (const { id, target: name, host, port } of addresses) {
-            const own = `${host}:${port}`;
-            if ((id === target || name === target) && (address === null || address === own))
-              this.#judge(upstream, own, healthy);
+          for (const { id, target: name, key, ip, port } of addresses) {
+            if ((id === target || name === target) && (address === null || address === `${ip}:${port}`))
+              this.#judge(upstream, key, healthy);
           }
           await this.#settle();
           return new Response(null, { status: 204 });
         }
         case '/health/wake':
-          await this.#arm();
+          await this.#arm(true);
           return new Response(null, { status: 204 });
         default:
           return new Response('no such resource', { status: 404 });
@@ -80,10 +79,27 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       const balancers = await this.#balancers();
       const isHealthy = (upstream: string, address: string): boolean => this.#view.isHealthy(upstream, address);
       const { due, next } = this.#schedule.due(balancers.all(), isHealthy, Date.now());
-      if (next !== null) await this.ctx.storage.setAlarm(Math.max(next, Date.now() + MIN_PAUSE));
+      if (next !== null) await this.#wakeAt(next);
+      // Not waited for: a DNS that is slow must not hold up the probes.
+      this.ctx.waitUntil(this.#resolve(balancers));
       const flipped = await this.#probeAll(due);
       if (flipped) await this.#settle();
       else await this.#report(balancers);
+    }
+
+    /** Refreshes the names of targets, in this isolate; other processes of the node look up what they serve themselves. */
+    async #resolve(balancers: UpstreamDirectory): Promise<void> {
+      const next = await balancers.resolve();
+      if (next === null) return;
+      await this.#wakeAt(next);
+      await this.#report(balancers);
+    }
+
+    /** Moves the alarm to an earlier time; never to a later one. */
+    async #wakeAt(time: number): Promise<void> {
+      const at = Math.max(time, Date.now() + MIN_PAUSE);
+      const set = await this.ctx.storage.getAlarm();
+      if (set === null || at < set) await this.ctx.storage.setAlarm(at);
     }
 
     async #probeAll(due: readonly Due[]): Promise<boolean> {
@@ -94,7 +110,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
         const { upstream } = balancer;
         const seen = await probe({ network, egress: this.#egress }, upstream, address);
         if (seen === null) return;
-        flipped = this.#observe(key, balancer, seen, `${address.host}:${address.port}`) || flipped;
+        flipped = this.#observe(key, balancer, seen, address.key) || flipped;
       };
       await Promise.all(
         [...byUpstream.values()].map(async (probes) => {
@@ -130,7 +146,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     async #settle(): Promise<void> {
       const balancers = await this.#balancers();
       this.#view.keep(({ upstream, address }) =>
-        (balancers.find(upstream)?.addresses ?? []).some(({ host, port }) => `${host}:${port}` === address),
+        (balancers.find(upstream)?.addresses ?? []).some(({ key }) => key === address),
       );
       await this.ctx.storage.put('verdicts', this.#view.all());
       for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
@@ -142,10 +158,13 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       const health: Record<string, unknown> = {};
       for (const balancer of balancers.all()) {
         const { id, health: checks } = balancer.upstream;
-        const marked = balancer.addresses.some(({ host, port }) => !this.#view.isHealthy(id, `${host}:${port}`));
-        if (!checksHealth(checks) && !marked) continue;
-        const targets = reportTargets(balancer, (address) => this.#view.isHealthy(id, address));
-        health[id] = Object.fromEntries(targets.map(({ id, health, addresses }) => [id, { health, addresses }]));
+        const marked = balancer.addresses.some(({ key }) => !this.#view.isHealthy(id, key));
+        const unresolved = balancer.targets.some((target) => balancer.dnsOf(target).failed);
+        if (!checksHealth(checks) && !marked && !unresolved) continue;
+        const targets = reportTargets(balancer, ({ key }) => this.#view.isHealthy(id, key));
+        health[id] = Object.fromEntries(
+          targets.map(({ id, dns, health, addresses }) => [id, { dns, health, addresses }]),
+        );
       }
       const text = JSON.stringify(health);
       if (text === this.#reported) return;
@@ -157,16 +176,16 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       }
     }
 
-    /** Sets the first alarm where there is something to probe and none is set. */
-    async #arm(): Promise<void> {
-      if ((await this.ctx.storage.getAlarm()) !== null) return;
+    /**
+     * Sets the alarm where there is something to probe or to look up and none is set; `changed`: also where one is set, since
+     * config has brought what the one set knows nothing of.
+     */
+    async #arm(changed: boolean): Promise<void> {
+      if (!changed && (await this.ctx.storage.getAlarm()) !== null) return;
       const balancers = await this.#balancers();
-      for (const { upstream } of balancers.all()) {
+      for (const { upstream, names } of balancers.all()) {
         const { healthyInterval, unhealthyInterval } = upstream.health.active;
-        if (healthyInterval > 0 || unhealthyInterval > 0) {
-          await this.ctx.storage.setAlarm(Date.now());
-          return;
-        }
+        if (healthyInterval > 0 || unhealthyInterval > 0 || names.length > 0) return this.#wakeAt(Date.now());
       }
     }
 

@@ -25,9 +25,21 @@ export interface DataPlaneOptions {
   /** workerd processes; Durable Objects live in the first. */
   readonly processes: number;
   readonly newsInterval: number;
+  /** How the names of targets are looked up, on hosts that can; absent: `SYSTEM_DNS`. */
+  readonly dns?: DnsOptions;
   readonly proxy: Omit<ProxySettings, 'ports'>;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
+
+export interface DnsOptions {
+  /** `host` or `host:port` of the name servers; empty: those of the system. */
+  readonly servers: readonly string[];
+  /** Seconds after which a name that did not resolve is asked for again. */
+  readonly retry: number;
+}
+
+/** The system's name servers, and Kong's pause after a failure. */
+export const SYSTEM_DNS: DnsOptions = { servers: [], retry: 30 };
 
 export interface Listener {
   readonly host: string;

@@ -1,4 +1,6 @@
+import { lookupThrough } from '../balancer/egress-lookup.ts';
 import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
+import { NameTable } from '../balancer/name-table.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
@@ -41,7 +43,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     clientAddress: compileClientAddress(settings),
   };
-  return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins), runtime);
+  const names = dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress));
+  return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins, names), runtime);
 }
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {

@@ -1,5 +1,6 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { Balancers } from '../balancer/balancers.ts';
+import type { NameTable } from '../balancer/name-table.ts';
 import type { ConfigChanges, TableChanges } from '../config/live.ts';
 import { PluginPlan } from '../plugins/plan.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
@@ -47,7 +48,7 @@ export class Gateway {
     this.balancers = parts.balancers;
   }
 
-  static empty(flavor: RouterFlavor, registry: PluginRegistry): Gateway {
+  static empty(flavor: RouterFlavor, registry: PluginRegistry, names: NameTable | null): Gateway {
     return new Gateway({
       services: PersistentMap.empty(),
       routes: PersistentMap.empty(),
@@ -56,7 +57,7 @@ export class Gateway {
       caCertificates: PersistentMap.empty(),
       router: createRouter(flavor),
       plugins: PluginPlan.empty(registry),
-      balancers: Balancers.empty(),
+      balancers: Balancers.empty(names),
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Balancer } from '../balancer/balancer.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import type { Captures } from '../router/capture.ts';
@@ -39,7 +40,11 @@ export async function proxy(
   matched: Matched,
 ): Promise<Outcome> {
   const { service, route } = matched;
-  const peers = peersOf(gateway, runtime, context, matched);
+  const balancer = gateway.balancers.named(service.workspace, service.host);
+  const resolving = balancer?.resolve((work) => context.waitUntil(work)) ?? null;
+  if (resolving !== null) await resolving;
+  const peers =
+    balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
   const tls = upstreamTls(service, gateway, peers.clientCertificate);
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
   await keepForRetry(context, matched, peers);
@@ -49,7 +54,7 @@ export async function proxy(
   let failure: UpstreamFailure;
   for (let attempt = 0; ; attempt++) {
     const peer = peers.next();
-    if (peer === null) return own(context.error(503, 'failure to get a peer from the ring-balancer'));
+    if (peer === null) return own(context.error(503, peers.refusal));
     const body = context.body.current;
     const request = upstreamRequest(context, { service, route, peer, target, body, tls, websocket: matched.websocket });
     const result = await runtime.egress.send(request);
@@ -73,11 +78,14 @@ export async function proxy(
   return errorPage(runtime, context, statusOf(failure));
 }
 
-/** The service's host is the name of an upstream in its workspace, or an address. */
-function peersOf(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext, matched: Matched): PeerPicker {
-  const { service, match } = matched;
-  const balancer = gateway.balancers.named(service.workspace, service.host);
-  if (balancer === undefined) return onlyPeer(service);
+/** For a service whose host is the name of an upstream in its workspace. */
+function balancedPeers(
+  gateway: Gateway,
+  runtime: ProxyRuntime,
+  context: ProxyContext,
+  { match }: Matched,
+  balancer: Balancer,
+): PeerPicker {
   let key = '';
   if (balancer.upstream.algorithm === 'consistent-hashing') {
     const question = context.rawTarget.indexOf('?');

@@ -28,7 +28,7 @@ function health(balancer: BalancedUpstream, { url, env }: StatusRequest): Respon
     const data = reports.map((report, i) => ({
       ...row(balancer, i),
       health: report.health,
-      data: addresses(report),
+      data: addresses(balancer, i, report),
     }));
     return json({ data, next: null, node_id });
   }
@@ -38,32 +38,38 @@ function health(balancer: BalancedUpstream, { url, env }: StatusRequest): Respon
     id,
     health: off ? 'HEALTHCHECKS_OFF' : balancer.usable ? 'HEALTHY' : 'UNHEALTHY',
     balancer_health: balancer.usable ? 'HEALTHY' : 'UNHEALTHY',
-    details: { name, healthy: balancer.usable, weight: weights(reports), hosts: reports.map(addresses) },
+    details: {
+      name,
+      healthy: balancer.usable,
+      weight: weights(reports),
+      hosts: reports.map((report, i) => addresses(balancer, i, report)),
+    },
   };
   return json({ data, next: null, node_id });
 }
 
 function targets(balancer: BalancedUpstream): Response {
-  return json({ data: balancer.addresses.map((_, i) => row(balancer, i)), next: null });
+  return json({ data: balancer.targets.map((_, i) => row(balancer, i)), next: null });
 }
 
 function target(balancer: BalancedUpstream, { parameters }: StatusRequest): Response {
   const wanted = decodeURIComponent(parameters.target ?? '');
-  const place = balancer.addresses.findIndex(({ id, target }) => id === wanted || target === wanted);
+  const place = balancer.targets.findIndex(({ id, target }) => id === wanted || target === wanted);
   return place < 0 ? json({ message: 'Not found' }, 404) : json(row(balancer, place));
 }
 
-function row({ addresses, upstream }: BalancedUpstream, place: number) {
-  const address = addresses[place];
-  return { id: address?.id, target: address?.target, weight: address?.weight, upstream: { id: upstream.id } };
+function row({ targets, upstream }: BalancedUpstream, place: number) {
+  const target = targets[place];
+  return { id: target?.id, target: target?.target, weight: target?.weight, upstream: { id: upstream.id } };
 }
 
-function addresses(report: TargetReport) {
-  const [first] = report.addresses;
+function addresses({ targets }: BalancedUpstream, place: number, report: TargetReport) {
+  const target = targets[place];
   return {
-    host: first?.ip,
-    port: first?.port,
-    nodeWeight: first?.weight,
+    host: target?.host,
+    port: target?.port,
+    dns: report.dns,
+    nodeWeight: target?.weight,
     weight: weights([report]),
     addresses: report.addresses,
   };

@@ -1,47 +1,104 @@
 import { lookup, Resolver } from 'node:dns/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import type { DnsAnswer, DnsRecord } from '../../proxy/egress/protocol.ts';
+import type { DnsOptions } from '../options.ts';
 
-/** Seconds an answer without a TTL of its own (hosts file) is good for. */
-const HOSTS_FILE_TTL = 60;
+type RecordType = 'A' | 'AAAA' | 'SRV';
 
-const resolver = new Resolver({ timeout: 2_000, tries: 2 });
+/** Seconds an answer without a TTL of its own (hosts file, SRV records in Node) is good for. */
+const NO_TTL = 60;
+const HOSTS_FILE = '/etc/hosts';
 
 /**
- * Looks a name up. A and AAAA ask the DNS for its TTL first and the system's resolver (hosts file, mDNS…) when the DNS
- * does not know the name.
+ * Looks names up for the Worker: the hosts file, then the DNS with its TTLs, then, where the system's resolver is used, what
+ * else that knows (mDNS, NIS…). The same question is not asked twice at a time.
  */
-export async function resolveName(host: string, type: 'A' | 'AAAA' | 'SRV'): Promise<DnsAnswer> {
-  try {
-    return { status: 'ok', records: await ask(host, type) };
-  } catch (error) {
-    const system = type === 'SRV' ? [] : await askSystem(host, type === 'A' ? 4 : 6);
-    if (system.length > 0) return { status: 'ok', records: system };
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENODATA') return { status: 'ok', records: [] };
-    const message = error instanceof Error ? error.message : String(error);
-    return { status: code === 'ENOTFOUND' ? 'not_found' : 'failed', message };
+export class NameService {
+  readonly #options: DnsOptions;
+  readonly #resolver = new Resolver({ timeout: 2_000, tries: 2 });
+  readonly #asking = new Map<string, Promise<DnsAnswer>>();
+  readonly #hosts = new HostsFile();
+
+  constructor(options: DnsOptions) {
+    this.#options = options;
+    if (options.servers.length > 0) this.#resolver.setServers([...options.servers]);
+  }
+
+  resolve(host: string, type: RecordType): Promise<DnsAnswer> {
+    const question = `${type} ${host}`;
+    const under = this.#asking.get(question);
+    if (under !== undefined) return under;
+    const asked = this.#resolve(host, type).finally(() => this.#asking.delete(question));
+    this.#asking.set(question, asked);
+    return asked;
+  }
+
+  async #resolve(host: string, type: RecordType): Promise<DnsAnswer> {
+    const system = this.#options.servers.length === 0;
+    const listed = await this.#hosts.addresses(host);
+    // The hosts file is read by the runtime too, whatever servers are set.
+    if (listed.length > 0) return { status: 'ok', records: recordsOf(listed, type), system: true };
+    try {
+      return { status: 'ok', records: await this.#ask(host, type), system };
+    } catch (error) {
+      const others = !system || type === 'SRV' ? [] : await askSystem(host, type === 'A' ? 4 : 6);
+      if (others.length > 0) return { status: 'ok', records: others, system };
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'ENODATA') return { status: 'ok', records: [], system };
+      const message = error instanceof Error ? error.message : String(error);
+      return { status: code === 'ENOTFOUND' ? 'not_found' : 'failed', message, retry: this.#options.retry };
+    }
+  }
+
+  async #ask(host: string, type: RecordType): Promise<readonly DnsRecord[]> {
+    if (type === 'A') return this.#resolver.resolve4(host, { ttl: true });
+    if (type === 'AAAA') return this.#resolver.resolve6(host, { ttl: true });
+    const records = await this.#resolver.resolveSrv(host);
+    return records.map(({ name, ...record }) => ({ address: name, ttl: NO_TTL, ...record }));
   }
 }
 
-async function ask(host: string, type: 'A' | 'AAAA' | 'SRV'): Promise<readonly DnsRecord[]> {
-  if (type === 'SRV') {
-    const records = await resolver.resolveSrv(host);
-    // Node does not hand out the TTL of SRV records.
-    return records.map(({ name, port, priority, weight }) => ({
-      address: name,
-      ttl: HOSTS_FILE_TTL,
-      port,
-      priority,
-      weight,
-    }));
+/** Names of the hosts file, read again when it changes. */
+class HostsFile {
+  #modified = -1;
+  #names = new Map<string, string[]>();
+
+  async addresses(host: string): Promise<readonly string[]> {
+    try {
+      const { mtimeMs } = await stat(HOSTS_FILE);
+      if (mtimeMs !== this.#modified) {
+        this.#names = parse(await readFile(HOSTS_FILE, 'utf8'));
+        this.#modified = mtimeMs;
+      }
+    } catch {
+      return [];
+    }
+    return this.#names.get(host.toLowerCase()) ?? [];
   }
-  return type === 'A' ? await resolver.resolve4(host, { ttl: true }) : await resolver.resolve6(host, { ttl: true });
+}
+
+function parse(text: string): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const [address = '', ...aliases] = line.replace(/#.*/, '').trim().split(/\s+/);
+    if (isIP(address) === 0) continue;
+    for (const alias of aliases.map((name) => name.toLowerCase())) {
+      names.set(alias, [...(names.get(alias) ?? []), address]);
+    }
+  }
+  return names;
+}
+
+function recordsOf(addresses: readonly string[], type: RecordType): readonly DnsRecord[] {
+  const family = type === 'A' ? 4 : type === 'AAAA' ? 6 : null;
+  return addresses.filter((address) => isIP(address) === family).map((address) => ({ address, ttl: NO_TTL }));
 }
 
 async function askSystem(host: string, family: 4 | 6): Promise<readonly DnsRecord[]> {
   try {
     const found = await lookup(host, { family, all: true });
-    return found.map(({ address }) => ({ address, ttl: HOSTS_FILE_TTL }));
+    return found.map(({ address }) => ({ address, ttl: NO_TTL }));
   } catch {
     return [];
   }

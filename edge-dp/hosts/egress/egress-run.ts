@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { DnsOptions } from '../options.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
 import { isMessage } from '../workerd/messages.ts';
 import type { EgressStart, FromEgress } from './messages.ts';
@@ -11,6 +12,7 @@ export interface EgressPlan {
   /** What they must show. */
   readonly token: string;
   readonly relays: readonly RelayPlan[];
+  readonly dns: DnsOptions;
 }
 
 /** Raw TCP from a listening socket to a host whose name is resolved anew for every connection. */
@@ -46,6 +48,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     token: plan.token,
     identities: Object.fromEntries(identities),
     relays: plan.relays.map(({ host, port }) => ({ host, port })),
+    dns: plan.dns,
   };
   // A process that ended before it could be told is reported by `ended`.
   child.send(start, () => {});

@@ -6,9 +6,10 @@ import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectTcp, createServer as createTcpServer, Socket } from 'node:net';
 import { type DnsAnswer, EGRESS_TARGET, EGRESS_TOKEN, type EgressTarget } from '../../proxy/egress/protocol.ts';
+import { SYSTEM_DNS } from '../options.ts';
 import { isMessage } from '../workerd/messages.ts';
 import type { Endpoint } from './connect.ts';
-import { resolveName } from './dns.ts';
+import { NameService } from './dns.ts';
 import { asEgressError, Exchange } from './exchange.ts';
 import { EgressError } from './failure.ts';
 import { Http1 } from './http1.ts';
@@ -23,8 +24,10 @@ const MAX_IDENTITY = 4 << 20;
 const identities = new Identities();
 const http1 = new Http1();
 const http2 = new Http2();
+let names = new NameService(SYSTEM_DNS);
 
-function serve({ token, identities: known, relays }: EgressStart): void {
+function serve({ token, identities: known, relays, dns }: EgressStart): void {
+  names = new NameService(dns);
   for (const [name, text] of Object.entries(known)) identities.add(name, text);
   const expected = Buffer.from(token);
   const server = createServer({ maxHeaderSize: 512 * 1024, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
@@ -96,7 +99,7 @@ async function operate({ request, response }: Exchange): Promise<void> {
   }
   const type = searchParams.get('type') ?? 'A';
   if (request.method === 'GET' && operation === 'dns' && (type === 'A' || type === 'AAAA' || type === 'SRV')) {
-    const found: DnsAnswer = await resolveName(decodeURIComponent(name), type);
+    const found: DnsAnswer = await names.resolve(decodeURIComponent(name), type);
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(found));
     return;
   }

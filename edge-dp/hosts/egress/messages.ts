@@ -1,3 +1,5 @@
+import type { DnsOptions } from '../options.ts';
+
 /** What the egress process and whoever keeps it running tell each other over Node's IPC channel. */
 
 export interface EgressStart {
@@ -7,6 +9,7 @@ export interface EgressStart {
   readonly identities: Readonly<Record<string, string>>;
   /** Where the relays lead; their listening sockets are descriptors 5, 6, … */
   readonly relays: readonly { readonly host: string; readonly port: number }[];
+  readonly dns: DnsOptions;
 }
 
 export type FromEgress =

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker } from '../bundle-worker.ts';
-import type { DataPlaneOptions } from '../options.ts';
+import { type DataPlaneOptions, SYSTEM_DNS } from '../options.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
 import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
 import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
@@ -66,7 +66,12 @@ function workerdNode(
 }
 
 /** Hands out the descriptors in the order the sockets were opened in: listeners, then `internalPaths`. */
-function descriptors({ listeners, sockets, egressToken }: NodeParts): Pick<SupervisorPlan, 'sockets' | 'egress'> {
+function descriptors({
+  options,
+  listeners,
+  sockets,
+  egressToken,
+}: NodeParts): Pick<SupervisorPlan, 'sockets' | 'egress'> {
   let place = 0;
   const next = (): number => SupervisorProcess.descriptorAt(place++);
   return {
@@ -83,6 +88,7 @@ function descriptors({ listeners, sockets, egressToken }: NodeParts): Pick<Super
       descriptor: next(),
       token: egressToken,
       relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({ descriptor: next(), host, port })),
+      dns: options.dns ?? SYSTEM_DNS,
     },
   };
 }

@@ -98,9 +98,17 @@ export interface EgressFailure {
 
 /** `ttl` in seconds. Empty `records`: the name exists without such a record. */
 export type DnsAnswer =
-  | { readonly status: 'ok'; readonly records: readonly DnsRecord[] }
-  /** `not_found`: NXDOMAIN. `failed`: no usable answer (server failure, timeout): keep what you have. */
-  | { readonly status: 'not_found' | 'failed'; readonly message: string };
+  | {
+      readonly status: 'ok';
+      readonly records: readonly DnsRecord[];
+      /** The system's own resolver was asked, as the runtime does for a name it connects to. */
+      readonly system: boolean;
+    }
+  /**
+   * `not_found`: NXDOMAIN. `failed`: no usable answer (server failure, timeout): keep what you have. `retry`: seconds after
+   * which it is worth asking again.
+   */
+  | { readonly status: 'not_found' | 'failed'; readonly message: string; readonly retry: number };
 
 export interface DnsRecord {
   /** An IP address, or for SRV the target's name. */

@@ -10,7 +10,8 @@ import rings from './rings.json' with { type: 'json' };
 
 const address = (target: string, weight = 100): Address => {
   const [host = '', port = '0'] = target.split(':');
-  return { id: target, target, host, port: Number(port), weight, state: new AddressState() };
+  const named = { name: host, ip: host, host, hostname: host, key: target };
+  return { id: target, target, ...named, port: Number(port), weight, state: new AddressState() };
 };
 const anyOf = () => true;
 

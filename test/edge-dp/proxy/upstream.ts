@@ -25,7 +25,7 @@ export type Answer = (request: SeenRequest, socket: Socket) => string | undefine
 export const ok: Answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 /** An HTTP/1.1 server that records exactly what it was sent and answers exactly what it is told to. */
-export async function startUpstream(answer: Answer = ok, port = 0): Promise<Upstream> {
+export async function startUpstream(answer: Answer = ok, port = 0, host = '127.0.0.1'): Promise<Upstream> {
   const seen: SeenRequest[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -47,13 +47,13 @@ export async function startUpstream(answer: Answer = ok, port = 0): Promise<Upst
   });
   await new Promise<void>((resolve, reject) => {
     server.on('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, host, resolve);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no address');
   return {
     port: address.port,
-    host: '127.0.0.1',
+    host,
     seen,
     stop() {
       for (const socket of sockets) socket.destroy();

@@ -1,0 +1,220 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { ControlPlane } from '../control-plane.ts';
+import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+import { type DnsServer, startDnsServer } from './dns-server.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const ONE = id(1);
+const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed'];
+
+describe('targets by name', () => {
+  const upstreams: Upstream[] = [];
+  let dns: DnsServer;
+  let controlPlane: ControlPlane;
+  let node: DataPlane;
+  let prefix: string;
+  let sick = '';
+
+  beforeAll(async () => {
+    dns = await startDnsServer();
+    const first = await serve('127.0.0.1');
+    upstreams.push(first, await serve('127.0.0.2', first.port), await serve('127.0.0.1'));
+    const [a, , b] = upstreams;
+    dns.records.set('two.test', [
+      { type: 'A', address: '127.0.0.1', ttl: 1 },
+      { type: 'A', address: '127.0.0.2', ttl: 1 },
+    ]);
+    dns.records.set('probed.test', dns.records.get('two.test') ?? []);
+    dns.records.set('instance.test', [{ type: 'A', address: '127.0.0.1', ttl: 60 }]);
+    dns.records.set('service.test', [
+      { type: 'SRV', name: 'instance.test', port: a?.port ?? 0, weight: 3, ttl: 60 },
+      { type: 'SRV', name: 'instance.test', port: b?.port ?? 0, weight: 0, ttl: 60 },
+      { type: 'SRV', name: 'two.test', port: 1, weight: 9, priority: 2, ttl: 60 },
+    ]);
+    controlPlane = await ControlPlane.create();
+    await controlPlane.start();
+    await controlPlane.publish(config(first.port));
+    prefix = await mkdtemp(join(tmpdir(), 'holdfast names '));
+    const options = { processes: 2, dns: { servers: [dns.address], retry: 1 } };
+    node = await startWorkerdHost(nodeOptions(prefix, controlPlane, options));
+    await controlPlane.heard('applied');
+  });
+  afterAll(async () => {
+    await node?.stop(0);
+    await controlPlane?.stop();
+    for (const upstream of upstreams) await upstream.stop();
+    dns?.stop();
+    await rm(prefix, { recursive: true, force: true });
+  });
+
+  const within = { timeout: 15_000, interval: 200 };
+
+  function serve(address: string, port = 0): Promise<Upstream> {
+    return startUpstream(
+      ({ line }, { localAddress, localPort }) => {
+        const code = sick === localAddress && line.includes('/health') ? '503 Sick' : '200 OK';
+        return `HTTP/1.1 ${code}\r\nContent-Length: 0\r\nX-Address: ${localAddress}:${localPort}\r\n\r\n`;
+      },
+      port,
+      address,
+    );
+  }
+
+  function config(port: number) {
+    const active = {
+      type: 'http',
+      http_path: '/health',
+      healthy: { interval: 0.2, successes: 1, http_statuses: [200] },
+      unhealthy: { interval: 0.2, http_failures: 1, http_statuses: [503] },
+    };
+    const extra = (name: string) =>
+      name === 'srv-host' ? { use_srv_name: true } : name === 'probed' ? { healthchecks: { active } } : {};
+    const host = (name: string) => (name === 'srv-host' ? 'service.test' : `${name}.test`);
+    return {
+      upstreams: { rows: UPSTREAMS.map((name, n) => ({ id: id(n + 1), name, ...extra(name) })) },
+      targets: {
+        rows: UPSTREAMS.map((name, n) => ({
+          id: id(11 + n),
+          upstream: { id: id(n + 1) },
+          target: `${host(name)}:${port}`,
+          weight: 50,
+        })),
+      },
+      services: {
+        rows: UPSTREAMS.map((name, n) => ({ id: id(21 + n), protocol: 'http', host: name, port: 80, retries: 0 })),
+      },
+      routes: {
+        rows: UPSTREAMS.map((name, n) => ({
+          id: id(31 + n),
+          paths: [`/${name}`],
+          protocols: ['http'],
+          service: { id: id(21 + n) },
+        })),
+      },
+    };
+  }
+
+  async function get(path: string): Promise<{ readonly status: number; readonly at: string; readonly text: string }> {
+    const response = await fetch(proxyUrl(node, path), { headers: { connection: 'close' } });
+    return { status: response.status, at: response.headers.get('x-address') ?? '', text: await response.text() };
+  }
+
+  /** How often which address answered, or which status came, over connections to every process of the node. */
+  async function answers(path: string, count = 16): Promise<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    const calls = Array.from({ length: count }, () => get(path));
+    for (const { status, at } of await Promise.all(calls)) {
+      const key = status === 200 ? at : String(status);
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  const health = async (name: string) => (await fetch(statusUrl(node, `/upstreams/${name}/health`))).json();
+  const port = (n: number) => upstreams[n]?.port ?? 0;
+
+  it('serves every address of a name, under the name', async () => {
+    await expect.poll(async () => Object.keys(await answers('/two')).length, within).toBe(2);
+    const seen = await answers('/two');
+    expect(Object.keys(seen).toSorted()).toEqual([`127.0.0.1:${port(0)}`, `127.0.0.2:${port(0)}`]);
+    const hosts = upstreams.flatMap((upstream) => upstream.seen.map((request) => request.header('Host')));
+    expect(hosts).toContain(`two.test:${port(0)}`);
+    expect(await health('two')).toMatchObject({
+      data: [
+        {
+          health: 'HEALTHCHECKS_OFF',
+          data: {
+            host: 'two.test',
+            dns: 'A',
+            nodeWeight: 50,
+            weight: { total: 100, unavailable: 0, available: 100 },
+            addresses: [
+              { ip: '127.0.0.1', port: port(0), weight: 50, health: 'HEALTHY' },
+              { ip: '127.0.0.2', port: port(0), weight: 50, health: 'HEALTHY' },
+            ],
+          },
+        },
+      ],
+    });
+  });
+
+  it('follows SRV records: port and weight from the record, the best priority only, and the Host as wanted', async () => {
+    const ratio = { [`127.0.0.1:${port(0)}`]: 3, [`127.0.0.1:${port(2)}`]: 1 };
+    expect(await health('service')).toMatchObject({
+      data: [{ data: { dns: 'SRV', weight: { total: 4 }, addresses: [{}, {}] } }],
+    });
+    const seen = await answers('/service', 40);
+    expect(Object.keys(seen).toSorted()).toEqual(Object.keys(ratio).toSorted());
+    expect(seen[`127.0.0.1:${port(0)}`] ?? 0).toBeGreaterThan((seen[`127.0.0.1:${port(2)}`] ?? 0) * 2);
+    const host = () => upstreams[2]?.seen.at(-1)?.header('Host');
+    expect(host()).toBe(`service.test:${port(2)}`);
+    await answers('/srv-host', 8);
+    expect(host()).toBe(`instance.test:${port(2)}`);
+  });
+
+  it('takes one address out when its check fails, and leaves the other', async () => {
+    sick = '127.0.0.2';
+    await expect.poll(async () => Object.keys(await answers('/probed')), within).toEqual([`127.0.0.1:${port(0)}`]);
+    expect(await health('probed')).toMatchObject({
+      data: [
+        {
+          health: 'HEALTHY',
+          data: { weight: { available: 50 }, addresses: [{ health: 'HEALTHY' }, { health: 'UNHEALTHY' }] },
+        },
+      ],
+    });
+    sick = '';
+    await expect.poll(async () => Object.keys(await answers('/probed')).length, within).toBe(2);
+  });
+
+  it('moves traffic when the DNS does, without a change of config, and stays where it is while the DNS is down', async () => {
+    dns.records.set('two.test', [{ type: 'A', address: '127.0.0.2', ttl: 1 }]);
+    await expect.poll(async () => Object.keys(await answers('/two')), within).toEqual([`127.0.0.2:${port(0)}`]);
+    dns.failing = true;
+    const asked = dns.asked.length;
+    await expect
+      .poll(() => dns.asked.slice(asked).filter((one) => one === 'A two.test').length, within)
+      .toBeGreaterThan(1);
+    expect(Object.keys(await answers('/two'))).toEqual([`127.0.0.2:${port(0)}`]);
+    dns.failing = false;
+    dns.records.set('two.test', [{ type: 'A', address: '127.0.0.1', ttl: 1 }]);
+    await expect.poll(async () => Object.keys(await answers('/two')), within).toEqual([`127.0.0.1:${port(0)}`]);
+  });
+
+  it('answers 503 for a name that does not exist, shows DNS_ERROR here and at the control plane, and recovers', async () => {
+    const { status, text } = await get('/nowhere');
+    expect([status, text]).toEqual([503, expect.stringContaining('name resolution failed')]);
+    const empty = { weight: { total: 0, unavailable: 0, available: 0 }, addresses: [] };
+    expect(await health('nowhere')).toMatchObject({ data: [{ health: 'DNS_ERROR', data: empty }] });
+    const nowhere = UPSTREAMS.indexOf('nowhere');
+    const told = await controlPlane.heard('heartbeat', ({ health }) =>
+      JSON.stringify(health ?? {}).includes('DNS_ERROR'),
+    );
+    expect(told.health).toMatchObject({ [id(nowhere + 1)]: { [id(nowhere + 11)]: { health: 'DNS_ERROR' } } });
+    dns.records.set('nowhere.test', [{ type: 'A', address: '127.0.0.2', ttl: 60 }]);
+    await expect.poll(async () => Object.keys(await answers('/nowhere')), within).toEqual([`127.0.0.2:${port(0)}`]);
+    await expect.poll(() => health('nowhere'), within).toMatchObject({ data: [{ health: 'HEALTHCHECKS_OFF' }] });
+  });
+
+  it('marks one address of a target by hand', async () => {
+    dns.records.set('two.test', [
+      { type: 'A', address: '127.0.0.1', ttl: 1 },
+      { type: 'A', address: '127.0.0.2', ttl: 1 },
+    ]);
+    await expect.poll(async () => Object.keys(await answers('/two')).length, within).toBe(2);
+    const order = { type: 'target_health', upstream: ONE, target: id(11), address: `127.0.0.1:${port(0)}` } as const;
+    // A node takes the order for an address it knows.
+    await expect
+      .poll(async () => {
+        controlPlane.tell({ ...order, healthy: false });
+        return JSON.stringify(await health('two')).includes('UNHEALTHY');
+      }, within)
+      .toBe(true);
+  });
+});
