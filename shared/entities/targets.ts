@@ -29,7 +29,12 @@ export const targets = defineEntity({
 export type Target = Entity<typeof targets>;
 
 function targetError(target: string): string | undefined {
-  return 'error' in parseHost(target) ? `Invalid target ('${target}'); not a valid hostname or ip address` : undefined;
+  return isTarget(target) ? undefined : `Invalid target ('${target}'); not a valid hostname or ip address`;
+}
+
+/** Whether a text is the address of a target: a host name or IP address, with or without a port. */
+export function isTarget(text: string): boolean {
+  return !('error' in parseHost(text));
 }
 
 /** The form targets are stored and compared in: IPv6 expanded, IPv4 without leading zeros, always with a port. */

@@ -89,6 +89,24 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('GET', '/snis')).rows).toEqual([]);
   });
 
+  it('refuses what is no address for a target, in Kong’s words for a new one and for a change', async () => {
+    await admin.send('POST', '/upstreams', { json: { name: 'a.test' } });
+    const violation = (target: string) => ({
+      status: 400,
+      body: { code: 2, message: `schema violation (target: ${target})`, fields: { target } },
+    });
+    expect(
+      await admin.send('POST', '/upstreams/a.test/targets', { json: { target: '123', weight: -1 } }),
+    ).toMatchObject(violation('Invalid target; not a valid hostname or ip address'));
+    await admin.send('POST', '/upstreams/a.test/targets', { form: 'target=b.test' });
+    expect(
+      await admin.send('PATCH', '/upstreams/a.test/targets/b.test:8000', { json: { target: '123' } }),
+    ).toMatchObject(violation("Invalid target ('123'); not a valid hostname or ip address"));
+    expect(await admin.send('POST', '/upstreams/none/targets', { json: { target: '123' } })).toMatchObject({
+      status: 404,
+    });
+  });
+
   it('lists targets newest first, by id or address, under their upstream only', async () => {
     await admin.send('POST', '/upstreams', { json: { name: 'u.test' } });
     await admin.send('POST', '/upstreams', { json: { name: 'other.test' } });

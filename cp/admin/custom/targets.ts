@@ -1,9 +1,11 @@
+import { isTarget } from '../../../shared/entities/targets.ts';
+import { schemaViolation } from '../../../shared/schema/errors.ts';
 import type { Page, Row } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { readInput } from '../entity/input.ts';
 import { isUuid } from '../entity/key.ts';
 import type { Reference } from '../entity/names.ts';
-import { parentOf } from '../entity/nested.ts';
+import { create, parentOf } from '../entity/nested.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { inputOf, pageOf, patchOf, rowOf } from '../openapi/description.ts';
 import { noContent, notFound, ok, Refusal } from '../reply.ts';
@@ -16,7 +18,7 @@ export function targetRoutes(): AdminRoute[] {
     { path: '/targets', methods: {}, disabled: true },
     { path: '/targets/{targets}', methods: {}, disabled: true },
     { path: '/targets/{targets}/upstream', methods: {}, disabled: true },
-    { path: '/upstreams/{upstreams}/targets', methods: { GET: list } },
+    { path: '/upstreams/{upstreams}/targets', methods: { GET: list, POST: add() } },
     { path: '/upstreams/{upstreams}/targets/all', methods: { GET: listRaw } },
     { path: single, methods: { GET: read, PUT: write('PUT'), PATCH: write('PATCH'), DELETE: remove } },
   ];
@@ -67,6 +69,22 @@ const list: Operation = {
     );
   },
 };
+
+/** Kong looks at a new target's address before anything else, and then does not repeat it in the error. */
+function add(): Operation {
+  const generated = create(ofUpstream());
+  return {
+    ...generated,
+    async handle(call) {
+      await parentOf(call, ofUpstream());
+      const { target } = readInput(schemaOf('targets'), call.body);
+      if (typeof target === 'string' && !isTarget(target)) {
+        throw schemaViolation({ target: 'Invalid target; not a valid hostname or ip address' });
+      }
+      return generated.handle(call);
+    },
+  };
+}
 
 const listRaw: Operation = {
   describe: {

@@ -66,7 +66,8 @@ function list(reference: Reference): Operation {
   };
 }
 
-function create(reference: Reference): Operation {
+/** POST on the children of the parent a path names. */
+export function create(reference: Reference): Operation {
   const { parent, child, field } = reference;
   return {
     describe: {
