@@ -1,14 +1,23 @@
 /**
  * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
- * every connection busy with one request at a time and prints `{requests, seconds, p50, p99, errors}` (latencies in ms).
+ * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`) and prints `{requests, seconds, p50, p99, errors}` (latencies in ms).
  */
 import { connect, type Socket } from 'node:net';
 
 const [host = '127.0.0.1', port = '0', connections = '50', seconds = '5', path = '/', ...headers] =
   process.argv.slice(2);
 
+const body = process.env.LOAD_BODY;
 const request = Buffer.from(
-  [`GET ${path} HTTP/1.1`, `Host: ${host}:${port}`, 'Accept: */*', ...headers, '', ''].join('\r\n'),
+  [
+    `${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1`,
+    `Host: ${host}:${port}`,
+    'Accept: */*',
+    ...headers,
+    ...(body === undefined ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]),
+    '',
+    body ?? '',
+  ].join('\r\n'),
 );
 const latencies: number[] = [];
 let errors = 0;

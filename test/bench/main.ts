@@ -1,23 +1,16 @@
 /**
  * `npm run bench [-- --json] [-- --seconds N --rounds N --only NAME]`: real workerd behind `holdfast start`, measured
  * against a bare pass-through Worker on the same workerd in the same run. Throughput is told as a ratio to that
- * baseline; rounds alternate between the two, and medians are kept, because machines are noisy.
+ * baseline; rounds alternate between the two, and medians are kept, because machines are noisy. The Admin API
+ * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
+import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { type Baseline, startBaseline } from './baseline.ts';
 import { machine, pin } from './cores.ts';
-
-interface Load {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly errors: number;
-}
+import { type Load, listening, median, rate, say, load as sendLoad } from './processes.ts';
 
 interface Measured {
   readonly scenario: string;
@@ -40,37 +33,12 @@ const { values } = parseArgs({
   },
 });
 
+const TRAFFIC_SCENARIOS = ['one route', 'propagation', 'key-auth', '10,000 routes'];
 const ROUTES = 10_000;
 const KEY = 'bench-key';
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
-async function startUpstream(): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('upstream.ts', import.meta.url))], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const port = await new Promise<number>((resolve) => child.stdout.once('data', (data) => resolve(Number(data))));
-  pin(child.pid, 1);
-  return { child, port };
-}
-
-function load(port: number, path: string, headers: readonly string[] = []): Promise<Load> {
-  const words = ['127.0.0.1', String(port), values.connections, values.seconds, path, ...headers];
-  return new Promise((resolve, reject) => {
-    const child = execFile(
-      process.execPath,
-      [fileURLToPath(new URL('load.ts', import.meta.url)), ...words],
-      (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
-    );
-    pin(child.pid, 1);
-  });
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
+const load = (port: number, path: string, headers: readonly string[] = []): Promise<Load> =>
+  sendLoad(port, path, { connections: Number(values.connections), seconds: Number(values.seconds), headers });
 
 async function compare(
   scenario: string,
@@ -103,10 +71,6 @@ async function compare(
   };
 }
 
-function rate(measured: Load | undefined): number {
-  return measured ? measured.requests / measured.seconds : Number.NaN;
-}
-
 /** Milliseconds from the Admin API's answer to the first request served by the new config; several times. */
 async function propagation(adminUrl: string, plane: RunningDataPlane, times: number): Promise<number[]> {
   const results: number[] = [];
@@ -135,53 +99,61 @@ async function addRoutes(adminUrl: string, count: number): Promise<void> {
   );
 }
 
-const upstream = await startUpstream();
-const baseline = await startBaseline(upstream.port);
-pin(baseline.child.pid, 0);
-const cluster = await createCluster();
-const control = await cluster.controlPlane();
-const plane = await cluster.dataPlane('bench');
-pin(control.child.pid, 1);
-pin(plane.child.pid, 0);
-
 const measured: Measured[] = [];
 const delays: Record<string, number> = {};
 const wanted = (name: string) => values.only === undefined || name.includes(values.only);
-try {
-  const url = control.admin;
-  await admin(`${url}/services`, 'POST', { name: 'bench', url: `http://127.0.0.1:${upstream.port}` });
-  await admin(`${url}/services/bench/routes`, 'POST', { name: 'first', paths: ['/first'] });
-  await until(async () => (await fetch(`${plane.proxy}/first`)).status === 200, 'the first config');
-  if (wanted('one route')) measured.push(await compare('one route', baseline, plane, '/first'));
-  if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, plane, 11));
 
-  if (wanted('key-auth')) {
-    await admin(`${url}/services/bench/routes`, 'POST', { name: 'locked', paths: ['/locked'] });
-    await admin(`${url}/routes/locked/plugins`, 'POST', { name: 'key-auth' });
-    await admin(`${url}/consumers`, 'POST', { username: 'bench' });
-    await admin(`${url}/consumers/bench/key-auth`, 'POST', { key: KEY });
-    const header = { headers: { apikey: KEY } };
-    await until(async () => (await fetch(`${plane.proxy}/locked`, header)).status === 200, 'the credential');
-    measured.push(await compare('key-auth', baseline, plane, '/locked', [`apikey: ${KEY}`]));
-  }
+async function measureTraffic(): Promise<void> {
+  const upstream = await listening('upstream.ts', [], 1);
+  const baseline = await startBaseline(upstream.port);
+  pin(baseline.child.pid, 0);
+  const cluster = await createCluster();
+  const control = await cluster.controlPlane();
+  const plane = await cluster.dataPlane('bench');
+  pin(control.child.pid, 1);
+  pin(plane.child.pid, 0);
 
-  if (wanted('10,000 routes') || wanted('propagation')) {
-    say(`  adding ${ROUTES} routes`);
-    await addRoutes(url, ROUTES);
-    await until(async () => (await fetch(`${plane.proxy}/path-${ROUTES - 1}`)).status === 200, 'the routes', 60_000);
+  try {
+    const url = control.admin;
+    await admin(`${url}/services`, 'POST', { name: 'bench', url: `http://127.0.0.1:${upstream.port}` });
+    await admin(`${url}/services/bench/routes`, 'POST', { name: 'first', paths: ['/first'] });
+    await until(async () => (await fetch(`${plane.proxy}/first`)).status === 200, 'the first config');
+    if (wanted('one route')) measured.push(await compare('one route', baseline, plane, '/first'));
+    if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, plane, 11));
+
+    if (wanted('key-auth')) {
+      await admin(`${url}/services/bench/routes`, 'POST', { name: 'locked', paths: ['/locked'] });
+      await admin(`${url}/routes/locked/plugins`, 'POST', { name: 'key-auth' });
+      await admin(`${url}/consumers`, 'POST', { username: 'bench' });
+      await admin(`${url}/consumers/bench/key-auth`, 'POST', { key: KEY });
+      const header = { headers: { apikey: KEY } };
+      await until(async () => (await fetch(`${plane.proxy}/locked`, header)).status === 200, 'the credential');
+      measured.push(await compare('key-auth', baseline, plane, '/locked', [`apikey: ${KEY}`]));
+    }
+
+    if (wanted('10,000 routes') || wanted('propagation')) {
+      say(`  adding ${ROUTES} routes`);
+      await addRoutes(url, ROUTES);
+      await until(async () => (await fetch(`${plane.proxy}/path-${ROUTES - 1}`)).status === 200, 'the routes', 60_000);
+    }
+    if (wanted('10,000 routes')) measured.push(await compare('10,000 routes', baseline, plane, `/path-${ROUTES / 2}`));
+    if (wanted('propagation'))
+      delays['change to first request, 10,000 routes'] = median(await propagation(url, plane, 11));
+  } finally {
+    await Promise.all([control.end('SIGTERM'), plane.end('SIGTERM')]);
+    baseline.stop();
+    upstream.child.kill('SIGKILL');
+    cluster.remove();
   }
-  if (wanted('10,000 routes')) measured.push(await compare('10,000 routes', baseline, plane, `/path-${ROUTES / 2}`));
-  if (wanted('propagation'))
-    delays['change to first request, 10,000 routes'] = median(await propagation(url, plane, 11));
-} finally {
-  await Promise.all([control.end('SIGTERM'), plane.end('SIGTERM')]);
-  baseline.stop();
-  upstream.child.kill('SIGKILL');
-  cluster.remove();
 }
 
+if (TRAFFIC_SCENARIOS.some(wanted)) await measureTraffic();
+const administration = ADMIN_SCENARIOS.some(wanted)
+  ? await measureAdmin({ seconds: Number(values.seconds), rounds: Number(values.rounds), wanted })
+  : [];
+
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ machine: machine(), measured, delays }, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ machine: machine(), measured, delays, administration }, null, 2)}\n`);
 } else {
   process.stdout.write(
     `\n${machine()}\n${values.connections} connections, medians of ${values.rounds} rounds of ${values.seconds} s\n\n`,
@@ -195,4 +167,11 @@ if (values.json) {
   }
   process.stdout.write("\n| from the Admin API's answer | median ms |\n|---|---|\n");
   for (const [name, ms] of Object.entries(delays)) process.stdout.write(`| ${name} | ${ms.toFixed(0)} |\n`);
+  process.stdout.write(
+    '\n| Admin API | database | requests/s or seconds | bare | ratio | errors |\n|---|---|---|---|---|---|\n',
+  );
+  for (const { scenario, driver, ours, bare, ratio, errors } of administration) {
+    const cells = [scenario, driver, ours.toFixed(1), bare.toFixed(1), ratio.toFixed(2), errors];
+    process.stdout.write(`| ${cells.join(' | ')} |\n`);
+  }
 }

@@ -41,19 +41,14 @@ describe('holdfast config', () => {
   });
   afterAll(() => rmSync(prefix, { recursive: true, force: true }));
 
-  it('makes a file, checks it, loads it and writes it back, and refuses to overwrite', async () => {
+  it('makes a file, loads one and writes it back, and refuses to overwrite', async () => {
     const file = join(folder, 'kong.yml');
     expect(await runHoldfast(['config', 'init', file], settings())).toMatchObject({ code: 0 });
-    expect((await runHoldfast(['config', 'init', file], settings())).output).toContain('Will not overwrite');
-    expect(await runHoldfast(['config', 'parse', file], settings())).toMatchObject({
-      code: 0,
-      output: expect.stringContaining('parse successful'),
-    });
-
     writeFileSync(file, '_format_version: "3.0"\nservices: [{ name: s1, url: "http://up.test" }]\n');
     const loaded = await runHoldfast(['config', 'import', file], settings());
     expect(loaded).toMatchObject({ code: 0, output: expect.stringMatching(/1 entities\s+import successful/) });
     const copy = join(folder, 'copy.yml');
+    expect((await runHoldfast(['config', 'export', file], settings())).output).toContain('Will not overwrite');
     expect((await runHoldfast(['config', 'export', copy], settings())).code).toBe(0);
     expect(readFileSync(copy, 'utf8')).toMatch(/_transform: false[\s\S]*name: s1/);
   });

@@ -83,6 +83,8 @@ function spawnHoldfast(
 /** A cluster's folder: certificates and keys made by `holdfast hybrid gen_cert`, and a place for each node. */
 export interface ClusterFolder {
   readonly path: string;
+  /** Brings a PostgreSQL server's database up to date. */
+  migrations(options: Readonly<Record<string, string>>): Promise<void>;
   controlPlane(options?: Readonly<Record<string, string>>): Promise<RunningControlPlane>;
   dataPlane(name: string, options?: Readonly<Record<string, string>>): Promise<RunningDataPlane>;
   remove(): void;
@@ -112,6 +114,10 @@ export async function createCluster(): Promise<ClusterFolder> {
   };
   return {
     path,
+    async migrations(options) {
+      const { code, output } = await runHoldfast(['migrations', 'bootstrap'], { prefix: path, ...options });
+      if (code !== 0) throw new Error(output);
+    },
     async controlPlane(options = {}) {
       const running = await holdfast(
         ['start'],

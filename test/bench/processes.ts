@@ -1,0 +1,66 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+import { pin } from './cores.ts';
+
+/** What the load generator saw. Latencies in ms. */
+export interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly errors: number;
+}
+
+export interface LoadOptions {
+  readonly connections: number;
+  readonly seconds: number;
+  readonly headers?: readonly string[];
+  /** Sent as JSON by POST with every request; GET without one. */
+  readonly body?: string;
+}
+
+/** Keeps a port busy from the second core. */
+export function load(port: number, path: string, options: LoadOptions): Promise<Load> {
+  const { connections, seconds, headers = [], body } = options;
+  const words = ['127.0.0.1', String(port), String(connections), String(seconds), path, ...headers];
+  const env = body === undefined ? process.env : { ...process.env, LOAD_BODY: body };
+  return new Promise((resolve, reject) => {
+    const child = execFile(process.execPath, [file('load.ts'), ...words], { env }, (error, output) =>
+      error ? reject(error) : resolve(JSON.parse(output)),
+    );
+    pin(child.pid, 1);
+  });
+}
+
+/** Starts a file of this folder that prints the port it listens on, pinned to a core. */
+export async function listening(name: string, words: readonly string[], core: 0 | 1): Promise<Listening> {
+  const child = spawn(process.execPath, [file(name), ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.once('data', (data) => resolve(Number(data)));
+    child.once('exit', (code) => reject(new Error(`${name} ended with ${code}`)));
+  });
+  pin(child.pid, core);
+  return { child, port };
+}
+
+export interface Listening {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+export function rate(measured: Load | undefined): number {
+  return measured ? measured.requests / measured.seconds : Number.NaN;
+}
+
+export function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function file(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
