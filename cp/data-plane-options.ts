@@ -17,6 +17,9 @@ import { schemasFor } from './store/schemas.ts';
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;
 
+/** Seconds after which a name that did not resolve is looked up again: Kong's. */
+const DNS_RETRY = 30;
+
 /** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
 export async function dataPlaneOptions(settings: Settings, log: Log) {
   const prefix = resolve(settings.prefix);
@@ -41,6 +44,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
     declarative: await declarative(settings),
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
+    dns: { servers: settings.dns_resolver, retry: DNS_RETRY },
     proxy: {
       routerFlavor: settings.router_flavor,
       trustedIps: settings.trusted_ips,

@@ -66,6 +66,8 @@ export interface NodeUpstreamHealth {
 }
 
 export interface NodeTargetHealth {
+  /** Kind of record its name leads by: `A`, `AAAA`, `SRV`; null while it leads nowhere. */
+  readonly dns: string | null;
   readonly health: Health;
   readonly addresses: readonly {
     readonly ip: string;

@@ -87,7 +87,7 @@ function targetsOf(value: unknown): Readonly<Record<string, NodeTargetHealth>> |
     const health = HEALTHS.find((one) => one === target.health);
     if (health === undefined) continue;
     const addresses = Array.isArray(target.addresses) ? target.addresses.flatMap(addressOf) : [];
-    targets[id] = { health, addresses };
+    targets[id] = { dns: typeof target.dns === 'string' ? target.dns : null, health, addresses };
   }
   return targets;
 }

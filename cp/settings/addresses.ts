@@ -68,6 +68,11 @@ export function parseIpOrCidr(value: string): string | undefined {
   return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128) ? value : undefined;
 }
 
+/** An IP address with or without a port. */
+export function parseNameServer(value: string): string | undefined {
+  return isIP(value) !== 0 || isIP(parseHostPort(value, 1)?.host ?? '') !== 0 ? value : undefined;
+}
+
 /** An absolute URL of the web. */
 export function parseHttpUrl(value: string): string | undefined {
   return /^https?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined;

@@ -1,4 +1,4 @@
-import { listen, parseHttpUrl, parseIpOrCidr, peers } from './addresses.ts';
+import { listen, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
 import { integer, labels, list, oneOf, onOff, type PropertyValue, path, secret, text } from './property.ts';
 
 const SECOND_LIMIT = 2 ** 31 - 1;
@@ -70,6 +70,8 @@ export const properties = {
   /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
   nginx_worker_processes: workerCount(),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
+  /** Name servers for the targets of upstreams; all else is resolved by the system. */
+  dns_resolver: list('', "comma-separated addresses of name servers, with ':port' unless it is 53", parseNameServer),
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),
   real_ip_recursive: onOff('off'),

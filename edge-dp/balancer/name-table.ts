@@ -78,15 +78,22 @@ export class NameTable {
     };
     await Promise.all(Array.from({ length: Math.min(LANES, queue.length) }, lane));
     for (const [name, { due }] of this.#names) if (now - due > FORGOTTEN) this.#forget(name);
-    const dues = all.map((name) => this.#names.get(name)?.due ?? now + RETRY * 1000);
+    const dues = all.map((name) => this.#dueAt(name) ?? now + RETRY * 1000);
     return dues.length === 0 ? null : dues.reduce((a, b) => Math.min(a, b));
   }
 
   /** A name of which nothing is known is asked for by everyone who needs it: nobody can wait for another's request. */
   #isDue(name: string, now: number): boolean {
+    const at = this.#dueAt(name);
+    return at === null || at <= now;
+  }
+
+  /** Null where nothing is known. A lookup under way puts the next one off. */
+  #dueAt(name: string): number | null {
     const known = this.#names.get(name);
-    if (known === undefined) return true;
-    return known.due <= now && now - (this.#askedAt.get(name) ?? Number.NEGATIVE_INFINITY) > ABANDONED;
+    if (known === undefined) return null;
+    const askedAt = this.#askedAt.get(name);
+    return askedAt === undefined ? known.due : Math.max(known.due, askedAt + ABANDONED);
   }
 
   async #ask(name: string): Promise<void> {

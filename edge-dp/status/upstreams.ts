@@ -68,7 +68,7 @@ function addresses({ targets }: BalancedUpstream, place: number, report: TargetR
   return {
     host: target?.host,
     port: target?.port,
-    dns: report.dns,
+    dns: report.dns ?? 'unknown',
     nodeWeight: target?.weight,
     weight: weights([report]),
     addresses: report.addresses,

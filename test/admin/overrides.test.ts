@@ -151,7 +151,11 @@ describe('what the Admin API does differently for single entities', () => {
       node_id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11',
     });
     const seen = (one: 'HEALTHY' | 'UNHEALTHY') => ({
-      [String(target.id)]: { health: one, addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: one }] },
+      [String(target.id)]: {
+        dns: 'A',
+        health: one,
+        addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: one }],
+      },
     });
     health = [
       { node: { id: 'n1', hostname: 'one' }, targets: seen('HEALTHY') },
@@ -167,6 +171,12 @@ describe('what the Admin API does differently for single entities', () => {
     });
     expect((await admin.send('GET', '/upstreams/h.test/health?balancer_health=1')).body).toMatchObject({
       data: { health: 'UNHEALTHY', id: upstream.id },
+    });
+    const lost = { [String(target.id)]: { dns: null, health: 'DNS_ERROR', addresses: [] } } as const;
+    health = [{ node: { id: 'n1', hostname: 'one' }, targets: lost }];
+    expect((await admin.send('GET', '/upstreams/h.test/health')).rows[0]).toMatchObject({
+      health: 'DNS_ERROR',
+      data: { weight: { total: 0, unavailable: 0, available: 0 }, addresses: [] },
     });
 
     expect((await admin.send('PUT', '/upstreams/h.test/targets/10.0.0.1:80/unhealthy')).status).toBe(204);

@@ -175,7 +175,11 @@ describe('a control plane over its database', () => {
       conflicts: [],
     });
     const targets = {
-      t1: { health: 'UNHEALTHY', addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: 'UNHEALTHY' }] },
+      t1: {
+        dns: 'A',
+        health: 'UNHEALTHY',
+        addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: 'UNHEALTHY' }],
+      },
       t2: { health: 'nonsense' },
     };
     link.say({ type: 'heartbeat', serial, config_hash, health: { u1: targets } });

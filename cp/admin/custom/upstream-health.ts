@@ -125,12 +125,13 @@ function balancerData(target: Row, seen: readonly NodeTargetHealth[]) {
     }
   }
   const all = [...addresses.values()];
-  const total = all.length === 0 ? weight : sum(all.map((address) => address.weight));
+  // What no data plane has told of counts as configured; a name that leads nowhere counts for nothing.
+  const total = seen.length === 0 ? weight : sum(all.map((address) => address.weight));
   const unavailable = sum(all.filter((one) => one.health === 'UNHEALTHY').map((address) => address.weight));
   return {
     host,
     port,
-    dns: isAddress(host) ? 'A' : 'ttl=0, virtual SRV',
+    dns: seen.find(({ dns }) => dns !== null)?.dns ?? (isAddress(host) ? 'A' : 'unknown'),
     nodeWeight: weight,
     weight: { total, unavailable, available: total - unavailable },
     addresses: all,
