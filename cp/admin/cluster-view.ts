@@ -16,6 +16,18 @@ export interface ClusterView {
   targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
   /** Tells every connected data plane; returns once the order is on its way. */
   setTargetHealth(order: TargetHealthOrder): Promise<void>;
+  /** Has a connected data plane say where a request would go, and why. */
+  explain(request: Readonly<Record<string, unknown>>): Promise<
+    | {
+        readonly outcome: 'answered';
+        /** Id of the data plane. */
+        readonly node: string;
+        readonly status: number;
+        readonly body: Readonly<Record<string, unknown>>;
+      }
+    /** No data plane is connected; none answered in time. */
+    | { readonly outcome: 'disconnected' | 'silent' }
+  >;
 }
 
 /** A row of `GET /clustering/data-planes`: Kong's fields and two of our own. Times are Unix seconds. */

@@ -7,6 +7,7 @@ import { clusteringRoutes } from './custom/clustering.ts';
 import { configRoutes } from './custom/config.ts';
 import { consumerGroupRoutes } from './custom/consumer-groups.ts';
 import { consumerRoutes } from './custom/consumers.ts';
+import { debugRouteRoutes } from './custom/debug-route.ts';
 import { endpointRoutes } from './custom/endpoints.ts';
 import { filterChainRoutes } from './custom/filter-chains.ts';
 import { informationRoutes } from './custom/information.ts';
@@ -47,6 +48,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     timerRoutes,
     cacheRoutes,
     clusteringRoutes(cluster),
+    debugRouteRoutes(cluster),
     logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
     configRoutes(options.config),
     robotsRoutes,

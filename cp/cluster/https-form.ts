@@ -57,6 +57,14 @@ export class HttpsForm {
     }
   }
 
+  /** Has a message told to one of them. */
+  tell(session: NodeSession, message: FromControlPlane): void {
+    const poller = this.#pollers.get(session.node.id);
+    if (poller === undefined) return;
+    if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(JSON.stringify(message));
+    poller.wake();
+  }
+
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweep);

@@ -65,6 +65,13 @@ export class Links {
     for (const link of this.#links.values()) link.send(message);
   }
 
+  /** Sends a message to one of them. False when it is not connected this way. */
+  tell(session: NodeSession, message: FromControlPlane): boolean {
+    const link = this.#links.get(session);
+    link?.send(message);
+    return link !== undefined;
+  }
+
   /** Says goodbye to everyone, and hangs up on those that do not answer. */
   async close(): Promise<void> {
     const open = [...this.#server.clients].map((webSocket) => {

@@ -1,5 +1,5 @@
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
-import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import type { Explained, ExplainMessage, TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { bindFailure } from '../bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
@@ -10,6 +10,7 @@ import { Links } from './link.ts';
 import { type Address, type ClusterLog, createMtlsServer, endUpgrade, type MtlsServer } from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
+import { Questions } from './questions.ts';
 import type { SessionContext } from './session.ts';
 
 export interface ClusterListenerOptions {
@@ -42,18 +43,29 @@ export interface ClusterListener {
   readonly publisher: Publisher;
   /** Tells every connected data plane about a target's health. */
   setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+  /**
+   * Asks a connected data plane, of those with the newest config first, where a request would go. `disconnected`: there is
+   * none; `silent`: it did not answer in time.
+   */
+  explain(request: ExplainMessage['request']): Promise<Explanation>;
   close(): Promise<void>;
 }
+
+export type Explanation =
+  | { readonly outcome: 'answered'; readonly node: string; readonly status: number; readonly body: Explained['body'] }
+  | { readonly outcome: 'disconnected' | 'silent' };
 
 /** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
 export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
   const { publisher, log, tls, revocation } = options;
   const nodes = new Nodes(options);
   const known = [...options.plugins];
+  const questions = new Questions();
   const context: SessionContext = {
     publisher,
     version: options.version,
     log,
+    answered: (answer) => questions.answered(answer),
     changed: (session, urgent) => nodes.changed(session, urgent),
     absentPlugins: (node) => absentPlugins(known, node),
   };
@@ -116,6 +128,15 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         const message = { type: 'target_health', ...order } as const;
         links.broadcast(message);
         https.broadcast(message);
+      },
+      async explain(request) {
+        const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
+        if (newest === undefined) return { outcome: 'disconnected' };
+        const answer = await questions.explain(request, (message) => {
+          if (!links.tell(newest, message)) https.tell(newest, message);
+        });
+        if (answer === null) return { outcome: 'silent' };
+        return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
       },
       close,
     };

@@ -1,7 +1,14 @@
 import type { Manifest } from '../../shared/bundle/format.ts';
 import { verifyManifest } from '../../shared/bundle/verification.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
-import type { FromDataPlane, Hello, NodeDescription, SyncStatus, Withheld } from '../../shared/cluster/messages.ts';
+import type {
+  Explained,
+  FromDataPlane,
+  Hello,
+  NodeDescription,
+  SyncStatus,
+  Withheld,
+} from '../../shared/cluster/messages.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
 import type { NodeRecord } from '../store/store.ts';
 import type { Peer } from './admission.ts';
@@ -15,6 +22,8 @@ export interface SessionContext {
   readonly log: ClusterLog;
   /** Plugins this control plane knows and the node lacks. */
   readonly absentPlugins: (node: NodeDescription) => readonly string[];
+  /** The node has answered a question. */
+  readonly answered: (answer: Explained) => void;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
   readonly changed: (session: NodeSession, urgent: boolean) => void;
 }
@@ -117,6 +126,9 @@ export class NodeSession {
         this.#update({ syncStatus: 'unknown', reason: message.reason }, true);
         break;
       }
+      case 'explained':
+        this.#context.answered(message);
+        break;
       case 'heartbeat': {
         if (message.health !== undefined) this.#health = message.health;
         const news = message.serial !== this.#serial || message.config_hash !== this.#configHash;

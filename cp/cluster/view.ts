@@ -3,6 +3,7 @@ import { SYNC_STATUSES, type SyncStatus, type TargetHealthMessage } from '../../
 import type { ClusterView, DataPlaneDetail, DataPlaneRecord, NodeTargetHealth } from '../admin/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry } from '../store/store.ts';
+import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
 
 /** What the view needs of the cluster listener. */
@@ -10,6 +11,7 @@ export interface ConnectedNodes {
   readonly nodes: Nodes;
   readonly publisher: Pick<Publisher, 'conflicts'>;
   setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+  explain: ClusterListener['explain'];
 }
 
 /** What Kong shows for a data plane without config. */
@@ -41,6 +43,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     async setTargetHealth(order) {
       connected.setTargetHealth(order);
     },
+    explain: (request) => connected.explain(request),
   };
 }
 

@@ -1,6 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
-import type { FromControlPlane, FromDataPlane, ManifestMessage, Rejected } from '../../shared/cluster/messages.ts';
+import type {
+  ExplainMessage,
+  FromControlPlane,
+  FromDataPlane,
+  ManifestMessage,
+  Rejected,
+} from '../../shared/cluster/messages.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
 import {
@@ -14,6 +20,7 @@ import {
 } from '../config/node.ts';
 import { findObject, messageOf } from '../config/objects.ts';
 import type { Env } from '../env.ts';
+import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt } from './adoption.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
@@ -176,7 +183,15 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
       } else if (message.type === 'target_health') {
         this.#tellHealthChecker('/health/orders', message);
+      } else if (message.type === 'explain') {
+        this.ctx.waitUntil(this.#explain(message));
       }
+    }
+
+    async #explain({ id, request }: ExplainMessage): Promise<void> {
+      const { live } = await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      const { status, body } = explain(isolate.current.held?.live ?? live, request);
+      this.#link.send({ type: 'explained', id, status, body: { ...body } });
     }
 
     wakeIn(milliseconds: number): void {

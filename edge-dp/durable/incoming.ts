@@ -31,6 +31,8 @@ export function parseFromControlPlane(text: string): FromControlPlane | null {
         address: typeof read.address === 'string' ? read.address : null,
         healthy: read.healthy === true,
       };
+    case 'explain':
+      return { type: 'explain', id: string(read.id, 'id'), request: record(read.request, 'request') };
     case 'heartbeat':
       return {
         type: 'heartbeat',

@@ -1,3 +1,5 @@
+import type { LiveConfig } from '../config/live.ts';
+import type { RequestExplanation } from '../proxy/explanation.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
@@ -18,9 +20,18 @@ async function debugRoute({ request, live }: StatusRequest): Promise<Response> {
   } catch {
     return json({ message: 'Cannot parse JSON body' }, 400);
   }
+  const { status, body: answer } = explain(live, body);
+  return json(answer, status);
+}
+
+/** The answer to a body of `POST /debug/route`, whether it was asked here or at the control plane. */
+export function explain(
+  live: LiveConfig,
+  body: unknown,
+): { readonly status: number; readonly body: RequestExplanation | { readonly message: string } } {
   const described = describe(body);
-  if (typeof described === 'string') return json({ message: described }, 400);
-  return json(live.path.explain(described.request, described.consumer));
+  if (typeof described === 'string') return { status: 400, body: { message: described } };
+  return { status: 200, body: live.path.explain(described.request, described.consumer) };
 }
 
 /** The request a body describes, or what is wrong with it. */

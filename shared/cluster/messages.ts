@@ -74,6 +74,22 @@ export interface TargetHealthMessage {
   readonly healthy: boolean;
 }
 
+/** `POST /debug/route` at the control plane: the data plane answers with `Explained` of the same `id`. */
+export interface ExplainMessage {
+  readonly type: 'explain';
+  readonly id: string;
+  /** The request described, as the data plane's own `POST /debug/route` takes it. */
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
+/** What the data plane's own `POST /debug/route` answers. */
+export interface Explained {
+  readonly type: 'explained';
+  readonly id: string;
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
 /** Config is being withheld from this node, and why (version or plugin incompatibility). */
 export interface Withheld {
   readonly type: 'withheld';
@@ -81,8 +97,8 @@ export interface Withheld {
   readonly reason: string;
 }
 
-export type FromDataPlane = Hello | Applied | Rejected | Heartbeat;
-export type FromControlPlane = ManifestMessage | TargetHealthMessage | Withheld | Heartbeat;
+export type FromDataPlane = Hello | Applied | Rejected | Heartbeat | Explained;
+export type FromControlPlane = ManifestMessage | TargetHealthMessage | ExplainMessage | Withheld | Heartbeat;
 
 /** Kong's values, in its spelling. */
 export const SYNC_STATUSES = [

@@ -50,6 +50,13 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         config_hash: nullable(read.config_hash, 'heartbeat.config_hash', configHash),
         ...(read.health === undefined ? {} : { health: object(read.health, 'heartbeat.health') }),
       };
+    case 'explained':
+      return {
+        type: 'explained',
+        id: string(read.id, 'explained.id'),
+        status: integer(read.status, 'explained.status'),
+        body: object(read.body, 'explained.body'),
+      };
     default:
       return null;
   }

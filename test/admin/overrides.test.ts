@@ -43,6 +43,7 @@ describe('what the Admin API does differently for single entities', () => {
     dataPlane: async (id) => (id === dataPlane.id ? dataPlane : null),
     targetHealth: async () => health,
     setTargetHealth: async (order) => void orders.push(order),
+    explain: async () => ({ outcome: 'disconnected' }),
   };
 
   beforeAll(async () => {
@@ -54,6 +55,11 @@ describe('what the Admin API does differently for single entities', () => {
     await database?.drop();
   });
   beforeEach(() => emptyDatabase(admin));
+
+  it('says that there is no data plane to ask where a request would go', async () => {
+    const { status, body } = await admin.send('POST', '/debug/route', { json: { path: '/' } });
+    expect([status, body]).toEqual([503, { message: 'no data plane is connected that could be asked' }]);
+  });
 
   it('reaches a certificate by its id and by any of its SNIs, which come and go with it', async () => {
     const ca = await authority('test');

@@ -16,7 +16,7 @@ export interface OperationDescription {
     readonly contentType?: string;
   };
   /** Client errors it can answer with, besides those any operation has. */
-  readonly errors?: readonly (304 | 400 | 404 | 405 | 409 | 429 | 501)[];
+  readonly errors?: readonly (304 | 400 | 404 | 405 | 409 | 429 | 501 | 503 | 504)[];
 }
 
 export interface QueryParameter {

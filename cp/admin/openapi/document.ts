@@ -146,5 +146,7 @@ const sharedResponses: JsonSchema = {
   415: { description: 'The body is of a type that is not taken. Empty.' },
   429: { description: 'Too early: try again after `Retry-After` seconds.', ...json(messageRef) },
   501: { description: 'This control plane has no such part.', ...json(messageRef) },
+  503: { description: 'Nobody is there to ask.', ...json(messageRef) },
+  504: { description: 'No answer came in time.', ...json(messageRef) },
   500: { description: 'Something failed at the control plane; its log says what.', ...json(messageRef) },
 };

@@ -1,0 +1,34 @@
+import type { ClusterView } from '../cluster-view.ts';
+import { message } from '../reply.ts';
+import type { AdminRoute } from '../route.ts';
+
+/**
+ * `POST /debug/route`: where a request would go, and why. The router is the data planes’, and with it the config that
+ * counts is the one they serve: so one of them is asked, over the link.
+ */
+export function debugRouteRoutes(cluster: ClusterView | null): AdminRoute[] {
+  return [
+    {
+      path: '/debug/route',
+      methods: {
+        POST: {
+          describe: {
+            summary: 'Explain where a data plane would send a request',
+            tag: 'debug',
+            body: { required: true, schema: { type: 'object', additionalProperties: true } },
+            success: { status: 200, schema: { type: 'object', additionalProperties: true } },
+            errors: [400, 503, 504],
+          },
+          async handle({ body }) {
+            if (body.kind !== 'json') return message(400, 'expected a JSON body');
+            const answer = cluster === null ? null : await cluster.explain(body.args);
+            if (answer?.outcome === 'silent') return message(504, 'the data plane did not answer in time');
+            if (answer?.outcome !== 'answered') return message(503, 'no data plane is connected that could be asked');
+            const { status, node } = answer;
+            return { status, body: status === 200 ? { data_plane: node, ...answer.body } : answer.body };
+          },
+        },
+      },
+    },
+  ];
+}
