@@ -95,6 +95,12 @@ describe('conventions of the Admin API', () => {
       'UTF-8',
     ],
     [
+      'a form nested too deep to walk',
+      { body: `name${'.a'.repeat(5000)}=1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'nested too deep',
+    ],
+    [
       'a form that is not UTF-8',
       { body: 'host=%ff', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
       400,

@@ -1,5 +1,5 @@
 import { message, Refusal } from '../reply.ts';
-import { parseJson } from './json.ts';
+import { MAX_DEPTH, parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
 import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
 
@@ -74,9 +74,13 @@ function form(text: string): Body {
 
 function fromArguments(args: readonly Argument[]): Body {
   if (args.length > MAX_ARGUMENTS) throw new Refusal(message(400, 'Too many arguments'));
+  if (args.some(([key]) => depthOf(key) > MAX_DEPTH)) throw new Refusal(message(400, 'Arguments are nested too deep'));
   refuseUnstorable(args);
   return { kind: 'form', args };
 }
+
+/** How many levels `a.b[c][1]` spells out, at most. */
+const depthOf = (key: string): number => key.split(/[.[]/).length;
 
 /** What a body says of one top-level argument: a value, a list of a form's texts, or undefined for nothing. */
 export function argument(body: Body, name: string): unknown {
