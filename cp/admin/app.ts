@@ -74,6 +74,8 @@ function replyTo(error: Error, c: Context, { log }: AdminOptions): Reply {
 }
 
 function reasonOf(error: Error): string {
+  // What the system or the database refused (a full disk, a server that is down) says all in its message.
+  if ('code' in error && typeof error.code === 'string') return error.message === '' ? error.code : error.message;
   const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
   return `${error.stack ?? error.message}${cause}`;
 }

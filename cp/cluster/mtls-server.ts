@@ -97,7 +97,12 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
     }
     void judge(socket).then((result) => {
       if (!result.admitted) endUpgrade(socket, '403 Forbidden', result.reason);
-      else if (options.upgrade === undefined) endUpgrade(socket, '404 Not Found', 'nothing to upgrade here');
+      else if (options.upgrade === undefined)
+        endUpgrade(
+          socket,
+          '404 Not Found',
+          'this is the telemetry port: data planes connect to the port of cluster_listen',
+        );
       else options.upgrade(request, socket, head, result.peer);
     });
   });

@@ -26,11 +26,16 @@ export async function health(invocation: Invocation): Promise<void> {
   process.stdout.write(`Holdfast is healthy at ${folder} (pid ${instance.pid}, role ${instance.role})\n`);
 }
 
+/** In the answer of the Admin API's `GET /status`. */
+const DATABASE_LOST = /"database":\{"reachable":false/;
+
 /** Null when `url` answers 2xx, otherwise what it did. */
 async function probe(url: string): Promise<string | null> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
-    return response.ok ? null : `answers ${response.status}: ${(await response.text()).slice(0, 200)}`;
+    const text = await response.text();
+    if (!response.ok) return `answers ${response.status}: ${text.slice(0, 200)}`;
+    return DATABASE_LOST.test(text) ? 'answers, but does not reach its database' : null;
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return `does not answer at ${url} (${cause instanceof Error ? cause.message : cause})`;

@@ -6,7 +6,8 @@ import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
 import { recordInstance } from '../instance.ts';
 import { createLog, type Log } from '../log.ts';
-import { ensureClusterFiles } from '../pki/gen-cert.ts';
+import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
+import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
 import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
@@ -48,7 +49,10 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   let dataPlane: DataPlane | null = null;
   let forget = () => {};
   try {
-    if (settings.role === 'traditional') await ensureClusterFiles(resolve(settings.prefix));
+    if (settings.role === 'traditional') {
+      await ensureClusterFiles(resolve(settings.prefix));
+      await requireOwnTrust(settings);
+    }
     if (settings.role !== 'data_plane') {
       const id = await host.identity(resolve(settings.prefix));
       controlPlane = await startControlPlane(settings, id, log);
@@ -78,6 +82,19 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     await controlPlane?.stop();
   }
   log('notice', 'stopped');
+}
+
+/** In one process both halves are known, so a pair that cannot work is said now and not with every config. */
+async function requireOwnTrust(settings: Settings): Promise<void> {
+  const files = clusterFiles(resolve(settings.prefix));
+  const signing = settings.bundle_signing_key ?? files.signingKey;
+  const trusted = settings.bundle_trusted_keys ?? files.trustedKeys;
+  const { publicKey } = await loadSigningKey(signing);
+  if (loadTrustedKeys(trusted).keys.some(({ kid }) => kid === publicKey.kid)) return;
+  throw new CommandError(
+    `bundle_trusted_keys: ${trusted} does not hold the public key of bundle_signing_key, ${signing}: the data plane ` +
+      'would refuse every config; restore the two files of one cluster',
+  );
 }
 
 /** Resolves with the first signal that asks to stop; another one, once it is no echo, ends the process at once. */

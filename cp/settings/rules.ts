@@ -4,6 +4,7 @@ const CERTIFICATE_OF = [
   ['proxy_listen', 'ssl_cert'],
   ['status_listen', 'ssl_cert'],
   ['admin_listen', 'admin_ssl_cert'],
+  ['admin_gui_listen', 'admin_gui_ssl_cert'],
 ] as const;
 
 /** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */

@@ -4,6 +4,7 @@ import {
   invalidWorkspace,
   type KongError,
   primaryKeyViolation,
+  schemaViolation,
   uniqueViolation,
 } from '../../shared/schema/errors.ts';
 import { asSqlError } from './database.ts';
@@ -13,6 +14,10 @@ import type { Table, Tables } from './table.ts';
 const UNIQUE = '23505';
 const FOREIGN_KEY = '23503';
 const RESTRICT = '23001';
+/** program_limit_exceeded: here, a text longer than an index takes. */
+const TOO_LONG = '54000';
+/** Bytes an index takes at least; more when they compress well. */
+const INDEXABLE = 2_600;
 
 /** What a refused write of `row` means in Kong's terms; undefined for everything that is not the caller's doing. */
 export function refusedWrite(error: unknown, table: Table, row: Row, workspace: string): KongError | undefined {
@@ -30,7 +35,17 @@ export function refusedWrite(error: unknown, table: Table, row: Row, workspace: 
     const value = row[reference.field];
     return foreignKeyViolation(reference.field, isKey(value) ? value : { id: value }, reference.to);
   }
+  if (refusal?.code === TOO_LONG) {
+    const long = table.uniques.flatMap(({ fields }) => fields).filter((field) => bytes(row[field]) > INDEXABLE);
+    if (long.length === 0) return undefined;
+    const why = `is too long to be found by (${INDEXABLE} bytes always fit)`;
+    return schemaViolation(Object.fromEntries(long.map((field) => [field, why])));
+  }
   return undefined;
+}
+
+function bytes(value: unknown): number {
+  return typeof value === 'string' ? Buffer.byteLength(value) : 0;
 }
 
 /** What a refused delete means: rows of another table still refer to it. */

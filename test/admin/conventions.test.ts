@@ -113,6 +113,12 @@ describe('conventions of the Admin API', () => {
       'Too many arguments',
     ],
     [
+      'a form nested fifty thousand deep',
+      { body: `a${'[a]'.repeat(50_000)}=1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      400,
+      'levels deep',
+    ],
+    [
       'a multipart body that is none',
       { body: 'xx', headers: { 'content-type': 'multipart/form-data; boundary=b' } },
       400,

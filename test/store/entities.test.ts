@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openStore } from '../../cp/store/open.ts';
@@ -30,6 +32,15 @@ onBothDrivers('entity store', (backend) => {
     expect(await services.select({ field: 'name', value: 'full' })).toEqual(written);
     expect(await services.select({ id: NOWHERE })).toBeNull();
     expect(await services.select({ field: 'name', value: 'nul\0byte' })).toBeNull();
+  });
+
+  test('refuses by name a text that is too long to be found by', async () => {
+    // Random, so that it does not compress to something an index takes.
+    const name = randomBytes(20_000).toString('hex');
+    expect(await refusalBody(here.entity('services').insert({ name, host: 'a' }))).toMatchObject({
+      code: 2,
+      fields: { name: expect.stringContaining('too long') },
+    });
   });
 
   test('keeps nested values of every kind as they were given', async () => {

@@ -63,6 +63,9 @@ function json(text: string): Body {
   return { kind: 'json', args: value };
 }
 
+/** Of a form's `a[b][c]` and `a.b.c`; no entity comes near it. */
+const MAX_NESTING = 100;
+
 function form(text: string): Body {
   try {
     return fromArguments(parseUrlencoded(text));
@@ -76,6 +79,9 @@ function fromArguments(args: readonly Argument[]): Body {
   if (args.length > MAX_ARGUMENTS) throw new Refusal(message(400, 'Too many arguments'));
   if (args.some(([key]) => depthOf(key) > MAX_DEPTH)) throw new Refusal(message(400, 'Arguments are nested too deep'));
   refuseUnstorable(args);
+  if (args.some(([name]) => name.split(/[[.]/, MAX_NESTING + 2).length > MAX_NESTING + 1)) {
+    throw new Refusal(message(400, `An argument's name is nested more than ${MAX_NESTING} levels deep`));
+  }
   return { kind: 'form', args };
 }
 

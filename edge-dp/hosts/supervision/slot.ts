@@ -86,7 +86,7 @@ export class Slot {
       const run = this.#start();
       this.#adopt(run);
       run.ready.then(
-        () => this.#log('info', `${this.name} is running again, process ${run.pid}`),
+        () => this.#log('warn', `${this.name} is running again, process ${run.pid}`),
         () => {}, // Its end is reported and answered by `#adopt`.
       );
     }, this.#pause);

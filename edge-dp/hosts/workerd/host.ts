@@ -145,6 +145,7 @@ class WorkerdHost implements DataPlane {
       if (this.#stopping) return;
       try {
         await this.launch();
+        this.#options.log('warn', 'the data plane is running again');
         return;
       } catch (error) {
         how = error instanceof Error ? error.message : String(error);

@@ -1,0 +1,71 @@
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
+
+import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from './free-port.ts';
+import { runHoldfast } from './processes.ts';
+
+const other = mkdtempSync(join(tmpdir(), 'other cluster '));
+let prefix: string;
+
+beforeEach(async () => {
+  prefix = await freshPrefix('migrated');
+});
+afterEach(() => rmSync(prefix, { recursive: true, force: true }));
+afterAll(() => rmSync(other, { recursive: true, force: true }));
+
+/** What a person sees of a start that must fail: the message, and no stack. */
+async function refusal(settings: Readonly<Record<string, string>> = {}): Promise<string> {
+  const { code, output } = await runHoldfast(['start'], {
+    prefix,
+    admin_listen: '127.0.0.1:0',
+    admin_gui_listen: 'off',
+    cluster_listen: '127.0.0.1:0',
+    cluster_telemetry_listen: '127.0.0.1:0',
+    proxy_listen: '127.0.0.1:0',
+    status_listen: '127.0.0.1:0',
+    ...settings,
+  });
+  expect(code).toBe(1);
+  expect(output).not.toMatch(/^\s+at /m);
+  return output;
+}
+
+it.each(['admin_listen', 'cluster_listen', 'cluster_telemetry_listen', 'proxy_listen'])(
+  'names %s when its port is taken',
+  async (setting) => {
+    const holder = createServer();
+    const [port = 0] = await freePorts(1);
+    await new Promise<void>((resolve) => holder.listen(port, '127.0.0.1', resolve));
+    expect(await refusal({ [setting]: `127.0.0.1:${port}` })).toContain(
+      `${setting}: cannot listen on 127.0.0.1:${port}: the port is in use`,
+    );
+    holder.close();
+  },
+);
+
+it('tells damaged files by their path and says what to do', async () => {
+  await runHoldfast(['hybrid', 'gen_cert', '--dir', prefix]);
+  await runHoldfast(['hybrid', 'gen_cert', '--dir', other]);
+
+  copyFileSync(join(other, 'bundle-signing.key'), join(prefix, 'bundle-signing.key'));
+  expect(await refusal()).toContain('does not hold the public key of bundle_signing_key');
+
+  copyFileSync(join(other, 'bundle-keys.json'), join(prefix, 'bundle-keys.json'));
+  rmSync(join(prefix, 'pgdata', 'global', 'pg_control'));
+  expect(await refusal()).toMatch(/embedded database in .*pgdata does not start.*restore/s);
+
+  writeFileSync(join(prefix, 'pgdata.lock'), 'left over');
+  expect(await refusal()).toContain(`${join(prefix, 'pgdata.lock')} is no lock file`);
+});
+
+it('says where PostgreSQL was looked for when it is not there', async () => {
+  const [port] = await freePorts(1);
+  expect(await refusal({ database: 'postgres', pg_port: String(port) })).toContain(
+    `'kong' at 127.0.0.1:${port} as 'kong' (pg_host, pg_port, pg_database, pg_user): connection refused`,
+  );
+});
