@@ -68,6 +68,7 @@ describe('conventions of the Admin API', () => {
     ['GET', '/filter-chains', 400, { message: 'this endpoint is only available when wasm is enabled' }],
     ['DELETE', '/routes/r/filter-chains/f', 400, { message: expect.stringContaining('wasm') }],
     ['GET', '/config', 400, { message: expect.stringContaining('not use a database') }],
+    ['GET', '/status/dns', 200, { worker: { id: 0, count: 1 }, stats: {} }],
   ])('%s %s is %i', async (method, path, status, body) => {
     expect(await admin.send(method, path)).toMatchObject({ status, body });
   });
