@@ -15,8 +15,8 @@ export interface KnownName {
 
 /** Milliseconds a lookup may take before another is tried: the request that began it may be gone, and it with it. */
 const ABANDONED = 10_000;
-/** Milliseconds a request waits for a name it is the first to need. */
-const FIRST_PATIENCE = 3_000;
+/** Milliseconds a request waits for a name it is the first to need: a server that is silent about SRV may still know an A. */
+const FIRST_PATIENCE = 6_000;
 /** Milliseconds a request waits for news of a name nobody has asked for in `STALE` milliseconds. */
 const STALE_PATIENCE = 100;
 const STALE = 10_000;

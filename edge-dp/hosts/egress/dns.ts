@@ -16,7 +16,7 @@ const HOSTS_FILE = '/etc/hosts';
  */
 export class NameService {
   readonly #options: DnsOptions;
-  readonly #resolver = new Resolver({ timeout: 2_000, tries: 2 });
+  readonly #resolver = new Resolver({ timeout: 1_500, tries: 2 });
   readonly #asking = new Map<string, Promise<DnsAnswer>>();
   readonly #hosts = new HostsFile();
 

@@ -176,6 +176,8 @@ describe('targets by name', () => {
 
   it('moves traffic when the DNS does, without a change of config, and stays where it is while the DNS is down', async () => {
     dns.records.set('two.test', [{ type: 'A', address: '127.0.0.2', ttl: 1 }]);
+    // Also without any request.
+    await expect.poll(async () => JSON.stringify(await health('two')), within).not.toContain('127.0.0.1');
     await expect.poll(async () => Object.keys(await answers('/two')), within).toEqual([`127.0.0.2:${port(0)}`]);
     dns.failing = true;
     const asked = dns.asked.length;
