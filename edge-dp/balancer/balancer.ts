@@ -6,7 +6,7 @@ import { isAddress } from './name-resolution.ts';
 import type { NameTable } from './name-table.ts';
 import type { PeerPicker } from './peers.ts';
 import { untilEnd } from './response-end.ts';
-import { nameOf, type Spread, spreadOf } from './spread.ts';
+import { nameOf, remembers, type Spread, spreadOf } from './spread.ts';
 import { type Observation, observationOf } from './target-health.ts';
 import { checksHealth, type Target, type Upstream } from './upstream.ts';
 
@@ -53,6 +53,10 @@ export class Balancer implements BalancedUpstream {
     const known = this.#table?.get(target.host);
     if (known === undefined) return { type: null, failed: false };
     return { type: known.type, failed: known.error !== null && known.addresses.length === 0 };
+  }
+
+  remembers(key: string): boolean {
+    return remembers(this.#current, key, Date.now());
   }
 
   /** Keeps names fresh in the background; a promise where the first answer is worth waiting for. */

@@ -20,6 +20,8 @@ export interface BalancedUpstream {
   /** What the targets must be looked up by. */
   readonly names: readonly string[];
   dnsOf(target: Target): TargetDns;
+  /** Whether the address is one of these, or left so lately that it may come back as it was. */
+  remembers(key: string): boolean;
   /** Whether enough of the weight is available for the upstream to be used at all. */
   readonly usable: boolean;
 }

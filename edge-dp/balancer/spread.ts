@@ -52,6 +52,12 @@ export function spreadOf(
   return { upstream, version: names?.version ?? 0, addresses, totalWeight, picker, departed };
 }
 
+/** Whether what was learned of this address still counts: it is there, or may come back. */
+export function remembers({ addresses, departed }: Spread, key: string, now: number): boolean {
+  const left = departed.get(key);
+  return addresses.some((address) => address.key === key) || (left !== undefined && now - left.since < REMEMBERED);
+}
+
 /** The name a target must be looked up by; null where its host is an address, or where names are the runtime's business. */
 export function nameOf({ host }: Target, names: NameTable | null): string | null {
   return names === null || isAddress(host) ? null : host;

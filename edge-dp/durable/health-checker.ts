@@ -145,9 +145,8 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     /** Keeps what is now the case, and tells this isolate and the control plane; other isolates ask. */
     async #settle(): Promise<void> {
       const balancers = await this.#balancers();
-      this.#view.keep(({ upstream, address }) =>
-        (balancers.find(upstream)?.addresses ?? []).some(({ key }) => key === address),
-      );
+      // Isolates remember addresses that left for a while: who forgot them here could not tell that they are well again.
+      this.#view.keep(({ upstream, address }) => balancers.find(upstream)?.remembers(address) === true);
       await this.ctx.storage.put('verdicts', this.#view.all());
       for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
       await this.#report(balancers);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isAddress, type Lookup, resolveName } from '../../../edge-dp/balancer/name-resolution.ts';
 import { NameTable } from '../../../edge-dp/balancer/name-table.ts';
-import { type Spread, spreadOf } from '../../../edge-dp/balancer/spread.ts';
+import { remembers, type Spread, spreadOf } from '../../../edge-dp/balancer/spread.ts';
 import { readTarget, readUpstream } from '../../../edge-dp/balancer/upstream.ts';
 import type { DnsAnswer, DnsRecord } from '../../../edge-dp/proxy/egress/protocol.ts';
 
@@ -149,6 +149,13 @@ describe('the names of an isolate', () => {
     expect(await ips()).toEqual(['10.0.0.1']);
     zone['A n.test'] = [a('10.0.0.1'), a('10.0.0.2')];
     expect((await refreshed()).map(({ state }) => state.health.available)).toEqual([true, false]);
+    const gone = 'n.test/10.0.0.2:80';
+    zone['A n.test'] = [a('10.0.0.1')];
+    await refreshed();
+    expect([299_999, 300_000].map((later) => spread !== null && remembers(spread, gone, now + later))).toEqual([
+      true,
+      false,
+    ]);
   });
 
   it("leaves a name with one address to the runtime's own fetch where both ask the same resolver", async () => {
