@@ -87,6 +87,22 @@ export function failed(code: UpstreamFailure['code'], sent: boolean, message: st
   return { kind: 'failure', failure: { code, sent, message } };
 }
 
+/**
+ * What of a response head the runtime could not pass on, in words; null when it can. It takes an interim response for the
+ * final one (and the real one for its body), and lets no Worker answer with a status that is not from 200 to 599.
+ */
+export function unusable({
+  status,
+  webSocket,
+}: {
+  readonly status: number;
+  readonly webSocket: unknown;
+}): string | null {
+  if (status >= 200 && status <= 599) return null;
+  if (status === 101 && webSocket !== null) return null;
+  return `the upstream answered with status ${status}`;
+}
+
 /** `host` as it stands in a URL or a Host header. */
 export function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;

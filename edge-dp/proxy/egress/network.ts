@@ -1,5 +1,5 @@
 import { isIdempotent } from '../retry.ts';
-import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
 import { upload } from './upload.ts';
 
 /** The part of the `NETWORK` binding used here. */
@@ -65,10 +65,10 @@ async function sendNatively(network: Network, request: UpstreamRequest): Promise
   const deadline = new HeadDeadline(network, request);
   try {
     const response = await network.fetch(deadline.request());
-    if (response.status < 200 && response.status !== 101) {
-      // The runtime takes an interim response for the final one, and the real one for its body.
+    const reason = unusable(response);
+    if (reason !== null) {
       await response.body?.cancel();
-      return failed('protocol', true, `the upstream sent an interim ${response.status} response`);
+      return failed('protocol', true, reason);
     }
     return { kind: 'response', response, via: 'network' };
   } catch (error) {

@@ -1,4 +1,4 @@
-import { type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+import { type EgressWay, failed, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
 import {
   decodeFailure,
   EGRESS_ERROR,
@@ -58,7 +58,12 @@ async function attempt(
   const identity = request.scheme === 'https' ? await identities.nameOf(request.tls) : null;
   const response = await egress.fetch(toEgress(request, identity, client));
   const error = response.headers.get(EGRESS_ERROR);
-  if (error === null) return { kind: 'response', response, via: 'process' };
+  if (error === null) {
+    const reason = unusable(response);
+    if (reason === null) return { kind: 'response', response, via: 'process' };
+    await response.body?.cancel();
+    return failed('protocol', true, reason);
+  }
   await response.body?.cancel();
   const failure = decodeFailure(error);
   if (failure.code !== 'unknown_identity' || identity === null) return { kind: 'failure', failure };
