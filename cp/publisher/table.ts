@@ -56,6 +56,7 @@ export class PackedTable {
   async change(upserts: readonly BundleRow[], deletes: readonly string[], now: number): Promise<Exchanged> {
     const key = spreadKey(this.definition.bundle);
     const after = travellingRows(upserts, this.definition);
+    await this.#makeRoom(after, now);
     const leaving = new Map<number, Set<string>>();
     const arriving = new Map<number, BundleRow[]>();
     for (const id of [...deletes, ...upserts.map((row) => row.id)]) {
@@ -112,6 +113,15 @@ export class PackedTable {
       this.#index = { name: object.name, references };
     }
     return { index: this.#index.name, rows: this.rows, mode: this.definition.bundle.mode };
+  }
+
+  /** Many rows at once (an import) may be more than the present objects can take: they are divided first. */
+  async #makeRoom(arriving: readonly BundleRow[], now: number): Promise<void> {
+    const known = arriving.filter(({ id }) => this.#placeOfRow.has(id)).length;
+    const replaced = known === 0 ? 0 : (known * this.#bytes) / this.#placeOfRow.size;
+    const arrivingBytes = arriving.reduce((sum, row) => sum + JSON.stringify(row).length, 0);
+    const bits = bitsFor(Math.max(0, this.#bytes + arrivingBytes - replaced), this.#bits);
+    if (bits > this.#bits) await this.#spread(await this.#allRows(), bits, now);
   }
 
   async #spread(rows: readonly BundleRow[], bits: number, now: number): Promise<void> {

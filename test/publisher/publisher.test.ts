@@ -300,6 +300,17 @@ describe('a publisher', () => {
 });
 
 describe('a publisher in trouble', () => {
+  test('takes an import that is larger than any one object may be', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(0, 's1'));
+    const { publisher, lines } = await start(feed);
+    const note = 'x'.repeat(4_000);
+    feed.put('routes', ...Array.from({ length: 1_500 }, (_, n) => ({ ...route(n + 1, 's1'), note })));
+    await publisher.flush();
+    expect(lines.filter((line) => line.startsWith('error'))).toEqual([]);
+    expect((await receive(publisher)).get('routes')).toHaveLength(1_501);
+  });
+
   test('keeps the last release while the database fails, says so once, and goes on when it is back', async () => {
     const feed = new MemoryFeed();
     feed.put('routes', route(1));
