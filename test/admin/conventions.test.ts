@@ -97,9 +97,12 @@ describe('conventions of the Admin API', () => {
     ],
     [
       'a form nested too deep to walk',
-      { body: `name${'.a'.repeat(5000)}=1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      {
+        body: `name${'.a'.repeat(50_000)}${'[a]'.repeat(50_000)}=1`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      },
       400,
-      'nested too deep',
+      'levels deep',
     ],
     [
       'a form that is not UTF-8',
@@ -112,12 +115,6 @@ describe('conventions of the Admin API', () => {
       { body: 'a=1&'.repeat(1001), headers: { 'content-type': 'application/x-www-form-urlencoded' } },
       400,
       'Too many arguments',
-    ],
-    [
-      'a form nested fifty thousand deep',
-      { body: `a${'[a]'.repeat(50_000)}=1`, headers: { 'content-type': 'application/x-www-form-urlencoded' } },
-      400,
-      'levels deep',
     ],
     [
       'a multipart body that is none',

@@ -1,5 +1,5 @@
 import { message, Refusal } from '../reply.ts';
-import { MAX_DEPTH, parseJson } from './json.ts';
+import { parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
 import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
 
@@ -77,16 +77,15 @@ function form(text: string): Body {
 
 function fromArguments(args: readonly Argument[]): Body {
   if (args.length > MAX_ARGUMENTS) throw new Refusal(message(400, 'Too many arguments'));
-  if (args.some(([key]) => depthOf(key) > MAX_DEPTH)) throw new Refusal(message(400, 'Arguments are nested too deep'));
   refuseUnstorable(args);
-  if (args.some(([name]) => name.split(/[[.]/, MAX_NESTING + 2).length > MAX_NESTING + 1)) {
+  if (args.some(([name]) => levelsOf(name) > MAX_NESTING)) {
     throw new Refusal(message(400, `An argument's name is nested more than ${MAX_NESTING} levels deep`));
   }
   return { kind: 'form', args };
 }
 
-/** How many levels `a.b[c][1]` spells out, at most. */
-const depthOf = (key: string): number => key.split(/[.[]/).length;
+/** How many levels `a.b[c][1]` spells out below its first, counted no further than needed. */
+const levelsOf = (name: string): number => name.split(/[.[]/, MAX_NESTING + 2).length - 1;
 
 /** What a body says of one top-level argument: a value, a list of a form's texts, or undefined for nothing. */
 export function argument(body: Body, name: string): unknown {

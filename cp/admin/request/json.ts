@@ -1,5 +1,5 @@
 /** Deeper documents are refused before anything walks them; lua-cjson, which Kong uses, draws the line here too. */
-export const MAX_DEPTH = 1000;
+const MAX_DEPTH = 1000;
 
 /** Parses JSON text, or returns undefined when it is not JSON, or nested more than 1000 levels deep. */
 export function parseJson(text: string): unknown {
