@@ -15,7 +15,7 @@ import { clusterPair } from './data-plane-options.ts';
 import { configLoader } from './declarative/loader.ts';
 import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './log.ts';
-import { loadClusterTls, loadSigningKey } from './pki/cluster-tls.ts';
+import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
 import { readPem } from './pki/pem.ts';
 import { createPublisher, type Publisher } from './publisher/publisher.ts';
@@ -63,6 +63,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       signingKey: await loadSigningKey(
         settings.bundle_signing_key ?? clusterFiles(resolve(settings.prefix)).signingKey,
       ),
+      introduce: settings.bundle_introduced_keys === null ? [] : loadTrustedKeys(settings.bundle_introduced_keys).keys,
       group: settings.cluster_group,
       acceptLoss: settings.publish_near_empty,
       log: log.part('publisher'),

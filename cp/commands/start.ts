@@ -8,6 +8,7 @@ import { recordInstance } from '../instance.ts';
 import { createLog, type Log } from '../log.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
+import { makePrefix } from '../prefix.ts';
 import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
@@ -49,6 +50,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   let dataPlane: DataPlane | null = null;
   let forget = () => {};
   try {
+    makePrefix(resolve(settings.prefix));
     if (settings.role === 'traditional') {
       await ensureClusterFiles(resolve(settings.prefix));
       await requireOwnTrust(settings);

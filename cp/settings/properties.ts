@@ -58,6 +58,8 @@ export const properties = {
   bundle_signing_key: text(null),
   /** JWK Set file with the public keys a data plane takes bundles from. */
   bundle_trusted_keys: text(null),
+  /** JWK Set file with public keys that data planes shall trust from now on: those of the next signing key (rotation). */
+  bundle_introduced_keys: text(null),
   /** Publish even a config that lost most of its rows without deletes on record: see `cp/publisher/shrink-guard.ts`. */
   publish_near_empty: onOff('off'),
   data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
