@@ -133,7 +133,7 @@ async function finish(
   } else {
     markOwn(headers, runtime.tokens, context);
   }
-  for (const [name, value] of context.responseHeaders) {
+  for (const [name, value] of context.addedHeaders) {
     if (name === 'set-cookie') headers.append(name, value);
     else headers.set(name, value);
   }

@@ -1,14 +1,17 @@
 /**
  * Headers that belong to one connection (RFC 9110 section 7.6.1) or that a client must not be able to hand on:
  * `Proxy` (httpoxy), `MF-*` (Miniflare takes them for its own), `CF-*` (say who the client is, to those who believe).
+ * `names`: those of `headers`, in lower case.
  */
-export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
-  const connection = headers.get('connection');
+export function stripRequestHeaders(headers: Headers, names: ReadonlySet<string>, trusted: boolean): void {
+  const connection = names.has('connection') ? headers.get('connection') : null;
   if (connection !== null) removeNamed(headers, connection);
-  const te = headers.get('te');
-  for (const name of REQUEST_HOP_BY_HOP) headers.delete(name);
+  const te = names.has('te') ? headers.get('te') : null;
+  for (const name of names) {
+    const impostor = name.startsWith('mf-') || (!trusted && name.startsWith('cf-'));
+    if (impostor || REQUEST_HOP_BY_HOP.has(name)) headers.delete(name);
+  }
   if (te !== null && listed(te, 'trailers')) headers.set('TE', 'trailers');
-  for (const name of impostors(headers, trusted)) headers.delete(name);
 }
 
 /** What Kong drops on the way back; workerd itself never forwards Connection, Keep-Alive and Transfer-Encoding. */
@@ -29,7 +32,7 @@ export function listed(value: string, token: string): boolean {
   return value.split(',').some((item) => item.split(';', 1)[0]?.trim().toLowerCase() === token);
 }
 
-const REQUEST_HOP_BY_HOP = [
+const REQUEST_HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy',
@@ -40,7 +43,7 @@ const REQUEST_HOP_BY_HOP = [
   'upgrade',
   // workerd would take the upstream's 100 for the final answer.
   'expect',
-];
+]);
 const RESPONSE_HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding'];
 
 /** Naming these in Connection removes nothing: they are about the connection itself, or frame the message. */
@@ -63,11 +66,3 @@ function removeNamed(headers: Headers, connection: string): void {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-
-function impostors(headers: Headers, trusted: boolean): string[] {
-  const names: string[] = [];
-  for (const name of headers.keys()) {
-    if (name.startsWith('mf-') || (!trusted && name.startsWith('cf-'))) names.push(name);
-  }
-  return names;
-}

@@ -15,7 +15,6 @@ export class ProxyContext implements RequestContext {
   readonly client: ClientAddress;
   readonly body: IncomingBody;
   readonly upstreamHeaders: Headers;
-  readonly responseHeaders = new Headers();
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   upstreamQuery: string;
@@ -26,6 +25,7 @@ export class ProxyContext implements RequestContext {
   readonly #arrival: Arrival;
   readonly #lazy: LazyTables;
   #url: URL | undefined;
+  #responseHeaders: Headers | undefined;
 
   constructor(incoming: Request, arrival: Arrival, lazy: LazyTables, client: ClientAddress) {
     this.startedAt = Date.now();
@@ -48,6 +48,16 @@ export class ProxyContext implements RequestContext {
   get url(): URL {
     this.#url ??= new URL(this.incoming.url);
     return this.#url;
+  }
+
+  get responseHeaders(): Headers {
+    this.#responseHeaders ??= new Headers();
+    return this.#responseHeaders;
+  }
+
+  /** What was added to `responseHeaders`; making them for every request would cost those that add nothing. */
+  get addedHeaders(): Iterable<[string, string]> {
+    return this.#responseHeaders ?? [];
   }
 
   get workspace(): string {
