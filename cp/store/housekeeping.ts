@@ -6,16 +6,20 @@ import { type Database, identifier } from './database.ts';
 const INTERVAL = 15_000;
 /** Changes the log keeps: enough for any reader that was away for a while, a few tens of megabytes at most. */
 const LONGEST_LOG = 100_000;
+/** Changed rows after which an embedded database's statistics are taken anew. */
+const STALE_STATISTICS = 500;
 
 /** Removes rows whose time is up (a logged change like any other) and keeps the log short, until stopped. */
 export function keepHouse(database: Database, catalog: Catalog): () => void {
   let busy = false;
+  let analysed = 0;
   const round = async (): Promise<void> => {
     if (busy) return;
     busy = true;
     try {
       await purgeExpired(database, catalog);
       await pruneChanges(database, LONGEST_LOG);
+      if (database.driver === 'pglite') analysed = await renewStatistics(database, analysed);
     } finally {
       busy = false;
     }
@@ -38,4 +42,17 @@ export async function purgeExpired(database: Database, catalog: Catalog): Promis
     );
   }
   await database.query('DELETE FROM nodes WHERE expires_at <= now()');
+}
+
+/**
+ * Takes the planner's statistics anew when enough rows changed since `analysed`, a position in the change log; returns the
+ * position they are good for. A server's autovacuum does this by itself. PGlite has none, and without statistics a page of a
+ * large table is read by sorting the whole of it.
+ */
+export async function renewStatistics(database: Database, analysed: number): Promise<number> {
+  const [row] = await database.query('SELECT coalesce(max(position), 0) AS position FROM changes');
+  const position = Number(row?.position);
+  if (position - analysed < STALE_STATISTICS) return analysed;
+  await database.query('ANALYZE');
+  return position;
 }
