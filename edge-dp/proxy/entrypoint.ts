@@ -1,5 +1,6 @@
 import type { Isolate } from '../config/isolate.ts';
 import type { Env } from '../env.ts';
+import { edgeFields } from './edge-fields.ts';
 import type { Arrival } from './request-path.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
@@ -41,7 +42,7 @@ function arrival(
   return { ...peer(request, env), localPort, scheme, sni: null, waitUntil };
 }
 
-type Peer = Pick<Arrival, 'peerIp' | 'peerPort'>;
+type Peer = Pick<Arrival, 'peerIp' | 'peerPort' | 'edge'>;
 
 const UNKNOWN_PEER: Peer = { peerIp: null, peerPort: null };
 
@@ -53,7 +54,7 @@ function peer(request: Request, env: Env): Peer {
       return typeof address === 'string' ? splitAddress(address) : UNKNOWN_PEER;
     }
     case 'cloudflare':
-      return { peerIp: request.headers.get('cf-connecting-ip'), peerPort: null };
+      return { peerIp: request.headers.get('cf-connecting-ip'), peerPort: null, edge: edgeFields(request.cf) };
     case 'miniflare':
       return UNKNOWN_PEER;
   }

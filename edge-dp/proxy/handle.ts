@@ -104,6 +104,7 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
     sourcePort: context.client.port,
     destinationIp: null,
     destinationPort: arrival.localPort,
+    ...(arrival.edge && { edge: arrival.edge }),
   };
 }
 

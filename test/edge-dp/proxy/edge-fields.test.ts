@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+
+import { edgeFields } from '../../../edge-dp/proxy/edge-fields.ts';
+import { checkExpression } from '../../../shared/atc/check.ts';
+
+it('gives the edge fields expressions know, from what Cloudflare says of a request', () => {
+  const cf = { country: 'NZ', asn: 64500, asOrganization: 'Example', regionCode: 'WGN', httpProtocol: 'HTTP/3' };
+  const fields = edgeFields(cf);
+  expect(fields).toMatchObject({ country: 'NZ', asn: 64500, as_organization: 'Example', region_code: 'WGN' });
+  for (const field of Object.keys(fields)) {
+    const expression = `edge.${field} == ${field === 'asn' ? '64500' : '"x"'}`;
+    expect([expression, checkExpression(expression)]).toEqual([expression, undefined]);
+  }
+});
+
+it('gives none where the runtime says nothing', () => {
+  expect(edgeFields(undefined)).toEqual({});
+});
