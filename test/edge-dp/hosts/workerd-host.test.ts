@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../pki/authority.ts';
 import { ask, newPrefix, optionsFor, runs, startNode, stopNode, type TestNode, until } from './node.ts';
+import { commandOf, descendants } from './processes.ts';
 
 let node: TestNode | undefined;
 
@@ -256,31 +257,6 @@ test('declarative config is served to the Worker', async () => {
   expect((await ask(`${node.url}/declarative/objects/${name}`)).text).toBe('object');
   expect((await ask(`${node.url}/declarative/objects/${'b'.repeat(64)}`)).status).toBe(404);
 });
-
-/** Processes started by a process, and by those, from /proc. */
-function descendants(pid: number): number[] {
-  const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) }];
-      } catch {
-        return [];
-      }
-    });
-  const below = (top: number): number[] =>
-    parents.filter(({ parent }) => parent === top).flatMap((child) => [child.pid, ...below(child.pid)]);
-  return below(pid);
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
-}
 
 /** The name in the certificate a port shows. */
 function shownCertificate(port: number): Promise<unknown> {
