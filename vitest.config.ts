@@ -7,5 +7,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Only how long a failing poll goes on; the default of a second fails on a busy machine what would have come.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -132,6 +132,7 @@ describe('router_flavor expressions', () => {
         {
           router_flavor: 'expressions',
           prefix: join(folder, 'expressions'),
+          nginx_worker_processes: '1',
           admin_listen: `127.0.0.1:${adminPort}`,
           proxy_listen: `127.0.0.1:${proxyPort}`,
           status_listen: `127.0.0.1:${statusPort}`,

@@ -19,6 +19,14 @@ let upstream: Server;
 /** Requests the upstream has not answered yet. */
 const held: ServerResponse[] = [];
 
+/** A request the upstream keeps waiting. Each process of the node takes the route for itself: one without it yet answers 404. */
+async function heldRequest(): Promise<Response> {
+  for (;;) {
+    const response = await fetch(`${proxyUrl}/hello`, { headers: { [KEEP]: '1' } });
+    if (response.status !== 404) return response;
+  }
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'first start '));
   const [adminPort, proxyPort, statusPort] = await freePorts(3);
@@ -76,7 +84,7 @@ it('names the other process when a second instance is started on the same prefix
 });
 
 it('finishes what is in flight on SIGTERM, and keeps everything for the next start', async () => {
-  const inFlight = fetch(`${proxyUrl}/hello`, { headers: { [KEEP]: '1' } });
+  const inFlight = heldRequest();
   await until(() => held.length === 1, 'the request in flight');
   const ended = gateway.end('SIGTERM');
   await until(() => gateway.output().includes('finishing what is in flight'), 'the stop to begin');
