@@ -12,9 +12,9 @@ import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { plugins } from '../../shared/plugins/registry.ts';
-import { shared, signingKey } from '../cluster/control-plane.ts';
+import { shared, signingKey } from '../cp/cluster/control-plane.ts';
+import { workspaceOf } from '../cp/store/workspace-of.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { workspaceOf } from '../store/workspace-of.ts';
 import { nodeOptions, proxyUrl } from './hosts.ts';
 import { startUpstream, type Upstream } from './proxy/upstream.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
-import { shared, signingKey, startControlPlane } from '../../cluster/control-plane.ts';
+import { shared, signingKey, startControlPlane } from '../../cp/cluster/control-plane.ts';
 import { hosts, nodeOptions, proxyUrl, SHOWING_WORKER } from '../hosts.ts';
 import { alterCache } from '../resting-cache.ts';
 

@@ -3,7 +3,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type ClusterTls, probeControlPlane } from '../../../edge-dp/hosts/control-plane-probe.ts';
-import { authority } from '../../pki/authority.ts';
+import { authority } from '../../cp/pki/authority.ts';
 import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
 
 let node: TestNode | undefined;

@@ -20,7 +20,7 @@ import {
   encodeHeader,
   type TlsIdentity,
 } from '../../../edge-dp/proxy/egress/protocol.ts';
-import { type Authority, authority } from '../../pki/authority.ts';
+import { type Authority, authority } from '../../cp/pki/authority.ts';
 import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
 import { commandOf, descendants } from './processes.ts';
 

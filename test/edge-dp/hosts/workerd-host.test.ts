@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import { authority } from '../../pki/authority.ts';
+import { authority } from '../../cp/pki/authority.ts';
 import { ask, newPrefix, optionsFor, runs, startNode, stopNode, type TestNode, until } from './node.ts';
 import { commandOf, descendants } from './processes.ts';
 

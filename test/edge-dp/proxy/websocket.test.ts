@@ -4,7 +4,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
-import { authority } from '../../pki/authority.ts';
+import { authority } from '../../cp/pki/authority.ts';
 import { type ProxyNode, route, service, startProxyNode } from './node.ts';
 import { residentBytes } from './resident.ts';
 

@@ -1,0 +1,102 @@
+import { createAdminApi } from '../../../cp/admin/app.ts';
+import type { ClusterView } from '../../../cp/admin/cluster-view.ts';
+import { ConnectionCounts } from '../../../cp/admin/connection-counts.ts';
+import { listen } from '../../../cp/admin/listen.ts';
+import { configLoader } from '../../../cp/declarative/loader.ts';
+import { loadSettings } from '../../../cp/settings/load.ts';
+import { openStore, type StoreSettings } from '../../../cp/store/open.ts';
+import { schemasFor } from '../../../cp/store/schemas.ts';
+import type { Store } from '../../../cp/store/store.ts';
+import type { RouterFlavor } from '../../../shared/entities/registry.ts';
+
+export interface AdminServer {
+  readonly url: string;
+  readonly store: Store;
+  /** What the API logged, oldest first. */
+  readonly log: string[];
+  readonly close: () => Promise<void>;
+  /** One request; `json` and `form` say how the body is sent. */
+  send(method: string, path: string, body?: SentBody): Promise<Answer>;
+}
+
+export type SentBody = { readonly json: unknown } | { readonly form: string } | RequestInit;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed body; empty when it is no JSON object. */
+  readonly body: Json;
+  /** `data` of a page, empty otherwise. */
+  readonly rows: readonly Json[];
+}
+
+export type Json = { readonly [member: string]: unknown };
+
+export interface AdminServerOptions {
+  readonly guiOrigins?: readonly string[];
+  readonly cluster?: ClusterView;
+  readonly routerFlavor?: RouterFlavor;
+}
+
+/** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
+export async function startAdmin(settings: StoreSettings, options: AdminServerOptions = {}): Promise<AdminServer> {
+  const { routerFlavor = 'traditional_compatible' } = options;
+  const schemas = schemasFor(routerFlavor);
+  const store = await openStore(settings, { migrate: true, schemas });
+  const log: string[] = [];
+  const connections = new ConnectionCounts();
+  const app = createAdminApi({
+    store,
+    node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
+    settings: loadSettings({ environment: { HOLDFAST_ROUTER_FLAVOR: routerFlavor } }).settings,
+    cluster: options.cluster ?? null,
+    config: configLoader(store, schemas),
+    connections,
+    guiOrigins: options.guiOrigins ?? [],
+    log: (level, message) => log.push(`${level}: ${message}`),
+  });
+  const listener = await listen(app, { host: '127.0.0.1', port: 0, tls: false }, connections);
+  const url = `http://127.0.0.1:${listener.port}`;
+  return {
+    url,
+    store,
+    log,
+    send: (method, path, body) => send(`${url}${path}`, method, body),
+    async close() {
+      await listener.close();
+      await store.close();
+    },
+  };
+}
+
+async function send(url: string, method: string, sent: SentBody = {}): Promise<Answer> {
+  const response = await fetch(url, { method, redirect: 'manual', ...initOf(sent) });
+  const text = await response.text();
+  const body = parse(text);
+  return { status: response.status, headers: response.headers, text, body, rows: list(body.data) };
+}
+
+function initOf(sent: SentBody): RequestInit {
+  if ('json' in sent) {
+    return { body: JSON.stringify(sent.json), headers: { 'content-type': 'application/json' } };
+  }
+  if ('form' in sent) {
+    return { body: sent.form, headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+  }
+  return sent;
+}
+
+function parse(text: string): Json {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,100 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { type AdminServer, startAdmin } from './admin-server.ts';
+import { createEmbedded } from './drivers.ts';
+
+describe('when the database goes away', () => {
+  let server: PostgresServer;
+  let cable: Cable;
+  let admin: AdminServer;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    cable = await layCable(server.settings().pg_port);
+    admin = await startAdmin({ ...server.settings(), pg_port: cable.port });
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await cable?.cut();
+    await server?.stop();
+  });
+
+  it('says so, keeps what it acknowledged, and goes on by itself when the database is back', async () => {
+    const { body } = await admin.send('POST', '/services', { json: { name: 'kept', host: 'h' } });
+    await cable.cut();
+    for (const [method, path, json] of [
+      ['POST', '/services', { host: 'lost' }],
+      ['GET', '/services', undefined],
+      ['GET', '/', undefined],
+    ] as const) {
+      const answer = await admin.send(method, path, json === undefined ? {} : { json });
+      expect(answer).toMatchObject({ status: 500, body: { message: 'An unexpected error occurred' } });
+    }
+    expect((await admin.send('GET', '/status')).body.database).toEqual({ reachable: false });
+    expect(admin.log.filter((line) => line.startsWith('error: ')).length).toBeGreaterThanOrEqual(3);
+
+    await cable.mend();
+    expect((await admin.send('GET', '/services/kept')).body).toEqual(body);
+    expect((await admin.send('GET', '/services')).rows).toEqual([body]);
+    expect((await admin.send('GET', '/status')).body.database).toEqual({ reachable: true });
+  });
+});
+
+/** A TCP relay in front of a port, to be cut and mended. */
+interface Cable {
+  readonly port: number;
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+}
+
+async function layCable(target: number): Promise<Cable> {
+  const sockets = new Set<Socket>();
+  const relay = createServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => sockets.delete(socket));
+    }
+    near.pipe(far).pipe(near);
+  });
+  const open = (port: number) => new Promise<void>((resolve) => relay.listen(port, '127.0.0.1', resolve));
+  await open(0);
+  const address = relay.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    port,
+    mend: () => open(port),
+    cut: () =>
+      new Promise((resolve) => {
+        relay.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+describe('when the listener closes', () => {
+  it('answers the request in flight and takes no new connection', async () => {
+    const database = await createEmbedded();
+    const admin = await startAdmin(database.settings);
+    const port = Number(new URL(admin.url).port);
+    const socket = connect(port, '127.0.0.1');
+    const answered = new Promise<string>((resolve) => {
+      let text = '';
+      socket.on('data', (data) => (text += data.toString()));
+      socket.on('close', () => resolve(text));
+    });
+    const head = 'POST /services HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n';
+    await new Promise<void>((resolve) => socket.write(head, () => resolve()));
+    // The request has begun once the server knows of it.
+    while (!(await admin.send('GET', '/status')).text.includes('"connections_writing":2'));
+
+    const closed = admin.close();
+    await expect(fetch(admin.url)).rejects.toThrow();
+    socket.write('{"host":"h"}');
+    expect(await answered).toContain('201 Created');
+    await closed;
+    await database.drop();
+  });
+});

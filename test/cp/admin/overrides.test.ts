@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type {
+  ClusterView,
+  DataPlaneDetail,
+  NodeUpstreamHealth,
+  TargetHealthOrder,
+} from '../../../cp/admin/cluster-view.ts';
+import { authority } from '../pki/authority.ts';
+import { type AdminServer, startAdmin } from './admin-server.ts';
+import { createEmbedded, type Database } from './drivers.ts';
+import { emptyDatabase } from './empty-database.ts';
+
+const dataPlane: DataPlaneDetail = {
+  id: '8f0a5c1e-54a6-4b43-8a70-6d1f0e7d2c11',
+  hostname: 'edge-1',
+  ip: '10.0.0.9',
+  version: '3.9.3',
+  config_hash: 'a'.repeat(32),
+  sync_status: 'plugin_set_incompatible',
+  last_seen: 1_700_000_000,
+  updated_at: 1_700_000_000,
+  ttl: 1000,
+  labels: { zone: 'a' },
+  cert_details: { expiry_timestamp: 1_800_000_000 },
+  rpc_capabilities: [],
+  serial: 7,
+  rejection_reason: "no plugin 'ldap-auth'",
+  host: 'workerd',
+  connected: true,
+  plugins: { 'key-auth': '3.9.3' },
+  capabilities: ['tcp_connect'],
+  conflicts: [],
+};
+
+describe('what the Admin API does differently for single entities', () => {
+  let database: Database;
+  let admin: AdminServer;
+  let health: NodeUpstreamHealth[] = [];
+  const orders: TargetHealthOrder[] = [];
+  const cluster: ClusterView = {
+    dataPlanes: async ({ offset }) =>
+      offset === undefined ? { rows: [dataPlane], offset: 'next' } : { rows: [{ ...dataPlane, id: 'b' }] },
+    dataPlane: async (id) => (id === dataPlane.id ? dataPlane : null),
+    targetHealth: async () => health,
+    setTargetHealth: async (order) => void orders.push(order),
+    explain: async () => ({ outcome: 'disconnected' }),
+  };
+
+  beforeAll(async () => {
+    database = await createEmbedded();
+    admin = await startAdmin(database.settings, { cluster });
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await database?.drop();
+  });
+  beforeEach(() => emptyDatabase(admin));
+
+  it('says that there is no data plane to ask where a request would go', async () => {
+    const { status, body } = await admin.send('POST', '/debug/route', { json: { path: '/' } });
+    expect([status, body]).toEqual([503, { message: 'no data plane is connected that could be asked' }]);
+  });
+
+  it('reaches a certificate by its id and by any of its SNIs, which come and go with it', async () => {
+    const ca = await authority('test');
+    const { cert, key } = await ca.leaf({ name: 'a.test' });
+    const made = await admin.send('POST', '/certificates', { json: { cert, key, snis: ['b.test', 'a.test'] } });
+    expect(made).toMatchObject({ status: 201, body: { snis: ['a.test', 'b.test'] } });
+    const id = String(made.body.id);
+    expect((await admin.send('GET', '/certificates/b.test')).body).toEqual(made.body);
+    expect((await admin.send('GET', '/certificates')).rows).toEqual([made.body]);
+    expect((await admin.send('GET', '/certificates/a.test/snis')).rows.map(({ name }) => name).sort()).toEqual([
+      'a.test',
+      'b.test',
+    ]);
+    expect((await admin.send('GET', '/snis/a.test/certificate')).status).toBe(404);
+    expect((await admin.send('GET', '/snis/a.test')).body.certificate).toEqual({ id });
+    expect((await admin.send('GET', '/certificates/none.test')).body).toEqual({ message: 'SNI not found' });
+    expect((await admin.send('GET', `/certificates/${dataPlane.id}`)).body).toMatchObject({ code: 6 });
+
+    const clash = await admin.send('POST', '/certificates', { json: { cert, key, snis: ['a.test'] } });
+    expect(clash).toMatchObject({
+      status: 400,
+      body: { code: 2, fields: { snis: `a.test already associated with existing certificate '${id}'` } },
+    });
+    expect((await admin.send('PATCH', '/certificates/a.test', { json: { snis: ['c.test'] } })).body.snis).toEqual([
+      'c.test',
+    ]);
+    const byName = await admin.send('PUT', '/certificates/new.test', {
+      form: new URLSearchParams({ cert, key }).toString(),
+    });
+    expect(byName).toMatchObject({ status: 200, body: { snis: ['new.test'] } });
+    expect((await admin.send('PUT', `/certificates/${id}`, { json: { cert, key } })).body.snis).toEqual([]);
+    expect((await admin.send('DELETE', '/certificates/new.test')).status).toBe(204);
+    expect((await admin.send('GET', '/snis')).rows).toEqual([]);
+  });
+
+  it('refuses what is no address for a target, in Kong’s words for a new one and for a change', async () => {
+    await admin.send('POST', '/upstreams', { json: { name: 'a.test' } });
+    const violation = (target: string) => ({
+      status: 400,
+      body: { code: 2, message: `schema violation (target: ${target})`, fields: { target } },
+    });
+    expect(
+      await admin.send('POST', '/upstreams/a.test/targets', { json: { target: '123', weight: -1 } }),
+    ).toMatchObject(violation('Invalid target; not a valid hostname or ip address'));
+    await admin.send('POST', '/upstreams/a.test/targets', { form: 'target=b.test' });
+    expect(
+      await admin.send('PATCH', '/upstreams/a.test/targets/b.test:8000', { json: { target: '123' } }),
+    ).toMatchObject(violation("Invalid target ('123'); not a valid hostname or ip address"));
+    expect(await admin.send('POST', '/upstreams/none/targets', { json: { target: '123' } })).toMatchObject({
+      status: 404,
+    });
+  });
+
+  it('lists targets newest first, by id or address, under their upstream only', async () => {
+    await admin.send('POST', '/upstreams', { json: { name: 'u.test' } });
+    await admin.send('POST', '/upstreams', { json: { name: 'other.test' } });
+    for (const target of ['10.0.0.1', 'b.test:81', '[::1]:82']) {
+      expect((await admin.send('POST', '/upstreams/u.test/targets', { json: { target } })).status).toBe(201);
+    }
+    const { rows } = await admin.send('GET', '/upstreams/u.test/targets');
+    const newest = rows.map(({ target }) => target);
+    expect(newest).toEqual(['[0000:0000:0000:0000:0000:0000:0000:0001]:82', 'b.test:81', '10.0.0.1:8000']);
+    const second = await admin.send('GET', '/upstreams/u.test/targets?size=2');
+    expect(second.body).toMatchObject({ offset: '2', next: '/upstreams/u.test/targets?offset=2' });
+    expect((await admin.send('GET', '/upstreams/u.test/targets?size=2&offset=2')).rows).toEqual(rows.slice(2));
+
+    expect(await admin.send('POST', '/upstreams/u.test/targets', { json: { target: 'b.test:81' } })).toMatchObject({
+      status: 409,
+      body: { code: 5, fields: { target: 'b.test:81' } },
+    });
+    expect((await admin.send('GET', '/upstreams/other.test/targets/b.test:81')).status).toBe(404);
+    expect(
+      (await admin.send('PATCH', '/upstreams/u.test/targets/b.test:81', { json: { weight: 0 } })).body.weight,
+    ).toBe(0);
+    expect((await admin.send('PUT', '/upstreams/u.test/targets/none.test:1', { json: {} })).status).toBe(404);
+    expect((await admin.send('DELETE', '/upstreams/u.test/targets/b.test:81')).status).toBe(204);
+    expect((await admin.send('GET', '/upstreams/u.test/targets/all')).rows).toHaveLength(2);
+    for (const path of ['/targets', `/targets/${rows[0]?.id}`, `/targets/${rows[0]?.id}/upstream`]) {
+      expect(await admin.send('GET', path)).toMatchObject({ status: 404, body: { message: 'Not found' } });
+      expect((await admin.send('DELETE', path)).status).toBe(404);
+    }
+  });
+
+  it('tells an upstream’s health by what the data planes see, and passes manual marks on to them', async () => {
+    const { body: upstream } = await admin.send('POST', '/upstreams', {
+      json: { name: 'h.test', healthchecks: { passive: { unhealthy: { tcp_failures: 1 } } } },
+    });
+    const { body: target } = await admin.send('POST', '/upstreams/h.test/targets', { json: { target: '10.0.0.1:80' } });
+    health = [];
+    expect((await admin.send('GET', '/upstreams/h.test/health')).body).toMatchObject({
+      data: [
+        { target: '10.0.0.1:80', health: 'HEALTHY', data: { host: '10.0.0.1', port: 80, weight: { total: 100 } } },
+      ],
+      next: null,
+      node_id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11',
+    });
+    const seen = (one: 'HEALTHY' | 'UNHEALTHY') => ({
+      [String(target.id)]: {
+        dns: 'A',
+        health: one,
+        addresses: [{ ip: '10.0.0.1', port: 80, weight: 100, health: one }],
+      },
+    });
+    health = [
+      { node: { id: 'n1', hostname: 'one' }, targets: seen('HEALTHY') },
+      { node: { id: 'n2', hostname: 'two' }, targets: seen('UNHEALTHY') },
+    ];
+    expect((await admin.send('GET', '/upstreams/h.test/health')).rows[0]).toMatchObject({
+      health: 'UNHEALTHY',
+      data: { weight: { total: 100, unavailable: 100, available: 0 } },
+      data_planes: [
+        { hostname: 'one', health: 'HEALTHY' },
+        { hostname: 'two', health: 'UNHEALTHY' },
+      ],
+    });
+    expect((await admin.send('GET', '/upstreams/h.test/health?balancer_health=1')).body).toMatchObject({
+      data: { health: 'UNHEALTHY', id: upstream.id },
+    });
+    const lost = { [String(target.id)]: { dns: null, health: 'DNS_ERROR', addresses: [] } } as const;
+    health = [{ node: { id: 'n1', hostname: 'one' }, targets: lost }];
+    expect((await admin.send('GET', '/upstreams/h.test/health')).rows[0]).toMatchObject({
+      health: 'DNS_ERROR',
+      data: { weight: { total: 0, unavailable: 0, available: 0 }, addresses: [] },
+    });
+
+    expect((await admin.send('PUT', '/upstreams/h.test/targets/10.0.0.1:80/unhealthy')).status).toBe(204);
+    expect((await admin.send('PUT', `/upstreams/h.test/targets/${target.id}/10.0.0.1:80/healthy`)).status).toBe(204);
+    expect((await admin.send('PUT', '/upstreams/h.test/targets/10.9.9.9:80/healthy')).status).toBe(404);
+    expect(orders).toEqual([
+      { upstream: upstream.id, target: target.id, address: null, healthy: false },
+      { upstream: upstream.id, target: target.id, address: '10.0.0.1:80', healthy: true },
+    ]);
+  });
+
+  it('takes an ACL group’s name for its id', async () => {
+    await admin.send('POST', '/consumers', { json: { username: 'ann' } });
+    const put = await admin.send('PUT', '/consumers/ann/acls/admins', { json: {} });
+    expect(put).toMatchObject({ status: 200, body: { group: 'admins' } });
+    expect((await admin.send('GET', '/consumers/ann/acls/admins')).body).toEqual(put.body);
+    const again = await admin.send('PUT', '/consumers/ann/acls/admins', { form: 'tags=x' });
+    expect(again.body).toMatchObject({ id: put.body.id, group: 'admins', tags: ['x'] });
+    expect((await admin.send('GET', '/consumers/ann/acls/nobody')).status).toBe(404);
+    expect((await admin.send('DELETE', '/consumers/ann/acls/admins')).status).toBe(204);
+    expect((await admin.send('GET', '/acls')).rows).toEqual([]);
+  });
+
+  it('groups consumers, seen from either side, all of a request or none', async () => {
+    const { body: ann } = await admin.send('POST', '/consumers', { json: { username: 'ann' } });
+    const { body: bob } = await admin.send('POST', '/consumers', { json: { username: 'bob' } });
+    const { body: gold } = await admin.send('POST', '/consumer_groups', { json: { name: 'gold' } });
+
+    const missing = await admin.send('POST', '/consumer_groups/gold/consumers', { json: { consumer: ['ann', 'eve'] } });
+    expect(missing).toMatchObject({ status: 404, body: { message: "Consumer 'eve' not found" } });
+    expect((await admin.send('GET', '/consumer_groups/gold/consumers')).rows).toEqual([]);
+
+    const added = await admin.send('POST', '/consumer_groups/gold/consumers', { json: { consumer: ['ann', 'bob'] } });
+    expect(added).toMatchObject({ status: 201, body: { consumer_group: gold, consumers: [ann, bob] } });
+    expect((await admin.send('POST', '/consumers/ann/consumer_groups', { form: 'group=gold' })).status).toBe(409);
+    expect((await admin.send('GET', '/consumers/ann/consumer_groups')).body).toEqual({
+      data: [gold],
+      next: null,
+      consumer_groups: [gold],
+    });
+    const shown = await admin.send('GET', '/consumer_groups/gold');
+    expect(shown.body).toMatchObject({ consumer_group: gold });
+    expect(shown.body.consumers).toHaveLength(2);
+    expect((await admin.send('GET', '/consumer_groups/gold?list_consumers=false')).body).toEqual({
+      consumer_group: gold,
+    });
+
+    expect((await admin.send('DELETE', '/consumers/ann/consumer_groups/gold')).status).toBe(204);
+    expect((await admin.send('GET', '/consumer_groups/gold/consumers/ann')).status).toBe(404);
+    expect((await admin.send('DELETE', '/consumers/bob')).status).toBe(204);
+    expect((await admin.send('GET', '/consumer_groups/gold/consumers')).rows).toEqual([]);
+    expect((await admin.send('POST', '/consumer_groups/gold/consumers', { json: {} })).status).toBe(400);
+  });
+
+  it('shows the data planes of the cluster', async () => {
+    const { host, connected, plugins, capabilities, conflicts, ...record } = dataPlane;
+    const page = await admin.send('GET', '/clustering/data-planes?size=1');
+    expect(page.rows[0]).toMatchObject(record);
+    expect(page.body).toMatchObject({ offset: 'next', next: '/clustering/data-planes?offset=next&size=1' });
+    expect((await admin.send('GET', `/clustering/data-planes/${dataPlane.id}`)).body).toEqual({
+      ...record,
+      ...{ host, connected, plugins, capabilities, conflicts },
+    });
+    expect((await admin.send('GET', '/clustering/data-planes/none')).status).toBe(404);
+    const status = await admin.send('GET', '/clustering/status');
+    expect(status.headers.get('deprecation')).toBe('true');
+    expect(Object.keys(status.body)).toEqual([dataPlane.id, 'b']);
+  });
+});
+
+describe('with router_flavor expressions', () => {
+  it('takes routes by expression, shows that in its schema, and refuses both ways at once', async () => {
+    const database = await createEmbedded();
+    const admin = await startAdmin(database.settings, { routerFlavor: 'expressions' });
+    const expression = 'http.path ^= "/a"';
+    const made = await admin.send('POST', '/routes', {
+      form: new URLSearchParams({ name: 'e', expression, priority: '7' }).toString(),
+    });
+    expect(made).toMatchObject({ status: 201, body: { expression, priority: 7 } });
+    expect((await admin.send('GET', '/routes/e')).body).toEqual(made.body);
+    expect((await admin.send('GET', '/schemas/routes')).text).toContain('"expression"');
+    expect(await admin.send('POST', '/routes', { json: { expression, paths: ['/a'] } })).toMatchObject({
+      status: 400,
+      body: { code: 2 },
+    });
+    expect(admin.log).toEqual([]);
+    await admin.close();
+    await database.drop();
+  });
+});

@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
+import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { authority } from '../pki/authority.ts';
+import {
+  type ClientTls,
+  type ControlPlane,
+  call,
+  hello,
+  NODE_ID,
+  shared,
+  sharedClient,
+  startControlPlane,
+  TestLink,
+  until,
+} from './control-plane.ts';
+
+describe('the cluster listener in shared mode', () => {
+  let plane: ControlPlane;
+  beforeAll(async () => {
+    plane = await startControlPlane();
+  });
+  afterAll(() => plane.stop());
+
+  test('serves the holder of the shared pair, whose verified certificate it notes', async () => {
+    const link = await TestLink.open(plane.port);
+    link.say(hello());
+    await link.hear('manifest');
+    await until(() => plane.registry.records.has(NODE_ID));
+    const expires = loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'client' }).leaf.validToDate.getTime();
+    expect(plane.registry.records.get(NODE_ID)?.cert_details).toEqual({ expiry_timestamp: expires / 1000 });
+    link.socket.terminate();
+  });
+
+  const expired = () => generateClusterCertificate(new Date(Date.now() - 1100 * 86_400_000));
+  test.each<[string, () => Promise<ClientTls>, string]>([
+    [
+      'without a certificate',
+      async () => ({ ca: shared.cert, servername: 'kong_clustering' }),
+      'no client certificate was presented',
+    ],
+    [
+      'with the certificate of another cluster',
+      async () => ({ ...sharedClient, ...(await generateClusterCertificate()) }),
+      "client certificate 'CN=kong_clustering' is not this cluster's shared certificate",
+    ],
+    [
+      'with one of another CA',
+      async () => ({ ...sharedClient, ...(await (await authority('someone else')).leaf()) }),
+      "client certificate 'CN=cp.test' is not this cluster's shared certificate",
+    ],
+    [
+      'with an expired one',
+      async () => ({ ...sharedClient, ...(await expired()) }),
+      "client certificate 'CN=kong_clustering' expired at",
+    ],
+  ])('refuses a peer %s, tells it why, and logs it', async (_, client, reason) => {
+    const tls = await client();
+    const before = plane.log.length;
+    const answer = await call(plane.port, '/v1/status?node=x', { tls, method: 'POST', body: JSON.stringify(hello()) });
+    expect(answer.status).toBe(403);
+    expect(answer.body.toString()).toContain(reason);
+    await expect(TestLink.open(plane.port, tls)).rejects.toThrow('403');
+    const lines = plane.log.slice(before).filter((line) => line.includes(reason));
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^warn refused a connection from 127\.0\.0\.1:\d+: /);
+    const telemetry = plane.listener.telemetryAddresses[0]?.port ?? 0;
+    expect((await call(telemetry, '/v1/status?node=x', { tls, method: 'POST', body: '{}' })).status).toBe(403);
+  });
+
+  test('ends a connection that talks plain text, and logs it', async () => {
+    const socket = connect(plane.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.end('GET /v1/manifest HTTP/1.1\r\nHost: x\r\n\r\n');
+    socket.resume();
+    await once(socket, 'close');
+    await until(() =>
+      plane.log.some((line) => /refused a connection from 127\.0\.0\.1:\d+: .*http request/.test(line)),
+    );
+  });
+});
+
+describe('the cluster listener in pki mode', () => {
+  let plane: ControlPlane;
+  let root: Awaited<ReturnType<typeof authority>>;
+  beforeAll(async () => {
+    root = await authority('cluster root');
+    const server = await root.leaf({ usages: ['serverAuth'] });
+    const tls = loadClusterTls({ mode: 'pki', ...server, ca: root.pem, end: 'server' });
+    plane = await startControlPlane({ tls });
+  });
+  afterAll(() => plane.stop());
+
+  const asClient = (pair: { cert: string; key: string }): ClientTls => ({
+    cert: pair.cert,
+    key: pair.key,
+    ca: root.pem,
+    servername: 'cp.test',
+  });
+  async function below(levels: number) {
+    let issuer = root;
+    for (let level = 0; level < levels; level++) issuer = await issuer.intermediate(`intermediate ${level}`);
+    return asClient(await issuer.leaf({ name: 'dp-7', usages: ['clientAuth'] }));
+  }
+
+  test.each([0, 1, 3])('serves a client certificate %i intermediates below the CA', async (levels) => {
+    const answer = await call(plane.port, `/v1/manifest?node=${NODE_ID}`, { tls: await below(levels) });
+    expect(answer.status).toBe(428);
+  });
+
+  test.each<[string, () => Promise<ClientTls>, string]>([
+    [
+      'of another CA',
+      async () => asClient(await (await authority('cluster root')).leaf()),
+      'does not chain to cluster_ca_cert',
+    ],
+    [
+      'that has expired',
+      async () => asClient(await root.leaf({ notAfter: new Date(Date.now() - 1000) })),
+      "'CN=cp.test' expired at",
+    ],
+    ['meant for servers', async () => asClient(await root.leaf({ usages: ['serverAuth'] })), 'cluster_ca_cert'],
+    [
+      'meant for nothing',
+      async () => asClient(await root.leaf({ usages: [] })),
+      'lacks the extended key usage clientAuth',
+    ],
+    ['nobody signed', async () => asClient(await generateClusterCertificate()), 'does not chain to cluster_ca_cert'],
+  ])('refuses a client certificate %s', async (_, client, reason) => {
+    const answer = await call(plane.port, '/v1/manifest', { tls: await client() });
+    expect([answer.status, answer.body.toString()]).toEqual([403, expect.stringContaining(reason)]);
+    expect(plane.log.some((line) => line.startsWith('warn refused a connection') && line.includes(reason))).toBe(true);
+  });
+});

@@ -1,0 +1,210 @@
+import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import WebSocket from 'ws';
+import {
+  type ClusterListener,
+  type ClusterListenerOptions,
+  startClusterListener,
+} from '../../../cp/cluster/listener.ts';
+import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
+import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
+import type { NodeRecord, NodeRegistry } from '../../../cp/store/store.ts';
+import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import type { FromControlPlane, FromDataPlane, Hello } from '../../../shared/cluster/messages.ts';
+import { MemoryFeed } from '../publisher/memory-feed.ts';
+
+export const shared = await generateClusterCertificate();
+export const { key: signingKey } = await generateSigningKey();
+export const NODE_ID = '11111111-2222-4333-8444-555555555555';
+
+/** What a client needs to open a connection. */
+export interface ClientTls {
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca: string;
+  readonly servername: string;
+}
+
+export const sharedClient: ClientTls = { ...shared, ca: shared.cert, servername: 'kong_clustering' };
+
+/** A registry in memory; `failure` makes it behave like a database that is away. */
+export class MemoryRegistry implements NodeRegistry {
+  readonly records = new Map<string, NodeRecord>();
+  failure: Error | null = null;
+
+  async put(node: Parameters<NodeRegistry['put']>[0], ttl: number) {
+    if (this.failure !== null) throw this.failure;
+    const now = Math.floor(Date.now() / 1000);
+    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl });
+  }
+
+  async get(id: string) {
+    return this.records.get(id) ?? null;
+  }
+
+  async page() {
+    return { nodes: [...this.records.values()] };
+  }
+}
+
+export interface ControlPlane {
+  readonly feed: MemoryFeed;
+  readonly publisher: Publisher;
+  readonly listener: ClusterListener;
+  readonly registry: MemoryRegistry;
+  readonly port: number;
+  readonly log: string[];
+  stop(): Promise<void>;
+}
+
+/** A control plane over a database in memory, with real sockets. */
+export async function startControlPlane(
+  options: { feed?: MemoryFeed; tls?: ClusterTls } & Partial<
+    Pick<ClusterListenerOptions, 'revocation' | 'version'>
+  > = {},
+): Promise<ControlPlane> {
+  const feed = options.feed ?? new MemoryFeed();
+  const log: string[] = [];
+  const write = (level: string, message: string) => void log.push(`${level} ${message}`);
+  const publisher = await createPublisher({
+    feed,
+    tables: ['services', 'routes', 'plugins'].map((name) => ({ name, bundle: { mode: 'eager' }, ttl: false })),
+    pluginVersion: () => '3.9.3',
+    signingKey,
+    group: 'default',
+    log: write,
+  });
+  const registry = new MemoryRegistry();
+  const listener = await startClusterListener({
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    telemetryListen: [{ host: '127.0.0.1', port: 0 }],
+    tls: options.tls ?? loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
+    revocation: options.revocation ?? null,
+    publisher,
+    registry,
+    plugins: ['key-auth', 'cors'],
+    version: options.version ?? '1.2.0',
+    maxPayload: 4 << 20,
+    purgeDelay: 1000,
+    log: write,
+  });
+  return {
+    feed,
+    publisher,
+    listener,
+    registry,
+    log,
+    port: listener.addresses[0]?.port ?? 0,
+    async stop() {
+      await listener.close();
+      await publisher.stop();
+    },
+  };
+}
+
+export function hello(changes: Partial<Hello['node']> = {}, manifest: string | null = null): Hello {
+  return {
+    type: 'hello',
+    node: {
+      id: NODE_ID,
+      hostname: 'edge-1',
+      version: '1.2.0',
+      host: 'workerd',
+      group: 'default',
+      labels: { region: 'north' },
+      plugins: { 'key-auth': '3.9.3', cors: '3.9.3' },
+      capabilities: [],
+      ...changes,
+    },
+    manifest,
+  };
+}
+
+/** A data plane's end of the link, reading messages one by one. */
+export class TestLink {
+  readonly socket: WebSocket;
+  readonly #received: FromControlPlane[] = [];
+  readonly #waiting: ((message: FromControlPlane) => void)[] = [];
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data) => {
+      const message: FromControlPlane = JSON.parse(String(data));
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#received.push(message);
+      else next(message);
+    });
+  }
+
+  static async open(port: number, tls: ClientTls = sharedClient): Promise<TestLink> {
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/v1/link`, tls);
+    const link = new TestLink(socket);
+    await once(socket, 'open');
+    return link;
+  }
+
+  say(message: FromDataPlane): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  async hear<T extends FromControlPlane['type']>(type: T): Promise<Extract<FromControlPlane, { type: T }>> {
+    const message = this.#received.shift() ?? (await new Promise<FromControlPlane>((take) => this.#waiting.push(take)));
+    if (!isOf(message, type)) throw new Error(`expected ${type}, heard ${JSON.stringify(message).slice(0, 300)}`);
+    return message;
+  }
+
+  /** The close code the control plane gave. */
+  async closed(): Promise<number> {
+    if (this.socket.readyState === WebSocket.CLOSED) return 0;
+    const [code] = await once(this.socket, 'close');
+    return code;
+  }
+}
+
+function isOf<T extends FromControlPlane['type']>(
+  message: FromControlPlane,
+  type: T,
+): message is Extract<FromControlPlane, { type: T }> {
+  return message.type === type;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** One HTTPS request on a connection of its own. */
+export function call(
+  port: number,
+  path: string,
+  options: { tls?: ClientTls; method?: string; body?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method: options.method ?? 'GET',
+        headers: options.headers ?? {},
+        agent: false,
+        ...(options.tls ?? sharedClient),
+      },
+      async (response) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of response) chunks.push(chunk);
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) });
+      },
+    );
+    sent.on('error', reject);
+    sent.end(options.body);
+  });
+}
+
+/** Waits until `condition` holds; the test's own time limit ends it when it never does. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

@@ -1,0 +1,174 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { startUi, type UiListeners } from '../../../cp/gui/start.ts';
+import { createLog } from '../../../cp/log.ts';
+import type { ListenAddress } from '../../../cp/settings/addresses.ts';
+import { loadSettings } from '../../../cp/settings/load.ts';
+
+const ADMIN: ListenAddress[] = [
+  { host: '127.0.0.1', port: 9444, tls: true },
+  { host: '127.0.0.1', port: 9001, tls: false },
+];
+const PIXEL = Buffer.from('89504e470d0a1a0a2f5f5f6b6d5f626173655f5f2fff', 'hex');
+
+let folder: string;
+let dist: string;
+let running: UiListeners | undefined;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'a ui '));
+  dist = join(folder, 'dist');
+  mkdirSync(join(dist, 'assets'), { recursive: true });
+  writeFileSync(join(dist, 'index.html'), '<script src="/__km_base__/kconfig.js"></script><a href="/__km_base__/x">');
+  writeFileSync(join(dist, 'assets', 'a b.js'), 'import("/__km_base__/assets/c.js")');
+  writeFileSync(join(dist, 'pixel.png'), PIXEL);
+  writeFileSync(join(folder, 'secret.js'), 'secret');
+  symlinkSync(join(folder, 'secret.js'), join(dist, 'linked.js'));
+});
+afterEach(() => running?.close());
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Serves the UI with these settings; returns its address. */
+async function serve(environment: Record<string, string>, admin = ADMIN): Promise<string> {
+  const { settings } = loadSettings({ environment: { HOLDFAST_ADMIN_GUI_LISTEN: '127.0.0.1:0', ...environment } });
+  running = await startUi(settings, admin, createLog('crit'));
+  return `http://127.0.0.1:${running.addresses[0]?.port}`;
+}
+
+/** The status of a path sent as it is, which `fetch` would normalise. */
+function statusOf(base: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sent = request(base, { path }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode));
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+describe('a web UI from admin_gui_dir', () => {
+  it('is served with its base path put in, and index.html for the paths of its own router', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
+    const index = '<script src="/kconfig.js"></script><a href="/x">';
+    for (const path of ['/', '/index.html', '/services/a%20b/routes', '/plugins/select?x=1']) {
+      const response = await fetch(base + path);
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+      expect(await response.text()).toBe(index);
+    }
+    expect(await (await fetch(`${base}/assets/a%20b.js`)).text()).toBe('import("/assets/c.js")');
+    expect((await fetch(`${base}/assets/missing.js`)).status).toBe(404);
+    expect((await fetch(base, { method: 'POST' })).status).toBe(405);
+  });
+
+  it('sends what is no text byte for byte', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
+    const response = await fetch(`${base}/pixel.png`);
+    expect(response.headers.get('content-type')).toBe('image/png');
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(PIXEL);
+  });
+
+  it('lives under admin_gui_path and nowhere else', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist, KONG_ADMIN_GUI_PATH: '/kong/manager' });
+    for (const path of ['/kong/manager', '/kong/manager/', '/kong/manager/services']) {
+      expect(await (await fetch(base + path)).text()).toContain('"/kong/manager/kconfig.js"');
+    }
+    expect(await (await fetch(`${base}/kong/manager/kconfig.js`)).text()).toContain(
+      "'ADMIN_GUI_PATH': '/kong/manager'",
+    );
+    for (const path of ['/', '/kong/managers', '/kconfig.js']) expect((await fetch(base + path)).status).toBe(404);
+  });
+
+  it('sends a file again only when it changed', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
+    const file = join(dist, 'assets', 'app.js');
+    writeFileSync(file, 'one');
+    const etag = (await fetch(`${base}/assets/app.js`)).headers.get('etag') ?? '';
+    const again = () => fetch(`${base}/assets/app.js`, { headers: { 'if-none-match': etag } });
+    expect((await again()).status).toBe(304);
+    writeFileSync(file, 'three');
+    expect(await (await again()).text()).toBe('three');
+  });
+
+  it.each([
+    '/../secret.js',
+    '/%2e%2e/secret.js',
+    '/..%2fsecret.js',
+    '/assets/..%2f..%2fsecret.js',
+    '/..%5csecret.js',
+    '/linked.js',
+    '/assets/x%00.js',
+    '/%ff.js',
+  ])('does not leave its folder for %s', async (path) => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
+    expect(await statusOf(base, path)).toBe(404);
+  });
+
+  it.each([
+    ['is not there', 'nowhere', 'is not there'],
+    ['has no index.html', 'dist/assets', 'has no index.html'],
+  ])('is refused at start when the folder %s', async (_, name, reason) => {
+    await expect(serve({ HOLDFAST_ADMIN_GUI_DIR: join(folder, name) })).rejects.toThrow(
+      new RegExp(`^admin_gui_dir: .*${reason}`),
+    );
+  });
+});
+
+describe('kconfig.js', () => {
+  /** The object the script gives a browser. */
+  async function configOf(base: string): Promise<unknown> {
+    const response = await fetch(`${base}/kconfig.js`);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const window: { K_CONFIG?: unknown } = {};
+    new Function('window', await response.text())(window);
+    return window.K_CONFIG;
+  }
+
+  it('tells where the UI and the Admin API are, all as text', async () => {
+    expect(await configOf(await serve({}))).toEqual({
+      ADMIN_GUI_PATH: '/',
+      ADMIN_API_URL: '',
+      ADMIN_API_PORT: '9001',
+      ADMIN_API_SSL_PORT: '9444',
+      ANONYMOUS_REPORTS: 'false',
+    });
+  });
+
+  it('holds whatever admin_gui_api_url is, as text', async () => {
+    const url = `https://api.test/it's"\\</script>`;
+    expect(await configOf(await serve({ HOLDFAST_ADMIN_GUI_API_URL: url }, []))).toMatchObject({
+      ADMIN_API_URL: url,
+      ADMIN_API_PORT: '',
+      ADMIN_API_SSL_PORT: '',
+    });
+  });
+});
+
+describe('without admin_gui_dir', () => {
+  it('one page says what this is, where the Admin API is and how to set up a UI', async () => {
+    const base = await serve({});
+    const page = await (await fetch(base)).text();
+    for (const part of ['http://127.0.0.1:9001/openapi.json', 'admin_gui_dir']) expect(page).toContain(part);
+    expect((await fetch(`${base}/services`)).status).toBe(404);
+  });
+
+  it('names the setting when the address is taken', async () => {
+    const base = await serve({});
+    const { settings } = loadSettings({ environment: { HOLDFAST_ADMIN_GUI_LISTEN: base.slice('http://'.length) } });
+    await expect(startUi(settings, ADMIN, createLog('crit'))).rejects.toThrow(
+      /^admin_gui_listen: cannot listen on 127.0.0.1:\d+: the port is in use/,
+    );
+  });
+});
+
+it.each([
+  ['ADMIN_GUI_PATH', '/manager/'],
+  ['ADMIN_GUI_PATH', 'manager'],
+  ['ADMIN_GUI_URL', 'http://ui.test, nonsense'],
+  ['ADMIN_GUI_URL', 'ftp://ui.test'],
+])('%s = %s is refused with the settings', (name, value) => {
+  expect(() => loadSettings({ environment: { [`KONG_${name}`]: value } })).toThrow(name.toLowerCase());
+});

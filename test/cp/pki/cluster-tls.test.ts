@@ -1,0 +1,105 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import {
+  CLIENT_AUTH,
+  loadClusterTls,
+  loadSigningKey,
+  loadTrustedKeys,
+  SERVER_AUTH,
+} from '../../../cp/pki/cluster-tls.ts';
+import { clusterFiles, ensureClusterFiles, generateClusterFiles } from '../../../cp/pki/gen-cert.ts';
+import { authority } from './authority.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'holdfast pki '));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const folder = join(root, 'cluster');
+const files = await generateClusterFiles(folder);
+const text = (file: string) => readFileSync(file, 'utf8');
+
+describe('hybrid gen_cert', () => {
+  test("makes Kong's certificate, usable by both ends, and private files that only the owner reads", () => {
+    const certificate = new X509Certificate(text(files.cert));
+    expect(certificate.subject).toBe('CN=kong_clustering');
+    expect(certificate.checkHost('kong_clustering')).toBeDefined();
+    expect(certificate.publicKey.asymmetricKeyDetails?.namedCurve).toBe('secp384r1');
+    expect(certificate.keyUsage).toEqual([SERVER_AUTH, CLIENT_AUTH]);
+    expect(certificate.verify(certificate.publicKey)).toBe(true);
+    const days = (certificate.validToDate.getTime() - certificate.validFromDate.getTime()) / 86_400_000;
+    expect(Math.round(days)).toBe(1095);
+    for (const file of [files.key, files.signingKey]) expect(statSync(file).mode & 0o077).toBe(0);
+  });
+
+  test('makes a signing key of which the trusted file holds the public half', async () => {
+    const key = await loadSigningKey(files.signingKey);
+    expect(loadTrustedKeys(files.trustedKeys)).toEqual({ cluster: key.cluster, keys: [key.publicKey] });
+    expect(text(files.trustedKeys)).not.toContain('"d"');
+  });
+
+  test('never overwrites a file, and makes none when it would have to', async () => {
+    const before = text(files.key);
+    await expect(generateClusterFiles(folder)).rejects.toThrow(`not overwriting ${files.cert}`);
+    expect(text(files.key)).toBe(before);
+    const partial = join(root, 'partial');
+    await ensureClusterFiles(partial);
+    const own = clusterFiles(partial);
+    rmSync(own.cert);
+    rmSync(own.signingKey);
+    rmSync(own.trustedKeys);
+    await expect(generateClusterFiles(partial)).rejects.toThrow(own.key);
+    await expect(ensureClusterFiles(partial)).rejects.toThrow(`${own.cert} is not`);
+    expect(existsSync(own.cert)).toBe(false);
+  });
+
+  test('makes only what is missing when asked to complete a folder', async () => {
+    const key = text(files.key);
+    expect(await ensureClusterFiles(folder)).toEqual([]);
+    rmSync(files.signingKey);
+    rmSync(files.trustedKeys);
+    expect(await ensureClusterFiles(folder)).toEqual([files.signingKey, files.trustedKeys]);
+    expect(text(files.key)).toBe(key);
+  });
+});
+
+describe('the cluster certificate settings', () => {
+  const shared = { mode: 'shared', cert: files.cert, key: files.key, ca: null, end: 'server' } as const;
+
+  test('take a path, PEM text and base64 of it', () => {
+    const base64 = (file: string) => Buffer.from(text(file)).toString('base64');
+    for (const [cert, key] of [
+      [files.cert, files.key],
+      [text(files.cert), text(files.key)],
+      [base64(files.cert), base64(files.key)],
+    ] as const) {
+      expect(loadClusterTls({ ...shared, cert, key }).leaf.subject).toBe('CN=kong_clustering');
+    }
+  });
+
+  test('are refused by name with the reason', async () => {
+    const ca = await authority('ca');
+    const other = await ca.leaf();
+    const old = await ca.leaf({ notAfter: new Date(Date.now() - 1000) });
+    const serverOnly = await ca.leaf({ usages: ['serverAuth'] });
+    const garbage = join(root, 'garbage.pem');
+    writeFileSync(garbage, 'hello');
+    const pki = { mode: 'pki', cert: other.cert, key: other.key, ca: ca.pem, end: 'client' } as const;
+    const cases: [Parameters<typeof loadClusterTls>[0], string][] = [
+      [{ ...shared, key: other.key }, 'is not the key of cluster_cert, '],
+      [{ ...shared, cert: join(root, 'none.crt') }, 'cluster_cert: cannot be read (ENOENT'],
+      [{ ...shared, cert: garbage }, 'is not a PEM file'],
+      [{ ...shared, cert: text(files.key) }, 'cluster_cert: holds no certificate'],
+      [{ ...shared, key: text(files.cert) }, 'cluster_cert_key: not a private key'],
+      [{ ...shared, cert: old.cert, key: old.key }, "'CN=cp.test' expired at "],
+      [{ ...pki, ca: null }, 'cluster_ca_cert: must be set'],
+      [{ ...pki, ca: other.cert }, "'CN=cp.test' is not a CA certificate"],
+      [{ ...pki, cert: serverOnly.cert, key: serverOnly.key }, 'extended key usage clientAuth'],
+    ];
+    for (const [settings, message] of cases) expect(() => loadClusterTls(settings)).toThrow(message);
+    expect(loadClusterTls(pki).mode).toBe('pki');
+    await expect(loadSigningKey(files.trustedKeys)).rejects.toThrow('bundle_signing_key');
+    expect(() => loadTrustedKeys(files.signingKey)).toThrow('bundle_trusted_keys');
+  });
+});

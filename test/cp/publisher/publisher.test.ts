@@ -1,0 +1,403 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createPublisher, type Publisher, type PublisherOptions } from '../../../cp/publisher/publisher.ts';
+import { tablesOf } from '../../../cp/publisher/tables.ts';
+import type { PublishedTable } from '../../../cp/publisher/travel.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { spreadValue } from '../../../shared/bundle/lookup.ts';
+import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object.ts';
+import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import { placeOf } from '../../../shared/bundle/spread.ts';
+import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
+import { MemoryFeed } from './memory-feed.ts';
+
+const { key } = await generateSigningKey();
+const EAGER = { mode: 'eager' } as const;
+const TABLES: readonly PublishedTable[] = [
+  { name: 'services', bundle: EAGER, ttl: false },
+  { name: 'routes', bundle: EAGER, ttl: false },
+  { name: 'plugins', bundle: EAGER, ttl: false },
+  { name: 'consumers', bundle: { mode: 'lazy', lookup: 'username' }, ttl: false },
+  { name: 'keyauth_credentials', bundle: { mode: 'lazy', lookup: 'key', hashed: ['key'] }, ttl: true },
+];
+
+const running: Publisher[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((publisher) => publisher.stop()));
+});
+
+async function start(feed: MemoryFeed, options: Partial<PublisherOptions> = {}) {
+  const lines: string[] = [];
+  const publisher = await createPublisher({
+    feed,
+    tables: TABLES,
+    pluginVersion: (name) => (name === 'unheard-of' ? undefined : '3.9.3'),
+    signingKey: key,
+    group: 'default',
+    log: (level, message) => lines.push(`${level} ${message}`),
+    ...options,
+  });
+  running.push(publisher);
+  return { publisher, lines };
+}
+
+/** Reads the newest release as a data plane does, checking everything a data plane checks. */
+async function receive(publisher: Publisher): Promise<Map<string, BundleRow[]>> {
+  const manifest = await verifyManifest(publisher.current().jws, {
+    trustedKeys: [key.publicKey],
+    cluster: key.cluster,
+    group: 'default',
+    highestSerial: null,
+    now: 0,
+  });
+  const tables = new Map<string, BundleRow[]>();
+  for (const [table, ref] of Object.entries(manifest.tables)) {
+    const index = parseTableIndex(await read(publisher, ref.index, 4 << 20), table);
+    const rows: BundleRow[] = [];
+    for (const [place, object] of index.objects.entries()) {
+      if (object === null) continue;
+      for (const row of parseTableObject(await read(publisher, object.name, object.size), table).rows) {
+        expect(placeOf(spreadValue(row, index.key), index.bits)).toBe(place);
+        rows.push(row);
+      }
+    }
+    expect(rows).toHaveLength(ref.rows);
+    tables.set(
+      table,
+      rows.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    );
+  }
+  return tables;
+}
+
+function read(publisher: Publisher, name: string, limit: number) {
+  const object = publisher.object(name);
+  if (object === undefined) throw new Error(`${name} is not served`);
+  return verifyObject(name, object.gzip, limit);
+}
+
+function route(id: number, service: string | null = null): BundleRow {
+  return {
+    id: `route-${String(id).padStart(6, '0')}`,
+    name: `name-${id}`,
+    service: service === null ? null : { id: service },
+    paths: [`/path/${createHash('sha256').update(String(id)).digest('hex')}`],
+    hosts: null,
+    methods: null,
+    tags: null,
+    protocols: ['http', 'https'],
+    strip_path: true,
+    preserve_host: false,
+    regex_priority: 0,
+    path_handling: 'v0',
+    https_redirect_status_code: 426,
+    request_buffering: true,
+    response_buffering: true,
+    created_at: 1700000000,
+    updated_at: 1700000000,
+  };
+}
+
+const ids = (rows: readonly BundleRow[] | undefined) => (rows ?? []).map((row) => row.id);
+
+describe('a publisher', () => {
+  test('publishes every row in verifiable objects, keys only as digests, and names the configured plugins', async () => {
+    const feed = new MemoryFeed();
+    feed.put('services', { id: 's1', enabled: true });
+    feed.put('routes', route(1, 's1'));
+    feed.put('plugins', { id: 'p1', name: 'key-auth', enabled: true }, { id: 'p2', name: 'cors', enabled: false });
+    feed.put('keyauth_credentials', { id: 'k1', key: 'open sesame', consumer: { id: 'c1' }, ttl: 1900000000 });
+    feed.put('other', { id: 'never' });
+    const { publisher } = await start(feed);
+    const tables = await receive(publisher);
+    expect(tables.get('routes')).toEqual([route(1, 's1')]);
+    const digest = createHash('sha256').update('open sesame').digest('hex');
+    expect(tables.get('keyauth_credentials')).toEqual([
+      { id: 'k1', key: digest, consumer: { id: 'c1' }, ttl: 1900000000 },
+    ]);
+    expect(publisher.current().manifest).toMatchObject({ serial: 5, plugins: { 'key-auth': '3.9.3' } });
+    expect(tables.has('other')).toBe(false);
+  });
+
+  test('finds consumers by a second field, of which an index changes only when that does', async () => {
+    const feed = new MemoryFeed();
+    const consumer = (n: number, changes: object = {}) => ({
+      id: `c${String(n).padStart(5, '0')}`,
+      ws_id: 'w1',
+      username: n % 10 === 0 ? null : `user-${n}`,
+      custom_id: `custom-${n}`,
+      ...changes,
+    });
+    const rule = { mode: 'lazy', lookup: 'id', also: ['username', 'custom_id'], hashed: ['custom_id'] } as const;
+    feed.put('consumers', ...Array.from({ length: 1_500 }, (_, n) => consumer(n)));
+    const { publisher } = await start(feed, { tables: tablesOf({ name: 'consumers', bundle: rule }) });
+    const tables = await receive(publisher);
+    expect(tables.get('consumers.username')).toHaveLength(1_350);
+    expect(tables.get('consumers.username')?.[0]).toEqual({ id: 'c00001', ws_id: 'w1', username: 'user-1' });
+    const custom_id = createHash('sha256').update('custom-0').digest('hex');
+    expect(tables.get('consumers.custom_id')?.[0]).toEqual({ id: 'c00000', ws_id: 'w1', custom_id });
+    expect(tables.get('consumers')?.[0]).toEqual(consumer(0, { custom_id }));
+
+    const first = publisher.current().manifest;
+    feed.put('consumers', consumer(7, { tags: ['new'] }));
+    await publisher.flush();
+    const second = publisher.current().manifest;
+    expect(second.tables['consumers.username']).toEqual(first.tables['consumers.username']);
+    expect(second.tables.consumers).not.toEqual(first.tables.consumers);
+
+    const changes = [
+      consumer(7, { username: 'renamed' }),
+      consumer(8, { username: null }),
+      consumer(10, { username: 'x' }),
+    ];
+    feed.write(...changes.map((row) => ['put', 'consumers', row] as const), ['delete', 'consumers', 'c00009']);
+    await publisher.flush();
+    const renamed = (await receive(publisher)).get('consumers.username');
+    expect(renamed?.filter(({ id }) => id >= 'c00007' && id <= 'c00010')).toEqual([
+      { id: 'c00007', ws_id: 'w1', username: 'renamed' },
+      { id: 'c00010', ws_id: 'w1', username: 'x' },
+    ]);
+    expect(renamed).toHaveLength(1_349);
+    const again = await start(feed, { tables: tablesOf({ name: 'consumers', bundle: rule }) });
+    expect(await receive(again.publisher)).toEqual(await receive(publisher));
+  });
+
+  test('resends two objects when one of 10,000 routes changes, under 300 KB with the manifest', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', ...Array.from({ length: 10_000 }, (_, n) => route(n)));
+    const { publisher } = await start(feed);
+    const before = publisher.current().manifest;
+    const all = [...publisher.missing(null)];
+    expect(all.length).toBeGreaterThan(20);
+    feed.put('routes', { ...route(4711), strip_path: false });
+    await publisher.flush();
+    const missing = [...publisher.missing(before)];
+    expect(missing).toHaveLength(2);
+    const bytes = missing.reduce((sum, name) => sum + (publisher.object(name)?.gzip.length ?? 0), 0);
+    expect(bytes + publisher.current().jws.length).toBeLessThan(300_000);
+    expect(feed.loads).toBe(1);
+    // A data plane still busy with the first manifest can finish.
+    for (const name of all) expect(publisher.object(name)).toBeDefined();
+    expect((await receive(publisher)).get('routes')?.find((row) => row.id === route(4711).id)?.strip_path).toBe(false);
+  });
+
+  test('makes one release of a burst of writes', async () => {
+    const feed = new MemoryFeed();
+    const { publisher } = await start(feed);
+    const serials: number[] = [];
+    await publisher.flush();
+    const released = new Promise<void>((resolve) => {
+      publisher.subscribe((release) => {
+        serials.push(release.manifest.serial);
+        resolve();
+      });
+    });
+    for (let n = 0; n < 300; n++) feed.put('routes', route(n));
+    await released;
+    expect(serials).toEqual([300]);
+  });
+
+  test('gives old objects under a new serial when a change is taken back', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(1), route(2));
+    const { publisher } = await start(feed);
+    const first = publisher.current().manifest;
+    feed.put('routes', { ...route(1), name: 'changed' });
+    await publisher.flush();
+    const second = publisher.current().manifest;
+    feed.put('routes', route(1));
+    await publisher.flush();
+    const third = publisher.current().manifest;
+    expect([third.serial, third.config_hash]).toEqual([3, first.config_hash]);
+    expect(second.config_hash).not.toBe(first.config_hash);
+    expect([...publisher.missing(first)]).toEqual([]);
+  });
+
+  test('leaves out a disabled service with its routes and their plugins, and brings them back', async () => {
+    const feed = new MemoryFeed();
+    feed.put('services', { id: 's1', enabled: true }, { id: 's2', enabled: true });
+    feed.put('routes', route(1, 's1'), route(2, 's2'));
+    feed.put(
+      'plugins',
+      { id: 'p1', name: 'cors', enabled: true, service: { id: 's1' } },
+      { id: 'p2', name: 'acl', enabled: true, route: { id: route(1).id } },
+      { id: 'p3', name: 'jwt', enabled: true, route: { id: route(2).id } },
+    );
+    const { publisher } = await start(feed);
+    const before = await receive(publisher);
+    feed.put('services', { id: 's1', enabled: false });
+    await publisher.flush();
+    const without = await receive(publisher);
+    expect([ids(without.get('services')), ids(without.get('routes')), ids(without.get('plugins'))]).toEqual([
+      ['s2'],
+      [route(2).id],
+      ['p3'],
+    ]);
+    expect(publisher.current().manifest.plugins).toEqual({ jwt: '3.9.3' });
+    feed.put('services', { id: 's1', enabled: true });
+    await publisher.flush();
+    expect(await receive(publisher)).toEqual(before);
+  });
+
+  test('comes to the same config step by step as from scratch, whatever was written', async () => {
+    const service = fc.constantFrom('s1', 's2', 's3');
+    const small = fc.integer({ min: 1, max: 6 });
+    const operation = fc.oneof(
+      fc.record({ entity: fc.constant('services'), row: fc.record({ id: service, enabled: fc.boolean() }) }),
+      fc.record({
+        entity: fc.constant('routes'),
+        row: fc.tuple(small, fc.option(service)).map(([n, s]) => route(n, s)),
+      }),
+      fc.record({
+        entity: fc.constant('plugins'),
+        row: fc.record({
+          id: small.map((n) => `p${n}`),
+          name: fc.constantFrom('cors', 'acl'),
+          enabled: fc.boolean(),
+          service: fc.option(service.map((id) => ({ id }))),
+          route: fc.option(small.map((n) => ({ id: route(n).id }))),
+        }),
+      }),
+      fc.record({
+        entity: fc.constant('keyauth_credentials'),
+        row: fc.record({ id: small.map((n) => `k${n}`), key: small.map(String) }),
+      }),
+    );
+    const step = fc.record({ operation, remove: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), { maxLength: 8 }), async (rounds) => {
+        const feed = new MemoryFeed();
+        const { publisher } = await start(feed, { acceptLoss: true });
+        for (const steps of rounds) {
+          feed.write(
+            ...steps.map(({ operation: { entity, row }, remove }) =>
+              remove ? (['delete', entity, row.id] as const) : (['put', entity, row] as const),
+            ),
+          );
+          await publisher.flush();
+        }
+        const { publisher: fresh } = await start(feed);
+        expect(await receive(publisher)).toEqual(await receive(fresh));
+        expect(publisher.current().manifest.plugins).toEqual(fresh.current().manifest.plugins);
+        expect(publisher.current().manifest.config_hash).toBe(fresh.current().manifest.config_hash);
+        expect(feed.loads).toBe(2);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('spreads a growing table over more objects without losing a row', async () => {
+    const feed = new MemoryFeed();
+    feed.put('consumers', { id: 'c', username: 'first' });
+    const { publisher } = await start(feed);
+    const names = Array.from({ length: 4000 }, (_, n) => createHash('sha256').update(String(n)).digest('hex'));
+    feed.put('consumers', ...names.map((name) => ({ id: name, username: name, custom_id: name.repeat(2) })));
+    await publisher.flush();
+    expect((await receive(publisher)).get('consumers')).toHaveLength(4001);
+    expect([...publisher.missing(null)].length).toBeGreaterThan(8);
+  });
+});
+
+describe('a publisher in trouble', () => {
+  test('takes an import that is larger than any one object may be', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(0, 's1'));
+    const { publisher, lines } = await start(feed);
+    const note = 'x'.repeat(4_000);
+    feed.put('routes', ...Array.from({ length: 1_500 }, (_, n) => ({ ...route(n + 1, 's1'), note })));
+    await publisher.flush();
+    expect(lines.filter((line) => line.startsWith('error'))).toEqual([]);
+    expect((await receive(publisher)).get('routes')).toHaveLength(1_501);
+  });
+
+  test('keeps the last release while the database fails, says so once, and goes on when it is back', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(1));
+    const { publisher, lines } = await start(feed, { retry: 5 });
+    const before = publisher.current();
+    feed.failure = new Error('connection terminated');
+    feed.put('routes', route(2));
+    await publisher.flush();
+    await publisher.flush();
+    expect(publisher.current()).toBe(before);
+    expect(lines.filter((line) => line.includes('connection terminated'))).toHaveLength(1);
+    const released = new Promise((resolve) => publisher.subscribe(resolve));
+    feed.failure = null;
+    await released;
+    expect(ids((await receive(publisher)).get('routes'))).toEqual([route(1).id, route(2).id]);
+  });
+
+  test('refuses a config that lost its rows without deletes on record, unless told that the loss is meant', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', ...Array.from({ length: 400 }, (_, n) => route(n)));
+    const { publisher, lines } = await start(feed);
+    const lenient = await start(feed, { acceptLoss: true });
+    const before = publisher.current();
+    feed.tables.clear();
+    feed.put('routes', route(1));
+    feed.oldest = feed.at;
+    await publisher.flush();
+    expect(publisher.current()).toBe(before);
+    expect(lines.at(-1)).toMatch(/^error refusing to publish.*had 400 rows and now has 1.*publish_near_empty = on/);
+    await lenient.publisher.flush();
+    expect(ids((await receive(lenient.publisher)).get('routes'))).toEqual([route(1).id]);
+  });
+
+  test('publishes any number of deletes that stand in the log, down to nothing', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', ...Array.from({ length: 400 }, (_, n) => route(n)));
+    const { publisher } = await start(feed);
+    feed.write(...Array.from({ length: 400 }, (_, n) => ['delete', 'routes', route(n).id] as const));
+    await publisher.flush();
+    expect(publisher.current().manifest).toMatchObject({ serial: 2, tables: { routes: { rows: 0 } } });
+  });
+
+  test('refuses a plugin it does not know, by name, and publishes when it is gone', async () => {
+    const feed = new MemoryFeed();
+    const { publisher, lines } = await start(feed);
+    feed.put('plugins', { id: 'p1', name: 'unheard-of', enabled: true });
+    await publisher.flush();
+    expect(publisher.current().manifest.serial).toBe(0);
+    expect(lines.at(-1)).toContain("plugin 'unheard-of' is configured, but this control plane does not know it");
+    feed.write(['delete', 'plugins', 'p1']);
+    await publisher.flush();
+    expect(publisher.current().manifest).toMatchObject({ serial: 2, plugins: {} });
+  });
+
+  test('moves past the serial a data plane holds after an older database was restored', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(1), route(2));
+    const { publisher: earlier } = await start(feed);
+    for (let n = 0; n < 10; n++) feed.put('routes', { ...route(1), name: `v${n}` });
+    await earlier.flush();
+    const held = earlier.current().manifest;
+    const restored = new MemoryFeed();
+    restored.put('routes', route(1), route(2));
+    const { publisher, lines } = await start(restored);
+    expect(await publisher.catchUp(held)).toBeNull();
+    expect(publisher.current().manifest.serial).toBeGreaterThan(held.serial);
+    expect(lines.at(-1)).toContain('a data plane holds serial 11, which this database never reached');
+  });
+
+  test('does not overrule a data plane that holds a config with an empty database', async () => {
+    const feed = new MemoryFeed();
+    for (let n = 0; n < 5; n++) feed.put('routes', route(n));
+    const { publisher: earlier } = await start(feed);
+    const { publisher } = await start(new MemoryFeed());
+    expect(await publisher.catchUp(earlier.current().manifest)).toContain('had 5 rows and now has 0');
+    expect(publisher.current().manifest.serial).toBe(0);
+  });
+
+  test('never lets its serial go back when the database under it does', async () => {
+    const feed = new MemoryFeed();
+    for (let n = 0; n < 9; n++) feed.put('routes', route(n));
+    const { publisher } = await start(feed);
+    feed.at = 8;
+    feed.log = feed.log.filter((change) => change.serial <= 8);
+    feed.tables.get('routes')?.delete(route(8).id);
+    await publisher.flush();
+    expect(publisher.current().manifest.serial).toBeGreaterThan(9);
+    expect((await receive(publisher)).get('routes')).toHaveLength(8);
+  });
+});

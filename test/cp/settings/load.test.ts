@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'settings-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function conf(content: string): string {
+  const file = join(folder, `${randomUUID()}.conf`);
+  writeFileSync(file, content);
+  return file;
+}
+
+function problemsOf(sources: Parameters<typeof loadSettings>[0]): readonly string[] {
+  try {
+    loadSettings(sources);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('run role traditional with an embedded database when nothing is set', () => {
+    const { settings, origins } = loadSettings({ environment: {} });
+    expect(settings).toMatchObject({
+      role: 'traditional',
+      prefix: '.holdfast',
+      database: 'embedded',
+      admin_listen: [{ host: '127.0.0.1', port: 8001, tls: false }],
+      proxy_listen: [{ host: '0.0.0.0', port: 8000, tls: false }],
+      headers: ['server_tokens', 'latency_tokens', 'X-Kong-Request-Id'],
+      cluster_control_plane: [{ host: '127.0.0.1', port: 8005 }],
+      pg_password: null,
+    });
+    expect(origins.size).toBe(0);
+  });
+
+  it('come from the file, then KONG_, then HOLDFAST_, then the command line, and remember from where', () => {
+    const file = conf(`
+      # a comment
+      pg_host = from-file   # trailing comment
+      pg_user = "quoted \\# user"
+      pg_database=from-file
+      admin_listen = 127.0.0.1:9001 reuseport backlog=16384, [::1]:9444 http2 ssl
+      trusted_ips = 10.0.0.0/8,::1
+      admin_ssl_cert = admin.crt
+      admin_ssl_cert_key = admin.key
+    `);
+    const { settings, origins } = loadSettings({
+      conf: file,
+      environment: { KONG_PG_HOST: 'kong', HOLDFAST_PG_HOST: 'holdfast', KONG_PG_DATABASE: 'kong', PATH: '/bin' },
+      overrides: { prefix: '/tmp/p' },
+    });
+    expect(settings).toMatchObject({
+      pg_host: 'holdfast',
+      pg_user: 'quoted # user',
+      pg_database: 'kong',
+      prefix: '/tmp/p',
+      trusted_ips: ['10.0.0.0/8', '::1'],
+      admin_listen: [
+        { host: '127.0.0.1', port: 9001, tls: false },
+        { host: '::1', port: 9444, tls: true },
+      ],
+    });
+    expect(origins.get('pg_host')).toBe('environment variable HOLDFAST_PG_HOST');
+    expect(origins.get('pg_user')).toBe(`${file}:4`);
+    expect(origins.get('prefix')).toBe('command line');
+  });
+
+  it('are all checked at once, each problem naming setting, value, origin and what is allowed', () => {
+    const file = conf('pg_port = 70000\nthis is no setting\nproxy_lisen = 0.0.0.0:80\n');
+    expect(
+      problemsOf({ conf: file, environment: { HOLDFAST_ROLE: 'boss', KONG_ADMIN_LISTEN: '300.1.1.1:80' } }),
+    ).toEqual([
+      `${file}:2: expected 'name = value', found 'this is no setting'`,
+      `role = 'boss' (environment variable HOLDFAST_ROLE) is not allowed; allowed: 'traditional', 'control_plane', 'data_plane'`,
+      `pg_port = '70000' (${file}:1) is not allowed; allowed: a whole number from 1 to 65535`,
+      `admin_listen = '300.1.1.1:80' (environment variable KONG_ADMIN_LISTEN) is not allowed; allowed: 'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N'`,
+      `proxy_lisen = '0.0.0.0:80' (${file}:3) is not a setting of Holdfast; did you mean 'proxy_listen'?`,
+    ]);
+  });
+
+  it('never print a secret', () => {
+    const problems = problemsOf({ environment: { HOLDFAST_PG_PASWORD: 'hunter2', HOLDFAST_ROLE: 'x' } });
+    expect(problems).toHaveLength(2);
+    expect(problems.join()).not.toContain('hunter2');
+  });
+
+  it('warn about properties of Kong that have no counterpart instead of refusing a kong.conf', () => {
+    const { warnings } = loadSettings({ conf: conf('nginx_http_gzip = on\nmem_cache_size = 128m'), environment: {} });
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toMatch(/^nginx_http_gzip \(.*:1\) has no effect/);
+  });
+
+  it('take every property of Kong, written out with its empty default, and leave what is unset unset', () => {
+    const file = conf(
+      'plugins = bundled\nvaults = bundled\npg_ro_host =\nresolver_family = A\nssl_cert =\nstatus_ssl_cert_key =\ndeclarative_config =\n',
+    );
+    const { settings, origins, warnings } = loadSettings({ conf: file, environment: {} });
+    expect(settings).toMatchObject({ ssl_cert: null, declarative_config: null });
+    expect(origins.has('ssl_cert')).toBe(false);
+    expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(['plugins', 'vaults', 'resolver_family']);
+  });
+
+  it('leave variables alone that a neighbour in a cluster or an image of Kong sets', () => {
+    const environment = {
+      KONG_VERSION: '3.9.3',
+      HOLDFAST_SERVICE_HOST: '10.0.0.1',
+      HOLDFAST_PORT: 'tcp://10.0.0.1:8000',
+      HOLDFAST_ADMIN_PORT_8001_TCP_ADDR: '10.0.0.2',
+    };
+    const { origins, warnings } = loadSettings({ environment });
+    expect(origins.size).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/^version .*KONG_VERSION.* has no effect/)]);
+  });
+
+  it.each([
+    [{ HOLDFAST_PROXY_LISTEN: '0.0.0.0:8443 ssl' }, /proxy_listen .*needs ssl_cert and ssl_cert_key/],
+    [{ HOLDFAST_ADMIN_LISTEN: '0.0.0.0:8444 ssl' }, /admin_listen .*needs admin_ssl_cert and admin_ssl_cert_key/],
+    [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
+    [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
+    [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],
+    [{ HOLDFAST_CLUSTER_CERT: 'a.crt' }, /cluster_cert and cluster_cert_key go together/],
+    [{ HOLDFAST_CLUSTER_OCSP: 'on' }, /needs cluster_mtls = 'pki'/],
+    [{ HOLDFAST_DECLARATIVE_CONFIG: 'kong.yml' }, /holdfast config import/],
+  ])('refuse combinations that cannot work: %o', (environment, message) => {
+    expect(problemsOf({ environment }).join('\n')).toMatch(message);
+  });
+
+  it('say which file could not be read', () => {
+    expect(problemsOf({ conf: '/nonexistent/holdfast.conf', environment: {} })[0]).toMatch(
+      /cannot read the configuration file '\/nonexistent\/holdfast.conf'/,
+    );
+  });
+});
