@@ -17,7 +17,7 @@ import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './log.ts';
 import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
-import { readPem } from './pki/pem.ts';
+import { loadListenerPair } from './pki/listener-pair.ts';
 import { createPublisher, type Publisher } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import type { PeerAddress } from './settings/addresses.ts';
@@ -86,11 +86,14 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     });
     const admin: ControlPlane['admin'][number][] = [];
     for (const address of settings.admin_listen) {
-      const listener = await listen(app, address, connections, address.tls ? adminPair(settings) : undefined).catch(
-        (error) => {
-          throw bindFailure('admin_listen', address, error);
-        },
-      );
+      const listener = await listen(
+        app,
+        address,
+        connections,
+        address.tls ? loadListenerPair(settings, 'admin_listen') : undefined,
+      ).catch((error) => {
+        throw bindFailure('admin_listen', address, error);
+      });
       started.push(() => listener.close());
       admin.push({ host: listener.host, port: listener.port, tls: address.tls });
     }
@@ -146,11 +149,4 @@ function adminLog(log: Log): AdminLog {
     },
   };
   return Object.assign((severity: 'info' | 'warn' | 'error', message: string) => log(severity, message), { level });
-}
-
-function adminPair({ admin_ssl_cert: cert, admin_ssl_cert_key: key }: Settings): { cert: string; key: string } {
-  if (cert === null || key === null) {
-    throw new Error("admin_listen with 'ssl' needs admin_ssl_cert and admin_ssl_cert_key");
-  }
-  return { cert: readPem(cert, 'admin_ssl_cert'), key: readPem(key, 'admin_ssl_cert_key') };
 }

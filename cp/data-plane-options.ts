@@ -8,7 +8,7 @@ import type { Log } from './log.ts';
 import { SHARED_SERVER_NAME } from './pki/certificate.ts';
 import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
-import { readPem } from './pki/pem.ts';
+import { loadListenerPair, type TlsListener } from './pki/listener-pair.ts';
 import type { ListenAddress } from './settings/addresses.ts';
 import type { Settings } from './settings/properties.ts';
 import { catalogOf } from './store/catalog.ts';
@@ -24,18 +24,19 @@ const DNS_RETRY = 30;
 export async function dataPlaneOptions(settings: Settings, log: Log) {
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
-  const listener = ({ host, port, tls }: ListenAddress) => ({
-    host,
-    port,
-    ...(tls ? { tls: listenerPair(settings) } : {}),
-  });
+  const listeners = (setting: TlsListener) =>
+    settings[setting].map(({ host, port, tls }: ListenAddress) => ({
+      host,
+      port,
+      ...(tls ? { tls: loadListenerPair(settings, setting) } : {}),
+    }));
   return {
     prefix: settings.role === 'traditional' ? join(prefix, 'data-plane') : prefix,
     hostname: hostname(),
     labels: settings.cluster_dp_labels,
     group: settings.cluster_group,
-    proxyListen: settings.proxy_listen.map(listener),
-    statusListen: settings.status_listen.map(listener),
+    proxyListen: listeners('proxy_listen'),
+    statusListen: listeners('status_listen'),
     // Without a certificate it stands alone, with its declarative_config.
     controlPlanes: tls === null ? [] : settings.cluster_control_plane,
     clusterTls: tls,
@@ -89,11 +90,4 @@ async function declarative(settings: Settings) {
   if (path === null) return null;
   const schemas = schemasFor(settings.router_flavor);
   return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
-}
-
-function listenerPair({ ssl_cert: cert, ssl_cert_key: key }: Settings): { cert: string; key: string } {
-  if (cert === null || key === null) {
-    throw new Error("a listen address with 'ssl' needs ssl_cert and ssl_cert_key");
-  }
-  return { cert: readPem(cert, 'ssl_cert'), key: readPem(key, 'ssl_cert_key') };
 }

@@ -8,6 +8,7 @@ import { recordInstance } from '../instance.ts';
 import { createLog, type Log } from '../log.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
+import { ensureSelfSignedPair, LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../pki/listener-pair.ts';
 import { makePrefix } from '../prefix.ts';
 import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -51,6 +52,13 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   let forget = () => {};
   try {
     makePrefix(resolve(settings.prefix));
+    await ensureSelfSignedPair(settings);
+    for (const listener of listenersWithoutCertificate(settings)) {
+      log(
+        'warn',
+        `${listener} shows a self-signed certificate made here, since ${LISTENER_CERTIFICATES[listener]} is not set`,
+      );
+    }
     if (settings.role === 'traditional') {
       await ensureClusterFiles(resolve(settings.prefix));
       await requireOwnTrust(settings);

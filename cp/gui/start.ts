@@ -4,7 +4,7 @@ import { ConnectionCounts } from '../admin/connection-counts.ts';
 import { type HttpListener, listen } from '../admin/listen.ts';
 import { bindFailure } from '../bind-failure.ts';
 import type { Log } from '../log.ts';
-import { readPem } from '../pki/pem.ts';
+import { loadListenerPair } from '../pki/listener-pair.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
@@ -45,11 +45,14 @@ export async function startUi(settings: Settings, admin: readonly ListenAddress[
   const addresses: ListenAddress[] = [];
   try {
     for (const address of settings.admin_gui_listen) {
-      const listener = await listen({ fetch: ui }, address, counts, address.tls ? uiPair(settings) : undefined).catch(
-        (error) => {
-          throw bindFailure('admin_gui_listen', address, error);
-        },
-      );
+      const listener = await listen(
+        { fetch: ui },
+        address,
+        counts,
+        address.tls ? loadListenerPair(settings, 'admin_gui_listen') : undefined,
+      ).catch((error) => {
+        throw bindFailure('admin_gui_listen', address, error);
+      });
       listeners.push(listener);
       addresses.push({ host: listener.host, port: listener.port, tls: address.tls });
     }
@@ -65,11 +68,4 @@ async function openFolder({ admin_gui_dir: folder, admin_gui_path: path }: Setti
   return openUiFolder(resolve(folder), path === '/' ? '/' : `${path}/`).catch((error: Error) => {
     throw new Error(`admin_gui_dir: ${error.message}`);
   });
-}
-
-function uiPair({ admin_gui_ssl_cert: cert, admin_gui_ssl_cert_key: key }: Settings): { cert: string; key: string } {
-  if (cert === null || key === null) {
-    throw new Error("admin_gui_listen with 'ssl' needs admin_gui_ssl_cert and admin_gui_ssl_cert_key");
-  }
-  return { cert: readPem(cert, 'admin_gui_ssl_cert'), key: readPem(key, 'admin_gui_ssl_cert_key') };
 }

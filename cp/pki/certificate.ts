@@ -34,10 +34,19 @@ export interface PemPair {
  * A self-signed pair for both ends of the link in `shared` mode, as `kong hybrid gen_cert` makes it: EC P-384, usable
  * by server and client. It carries no key usage: BoringSSL takes a certificate that may not sign for no trust anchor.
  */
-export async function generateClusterCertificate(now: Date = new Date()): Promise<PemPair> {
+export function generateClusterCertificate(now: Date = new Date()): Promise<PemPair> {
+  return selfSigned(SHARED_SERVER_NAME, [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth], now);
+}
+
+/** A self-signed pair for TLS listeners that were given none, as Kong makes it: for `localhost`, known to no client. */
+export function generateListenerCertificate(now: Date = new Date()): Promise<PemPair> {
+  return selfSigned('localhost', [ExtendedKeyUsage.serverAuth], now);
+}
+
+async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date): Promise<PemPair> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=${SHARED_SERVER_NAME}`,
+    name: `CN=${name}`,
     serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(16))).toString('hex'),
     notBefore: new Date(now.getTime() - BACKDATED),
     notAfter: new Date(now.getTime() + DAYS * DAY),
@@ -45,8 +54,8 @@ export async function generateClusterCertificate(now: Date = new Date()): Promis
     keys,
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([{ type: 'dns', value: SHARED_SERVER_NAME }]),
+      new ExtendedKeyUsageExtension([...usages]),
+      new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });

@@ -46,7 +46,11 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   const given = new Map<string, { value: string; origin: Origin }>();
   const problems: string[] = [];
   const warnings: string[] = [];
-  for (const source of [fromFile(sources.conf, problems), fromEnvironment(sources.environment), fromCommand(sources)]) {
+  for (const source of [
+    fromFile(sources.conf, problems, warnings),
+    fromEnvironment(sources.environment),
+    fromCommand(sources),
+  ]) {
     for (const [name, entry] of source) given.set(name, entry);
   }
 
@@ -59,20 +63,28 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     // As in Kong, an empty value means the default.
     const text = entry === undefined || entry.value === '' ? property.default : entry.value;
     const value = text === null ? null : property.parse(text);
-    if (value === undefined) {
+    if (text?.startsWith('{vault://')) {
+      problems.push(
+        `${name} = '${text}' (${entry?.origin}): settings cannot refer to vaults; put the value into the environment as HOLDFAST_${name.toUpperCase()}`,
+      );
+    } else if (value === undefined) {
       const shown = property.secret ? '******' : `'${text}'`;
       problems.push(`${name} = ${shown} (${entry?.origin ?? 'default'}) is not allowed; allowed: ${property.allowed}`);
     }
     values[name] = value;
   }
+  const idle: string[] = [];
   for (const [name, { value, origin }] of given) {
     if (isInapplicable(name)) {
       // Unset, as in a kong.conf with every line uncommented, it asks for nothing.
-      if (value !== '') warnings.push(`${name} (${origin}) has no effect: Holdfast has no such part to configure`);
+      if (value !== '') idle.push(`${name} (${origin})`);
     } else if (origin.startsWith('environment variable KONG_')) {
       // As in Kong, whose images and neighbours in a cluster set variables that are no settings (KONG_VERSION).
       warnings.push(`${name} (${origin}) has no effect: it is not a setting`);
     } else if (!isServiceLink(origin)) problems.push(unknownSetting(name, value, origin));
+  }
+  if (idle.length > 0) {
+    warnings.push(`without effect, since Holdfast has no such part to configure: ${idle.join(', ')}`);
   }
   if (problems.length > 0) throw new SettingsError(problems);
   // Every key of `properties` was just assigned what its parser returned.
@@ -82,7 +94,11 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   return { settings, origins, warnings };
 }
 
-function fromFile(path: string | undefined, problems: string[]): Map<string, { value: string; origin: Origin }> {
+function fromFile(
+  path: string | undefined,
+  problems: string[],
+  warnings: string[],
+): Map<string, { value: string; origin: Origin }> {
   const result = new Map<string, { value: string; origin: Origin }>();
   const file = path ?? DEFAULT_CONF_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined) return result;
@@ -93,9 +109,17 @@ function fromFile(path: string | undefined, problems: string[]): Map<string, { v
     problems.push(`cannot read the configuration file '${file}': ${error instanceof Error ? error.message : error}`);
     return result;
   }
+  if (/[\0\ufffd]/.test(content)) {
+    problems.push(`${file}: is not UTF-8 text; save it as UTF-8`);
+    return result;
+  }
   const { lines, problems: unreadable } = parseConf(content);
-  for (const { line, text } of unreadable) problems.push(`${file}:${line}: expected 'name = value', found '${text}'`);
-  for (const { name, value, line } of lines) result.set(name, { value, origin: `${file}:${line}` });
+  for (const { line, fault } of unreadable) problems.push(`${file}:${line}: ${fault}`);
+  for (const { name, value, line } of lines) {
+    const earlier = result.get(name);
+    if (earlier !== undefined) warnings.push(`${name} is set twice: ${file}:${line} wins over ${earlier.origin}`);
+    result.set(name, { value, origin: `${file}:${line}` });
+  }
   return result;
 }
 

@@ -69,6 +69,8 @@ export const properties = {
   status_listen: listen('127.0.0.1:8100'),
   ssl_cert: text(null),
   ssl_cert_key: secret(null),
+  status_ssl_cert: text(null),
+  status_ssl_cert_key: secret(null),
   /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
   nginx_worker_processes: workerCount(),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
@@ -158,8 +160,6 @@ const INAPPLICABLE = new Set([
   'ssl_session_timeout',
   'status_access_log',
   'status_error_log',
-  'status_ssl_cert',
-  'status_ssl_cert_key',
   'stream_listen',
   'tls_certificate_verify',
   'upstream_keepalive_idle_timeout',

@@ -1,12 +1,5 @@
 import type { SettingName, Settings } from './properties.ts';
 
-const CERTIFICATE_OF = [
-  ['proxy_listen', 'ssl_cert'],
-  ['status_listen', 'ssl_cert'],
-  ['admin_listen', 'admin_ssl_cert'],
-  ['admin_gui_listen', 'admin_gui_ssl_cert'],
-] as const;
-
 /** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */
 export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingName, string>): string[] {
   const say = (name: SettingName) => `${name} = '${settings[name] ?? ''}' (${origins.get(name) ?? 'default'})`;
@@ -57,19 +50,15 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
   for (const [cert, key] of [
     ['cluster_cert', 'cluster_cert_key'],
     ['ssl_cert', 'ssl_cert_key'],
+    ['status_ssl_cert', 'status_ssl_cert_key'],
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
     ['admin_gui_ssl_cert', 'admin_gui_ssl_cert_key'],
   ] as const) {
     if ((settings[cert] === null) !== (settings[key] === null)) {
       problems.push(`${cert} and ${key} go together: set both or neither`);
     }
-  }
-  for (const [listen, cert] of CERTIFICATE_OF) {
-    const serves = role === 'traditional' || (role === 'data_plane') === (cert === 'ssl_cert');
-    if (serves && settings[cert] === null && settings[listen].some(({ tls }) => tls)) {
-      problems.push(
-        `${listen} (${origins.get(listen) ?? 'default'}) has an address with 'ssl', which needs ${cert} and ${cert}_key`,
-      );
+    if (settings[cert]?.includes(',') && !settings[cert].includes('-----BEGIN ')) {
+      problems.push(`${say(cert)}: Holdfast shows one certificate on a listener; name one file, not a list`);
     }
   }
   if (settings.cluster_mtls === 'pki') {

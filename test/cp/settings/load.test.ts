@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { listenersWithoutCertificate, tlsListeners } from '../../../cp/pki/listener-pair.ts';
 import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'settings-'));
@@ -95,8 +96,9 @@ describe('settings', () => {
 
   it('warn about properties of Kong that have no counterpart instead of refusing a kong.conf', () => {
     const { warnings } = loadSettings({ conf: conf('nginx_http_gzip = on\nmem_cache_size = 128m'), environment: {} });
-    expect(warnings).toHaveLength(2);
-    expect(warnings[0]).toMatch(/^nginx_http_gzip \(.*:1\) has no effect/);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^without effect, .*: nginx_http_gzip \(.*:1\), mem_cache_size \(.*:2\)$/),
+    ]);
   });
 
   it('take every property of Kong, written out with its empty default, and leave what is unset unset', () => {
@@ -106,7 +108,41 @@ describe('settings', () => {
     const { settings, origins, warnings } = loadSettings({ conf: file, environment: {} });
     expect(settings).toMatchObject({ ssl_cert: null, declarative_config: null });
     expect(origins.has('ssl_cert')).toBe(false);
-    expect(warnings.map((warning) => warning.split(' ')[0])).toEqual(['plugins', 'vaults', 'resolver_family']);
+    expect(warnings.join()).toMatch(/: plugins \(\S+\), vaults \(\S+\), resolver_family \(\S+\)$/);
+  });
+
+  it("take Kong's TLS listeners without a certificate, as Kong's own default file has them", () => {
+    const { settings } = loadSettings({
+      conf: conf(
+        'proxy_listen = 0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384\n',
+      ),
+      environment: {},
+    });
+    expect(tlsListeners(settings)).toEqual(['proxy_listen']);
+    expect(listenersWithoutCertificate(settings)).toEqual(['proxy_listen']);
+  });
+
+  it('are read from a file of any editor: byte order mark, CRLF, tabs, quotes, upper case', () => {
+    const file = conf('\ufeff# first\r\n\tPG_HOST\t=\t\'db 1\'\t# why\r\npg_user="a\\#b"\r\npg_database =\r\n');
+    const { settings, origins } = loadSettings({ conf: file, environment: {} });
+    expect(settings).toMatchObject({ pg_host: 'db 1', pg_user: 'a#b', pg_database: 'kong' });
+    expect(origins.get('pg_host')).toBe(`${file}:2`);
+    writeFileSync(file, Buffer.from('pg_host = db', 'utf16le'));
+    expect(problemsOf({ conf: file, environment: {} })).toEqual([`${file}: is not UTF-8 text; save it as UTF-8`]);
+  });
+
+  it('are refused where a # would cut a quoted value short', () => {
+    const file = conf('pg_password = "hunter#2"\n');
+    expect(problemsOf({ conf: file, environment: {} })).toEqual([
+      `${file}:1: pg_password: the value's quotes do not match; a # that begins no comment is written \\#`,
+    ]);
+  });
+
+  it('take the last of a setting that is written twice, and say so', () => {
+    const file = conf('pg_host = first\npg_host = second\n');
+    const { settings, warnings } = loadSettings({ conf: file, environment: {} });
+    expect(settings.pg_host).toBe('second');
+    expect(warnings).toEqual([`pg_host is set twice: ${file}:2 wins over ${file}:1`]);
   });
 
   it('leave variables alone that a neighbour in a cluster or an image of Kong sets', () => {
@@ -122,8 +158,8 @@ describe('settings', () => {
   });
 
   it.each([
-    [{ HOLDFAST_PROXY_LISTEN: '0.0.0.0:8443 ssl' }, /proxy_listen .*needs ssl_cert and ssl_cert_key/],
-    [{ HOLDFAST_ADMIN_LISTEN: '0.0.0.0:8444 ssl' }, /admin_listen .*needs admin_ssl_cert and admin_ssl_cert_key/],
+    [{ KONG_PG_PASSWORD: '{vault://env/pg-password}' }, /cannot refer to vaults.*HOLDFAST_PG_PASSWORD/],
+    [{ HOLDFAST_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_SSL_CERT_KEY: 'a,b' }, /one certificate/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
     [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
     [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],

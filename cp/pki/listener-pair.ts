@@ -1,0 +1,82 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import type { Settings } from '../settings/properties.ts';
+import { generateListenerCertificate, type PemPair } from './certificate.ts';
+import { PkiError } from './error.ts';
+import { certificatesOf, readPem } from './pem.ts';
+
+/** Each listener that may serve TLS, with the setting of its certificate; `<setting>_key` is its key's. */
+export const LISTENER_CERTIFICATES = {
+  proxy_listen: 'ssl_cert',
+  status_listen: 'status_ssl_cert',
+  admin_listen: 'admin_ssl_cert',
+  admin_gui_listen: 'admin_gui_ssl_cert',
+} as const;
+
+export type TlsListener = keyof typeof LISTENER_CERTIFICATES;
+
+/**
+ * The pair a TLS listener shows: as set or, as in Kong, the self-signed one in the prefix. Read anew each time, which is
+ * what takes a renewed certificate into use. Throws `PkiError` when it cannot be read or is no pair.
+ */
+export function loadListenerPair(settings: Settings, listener: TlsListener): PemPair {
+  const setting = LISTENER_CERTIFICATES[listener];
+  const files = listenerFiles(settings, listener);
+  const pair = { cert: readPem(files.cert, setting), key: readPem(files.key, `${setting}_key`) };
+  const [leaf] = certificatesOf(pair.cert);
+  if (leaf === undefined) throw new PkiError(`${setting}: holds no certificate`);
+  if (
+    !parsed(setting, () => new X509Certificate(leaf)).checkPrivateKey(
+      parsed(`${setting}_key`, () => createPrivateKey(pair.key)),
+    )
+  ) {
+    throw new PkiError(`${setting}_key is not the key of ${setting}; the two must be one pair`);
+  }
+  return pair;
+}
+
+function listenerFiles(settings: Settings, listener: TlsListener): PemPair {
+  const setting = LISTENER_CERTIFICATES[listener];
+  const { [setting]: cert, [`${setting}_key` as const]: key } = settings;
+  return cert !== null && key !== null ? { cert, key } : selfSignedFiles(settings);
+}
+
+function selfSignedFiles({ prefix }: Settings): PemPair {
+  const folder = join(resolve(prefix), 'ssl');
+  return { cert: join(folder, 'self-signed.crt'), key: join(folder, 'self-signed.key') };
+}
+
+/** The listeners this role opens with `ssl` for which no certificate is set. */
+export function listenersWithoutCertificate(settings: Settings): readonly TlsListener[] {
+  return tlsListeners(settings).filter((listener) => settings[LISTENER_CERTIFICATES[listener]] === null);
+}
+
+/** The listeners this role opens with `ssl`. */
+export function tlsListeners(settings: Settings): readonly TlsListener[] {
+  const { role } = settings;
+  const served: readonly TlsListener[] = [
+    ...(role === 'control_plane' ? [] : (['proxy_listen', 'status_listen'] as const)),
+    ...(role === 'data_plane' ? [] : (['admin_listen', 'admin_gui_listen'] as const)),
+  ];
+  return served.filter((listener) => settings[listener].some(({ tls }) => tls));
+}
+
+/** Makes the self-signed pair in the prefix where a listener needs it and it is not there. */
+export async function ensureSelfSignedPair(settings: Settings): Promise<void> {
+  const { cert, key } = selfSignedFiles(settings);
+  if (listenersWithoutCertificate(settings).length === 0 || (existsSync(cert) && existsSync(key))) return;
+  const made = await generateListenerCertificate();
+  mkdirSync(join(resolve(settings.prefix), 'ssl'), { recursive: true, mode: 0o700 });
+  writeFileSync(key, made.key, { mode: 0o600 });
+  writeFileSync(cert, made.cert, { mode: 0o644 });
+}
+
+function parsed<T>(setting: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new PkiError(`${setting}: cannot be used (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
