@@ -65,6 +65,12 @@ export class Exchange {
     this.response.end();
   }
 
+  /** The response is complete, maybe before the request: the upstream does not want the rest of it. */
+  end(last?: Buffer): void {
+    this.response.end(last);
+    this.#discardBody();
+  }
+
   /** Reads on for a while, so that the Worker, still sending, finds the answer and not a broken connection. */
   #discardBody(): void {
     if (this.#body !== null) this.request.unpipe(this.#body);
@@ -72,11 +78,11 @@ export class Exchange {
     this.request.resume();
     const { socket } = this.request;
     const patience = setTimeout(() => socket.destroy(), DISCARD_FOR);
-    socket.once('close', () => clearTimeout(patience));
+    for (const event of ['end', 'close']) this.request.once(event, () => clearTimeout(patience));
   }
 }
 
-/** Milliseconds a body is read for after its request has failed. */
+/** Milliseconds a body is read for after its request has been answered. */
 const DISCARD_FOR = 5_000;
 
 /** Any error as one for the Worker. */

@@ -169,7 +169,7 @@ class StreamBack implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#exchange.response.end();
+    this.#exchange.end();
   }
 
   onResponseError(_controller: unknown, error: unknown): void {

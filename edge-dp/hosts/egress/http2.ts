@@ -87,7 +87,7 @@ function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: Egres
   });
   stream.on('end', () => {
     if (!response.headersSent) return;
-    response.end(target.trailers === 'grpc-web' ? trailerFrame(trailers) : undefined);
+    exchange.end(target.trailers === 'grpc-web' ? trailerFrame(trailers) : undefined);
   });
   stream.on('error', (error) => {
     // REFUSED_STREAM promises that nothing was processed (RFC 9113 section 8.7).

@@ -108,7 +108,7 @@ function exchange(port: number, request: string | Uint8Array): Promise<string> {
     });
     socket.on('error', reject);
     socket.on('close', () => resolve(answer));
-    socket.setTimeout(5_000, () => socket.destroy());
+    socket.setTimeout(30_000, () => socket.destroy(new Error(`no answer within 30 s, only '${answer}'`)));
   });
 }
 
