@@ -1,8 +1,8 @@
 import { host, hosts, httpProtocols, noConsumer, noRoute, noService, port, url } from '../schema/kinds.ts';
 import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { redis } from './tables/redis.ts';
-import { renamed } from './tables/renamed.ts';
-import { isSharedDictionary } from './tables/shared-dictionaries.ts';
+import { redis } from './fields/redis.ts';
+import { renamed } from './fields/renamed.ts';
+import { isSharedDictionary } from './fields/shared-dictionaries.ts';
 
 const text = defineField({ type: 'string' });
 const secret = defineField({ type: 'string', encrypted: true, referenceable: true });

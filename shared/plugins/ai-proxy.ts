@@ -1,6 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { auth, logging, model, modelChecks, routeType } from './tables/llm.ts';
+import { auth, logging, model, modelChecks, routeType } from './fields/llm.ts';
 
 /** Sends OpenAI-shaped requests to the LLMs of several providers. */
 export const aiProxy = definePlugin({

@@ -1,6 +1,6 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { connection, llm, transformerChecks } from './tables/llm-transformer.ts';
+import { connection, llm, transformerChecks } from './fields/llm-transformer.ts';
 
 /** Lets an LLM rewrite requests. */
 export const aiRequestTransformer = definePlugin({

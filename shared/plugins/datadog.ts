@@ -1,6 +1,6 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { queue } from './tables/queue.ts';
+import { queue } from './fields/queue.ts';
 
 /** Sends metrics to a Datadog agent over UDP. */
 export const datadog = definePlugin({

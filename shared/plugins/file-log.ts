@@ -1,6 +1,6 @@
 import { protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Appends request logs to a file. */
 export const fileLog = definePlugin({
@@ -21,7 +21,7 @@ export const fileLog = definePlugin({
           err: 'not a valid filename',
         },
         reopen: { type: 'boolean', required: true, default: false },
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
       },
     },
   },

@@ -2,8 +2,8 @@ import { parseUrl } from '../schema/formats/text.ts';
 import { headerName, protocols, url } from '../schema/kinds.ts';
 import { isRecord } from '../schema/record.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
-import { queue } from './tables/queue.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
+import { queue } from './fields/queue.ts';
 
 /** Sends request logs to an HTTP server. */
 export const httpLog = definePlugin({
@@ -51,7 +51,7 @@ export const httpLog = definePlugin({
           values: { type: 'string', referenceable: true },
         },
         queue,
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
       },
     },
   },

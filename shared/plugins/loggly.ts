@@ -1,6 +1,6 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Sends request logs to Loggly. */
 export const loggly = definePlugin({
@@ -39,7 +39,7 @@ export const loggly = definePlugin({
           one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
         },
         timeout: { type: 'number', default: 10000 },
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
       },
     },
   },

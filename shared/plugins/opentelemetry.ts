@@ -1,7 +1,7 @@
 import { headerName, httpProtocols, timeout, url } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { propagation } from './tables/propagation.ts';
-import { queue } from './tables/queue.ts';
+import { propagation } from './fields/propagation.ts';
+import { queue } from './fields/queue.ts';
 
 /** Sends traces and logs by OTLP. */
 export const opentelemetry = definePlugin({

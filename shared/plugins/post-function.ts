@@ -1,5 +1,5 @@
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { PHASES, phaseFunctions, somePhase } from './tables/phase-functions.ts';
+import { PHASES, phaseFunctions, somePhase } from './fields/phase-functions.ts';
 
 /** Runs Lua after all other plugins of a phase. */
 export const postFunction = definePlugin({

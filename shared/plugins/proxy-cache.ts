@@ -1,7 +1,7 @@
 import { protocols } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { isSharedDictionary } from './tables/shared-dictionaries.ts';
+import { isSharedDictionary } from './fields/shared-dictionaries.ts';
 
 /** Keeps responses in memory. */
 export const proxyCache = definePlugin({

@@ -1,7 +1,7 @@
 import { headerName, httpProtocols, path } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { PERIODS, periodOrderError, periods } from './tables/periods.ts';
-import { redis, redisChecks, redisFormerNames } from './tables/redis.ts';
+import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
+import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
 
 /** Allows so many requests per period. */
 export const rateLimiting = definePlugin({

@@ -1,6 +1,6 @@
 import { protocols } from '../schema/kinds.ts';
 import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
-import { headerPairError, headerRenameError, templatePairError } from './tables/header-pairs.ts';
+import { headerPairError, headerRenameError, templatePairError } from './fields/header-pairs.ts';
 
 const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
 

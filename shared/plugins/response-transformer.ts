@@ -1,6 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
-import { headerRenameError } from './tables/header-pairs.ts';
+import { headerRenameError } from './fields/header-pairs.ts';
 
 const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
 

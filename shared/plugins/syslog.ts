@@ -1,6 +1,6 @@
 import { protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Writes request logs to syslog. */
 export const syslog = definePlugin({
@@ -38,7 +38,7 @@ export const syslog = definePlugin({
           default: 'info',
           one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
         },
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
         facility: {
           type: 'string',
           required: true,

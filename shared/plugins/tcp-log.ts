@@ -1,6 +1,6 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Sends request logs over TCP. */
 export const tcpLog = definePlugin({
@@ -20,7 +20,7 @@ export const tcpLog = definePlugin({
         keepalive: { type: 'number', default: 60000 },
         tls: { type: 'boolean', required: true, default: false },
         tls_sni: { type: 'string' },
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
       },
     },
   },

@@ -1,6 +1,6 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { luaFields } from './tables/lua-code.ts';
+import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Sends request logs over UDP. */
 export const udpLog = definePlugin({
@@ -17,7 +17,7 @@ export const udpLog = definePlugin({
         host: { ...host, required: true },
         port: { ...port, required: true },
         timeout: { type: 'number', default: 10000 },
-        custom_fields_by_lua: luaFields,
+        custom_fields_by_lua: customLogFields,
       },
     },
   },

@@ -1,8 +1,8 @@
 import { protocols, timeout, url } from '../schema/kinds.ts';
 import { isRecord } from '../schema/record.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { propagation } from './tables/propagation.ts';
-import { queue } from './tables/queue.ts';
+import { propagation } from './fields/propagation.ts';
+import { queue } from './fields/queue.ts';
 
 /** Sends traces to a Zipkin server. */
 export const zipkin = definePlugin({

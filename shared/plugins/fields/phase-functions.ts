@@ -1,6 +1,6 @@
+import { luaSyntaxError } from '../../lua/syntax.ts';
 import { noConsumer, protocols } from '../../schema/kinds.ts';
 import { type ArrayField, defineField, type EntityCheck } from '../../schema/vocabulary.ts';
-import { luaSyntaxError } from './lua-syntax.ts';
 
 /** What pre-function and post-function are both configured with: Lua sources by phase, run one after the other. */
 export function phaseFunctions(plugin: string) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { luaSyntaxError } from '../../../shared/plugins/tables/lua-syntax.ts';
+import { luaSyntaxError } from '../../../shared/lua/syntax.ts';
 
 describe('Lua', () => {
   test.each([

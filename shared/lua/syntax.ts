@@ -1,4 +1,4 @@
-import { LuaError, type Token, tokenize } from './lua-lexer.ts';
+import { LuaError, type Token, tokenize } from './lexer.ts';
 
 /**
  * What keeps a text from being a Lua chunk, or nothing. Follows the grammar of the Lua 5.1 manual (§8) with LuaJIT's

@@ -1,8 +1,8 @@
+import { luaSyntaxError } from '../../lua/syntax.ts';
 import { defineField } from '../../schema/vocabulary.ts';
-import { luaSyntaxError } from './lua-syntax.ts';
 
 /** Log fields computed by Lua: name to source. */
-export const luaFields = defineField({
+export const customLogFields = defineField({
   type: 'map',
   keys: { type: 'string', len_min: 1 },
   values: { type: 'string', len_min: 1, custom_validator: codeError },

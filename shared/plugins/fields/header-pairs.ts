@@ -1,5 +1,5 @@
+import { luaSyntaxError } from '../../lua/syntax.ts';
 import { headerNameError } from '../../schema/formats/text.ts';
-import { luaSyntaxError } from './lua-syntax.ts';
 
 /** `name:value` items of the transformer plugins. */
 
