@@ -1,5 +1,20 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
+
+const messages = defineField({
+  type: 'array',
+  required: false,
+  len_max: 15,
+  elements: {
+    type: 'record',
+    required: false,
+    fields: {
+      role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
+      content: { type: 'string', required: true, len_min: 1, len_max: 500 },
+    },
+  },
+});
 
 /** Adds messages before and after those of an LLM request. */
 export const aiPromptDecorator = definePlugin({
@@ -17,36 +32,12 @@ export const aiPromptDecorator = definePlugin({
           type: 'record',
           required: false,
           fields: {
-            prepend: {
-              type: 'array',
-              required: false,
-              len_max: 15,
-              elements: {
-                type: 'record',
-                required: false,
-                fields: {
-                  role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
-                  content: { type: 'string', required: true, len_min: 1, len_max: 500 },
-                },
-              },
-            },
-            append: {
-              type: 'array',
-              required: false,
-              len_max: 15,
-              elements: {
-                type: 'record',
-                required: false,
-                fields: {
-                  role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
-                  content: { type: 'string', required: true, len_min: 1, len_max: 500 },
-                },
-              },
-            },
+            prepend: messages,
+            append: messages,
           },
         },
-        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
-        llm_format: { type: 'string', required: false, default: 'openai', one_of: ['openai', 'bedrock', 'gemini'] },
+        max_request_body_size: maxRequestBodySize,
+        llm_format: llmFormat,
       },
     },
   },

@@ -1,5 +1,13 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
+
+const patterns = defineField({
+  type: 'array',
+  required: false,
+  len_max: 10,
+  elements: { type: 'string', len_min: 1, len_max: 500 },
+});
 
 /** Allows or refuses LLM requests by patterns. */
 export const aiPromptGuard = definePlugin({
@@ -13,22 +21,12 @@ export const aiPromptGuard = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        allow_patterns: {
-          type: 'array',
-          required: false,
-          len_max: 10,
-          elements: { type: 'string', len_min: 1, len_max: 500 },
-        },
-        deny_patterns: {
-          type: 'array',
-          required: false,
-          len_max: 10,
-          elements: { type: 'string', len_min: 1, len_max: 500 },
-        },
+        allow_patterns: patterns,
+        deny_patterns: patterns,
         allow_all_conversation_history: { type: 'boolean', required: true, default: false },
-        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+        max_request_body_size: maxRequestBodySize,
         match_all_roles: { type: 'boolean', required: true, default: false },
-        llm_format: { type: 'string', required: false, default: 'openai', one_of: ['openai', 'bedrock', 'gemini'] },
+        llm_format: llmFormat,
       },
     },
   },

@@ -1,5 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { maxRequestBodySize } from './fields/llm.ts';
 
 /** Fills the values of LLM requests into templates. */
 export const aiPromptTemplate = definePlugin({
@@ -27,7 +28,7 @@ export const aiPromptTemplate = definePlugin({
         },
         allow_untemplated_requests: { type: 'boolean', required: true, default: true },
         log_original_request: { type: 'boolean', required: true, default: false },
-        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+        max_request_body_size: maxRequestBodySize,
       },
     },
   },

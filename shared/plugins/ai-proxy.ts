@@ -1,6 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { auth, logging, model, modelChecks, routeType } from './fields/llm.ts';
+import { auth, llmFormat, logging, maxRequestBodySize, model, modelChecks, routeType } from './fields/llm.ts';
 
 /** Sends OpenAI-shaped requests to the LLMs of several providers. */
 export const aiProxy = definePlugin({
@@ -19,9 +19,9 @@ export const aiProxy = definePlugin({
         model,
         logging,
         response_streaming: { type: 'string', required: false, default: 'allow', one_of: ['allow', 'deny', 'always'] },
-        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
+        max_request_body_size: maxRequestBodySize,
         model_name_header: { type: 'boolean', default: true },
-        llm_format: { type: 'string', required: false, default: 'openai', one_of: ['openai', 'bedrock', 'gemini'] },
+        llm_format: llmFormat,
       },
       entity_checks: modelChecks,
     },

@@ -1,6 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { connection, llm, transformerChecks } from './fields/llm-transformer.ts';
+import { connection, llm, prompt, transformerChecks } from './fields/llm-transformer.ts';
 
 /** Lets an LLM rewrite responses. */
 export const aiResponseTransformer = definePlugin({
@@ -14,12 +14,8 @@ export const aiResponseTransformer = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        prompt: { type: 'string', required: true },
-        transformation_extract_pattern: { type: 'string', required: false },
+        ...prompt,
         parse_llm_response_json_instructions: { type: 'boolean', required: true, default: false },
-        http_timeout: { type: 'integer', required: true, default: 60000 },
-        https_verify: { type: 'boolean', required: true, default: true },
-        max_request_body_size: { type: 'integer', default: 8192, gt: 0 },
         ...connection,
         llm,
       },

@@ -1,6 +1,7 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { queue } from './fields/queue.ts';
+import { CONSUMER_IDENTIFIERS, STAT_TYPES, sampledChecks } from './fields/metrics.ts';
+import { formerQueueFields, queue } from './fields/queue.ts';
 
 /** Sends metrics to a Datadog agent over UDP. */
 export const datadog = definePlugin({
@@ -20,9 +21,7 @@ export const datadog = definePlugin({
         service_name_tag: { type: 'string', default: 'name' },
         status_tag: { type: 'string', default: 'status' },
         consumer_tag: { type: 'string', default: 'consumer' },
-        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
-        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
-        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        ...formerQueueFields,
         queue,
         metrics: {
           type: 'array',
@@ -56,25 +55,12 @@ export const datadog = definePlugin({
                   'upstream_latency',
                 ],
               },
-              stat_type: {
-                type: 'string',
-                required: true,
-                one_of: ['counter', 'gauge', 'histogram', 'meter', 'set', 'timer', 'distribution'],
-              },
+              stat_type: { type: 'string', required: true, one_of: [...STAT_TYPES, 'distribution'] },
               tags: { type: 'array', elements: { type: 'string', match: { pattern: '^.*[^:]$', regex: /[^:]$/ } } },
               sample_rate: { type: 'number', between: [0, 1] },
-              consumer_identifier: { type: 'string', one_of: ['consumer_id', 'custom_id', 'username'] },
+              consumer_identifier: { type: 'string', one_of: CONSUMER_IDENTIFIERS },
             },
-            entity_checks: [
-              {
-                conditional: {
-                  if_field: 'stat_type',
-                  if_match: { one_of: ['counter', 'gauge'] },
-                  then_field: 'sample_rate',
-                  then_match: { required: true },
-                },
-              },
-            ],
+            entity_checks: sampledChecks,
           },
         },
       },

@@ -3,7 +3,7 @@ import { headerName, protocols, url } from '../schema/kinds.ts';
 import { isRecord } from '../schema/record.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
-import { queue } from './fields/queue.ts';
+import { formerQueueFields, queue } from './fields/queue.ts';
 
 /** Sends request logs to an HTTP server. */
 export const httpLog = definePlugin({
@@ -27,9 +27,7 @@ export const httpLog = definePlugin({
         },
         timeout: { type: 'number', default: 10000 },
         keepalive: { type: 'number', default: 60000 },
-        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
-        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
-        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        ...formerQueueFields,
         headers: {
           type: 'map',
           keys: {

@@ -1,6 +1,7 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
+import { SEVERITIES } from './fields/severities.ts';
 
 /** Sends request logs to Loggly. */
 export const loggly = definePlugin({
@@ -18,26 +19,10 @@ export const loggly = definePlugin({
         port: { ...port, default: 514 },
         key: { type: 'string', required: true, referenceable: true, encrypted: true },
         tags: { type: 'set', default: ['kong'], elements: { type: 'string' } },
-        log_level: {
-          type: 'string',
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        successful_severity: {
-          type: 'string',
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        client_errors_severity: {
-          type: 'string',
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        server_errors_severity: {
-          type: 'string',
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
+        log_level: { type: 'string', default: 'info', one_of: SEVERITIES },
+        successful_severity: { type: 'string', default: 'info', one_of: SEVERITIES },
+        client_errors_severity: { type: 'string', default: 'info', one_of: SEVERITIES },
+        server_errors_severity: { type: 'string', default: 'info', one_of: SEVERITIES },
         timeout: { type: 'number', default: 10000 },
         custom_fields_by_lua: customLogFields,
       },

@@ -1,8 +1,6 @@
 import { protocols } from '../schema/kinds.ts';
-import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
-import { headerPairError, headerRenameError, templatePairError } from './fields/header-pairs.ts';
-
-const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { headerPairError, headerRenameError, list, pair, templatePairError } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
 const headerNames = list({ type: 'string', custom_validator: headerPairError });
@@ -52,7 +50,3 @@ export const requestTransformer = definePlugin({
 });
 
 export type RequestTransformerConfig = Entity<typeof requestTransformer>['config'];
-
-function list<const E extends StringField>(elements: E) {
-  return { type: 'array', required: true, default: [], elements } as const satisfies ArrayField;
-}

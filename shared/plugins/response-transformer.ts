@@ -1,8 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { type ArrayField, defineField, definePlugin, type Entity, type StringField } from '../schema/vocabulary.ts';
-import { headerRenameError } from './fields/header-pairs.ts';
-
-const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { headerRenameError, list, pair } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
 const values = list({ type: 'string', match: pair });
@@ -44,7 +42,3 @@ export const responseTransformer = definePlugin({
 });
 
 export type ResponseTransformerConfig = Entity<typeof responseTransformer>['config'];
-
-function list<const E extends StringField>(elements: E) {
-  return { type: 'array', required: true, default: [], elements } as const satisfies ArrayField;
-}

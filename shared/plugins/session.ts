@@ -1,6 +1,6 @@
 import { noConsumer, protocols } from '../schema/kinds.ts';
 import { randomSecret } from '../schema/random.ts';
-import { definePlugin, type Entity, type ShorthandField } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity, type ShorthandField } from '../schema/vocabulary.ts';
 
 /** Names from before version 3.2. */
 const olderNames: readonly ShorthandField[] = [
@@ -17,6 +17,15 @@ const olderNames: readonly ShorthandField[] = [
   { name: 'cookie_httponly', field: { type: 'boolean' }, expand: (value) => ({ cookie_http_only: value }) },
   { name: 'cookie_persistent', field: { type: 'boolean' }, expand: (value) => ({ remember: value }) },
 ];
+
+/** Which properties of a session are told in headers. */
+const properties = defineField({
+  type: 'set',
+  elements: {
+    type: 'string',
+    one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'],
+  },
+});
 
 /** Remembers an authenticated client by a cookie. */
 export const session = definePlugin({
@@ -49,20 +58,8 @@ export const session = definePlugin({
         remember_cookie_name: { type: 'string', default: 'remember' },
         remember_rolling_timeout: { type: 'number', default: 604800 },
         remember_absolute_timeout: { type: 'number', default: 2592000 },
-        response_headers: {
-          type: 'set',
-          elements: {
-            type: 'string',
-            one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'],
-          },
-        },
-        request_headers: {
-          type: 'set',
-          elements: {
-            type: 'string',
-            one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'],
-          },
-        },
+        response_headers: properties,
+        request_headers: properties,
         read_body_for_logout: { type: 'boolean', default: false },
         logout_methods: {
           type: 'set',

@@ -1,6 +1,13 @@
 import { host, port, protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
-import { queue } from './fields/queue.ts';
+import {
+  CONSUMER_IDENTIFIERS,
+  SERVICE_IDENTIFIERS,
+  STAT_TYPES,
+  sampledChecks,
+  WORKSPACE_IDENTIFIERS,
+} from './fields/metrics.ts';
+import { formerQueueFields, queue } from './fields/queue.ts';
 
 /** Sends metrics to a StatsD server. */
 export const statsd = definePlugin({
@@ -56,29 +63,13 @@ export const statsd = definePlugin({
                   'shdict_usage',
                 ],
               },
-              stat_type: {
-                type: 'string',
-                required: true,
-                one_of: ['counter', 'gauge', 'histogram', 'meter', 'set', 'timer'],
-              },
+              stat_type: { type: 'string', required: true, one_of: STAT_TYPES },
               sample_rate: { type: 'number', gt: 0 },
-              consumer_identifier: { type: 'string', one_of: ['consumer_id', 'custom_id', 'username'] },
-              service_identifier: {
-                type: 'string',
-                one_of: ['service_id', 'service_name', 'service_host', 'service_name_or_host'],
-              },
-              workspace_identifier: { type: 'string', one_of: ['workspace_id', 'workspace_name'] },
+              consumer_identifier: { type: 'string', one_of: CONSUMER_IDENTIFIERS },
+              service_identifier: { type: 'string', one_of: SERVICE_IDENTIFIERS },
+              workspace_identifier: { type: 'string', one_of: WORKSPACE_IDENTIFIERS },
             },
-            entity_checks: [
-              {
-                conditional: {
-                  if_field: 'stat_type',
-                  if_match: { one_of: ['counter', 'gauge'] },
-                  then_field: 'sample_rate',
-                  then_match: { required: true },
-                },
-              },
-            ],
+            entity_checks: sampledChecks,
           },
         },
         allow_status_codes: {
@@ -92,23 +83,21 @@ export const statsd = definePlugin({
           type: 'string',
           required: true,
           default: 'custom_id',
-          one_of: ['consumer_id', 'custom_id', 'username'],
+          one_of: CONSUMER_IDENTIFIERS,
         },
         service_identifier_default: {
           type: 'string',
           required: true,
           default: 'service_name_or_host',
-          one_of: ['service_id', 'service_name', 'service_host', 'service_name_or_host'],
+          one_of: SERVICE_IDENTIFIERS,
         },
         workspace_identifier_default: {
           type: 'string',
           required: true,
           default: 'workspace_id',
-          one_of: ['workspace_id', 'workspace_name'],
+          one_of: WORKSPACE_IDENTIFIERS,
         },
-        retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
-        queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
-        flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+        ...formerQueueFields,
         tag_style: { type: 'string', required: false, one_of: ['dogstatsd', 'influxdb', 'librato', 'signalfx'] },
         queue,
       },

@@ -1,6 +1,7 @@
 import { protocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
+import { SEVERITIES } from './fields/severities.ts';
 
 /** Writes request logs to syslog. */
 export const syslog = definePlugin({
@@ -14,30 +15,10 @@ export const syslog = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        log_level: {
-          type: 'string',
-          required: true,
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        successful_severity: {
-          type: 'string',
-          required: true,
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        client_errors_severity: {
-          type: 'string',
-          required: true,
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
-        server_errors_severity: {
-          type: 'string',
-          required: true,
-          default: 'info',
-          one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
-        },
+        log_level: { type: 'string', required: true, default: 'info', one_of: SEVERITIES },
+        successful_severity: { type: 'string', required: true, default: 'info', one_of: SEVERITIES },
+        client_errors_severity: { type: 'string', required: true, default: 'info', one_of: SEVERITIES },
+        server_errors_severity: { type: 'string', required: true, default: 'info', one_of: SEVERITIES },
         custom_fields_by_lua: customLogFields,
         facility: {
           type: 'string',

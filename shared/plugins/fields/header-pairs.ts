@@ -1,7 +1,16 @@
 import { luaSyntaxError } from '../../lua/syntax.ts';
 import { headerNameError } from '../../schema/formats/text.ts';
+import type { ArrayField, StringField } from '../../schema/vocabulary.ts';
 
 /** `name:value` items of the transformer plugins. */
+
+/** Something on both sides of a colon; the value may be empty. */
+export const pair = { pattern: '^[^:]+:.*$', regex: /^[^:]+:/ } as const;
+
+/** A list that is there even when it is empty. */
+export function list<const E extends StringField>(elements: E) {
+  return { type: 'array', required: true, default: [], elements } as const satisfies ArrayField;
+}
 
 function split(pair: string): { name: string; value: string } {
   const [, name = '', value = ''] = /^([^:]+):*(.*)$/s.exec(pair) ?? [];

@@ -1,6 +1,6 @@
 import { host, port } from '../../schema/kinds.ts';
 import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
-import { auth, logging, model, modelChecks, routeType } from './llm.ts';
+import { auth, logging, maxRequestBodySize, model, modelChecks, routeType } from './llm.ts';
 
 /** The LLM that a transformer plugin asks, and the way to it. */
 export const llm = defineField({
@@ -10,8 +10,17 @@ export const llm = defineField({
   entity_checks: modelChecks,
 });
 
-/** The way to the LLM. */
+/** What the LLM is told, and what is taken from its answer. */
+export const prompt = {
+  prompt: { type: 'string', required: true },
+  transformation_extract_pattern: { type: 'string', required: false },
+} as const;
+
+/** The way to the LLM. `http_timeout` in milliseconds. */
 export const connection = {
+  http_timeout: { type: 'integer', required: true, default: 60000 },
+  https_verify: { type: 'boolean', required: true, default: true },
+  max_request_body_size: maxRequestBodySize,
   http_proxy_host: host,
   http_proxy_port: port,
   https_proxy_host: host,

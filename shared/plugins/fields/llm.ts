@@ -90,6 +90,17 @@ export const logging = defineField({
   },
 });
 
+/** Whose requests clients send: OpenAI's, or those of a provider as they are. */
+export const llmFormat = defineField({
+  type: 'string',
+  required: false,
+  default: 'openai',
+  one_of: ['openai', 'bedrock', 'gemini'],
+});
+
+/** Bytes of a request's body that are looked into at the most. */
+export const maxRequestBodySize = defineField({ type: 'integer', default: 8192, gt: 0 });
+
 /** Checks of the record that holds `route_type`, `auth`, `model` and `logging`. */
 export const modelChecks: readonly EntityCheck[] = [
   {

@@ -15,3 +15,10 @@ export const queue = defineField({
     concurrency_limit: { type: 'integer', default: 1, one_of: [-1, 1] },
   },
 });
+
+/** What plugins had before they had a queue; accepted until Kong 4.0, and without effect. */
+export const formerQueueFields = {
+  retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
+  queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
+  flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+} as const;
