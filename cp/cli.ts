@@ -17,7 +17,7 @@ import { SettingsError } from './settings/load.ts';
 const USAGE = `Usage: holdfast COMMAND [options]
 
   start                          run the role of the settings (default: control plane and a local data plane)
-  reload                         have a running instance replace its data plane processes without dropping a connection
+  reload                         have a running instance read settings, certificates and keys anew, without dropping a connection
   health                         say whether the instance of this prefix runs and serves
   check [CONF]                   check the settings and print those that are set
   config parse|import|export|init [FILE]
@@ -59,6 +59,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (!command) throw new CommandError(`unknown command '${name}'\n\n${USAGE}`, 2);
   // A reader that has seen enough (`| head`) ends a listing, but not a running gateway.
   process.stdout.on('error', () => name === 'start' || process.exit(0));
+  // Nor does a log that nobody reads any more (a closed terminal, `2>&1 | head`).
+  process.stderr.on('error', () => {});
   await command({ words, conf, prefix, options });
 }
 

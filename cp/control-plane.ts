@@ -4,21 +4,22 @@ import { resolve } from 'node:path';
 import { plugins } from '../shared/plugins/registry.ts';
 import { createAdminApi } from './admin/app.ts';
 import { ConnectionCounts } from './admin/connection-counts.ts';
-import { listen } from './admin/listen.ts';
+import { type HttpListener, listen } from './admin/listen.ts';
 import type { AdminLog } from './admin/options.ts';
 import { bindFailure } from './bind-failure.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
+import type { ClusterIdentity } from './cluster/mtls-server.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
-import { clusterPair } from './data-plane-options.ts';
 import { configLoader } from './declarative/loader.ts';
 import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './log.ts';
+import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
-import { loadListenerPair } from './pki/listener-pair.ts';
-import { createPublisher, type Publisher } from './publisher/publisher.ts';
+import { loadListenerPair, tlsListeners } from './pki/listener-pair.ts';
+import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import type { PeerAddress } from './settings/addresses.ts';
 import type { Settings } from './settings/properties.ts';
@@ -35,7 +36,14 @@ export interface ControlPlane {
   readonly ui: ControlPlane['admin'];
   /** Where data planes connect, as bound. */
   readonly cluster: PeerAddress | null;
-  /** Answers what is in flight, then closes everything. */
+  /**
+   * Takes certificates and keys into use as they stand in the files now: new connections see them, the next bundle is
+   * signed with them. Throws, with nothing changed, when one cannot be used.
+   */
+  renew(settings: Settings): Promise<void>;
+  /** Takes no more requests from people; resolves when those in flight are answered, or cut off after `limit` ms. */
+  drain(limit: number): Promise<void>;
+  /** Closes everything. */
   stop(): Promise<void>;
 }
 
@@ -56,14 +64,13 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     });
     started.push(() => store.close());
 
+    const keys = await publisherKeys(settings);
     const publisher = await createPublisher({
       feed: store.changes,
       tables: publishedTables(),
       pluginVersion: (name) => plugins.get(name)?.version,
-      signingKey: await loadSigningKey(
-        settings.bundle_signing_key ?? clusterFiles(resolve(settings.prefix)).signingKey,
-      ),
-      introduce: settings.bundle_introduced_keys === null ? [] : loadTrustedKeys(settings.bundle_introduced_keys).keys,
+      signingKey: keys.signing,
+      introduce: keys.introduced,
       group: settings.cluster_group,
       acceptLoss: settings.publish_near_empty,
       log: log.part('publisher'),
@@ -84,7 +91,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       guiOrigins: settings.admin_gui_url.map((url) => new URL(url).origin),
       log: adminLog(log.part('admin')),
     });
-    const admin: ControlPlane['admin'][number][] = [];
+    const admin: HttpListener[] = [];
     for (const address of settings.admin_listen) {
       const listener = await listen(
         app,
@@ -95,12 +102,35 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
         throw bindFailure('admin_listen', address, error);
       });
       started.push(() => listener.close());
-      admin.push({ host: listener.host, port: listener.port, tls: address.tls });
+      admin.push(listener);
     }
+    const adminAddresses = admin.map(({ host, port }, place) => ({
+      host,
+      port,
+      tls: settings.admin_listen[place]?.tls ?? false,
+    }));
 
-    const ui = await startUi(settings, admin, log.part('ui'));
+    const ui = await startUi(settings, adminAddresses, log.part('ui'));
     started.push(() => ui.close());
-    return { admin, ui: ui.addresses, cluster: cluster.addresses[0] ?? null, stop };
+    return {
+      admin: adminAddresses,
+      ui: ui.addresses,
+      cluster: cluster.addresses[0] ?? null,
+      async renew(fresh) {
+        const identity = clusterIdentity(fresh, log.part('cluster'));
+        const next = await publisherKeys(fresh);
+        const pairs = new Map(tlsListeners(fresh).map((listener) => [listener, loadListenerPair(fresh, listener)]));
+        await publisher.renew(next);
+        cluster.renew(identity);
+        const [adminPair, uiPair] = [pairs.get('admin_listen'), pairs.get('admin_gui_listen')];
+        if (adminPair !== undefined) for (const listener of admin) listener.renew(adminPair);
+        if (uiPair !== undefined) ui.renew(uiPair);
+      },
+      async drain(limit) {
+        await Promise.all([...admin.map((listener) => listener.close(limit)), ui.close(limit)]);
+      },
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -113,17 +143,12 @@ async function startCluster(
   publisher: Publisher,
   log: Log,
 ): Promise<ClusterListener> {
-  const pair = clusterPair(settings);
-  if (pair === null) throw new Error("cluster_cert and cluster_cert_key are not set: see 'holdfast hybrid gen_cert'");
-  const tls = loadClusterTls({ mode: settings.cluster_mtls, ...pair, ca: settings.cluster_ca_cert, end: 'server' });
+  const { tls, revocation } = clusterIdentity(settings, log);
   return startClusterListener({
     listen: settings.cluster_listen,
     telemetryListen: settings.cluster_telemetry_listen,
     tls,
-    revocation:
-      tls.mode === 'shared' || settings.cluster_ocsp === 'off'
-        ? null
-        : revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }),
+    revocation,
     publisher,
     registry: store.nodes,
     plugins: plugins.keys(),
@@ -132,6 +157,24 @@ async function startCluster(
     purgeDelay: settings.cluster_data_plane_purge_delay,
     log,
   });
+}
+
+/** What the cluster's listeners show, and whom they admit. Throws `PkiError`. */
+function clusterIdentity(settings: Settings, log: Log): ClusterIdentity {
+  const pair = clusterPair(settings);
+  if (pair === null) throw new Error("cluster_cert and cluster_cert_key are not set: see 'holdfast hybrid gen_cert'");
+  const tls = loadClusterTls({ mode: settings.cluster_mtls, ...pair, ca: settings.cluster_ca_cert, end: 'server' });
+  const asks = tls.mode === 'pki' && settings.cluster_ocsp !== 'off';
+  return { tls, revocation: asks ? revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }) : null };
+}
+
+/** What bundles are signed with. Throws `PkiError`. */
+async function publisherKeys(settings: Settings): Promise<PublisherKeys> {
+  const { bundle_signing_key: signing, bundle_introduced_keys: introduced } = settings;
+  return {
+    signing: await loadSigningKey(signing ?? clusterFiles(resolve(settings.prefix)).signingKey),
+    introduced: introduced === null ? [] : loadTrustedKeys(introduced, 'bundle_introduced_keys').keys,
+  };
 }
 
 /** The Admin API's view of the log; a changed level falls back after its time. */

@@ -6,6 +6,7 @@ import { parseConfig } from './declarative/import.ts';
 import { packConfig } from './declarative/pack.ts';
 import type { Log } from './log.ts';
 import { SHARED_SERVER_NAME } from './pki/certificate.ts';
+import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
 import { loadListenerPair, type TlsListener } from './pki/listener-pair.ts';
@@ -58,15 +59,6 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
     },
     log: log.part('data plane'),
   };
-}
-
-/** The pair a node presents on the link: as set, or in role `traditional` the one made in the prefix. */
-export function clusterPair(settings: Settings): { cert: string; key: string } | null {
-  const { cluster_cert: cert, cluster_cert_key: key, role } = settings;
-  if (cert !== null && key !== null) return { cert, key };
-  if (role !== 'traditional') return null;
-  const files = clusterFiles(resolve(settings.prefix));
-  return { cert: files.cert, key: files.key };
 }
 
 function clusterTls(settings: Settings) {

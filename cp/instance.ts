@@ -1,12 +1,16 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { CertificateInUse } from './pki/certificate-dates.ts';
+
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
 export interface Instance {
   readonly pid: number;
   /** What tells the process from a later one with the same id, where the system has it. */
   readonly born?: string;
   readonly role: string;
+  /** What it works with; `health` tells of those that expire. */
+  readonly certificates: readonly CertificateInUse[];
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
   readonly status?: string;

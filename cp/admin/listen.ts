@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
+import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 
@@ -12,6 +13,8 @@ export interface HttpListener {
   /** The address really bound; the port differs from the one asked for when that was 0. */
   readonly host: string;
   readonly port: number;
+  /** New connections are shown another pair; nothing to do without TLS. Throws when it cannot be used. */
+  renew(tls: PemPair): void;
   /**
    * Takes no new connections and resolves when the requests in flight are answered, or after `drain` ms, when what
    * is left is cut off.
@@ -24,7 +27,7 @@ export async function listen(
   app: { fetch(request: Request): Response | Promise<Response> },
   address: ListenAddress,
   counts: ConnectionCounts,
-  tls?: { readonly cert: string; readonly key: string },
+  tls?: PemPair,
 ): Promise<HttpListener> {
   if (address.tls && tls === undefined) {
     throw new Error(`${address.host}:${address.port} is to be served with ssl, but there is no certificate for it`);
@@ -32,8 +35,8 @@ export async function listen(
   const inFlight = new InFlight();
   const handle = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
   const onRequest: RequestListener = (request, response) => void handle(request, response);
-  const server: Server =
-    address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : createServer(onRequest);
+  const secure: TlsServer | null = address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : null;
+  const server: Server = secure ?? createServer(onRequest);
   server.headersTimeout = HEADERS_TIMEOUT;
   counts.watch(server);
   inFlight.watch(server);
@@ -48,6 +51,7 @@ export async function listen(
   return {
     host: address.host,
     port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
+    renew: (next) => secure?.setSecureContext({ ...next }),
     close: (drain = 10_000) => drainAndClose(server, inFlight, drain),
   };
 }

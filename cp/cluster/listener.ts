@@ -7,7 +7,14 @@ import type { NodeRegistry } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
-import { type Address, type ClusterLog, createMtlsServer, endUpgrade, type MtlsServer } from './mtls-server.ts';
+import {
+  type Address,
+  type ClusterIdentity,
+  type ClusterLog,
+  createMtlsServer,
+  endUpgrade,
+  type MtlsServer,
+} from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
 import { Questions } from './questions.ts';
@@ -48,6 +55,8 @@ export interface ClusterListener {
    * none; `silent`: it did not answer in time.
    */
   explain(request: ExplainMessage['request']): Promise<Explanation>;
+  /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
+  renew(identity: ClusterIdentity): void;
   close(): Promise<void>;
 }
 
@@ -82,8 +91,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     const bound: Address[] = [];
     for (const address of addresses) {
       const server = createMtlsServer({
-        tls,
-        revocation,
+        identity: { tls, revocation },
         log,
         request(request, response, peer) {
           void https.handle(request, response, peer, telemetry);
@@ -137,6 +145,9 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         });
         if (answer === null) return { outcome: 'silent' };
         return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
+      },
+      renew(identity) {
+        for (const server of servers) server.renew(identity);
       },
       close,
     };

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 
@@ -14,10 +14,15 @@ export interface Address {
   readonly port: number;
 }
 
-export interface MtlsServerOptions {
+/** What a listener shows, and whom it admits. */
+export interface ClusterIdentity {
   readonly tls: ClusterTls;
   /** Null: revocation is not asked about. */
   readonly revocation: RevocationCheck | null;
+}
+
+export interface MtlsServerOptions {
+  readonly identity: ClusterIdentity;
   readonly log: ClusterLog;
   /** A request over a connection whose client certificate was verified. */
   readonly request: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
@@ -33,6 +38,8 @@ const REQUEST_TIMEOUT = 30_000;
 /** A listener that only talks to holders of the right client certificate. */
 export interface MtlsServer {
   listen(address: Address): Promise<Address>;
+  /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
+  renew(identity: ClusterIdentity): void;
   /** Ends connections that are idle, then all. */
   close(): Promise<void>;
 }
@@ -42,14 +49,15 @@ export interface MtlsServer {
  * logged with its reason and peer, and answered with 403 and the reason before anything else of the request is read.
  */
 export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
-  const { tls, log } = options;
+  const { log } = options;
+  let { identity } = options;
   /** One judgement per connection; requests wait for it. */
   const admissions = new WeakMap<object, Promise<Admission>>();
 
   function judge(socket: TLSSocket): Promise<Admission> {
     const known = admissions.get(socket);
     if (known !== undefined) return known;
-    const admission = admit(socket, tls, options.revocation, new Date());
+    const admission = admit(socket, identity.tls, identity.revocation, new Date());
     admissions.set(socket, admission);
     void admission.then((result) => {
       if (!result.admitted) log('warn', `refused a connection from ${peerName(socket)}: ${result.reason}`);
@@ -58,13 +66,10 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   }
 
   const server: Server = createServer({
-    cert: tls.cert,
-    key: tls.key,
-    ca: tls.ca,
+    ...secureContext(identity),
     requestCert: true,
     // The handshake goes through so that the reason can be said; nothing is served before `judge` admitted.
     rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: HANDSHAKE_TIMEOUT,
   });
@@ -108,6 +113,10 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   });
 
   return {
+    renew(next) {
+      server.setSecureContext(secureContext(next));
+      identity = next;
+    },
     async listen({ host, port }) {
       server.listen(port, host);
       await Promise.race([once(server, 'listening'), once(server, 'error').then(([error]) => Promise.reject(error))]);
@@ -121,6 +130,10 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
       await closed;
     },
   };
+}
+
+function secureContext({ tls: { cert, key, ca } }: ClusterIdentity): SecureContextOptions {
+  return { cert, key, ca, minVersion: 'TLSv1.2' };
 }
 
 /** Answers a request with JSON. */

@@ -1,6 +1,9 @@
+import { get as httpGet } from 'node:http';
+import { get as httpsGet } from 'node:https';
 import { resolve } from 'node:path';
 
 import { findInstance } from '../instance.ts';
+import { datesNotice } from '../pki/certificate-dates.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast health`: exits 0 when the instance of this prefix runs and its interfaces answer. */
@@ -21,6 +24,11 @@ export async function health(invocation: Invocation): Promise<void> {
     process.stdout.write(`${name.padEnd(11)}${outcome ?? 'ok'}\n`);
     if (outcome !== null) failures.push(`${name}: ${outcome}`);
   }
+  // No failure: what serves must not be restarted by whoever asks for its health.
+  for (const certificate of instance.certificates) {
+    const notice = datesNotice(certificate, new Date());
+    if (notice !== null) process.stdout.write(`${notice.level === 'error' ? 'error' : 'warning'}: ${notice.message}\n`);
+  }
   if (failures.length > 0)
     throw new CommandError(`Holdfast (pid ${instance.pid}) is not healthy: ${failures.join('; ')}`);
   process.stdout.write(`Holdfast is healthy at ${folder} (pid ${instance.pid}, role ${instance.role})\n`);
@@ -32,12 +40,30 @@ const DATABASE_LOST = /"database":\{"reachable":false/;
 /** Null when `url` answers 2xx, otherwise what it did. */
 async function probe(url: string): Promise<string | null> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
-    const text = await response.text();
-    if (!response.ok) return `answers ${response.status}: ${text.slice(0, 200)}`;
+    const { status, text } = await ask(url);
+    if (status < 200 || status > 299) return `answers ${status}: ${text.slice(0, 200)}`;
     return DATABASE_LOST.test(text) ? 'answers, but does not reach its database' : null;
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return `does not answer at ${url} (${cause instanceof Error ? cause.message : cause})`;
+    return `does not answer at ${url} (${error instanceof Error ? error.message : error})`;
   }
 }
+
+/** The instance's certificate is not asked about: it is known by its address and is for other names than that. */
+function ask(url: string): Promise<{ readonly status: number; readonly text: string }> {
+  const get = url.startsWith('https:') ? httpsGet : httpGet;
+  return new Promise((resolve, reject) => {
+    const request = get(url, { agent: false, timeout: PATIENCE, rejectUnauthorized: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.once('error', reject).once('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    request
+      .once('error', reject)
+      .once('timeout', () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)));
+  });
+}
+
+/** Milliseconds. */
+const PATIENCE = 5000;

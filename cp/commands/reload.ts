@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { findInstance } from '../instance.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
-/** `holdfast reload`: has the running instance replace its data plane processes one by one. */
+/** `holdfast reload`: has the running instance read settings, certificates and keys anew. Its log tells the outcome. */
 export function reload(invocation: Invocation): void {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);

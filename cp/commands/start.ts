@@ -1,11 +1,12 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { CertificateWatch } from '../certificate-watch.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
 import { recordInstance } from '../instance.ts';
-import { createLog, type Log } from '../log.ts';
+import { createLog } from '../log.ts';
+import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
 import { ensureSelfSignedPair, LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../pki/listener-pair.ts';
@@ -14,6 +15,8 @@ import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { VERSION } from '../version.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
+import { reloading } from './reloading.ts';
+import { listenForSignals } from './signals.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
 interface DataPlane {
@@ -36,16 +39,17 @@ export interface DataPlaneHost {
   identity(prefix: string): Promise<string>;
 }
 
-/** `holdfast start`: runs until SIGTERM or SIGINT, then lets what is in flight finish. */
+/** Milliseconds requests in flight get when the process is to stop: Kong's `graceful_shutdown_timeout`. */
+const DRAIN = 10_000;
+
+/** `holdfast start`: runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
 export async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
   const { settings, warnings } = settingsFor(invocation);
   const log = createLog(settings.log_level);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
-  let stopping = false;
-  const stopped = stopSignal().finally(() => {
-    stopping = true;
-  });
+  const signals = listenForSignals(log);
+  const watch = new CertificateWatch(log);
 
   let controlPlane: ControlPlane | null = null;
   let dataPlane: DataPlane | null = null;
@@ -68,30 +72,53 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       controlPlane = await startControlPlane(settings, id, log);
     }
     if (settings.role !== 'control_plane') {
-      // The local data plane finds its control plane where it really listens, also when the port was left open.
-      const local = controlPlane?.cluster;
-      const own = local ? { ...settings, cluster_control_plane: [reachable(local)] } : settings;
-      const options = () => dataPlaneOptions(own, log);
-      dataPlane = await host.start(await options());
-      onReload(dataPlane, options, log, () => stopping);
+      dataPlane = await host.start(await dataPlaneOptions(withLocal(settings, controlPlane), log));
     }
-    forget = recordInstance(resolve(settings.prefix), {
-      pid: process.pid,
-      role: settings.role,
-      ...(controlPlane?.admin[0] ? { admin: url(controlPlane.admin[0]) } : {}),
-      ...(dataPlane?.statusAddresses[0] ? { status: url(dataPlane.statusAddresses[0]) } : {}),
-    });
+    const plane = dataPlane;
+    const record = (now: Settings) => {
+      const certificates = certificatesInUse(now);
+      watch.watch(certificates);
+      forget = recordInstance(resolve(settings.prefix), {
+        pid: process.pid,
+        role: settings.role,
+        certificates,
+        ...(controlPlane?.admin[0] ? { admin: url(controlPlane.admin[0]) } : {}),
+        ...(dataPlane?.statusAddresses[0] ? { status: url(dataPlane.statusAddresses[0]) } : {}),
+      });
+    };
+    record(settings);
+    signals.onReload(
+      reloading(settings, {
+        controlPlane,
+        dataPlane: plane && {
+          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log)),
+        },
+        read: () => settingsFor(invocation).settings,
+        done: record,
+        stopping: () => signals.stopping,
+        log,
+      }),
+    );
     process.stdout.write(readyBlock(settings, controlPlane, dataPlane));
-    const signal = await stopped;
-    log('notice', `${signal}: finishing what is in flight`);
+    await signals.stop;
   } catch (error) {
     throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
   } finally {
     forget();
-    await dataPlane?.stop();
+    watch.stop();
+    // Side by side, under one limit. The link between the two goes last: a request in flight may need it.
+    const drained = await Promise.allSettled([dataPlane?.stop(DRAIN), controlPlane?.drain(DRAIN)]);
     await controlPlane?.stop();
+    for (const half of drained)
+      if (half.status === 'rejected') log('error', `stopping: ${describeFailure(half.reason)}`);
   }
   log('notice', 'stopped');
+}
+
+/** The local data plane finds its control plane where it really listens, also when the port was left open. */
+function withLocal(settings: Settings, controlPlane: ControlPlane | null): Settings {
+  const local = controlPlane?.cluster;
+  return local ? { ...settings, cluster_control_plane: [reachable(local)] } : settings;
 }
 
 /** In one process both halves are known, so a pair that cannot work is said now and not with every config. */
@@ -105,58 +132,6 @@ async function requireOwnTrust(settings: Settings): Promise<void> {
     `bundle_trusted_keys: ${trusted} does not hold the public key of bundle_signing_key, ${signing}: the data plane ` +
       'would refuse every config; restore the two files of one cluster',
   );
-}
-
-/** Resolves with the first signal that asks to stop; another one, once it is no echo, ends the process at once. */
-async function stopSignal(): Promise<string> {
-  const signal = await Promise.race([
-    ...STOP_SIGNALS.map((name) => once(process, name).then(() => name)),
-    ...(process.env.npm_command === undefined ? [] : [shellEnd()]),
-  ]);
-  const since = performance.now();
-  for (const name of STOP_SIGNALS) {
-    process.on(name, () => {
-      // A terminal's interrupt comes twice under npm, which passes on what its child has had already.
-      if (performance.now() - since > ECHO) process.exit(1);
-    });
-  }
-  return signal;
-}
-
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** Milliseconds. */
-const ECHO = 500;
-
-/** npm runs us in a shell, and a SIGTERM for npm ends that shell without reaching us: its end is our signal. */
-async function shellEnd(): Promise<string> {
-  const shell = process.ppid;
-  await new Promise<void>((resolve) => {
-    const watch = setInterval(() => {
-      if (process.ppid === shell) return;
-      clearInterval(watch);
-      resolve();
-    }, 250).unref();
-  });
-  return 'the shell of npm ended';
-}
-
-function onReload(
-  dataPlane: DataPlane,
-  options: () => Promise<Awaited<ReturnType<typeof dataPlaneOptions>>>,
-  log: Log,
-  stopping: () => boolean,
-): void {
-  process.on('SIGHUP', () => {
-    if (stopping()) return;
-    log('notice', 'SIGHUP: replacing the data plane processes one by one');
-    options()
-      .then((fresh) => dataPlane.reload(fresh))
-      .then(
-        () => log('notice', 'reloaded'),
-        // A stop in the middle of it is no failure.
-        (error) => stopping() || log('error', `the reload failed, the old processes serve on: ${error.message}`),
-      );
-  });
 }
 
 /** Said at once: a first start makes the database, which takes its time. */

@@ -4,6 +4,7 @@ import { ConnectionCounts } from '../admin/connection-counts.ts';
 import { type HttpListener, listen } from '../admin/listen.ts';
 import { bindFailure } from '../bind-failure.ts';
 import type { Log } from '../log.ts';
+import type { PemPair } from '../pki/certificate.ts';
 import { loadListenerPair } from '../pki/listener-pair.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -15,7 +16,9 @@ import { openUiFolder, type UiFolder } from './files.ts';
 export interface UiListeners {
   /** As bound; none with `admin_gui_listen = off`. */
   readonly addresses: readonly ListenAddress[];
-  close(): Promise<void>;
+  /** See `HttpListener`. */
+  renew(tls: PemPair): void;
+  close(drain?: number): Promise<void>;
 }
 
 /**
@@ -24,10 +27,13 @@ export interface UiListeners {
  */
 export async function startUi(settings: Settings, admin: readonly ListenAddress[], log: Log): Promise<UiListeners> {
   const listeners: HttpListener[] = [];
-  const close = async () => {
-    await Promise.all(listeners.map((listener) => listener.close()));
+  const close = async (drain?: number) => {
+    await Promise.all(listeners.map((listener) => listener.close(drain)));
   };
-  if (settings.admin_gui_listen.length === 0) return { addresses: [], close };
+  const renew = (tls: PemPair) => {
+    for (const listener of listeners) listener.renew(tls);
+  };
+  if (settings.admin_gui_listen.length === 0) return { addresses: [], renew, close };
   if (admin.length === 0) log('warn', 'admin_listen is off, so a web UI finds no Admin API to work with');
 
   const ui = createUi({
@@ -60,7 +66,7 @@ export async function startUi(settings: Settings, admin: readonly ListenAddress[
     await close();
     throw error;
   }
-  return { addresses, close };
+  return { addresses, renew, close };
 }
 
 async function openFolder({ admin_gui_dir: folder, admin_gui_path: path }: Settings): Promise<UiFolder | null> {

@@ -27,8 +27,11 @@ export interface ClusterTlsSettings {
   readonly end: 'server' | 'client';
 }
 
-/** Reads and checks the cluster certificate settings of one end. Throws `PkiError`. */
-export function loadClusterTls(settings: ClusterTlsSettings, now: Date = new Date()): ClusterTls {
+/**
+ * Reads and checks the cluster certificate settings of one end. Throws `PkiError`. Dates are not asked about: a node whose
+ * certificate has expired cannot connect, but it can start and serve (`certificate-dates.ts` tells of them).
+ */
+export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
   const cert = readPem(settings.cert, 'cluster_cert');
   const key = readPem(settings.key, 'cluster_cert_key');
   const leaf = readCertificate(certificatesOf(cert)[0], 'cluster_cert');
@@ -37,14 +40,12 @@ export function loadClusterTls(settings: ClusterTlsSettings, now: Date = new Dat
       `cluster_cert_key: ${origin(settings.key)} is not the key of cluster_cert, ${origin(settings.cert)}; the two must be one pair`,
     );
   }
-  checkDates(leaf, 'cluster_cert', now);
   if (settings.mode === 'shared') return { mode: 'shared', cert, key, ca: cert, leaf };
   if (settings.ca === null) throw new PkiError('cluster_ca_cert: must be set when cluster_mtls = pki');
   const ca = readPem(settings.ca, 'cluster_ca_cert');
   for (const text of certificatesOf(ca)) {
     const authority = readCertificate(text, 'cluster_ca_cert');
     if (!authority.ca) throw new PkiError(`cluster_ca_cert: '${oneLine(authority.subject)}' is not a CA certificate`);
-    checkDates(authority, 'cluster_ca_cert', now);
   }
   const [usage, name] = settings.end === 'server' ? [SERVER_AUTH, 'serverAuth'] : [CLIENT_AUTH, 'clientAuth'];
   if (!extendedKeyUsage(leaf).includes(usage)) {
@@ -69,13 +70,13 @@ export async function loadSigningKey(path: string): Promise<SigningKey> {
   }
 }
 
-/** Reads the file of `bundle_trusted_keys`. Throws `PkiError`. */
-export function loadTrustedKeys(path: string): TrustedKeys {
-  const text = readText(path, 'bundle_trusted_keys');
+/** Reads a JWK Set file of public keys, that of `setting`. Throws `PkiError`. */
+export function loadTrustedKeys(path: string, setting = 'bundle_trusted_keys'): TrustedKeys {
+  const text = readText(path, setting);
   try {
     return parseTrustedKeys(text);
   } catch (error) {
-    if (error instanceof ShapeError) throw new PkiError(`bundle_trusted_keys: ${path}: ${error.message}`);
+    if (error instanceof ShapeError) throw new PkiError(`${setting}: ${path}: ${error.message}`);
     throw error;
   }
 }
@@ -88,7 +89,10 @@ export function extendedKeyUsage(certificate: X509Certificate): readonly string[
 }
 
 /** Why a certificate may not be used at `now`, or null. */
-export function datesFault(certificate: X509Certificate, now: Date): string | null {
+export function datesFault(
+  certificate: Pick<X509Certificate, 'validFromDate' | 'validToDate'>,
+  now: Date,
+): string | null {
   if (now < certificate.validFromDate) return `is not valid before ${certificate.validFromDate.toISOString()}`;
   if (now > certificate.validToDate) return `expired at ${certificate.validToDate.toISOString()}`;
   return null;
@@ -97,11 +101,6 @@ export function datesFault(certificate: X509Certificate, now: Date): string | nu
 /** A distinguished name on one line, for messages. */
 export function oneLine(name: string): string {
   return name.split('\n').join(', ');
-}
-
-function checkDates(certificate: X509Certificate, setting: string, now: Date): void {
-  const fault = datesFault(certificate, now);
-  if (fault !== null) throw new PkiError(`${setting}: certificate '${oneLine(certificate.subject)}' ${fault}`);
 }
 
 function readCertificate(pem: string | undefined, setting: string): X509Certificate {

@@ -16,12 +16,19 @@ export interface Release {
   readonly manifest: Manifest;
 }
 
+/** What bundles are signed with. */
+export interface PublisherKeys {
+  readonly signing: SigningKey;
+  /** Public keys data planes shall trust besides the signing key's: the next one's, while a rotation is under way. */
+  readonly introduced: readonly PublicKeyJwk[];
+}
+
 export interface PublisherOptions {
   readonly feed: ChangeFeed;
   readonly tables: readonly PublishedTable[];
   readonly pluginVersion: PluginVersion;
   readonly signingKey: SigningKey;
-  /** Public keys data planes shall trust besides the signing key: the next one, while a rotation is under way. */
+  /** Public keys data planes shall trust besides the signing key's. */
   readonly introduce?: readonly PublicKeyJwk[];
   readonly group: string;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -52,6 +59,8 @@ export interface Publisher {
    * accepts this control plane's config again. Returns why not when that looks like an accident.
    */
   catchUp(held: Manifest): Promise<string | null>;
+  /** Signs the newest release anew, with other keys, and publishes it. Throws when they are of another cluster. */
+  renew(keys: PublisherKeys): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -68,25 +77,28 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   const { feed, tables, log } = options;
   const shelf = new Shelf(options.retention ?? RETENTION);
   const subscribers = new Set<(release: Release) => void>();
+  let keys: PublisherKeys = { signing: options.signingKey, introduced: options.introduce ?? [] };
   let config: PackedConfig | null = await PackedConfig.load(feed, tables, shelf, Date.now());
   /** The config of the last release. */
   let latest = config;
   let lastingRows = config.lastingRows;
   let release = await sign(config);
+  /** The keys have changed since the release was signed. */
+  let resign = false;
   let complaint = '';
   let retry: NodeJS.Timeout | null = null;
 
   async function sign(packed: PackedConfig): Promise<Release> {
     const manifest = await buildManifest({
-      cluster: options.signingKey.cluster,
+      cluster: keys.signing.cluster,
       group: options.group,
       serial: packed.serial,
       issued_at: Math.floor(Date.now() / 1000),
       tables: await packed.refs(Date.now()),
       plugins: packed.plugins(options.pluginVersion),
-      keys: [options.signingKey.publicKey, ...(options.introduce ?? [])],
+      keys: [keys.signing.publicKey, ...keys.introduced],
     });
-    return { jws: await signManifest(manifest, options.signingKey), manifest };
+    return { jws: await signManifest(manifest, keys.signing), manifest };
   }
 
   /** One round: reads what changed, packs it, signs it. */
@@ -95,7 +107,9 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     const delta = await feed.delta(since);
     if (delta === null || delta.serial < since || config === null) await reload(delta);
     else if (delta.serial > since) await advance(config, delta);
+    else if (resign) release = await sign(config);
     else return;
+    resign = false;
     shelf.expire(Date.now());
     for (const callback of subscribers) callback(release);
   }
@@ -203,6 +217,15 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       );
       return null;
     },
+    async renew(next) {
+      if (next.signing.cluster !== keys.signing.cluster) {
+        throw new Error('bundle_signing_key: the key is of another cluster, which needs a restart');
+      }
+      if (sameKeys(keys, next)) return;
+      keys = next;
+      resign = true;
+      await rounds.flush();
+    },
     async stop() {
       unsubscribe();
       await rounds.stop();
@@ -223,6 +246,11 @@ function* missingObjects(shelf: Shelf, current: Manifest, held: Manifest | null)
     }
     for (const ref of shelf.references(table.index) ?? []) if (ref !== null && !owned.has(ref.name)) yield ref.name;
   }
+}
+
+function sameKeys(a: PublisherKeys, b: PublisherKeys): boolean {
+  const ids = ({ signing, introduced }: PublisherKeys) => [signing.publicKey, ...introduced].map(({ kid }) => kid);
+  return ids(a).join() === ids(b).join();
 }
 
 function totalRows(manifest: Manifest): number {

@@ -11,7 +11,7 @@ const prefix = mkdtempSync(join(tmpdir(), 'holdfast instance '));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
 
 it('is found while its process runs, and not in a later process that got the same id', () => {
-  const forget = recordInstance(prefix, { pid: process.pid, role: 'traditional' });
+  const forget = recordInstance(prefix, { pid: process.pid, role: 'traditional', certificates: [] });
   expect(findInstance(prefix)).toMatchObject({ pid: process.pid, role: 'traditional' });
 
   // What a killed instance left, its process id now with someone who would not survive a `reload`'s SIGHUP.

@@ -1,0 +1,63 @@
+import type { ControlPlane } from '../control-plane.ts';
+import type { Log } from '../log.ts';
+import type { Settings } from '../settings/properties.ts';
+import { reloadedSettings } from '../settings/reload.ts';
+import { describeFailure } from './command.ts';
+
+/** What runs here, as far as a reload concerns it. */
+export interface Reloadable {
+  readonly controlPlane: Pick<ControlPlane, 'renew'> | null;
+  readonly dataPlane: { reload(settings: Settings): Promise<void> } | null;
+  /** Reads the settings anew. Throws when they do not work. */
+  readonly read: () => Settings;
+  /** Told after each reload that worked. */
+  readonly done: (settings: Settings) => void;
+  readonly stopping: () => boolean;
+  readonly log: Log;
+}
+
+/**
+ * Makes the answer to SIGHUP: settings, certificates and keys are read anew, the control plane takes them for new
+ * connections, and the data plane's processes are replaced one by one. One reload at a time; one more for all that were
+ * asked for meanwhile. A failure is logged, and what was running runs on.
+ */
+export function reloading(settings: Settings, instance: Reloadable): () => void {
+  let running = settings;
+  let busy = false;
+  let again = false;
+
+  async function reload(): Promise<void> {
+    const { log } = instance;
+    log('notice', 'SIGHUP: reading settings, certificates and keys anew');
+    try {
+      const { settings: next, unchanged } = reloadedSettings(running, instance.read());
+      if (unchanged.length > 0) log('warn', `changed, but in force only after a restart: ${unchanged.join(', ')}`);
+      log.level = next.log_level;
+      await instance.controlPlane?.renew(next);
+      await instance.dataPlane?.reload(next);
+      running = next;
+      instance.done(next);
+      log('notice', 'reloaded');
+    } catch (error) {
+      // A stop in the middle of it is no failure.
+      if (instance.stopping()) return;
+      log('error', `the reload failed, what was running runs on: ${describeFailure(error)}`);
+    }
+  }
+
+  async function answer(): Promise<void> {
+    if (instance.stopping()) return;
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    do {
+      again = false;
+      await reload();
+    } while (again);
+    busy = false;
+  }
+
+  return () => void answer();
+}

@@ -1,0 +1,44 @@
+import { properties, type SettingName, type Settings } from './properties.ts';
+
+/** What a running instance takes anew. The rest (addresses, database, roles, …) holds until the next start. */
+const RELOADED: ReadonlySet<SettingName> = new Set([
+  'log_level',
+  'cluster_cert',
+  'cluster_cert_key',
+  'cluster_ca_cert',
+  'cluster_ocsp',
+  'cluster_server_name',
+  'cluster_dp_labels',
+  'admin_ssl_cert',
+  'admin_ssl_cert_key',
+  'admin_gui_ssl_cert',
+  'admin_gui_ssl_cert_key',
+  'ssl_cert',
+  'ssl_cert_key',
+  'status_ssl_cert',
+  'status_ssl_cert_key',
+  'bundle_signing_key',
+  'bundle_introduced_keys',
+  'bundle_trusted_keys',
+  'declarative_config',
+  'trusted_ips',
+  'real_ip_header',
+  'real_ip_recursive',
+  'headers',
+  'headers_upstream',
+  'allow_debug_header',
+  'error_default_type',
+]);
+
+/** The settings of a running instance after a reload: `fresh` where that can be, and the names of those that cannot. */
+export function reloadedSettings(
+  running: Settings,
+  fresh: Settings,
+): { readonly settings: Settings; readonly unchanged: readonly SettingName[] } {
+  const names = Object.keys(properties).filter((name): name is SettingName => name in properties);
+  const kept = names.filter((name) => !RELOADED.has(name));
+  return {
+    settings: { ...fresh, ...Object.fromEntries(kept.map((name) => [name, running[name]])) },
+    unchanged: kept.filter((name) => JSON.stringify(running[name]) !== JSON.stringify(fresh[name])),
+  };
+}

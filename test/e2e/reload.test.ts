@@ -1,0 +1,142 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type TLSSocket } from 'node:tls';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { generateClusterCertificate } from '../../cp/pki/certificate.ts';
+import { loadSigningKey, loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
+import { generateSigningKey, trustedKeysFile } from '../../shared/bundle/signing.ts';
+import { authority } from '../cp/pki/authority.ts';
+import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from './free-port.ts';
+import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'reload '));
+const [adminPort = 0, uiPort = 0, proxyPort = 0, statusPort = 0, clusterPort = 0] = await freePorts(5);
+const ca = await authority('listeners');
+let prefix: string;
+let settings: Record<string, string>;
+let gateway: HoldfastProcess;
+
+/** Puts a new pair in place of the one of a listener. */
+async function renew(listener: string, name: string): Promise<void> {
+  const { cert, key } = await ca.leaf({ name });
+  writeFileSync(join(folder, `${listener}.crt`), cert);
+  writeFileSync(join(folder, `${listener}.key`), key);
+}
+
+const LISTENERS = ['admin_ssl_cert', 'admin_gui_ssl_cert', 'ssl_cert', 'status_ssl_cert'] as const;
+
+beforeAll(async () => {
+  for (const listener of LISTENERS) await renew(listener, `first.${listener}`);
+  prefix = await freshPrefix('migrated');
+  settings = {
+    prefix,
+    admin_listen: `127.0.0.1:${adminPort} ssl`,
+    admin_gui_listen: `127.0.0.1:${uiPort} ssl`,
+    proxy_listen: `127.0.0.1:${proxyPort} ssl`,
+    status_listen: `127.0.0.1:${statusPort} ssl`,
+    cluster_listen: `127.0.0.1:${clusterPort}`,
+    cluster_telemetry_listen: 'off',
+    nginx_worker_processes: '1',
+    ...Object.fromEntries(
+      LISTENERS.flatMap((name) => [
+        [name, join(folder, `${name}.crt`)],
+        [`${name}_key`, join(folder, `${name}.key`)],
+      ]),
+    ),
+  };
+  gateway = await holdfast(['start'], settings, folder);
+});
+
+afterAll(async () => {
+  await gateway?.end('SIGKILL');
+  for (const path of [folder, prefix]) rmSync(path, { recursive: true, force: true });
+});
+
+function open(port: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+/** The names in the certificates that new connections are shown, in the order of `LISTENERS`. */
+async function shown(): Promise<unknown[]> {
+  const names: unknown[] = [];
+  for (const port of [adminPort, uiPort, proxyPort, statusPort]) {
+    const socket = await open(port);
+    names.push(socket.getPeerCertificate().subject.CN);
+    socket.destroy();
+  }
+  return names;
+}
+
+/** One request over a connection that is open already. */
+async function ask(socket: TLSSocket, request: string, body = ''): Promise<string> {
+  const answer = new Promise<string>((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+  const length = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+  socket.write(`${request} HTTP/1.1\r\nHost: localhost\r\n${length}\r\n${body}`);
+  return await answer;
+}
+
+it('takes every certificate and key anew, and keeps the connections that are open', async () => {
+  expect(await shown()).toEqual(LISTENERS.map((name) => `first.${name}`));
+  const admin = await open(adminPort);
+  expect(await ask(admin, 'GET /services')).toContain('200 OK');
+  const cluster = await generateClusterCertificate();
+  const link = await open(clusterPort);
+  expect(link.getPeerX509Certificate()?.toString()).not.toBe(cluster.cert);
+  link.destroy();
+
+  for (const listener of LISTENERS) await renew(listener, `second.${listener}`);
+  writeFileSync(join(prefix, 'cluster.crt'), cluster.cert);
+  writeFileSync(join(prefix, 'cluster.key'), cluster.key);
+  const old = await loadSigningKey(join(prefix, 'bundle-signing.key'));
+  const successor = await generateSigningKey(old.cluster);
+  writeFileSync(join(prefix, 'bundle-signing.key'), successor.privateFile);
+  const { keys } = loadTrustedKeys(join(prefix, 'bundle-keys.json'));
+  writeFileSync(
+    join(prefix, 'bundle-keys.json'),
+    trustedKeysFile({ cluster: old.cluster, keys: [...keys, successor.key.publicKey] }),
+  );
+  expect((await runHoldfast(['reload'], settings, folder)).code).toBe(0);
+
+  await until(() => / reloaded$/m.test(gateway.output()), 'the reload');
+  expect(await shown()).toEqual(LISTENERS.map((name) => `second.${name}`));
+  const again = await open(clusterPort);
+  expect(again.getPeerX509Certificate()?.toString().trim()).toBe(cluster.cert.trim());
+  again.destroy();
+
+  // A change made over the old connection reaches the data plane: over the new pair, signed with the new key.
+  expect(await ask(admin, 'POST /services', '{"name":"s","url":"http://127.0.0.1:9"}')).toContain('201 Created');
+  expect(await ask(admin, 'POST /services/s/routes', '{"name":"r","paths":["/r"]}')).toContain('201 Created');
+  admin.destroy();
+  await until(async () => {
+    const proxy = await open(proxyPort);
+    const answer = await ask(proxy, 'GET /r');
+    proxy.destroy();
+    return answer.startsWith('HTTP/1.1 502');
+  }, 'the route at the data plane');
+});
+
+it('keeps what it has when a file is bad, and names the setting', async () => {
+  const sound = readFileSync(join(folder, 'admin_ssl_cert.crt'));
+  copyFileSync(join(folder, 'ssl_cert.crt'), join(folder, 'admin_ssl_cert.crt'));
+  await runHoldfast(['reload'], settings, folder);
+  await until(() => gateway.output().includes('the reload failed'), 'the failed reload');
+  expect(gateway.output()).toContain('admin_ssl_cert_key is not the key of admin_ssl_cert');
+  expect(await shown()).toEqual(LISTENERS.map((name) => `second.${name}`));
+  writeFileSync(join(folder, 'admin_ssl_cert.crt'), sound);
+});
+
+it('tells of certificates that expire soon: in the log, and in `health`', async () => {
+  expect(gateway.output()).toMatch(
+    /warn\] holdfast: ssl_cert: certificate 'CN=second.ssl_cert' expires in less than a day/,
+  );
+  const { code, output } = await runHoldfast(['health'], settings, folder);
+  expect(output).toContain("warning: admin_ssl_cert: certificate 'CN=second.admin_ssl_cert' expires in");
+  expect(code).toBe(0);
+});
