@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
 import type { Workspace } from '../store/store.ts';
-import { kongHeaders, preflight } from './conventions.ts';
+import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
 import type { AdminOptions } from './options.ts';
 import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } from './reply.ts';
 import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
@@ -39,13 +39,14 @@ export function createAdminApi(options: AdminOptions): Hono {
     const method = c.req.method === 'HEAD' ? 'GET' : c.req.method;
     if (method === 'OPTIONS') return preflight(c, Object.keys(route.methods));
     const operation = isMethod(method) ? route.methods[method] : undefined;
-    if (operation === undefined || !isMethod(method)) return send(c, methodNotAllowed);
+    if (operation === undefined || !isMethod(method)) return send(c, refused(route, method));
     const query = parseQuery(c.req.url);
     const body = takesBody(method)
       ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
       : NO_BODY;
     const workspace = await openWorkspace(split(c.req.raw).workspace);
-    return send(c, await operation.handle({ method, params: c.req.param(), query, body, workspace }));
+    const reply = await operation.handle({ method, params: c.req.param(), query, body, workspace });
+    return send(c, reply.status === 405 ? refused(route, method) : reply);
   }
 
   async function openWorkspace(name: string | null): Promise<Workspace> {
@@ -61,6 +62,12 @@ export function createAdminApi(options: AdminOptions): Hono {
     return defaultWorkspace;
   }
 }
+
+/** 405 with the methods that are taken (RFC 9110, 15.5.6). */
+const refused = ({ methods }: AdminRoute, method: string): Reply => ({
+  ...methodNotAllowed,
+  headers: { Allow: allowedMethods(Object.keys(methods).filter((one) => one !== method)) },
+});
 
 const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
 

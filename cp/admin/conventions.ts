@@ -24,7 +24,8 @@ export function preflight(c: Context, methods: readonly string[]): Response {
   });
 }
 
-function allowedMethods(methods: readonly string[]): string {
+/** The value of `Allow` for a path with these methods. */
+export function allowedMethods(methods: readonly string[]): string {
   const all = new Set([...methods, 'OPTIONS']);
   if (all.has('GET')) all.add('HEAD');
   return [...all].sort().join(', ');

@@ -31,6 +31,7 @@ export function catalogOf(schemas: Schemas): Catalog {
       uuid: randomUUID,
       secret: () => randomSecret(32),
       subschema: schemas.subschema,
+      entity: (name) => tables.get(name)?.schema,
     },
     table(entity) {
       const table = tables.get(entity);

@@ -17,7 +17,9 @@ export function pageToken(key: readonly string[]): string {
 
 /** The key values a token stands for. Throws code 7. */
 export function readPageToken(token: string, members: number, acceptable: (member: string) => boolean): string[] {
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(token)) throw invalidOffset(token, 'bad base64 encoding');
+  const digits = /^([A-Za-z0-9+/]+)={0,2}$/.exec(token)?.[1];
+  // One digit over is six bits, less than a byte.
+  if (digits === undefined || digits.length % 4 === 1) throw invalidOffset(token, 'bad base64 encoding');
   const key = parseJson(Buffer.from(token, 'base64').toString('utf8'));
   const strings = Array.isArray(key) ? key.filter((member) => typeof member === 'string') : [];
   if (!Array.isArray(key) || key.length !== members || strings.length !== members || !strings.every(acceptable)) {

@@ -112,6 +112,9 @@ function infer(value: unknown, field: Field): unknown {
     case 'record':
       if (isRecord(value)) inferRecord(value, field.fields, field.shorthand_fields);
       return value;
+    case 'foreign':
+      // What names a parent is text: its id, its name.
+      return isRecord(value) ? mapValues(value, { type: 'string' }) : value;
     default:
       return value;
   }

@@ -2,7 +2,7 @@ import { addEntityError, mutuallyRequiredError } from './checks.ts';
 import { schemaViolation } from './errors.ts';
 import { type AutoValues, fillRow, hideAliases, mergeRows, showAliases } from './fill.ts';
 import { plainText } from './lua-table.ts';
-import { equal, getPath, isSet, type Row } from './record.ts';
+import { equal, getPath, isRecord, isSet, put, type Row } from './record.ts';
 import { type Shape, shapeOf, shapeWith } from './shape.ts';
 import { validateRow } from './validate.ts';
 import type { EntitySchema, FieldErrors, Subschema } from './vocabulary.ts';
@@ -13,6 +13,8 @@ export type { Row } from './record.ts';
 export interface Context extends AutoValues {
   /** The sub-schema an entity takes from a registry: a plugin's by its name. */
   subschema(entity: string, key: string): Subschema | undefined;
+  /** An entity by its name, to tell what is wrong with a reference that spells out more than a key. */
+  entity?(name: string): EntitySchema | undefined;
   /** The input is in its stored form already (an export with `_transform: false`): nothing is transformed again. */
   readonly verbatim?: boolean;
 }
@@ -101,8 +103,30 @@ async function check(
   const errors: FieldErrors = {};
   const pending = validateRow(shapeWith(schema, subschema), row, errors, existing !== undefined);
   if (pending) await pending;
+  explainReferences(schema, input, errors, context);
   checkTransformations(schema, row, input, existing, errors);
   if (Object.keys(errors).length > 0) throw schemaViolation(errors);
+}
+
+/**
+ * A reference without a proper key is told by what else it holds, where that is wrong of the parent: `{naem: 'x'}` is
+ * an unknown field rather than a missing key.
+ */
+function explainReferences(schema: EntitySchema, input: Input, errors: FieldErrors, context: Context): void {
+  for (const [name, field] of Object.entries(schema.fields)) {
+    const value = input[name];
+    if (field.type !== 'foreign' || errors[name] === undefined || !isRecord(value)) continue;
+    const parent = context.entity?.(field.reference);
+    if (parent === undefined) continue;
+    const { byName } = shapeOf(parent);
+    const wrong: FieldErrors = {};
+    for (const [key, given] of Object.entries(value)) {
+      const slot = byName.get(key);
+      const error = slot === undefined ? 'unknown field' : slot.rule(given);
+      if (error !== undefined) put(wrong, key, error);
+    }
+    if (Object.keys(wrong).length > 0) errors[name] = wrong;
+  }
 }
 
 /** Without its sub-schema nothing else about a row can be judged, so this is the only error reported. */

@@ -1,6 +1,6 @@
 import * as errors from '../../../shared/schema/errors.ts';
 import { schemaOf } from '../entity/catalog.ts';
-import { isUuid } from '../entity/key.ts';
+import { isUuid, rowKey } from '../entity/key.ts';
 import { nestedRoutes } from '../entity/nested.ts';
 import { topLevelRoutes } from '../entity/top-level.ts';
 import { message, ok, Refusal } from '../reply.ts';
@@ -50,7 +50,7 @@ function read(operation: Operation): Operation {
 async function resolveSni(call: Call): Promise<Call> {
   const name = param(call, 'certificates');
   if (isUuid(name)) return withSnis(call, name, null);
-  const sni = await call.workspace.entity('snis').select({ field: 'name', value: name });
+  const sni = await call.workspace.entity('snis').select(rowKey(schemaOf('snis'), name));
   const reference = sni?.certificate;
   if (typeof reference === 'object' && reference !== null && 'id' in reference) {
     return withSnis(call, String(reference.id), name);

@@ -1,3 +1,4 @@
+import { entity } from '../../../shared/entities/registry.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import type { Context } from '../../../shared/schema/complete.ts';
 
@@ -6,5 +7,6 @@ export const validationContext: Context = {
   now: () => Date.now() / 1000,
   uuid: () => crypto.randomUUID(),
   secret: () => crypto.randomUUID().replaceAll('-', ''),
-  subschema: (entity, key) => (entity === 'plugins' ? plugins.get(key) : undefined),
+  entity,
+  subschema: (owner, key) => (owner === 'plugins' ? plugins.get(key) : undefined),
 };

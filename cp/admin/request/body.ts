@@ -44,7 +44,9 @@ export async function readBody(request: Request, rules: BodyRules): Promise<Body
   if (contentType.startsWith('application/json')) return json(await readText(request, rules.limit));
   if (contentType.startsWith('application/x-www-form-urlencoded')) return form(await readText(request, rules.limit));
   if (contentType.startsWith('multipart/form-data')) {
-    const args = await parseMultipart(await readBytes(request, rules.limit), contentType);
+    const bytes = await readBytes(request, rules.limit);
+    // A client with nothing to say sends no part, and no boundary to end it.
+    const args = bytes.length === 0 ? [] : await parseMultipart(bytes, contentType);
     if (args === null) throw new Refusal(message(400, 'Cannot parse multipart body'));
     return fromArguments(args);
   }

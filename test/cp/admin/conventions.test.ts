@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';
 
+const invalidName = (name: string) =>
+  `invalid value '${name}': the only accepted ascii characters are alphanumerics or ., -, _, and ~`;
+
 describe('conventions of the Admin API', () => {
   let database: Database;
   let admin: AdminServer;
@@ -47,6 +50,16 @@ describe('conventions of the Admin API', () => {
     expect(row.headers.get('access-control-allow-headers')).toBe('X-A, X-B');
   });
 
+  it('says with a 405 which methods are taken', async () => {
+    expect((await admin.send('DELETE', '/services')).headers.get('allow')).toBe('GET, HEAD, OPTIONS, POST');
+    await admin.send('POST', '/services', { json: { name: 's', host: 'h' } });
+    await admin.send('POST', '/services/s/routes', { json: { name: 'r', paths: ['/'] } });
+    const parent = await admin.send('DELETE', '/routes/r/service');
+    expect([parent.status, parent.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS, PATCH, PUT']);
+    await admin.send('DELETE', '/routes/r');
+    await admin.send('DELETE', '/services/s');
+  });
+
   it('answers HEAD as GET without the body', async () => {
     const get = await admin.send('GET', '/services');
     const head = await admin.send('HEAD', '/services');
@@ -60,10 +73,16 @@ describe('conventions of the Admin API', () => {
     ['DELETE', '/services', 405, { message: 'Method not allowed' }],
     ['POST', '/services/x', 405, { message: 'Method not allowed' }],
     ['GET', '/services/', 200, { data: [], next: null }],
-    ['GET', '/services/%zz', 404, { message: 'Not found' }],
-    ['GET', '/services/%ff%fe', 404, { message: 'Not found' }],
-    ['GET', '/services/a%2Fb', 404, { message: 'Not found' }],
-    ['GET', '/services/%00', 404, { message: 'Not found' }],
+    ['GET', '/consumers/%zz', 404, { message: 'Not found' }],
+    ['GET', '/services/%ff%fe', 400, { code: 10, message: invalidName('%ff%fe') }],
+    ['GET', '/consumers/a%2Fb', 404, { message: 'Not found' }],
+    ['GET', '/consumers/%00', 404, { message: 'Not found' }],
+    // No row can have these names.
+    ['GET', '/services/%zz', 400, { code: 10, name: 'invalid unique name', message: invalidName('%zz') }],
+    ['DELETE', '/services/a%2Fb', 400, { code: 10, message: invalidName('a/b') }],
+    ['GET', '/services/a%20b/routes', 400, { code: 10, message: invalidName('a b') }],
+    ['PUT', '/upstreams/1.2.3.4', 400, { code: 10, message: "Invalid name ('1.2.3.4'); no ip addresses allowed" }],
+    ['GET', '/certificates/1.2.3.4', 400, { code: 10, message: 'must not be an IP' }],
     ['GET', '/clustering/data-planes', 400, { message: expect.stringContaining('Control Plane') }],
     ['GET', '/filter-chains', 400, { message: 'this endpoint is only available when wasm is enabled' }],
     ['DELETE', '/routes/r/filter-chains/f', 400, { message: expect.stringContaining('wasm') }],
@@ -164,6 +183,12 @@ describe('conventions of the Admin API', () => {
     expect(answer.text).toContain(text);
     expect((await admin.send('GET', '/services')).rows).toEqual([]);
     expect(admin.log).toEqual([]);
+  });
+
+  it('takes a multipart body without parts for no arguments', async () => {
+    const headers = { 'content-type': 'multipart/form-data' };
+    const answer = await admin.send('POST', '/services', { body: '', headers });
+    expect(answer).toMatchObject({ status: 400, body: { fields: { host: 'required field missing' } } });
   });
 
   it('refuses two Content-Type headers', async () => {

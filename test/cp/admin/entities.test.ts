@@ -217,10 +217,30 @@ describe.each(drivers)('the Admin API on $driver', ({ create }) => {
   });
 
   it.each([
+    ['a field its parent does not have', { json: { naem: 's' } }, { naem: 'unknown field' }],
+    [
+      'a value its parent cannot have',
+      { json: { protocol: 'foo' } },
+      { protocol: expect.stringContaining('expected one of') },
+    ],
+    ['nothing of its parent', { json: { retries: 5 } }, { id: 'missing primary key' }],
+    ['an empty name in a form', { form: 'service.name=' }, { id: 'missing primary key' }],
+  ])('tells of a reference what is wrong when it has %s', async (_, service, fields) => {
+    const body =
+      'json' in service ? { json: { paths: ['/'], service: service.json } } : { form: `paths[]=/&${service.form}` };
+    expect(await admin.send('POST', '/routes', body)).toMatchObject({
+      status: 400,
+      body: { code: 2, fields: { service: fields } },
+    });
+  });
+
+  it.each([
     ['size=abc', 9, 'size must be a number'],
     ['size=0', 9, 'size must be an integer between 1 and 1000'],
     ['size=1.5', 9, 'size must be an integer between 1 and 1000'],
     ['offset=%25', 7, "'%' is not a valid offset: bad base64 encoding"],
+    ['offset=x', 7, "'x' is not a valid offset: bad base64 encoding"],
+    ['offset=abcd', 7, "'abcd' is not a valid offset: bad json encoding"],
     ['tags=', 11, 'invalid option (tags: cannot be null)'],
     ['tags=a,b/c', 11, 'invalid option (tags: invalid filter syntax)'],
     ['tags=a,b,c,d,e,f', 11, 'invalid option (tags: cannot query more than 5 tags)'],
