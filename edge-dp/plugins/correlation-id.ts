@@ -1,12 +1,9 @@
+import type { CorrelationIdConfig } from '../../shared/plugins/correlation-id.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { Plugin, RequestContext } from './plugin.ts';
 
 /** Gives each request an id: the client's own, or one of the three kinds Kong makes. */
-const correlationId: Plugin<{
-  readonly header_name: string | null;
-  readonly generator: 'uuid' | 'uuid#counter' | 'tracker';
-  readonly echo_downstream: boolean;
-}> = {
+const correlationId: Plugin<CorrelationIdConfig> = {
   name: 'correlation-id',
   version: KONG_VERSION,
   priority: 100001,

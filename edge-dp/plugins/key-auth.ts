@@ -1,25 +1,15 @@
+import type { KeyAuthConfig } from '../../shared/plugins/key-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
 import { type BodyArguments, parseBodyArguments } from './body-arguments.ts';
 import { authenticate, authenticateAnonymous, consumerOf, expired } from './consumer-identity.ts';
 import type { Plugin, RequestContext } from './plugin.ts';
 
-interface Config {
-  readonly key_names: readonly string[];
-  readonly hide_credentials: boolean;
-  readonly anonymous: string | null;
-  readonly key_in_header: boolean;
-  readonly key_in_query: boolean;
-  readonly key_in_body: boolean;
-  readonly run_on_preflight: boolean;
-  readonly realm: string | null;
-}
-
 /**
  * Authenticates by an API key in a header, the query string or the body. Data planes hold only the SHA-256 of keys, so
  * the credential is found by what the client sent, though only its digest travels in the bundle.
  */
-const keyAuth: Plugin<Config> = {
+const keyAuth: Plugin<KeyAuthConfig> = {
   name: 'key-auth',
   version: KONG_VERSION,
   priority: 1250,
@@ -72,7 +62,7 @@ interface FoundKey {
 /** Bodies are searched up to this size. */
 const BODY_LIMIT = 1 << 20;
 
-async function findKey(config: Config, request: RequestContext): Promise<FoundKey | 'duplicate' | null> {
+async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<FoundKey | 'duplicate' | null> {
   const headers = request.incoming.headers;
   let body: BodyArguments | null | undefined;
   const readArguments = async (): Promise<BodyArguments | null> => {

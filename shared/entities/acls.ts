@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Groups of consumers that the acl plugin allows or denies. */
 export const acls = defineEntity({
@@ -16,5 +16,3 @@ export const acls = defineEntity({
     tags,
   },
 });
-
-export type Acl = Entity<typeof acls>;

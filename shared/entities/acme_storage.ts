@@ -1,5 +1,5 @@
 import { autoTimestamp, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** What the acme plugin keeps with its storage set to `kong`. Shared by all workspaces. */
 export const acmeStorage = defineEntity({
@@ -14,5 +14,3 @@ export const acmeStorage = defineEntity({
     created_at: autoTimestamp,
   },
 });
-
-export type AcmeStorage = Entity<typeof acmeStorage>;

@@ -1,7 +1,7 @@
 import { toHex } from '../schema/formats/keys.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** User names and passwords of consumers. */
 export const basicauthCredentials = defineEntity({
@@ -31,8 +31,6 @@ export const basicauthCredentials = defineEntity({
     },
   ],
 });
-
-export type BasicauthCredential = Entity<typeof basicauthCredentials>;
 
 /** Kong's own form, so that credentials move between the two: hex SHA-1 of the password and the consumer's id. */
 export async function hashPassword(password: string, consumerId: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { authorityError, certificateDigest, certificateError } from '../schema/formats/certificate.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Certificate authorities that services, upstreams and plugins may trust. Shared by all workspaces. */
 export const caCertificates = defineEntity({
@@ -21,5 +21,3 @@ export const caCertificates = defineEntity({
   ],
   entity_checks: [{ custom_entity_check: { field_sources: ['cert'], fn: ({ cert }) => authorityError(String(cert)) } }],
 });
-
-export type CaCertificate = Entity<typeof caCertificates>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Which consumer is in which group; reached through the paths of groups and consumers only. */
 export const consumerGroupConsumers = defineEntity({
@@ -17,5 +17,3 @@ export const consumerGroupConsumers = defineEntity({
     consumer: { type: 'foreign', required: true, reference: 'consumers', on_delete: 'cascade' },
   },
 });
-
-export type ConsumerGroupConsumer = Entity<typeof consumerGroupConsumers>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, name, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Consumers that are treated alike. Kong has this in its Enterprise edition only; the shape is that edition's. */
 export const consumerGroups = defineEntity({
@@ -16,5 +16,3 @@ export const consumerGroups = defineEntity({
     tags,
   },
 });
-
-export type ConsumerGroup = Entity<typeof consumerGroups>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Who calls: a person, an application, another service. */
 export const consumers = defineEntity({
@@ -19,5 +19,3 @@ export const consumers = defineEntity({
   },
   entity_checks: [{ at_least_one_of: ['custom_id', 'username'] }],
 });
-
-export type Consumer = Entity<typeof consumers>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, name, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Proxy-Wasm filters. None can run here, so every write is refused as by a Kong without wasm. */
 export const filterChains = defineEntity({
@@ -53,5 +53,3 @@ export const filterChains = defineEntity({
     },
   ],
 });
-
-export type FilterChain = Entity<typeof filterChains>;

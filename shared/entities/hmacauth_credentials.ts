@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Shared secrets that consumers sign requests with. */
 export const hmacauthCredentials = defineEntity({
@@ -20,5 +20,3 @@ export const hmacauthCredentials = defineEntity({
     tags,
   },
 });
-
-export type HmacauthCredential = Entity<typeof hmacauthCredentials>;

@@ -1,6 +1,6 @@
 import { publicKeyContainer } from '../schema/formats/keys.ts';
 import { autoTimestamp, exactly, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Keys that consumers' tokens are signed with. */
 export const jwtSecrets = defineEntity({
@@ -53,8 +53,6 @@ export const jwtSecrets = defineEntity({
     },
   ],
 });
-
-export type JwtSecret = Entity<typeof jwtSecrets>;
 
 function publicKeyError(pem: string): string | undefined {
   return publicKeyContainer(pem) ? undefined : 'invalid key';

@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Keys that belong together, as in a JWK Set. */
 export const keySets = defineEntity({
@@ -17,5 +17,3 @@ export const keySets = defineEntity({
     updated_at: autoTimestamp,
   },
 });
-
-export type KeySet = Entity<typeof keySets>;

@@ -1,7 +1,7 @@
 import { isLoadableJwk, privateKeyContainer, publicIdentity, publicKeyContainer } from '../schema/formats/keys.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
 import { isRecord, isReference } from '../schema/record.ts';
-import { defineEntity, type Entity, type FieldErrors } from '../schema/vocabulary.ts';
+import { defineEntity, type FieldErrors } from '../schema/vocabulary.ts';
 import { jwkSchemaError } from './jwk.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -41,8 +41,6 @@ export const keys = defineEntity({
     { custom_entity_check: { field_sources: ['jwk', 'pem', 'kid'], fn: materialError } },
   ],
 });
-
-export type Key = Entity<typeof keys>;
 
 /** What can be said of a PEM pair without loading it. */
 function pemFormError({ private_key, public_key }: Values): string | undefined {

@@ -1,5 +1,5 @@
 import { autoTimestamp, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Codes waiting to be exchanged for tokens (RFC 6749, 4.1). */
 export const oauth2AuthorizationCodes = defineEntity({
@@ -22,5 +22,3 @@ export const oauth2AuthorizationCodes = defineEntity({
     plugin: { type: 'foreign', reference: 'plugins', default: null, on_delete: 'cascade' },
   },
 });
-
-export type Oauth2AuthorizationCode = Entity<typeof oauth2AuthorizationCodes>;

@@ -1,6 +1,6 @@
 import { parseUrl } from '../schema/formats/text.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Applications that may ask for OAuth 2.0 tokens. */
 export const oauth2Credentials = defineEntity({
@@ -32,8 +32,6 @@ export const oauth2Credentials = defineEntity({
     },
   ],
 });
-
-export type Oauth2Credential = Entity<typeof oauth2Credentials>;
 
 function redirectError(uri: string): string | undefined {
   const { host, scheme, fragment } = parseUrl(uri);

@@ -1,5 +1,5 @@
 import { autoTimestamp, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Tokens handed in through the Admin API; those a data plane issues live there. */
 export const oauth2Tokens = defineEntity({
@@ -24,5 +24,3 @@ export const oauth2Tokens = defineEntity({
     scope: { type: 'string' },
   },
 });
-
-export type Oauth2Token = Entity<typeof oauth2Tokens>;

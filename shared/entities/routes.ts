@@ -121,5 +121,3 @@ export const expressionRoutes = defineEntity({
     priority: { type: 'integer', required: true, default: 0, between: [0, 2 ** 46 - 1] },
   },
 });
-
-export type ExpressionRoute = Entity<typeof expressionRoutes>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid, wildcardHost } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Server names, each with the certificate served for it. */
 export const snis = defineEntity({
@@ -17,5 +17,3 @@ export const snis = defineEntity({
     certificate: { type: 'foreign', reference: 'certificates', required: true },
   },
 });
-
-export type Sni = Entity<typeof snis>;

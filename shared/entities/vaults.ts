@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Where `{vault://prefix/…}` references are looked up. */
 export const vaults = defineEntity({
@@ -47,5 +47,3 @@ export const vaults = defineEntity({
     },
   },
 });
-
-export type Vault = Entity<typeof vaults>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, name, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** A part of the configuration with its own administrators; the shape is Kong Enterprise's. */
 export const workspaces = defineEntity({
@@ -49,5 +49,3 @@ export const workspaces = defineEntity({
     config: { type: 'map', keys: { type: 'string' }, values: { type: 'any' }, required: true, default: {} },
   },
 });
-
-export type WorkspaceEntity = Entity<typeof workspaces>;

@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Lets consumers through, or keeps them out, by their groups. */
 export const acl = definePlugin({
   name: 'acl',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 950,
   phases: ['access'],
   entities: ['acls'],
@@ -27,5 +28,3 @@ export const acl = definePlugin({
     { at_least_one_of: ['config.allow', 'config.deny'] },
   ],
 });
-
-export type AclConfig = Entity<typeof acl>['config'];

@@ -1,5 +1,6 @@
 import { host, hosts, httpProtocols, noConsumer, noRoute, noService, port, url } from '../schema/kinds.ts';
-import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { redis } from './fields/redis.ts';
 import { renamed } from './fields/renamed.ts';
 import { isSharedDictionary } from './fields/shared-dictionaries.ts';
@@ -70,7 +71,7 @@ const storageConfig = defineField({
 /** Gets certificates from an ACME server (RFC 8555). */
 export const acme = definePlugin({
   name: 'acme',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1705,
   phases: ['init_worker', 'configure', 'certificate', 'access'],
   entities: ['acme_storage'],
@@ -138,8 +139,6 @@ export const acme = definePlugin({
     { custom_entity_check: { field_sources: ['config.storage'], fn: () => undefined } },
   ],
 });
-
-export type AcmeConfig = Entity<typeof acme>['config'];
 
 const RESERVED = ['kong_acme:renew_config:', 'kong_acme:renew_last_run', 'kong_acme:cert_key:'];
 

@@ -1,5 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
 
 const messages = defineField({
@@ -19,7 +20,7 @@ const messages = defineField({
 /** Adds messages before and after those of an LLM request. */
 export const aiPromptDecorator = definePlugin({
   name: 'ai-prompt-decorator',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 772,
   phases: ['access'],
   fields: {
@@ -43,5 +44,3 @@ export const aiPromptDecorator = definePlugin({
   },
   entity_checks: [{ at_least_one_of: ['config.prompts.prepend', 'config.prompts.append'] }],
 });
-
-export type AiPromptDecoratorConfig = Entity<typeof aiPromptDecorator>['config'];

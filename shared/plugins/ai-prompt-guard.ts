@@ -1,5 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
 
 const patterns = defineField({
@@ -12,7 +13,7 @@ const patterns = defineField({
 /** Allows or refuses LLM requests by patterns. */
 export const aiPromptGuard = definePlugin({
   name: 'ai-prompt-guard',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 771,
   phases: ['access'],
   fields: {
@@ -42,5 +43,3 @@ export const aiPromptGuard = definePlugin({
     },
   ],
 });
-
-export type AiPromptGuardConfig = Entity<typeof aiPromptGuard>['config'];

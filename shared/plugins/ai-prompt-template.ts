@@ -1,11 +1,12 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { maxRequestBodySize } from './fields/llm.ts';
 
 /** Fills the values of LLM requests into templates. */
 export const aiPromptTemplate = definePlugin({
   name: 'ai-prompt-template',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 773,
   phases: ['access'],
   fields: {
@@ -33,5 +34,3 @@ export const aiPromptTemplate = definePlugin({
     },
   },
 });
-
-export type AiPromptTemplateConfig = Entity<typeof aiPromptTemplate>['config'];

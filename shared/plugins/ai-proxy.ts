@@ -1,11 +1,12 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { auth, llmFormat, logging, maxRequestBodySize, model, modelChecks, routeType } from './fields/llm.ts';
 
 /** Sends OpenAI-shaped requests to the LLMs of several providers. */
 export const aiProxy = definePlugin({
   name: 'ai-proxy',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 770,
   phases: ['access', 'header_filter', 'body_filter'],
   fields: {
@@ -56,5 +57,3 @@ export const aiProxy = definePlugin({
     },
   ],
 });
-
-export type AiProxyConfig = Entity<typeof aiProxy>['config'];

@@ -1,11 +1,12 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { connection, llm, prompt, transformerChecks } from './fields/llm-transformer.ts';
 
 /** Lets an LLM rewrite requests. */
 export const aiRequestTransformer = definePlugin({
   name: 'ai-request-transformer',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 777,
   phases: ['access'],
   fields: {
@@ -23,5 +24,3 @@ export const aiRequestTransformer = definePlugin({
   },
   entity_checks: transformerChecks,
 });
-
-export type AiRequestTransformerConfig = Entity<typeof aiRequestTransformer>['config'];

@@ -1,11 +1,12 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { connection, llm, prompt, transformerChecks } from './fields/llm-transformer.ts';
 
 /** Lets an LLM rewrite responses. */
 export const aiResponseTransformer = definePlugin({
   name: 'ai-response-transformer',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 768,
   phases: ['access'],
   fields: {
@@ -23,5 +24,3 @@ export const aiResponseTransformer = definePlugin({
   },
   entity_checks: transformerChecks,
 });
-
-export type AiResponseTransformerConfig = Entity<typeof aiResponseTransformer>['config'];

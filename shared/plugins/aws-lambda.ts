@@ -1,11 +1,12 @@
 import { host, httpProtocols, port, url } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests with an AWS Lambda function. */
 export const awsLambda = definePlugin({
   name: 'aws-lambda',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 750,
   phases: ['access', 'header_filter'],
   fields: {
@@ -54,8 +55,6 @@ export const awsLambda = definePlugin({
     { custom_entity_check: { field_sources: ['config.proxy_url'], fn: proxySchemeError } },
   ],
 });
-
-export type AwsLambdaConfig = Entity<typeof awsLambda>['config'];
 
 function proxySchemeError(plugin: Readonly<Record<string, unknown>>): string | undefined {
   const url = getPath(plugin, ['config', 'proxy_url']);

@@ -1,10 +1,11 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests with an Azure function. */
 export const azureFunctions = definePlugin({
   name: 'azure-functions',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 749,
   phases: ['access'],
   fields: {
@@ -27,5 +28,3 @@ export const azureFunctions = definePlugin({
     },
   },
 });
-
-export type AzureFunctionsConfig = Entity<typeof azureFunctions>['config'];

@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a user name and password (RFC 7617). */
 export const basicAuth = definePlugin({
   name: 'basic-auth',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1100,
   phases: ['access'],
   entities: ['basicauth_credentials'],
@@ -22,5 +23,3 @@ export const basicAuth = definePlugin({
     },
   },
 });
-
-export type BasicAuthConfig = Entity<typeof basicAuth>['config'];

@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Refuses bots by their User-Agent. */
 export const botDetection = definePlugin({
   name: 'bot-detection',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 2500,
   phases: ['access'],
   fields: {
@@ -20,5 +21,3 @@ export const botDetection = definePlugin({
     },
   },
 });
-
-export type BotDetectionConfig = Entity<typeof botDetection>['config'];

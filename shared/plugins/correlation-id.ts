@@ -1,9 +1,11 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
+/** Gives each request an id of its own, shown to the upstream and, if asked for, to the client. */
 export const correlationId = definePlugin({
   name: 'correlation-id',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 100001,
   phases: ['init_worker', 'access', 'header_filter'],
   fields: {

@@ -1,11 +1,12 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { isRegex } from '../schema/rules.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Answers and marks cross-origin requests (Fetch standard, CORS protocol). */
 export const cors = definePlugin({
   name: 'cors',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 2000,
   phases: ['access', 'header_filter'],
   fields: {
@@ -34,8 +35,6 @@ export const cors = definePlugin({
     },
   },
 });
-
-export type CorsConfig = Entity<typeof cors>['config'];
 
 function originError(origin: string): string | undefined {
   return origin === '*' || isRegex(origin) ? undefined : `'${origin}' is not a valid regex`;

@@ -1,12 +1,13 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { CONSUMER_IDENTIFIERS, STAT_TYPES, sampledChecks } from './fields/metrics.ts';
 import { formerQueueFields, queue } from './fields/queue.ts';
 
 /** Sends metrics to a Datadog agent over UDP. */
 export const datadog = definePlugin({
   name: 'datadog',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 10,
   phases: ['log'],
   fields: {
@@ -67,5 +68,3 @@ export const datadog = definePlugin({
     },
   },
 });
-
-export type DatadogConfig = Entity<typeof datadog>['config'];

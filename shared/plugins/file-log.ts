@@ -1,11 +1,12 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Appends request logs to a file. */
 export const fileLog = definePlugin({
   name: 'file-log',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 9,
   phases: ['log'],
   fields: {
@@ -26,5 +27,3 @@ export const fileLog = definePlugin({
     },
   },
 });
-
-export type FileLogConfig = Entity<typeof fileLog>['config'];

@@ -1,10 +1,11 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Translates between HTTP with JSON and gRPC. */
 export const grpcGateway = definePlugin({
   name: 'grpc-gateway',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 998,
   phases: ['access', 'header_filter', 'body_filter'],
   fields: {
@@ -18,5 +19,3 @@ export const grpcGateway = definePlugin({
     },
   },
 });
-
-export type GrpcGatewayConfig = Entity<typeof grpcGateway>['config'];

@@ -1,10 +1,11 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Translates between gRPC-Web and gRPC. */
 export const grpcWeb = definePlugin({
   name: 'grpc-web',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 3,
   phases: ['access', 'header_filter', 'body_filter'],
   fields: {
@@ -20,5 +21,3 @@ export const grpcWeb = definePlugin({
     },
   },
 });
-
-export type GrpcWebConfig = Entity<typeof grpcWeb>['config'];

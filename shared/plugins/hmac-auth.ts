@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Asks for requests signed with a shared secret. */
 export const hmacAuth = definePlugin({
   name: 'hmac-auth',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1030,
   phases: ['access'],
   entities: ['hmacauth_credentials'],
@@ -30,5 +31,3 @@ export const hmacAuth = definePlugin({
     },
   },
 });
-
-export type HmacAuthConfig = Entity<typeof hmacAuth>['config'];

@@ -1,14 +1,15 @@
 import { parseUrl } from '../schema/formats/text.ts';
 import { headerName, protocols, url } from '../schema/kinds.ts';
 import { isRecord } from '../schema/record.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { formerQueueFields, queue } from './fields/queue.ts';
 
 /** Sends request logs to an HTTP server. */
 export const httpLog = definePlugin({
   name: 'http-log',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 12,
   phases: ['log'],
   fields: {
@@ -54,8 +55,6 @@ export const httpLog = definePlugin({
     },
   },
 });
-
-export type HttpLogConfig = Entity<typeof httpLog>['config'];
 
 /** Two ways to say who calls would contradict each other. */
 function doubleAuthorizationError({ http_endpoint, headers }: Readonly<Record<string, unknown>>): string | undefined {

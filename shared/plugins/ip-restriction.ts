@@ -1,10 +1,11 @@
 import { ipOrCidr } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Allows or refuses clients by address. */
 export const ipRestriction = definePlugin({
   name: 'ip-restriction',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 990,
   phases: ['preread', 'access'],
   fields: {
@@ -27,5 +28,3 @@ export const ipRestriction = definePlugin({
   },
   entity_checks: [{ at_least_one_of: ['config.allow', 'config.deny'] }],
 });
-
-export type IpRestrictionConfig = Entity<typeof ipRestriction>['config'];

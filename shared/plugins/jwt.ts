@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a signed JSON Web Token (RFC 7519). */
 export const jwt = definePlugin({
   name: 'jwt',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1450,
   phases: ['access'],
   entities: ['jwt_secrets'],
@@ -39,5 +40,3 @@ export const jwt = definePlugin({
     },
   ],
 });
-
-export type JwtConfig = Entity<typeof jwt>['config'];

@@ -1,9 +1,11 @@
 import { headerName, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
+/** Asks for an API key. */
 export const keyAuth = definePlugin({
   name: 'key-auth',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1250,
   phases: ['access'],
   entities: ['keyauth_credentials'],

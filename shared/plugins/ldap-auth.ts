@@ -1,10 +1,11 @@
 import { host, httpProtocols, noConsumer, port } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a user name and password known to an LDAP server. */
 export const ldapAuth = definePlugin({
   name: 'ldap-auth',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1200,
   phases: ['access'],
   fields: {
@@ -43,5 +44,3 @@ export const ldapAuth = definePlugin({
     },
   },
 });
-
-export type LdapAuthConfig = Entity<typeof ldapAuth>['config'];

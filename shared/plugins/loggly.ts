@@ -1,12 +1,13 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { SEVERITIES } from './fields/severities.ts';
 
 /** Sends request logs to Loggly. */
 export const loggly = definePlugin({
   name: 'loggly',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 6,
   phases: ['log'],
   fields: {
@@ -29,5 +30,3 @@ export const loggly = definePlugin({
     },
   },
 });
-
-export type LogglyConfig = Entity<typeof loggly>['config'];

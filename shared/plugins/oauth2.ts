@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Asks for OAuth 2.0 tokens and issues them (RFC 6749). */
 export const oauth2 = definePlugin({
   name: 'oauth2',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1400,
   phases: ['access'],
   entities: ['oauth2_authorization_codes', 'oauth2_credentials', 'oauth2_tokens'],
@@ -47,8 +48,6 @@ export const oauth2 = definePlugin({
     },
   },
 });
-
-export type Oauth2Config = Entity<typeof oauth2>['config'];
 
 const FLOWS = [
   'enable_authorization_code',

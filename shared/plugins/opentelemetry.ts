@@ -1,12 +1,13 @@
 import { headerName, httpProtocols, timeout, url } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
 import { queue } from './fields/queue.ts';
 
 /** Sends traces and logs by OTLP. */
 export const opentelemetry = definePlugin({
   name: 'opentelemetry',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 14,
   phases: ['configure', 'access', 'header_filter', 'log'],
   fields: {
@@ -52,8 +53,6 @@ export const opentelemetry = definePlugin({
     },
   },
 });
-
-export type OpentelemetryConfig = Entity<typeof opentelemetry>['config'];
 
 function attributesError(attributes: Readonly<Record<string, unknown>>): string | undefined {
   return Object.values(attributes).includes('') ? 'required field missing' : undefined;

@@ -1,10 +1,11 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Counts requests for Prometheus. */
 export const prometheus = definePlugin({
   name: 'prometheus',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 13,
   phases: ['init_worker', 'configure', 'log'],
   fields: {
@@ -24,5 +25,3 @@ export const prometheus = definePlugin({
     },
   },
 });
-
-export type PrometheusConfig = Entity<typeof prometheus>['config'];

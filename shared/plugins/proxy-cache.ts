@@ -1,12 +1,13 @@
 import { protocols } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { isSharedDictionary } from './fields/shared-dictionaries.ts';
 
 /** Keeps responses in memory. */
 export const proxyCache = definePlugin({
   name: 'proxy-cache',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 100,
   phases: ['init_worker', 'access', 'header_filter', 'body_filter'],
   fields: {
@@ -62,8 +63,6 @@ export const proxyCache = definePlugin({
   },
   entity_checks: [{ custom_entity_check: { field_sources: ['config'], fn: dictionaryError } }],
 });
-
-export type ProxyCacheConfig = Entity<typeof proxyCache>['config'];
 
 function dictionaryError(plugin: Readonly<Record<string, unknown>>): string | undefined {
   const name = getPath(plugin, ['config', 'memory', 'dictionary_name']);

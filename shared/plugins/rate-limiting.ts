@@ -1,12 +1,13 @@
 import { headerName, httpProtocols, path } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
 import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
 
 /** Allows so many requests per period. */
 export const rateLimiting = definePlugin({
   name: 'rate-limiting',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 910,
   phases: ['access'],
   fields: {
@@ -57,8 +58,6 @@ export const rateLimiting = definePlugin({
     },
   ],
 });
-
-export type RateLimitingConfig = Entity<typeof rateLimiting>['config'];
 
 function configError(config: Readonly<Record<string, unknown>>): string | undefined {
   const { policy, sync_rate } = config;

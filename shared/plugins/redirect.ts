@@ -1,10 +1,11 @@
 import { httpProtocols, url } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Sends clients elsewhere. */
 export const redirect = definePlugin({
   name: 'redirect',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 779,
   phases: ['access'],
   fields: {
@@ -20,5 +21,3 @@ export const redirect = definePlugin({
     },
   },
 });
-
-export type RedirectConfig = Entity<typeof redirect>['config'];

@@ -1,10 +1,11 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Refuses requests with large bodies. */
 export const requestSizeLimiting = definePlugin({
   name: 'request-size-limiting',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 951,
   phases: ['access'],
   fields: {
@@ -25,5 +26,3 @@ export const requestSizeLimiting = definePlugin({
     },
   },
 });
-
-export type RequestSizeLimitingConfig = Entity<typeof requestSizeLimiting>['config'];

@@ -1,10 +1,11 @@
 import { headerName, httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests itself. */
 export const requestTermination = definePlugin({
   name: 'request-termination',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 2,
   phases: ['access'],
   fields: {
@@ -24,8 +25,6 @@ export const requestTermination = definePlugin({
     },
   },
 });
-
-export type RequestTerminationConfig = Entity<typeof requestTermination>['config'];
 
 function combinationError({
   message,

@@ -1,5 +1,6 @@
 import { protocols } from '../schema/kinds.ts';
-import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { headerPairError, headerRenameError, list, pair, templatePairError } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
@@ -17,7 +18,7 @@ const additions = defineField({
 /** Changes requests on their way to the upstream; values are templates. */
 export const requestTransformer = definePlugin({
   name: 'request-transformer',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 801,
   phases: ['access'],
   fields: {
@@ -48,5 +49,3 @@ export const requestTransformer = definePlugin({
     },
   },
 });
-
-export type RequestTransformerConfig = Entity<typeof requestTransformer>['config'];

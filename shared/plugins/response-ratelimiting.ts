@@ -1,12 +1,13 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
 import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
 
 /** Allows so much per period of what upstreams count in a response header. */
 export const responseRatelimiting = definePlugin({
   name: 'response-ratelimiting',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 900,
   phases: ['access', 'header_filter', 'log'],
   fields: {
@@ -41,5 +42,3 @@ export const responseRatelimiting = definePlugin({
   },
   entity_checks: redisChecks,
 });
-
-export type ResponseRatelimitingConfig = Entity<typeof responseRatelimiting>['config'];

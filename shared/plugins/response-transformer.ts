@@ -1,5 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { headerRenameError, list, pair } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
@@ -15,7 +16,7 @@ const additions = defineField({
 /** Changes responses on their way to the client. */
 export const responseTransformer = definePlugin({
   name: 'response-transformer',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 800,
   phases: ['header_filter', 'body_filter'],
   fields: {
@@ -40,5 +41,3 @@ export const responseTransformer = definePlugin({
     },
   },
 });
-
-export type ResponseTransformerConfig = Entity<typeof responseTransformer>['config'];

@@ -1,6 +1,7 @@
 import { noConsumer, protocols } from '../schema/kinds.ts';
 import { randomSecret } from '../schema/random.ts';
-import { defineField, definePlugin, type Entity, type ShorthandField } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type ShorthandField } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Names from before version 3.2. */
 const olderNames: readonly ShorthandField[] = [
@@ -30,7 +31,7 @@ const properties = defineField({
 /** Remembers an authenticated client by a cookie. */
 export const session = definePlugin({
   name: 'session',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 1900,
   phases: ['access', 'header_filter'],
   entities: ['sessions'],
@@ -73,5 +74,3 @@ export const session = definePlugin({
     },
   },
 });
-
-export type SessionConfig = Entity<typeof session>['config'];

@@ -1,10 +1,11 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 
 /** Verifies webhook signatures (Standard Webhooks 1.0). */
 export const standardWebhooks = definePlugin({
   name: 'standard-webhooks',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 760,
   phases: ['access'],
   fields: {
@@ -20,5 +21,3 @@ export const standardWebhooks = definePlugin({
     },
   },
 });
-
-export type StandardWebhooksConfig = Entity<typeof standardWebhooks>['config'];

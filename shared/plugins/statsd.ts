@@ -1,5 +1,6 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import {
   CONSUMER_IDENTIFIERS,
   SERVICE_IDENTIFIERS,
@@ -12,7 +13,7 @@ import { formerQueueFields, queue } from './fields/queue.ts';
 /** Sends metrics to a StatsD server. */
 export const statsd = definePlugin({
   name: 'statsd',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 11,
   phases: ['log'],
   fields: {
@@ -104,5 +105,3 @@ export const statsd = definePlugin({
     },
   },
 });
-
-export type StatsdConfig = Entity<typeof statsd>['config'];

@@ -1,12 +1,13 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { SEVERITIES } from './fields/severities.ts';
 
 /** Writes request logs to syslog. */
 export const syslog = definePlugin({
   name: 'syslog',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 4,
   phases: ['log'],
   fields: {
@@ -51,5 +52,3 @@ export const syslog = definePlugin({
     },
   },
 });
-
-export type SyslogConfig = Entity<typeof syslog>['config'];

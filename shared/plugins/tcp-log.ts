@@ -1,11 +1,12 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Sends request logs over TCP. */
 export const tcpLog = definePlugin({
   name: 'tcp-log',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 7,
   phases: ['log'],
   fields: {
@@ -25,5 +26,3 @@ export const tcpLog = definePlugin({
     },
   },
 });
-
-export type TcpLogConfig = Entity<typeof tcpLog>['config'];

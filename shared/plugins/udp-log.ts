@@ -1,11 +1,12 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 
 /** Sends request logs over UDP. */
 export const udpLog = definePlugin({
   name: 'udp-log',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 8,
   phases: ['log'],
   fields: {
@@ -22,5 +23,3 @@ export const udpLog = definePlugin({
     },
   },
 });
-
-export type UdpLogConfig = Entity<typeof udpLog>['config'];

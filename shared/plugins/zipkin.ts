@@ -1,13 +1,14 @@
 import { protocols, timeout, url } from '../schema/kinds.ts';
 import { isRecord } from '../schema/record.ts';
-import { definePlugin, type Entity } from '../schema/vocabulary.ts';
+import { definePlugin } from '../schema/vocabulary.ts';
+import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
 import { queue } from './fields/queue.ts';
 
 /** Sends traces to a Zipkin server. */
 export const zipkin = definePlugin({
   name: 'zipkin',
-  version: '3.9.3',
+  version: KONG_VERSION,
   priority: 100000,
   phases: ['access', 'header_filter', 'body_filter', 'log'],
   fields: {
@@ -83,8 +84,6 @@ export const zipkin = definePlugin({
     },
   },
 });
-
-export type ZipkinConfig = Entity<typeof zipkin>['config'];
 
 function repeatedTagError(tags: readonly unknown[]): string | undefined {
   const names = tags.map((tag) => (isRecord(tag) ? tag.name : undefined));
