@@ -21,8 +21,8 @@ import {
   type TlsIdentity,
 } from '../../../edge-dp/proxy/egress/protocol.ts';
 import { type Authority, authority } from '../../cp/pki/authority.ts';
+import { commandOf, descendants, peakMemory } from '../../proc.ts';
 import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
-import { commandOf, descendants } from './processes.ts';
 
 let node: TestNode;
 let ca: Authority;
@@ -492,9 +492,4 @@ function egressPid(): number {
   const found = descendants(process.pid).find((pid) => commandOf(pid).includes('egress/main.ts'));
   if (found === undefined) throw new Error('there is no egress process');
   return found;
-}
-
-/** The most memory a process ever had, in bytes. */
-function peakMemory(pid: number): number {
-  return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

@@ -8,8 +8,8 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../cp/pki/authority.ts';
-import { ask, newPrefix, optionsFor, runs, startNode, stopNode, type TestNode, until } from './node.ts';
-import { commandOf, descendants } from './processes.ts';
+import { commandOf, descendants, runs } from '../../proc.ts';
+import { ask, newPrefix, optionsFor, startNode, stopNode, type TestNode, until } from './node.ts';
 
 let node: TestNode | undefined;
 

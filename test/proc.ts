@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/**
+ * Whether any thread of a process is there and not just waiting to be reaped. The first may be done while another still
+ * holds the process's sockets.
+ */
+export function runs(pid: number): boolean {
+  return entries(`/proc/${pid}/task`).some((thread) => {
+    const state = statOf(`/proc/${pid}/task/${thread}`)?.[0];
+    return state !== undefined && state !== 'Z';
+  });
+}
+
+/** Processes started by a process, and by those. Empty where there is no /proc. */
+export function descendants(pid: number): number[] {
+  const parents = entries('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => ({ pid: Number(name), parent: Number(statOf(`/proc/${name}`)?.[1]) }));
+  const below = (top: number): number[] =>
+    parents.filter(({ parent }) => parent === top).flatMap((child) => [child.pid, ...below(child.pid)]);
+  return below(pid);
+}
+
+/** The words a process was started with, a NUL behind each; empty when it is gone. */
+export function commandOf(pid: number): string {
+  return textOf(`/proc/${pid}/cmdline`) ?? '';
+}
+
+/** Bytes of memory a process holds now; 0 when it is gone. */
+export function residentMemory(pid: number): number {
+  return memoryOf(pid, 'VmRSS');
+}
+
+/** The most bytes of memory a process ever held; 0 when it is gone. */
+export function peakMemory(pid: number): number {
+  return memoryOf(pid, 'VmHWM');
+}
+
+function memoryOf(pid: number, line: 'VmRSS' | 'VmHWM'): number {
+  const kilobytes = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(textOf(`/proc/${pid}/status`) ?? '')?.[1];
+  return Number(kilobytes ?? 0) * 1024;
+}
+
+/** The fields of proc_pid_stat(5) from the third, the state, on: the command before it may hold anything. */
+function statOf(folder: string): string[] | undefined {
+  const stat = textOf(`${folder}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** What cannot be read is gone. */
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
