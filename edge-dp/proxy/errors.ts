@@ -80,24 +80,22 @@ const FORMATS: Readonly<Record<string, ErrorFormat>> = {
   'text/plain': 'plain',
   'text/*': 'plain',
   'application/xml': 'xml',
-  'application/grpc': 'grpc',
 };
 
-/** The known type with the highest q; the first of equals. JSON when none is known. */
+/** The type with the highest q; the first of equals. JSON for types no template is of. */
 function bestOf(accept: string): ErrorFormat {
   let best: ErrorFormat = 'json';
   let bestQ = 0;
   for (const item of accept.split(',')) {
     const [type = '', ...parameters] = item.split(';');
-    const format = FORMATS[type.trim().toLowerCase()];
-    if (format === undefined) continue;
+    if (!type.includes('/')) continue;
     let q = 1;
     for (const parameter of parameters) {
       const match = /^\s*q\s*=\s*([\d.]+)\s*$/i.exec(parameter);
       if (match?.[1] !== undefined) q = Number(match[1]);
     }
     if (q > bestQ) {
-      best = format;
+      best = FORMATS[type.trim().toLowerCase()] ?? 'json';
       bestQ = q;
     }
   }

@@ -9,8 +9,14 @@ export function malformed(headers: Headers): string | null {
   if (coding !== null && (length !== null || coding.trim().toLowerCase() !== 'chunked')) return 'Bad request';
   if (length !== null && !(/^\d+$/.test(length) && Number.isSafeInteger(Number(length)))) return 'Bad request';
   const host = headers.get('host');
-  if (host !== null && /[\s,/@?#\\]/.test(host)) return 'Bad request';
+  if (host !== null && !isAuthority(host)) return 'Bad request';
   return null;
+}
+
+/** `host[:port]` (RFC 3986 section 3.2) without user. An empty port is none; whether the name is one is not looked at. */
+function isAuthority(host: string): boolean {
+  const match = /^(?:\[[\da-f:.]+\]|[^\s,/@?#\\:[\]]+)(?::(\d{0,5}))?$/i.exec(host);
+  return match !== null && Number(match[1] ?? 0) <= 65_535;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Balancer } from '../balancer/balancer.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import type { Captures } from '../router/capture.ts';
-import type { UpstreamFailure } from './egress/egress.ts';
+import { isCarried, type UpstreamFailure } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
@@ -47,6 +47,8 @@ export async function proxy(
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
   const tls = upstreamTls(service, gateway, peers.clientCertificate);
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
+  if (context.incoming.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
+    return own(context.error(411, 'Length required'));
   await keepForRetry(context, matched, peers);
   const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);
   const sentAt = Date.now();

@@ -66,7 +66,22 @@ export function markOwn(headers: Headers, tokens: ResponseTokens, context: Proxy
   markAny(headers, tokens, context);
 }
 
+let second = 0;
+let date = '';
+
+/** The time as it stands in Date, made once a second. */
+function httpDate(): string {
+  const now = Math.floor(Date.now() / 1000);
+  if (now !== second) {
+    second = now;
+    date = new Date(now * 1000).toUTCString();
+  }
+  return date;
+}
+
 function markAny(headers: Headers, tokens: ResponseTokens, context: ProxyContext): void {
+  // Whoever passes a response on records when, where the origin has not (RFC 9110 section 6.6.1).
+  if (!headers.has('date')) headers.set('Date', httpDate());
   if (tokens.requestId) headers.set('X-Kong-Request-Id', context.id);
   if (!tokens.debug || !context.incoming.headers.has('kong-debug')) return;
   const { route, service } = context;

@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import { EGRESS_ERROR, encodeHeader } from '../../proxy/egress/protocol.ts';
 import { EgressError, statusOf } from './failure.ts';
+import type { RawHeaders } from './headers.ts';
+
+const NOTHING = new Uint8Array();
 
 /** One request of the Worker and the response to it. */
 export class Exchange {
@@ -39,6 +42,14 @@ export class Exchange {
     this.request.once('error', (error) => body.destroy(error));
     body.on('error', () => {});
     return body;
+  }
+
+  /** Sends the head of the response at once. `reason`: undefined for the status' usual one. */
+  begin(status: number, reason: string | undefined, headers: RawHeaders): void {
+    if (reason === undefined) this.response.writeHead(status, [...headers]);
+    else this.response.writeHead(status, reason, [...headers]);
+    // `flushHeaders` would write it in UTF-8, and bytes above 0x7f as two.
+    this.response.write(NOTHING);
   }
 
   /** Calls `abandon` when the Worker goes away before the response is complete. */

@@ -24,7 +24,13 @@ export class Http1 {
     const where = placeOf(endpoint);
     const handler = new StreamBack(exchange, where);
     if (body !== null) handler.watchWrites(body, target.timeouts.write);
-    this.#dispatch(endpoint, target, { method: exchange.request.method ?? 'GET', body }, exchange.request, handler);
+    this.#dispatch(
+      endpoint,
+      target,
+      { method: target.method ?? exchange.request.method ?? 'GET', body },
+      exchange.request,
+      handler,
+    );
   }
 
   /** Sends an Upgrade request; after the upstream's 101 the two connections become one. */
@@ -157,8 +163,7 @@ class StreamBack implements Dispatcher.DispatchHandler {
   ): void {
     // undici reports 1xx the same way; none of them is the response.
     if (status < 200) return;
-    this.#exchange.response.writeHead(status, statusMessage ?? '', responseHeaders(rawHeadersOf(controller)));
-    this.#exchange.response.flushHeaders();
+    this.#exchange.begin(status, statusMessage ?? '', responseHeaders(rawHeadersOf(controller)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

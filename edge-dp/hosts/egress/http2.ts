@@ -22,7 +22,7 @@ export class Http2 {
         ...fieldsOf(requestHeaders(rawHeaders)),
         // RFC 9113 section 8.2.2 leaves one hop-by-hop field: gRPC servers insist on it.
         ...(isGrpc(exchange) && { te: 'trailers' }),
-        ':method': method,
+        ':method': target.method ?? method,
         ':scheme': target.scheme,
         ':authority': target.authority,
         ':path': target.path,
@@ -74,8 +74,7 @@ function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: Egres
   stream.on('response', (headers, _flags, raw: RawHeaders = []) => {
     const fields = raw.length > 0 ? raw : Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
     const wire = responseHeaders(fields.filter((_, at) => !fields[at - (at % 2)]?.startsWith(':')));
-    response.writeHead(headers[':status'] ?? 502, wire);
-    response.flushHeaders();
+    exchange.begin(headers[':status'] ?? 502, undefined, wire);
   });
   stream.on('trailers', (_headers, _flags, raw: RawHeaders = []) => {
     trailers = raw;

@@ -10,7 +10,7 @@ export function parseTarget(text: string): EgressTarget {
     throw wrong('it is not JSON');
   }
   const fields = record(value, 'target');
-  const { tls, trailers } = fields;
+  const { tls, trailers, method } = fields;
   return {
     scheme: oneOf(fields.scheme, ['http', 'https'], 'scheme'),
     host: string(fields.host, 'host'),
@@ -20,6 +20,7 @@ export function parseTarget(text: string): EgressTarget {
     path: string(fields.path, 'path'),
     tls: tls === null || tls === undefined ? null : parseTls(record(tls, 'tls')),
     timeouts: parseTimeouts(record(fields.timeouts, 'timeouts')),
+    ...(method !== undefined && { method: string(method, 'method') }),
     ...(trailers !== undefined && { trailers: oneOf(trailers, ['grpc-web'], 'trailers') }),
   };
 }

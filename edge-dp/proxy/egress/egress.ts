@@ -40,6 +40,15 @@ export interface UpstreamTls {
   readonly certificate: { readonly cert: string; readonly key: string } | null;
 }
 
+/**
+ * Whether native fetch can carry the body: with GET and HEAD a Request takes one only from the client's own request, and the
+ * runtime then sends it only when its length is known.
+ */
+export function isCarried({ method, body }: Pick<UpstreamRequest, 'method' | 'body'>): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return true;
+  return body.kind === 'none' || (body.kind === 'incoming' && body.length !== null);
+}
+
 export type UpstreamResult =
   | { readonly kind: 'response'; readonly response: Response; readonly via: EgressName }
   | { readonly kind: 'failure'; readonly failure: UpstreamFailure };

@@ -1,5 +1,13 @@
 import { isIdempotent } from '../retry.ts';
-import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
+import {
+  bracketed,
+  type EgressWay,
+  failed,
+  isCarried,
+  type UpstreamRequest,
+  type UpstreamResult,
+  unusable,
+} from './egress.ts';
 import { upload } from './upload.ts';
 
 /** The part of the `NETWORK` binding used here. */
@@ -15,6 +23,7 @@ export function networkEgress(network: Network, options: { readonly unverifiedTl
     name: 'network',
     cannot(request) {
       if (request.version === '2') return 'no HTTP/2 to upstreams';
+      if (!isCarried(request)) return `no ${request.method} with such a body`;
       if (request.authority.toLowerCase() !== urlAuthority(request)) return 'no Host other than the address';
       if (!survivesUrl(request.target)) return 'no request target that the URL standard would rewrite';
       if (request.scheme === 'http') return null;

@@ -1,4 +1,4 @@
-import { type EgressWay, failed, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
+import { type EgressWay, failed, isCarried, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
 import {
   decodeFailure,
   EGRESS_ERROR,
@@ -87,11 +87,13 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     // Kong's SNI is the Host that is sent.
     tls: request.scheme === 'https' ? { identity, serverName: serverName(request.authority) } : null,
     timeouts: request.timeouts,
+    ...(!isCarried(request) && { method: request.method }),
   };
   const headers = new Headers(request.headers);
   headers.set(EGRESS_TARGET, encodeHeader(target));
   if (request.websocket) headers.set('upgrade', 'websocket');
-  const { method, body } = request;
+  const { body } = request;
+  const method = isCarried(request) ? request.method : 'POST';
   const url = `${EGRESS_ORIGIN}/`;
   const { signal } = client;
   if (body.kind === 'incoming') {

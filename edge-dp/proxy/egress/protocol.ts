@@ -2,8 +2,8 @@
  * What the Worker and the host's egress process say to each other over the `EGRESS` binding (HTTP/1.1 on a Unix
  * socket). Types, constants and the header coding only: both sides import this file.
  *
- * - A request with the header `EGRESS_TARGET` is to be sent upstream: method, headers and body are the request's own,
- *   everything else (address, Host, request target, TLS, timeouts) is in the header. The URL it is fetched with is
+ * - A request with the header `EGRESS_TARGET` is to be sent upstream: headers and body are the request's own, the method too
+ *   unless the target names one, everything else (address, Host, request target, TLS, timeouts) is in the header. The URL it is fetched with is
  *   ignored. With `Upgrade: websocket` the connection becomes a tunnel after the upstream's 101.
  * - `PUT /identities/<name>` hands over a `TlsIdentity` once; `EgressTarget.tls.identity` refers to it by name.
  *   Answers 204. Identities survive a crash of the egress process.
@@ -34,6 +34,8 @@ export interface EgressTarget {
   readonly authority: string;
   /** Request target as it goes on the wire: path and query. */
   readonly path: string;
+  /** For a method the Worker cannot fetch with this body. Not HEAD. */
+  readonly method?: string;
   /** For `https`. Null: the public CAs, verified, no client certificate, `host` as server name. */
   readonly tls: {
     /** Name of a `TlsIdentity` handed over before, or null for the public CAs, verified. */

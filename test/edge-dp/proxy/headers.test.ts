@@ -12,6 +12,8 @@ describe('headers of a proxied request', () => {
     upstream = await startUpstream((request) => {
       if (request.line.includes('/hop'))
         return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nTrailer: X-T\r\nUpgrade: h2c\r\nVia: 1.1 other\r\nServer: nginx\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2, c\r\n\r\nok';
+      if (request.line.includes('/dated'))
+        return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\r\nok';
       return 'HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok';
     });
     gateway = await startGateway({
@@ -103,6 +105,16 @@ describe('headers of a proxied request', () => {
     const plain = (await send('')).answer;
     expect(plain).toMatch(/^HTTP\/1\.1 200 Fine\r\n/);
     expect(plain).toContain('\r\nServer: kong/3.9.3\r\n');
+  });
+
+  it("says when it answered, unless the upstream has: in the upstream's name and its own", async () => {
+    const date = /\r\nDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)\r\n/g;
+    for (const answer of [(await send('')).answer, await gateway.raw('GET /none HTTP/1.1\r\nHost: a\r\n\r\n')]) {
+      const [[, told = ''] = []] = answer.matchAll(date);
+      expect(Math.abs(Date.parse(told) - Date.now())).toBeLessThan(60_000);
+    }
+    const dated = (await send('', '/api/dated')).answer;
+    expect([...dated.matchAll(date)].map(([, told]) => told)).toEqual(['Mon, 01 Jan 2024 00:00:00 GMT']);
   });
 
   it('marks what it answers itself', async () => {

@@ -68,6 +68,8 @@ const shapes: readonly {
     answer: [500, 'closed'] as const,
   })),
   ...[
+    ['a port in the Host that is no number', 'GET /WAY/x HTTP/1.1\r\nHost: a:b\r\n\r\n', 400],
+    ['a port in the Host beyond all ports', 'GET /WAY/x HTTP/1.1\r\nHost: a:65536\r\n\r\n', 400],
     ['NUL in a header', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A: 1\x002\r\n\r\n', 400],
     ['NUL in the target', 'GET /WAY/\x00 HTTP/1.1\r\nHost: a\r\n\r\n', 400],
     ['a line without a colon', 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-A\r\n\r\n', 400],
@@ -161,6 +163,23 @@ describe.each([
     );
     expect(lines).toEqual([`GET ${way}/x HTTP/1.1`, `GET ${way}/next HTTP/1.1`]);
     expect(statuses).toEqual([200, 200]);
+  });
+
+  it('sends the body of a GET on whatever its framing, and takes none of a HEAD without knowing its length', async () => {
+    const chunked = (size: number) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`;
+    for (const size of [3, 100_000]) {
+      const { lines, statuses } = await send(
+        `GET /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(size)}${NEXT}`,
+        2,
+      );
+      expect(lines).toEqual([`GET ${way}/x HTTP/1.1`, `GET ${way}/next HTTP/1.1`]);
+      expect(statuses).toEqual([200, 200]);
+      expect(upstream.seen[0]?.body.match(/x/g)).toHaveLength(size);
+    }
+    const head = 'HEAD /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const { lines, statuses } = await send(head + chunked(3) + NEXT, 1);
+    expect(lines).not.toContain(`HEAD ${way}/x HTTP/1.1`);
+    expect(statuses[0]).toBe(411);
   });
 
   it('answers pipelined requests in their order, each with its own', async () => {

@@ -11,6 +11,7 @@ const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?:
   'no-length': { bytes: `${OK}Connection: close\r\n\r\nhello`, ends: true },
   'no-content': { bytes: 'HTTP/1.1 204 No Content\r\n\r\n' },
   'not-modified': { bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n' },
+  'latin-1': { bytes: `${OK}X-A: caf\xe9\r\nContent-Length: 5\r\n\r\nhello` },
   'large-header': { bytes: `${OK}X-A: ${'x'.repeat(100_000)}\r\nContent-Length: 5\r\n\r\nhello` },
   'huge-header': { bytes: `${OK}X-A: ${'x'.repeat(300_000)}\r\nContent-Length: 5\r\n\r\nhello`, ends: true },
   garbage: { bytes: 'SSH-2.0-OpenSSH\r\n', ends: true },
@@ -69,6 +70,10 @@ describe.each([
       { status, body },
       { status: 200, body: 'next' },
     ]);
+  });
+
+  it('passes on bytes above 0x7f in a header as they are', async () => {
+    expect((await ask('latin-1')).text).toContain('\r\nX-A: caf\xe9\r\n');
   });
 
   it.each([
