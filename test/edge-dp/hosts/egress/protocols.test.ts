@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import {
+  decodeFailure,
+  EGRESS_ERROR,
+  EGRESS_TARGET,
+  type EgressTarget,
+  encodeHeader,
+} from '../../../../edge-dp/proxy/egress/protocol.ts';
+import { type Authority, authority } from '../../../cp/pki/authority.ts';
+import { until } from '../node.ts';
+import { EgressNode, target } from './egress-node.ts';
+
+let egress: EgressNode;
+let ca: Authority;
+
+beforeAll(async () => {
+  [egress, ca] = await Promise.all([EgressNode.start(), authority('upstreams')]);
+});
+
+afterAll(() => egress.stop());
+
+describe('HTTP/2', () => {
+  test('by ALPN and with prior knowledge, with trailers as a gRPC-Web frame', async () => {
+    const { cert, key } = await ca.leaf({ name: 'h2.test' });
+    const grpc = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      stream.respond(
+        {
+          ':status': 200,
+          'content-type': 'application/grpc',
+          'x-te': headers.te,
+          'x-authority': headers[':authority'],
+        },
+        { waitForTrailers: true },
+      );
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.pipe(stream);
+    };
+    const secure = await egress.serve(createSecureServer({ cert, key }).on('stream', grpc));
+    const plain = await egress.serve(createHttp2Server().on('stream', grpc));
+    const tls = { identity: await egress.identity({ ca: [ca.pem] }), serverName: 'h2.test' };
+    for (const to of [target(secure, { scheme: 'https', tls }), target(plain)]) {
+      const answer = await egress.send(
+        { ...to, version: '2', authority: 'grpc.test', trailers: 'grpc-web' },
+        { method: 'POST', body: 'message', headers: { 'content-type': 'application/grpc', te: 'trailers' } },
+      );
+      expect(answer.status).toBe(200);
+      expect(answer.headers).toMatchObject({ 'x-te': 'trailers', 'x-authority': 'grpc.test' });
+      expect(answer.text).toMatch(/^message.{5}grpc-status: 0\r\n$/s);
+    }
+  });
+
+  test('failures are told apart as in HTTP/1.1', async () => {
+    const { cert, key } = await ca.leaf({ name: 'h1.test' });
+    const only1 = await egress.serve(createHttpsServer({ cert, key }, (_request, response) => response.end()));
+    const tls = { identity: await egress.identity({ ca: [ca.pem] }), serverName: 'h1.test' };
+    const { failure } = await egress.send(target(only1, { version: '2', scheme: 'https', tls }));
+    expect(failure).toMatchObject({ sent: false });
+    expect(['protocol', 'tls']).toContain(failure?.code);
+    const mute = await egress.serve(createHttp2Server().on('stream', () => {}));
+    const timeouts = { connect: 5_000, read: 200, write: 5_000 };
+    expect((await egress.send(target(mute, { version: '2', timeouts }))).failure).toMatchObject({
+      code: 'read_timeout',
+    });
+    const gone = await egress.freePort();
+    expect((await egress.send(target(gone, { version: '2' }))).failure).toMatchObject({ code: 'connection_refused' });
+  });
+});
+
+describe('WebSockets', () => {
+  test('messages pass both ways, with subprotocol, close code and reason', async () => {
+    const hosts: (string | undefined)[] = [];
+    const server = createServer();
+    const sockets = new WebSocketServer({ server });
+    const port = await egress.serve(server);
+    sockets.on('connection', (socket, request) => {
+      hosts.push(request.headers.host);
+      socket.on('message', (data, binary) => socket.send(data, { binary }));
+      socket.on('close', (code, reason) => hosts.push(`${code} ${reason}`));
+    });
+    const client = new WebSocket(`${egress.node.url.replace('http', 'ws')}/egress/`, ['chat'], {
+      headers: { [EGRESS_TARGET]: encodeHeader(target(port, { authority: 'ws.test' })) },
+    });
+    await new Promise((resolve, reject) => client.once('open', resolve).once('error', reject));
+    expect(client.protocol).toBe('chat');
+    const large = randomUUID().repeat(30_000);
+    const back = new Promise<string>((resolve) => client.once('message', (data) => resolve(String(data))));
+    client.send(large);
+    expect(await back).toBe(large);
+    client.close(4001, 'enough');
+    await until(() => hosts.length === 2);
+    expect(hosts).toEqual(['ws.test', '4001 enough']);
+  });
+
+  test('a refusal of the upstream, and a failure, reach the client as responses', async () => {
+    const port = await egress.serve(createServer((_request, response) => response.writeHead(401).end('no')));
+    const open = (to: EgressTarget) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        const client = new WebSocket(`${egress.node.url.replace('http', 'ws')}/egress/`, {
+          headers: { [EGRESS_TARGET]: encodeHeader(to) },
+        });
+        client.once('unexpected-response', (_request, response) => resolve(response));
+        client.once('error', reject);
+      });
+    expect((await open(target(port))).statusCode).toBe(401);
+    const gone = await egress.freePort();
+    const refused = await open(target(gone));
+    expect(decodeFailure(String(refused.headers[EGRESS_ERROR])).code).toBe('connection_refused');
+  });
+});

@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Authority, authority } from '../../../cp/pki/authority.ts';
+import { until } from '../node.ts';
+import { EgressNode, target } from './egress-node.ts';
+
+let egress: EgressNode;
+let ca: Authority;
+
+beforeAll(async () => {
+  [egress, ca] = await Promise.all([EgressNode.start(), authority('upstreams')]);
+});
+
+afterAll(() => egress.stop());
+
+describe('TLS', () => {
+  const show = (request: IncomingMessage, response: { end(text: string): void }) => {
+    const socket = request.socket;
+    const peer: unknown = Reflect.apply(Reflect.get(socket, 'getPeerCertificate'), socket, []);
+    response.end(
+      JSON.stringify({ sni: Reflect.get(socket, 'servername'), client: Reflect.get(Object(peer), 'subject') }),
+    );
+  };
+
+  test('a private CA, the server name and a client certificate are what the identity says', async () => {
+    const clients = await authority('clients');
+    const { cert, key } = await ca.leaf({ name: 'secure.test' });
+    const port = await egress.serve(
+      createHttpsServer({ cert, key, ca: clients.pem, requestCert: true, rejectUnauthorized: true }, show),
+    );
+    const mine = await clients.leaf({ name: 'gateway' });
+    const to = (name: string | null, serverName = 'secure.test') =>
+      target(port, { scheme: 'https', tls: { identity: name, serverName } });
+
+    const trusted = await egress.identity({ ca: [ca.pem], certificate: { cert: mine.cert, key: mine.key } });
+    expect(JSON.parse((await egress.send(to(trusted))).text)).toEqual({
+      sni: 'secure.test',
+      client: { CN: 'gateway' },
+    });
+
+    expect((await egress.send(to(trusted, 'other.test'))).failure).toMatchObject({
+      code: 'tls',
+      message: expect.stringContaining('other.test'),
+    });
+    expect((await egress.send(to(null))).failure).toMatchObject({ code: 'tls', sent: false });
+    const anonymous = await egress.identity({ ca: [ca.pem] });
+    // This server hangs up on clients it does not accept; others send an alert, which would be `tls`.
+    expect((await egress.send(to(anonymous))).failure).toMatchObject({ code: 'closed' });
+    const stranger = await (await authority('strangers')).leaf();
+    const wrong = await egress.identity({ ca: [ca.pem], certificate: { cert: stranger.cert, key: stranger.key } });
+    expect((await egress.send(to(wrong))).failure).toMatchObject({ code: 'closed' });
+  });
+
+  test('verification can be turned off, and the chain limited', async () => {
+    const { cert, key } = await (await (await ca.intermediate('one')).intermediate('two')).leaf({ name: 'deep.test' });
+    const port = await egress.serve(createHttpsServer({ cert, key }, show));
+    const to = (name: string) => target(port, { scheme: 'https', tls: { identity: name, serverName: 'deep.test' } });
+
+    expect((await egress.send(to(await egress.identity({ verify: false })))).status).toBe(200);
+    expect((await egress.send(to(await egress.identity({ ca: [ca.pem], verifyDepth: 2 })))).status).toBe(200);
+    const { failure } = await egress.send(to(await egress.identity({ ca: [ca.pem], verifyDepth: 1 })));
+    expect(failure).toMatchObject({ code: 'tls', sent: false, message: expect.stringContaining('tls_verify_depth 1') });
+  });
+
+  test('an identity nobody handed over is asked for; one that was survives a crash of the process', async () => {
+    const { cert, key } = await ca.leaf({ name: 'kept.test' });
+    const port = await egress.serve(createHttpsServer({ cert, key }, show));
+    const to = (name: string) => target(port, { scheme: 'https', tls: { identity: name, serverName: 'kept.test' } });
+    expect((await egress.send(to('0'.repeat(64)))).failure).toMatchObject({ code: 'unknown_identity', sent: false });
+
+    const name = await egress.identity({ ca: [ca.pem] });
+    const before = egress.pid();
+    process.kill(before, 'SIGKILL');
+    await until(() => egress.node.log.some((line) => line.includes('the egress process is running again')));
+    expect(egress.pid()).not.toBe(before);
+    expect((await egress.send(to(name))).status).toBe(200);
+  });
+});
