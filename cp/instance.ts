@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CertificateInUse } from './pki/certificate-dates.ts';
 
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
-export interface Instance {
+interface Instance {
   readonly pid: number;
   /** What tells the process from a later one with the same id, where the system has it. */
   readonly born?: string;

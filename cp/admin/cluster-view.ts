@@ -61,7 +61,7 @@ export interface DataPlaneDetail extends DataPlaneRecord {
   readonly conflicts: readonly CapabilityConflict[];
 }
 
-export interface CapabilityConflict {
+interface CapabilityConflict {
   readonly entity: string;
   readonly id: string;
   readonly name: string | null;

@@ -14,7 +14,7 @@ export interface ConfigLoader {
   ): Promise<LoadOutcome>;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   /** Tell errors entity by entity. */
   readonly flattenErrors: boolean;
   /** Do nothing when this very text was loaded last and nothing has changed since. */
@@ -24,7 +24,7 @@ export interface LoadOptions {
 /** The flattened entities, by entity and id. */
 export type LoadedConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-export type LoadOutcome =
+type LoadOutcome =
   | { readonly outcome: 'loaded'; readonly config: LoadedConfig }
   | { readonly outcome: 'unchanged' }
   /** Another document is being loaded into the same workspace. */

@@ -20,7 +20,7 @@ export interface AdminOptions {
   readonly log: AdminLog;
 }
 
-export interface NodeInformation {
+interface NodeInformation {
   /** UUID, kept across restarts. */
   readonly id: string;
   readonly hostname: string;

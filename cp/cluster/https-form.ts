@@ -16,7 +16,7 @@ const LARGEST_STATUS = 4 << 20;
 /** Messages kept for a data plane between two of its questions. */
 const LONGEST_QUEUE = 1000;
 
-export interface HttpsFormOptions {
+interface HttpsFormOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;

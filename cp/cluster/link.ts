@@ -19,7 +19,7 @@ const GOODBYE_TIMEOUT = 1_000;
 /** WebSocket close codes of our own (RFC 6455, 7.4.2) and the standard ones used. */
 const CLOSE = { goingAway: 1001, malformed: 4400, certificateExpired: 4403, silent: 4408, replaced: 4409 } as const;
 
-export interface LinksOptions {
+interface LinksOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;

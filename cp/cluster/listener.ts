@@ -60,7 +60,7 @@ export interface ClusterListener {
   close(): Promise<void>;
 }
 
-export type Explanation =
+type Explanation =
   | { readonly outcome: 'answered'; readonly node: string; readonly status: number; readonly body: Explained['body'] }
   | { readonly outcome: 'disconnected' | 'silent' };
 

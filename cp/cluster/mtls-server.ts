@@ -21,7 +21,7 @@ export interface ClusterIdentity {
   readonly revocation: RevocationCheck | null;
 }
 
-export interface MtlsServerOptions {
+interface MtlsServerOptions {
   readonly identity: ClusterIdentity;
   readonly log: ClusterLog;
   /** A request over a connection whose client certificate was verified. */

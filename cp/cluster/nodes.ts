@@ -2,7 +2,7 @@ import type { NodeRegistry } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import type { NodeSession } from './session.ts';
 
-export interface NodesOptions {
+interface NodesOptions {
   readonly registry: NodeRegistry;
   /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;

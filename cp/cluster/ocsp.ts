@@ -17,7 +17,7 @@ import { certificatesOf } from '../pki/pem.ts';
 import type { RevocationCheck } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
 
-export interface RevocationOptions {
+interface RevocationOptions {
   /** `on`: no answer refuses the certificate. `optional`: it is logged, and the certificate passes. */
   readonly mode: 'on' | 'optional';
   /** PEM of `cluster_ca_cert`. Intermediates that issue certificates of data planes must stand in it too. */

@@ -29,7 +29,7 @@ export interface SessionContext {
 }
 
 /** What to tell the node next. */
-export type Offer =
+type Offer =
   | { readonly kind: 'release'; readonly release: Release; readonly held: Manifest | null }
   | { readonly kind: 'withheld'; readonly message: Withheld };
 

@@ -7,7 +7,7 @@ import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
 
 /** What the view needs of the cluster listener. */
-export interface ConnectedNodes {
+interface ConnectedNodes {
   readonly nodes: Nodes;
   readonly publisher: Pick<Publisher, 'conflicts'>;
   setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;

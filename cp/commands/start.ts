@@ -33,7 +33,7 @@ interface BoundAddress {
 }
 
 /** What `cp/cli.ts` hands in from the data plane's side. */
-export interface DataPlaneHost {
+interface DataPlaneHost {
   start(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
   /** The id of the node whose folder this is. */
   identity(prefix: string): Promise<string>;

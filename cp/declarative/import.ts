@@ -14,9 +14,9 @@ import type { Row, Workspace } from '../store/store.ts';
 import { sameRow } from './same-row.ts';
 
 /** What an import does with rows the document does not name: `upsert` leaves them, `replace` deletes them. */
-export type ImportMode = 'upsert' | 'replace';
+type ImportMode = 'upsert' | 'replace';
 
-export interface ImportOptions {
+interface ImportOptions {
   readonly mode: ImportMode;
   /** The one the config was parsed with. */
   readonly context: Context;

@@ -5,7 +5,7 @@ import type { UiFile, UiFolder } from './files.ts';
 import { kconfigScript, type UiConfiguration } from './kconfig.ts';
 import { welcomePage } from './welcome.ts';
 
-export interface UiOptions {
+interface UiOptions {
   /** The UI's files; null: one page says that there is none. */
   readonly folder: UiFolder | null;
   readonly configuration: UiConfiguration;
@@ -14,7 +14,7 @@ export interface UiOptions {
 }
 
 /** Answers one request of a browser. */
-export type UiHandler = (request: Request) => Promise<Response>;
+type UiHandler = (request: Request) => Promise<Response>;
 
 const compress = promisify(gzip);
 

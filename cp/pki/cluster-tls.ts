@@ -19,7 +19,7 @@ export interface ClusterTls {
 }
 
 /** The settings as given: each a path, PEM text, or base64 of it. */
-export interface ClusterTlsSettings {
+interface ClusterTlsSettings {
   readonly mode: 'shared' | 'pki';
   readonly cert: string;
   readonly key: string;

@@ -6,7 +6,7 @@ export interface Pace {
   readonly patience: number;
 }
 
-export interface Coalesced {
+interface Coalesced {
   /** Asks for a run soon. */
   signal(): void;
   /** Asks for a run now and resolves when one that began after this call has ended. Never rejects. */

@@ -4,7 +4,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 export type RowChanges = Map<string, { upserts: BundleRow[]; deletes: string[] }>;
 
 /** Reads rows the bundle holds now. */
-export type ReadPublished = (table: string, ids: readonly string[]) => Promise<readonly BundleRow[]>;
+type ReadPublished = (table: string, ids: readonly string[]) => Promise<readonly BundleRow[]>;
 
 /**
  * Leaves out what Kong's export leaves out: disabled services with their routes, the plugins of both, and disabled

@@ -6,7 +6,7 @@ import type { PublishedTable } from './travel.ts';
 const TOLERATED = 100;
 
 /** How an administrator says that the loss is meant. */
-export const OVERRIDE = 'publish_near_empty = on';
+const OVERRIDE = 'publish_near_empty = on';
 
 /**
  * Says why a config looks like an accident (an empty database behind the right address, a table lost in a restore),

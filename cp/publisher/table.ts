@@ -7,7 +7,7 @@ import type { Shelf } from './shelf.ts';
 import { hashedFields, type PublishedTable, spreadKey, travellingRows } from './travel.ts';
 
 /** What a change did: the rows as they were before and as they are now. */
-export interface Exchanged {
+interface Exchanged {
   readonly before: readonly BundleRow[];
   readonly after: readonly BundleRow[];
 }

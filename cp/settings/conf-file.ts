@@ -1,5 +1,5 @@
 /** One `name = value` of a configuration file. */
-export interface ConfLine {
+interface ConfLine {
   readonly name: string;
   readonly value: string;
   /** From 1. */
@@ -7,7 +7,7 @@ export interface ConfLine {
 }
 
 /** A line that cannot be read, and why. */
-export interface ConfProblem {
+interface ConfProblem {
   /** From 1. */
   readonly line: number;
   readonly fault: string;

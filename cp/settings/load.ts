@@ -27,7 +27,7 @@ export class SettingsError extends Error {
   }
 }
 
-export interface SettingsSources {
+interface SettingsSources {
   /** Path given with `--conf`; must exist. */
   readonly conf?: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -36,7 +36,7 @@ export interface SettingsSources {
 }
 
 /** Looked for in this order when no file is named. */
-export const DEFAULT_CONF_FILES = ['holdfast.conf', '/etc/holdfast/holdfast.conf'] as const;
+const DEFAULT_CONF_FILES = ['holdfast.conf', '/etc/holdfast/holdfast.conf'] as const;
 
 /**
  * Reads settings from, in rising order of strength: defaults, the configuration file, `KONG_*`, `HOLDFAST_*`, the

@@ -38,7 +38,7 @@ export interface Database extends Session {
 }
 
 /** What PostgreSQL answered with instead of rows. `code` is the SQLSTATE. */
-export class SqlError extends Error {
+class SqlError extends Error {
   override readonly name = 'SqlError';
   readonly code: string;
   readonly constraint: string | undefined;

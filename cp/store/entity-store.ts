@@ -17,7 +17,7 @@ const LONGEST_TTL = 100_000_000;
 const BATCH = 500;
 
 /** Where an entity store works: over one session, on the rows of one workspace. */
-export interface Place {
+interface Place {
   readonly catalog: Catalog;
   readonly session: Session;
   readonly workspace: Workspace;

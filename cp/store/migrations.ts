@@ -12,7 +12,7 @@ const MIGRATIONS: readonly Migration[] = [changeLog, nodes];
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */
 const MIGRATION_LOCK = 0x686f6c64;
 
-export interface MigrationStatus {
+interface MigrationStatus {
   /** Names of the platform's migrations that have run, with the time they did. */
   readonly executed: readonly { readonly name: string; readonly at: Date }[];
   /** Names of those still to run. */

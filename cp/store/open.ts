@@ -15,7 +15,7 @@ export type StoreSettings =
   | { readonly database: 'embedded'; readonly prefix: string }
   | ({ readonly database: 'postgres' } & PostgresSettings);
 
-export interface OpenOptions {
+interface OpenOptions {
   /** Bring the database up to date first, from nothing if need be. */
   readonly migrate?: boolean;
   /** Other entities than the project's own. */

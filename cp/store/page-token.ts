@@ -1,7 +1,7 @@
 import { invalidOffset, invalidSize } from '../../shared/schema/errors.ts';
 
-export const DEFAULT_PAGE_SIZE = 100;
-export const LARGEST_PAGE_SIZE = 1000;
+const DEFAULT_PAGE_SIZE = 100;
+const LARGEST_PAGE_SIZE = 1000;
 
 /** Checks a page size, 100 when absent. Throws code 9. */
 export function pageSize(size: number | undefined): number {

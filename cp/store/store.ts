@@ -58,7 +58,7 @@ export interface WriteOptions {
   readonly ttl?: number;
 }
 
-export interface BatchOptions {
+interface BatchOptions {
   /** The rows are in their stored form already: digests are not computed from what are digests. */
   readonly verbatim?: boolean;
 }

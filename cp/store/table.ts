@@ -26,7 +26,7 @@ export interface Column {
   readonly initial: unknown;
 }
 
-export type ColumnType = 'uuid' | 'text' | 'bigint' | 'double precision' | 'boolean' | 'json' | 'text[]';
+type ColumnType = 'uuid' | 'text' | 'bigint' | 'double precision' | 'boolean' | 'json' | 'text[]';
 
 export interface Unique {
   readonly constraint: string;
@@ -66,7 +66,7 @@ export function deriveTables(schemas: Iterable<EntitySchema>): Tables {
 }
 
 /** The column a field is kept in. */
-export function columnName(field: string, definition: Field): string {
+function columnName(field: string, definition: Field): string {
   return definition.type === 'foreign' ? `${field}_id` : field;
 }
 

@@ -15,7 +15,7 @@ export async function findWorkspace(catalog: Catalog, session: Session, name: st
 }
 
 /** A workspace whose reads and writes go through one session. */
-export function workspaceOver(
+function workspaceOver(
   catalog: Catalog,
   session: Session,
   identity: { readonly id: string; readonly name: string },

@@ -70,7 +70,7 @@ export interface Address {
 }
 
 /** What an algorithm may choose from. */
-export type Eligible = (address: Address) => boolean;
+type Eligible = (address: Address) => boolean;
 
 /** How one upstream's requests are spread; made for a list of addresses with weights above zero. */
 export interface Picker {

@@ -11,7 +11,7 @@ import { type Observation, observationOf } from './target-health.ts';
 import { checksHealth, type Target, type Upstream } from './upstream.ts';
 
 /** Told whenever requests have made a target of this isolate available or unavailable. */
-export type HealthListener = (upstream: Upstream, address: Address, healthy: boolean) => void;
+type HealthListener = (upstream: Upstream, address: Address, healthy: boolean) => void;
 
 /** One upstream with its targets. What it learned of a target lives on in the next version of it. */
 export class Balancer implements BalancedUpstream {

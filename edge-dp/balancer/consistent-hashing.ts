@@ -25,14 +25,6 @@ export function consistentHashing(addresses: readonly Address[], slots: number, 
   };
 }
 
-/** Number of places per target, for tests and debugging. */
-export function pointsOf(addresses: readonly Address[], slots: number): ReadonlyMap<string, number> {
-  const points = new Map<string, number>();
-  for (const address of ringOf(addresses, Math.max(MIN_SLOTS, slots), addresses.length))
-    if (address !== null) points.set(address.target, (points.get(address.target) ?? 0) + 1);
-  return points;
-}
-
 function ringOf(addresses: readonly Address[], slots: number, targets: number): readonly (Address | null)[] {
   const ring: (Address | null)[] = Array<Address | null>(slots).fill(null);
   const total = addresses.reduce((sum, { weight }) => sum + weight, 0);

@@ -2,7 +2,7 @@ import { queryValues } from '../proxy/query.ts';
 import type { HashSource, Upstream } from './upstream.ts';
 
 /** What a request offers to hash on. */
-export interface Hashable {
+interface Hashable {
   readonly clientIp: string;
   readonly consumer: { readonly id: string } | null;
   readonly credential: { readonly id: string } | null;
@@ -15,7 +15,7 @@ export interface Hashable {
 }
 
 /** The text to hash, and the cookie that will bring the client back where there was none yet. */
-export interface HashKey {
+interface HashKey {
   readonly key: string;
   readonly setCookie: string | null;
 }

@@ -3,7 +3,7 @@ import type { BalancedUpstream } from './directory.ts';
 import type { RecordType } from './name-resolution.ts';
 import { checksHealth } from './upstream.ts';
 
-export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
+type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
 
 /** One target's health as Kong's `/upstreams/{u}/health` shows it. */
 export interface TargetReport {

@@ -13,7 +13,7 @@ export interface NamedAddress {
   readonly srv: { readonly name: string; readonly port: number; readonly weight: number } | null;
 }
 
-export type Resolution =
+type Resolution =
   | {
       readonly status: 'resolved';
       readonly type: RecordType;

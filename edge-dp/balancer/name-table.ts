@@ -1,7 +1,7 @@
 import { type Lookup, type NamedAddress, RETRY, type RecordType, resolveName, textOf } from './name-resolution.ts';
 
 /** What is known of a name. */
-export interface KnownName {
+interface KnownName {
   /** Those of the last lookup that succeeded; empty when none ever has. */
   readonly addresses: readonly NamedAddress[];
   readonly type: RecordType | null;

@@ -1,7 +1,7 @@
 import type { Thresholds } from './upstream.ts';
 
 /** `mostly_*`: on the way to the other state, with the availability of the old one. */
-export type HealthState = 'healthy' | 'mostly_healthy' | 'mostly_unhealthy' | 'unhealthy';
+type HealthState = 'healthy' | 'mostly_healthy' | 'mostly_unhealthy' | 'unhealthy';
 
 /** What was seen of a target once. `http`: a status that counts as a failure. */
 export type Observation = 'success' | 'http' | 'tcp' | 'timeout';

@@ -2,7 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import { RowReader } from '../proxy/row.ts';
 
-export type Algorithm = 'round-robin' | 'consistent-hashing' | 'least-connections' | 'latency';
+type Algorithm = 'round-robin' | 'consistent-hashing' | 'least-connections' | 'latency';
 
 /** Where a hash value comes from, with the header, cookie, argument or capture it names. */
 export type HashSource =
@@ -26,7 +26,7 @@ export interface Upstream {
   readonly health: HealthChecks;
 }
 
-export interface HealthChecks {
+interface HealthChecks {
   /** Percent of the weight that must be exceeded for the upstream to be used. */
   readonly threshold: number;
   readonly passive: Thresholds & { readonly type: string };
@@ -65,7 +65,7 @@ export interface Target {
 }
 
 /** `PUT /upstreams/{u}/targets/{t}/healthy` and Kong's health endpoints name targets and addresses like this. */
-export const DEFAULT_TARGET_PORT = 8000;
+const DEFAULT_TARGET_PORT = 8000;
 
 const ALGORITHMS: readonly Algorithm[] = ['round-robin', 'consistent-hashing', 'least-connections', 'latency'];
 

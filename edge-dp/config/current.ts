@@ -27,7 +27,7 @@ export interface Held {
 }
 
 /** A config to be built: verified, not yet loaded. */
-export interface Candidate {
+interface Candidate {
   readonly manifest: Manifest;
   readonly verified: VerifiedManifest | null;
   readonly source: LiveConfig['source'];

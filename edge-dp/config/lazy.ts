@@ -6,7 +6,7 @@ import { messageOf } from './objects.ts';
 import type { ReadObject, Tables } from './tables.ts';
 
 /** The shard a request needs cannot be had. The request must fail closed: absence cannot be concluded from this. */
-export class ShardUnavailable extends Error {
+class ShardUnavailable extends Error {
   override readonly name = 'ShardUnavailable';
 }
 

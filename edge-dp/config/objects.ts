@@ -21,7 +21,7 @@ export class ObjectUnavailable extends Error {
 }
 
 /** Told of an origin whose copy was damaged: that is repaired by the next origin, and must still be seen by someone. */
-export type DamageReport = (origin: ObjectOrigin, reason: string) => void;
+type DamageReport = (origin: ObjectOrigin, reason: string) => void;
 
 /**
  * The object, from the first origin whose copy is genuine. `limit` is the most bytes it may inflate to. Throws

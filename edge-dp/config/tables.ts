@@ -29,7 +29,7 @@ interface LazyTable {
   readonly index: TableIndex;
 }
 
-export type Table = EagerTable | LazyTable;
+type Table = EagerTable | LazyTable;
 
 /** The tables of one manifest, by name. Immutable; what two manifests have in common is shared between them. */
 export type Tables = ReadonlyMap<string, Table>;

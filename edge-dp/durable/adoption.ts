@@ -21,7 +21,7 @@ export type Adoption =
   /** An object or the cache could not be had this time. */
   | { readonly outcome: 'interrupted'; readonly serial: number; readonly reason: string };
 
-export interface Arrival {
+interface Arrival {
   readonly message: ManifestMessage;
   readonly standing: Standing;
   /** The manifest applied last, for when the isolate could not load it. */

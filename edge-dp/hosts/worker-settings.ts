@@ -5,7 +5,7 @@ import type { WorkerSettings } from '../settings.ts';
 import type { DataPlaneOptions, Listener } from './options.ts';
 
 /** What a host adds to the options: who the node is, what runs it, and the ports it really listens on. */
-export interface HostFacts {
+interface HostFacts {
   readonly nodeId: string;
   readonly host: NodeDescription['host'];
   readonly capabilities: readonly string[];

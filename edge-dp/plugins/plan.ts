@@ -16,10 +16,10 @@ export interface PluginInstance {
 }
 
 /** The instances a request runs, in Kong's order. */
-export type PluginChain = readonly PluginInstance[];
+type PluginChain = readonly PluginInstance[];
 
 /** What a request is known to be about when its plugins are chosen. */
-export interface PluginTarget {
+interface PluginTarget {
   /** Whose global plugins run. What is bound to a route, service or consumer is of that one's workspace anyway. */
   readonly workspace: string;
   readonly route: string | null;

@@ -16,7 +16,7 @@ import { compileResponseTokens } from './response-headers.ts';
 import type { ProxyRuntime } from './runtime.ts';
 
 /** What the request path takes from the Worker's bindings. */
-export interface RequestPathDependencies {
+interface RequestPathDependencies {
   readonly settings: ProxySettings;
   /** `env.NETWORK`. */
   readonly network: Network;

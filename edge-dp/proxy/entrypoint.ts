@@ -4,7 +4,7 @@ import { edgeFields } from './edge-fields.ts';
 import type { Arrival } from './request-path.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
-export interface ListenerProps {
+interface ListenerProps {
   readonly listener?: { readonly scheme: 'http' | 'https'; readonly port: number };
 }
 

@@ -1,7 +1,7 @@
 import { KONG_VERSION } from '../../shared/version.ts';
 
 /** The representations Kong's error bodies come in. */
-export type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc';
+type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc';
 
 /** The text of a status when nothing more precise is known (`kong.response.error` without a message). */
 export function defaultMessage(status: number): string {
@@ -18,7 +18,7 @@ export function negotiatePage(headers: Headers, errorDefaultType: string): Error
   return bestOf(headers.get('accept') ?? headers.get('content-type') ?? errorDefaultType);
 }
 
-export interface ErrorBody {
+interface ErrorBody {
   readonly status: number;
   readonly message: string;
   readonly requestId: string;

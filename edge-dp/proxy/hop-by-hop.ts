@@ -28,7 +28,7 @@ export function stripResponseHeaders(
 }
 
 /** Whether a comma-separated header value holds a token, whatever its case and parameters. */
-export function listed(value: string, token: string): boolean {
+function listed(value: string, token: string): boolean {
   return value.split(',').some((item) => item.split(';', 1)[0]?.trim().toLowerCase() === token);
 }
 

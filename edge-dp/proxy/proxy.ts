@@ -25,7 +25,7 @@ export type Outcome =
       readonly encoded: boolean;
     };
 
-export interface Matched {
+interface Matched {
   readonly route: Route;
   readonly service: Service;
   readonly match: MatchedPath & { readonly captures: Captures };

@@ -18,7 +18,7 @@ export function withoutArgument(query: string, name: string): string {
 }
 
 /** Percent escapes and `+` decoded; bytes that are no UTF-8 stay escaped. */
-export function decodeQuery(text: string): string {
+function decodeQuery(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
   const spaced = text.replaceAll('+', ' ');
   try {

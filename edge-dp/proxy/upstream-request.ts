@@ -128,7 +128,7 @@ function authority(peer: Peer, secure: boolean): string {
  * The runtime joins several Cookie lines with a comma; RFC 6265 wants `; `. Only a comma before the next `name=` is
  * one of those: cookie values may hold no comma, but some do.
  */
-export function joinCookies(value: string): string {
+function joinCookies(value: string): string {
   return value.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, '; ');
 }
 

@@ -14,7 +14,7 @@ export interface Explanation {
   readonly omitted: number;
 }
 
-export interface ExplainedRule {
+interface ExplainedRule {
   readonly route: RouteRow;
   /** The conditions as an expression; empty: none. */
   readonly expression: string;
@@ -22,7 +22,7 @@ export interface ExplainedRule {
   readonly priority: string;
 }
 
-export type LossReason =
+type LossReason =
   | { readonly kind: 'condition'; readonly condition: string }
   | { readonly kind: 'priority'; readonly message: string };
 

@@ -24,7 +24,7 @@ export interface ValueKey {
   readonly text: string;
 }
 
-export interface Indexing {
+interface Indexing {
   readonly keys: readonly IndexKey[];
   /** The conditions a request found by its key may still fail. */
   readonly remaining: readonly Expression[];

@@ -2,7 +2,7 @@ import { charSet, intersects } from '../../shared/atc/char-set.ts';
 import { type Item, inline, parseSimpleRegex } from '../../shared/atc/regex-syntax.ts';
 
 /** A path segment, counted from 0, that is the same in every path a pattern matches. */
-export interface LiteralSegment {
+interface LiteralSegment {
   readonly index: number;
   readonly text: string;
 }

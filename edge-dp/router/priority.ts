@@ -91,7 +91,7 @@ export function traditionalRank(route: RouteRow, paths: readonly string[], match
 }
 
 /** What a traditional rule relies on beyond its route's fields. */
-export interface MatchedBy {
+interface MatchedBy {
   readonly sni: boolean;
   readonly hostPort: boolean;
   readonly wildcardHostPort: boolean;

@@ -18,13 +18,13 @@ export interface Router {
   explain(request: RouterRequest): Explanation;
 }
 
-export interface RouteChanges {
+interface RouteChanges {
   readonly upserts: readonly RouteRow[];
   /** Ids; unknown ones are ignored. */
   readonly deletes: readonly string[];
 }
 
-export interface RouteMatch {
+interface RouteMatch {
   readonly route: RouteRow;
   /** What `strip_path` removes from the front of `path`; null: the route matched no path, its slash counts. */
   readonly matchedPrefix: string | null;

@@ -1,5 +1,5 @@
 /** What decides the path of the request target upstream. */
-export interface UpstreamPath {
+interface UpstreamPath {
   /** `service.path`. */
   readonly servicePath: string | null;
   /** The normalised request path and the part of it the route matched, from `RouteMatch`. */
@@ -44,7 +44,7 @@ const UNSAFE = /[^!#$&'()*+,/:;=?@[\\\]A-Za-z0-9\-_.~%]+/g;
 const UTF8 = new TextEncoder();
 
 /** Escapes what may not stand in a request target; existing escapes stay as they are. */
-export function escapePath(path: string): string {
+function escapePath(path: string): string {
   return SAFE.test(path) ? path : path.replace(UNSAFE, escapeBytes);
 }
 

@@ -1,5 +1,5 @@
 /** What a field holds. Regexes and CIDR blocks are literals only. */
-export type FieldType = 'String' | 'Int' | 'IpAddr';
+type FieldType = 'String' | 'Int' | 'IpAddr';
 
 /** Fields of HTTP routes. `x.*` stands for one further name. `edge.*` is ours: what the runtime knows of the client. */
 const HTTP_FIELDS: Readonly<Record<string, FieldType>> = {

@@ -14,11 +14,11 @@ export interface LinearRegex {
   exec(input: string): RegexMatch | null;
 }
 
-export type RegexMatch = readonly (string | undefined)[] & {
+type RegexMatch = readonly (string | undefined)[] & {
   readonly groups?: Readonly<Record<string, string | undefined>> | undefined;
 };
 
-export type RegexResult =
+type RegexResult =
   | { readonly ok: true; readonly regex: LinearRegex }
   | { readonly ok: false; readonly problem: string };
 

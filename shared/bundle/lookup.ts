@@ -1,5 +1,5 @@
 import { utf8 } from './canonical.ts';
-import type { BundleRow, ObjectRef, TableIndex, TableObject } from './format.ts';
+import type { BundleRow, ObjectRef, TableIndex } from './format.ts';
 import { sha256Hex } from './object.ts';
 import { placeOf } from './spread.ts';
 
@@ -27,11 +27,6 @@ export function objectFor(index: TableIndex, travelling: string): ObjectRef | nu
  */
 export function indexTable(table: string, field: string): string {
   return `${table}.${field}`;
-}
-
-/** The rows of an object found by the travelling value, in the order of their ids. */
-export function rowsFor(object: TableObject, key: string, travelling: string): readonly BundleRow[] {
-  return object.rows.filter((row) => spreadValue(row, key) === travelling);
 }
 
 /** The value a row is spread and found by: a foreign key counts as its id, an unset field as the empty string. */

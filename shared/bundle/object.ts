@@ -32,7 +32,7 @@ export async function packObject(value: TableIndex | TableObject): Promise<{ obj
   return { object: { name, gzip: compressed }, size: bytes.length };
 }
 
-export async function gzip(bytes: Bytes): Promise<Bytes> {
+async function gzip(bytes: Bytes): Promise<Bytes> {
   return through(new CompressionStream('gzip'), bytes, Number.MAX_SAFE_INTEGER);
 }
 

@@ -74,11 +74,6 @@ export function integer(value: unknown, where: string, min = 0, max = Number.MAX
   return value;
 }
 
-export function boolean(value: unknown, where: string): boolean {
-  if (typeof value !== 'boolean') throw expected('a boolean', value, where);
-  return value;
-}
-
 /** An object whose values `read` understands, as a plain record without a prototype to stumble over. */
 export function recordOf<T>(
   value: unknown,

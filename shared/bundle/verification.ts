@@ -8,7 +8,7 @@ import { MANIFEST_TYPE } from './signing.ts';
 
 export { BundleRefused } from './refusal.ts';
 
-export interface Expectations {
+interface Expectations {
   /** Pinned keys and those an earlier verified manifest introduced. */
   readonly trustedKeys: readonly PublicKeyJwk[];
   /** Null: not decided yet, the first verified manifest decides. */

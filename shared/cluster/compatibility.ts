@@ -2,7 +2,7 @@ import type { Manifest } from '../bundle/format.ts';
 import type { NodeDescription, SyncStatus } from './messages.ts';
 
 /** Why config is not given to a data plane; `reason` names the version or plugin at fault. */
-export interface Incompatibility {
+interface Incompatibility {
   readonly sync_status: Exclude<SyncStatus, 'normal' | 'unknown'>;
   readonly reason: string;
 }

@@ -37,7 +37,7 @@ export interface Hello {
 }
 
 /** ACK: the config of `serial` is what requests see now. */
-export interface Applied {
+interface Applied {
   readonly type: 'applied';
   readonly serial: number;
   readonly config_hash: string;
@@ -51,7 +51,7 @@ export interface Rejected {
 }
 
 /** Every 30 s from the data plane, answered in kind. `health` carries target health for the control plane's view. */
-export interface Heartbeat {
+interface Heartbeat {
   readonly type: 'heartbeat';
   readonly serial: number | null;
   readonly config_hash: string | null;

@@ -5,7 +5,7 @@ import type { EntitySchema } from '../schema/vocabulary.ts';
 import { nestedCollections } from './items.ts';
 
 /** Stored rows, by entity name; read in the order they come. */
-export type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>>>;
+type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>>>;
 
 /**
  * Writes a document that gives the same rows when it is loaded again: every field, references as ids, parents before
@@ -26,10 +26,7 @@ export async function* exportYaml(rowsOf: RowsOf): AsyncIterable<string> {
 }
 
 /** References become the id they hold; what stands in a collection of its own is left out. */
-export function collapseReferences(
-  schema: EntitySchema,
-  row: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+function collapseReferences(schema: EntitySchema, row: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   const collections = nestedCollections(schema.name);
   for (const [field, value] of Object.entries(row)) {

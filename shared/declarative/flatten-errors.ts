@@ -3,7 +3,7 @@ import type { Item } from './items.ts';
 import type { InvalidConfig } from './parse.ts';
 
 /** One entity with what is wrong with it, for `POST /config?flatten_errors=1`. */
-export interface FlattenedError {
+interface FlattenedError {
   readonly entity_type: string;
   readonly entity_name?: string;
   readonly entity_id?: string;

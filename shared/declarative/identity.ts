@@ -8,7 +8,7 @@ const ROOT_NAMESPACE = 'fd02801f-0957-4a15-a55a-c8d9606f30b5';
 const namespaces = new Map<string, string>();
 
 /** UUID version 5 (RFC 9562): SHA-1 of namespace and name. */
-export function uuid5(namespace: string, name: string): string {
+function uuid5(namespace: string, name: string): string {
   const digits = namespace.replaceAll('-', '');
   const space = Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
   const text = new TextEncoder().encode(name);
@@ -23,7 +23,7 @@ export function uuid5(namespace: string, name: string): string {
 }
 
 /** What an id is computed from: the row as written, and what encloses it. */
-export interface IdentitySource {
+interface IdentitySource {
   readonly input: Readonly<Record<string, unknown>>;
   /** Set for a nested row: the foreign field the parent fills, and the parent's id. */
   readonly parent: { readonly field: string; readonly id: string } | null;

@@ -33,6 +33,6 @@ export const basicauthCredentials = defineEntity({
 });
 
 /** Kong's own form, so that credentials move between the two: hex SHA-1 of the password and the consumer's id. */
-export async function hashPassword(password: string, consumerId: string): Promise<string> {
+async function hashPassword(password: string, consumerId: string): Promise<string> {
   return toHex(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(password + consumerId)));
 }

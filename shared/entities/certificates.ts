@@ -1,6 +1,6 @@
 import { certificateError, keyFitsCertificate, keyTypeOf, privateKeyError } from '../schema/formats/certificate.ts';
 import { autoTimestamp, tags, uuid, wildcardHost } from '../schema/kinds.ts';
-import { defineEntity, defineField, type Entity, type EntityCheck, type FieldErrors } from '../schema/vocabulary.ts';
+import { defineEntity, defineField, type EntityCheck, type FieldErrors } from '../schema/vocabulary.ts';
 
 const certificate = defineField({ type: 'string', custom_validator: certificateError, referenceable: true });
 const key = defineField({ type: 'string', custom_validator: privateKeyError, referenceable: true, encrypted: true });
@@ -30,8 +30,6 @@ export const certificates = defineEntity({
     { custom_entity_check: { field_sources: ['cert', 'cert_alt'], fn: sameTypeError } },
   ],
 });
-
-export type Certificate = Entity<typeof certificates>;
 
 function keyFits(certField: string, keyField: string, mismatch: string): EntityCheck {
   const fn = async (row: Readonly<Record<string, unknown>>): Promise<string | FieldErrors | undefined> => {

@@ -1,5 +1,5 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** API keys of consumers. */
 export const keyauthCredentials = defineEntity({
@@ -20,5 +20,3 @@ export const keyauthCredentials = defineEntity({
     tags,
   },
 });
-
-export type KeyauthCredential = Entity<typeof keyauthCredentials>;

@@ -1,5 +1,5 @@
 import { autoTimestamp, name, protocols, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** A plugin's configuration and what it applies to: everything, or a route, a service, a consumer. */
 export const plugins = defineEntity({
@@ -26,5 +26,3 @@ export const plugins = defineEntity({
     tags,
   },
 });
-
-export type Plugin = Entity<typeof plugins>;

@@ -12,7 +12,7 @@ import {
   tags,
   uuid,
 } from '../schema/kinds.ts';
-import { defineEntity, defineField, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity, defineField } from '../schema/vocabulary.ts';
 import { expressionError } from './route-expression.ts';
 import { routesByProtocol } from './routes-by-protocol.ts';
 
@@ -108,8 +108,6 @@ export const routes = defineEntity({
     },
   ],
 });
-
-export type Route = Entity<typeof routes>;
 
 /** Routes where the setting `router_flavor` is `expressions`: the same, or an expression with its priority. */
 export const expressionRoutes = defineEntity({

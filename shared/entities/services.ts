@@ -1,6 +1,6 @@
 import { parseUrl } from '../schema/formats/text.ts';
 import { autoTimestamp, host, name, path, port, protocol, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity, type EntityCheck, type ShorthandField } from '../schema/vocabulary.ts';
+import { defineEntity, type EntityCheck, type ShorthandField } from '../schema/vocabulary.ts';
 
 /** An upstream API: where requests go. */
 export const services = defineEntity({
@@ -46,8 +46,6 @@ export const services = defineEntity({
   ],
   shorthand_fields: [urlShorthand()],
 });
-
-export type Service = Entity<typeof services>;
 
 function onlyOverTls(field: string): EntityCheck {
   return {

@@ -1,5 +1,5 @@
 import { autoTimestamp, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 /** What the session plugin keeps with its storage set to `kong`. Shared by all workspaces. */
 export const sessions = defineEntity({
@@ -17,5 +17,3 @@ export const sessions = defineEntity({
     created_at: autoTimestamp,
   },
 });
-
-export type Session = Entity<typeof sessions>;

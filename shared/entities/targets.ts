@@ -1,6 +1,6 @@
 import { formatHost, parseHost } from '../schema/formats/host.ts';
 import { autoTimestampMs, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity, type Entity } from '../schema/vocabulary.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
 
 const DEFAULT_PORT = 8000;
 
@@ -26,8 +26,6 @@ export const targets = defineEntity({
   ],
 });
 
-export type Target = Entity<typeof targets>;
-
 function targetError(target: string): string | undefined {
   return isTarget(target) ? undefined : `Invalid target ('${target}'); not a valid hostname or ip address`;
 }
@@ -38,7 +36,7 @@ export function isTarget(text: string): boolean {
 }
 
 /** The form targets are stored and compared in: IPv6 expanded, IPv4 without leading zeros, always with a port. */
-export function normalizeTarget(target: string): string {
+function normalizeTarget(target: string): string {
   const host = parseHost(target);
   return 'error' in host ? target : formatHost(host, DEFAULT_PORT);
 }

@@ -9,7 +9,7 @@ import {
   tags,
   uuid,
 } from '../schema/kinds.ts';
-import { defineEntity, defineField, type Entity, type EntityCheck } from '../schema/vocabulary.ts';
+import { defineEntity, defineField, type EntityCheck } from '../schema/vocabulary.ts';
 import { healthchecks } from './healthchecks.ts';
 
 const HASH_INPUTS = ['none', 'consumer', 'ip', 'header', 'cookie', 'path', 'query_arg', 'uri_capture'] as const;
@@ -87,8 +87,6 @@ export const upstreams = defineEntity({
     },
   ],
 });
-
-export type Upstream = Entity<typeof upstreams>;
 
 function needs(input: 'hash_on' | 'hash_fallback', value: string, field: string): EntityCheck {
   return {

@@ -241,7 +241,7 @@ function isField(value: { type: string }): value is Field {
 }
 
 /** The field that `a.b.c` names in nested records. */
-export function fieldAt(fields: Fields, path: readonly string[]): Field | undefined {
+function fieldAt(fields: Fields, path: readonly string[]): Field | undefined {
   const [name, ...rest] = path;
   const field = name === undefined ? undefined : fields[name];
   if (rest.length === 0) return field;

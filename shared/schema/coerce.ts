@@ -2,7 +2,7 @@ import { isRecord, put, type Row } from './record.ts';
 import type { Field, Fields, ShorthandField } from './vocabulary.ts';
 
 /** What form arguments can be coerced by: an entity, a plugin, a nested record. */
-export interface Coercible {
+interface Coercible {
   readonly fields: Fields;
   readonly shorthand_fields?: readonly ShorthandField[];
   readonly ttl?: boolean;

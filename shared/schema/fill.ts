@@ -14,7 +14,7 @@ export interface AutoValues {
 }
 
 /** `insert` fills everything that is absent; `update` leaves absent fields absent. */
-export type Mode = 'insert' | 'update';
+type Mode = 'insert' | 'update';
 
 /**
  * A new row from what the caller gave: aliases expanded, automatic values set, defaults filled in, sets without

@@ -1,7 +1,6 @@
 import {
   hostError,
   hostWithOptionalPortError,
-  ipError,
   ipOrCidrError,
   routeHostError,
   sniError,
@@ -33,7 +32,6 @@ export const host = defineField({ type: 'string', custom_validator: hostError })
 export const hostWithOptionalPort = defineField({ type: 'string', custom_validator: hostWithOptionalPortError });
 export const sni = defineField({ type: 'string', custom_validator: sniError });
 export const wildcardHost = defineField({ type: 'string', custom_validator: wildcardHostError });
-export const ip = defineField({ type: 'string', custom_validator: ipError });
 export const ipOrCidr = defineField({ type: 'string', custom_validator: ipOrCidrError });
 export const port = defineField({ type: 'integer', between: [0, 65535] });
 export const url = defineField({ type: 'string', custom_validator: urlError });
@@ -52,7 +50,7 @@ export const path = defineField({
   custom_validator: pathError,
 });
 
-export const PROTOCOLS = ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] as const;
+const PROTOCOLS = ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] as const;
 
 export const protocol = defineField({ type: 'string', one_of: PROTOCOLS });
 

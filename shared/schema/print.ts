@@ -3,13 +3,13 @@ import type { Described } from './shape.ts';
 import type { EntityCheck, Field, Fields, PatternRule, ShorthandField } from './vocabulary.ts';
 
 /** A schema as `GET /schemas/*` shows it. */
-export interface PrintedSchema {
+interface PrintedSchema {
   readonly fields: readonly PrintedField[];
   readonly entity_checks: readonly object[];
 }
 
 /** One field: `{name: {type, …}}`. A list of these keeps the order. */
-export type PrintedField = Readonly<Record<string, object>>;
+type PrintedField = Readonly<Record<string, object>>;
 
 /** The body of `GET /schemas/{entity}` and `GET /schemas/plugins/{name}`: plain data, functions left out. */
 export function printSchema(schema: Described): PrintedSchema {

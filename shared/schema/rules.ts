@@ -116,7 +116,7 @@ function validateRecord(shape: Shape, value: Readonly<Record<string, unknown>>):
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** True for any UUID whatever its version, in either case. */
-export function isUuid(value: string): boolean {
+function isUuid(value: string): boolean {
   return UUID.test(value);
 }
 

@@ -10,7 +10,7 @@ export interface Shape {
   readonly checks: readonly Check[];
 }
 
-export interface Slot {
+interface Slot {
   readonly name: string;
   readonly field: Field;
   readonly rule: Rule;

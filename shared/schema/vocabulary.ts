@@ -5,7 +5,7 @@
  */
 
 /** Returns the error text, or nothing when the value is fine. Runs last, after the declarative rules passed. */
-export type CustomValidator<T = unknown> = (value: T) => string | undefined;
+type CustomValidator<T = unknown> = (value: T) => string | undefined;
 
 /** A regular expression rule with the text it fails with. `pattern` is the Lua pattern Kong publishes, `regex` ours. */
 export interface PatternRule {
@@ -38,7 +38,7 @@ interface FieldBase {
 }
 
 /** Why and until when a field is still accepted. `replaced_with`: the fields that hold the value now. */
-export interface Deprecation {
+interface Deprecation {
   readonly removal_in_version?: string;
   readonly old_default?: unknown;
   readonly replaced_with?: readonly { readonly path: readonly string[] }[];
@@ -72,7 +72,7 @@ export interface NumberField extends FieldBase {
   readonly custom_validator?: CustomValidator<number>;
 }
 
-export interface BooleanField extends FieldBase {
+interface BooleanField extends FieldBase {
   readonly type: 'boolean';
 }
 
@@ -90,14 +90,14 @@ export interface ArrayField extends FieldBase, Lengths {
   readonly custom_validator?: CustomValidator<readonly unknown[]>;
 }
 
-export interface MapField extends FieldBase, Lengths {
+interface MapField extends FieldBase, Lengths {
   readonly type: 'map';
   readonly keys: Field;
   readonly values: Field;
   readonly custom_validator?: CustomValidator<Readonly<Record<string, unknown>>>;
 }
 
-export interface RecordField extends FieldBase {
+interface RecordField extends FieldBase {
   readonly type: 'record';
   readonly fields: Fields;
   readonly entity_checks?: readonly EntityCheck[];
@@ -114,7 +114,7 @@ export interface ForeignField extends FieldBase {
 }
 
 /** Any JSON value, for the few plugin fields Kong types as `any` or `json`. */
-export interface AnyField extends FieldBase {
+interface AnyField extends FieldBase {
   readonly type: 'any' | 'json' | 'function';
   readonly json_schema?: Readonly<Record<string, unknown>>;
   readonly custom_validator?: CustomValidator;
@@ -202,7 +202,7 @@ export type EntityCheck =
  * What is stored in another form than it is given in: a password as its digest, a certificate's fingerprint beside it.
  * Runs after validation when every field of `input` is in the request's body; all of `input` and `needs` must be set.
  */
-export interface Transformation {
+interface Transformation {
   readonly input: readonly string[];
   readonly needs?: readonly string[];
   /** Gets the complete row and returns the fields to replace. */
@@ -307,7 +307,7 @@ export function defineField<const F extends Field>(field: F): F {
 }
 
 /** The TypeScript type of a stored value of a field. */
-export type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of: readonly (infer V)[] }
+type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of: readonly (infer V)[] }
   ? V
   : F extends { readonly type: 'string' }
     ? string
@@ -326,7 +326,7 @@ export type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of
                 : unknown;
 
 /** The TypeScript type of a stored row: every field present, `null` where unset. */
-export type RowOf<F extends Fields> = { -readonly [K in keyof F]: Nullable<F[K], FieldValue<F[K]>> };
+type RowOf<F extends Fields> = { -readonly [K in keyof F]: Nullable<F[K], FieldValue<F[K]>> };
 
 /** The row type of an entity: `type Service = Entity<typeof services>`. */
 export type Entity<S extends { readonly fields: Fields }> = RowOf<S['fields']>;

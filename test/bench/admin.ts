@@ -8,7 +8,7 @@ import { pin } from './cores.ts';
 import { type Load, listening, load, median, rate, say } from './processes.ts';
 
 /** The Admin API against bare HTTP, JSON and one statement on the same kind of database, in the same run. */
-export interface AdminNumbers {
+interface AdminNumbers {
   readonly scenario: string;
   readonly driver: string;
   /** Requests per second; for the import, seconds. */
@@ -22,7 +22,7 @@ export interface AdminNumbers {
 export const ADMIN_SCENARIOS = ['admin write', 'admin get', 'admin list', 'admin import'] as const;
 type Scenario = (typeof ADMIN_SCENARIOS)[number];
 
-export interface AdminOptions {
+interface AdminOptions {
   readonly seconds: number;
   readonly rounds: number;
   readonly wanted: (scenario: string) => boolean;

@@ -12,7 +12,7 @@ export interface Load {
   readonly errors: number;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly connections: number;
   readonly seconds: number;
   readonly headers?: readonly string[];
@@ -44,7 +44,7 @@ export async function listening(name: string, words: readonly string[], core: 0 
   return { child, port };
 }
 
-export interface Listening {
+interface Listening {
   readonly child: ChildProcess;
   readonly port: number;
 }

@@ -8,7 +8,7 @@ import type { RouterRequest } from '../../edge-dp/router/request.ts';
 import type { RouteRow, RouterFlavor } from '../../edge-dp/router/route-row.ts';
 import { createRouter, type Router } from '../../edge-dp/router/router.ts';
 
-export interface RouterNumbers {
+interface RouterNumbers {
   readonly scenario: string;
   /** Nanoseconds per lookup. */
   readonly few: number;
@@ -77,7 +77,7 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** Measures every scenario, in some seconds. */
-export function measureRouter(): RouterNumbers[] {
+function measureRouter(): RouterNumbers[] {
   return SCENARIOS.map((scenario) => {
     const small = build(scenario, FEW);
     const large = build(scenario, MANY);

@@ -13,7 +13,7 @@ import { placeOf } from '../../shared/bundle/spread.ts';
 import type { FromControlPlane, FromDataPlane } from '../../shared/cluster/messages.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
-export interface TestTable {
+interface TestTable {
   readonly rows: readonly BundleRow[];
   readonly bits?: number;
   readonly lookup?: string;

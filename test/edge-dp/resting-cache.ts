@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 /** What a stopped node's cache holds on disk, whichever host ran it. Null from `change` leaves an entry as it is. */
-export type Alteration = (key: string, bytes: Buffer) => Buffer | null;
+type Alteration = (key: string, bytes: Buffer) => Buffer | null;
 
 const PLACES = [
   { folder: ['durable-objects', 'holdfast-kv'], alter: alterChunks },

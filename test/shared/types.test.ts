@@ -1,8 +1,13 @@
 import { expectTypeOf, test } from 'vitest';
-import type { KeyauthCredential } from '../../shared/entities/keyauth_credentials.ts';
-import type { Route } from '../../shared/entities/routes.ts';
-import type { Service } from '../../shared/entities/services.ts';
+import type { keyauthCredentials } from '../../shared/entities/keyauth_credentials.ts';
+import type { routes } from '../../shared/entities/routes.ts';
+import type { services } from '../../shared/entities/services.ts';
 import type { CorrelationIdConfig } from '../../shared/plugins/correlation-id.ts';
+import type { Entity } from '../../shared/schema/vocabulary.ts';
+
+type Service = Entity<typeof services>;
+type Route = Entity<typeof routes>;
+type KeyauthCredential = Entity<typeof keyauthCredentials>;
 
 test('row types follow from the tables of fields', () => {
   expectTypeOf<Service['port']>().toEqualTypeOf<number>();

@@ -25,7 +25,7 @@ export interface QueryParameter {
   readonly schema: JsonSchema;
 }
 
-export interface BodyDescription {
+interface BodyDescription {
   readonly required: boolean;
   readonly schema: JsonSchema;
 }

@@ -29,7 +29,7 @@ export function openApiRoutes(
 }
 
 /** An OpenAPI 3.1.0 document (https://spec.openapis.org/oas/v3.1.0). */
-export function openApiDocument(
+function openApiDocument(
   routes: readonly AdminRoute[],
   entities: readonly EntitySchema[],
   version: string,

@@ -3,7 +3,7 @@ import { parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
 import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
 
-export type Arguments = Readonly<Record<string, unknown>>;
+type Arguments = Readonly<Record<string, unknown>>;
 
 /** A request body by what was sent. Form arguments are text still, to be nested and typed by a schema. */
 export type Body =
@@ -14,7 +14,7 @@ export type Body =
 /** No body: nothing is said of any field. */
 export const NO_BODY: Body = { kind: 'json', args: {} };
 
-export interface BodyRules {
+interface BodyRules {
   /** Bytes; more is answered with 413. */
   readonly limit: number;
   /** Whether application/yaml and text/yaml are taken too (`/config`). */

@@ -2,7 +2,7 @@ import type { Session } from '../database.ts';
 import type { Row, Workspace } from '../store.ts';
 
 /** The transaction a behaviour takes part in. */
-export interface Inside {
+interface Inside {
   readonly session: Session;
   readonly workspace: Workspace;
 }

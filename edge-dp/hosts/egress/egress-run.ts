@@ -16,7 +16,7 @@ export interface EgressPlan {
 }
 
 /** Raw TCP from a listening socket to a host whose name is resolved anew for every connection. */
-export interface RelayPlan {
+interface RelayPlan {
   readonly descriptor: number;
   readonly host: string;
   readonly port: number;

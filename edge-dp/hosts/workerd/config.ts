@@ -27,9 +27,9 @@ export interface WorkerdNode {
 }
 
 /** Where connections to a control plane go: `host:port` with an address, or `unix:` and a relay's path. */
-export type ControlPlaneAddress = string;
+type ControlPlaneAddress = string;
 
-export interface WorkerdListener {
+interface WorkerdListener {
   /** Socket name: what `--socket-fd` binds. */
   readonly name: string;
   readonly service: 'proxy' | 'status';

@@ -12,7 +12,7 @@ import type { Generation } from './run-folder.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
 
 /** What one generation of a node's processes is made from. */
-export interface NodeParts {
+interface NodeParts {
   readonly options: DataPlaneOptions;
   readonly nodeId: string;
   /** With the ports really bound. */

@@ -1,7 +1,7 @@
 import { type ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
 
 /** The head of an HTTP/1.1 response, interim ones passed over. */
-export interface ResponseHead {
+interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly headers: Headers;
@@ -9,7 +9,7 @@ export interface ResponseHead {
 }
 
 /** How a response's body ends (RFC 9112 section 6.3). */
-export type Framing =
+type Framing =
   | { readonly kind: 'none' }
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' }

@@ -1,7 +1,7 @@
 import type { UpstreamBody } from './egress.ts';
 
 /** What becomes of a client's body on its way upstream. */
-export interface UploadWatch {
+interface UploadWatch {
   /** A part was read from the client and is being written. */
   readonly writing?: () => void;
   readonly written?: () => void;

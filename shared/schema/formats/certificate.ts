@@ -4,7 +4,7 @@ import { BasicConstraintsExtension, X509Certificate } from '@peculiar/x509';
 import { privateKeyContainer, publicIdentity, publicKeyContainer, toHex } from './keys.ts';
 
 /** The first certificate of a PEM text. */
-export function parseCertificate(pem: string): X509Certificate | undefined {
+function parseCertificate(pem: string): X509Certificate | undefined {
   const [block] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(pem) ?? [];
   if (block === undefined) return undefined;
   try {

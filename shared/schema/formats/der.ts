@@ -1,6 +1,6 @@
 /** As much of DER (X.690) as it takes to read a private key's container and to put it into another. */
 
-export interface Element {
+interface Element {
   readonly tag: number;
   readonly content: Uint8Array<ArrayBuffer>;
 }

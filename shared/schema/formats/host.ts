@@ -1,6 +1,6 @@
 /** Host names and addresses as Kong reads them: `name`, `name:port`, `1.2.3.4:port`, `[::1]:port`, `::1`. */
 
-export type Host =
+type Host =
   | { readonly type: 'name' | 'ipv4' | 'ipv6'; readonly host: string; readonly port?: number }
   | { readonly error: string };
 
@@ -100,19 +100,15 @@ export function routeHostError(text: string): string | undefined {
 const IPV4_OCTET = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)';
 const IPV4 = new RegExp(`^${IPV4_OCTET}(?:\\.${IPV4_OCTET}){3}$`);
 
-export function isIpv4(text: string): boolean {
+function isIpv4(text: string): boolean {
   return IPV4.test(text);
 }
 
 /** Includes addresses whose last 32 bits are written as IPv4 (RFC 4291, 2.2). */
-export function isIpv6(text: string): boolean {
+function isIpv6(text: string): boolean {
   const embedded = /^(.*:)([\d.]+)$/.exec(text);
   if (embedded?.[2]?.includes('.')) return isIpv4(embedded[2]) && expandIpv6(`${embedded[1]}0:0`) !== undefined;
   return expandIpv6(text) !== undefined;
-}
-
-export function ipError(text: string): string | undefined {
-  return isIpv4(text) || isIpv6(text) ? undefined : `not an ip address: ${text}`;
 }
 
 export function ipOrCidrError(text: string): string | undefined {

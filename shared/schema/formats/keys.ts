@@ -8,7 +8,7 @@ interface Block {
 }
 
 /** The blocks of a PEM text (RFC 7468); those whose base64 is broken are left out. */
-export function pemBlocks(text: string): Block[] {
+function pemBlocks(text: string): Block[] {
   const blocks: Block[] = [];
   for (const [, label = '', body = ''] of text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END \1-----/g)) {
     try {

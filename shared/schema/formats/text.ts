@@ -40,7 +40,7 @@ export function cookieNameError(name: string): string | undefined {
 }
 
 /** The parts of `scheme://user@host:port/path` that checks ask for; looser than the URL standard, as Kong is. */
-export interface UrlParts {
+interface UrlParts {
   readonly scheme?: string;
   readonly userinfo?: string;
   readonly host?: string;

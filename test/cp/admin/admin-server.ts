@@ -19,7 +19,7 @@ export interface AdminServer {
   send(method: string, path: string, body?: SentBody): Promise<Answer>;
 }
 
-export type SentBody = { readonly json: unknown } | { readonly form: string } | RequestInit;
+type SentBody = { readonly json: unknown } | { readonly form: string } | RequestInit;
 
 export interface Answer {
   readonly status: number;
@@ -33,7 +33,7 @@ export interface Answer {
 
 export type Json = { readonly [member: string]: unknown };
 
-export interface AdminServerOptions {
+interface AdminServerOptions {
   readonly guiOrigins?: readonly string[];
   readonly cluster?: ClusterView;
   readonly routerFlavor?: RouterFlavor;

@@ -30,7 +30,7 @@ export interface ClientTls {
 export const sharedClient: ClientTls = { ...shared, ca: shared.cert, servername: 'kong_clustering' };
 
 /** A registry in memory; `failure` makes it behave like a database that is away. */
-export class MemoryRegistry implements NodeRegistry {
+class MemoryRegistry implements NodeRegistry {
   readonly records = new Map<string, NodeRecord>();
   failure: Error | null = null;
 
@@ -170,7 +170,7 @@ function isOf<T extends FromControlPlane['type']>(
   return message.type === type;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;

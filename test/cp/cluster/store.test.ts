@@ -10,7 +10,7 @@ import { publishedTables } from '../../../cp/publisher/tables.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { Store, Workspace } from '../../../cp/store/store.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
-import { hashedField, objectFor, rowsFor, travellingValue } from '../../../shared/bundle/lookup.ts';
+import { hashedField, objectFor, spreadValue, travellingValue } from '../../../shared/bundle/lookup.ts';
 import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object.ts';
 import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
@@ -93,7 +93,9 @@ class Follower {
         const index = this.#index(manifest.tables[table]?.index, table);
         const travelling = await travellingValue(index, value);
         const ref = objectFor(index, travelling);
-        return ref === null ? [] : rowsFor(parseTableObject(this.#object(ref.name), table), index.key, travelling);
+        if (ref === null) return [];
+        const { rows } = parseTableObject(this.#object(ref.name), table);
+        return rows.filter((row) => spreadValue(row, index.key) === travelling);
       },
     };
   }

@@ -16,7 +16,7 @@ cryptoProvider.set(webcrypto);
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
-export interface Leaf {
+interface Leaf {
   readonly name?: string;
   readonly notBefore?: Date;
   readonly notAfter?: Date;

@@ -7,7 +7,7 @@ import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 
 /** Where a suite keeps its data: the same tests run on both, told apart by settings alone. */
-export interface Backend {
+interface Backend {
   /** Settings of the next database, which is empty, or may already have its tables to save their making. */
   fresh(state?: 'empty' | 'migrated'): Promise<StoreSettings>;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Address, AddressState, type Picker } from '../../../edge-dp/balancer/address.ts';
-import { consistentHashing, pointsOf } from '../../../edge-dp/balancer/consistent-hashing.ts';
+import { consistentHashing } from '../../../edge-dp/balancer/consistent-hashing.ts';
 import { latency, welcomeNewcomers } from '../../../edge-dp/balancer/latency.ts';
 import { leastConnections } from '../../../edge-dp/balancer/least-connections.ts';
 import { roundRobin } from '../../../edge-dp/balancer/round-robin.ts';
@@ -35,9 +35,8 @@ describe('xxHash32', () => {
 });
 
 describe('consistent hashing', () => {
-  it.each(rings)('places keys as Kong does: $targets over $slots slots', ({ slots, targets, points, keys }) => {
+  it.each(rings)('places keys as Kong does: $targets over $slots slots', ({ slots, targets, keys }) => {
     const addresses = Object.entries(targets).map(([target, weight]) => address(target, weight));
-    expect(Object.fromEntries(pointsOf(addresses, slots))).toEqual(points);
     const picker = consistentHashing(addresses.toReversed(), slots);
     const placed = Object.keys(keys).map((key) => [key, picker.pick(anyOf, key, 0)?.target]);
     expect(Object.fromEntries(placed)).toEqual(keys);

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 
-export type Record =
+type Record =
   | { readonly type: 'A'; readonly address: string; readonly ttl: number }
   | {
       readonly type: 'SRV';

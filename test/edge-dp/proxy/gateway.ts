@@ -6,9 +6,9 @@ import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
 
 /** Rows by table, every field optional but what the test is about. */
-export type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly tables: Tables;
   /** Lazy rows by table and lookup value. */
   readonly lazy?: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;

@@ -9,7 +9,7 @@ import { ControlPlane } from '../control-plane.ts';
 import { nodeOptions, type StartHost } from '../hosts.ts';
 
 /** Rows by table, every field optional but what the test is about. */
-export type Tables = Readonly<Record<string, readonly BundleRow[]>>;
+type Tables = Readonly<Record<string, readonly BundleRow[]>>;
 
 /** A whole data plane node on its host, as `holdfast start` runs it, with its egress process and a config of the test's own. */
 export interface ProxyNode {
@@ -25,14 +25,14 @@ export interface ProxyNode {
 }
 
 /** How long an exchange of bytes goes on: until the node ends the connection, or earlier. */
-export interface Until {
+interface Until {
   /** So many complete responses have come. */
   readonly answers?: number;
   /** Nothing has come for so many milliseconds; 30,000 when not said. */
   readonly quiet?: number;
 }
 
-export interface RawAnswer {
+interface RawAnswer {
   /** latin1. */
   readonly text: string;
   /** Whether the node ended the connection. */
@@ -97,7 +97,7 @@ function exchange(
   });
 }
 
-export interface RawResponse {
+interface RawResponse {
   readonly status: number;
   readonly head: string;
   /** Without its chunks' sizes. */

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 
-export interface SeenRequest {
+interface SeenRequest {
   /** The whole request as it came over the wire, latin1. */
   readonly raw: string;
   readonly line: string;
@@ -20,9 +20,9 @@ export interface Upstream {
 }
 
 /** Answers one request: the bytes to send, or what to do with the socket itself. */
-export type Answer = (request: SeenRequest, socket: Socket) => string | undefined;
+type Answer = (request: SeenRequest, socket: Socket) => string | undefined;
 
-export const ok: Answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const ok: Answer = () => 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 /** An HTTP/1.1 server that records exactly what it was sent and answers exactly what it is told to. */
 export async function startUpstream(answer: Answer = ok, port = 0, host = '127.0.0.1'): Promise<Upstream> {

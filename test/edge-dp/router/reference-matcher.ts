@@ -6,7 +6,7 @@ import type { RequestSketch } from './request.ts';
  * one after the other, and the best of those that fit wins. Paths of requests must be in normal form already, and
  * patterns must mean the same to the platform's engine.
  */
-export interface ReferenceMatch {
+interface ReferenceMatch {
   readonly id: string;
   readonly prefix: string | null;
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../../shared/bundle/canonical.ts';
-import { hashedField, objectFor, rowsFor, travellingValue } from '../../../shared/bundle/lookup.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { hashedField, objectFor, spreadValue, travellingValue } from '../../../shared/bundle/lookup.ts';
 import { bitsFor, placeOf } from '../../../shared/bundle/spread.ts';
 
 describe('canonical JSON', () => {
@@ -90,22 +91,22 @@ describe('spread', () => {
 });
 
 describe('a lookup', () => {
+  const found = (rows: readonly BundleRow[], key: string, travelling: string) =>
+    rows.filter((row) => spreadValue(row, key) === travelling).map((row) => row.id);
+
   test('finds a row by its secret where only the digest travels', async () => {
     const digest = await hashedField('s3cret');
-    const object = {
-      table: 'keyauth_credentials',
-      rows: [
-        { id: '1', key: digest },
-        { id: '2', key: 'x' },
-      ],
-    };
+    const rows = [
+      { id: '1', key: digest },
+      { id: '2', key: 'x' },
+    ];
     const refs = new Array(4).fill(null);
     refs[placeOf(digest, 2)] = { name: 'a'.repeat(64), size: 10 };
     const index = { table: 'keyauth_credentials', key: 'key', hashed: ['key'], bits: 2, objects: refs };
     const travelling = await travellingValue(index, 's3cret');
     expect(objectFor(index, travelling)?.name).toBe('a'.repeat(64));
-    expect(rowsFor(object, index.key, travelling).map((row) => row.id)).toEqual(['1']);
-    expect(rowsFor(object, index.key, await travellingValue(index, 'wrong'))).toEqual([]);
+    expect(found(rows, index.key, travelling)).toEqual(['1']);
+    expect(found(rows, index.key, await travellingValue(index, 'wrong'))).toEqual([]);
   });
 
   test('finds every row of a foreign key', async () => {
@@ -114,6 +115,6 @@ describe('a lookup', () => {
       { id: '2', consumer: { id: 'd' }, group: 'a' },
       { id: '3', consumer: { id: 'c' }, group: 'b' },
     ];
-    expect(rowsFor({ table: 'acls', rows }, 'consumer', 'c').map((row) => row.id)).toEqual(['1', '3']);
+    expect(found(rows, 'consumer', 'c')).toEqual(['1', '3']);
   });
 });
