@@ -93,7 +93,7 @@ function describe({ schema, input, parent }: Item, errors: readonly EntityError[
 function summary(collection: string, { name, id, tags }: Readonly<Record<string, unknown>>) {
   return {
     entity_type: collection.replace(/s$/, ''),
-    ...(typeof name === 'string' ? { entity_name: name } : {}),
+    ...(typeof name === 'string' && name !== '' ? { entity_name: name } : {}),
     ...(isUuid(id) ? { entity_id: id } : {}),
     ...(Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? { entity_tags: tags } : {}),
   };

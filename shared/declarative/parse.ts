@@ -1,6 +1,7 @@
-import { entities } from '../entities/registry.ts';
+import { entities, entity } from '../entities/registry.ts';
 import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
+import { referenceErrors } from '../schema/reference.ts';
 import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
 import type { Document } from './document.ts';
 import { deterministicId } from './identity.ts';
@@ -62,6 +63,7 @@ export async function parseDeclarative(
   for (const item of items) {
     const input = { ...item.input, id: ids.get(item) };
     const wrong = resolveReferences(item, input, index, ids, dangling);
+    if (!isAbsent(item.input.id) && typeof item.input.id !== 'string') wrong.id = 'expected a string';
     const row = await complete(item.schema, input, own, wrong);
     if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
     if (row) declared.set(item, { row, input, ttl: item.ttl });
@@ -134,7 +136,7 @@ function resolveReferences(
     if (value === undefined || value === null) continue;
     if (typeof value === 'object' && !Array.isArray(value)) {
       const id: unknown = 'id' in value ? value.id : undefined;
-      if (typeof id !== 'string') wrong[field] = { id: 'missing primary key' };
+      if (typeof id !== 'string') wrong[field] = notAReference(definition.reference, { ...value });
       else if (!index.get(definition.reference)?.has(id))
         missing(item, field, id, definition.reference, wrong, dangling);
       continue;
@@ -149,6 +151,13 @@ function resolveReferences(
   }
   return wrong;
 }
+
+function notAReference(parent: string, value: Readonly<Record<string, unknown>>): FieldErrors {
+  const schema = entity(parent);
+  return (schema && referenceErrors(schema, value)) ?? { id: 'missing primary key' };
+}
+
+const isAbsent = (value: unknown): boolean => value === undefined || value === null;
 
 function missing(
   item: Item,

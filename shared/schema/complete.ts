@@ -2,7 +2,8 @@ import { addEntityError, mutuallyRequiredError } from './checks.ts';
 import { schemaViolation } from './errors.ts';
 import { type AutoValues, fillRow, hideAliases, mergeRows, showAliases } from './fill.ts';
 import { plainText } from './lua-table.ts';
-import { equal, getPath, isRecord, isSet, put, type Row } from './record.ts';
+import { equal, getPath, isRecord, isSet, type Row } from './record.ts';
+import { referenceErrors } from './reference.ts';
 import { type Shape, shapeOf, shapeWith } from './shape.ts';
 import { validateRow } from './validate.ts';
 import type { EntitySchema, FieldErrors, Subschema } from './vocabulary.ts';
@@ -108,24 +109,13 @@ async function check(
   if (Object.keys(errors).length > 0) throw schemaViolation(errors);
 }
 
-/**
- * A reference without a proper key is told by what else it holds, where that is wrong of the parent: `{naem: 'x'}` is
- * an unknown field rather than a missing key.
- */
+/** A reference without a proper key is told by what else is wrong of the parent in it. */
 function explainReferences(schema: EntitySchema, input: Input, errors: FieldErrors, context: Context): void {
   for (const [name, field] of Object.entries(schema.fields)) {
     const value = input[name];
     if (field.type !== 'foreign' || errors[name] === undefined || !isRecord(value)) continue;
     const parent = context.entity?.(field.reference);
-    if (parent === undefined) continue;
-    const { byName } = shapeOf(parent);
-    const wrong: FieldErrors = {};
-    for (const [key, given] of Object.entries(value)) {
-      const slot = byName.get(key);
-      const error = slot === undefined ? 'unknown field' : slot.rule(given);
-      if (error !== undefined) put(wrong, key, error);
-    }
-    if (Object.keys(wrong).length > 0) errors[name] = wrong;
+    errors[name] = (parent && referenceErrors(parent, value)) ?? errors[name];
   }
 }
 

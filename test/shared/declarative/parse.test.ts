@@ -108,6 +108,27 @@ it('names references that lead nowhere by the entity that holds them', async () 
   expect(fields).toEqual({ routes: { r: ["invalid reference 'service: nope' (no such entry in 'services')"] } });
 });
 
+it('refuses an id that is no text, instead of making another', async () => {
+  const { fields } = await refused({ _format_version: '3.0', services: [{ id: 123456, host: 'h' }] });
+  expect(fields).toEqual({ services: [{ id: 'expected a string' }] });
+});
+
+it('tells of a parent written out in the place of a reference what is wrong with it', async () => {
+  const certificate = { cert: '', key: '', tags: ['t'] };
+  const document = { _format_version: '3.0', services: [{ url: 'https://a.test', client_certificate: certificate }] };
+  expect(flattenErrors(await refused(document)).flattened).toEqual([
+    {
+      entity_type: 'certificate',
+      entity_tags: ['t'],
+      entity: certificate,
+      errors: [
+        { type: 'field', field: 'cert', message: 'length must be at least 1' },
+        { type: 'field', field: 'key', message: 'length must be at least 1' },
+      ],
+    },
+  ]);
+});
+
 it.each([
   ['[1, 2', 'failed parsing declarative configuration: '],
   ['just text', 'failed parsing declarative configuration: expected an object'],
