@@ -3,7 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import { type FromControlPlane, HEARTBEAT_DEADLINE, type Hello } from '../../shared/cluster/messages.ts';
+import {
+  type FromControlPlane,
+  HEARTBEAT_DEADLINE,
+  HEARTBEAT_INTERVAL,
+  type Hello,
+} from '../../shared/cluster/messages.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import type { Peer } from './admission.ts';
 import type { Nodes } from './nodes.ts';
@@ -16,8 +21,24 @@ const HELLO_TIMEOUT = 10_000;
 /** Milliseconds data planes have to answer a goodbye. */
 const GOODBYE_TIMEOUT = 1_000;
 
+/** Bytes of a close frame's reason: 123 (RFC 6455, 5.5), less what a character cut in two may grow by. */
+const LONGEST_REASON = 120;
+
+/** Messages of one data plane per heartbeat interval: a hundred each second, many times what an honest one has to say. */
+const MOST_MESSAGES = 3_000;
+
+/** Bytes that may wait for a peer to read them: more than two of the largest messages it is ever sent. */
+const MOST_UNREAD = 4 << 20;
+
 /** WebSocket close codes of our own (RFC 6455, 7.4.2) and the standard ones used. */
-const CLOSE = { goingAway: 1001, malformed: 4400, certificateExpired: 4403, silent: 4408, replaced: 4409 } as const;
+const CLOSE = {
+  goingAway: 1001,
+  malformed: 4400,
+  certificateExpired: 4403,
+  silent: 4408,
+  replaced: 4409,
+  flooding: 4429,
+} as const;
 
 interface LinksOptions {
   readonly context: SessionContext;
@@ -101,6 +122,7 @@ class Link {
   readonly #deadline: NodeJS.Timeout;
   #session: NodeSession | null = null;
   #handled: Promise<void> = Promise.resolve();
+  #counted = { since: Date.now(), messages: 0 };
   #sending = false;
   #outdated = false;
 
@@ -114,6 +136,7 @@ class Link {
     webSocket.on('message', (data, isBinary) => {
       this.#deadline.refresh();
       clearTimeout(hello);
+      if (this.#floods()) return;
       this.#handled = this.#handled.then(() => this.#receive(data, isBinary));
     });
     webSocket.on('error', (error) => this.#log('warn', `link: ${error.message}`));
@@ -128,11 +151,14 @@ class Link {
 
   close(code: number, reason: string): void {
     this.#log('warn', `closing the link: ${reason}`);
-    this.#webSocket.close(code, reason);
+    this.#webSocket.close(code, Buffer.from(reason).subarray(0, LONGEST_REASON).toString());
   }
 
   send(message: FromControlPlane): void {
-    this.#webSocket.send(JSON.stringify(message));
+    if (this.#webSocket.bufferedAmount > MOST_UNREAD) {
+      this.#log('warn', 'does not read what it is sent, disconnecting');
+      this.#webSocket.terminate();
+    } else this.#webSocket.send(JSON.stringify(message));
   }
 
   /** Offers the newest release, now or as soon as the one before it is on its way: a slow peer never piles them up. */
@@ -156,6 +182,17 @@ class Link {
     this.#sending = false;
   }
 
+  /** Counts a message; closes the link of a data plane that says too much. */
+  #floods(): boolean {
+    const now = Date.now();
+    if (now - this.#counted.since > HEARTBEAT_INTERVAL) this.#counted = { since: now, messages: 0 };
+    if (++this.#counted.messages <= MOST_MESSAGES) return false;
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) {
+      this.close(CLOSE.flooding, `more than ${MOST_MESSAGES} messages in ${HEARTBEAT_INTERVAL / 1000} seconds`);
+    }
+    return true;
+  }
+
   async #receive(data: RawData, isBinary: boolean): Promise<void> {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     try {
@@ -170,7 +207,7 @@ class Link {
       }
     } catch (error) {
       if (!(error instanceof ShapeError)) throw error;
-      this.close(CLOSE.malformed, error.message.slice(0, 120));
+      this.close(CLOSE.malformed, error.message);
     }
   }
 

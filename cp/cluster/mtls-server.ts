@@ -34,6 +34,10 @@ interface MtlsServerOptions {
 const HANDSHAKE_TIMEOUT = 10_000;
 const HEADERS_TIMEOUT = 10_000;
 const REQUEST_TIMEOUT = 30_000;
+/** On a connection where nothing moves, such as one whose other end does not read: longer than a question may be held open. */
+const IDLE_TIMEOUT = 90_000;
+/** Far more than data planes of one control plane; what comes beyond is not taken. */
+const MOST_CONNECTIONS = 20_000;
 
 /** A listener that only talks to holders of the right client certificate. */
 export interface MtlsServer {
@@ -75,6 +79,8 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   });
   server.headersTimeout = HEADERS_TIMEOUT;
   server.requestTimeout = REQUEST_TIMEOUT;
+  server.timeout = IDLE_TIMEOUT;
+  server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => void judge(socket));
   server.on('tlsClientError', (error, socket) => {
     log('warn', `refused a connection from ${peerName(socket)}: ${error.message}`);

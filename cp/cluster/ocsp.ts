@@ -135,9 +135,9 @@ function read(answer: ArrayBuffer, id: CertID, issuer: X509Certificate): Verdict
   if (single === undefined) throw new Unobtainable('the answer is about another certificate');
   const now = Date.now();
   const end = single.nextUpdate?.getTime() ?? single.thisUpdate.getTime() + FRESH;
-  if (single.thisUpdate.getTime() > now + SKEW || end < now - SKEW) {
-    throw new Unobtainable(`the answer is of ${single.thisUpdate.toISOString()} and no longer valid`);
-  }
+  const since = single.thisUpdate;
+  if (since.getTime() > now + SKEW) throw new Unobtainable(`the answer is not valid before ${since.toISOString()}`);
+  if (end < now - SKEW) throw new Unobtainable(`the answer is of ${since.toISOString()} and no longer valid`);
   return { revoked: revocationTime(single), until: Math.min(end, now + REUSE) };
 }
 

@@ -5,6 +5,9 @@ import type { Publisher, Release } from '../publisher/publisher.ts';
 /** Bytes of objects, compressed, that travel inside a manifest message; beyond, the data plane fetches what it lacks. */
 const INLINE_LIMIT = 192 << 10;
 
+/** Texts kept for one release: data planes hold few different configs, and one that claims many must not fill the memory. */
+const MOST_TEXTS = 64;
+
 /**
  * The text of manifest messages. Data planes that hold the same config get the same text, so that a change is
  * encoded once for all of them.
@@ -27,6 +30,7 @@ export class ManifestTexts {
     const base = held?.config_hash ?? '';
     let text = this.#texts.get(base);
     if (text === undefined) {
+      if (this.#texts.size >= MOST_TEXTS) this.#texts.clear();
       text = write(release, this.#inline(held));
       this.#texts.set(base, text);
     }

@@ -7,6 +7,9 @@ import { certificatesOf, readPem, readText } from './pem.ts';
 export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
+/** Certificates between a leaf and the cluster's CA at most: who needs more has given away the right to make others. */
+export const MOST_INTERMEDIATES = 3;
+
 /** What one end of the link presents, and what it accepts of the other. */
 export interface ClusterTls {
   readonly mode: 'shared' | 'pki';
@@ -51,7 +54,19 @@ export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
   if (!extendedKeyUsage(leaf).includes(usage)) {
     throw new PkiError(`cluster_cert: must carry the extended key usage ${name} (${usage}) when cluster_mtls = pki`);
   }
+  const between = certificatesOf(cert)
+    .slice(1)
+    .filter((pem) => !isRoot(readCertificate(pem, 'cluster_cert'))).length;
+  if (between > MOST_INTERMEDIATES) {
+    throw new PkiError(
+      `cluster_cert: holds ${between} intermediate certificates; at most ${MOST_INTERMEDIATES} are taken`,
+    );
+  }
   return { mode: 'pki', cert, key, ca, leaf };
+}
+
+function isRoot(certificate: X509Certificate): boolean {
+  return certificate.subject === certificate.issuer;
 }
 
 /** How a message shows a setting that may hold key material instead of a path. */

@@ -17,6 +17,10 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Beyond these a description is refused: it is stored and shown. */
 const NAME_LENGTH = 253;
 const ENTRIES = 1000;
+const REASON_LENGTH = 2000;
+
+/** Control characters would rewrite a terminal, and PostgreSQL keeps neither NUL nor half a surrogate pair. */
+const CONTROL = /\p{Cc}+/gu;
 
 /**
  * Reads a message of a data plane. Null for a type this version does not know. Throws `ShapeError` naming the member
@@ -41,7 +45,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
       return {
         type: 'rejected',
         serial: nullable(read.serial, 'rejected.serial', integer),
-        reason: string(read.reason, 'rejected.reason').slice(0, 2000),
+        reason: printable(string(read.reason, 'rejected.reason')).slice(0, REASON_LENGTH).toWellFormed(),
       };
     case 'heartbeat':
       return {
@@ -70,21 +74,32 @@ function nodeDescription(value: unknown): NodeDescription {
     version: name(read.version, 'hello.node.version'),
     host: oneOf(read.host, 'hello.node.host', ['workerd', 'miniflare', 'cloudflare']),
     group: name(read.group, 'hello.node.group'),
-    labels: limited(recordOf(read.labels, 'hello.node.labels', name), 'hello.node.labels'),
-    plugins: limited(recordOf(read.plugins, 'hello.node.plugins', name), 'hello.node.plugins'),
-    capabilities: arrayOf(read.capabilities, 'hello.node.capabilities', name),
+    labels: names(read.labels, 'hello.node.labels'),
+    plugins: names(read.plugins, 'hello.node.plugins'),
+    capabilities: few(arrayOf(read.capabilities, 'hello.node.capabilities', name), 'hello.node.capabilities'),
   };
 }
 
 function name(value: unknown, where: string): string {
   const read = string(value, where);
   if (read.length > NAME_LENGTH) throw new ShapeError(`${where}: longer than ${NAME_LENGTH} characters`);
+  if (printable(read) !== read) throw new ShapeError(`${where}: holds characters that are not printable`);
   return read;
 }
 
-function limited<T>(record: Readonly<Record<string, T>>, where: string): Readonly<Record<string, T>> {
-  if (Object.keys(record).length > ENTRIES) throw new ShapeError(`${where}: more than ${ENTRIES} entries`);
-  return record;
+function names(value: unknown, where: string): Readonly<Record<string, string>> {
+  const read = recordOf(value, where, name);
+  for (const key of few(Object.keys(read), where)) name(key, `${where}: a key`);
+  return read;
+}
+
+function few<T>(entries: readonly T[], where: string): readonly T[] {
+  if (entries.length > ENTRIES) throw new ShapeError(`${where}: more than ${ENTRIES} entries`);
+  return entries;
+}
+
+function printable(text: string): string {
+  return text.replace(CONTROL, ' ').toWellFormed();
 }
 
 function configHash(value: unknown, where: string): string {

@@ -29,8 +29,12 @@ const ECDSA_SHA256 = '1.2.840.10045.4.3.2';
 /** What the responder says next. */
 interface Behaviour {
   readonly status?: CertStatus;
-  readonly signer?: Authority;
+  readonly signer?: Pick<Authority, 'certificate' | 'keys'>;
+  /** The signer's certificate stands in the answer. */
+  readonly appointed?: boolean;
   readonly age?: number;
+  /** Milliseconds the answer is valid for; null: it does not say. */
+  readonly validity?: number | null;
   readonly http?: number;
   readonly otherSerial?: boolean;
 }
@@ -52,7 +56,7 @@ beforeAll(async () => {
     const certID = parsed.tbsRequest.requestList[0]?.reqCert;
     if (certID === undefined) throw new Error('no certificate asked about');
     if (behaviour.otherSerial) certID.serialNumber = new Uint8Array([1, 2, 3]).buffer;
-    const signer = behaviour.signer ?? root;
+    const { signer = root, validity = 3_600_000 } = behaviour;
     const thisUpdate = new Date(Date.now() - (behaviour.age ?? 0));
     const spki = AsnConvert.parse(signer.certificate.rawData, Certificate).tbsCertificate.subjectPublicKeyInfo;
     const data = new ResponseData({
@@ -66,7 +70,7 @@ beforeAll(async () => {
           certID,
           certStatus: behaviour.status ?? new CertStatus({ good: null }),
           thisUpdate,
-          nextUpdate: new Date(thisUpdate.getTime() + 3_600_000),
+          ...(validity === null ? {} : { nextUpdate: new Date(thisUpdate.getTime() + validity) }),
         }),
       ],
     });
@@ -79,6 +83,7 @@ beforeAll(async () => {
       tbsResponseData: data,
       signatureAlgorithm: new AlgorithmIdentifier({ algorithm: ECDSA_SHA256 }),
       signature: derSignature(new Uint8Array(raw)),
+      ...(behaviour.appointed === true && { certs: [AsnConvert.parse(signer.certificate.rawData, Certificate)] }),
     });
     const answer = new OCSPResponse({
       responseStatus: OCSPResponseStatus.successful,
@@ -149,6 +154,8 @@ describe('the revocation check', () => {
       [{ signer: stranger }, url, 'not signed by its issuer'],
       [{ signer: stranger, status: revoked() }, url, 'not signed by its issuer'],
       [{ age: 86_400_000 }, url, 'no longer valid'],
+      [{ age: -3_600_000 }, url, 'is not valid before'],
+      [{ age: 90_000_000, validity: null }, url, 'no longer valid'],
       [{ otherSerial: true }, url, 'about another certificate'],
       [{ status: new CertStatus({ unknown: null }) }, url, 'does not know it'],
     ];
@@ -160,6 +167,32 @@ describe('the revocation check', () => {
       expect(await check('optional', lines)(leaf)).toBeNull();
       expect(lines).toEqual([expect.stringContaining(reason)]);
     }
+  });
+});
+
+describe('a responder that is not the issuer itself', () => {
+  test('is believed when the issuer appointed it', async () => {
+    behaviour = { signer: await root.leaf({ usages: ['ocspSigning'] }), appointed: true };
+    expect(await check('on')(await leafOf())).toBeNull();
+    behaviour = { ...behaviour, status: revoked() };
+    expect(await check('optional')(await leafOf())).toContain('was revoked at');
+  });
+
+  test('is not believed when someone else appointed it, or it was appointed for something else', async () => {
+    const signers: Behaviour['signer'][] = [
+      // A data plane's own certificate: else any of them could vouch for a revoked one.
+      await root.leaf({ usages: ['clientAuth'] }),
+      await root.leaf({ usages: ['ocspSigning'], notAfter: new Date(Date.now() - 1000) }),
+      await (await root.intermediate('below')).leaf({ usages: ['ocspSigning'] }),
+      await (await authority('cluster root')).leaf({ usages: ['ocspSigning'] }),
+    ];
+    for (const signer of signers) {
+      behaviour = { signer, appointed: true };
+      expect(await check('on')(await leafOf())).toContain('not signed by its issuer or in its name');
+    }
+    // Appointed, but its certificate is not shown.
+    behaviour = { signer: await root.leaf({ usages: ['ocspSigning'] }) };
+    expect(await check('on')(await leafOf())).toContain('not signed by its issuer or in its name');
   });
 });
 

@@ -20,7 +20,7 @@ interface Leaf {
   readonly name?: string;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  readonly usages?: readonly ('serverAuth' | 'clientAuth')[];
+  readonly usages?: readonly ('serverAuth' | 'clientAuth' | 'ocspSigning')[];
   readonly ocsp?: string;
 }
 
@@ -29,7 +29,9 @@ export interface Authority {
   readonly certificate: X509Certificate;
   readonly keys: webcrypto.CryptoKeyPair;
   readonly pem: string;
-  leaf(options?: Leaf): Promise<{ cert: string; key: string; certificate: X509Certificate }>;
+  leaf(
+    options?: Leaf,
+  ): Promise<{ cert: string; key: string; certificate: X509Certificate; keys: webcrypto.CryptoKeyPair }>;
   intermediate(name: string): Promise<Authority>;
 }
 
@@ -87,6 +89,7 @@ function withKeys(
         cert: [leaf, ...chain].map((one) => one.toString('pem')).join('\n'),
         key: PemConverter.encode(pkcs8, 'PRIVATE KEY'),
         certificate: leaf,
+        keys: own,
       };
     },
     async intermediate(name) {

@@ -83,6 +83,9 @@ describe('the cluster certificate settings', () => {
     const other = await ca.leaf();
     const old = await ca.leaf({ notAfter: new Date(Date.now() - 1000) });
     const serverOnly = await ca.leaf({ usages: ['serverAuth'] });
+    let issuer = ca;
+    for (const level of [1, 2, 3, 4]) issuer = await issuer.intermediate(`level ${level}`);
+    const deep = await issuer.leaf();
     const garbage = join(root, 'garbage.pem');
     writeFileSync(garbage, 'hello');
     const pki = { mode: 'pki', cert: other.cert, key: other.key, ca: ca.pem, end: 'client' } as const;
@@ -95,6 +98,7 @@ describe('the cluster certificate settings', () => {
       [{ ...pki, ca: null }, 'cluster_ca_cert: must be set'],
       [{ ...pki, ca: other.cert }, "'CN=cp.test' is not a CA certificate"],
       [{ ...pki, cert: serverOnly.cert, key: serverOnly.key }, 'extended key usage clientAuth'],
+      [{ ...pki, cert: deep.cert, key: deep.key }, 'holds 4 intermediate certificates; at most 3 are taken'],
     ];
     for (const [settings, message] of cases) expect(() => loadClusterTls(settings)).toThrow(message);
     expect(loadClusterTls(pki).mode).toBe('pki');
