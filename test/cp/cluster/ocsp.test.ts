@@ -179,7 +179,7 @@ describe('a responder that is not the issuer itself', () => {
   });
 
   test('is not believed when someone else appointed it, or it was appointed for something else', async () => {
-    const signers: Behaviour['signer'][] = [
+    const signers = [
       // A data plane's own certificate: else any of them could vouch for a revoked one.
       await root.leaf({ usages: ['clientAuth'] }),
       await root.leaf({ usages: ['ocspSigning'], notAfter: new Date(Date.now() - 1000) }),
