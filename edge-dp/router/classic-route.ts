@@ -10,9 +10,11 @@ export interface Dialect {
   readonly protocols: boolean;
   /** Header patterns are lower-cased before they are compiled, several per header are allowed. */
   readonly loweredPatterns: boolean;
-  /** What a host's port is compared with. */
-  readonly portField: 'net.dst.port' | 'http.host.port';
+  /** What the port of a host without and with a wildcard is compared with. */
+  readonly portFields: { readonly plain: PortField; readonly wildcard: PortField };
 }
+
+export type PortField = 'net.dst.port' | 'http.host.port' | 'http.host.own_port';
 
 /** The conditions of a route's classic fields, for some of its paths; no terms at all: it takes every request. */
 export function classicConditions(route: RouteRow, paths: readonly string[], dialect: Dialect): Expression[] {
@@ -54,14 +56,16 @@ function endpointCondition(side: 'net.src' | 'net.dst', { ip, port }: Endpoint):
   return allOf(terms);
 }
 
-function hostCondition(written: string, { portField }: Dialect): Expression {
+function hostCondition(written: string, { portFields }: Dialect): Expression {
   const { host, port } = splitHost(written);
   const condition = host.startsWith('*')
     ? text('http.host', '=^', host.slice(1))
     : host.endsWith('*')
       ? text('http.host', '^=', host.slice(0, -1))
       : text('http.host', '==', host);
-  return port === null ? condition : allOf([condition, predicate(portField, '==', { type: 'Int', number: port })]);
+  if (port === null) return condition;
+  const field = host.includes('*') ? portFields.wildcard : portFields.plain;
+  return allOf([condition, predicate(field, '==', { type: 'Int', number: port })]);
 }
 
 function pathCondition(path: string): Predicate {

@@ -19,8 +19,9 @@ const READERS: Readonly<Record<string, FieldReader>> = {
   'tls.sni': { kind: 'text', read: (s) => s.sni },
   'http.method': { kind: 'text', read: (s) => s.request.method },
   'http.host': { kind: 'text', read: (s) => s.host },
-  // Not in the language: what a host with a port asks for in flavour `traditional`.
+  // Not in the language: what hosts with a port ask for in flavour `traditional`.
   'http.host.port': { kind: 'int', read: (s) => s.hostPort },
+  'http.host.own_port': { kind: 'int', read: (s) => s.ownHostPort },
   'http.path': { kind: 'text', read: (s) => s.path },
   'http.path.segments.len': { kind: 'int', read: (s) => s.segments.length },
   'edge.asn': { kind: 'int', read: (s) => integer(s.edge('asn')) },

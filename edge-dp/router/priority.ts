@@ -74,7 +74,7 @@ export function traditionalRank(route: RouteRow, paths: readonly string[], match
     weight++;
     category |= 64 >> i;
   }
-  const regex = (route.paths ?? []).some((path) => path.startsWith('~'));
+  const regex = paths.some((path) => path.startsWith('~'));
   const sub = (regex ? 1 : 0) | (hasPlainHostsOnly(route) ? 2 : 0) | (matched.wildcardHostPort ? 4 : 0);
   const longest = Math.max(0, ...paths.filter((path) => !path.startsWith('~')).map(byteLength));
   const numbers = [

@@ -50,6 +50,11 @@ export class Subject {
     return this.request.sni?.toLowerCase() || null;
   }
 
+  /** The port the client named. */
+  get ownHostPort(): number | null {
+    return this.#hostAndPort()?.port ?? null;
+  }
+
   /** The port the client named, else the scheme's. */
   get hostPort(): number {
     return this.#hostAndPort()?.port ?? (this.request.scheme === 'https' ? 443 : 80);

@@ -28,6 +28,8 @@ export interface Rule {
 
 /** Kong's namespace for the parts of a route whose paths differ in kind or length. */
 const PARTS = '7f145bf9-0dce-4f91-98eb-debbce4b9f6b';
+/** The port the client connected to, unless it named one. */
+const CONNECTED = { plain: 'net.dst.port', wildcard: 'net.dst.port' } as const;
 const STREAM = new Set(['tcp', 'udp', 'tls', 'tls_passthrough']);
 
 /**
@@ -38,7 +40,7 @@ export function compileRoute(route: RouteRow, flavor: RouterFlavor): Rule[] {
   if (STREAM.has(route.protocols?.[0] ?? '')) return [];
   try {
     if (flavor === 'traditional') return traditionalRules(route);
-    const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portField: 'net.dst.port' };
+    const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portFields: CONNECTED };
     if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
     return partsOf(route).map(({ id, paths }) =>
       makeRule(route, rankOf(classicPriority(route, paths), id), classicConditions(route, paths, dialect), paths),
@@ -67,7 +69,11 @@ function expressionRule(route: RouteRow, source: string, dialect: Dialect): Rule
  * nothing, and a host that names the port wins over one that does not.
  */
 function traditionalRules(route: RouteRow): Rule[] {
-  const dialect: Dialect = { protocols: false, loweredPatterns: false, portField: 'http.host.port' };
+  const dialect: Dialect = {
+    protocols: false,
+    loweredPatterns: false,
+    portFields: { plain: 'http.host.own_port', wildcard: 'http.host.port' },
+  };
   const hosts = route.hosts ?? [];
   const withPort = hosts.filter((host) => /:\d+$/.test(host));
   const variants: { row: RouteRow; hostPort: boolean }[] =

@@ -144,6 +144,38 @@ describe('expressions', () => {
   });
 });
 
+describe('flavour traditional', () => {
+  const traditional = (...routes: RouteRow[]): Router =>
+    createRouter('traditional').update({ upserts: routes, deletes: [] });
+
+  it("matches a host with the scheme's own port only when the client names it, a wildcard in any case", () => {
+    const router = traditional(route('plain', { hosts: ['a.test:80'] }), route('wild', { hosts: ['*.b.test:80'] }));
+    expect(winner(router, { host: 'a.test:80' })).toBe('plain');
+    expect(winner(router, { host: 'a.test' })).toBeUndefined();
+    expect(winner(router, { host: 'x.b.test:80' })).toBe('wild');
+    expect(winner(router, { host: 'x.b.test' })).toBe('wild');
+    expect(winner(router, { host: 'x.b.test:81' })).toBeUndefined();
+  });
+
+  it('gives the precedence of a regex to the regexes of a route alone', () => {
+    const router = traditional(
+      route('mixed', { paths: ['/a', '~/x$'], regex_priority: 9, created_at: 2 }),
+      route('longer', { paths: ['/a/b'], created_at: 3 }),
+    );
+    expect(winner(router, { target: '/a/b' })).toBe('longer');
+    expect(winner(router, { target: '/x' })).toBe('mixed');
+  });
+
+  it('prefers the older of two routes that are equal in all else', () => {
+    const router = traditional(
+      route('b', { paths: ['/a'], created_at: 2 }),
+      route('a', { paths: ['/a'], created_at: 1 }),
+      route('c', { paths: ['/a'], created_at: 3 }),
+    );
+    expect(winner(router, { target: '/a' })).toBe('a');
+  });
+});
+
 it('ignores routes of raw streams', () => {
   expect(winner(compat({ id: 'a', protocols: ['tcp'], sources: [{ port: 50000 }] }), {})).toBeUndefined();
 });
