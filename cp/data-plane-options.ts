@@ -56,6 +56,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
       headersUpstream: settings.headers_upstream,
       allowDebugHeader: settings.allow_debug_header,
       errorDefaultType: settings.error_default_type,
+      clientBodyTimeout: settings.nginx_http_client_body_timeout,
     },
     log: log.part('data plane'),
   };

@@ -1,5 +1,5 @@
 import { listen, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
-import { integer, labels, list, oneOf, onOff, type PropertyValue, path, secret, text } from './property.ts';
+import { duration, integer, labels, list, oneOf, onOff, type PropertyValue, path, secret, text } from './property.ts';
 
 const SECOND_LIMIT = 2 ** 31 - 1;
 
@@ -73,6 +73,8 @@ export const properties = {
   status_ssl_cert_key: secret(null),
   /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
   nginx_worker_processes: workerCount(),
+  /** How long a client may send nothing in the middle of a body; nginx's directive of that name, with its default. */
+  nginx_http_client_body_timeout: duration('60s'),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
   /** Name servers for the targets of upstreams; all else is resolved by the system. */
   dns_resolver: list('', "comma-separated addresses of name servers, with ':port' unless it is 53", parseNameServer),

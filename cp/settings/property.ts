@@ -60,6 +60,22 @@ export function integer(initial: number, [low, high]: readonly [number, number])
   };
 }
 
+/** nginx's notation of a time, in milliseconds: `90`, `60s`, `500ms`, `1m`, `1h`. */
+export function duration(initial: string): Property<number> {
+  return {
+    default: initial,
+    allowed: "a time such as '60s', '500ms' or '2m', from 1 ms to 24 hours",
+    secret: false,
+    parse: (value) => {
+      const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h)?$/.exec(value) ?? [];
+      const time = Number(amount) * (MILLISECONDS[unit] ?? Number.NaN);
+      return time >= 1 && time <= 24 * 3_600_000 ? time : undefined;
+    },
+  };
+}
+
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
 /** Comma-separated values, each trimmed; empty for an empty text or `off`. */
 export function list<T = string>(
   initial: string,

@@ -153,6 +153,7 @@ function blame(failure: UpstreamFailure, last: boolean, upstream: Upstream): Obs
   switch (failure.code) {
     case 'unsupported':
     case 'client_closed':
+    case 'client_timeout':
     case 'bad_request':
     case 'unauthorized':
     case 'unknown_identity':

@@ -39,6 +39,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     tokens: compileResponseTokens(settings),
     sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
     errorDefaultType: settings.errorDefaultType,
+    clientBodyTimeout: settings.clientBodyTimeout,
     egress: createEgress(dependencies),
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     clientAddress: compileClientAddress(settings),

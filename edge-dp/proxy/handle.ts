@@ -3,7 +3,7 @@ import type { ResponseContext } from '../plugins/plugin.ts';
 import { PluginFailure, PluginRun } from '../plugins/run.ts';
 import { splitHost } from '../router/host.ts';
 import type { RouterRequest } from '../router/request.ts';
-import { exitResponse } from './errors.ts';
+import { defaultMessage, exitResponse } from './errors.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
@@ -26,13 +26,14 @@ export async function handle(
   lazy: LazyTables,
 ): Promise<Response> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
-  const context = new ProxyContext(incoming, arrival, lazy, client);
+  const context = new ProxyContext(incoming, arrival, lazy, client, runtime.clientBodyTimeout);
   const plugins = new PluginRun(gateway.plugins);
   let outcome: Outcome;
   try {
     outcome = await answer(gateway, runtime, context, arrival, plugins);
   } catch (error) {
-    outcome = isClientBodyError(error) ? own(context.error(400, 'Bad request')) : unexpected(error);
+    const broken = clientBodyError(error);
+    outcome = broken === null ? unexpected(error) : own(await badBody(context, broken));
   }
   return finish(runtime, context, plugins, outcome);
 }
@@ -75,9 +76,15 @@ function own(response: Response): Outcome {
   return { source: 'kong', response };
 }
 
-/** The client's body broke off while the proxy, or a plugin, read it. */
-function isClientBodyError(error: unknown): boolean {
-  return error instanceof ClientBodyError || (error instanceof PluginFailure && error.cause instanceof ClientBodyError);
+/** Set when the client's body broke off while the proxy, or a plugin, read it. */
+function clientBodyError(error: unknown): ClientBodyError | null {
+  const cause = error instanceof PluginFailure ? error.cause : error;
+  return cause instanceof ClientBodyError ? cause : null;
+}
+
+async function badBody(context: ProxyContext, { status }: ClientBodyError): Promise<Response> {
+  if (status === 400) return context.error(400, 'Bad request');
+  return closing(context.error(status, defaultMessage(status)), (work) => context.waitUntil(work));
 }
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */

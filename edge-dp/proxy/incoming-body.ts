@@ -1,22 +1,31 @@
 import type { UpstreamBody } from './egress/egress.ts';
+import { ReadTimeout, withTimeout } from './read-timeout.ts';
 
-/** The client went away in the middle of its body, or its chunks are malformed. */
+/** The client went away in the middle of its body, its chunks are malformed, or nothing came for too long. */
 export class ClientBodyError extends Error {
   override readonly name = 'ClientBodyError';
+
+  get status(): 400 | 408 {
+    return this.cause instanceof ReadTimeout ? 408 : 400;
+  }
 }
 
 /** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
 export class IncomingBody {
   readonly #request: Request;
   readonly #length: number | null;
+  readonly #patience: number;
   #state: UpstreamBody;
   #read: Uint8Array | null | undefined;
 
-  constructor(request: Request) {
+  /** `patience`: milliseconds to wait for each part of it. */
+  constructor(request: Request, patience: number) {
     this.#request = request;
+    this.#patience = patience;
     const length = request.headers.get('content-length');
     this.#length = length === null || request.headers.has('transfer-encoding') ? null : Number(length);
-    this.#state = request.body === null ? { kind: 'none' } : { kind: 'incoming', request, length: this.#length };
+    this.#state =
+      request.body === null ? { kind: 'none' } : { kind: 'incoming', request, length: this.#length, patience };
   }
 
   /** What to send; it can be sent again when it is no stream. */
@@ -39,7 +48,7 @@ export class IncomingBody {
     const chunks: Uint8Array[] = [];
     let size = 0;
     for (;;) {
-      const { value, done } = await reader.read().catch((error: unknown) => {
+      const { value, done } = await withTimeout(reader.read(), this.#patience).catch((error: unknown) => {
         throw new ClientBodyError(error instanceof Error ? error.message : String(error), { cause: error });
       });
       if (done) break;
@@ -76,7 +85,7 @@ export class IncomingBody {
       headers,
       body: stream,
     });
-    this.#state = { kind: 'incoming', request: carrier, length: null };
+    this.#state = { kind: 'incoming', request: carrier, length: null, patience: this.#patience };
   }
 }
 

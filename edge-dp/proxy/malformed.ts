@@ -20,8 +20,8 @@ function isAuthority(host: string): boolean {
 }
 
 /**
- * An answer after which the connection ends (RFC 9112 section 6.1), so that nothing after a request whose end is in doubt is
- * taken for another. Workers have no word for that: the runtime closes when a body fails that has been sent.
+ * An answer after which the connection ends (RFC 9112 section 6.1), so that nothing after a request whose end is in doubt, or
+ * does not come, is taken for another. Workers have no word for that: the runtime closes when a body fails that has been sent.
  */
 export async function closing(response: Response, waitUntil: (work: Promise<unknown>) => void): Promise<Response> {
   const bytes = new Uint8Array(await response.arrayBuffer());
@@ -37,4 +37,4 @@ export async function closing(response: Response, waitUntil: (work: Promise<unkn
 }
 
 /** The runtime logs the failure with this text. */
-const CLOSING = 'the connection of a malformed request is closed';
+const CLOSING = 'the connection of a malformed or unfinished request is closed';

@@ -6,6 +6,7 @@ import { isCarried, type UpstreamFailure } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
+import { closing } from './malformed.ts';
 import type { ProxyContext } from './request-context.ts';
 import type { UpstreamTimes } from './response-headers.ts';
 import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
@@ -77,7 +78,9 @@ export async function proxy(
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
-  return errorPage(runtime, context, statusOf(failure));
+  const page = errorPage(runtime, context, statusOf(failure));
+  if (failure.code !== 'client_timeout') return own(page);
+  return own(await closing(page, (work) => context.waitUntil(work)));
 }
 
 /** For a service whose host is the name of an upstream in its workspace. */
@@ -133,11 +136,11 @@ function refused(context: ProxyContext, reason: string): Outcome {
 }
 
 /** nginx's error page for a failed attempt. */
-function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): Outcome {
+function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): Response {
   const { headers } = context.incoming;
   const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
   const format = grpc ? 'grpc' : negotiatePage(headers, runtime.errorDefaultType);
-  return own(errorResponse(format, { status, message: defaultMessage(status), requestId: context.id }));
+  return errorResponse(format, { status, message: defaultMessage(status), requestId: context.id });
 }
 
 function own(response: Response): Outcome {

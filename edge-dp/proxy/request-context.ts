@@ -27,7 +27,7 @@ export class ProxyContext implements RequestContext {
   #url: URL | undefined;
   #responseHeaders: Headers | undefined;
 
-  constructor(incoming: Request, arrival: Arrival, lazy: LazyTables, client: ClientAddress) {
+  constructor(incoming: Request, arrival: Arrival, lazy: LazyTables, client: ClientAddress, clientBodyTimeout: number) {
     this.startedAt = Date.now();
     this.incoming = incoming;
     this.client = client;
@@ -36,7 +36,7 @@ export class ProxyContext implements RequestContext {
     const question = this.rawTarget.indexOf('?');
     this.upstreamQuery = question < 0 ? '' : this.rawTarget.slice(question + 1);
     this.upstreamHeaders = new Headers(incoming.headers);
-    this.body = new IncomingBody(incoming);
+    this.body = new IncomingBody(incoming, clientBodyTimeout);
     this.#arrival = arrival;
     this.#lazy = lazy;
   }

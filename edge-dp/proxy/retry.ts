@@ -7,6 +7,7 @@ const NON_IDEMPOTENT = new Set(['POST', 'LOCK', 'PATCH']);
 const FINAL = new Set<UpstreamFailure['code']>([
   'unsupported',
   'client_closed',
+  'client_timeout',
   'bad_request',
   'unauthorized',
   'unknown_identity',
@@ -38,7 +39,7 @@ export function mayBeStale(failure: UpstreamFailure, attempt: number): boolean {
 export const REPLAYABLE_BODY = 64 << 10;
 
 /** The status Kong answers with when the last attempt failed. */
-export function statusOf(failure: UpstreamFailure): 400 | 502 | 503 | 504 {
+export function statusOf(failure: UpstreamFailure): 400 | 408 | 502 | 503 | 504 {
   switch (failure.code) {
     case 'connect_timeout':
     case 'read_timeout':
@@ -46,6 +47,8 @@ export function statusOf(failure: UpstreamFailure): 400 | 502 | 503 | 504 {
       return 504;
     case 'client_closed':
       return 400;
+    case 'client_timeout':
+      return 408;
     case 'dns':
       return 503;
     default:

@@ -11,6 +11,8 @@ export interface ProxyRuntime {
   /** X-Kong-Request-Id goes to upstreams (`headers_upstream`). */
   readonly sendRequestId: boolean;
   readonly errorDefaultType: string;
+  /** Milliseconds to wait for each part of a client's body. */
+  readonly clientBodyTimeout: number;
   readonly egress: Egress;
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;

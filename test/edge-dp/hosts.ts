@@ -15,11 +15,16 @@ export const hosts: readonly (readonly [string, StartHost])[] = [
 /** The Worker whose request path shows the rows it was compiled from. */
 export const SHOWING_WORKER = fileURLToPath(new URL('./workers/showing.ts', import.meta.url));
 
+/** What a test wants other than usual. */
+export interface NodeOverrides extends Partial<Omit<DataPlaneOptions, 'proxy'>> {
+  readonly proxy?: Partial<DataPlaneOptions['proxy']>;
+}
+
 /** Options of a node in `prefix` that follows `controlPlane`, on free ports. */
 export function nodeOptions(
   prefix: string,
   controlPlane: ControlPlane | null,
-  overrides: Partial<DataPlaneOptions> = {},
+  { proxy, ...overrides }: NodeOverrides = {},
 ): DataPlaneOptions {
   const tls = controlPlane === null ? null : controlPlane.certificate;
   return {
@@ -48,6 +53,8 @@ export function nodeOptions(
       headersUpstream: ['X-Kong-Request-Id'],
       allowDebugHeader: false,
       errorDefaultType: 'text/plain',
+      clientBodyTimeout: 60_000,
+      ...proxy,
     },
     log: () => undefined,
     ...overrides,

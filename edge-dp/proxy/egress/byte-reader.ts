@@ -1,11 +1,8 @@
+import { withTimeout } from '../read-timeout.ts';
+
 /** The connection ended where more was needed. */
 export class ConnectionClosed extends Error {
   override readonly name = 'ConnectionClosed';
-}
-
-/** Nothing came for the time that was allowed. */
-export class ReadTimeout extends Error {
-  override readonly name = 'ReadTimeout';
 }
 
 /** What came is not HTTP/1.1, or more than is taken. */
@@ -65,19 +62,6 @@ export class ByteReader {
       this.#buffer = joined;
     }
     return true;
-  }
-}
-
-/** Rejects with `ReadTimeout` when the promise takes longer than `milliseconds`. */
-export async function withTimeout<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new ReadTimeout(`nothing for ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

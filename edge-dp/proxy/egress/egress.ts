@@ -1,3 +1,4 @@
+import { ReadTimeout } from '../read-timeout.ts';
 import type { EgressFailure, EgressFailureCode, EgressTimeouts } from './protocol.ts';
 
 /** One attempt to get an answer from one address, complete down to the request target's bytes. */
@@ -23,12 +24,17 @@ export interface UpstreamRequest {
 
 /**
  * `incoming` is the client's own body, streamed: it can be sent once. Bytes can be sent again.
- * `length` is the declared Content-Length, null for chunked.
+ * `length` is the declared Content-Length, null for chunked; `patience` the milliseconds to wait for each part of it.
  */
 export type UpstreamBody =
   | { readonly kind: 'none' }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'incoming'; readonly request: Request; readonly length: number | null };
+  | {
+      readonly kind: 'incoming';
+      readonly request: Request;
+      readonly length: number | null;
+      readonly patience: number;
+    };
 
 /** What a service asks of TLS; means nothing for `http`. */
 export interface UpstreamTls {
@@ -55,10 +61,17 @@ export type UpstreamResult =
 
 /**
  * `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
- * body broke off, which says nothing about the upstream.
+ * body broke off, `client_timeout`: it stopped coming, which says nothing about the upstream.
  */
 export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
-  readonly code: EgressFailureCode | 'unsupported' | 'client_closed';
+  readonly code: EgressFailureCode | 'unsupported' | ClientFailureCode;
+}
+
+export type ClientFailureCode = 'client_closed' | 'client_timeout';
+
+/** What the client's body failed by, from what reading it threw. */
+export function clientFailure(error: unknown): ClientFailureCode {
+  return error instanceof ReadTimeout ? 'client_timeout' : 'client_closed';
 }
 
 export type EgressName = 'network' | 'process' | 'sockets';

@@ -1,9 +1,11 @@
 import { isIdempotent } from '../retry.ts';
 import {
   bracketed,
+  clientFailure,
   type EgressWay,
   failed,
   isCarried,
+  type UpstreamFailure,
   type UpstreamRequest,
   type UpstreamResult,
   unusable,
@@ -149,7 +151,7 @@ class HeadDeadline {
     this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
   }
 
-  #expire(code: 'connect_timeout' | 'read_timeout' | 'write_timeout' | 'client_closed', message: string): void {
+  #expire(code: UpstreamFailure['code'], message: string): void {
     this.expired ??= failed(code, true, message);
     this.#abort.abort();
   }
@@ -173,7 +175,7 @@ class HeadDeadline {
       sent: () => {
         if (!this.#over) this.#awaitHead(read);
       },
-      broken: (error) => this.#expire('client_closed', messageOf(error)),
+      broken: (error) => this.#expire(clientFailure(error), messageOf(error)),
     });
   }
 }

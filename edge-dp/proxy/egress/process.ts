@@ -1,4 +1,12 @@
-import { type EgressWay, failed, isCarried, type UpstreamRequest, type UpstreamResult, unusable } from './egress.ts';
+import {
+  clientFailure,
+  type EgressWay,
+  failed,
+  isCarried,
+  type UpstreamRequest,
+  type UpstreamResult,
+  unusable,
+} from './egress.ts';
 import {
   decodeFailure,
   EGRESS_ERROR,
@@ -22,7 +30,7 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
       try {
         return await attempt(egress, identities, request, client);
       } catch (error) {
-        if (client.broken !== null) return failed('client_closed', true, client.broken);
+        if (client.broken !== null) return failed(clientFailure(client.broken), true, messageOf(client.broken));
         return failed('unreachable', true, `egress process: ${messageOf(error)}`);
       }
     },
@@ -31,8 +39,8 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
 
 /** Aborts the fetch of a request whose body broke off at the client. */
 class ClientBody {
-  /** Why it broke off. */
-  broken: string | null = null;
+  /** What reading it threw. */
+  broken: unknown = null;
   readonly #abort = new AbortController();
 
   get signal(): AbortSignal {
@@ -42,7 +50,7 @@ class ClientBody {
   stream(body: Extract<UpstreamRequest['body'], { kind: 'incoming' }>): ReadableStream<Uint8Array> {
     return upload(body, {
       broken: (error) => {
-        this.broken = messageOf(error);
+        this.broken = error;
         this.#abort.abort();
       },
     });

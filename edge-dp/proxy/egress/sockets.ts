@@ -1,5 +1,15 @@
-import { ByteReader, ConnectionClosed, ProtocolError, ReadTimeout, withTimeout } from './byte-reader.ts';
-import { bracketed, type EgressWay, failed, type UpstreamRequest, type UpstreamResult } from './egress.ts';
+import { ClientBodyError } from '../incoming-body.ts';
+import { ReadTimeout, withTimeout } from '../read-timeout.ts';
+import { ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
+import {
+  bracketed,
+  clientFailure,
+  type EgressWay,
+  failed,
+  type UpstreamFailure,
+  type UpstreamRequest,
+  type UpstreamResult,
+} from './egress.ts';
 import { readResponseHead, responseBody } from './http1-response.ts';
 import type { Network } from './network.ts';
 
@@ -52,9 +62,12 @@ async function exchange(socket: Socket, request: UpstreamRequest): Promise<Upstr
     // An upstream may answer before it has read everything: the body goes on being written meanwhile.
     const written = writeRequest(socket.writable, request).catch((error: unknown) => {
       broken = error;
+      // There will be no answer to half a request.
+      if (error instanceof ClientBodyError) reader.cancel(error);
     });
     if (request.body.kind !== 'incoming') await written;
     const head = await readResponseHead(reader, request.method).catch((error: unknown) => {
+      if (broken instanceof ClientBodyError) throw broken;
       throw broken instanceof ReadTimeout ? new WriteTimeout(broken.message) : error;
     });
     const { status, reason: statusText, headers, framing } = head;
@@ -93,7 +106,9 @@ async function writeRequest(writable: WritableStream<Uint8Array>, request: Upstr
     const chunked = body.length === null;
     const reader = body.request.body.getReader();
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await withTimeout(reader.read(), body.patience).catch((error: unknown) => {
+        throw new ClientBodyError(messageOf(error), { cause: error });
+      });
       if (done) break;
       if (chunked) await write(UTF8.encode(`${value.length.toString(16)}\r\n`));
       await write(value);
@@ -121,7 +136,8 @@ const BODYLESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
 const UTF8 = new TextEncoder();
 const CRLF = UTF8.encode('\r\n');
 
-function codeOf(error: unknown): 'read_timeout' | 'write_timeout' | 'protocol' | 'closed' {
+function codeOf(error: unknown): UpstreamFailure['code'] {
+  if (error instanceof ClientBodyError) return clientFailure(error.cause);
   if (error instanceof ReadTimeout) return 'read_timeout';
   if (error instanceof WriteTimeout) return 'write_timeout';
   return error instanceof ProtocolError ? 'protocol' : 'closed';

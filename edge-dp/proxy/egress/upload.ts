@@ -1,3 +1,4 @@
+import { withTimeout } from '../read-timeout.ts';
 import type { UpstreamBody } from './egress.ts';
 
 /** What becomes of a client's body on its way upstream. */
@@ -8,7 +9,7 @@ interface UploadWatch {
   /** All of it was written. */
   readonly sent?: () => void;
   /**
-   * The client went away in the middle, or its chunks are malformed. What reads the stream must be aborted: a body that
+   * The client went away in the middle, its chunks are malformed, or nothing came for too long (`ReadTimeout`). What reads the stream must be aborted: a body that
    * merely ends looks complete, for the runtime closes it properly however its source ended.
    */
   readonly broken: (error: unknown) => void;
@@ -28,7 +29,7 @@ export function upload(
 }
 
 async function move(
-  { request, length }: Extract<UpstreamBody, { kind: 'incoming' }>,
+  { request, length, patience }: Extract<UpstreamBody, { kind: 'incoming' }>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   watch: UploadWatch,
 ): Promise<void> {
@@ -37,7 +38,7 @@ async function move(
   while (reader !== undefined) {
     let part: ReadableStreamReadResult<Uint8Array>;
     try {
-      part = await reader.read(view);
+      part = await withTimeout(reader.read(view), patience);
     } catch (error) {
       watch.broken(error);
       return;

@@ -88,6 +88,15 @@ describe('settings', () => {
     ]);
   });
 
+  it("take a time in nginx's notation, and nothing else", () => {
+    const read = (text: string) =>
+      loadSettings({ environment: { HOLDFAST_NGINX_HTTP_CLIENT_BODY_TIMEOUT: text } }).settings
+        .nginx_http_client_body_timeout;
+    expect(['90', '60s', '500ms', '2m', '1h'].map(read)).toEqual([90_000, 60_000, 500, 120_000, 3_600_000]);
+    for (const wrong of ['0', '-1', '1.5s', 'NaN', '60 s', '25h', '1d'])
+      expect(() => read(wrong), wrong).toThrow('is not allowed');
+  });
+
   it('never print a secret', () => {
     const problems = problemsOf({ environment: { HOLDFAST_PG_PASWORD: 'hunter2', HOLDFAST_ROLE: 'x' } });
     expect(problems).toHaveLength(2);

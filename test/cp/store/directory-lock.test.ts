@@ -19,7 +19,7 @@ const HOLDER = `
 `;
 
 test('keeps a second process out by name, and lets it in the moment the first is dead', async () => {
-  const module = join(import.meta.dirname, '..', '..', 'cp', 'store', 'directory-lock.ts');
+  const module = join(import.meta.dirname, '..', '..', '..', 'cp', 'store', 'directory-lock.ts');
   const holder = spawn(process.execPath, ['--input-type=module', '-e', HOLDER, module, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

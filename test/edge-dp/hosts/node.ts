@@ -41,6 +41,7 @@ export function optionsFor(prefix: string, overrides: Partial<DataPlaneOptions> 
       headersUpstream: [],
       allowDebugHeader: false,
       errorDefaultType: 'text/plain',
+      clientBodyTimeout: 60_000,
     },
     log: () => {},
     ...overrides,

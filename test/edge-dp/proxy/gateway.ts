@@ -94,6 +94,7 @@ const SETTINGS: ProxySettings = {
   headersUpstream: ['X-Kong-Request-Id'],
   allowDebugHeader: false,
   errorDefaultType: 'text/plain',
+  clientBodyTimeout: 60_000,
   ports: { http: 8000, https: 8443 },
 };
 

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DataPlane, DataPlaneOptions } from '../../../edge-dp/hosts/options.ts';
+import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { ControlPlane } from '../control-plane.ts';
-import { nodeOptions, type StartHost } from '../hosts.ts';
+import { type NodeOverrides, nodeOptions, type StartHost } from '../hosts.ts';
 
 /** Rows by table, every field optional but what the test is about. */
 type Tables = Readonly<Record<string, readonly BundleRow[]>>;
@@ -41,7 +41,7 @@ interface RawAnswer {
 
 export async function startProxyNode(
   tables: Tables,
-  { start = startWorkerdHost, ...overrides }: Partial<DataPlaneOptions> & { readonly start?: StartHost } = {},
+  { start = startWorkerdHost, ...overrides }: NodeOverrides & { readonly start?: StartHost } = {},
 ): Promise<ProxyNode> {
   const log: string[] = [];
   const controlPlane = await ControlPlane.create();
