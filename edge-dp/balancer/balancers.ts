@@ -1,6 +1,6 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
-import type { ConfigChanges } from '../config/live.ts';
-import { PersistentMap } from '../proxy/persistent-map.ts';
+import type { ConfigChanges } from '../config/changes.ts';
+import { PersistentMap } from '../config/persistent-map.ts';
 import { Balancer } from './balancer.ts';
 import type { UpstreamDirectory } from './directory.ts';
 import type { NameTable } from './name-table.ts';

@@ -1,6 +1,6 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
-import { RowReader } from '../proxy/row.ts';
+import { RowReader } from '../config/row.ts';
 
 type Algorithm = 'round-robin' | 'consistent-hashing' | 'least-connections' | 'latency';
 

@@ -1,9 +1,17 @@
 import type { BundleRow, ObjectName, TableIndex, TableObject } from '../../shared/bundle/format.ts';
 import { objectFor, spreadValue, travellingValue } from '../../shared/bundle/lookup.ts';
 import { parseTableObject } from '../../shared/bundle/object.ts';
-import type { LazyTables } from './live.ts';
 import { messageOf } from './objects.ts';
 import type { ReadObject, Tables } from './tables.ts';
+
+/**
+ * Rows of lazy tables. Bound to one manifest, so a request that began on a config finishes on it.
+ * Throws `ShardUnavailable` when neither memory, KV nor a control plane has the object: the request then fails closed.
+ */
+export interface LazyTables {
+  /** Every row found by the value, of all workspaces. */
+  lookupAll(table: string, value: string): Promise<readonly BundleRow[]>;
+}
 
 /** The shard a request needs cannot be had. The request must fail closed: absence cannot be concluded from this. */
 class ShardUnavailable extends Error {

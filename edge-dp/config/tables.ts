@@ -9,7 +9,7 @@ import {
   type TableRef,
 } from '../../shared/bundle/format.ts';
 import { parseTableIndex, parseTableObject } from '../../shared/bundle/object.ts';
-import type { ConfigChanges, TableChanges } from './live.ts';
+import type { ConfigChanges, TableChanges } from './changes.ts';
 import { inParallel } from './parallel.ts';
 
 /** Reads a verified, inflated object; `limit` in bytes. */

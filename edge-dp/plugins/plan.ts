@@ -1,9 +1,9 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
-import type { TableChanges } from '../config/live.ts';
-import { ConfigError } from '../proxy/config-error.ts';
-import { PersistentMap } from '../proxy/persistent-map.ts';
-import { isRecord, RowReader } from '../proxy/row.ts';
+import type { TableChanges } from '../config/changes.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { PersistentMap } from '../config/persistent-map.ts';
+import { isRecord, RowReader } from '../config/row.ts';
 import type { CompiledPlugin, Plugin, PluginScope } from './plugin.ts';
 import type { PluginRegistry } from './registry.ts';
 

@@ -1,7 +1,7 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
+import { isRecord, RowReader } from '../config/row.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
-import { isRecord, RowReader } from './row.ts';
 
 /** A service as requests need it. Times in milliseconds. */
 export interface Service {

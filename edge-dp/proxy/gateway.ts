@@ -1,12 +1,13 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { Balancers } from '../balancer/balancers.ts';
 import type { NameTable } from '../balancer/name-table.ts';
-import type { ConfigChanges, TableChanges } from '../config/live.ts';
+import type { ConfigChanges, TableChanges } from '../config/changes.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { PersistentMap } from '../config/persistent-map.ts';
 import { PluginPlan } from '../plugins/plan.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
 import { createRouter, type Router } from '../router/router.ts';
-import { ConfigError } from './config-error.ts';
 import {
   type Certificate,
   type Route,
@@ -16,7 +17,6 @@ import {
   readService,
   type Service,
 } from './entities.ts';
-import { PersistentMap } from './persistent-map.ts';
 
 interface Parts {
   readonly services: PersistentMap<Service>;

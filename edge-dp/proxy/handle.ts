@@ -1,4 +1,4 @@
-import type { LazyTables } from '../config/live.ts';
+import type { LazyTables } from '../config/lazy.ts';
 import type { ResponseContext } from '../plugins/plugin.ts';
 import { PluginFailure, PluginRun } from '../plugins/run.ts';
 import { splitHost } from '../router/host.ts';

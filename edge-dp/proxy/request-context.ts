@@ -1,5 +1,5 @@
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
-import type { LazyTables } from '../config/live.ts';
+import type { LazyTables } from '../config/lazy.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';

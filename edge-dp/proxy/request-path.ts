@@ -1,5 +1,6 @@
 import type { UpstreamDirectory } from '../balancer/directory.ts';
-import type { ConfigChanges, LazyTables } from '../config/live.ts';
+import type { ConfigChanges } from '../config/changes.ts';
+import type { LazyTables } from '../config/lazy.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { RequestExplanation } from './explanation.ts';
 

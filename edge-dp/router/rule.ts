@@ -2,7 +2,7 @@ import type { Expression, Predicate } from '../../shared/atc/ast.ts';
 import { parseChecked, predicates } from '../../shared/atc/check.ts';
 import { ExpressionError } from '../../shared/atc/error.ts';
 import type { LinearRegex } from '../../shared/atc/regex.ts';
-import { ConfigError } from '../proxy/config-error.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { classicConditions, type Dialect } from './classic-route.ts';
 import { type IndexKey, planIndex } from './index-key.ts';
 import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';

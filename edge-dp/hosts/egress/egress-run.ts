@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { DnsOptions } from '../options.ts';
+import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
-import { isMessage } from '../workerd/messages.ts';
 import type { EgressStart, FromEgress } from './messages.ts';
 
 /** Where an egress process serves. Descriptors are the caller's. */

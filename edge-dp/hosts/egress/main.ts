@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { connect as connectTcp, createServer as createTcpServer, Socket } from 'node:net';
 import { type DnsAnswer, EGRESS_TARGET, EGRESS_TOKEN, type EgressTarget } from '../../proxy/egress/protocol.ts';
 import { SYSTEM_DNS } from '../options.ts';
-import { isMessage } from '../workerd/messages.ts';
+import { isMessage } from '../supervision/message.ts';
 import type { Endpoint } from './connect.ts';
 import { NameService } from './dns.ts';
 import { asEgressError, Exchange } from './exchange.ts';

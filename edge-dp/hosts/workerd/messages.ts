@@ -30,8 +30,3 @@ export type FromSupervisor =
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'pids'; readonly pids: readonly number[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };
-
-/** Both ends are this program: the tag is enough to know a message again. */
-export function isMessage<Message extends { readonly type: string }>(value: unknown): value is Message {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
-}

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output } from '../supervision/run.ts';
-import { type FromSupervisor, isMessage, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+import type { FromSupervisor, SupervisorPlan, ToSupervisor } from './messages.ts';
 
 const MAIN = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
 

@@ -4,8 +4,9 @@
  */
 import { join } from 'node:path';
 import { runEgress } from '../egress/egress-run.ts';
+import { isMessage } from '../supervision/message.ts';
 import { Slot } from '../supervision/slot.ts';
-import { type FromSupervisor, isMessage, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+import type { FromSupervisor, SupervisorPlan, ToSupervisor } from './messages.ts';
 import { type BoundSocket, runWorkerd } from './workerd-run.ts';
 
 /** Milliseconds that requests in flight get when the host died without a word. */

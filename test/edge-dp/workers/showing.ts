@@ -1,8 +1,8 @@
 import { Balancers } from '../../../edge-dp/balancer/balancers.ts';
+import type { ConfigChanges } from '../../../edge-dp/config/changes.ts';
+import { ConfigError } from '../../../edge-dp/config/config-error.ts';
 import { Isolate } from '../../../edge-dp/config/isolate.ts';
-import type { ConfigChanges } from '../../../edge-dp/config/live.ts';
 import { clusterLink } from '../../../edge-dp/durable/cluster-link.ts';
-import { ConfigError } from '../../../edge-dp/proxy/config-error.ts';
 import { proxyEntrypoint } from '../../../edge-dp/proxy/entrypoint.ts';
 import type { RequestPath } from '../../../edge-dp/proxy/request-path.ts';
 import { statusEntrypoint } from '../../../edge-dp/status/entrypoint.ts';

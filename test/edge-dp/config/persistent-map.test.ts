@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PersistentMap } from '../../../edge-dp/proxy/persistent-map.ts';
+import { PersistentMap } from '../../../edge-dp/config/persistent-map.ts';
 
 describe('PersistentMap', () => {
   it('behaves as Map does, and leaves every earlier version as it was', () => {
