@@ -181,6 +181,16 @@ export function entityStore(place: Place, table: Table): EntityStore {
       const row = await find(key, session);
       return row === null ? null : ((await shown([row], session))[0] ?? null);
     },
+    async selectMany(ids) {
+      const keys = ids.map((id) => primaryKey(table, id));
+      const found = new Map<unknown, Row>();
+      for (const answer of await session.query(statements.selectMany, scoped(keys))) {
+        const row = fromRecord(table, answer);
+        found.set(row[table.key], row);
+      }
+      const rows = keys.map((id) => found.get(id)).filter((row) => row !== undefined);
+      return shown(rows, session);
+    },
     insert: (input, options) => writing((over) => insertOne(input, options, over)),
     update: (key, input, options) => session.transaction((over) => updateOne(key, input, options, over)),
     upsert: (key, input, options) => writing((over) => upsertOne(key, input, options, over)),

@@ -14,6 +14,8 @@ export interface Statements {
   readonly upsert: Statement;
   readonly select: Statement;
   readonly selectLocked: Statement;
+  /** `$1` keys. */
+  readonly selectMany: Statement;
   readonly delete: Statement;
   /** `$1` keys. */
   readonly deleteMany: Statement;
@@ -79,6 +81,7 @@ export function statementsFor(table: Table): Statements {
     ),
     select: prepared('select', () => read(`t.${key} = $1::${keyType}${here}`)),
     selectLocked: prepared('lock', () => read(`t.${key} = $1::${keyType}${here}`, ' FOR NO KEY UPDATE')),
+    selectMany: prepared('select_many', () => read(`t.${key} = ANY ($1::${keyType}[])${here}`)),
     delete: prepared(
       'delete',
       () => `DELETE FROM ${name} AS t WHERE t.${key} = $1::${keyType}${here} RETURNING 1 AS gone`,

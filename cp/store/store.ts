@@ -35,6 +35,8 @@ export interface EntityStore {
   page(query?: PageQuery): Promise<Page>;
   /** Null when there is none. Rows whose ttl has run out are not there. */
   select(key: RowKey): Promise<Row | null>;
+  /** The rows of these ids in their order; ids of no row are passed over. */
+  selectMany(ids: readonly string[]): Promise<Row[]>;
   insert(input: Row, options?: WriteOptions): Promise<Row>;
   /** Merges `input` into the row (PATCH); throws not found (code 6) when it does not exist. */
   update(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;

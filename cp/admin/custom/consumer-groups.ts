@@ -1,3 +1,4 @@
+import { KongError } from '../../../shared/schema/errors.ts';
 import type { Row, Workspace } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { rowKey } from '../entity/key.ts';
@@ -52,14 +53,21 @@ async function membersOf(call: Call, side: Side, row: Found, query: { size?: num
   const page = await call.workspace
     .entity('consumer_group_consumers')
     .page({ ...query, parent: { field: side, id: row.id } });
-  const rows = await Promise.all(
-    page.rows.map((membership) => {
-      const reference = membership[other(side)];
-      const id = typeof reference === 'object' && reference !== null && 'id' in reference ? String(reference.id) : '';
-      return call.workspace.entity(ENTITY[other(side)]).select({ id });
-    }),
+  const ids = page.rows.flatMap(({ [other(side)]: reference }) =>
+    typeof reference === 'object' && reference !== null && 'id' in reference ? [String(reference.id)] : [],
   );
-  return { ...page, rows: rows.filter((member) => member !== null) };
+  return { ...page, rows: await call.workspace.entity(ENTITY[other(side)]).selectMany(ids) };
+}
+
+async function allMembersOf(call: Call, side: Side, row: Found): Promise<Row[]> {
+  const members: Row[] = [];
+  let offset: string | undefined;
+  do {
+    const page = await membersOf(call, side, row, { size: 1000, ...(offset === undefined ? {} : { offset }) });
+    members.push(...page.rows);
+    offset = page.offset;
+  } while (offset !== undefined);
+  return members;
 }
 
 /** The id of the membership that joins two rows, or null. */
@@ -82,7 +90,7 @@ const groups: JsonSchema = { type: 'array', items: rowOf('consumer_groups') };
 
 const readGroup: Operation = {
   describe: {
-    summary: 'Read a consumer group with its first thousand members',
+    summary: 'Read a consumer group with its members',
     tag: 'consumer_groups',
     query: [{ name: 'list_consumers', description: '`false`: without the members.', schema: { type: 'string' } }],
     success: {
@@ -100,8 +108,9 @@ const readGroup: Operation = {
     const row = await call.workspace.entity(schema.name).select(rowKey(schema, param(call, schema.name)));
     if (typeof row?.id !== 'string') return notFound;
     if (call.query.get('list_consumers') === 'false') return ok({ consumer_group: row });
-    const { rows } = await membersOf(call, 'consumer_group', { ...row, id: row.id }, { size: 1000 });
-    return ok({ consumer_group: row, consumers: rows });
+    // All of them: clients that compare what is there with what should be take the list for complete.
+    const members = await allMembersOf(call, 'consumer_group', { ...row, id: row.id });
+    return ok({ consumer_group: row, consumers: members });
   },
 };
 
@@ -196,7 +205,7 @@ async function join(
       const member = await find(inside, side, name);
       const [group, consumer] = pair(member);
       if ((await membershipOf(inside, group, consumer)) !== null) {
-        throw new Refusal(message(409, `Consumer '${shown(consumer)}' already in group '${shown(group)}'`));
+        throw new KongError(5, `Consumer '${shown(consumer)}' already in group '${shown(group)}'`);
       }
       await inside.entity('consumer_group_consumers').insert({
         consumer_group: { id: group.id },
@@ -260,7 +269,7 @@ function removeAll(side: Side): Operation {
         for (;;) {
           const { rows } = await memberships.page({ size: 1000, parent: { field: side, id } });
           if (rows.length === 0) return;
-          for (const row of rows) await memberships.delete({ id: String(row.id) });
+          await memberships.deleteMany(rows.map((row) => String(row.id)));
         }
       });
       return noContent;

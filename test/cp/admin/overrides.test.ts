@@ -217,7 +217,10 @@ describe('what the Admin API does differently for single entities', () => {
 
     const added = await admin.send('POST', '/consumer_groups/gold/consumers', { json: { consumer: ['ann', 'bob'] } });
     expect(added).toMatchObject({ status: 201, body: { consumer_group: gold, consumers: [ann, bob] } });
-    expect((await admin.send('POST', '/consumers/ann/consumer_groups', { form: 'group=gold' })).status).toBe(409);
+    expect(await admin.send('POST', '/consumers/ann/consumer_groups', { form: 'group=gold' })).toMatchObject({
+      status: 409,
+      body: { code: 5, message: "Consumer 'ann' already in group 'gold'" },
+    });
     expect((await admin.send('GET', '/consumers/ann/consumer_groups')).body).toEqual({
       data: [gold],
       next: null,
@@ -235,6 +238,19 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('DELETE', '/consumers/bob')).status).toBe(204);
     expect((await admin.send('GET', '/consumer_groups/gold/consumers')).rows).toEqual([]);
     expect((await admin.send('POST', '/consumer_groups/gold/consumers', { json: {} })).status).toBe(400);
+  });
+
+  it('shows all members of a group, however many there are', async () => {
+    const { body: crowd } = await admin.send('POST', '/consumer_groups', { json: { name: 'crowd' } });
+    const workspace = await admin.store.workspace('default');
+    const names = Array.from({ length: 1001 }, (_, i) => ({ username: `member-${i}` }));
+    const members = (await workspace?.entity('consumers').insertMany(names)) ?? [];
+    await workspace
+      ?.entity('consumer_group_consumers')
+      .insertMany(members.map(({ id }) => ({ consumer_group: { id: crowd.id }, consumer: { id } })));
+    expect((await admin.send('GET', '/consumer_groups/crowd')).body.consumers).toHaveLength(1001);
+    expect((await admin.send('DELETE', '/consumer_groups/crowd/consumers')).status).toBe(204);
+    expect((await admin.send('GET', '/consumer_groups/crowd')).body.consumers).toEqual([]);
   });
 
   it('shows the data planes of the cluster', async () => {
