@@ -1,6 +1,7 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
-import type { ConfigChanges } from '../config/changes.ts';
+import type { ConfigChanges, TableChanges } from '../config/changes.ts';
 import { PersistentMap } from '../config/persistent-map.ts';
+import { RowReader } from '../config/row.ts';
 import { Balancer } from './balancer.ts';
 import type { UpstreamDirectory } from './directory.ts';
 import type { NameTable } from './name-table.ts';
@@ -13,6 +14,8 @@ interface Tables {
   readonly targetsOf: PersistentMap<PersistentMap<Target>>;
   /** By workspace and name: two workspaces may use the same name. */
   readonly byName: PersistentMap<Balancer>;
+  /** Ids of workspaces by name; the default one need not be among them. */
+  readonly workspaces: PersistentMap<string>;
   /** Null where the runtime alone resolves names. */
   readonly names: NameTable | null;
 }
@@ -31,6 +34,7 @@ export class Balancers implements UpstreamDirectory {
       targets: PersistentMap.empty(),
       targetsOf: PersistentMap.empty(),
       byName: PersistentMap.empty(),
+      workspaces: PersistentMap.empty(),
       names,
     });
   }
@@ -40,9 +44,14 @@ export class Balancers implements UpstreamDirectory {
     return this.#tables.byName.get(nameKey({ workspace, name: host }));
   }
 
-  find(idOrName: string): Balancer | undefined {
+  byId(id: string): Balancer | undefined {
     const { upstreams, byName } = this.#tables;
-    return byName.get(nameKey(upstreams.get(idOrName) ?? { workspace: DEFAULT_WORKSPACE.id, name: idOrName }));
+    const upstream = upstreams.get(id);
+    return upstream && byName.get(nameKey(upstream));
+  }
+
+  workspace(name: string): string | undefined {
+    return this.#tables.workspaces.get(name) ?? (name === DEFAULT_WORKSPACE.name ? DEFAULT_WORKSPACE.id : undefined);
   }
 
   all(): Iterable<Balancer> {
@@ -59,7 +68,9 @@ export class Balancers implements UpstreamDirectory {
   update(changes: ConfigChanges): Balancers {
     const upstreamChanges = changes.get('upstreams');
     const targetChanges = changes.get('targets');
-    if (upstreamChanges === undefined && targetChanges === undefined) return this;
+    const workspaces = updatedWorkspaces(this.#tables.workspaces, changes.get('workspaces'));
+    if (upstreamChanges === undefined && targetChanges === undefined && workspaces === this.#tables.workspaces)
+      return this;
     const { names } = this.#tables;
     let { upstreams, targets, targetsOf, byName } = this.#tables;
     const touched = new Set<string>();
@@ -111,8 +122,18 @@ export class Balancers implements UpstreamDirectory {
       const known = old?.upstream.id === id ? old : null;
       byName = byName.set(nameKey(upstream), new Balancer(upstream, own, known, names, now));
     }
-    return new Balancers({ upstreams, targets, targetsOf, byName, names });
+    return new Balancers({ upstreams, targets, targetsOf, byName, workspaces, names });
   }
+}
+
+/** Few and seldom changed: rows that went are found by looking at all. */
+function updatedWorkspaces(before: PersistentMap<string>, changes: TableChanges | undefined): PersistentMap<string> {
+  if (changes === undefined) return before;
+  const gone = new Set([...changes.deletes, ...changes.upserts.map(({ id }) => id)]);
+  let next = before;
+  for (const [name, id] of before.entries()) if (gone.has(id)) next = next.delete(name);
+  for (const row of changes.upserts) next = next.set(new RowReader('workspaces', row).string('name'), row.id);
+  return next;
 }
 
 function nameKey({ workspace, name }: Pick<Upstream, 'workspace' | 'name'>): string {

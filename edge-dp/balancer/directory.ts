@@ -28,8 +28,11 @@ export interface BalancedUpstream {
 
 /** The upstreams of a config. */
 export interface UpstreamDirectory {
-  /** By an upstream's id, or by its name in the default workspace, as the Status API names upstreams. */
-  find(idOrName: string): BalancedUpstream | undefined;
+  byId(id: string): BalancedUpstream | undefined;
+  /** By the ids of workspaces and the names of upstreams in them. */
+  named(workspace: string, name: string): BalancedUpstream | undefined;
+  /** The id of the workspace of that name. */
+  workspace(name: string): string | undefined;
   all(): Iterable<BalancedUpstream>;
   /**
    * Looks up the names of targets that are due. Never rejects. Gives when the next is due, in milliseconds since the epoch;

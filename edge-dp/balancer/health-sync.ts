@@ -66,7 +66,7 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
 
 /** Takes over a verdict for an address that is still a target. */
 export function applyVerdict(balancers: UpstreamDirectory, verdict: AddressVerdict): void {
-  for (const { key, state } of balancers.find(verdict.upstream)?.addresses ?? []) {
+  for (const { key, state } of balancers.byId(verdict.upstream)?.addresses ?? []) {
     if (key === verdict.address && state.health.available !== verdict.healthy) state.health.set(verdict.healthy);
   }
 }

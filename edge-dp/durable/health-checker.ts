@@ -59,7 +59,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
         }
         case '/health/orders': {
           const { upstream, target, address, healthy } = parseHealthOrder(body);
-          const { addresses } = (await this.#balancers()).find(upstream) ?? { addresses: [] };
+          const { addresses } = (await this.#balancers()).byId(upstream) ?? { addresses: [] };
           for (const { id, target: name, key, ip, port } of addresses) {
             if ((id === target || name === target) && (address === null || address === `${ip}:${port}`))
               this.#judge(upstream, key, healthy);
@@ -146,7 +146,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     async #settle(): Promise<void> {
       const balancers = await this.#balancers();
       // Isolates remember addresses that left for a while: who forgot them here could not tell that they are well again.
-      this.#view.keep(({ upstream, address }) => balancers.find(upstream)?.remembers(address) === true);
+      this.#view.keep(({ upstream, address }) => balancers.byId(upstream)?.remembers(address) === true);
       await this.ctx.storage.put('verdicts', this.#view.all());
       for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
       await this.#report(balancers);

@@ -1,21 +1,35 @@
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { BalancedUpstream } from '../balancer/directory.ts';
 import { reportTargets, type TargetReport } from '../balancer/health-report.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
-/** The read-only upstream endpoints of Kong's Status API, as this data plane sees them. `{u}` is an id or a name. */
+/**
+ * The read-only upstream endpoints of Kong's Status API, as this data plane sees them. An upstream is found by its id, or by
+ * its name in the workspace the path begins with, or else in the default one.
+ */
 export const upstreamRoutes: readonly StatusRoute[] = [
-  { path: new URLPattern({ pathname: '/upstreams/:upstream/health' }), GET: withBalancer(health) },
-  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets' }), GET: withBalancer(targets) },
-  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets/all' }), GET: withBalancer(targets) },
-  { path: new URLPattern({ pathname: '/upstreams/:upstream/targets/:target' }), GET: withBalancer(target) },
+  { path: pattern('/health'), GET: withBalancer(health) },
+  { path: pattern('/targets'), GET: withBalancer(targets) },
+  { path: pattern('/targets/all'), GET: withBalancer(targets) },
+  { path: pattern('/targets/:target'), GET: withBalancer(target) },
 ];
+
+function pattern(rest: string): URLPattern {
+  return new URLPattern({ pathname: `{/:workspace}?/upstreams/:upstream${rest}` });
+}
 
 function withBalancer(
   answer: (balancer: BalancedUpstream, request: StatusRequest) => Response,
 ): (request: StatusRequest) => Response {
   return (request) => {
-    const name = decodeURIComponent(request.parameters.upstream ?? '');
-    const balancer = request.live.path.balancers.find(name);
+    const { balancers } = request.live.path;
+    const name = decoded(request.parameters.upstream);
+    const asked = decoded(request.parameters.workspace);
+    const workspace = balancers.workspace(asked === '' ? DEFAULT_WORKSPACE.name : asked);
+    if (workspace === undefined) return json({ message: `Workspace '${asked}' not found` }, 404);
+    const byId = balancers.byId(name);
+    const own = asked === '' || byId?.upstream.workspace === workspace ? byId : undefined;
+    const balancer = own ?? balancers.named(workspace, name);
     return balancer === undefined ? json({ message: 'Not found' }, 404) : answer(balancer, request);
   };
 }
@@ -53,9 +67,18 @@ function targets(balancer: BalancedUpstream): Response {
 }
 
 function target(balancer: BalancedUpstream, { parameters }: StatusRequest): Response {
-  const wanted = decodeURIComponent(parameters.target ?? '');
+  const wanted = decoded(parameters.target);
   const place = balancer.targets.findIndex(({ id, target }) => id === wanted || target === wanted);
   return place < 0 ? json({ message: 'Not found' }, 404) : json(row(balancer, place));
+}
+
+/** A group of the path; empty when it is absent, as it came when its escapes are broken. */
+function decoded(text: string | undefined): string {
+  try {
+    return decodeURIComponent(text ?? '');
+  } catch {
+    return text ?? '';
+  }
 }
 
 function row({ targets, upstream }: BalancedUpstream, place: number) {

@@ -9,6 +9,8 @@ export const workspaces = defineEntity({
   cache_key: ['name'],
   generate_admin_api: false,
   db_export: false,
+  // Data planes find upstreams by workspace name.
+  bundle: { mode: 'eager' },
   fields: {
     id: uuid,
     // The first segment of a path is a workspace's name or one of these.

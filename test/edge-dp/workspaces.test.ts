@@ -15,7 +15,7 @@ import { plugins } from '../../shared/plugins/registry.ts';
 import { shared, signingKey } from '../cp/cluster/control-plane.ts';
 import { workspaceOf } from '../cp/store/workspace-of.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { nodeOptions, proxyUrl } from './hosts.ts';
+import { nodeOptions, proxyUrl, statusUrl } from './hosts.ts';
 import { startUpstream, type Upstream } from './proxy/upstream.ts';
 
 /** What each workspace has under the same names: its own upstream, service, consumers, key and global plugin. */
@@ -132,6 +132,28 @@ describe('two workspaces behind one data plane', () => {
   it('sends to the upstream of that name in the workspace of the service', async () => {
     expect((await get('/default/open')).at).toBe('default');
     expect((await get('/shop/open')).at).toBe('shop');
+  });
+
+  it('shows upstreams by name in any workspace, and by id wherever they are', async () => {
+    const ask = async (path: string) => {
+      const response = await fetch(statusUrl(node, path));
+      const answer: { data?: { target: string; upstream: { id: string } }[]; message?: string } = JSON.parse(
+        await response.text(),
+      );
+      const { data = [], message } = answer;
+      return { targets: data.map(({ target }) => target), ids: data.map(({ upstream }) => upstream.id), message };
+    };
+    const at = (name: 'default' | 'shop') => [`127.0.0.1:${upstreams[name].port}`];
+    expect((await ask('/upstreams/orders/targets')).targets).toEqual(at('default'));
+    expect((await ask('/default/upstreams/orders/health')).targets).toEqual(at('default'));
+    const shop = await ask('/shop/upstreams/orders/targets/all');
+    expect(shop.targets).toEqual(at('shop'));
+    const [id = ''] = shop.ids;
+    expect((await ask(`/upstreams/${id}/targets`)).targets).toEqual(at('shop'));
+    expect((await ask(`/shop/upstreams/${id}/targets`)).targets).toEqual(at('shop'));
+    expect((await ask(`/default/upstreams/${id}/targets`)).message).toBe('Not found');
+    expect((await ask('/nowhere/upstreams/orders/targets')).message).toBe("Workspace 'nowhere' not found");
+    expect((await ask('/upstreams/%zz/targets')).message).toBe('Not found');
   });
 
   it('finds the anonymous consumer by name in its workspace, also after it was renamed to that', async () => {
