@@ -50,9 +50,15 @@ test('runs again for a signal that came during a run, never two at a time', asyn
   await vi.advanceTimersByTimeAsync(400);
   expect(work.mock.calls.length).toBeGreaterThanOrEqual(2);
   await stop();
+});
+
+test('does nothing more once it is stopped', async () => {
+  const work = vi.fn(async () => undefined);
+  const { signal, stop } = coalesce(work, PACE);
   signal();
+  await stop();
+  signal();
+  const before = work.mock.calls.length;
   await vi.advanceTimersByTimeAsync(1000);
-  const after = work.mock.calls.length;
-  await vi.advanceTimersByTimeAsync(1000);
-  expect(work).toHaveBeenCalledTimes(after);
+  expect(work).toHaveBeenCalledTimes(before);
 });

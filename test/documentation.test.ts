@@ -1,0 +1,39 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+];
+
+const textOf = (page: string) => readFileSync(join(ROOT, page), 'utf8');
+
+describe.each(PAGES)('%s', (page) => {
+  it('names no file or folder that is not there', () => {
+    const named = [...textOf(page).matchAll(/`((?:cp|edge-dp|shared|test|docs)\/[^`<>*\s]*)`/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  it('links to pages that are there', () => {
+    const links = [...textOf(page).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path = '']) => path);
+    expect(links.filter((path) => !existsSync(join(ROOT, dirname(page), path)))).toEqual([]);
+  });
+});
+
+it('docs/architecture.md tells what every folder holds', () => {
+  const folders = ['cp', 'edge-dp', 'shared'].flatMap((plane) =>
+    readdirSync(join(ROOT, plane), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map((entry) => `${plane}/${entry.name}`),
+  );
+  const page = textOf('docs/architecture.md');
+  expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
+});
