@@ -41,7 +41,8 @@ describe('targets by name', () => {
     await controlPlane.start();
     await controlPlane.publish(config(first.port));
     prefix = await mkdtemp(join(tmpdir(), 'holdfast names '));
-    const options = { processes: 2, dns: { servers: [dns.address], retry: 1 } };
+    // Each process looks names up for itself; what they tell each other of targets is in health-sharing.test.ts.
+    const options = { dns: { servers: [dns.address], retry: 1 } };
     node = await startWorkerdHost(nodeOptions(prefix, controlPlane, options));
     await controlPlane.heard('applied');
   });
@@ -105,7 +106,7 @@ describe('targets by name', () => {
     return { status: response.status, at: response.headers.get('x-address') ?? '', text: await response.text() };
   }
 
-  /** How often which address answered, or which status came, over connections to every process of the node. */
+  /** How often which address answered, or which status came. */
   async function answers(path: string, count = 16): Promise<Record<string, number>> {
     const counts: Record<string, number> = {};
     const calls = Array.from({ length: count }, () => get(path));
@@ -120,7 +121,6 @@ describe('targets by name', () => {
   const port = (n: number) => upstreams[n]?.port ?? 0;
 
   it('serves every address of a name, under the name', async () => {
-    // The second process takes the config from the first.
     await expect
       .poll(async () => Object.keys(await answers('/two')).toSorted(), within)
       .toEqual([`127.0.0.1:${port(0)}`, `127.0.0.2:${port(0)}`]);
