@@ -75,7 +75,6 @@ function parse(argv: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
         dir: { type: 'string' },
-        force: { type: 'boolean' },
       },
     });
   } catch (error) {

@@ -26,6 +26,11 @@ export function recordInstance(prefix: string, instance: Instance): () => void {
   return () => rmSync(path, { force: true });
 }
 
+/** What `health` and `reload` say where `findInstance` finds none. */
+export function notRunning(prefix: string): string {
+  return `Holdfast is not running at ${prefix}; start it with 'holdfast start', or name its folder with --prefix`;
+}
+
 /** The instance that runs in `prefix`, or null when none does (a note left by a killed one does not count). */
 export function findInstance(prefix: string): Instance | null {
   let instance: Instance;

@@ -11,6 +11,15 @@ export class CommandError extends Error {
   }
 }
 
+/** For a command that is told what to do by its next word: that word is missing or is none of `known`. */
+export function unknownAction(command: string, known: readonly string[], found: string): CommandError {
+  const choices = known.map((action) => `'${command} ${action}'`).join(', ');
+  return new CommandError(
+    `expected ${choices}, found ${found === '' ? `'${command}' alone` : `'${command} ${found}'`}`,
+    2,
+  );
+}
+
 /**
  * What to print of a failed command: the message alone where the world is at fault (a file, a port, a database), the
  * stack with it where the program is.

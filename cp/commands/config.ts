@@ -10,7 +10,7 @@ import { catalogOf } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { checkConfig } from './config-check.ts';
 import { readConfigFile } from './config-file.ts';
 import { storeSettings } from './stores.ts';
@@ -34,10 +34,7 @@ export async function config(invocation: Invocation): Promise<void> {
     case 'db_export':
       return withWorkspace(settings, (workspace) => save(workspace, file ?? DEFAULT_FILE));
     default:
-      throw new CommandError(
-        `expected 'config parse', 'check', 'import', 'export' or 'init', found 'config ${action}'`,
-        2,
-      );
+      throw unknownAction('config', ['parse', 'check', 'import', 'export', 'init'], action);
   }
 }
 

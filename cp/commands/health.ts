@@ -2,7 +2,7 @@ import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { resolve } from 'node:path';
 
-import { findInstance } from '../instance.ts';
+import { findInstance, notRunning } from '../instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
@@ -11,7 +11,7 @@ export async function health(invocation: Invocation): Promise<void> {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
-  if (!instance) throw new CommandError(`Holdfast is not running at ${folder}`);
+  if (!instance) throw new CommandError(notRunning(folder));
 
   const checks: [string, string | undefined][] = [
     ['Admin API', instance.admin && `${instance.admin}/status`],

@@ -2,11 +2,11 @@ import { resolve } from 'node:path';
 
 import { PkiError } from '../pki/error.ts';
 import { generateClusterFiles } from '../pki/gen-cert.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, unknownAction } from './command.ts';
 
 /** `holdfast hybrid gen_cert [--dir DIR]` */
 export async function hybrid({ words: [action = ''], options }: Invocation): Promise<void> {
-  if (action !== 'gen_cert') throw new CommandError(`expected 'hybrid gen_cert', found 'hybrid ${action}'`, 2);
+  if (action !== 'gen_cert') throw unknownAction('hybrid', ['gen_cert'], action);
   const folder = resolve(typeof options.dir === 'string' ? options.dir : '.');
   try {
     const files = await generateClusterFiles(folder);

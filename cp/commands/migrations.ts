@@ -2,15 +2,15 @@ import { catalogOf } from '../store/catalog.ts';
 import { isBootstrapped, migrate, migrationStatus } from '../store/migrations.ts';
 import { openDatabase } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { storeSettings } from './stores.ts';
+
+const ACTIONS = ['bootstrap', 'up', 'list', 'status'];
 
 /** `holdfast migrations bootstrap|up|list|status` */
 export async function migrations(invocation: Invocation): Promise<void> {
   const [action = ''] = invocation.words;
-  if (!['bootstrap', 'up', 'list', 'status'].includes(action)) {
-    throw new CommandError(`expected 'migrations bootstrap', 'up', 'list' or 'status', found '${action}'`, 2);
-  }
+  if (!ACTIONS.includes(action)) throw unknownAction('migrations', ACTIONS, action);
   const { settings } = settingsFor(invocation);
   const { tables } = catalogOf(schemasFor(settings.router_flavor));
   const database = await openDatabase(storeSettings(settings));
@@ -30,7 +30,7 @@ export async function migrations(invocation: Invocation): Promise<void> {
     if (action === 'status' && fresh)
       throw new CommandError("the database is empty: run 'holdfast migrations bootstrap'", 3);
     if (action === 'status' && pending.length + missing.length > 0) {
-      throw new CommandError("there is something to do: run 'holdfast migrations up'", 5);
+      throw new CommandError("the database is behind this version: run 'holdfast migrations up'", 5);
     }
   } finally {
     await database.close();

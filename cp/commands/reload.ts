@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-import { findInstance } from '../instance.ts';
+import { findInstance, notRunning } from '../instance.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast reload`: has the running instance read settings, certificates and keys anew. Its log tells the outcome. */
@@ -8,7 +8,7 @@ export function reload(invocation: Invocation): void {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
-  if (!instance) throw new CommandError(`Holdfast is not running at ${folder}`);
+  if (!instance) throw new CommandError(notRunning(folder));
   process.kill(instance.pid, 'SIGHUP');
   process.stdout.write(`Holdfast (pid ${instance.pid}) is reloading\n`);
 }
