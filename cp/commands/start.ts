@@ -78,13 +78,19 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     const record = (now: Settings) => {
       const certificates = certificatesInUse(now);
       watch.watch(certificates);
-      forget = recordInstance(resolve(settings.prefix), {
+      const note = {
         pid: process.pid,
         role: settings.role,
         certificates,
         ...(controlPlane?.admin[0] ? { admin: url(controlPlane.admin[0]) } : {}),
         ...(dataPlane?.statusAddresses[0] ? { status: url(dataPlane.statusAddresses[0]) } : {}),
-      });
+      };
+      try {
+        forget = recordInstance(resolve(settings.prefix), note);
+      } catch (error) {
+        // A full disk, most likely: no reason not to serve.
+        log('warn', `'holdfast health' and 'reload' will not find this instance: ${describeFailure(error)}`);
+      }
     };
     record(settings);
     signals.onReload(

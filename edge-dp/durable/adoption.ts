@@ -44,7 +44,7 @@ export async function adopt(
   let verified: VerifiedManifest;
   try {
     const before = current.held?.verified ?? (await restingOrNull(env, standing, newest));
-    verified = await verifyArriving(env.SETTINGS, standing, before, message.manifest);
+    verified = await verifyArriving(env.SETTINGS, atLeast(standing, before), before, message.manifest);
   } catch (error) {
     return { outcome: 'refused', serial: null, reason: messageOf(error) };
   }
@@ -74,6 +74,13 @@ export async function adopt(
     const outcome = error instanceof ObjectUnavailable ? 'interrupted' : 'refused';
     return { outcome, serial, reason: messageOf(error) };
   }
+}
+
+/** The config in use speaks for itself where what was remembered of it is lost: nothing older is taken either way. */
+function atLeast(standing: Standing, before: VerifiedManifest | null): Standing {
+  if (before === null) return standing;
+  const { cluster, serial } = before.content;
+  return { cluster: standing.cluster ?? cluster, highestSerial: Math.max(standing.highestSerial ?? serial, serial) };
 }
 
 async function restingOrNull(

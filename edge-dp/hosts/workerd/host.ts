@@ -8,6 +8,7 @@ import { probeControlPlane } from '../control-plane-probe.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
+import { setDamagedStorageAside } from './damaged-storage.ts';
 import { type InternalSockets, internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
 import { openSockets, type PlannedListener, planListeners } from './listeners.ts';
 import type { SupervisorPlan } from './messages.ts';
@@ -38,6 +39,8 @@ export async function startWorkerdHost(options: DataPlaneOptions, entry: string 
   const lock = await lockPrefix(prefix);
   const host = new WorkerdHost(options, entry, prefix, nodeId, listeners, lock);
   try {
+    // Here, not at every launch: no process of an earlier node is left once the prefix is locked.
+    setDamagedStorageAside(durableObjectsFolder(prefix), options.log);
     await host.launch();
   } catch (error) {
     await host.stop(0);
@@ -159,8 +162,6 @@ class WorkerdHost implements DataPlane {
     listeners: readonly PlannedListener[],
     generation: Generation,
   ): Promise<SupervisorPlan> {
-    const durableObjects = join(this.#prefix, 'durable-objects');
-    mkdirSync(durableObjects, { recursive: true, mode: 0o700 });
     return writePlan(
       {
         options,
@@ -170,7 +171,7 @@ class WorkerdHost implements DataPlane {
         egressToken: this.#egressToken,
         workerEntry: this.#entry,
         kvEntry: KV_ENTRY,
-        durableObjects,
+        durableObjects: durableObjectsFolder(this.#prefix),
       },
       generation,
     );
@@ -196,6 +197,13 @@ class WorkerdHost implements DataPlane {
       });
     }
   }
+}
+
+/** Folder of the Durable Objects' databases, made where it is not there. */
+function durableObjectsFolder(prefix: string): string {
+  const folder = join(prefix, 'durable-objects');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
 }
 
 /** The listeners with what may change of them (certificates) taken from `options`. Throws when an address would change. */

@@ -8,6 +8,8 @@ export interface SupervisorPlan {
   readonly firstConfig: string;
   readonly otherConfig: string;
   readonly processes: number;
+  /** Folder of the Durable Objects' databases. */
+  readonly durableObjects: string;
   /** Private folder for short-lived sockets. */
   readonly folder: string;
   readonly sockets: readonly {

@@ -36,6 +36,7 @@ export async function writePlan(parts: NodeParts, generation: Generation): Promi
     firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
     otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
     processes: parts.options.processes,
+    durableObjects: parts.durableObjects,
     folder: dirname(parts.sockets.node),
     ...descriptors(parts),
   };

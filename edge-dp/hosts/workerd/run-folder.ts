@@ -49,7 +49,12 @@ export class Generation {
   write(name: string, content: string | Uint8Array): string {
     const path = join(this.path, name);
     makePrivate(dirname(path));
-    writeFileSync(path, content, { mode: 0o600 });
+    try {
+      writeFileSync(path, content, { mode: 0o600 });
+    } catch (error) {
+      // Node names no file when it is the disk that is full.
+      throw new Error(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    }
     return path;
   }
 

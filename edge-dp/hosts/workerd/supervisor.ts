@@ -5,7 +5,9 @@
 import { join } from 'node:path';
 import { runEgress } from '../egress/egress-run.ts';
 import { isMessage } from '../supervision/message.ts';
+import type { Log } from '../supervision/run.ts';
 import { Slot } from '../supervision/slot.ts';
+import { tellingStorageTrouble } from '../supervision/storage-trouble.ts';
 import type { FromSupervisor, SupervisorPlan, ToSupervisor } from './messages.ts';
 import { type BoundSocket, runWorkerd } from './workerd-run.ts';
 
@@ -22,6 +24,7 @@ let egress: Slot | null = null;
 let workers: readonly Slot[] = [];
 
 async function start(plan: SupervisorPlan): Promise<void> {
+  workerdLog = tellingStorageTrouble(plan.durableObjects, log);
   egress = new Slot(
     'the egress process',
     () => runEgress(plan.egress, identities, log),
@@ -35,6 +38,9 @@ async function start(plan: SupervisorPlan): Promise<void> {
   await Promise.all([egress.open(), ...workers.map((worker) => worker.open())]);
 }
 
+/** What workerd processes say goes through here. */
+let workerdLog: Log = log;
+
 /** Makes the names of the sockets that processes are warmed up through. */
 let warmUps = 0;
 
@@ -46,7 +52,7 @@ function runPlace(plan: SupervisorPlan, place: number): ReturnType<typeof runWor
   const sockets: BoundSocket[] = plan.sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
   const config = place === 0 ? plan.firstConfig : plan.otherConfig;
   warmUps += 1;
-  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), log);
+  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), workerdLog);
 }
 
 /**
