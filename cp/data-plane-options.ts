@@ -18,9 +18,6 @@ import { schemasFor } from './store/schemas.ts';
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;
 
-/** Seconds after which a name that did not resolve is looked up again: Kong's. */
-const DNS_RETRY = 30;
-
 /** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
 export async function dataPlaneOptions(settings: Settings, log: Log) {
   const prefix = resolve(settings.prefix);
@@ -46,7 +43,13 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
     declarative: await declarative(settings),
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
-    dns: { servers: settings.dns_resolver, retry: DNS_RETRY },
+    dns: {
+      servers: settings.dns_resolver,
+      hostsFile: settings.dns_hostsfile,
+      validTtl: settings.dns_valid_ttl,
+      notFoundTtl: settings.dns_not_found_ttl,
+      errorTtl: settings.dns_error_ttl,
+    },
     proxy: {
       routerFlavor: settings.router_flavor,
       trustedIps: settings.trusted_ips,
@@ -57,6 +60,8 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
       allowDebugHeader: settings.allow_debug_header,
       errorDefaultType: settings.error_default_type,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
+      // CNAMEs are followed for every type.
+      dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
     log: log.part('data plane'),
   };

@@ -30,6 +30,8 @@ export interface ProxySettings {
   readonly headersUpstream: readonly string[];
   readonly allowDebugHeader: boolean;
   readonly errorDefaultType: string;
+  /** Kong's `dns_order` for names of targets; absent: `LAST, SRV, A, AAAA`. */
+  readonly dnsOrder?: readonly ('LAST' | 'SRV' | 'A' | 'AAAA')[];
   /** Milliseconds to wait for each part of a client's body (`nginx_http_client_body_timeout`). */
   readonly clientBodyTimeout: number;
   /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */

@@ -73,6 +73,11 @@ export function parseNameServer(value: string): string | undefined {
   return isIP(value) !== 0 || isIP(parseHostPort(value, 1)?.host ?? '') !== 0 ? value : undefined;
 }
 
+/** A word of Kong's `dns_order`. */
+export function parseDnsType(value: string): 'LAST' | 'SRV' | 'A' | 'AAAA' | 'CNAME' | undefined {
+  return (['LAST', 'SRV', 'A', 'AAAA', 'CNAME'] as const).find((type) => type === value.toUpperCase());
+}
+
 /** An absolute URL of the web. */
 export function parseHttpUrl(value: string): string | undefined {
   return /^https?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined;

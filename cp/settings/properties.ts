@@ -1,6 +1,20 @@
-import { listen, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
-import { duration, integer, labels, list, oneOf, onOff, type PropertyValue, path, secret, text } from './property.ts';
+import { listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
+import {
+  duration,
+  integer,
+  labels,
+  list,
+  oneOf,
+  onOff,
+  optionalInteger,
+  type PropertyValue,
+  path,
+  secret,
+  text,
+} from './property.ts';
 
+/** Kong's, and AAAA for names that have nothing else. */
+const DNS_ORDER = 'LAST, SRV, A, AAAA, CNAME';
 const SECOND_LIMIT = 2 ** 31 - 1;
 
 /**
@@ -77,6 +91,16 @@ export const properties = {
   nginx_http_client_body_timeout: duration('60s'),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
   /** Name servers for the targets of upstreams; all else is resolved by the system. */
+  dns_order: list(
+    DNS_ORDER,
+    "'LAST', 'SRV', 'A', 'AAAA' and 'CNAME', in any order, with one of addresses",
+    parseDnsType,
+  ),
+  dns_hostsfile: text('/etc/hosts'),
+  /** Seconds, in place of the TTLs of records; unset: those. */
+  dns_valid_ttl: optionalInteger([1, SECOND_LIMIT]),
+  dns_not_found_ttl: integer(30, [1, SECOND_LIMIT]),
+  dns_error_ttl: integer(1, [1, SECOND_LIMIT]),
   dns_resolver: list('', "comma-separated addresses of name servers, with ':port' unless it is 53", parseNameServer),
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),

@@ -60,6 +60,11 @@ export function integer(initial: number, [low, high]: readonly [number, number])
   };
 }
 
+/** A number that need not be set. */
+export function optionalInteger(range: readonly [number, number]): Property<number | null> {
+  return { ...integer(range[0], range), default: null };
+}
+
 /** nginx's notation of a time, in milliseconds: `90`, `60s`, `500ms`, `1m`, `1h`. */
 export function duration(initial: string): Property<number> {
   return {

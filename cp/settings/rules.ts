@@ -47,6 +47,9 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
       );
     }
   }
+  if (settings.dns_order.every((type) => type === 'LAST' || type === 'CNAME')) {
+    problems.push(`${say('dns_order')} finds no address: list 'A', 'AAAA' or 'SRV'`);
+  }
   for (const [cert, key] of [
     ['cluster_cert', 'cluster_cert_key'],
     ['ssl_cert', 'ssl_cert_key'],

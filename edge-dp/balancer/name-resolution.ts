@@ -26,23 +26,31 @@ type Resolution =
     }
   | { readonly status: 'failed'; readonly reason: string; readonly retry: number };
 
+/** The types of records a name is asked for, first come first served; `LAST`: the type that was found last. */
+export type DnsOrder = readonly ('LAST' | RecordType)[];
+
+/** Kong's, and AAAA for names that have nothing else. */
+export const DNS_ORDER: DnsOrder = ['LAST', 'SRV', 'A', 'AAAA'];
+
 /** Seconds after which a name whose records may not be cached (TTL 0) is asked for again, as in Kong. */
 const UNCACHED = 60;
 /** Seconds after which a name that did not resolve is asked for again, as in Kong. */
 export const RETRY = 30;
 
-/**
- * Where a target's name leads: the type of record that was found last, then SRV, A, AAAA (Kong's `dns_order`, and AAAA for
- * names that have nothing else). Of SRV records those of the best priority count, a weight of 0 as 1.
- */
-export async function resolveName(name: string, lookup: Lookup, last: RecordType | null): Promise<Resolution> {
+/** Where a target's name leads. Of SRV records those of the best priority count, a weight of 0 as 1. */
+export async function resolveName(
+  name: string,
+  lookup: Lookup,
+  last: RecordType | null,
+  order: DnsOrder = DNS_ORDER,
+): Promise<Resolution> {
   let failure: Resolution = { status: 'failed', reason: 'the name has no address', retry: RETRY };
-  for (const type of new Set<RecordType>([...(last === null ? [] : [last]), 'SRV', 'A', 'AAAA'])) {
+  for (const type of new Set(order.flatMap((type) => (type === 'LAST' ? (last ?? []) : type)))) {
     const answer = await lookup(name, type);
     if (answer.status === 'ok') {
       if (answer.records.length === 0) continue;
       return type === 'SRV'
-        ? resolveServices(answer.records, answer.system, lookup)
+        ? resolveServices(answer.records, answer.system, lookup, order)
         : resolved(type, answer.records.map(plain), answer.records, answer.system);
     }
     failure = { status: 'failed', reason: answer.message, retry: answer.retry };
@@ -52,7 +60,14 @@ export async function resolveName(name: string, lookup: Lookup, last: RecordType
   return failure;
 }
 
-async function resolveServices(all: readonly DnsRecord[], system: boolean, lookup: Lookup): Promise<Resolution> {
+async function resolveServices(
+  all: readonly DnsRecord[],
+  system: boolean,
+  lookup: Lookup,
+  order: DnsOrder,
+): Promise<Resolution> {
+  const listed = order.filter((type) => type === 'A' || type === 'AAAA');
+  const types = listed.length > 0 ? listed : (['A', 'AAAA'] as const);
   const best = Math.min(...all.map(({ priority }) => priority ?? 0));
   const services = all.filter(({ priority, address }) => (priority ?? 0) === best && address !== '' && address !== '.');
   const read: DnsRecord[] = [...services];
@@ -60,7 +75,7 @@ async function resolveServices(all: readonly DnsRecord[], system: boolean, looku
     services.map(async ({ address: name, port = 0, weight = 0 }): Promise<readonly NamedAddress[]> => {
       const srv = { name, port, weight: weight === 0 ? 1 : weight };
       if (isAddress(name)) return [{ ip: name, srv }];
-      for (const type of ['A', 'AAAA'] as const) {
+      for (const type of types) {
         const answer = await lookup(name, type);
         if (answer.status !== 'ok' || answer.records.length === 0) continue;
         read.push(...answer.records);

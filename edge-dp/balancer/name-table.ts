@@ -1,4 +1,13 @@
-import { type Lookup, type NamedAddress, RETRY, type RecordType, resolveName, textOf } from './name-resolution.ts';
+import {
+  DNS_ORDER,
+  type DnsOrder,
+  type Lookup,
+  type NamedAddress,
+  RETRY,
+  type RecordType,
+  resolveName,
+  textOf,
+} from './name-resolution.ts';
 
 /** What is known of a name. */
 interface KnownName {
@@ -31,13 +40,15 @@ const LANES = 16;
  */
 export class NameTable {
   readonly #lookup: Lookup;
+  readonly #order: DnsOrder;
   readonly #clock: () => number;
   readonly #names = new Map<string, KnownName>();
   readonly #askedAt = new Map<string, number>();
   #version = 0;
 
-  constructor(lookup: Lookup, clock: () => number = Date.now) {
+  constructor(lookup: Lookup, order: DnsOrder = DNS_ORDER, clock: () => number = Date.now) {
     this.#lookup = lookup;
+    this.#order = order;
     this.#clock = clock;
   }
 
@@ -99,7 +110,7 @@ export class NameTable {
   async #ask(name: string): Promise<void> {
     this.#askedAt.set(name, this.#clock());
     const last = this.#names.get(name)?.type ?? null;
-    const found = await resolveName(name, this.#lookup, last).catch(
+    const found = await resolveName(name, this.#lookup, last, this.#order).catch(
       (error: unknown) =>
         ({ status: 'failed', reason: error instanceof Error ? error.message : String(error), retry: RETRY }) as const,
     );

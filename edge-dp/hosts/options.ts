@@ -34,12 +34,23 @@ export interface DataPlaneOptions {
 export interface DnsOptions {
   /** `host` or `host:port` of the name servers; empty: those of the system. */
   readonly servers: readonly string[];
-  /** Seconds after which a name that did not resolve is asked for again. */
-  readonly retry: number;
+  /** Read again when it changes. */
+  readonly hostsFile: string;
+  /** Seconds records are good for; null: their TTL. */
+  readonly validTtl: number | null;
+  /** Seconds after which a name that was not there, and one of which no server knew, is asked for again. */
+  readonly notFoundTtl: number;
+  readonly errorTtl: number;
 }
 
-/** The system's name servers, and Kong's pause after a failure. */
-export const SYSTEM_DNS: DnsOptions = { servers: [], retry: 30 };
+/** The system's name servers, and Kong's pauses. */
+export const SYSTEM_DNS: DnsOptions = {
+  servers: [],
+  hostsFile: '/etc/hosts',
+  validTtl: null,
+  notFoundTtl: 30,
+  errorTtl: 1,
+};
 
 export interface Listener {
   readonly host: string;

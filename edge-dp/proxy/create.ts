@@ -44,7 +44,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     clientAddress: compileClientAddress(settings),
   };
-  const names = dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress));
+  const names =
+    dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress), settings.dnsOrder);
   return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins, names), runtime);
 }
 

@@ -8,7 +8,6 @@ type RecordType = 'A' | 'AAAA' | 'SRV';
 
 /** Seconds an answer without a TTL of its own (hosts file, SRV records in Node) is good for. */
 const NO_TTL = 60;
-const HOSTS_FILE = '/etc/hosts';
 
 /**
  * Looks names up for the Worker: the hosts file, then the DNS with its TTLs, then, where the system's resolver is used, what
@@ -18,10 +17,11 @@ export class NameService {
   readonly #options: DnsOptions;
   readonly #resolver = new Resolver({ timeout: 1_500, tries: 2 });
   readonly #asking = new Map<string, Promise<DnsAnswer>>();
-  readonly #hosts = new HostsFile();
+  readonly #hosts: HostsFile;
 
   constructor(options: DnsOptions) {
     this.#options = options;
+    this.#hosts = new HostsFile(options.hostsFile);
     if (options.servers.length > 0) this.#resolver.setServers([...options.servers]);
   }
 
@@ -47,11 +47,19 @@ export class NameService {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'ENODATA') return { status: 'ok', records: [], system };
       const message = error instanceof Error ? error.message : String(error);
-      return { status: code === 'ENOTFOUND' ? 'not_found' : 'failed', message, retry: this.#options.retry };
+      const { notFoundTtl, errorTtl } = this.#options;
+      if (code === 'ENOTFOUND') return { status: 'not_found', message, retry: notFoundTtl };
+      return { status: 'failed', message, retry: errorTtl };
     }
   }
 
   async #ask(host: string, type: RecordType): Promise<readonly DnsRecord[]> {
+    const records = await this.#records(host, type);
+    const { validTtl } = this.#options;
+    return validTtl === null ? records : records.map((record) => ({ ...record, ttl: validTtl }));
+  }
+
+  async #records(host: string, type: RecordType): Promise<readonly DnsRecord[]> {
     if (type === 'A') return this.#resolver.resolve4(host, { ttl: true });
     if (type === 'AAAA') return this.#resolver.resolve6(host, { ttl: true });
     const records = await this.#resolver.resolveSrv(host);
@@ -61,14 +69,19 @@ export class NameService {
 
 /** Names of the hosts file, read again when it changes. */
 class HostsFile {
+  readonly #path: string;
   #modified = -1;
   #names = new Map<string, string[]>();
 
+  constructor(path: string) {
+    this.#path = path;
+  }
+
   async addresses(host: string): Promise<readonly string[]> {
     try {
-      const { mtimeMs } = await stat(HOSTS_FILE);
+      const { mtimeMs } = await stat(this.#path);
       if (mtimeMs !== this.#modified) {
-        this.#names = parse(await readFile(HOSTS_FILE, 'utf8'));
+        this.#names = parse(await readFile(this.#path, 'utf8'));
         this.#modified = mtimeMs;
       }
     } catch {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isAddress, type Lookup, resolveName } from '../../../edge-dp/balancer/name-resolution.ts';
+import { DNS_ORDER, isAddress, type Lookup, resolveName } from '../../../edge-dp/balancer/name-resolution.ts';
 import { NameTable } from '../../../edge-dp/balancer/name-table.ts';
 import { remembers, type Spread, spreadOf } from '../../../edge-dp/balancer/spread.ts';
 import { readTarget, readUpstream } from '../../../edge-dp/balancer/upstream.ts';
@@ -34,6 +34,21 @@ describe('what a name leads to', () => {
     expect(await resolveName('six.test', lookup, null)).toMatchObject({ type: 'AAAA', addresses: [{ ip: '::1' }] });
     await resolveName('six.test', lookup, 'AAAA');
     expect(lookup.asked).toEqual(['SRV six.test', 'A six.test', 'AAAA six.test', 'AAAA six.test']);
+  });
+
+  it('asks for the types it is told to, in that order, also for the targets of SRV records', async () => {
+    const zone: Zone = { 'A n.test': [a('10.0.0.1')], 'AAAA n.test': [a('::1')], 'SRV n.test': [srv('n.test', 1, 1)] };
+    const lookup = zoneLookup(zone);
+    expect(await resolveName('n.test', lookup, 'SRV', ['A'])).toMatchObject({ type: 'A' });
+    expect(await resolveName('n.test', lookup, 'A', ['AAAA', 'LAST'])).toMatchObject({ type: 'AAAA' });
+    expect(await resolveName('n.test', lookup, null, ['LAST', 'SRV', 'AAAA', 'A'])).toMatchObject({
+      type: 'SRV',
+      addresses: [{ ip: '::1' }],
+    });
+    expect(await resolveName('n.test', zoneLookup({ 'AAAA n.test': [a('::1')] }), null, ['SRV', 'A'])).toMatchObject({
+      status: 'failed',
+    });
+    expect(lookup.asked).toEqual(['A n.test', 'AAAA n.test', 'SRV n.test', 'AAAA n.test']);
   });
 
   it('takes the best priority of SRV records, a weight of 0 as 1, and an address for each target', async () => {
@@ -98,7 +113,7 @@ describe('the names of an isolate', () => {
     for (const [zone, due] of cases) {
       let now = 1_000_000;
       const lookup = zoneLookup(zone);
-      const table = new NameTable(lookup, () => now);
+      const table = new NameTable(lookup, DNS_ORDER, () => now);
       expect(await table.refresh(['n.test'])).toBe(now + due);
       const { length } = lookup.asked;
       now += due - 1;
@@ -113,7 +128,7 @@ describe('the names of an isolate', () => {
   it('lets requests wait for the first answer only, and refreshes behind their backs after that', async () => {
     let now = 0;
     const zone: Zone = { 'A n.test': [a('10.0.0.1', 5)] };
-    const table = new NameTable(zoneLookup(zone), () => now);
+    const table = new NameTable(zoneLookup(zone), DNS_ORDER, () => now);
     const background: Promise<unknown>[] = [];
     const use = () => table.use(['n.test'], (work) => background.push(work));
     await use();
@@ -132,7 +147,7 @@ describe('the names of an isolate', () => {
   it('keeps the last good addresses, and what was learned of those that come back', async () => {
     let now = Date.now();
     const zone: Zone = { 'A n.test': [a('10.0.0.1'), a('10.0.0.2')] };
-    const table = new NameTable(zoneLookup(zone), () => now);
+    const table = new NameTable(zoneLookup(zone), DNS_ORDER, () => now);
     let spread: Spread | null = null;
     const refreshed = async () => {
       now += 60_000;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { type DataPlane, SYSTEM_DNS } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { ControlPlane } from '../control-plane.ts';
 import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
@@ -42,7 +42,7 @@ describe('targets by name', () => {
     await controlPlane.publish(config(first.port));
     prefix = await mkdtemp(join(tmpdir(), 'holdfast names '));
     // Each process looks names up for itself; what they tell each other of targets is in health-sharing.test.ts.
-    const options = { dns: { servers: [dns.address], retry: 1 } };
+    const options = { dns: { ...SYSTEM_DNS, servers: [dns.address], notFoundTtl: 1 } };
     node = await startWorkerdHost(nodeOptions(prefix, controlPlane, options));
     await controlPlane.heard('applied');
   });
