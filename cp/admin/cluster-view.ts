@@ -52,6 +52,7 @@ export interface DataPlaneRecord {
   readonly rejection_reason: string | null;
 }
 
+/** What `GET /clustering/data-planes/{id}` adds to a record of the list. */
 export interface DataPlaneDetail extends DataPlaneRecord {
   readonly host: 'workerd' | 'miniflare' | 'cloudflare';
   readonly connected: boolean;
@@ -69,14 +70,17 @@ interface CapabilityConflict {
   readonly reason: string;
 }
 
+/** Kong's words for a target's state, as its health endpoints answer them. */
 export type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
 
+/** One upstream as one data plane sees it. */
 export interface NodeUpstreamHealth {
   readonly node: { readonly id: string; readonly hostname: string };
   /** By target id. */
   readonly targets: Readonly<Record<string, NodeTargetHealth>>;
 }
 
+/** One target as one data plane sees it: the worst its addresses allow, and each of them. */
 export interface NodeTargetHealth {
   /** Kind of record its name leads by: `A`, `AAAA`, `SRV`; null while it leads nowhere. */
   readonly dns: string | null;
@@ -89,6 +93,7 @@ export interface NodeTargetHealth {
   }[];
 }
 
+/** What `PUT` on a target's `healthy` and `unhealthy` asks of every data plane. */
 export interface TargetHealthOrder {
   /** Ids of the rows. */
   readonly upstream: string;

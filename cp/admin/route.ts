@@ -17,6 +17,7 @@ export interface AdminRoute {
   readonly disabled?: boolean;
 }
 
+/** What one method of a path does, and how OpenAPI describes it. */
 export interface Operation {
   readonly describe: OperationDescription;
   handle(call: Call): Promise<Reply> | Reply;

@@ -11,6 +11,7 @@ export interface Peer {
   readonly certificateExpires: number;
 }
 
+/** The verdict on a connection, with the reason of a refusal in words for the log. */
 export type Admission =
   | { readonly admitted: true; readonly peer: Peer }
   | { readonly admitted: false; readonly reason: string };

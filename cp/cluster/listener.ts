@@ -20,6 +20,7 @@ import { ManifestTexts } from './offers.ts';
 import { Questions } from './questions.ts';
 import type { SessionContext } from './session.ts';
 
+/** What the listeners work with, from settings and the parts of the control plane. */
 export interface ClusterListenerOptions {
   /** `cluster_listen` and `cluster_telemetry_listen`; port 0 for any free one. */
   readonly listen: readonly Address[];
@@ -40,6 +41,7 @@ export interface ClusterListenerOptions {
   readonly log: ClusterLog;
 }
 
+/** The running listeners of 8005 and 8006. */
 export interface ClusterListener {
   /** The addresses really bound, in the order of the options. */
   readonly addresses: readonly Address[];

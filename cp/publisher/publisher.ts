@@ -23,6 +23,7 @@ export interface PublisherKeys {
   readonly introduced: readonly PublicKeyJwk[];
 }
 
+/** What a publisher works with. */
 export interface PublisherOptions {
   readonly feed: ChangeFeed;
   readonly tables: readonly PublishedTable[];
@@ -40,6 +41,7 @@ export interface PublisherOptions {
   readonly retry?: number;
 }
 
+/** Makes releases of what is in the store, and holds the objects of those data planes may still be reading. */
 export interface Publisher {
   /** The newest release. */
   current(): Release;

@@ -8,6 +8,7 @@ import { checkTogether } from './rules.ts';
 /** Where a setting's value came from, for people. */
 type Origin = string;
 
+/** Settings in force, with what is worth a warning. */
 export interface LoadedSettings {
   readonly settings: Settings;
   /** Setting name to where it was set; absent for defaults. */

@@ -21,6 +21,7 @@ export interface Schemas {
   readonly subschema: Context['subschema'];
 }
 
+/** The tables of these schemas with their statements, worked out once. */
 export function catalogOf(schemas: Schemas): Catalog {
   const tables = deriveTables(schemas.entities);
   const statements = new Map<Table, Statements>();

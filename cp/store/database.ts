@@ -6,6 +6,7 @@
 /** What a statement may be given. Structured values travel as JSON text and are taken apart by the statement. */
 export type SqlValue = string | number | boolean | null | readonly string[];
 
+/** A row as the driver gives it: column names to plain values. */
 export type SqlRow = Readonly<Record<string, unknown>>;
 
 /** `name` marks a statement worth preparing: same name, same text, for the life of the process. */
@@ -14,6 +15,7 @@ export interface Statement {
   readonly name?: string;
 }
 
+/** One connection's view: the database itself, or a transaction in it. */
 export interface Session {
   /** Rows of one statement; throws `SqlError` for what the server refuses. */
   query(statement: Statement | string, values?: readonly SqlValue[]): Promise<SqlRow[]>;
@@ -24,6 +26,7 @@ export interface Session {
   transaction<T>(work: (inside: Session) => Promise<T>): Promise<T>;
 }
 
+/** A database in use. Close it when done: the embedded one is locked to its process. */
 export interface Database extends Session {
   readonly driver: 'pglite' | 'postgres';
   /** False when everything shares one connection, so that a long read would hold up every write. */

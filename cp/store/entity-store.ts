@@ -25,6 +25,7 @@ interface Place {
   within(session: Session): Workspace;
 }
 
+/** The rows of one entity in one workspace, as `EntityStore` promises them. */
 export function entityStore(place: Place, table: Table): EntityStore {
   const { catalog, session, workspace } = place;
   const statements = catalog.statements(table);

@@ -28,6 +28,7 @@ export interface Statements {
   readonly exportPage: Statement;
 }
 
+/** The SQL of one table, written once; `catalogOf` keeps it. */
 export function statementsFor(table: Table): Statements {
   const name = identifier(table.name);
   const key = identifier(table.key);

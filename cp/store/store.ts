@@ -9,6 +9,7 @@ export interface Page {
   readonly offset?: string;
 }
 
+/** Which rows, and which page of them. */
 export interface PageQuery {
   /** 1 to 1000; 100 when absent. */
   readonly size?: number;
@@ -55,6 +56,7 @@ export interface EntityStore {
   deleteMany(ids: readonly string[]): Promise<number>;
 }
 
+/** What a write takes beside the row. */
 export interface WriteOptions {
   /** Seconds until the row vanishes, for entities with `ttl`; 0 for never. May also come as `ttl` in the row. */
   readonly ttl?: number;
@@ -76,6 +78,7 @@ export interface Workspace {
   tags(query?: TagQuery): Promise<TagPage>;
 }
 
+/** Which tags, and which page of the rows that carry them. */
 export interface TagQuery {
   readonly tag?: string;
   /** 1 to 1000; 100 when absent. */
@@ -83,6 +86,7 @@ export interface TagQuery {
   readonly offset?: string;
 }
 
+/** As `GET /tags` shows it: a row once for each of its tags. */
 export interface TagPage {
   readonly tags: readonly { readonly entity_name: string; readonly entity_id: string; readonly tag: string }[];
   readonly offset?: string;
@@ -161,6 +165,7 @@ export interface NodeRegistry {
   page(query?: { readonly size?: number; readonly offset?: string }): Promise<{ nodes: NodeRecord[]; offset?: string }>;
 }
 
+/** A control plane's whole state, in whichever database. Close it when done. */
 export interface Store {
   readonly driver: 'pglite' | 'postgres';
   /** The named workspace, or null. */

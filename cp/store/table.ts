@@ -18,6 +18,7 @@ export interface Table {
   readonly logged: boolean;
 }
 
+/** A column and the schema field it holds. */
 export interface Column {
   readonly name: string;
   readonly field: string;
@@ -28,6 +29,7 @@ export interface Column {
 
 type ColumnType = 'uuid' | 'text' | 'bigint' | 'double precision' | 'boolean' | 'json' | 'text[]';
 
+/** A unique constraint and what of the schema it stands for. */
 export interface Unique {
   readonly constraint: string;
   /** The schema fields a clash is reported on. */
@@ -37,6 +39,7 @@ export interface Unique {
   readonly nullsEqual: boolean;
 }
 
+/** A foreign key; `to` is the entity referred to. */
 export interface Reference {
   readonly constraint: string;
   readonly field: string;
@@ -50,6 +53,7 @@ export interface Reference {
 /** Every table, keyed by entity name; parents before the tables that refer to them. */
 export type Tables = ReadonlyMap<string, Table>;
 
+/** The tables that follow from the schemas, each behind those it refers to. */
 export function deriveTables(schemas: Iterable<EntitySchema>): Tables {
   const byName = new Map([...schemas].map((schema) => [schema.name, schema]));
   const tables = new Map<string, Table>();

@@ -11,6 +11,7 @@ import type { AddressVerdict, HealthAnswer, HealthNews } from './health-view.ts'
  */
 export const HEALTH_PATH = '/health';
 
+/** What an isolate has seen. Throws `TypeError` for anything but an object. */
 export function parseHealthNews(value: unknown): HealthNews {
   if (!isRecord(value)) throw new TypeError('expected an object');
   return {
@@ -20,12 +21,14 @@ export function parseHealthNews(value: unknown): HealthNews {
   };
 }
 
+/** What the node knows. Throws `TypeError` for what is no answer. */
 export function parseHealthAnswer(value: unknown): HealthAnswer {
   if (!isRecord(value) || typeof value.epoch !== 'string' || typeof value.version !== 'number')
     throw new TypeError('not an answer of the health checker');
   return { epoch: value.epoch, version: value.version, verdicts: parseVerdicts(value.verdicts) };
 }
 
+/** The verdicts of a list; what is none is passed over. */
 export function parseVerdicts(value: unknown): readonly AddressVerdict[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((item: unknown) =>
@@ -35,6 +38,7 @@ export function parseVerdicts(value: unknown): readonly AddressVerdict[] {
   );
 }
 
+/** An order from the control plane. Throws `TypeError` for what is none. */
 export function parseHealthOrder(value: unknown): Omit<TargetHealthMessage, 'type'> {
   if (!isRecord(value) || typeof value.upstream !== 'string' || typeof value.target !== 'string')
     throw new TypeError('not an order about a target');

@@ -22,6 +22,7 @@ export interface HealthSync {
 /** For request paths without a node around them. */
 export const noHealthSync: HealthSync = { touch: () => undefined, changed: () => undefined };
 
+/** Keeps in step with the health checker reached through `node`. */
 export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
   let pending: AddressVerdict[] = [];
   let epoch: string | null = null;

@@ -54,6 +54,7 @@ export interface Thresholds {
   readonly timeouts: number;
 }
 
+/** A target as the balancer needs it. */
 export interface Target {
   readonly id: string;
   readonly upstream: string;
@@ -64,11 +65,12 @@ export interface Target {
   readonly weight: number;
 }
 
-/** `PUT /upstreams/{u}/targets/{t}/healthy` and Kong's health endpoints name targets and addresses like this. */
+/** Kong's, for a target without a port. */
 const DEFAULT_TARGET_PORT = 8000;
 
 const ALGORITHMS: readonly Algorithm[] = ['round-robin', 'consistent-hashing', 'least-connections', 'latency'];
 
+/** Throws `ConfigError` for a row this data plane does not understand. */
 export function readUpstream(row: BundleRow): Upstream {
   const read = new RowReader('upstreams', row);
   const wanted = read.optionalString('algorithm') ?? 'round-robin';
@@ -89,6 +91,7 @@ export function readUpstream(row: BundleRow): Upstream {
   };
 }
 
+/** Throws `ConfigError` for a row this data plane does not understand. */
 export function readTarget(row: BundleRow): Target {
   const read = new RowReader('targets', row);
   const target = read.string('target');

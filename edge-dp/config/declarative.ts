@@ -12,6 +12,7 @@ export async function declarativeManifest(declarative: Fetcher): Promise<Manifes
   return parseManifest(await response.json());
 }
 
+/** The objects of the node's `declarative_config`. */
 export function declarativeOrigin(declarative: Fetcher): ObjectOrigin {
   return {
     name: 'declarative_config',

@@ -19,6 +19,10 @@ export interface PluginScope {
   readonly consumer: string | null;
 }
 
+/**
+ * A plugin with one of its configurations: what it does in each phase. What `access` and `response` throw is answered
+ * with 500; what `log` throws is only logged.
+ */
 export interface CompiledPlugin {
   /** Before the upstream is called. A returned Response ends the request with it. */
   access?(request: RequestContext): Response | undefined | Promise<Response | undefined>;
@@ -68,18 +72,21 @@ export interface RequestContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
+/** Whom a request was found to come from: `X-Consumer-*` upstream. */
 export interface AuthenticatedConsumer {
   readonly id: string;
   readonly username: string | null;
   readonly custom_id: string | null;
 }
 
+/** What that was found by. */
 export interface AuthenticatedCredential {
   readonly id: string;
   /** What `X-Credential-Identifier` shows. */
   readonly identifier: string;
 }
 
+/** The response on its way to the client. */
 export interface ResponseContext {
   status: number;
   readonly headers: Headers;

@@ -7,6 +7,7 @@ export type PluginRegistry = ReadonlyMap<string, Plugin>;
 
 const BUNDLED: readonly Plugin[] = [correlationId, keyAuth];
 
+/** The bundled ones. */
 export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));
 
 /** What the data plane says in its hello: plugin names with versions. */

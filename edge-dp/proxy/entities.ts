@@ -48,6 +48,7 @@ export interface Certificate {
 
 const SERVICE_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'tls_passthrough', 'udp']);
 
+/** Throws `ConfigError` for a row this data plane does not understand. */
 export function readService(row: BundleRow): Service {
   const read = new RowReader('services', row);
   const protocol = read.string('protocol');
@@ -72,6 +73,7 @@ export function readService(row: BundleRow): Service {
   };
 }
 
+/** Throws `ConfigError` for a row this data plane does not understand; its matching is checked by the router. */
 export function readRoute(row: BundleRow): Route {
   const read = new RowReader('routes', row);
   return {
@@ -89,11 +91,13 @@ export function readRoute(row: BundleRow): Route {
   };
 }
 
+/** A pair to show upstreams. */
 export function readCertificate(row: BundleRow): Certificate {
   const read = new RowReader('certificates', row);
   return { id: row.id, cert: read.string('cert'), key: read.string('key') };
 }
 
+/** An authority that upstreams' certificates may chain to. */
 export function readCaCertificate(row: BundleRow): Certificate {
   return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), key: null };
 }

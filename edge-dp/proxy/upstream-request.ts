@@ -62,6 +62,7 @@ export function upstreamTarget(
   return context.rawTarget.endsWith('?') ? `${path}?` : path;
 }
 
+/** All that egress needs to know to send one attempt to one peer. */
 export function upstreamRequest(
   context: ProxyContext,
   parts: {

@@ -12,6 +12,7 @@ export interface IndexKey {
   readonly value: ValueKey | null;
 }
 
+/** The whole host, its beginning (`a.*`) or its end (`*.a`). */
 export interface HostKey {
   readonly kind: 'exact' | 'prefix' | 'suffix';
   readonly text: string;

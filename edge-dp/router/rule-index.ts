@@ -35,6 +35,7 @@ interface ValueIndex {
   readonly rules: Trie<RuleList>;
 }
 
+/** The index of no rules. */
 export const EMPTY_INDEX: RuleIndex = { exact: null, prefix: null, suffix: null, any: null };
 
 const EMPTY_SHELF: Shelf = { rules: null, values: [] };

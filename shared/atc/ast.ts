@@ -24,8 +24,10 @@ export interface Predicate {
   readonly span: Span | null;
 }
 
+/** The comparisons of the language. */
 export type Operator = '==' | '!=' | '~' | '^=' | '=^' | '>' | '>=' | '<' | '<=' | 'in' | 'not in' | 'contains';
 
+/** The right-hand side of a comparison. */
 export type Literal =
   | { readonly type: 'String'; readonly text: string }
   | { readonly type: 'Int'; readonly number: number }

@@ -14,10 +14,12 @@ export function charSet(text: string): CharSet {
   return words;
 }
 
+/** Characters in either. */
 export function union(a: CharSet, b: CharSet): CharSet {
   return a.map((word, i) => word | (b[i] ?? 0));
 }
 
+/** Whether any character is in both. */
 export function intersects(a: CharSet, b: CharSet): boolean {
   return a.some((word, i) => (word & (b[i] ?? 0)) !== 0);
 }
@@ -25,6 +27,7 @@ export function intersects(a: CharSet, b: CharSet): boolean {
 const none = charSet('');
 const digit = charSet('0-9');
 
+/** The classes regular expressions name: `.`, `\d`, `\w`, `\s`. */
 export const SETS = {
   none,
   /** Everything but a line feed. */

@@ -42,6 +42,7 @@ const STREAM_FIELDS: Readonly<Record<string, FieldType>> = {
   'tls.sni': 'String',
 };
 
+/** Which kind of route an expression belongs to: each has fields of its own. */
 export type Subsystem = 'http' | 'stream';
 
 /** The type of a field in expressions of HTTP or stream routes; null when there is no such field. */

@@ -44,6 +44,7 @@ export function inRange(range: IpRange, address: IpAddress): boolean {
   return true;
 }
 
+/** An IPv4 address and its IPv6-mapped form are two. */
 export function sameIp(a: IpAddress, b: IpAddress): boolean {
   return a.family === b.family && a.words.every((word, i) => word === b.words[i]);
 }

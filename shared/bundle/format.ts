@@ -12,6 +12,7 @@ export type ObjectName = string;
 /** Bytes in memory of their own, which WebCrypto and the compression streams take as they are. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/** Version of the format; a data plane refuses a manifest of another. */
 export const BUNDLE_FORMAT = 1;
 
 /** What is signed. Times are Unix seconds. */
@@ -37,12 +38,14 @@ export interface Manifest {
   readonly keys: readonly PublicKeyJwk[];
 }
 
+/** A table as the manifest names it: its index object and how many rows it has in all. */
 export interface TableRef {
   readonly index: ObjectName;
   readonly rows: number;
   readonly mode: 'eager' | 'lazy';
 }
 
+/** An Ed25519 public key (RFC 8037). `kid` is its thumbprint (RFC 7638). */
 export interface PublicKeyJwk {
   readonly kty: 'OKP';
   readonly crv: 'Ed25519';
@@ -61,6 +64,7 @@ export interface TableIndex {
   readonly objects: readonly (ObjectRef | null)[];
 }
 
+/** An object as an index names it. */
 export interface ObjectRef {
   readonly name: ObjectName;
   /** Bytes before compression: what a reader may at most inflate. */

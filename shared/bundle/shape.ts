@@ -6,6 +6,7 @@ export class ShapeError extends Error {
   override readonly name = 'ShapeError';
 }
 
+/** A JSON object of which nothing else is known yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Parses JSON text; `where` names the text in the error. */
@@ -17,6 +18,7 @@ export function json(text: string, where: string): unknown {
   }
 }
 
+/** Any JSON object. */
 export function object(value: unknown, where: string): JsonObject {
   if (!isObject(value)) throw expected('an object', value, where);
   return value;
@@ -41,11 +43,13 @@ export function exactObject(
   return read;
 }
 
+/** Any array. */
 export function array(value: unknown, where: string): readonly unknown[] {
   if (!Array.isArray(value)) throw expected('an array', value, where);
   return value;
 }
 
+/** Any string. */
 export function string(value: unknown, where: string): string {
   if (typeof value !== 'string') throw expected('a string', value, where);
   return value;
@@ -58,6 +62,7 @@ export function stringLike(value: unknown, where: string, pattern: RegExp, what:
   return read;
 }
 
+/** One of these strings. */
 export function oneOf<const T extends string>(value: unknown, where: string, allowed: readonly T[]): T {
   const read = string(value, where);
   const found = allowed.find((candidate) => candidate === read);
@@ -87,6 +92,7 @@ export function recordOf<T>(
   return result;
 }
 
+/** An array of what `read` understands. */
 export function arrayOf<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): readonly T[] {
   return array(value, where).map((entry, position) => read(entry, `${where}[${position}]`));
 }

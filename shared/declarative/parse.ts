@@ -18,6 +18,7 @@ export interface DeclaredRow {
   readonly ttl: number | null;
 }
 
+/** What a document says, complete and checked. */
 export interface ParsedConfig {
   readonly meta: DocumentMeta;
   /** Entity name, then id. */

@@ -27,6 +27,7 @@ const SYMBOL = /\.\.\.|\.\.|==|~=|<=|>=|::|[+\-*/%^#<>=(){}[\];:,.]/y;
 const LONG_OPEN = /\[(=*)\[/y;
 const SHORT_STRING = /(["'])(?:\\z\s*|\\x[\da-fA-F]{2}|\\\d{1,3}|\\\r\n|\\[^xz\d]|(?!\1)[^\\\r\n])*\1/y;
 
+/** The tokens of a source, ended by one of kind `end`. Throws `LuaError`. */
 export function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
   let at = source.startsWith('#') ? Math.max(source.indexOf('\n'), 0) : 0;

@@ -2,6 +2,7 @@
 
 export type Row = { [field: string]: unknown };
 
+/** An object that is no list. */
 export function isRecord(value: unknown): value is Row {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -58,6 +59,7 @@ export function copy(value: unknown): unknown {
   return result;
 }
 
+/** Whether two JSON values are the same, whatever the order of their keys. */
 export function equal(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (Array.isArray(a)) {

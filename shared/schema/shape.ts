@@ -16,6 +16,7 @@ interface Slot {
   readonly rule: Rule;
 }
 
+/** A shorthand field, ready for use. */
 export interface Alias extends ShorthandField {
   readonly rule: Rule;
   /** Where the value of a deprecated alias is read back from. */
@@ -32,6 +33,7 @@ export interface Described {
 const shapes = new WeakMap<Described, Shape>();
 const joined = new WeakMap<Described, WeakMap<Subschema, Shape>>();
 
+/** The shape of a schema, compiled at its first use. */
 export function shapeOf(schema: Described): Shape {
   let shape = shapes.get(schema);
   if (!shape) {

@@ -11,6 +11,7 @@ const TAG = '[\\x20-\\x2B\\x2D\\x2E\\x30-\\x7E\\x80-\\u{10FFFF}]+';
 const TAGS_ALL = new RegExp(`^(?:${TAG}(?:,|$))+$`, 'u');
 const TAGS_ANY = new RegExp(`^(?:${TAG}(?:/|$))+$`, 'u');
 
+/** What every list takes in its query. */
 export const pageParameters: readonly QueryParameter[] = [
   {
     name: 'size',

@@ -25,6 +25,7 @@ export function recordSchema(fields: Fields, direction: Direction): JsonSchema {
 const mustBeSent = (field: Field | undefined): boolean =>
   field?.required === true && field.default === undefined && field.auto !== true && field.type !== 'record';
 
+/** The JSON Schema (2020-12) of a field, as it is sent or as it is answered. */
 export function fieldSchema(field: Field, direction: Direction): JsonSchema {
   const schema = nullable(typeSchema(field, direction), !(field.required === true && direction === 'input'));
   return {

@@ -7,6 +7,7 @@ interface Inside {
   readonly workspace: Workspace;
 }
 
+/** What a behaviour is told of a write. */
 export interface Write extends Inside {
   readonly operation: 'insert' | 'update' | 'upsert';
   /** One of many rows that are loaded together, each for itself. */

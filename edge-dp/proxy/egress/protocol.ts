@@ -90,6 +90,7 @@ export type EgressFailureCode =
   /** What came back is not HTTP. */
   | 'protocol';
 
+/** Why there is no response. */
 export interface EgressFailure {
   readonly code: EgressFailureCode;
   /** Whether any of the request may have reached the upstream: when false any request may be retried elsewhere. */
@@ -112,6 +113,7 @@ export type DnsAnswer =
    */
   | { readonly status: 'not_found' | 'failed'; readonly message: string; readonly retry: number };
 
+/** One record of an answer; `ttl` in seconds. */
 export interface DnsRecord {
   /** An IP address, or for SRV the target's name. */
   readonly address: string;

@@ -17,6 +17,7 @@ function split(pair: string): { name: string; value: string } {
   return { name, value };
 }
 
+/** The name is a header's: `name:value`. */
 export function headerPairError(pair: string): string | undefined {
   const { name } = split(pair);
   return headerNameError(name) === undefined ? undefined : `'${name}' is not a valid header`;

@@ -27,6 +27,7 @@ export const connection = {
   https_proxy_port: port,
 } as const;
 
+/** Checks of the plugin: it chats, and a proxy has host and port. */
 export const transformerChecks: readonly EntityCheck[] = [
   {
     conditional: {

@@ -8,6 +8,7 @@ const optionalText = defineField({ type: 'string', required: false });
 const referenceable = defineField({ type: 'string', required: false, referenceable: true });
 const secret = defineField({ type: 'string', required: false, encrypted: true, referenceable: true });
 
+/** The credentials that are added to a request. */
 export const auth = defineField({
   type: 'record',
   required: false,
@@ -61,6 +62,7 @@ const options = defineField({
   },
 });
 
+/** The provider, its model and the model's options. */
 export const model = defineField({
   type: 'record',
   required: true,
@@ -75,12 +77,14 @@ export const model = defineField({
   },
 });
 
+/** Which of OpenAI's interfaces a request is made to. */
 export const routeType = defineField({
   type: 'string',
   required: true,
   one_of: ['llm/v1/chat', 'llm/v1/completions', 'preserve'],
 });
 
+/** What of the exchange is added to the log. */
 export const logging = defineField({
   type: 'record',
   required: true,

@@ -37,4 +37,5 @@ export function phaseFunctions(plugin: string) {
 
 export const PHASES = ['certificate', 'rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;
 
+/** At least one phase has a function. */
 export const somePhase: readonly EntityCheck[] = [{ at_least_one_of: PHASES.map((phase) => `config.${phase}`) }];

@@ -14,6 +14,7 @@ function parseCertificate(pem: string): X509Certificate | undefined {
   }
 }
 
+/** Why a text is no PEM certificate, or nothing. */
 export function certificateError(pem: string): string | undefined {
   return parseCertificate(pem) ? undefined : 'invalid certificate: not a PEM encoded X.509 certificate';
 }

@@ -111,6 +111,7 @@ function isIpv6(text: string): boolean {
   return expandIpv6(text) !== undefined;
 }
 
+/** Why a text is neither an IP address nor a CIDR block, or nothing. */
 export function ipOrCidrError(text: string): string | undefined {
   const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const width = isIpv4(address) ? 32 : isIpv6(address) ? 128 : -1;

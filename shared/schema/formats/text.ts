@@ -9,6 +9,7 @@ function utf8Error(text: string): string | undefined {
   return `invalid utf-8 character sequence detected at position ${position}`;
 }
 
+/** Names of entities: letters, digits, `.`, `-`, `_`, `~` and everything beyond ASCII. */
 export function nameError(name: string): string | undefined {
   if (/^[\w.\-~\u0080-\uffff]+$/.test(name)) return utf8Error(name);
   return (
@@ -16,6 +17,7 @@ export function nameError(name: string): string | undefined {
   );
 }
 
+/** Printable ASCII but `,` and `/`, which `GET /…?tags=` joins them with, and everything beyond ASCII. */
 export function tagError(tag: string): string | undefined {
   if (/^[\x20-\x2b\x2d\x2e\x30-\x7e\u0080-\uffff]+$/.test(tag)) return utf8Error(tag);
   return (
@@ -23,6 +25,7 @@ export function tagError(tag: string): string | undefined {
   );
 }
 
+/** Narrower than RFC 9110's token, as Kong is. */
 export function headerNameError(name: string): string | undefined {
   if (name === '') return 'no header name provided';
   if (/^[\w-]+$/.test(name)) return undefined;
@@ -49,6 +52,7 @@ interface UrlParts {
   readonly fragment?: string;
 }
 
+/** Never fails: what is missing is absent. */
 export function parseUrl(text: string): UrlParts {
   const [, scheme, authority, path, fragment] =
     /^(?:([a-z][a-z0-9+.-]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?[^#]*)?(?:#(.*))?$/is.exec(text) ?? [];
@@ -63,6 +67,7 @@ export function parseUrl(text: string): UrlParts {
   };
 }
 
+/** An absolute URL: with scheme and host. */
 export function urlError(text: string): string | undefined {
   const { host, scheme } = parseUrl(text);
   if (host === undefined) return 'missing host in url';
