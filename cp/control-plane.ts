@@ -61,6 +61,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     const store = await openStore(storeSettings(settings), {
       migrate: settings.database === 'embedded',
       schemas,
+      log: log.part('store'),
     });
     started.push(() => store.close());
 

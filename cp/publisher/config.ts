@@ -15,6 +15,7 @@ export type PluginVersion = (plugin: string) => string | undefined;
  */
 export class PackedConfig {
   #serial = 0;
+  #commit: string | null | undefined;
   readonly #tables = new Map<string, PackedTable>();
   readonly #disabled = new DisabledRows();
   /** How many published rows configure a plugin, by its name. */
@@ -34,6 +35,7 @@ export class PackedConfig {
     for await (const { entity, row } of snapshot.rows) everything.get(entity)?.upserts.push(row);
     const config = new PackedConfig();
     config.#serial = snapshot.serial;
+    config.#commit = snapshot.commit;
     const visible = await config.#disabled.filter(everything, async () => []);
     for (const definition of definitions) {
       const table = new PackedTable(definition, shelf);
@@ -47,6 +49,11 @@ export class PackedConfig {
 
   get serial(): number {
     return this.#serial;
+  }
+
+  /** By which the database knows whether it still is the one this was read from. */
+  get commit(): string | null | undefined {
+    return this.#commit;
   }
 
   /** Rows of the entities that do not lose rows by themselves, those of disabled services included. */
@@ -70,6 +77,7 @@ export class PackedConfig {
       this.#arrive(name, exchanged.after);
     }
     this.#serial = delta.serial;
+    this.#commit = delta.commit;
   }
 
   /** The manifest's tables, by name. Tables without rows are there too: a data plane knows them to be empty. */

@@ -84,6 +84,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   /** The config of the last release. */
   let latest = config;
   let lastingRows = config.lastingRows;
+  let { commit } = config;
   let release = await sign(config);
   /** The keys have changed since the release was signed. */
   let resign = false;
@@ -106,7 +107,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   /** One round: reads what changed, packs it, signs it. */
   async function publish(): Promise<void> {
     const since = release.manifest.serial;
-    const delta = await feed.delta(since);
+    const delta = await feed.delta(since, commit);
     if (delta === null || delta.serial < since || config === null) await reload(delta);
     else if (delta.serial > since) await advance(config, delta);
     else if (resign) release = await sign(config);
@@ -124,7 +125,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     await packed.advance(delta, Date.now());
     release = await sign(packed);
     config = packed;
-    lastingRows = packed.lastingRows;
+    ({ lastingRows, commit } = packed);
   }
 
   async function reload(delta: Delta | null): Promise<void> {
@@ -132,13 +133,16 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     const packed = await PackedConfig.load(feed, tables, shelf, Date.now());
     const deleted = delta === null ? 0 : loggedDeletes(delta, tables);
     refuseLoss({ before: lastingRows, after: packed.lastingRows, deleted });
-    if (packed.serial < published) {
+    // Also at the very serial: it is another commit then, as only an older database that was written to can have it.
+    if (packed.serial <= published) {
       const found = packed.serial;
       await continueAfter(packed, published);
       log(
         'warn',
         `the database went back to serial ${found} (was an older one restored?); continuing at ${packed.serial}`,
       );
+    } else if (delta === null) {
+      log('warn', `the change log does not go on from serial ${published}; everything was read anew`);
     }
     await replace(packed);
   }
@@ -155,7 +159,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     release = await sign(packed);
     config = packed;
     latest = packed;
-    lastingRows = packed.lastingRows;
+    ({ lastingRows, commit } = packed);
     const kept = new Set(packed.names());
     for (const name of shelf.names()) if (!kept.has(name)) shelf.retire(name, Date.now());
   }

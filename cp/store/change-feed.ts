@@ -1,26 +1,31 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { Catalog } from './catalog.ts';
 import type { Database, Session, SqlRow } from './database.ts';
+import { CHANNELS, type Notifications } from './notifications.ts';
 import { fromRecord, workspaceIdOf } from './row-json.ts';
 import type { Change, ChangeFeed } from './store.ts';
 import type { Table } from './table.ts';
 
-const CHANNEL = 'holdfast_changes';
-/** Rows per read of a snapshot. */
+/** Rows per statement. */
 const SNAPSHOT_PAGE = 2_000;
 /** Milliseconds between looks at the serial, should a notification get lost. */
 const POLL_INTERVAL = 5_000;
 
 /** The change log as the publisher reads it, and the stop of its background work. */
-export function changeFeed(database: Database, catalog: Catalog): { feed: ChangeFeed; stop: () => Promise<void> } {
-  const follower = follow(database, () => currentSerial(database));
+export function changeFeed(
+  database: Database,
+  catalog: Catalog,
+  notifications: Notifications,
+): { feed: ChangeFeed; stop: () => void } {
+  const follower = follow(database, notifications);
   const feed: ChangeFeed = {
     serial: () => currentSerial(database),
-    delta: (serial) =>
+    delta: (serial, commit) =>
       database.snapshot(async (session) => {
+        if (commit !== undefined && commit !== (await commitAt(session, serial))) return null;
         const changes = await changesSince(session, serial);
         if (changes === null) return null;
-        return { serial: await currentSerial(session), changes, rows: await rowsNamed(session, catalog, changes) };
+        return { ...(await newest(session)), changes, rows: await rowsNamed(session, catalog, changes) };
       }),
     snapshot: (entities) => openSnapshot(database, catalog, entities),
     async advanceTo(serial) {
@@ -35,6 +40,23 @@ export function changeFeed(database: Database, catalog: Catalog): { feed: Change
   return { feed, stop: () => follower.stop() };
 }
 
+async function newest(session: Session): Promise<{ serial: number; commit: string | null }> {
+  const serial = await currentSerial(session);
+  return { serial, commit: await commitAt(session, serial) };
+}
+
+/** What tells a commit from another of the same serial; null before the first one. */
+async function commitAt(session: Session, serial: number): Promise<string | null> {
+  const [row] = await session.query(
+    {
+      name: 'commit_at',
+      text: `SELECT id || ' ' || extract(epoch FROM committed_at) AS commit FROM change_sets WHERE serial = $1::bigint`,
+    },
+    [serial],
+  );
+  return typeof row?.commit === 'string' ? row.commit : null;
+}
+
 async function currentSerial(session: Session): Promise<number> {
   const [row] = await session.query({
     name: 'serial',
@@ -43,7 +65,7 @@ async function currentSerial(session: Session): Promise<number> {
   return Number(row?.serial ?? 0);
 }
 
-/** Null when the log begins later, or when the database is older than the reader (restored from a backup). */
+/** Null when the log begins later, or when the database is older than the reader. */
 async function changesSince(session: Session, serial: number): Promise<Change[] | null> {
   const [state] = await session.query(
     { name: 'log_reaches', text: 'SELECT $1::bigint BETWEEN log_floor AND serial AS reaches FROM config_serial' },
@@ -81,11 +103,13 @@ async function rowsNamed(
     // An entity a newer control plane knows and this one does not.
     if (table === undefined) continue;
     const ids = [...new Set(its.map(({ id }) => id))];
-    const found = await session.query(catalog.statements(table).export, [ids]);
-    rows.set(
-      entity,
-      found.map((answer) => bundleRow(table, answer)),
-    );
+    const found: BundleRow[] = [];
+    // In pages: one statement has only so long, and a change may be an import of everything.
+    for (let start = 0; start < ids.length; start += SNAPSHOT_PAGE) {
+      const page = await session.query(catalog.statements(table).export, [ids.slice(start, start + SNAPSHOT_PAGE)]);
+      for (const answer of page) found.push(bundleRow(table, answer));
+    }
+    rows.set(entity, found);
   }
   return rows;
 }
@@ -110,14 +134,14 @@ async function openSnapshot(database: Database, catalog: Catalog, entities: read
     return database.snapshot(async (session) => {
       const gathered: { entity: string; row: BundleRow }[] = [];
       for await (const item of readTables(session, catalog, entities)) gathered.push(item);
-      return { serial: await currentSerial(session), rows: asyncly(gathered) };
+      return { ...(await newest(session)), rows: asyncly(gathered) };
     });
   }
   const opened = Promise.withResolvers<Snapshot>();
   const finished = Promise.withResolvers<void>();
   const transaction = database.snapshot(async (session) => {
-    const serial = await currentSerial(session);
-    opened.resolve({ serial, rows: closing(readTables(session, catalog, entities), finished.resolve) });
+    const at = await newest(session);
+    opened.resolve({ ...at, rows: closing(readTables(session, catalog, entities), finished.resolve) });
     await finished.promise;
   });
   transaction.catch((error: unknown) => opened.reject(error));
@@ -157,38 +181,38 @@ async function* asyncly<T>(items: Iterable<T>): AsyncGenerator<T> {
 }
 
 /** Wakes subscribers after commits: by notification, and by looking, since notifications can get lost. */
-function follow(database: Database, serial: () => Promise<number>) {
+function follow(database: Database, notifications: Notifications) {
   const subscribers = new Set<() => void>();
   const wake = (): void => {
     for (const onChange of [...subscribers]) onChange();
   };
   let seen: number | undefined;
-  let stopListening: Promise<() => Promise<void>> | undefined;
+  let unsubscribe: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   const look = async (): Promise<void> => {
-    const now = await serial();
-    if (seen !== undefined && now !== seen) wake();
+    const now = await currentSerial(database);
+    if (now !== seen) wake();
     seen = now;
   };
   const start = (): void => {
-    // A database that cannot be reached is no news; the listener connects again by itself and wakes everyone then.
-    stopListening = database.listen(CHANNEL, wake).catch(() => async () => {});
+    unsubscribe = notifications.subscribe(CHANNELS.changes, wake);
     if (database.concurrent) {
+      // A database that cannot be reached is no news: the notifications say so, and wake everyone when it is back.
       timer = setInterval(() => void look().catch(() => {}), POLL_INTERVAL);
       timer.unref();
     }
   };
   return {
     subscribe(onChange: () => void): () => void {
-      if (stopListening === undefined) start();
+      if (unsubscribe === undefined) start();
       subscribers.add(onChange);
       return () => void subscribers.delete(onChange);
     },
-    async stop(): Promise<void> {
+    stop(): void {
       clearInterval(timer);
+      unsubscribe?.();
       subscribers.clear();
-      await (await stopListening)?.();
     },
   };
 }
@@ -204,7 +228,9 @@ export async function pruneChanges(database: Database, most: number): Promise<vo
     const floor = oldest?.serial;
     if (typeof floor !== 'number') return;
     await session.query(
-      `WITH dropped AS (DELETE FROM change_sets WHERE serial <= $1::bigint RETURNING id)
+      // The commit at the floor itself is kept, so that those who read up to there know the database again.
+      `WITH dropped AS (SELECT id FROM change_sets WHERE serial <= $1::bigint),
+         gone AS (DELETE FROM change_sets WHERE serial < $1::bigint)
        DELETE FROM changes USING dropped WHERE change_set = dropped.id`,
       [floor],
     );

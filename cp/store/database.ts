@@ -3,6 +3,8 @@
  * numbered parameters and gets rows of plain JSON-like values back.
  */
 
+import type { Outage } from './outage.ts';
+
 /** What a statement may be given. Structured values travel as JSON text and are taken apart by the statement. */
 export type SqlValue = string | number | boolean | null | readonly string[];
 
@@ -26,6 +28,14 @@ export interface Session {
   transaction<T>(work: (inside: Session) => Promise<T>): Promise<T>;
 }
 
+/** Who hears notifications. */
+export interface Listener {
+  message(channel: string, payload: string): void;
+  /** Connected, for the first time or again: what was notified before is missed. */
+  connected(): void;
+  readonly outage: Outage;
+}
+
 /** A database in use. Close it when done: the embedded one is locked to its process. */
 export interface Database extends Session {
   readonly driver: 'pglite' | 'postgres';
@@ -35,8 +45,8 @@ export interface Database extends Session {
   snapshot<T>(work: (inside: Session) => Promise<T>): Promise<T>;
   /** A transaction without statement timeout, one at a time across all processes on the database: for migrations. */
   maintenance<T>(work: (inside: Session) => Promise<T>): Promise<T>;
-  /** Calls back on NOTIFY, and after every reconnection since messages may have been missed. */
-  listen(channel: string, onMessage: () => void): Promise<() => Promise<void>>;
+  /** Listens for NOTIFY until the function returned is called; a connection that fails is made again. */
+  listen(channels: readonly string[], listener: Listener): () => Promise<void>;
   close(): Promise<void>;
 }
 

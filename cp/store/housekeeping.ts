@@ -1,6 +1,7 @@
 import type { Catalog } from './catalog.ts';
 import { pruneChanges } from './change-feed.ts';
 import { type Database, identifier } from './database.ts';
+import { outage, type StoreLog } from './outage.ts';
 
 /** Milliseconds between rounds; reads leave out what has run out in the meantime. */
 const INTERVAL = 15_000;
@@ -10,7 +11,8 @@ const LONGEST_LOG = 100_000;
 const STALE_STATISTICS = 500;
 
 /** Removes rows whose time is up (a logged change like any other) and keeps the log short, until stopped. */
-export function keepHouse(database: Database, catalog: Catalog): () => void {
+export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, interval = INTERVAL): () => void {
+  const state = outage(log, 'removing rows whose time is up, and old entries of the change log,');
   let busy = false;
   let analysed = 0;
   const round = async (): Promise<void> => {
@@ -20,12 +22,14 @@ export function keepHouse(database: Database, catalog: Catalog): () => void {
       await purgeExpired(database, catalog);
       await pruneChanges(database, LONGEST_LOG);
       if (database.driver === 'pglite') analysed = await renewStatistics(database, analysed);
+      state.worked();
+    } catch (error) {
+      state.failed(error);
     } finally {
       busy = false;
     }
   };
-  // What fails now, for want of a database, is done in a later round.
-  const timer = setInterval(() => void round().catch(() => {}), INTERVAL);
+  const timer = setInterval(() => void round(), interval);
   timer.unref();
   return () => clearInterval(timer);
 }

@@ -4,6 +4,8 @@ import type { Database } from './database.ts';
 import { keepHouse } from './housekeeping.ts';
 import { migrate, migrationStatus } from './migrations.ts';
 import { nodeRegistry } from './nodes.ts';
+import { notifications } from './notifications.ts';
+import type { StoreLog } from './outage.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres, type PostgresSettings } from './postgres.ts';
 import { schemas as ownSchemas } from './schemas.ts';
@@ -20,6 +22,8 @@ interface OpenOptions {
   readonly migrate?: boolean;
   /** Other entities than the project's own. */
   readonly schemas?: Schemas;
+  /** Told of trouble in the background, once when it begins and once when it is over. */
+  readonly log?: StoreLog;
 }
 
 /** Opens the database alone, for migrations. */
@@ -41,8 +45,10 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     await database.close();
     throw error;
   }
-  const changes = changeFeed(database, catalog);
-  const stopKeepingHouse = keepHouse(database, catalog);
+  const log = options.log ?? (() => {});
+  const heard = notifications(database, log);
+  const changes = changeFeed(database, catalog, heard);
+  const stopKeepingHouse = keepHouse(database, catalog, log);
   return {
     driver: database.driver,
     workspace: (name) => findWorkspace(catalog, database, name),
@@ -53,7 +59,8 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     },
     async close() {
       stopKeepingHouse();
-      await changes.stop();
+      changes.stop();
+      await heard.stop();
       await database.close();
     },
   };

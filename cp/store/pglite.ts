@@ -79,9 +79,14 @@ function overPglite(database: PGlite, unlock: () => void): Database {
     transaction: (work) => transaction('', work),
     snapshot: (work) => transaction('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', work),
     maintenance: (work) => transaction('', work),
-    async listen(channel, onMessage) {
-      const unlisten = await database.listen(channel, onMessage);
-      return () => (database.closed ? Promise.resolve() : unlisten());
+    listen(channels, { message, connected }) {
+      const listening = Promise.all(
+        channels.map((channel) => database.listen(channel, (payload) => message(channel, payload))),
+      );
+      void listening.then(connected, () => {});
+      return async () => {
+        for (const unlisten of await listening) if (!database.closed) await unlisten();
+      };
     },
     async close() {
       await database.close();

@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg';
 
-import { asSqlError, type Database, identifier, type Session, type SqlValue, type Statement } from './database.ts';
+import {
+  asSqlError,
+  type Database,
+  identifier,
+  type Listener,
+  type Session,
+  type SqlValue,
+  type Statement,
+} from './database.ts';
 import { retrying } from './retry.ts';
 import { ask, insideTransaction, type Send } from './session.ts';
 
@@ -28,8 +36,13 @@ export interface PostgresSettings {
 const OLDEST_SERVER = 150_000;
 /** Any number will do as long as no other program on the database uses it. */
 const MAINTENANCE_LOCK = 0x686f6c64;
+/** Milliseconds. */
+const KEEP_ALIVE = 30_000;
 const RECONNECT_FIRST = 200;
 const RECONNECT_MOST = 10_000;
+
+/** With it off, the server answers a commit before that is on disk, and we would acknowledge what a crash then loses. */
+const DURABLE = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
 
 /** Connects once to tell a wrong setting from a working one, then hands out pooled connections. */
 export async function openPostgres(settings: PostgresSettings): Promise<Database> {
@@ -41,10 +54,13 @@ export async function openPostgres(settings: PostgresSettings): Promise<Database
     query_timeout: settings.pg_timeout + 5_000,
     idle_in_transaction_session_timeout: 60_000,
     onConnect: async (client) => {
+      // The pool itself listens only while a connection is idle; one that breaks inside a transaction would end the process.
+      client.on('error', () => {});
       await client.query(`SET search_path = ${identifier(settings.pg_schema)}`);
+      await client.query(DURABLE);
     },
   });
-  // An idle connection that breaks is simply replaced; without a listener it would end the process.
+  // An idle connection that breaks is simply replaced.
   pool.on('error', () => {});
   try {
     const [version] = (await pool.query('SHOW server_version_num')).rows;
@@ -84,8 +100,8 @@ function overPool(pool: Pool, settings: PostgresSettings): Database {
     transaction: (work) => retrying(() => within(pool, ['BEGIN'], work)),
     snapshot: (work) => within(pool, ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'], work),
     maintenance: (work) => unhurried(settings, work),
-    async listen(channel, onMessage) {
-      const stop = await follow(settings, channel, onMessage);
+    listen(channels, listener) {
+      const stop = follow(settings, channels, listener);
       listening.add(stop);
       return () => {
         listening.delete(stop);
@@ -165,11 +181,11 @@ async function inSchema<T>(session: Session, schema: string, work: (inside: Sess
 }
 
 /** Listens on a connection of its own and makes a new one, ever more patiently, when that breaks. */
-async function follow(
+function follow(
   settings: PostgresSettings,
-  channel: string,
-  onMessage: () => void,
-): Promise<() => Promise<void>> {
+  channels: readonly string[],
+  { message, connected, outage }: Listener,
+): () => Promise<void> {
   let stopped = false;
   let client: Client | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -178,28 +194,30 @@ async function follow(
   const connect = async (): Promise<void> => {
     const next = new Client(connection(settings));
     client = next;
-    next.on('notification', onMessage);
-    next.on('error', () => {});
-    next.on('end', () => again(next));
-    await next.connect();
-    await next.query(`LISTEN ${identifier(channel)}`);
-    wait = RECONNECT_FIRST;
+    next.on('notification', ({ channel, payload }) => message(channel, payload ?? ''));
+    next.on('error', (error) => again(next, error));
+    next.on('end', () => again(next, new Error('the connection was closed')));
+    try {
+      await next.connect();
+      for (const channel of channels) await next.query(`LISTEN ${identifier(channel)}`);
+      if (stopped) return;
+      wait = RECONNECT_FIRST;
+      outage.worked();
+      connected();
+    } catch (error) {
+      again(next, error);
+    }
   };
-  const again = (broken: Client): void => {
+  const again = (broken: Client, error: unknown): void => {
     if (stopped || broken !== client) return;
     client = undefined;
-    timer = setTimeout(
-      () => {
-        connect().then(onMessage, () => {
-          if (client !== undefined) again(client);
-        });
-      },
-      wait * (0.5 + Math.random()),
-    );
+    outage.failed(error);
+    broken.end().catch(() => {});
+    timer = setTimeout(() => void connect(), wait * (0.5 + Math.random()));
     wait = Math.min(wait * 2, RECONNECT_MOST);
   };
 
-  await connect();
+  void connect();
   return async () => {
     stopped = true;
     clearTimeout(timer);
@@ -216,6 +234,7 @@ function connection(settings: PostgresSettings): ClientConfig {
     application_name: 'holdfast',
     connectionTimeoutMillis: settings.pg_timeout,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE,
     ...(settings.pg_password === null ? {} : { password: settings.pg_password }),
     ...(settings.pg_ssl
       ? {

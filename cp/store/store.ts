@@ -104,6 +104,8 @@ export interface Change {
 export interface Delta {
   /** The serial of the snapshot: the highest whose changes are in it. */
   readonly serial: number;
+  /** What tells that commit from another of the same serial; null before the first one. */
+  readonly commit?: string | null;
   /** Oldest first, cascaded deletes included. Empty when nothing changed, or only `advanceTo` moved the serial. */
   readonly changes: readonly Change[];
   /** By entity: the rows named by `changes`, as they are in the snapshot. Ids that are gone are absent. */
@@ -119,14 +121,15 @@ export interface ChangeFeed {
   /** The highest committed serial; 0 in a new database. */
   serial(): Promise<number>;
   /**
-   * Everything after `serial` in one snapshot, so that no transaction is ever seen in part; or null when the log no
-   * longer reaches back that far and the reader must load everything again.
+   * Everything after `serial` in one snapshot, so that no transaction is ever seen in part; or null when the reader must load
+   * everything again: the log no longer reaches back that far, or `serial` is not the `commit` the reader has read. An older
+   * database that takes the place of this one (a backup, a standby that was behind) gives the same numbers to other changes.
    */
-  delta(serial: number): Promise<Delta | null>;
+  delta(serial: number, commit?: string | null): Promise<Delta | null>;
   /** Every row of the given entities, all workspaces, in pages, together with the serial of one consistent snapshot. */
   snapshot(
     entities: readonly string[],
-  ): Promise<{ serial: number; rows: AsyncIterable<{ entity: string; row: BundleRow }> }>;
+  ): Promise<{ serial: number; commit?: string | null; rows: AsyncIterable<{ entity: string; row: BundleRow }> }>;
   /** Moves the sequence past `serial` (a restored database, see DESIGN 5) by an entry of its own in the log. */
   advanceTo(serial: number): Promise<void>;
   /** Calls back soon after a commit by this or another control plane; also polls, since NOTIFY is only a hint. */

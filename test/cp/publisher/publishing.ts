@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { afterEach, expect } from 'vitest';
 import { createPublisher, type Publisher, type PublisherOptions } from '../../../cp/publisher/publisher.ts';
 import type { PublishedTable } from '../../../cp/publisher/travel.ts';
+import type { ChangeFeed } from '../../../cp/store/store.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { spreadValue } from '../../../shared/bundle/lookup.ts';
 import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { placeOf } from '../../../shared/bundle/spread.ts';
 import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
-import type { MemoryFeed } from './memory-feed.ts';
 
 const { key } = await generateSigningKey();
 const EAGER = { mode: 'eager' } as const;
@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 /** A publisher over the feed, stopped with the test, and the lines it logged. */
-export async function start(feed: MemoryFeed, options: Partial<PublisherOptions> = {}) {
+export async function start(feed: ChangeFeed, options: Partial<PublisherOptions> = {}) {
   const lines: string[] = [];
   const publisher = await createPublisher({
     feed,

@@ -98,10 +98,14 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 test(
-  'a server that is killed has every acknowledged write, and the store finds it again by itself',
+  'a server that is killed has every acknowledged write, and the store finds it again by itself, with a word at each end',
   async () => {
     const settings = server.settings();
-    const watching = await openStore(settings, { migrate: true });
+    const log: string[] = [];
+    const watching = await openStore(settings, {
+      migrate: true,
+      log: (level, message) => log.push(`${level} ${message}`),
+    });
     let woken = 0;
     watching.changes.subscribe(() => {
       woken += 1;
@@ -125,6 +129,12 @@ test(
         { timeout: 20_000 },
       )
       .toBeGreaterThan(before);
+    await expect
+      .poll(() => log, { timeout: 20_000 })
+      .toEqual([
+        expect.stringMatching(/^error listening for changes of the database fails and is tried again: ./),
+        'info listening for changes of the database works again',
+      ]);
     await watching.close();
   },
   TIMEOUT,
