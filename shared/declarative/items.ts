@@ -25,6 +25,12 @@ export interface DocumentMeta {
 
 const FORMAT_VERSIONS = ['1.1', '2.1', '3.0'];
 
+/**
+ * Collections of Kong that hold the state of a node or a cluster (its id, its data planes, counters), or the default
+ * workspace: `kong config db_export` writes some of them. They are no configuration: passed over.
+ */
+const STATE = new Set(['parameters', 'clustering_data_planes', 'ratelimiting_metrics']);
+
 /** Reserved keys every entity of a document may carry; they are for people and dropped. */
 const ANNOTATIONS = new Set(['_comment', '_ignore']);
 
@@ -43,10 +49,29 @@ export function takeApart(
   for (const [key, value] of Object.entries(document)) {
     if (Object.hasOwn(META_TYPES, key)) continue;
     const schema = declarable.get(key);
-    if (!schema) errors[key] = 'unknown field';
+    if (!schema) passOver(key, value, errors);
     else collect(schema, value, null, [key], reading);
   }
   return { meta, items: reading.items };
+}
+
+function passOver(key: string, value: unknown, errors: FieldErrors): void {
+  if (key !== 'workspaces' && !STATE.has(key)) {
+    errors[key] = 'unknown field';
+    return;
+  }
+  if (value === null) return;
+  if (!Array.isArray(value)) {
+    errors[key] = 'expected an array';
+    return;
+  }
+  value.forEach((element: unknown, position) => {
+    const record = typeof element === 'object' && element !== null && !Array.isArray(element);
+    if (!record) placeError(errors, [key, position], 'expected a record');
+    else if (key === 'workspaces' && (!('name' in element) || element.name !== 'default')) {
+      placeError(errors, [key, position], 'a document is of one workspace; others are made at /workspaces');
+    }
+  });
 }
 
 /** What is common to a whole document while it is taken apart. */

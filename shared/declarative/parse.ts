@@ -67,7 +67,7 @@ export async function parseDeclarative(
     if (!isAbsent(item.input.id) && typeof item.input.id !== 'string') wrong.id = 'expected a string';
     const row = await complete(item.schema, input, own, wrong);
     if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
-    if (row) declared.set(item, { row, input, ttl: item.ttl });
+    if (row) declared.set(item, { row, input, ttl: secondsLeft(item.ttl, context.now()) });
   }
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
 
@@ -75,6 +75,14 @@ export async function parseDeclarative(
   const result = gather(items, ids, declared, errors);
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
   return { meta, entities: result };
+}
+
+/** Longer is no ttl in Kong, and earlier is no date: 1973. */
+const LONGEST_TTL = 100_000_000;
+
+/** Kong exports the time at which a row vanishes in the place of the seconds until then. A row that is late goes soon. */
+function secondsLeft(ttl: number | null, now: number): number | null {
+  return ttl === null || ttl <= LONGEST_TTL ? ttl : Math.max(1, Math.floor(ttl - now));
 }
 
 function rewriteLegacyPaths(items: readonly Item[]): void {

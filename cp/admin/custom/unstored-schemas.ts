@@ -4,7 +4,7 @@ const timestamp = { type: 'integer', timestamp: true, auto: true } as const;
 
 /**
  * Entities Kong has rows of and this store does not: tags are read from the entities that carry them, data planes from
- * the registry of nodes.
+ * the registry of nodes, counters are the data planes' own.
  */
 export const unstoredSchemas: readonly EntitySchema[] = [
   defineEntity({
@@ -31,7 +31,17 @@ export const unstoredSchemas: readonly EntitySchema[] = [
       ip: { type: 'string', required: true },
       config_hash: { type: 'string', len_eq: 32 },
       hostname: { type: 'string', required: true },
-      version: { type: 'string' },
+      version: {
+        type: 'string',
+        match_none: [{ pattern: '%.%.', regex: /\.\./, err: 'must not have empty version segments' }],
+        match_any: {
+          patterns: [
+            { pattern: '^%d+[%.%d]*$', regex: /^\d+[.\d]*$/ },
+            { pattern: '^%d+[%.%d]*%-?.*$', regex: /^\d+[.\d]*-?.*$/ },
+          ],
+          err: 'invalid version number: must be in format of X.Y.Z',
+        },
+      },
       sync_status: {
         type: 'string',
         required: true,
@@ -62,6 +72,21 @@ export const unstoredSchemas: readonly EntitySchema[] = [
       created_at: timestamp,
       key: { type: 'string', required: true, unique: true },
       value: { type: 'string', required: true },
+    },
+  }),
+  defineEntity({
+    name: 'ratelimiting_metrics',
+    primary_key: ['identifier', 'period', 'period_date', 'service_id', 'route_id'],
+    ttl: true,
+    generate_admin_api: false,
+    db_export: false,
+    fields: {
+      identifier: { type: 'string', required: true, len_min: 0 },
+      period: { type: 'string', required: true },
+      period_date: { type: 'integer', required: true, timestamp: true },
+      service_id: { type: 'string', required: true, uuid: true },
+      route_id: { type: 'string', required: true, uuid: true },
+      value: { type: 'integer', required: true },
     },
   }),
 ];

@@ -108,6 +108,29 @@ it('names references that lead nowhere by the entity that holds them', async () 
   expect(fields).toEqual({ routes: { r: ["invalid reference 'service: nope' (no such entry in 'services')"] } });
 });
 
+it('passes over what Kong exports beside its configuration', async () => {
+  const rows = await parsed({
+    _format_version: '3.0',
+    _transform: false,
+    parameters: [{ key: 'cluster_id', value: '5d8ae0e4-0a2e-4d4c-9f0d-93a63b6e5a0e', created_at: null }],
+    workspaces: [{ name: 'default' }],
+    services: [{ host: 'h' }],
+  });
+  expect(Object.keys(rows)).toEqual(['services']);
+  const { fields } = await refused({ _format_version: '3.0', parameters: {}, workspaces: [{ name: 'other' }] });
+  expect(fields).toEqual({ parameters: 'expected an array', workspaces: [expect.stringContaining('/workspaces')] });
+});
+
+it('takes the time at which Kong’s export says that a credential vanishes', async () => {
+  const credentials = [60, context.now() + 3600, context.now() - 3600].map((ttl, i) => ({ key: `k${i}`, ttl }));
+  const { entities } = await parseDeclarative(
+    { _format_version: '3.0', consumers: [{ username: 'c', keyauth_credentials: credentials }] },
+    context,
+  );
+  const rows = [...(entities.get('keyauth_credentials')?.values() ?? [])];
+  expect(rows.map(({ ttl }) => ttl)).toEqual([60, 3600, 1]);
+});
+
 it('refuses an id that is no text, instead of making another', async () => {
   const { fields } = await refused({ _format_version: '3.0', services: [{ id: 123456, host: 'h' }] });
   expect(fields).toEqual({ services: [{ id: 'expected a string' }] });
