@@ -1,20 +1,12 @@
-import type { FromControlPlane, SyncStatus } from '../../shared/cluster/messages.ts';
-
-const SYNC_STATUSES: readonly string[] = [
-  'unknown',
-  'normal',
-  'kong_version_incompatible',
-  'plugin_set_incompatible',
-  'plugin_version_incompatible',
-  'filter_set_incompatible',
-] satisfies readonly SyncStatus[];
+import { object, string } from '../../shared/bundle/shape.ts';
+import { type FromControlPlane, SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 
 /** Reads a message of a control plane. Null for a type this version does not know; throws when a known one is malformed. */
 export function parseFromControlPlane(text: string): FromControlPlane | null {
-  const read = record(JSON.parse(text), 'message');
+  const read = object(JSON.parse(text), 'message');
   switch (read.type) {
     case 'manifest': {
-      const objects = read.objects === undefined ? {} : record(read.objects, 'objects');
+      const objects = read.objects === undefined ? {} : object(read.objects, 'objects');
       return {
         type: 'manifest',
         manifest: string(read.manifest, 'manifest'),
@@ -32,7 +24,7 @@ export function parseFromControlPlane(text: string): FromControlPlane | null {
         healthy: read.healthy === true,
       };
     case 'explain':
-      return { type: 'explain', id: string(read.id, 'id'), request: record(read.request, 'request') };
+      return { type: 'explain', id: string(read.id, 'id'), request: object(read.request, 'request') };
     case 'heartbeat':
       return {
         type: 'heartbeat',
@@ -45,19 +37,5 @@ export function parseFromControlPlane(text: string): FromControlPlane | null {
 }
 
 function syncStatus(value: unknown): SyncStatus {
-  return isSyncStatus(value) ? value : 'unknown';
-}
-
-function isSyncStatus(value: unknown): value is SyncStatus {
-  return typeof value === 'string' && SYNC_STATUSES.includes(value);
-}
-
-function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw new TypeError(`${where}: expected an object`);
-  return { ...value };
-}
-
-function string(value: unknown, where: string): string {
-  if (typeof value !== 'string') throw new TypeError(`${where}: expected a string`);
-  return value;
+  return SYNC_STATUSES.find((status) => status === value) ?? 'unknown';
 }

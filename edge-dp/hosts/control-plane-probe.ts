@@ -1,13 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
-
-/** What a data plane uses on its connections to control planes. PEM. */
-export interface ClusterTls {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
-  readonly serverName: string;
-}
+import type { ClusterTls } from './options.ts';
 
 /** Milliseconds for the whole probe, and how long a server may take to object to the client certificate. */
 const PATIENCE = 5_000;

@@ -11,13 +11,7 @@ export interface DataPlaneOptions {
   readonly proxyListen: readonly Listener[];
   readonly statusListen: readonly Listener[];
   readonly controlPlanes: readonly { readonly host: string; readonly port: number }[];
-  /** PEM. `ca` is what the control plane's certificate must chain to (in `shared` mode the certificate itself). */
-  readonly clusterTls: {
-    readonly cert: string;
-    readonly key: string;
-    readonly ca: string;
-    readonly serverName: string;
-  } | null;
+  readonly clusterTls: ClusterTls | null;
   readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** The node's `declarative_config`, checked and packed like a bundle (its manifest unsigned), or null. */
@@ -31,6 +25,16 @@ export interface DataPlaneOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
 
+/** What a data plane shows control planes, and what theirs must be. PEM. */
+export interface ClusterTls {
+  readonly cert: string;
+  readonly key: string;
+  /** What the control plane's certificate must chain to; in `shared` mode the certificate itself. */
+  readonly ca: string;
+  readonly serverName: string;
+}
+
+/** How targets' names are resolved (`dns_*`). */
 export interface DnsOptions {
   /** `host` or `host:port` of the name servers; empty: those of the system. */
   readonly servers: readonly string[];
@@ -52,6 +56,7 @@ export const SYSTEM_DNS: DnsOptions = {
   errorTtl: 1,
 };
 
+/** An address to listen on. */
 export interface Listener {
   readonly host: string;
   /** 0 for any free port. */

@@ -1,3 +1,4 @@
+import { SYNC_STATUSES } from '../../../shared/cluster/messages.ts';
 import { defineEntity, type EntitySchema } from '../../../shared/schema/vocabulary.ts';
 
 const timestamp = { type: 'integer', timestamp: true, auto: true } as const;
@@ -46,14 +47,7 @@ export const unstoredSchemas: readonly EntitySchema[] = [
         type: 'string',
         required: true,
         default: 'unknown',
-        one_of: [
-          'unknown',
-          'normal',
-          'kong_version_incompatible',
-          'plugin_set_incompatible',
-          'plugin_version_incompatible',
-          'filter_set_incompatible',
-        ],
+        one_of: SYNC_STATUSES,
       },
       labels: { type: 'map', keys: { type: 'string' }, values: { type: 'string' } },
       cert_details: {

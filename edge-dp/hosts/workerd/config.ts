@@ -1,5 +1,6 @@
 import type { WorkerSettings } from '../../settings.ts';
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
+import type { ClusterTls } from '../options.ts';
 import { list, struct, text } from './capnp.ts';
 
 /** What a node's workerd processes are configured with. All config text is made here and nowhere else. */
@@ -11,13 +12,7 @@ export interface WorkerdNode {
   /** Folder of the Durable Objects' databases. */
   readonly durableObjects: string;
   readonly controlPlanes: readonly ControlPlaneAddress[];
-  /** What the control planes' certificates are checked with, and what is shown to them. PEM. */
-  readonly clusterTls: {
-    readonly cert: string;
-    readonly key: string;
-    readonly ca: string;
-    readonly serverName: string;
-  } | null;
+  readonly clusterTls: ClusterTls | null;
   readonly listeners: readonly WorkerdListener[];
   /** Unix sockets of the first process, for the others. */
   readonly internal: { readonly node: string; readonly kv: string };

@@ -2,7 +2,8 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type ClusterTls, probeControlPlane } from '../../../edge-dp/hosts/control-plane-probe.ts';
+import { probeControlPlane } from '../../../edge-dp/hosts/control-plane-probe.ts';
+import type { ClusterTls } from '../../../edge-dp/hosts/options.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
 
