@@ -1,8 +1,17 @@
 import type { SettingName, Settings } from './properties.ts';
 
+type Origins = ReadonlyMap<SettingName, string>;
+
 /** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */
-export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingName, string>): string[] {
+export function checkTogether(settings: Settings, origins: Origins): string[] {
   const say = (name: SettingName) => `${name} = '${settings[name] ?? ''}' (${origins.get(name) ?? 'default'})`;
+  return [...roleProblems(settings, origins, say), ...pairProblems(settings, say), ...clusterProblems(settings, say)];
+}
+
+/** A setting with its value and where that comes from. */
+type Say = (name: SettingName) => string;
+
+function roleProblems(settings: Settings, origins: Origins, say: Say): string[] {
   const problems: string[] = [];
   const { role } = settings;
 
@@ -50,6 +59,11 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
   if (settings.dns_order.every((type) => type === 'LAST' || type === 'CNAME')) {
     problems.push(`${say('dns_order')} finds no address: list 'A', 'AAAA' or 'SRV'`);
   }
+  return problems;
+}
+
+function pairProblems(settings: Settings, say: Say): string[] {
+  const problems: string[] = [];
   for (const [cert, key] of [
     ['cluster_cert', 'cluster_cert_key'],
     ['ssl_cert', 'ssl_cert_key'],
@@ -64,6 +78,11 @@ export function checkTogether(settings: Settings, origins: ReadonlyMap<SettingNa
       problems.push(`${say(cert)}: Holdfast shows one certificate on a listener; name one file, not a list`);
     }
   }
+  return problems;
+}
+
+function clusterProblems(settings: Settings, say: Say): string[] {
+  const problems: string[] = [];
   if (settings.cluster_mtls === 'pki') {
     if (settings.cluster_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_cert and cluster_cert_key`);
     if (settings.cluster_ca_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_ca_cert`);

@@ -1,8 +1,8 @@
 /** What a field holds. Regexes and CIDR blocks are literals only. */
 type FieldType = 'String' | 'Int' | 'IpAddr';
 
-/** Fields of HTTP routes. `x.*` stands for one further name. `edge.*` is ours: what the runtime knows of the client. */
-const HTTP_FIELDS: Readonly<Record<string, FieldType>> = {
+/** Fields of stream routes: what a connection has. */
+const STREAM_FIELDS: Readonly<Record<string, FieldType>> = {
   'net.protocol': 'String',
   'net.port': 'Int',
   'net.src.ip': 'IpAddr',
@@ -10,6 +10,11 @@ const HTTP_FIELDS: Readonly<Record<string, FieldType>> = {
   'net.dst.ip': 'IpAddr',
   'net.dst.port': 'Int',
   'tls.sni': 'String',
+};
+
+/** Fields of HTTP routes. `x.*` stands for one further name. `edge.*` is ours: what the runtime knows of the client. */
+const HTTP_FIELDS: Readonly<Record<string, FieldType>> = {
+  ...STREAM_FIELDS,
   'http.method': 'String',
   'http.host': 'String',
   'http.path': 'String',
@@ -30,16 +35,6 @@ const HTTP_FIELDS: Readonly<Record<string, FieldType>> = {
   'edge.timezone': 'String',
   'edge.tls_cipher': 'String',
   'edge.tls_version': 'String',
-};
-
-const STREAM_FIELDS: Readonly<Record<string, FieldType>> = {
-  'net.protocol': 'String',
-  'net.port': 'Int',
-  'net.src.ip': 'IpAddr',
-  'net.src.port': 'Int',
-  'net.dst.ip': 'IpAddr',
-  'net.dst.port': 'Int',
-  'tls.sni': 'String',
 };
 
 /** Which kind of route an expression belongs to: each has fields of its own. */

@@ -3,6 +3,7 @@ import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
 import type { DataPlane, DataPlaneOptions } from '../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../edge-dp/hosts/workerd/host.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { PROXY_SETTINGS } from './proxy-settings.ts';
 
 export type StartHost = (options: DataPlaneOptions, entry?: string) => Promise<DataPlane>;
 
@@ -45,15 +46,7 @@ export function nodeOptions(
     processes: 1,
     newsInterval: 100,
     proxy: {
-      routerFlavor: 'traditional_compatible',
-      trustedIps: [],
-      realIpHeader: 'X-Real-IP',
-      realIpRecursive: false,
-      headers: ['server_tokens', 'latency_tokens', 'X-Kong-Request-Id'],
-      headersUpstream: ['X-Kong-Request-Id'],
-      allowDebugHeader: false,
-      errorDefaultType: 'text/plain',
-      clientBodyTimeout: 60_000,
+      ...PROXY_SETTINGS,
       ...proxy,
     },
     log: () => undefined,

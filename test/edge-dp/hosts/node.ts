@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { DataPlane, DataPlaneOptions } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { PROXY_SETTINGS } from '../proxy-settings.ts';
 
 export const GATEWAY = fileURLToPath(new URL('./workers/gateway.ts', import.meta.url));
 
@@ -32,17 +33,7 @@ export function optionsFor(prefix: string, overrides: Partial<DataPlaneOptions> 
     declarative: null,
     processes: 1,
     newsInterval: 1000,
-    proxy: {
-      routerFlavor: 'traditional_compatible',
-      trustedIps: [],
-      realIpHeader: 'X-Real-IP',
-      realIpRecursive: false,
-      headers: [],
-      headersUpstream: [],
-      allowDebugHeader: false,
-      errorDefaultType: 'text/plain',
-      clientBodyTimeout: 60_000,
-    },
+    proxy: { ...PROXY_SETTINGS, headers: [], headersUpstream: [] },
     log: () => {},
     ...overrides,
   };

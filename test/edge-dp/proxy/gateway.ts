@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../edge-dp/hosts/bundle-worker.ts';
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
+import { PROXY_SETTINGS } from '../proxy-settings.ts';
 
 /** Rows by table, every field optional but what the test is about. */
 type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
@@ -58,7 +59,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         compatibilityFlags: [...COMPATIBILITY_FLAGS],
         bindings: {
           TABLES: JSON.parse(JSON.stringify(options.tables)),
-          PROXY: { ...SETTINGS, ...options.proxy },
+          PROXY: { ...PROXY_SETTINGS, ports: { http: 8000, https: 8443 }, ...options.proxy },
           ...(options.lazy && { LAZY: JSON.parse(JSON.stringify(options.lazy)) }),
           ...(options.peer && { PEER: options.peer }),
           ...(options.scheme && { SCHEME: options.scheme }),
@@ -84,19 +85,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     stop: () => miniflare.dispose(),
   };
 }
-
-const SETTINGS: ProxySettings = {
-  routerFlavor: 'traditional_compatible',
-  trustedIps: [],
-  realIpHeader: 'X-Real-IP',
-  realIpRecursive: false,
-  headers: ['server_tokens', 'latency_tokens', 'X-Kong-Request-Id'],
-  headersUpstream: ['X-Kong-Request-Id'],
-  allowDebugHeader: false,
-  errorDefaultType: 'text/plain',
-  clientBodyTimeout: 60_000,
-  ports: { http: 8000, https: 8443 },
-};
 
 function exchange(port: number, request: string | Uint8Array): Promise<string> {
   return new Promise((resolve, reject) => {
