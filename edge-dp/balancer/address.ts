@@ -9,6 +9,8 @@ const DECAY = 10_000;
 /** What is known of an address beyond config. Lives on when config changes, as long as the address is a target. */
 export class AddressState {
   readonly health = new TargetHealth();
+  /** Milliseconds since the epoch of the last success that set the counters of `health` back to zero. */
+  successAt = 0;
   /** Open connections by when they began, oldest first. */
   readonly #connections = new Set<{ readonly since: number }>();
   #ewma: number | null = null;

@@ -7,11 +7,16 @@ import type { NameTable } from './name-table.ts';
 import type { PeerPicker } from './peers.ts';
 import { untilEnd } from './response-end.ts';
 import { nameOf, remembers, type Spread, spreadOf } from './spread.ts';
-import { type Observation, observationOf } from './target-health.ts';
+import { type Observation, observationOf, thresholdOf } from './target-health.ts';
 import { checksHealth, type Target, type Upstream } from './upstream.ts';
 
-/** Told whenever requests have made a target of this isolate available or unavailable. */
-type HealthListener = (upstream: Upstream, address: Address, healthy: boolean) => void;
+/** Told what the requests of this isolate learn of targets. */
+interface HealthListener {
+  /** They have made one available or unavailable. */
+  changed(upstream: Upstream, address: Address, healthy: boolean): void;
+  /** One of them failed, which alone is not enough. */
+  failed(upstream: Upstream, address: Address, kind: Exclude<Observation, 'success'>): void;
+}
 
 /** One upstream with its targets. What it learned of a target lives on in the next version of it. */
 export class Balancer implements BalancedUpstream {
@@ -67,7 +72,7 @@ export class Balancer implements BalancedUpstream {
   peers(request: {
     readonly key: string;
     readonly waitUntil: (work: Promise<unknown>) => void;
-    readonly changed: HealthListener;
+    readonly health: HealthListener;
   }): PeerPicker {
     const { upstream } = this;
     const failed = new Set<AddressState>();
@@ -75,9 +80,7 @@ export class Balancer implements BalancedUpstream {
     const finish = (observation: Observation | null): void => {
       attempt?.release();
       if (attempt !== null && observation !== null && checksHealth(upstream.health)) {
-        const { address } = attempt;
-        if (address.state.health.observe(observation, upstream.health.passive))
-          request.changed(upstream, address, address.state.health.available);
+        learn(upstream, attempt.address, observation, request.health);
       }
       attempt = null;
     };
@@ -139,6 +142,15 @@ interface Attempt {
   readonly address: Address;
   readonly startedAt: number;
   readonly release: () => void;
+}
+
+function learn(upstream: Upstream, address: Address, observation: Observation, listener: HealthListener): void {
+  const { state } = address;
+  const { passive } = upstream.health;
+  if (observation === 'success' && passive.successes > 0) state.successAt = Date.now();
+  if (state.health.observe(observation, passive)) listener.changed(upstream, address, state.health.available);
+  else if (observation !== 'success' && state.health.available && thresholdOf(observation, passive) > 0)
+    listener.failed(upstream, address, observation);
 }
 
 function peerOf(upstream: Upstream, { host, port, hostname }: Address): Peer {

@@ -1,5 +1,6 @@
 import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../config/row.ts';
+import type { ToldFailure } from './failure-runs.ts';
 import type { AddressVerdict, HealthAnswer, HealthNews } from './health-view.ts';
 
 /**
@@ -18,6 +19,7 @@ export function parseHealthNews(value: unknown): HealthNews {
     epoch: typeof value.epoch === 'string' ? value.epoch : null,
     since: typeof value.since === 'number' ? value.since : 0,
     changes: parseVerdicts(value.changes),
+    failures: parseFailures(value.failures),
   };
 }
 
@@ -44,4 +46,15 @@ export function parseHealthOrder(value: unknown): Omit<TargetHealthMessage, 'typ
     throw new TypeError('not an order about a target');
   const address = typeof value.address === 'string' ? value.address : null;
   return { upstream: value.upstream, target: value.target, address, healthy: value.healthy === true };
+}
+
+function parseFailures(value: unknown): readonly ToldFailure[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((item: unknown): ToldFailure | readonly [] => {
+    if (!isRecord(item)) return [];
+    const { upstream, address, kind, at, successAt } = item;
+    if (typeof upstream !== 'string' || typeof address !== 'string' || typeof at !== 'number') return [];
+    if (kind !== 'http' && kind !== 'tcp' && kind !== 'timeout') return [];
+    return { upstream, address, kind, at, successAt: typeof successAt === 'number' ? successAt : 0 };
+  });
 }

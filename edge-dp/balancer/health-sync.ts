@@ -1,5 +1,6 @@
 import type { Address } from './address.ts';
 import type { UpstreamDirectory } from './directory.ts';
+import type { ToldFailure } from './failure-runs.ts';
 import { HEALTH_PATH, parseHealthAnswer } from './health-messages.ts';
 import type { AddressVerdict } from './health-view.ts';
 import { checksHealth, type Upstream } from './upstream.ts';
@@ -9,6 +10,9 @@ const INTERVAL = 1_000;
 /** Milliseconds an answer may take. */
 const TIMEOUT = 5_000;
 
+/** The most failures that wait to be told: more than any threshold asks for. */
+const MAX_FAILURES = 1_000;
+
 type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Keeps one isolate's view of target health in step with the node's, off the path of requests. */
@@ -17,47 +21,73 @@ export interface HealthSync {
   touch(upstream: Upstream, balancers: UpstreamDirectory, waitUntil: WaitUntil): void;
   /** Requests of this isolate have made an address available or unavailable. */
   changed(upstream: Upstream, address: Address, healthy: boolean): void;
+  /** One of them failed; the node counts those of all isolates. */
+  failed(upstream: Upstream, address: Address, kind: ToldFailure['kind']): void;
 }
 
 /** For request paths without a node around them. */
-export const noHealthSync: HealthSync = { touch: () => undefined, changed: () => undefined };
+export const noHealthSync: HealthSync = { touch: () => undefined, changed: () => undefined, failed: () => undefined };
 
 /** Keeps in step with the health checker reached through `node`. */
 export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
   let pending: AddressVerdict[] = [];
+  let failures: ToldFailure[] = [];
+  let telling = false;
   let epoch: string | null = null;
   let since = 0;
   let askedAt = 0;
 
-  async function exchange(balancers: UpstreamDirectory): Promise<void> {
+  /** False when nobody answered. */
+  async function exchange(balancers: UpstreamDirectory): Promise<boolean> {
     const changes = pending;
+    const told = failures;
     pending = [];
+    failures = [];
     try {
       const response = await node.fetch(`http://node${HEALTH_PATH}`, {
         method: 'POST',
-        body: JSON.stringify({ epoch, since, changes }),
+        body: JSON.stringify({ epoch, since, changes, failures: told }),
         signal: AbortSignal.timeout(TIMEOUT),
       });
       // A node without a health checker: every isolate for itself.
-      if (response.status === 404) return;
+      if (response.status === 404) return true;
       if (response.status !== 200) throw new Error(`answered ${response.status}`);
       const answer = parseHealthAnswer(await response.json());
       epoch = answer.epoch;
       since = answer.version;
       for (const verdict of answer.verdicts) applyVerdict(balancers, verdict);
+      return true;
     } catch (error) {
       // This isolate goes on with what it saw itself, and tells it with the next exchange.
       pending = [...changes, ...pending];
+      failures = [...told, ...failures].slice(-MAX_FAILURES);
       console.warn(`health checker: ${error instanceof Error ? error.message : String(error)}`);
+      return false;
     }
+  }
+
+  /** Until all is told. */
+  async function tell(balancers: UpstreamDirectory): Promise<void> {
+    let answered = true;
+    do answered = await exchange(balancers);
+    while (answered && failures.length > 0);
+    telling = false;
   }
 
   return {
     touch(upstream, balancers, waitUntil) {
       const now = Date.now();
-      if (pending.length === 0 && (now - askedAt < INTERVAL || !checksHealth(upstream.health))) return;
+      const late = now - askedAt >= INTERVAL;
+      // While many requests fail, what they saw is told in batches.
+      const news = pending.length > 0 || (failures.length > 0 && (!telling || late));
+      if (!news && (!late || !checksHealth(upstream.health))) return;
       askedAt = now;
-      waitUntil(exchange(balancers));
+      telling = true;
+      waitUntil(tell(balancers));
+    },
+    failed(upstream, { key, state }, kind) {
+      if (failures.length >= MAX_FAILURES) return;
+      failures.push({ upstream: upstream.id, address: key, kind, at: Date.now(), successAt: state.successAt });
     },
     changed(upstream, { key }, healthy) {
       pending.push({ upstream: upstream.id, address: key, healthy });

@@ -1,3 +1,5 @@
+import type { ToldFailure } from './failure-runs.ts';
+
 /** What a node has agreed on about one address: available or not, whoever found out. */
 export interface AddressVerdict {
   /** Upstream id. */
@@ -12,6 +14,8 @@ export interface HealthNews {
   readonly epoch: string | null;
   readonly since: number;
   readonly changes: readonly AddressVerdict[];
+  /** Of requests to addresses that are available all the same. */
+  readonly failures: readonly ToldFailure[];
 }
 
 /** The other half: verdicts that are new to that isolate. */

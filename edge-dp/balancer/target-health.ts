@@ -53,7 +53,8 @@ export function observationOf(status: number, thresholds: Thresholds): Observati
   return thresholds.unhealthyStatuses.has(status) ? 'http' : null;
 }
 
-function thresholdOf(observation: Observation, thresholds: Thresholds): number {
+/** How many observations of that kind flip a target. */
+export function thresholdOf(observation: Observation, thresholds: Thresholds): number {
   switch (observation) {
     case 'success':
       return thresholds.successes;

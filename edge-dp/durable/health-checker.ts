@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import type { BalancedUpstream, UpstreamDirectory } from '../balancer/directory.ts';
+import { FailureRuns, type ToldFailure } from '../balancer/failure-runs.ts';
 import { parseHealthNews, parseHealthOrder, parseVerdicts } from '../balancer/health-messages.ts';
 import { reportTargets } from '../balancer/health-report.ts';
 import { applyVerdict } from '../balancer/health-sync.ts';
@@ -29,6 +30,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     readonly #schedule = new ProbeSchedule();
     /** The circuit breakers of active checks, by upstream and address. */
     readonly #breakers = new Map<string, TargetHealth>();
+    readonly #runs = new FailureRuns();
     readonly #egress: Egress;
     #reported = '';
 
@@ -50,6 +52,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
           let changed = false;
           for (const change of news.changes)
             changed = this.#judge(change.upstream, change.address, change.healthy) || changed;
+          changed = (await this.#count(news.failures)) || changed;
           if (changed) await this.#settle();
           await this.#arm(false);
           const { epoch, version } = this.#view.news(news);
@@ -137,8 +140,23 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       return this.#view.set({ upstream: upstream.id, address, healthy: breaker.available });
     }
 
+    /** True when failures of several isolates together have made an address unhealthy. */
+    async #count(failures: readonly ToldFailure[]): Promise<boolean> {
+      if (failures.length === 0) return false;
+      const balancers = await this.#balancers();
+      let changed = false;
+      for (const failure of failures) {
+        const { upstream, address } = failure;
+        const checks = balancers.byId(upstream)?.upstream.health.passive;
+        if (checks === undefined || !this.#view.isHealthy(upstream, address)) continue;
+        if (this.#runs.add(failure, checks)) changed = this.#judge(upstream, address, false) || changed;
+      }
+      return changed;
+    }
+
     #judge(upstream: string, address: string, healthy: boolean): boolean {
       this.#breakers.get(`${upstream}|${address}`)?.set(healthy);
+      this.#runs.forget({ upstream, address });
       return this.#view.set({ upstream, address, healthy });
     }
 
@@ -146,7 +164,10 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     async #settle(): Promise<void> {
       const balancers = await this.#balancers();
       // Isolates remember addresses that left for a while: who forgot them here could not tell that they are well again.
-      this.#view.keep(({ upstream, address }) => balancers.byId(upstream)?.remembers(address) === true);
+      const known = ({ upstream, address }: Pick<ToldFailure, 'upstream' | 'address'>): boolean =>
+        balancers.byId(upstream)?.remembers(address) === true;
+      this.#view.keep(known);
+      this.#runs.keep(known);
       await this.ctx.storage.put('verdicts', this.#view.all());
       for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
       await this.#report(balancers);

@@ -111,9 +111,15 @@ function balancedPeers(
   return balancer.peers({
     key,
     waitUntil,
-    changed(upstream, address, healthy) {
-      runtime.health.changed(upstream, address, healthy);
-      runtime.health.touch(upstream, gateway.balancers, waitUntil);
+    health: {
+      changed(upstream, address, healthy) {
+        runtime.health.changed(upstream, address, healthy);
+        runtime.health.touch(upstream, gateway.balancers, waitUntil);
+      },
+      failed(upstream, address, kind) {
+        runtime.health.failed(upstream, address, kind);
+        runtime.health.touch(upstream, gateway.balancers, waitUntil);
+      },
     },
   });
 }

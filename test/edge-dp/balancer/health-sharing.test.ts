@@ -12,6 +12,8 @@ import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const ACTIVE = id(1);
 const PASSIVE = id(2);
+const COUNTED = id(3);
+const NAMES = ['active', 'passive', 'counted'];
 
 describe('target health across a node', () => {
   const targets: Upstream[] = [];
@@ -24,6 +26,7 @@ describe('target health across a node', () => {
     for (let n = 0; n < 2; n++)
       targets.push(
         await startUpstream(({ line }) => {
+          if (line.includes('/fail')) return 'HTTP/1.1 500 Failed\r\nContent-Length: 0\r\n\r\n';
           const code = sick.has(n) && line.includes('/health') ? '503 Sick' : '200 OK';
           return `HTTP/1.1 ${code}\r\nContent-Length: 1\r\nX-Target: ${n}\r\n\r\n${n}`;
         }),
@@ -54,6 +57,11 @@ describe('target health across a node', () => {
     const upstreams: BundleRow[] = [
       { id: ACTIVE, name: 'active', healthchecks: { active } },
       { id: PASSIVE, name: 'passive', healthchecks: { passive: { unhealthy: { tcp_failures: 1 } } } },
+      {
+        id: COUNTED,
+        name: 'counted',
+        healthchecks: { passive: { unhealthy: { http_failures: 12, http_statuses: [500] } } },
+      },
     ];
     return controlPlane.publish({
       upstreams: { rows: upstreams },
@@ -68,7 +76,7 @@ describe('target health across a node', () => {
         ),
       },
       services: {
-        rows: ['active', 'passive'].map((host, n) => ({
+        rows: NAMES.map((host, n) => ({
           id: id(20 + n),
           protocol: 'http',
           host,
@@ -77,9 +85,9 @@ describe('target health across a node', () => {
         })),
       },
       routes: {
-        rows: ['/active', '/passive'].map((path, n) => ({
+        rows: NAMES.map((name, n) => ({
           id: id(30 + n),
-          paths: [path],
+          paths: [`/${name}`],
           protocols: ['http'],
           service: { id: id(20 + n) },
         })),
@@ -130,6 +138,15 @@ describe('target health across a node', () => {
     await expect.poll(() => answering('/passive'), within).toBe('0');
     controlPlane.tell({ ...order, healthy: true });
     await expect.poll(() => answering('/passive'), within).toBe('0,1');
+  });
+
+  it('counts the failures of all processes together', async () => {
+    const fail = (): Promise<Response> => fetch(proxyUrl(node, '/counted/fail'), { headers: { connection: 'close' } });
+    // Of two targets each gets every other request of a process: no process has so many for one of them by itself.
+    await Promise.all(Array.from({ length: 26 }, fail));
+    await controlPlane.heard('heartbeat', ({ health }) =>
+      JSON.stringify(health?.[COUNTED] ?? {}).includes('"health":"UNHEALTHY"'),
+    );
   });
 
   it('lets every process know what one of them found out', async () => {
