@@ -14,7 +14,10 @@ export interface WorkerSettings {
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** base64 AES-256 key for `encrypted`. */
   readonly cacheKey?: string;
-  /** Milliseconds between an isolate's questions to `NODE` for newer config, off the request's path. */
+  /**
+   * Milliseconds between an isolate's questions to `NODE` for newer config, off the request's path; on own hosts only after
+   * one that failed, since there the owner keeps a question until there is news.
+   */
   readonly newsInterval: number;
   readonly proxy: ProxySettings;
 }

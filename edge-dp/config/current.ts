@@ -1,6 +1,7 @@
 import type { Manifest } from '../../shared/bundle/format.ts';
 import type { Env } from '../env.ts';
 import type { RequestPath } from '../proxy/request-path.ts';
+import { atMost } from './at-most.ts';
 import { bundleCache } from './cache.ts';
 import { declarativeOrigin } from './declarative.ts';
 import { lazyTables, ShardMemory } from './lazy.ts';
@@ -109,15 +110,6 @@ export class CurrentConfig {
     if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
     this.#held = next;
   }
-}
-
-async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
 
 function withoutConfig(empty: RequestPath): RequestPath {

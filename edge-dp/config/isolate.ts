@@ -17,6 +17,11 @@ const NEWS_PATIENCE = 50;
 const IDLE_INTERVALS = 4;
 /** Milliseconds the owner of the link has to answer a question for news. */
 const NEWS_TIMEOUT = 5_000;
+/**
+ * Milliseconds the owner may keep a question until there is news: all processes of a box then take a change within
+ * milliseconds of each other. Short, since a process that is replaced first answers what it was asked.
+ */
+const NEWS_WAIT = 250;
 /** Milliseconds between questions where the owner itself hands over new config: only so that it is never forgotten. */
 const OWNED_INTERVAL = 30_000;
 
@@ -25,7 +30,10 @@ export class Isolate {
   readonly current: CurrentConfig;
   readonly traffic = new Traffic();
   #starting: Promise<Held> | null = null;
-  #askedAt = 0;
+  /** Milliseconds since the epoch. Until then nothing is asked: a question is under way, or was lately. */
+  #askAgainAt = 0;
+  /** When the owner said last that there is nothing newer than what is held. */
+  #knownAt = 0;
   #ownsLink = false;
 
   constructor(gateway: Gateway) {
@@ -37,13 +45,25 @@ export class Isolate {
     const held = this.current.held;
     if (held === null) return this.started(env, waitUntil).then(({ live }) => live);
     const now = Date.now();
-    const interval = this.#ownsLink ? OWNED_INTERVAL : env.SETTINGS.newsInterval;
-    const quiet = now - this.#askedAt;
-    if (quiet < interval) return held.live;
-    this.#askedAt = now;
-    const asking = this.#ask(env);
+    if (now < this.#askAgainAt) return held.live;
+    const { newsInterval, node } = env.SETTINGS;
+    if (this.#ownsLink) {
+      this.#askAgainAt = now + OWNED_INTERVAL;
+      waitUntil(this.#ask(env, 0));
+      return held.live;
+    }
+    const asleep = now - this.#knownAt >= IDLE_INTERVALS * newsInterval;
+    const waits = node.host !== 'cloudflare';
+    const wait = waits && !asleep ? NEWS_WAIT : 0;
+    // Also the end of it where the request that asked, and its work with it, is gone.
+    this.#askAgainAt = now + wait + newsInterval;
+    const asking = this.#ask(env, wait).then((current) => {
+      this.#knownAt = Date.now();
+      // An owner that fails, or has what cannot be loaded, is not asked with every request.
+      this.#askAgainAt = current && waits ? 0 : now + newsInterval;
+    });
     waitUntil(asking);
-    if (this.#ownsLink || quiet < IDLE_INTERVALS * interval) return held.live;
+    if (!asleep) return held.live;
     return Promise.race([asking, after(NEWS_PATIENCE)]).then(() => (this.current.held ?? held).live);
   }
 
@@ -56,7 +76,8 @@ export class Isolate {
       const started = held ?? this.current.held;
       if (started !== null) return started;
     }
-    this.#askedAt = Date.now();
+    // The start sequence asks the owner too.
+    this.#knownAt = Date.now();
     const starting = startSequence(env, this.current);
     this.#starting = starting;
     waitUntil(starting);
@@ -71,12 +92,18 @@ export class Isolate {
     this.#ownsLink = env.SETTINGS.node.host !== 'cloudflare';
   }
 
-  async #ask(env: Env): Promise<void> {
+  /** Asks for news and applies it. False when what is held may not be the newest after all. */
+  async #ask(env: Env, wait: number): Promise<boolean> {
     const node = new NodeClient(env.NODE);
     try {
       const held = this.current.held?.verified ?? null;
-      const news = await node.news(held?.content ?? null, NEWS_TIMEOUT, this.traffic.told);
-      if (news === null || news.newest === null) return;
+      const news = await node.news(held?.content ?? null, {
+        timeout: wait + NEWS_TIMEOUT,
+        wait,
+        told: this.traffic.told,
+      });
+      if (news === null) return true;
+      if (news.newest === null) return false;
       try {
         const verified = await verifyResting(env.SETTINGS, news, news.newest);
         const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content);
@@ -84,6 +111,7 @@ export class Isolate {
         const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;
         const next = await this.current.build(env, { ...candidate, origins: restingOrigins(env, 'control_plane') });
         this.current.replace(next);
+        return true;
       } catch (error) {
         const reason = `news: ${messageOf(error)}`;
         console.error(reason);
@@ -92,6 +120,7 @@ export class Isolate {
     } catch (error) {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
     }
+    return false;
   }
 }
 

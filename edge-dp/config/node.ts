@@ -8,8 +8,9 @@ import type { Standing } from './trust.ts';
  * What isolates and the node's one owner of the link say to each other over `env.NODE`. Plain HTTP, since the owner may
  * live in another process of the box:
  *
- *     GET  /news?have=<s>.<h>&isolate=<name>&requests=<n>
- *                              204 when serial `s` with config hash `h` is the newest, else 200 and `News` as JSON
+ *     GET  /news?have=<s>.<h>&wait=<ms>&isolate=<name>&requests=<n>
+ *                              204 when serial `s` with config hash `h` is the newest and `wait` ms later still is,
+ *                              else 200 and `News` as JSON
  *     GET  /link               200 and `LinkState` as JSON
  *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
  *     POST /reports            `Report` as JSON; 204
@@ -36,6 +37,9 @@ export type Report =
   /** Target health by upstream, for the next heartbeat. */
   | { readonly type: 'health'; readonly health: Readonly<Record<string, unknown>> };
 
+/** Milliseconds the owner keeps a question for news at most. */
+const LONGEST_WAIT = 30_000;
+
 /** Milliseconds the owner of the link has to say how it is. */
 const LINK_TIMEOUT = 2_000;
 
@@ -48,12 +52,19 @@ export class NodeClient implements ObjectOrigin {
     this.#node = node;
   }
 
-  /** Null when `have` is the newest. Throws when the owner cannot be reached within `timeout` ms. */
-  async news(have: Manifest | null, timeout: number, told?: Told): Promise<News | null> {
-    const traffic = told === undefined ? '' : `&isolate=${told.isolate}&requests=${told.requests}`;
-    const response = await this.#node.fetch(`http://node/news?have=${have === null ? '' : versionOf(have)}${traffic}`, {
-      signal: AbortSignal.timeout(timeout),
-    });
+  /**
+   * Null when `have` is the newest, and stays it for `wait` ms. Throws when the owner cannot be reached within `timeout` ms.
+   */
+  async news(
+    have: Manifest | null,
+    { timeout, wait = 0, told }: { readonly timeout: number; readonly wait?: number; readonly told?: Told },
+  ): Promise<News | null> {
+    const query = new URLSearchParams({ have: have === null ? '' : versionOf(have), wait: String(wait) });
+    if (told !== undefined) {
+      query.set('isolate', told.isolate);
+      query.set('requests', String(told.requests));
+    }
+    const response = await this.#node.fetch(`http://node/news?${query}`, { signal: AbortSignal.timeout(timeout) });
     if (response.status === 204) return null;
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
     return parseNews(await response.json());
@@ -87,6 +98,8 @@ export function versionOf(manifest: Manifest): string {
 /** What the owner of the link offers; `NodeService` puts it on the wire. */
 export interface NodeOwner {
   news(): Promise<News & { readonly version: string | null }>;
+  /** Resolves when there is news, or after `limit` ms. */
+  nextNews(limit: number): Promise<void>;
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
   readonly linkState: LinkState;
@@ -101,8 +114,11 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     if (request.method === 'GET' && resource === 'news') {
       const isolate = url.searchParams.get('isolate');
       if (isolate !== null) owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
+      const have = url.searchParams.get('have');
+      const wait = Math.min(Number(url.searchParams.get('wait')) || 0, LONGEST_WAIT);
+      if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait);
       const { version, ...news } = await owner.news();
-      const known = version !== null && url.searchParams.get('have') === version;
+      const known = version !== null && have === version;
       return known ? new Response(null, { status: 204 }) : Response.json(news);
     }
     if (request.method === 'GET' && resource === 'link') return Response.json(owner.linkState);

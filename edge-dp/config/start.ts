@@ -31,7 +31,7 @@ export async function startSequence(env: Env, current: CurrentConfig): Promise<H
     bundleCache(env)
       .manifest()
       .catch((error: unknown) => report('cache', error).then(() => 'unreadable' as const)),
-    node.news(null, OWNER_TIMEOUT).catch((error: unknown) => {
+    node.news(null, { timeout: OWNER_TIMEOUT }).catch((error: unknown) => {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
       return null;
     }),

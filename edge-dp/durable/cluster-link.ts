@@ -7,6 +7,7 @@ import type {
   ManifestMessage,
   Rejected,
 } from '../../shared/cluster/messages.ts';
+import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
 import {
@@ -52,6 +53,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #link: Link;
     #standing: Standing = { cluster: null, highestSerial: null, version: null };
     #newest: CachedManifest | null = null;
+    /** Resolved, and replaced, when `#newest` is another. */
+    #change = Promise.withResolvers<void>();
     /** The newest manifest not yet looked at, with every inline object that came since. */
     #pending: ManifestMessage | null = null;
     #adopting = false;
@@ -119,6 +122,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     async news(): Promise<News & { readonly version: string | null }> {
       const { cluster, highestSerial, version } = this.#standing;
       return { cluster, highestSerial, newest: this.#newest, version };
+    }
+
+    async nextNews(limit: number): Promise<void> {
+      await atMost(limit, this.#change.promise);
     }
 
     /** From the cache, else from a control plane, whose copy then mends the cache. Throws when neither has it. */
@@ -236,6 +243,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       await this.ctx.storage.put({ standing, ...kept });
       this.#standing = standing;
       this.#newest = { manifest, introductions };
+      this.#change.resolve();
+      this.#change = Promise.withResolvers();
     }
 
     #answer(adoption: Adoption): void {

@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { proxyUrl } from '../hosts.ts';
+import { NodeFixture } from '../node-fixture.ts';
+import { ask, until } from './node.ts';
+
+let fixture: NodeFixture;
+
+beforeEach(async () => {
+  fixture = await NodeFixture.create(startWorkerdHost);
+});
+
+afterEach(() => fixture.remove());
+
+/** What many requests see, each on a connection of its own, so that every process answers some. */
+async function seen(): Promise<string[]> {
+  const url = proxyUrl(fixture.node, '/rows/routes');
+  const answers = await Promise.all(Array.from({ length: 24 }, async () => (await ask(url)).text));
+  return [...new Set(answers)];
+}
+
+test('processes that do not own the link hear of a change when it happens, not when they would ask again', async () => {
+  const publish = async (name: string, serial: number): Promise<void> => {
+    await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name }] } }, { serial });
+    await fixture.controlPlane.heard('applied', (message) => message.serial === serial);
+  };
+  await fixture.start();
+  await publish('first', 1);
+  await fixture.stop();
+
+  // Ten minutes between questions: within this test none is asked a second time for want of an answer.
+  await fixture.start({ processes: 3, newsInterval: 600_000 });
+  expect(await seen()).toEqual([expect.stringContaining('first')]);
+  for (const [place, name] of ['second', 'third'].entries()) {
+    await publish(name, place + 2);
+    await until(async () => (await seen()).every((answer) => answer.includes(name)));
+  }
+});
