@@ -4,8 +4,8 @@ import type { NodeDescription } from '../shared/cluster/messages.ts';
 /** The JSON binding made from the node's settings. */
 export interface WorkerSettings {
   readonly node: Omit<NodeDescription, 'plugins'>;
-  /** The cluster this node belongs to; null: the first verified manifest decides, and is remembered. */
-  readonly cluster: string | null;
+  /** The cluster this node belongs to; null or absent: the first verified manifest decides, and is remembered. */
+  readonly cluster?: string | null;
   readonly trustedKeys: readonly PublicKeyJwk[];
   /** How many `CONTROL_PLANE…` bindings there are. */
   readonly controlPlanes: number;

@@ -91,7 +91,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     /** The node was given the keys of another cluster: that one's serials have nothing to do with those applied so far. */
     #leaveOtherCluster(): void {
-      const { cluster } = this.env.SETTINGS;
+      const { cluster = null } = this.env.SETTINGS;
       if (cluster === null || this.#standing.cluster === null || this.#standing.cluster === cluster) return;
       this.log('warn', `this node belonged to cluster ${this.#standing.cluster} and belongs to cluster ${cluster} now`);
       this.#standing = { cluster: null, highestSerial: null, version: null };

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { workerSettings } from '../../../edge-dp/hosts/worker-settings.ts';
+import packageFile from '../../../package.json' with { type: 'json' };
+import { optionsFor } from './node.ts';
+
+const toml = readFileSync(new URL('../../../wrangler.toml', import.meta.url), 'utf8');
+
+/** The names set in a table of wrangler.toml. */
+function namesIn(table: string): string[] {
+  const [, body = ''] = toml.split(`\n[${table}]\n`);
+  return [...(body.split(/\n\[/, 1)[0] ?? '').matchAll(/^(\w+) = /gm)].map(([, name = '']) => name);
+}
+
+it('wrangler.toml sets what the hosts of this repository hand the Worker', () => {
+  const { node, proxy, ...rest } = workerSettings(optionsFor('/nowhere'), {
+    nodeId: 'n',
+    host: 'workerd',
+    capabilities: [],
+    ports: { http: 8000, https: null },
+  });
+  expect(namesIn('vars.SETTINGS')).toEqual(expect.arrayContaining(Object.keys(rest)));
+  expect(namesIn('vars.SETTINGS.node')).toEqual(expect.arrayContaining(Object.keys(node)));
+  expect(namesIn('vars.SETTINGS.proxy')).toEqual(expect.arrayContaining(Object.keys(proxy)));
+  expect(toml).toContain(`\nversion = "${packageFile.version}"\n`);
+});
