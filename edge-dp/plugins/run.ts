@@ -20,6 +20,11 @@ export class PluginRun {
     this.#plan = plan;
   }
 
+  /** Whether there is anything to run for the request as it is now. */
+  has(request: RequestContext): boolean {
+    return this.#steps(request).length > 0;
+  }
+
   /** Runs access in order; the first Response ends it, but the rest is still chosen for the later phases. */
   async access(request: RequestContext): Promise<Response | undefined> {
     let answer: Response | undefined;
@@ -61,6 +66,10 @@ export class PluginRun {
         throw failure(instance, 'response', error);
       }
     }
+  }
+
+  get hasResponsePhase(): boolean {
+    return this.#collected.some((instance) => instance.compiled.response !== undefined);
   }
 
   get hasLogPhase(): boolean {

@@ -35,7 +35,13 @@ export async function handle(
     const broken = clientBodyError(error);
     outcome = broken === null ? unexpected(error) : own(await badBody(context, broken));
   }
-  return finish(runtime, context, plugins, outcome);
+  const answered = marked(runtime, context, outcome);
+  const response = plugins.hasResponsePhase ? await changed(context, plugins, outcome, answered) : answered;
+  if (plugins.hasLogPhase) {
+    const seen: ResponseContext = { status: response.status, headers: response.headers, source: outcome.source };
+    context.waitUntil(Promise.resolve().then(() => plugins.log(context, seen)));
+  }
+  return response;
 }
 
 async function answer(
@@ -66,8 +72,10 @@ async function answer(
 
   const websocket = context.incoming.headers.get('upgrade')?.toLowerCase() === 'websocket';
   prepareUpstreamHeaders(context, route, match, forwarded, { requestId: runtime.sendRequestId });
-  const early = await plugins.access(context);
-  if (early !== undefined) return own(early);
+  if (plugins.has(context)) {
+    const early = await plugins.access(context);
+    if (early !== undefined) return own(early);
+  }
   if (context.service === null) return own(context.error(503, 'No Service found with those values'));
   return proxy(gateway, runtime, context, { route, service: context.service, match, websocket });
 }
@@ -111,7 +119,7 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
     sourcePort: context.client.port,
     destinationIp: null,
     destinationPort: arrival.localPort,
-    ...(arrival.edge && { edge: arrival.edge }),
+    edge: arrival.edge,
   };
 }
 
@@ -125,15 +133,10 @@ function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
   });
 }
 
-/** Response phase, Kong's headers, log phase. A plugin that throws here turns the answer into a 500. */
-async function finish(
-  runtime: ProxyRuntime,
-  context: ProxyContext,
-  plugins: PluginRun,
-  outcome: Outcome,
-): Promise<Response> {
-  const { response } = outcome;
-  const headers = new Headers(response.headers);
+/** The answer with Kong's headers, and those plugins added, on it. */
+function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): Response {
+  const response = changeable(outcome.response, encodingOf(outcome));
+  const { headers } = response;
   if (outcome.source === 'upstream') {
     const te = context.upstreamHeaders.has('te');
     stripResponseHeaders(headers, { upgrade: outcome.websocket ? 'websocket' : null, te });
@@ -145,24 +148,47 @@ async function finish(
     if (name === 'set-cookie') headers.append(name, value);
     else headers.set(name, value);
   }
+  return response;
+}
+
+/** The response with headers that may be changed: those of a fetch may not. */
+function changeable(response: Response, encodeBody: 'automatic' | 'manual'): Response {
+  const { status } = response;
+  // A response copied as a whole costs half of one put together anew.
+  if (encodeBody === 'automatic' && !BODYLESS.has(status)) return new Response(response.body, response);
+  const { statusText, headers, webSocket } = response;
+  if (status === 101) return new Response(null, { status, webSocket, headers });
+  return new Response(BODYLESS.has(status) ? null : response.body, { status, statusText, headers, encodeBody });
+}
+
+function encodingOf(outcome: Outcome): 'automatic' | 'manual' {
+  return outcome.source === 'upstream' && outcome.encoded ? 'manual' : 'automatic';
+}
+
+/** Statuses a Response with a body may not have. */
+const BODYLESS = new Set([101, 204, 205, 304]);
+
+/** The answer after the plugins' response phase. A plugin that throws turns it into a 500. */
+async function changed(
+  context: ProxyContext,
+  plugins: PluginRun,
+  outcome: Outcome,
+  response: Response,
+): Promise<Response> {
+  const { headers } = response;
   const seen: ResponseContext = { status: response.status, headers, source: outcome.source };
-  let body = response.body;
   try {
     await plugins.response(context, seen);
   } catch (error) {
-    await body?.cancel();
+    await response.body?.cancel();
     const failed = unexpected(error).response;
     for (const [name, value] of failed.headers) headers.set(name, value);
     headers.delete('content-length');
     headers.delete('content-encoding');
-    seen.status = 500;
-    body = failed.body;
+    return new Response(failed.body, { status: 500, headers });
   }
-  if (plugins.hasLogPhase) context.waitUntil(Promise.resolve().then(() => plugins.log(context, seen)));
-  if (response.webSocket !== null && seen.status === 101)
-    return new Response(null, { status: 101, webSocket: response.webSocket, headers });
-  const bodyless = seen.status === 204 || seen.status === 205 || seen.status === 304;
-  const statusText = seen.status === response.status ? response.statusText : '';
-  const encodeBody = outcome.source === 'upstream' && outcome.encoded ? 'manual' : 'automatic';
-  return new Response(bodyless ? null : body, { status: seen.status, statusText, headers, encodeBody });
+  const { status } = seen;
+  if (status === response.status) return response;
+  const body = BODYLESS.has(status) ? null : response.body;
+  return new Response(body, { status, headers, encodeBody: encodingOf(outcome) });
 }

@@ -50,7 +50,7 @@ export async function proxy(
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
   if (context.incoming.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
     return own(context.error(411, 'Length required'));
-  await keepForRetry(context, matched, peers);
+  if (isKeptForRetry(context, matched, peers)) await context.body.read(REPLAYABLE_BODY);
   const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);
   const sentAt = Date.now();
 
@@ -124,15 +124,14 @@ function balancedPeers(
   });
 }
 
-/** Reads a small body ahead when it may have to be sent a second time; Kong buffers every body for that. */
-async function keepForRetry(context: ProxyContext, { route, service }: Matched, peers: PeerPicker): Promise<void> {
+/** A small body is read ahead when it may have to be sent a second time; Kong buffers every body for that. */
+function isKeptForRetry(context: ProxyContext, { route, service }: Matched, peers: PeerPicker): boolean {
   const body = context.body.current;
-  if (body.kind !== 'incoming' || body.length === null || body.length > REPLAYABLE_BODY) return;
-  if (service.retries === 0 || !route.requestBuffering) return;
+  if (body.kind !== 'incoming' || body.length === null || body.length > REPLAYABLE_BODY) return false;
+  if (service.retries === 0 || !route.requestBuffering) return false;
   const { method } = context.incoming;
   // Neither these nor what never left can be repeated at the only peer there is.
-  if (isIdempotent(method) ? method === 'GET' || method === 'HEAD' : !peers.several) return;
-  await context.body.read(REPLAYABLE_BODY);
+  return isIdempotent(method) ? method !== 'GET' && method !== 'HEAD' : peers.several;
 }
 
 /** Fails closed: the config protects the request in a way this data plane has no means for. */

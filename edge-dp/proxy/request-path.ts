@@ -30,7 +30,7 @@ export interface Arrival {
   readonly localPort: number | null;
   readonly scheme: 'http' | 'https';
   readonly sni: string | null;
-  /** What the network knows of the client (`edge.*` in expressions); absent where there is no such network. */
-  readonly edge?: Readonly<Record<string, unknown>>;
+  /** What the network knows of the client (`edge.*` in expressions); null where there is no such network. */
+  readonly edge: Readonly<Record<string, unknown>> | null;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }

@@ -20,7 +20,7 @@ export interface RouterRequest {
   readonly destinationIp: string | null;
   readonly destinationPort: number | null;
   /** What the runtime knows of the client, by the name behind `edge.`: `country`, `colo`, `asn`… */
-  readonly edge?: Readonly<Record<string, unknown>>;
+  readonly edge?: Readonly<Record<string, unknown>> | null;
 }
 
 /** Kong sees this many query arguments (`lua_max_uri_args`). */

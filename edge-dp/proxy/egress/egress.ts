@@ -93,14 +93,14 @@ export interface EgressWay extends Egress {
  */
 export function chooseEgress(ways: readonly EgressWay[]): Egress {
   return {
-    async send(request) {
+    send(request) {
       const reasons: string[] = [];
       for (const way of ways) {
         const reason = way.cannot(request);
         if (reason === null) return way.send(request);
         reasons.push(`${way.name}: ${reason}`);
       }
-      return failed('unsupported', false, reasons.join('; '));
+      return Promise.resolve(failed('unsupported', false, reasons.join('; ')));
     },
   };
 }

@@ -18,6 +18,7 @@ export default {
     }
     const arrival = {
       peerIp: env.PEER ?? null,
+      edge: null,
       peerPort: 40_000,
       localPort: 8000,
       scheme: env.SCHEME ?? 'http',
