@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // Only how long a failing poll goes on; the default of a second fails on a busy machine what would have come.
     expect: { poll: { timeout: 15_000 } },
   },
