@@ -113,7 +113,8 @@ async function check(
 function explainReferences(schema: EntitySchema, input: Input, errors: FieldErrors, context: Context): void {
   for (const [name, field] of Object.entries(schema.fields)) {
     const value = input[name];
-    if (field.type !== 'foreign' || errors[name] === undefined || !isRecord(value)) continue;
+    // A text is the verdict of an entity check, which has nothing to do with the key.
+    if (field.type !== 'foreign' || !isRecord(errors[name]) || !isRecord(value)) continue;
     const parent = context.entity?.(field.reference);
     errors[name] = (parent && referenceErrors(parent, value)) ?? errors[name];
   }

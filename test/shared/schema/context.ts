@@ -1,3 +1,4 @@
+import { entity } from '../../../shared/entities/registry.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import type { Context } from '../../../shared/schema/complete.ts';
 
@@ -11,6 +12,7 @@ export function context(now = 1_700_000_000.25): Context {
       return `00000000-0000-4000-8000-${String(count).padStart(12, '0')}`;
     },
     secret: () => 'abcdefghijklmnopqrstuvwxyz012345',
-    subschema: (entity, key) => (entity === 'plugins' ? plugins.get(key) : undefined),
+    entity,
+    subschema: (owner, key) => (owner === 'plugins' ? plugins.get(key) : undefined),
   };
 }
