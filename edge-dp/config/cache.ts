@@ -82,6 +82,8 @@ class KvCache implements BundleCache {
 
   async objectNames(): Promise<Set<ObjectName>> {
     const names = new Set<ObjectName>();
+    // Sealed with another key (`cluster_cert_key` was renewed), no entry is of use: all are to be written again.
+    if (this.#cipher !== null && (await this.#get(MANIFEST).then(Boolean, () => false)) === false) return names;
     let cursor: string | null = null;
     do {
       const page: KVNamespaceListResult<unknown> = await this.#kv.list({ prefix: OBJECTS, cursor });

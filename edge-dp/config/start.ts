@@ -12,8 +12,8 @@ const OWNER_TIMEOUT = 2_000;
 
 /**
  * Gives an isolate its first config, as Kong's documents order it: what the node applied last (the cache, or the copy
- * of the manifest that the owner of the link keeps), else `declarative_config`, else empty; a node that had a config
- * and cannot load it is not empty but unavailable. Asking the owner also makes
+ * of the manifest that the owner of the link keeps), else `declarative_config`, else empty; a node that had a config of a
+ * control plane and cannot load it is neither of these but unavailable. Asking the owner also makes
  * it contact a control plane, in all cases. Whatever is refused on the way is logged and reported; nothing is thrown.
  */
 export async function startSequence(env: Env, current: CurrentConfig): Promise<Held> {
@@ -38,11 +38,13 @@ export async function startSequence(env: Env, current: CurrentConfig): Promise<H
   ]);
 
   const copies = [cached === 'unreadable' ? null : cached, news?.newest ?? null];
-  const neverHadOne = cached === null && news !== null && news.highestSerial === null;
+  const hadOne = cached !== null || (news !== null && news.highestSerial !== null);
+  // Its owner's file must not undo what a control plane gave, such as the plugins that protect a route.
+  const mayDeclare = !hadOne || env.SETTINGS.controlPlanes === 0;
   const held =
     (await resting(env, current, copies, news ?? UNKNOWN, report)) ??
-    (await declarative(env, current, report)) ??
-    (neverHadOne ? current.empty(env) : current.lost(env));
+    (mayDeclare ? await declarative(env, current, report) : null) ??
+    (hadOne || news === null ? current.lost(env) : current.empty(env));
   current.replace(held);
   return current.held ?? held;
 }

@@ -1,8 +1,8 @@
-import type { ObjectName } from '../../shared/bundle/format.ts';
+import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
 import type { ManifestMessage } from '../../shared/cluster/messages.ts';
 import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
-import { type FoundObject, messageOf, ObjectUnavailable } from '../config/objects.ts';
+import { messageOf, ObjectUnavailable } from '../config/objects.ts';
 import {
   pluginMismatch,
   type Standing,
@@ -53,14 +53,16 @@ export async function adopt(
   if (mismatch !== null) return { outcome: 'refused', serial, reason: mismatch };
 
   const arriving = [inlineOrigin(message.objects), ...planes.map(controlPlaneOrigin)];
-  const found = new Map<ObjectName, FoundObject>();
+  const found = new Map<ObjectName, Bytes>();
   try {
     const next = await current.build(env, {
       manifest: verified.content,
       verified,
       source: 'control_plane',
       origins: [store.origin, ...arriving],
-      found: (name, object) => found.set(name, object),
+      found: (name, { gzip, origin }) => {
+        if (origin !== store.origin) found.set(name, gzip);
+      },
     });
     try {
       await store.save(verified, next.tables, found, arriving);

@@ -1,6 +1,6 @@
-import type { ObjectName } from '../../shared/bundle/format.ts';
+import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
 import type { BundleCache, CachedManifest } from '../config/cache.ts';
-import { type FoundObject, findObject, type ObjectOrigin } from '../config/objects.ts';
+import { findObject, type ObjectOrigin } from '../config/objects.ts';
 import { inParallel } from '../config/parallel.ts';
 import { objectsOf, type Tables } from '../config/tables.ts';
 import { Retention } from './retention.ts';
@@ -28,13 +28,13 @@ export class BundleStore {
   }
 
   /**
-   * Writes a config: every object the cache does not hold (from `found` when it was read already, else from `origins`),
-   * then the manifest. An interruption leaves the earlier config whole. Throws when an object or the cache fails.
+   * Writes a config: every object the cache does not hold (from `found`, where it was read from elsewhere already, else from
+   * `origins`), then the manifest. An interruption leaves the earlier config whole. Throws when an object or the cache fails.
    */
   async save(
     manifest: CachedManifest,
     tables: Tables,
-    found: ReadonlyMap<ObjectName, FoundObject>,
+    found: ReadonlyMap<ObjectName, Bytes>,
     origins: readonly ObjectOrigin[],
   ): Promise<void> {
     const stored = await this.#storedNames();
@@ -44,11 +44,10 @@ export class BundleStore {
       if (named.has(name) || (mode === 'lazy' && !this.cache.mirrorsLazyTables)) continue;
       named.add(name);
       // An object read from elsewhere although the cache lists it was damaged there.
-      const damaged = found.has(name) && found.get(name)?.origin.name !== this.cache.name;
-      if (!stored.has(name) || damaged) missing.push({ name, size });
+      if (!stored.has(name) || found.has(name)) missing.push({ name, size });
     }
     await inParallel(missing, WIDTH, async ({ name, size }) => {
-      const { gzip } = found.get(name) ?? (await findObject(name, size, origins, () => undefined));
+      const gzip = found.get(name) ?? (await findObject(name, size, origins, () => undefined)).gzip;
       await this.cache.putObject(name, gzip);
       stored.add(name);
     });

@@ -37,6 +37,9 @@ interface Standing {
 /** Refusals kept for a control plane that cannot be reached now. */
 const REPORTS = 32;
 
+/** Characters of inline objects kept for a manifest not yet looked at; what is missing then is fetched. */
+const MOST_INLINE = 8 << 20;
+
 /** The name of the one instance of a node. */
 export function linkName(env: Env): string {
   return env.SETTINGS.node.id;
@@ -185,8 +188,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           `the control plane withholds config from this node: ${message.reason} (${message.sync_status})`,
         );
       } else if (message.type === 'manifest') {
-        // A manifest that was not looked at yet is skipped, but the objects that came with it are needed all the same.
-        this.#pending = { ...message, objects: { ...this.#pending?.objects, ...message.objects } };
+        this.#pending = { ...message, objects: together(this.#pending?.objects ?? {}, message.objects) };
         if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
       } else if (message.type === 'target_health') {
         this.#tellHealthChecker('/health/orders', message);
@@ -291,4 +293,13 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       for (const report of this.#reports.splice(0)) this.#link.send(report);
     }
   };
+}
+
+type InlineObjects = ManifestMessage['objects'];
+
+/** A manifest that was not looked at yet is skipped, but the objects that came with it are needed all the same. */
+function together(earlier: InlineObjects, later: InlineObjects): InlineObjects {
+  const both = { ...earlier, ...later };
+  const length = Object.values(both).reduce((sum, base64) => sum + base64.length, 0);
+  return length > MOST_INLINE ? later : both;
 }

@@ -46,6 +46,7 @@ export function controlPlaneOrigin(plane: ControlPlane): ObjectOrigin {
       const response = await plane.fetch(`/v1/objects/${name}`, {
         signal: AbortSignal.timeout(OBJECT_TIMEOUT),
       });
+      // Compressed bytes are never many more than inflated ones.
       if (response.status === 200) return readAtMost(response, LIMITS.object);
       await response.body?.cancel();
       if (response.status === 404) return null;
@@ -65,7 +66,12 @@ export function inlineOrigin(objects: Readonly<Record<string, string>>): ObjectO
   };
 }
 
-/** Compressed bytes are never many more than inflated ones; a stream that does not end must not fill the memory. */
+/** The body as text; throws when it is longer than `limit` bytes. */
+export async function textAtMost(response: Response, limit: number): Promise<string> {
+  return new TextDecoder().decode(await readAtMost(response, limit));
+}
+
+/** A stream that does not end must not fill the memory. */
 async function readAtMost(response: Response, limit: number): Promise<Bytes> {
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -6,12 +6,14 @@ import {
 } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../config/objects.ts';
 import { backoff } from './backoff.ts';
-import type { ControlPlane } from './control-planes.ts';
+import { type ControlPlane, textAtMost } from './control-planes.ts';
 import { parseFromControlPlane } from './incoming.ts';
 import { Polling } from './polling.ts';
 
 /** Milliseconds for the upgrade to be answered. */
 const CONNECT_TIMEOUT = 10_000;
+/** Bytes of the reason for a refused upgrade that are worth a line in the log. */
+const LONGEST_REASON = 1_000;
 /** Upgrades that fail in a row before the plain HTTPS form is tried beside them. */
 const UPGRADES_BEFORE_POLLING = 3;
 /** Milliseconds of polling after which the WebSocket is tried again. */
@@ -153,8 +155,8 @@ export class Link {
       });
       const socket = response.webSocket;
       if (socket === null) {
-        const body = (await response.text()).slice(0, 300);
-        throw new Error(`the upgrade was answered with ${response.status} ${body}`);
+        const reason = await textAtMost(response, LONGEST_REASON).catch(() => '');
+        throw new Error(`the upgrade was answered with ${response.status} ${reason}`);
       }
       this.#open(socket);
     } finally {
@@ -168,7 +170,7 @@ export class Link {
     socket.addEventListener('message', ({ data }) => {
       if (this.#socket !== socket) return;
       this.#heardAt = Date.now();
-      this.#receive(typeof data === 'string' ? data : new TextDecoder().decode(data));
+      this.#receive(data);
     });
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#socket === socket) this.fail(`closed (${code} ${reason})`);
@@ -190,9 +192,10 @@ export class Link {
     this.#owner.wakeIn(0);
   }
 
-  #receive(text: string): void {
+  #receive(frame: unknown): void {
     try {
-      const message = parseFromControlPlane(text);
+      if (typeof frame !== 'string') throw new TypeError('expected a text frame');
+      const message = parseFromControlPlane(frame);
       if (message !== null) this.#owner.receive(message);
     } catch (error) {
       this.#owner.log('warn', `link to the control plane: a message was not understood (${messageOf(error)})`);

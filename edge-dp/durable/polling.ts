@@ -1,8 +1,11 @@
+import { LIMITS } from '../../shared/bundle/format.ts';
 import type { FromDataPlane } from '../../shared/cluster/messages.ts';
-import type { ControlPlane } from './control-planes.ts';
+import { type ControlPlane, textAtMost } from './control-planes.ts';
 
 /** Seconds the control plane may hold a question open. */
 const WAIT = 25;
+/** Bytes of an answer: a manifest, and what little stands around it. */
+const LONGEST_ANSWER = 2 * LIMITS.manifest;
 /** Milliseconds beyond that before it counts as gone. */
 const ANSWER_TIMEOUT = 10_000;
 
@@ -42,8 +45,9 @@ export class Polling {
     if (response.status !== 200 && response.status !== 409) {
       throw new Error(`the question for the manifest was answered with ${response.status}`);
     }
+    const text = await textAtMost(response, LONGEST_ANSWER);
     // A message other than the manifest has none, and leaves the manifest as it was.
     this.#etag = response.headers.get('etag') ?? this.#etag;
-    return response.text();
+    return text;
   }
 }

@@ -28,7 +28,8 @@ export type TestConfig = Readonly<Record<string, TestTable>>;
  */
 export class ControlPlane {
   readonly signingKey: SigningKey;
-  readonly certificate: { readonly cert: string; readonly key: string };
+  /** Another one is shown from the next start on. */
+  certificate: { readonly cert: string; readonly key: string };
   readonly serverName = SHARED_SERVER_NAME;
   /** Every message of every data plane, oldest first. */
   readonly messages: FromDataPlane[] = [];
@@ -132,7 +133,12 @@ export class ControlPlane {
 
   /** Sends any message to every data plane. */
   tell(message: FromControlPlane): void {
-    for (const socket of this.#sockets) socket.send(JSON.stringify(message));
+    this.say(JSON.stringify(message));
+  }
+
+  /** Sends anything to every data plane. */
+  say(frame: string | Buffer): void {
+    for (const socket of this.#sockets) socket.send(frame);
   }
 
   /** The first message after `from` that fits; waits for it. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { TestConfig } from '../control-plane.ts';
 import { hosts } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
@@ -131,6 +132,29 @@ describe.each(hosts)('on %s', (_, start) => {
     });
     await fixture.start({ cacheMode: 'encrypted' });
     expect(await fixture.routes()).toEqual(['very-secret-name']);
+  });
+
+  test('writes an encrypted cache anew when the key was renewed, also what no request has needed yet', async () => {
+    const { controlPlane } = fixture;
+    await fixture.start({ cacheMode: 'encrypted' });
+    await controlPlane.publish({ ...routesNamed('one'), keys: { rows: [{ id: 'k', key: 'x' }], lookup: 'key' } });
+    await controlPlane.heard('applied');
+    await fixture.stop();
+    await controlPlane.stop();
+    controlPlane.certificate = await generateClusterCertificate();
+    await fixture.start({ cacheMode: 'encrypted' });
+    expect(await fixture.routes()).toBe(503);
+    const from = controlPlane.messages.length;
+    await controlPlane.start();
+    expect((await controlPlane.heard('rejected', () => true, from)).reason).toMatch(
+      /manifest: not encrypted under this node's cache key/,
+    );
+    await controlPlane.heard('applied', () => true, from);
+    await fixture.stop();
+    await controlPlane.stop();
+    await fixture.start({ cacheMode: 'encrypted' });
+    expect(await fixture.routes()).toEqual(['one']);
+    expect(await (await fixture.get('/lookup/keys/x')).json()).toEqual([{ id: 'k', key: 'x' }]);
   });
 
   test('rests nothing with cache mode off', async () => {

@@ -109,28 +109,45 @@ describe.each(hosts)('on %s', (_, start) => {
     });
   });
 
-  test('serves declarative_config until a control plane gives a config', async () => {
-    await fixture.controlPlane.stop();
-    const { object, size } = await packObject({ table: 'routes', rows: [{ id: 'd', name: 'declared' }] });
-    const objects = [{ name: object.name, size }];
-    const index = await packObject({ table: 'routes', key: 'id', hashed: [], bits: 0, objects });
-    const manifest = await buildManifest({
-      cluster: fixture.controlPlane.signingKey.cluster,
-      group: 'default',
-      serial: 0,
-      issued_at: 0,
-      tables: { routes: { index: index.object.name, rows: 1, mode: 'eager' } },
-      plugins: {},
-      keys: [],
-    });
-    await fixture.start({ declarative: { manifest, objects: [object, index.object] } });
+  test('serves declarative_config until a control plane gives a config, and never in its place', async () => {
+    const { controlPlane } = fixture;
+    await controlPlane.stop();
+    const declarative = await declaring('declared');
+    await fixture.start({ declarative });
     expect(await fixture.routes()).toEqual(['declared']);
-    await fixture.controlPlane.start();
-    await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name: 'published' }] } });
-    await fixture.controlPlane.heard('applied');
+    await controlPlane.start();
+    await controlPlane.publish({ routes: { rows: [{ id: 'r1', name: 'published' }] } });
+    await controlPlane.heard('applied');
     expect(await fixture.routes()).toEqual(['published']);
+
+    await fixture.stop();
+    await controlPlane.stop();
+    await alterCache(fixture.prefix, (key, bytes) => (key.startsWith('objects/') ? bytes.fill(0) : null));
+    await fixture.start({ declarative });
+    expect(await fixture.routes()).toBe(503);
+    await fixture.stop();
+    // Unless it is told that there are no control planes any more.
+    await fixture.start({ declarative, controlPlanes: [] });
+    expect(await fixture.routes()).toEqual(['declared']);
   });
 });
+
+/** A declarative config of one route, as a host packs it. */
+async function declaring(name: string) {
+  const { object, size } = await packObject({ table: 'routes', rows: [{ id: 'd', name }] });
+  const objects = [{ name: object.name, size }];
+  const index = await packObject({ table: 'routes', key: 'id', hashed: [], bits: 0, objects });
+  const manifest = await buildManifest({
+    cluster: crypto.randomUUID(),
+    group: 'default',
+    serial: 0,
+    issued_at: 0,
+    tables: { routes: { index: index.object.name, rows: 1, mode: 'eager' } },
+    plugins: {},
+    keys: [],
+  });
+  return { manifest, objects: [object, index.object] };
+}
 
 // Miniflare runs one process; on workerd connections are spread over several.
 test('every process of a node sees the swap, also those that do not own the link', async () => {
