@@ -60,6 +60,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
       allowDebugHeader: settings.allow_debug_header,
       errorDefaultType: settings.error_default_type,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
+      resolvesServices: settings.dns_resolver.length > 0,
       // CNAMEs are followed for every type.
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },

@@ -35,6 +35,8 @@ export interface ProxySettings {
   readonly errorDefaultType: string;
   /** Kong's `dns_order` for names of targets; absent: `LAST, SRV, A, AAAA`. */
   readonly dnsOrder?: readonly ('LAST' | 'SRV' | 'A' | 'AAAA')[];
+  /** The names of services that are no upstream are looked up by the node (`dns_resolver` is set), not by the runtime. */
+  readonly resolvesServices?: boolean;
   /** Milliseconds to wait for each part of a client's body (`nginx_http_client_body_timeout`). */
   readonly clientBodyTimeout: number;
   /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */

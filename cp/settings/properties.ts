@@ -90,7 +90,7 @@ export const properties = {
   /** How long a client may send nothing in the middle of a body; nginx's directive of that name, with its default. */
   nginx_http_client_body_timeout: duration('60s'),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
-  /** Name servers for the targets of upstreams; all else is resolved by the system. */
+  /** Name servers for services and the targets of upstreams; all else is resolved by the system. */
   dns_order: list(
     DNS_ORDER,
     "'LAST', 'SRV', 'A', 'AAAA' and 'CNAME', in any order, with one of addresses",

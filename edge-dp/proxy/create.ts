@@ -1,6 +1,7 @@
 import { lookupThrough } from '../balancer/egress-lookup.ts';
 import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
+import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
@@ -34,6 +35,8 @@ interface RequestPathDependencies {
  */
 export function createRequestPath(dependencies: RequestPathDependencies): RequestPath {
   const { settings } = dependencies;
+  const names =
+    dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress), settings.dnsOrder);
   const runtime: ProxyRuntime = {
     flavor: settings.routerFlavor,
     tokens: compileResponseTokens(settings),
@@ -42,10 +45,9 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     clientBodyTimeout: settings.clientBodyTimeout,
     egress: createEgress(dependencies),
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
+    serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
   };
-  const names =
-    dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress), settings.dnsOrder);
   return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins, names), runtime);
 }
 

@@ -41,7 +41,8 @@ export async function proxy(
   matched: Matched,
 ): Promise<Outcome> {
   const { service, route } = matched;
-  const balancer = gateway.balancers.named(service.workspace, service.host);
+  const { host, port } = service;
+  const balancer = gateway.balancers.named(service.workspace, host) ?? runtime.serviceHosts?.of(host, port);
   const resolving = balancer?.resolve((work) => context.waitUntil(work)) ?? null;
   if (resolving !== null) await resolving;
   const peers =

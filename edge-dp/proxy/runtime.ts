@@ -1,4 +1,5 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
+import type { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Egress } from './egress/egress.ts';
@@ -16,5 +17,7 @@ export interface ProxyRuntime {
   readonly egress: Egress;
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;
+  /** Null where the runtime resolves the names of services. */
+  readonly serviceHosts: ServiceHosts | null;
   readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress;
 }

@@ -11,6 +11,8 @@ import { type DnsServer, startDnsServer } from './dns-server.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const ONE = id(1);
+/** Hosts of services that are no upstream. */
+const HOSTS = ['service.test', 'lone.test'];
 const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed'];
 
 describe('targets by name', () => {
@@ -42,7 +44,10 @@ describe('targets by name', () => {
     await controlPlane.publish(config(first.port));
     prefix = await mkdtemp(join(tmpdir(), 'holdfast names '));
     // Each process looks names up for itself; what they tell each other of targets is in health-sharing.test.ts.
-    const options = { dns: { ...SYSTEM_DNS, servers: [dns.address], notFoundTtl: 1 } };
+    const options = {
+      dns: { ...SYSTEM_DNS, servers: [dns.address], notFoundTtl: 1 },
+      proxy: { resolvesServices: true },
+    };
     node = await startWorkerdHost(nodeOptions(prefix, controlPlane, options));
     await controlPlane.heard('applied');
   });
@@ -88,12 +93,12 @@ describe('targets by name', () => {
         })),
       },
       services: {
-        rows: UPSTREAMS.map((name, n) => ({ id: id(21 + n), protocol: 'http', host: name, port: 80, retries: 0 })),
+        rows: [...UPSTREAMS, ...HOSTS].map((host, n) => ({ id: id(21 + n), protocol: 'http', host, port, retries: 0 })),
       },
       routes: {
-        rows: UPSTREAMS.map((name, n) => ({
+        rows: [...UPSTREAMS, ...HOSTS].map((name, n) => ({
           id: id(31 + n),
-          paths: [`/${name}`],
+          paths: [`/${name}/`],
           protocols: ['http'],
           service: { id: id(21 + n) },
         })),
@@ -102,7 +107,7 @@ describe('targets by name', () => {
   }
 
   async function get(path: string): Promise<{ readonly status: number; readonly at: string; readonly text: string }> {
-    const response = await fetch(proxyUrl(node, path), { headers: { connection: 'close' } });
+    const response = await fetch(proxyUrl(node, `${path}/`), { headers: { connection: 'close' } });
     return { status: response.status, at: response.headers.get('x-address') ?? '', text: await response.text() };
   }
 
@@ -157,6 +162,21 @@ describe('targets by name', () => {
     expect(host()).toBe(`service.test:${port(2)}`);
     await answers('/srv-host', 8);
     expect(host()).toBe(`instance.test:${port(2)}`);
+  });
+
+  it('asks its own name servers for services that are no upstream, as for targets', async () => {
+    dns.records.set('lone.test', [
+      { type: 'A', address: '127.0.0.1', ttl: 60 },
+      { type: 'A', address: '127.0.0.2', ttl: 60 },
+    ]);
+    expect(Object.keys(await answers('/lone.test')).toSorted()).toEqual([
+      `127.0.0.1:${port(0)}`,
+      `127.0.0.2:${port(0)}`,
+    ]);
+    expect(upstreams[0]?.seen.at(-1)?.header('Host')).toBe(`lone.test:${port(0)}`);
+    expect(Object.keys(await answers('/service.test')).toSorted()).toEqual(
+      [`127.0.0.1:${port(0)}`, `127.0.0.1:${port(2)}`].toSorted(),
+    );
   });
 
   it('takes one address out when its check fails, and leaves the other', async () => {
