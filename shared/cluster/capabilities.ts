@@ -10,10 +10,12 @@ export const CAPABILITIES = {
   upstream_tls_verify_depth: 'a limit on the length of the upstream certificate chain (`tls_verify_depth`)',
   upstream_http2: 'HTTP/2 to the upstream (`grpc`, `grpcs`)',
   dns_records: 'DNS records with their TTL (targets by name, SRV)',
-  client_address: 'the address of the connected client (`ip-restriction`, `sources`)',
+  client_address: 'the address of the connected client (`ip-restriction`, `sources`, `net.src.*`)',
+  destination_address: 'the address clients connected to (`net.dst.ip`)',
+  edge_fields: "what Cloudflare's network knows of clients (`edge.*`)",
   inbound_http2: 'HTTP/2 and gRPC from clients',
   inbound_client_certificate: 'client certificates asked of clients',
-  inbound_sni: 'certificates chosen by server name',
+  inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`)',
   stream: 'TCP, TLS and UDP listeners',
 } as const;
 

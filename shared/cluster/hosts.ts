@@ -19,5 +19,5 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'client_address',
   ],
   miniflare: ['upstream_host'],
-  cloudflare: ['upstream_host', 'client_address'],
+  cloudflare: ['upstream_host', 'client_address', 'edge_fields'],
 };

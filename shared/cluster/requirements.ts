@@ -1,3 +1,5 @@
+import { predicates } from '../atc/check.ts';
+import { parseExpression } from '../atc/parser.ts';
 import { isObject } from '../bundle/shape.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
 
@@ -36,6 +38,7 @@ const rules: Readonly<Record<string, Rule>> = {
     if (row.preserve_host === true) yield needs('upstream_host', 'preserve_host', true);
     if (filled(row.sources)) yield needs('client_address', 'sources');
     if (filled(row.snis)) yield needs('inbound_sni', 'snis');
+    if (typeof row.expression === 'string') yield* expressionNeeds(row.expression);
   },
   *upstreams(row) {
     if (typeof row.host_header === 'string') yield needs('upstream_host', 'host_header', row.host_header);
@@ -50,6 +53,35 @@ const rules: Readonly<Record<string, Rule>> = {
     if (row.name === 'grpc-gateway' || row.name === 'grpc-web') yield needs('upstream_http2', 'name', row.name);
   },
 };
+
+/** One for each capability the fields of an expression need; none for one that is not valid, which is told elsewhere. */
+function expressionNeeds(source: string): readonly Requirement[] {
+  const found = new Map<Capability, Requirement>();
+  for (const field of fieldsOf(source)) {
+    const capability = FIELDS.find(([prefix]) => field.startsWith(prefix))?.[1];
+    if (capability === undefined || found.has(capability)) continue;
+    found.set(capability, {
+      capability,
+      reason: `'expression' asks for ${field}, which needs ${CAPABILITIES[capability]}`,
+    });
+  }
+  return [...found.values()];
+}
+
+const FIELDS: readonly (readonly [prefix: string, Capability])[] = [
+  ['tls.sni', 'inbound_sni'],
+  ['net.src.', 'client_address'],
+  ['net.dst.ip', 'destination_address'],
+  ['edge.', 'edge_fields'],
+];
+
+function fieldsOf(source: string): ReadonlySet<string> {
+  try {
+    return new Set([...predicates(parseExpression(source))].map(({ field }) => field));
+  } catch {
+    return new Set();
+  }
+}
 
 /** What a row of a table needs beyond what every data plane can do. Empty for almost every row. */
 export function requirements(table: string, row: Row): readonly Requirement[] {

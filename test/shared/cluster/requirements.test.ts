@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { requirements } from '../../../shared/cluster/requirements.ts';
+
+const needed = (row: Readonly<Record<string, unknown>>) =>
+  requirements('routes', row).map(({ capability }) => capability);
+
+it.each<[string, readonly string[]]>([
+  ['http.path ^= "/a" && net.dst.port == 443', []],
+  [
+    'tls.sni == "a" || (http.path == "/" && net.src.ip in 10.0.0.0/8 && net.src.port == 1)',
+    ['inbound_sni', 'client_address'],
+  ],
+  ['!(net.dst.ip == 10.0.0.1) && any(lower(http.headers.x)) == "tls.sni"', ['destination_address']],
+  ['lower(edge.country) == "de" && edge.asn == 1', ['edge_fields']],
+  ['not valid', []],
+])('names what the fields of %j need of the runtime', (expression, capabilities) => {
+  expect(needed({ protocols: ['http'], expression })).toEqual(capabilities);
+});
+
+it('says which field of the expression asks for it', () => {
+  expect(requirements('routes', { expression: 'net.dst.ip == ::1' })[0]?.reason).toContain(
+    "'expression' asks for net.dst.ip",
+  );
+});
