@@ -43,7 +43,7 @@ describe('form arguments become the input their schema expects', () => {
     ).toEqual({ name: 'key-auth', config: { key_names: ['k'], hide_credentials: true }, enabled: true });
   });
 
-  test('aliases and ttl', () => {
+  test('aliases and ttl are read as the fields they stand for', () => {
     expect(coerceForm(services, form('url=http://a:1/b'))).toEqual({ url: 'http://a:1/b' });
     expect(coerceForm(keyauthCredentials, form('key=5&ttl=60'))).toEqual({ key: '5', ttl: 60 });
   });

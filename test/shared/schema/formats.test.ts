@@ -41,7 +41,7 @@ describe('hosts', () => {
     expect(parseHost(text)).toEqual({ error });
   });
 
-  test('each kind of field has its own words', () => {
+  test('say in the words of each kind of field what is wrong', () => {
     expect(hostError('a:1')).toBe('must not have a port');
     expect(hostError('a b')).toBe('invalid value: a b');
     expect(sniError('1.2.3.4')).toBe('must not be an IP');
@@ -87,7 +87,7 @@ describe('paths', () => {
 });
 
 describe('texts', () => {
-  test('names and tags', () => {
+  test('names and tags take letters of any script, and no separators', () => {
     expect(nameError('ünïcode-1.~_')).toBeUndefined();
     expect(nameError('a/b')).toContain("invalid value 'a/b'");
     expect(tagError('with space é!')).toBeUndefined();
@@ -95,14 +95,14 @@ describe('texts', () => {
     expect(tagError('é\ud800')).toBe('invalid utf-8 character sequence detected at position 3');
   });
 
-  test('header and cookie names', () => {
+  test('header and cookie names are tokens', () => {
     expect(headerNameError('X-A_1')).toBeUndefined();
     expect(headerNameError('a b')).toContain("bad header name 'a b'");
     expect(cookieNameError('a=b')).toContain('contains one or more invalid characters');
     expect(cookieNameError('')).toBe('no token provided');
   });
 
-  test('URLs', () => {
+  test('URLs are absolute', () => {
     expect(urlError('https://u:p@example.com:1/a?b#c')).toBeUndefined();
     expect(urlError('example.com/a')).toBe('missing host in url');
     expect(urlError('//example.com/a')).toBe('missing scheme in url');
