@@ -1,3 +1,4 @@
+import { messageOf } from '../shared/thrown.ts';
 import type { PeerAddress } from './settings/addresses.ts';
 import { formatAddress } from './settings/addresses.ts';
 
@@ -17,6 +18,6 @@ export function bindFailure(setting: string, address: PeerAddress, error: unknow
     case 'EAI_AGAIN':
       return new Error(`${subject}: the name does not resolve`, { cause: error });
     default:
-      return new Error(`${subject}: ${error instanceof Error ? error.message : error}`, { cause: error });
+      return new Error(`${subject}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-
 import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
 import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
+import { messageOf } from '../shared/thrown.ts';
 import { check } from './commands/check.ts';
 import { CommandError, describeFailure, type Invocation } from './commands/command.ts';
 import { config } from './commands/config.ts';
@@ -78,7 +78,7 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new CommandError(`${error instanceof Error ? error.message : error}\n\n${USAGE}`, 2);
+    throw new CommandError(`${messageOf(error)}\n\n${USAGE}`, 2);
   }
 }
 

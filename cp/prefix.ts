@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { messageOf } from '../shared/thrown.ts';
 
 /**
  * Makes the prefix, readable by its owner only, where it is not there yet. Throws with the setting's name, the folder and
@@ -13,7 +14,7 @@ export function makePrefix(prefix: string): void {
     for (const path of missing.reverse()) mkdirSync(path, { mode: 0o700 });
     accessSync(prefix, constants.W_OK);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`prefix: ${prefix} cannot be written to (${reason}); choose another folder with --prefix`);
   }
 }

@@ -3,6 +3,7 @@ import { OBJECT_NAME } from '../../shared/bundle/object.ts';
 import { ShapeError } from '../../shared/bundle/shape.ts';
 import { type FromControlPlane, type FromDataPlane, HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
 import { answerJson } from './mtls-server.ts';
 import type { Nodes } from './nodes.ts';
@@ -85,7 +86,7 @@ export class HttpsForm {
         await this.#status(node, request, response, peer);
       } else answerJson(response, 404, { message: `no such endpoint: ${request.method} ${url.pathname}` });
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const known = error instanceof ShapeError;
       this.#options.context.log(
         'warn',

@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/thrown.ts';
 import type { NodeRegistry } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import type { NodeSession } from './session.ts';
@@ -90,7 +91,7 @@ export class Nodes {
         this.#complaint = '';
       } catch (error) {
         if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
-        const detail = error instanceof Error ? error.message : String(error);
+        const detail = messageOf(error);
         if (detail !== this.#complaint) log('error', `cannot write down the state of data planes: ${detail}`);
         this.#complaint = detail;
         this.#writeIn(RETRY);

@@ -12,6 +12,7 @@ import {
 } from '@peculiar/asn1-ocsp';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
+import { messageOf } from '../../shared/thrown.ts';
 import { datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
 import { certificatesOf } from '../pki/pem.ts';
 import type { RevocationCheck } from './admission.ts';
@@ -84,7 +85,7 @@ export function revocationCheck({ mode, ca, log }: RevocationOptions): Revocatio
       const { revoked } = await verdictOn(leaf);
       return revoked === null ? null : `was revoked at ${revoked.toISOString()}`;
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       const message = `its revocation status cannot be had: ${detail}`;
       if (mode === 'on') return message;
       log('warn', `client certificate '${oneLine(leaf.subject)}': ${message} (cluster_ocsp = optional: admitted)`);

@@ -9,6 +9,7 @@ import type {
   SyncStatus,
   Withheld,
 } from '../../shared/cluster/messages.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
 import type { NodeRecord } from '../store/store.ts';
 import type { Peer } from './admission.ts';
@@ -184,7 +185,7 @@ export class NodeSession {
     try {
       return await this.#context.publisher.catchUp(held);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       return `holds serial ${held.serial}, which the database has not reached, and cannot be moved there: ${detail}`;
     }
   }
@@ -220,7 +221,7 @@ async function readHeld(jws: string, name: string, { publisher, log }: SessionCo
   try {
     return await verifyManifest(jws, { trustedKeys: keys, cluster, group: null, highestSerial: null, now: null });
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     log('warn', `${name} holds a manifest that is not of this cluster: ${detail}`);
     return null;
   }

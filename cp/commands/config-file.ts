@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { KongError } from '../../shared/schema/errors.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { describeErrors } from '../declarative/describe-errors.ts';
 import { parseConfig } from '../declarative/import.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
@@ -16,7 +16,7 @@ export async function readConfigFile(file: string, schemas: Schemas): Promise<Pa
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
+    throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
   }
   try {
     return await parseConfig(text, catalogOf(schemas).context, schemas.entities);

@@ -1,6 +1,7 @@
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { resolve } from 'node:path';
+import { messageOf } from '../../shared/thrown.ts';
 
 import { findInstance, notRunning } from '../instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
@@ -44,7 +45,7 @@ async function probe(url: string): Promise<string | null> {
     if (status < 200 || status > 299) return `answers ${status}: ${text.slice(0, 200)}`;
     return DATABASE_LOST.test(text) ? 'answers, but does not reach its database' : null;
   } catch (error) {
-    return `does not answer at ${url} (${error instanceof Error ? error.message : error})`;
+    return `does not answer at ${url} (${messageOf(error)})`;
   }
 }
 

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ShapeError } from '../../shared/bundle/shape.ts';
 import { parseSigningKey, parseTrustedKeys, type SigningKey, type TrustedKeys } from '../../shared/bundle/signing.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { PkiError } from './error.ts';
 import { certificatesOf, readPem, readText } from './pem.ts';
 
@@ -123,7 +124,7 @@ function readCertificate(pem: string | undefined, setting: string): X509Certific
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new PkiError(`${setting}: not a certificate (${error instanceof Error ? error.message : String(error)})`);
+    throw new PkiError(`${setting}: not a certificate (${messageOf(error)})`);
   }
 }
 
@@ -131,7 +132,7 @@ function readKey(pem: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     throw new PkiError(`cluster_cert_key: not a private key (${detail})`);
   }
 }

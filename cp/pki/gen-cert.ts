@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { generateClusterCertificate } from './certificate.ts';
 import { PkiError } from './error.ts';
 
@@ -69,6 +70,6 @@ function write(file: string, text: string, mode: number): void {
   try {
     writeFileSync(file, text, { mode, flag: 'wx' });
   } catch (error) {
-    throw new PkiError(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new PkiError(`cannot write ${file}: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { messageOf } from '../../shared/thrown.ts';
 
 import type { Settings } from '../settings/properties.ts';
 import { generateListenerCertificate, type PemPair } from './certificate.ts';
@@ -77,6 +78,6 @@ function parsed<T>(setting: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw new PkiError(`${setting}: cannot be used (${error instanceof Error ? error.message : String(error)})`);
+    throw new PkiError(`${setting}: cannot be used (${messageOf(error)})`);
   }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { messageOf } from '../../shared/thrown.ts';
 import { PkiError } from './error.ts';
 
 /**
@@ -19,7 +20,7 @@ export function readText(path: string, setting: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     throw new PkiError(`${setting}: cannot be read (${detail})`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Manifest, ObjectName, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
 import { buildManifest } from '../../shared/bundle/manifest.ts';
 import { type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { ChangeFeed, Delta } from '../store/store.ts';
 import { coalesce, type Pace } from './coalesce.ts';
 import { PackedConfig, type PluginVersion } from './config.ts';
@@ -179,7 +180,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       if (complaint !== '') log('info', `publishing again, at serial ${release.manifest.serial}`);
       complaint = '';
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const refused = error instanceof PublishRefused;
       if (message !== complaint) {
         log(

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { messageOf } from '../../shared/thrown.ts';
 
 import { parseConf } from './conf-file.ts';
 import { isInapplicable, properties, type SettingName, type Settings } from './properties.ts';
@@ -107,7 +108,7 @@ function fromFile(
   try {
     content = readFileSync(file, 'utf8');
   } catch (error) {
-    problems.push(`cannot read the configuration file '${file}': ${error instanceof Error ? error.message : error}`);
+    problems.push(`cannot read the configuration file '${file}': ${messageOf(error)}`);
     return result;
   }
   if (/[\0\ufffd]/.test(content)) {

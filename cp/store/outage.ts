@@ -1,3 +1,5 @@
+import { messageOf } from '../../shared/thrown.ts';
+
 /** Where the store says what nobody who called it could be told. */
 export type StoreLog = (level: 'info' | 'warn' | 'error', message: string) => void;
 
@@ -14,7 +16,7 @@ export function outage(log: StoreLog, what: string): Outage {
     failed(error) {
       if (failing) return;
       failing = true;
-      log('error', `${what} fails and is tried again: ${error instanceof Error ? error.message : String(error)}`);
+      log('error', `${what} fails and is tried again: ${messageOf(error)}`);
     },
     worked() {
       if (failing) log('info', `${what} works again`);

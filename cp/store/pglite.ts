@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { existsSync, fsyncSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-
 import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
+import { messageOf } from '../../shared/thrown.ts';
 
 import type { Database, Session, SqlRow, SqlValue } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -28,7 +28,7 @@ async function startExisting(directory: string): Promise<PGlite> {
     return await start(directory);
   } catch (error) {
     throw new Error(
-      `the embedded database in ${directory} does not start (${error instanceof Error ? error.message : error}): its files ` +
+      `the embedded database in ${directory} does not start (${messageOf(error)}): its files ` +
         'are damaged or of another version; restore them from a backup, or move the folder away to begin with an empty one',
       { cause: error },
     );

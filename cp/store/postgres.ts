@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from 'pg';
+import { messageOf } from '../../shared/thrown.ts';
 
 import {
   asSqlError,
@@ -86,7 +86,7 @@ function explain(error: unknown): string {
   if (code === 'ECONNREFUSED') return 'connection refused; is the server running?';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the name of the server does not resolve';
   if (code === '28P01') return `${error instanceof Error ? error.message : ''}; see pg_password`;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function overPool(pool: Pool, settings: PostgresSettings): Database {

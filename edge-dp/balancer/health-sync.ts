@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/thrown.ts';
 import type { Address } from './address.ts';
 import type { UpstreamDirectory } from './directory.ts';
 import type { ToldFailure } from './failure-runs.ts';
@@ -61,7 +62,7 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
       // This isolate goes on with what it saw itself, and tells it with the next exchange.
       pending = [...changes, ...pending];
       failures = [...told, ...failures].slice(-MAX_FAILURES);
-      console.warn(`health checker: ${error instanceof Error ? error.message : String(error)}`);
+      console.warn(`health checker: ${messageOf(error)}`);
       return false;
     }
   }

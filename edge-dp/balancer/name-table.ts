@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/thrown.ts';
 import {
   DNS_ORDER,
   type DnsOrder,
@@ -111,8 +112,7 @@ export class NameTable {
     this.#askedAt.set(name, this.#clock());
     const last = this.#names.get(name)?.type ?? null;
     const found = await resolveName(name, this.#lookup, last, this.#order).catch(
-      (error: unknown) =>
-        ({ status: 'failed', reason: error instanceof Error ? error.message : String(error), retry: RETRY }) as const,
+      (error: unknown) => ({ status: 'failed', reason: messageOf(error), retry: RETRY }) as const,
     );
     this.#askedAt.delete(name);
     const before = this.#names.get(name);

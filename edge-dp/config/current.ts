@@ -1,4 +1,5 @@
 import type { Manifest } from '../../shared/bundle/format.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import type { RequestPath } from '../proxy/request-path.ts';
 import { atMost } from './at-most.ts';
@@ -7,7 +8,7 @@ import { declarativeOrigin } from './declarative.ts';
 import { lazyTables, ShardMemory } from './lazy.ts';
 import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
-import { type FoundObject, findObject, messageOf, type ObjectOrigin } from './objects.ts';
+import { type FoundObject, findObject, type ObjectOrigin } from './objects.ts';
 import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
 import type { VerifiedManifest } from './trust.ts';
 

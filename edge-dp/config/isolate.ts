@@ -1,8 +1,8 @@
+import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
 import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
-import { messageOf } from './objects.ts';
 import { startSequence } from './start.ts';
 import { Traffic } from './traffic.ts';
 import { pluginMismatch, verifyResting } from './trust.ts';

@@ -1,7 +1,7 @@
 import type { BundleRow, ObjectName, TableIndex, TableObject } from '../../shared/bundle/format.ts';
 import { objectFor, spreadValue, travellingValue } from '../../shared/bundle/lookup.ts';
 import { parseTableObject } from '../../shared/bundle/object.ts';
-import { messageOf } from './objects.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { ReadObject, Tables } from './tables.ts';
 
 /**

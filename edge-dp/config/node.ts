@@ -1,7 +1,8 @@
 import type { Bytes, Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import { objectName } from '../../shared/bundle/object.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from './cache.ts';
-import { messageOf, type ObjectOrigin } from './objects.ts';
+import type { ObjectOrigin } from './objects.ts';
 import type { Standing } from './trust.ts';
 
 /**

@@ -1,5 +1,6 @@
 import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
 import { verifyObject } from '../../shared/bundle/verification.ts';
+import { messageOf } from '../../shared/thrown.ts';
 
 /** A place objects come from. What it gives is believed only after its hash was checked. */
 export interface ObjectOrigin {
@@ -55,9 +56,4 @@ export async function findObject(
     }
   }
   throw new ObjectUnavailable(`object ${name} cannot be had (${answers.join('; ')})`);
-}
-
-/** What an unknown thrown value says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,10 +1,10 @@
 import { BundleRefused } from '../../shared/bundle/verification.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { bundleCache, type CachedManifest } from './cache.ts';
 import { type CurrentConfig, type Held, restingOrigins } from './current.ts';
 import { declarativeManifest } from './declarative.ts';
 import { NodeClient } from './node.ts';
-import { messageOf } from './objects.ts';
 import { pluginMismatch, type Standing, verifyResting } from './trust.ts';
 
 /** Milliseconds the owner of the link gets to say what was applied last. It answers from memory or its own disk. */

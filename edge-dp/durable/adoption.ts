@@ -1,8 +1,9 @@
 import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
 import type { ManifestMessage } from '../../shared/cluster/messages.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
-import { messageOf, ObjectUnavailable } from '../config/objects.ts';
+import { ObjectUnavailable } from '../config/objects.ts';
 import {
   pluginMismatch,
   type Standing,

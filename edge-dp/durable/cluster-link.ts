@@ -7,6 +7,7 @@ import type {
   ManifestMessage,
   Rejected,
 } from '../../shared/cluster/messages.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
@@ -19,7 +20,7 @@ import {
   type Told,
   versionOf,
 } from '../config/node.ts';
-import { findObject, messageOf } from '../config/objects.ts';
+import { findObject } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt } from './adoption.ts';

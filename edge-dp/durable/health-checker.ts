@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import { messageOf } from '../../shared/thrown.ts';
 
 import type { BalancedUpstream, UpstreamDirectory } from '../balancer/directory.ts';
 import { FailureRuns, type ToldFailure } from '../balancer/failure-runs.ts';
@@ -192,7 +193,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
         await new NodeClient(this.env.NODE).report({ type: 'health', health });
         this.#reported = text;
       } catch (error) {
-        console.warn(`target health was not reported: ${error instanceof Error ? error.message : String(error)}`);
+        console.warn(`target health was not reported: ${messageOf(error)}`);
       }
     }
 

@@ -4,7 +4,7 @@ import {
   HEARTBEAT_DEADLINE,
   HEARTBEAT_INTERVAL,
 } from '../../shared/cluster/messages.ts';
-import { messageOf } from '../config/objects.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { backoff } from './backoff.ts';
 import { type ControlPlane, textAtMost } from './control-planes.ts';
 import { parseFromControlPlane } from './incoming.ts';

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import type { TableChanges } from '../config/changes.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -146,7 +147,7 @@ export class PluginPlan {
     try {
       return { key, instance: { plugin, scope, config, compiled: plugin.compile(config, scope) } };
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new ConfigError(`plugins ${row.id}: '${name}' does not compile: ${reason}`);
     }
   }

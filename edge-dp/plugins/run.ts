@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/thrown.ts';
 import type { PluginInstance, PluginPlan } from './plan.ts';
 import { byKongOrder } from './plan.ts';
 import type { RequestContext, ResponseContext } from './plugin.ts';
@@ -99,7 +100,7 @@ export class PluginRun {
 }
 
 function failure(instance: PluginInstance, phase: string, cause: unknown): PluginFailure {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new PluginFailure(`plugin ${instance.plugin.name} (${instance.scope.id}) failed in ${phase}: ${reason}`, {
     cause,
   });

@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/thrown.ts';
 import type { UpstreamBody } from './egress/egress.ts';
 import { ReadTimeout, withTimeout } from './read-timeout.ts';
 
@@ -49,7 +50,7 @@ export class IncomingBody {
     let size = 0;
     for (;;) {
       const { value, done } = await withTimeout(reader.read(), this.#patience).catch((error: unknown) => {
-        throw new ClientBodyError(error instanceof Error ? error.message : String(error), { cause: error });
+        throw new ClientBodyError(messageOf(error), { cause: error });
       });
       if (done) break;
       chunks.push(value);

@@ -1,3 +1,4 @@
+import { messageOf } from '../thrown.ts';
 import { canonicalBytes } from './canonical.ts';
 import {
   type BundleRow,
@@ -45,7 +46,7 @@ export async function gunzip(bytes: Bytes, limit: number): Promise<Bytes> {
     return await through(new DecompressionStream('gzip'), bytes, limit);
   } catch (error) {
     if (error instanceof BundleRefused) throw error;
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     throw new BundleRefused('format', `not intact gzip data (${detail})`);
   }
 }

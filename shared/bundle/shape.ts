@@ -1,3 +1,5 @@
+import { messageOf } from '../thrown.ts';
+
 /**
  * Reading JSON of unknown shape, once, at the edge: each reader returns the typed value or throws a `ShapeError` that
  * says where the value stands, what was expected there and what was found.
@@ -14,7 +16,7 @@ export function json(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ShapeError(`${where} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ShapeError(`${where} is not JSON: ${messageOf(error)}`);
   }
 }
 

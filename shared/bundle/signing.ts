@@ -1,4 +1,5 @@
 import { CompactSign, type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
+import { messageOf } from '../thrown.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { Manifest, PublicKeyJwk } from './format.ts';
 import { CLUSTER_ID, publicKey } from './manifest.ts';
@@ -70,7 +71,7 @@ async function importPrivate(jwk: PublicKeyJwk & { readonly d: string }): Promis
   try {
     key = await importJWK({ ...jwk }, 'EdDSA');
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     throw new ShapeError(`signing key: 'd' and 'x' are not an Ed25519 pair (${detail})`);
   }
   if (key instanceof Uint8Array) throw new ShapeError('signing key: not an Ed25519 key');

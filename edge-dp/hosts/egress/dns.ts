@@ -1,6 +1,7 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { messageOf } from '../../../shared/thrown.ts';
 import type { DnsAnswer, DnsRecord } from '../../proxy/egress/protocol.ts';
 import type { DnsOptions } from '../options.ts';
 
@@ -46,7 +47,7 @@ export class NameService {
       if (others.length > 0) return { status: 'ok', records: others, system };
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
       if (code === 'ENODATA') return { status: 'ok', records: [], system };
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const { notFoundTtl, errorTtl } = this.#options;
       if (code === 'ENOTFOUND') return { status: 'not_found', message, retry: notFoundTtl };
       return { status: 'failed', message, retry: errorTtl };

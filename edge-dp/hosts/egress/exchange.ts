@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
+import { messageOf } from '../../../shared/thrown.ts';
 import { EGRESS_ERROR, encodeHeader } from '../../proxy/egress/protocol.ts';
 import { EgressError, statusOf } from './failure.ts';
 import type { RawHeaders } from './headers.ts';
@@ -99,5 +100,5 @@ const DISCARD_FOR = 5_000;
 /** Any error as one for the Worker. */
 export function asEgressError(error: unknown): EgressError {
   if (error instanceof EgressError) return error;
-  return new EgressError('bad_request', false, error instanceof Error ? error.message : String(error));
+  return new EgressError('bad_request', false, messageOf(error));
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { messageOf } from '../../../shared/thrown.ts';
 import type { TlsIdentity } from '../../proxy/egress/protocol.ts';
 import { EgressError } from './failure.ts';
 
@@ -34,7 +35,7 @@ export class Identities {
       });
       this.#known.set(name, { name, verify, verifyDepth, context });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new EgressError('bad_request', false, `TLS identity ${name}: ${reason}`);
     }
   }

@@ -1,6 +1,7 @@
 import { readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../../../shared/thrown.ts';
 
 import type { Log } from '../supervision/run.ts';
 
@@ -43,7 +44,7 @@ function damageOf(path: string, log: Log): string | null {
     return verdict === 'ok' ? null : String(verdict);
   } catch (error) {
     const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     // Extended codes carry the primary one in their low byte.
     if (typeof code === 'number' && DAMAGE.has(code & 0xff)) return message;
     log('warn', `${path} cannot be checked: ${message}`);

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../../shared/thrown.ts';
 import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
 import { probeControlPlane } from '../control-plane-probe.ts';
 import { nodeIdentity } from '../node-identity.ts';
@@ -151,7 +152,7 @@ class WorkerdHost implements DataPlane {
         this.#options.log('warn', 'the data plane is running again');
         return;
       } catch (error) {
-        how = error instanceof Error ? error.message : String(error);
+        how = messageOf(error);
         await this.#supervisor?.stop(0);
       }
     }

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { messageOf } from '../../../shared/thrown.ts';
 import { type ListeningSocket, openListeningSockets } from '../listening-socket.ts';
 import type { Listener } from '../options.ts';
 import { portHolder } from '../port-holder.ts';
@@ -57,7 +58,7 @@ export async function openSockets(
 function explain(error: unknown, listeners: readonly PlannedListener[]): string {
   const port = error instanceof Error && 'port' in error ? error.port : undefined;
   const failed = listeners.find(({ listener }) => listener.port === port);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (failed === undefined) return message;
   const { host } = failed.listener;
   const subject = `${failed.setting}: cannot listen on ${host}:${failed.listener.port}`;

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../../../shared/thrown.ts';
 
 /** A Unix socket's path must fit into `sockaddr_un`: 104 bytes on macOS, 108 on Linux, the last one zero. */
 const LONGEST_SOCKET_PATH = 103;
@@ -53,7 +54,7 @@ export class Generation {
       writeFileSync(path, content, { mode: 0o600 });
     } catch (error) {
       // Node names no file when it is the disk that is full.
-      throw new Error(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`${path} cannot be written: ${messageOf(error)}`);
     }
     return path;
   }

@@ -2,7 +2,9 @@
  * The supervisor process: holds the listening sockets' descriptors, keeps the workerd processes and the egress process
  * running on them, and takes all of them down when the host that started it is gone, however it went.
  */
+
 import { join } from 'node:path';
+import { messageOf } from '../../../shared/thrown.ts';
 import { runEgress } from '../egress/egress-run.ts';
 import { isMessage } from '../supervision/message.ts';
 import type { Log } from '../supervision/run.ts';
@@ -108,7 +110,7 @@ let last: Promise<void> = Promise.resolve();
 function inTurn(command: () => Promise<void>): void {
   last = last.then(command).then(
     () => tell({ type: 'done' }),
-    (error: unknown) => tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => tell({ type: 'failed', reason: messageOf(error) }),
   );
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../shared/thrown.ts';
 import { isIdempotent } from '../retry.ts';
 import {
   bracketed,
@@ -256,8 +257,4 @@ async function explain(network: Network, request: UpstreamRequest, error: unknow
   if (named && !(await reachable(network, request.host, request.port, request.timeouts.connect)))
     return failed('dns', false, `${request.host} does not resolve`);
   return failed(request.scheme === 'https' ? 'tls' : 'protocol', true, message);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../shared/thrown.ts';
 import {
   clientFailure,
   type EgressWay,
@@ -162,8 +163,4 @@ class Identities {
     if (answer.status !== 204) throw new Error(`the egress process refused a TLS identity (${answer.status})`);
     return name;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
+import { messageOf } from '../../../shared/thrown.ts';
 import { ClientBodyError } from '../incoming-body.ts';
 import { ReadTimeout, withTimeout } from '../read-timeout.ts';
-import { ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
+import { ByteReader, ProtocolError } from './byte-reader.ts';
 import {
   bracketed,
   clientFailure,
@@ -141,8 +142,4 @@ function codeOf(error: unknown): UpstreamFailure['code'] {
   if (error instanceof ReadTimeout) return 'read_timeout';
   if (error instanceof WriteTimeout) return 'write_timeout';
   return error instanceof ProtocolError ? 'protocol' : 'closed';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof ConnectionClosed || error instanceof Error ? error.message : String(error);
 }
