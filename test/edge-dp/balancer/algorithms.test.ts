@@ -59,6 +59,33 @@ describe('consistent hashing', () => {
   });
 });
 
+describe('consistent hashing when targets come and go', () => {
+  const KEYS = Array.from({ length: 3_000 }, (_, i) => `key-${i}`);
+  const placed = (addresses: readonly Address[]) => {
+    const picker = consistentHashing(addresses, 10_000);
+    return KEYS.map((key) => picker.pick(anyOf, key, 0)?.target);
+  };
+
+  it('moves little more than the share of the one that came or went, whatever the order of the others', () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 12 }), fc.nat(255), fc.nat(), (count, net, turn) => {
+        const all = Array.from({ length: count + 1 }, (_, i) => address(`10.0.${net}.${i}:80`));
+        const [last] = all.slice(-1);
+        const others = all.slice(0, -1);
+        const rotated = [...others.slice(turn % count), ...others.slice(0, turn % count)];
+        const before = placed(rotated);
+        expect(placed(others)).toEqual(before);
+        const after = placed(all);
+        const moved = after.filter((target, i) => target !== before[i]);
+        const elsewhere = moved.filter((target) => target !== last?.target);
+        expect(moved.length / KEYS.length).toBeLessThan(1 / (count + 1) + 0.12);
+        // Places that two addresses wanted may go to another than before.
+        expect(elsewhere.length / KEYS.length).toBeLessThan(0.06);
+      }),
+      { numRuns: 25 },
+    ));
+});
+
 describe('round robin', () => {
   it('gives every target its share to the request over a whole turn', () => {
     fc.assert(
@@ -114,6 +141,35 @@ describe('least connections', () => {
     );
   });
 
+  it('always takes one of the least loaded, however requests come and go, and owes nothing when all have gone', () =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 6 }),
+        fc.array(fc.option(fc.nat(), { nil: null }), { maxLength: 120 }),
+        fc.nat(5),
+        (weights, events, ill) => {
+          const addresses = weights.map((weight, i) => address(`10.0.0.${i}:80`, weight));
+          const picker = leastConnections(addresses, 3);
+          const eligible = (one: Address) => weights.length === 1 || one !== addresses[ill % weights.length];
+          const open: { readonly at: Address; readonly end: () => void }[] = [];
+          const load = (one: Address) => (open.filter(({ at }) => at === one).length + 1) / one.weight;
+          for (const event of events) {
+            if (event !== null && open.length > 0) {
+              for (const { end } of open.splice(event % open.length, 1)) end();
+              continue;
+            }
+            const picked = picker.pick(eligible, '', 0);
+            if (picked === null) throw new Error('nothing was picked');
+            expect(eligible(picked)).toBe(true);
+            expect(load(picked)).toBe(Math.min(...addresses.filter(eligible).map(load)));
+            open.push({ at: picked, end: picked.state.connect(0) });
+          }
+          for (const { end } of open) end();
+          expect(addresses.map(({ state }) => state.connections(0))).toEqual(weights.map(() => 0));
+        },
+      ),
+    ));
+
   it('forgets connections that ended, and those whose end was never told', () => {
     const { state } = address('a:1');
     const end = state.connect(0);
@@ -135,6 +191,23 @@ describe('latency', () => {
     for (const { state } of [light, heavy]) state.measured(50, 0);
     expect(spread(latency([light, heavy]), 50)).toEqual(new Map([['heavy:1', 50]]));
   });
+
+  it('never takes the slowest of those it may choose from, nor one it may not', () =>
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.integer({ min: 1, max: 5_000 }), { minLength: 3, maxLength: 8 }),
+        fc.nat(),
+        (times, ill) => {
+          const addresses = times.map((_, i) => address(`10.0.0.${i}:80`));
+          for (const [i, { state }] of addresses.entries()) state.measured(times[i] ?? 0, 0);
+          const out = ill % times.length;
+          const slowest = times.indexOf(Math.max(...times.filter((_, i) => i !== out)));
+          const chosen = spread(latency(addresses), 200, (one) => one !== addresses[out]);
+          expect(chosen.has(`10.0.0.${out}:80`)).toBe(false);
+          expect(chosen.has(`10.0.0.${slowest}:80`)).toBe(false);
+        },
+      ),
+    ));
 
   it('lets old measurements fade and starts newcomers at the average', () => {
     const [old, other, fresh] = [address('old:1'), address('other:1'), address('new:1')];
