@@ -1,6 +1,6 @@
+import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import { isUuid } from './row-key.ts';
 import type { NodeRecord, NodeRegistry } from './store.ts';
 
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,

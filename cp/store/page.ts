@@ -1,8 +1,9 @@
 import { invalidOffset } from '../../shared/schema/errors.ts';
+import { isUuid } from '../../shared/uuid.ts';
 import { identifier, type Session, type SqlValue, type Statement } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
 import { fromRecord } from './row-json.ts';
-import { isUuid, primaryKey } from './row-key.ts';
+import { primaryKey } from './row-key.ts';
 import { alive, keyColumnType, shownColumns } from './statements.ts';
 import type { Page, PageQuery } from './store.ts';
 import type { Table } from './table.ts';

@@ -1,13 +1,8 @@
 import { invalidPrimaryKey, type KeyFields } from '../../shared/schema/errors.ts';
+import { isUuid } from '../../shared/uuid.ts';
 import { keyColumnType } from './statements.ts';
 import type { RowKey } from './store.ts';
 import type { Table } from './table.ts';
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-export function isUuid(value: unknown): value is string {
-  return typeof value === 'string' && UUID.test(value);
-}
 
 /** The value of a primary key, as PostgreSQL would print it. Throws code 1 when it cannot be one. */
 export function primaryKey(table: Table, id: unknown): string {

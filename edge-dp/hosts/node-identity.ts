@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { UUID } from '../../shared/uuid.ts';
 
 /**
  * The node's id: a UUID made on first use and kept in `<prefix>/node-id`, so that the control plane knows a restarted

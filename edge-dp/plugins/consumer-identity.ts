@@ -1,4 +1,5 @@
 import { indexTable } from '../../shared/bundle/lookup.ts';
+import { isUuid } from '../../shared/uuid.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from './plugin.ts';
 
 /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
@@ -33,13 +34,11 @@ async function findConsumer(
   request: RequestContext,
   idOrUsername: string,
 ): Promise<Readonly<Record<string, unknown>> | null> {
-  const byId = UUID.test(idOrUsername) ? await request.lookup('consumers', idOrUsername.toLowerCase()) : null;
+  const byId = isUuid(idOrUsername) ? await request.lookup('consumers', idOrUsername.toLowerCase()) : null;
   if (byId !== null) return byId;
   const named = await request.lookup(indexTable('consumers', 'username'), idOrUsername);
   return named === null ? null : request.lookup('consumers', String(named.id));
 }
-
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The consumer a credential row belongs to; null when the row or the consumer is gone. */
 export async function consumerOf(

@@ -2,13 +2,13 @@ import type { Expression, Predicate } from '../../shared/atc/ast.ts';
 import { parseChecked, predicates } from '../../shared/atc/check.ts';
 import { ExpressionError } from '../../shared/atc/error.ts';
 import type { LinearRegex } from '../../shared/atc/regex.ts';
+import { uuid5 } from '../../shared/uuid.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { classicConditions, type Dialect } from './classic-route.ts';
 import { type IndexKey, planIndex } from './index-key.ts';
 import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';
 import { classicPriority, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
-import { uuid5 } from './uuid5.ts';
 
 /** A route, or the part of it that has one priority, ready to be matched. */
 export interface Rule {

@@ -1,10 +1,8 @@
+import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import { BUNDLE_FORMAT, type Manifest, type PublicKeyJwk, type TableRef } from './format.ts';
 import { objectName, sha256Hex } from './object.ts';
 import { arrayOf, exactObject, integer, oneOf, recordOf, ShapeError, string, stringLike } from './shape.ts';
-
-/** A cluster's id: a UUID in lower case. */
-export const CLUSTER_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Completes a manifest with its format and config hash. */
 export async function buildManifest(parts: Omit<Manifest, 'format' | 'config_hash'>): Promise<Manifest> {
@@ -31,7 +29,7 @@ export function parseManifest(value: unknown): Manifest {
   const read = exactObject(value, 'manifest', MEMBERS, ['expires_at']);
   return {
     format: BUNDLE_FORMAT,
-    cluster: stringLike(read.cluster, 'manifest.cluster', CLUSTER_ID, 'a UUID'),
+    cluster: stringLike(read.cluster, 'manifest.cluster', UUID, 'a UUID'),
     group: string(read.group, 'manifest.group'),
     serial: integer(read.serial, 'manifest.serial'),
     issued_at: integer(read.issued_at, 'manifest.issued_at'),

@@ -1,8 +1,9 @@
 import { CompactSign, type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
 import { messageOf } from '../thrown.ts';
+import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { Manifest, PublicKeyJwk } from './format.ts';
-import { CLUSTER_ID, publicKey } from './manifest.ts';
+import { publicKey } from './manifest.ts';
 import { arrayOf, json, object, ShapeError, stringLike } from './shape.ts';
 
 /** The `typ` of a signed manifest (RFC 7515, 4.1.9): nothing else this key signs can pass for one. */
@@ -56,7 +57,7 @@ export function trustedKeysFile(trusted: TrustedKeys): string {
 export async function parseSigningKey(text: string): Promise<SigningKey> {
   const read = object(json(text, 'signing key'), 'signing key');
   const d = stringLike(read.d, 'signing key.d', /^[A-Za-z0-9_-]{43}$/, 'base64url of 32 bytes');
-  const cluster = stringLike(read.cluster, 'signing key.cluster', CLUSTER_ID, 'a UUID');
+  const cluster = stringLike(read.cluster, 'signing key.cluster', UUID, 'a UUID');
   const shared = publicKey({ kty: read.kty, crv: read.crv, x: read.x, kid: read.kid }, 'signing key');
   const thumbprint = await calculateJwkThumbprint({ ...shared });
   if (shared.kid !== thumbprint) {
@@ -83,7 +84,6 @@ export function parseTrustedKeys(text: string): TrustedKeys {
   const read = object(json(text, 'trusted keys'), 'trusted keys');
   const keys = arrayOf(read.keys, 'trusted keys.keys', publicKey);
   if (keys.length === 0) throw new ShapeError('trusted keys.keys: holds no key');
-  const cluster =
-    read.cluster === undefined ? null : stringLike(read.cluster, 'trusted keys.cluster', CLUSTER_ID, 'a UUID');
+  const cluster = read.cluster === undefined ? null : stringLike(read.cluster, 'trusted keys.cluster', UUID, 'a UUID');
   return { cluster, keys };
 }

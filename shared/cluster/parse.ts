@@ -10,9 +10,8 @@ import {
   string,
   stringLike,
 } from '../bundle/shape.ts';
+import { UUID } from '../uuid.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Beyond these a description is refused: it is stored and shown. */
 const NAME_LENGTH = 253;

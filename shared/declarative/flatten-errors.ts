@@ -1,4 +1,5 @@
 import type { FieldErrors } from '../schema/vocabulary.ts';
+import { isUuid } from '../uuid.ts';
 import type { Item } from './items.ts';
 import type { InvalidConfig } from './parse.ts';
 
@@ -15,8 +16,6 @@ interface FlattenedError {
 type EntityError =
   | { readonly type: 'field'; readonly field: string; readonly message: string }
   | { readonly type: 'entity'; readonly message: string };
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Splits the error tree into errors by entity and `fields`, what belongs to none. */
 export function flattenErrors({ fields, items }: InvalidConfig): { fields: FieldErrors; flattened: FlattenedError[] } {
@@ -97,8 +96,4 @@ function summary(collection: string, { name, id, tags }: Readonly<Record<string,
     ...(isUuid(id) ? { entity_id: id } : {}),
     ...(Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') ? { entity_tags: tags } : {}),
   };
-}
-
-function isUuid(value: unknown): value is string {
-  return typeof value === 'string' && UUID.test(value);
 }

@@ -1,26 +1,10 @@
-import { sha1 } from '@noble/hashes/legacy.js';
-
 import type { EntitySchema } from '../schema/vocabulary.ts';
+import { uuid5 } from '../uuid.ts';
 
 /** Kong's root namespace; each entity has its own below it. */
 const ROOT_NAMESPACE = 'fd02801f-0957-4a15-a55a-c8d9606f30b5';
 
 const namespaces = new Map<string, string>();
-
-/** UUID version 5 (RFC 9562): SHA-1 of namespace and name. */
-function uuid5(namespace: string, name: string): string {
-  const digits = namespace.replaceAll('-', '');
-  const space = Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
-  const text = new TextEncoder().encode(name);
-  const input = new Uint8Array(space.length + text.length);
-  input.set(space);
-  input.set(text, space.length);
-  const bytes = sha1(input).slice(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
 
 /** What an id is computed from: the row as written, and what encloses it. */
 interface IdentitySource {

@@ -1,4 +1,5 @@
 import { compileRegex } from '../atc/regex.ts';
+import { isUuid } from '../uuid.ts';
 import { isRecord, isReference } from './record.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { validateRow } from './validate.ts';
@@ -113,13 +114,6 @@ function validateRecord(shape: Shape, value: Readonly<Record<string, unknown>>):
   return Object.keys(errors).length > 0 ? errors : undefined;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-/** True for any UUID whatever its version, in either case. */
-function isUuid(value: string): boolean {
-  return UUID.test(value);
-}
-
 function foreignRule(value: unknown): FieldError | undefined {
   const id = isRecord(value) ? value.id : undefined;
   if (id === undefined) return { id: 'missing primary key' };
@@ -182,7 +176,7 @@ function numberRules(field: Extract<Field, { type: 'number' | 'integer' }>): Rul
 function textRules(field: Extract<Field, { type: 'string' }>): TextRule[] {
   const rules: TextRule[] = [];
   const { len_eq, len_min = 1, len_max, starts_with, match_any } = field;
-  if (field.uuid) rules.push((v) => (UUID.test(v) ? undefined : 'expected a valid UUID'));
+  if (field.uuid) rules.push((v) => (isUuid(v) ? undefined : 'expected a valid UUID'));
   if (field.is_regex) rules.push((v) => (isRegex(v) ? undefined : `not a valid regex: ${v}`));
   if (len_eq !== undefined) rules.push((v) => (byteLength(v) === len_eq ? undefined : `length must be ${len_eq}`));
   if (len_min === 1) rules.push((v) => (v === '' ? 'length must be at least 1' : undefined));

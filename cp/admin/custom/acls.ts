@@ -1,5 +1,6 @@
+import { isUuid } from '../../../shared/uuid.ts';
 import { schemaOf } from '../entity/catalog.ts';
-import { isUuid, rowKey } from '../entity/key.ts';
+import { rowKey } from '../entity/key.ts';
 import { nestedRoutes } from '../entity/nested.ts';
 import { notFound, Refusal } from '../reply.ts';
 import { argument, withArgument } from '../request/body.ts';

@@ -1,6 +1,7 @@
 import * as errors from '../../../shared/schema/errors.ts';
+import { isUuid } from '../../../shared/uuid.ts';
 import { schemaOf } from '../entity/catalog.ts';
-import { isUuid, rowKey } from '../entity/key.ts';
+import { rowKey } from '../entity/key.ts';
 import { nestedRoutes } from '../entity/nested.ts';
 import { topLevelRoutes } from '../entity/top-level.ts';
 import { message, ok, Refusal } from '../reply.ts';

@@ -1,9 +1,9 @@
 import { isTarget } from '../../../shared/entities/targets.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
+import { isUuid } from '../../../shared/uuid.ts';
 import type { Page, Row } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { readInput } from '../entity/input.ts';
-import { isUuid } from '../entity/key.ts';
 import type { Reference } from '../entity/names.ts';
 import { create, parentOf } from '../entity/nested.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';

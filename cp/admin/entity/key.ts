@@ -1,11 +1,8 @@
 import * as errors from '../../../shared/schema/errors.ts';
 import { shapeOf } from '../../../shared/schema/shape.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
+import { isUuid } from '../../../shared/uuid.ts';
 import type { RowKey } from '../../store/store.ts';
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-export const isUuid = (text: string): boolean => UUID.test(text);
 
 /**
  * How a path names a row: by id when it looks like one, else by the entity's endpoint key. Throws Kong's code 1 when

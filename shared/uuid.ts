@@ -1,5 +1,15 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 
+/** A UUID as this project writes one: lower case. */
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+const ANY_CASE = new RegExp(UUID, 'i');
+
+/** Any UUID, whatever its version, in either case (RFC 9562). */
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && ANY_CASE.test(value);
+}
+
 /** A name-based UUID, version 5 (RFC 9562 §5.5). */
 export function uuid5(namespace: string, name: string): string {
   const space = Uint8Array.from(namespace.replaceAll('-', '').match(/../g) ?? [], (hex) => Number.parseInt(hex, 16));
