@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
 import { messageOf } from '../../shared/thrown.ts';
@@ -65,11 +66,15 @@ function absent(first: string, second: string): boolean {
   );
 }
 
-/** `wx`: should another process have made it in the meantime, it stays. */
+/** Written whole, then linked: a power cut leaves no half file, and should another process have made it, that one stays. */
 function write(file: string, text: string, mode: number): void {
+  const whole = `${file}.${randomUUID()}`;
   try {
-    writeFileSync(file, text, { mode, flag: 'wx' });
+    writeFileSync(whole, text, { mode, flush: true });
+    linkSync(whole, file);
   } catch (error) {
     throw new PkiError(`cannot write ${file}: ${messageOf(error)}`);
+  } finally {
+    rmSync(whole, { force: true });
   }
 }

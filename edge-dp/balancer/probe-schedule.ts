@@ -33,7 +33,9 @@ export class ProbeSchedule {
         if (interval <= 0 || address.weight === 0) continue;
         const key = `${id}|${address.key}`;
         known.add(key);
-        const at = (this.#last.get(key) ?? Number.NEGATIVE_INFINITY) + interval;
+        const last = this.#last.get(key) ?? Number.NEGATIVE_INFINITY;
+        // One in the future was made before the clock was set back.
+        const at = last > now ? now : last + interval;
         if (at <= now) {
           due.push({ balancer, address, key });
           this.#last.set(key, now);

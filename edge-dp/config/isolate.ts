@@ -30,7 +30,8 @@ export class Isolate {
   readonly current: CurrentConfig;
   readonly traffic = new Traffic();
   #starting: Promise<Held> | null = null;
-  /** Milliseconds since the epoch. Until then nothing is asked: a question is under way, or was lately. */
+  /** Milliseconds since the epoch. Between the two nothing is asked: a question is under way, or was lately. */
+  #askedAt = 0;
   #askAgainAt = 0;
   /** When the owner said last that there is nothing newer than what is held. */
   #knownAt = 0;
@@ -45,7 +46,9 @@ export class Isolate {
     const held = this.current.held;
     if (held === null) return this.started(env, waitUntil).then(({ live }) => live);
     const now = Date.now();
-    if (now < this.#askAgainAt) return held.live;
+    // A clock that was set back must not put the next question off for as long.
+    if (now >= this.#askedAt && now < this.#askAgainAt) return held.live;
+    this.#askedAt = now;
     const { newsInterval, node } = env.SETTINGS;
     if (this.#ownsLink) {
       this.#askAgainAt = now + OWNED_INTERVAL;

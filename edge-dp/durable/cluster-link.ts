@@ -24,6 +24,7 @@ import { findObject } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt } from './adoption.ts';
+import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
 import { Link, type LinkOwner } from './link.ts';
@@ -90,7 +91,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
       // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
       const due = await storage.getAlarm();
-      if (this.#failuresKept === 0 || due === null) await storage.setAlarm(Date.now());
+      // The clock may have been set back since it was set.
+      const lost = due === null || due > Date.now() + LONGEST_PAUSE;
+      if (this.#failuresKept === 0 || lost) await storage.setAlarm(Date.now());
     }
 
     /** The node was given the keys of another cluster: that one's serials have nothing to do with those applied so far. */

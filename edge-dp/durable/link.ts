@@ -122,12 +122,12 @@ export class Link {
   }
 
   #watch(): void {
-    const now = Date.now();
-    if (now - this.#heardAt > HEARTBEAT_DEADLINE) {
-      this.fail(`silent for ${now - this.#heardAt} ms`);
+    const silence = since(this.#heardAt);
+    if (silence > HEARTBEAT_DEADLINE) {
+      this.fail(`silent for ${silence} ms`);
       return;
     }
-    if (now - this.#saidAt >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
+    if (since(this.#saidAt) >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
     this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
   }
 
@@ -188,7 +188,7 @@ export class Link {
     const answer = await polling.client.ask(wait);
     this.#polling = Date.now() < polling.until ? polling : null;
     if (answer !== null) this.#receive(answer);
-    if (Date.now() - this.#saidAt >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
+    if (since(this.#saidAt) >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());
     this.#owner.wakeIn(0);
   }
 
@@ -201,4 +201,9 @@ export class Link {
       this.#owner.log('warn', `link to the control plane: a message was not understood (${messageOf(error)})`);
     }
   }
+}
+
+/** Milliseconds between then and now, whichever is first: where the clock was set back, a silence must not pass unseen. */
+function since(time: number): number {
+  return Math.abs(Date.now() - time);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UUID } from '../../shared/uuid.ts';
 
@@ -11,18 +11,16 @@ export async function nodeIdentity(prefix: string): Promise<string> {
   await mkdir(prefix, { recursive: true, mode: 0o700 });
   const path = join(prefix, 'node-id');
   const id = randomUUID();
+  // Written whole, then linked: a power cut leaves no half id, and of two processes starting at once one is first.
+  const whole = `${path}.${id}`;
+  await writeFile(whole, `${id}\n`, { mode: 0o600, flush: true });
   try {
-    // `wx`: of two processes starting at once, one writes and the other reads what was written.
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(`${id}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await link(whole, path);
     return id;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await unlink(whole);
   }
   const kept = (await readFile(path, 'utf8')).trim();
   if (!UUID.test(kept)) {

@@ -7,6 +7,7 @@ import { messageOf } from '../../../shared/thrown.ts';
 import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
 import { probeControlPlane } from '../control-plane-probe.ts';
 import { nodeIdentity } from '../node-identity.ts';
+import { warnOfFewOpenFiles } from '../open-files.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
 import { setDamagedStorageAside } from './damaged-storage.ts';
@@ -21,6 +22,10 @@ const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.ur
 
 /** Milliseconds requests in flight get by default: Kong's `graceful_shutdown_timeout`. */
 const DRAIN = 10_000;
+/** What the Worker says of a link that failed. */
+const LINK_FAILED = /^link to the control plane: .*; next attempt in/;
+/** Milliseconds between two looks at why. */
+const PROBE_PAUSE = 60_000;
 /** Milliseconds before everything is started again when the supervisor process itself died. */
 const RELAUNCH_PAUSE = 500;
 
@@ -42,6 +47,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, entry: string 
   try {
     // Here, not at every launch: no process of an earlier node is left once the prefix is locked.
     setDamagedStorageAside(durableObjectsFolder(prefix), options.log);
+    warnOfFewOpenFiles(options.log);
     await host.launch();
   } catch (error) {
     await host.stop(0);
@@ -63,6 +69,7 @@ class WorkerdHost implements DataPlane {
   #supervisor: SupervisorProcess | null = null;
   #generation: Generation | null = null;
   #stopping = false;
+  #probedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     options: DataPlaneOptions,
@@ -125,7 +132,7 @@ class WorkerdHost implements DataPlane {
     const sockets = await openSockets(this.#listeners, internalPaths(this.#internal(this.#options)));
     const supervisor = new SupervisorProcess(
       sockets.map(({ descriptor }) => descriptor),
-      this.#options.log,
+      this.#log,
     );
     for (const socket of sockets) socket.release();
     this.#supervisor = supervisor;
@@ -188,10 +195,17 @@ class WorkerdHost implements DataPlane {
       .map(({ listener: { host, port, tls } }) => ({ host, port, tls: tls !== undefined }));
   }
 
+  /** What the processes say; after a link has failed, with what is wrong in plain words, which the Worker cannot see. */
+  readonly #log: DataPlaneOptions['log'] = (level, message) => {
+    this.#options.log(level, message);
+    if (LINK_FAILED.test(message) && performance.now() - this.#probedAt > PROBE_PAUSE) this.#probeControlPlanes();
+  };
+
   /** In the background: a control plane that cannot be reached is a reason to log, not to stop. */
   #probeControlPlanes(): void {
     const { clusterTls, controlPlanes, log } = this.#options;
     if (clusterTls === null) return;
+    this.#probedAt = performance.now();
     for (const { host, port } of controlPlanes) {
       probeControlPlane(host, port, clusterTls).then((finding) => {
         if (finding !== null && !this.#stopping) log('warn', `control plane ${host}:${port}: ${finding}`);

@@ -76,6 +76,15 @@ test('gives up a control plane that fell silent, and goes to the next one', asyn
   expect(asked.slice(0, 2)).toEqual([0, 1]);
 });
 
+test('gives up a control plane that fell silent also when the clock was set back by a day', async () => {
+  const { sockets, asked } = linkTo(2);
+  await vi.advanceTimersByTimeAsync(0);
+  vi.setSystemTime(Date.now() - 86_400_000);
+  await vi.advanceTimersByTimeAsync(2 * HEARTBEAT_DEADLINE);
+  expect(sockets[0]?.open).toBe(false);
+  expect(asked.slice(0, 2)).toEqual([0, 1]);
+});
+
 test('a message it cannot read is logged and does no harm', async () => {
   const { sockets, log } = linkTo(1);
   await vi.advanceTimersByTimeAsync(0);
