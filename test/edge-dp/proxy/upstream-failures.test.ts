@@ -184,6 +184,22 @@ describe('upstreams that misbehave', () => {
     expect(calls).toBe(1);
   });
 
+  it.each([
+    ['GET', '/before-head', 3, 502],
+    ['GET', '/never', 3, 504],
+    ['PUT', '/mid-head', 3, 502],
+    ['DELETE', '/garbage', 3, 502],
+    ['POST', '/never', 1, 504],
+    ['PATCH', '/mid-head', 1, 502],
+    ['LOCK', '/garbage', 1, 502],
+    ['GET', '/own-error', 1, 503],
+    ['POST', '/own-error', 1, 503],
+  ])('sends %s %s as often as retries = 2 and Kong allow: %d times', async (method, what, times, code) => {
+    upstream.seen.length = 0;
+    expect(status(await get(`/again${what}`, '', method))).toBe(code);
+    expect(upstream.seen.map(({ line }) => line)).toEqual(Array(times).fill(`${method} ${what} HTTP/1.1`));
+  });
+
   it('tries a lost connection once more although retries is 0, for it may have been closed while idle', async () => {
     calls = 0;
     expect(status(await get('/up/stale'))).toBe(200);
