@@ -9,8 +9,8 @@ import type { ReadObject, Tables } from './tables.ts';
  * Throws `ShardUnavailable` when neither memory, KV nor a control plane has the object: the request then fails closed.
  */
 export interface LazyTables {
-  /** Every row found by the value, of all workspaces. */
-  lookupAll(table: string, value: string): Promise<readonly BundleRow[]>;
+  /** Every row found by the value, of all workspaces; at once when they are in memory. */
+  lookupAll(table: string, value: string): readonly BundleRow[] | Promise<readonly BundleRow[]>;
 }
 
 /** The shard a request needs cannot be had. The request must fail closed: absence cannot be concluded from this. */
@@ -80,30 +80,31 @@ export class ShardMemory {
  * negative answer needs no second opinion. Rows whose `ttl` (Unix seconds) has passed are not there.
  */
 export function lazyTables(tables: Tables, memory: ShardMemory, read: ReadObject): LazyTables {
-  const travelling = async (index: TableIndex, value: string): Promise<string> => {
-    if (!index.hashed.includes(index.key)) return value;
-    let digest = memory.digests.get(value);
-    if (digest === undefined) {
-      digest = await travellingValue(index, value);
-      memory.digests.keep(value, digest);
-    }
-    return digest;
+  const lookupAll: LazyTables['lookupAll'] = (table, value) => {
+    const index = tables.get(table)?.index;
+    if (index === undefined) return [];
+    if (!index.hashed.includes(index.key)) return rowsOf(table, index, value);
+    const digest = memory.digests.get(value);
+    if (digest !== undefined) return rowsOf(table, index, digest);
+    return travellingValue(index, value).then((fresh) => {
+      memory.digests.keep(value, fresh);
+      return rowsOf(table, index, fresh);
+    });
   };
 
-  const lookupAll = async (table: string, value: string): Promise<readonly BundleRow[]> => {
-    const found = tables.get(table);
-    if (found === undefined) return [];
-    const wanted = await travelling(found.index, value);
-    const object = objectFor(found.index, wanted);
+  const rowsOf = (
+    table: string,
+    index: TableIndex,
+    travelling: string,
+  ): readonly BundleRow[] | Promise<readonly BundleRow[]> => {
+    const object = objectFor(index, travelling);
     if (object === null) return [];
-    let shard = memory.get(object.name);
-    if (shard === undefined) {
-      shard = await load(table, found.index.key, object.name, object.size);
-      memory.keep(object.name, shard, object.size);
-    }
-    const rows = shard.get(wanted) ?? [];
-    const now = Date.now() / 1000;
-    return rows.some((row) => expired(row, now)) ? rows.filter((row) => !expired(row, now)) : rows;
+    const shard = memory.get(object.name);
+    if (shard !== undefined) return living(shard.get(travelling) ?? []);
+    return load(table, index.key, object.name, object.size).then((loaded) => {
+      memory.keep(object.name, loaded, object.size);
+      return living(loaded.get(travelling) ?? []);
+    });
   };
 
   const load = async (table: string, key: string, name: ObjectName, size: number): Promise<Shard> => {
@@ -126,6 +127,11 @@ function byValue(object: TableObject, key: string): Shard {
     else rows.push(row);
   }
   return shard;
+}
+
+function living(rows: readonly BundleRow[]): readonly BundleRow[] {
+  const now = Date.now() / 1000;
+  return rows.some((row) => expired(row, now)) ? rows.filter((row) => !expired(row, now)) : rows;
 }
 
 function expired(row: BundleRow, now: number): boolean {

@@ -72,7 +72,6 @@ async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<
     }
     return body;
   };
-  const query = request.url.search.slice(1);
 
   for (const name of config.key_names) {
     let values: readonly (string | true)[] = [];
@@ -81,7 +80,7 @@ async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<
       if (value !== null) values = [value];
     }
     const inHeader = values.length > 0;
-    if (values.length === 0 && config.key_in_query) values = queryValues(query, name);
+    if (values.length === 0 && config.key_in_query) values = queryValues(request.query, name);
     if (values.length === 0 && config.key_in_body) values = (await readArguments())?.values(name) ?? [];
     if (values.length > 1) return 'duplicate';
     const [key] = values;

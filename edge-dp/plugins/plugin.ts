@@ -36,9 +36,10 @@ export interface CompiledPlugin {
 export interface RequestContext {
   /** The client's request; its body must not be read unless the plugin needs it (`readBody`). */
   readonly incoming: Request;
-  readonly url: URL;
   /** Raw path and query as received. */
   readonly rawTarget: string;
+  /** Query string as received, without `?`. */
+  readonly query: string;
   readonly clientIp: string;
   /** 32 lower-case hex digits: `X-Kong-Request-Id`. */
   readonly id: string;
@@ -60,11 +61,17 @@ export interface RequestContext {
   replaceBody(body: Uint8Array): void;
   /**
    * A row of a lazy table by its lookup value: memory, then KV, then the control plane. Null when there is none in the
-   * request's workspace: another workspace's consumers and credentials do not exist here.
+   * request's workspace: another workspace's consumers and credentials do not exist here. At once when it is in memory.
    */
-  lookup(table: string, value: string): Promise<Readonly<Record<string, unknown>> | null>;
+  lookup(
+    table: string,
+    value: string,
+  ): Readonly<Record<string, unknown>> | null | Promise<Readonly<Record<string, unknown>> | null>;
   /** All rows of a lazy table with that lookup value (ACL groups of a consumer), of the request's workspace. */
-  lookupAll(table: string, value: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  lookupAll(
+    table: string,
+    value: string,
+  ): readonly Readonly<Record<string, unknown>>[] | Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Kong's error body, negotiated by Accept (`kong.response.error`). */
   error(status: number, message: string, headers?: Record<string, string>): Response;
   /** Compact JSON body without request id (`kong.response.exit`). */

@@ -29,13 +29,9 @@ export function readForwarded(
   };
 }
 
-/**
- * Writes X-Real-IP and X-Forwarded-* for the upstream. `names`: those of `headers`, in lower case. `prefix` is what
- * strip_path removed, if anything.
- */
+/** Writes X-Real-IP and X-Forwarded-* for the upstream. `prefix` is what strip_path removed, if anything. */
 export function writeForwarded(
   headers: Headers,
-  names: ReadonlySet<string>,
   client: ClientAddress,
   forwarded: Forwarded,
   prefix: string | null,
@@ -44,17 +40,15 @@ export function writeForwarded(
   headers.set('X-Forwarded-Host', forwarded.host);
   headers.set('X-Forwarded-Port', String(forwarded.port));
   headers.set('X-Forwarded-Path', forwarded.path);
-  const told = names.has('x-forwarded-prefix');
-  if (!client.trusted || !told || !headers.has('x-forwarded-prefix')) {
-    if (prefix === null || prefix === '/' || prefix === '') {
-      if (told) headers.delete('x-forwarded-prefix');
-    } else headers.set('X-Forwarded-Prefix', prefix);
+  if (!client.trusted || !headers.has('x-forwarded-prefix')) {
+    if (prefix === null || prefix === '/' || prefix === '') headers.delete('x-forwarded-prefix');
+    else headers.set('X-Forwarded-Prefix', prefix);
   }
   if (client.ip === '') {
     headers.delete('x-real-ip');
     return;
   }
   headers.set('X-Real-IP', client.ip);
-  const chain = names.has('x-forwarded-for') ? headers.get('x-forwarded-for') : null;
+  const chain = headers.get('x-forwarded-for');
   headers.set('X-Forwarded-For', chain === null ? client.ip : `${chain}, ${client.peerIp}`);
 }

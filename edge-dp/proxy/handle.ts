@@ -103,14 +103,13 @@ function unexpected(error: unknown): Outcome {
 
 function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
   const { headers, method } = context.incoming;
-  const question = context.rawTarget.indexOf('?');
   return {
     method,
     host: headers.get('host'),
     scheme: arrival.scheme,
     sni: arrival.sni,
     path: context.rawPath,
-    query: question < 0 ? '' : context.rawTarget.slice(question + 1),
+    query: context.query,
     header(name: string): readonly string[] | null {
       const value = headers.get(name);
       return value === null ? null : value.split(', ');

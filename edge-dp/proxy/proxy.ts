@@ -94,14 +94,13 @@ function balancedPeers(
 ): PeerPicker {
   let key = '';
   if (balancer.upstream.algorithm === 'consistent-hashing') {
-    const question = context.rawTarget.indexOf('?');
     const hashed = hashKey(balancer.upstream, {
       clientIp: context.clientIp,
       consumer: context.consumer,
       credential: context.credential,
       headers: context.incoming.headers,
       path: match.path,
-      query: question < 0 ? '' : context.rawTarget.slice(question + 1),
+      query: context.query,
       captures: match.captures.named,
     });
     key = hashed.key;

@@ -1,3 +1,4 @@
+import type { BundleRow } from '../../shared/bundle/format.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
@@ -7,11 +8,16 @@ import { errorResponse, exitResponse, negotiate } from './errors.ts';
 import { IncomingBody } from './incoming-body.ts';
 import type { Arrival } from './request-path.ts';
 
+type Row = Readonly<Record<string, unknown>>;
+
 /** A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. */
 export class ProxyContext implements RequestContext {
   readonly incoming: Request;
   readonly id: string;
   readonly rawTarget: string;
+  /** The raw target up to `?`. */
+  readonly rawPath: string;
+  readonly query: string;
   readonly client: ClientAddress;
   readonly body: IncomingBody;
   readonly upstreamHeaders: Headers;
@@ -24,7 +30,6 @@ export class ProxyContext implements RequestContext {
   credential: AuthenticatedCredential | null = null;
   readonly #arrival: Arrival;
   readonly #lazy: LazyTables;
-  #url: URL | undefined;
   #responseHeaders: Headers | undefined;
 
   constructor(incoming: Request, arrival: Arrival, lazy: LazyTables, client: ClientAddress, clientBodyTimeout: number) {
@@ -34,7 +39,9 @@ export class ProxyContext implements RequestContext {
     this.id = crypto.randomUUID().replaceAll('-', '');
     this.rawTarget = targetOf(incoming.url);
     const question = this.rawTarget.indexOf('?');
-    this.upstreamQuery = question < 0 ? '' : this.rawTarget.slice(question + 1);
+    this.rawPath = question < 0 ? this.rawTarget : this.rawTarget.slice(0, question);
+    this.query = question < 0 ? '' : this.rawTarget.slice(question + 1);
+    this.upstreamQuery = this.query;
     this.upstreamHeaders = new Headers(incoming.headers);
     this.body = new IncomingBody(incoming, clientBodyTimeout);
     this.#arrival = arrival;
@@ -43,11 +50,6 @@ export class ProxyContext implements RequestContext {
 
   get clientIp(): string {
     return this.client.ip;
-  }
-
-  get url(): URL {
-    this.#url ??= new URL(this.incoming.url);
-    return this.#url;
   }
 
   get responseHeaders(): Headers {
@@ -64,12 +66,6 @@ export class ProxyContext implements RequestContext {
     return this.route?.workspace ?? DEFAULT_WORKSPACE.id;
   }
 
-  /** The raw target up to `?`. */
-  get rawPath(): string {
-    const question = this.rawTarget.indexOf('?');
-    return question < 0 ? this.rawTarget : this.rawTarget.slice(0, question);
-  }
-
   readBody(limit: number): Promise<Uint8Array | null> {
     return this.body.read(limit);
   }
@@ -79,13 +75,16 @@ export class ProxyContext implements RequestContext {
     this.upstreamHeaders.delete('content-length');
   }
 
-  async lookup(table: string, value: string): Promise<Readonly<Record<string, unknown>> | null> {
-    return (await this.lookupAll(table, value))[0] ?? null;
+  lookup(table: string, value: string): Row | null | Promise<Row | null> {
+    const rows = this.lookupAll(table, value);
+    return rows instanceof Promise ? rows.then(first) : first(rows);
   }
 
-  async lookupAll(table: string, value: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  lookupAll(table: string, value: string): readonly Row[] | Promise<readonly Row[]> {
     const { workspace } = this;
-    return (await this.#lazy.lookupAll(table, value)).filter((row) => workspaceOf(row) === workspace);
+    const own = (rows: readonly BundleRow[]): readonly Row[] => rows.filter((row) => workspaceOf(row) === workspace);
+    const rows = this.#lazy.lookupAll(table, value);
+    return rows instanceof Promise ? rows.then(own) : own(rows);
   }
 
   error(status: number, message: string, headers?: Record<string, string>): Response {
@@ -102,6 +101,10 @@ export class ProxyContext implements RequestContext {
   waitUntil(work: Promise<unknown>): void {
     this.#arrival.waitUntil(work);
   }
+}
+
+function first(rows: readonly Row[]): Row | null {
+  return rows[0] ?? null;
 }
 
 /** Path and query of an absolute URL, byte for byte; workerd keeps them as received but for dot segments. */
