@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { KONG_VERSION } from '../../shared/version.ts';
+import { resolve } from 'node:path';
 import { CertificateWatch } from '../certificate-watch.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
@@ -11,25 +9,17 @@ import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
 import { ensureSelfSignedPair, LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../pki/listener-pair.ts';
 import { makePrefix } from '../prefix.ts';
-import { formatAddress, type PeerAddress } from '../settings/addresses.ts';
+import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { VERSION } from '../version.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
+import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
-interface DataPlane {
-  readonly proxyAddresses: readonly BoundAddress[];
-  readonly statusAddresses: readonly BoundAddress[];
+interface DataPlane extends DataPlaneAddresses {
   reload(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<void>;
   stop(drain?: number): Promise<void>;
-}
-
-interface BoundAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
 }
 
 /** What `cp/cli.ts` hands in from the data plane's side. */
@@ -82,8 +72,8 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
         pid: process.pid,
         role: settings.role,
         certificates,
-        ...(controlPlane?.admin[0] ? { admin: url(controlPlane.admin[0]) } : {}),
-        ...(dataPlane?.statusAddresses[0] ? { status: url(dataPlane.statusAddresses[0]) } : {}),
+        ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
+        ...(dataPlane?.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
       };
       try {
         forget = recordInstance(resolve(settings.prefix), note);
@@ -138,59 +128,4 @@ async function requireOwnTrust(settings: Settings): Promise<void> {
     `bundle_trusted_keys: ${trusted} does not hold the public key of bundle_signing_key, ${signing}: the data plane ` +
       'would refuse every config; restore the two files of one cluster',
   );
-}
-
-/** Said at once: a first start makes the database, which takes its time. */
-function startingBlock(settings: Settings): string {
-  const folder = resolve(settings.prefix);
-  const head = `Holdfast ${VERSION} is starting: role ${settings.role}, files in ${folder}\n`;
-  const embedded = settings.role !== 'data_plane' && settings.database === 'embedded';
-  if (!embedded || existsSync(join(folder, 'pgdata'))) return head;
-  return `${head}Making the embedded database (first start only, some seconds) …\n`;
-}
-
-/** What a person needs to go on: addresses and the next thing to try. */
-function readyBlock(settings: Settings, controlPlane: ControlPlane | null, dataPlane: DataPlane | null): string {
-  const rows: [string, string][] = [];
-  for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', url(address)]);
-  for (const address of controlPlane?.ui ?? []) {
-    const path = settings.admin_gui_path === '/' ? '' : settings.admin_gui_path;
-    rows.push(['Manager', `${url(address)}${path}${settings.admin_gui_dir === null ? ' (no admin_gui_dir yet)' : ''}`]);
-  }
-  for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', url(address)]);
-  for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', url(address)]);
-  if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
-  if (settings.role === 'data_plane') {
-    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
-  }
-  rows.push(['Files', resolve(settings.prefix)]);
-  const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
-  const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
-  const table = rows.map(([name, value]) => `  ${name.padEnd(14)}${value}`).join('\n');
-  return `${head}\n${table}\n${firstSteps(controlPlane, dataPlane)}`;
-}
-
-function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlane | null): string {
-  const [admin] = controlPlane?.admin ?? [];
-  const [proxy] = dataPlane?.proxyAddresses ?? [];
-  const [status] = dataPlane?.statusAddresses ?? [];
-  if (!admin) return '';
-  if (!proxy || !status) return `\nTry:\n  curl -s ${url(admin)}/clustering/data-planes\n`;
-  return [
-    '',
-    'Try (a change reaches the proxy within a second):',
-    `  curl -s ${url(admin)}/services -d name=hello -d url=${url(status)}`,
-    `  curl -s ${url(admin)}/services/hello/routes -d name=hello -d 'paths[]=/hello'`,
-    `  curl -i ${url(proxy)}/hello/status`,
-    '',
-  ].join('\n');
-}
-
-function url(address: BoundAddress): string {
-  return `${address.tls ? 'https' : 'http'}://${formatAddress(reachable(address))}`;
-}
-
-/** Where something on the same machine connects to what listens on every address. */
-function reachable({ host, port }: PeerAddress): PeerAddress {
-  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
 }

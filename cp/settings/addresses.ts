@@ -83,8 +83,24 @@ export function parseHttpUrl(value: string): string | undefined {
   return /^https?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined;
 }
 
+/** `host:port`, an IPv6 address in brackets. */
 export function formatAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** An address something listens on, once it does. */
+export interface BoundAddress extends PeerAddress {
+  readonly tls: boolean;
+}
+
+/** The URL a listener has for what runs on the same machine. */
+export function localUrl(address: BoundAddress): string {
+  return `${address.tls ? 'https' : 'http'}://${formatAddress(reachable(address))}`;
+}
+
+/** Where something on the same machine connects to what listens on every address. */
+export function reachable({ host, port }: PeerAddress): PeerAddress {
+  return { host: { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host, port };
 }
 
 function isListenFlag(flag: string): boolean {

@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { KONG_VERSION } from '../../shared/version.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { type BoundAddress, formatAddress, localUrl } from '../settings/addresses.ts';
+import type { Settings } from '../settings/properties.ts';
+import { VERSION } from '../version.ts';
+
+/** Where a data plane listens. */
+export interface DataPlaneAddresses {
+  readonly proxyAddresses: readonly BoundAddress[];
+  readonly statusAddresses: readonly BoundAddress[];
+}
+
+/** Said at once: a first start makes the database, which takes its time. */
+export function startingBlock(settings: Settings): string {
+  const folder = resolve(settings.prefix);
+  const head = `Holdfast ${VERSION} is starting: role ${settings.role}, files in ${folder}\n`;
+  const embedded = settings.role !== 'data_plane' && settings.database === 'embedded';
+  if (!embedded || existsSync(join(folder, 'pgdata'))) return head;
+  return `${head}Making the embedded database (first start only, some seconds) …\n`;
+}
+
+/** What a person needs to go on: addresses and the next thing to try. */
+export function readyBlock(
+  settings: Settings,
+  controlPlane: ControlPlane | null,
+  dataPlane: DataPlaneAddresses | null,
+): string {
+  const rows: [string, string][] = [];
+  for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', localUrl(address)]);
+  for (const address of controlPlane?.ui ?? []) {
+    const path = settings.admin_gui_path === '/' ? '' : settings.admin_gui_path;
+    rows.push([
+      'Manager',
+      `${localUrl(address)}${path}${settings.admin_gui_dir === null ? ' (no admin_gui_dir yet)' : ''}`,
+    ]);
+  }
+  for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', localUrl(address)]);
+  for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', localUrl(address)]);
+  if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
+  if (settings.role === 'data_plane') {
+    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
+  }
+  rows.push(['Files', resolve(settings.prefix)]);
+  const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
+  const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
+  const table = rows.map(([name, value]) => `  ${name.padEnd(14)}${value}`).join('\n');
+  return `${head}\n${table}\n${firstSteps(controlPlane, dataPlane)}`;
+}
+
+function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlaneAddresses | null): string {
+  const [admin] = controlPlane?.admin ?? [];
+  const [proxy] = dataPlane?.proxyAddresses ?? [];
+  const [status] = dataPlane?.statusAddresses ?? [];
+  if (!admin) return '';
+  if (!proxy || !status) return `\nTry:\n  curl -s ${localUrl(admin)}/clustering/data-planes\n`;
+  return [
+    '',
+    'Try (a change reaches the proxy within a second):',
+    `  curl -s ${localUrl(admin)}/services -d name=hello -d url=${localUrl(status)}`,
+    `  curl -s ${localUrl(admin)}/services/hello/routes -d name=hello -d 'paths[]=/hello'`,
+    `  curl -i ${localUrl(proxy)}/hello/status`,
+    '',
+  ].join('\n');
+}
