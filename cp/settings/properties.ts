@@ -90,7 +90,6 @@ export const properties = {
   /** How long a client may send nothing in the middle of a body; nginx's directive of that name, with its default. */
   nginx_http_client_body_timeout: duration('60s'),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
-  /** Name servers for services and the targets of upstreams; all else is resolved by the system. */
   dns_order: list(
     DNS_ORDER,
     "'LAST', 'SRV', 'A', 'AAAA' and 'CNAME', in any order, with one of addresses",
@@ -101,6 +100,7 @@ export const properties = {
   dns_valid_ttl: optionalInteger([1, SECOND_LIMIT]),
   dns_not_found_ttl: integer(30, [1, SECOND_LIMIT]),
   dns_error_ttl: integer(1, [1, SECOND_LIMIT]),
+  /** Name servers for services and the targets of upstreams; all else is resolved by the system. */
   dns_resolver: list('', "comma-separated addresses of name servers, with ':port' unless it is 53", parseNameServer),
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),
