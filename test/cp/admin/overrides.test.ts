@@ -251,6 +251,7 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('GET', '/consumer_groups/crowd')).body.consumers).toHaveLength(1001);
     expect((await admin.send('DELETE', '/consumer_groups/crowd/consumers')).status).toBe(204);
     expect((await admin.send('GET', '/consumer_groups/crowd')).body.consumers).toEqual([]);
+    await workspace?.entity('consumers').deleteMany(members.map(({ id }) => String(id)));
   });
 
   it('shows the data planes of the cluster', async () => {
