@@ -32,6 +32,19 @@ export function compileClientAddress(
   };
 }
 
+/** `1.2.3.4:5`, `[::1]:5`; null for a Unix socket, which has neither part. IPv4 clients of a dual-stack listener are IPv4. */
+export function parseSocketAddress(address: string): Address | null {
+  const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  if (colon <= 0 || colon === address.length - 1 || !Number.isInteger(port)) return null;
+  if (!address.startsWith('[') || address[colon - 1] !== ']') return { ip: address.slice(0, colon), port };
+  const ip = address.slice(1, colon - 1);
+  return { ip: ip.startsWith(MAPPED) && ip.includes('.') ? ip.slice(MAPPED.length) : ip, port };
+}
+
+/** What IPv6 writes before an IPv4 address (RFC 4291 section 2.5.5.2). */
+const MAPPED = '::ffff:';
+
 interface Address {
   readonly ip: string;
   readonly port: number | null;

@@ -1,6 +1,7 @@
 import type { Isolate } from '../config/isolate.ts';
 import type { LiveConfig } from '../config/live.ts';
 import type { Env } from '../env.ts';
+import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
 import type { Arrival } from './request-path.ts';
 
@@ -54,20 +55,12 @@ function peer(request: Request, env: Env): Peer {
   switch (env.SETTINGS.node.host) {
     case 'workerd': {
       const address = request.cf?.clientIp;
-      return typeof address === 'string' ? splitAddress(address) : UNKNOWN_PEER;
+      const socket = typeof address === 'string' ? parseSocketAddress(address) : null;
+      return socket === null ? UNKNOWN_PEER : { peerIp: socket.ip, peerPort: socket.port, edge: null };
     }
     case 'cloudflare':
       return { peerIp: request.headers.get('cf-connecting-ip'), peerPort: null, edge: edgeFields(request.cf) };
     case 'miniflare':
       return UNKNOWN_PEER;
   }
-}
-
-/** `1.2.3.4:5`, `[::1]:5`; a Unix socket has neither part. */
-function splitAddress(address: string): Peer {
-  const colon = address.lastIndexOf(':');
-  const port = Number(address.slice(colon + 1));
-  if (colon <= 0 || !Number.isInteger(port)) return UNKNOWN_PEER;
-  const bracketed = address.startsWith('[') && address[colon - 1] === ']';
-  return { peerIp: bracketed ? address.slice(1, colon - 1) : address.slice(0, colon), peerPort: port, edge: null };
 }

@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { compileClientAddress } from '../../../edge-dp/proxy/client-address.ts';
+import { compileClientAddress, parseSocketAddress } from '../../../edge-dp/proxy/client-address.ts';
 
 const compile = (trustedIps: string[], realIpHeader = 'X-Forwarded-For', realIpRecursive = false) => {
   const read = compileClientAddress({ trustedIps, realIpHeader, realIpRecursive });
   return (peer: string | null, value?: string) =>
     read(peer, 1234, new Headers(value === undefined ? {} : { [realIpHeader]: value }));
 };
+
+it.each([
+  ['1.2.3.4:5', { ip: '1.2.3.4', port: 5 }],
+  ['[::1]:65535', { ip: '::1', port: 65_535 }],
+  ['[2001:db8::ffff:0:1]:80', { ip: '2001:db8::ffff:0:1', port: 80 }],
+  // Listeners on `[::]` take IPv4 too, and rules about addresses are written in IPv4.
+  ['[::ffff:10.1.2.3]:80', { ip: '10.1.2.3', port: 80 }],
+  ['unix:/run/a.sock', null],
+  ['unix:', null],
+  ['', null],
+])('reads the peer %j of a socket', (text, address) => {
+  expect(parseSocketAddress(text)).toEqual(address);
+});
 
 describe('the client address', () => {
   it('is the peer when nobody is trusted, whatever headers say', () => {
