@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../../shared/thrown.ts';
 import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
 import { probeControlPlane } from '../control-plane-probe.ts';
+import type { ListeningSocket } from '../listening-socket.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { warnOfFewOpenFiles } from '../open-files.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
@@ -27,7 +28,7 @@ const LINK_FAILED = /^link to the control plane: .*; next attempt in/;
 /** Milliseconds between two looks at why. */
 const PROBE_PAUSE = 60_000;
 /** Milliseconds before everything is started again when the supervisor process itself died. */
-const RELAUNCH_PAUSE = 500;
+const RELAUNCH_PAUSE = 100;
 
 /**
  * Runs a data plane node on workerd: `processes` workerd processes on one set of listening sockets, and an egress
@@ -119,6 +120,8 @@ class WorkerdHost implements DataPlane {
 
   async stop(drain: number = DRAIN): Promise<void> {
     this.#stopping = true;
+    // Whoever comes from now on is refused as soon as the last process has ended.
+    for (const socket of this.#supervisor?.sockets.values() ?? []) socket.release();
     await this.#supervisor?.stop(drain);
     this.#supervisor = null;
     this.#folder.remove();
@@ -129,7 +132,8 @@ class WorkerdHost implements DataPlane {
   async launch(): Promise<void> {
     // Everything slow first: from the opening of the sockets to their release nothing may wait (see openListeningSockets).
     await Promise.all([bundleWorker(this.#entry), bundleWorker(KV_ENTRY)]);
-    const sockets = await openSockets(this.#listeners, internalPaths(this.#internal(this.#options)));
+    const sockets =
+      this.#heldSockets() ?? (await openSockets(this.#listeners, internalPaths(this.#internal(this.#options))));
     const supervisor = new SupervisorProcess(
       sockets.map(({ descriptor }) => descriptor),
       this.#log,
@@ -148,7 +152,17 @@ class WorkerdHost implements DataPlane {
     this.#probeControlPlanes();
   }
 
-  /** The supervisor was killed, and its processes with it: open and start everything again. */
+  /** The sockets of a supervisor that was killed: no connection is refused while there is no other. Null without all. */
+  #heldSockets(): readonly ListeningSocket[] | null {
+    const held = this.#supervisor?.sockets;
+    const wanted = this.#listeners.length + internalPaths(this.#internal(this.#options)).length;
+    if (held === undefined || held.size !== wanted) return null;
+    return Array.from(held)
+      .toSorted(([a], [b]) => a - b)
+      .map(([place, socket]) => ({ ...socket, port: this.#listeners[place]?.listener.port ?? 0 }));
+  }
+
+  /** The supervisor was killed, and its processes with it: start everything again on the sockets that are left. */
   async #relaunch(how: string): Promise<void> {
     for (let pause = RELAUNCH_PAUSE; !this.#stopping; pause = Math.min(pause * 2, 10_000)) {
       this.#options.log('error', `the supervisor process ended: ${how}\nstarting everything again in ${pause} ms`);

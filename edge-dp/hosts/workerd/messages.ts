@@ -2,6 +2,9 @@ import type { EgressPlan } from '../egress/egress-run.ts';
 
 /** What the host and its supervisor process tell each other over Node's IPC channel. */
 
+/** The supervisor's descriptors from this one on are the listening sockets: 3 is the IPC channel. */
+export const FIRST_DESCRIPTOR = 4;
+
 /** What the supervisor is to run. Descriptors are its own, inherited at its start. */
 export interface SupervisorPlan {
   /** workerd config of the first process, which holds the Durable Objects, and of the others. */
@@ -30,5 +33,7 @@ export type FromSupervisor =
   /** Answers `start` and `reload`. */
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly reason: string }
+  /** Comes with the listening socket that is the supervisor's descriptor at `place`. */
+  | { readonly type: 'socket'; readonly place: number }
   | { readonly type: 'pids'; readonly pids: readonly number[] }
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };

@@ -1,19 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { type HeldSocket, heldSocket } from '../held-socket.ts';
 import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output } from '../supervision/run.ts';
-import type { FromSupervisor, SupervisorPlan, ToSupervisor } from './messages.ts';
+import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
 
 const MAIN = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
-
-/** Descriptors from this one on are the listening sockets: 3 is the IPC channel. */
-const FIRST_DESCRIPTOR = 4;
 
 /** The host's end of a supervisor process. */
 export class SupervisorProcess {
   readonly #child: ChildProcess;
   readonly ended: Promise<string>;
   #pids: readonly number[] = [];
+  readonly #sockets = new Map<number, HeldSocket>();
   /** Who waits for the answer to a command; commands are answered in the order they were given. */
   readonly #waiting: { resolve(): void; reject(error: Error): void }[] = [];
 
@@ -29,8 +28,8 @@ export class SupervisorProcess {
     if (this.#child.stdout !== null) output.read(this.#child.stdout, (line) => log('info', line));
     if (this.#child.stderr !== null) output.read(this.#child.stderr, (line) => log('warn', line));
     this.ended = endOf(this.#child, output);
-    this.#child.on('message', (message) => {
-      if (isMessage<FromSupervisor>(message)) this.#receive(message, log);
+    this.#child.on('message', (message, handle) => {
+      if (isMessage<FromSupervisor>(message)) this.#receive(message, handle, log);
     });
     this.ended.then((how) => {
       this.#pids = [];
@@ -48,6 +47,11 @@ export class SupervisorProcess {
 
   get pids(): readonly number[] {
     return this.#pids;
+  }
+
+  /** Its listening sockets by the places they were given to it in, held here as well as soon as it runs. */
+  get sockets(): ReadonlyMap<number, HeldSocket> {
+    return this.#sockets;
   }
 
   /** Resolves when all processes serve; rejects with the words of one that does not come up. */
@@ -79,8 +83,13 @@ export class SupervisorProcess {
     if (this.#child.connected) this.#child.send(command, () => {});
   }
 
-  #receive(message: FromSupervisor, log: Log): void {
+  #receive(message: FromSupervisor, handle: unknown, log: Log): void {
     switch (message.type) {
+      case 'socket': {
+        const held = heldSocket(handle);
+        if (held !== null) this.#sockets.set(message.place, held);
+        break;
+      }
       case 'done':
         this.#waiting.shift()?.resolve();
         break;

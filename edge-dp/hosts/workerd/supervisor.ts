@@ -6,11 +6,12 @@
 import { join } from 'node:path';
 import { messageOf } from '../../../shared/thrown.ts';
 import { runEgress } from '../egress/egress-run.ts';
+import { giveToParent } from '../held-socket.ts';
 import { isMessage } from '../supervision/message.ts';
 import type { Log } from '../supervision/run.ts';
 import { Slot } from '../supervision/slot.ts';
 import { tellingStorageTrouble } from '../supervision/storage-trouble.ts';
-import type { FromSupervisor, SupervisorPlan, ToSupervisor } from './messages.ts';
+import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
 import { type BoundSocket, runWorkerd } from './workerd-run.ts';
 
 /** Milliseconds that requests in flight get when the host died without a word. */
@@ -26,6 +27,10 @@ let egress: Slot | null = null;
 let workers: readonly Slot[] = [];
 
 async function start(plan: SupervisorPlan): Promise<void> {
+  const descriptors = [...plan.sockets, plan.egress, ...plan.egress.relays].map(({ descriptor }) => descriptor);
+  for (const descriptor of descriptors) {
+    giveToParent(descriptor, { type: 'socket', place: descriptor - FIRST_DESCRIPTOR } satisfies FromSupervisor);
+  }
   workerdLog = tellingStorageTrouble(plan.durableObjects, log);
   egress = new Slot(
     'the egress process',
