@@ -1,12 +1,21 @@
-import { KongError } from '../../../shared/schema/errors.ts';
-import type { Row, Workspace } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { rowKey } from '../entity/key.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf, rowOf } from '../openapi/description.ts';
-import { created, message, noContent, notFound, ok, Refusal } from '../reply.ts';
+import { created, noContent, notFound, ok } from '../reply.ts';
 import { argument } from '../request/body.ts';
-import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+import { type AdminRoute, type Operation, param } from '../route.ts';
+import {
+  allMembersOf,
+  ENTITY,
+  join,
+  leaveAll,
+  MEMBERSHIPS,
+  membershipOf,
+  membersOf,
+  named,
+  type Side,
+} from './memberships.ts';
 
 /**
  * Consumer groups and their members, in the shape of Kong Enterprise 3.9. The groups' own collection is generated;
@@ -31,58 +40,6 @@ export function consumerGroupRoutes(): AdminRoute[] {
       methods: { GET: readMember('consumer_group'), DELETE: removeOne },
     },
   ];
-}
-
-type Side = 'consumer' | 'consumer_group';
-const ENTITY = { consumer: 'consumers', consumer_group: 'consumer_groups' } as const;
-const other = (side: Side): Side => (side === 'consumer' ? 'consumer_group' : 'consumer');
-
-type Found = Row & { id: string };
-
-async function find(workspace: Workspace, side: Side, name: string): Promise<Found> {
-  const entity = ENTITY[side];
-  const row = await workspace.entity(entity).select(rowKey(schemaOf(entity), name));
-  if (typeof row?.id === 'string') return { ...row, id: row.id };
-  throw new Refusal(message(404, `${side === 'consumer' ? 'Consumer' : 'Group'} '${name}' not found`));
-}
-
-const named = (call: Call, side: Side): Promise<Found> => find(call.workspace, side, param(call, ENTITY[side]));
-
-/** One page of the rows on the other side of `row`'s memberships. */
-async function membersOf(call: Call, side: Side, row: Found, query: { size?: number; offset?: string } = {}) {
-  const page = await call.workspace
-    .entity('consumer_group_consumers')
-    .page({ ...query, parent: { field: side, id: row.id } });
-  const ids = page.rows.flatMap(({ [other(side)]: reference }) =>
-    typeof reference === 'object' && reference !== null && 'id' in reference ? [String(reference.id)] : [],
-  );
-  return { ...page, rows: await call.workspace.entity(ENTITY[other(side)]).selectMany(ids) };
-}
-
-async function allMembersOf(call: Call, side: Side, row: Found): Promise<Row[]> {
-  const members: Row[] = [];
-  let offset: string | undefined;
-  do {
-    const page = await membersOf(call, side, row, { size: 1000, ...(offset === undefined ? {} : { offset }) });
-    members.push(...page.rows);
-    offset = page.offset;
-  } while (offset !== undefined);
-  return members;
-}
-
-/** The id of the membership that joins two rows, or null. */
-async function membershipOf(workspace: Workspace, group: Found, consumer: Found): Promise<string | null> {
-  const memberships = workspace.entity('consumer_group_consumers');
-  let page = await memberships.page({ size: 1000, parent: { field: 'consumer', id: consumer.id } });
-  for (;;) {
-    for (const { id, consumer_group: reference } of page.rows) {
-      const joined =
-        typeof reference === 'object' && reference !== null && 'id' in reference && reference.id === group.id;
-      if (joined && typeof id === 'string') return id;
-    }
-    if (page.offset === undefined) return null;
-    page = await memberships.page({ size: 1000, offset: page.offset, parent: { field: 'consumer', id: consumer.id } });
-  }
 }
 
 const consumers: JsonSchema = { type: 'array', items: rowOf('consumers') };
@@ -187,38 +144,6 @@ function membershipBody(field: string, description: string): JsonSchema {
   };
 }
 
-/** Makes all memberships or none, and returns the rows on `side`. */
-async function join(
-  call: Call,
-  side: Side,
-  sent: unknown,
-  pair: (member: Found) => readonly [group: Found, consumer: Found],
-): Promise<Found[]> {
-  const names = (Array.isArray(sent) ? sent : [sent]).filter((name) => typeof name === 'string' && name !== '');
-  if (names.length === 0 || (Array.isArray(sent) && names.length !== sent.length)) {
-    const field = side === 'consumer' ? 'consumer' : 'group';
-    throw new Refusal(message(400, `must provide ${field}: the id or name of one, or a list of them`));
-  }
-  return call.workspace.transaction(async (inside) => {
-    const members: Found[] = [];
-    for (const name of names) {
-      const member = await find(inside, side, name);
-      const [group, consumer] = pair(member);
-      if ((await membershipOf(inside, group, consumer)) !== null) {
-        throw new KongError(5, `Consumer '${shown(consumer)}' already in group '${shown(group)}'`);
-      }
-      await inside.entity('consumer_group_consumers').insert({
-        consumer_group: { id: group.id },
-        consumer: { id: consumer.id },
-      });
-      members.push(member);
-    }
-    return members;
-  });
-}
-
-const shown = (row: Found): string => String(row.name ?? row.username ?? row.id);
-
 /** The row on `side` of one membership. */
 function readMember(side: Side): Operation {
   return {
@@ -249,7 +174,7 @@ const removeOne: Operation = {
     const consumer = await named(call, 'consumer');
     const id = await membershipOf(call.workspace, group, consumer);
     if (id === null) return notFound;
-    await call.workspace.entity('consumer_group_consumers').delete({ id });
+    await call.workspace.entity(MEMBERSHIPS).delete({ id });
     return noContent;
   },
 };
@@ -263,15 +188,7 @@ function removeAll(side: Side): Operation {
       errors: [404],
     },
     async handle(call) {
-      const { id } = await named(call, side);
-      await call.workspace.transaction(async (inside) => {
-        const memberships = inside.entity('consumer_group_consumers');
-        for (;;) {
-          const { rows } = await memberships.page({ size: 1000, parent: { field: side, id } });
-          if (rows.length === 0) return;
-          await memberships.deleteMany(rows.map((row) => String(row.id)));
-        }
-      });
+      await leaveAll(call.workspace, side, await named(call, side));
       return noContent;
     },
   };
