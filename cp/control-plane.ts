@@ -152,6 +152,7 @@ async function startCluster(
     revocation,
     publisher,
     registry: store.nodes,
+    messages: store.messages,
     plugins: plugins.keys(),
     version: VERSION,
     maxPayload: settings.cluster_max_payload,

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
-import type { Explained, ExplainMessage, TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
 import { bindFailure } from '../bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
-import type { NodeRegistry } from '../store/store.ts';
+import type { ControlPlaneMessages, NodeRegistry } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
@@ -17,6 +18,7 @@ import {
 } from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
+import { type HealthOrder, Peers } from './peers.ts';
 import { Questions } from './questions.ts';
 import type { SessionContext } from './session.ts';
 
@@ -30,6 +32,8 @@ export interface ClusterListenerOptions {
   readonly revocation: RevocationCheck | null;
   readonly publisher: Publisher;
   readonly registry: NodeRegistry;
+  /** To the other control planes on the database. */
+  readonly messages: ControlPlaneMessages;
   /** Names of the plugins this control plane knows. */
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
@@ -50,8 +54,8 @@ export interface ClusterListener {
   readonly nodes: Nodes;
   /** What it gives them. */
   readonly publisher: Publisher;
-  /** Tells every connected data plane about a target's health. */
-  setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+  /** Tells every data plane that is connected, to this or another control plane, about a target's health. */
+  setTargetHealth(order: HealthOrder): Promise<void>;
   /**
    * Asks a connected data plane, of those with the newest config first, where a request would go. `disconnected`: there is
    * none; `silent`: it did not answer in time.
@@ -69,7 +73,8 @@ type Explanation =
 /** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
 export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
   const { publisher, log, tls, revocation } = options;
-  const nodes = new Nodes(options);
+  const own = randomUUID();
+  const nodes = new Nodes({ ...options, own });
   const known = [...options.plugins];
   const questions = new Questions();
   const context: SessionContext = {
@@ -83,6 +88,12 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   const texts = new ManifestTexts(publisher);
   const links = new Links({ context, nodes, texts, maxPayload: options.maxPayload });
   const https = new HttpsForm({ context, nodes, texts });
+  const tellTargetHealth = (order: HealthOrder): void => {
+    const message = { type: 'target_health', ...order } as const;
+    links.broadcast(message);
+    https.broadcast(message);
+  };
+  const peers = new Peers(own, options.messages, tellTargetHealth, log);
   const unsubscribe = publisher.subscribe(() => {
     links.publish();
     https.publish();
@@ -120,6 +131,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
 
   async function close(): Promise<void> {
     unsubscribe();
+    peers.stop();
     https.close();
     await links.close();
     await Promise.all(servers.map((server) => server.close()));
@@ -134,10 +146,9 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       telemetryAddresses,
       nodes,
       publisher,
-      setTargetHealth(order) {
-        const message = { type: 'target_health', ...order } as const;
-        links.broadcast(message);
-        https.broadcast(message);
+      async setTargetHealth(order) {
+        tellTargetHealth(order);
+        await peers.spread(order);
       },
       async explain(request) {
         const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];

@@ -4,6 +4,8 @@ import type { ClusterLog } from './mtls-server.ts';
 import type { NodeSession } from './session.ts';
 
 interface NodesOptions {
+  /** The id of this control plane's process. */
+  readonly own: string;
   readonly registry: NodeRegistry;
   /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
@@ -24,6 +26,8 @@ export class Nodes {
   readonly #options: NodesOptions;
   readonly #connected = new Map<string, NodeSession>();
   readonly #unsaved = new Map<string, NodeSession>();
+  /** Ids of nodes that are gone, which is not written down yet. */
+  readonly #left = new Set<string>();
   #timer: NodeJS.Timeout | null = null;
   #due = Number.POSITIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
@@ -37,12 +41,17 @@ export class Nodes {
   join(session: NodeSession): NodeSession | undefined {
     const previous = this.#connected.get(session.node.id);
     this.#connected.set(session.node.id, session);
+    this.#left.delete(session.node.id);
     return previous;
   }
 
   /** Takes a session out, unless a newer one of the same node took its place. */
   leave(session: NodeSession): void {
-    if (this.#connected.get(session.node.id) === session) this.#connected.delete(session.node.id);
+    const { id } = session.node;
+    if (this.#connected.get(id) !== session) return;
+    this.#connected.delete(id);
+    this.#left.add(id);
+    this.#writeIn(URGENT);
   }
 
   get(id: string): NodeSession | undefined {
@@ -83,20 +92,26 @@ export class Nodes {
   }
 
   async #write(): Promise<void> {
-    const { registry, purgeDelay, log } = this.#options;
-    for (const [id, session] of [...this.#unsaved]) {
-      this.#unsaved.delete(id);
-      try {
-        await registry.put(session.record, purgeDelay);
-        this.#complaint = '';
-      } catch (error) {
-        if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
-        const detail = messageOf(error);
-        if (detail !== this.#complaint) log('error', `cannot write down the state of data planes: ${detail}`);
-        this.#complaint = detail;
-        this.#writeIn(RETRY);
-        return;
+    const { own, registry, purgeDelay, log } = this.#options;
+    try {
+      for (const [id, session] of [...this.#unsaved]) {
+        this.#unsaved.delete(id);
+        await registry.put(session.record, purgeDelay, own).catch((error) => {
+          // To the end of the queue: should it be this one that cannot be written down, the others still are.
+          if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
+          throw error;
+        });
       }
+      for (const id of [...this.#left]) {
+        await registry.left(id, own);
+        this.#left.delete(id);
+      }
+      this.#complaint = '';
+    } catch (error) {
+      const detail = messageOf(error);
+      if (detail !== this.#complaint) log('error', `cannot write down the state of data planes: ${detail}`);
+      this.#complaint = detail;
+      this.#writeIn(RETRY);
     }
   }
 }

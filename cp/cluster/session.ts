@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Manifest } from '../../shared/bundle/format.ts';
 import { verifyManifest } from '../../shared/bundle/verification.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
@@ -11,9 +12,10 @@ import type {
 } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
-import type { NodeRecord } from '../store/store.ts';
+import type { NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { healthOf, type NodeHealth } from './target-health.ts';
 
 /** What a session needs to know of its control plane. */
 export interface SessionContext {
@@ -52,7 +54,7 @@ export class NodeSession {
   #syncStatus: SyncStatus = 'unknown';
   #reason: string | null = null;
   #lastSeen = 0;
-  #health: Readonly<Record<string, unknown>> = {};
+  #health: NodeHealth = {};
   #conflicts = '';
 
   private constructor(node: NodeDescription, peer: Peer, context: SessionContext) {
@@ -87,13 +89,8 @@ export class NodeSession {
     return this.#lastSeen;
   }
 
-  /** Target health as the node last told it, by upstream id. */
-  get health(): Readonly<Record<string, unknown>> {
-    return this.#health;
-  }
-
   /** What the registry keeps of it. */
-  get record(): Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl'> {
+  get record(): NodeReport {
     const { id, hostname, version, labels, ...description } = this.node;
     return {
       id,
@@ -107,6 +104,7 @@ export class NodeSession {
       serial: this.#serial,
       reason: this.#reason,
       description,
+      health: this.#health,
     };
   }
 
@@ -131,8 +129,12 @@ export class NodeSession {
         this.#context.answered(message);
         break;
       case 'heartbeat': {
-        if (message.health !== undefined) this.#health = message.health;
-        const news = message.serial !== this.#serial || message.config_hash !== this.#configHash;
+        const health = healthOf(message.health);
+        const news =
+          message.serial !== this.#serial ||
+          message.config_hash !== this.#configHash ||
+          !isDeepStrictEqual(health, this.#health);
+        this.#health = health;
         this.#update({ serial: message.serial, configHash: message.config_hash }, news);
         break;
       }

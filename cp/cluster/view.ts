@@ -1,16 +1,18 @@
 import { isObject } from '../../shared/bundle/shape.ts';
-import { SYNC_STATUSES, type SyncStatus, type TargetHealthMessage } from '../../shared/cluster/messages.ts';
-import type { ClusterView, DataPlaneDetail, DataPlaneRecord, NodeTargetHealth } from '../admin/cluster-view.ts';
+import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
+import type { ClusterView, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
+import type { HealthOrder } from './peers.ts';
+import { targetsOf } from './target-health.ts';
 
 /** What the view needs of the cluster listener. */
 interface ConnectedNodes {
   readonly nodes: Nodes;
-  readonly publisher: Pick<Publisher, 'conflicts'>;
-  setTargetHealth(order: Omit<TargetHealthMessage, 'type'>): void;
+  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble'>;
+  setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
 }
 
@@ -26,7 +28,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     async dataPlanes(page) {
       await connected.nodes.flush();
       const { nodes, offset } = await registry.page(page);
-      const rows = nodes.map(recordOf);
+      const rows = nodes.map((node) => recordOf(node, connected));
       return offset === undefined ? { rows } : { rows, offset };
     },
     async dataPlane(id) {
@@ -35,19 +37,16 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       return node === null ? null : detailOf(node, connected);
     },
     async targetHealth(upstream) {
-      return [...connected.nodes.connected()].flatMap(({ node: { id, hostname }, health }) => {
-        const targets = Object.hasOwn(health, upstream) ? targetsOf(health[upstream]) : null;
-        return targets === null ? [] : [{ node: { id, hostname }, targets }];
-      });
+      await connected.nodes.flush();
+      const told = await registry.health(upstream);
+      return told.map(({ id, hostname, targets }) => ({ node: { id, hostname }, targets: targetsOf(targets) }));
     },
-    async setTargetHealth(order) {
-      connected.setTargetHealth(order);
-    },
+    setTargetHealth: (order) => connected.setTargetHealth(order),
     explain: (request) => connected.explain(request),
   };
 }
 
-function recordOf(node: NodeRecord): DataPlaneRecord {
+function recordOf(node: NodeRecord, { publisher }: ConnectedNodes): DataPlaneRecord {
   const { expiry_timestamp: expiry } = node.cert_details;
   const labels = strings(node.labels);
   return {
@@ -64,44 +63,21 @@ function recordOf(node: NodeRecord): DataPlaneRecord {
     cert_details: typeof expiry === 'number' ? { expiry_timestamp: expiry } : null,
     rpc_capabilities: [],
     serial: node.serial,
-    rejection_reason: node.reason,
+    rejection_reason: node.reason ?? publisher.trouble(),
   };
 }
 
-function detailOf(node: NodeRecord, { nodes, publisher }: ConnectedNodes): DataPlaneDetail {
+function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail {
   const { host, plugins, capabilities: listed } = node.description;
   const capabilities = Array.isArray(listed) ? listed.filter((one) => typeof one === 'string') : [];
   return {
-    ...recordOf(node),
+    ...recordOf(node, connected),
     host: host === 'miniflare' || host === 'cloudflare' ? host : 'workerd',
-    connected: nodes.get(node.id) !== undefined,
+    connected: node.connected || connected.nodes.get(node.id) !== undefined,
     plugins: strings(plugins),
     capabilities,
-    conflicts: publisher.conflicts(capabilities),
+    conflicts: connected.publisher.conflicts(capabilities),
   };
-}
-
-/** One upstream of what a heartbeat says; targets that are not understood are left out. */
-function targetsOf(value: unknown): Readonly<Record<string, NodeTargetHealth>> | null {
-  if (!isObject(value)) return null;
-  const targets: Record<string, NodeTargetHealth> = {};
-  for (const [id, target] of Object.entries(value)) {
-    if (!isObject(target)) continue;
-    const health = HEALTHS.find((one) => one === target.health);
-    if (health === undefined) continue;
-    const addresses = Array.isArray(target.addresses) ? target.addresses.flatMap(addressOf) : [];
-    targets[id] = { dns: typeof target.dns === 'string' ? target.dns : null, health, addresses };
-  }
-  return targets;
-}
-
-const HEALTHS = ['HEALTHY', 'UNHEALTHY', 'HEALTHCHECKS_OFF', 'DNS_ERROR'] as const;
-
-function addressOf(value: unknown): NodeTargetHealth['addresses'][number][] {
-  if (!isObject(value)) return [];
-  const { ip, port, weight, health } = value;
-  if (typeof ip !== 'string' || typeof port !== 'number' || typeof weight !== 'number') return [];
-  return [{ ip, port, weight, health: health === 'UNHEALTHY' ? 'UNHEALTHY' : 'HEALTHY' }];
 }
 
 function syncStatus(value: string): SyncStatus {

@@ -50,6 +50,8 @@ export interface Publisher {
   object(name: ObjectName): PackedObject | undefined;
   /** The objects of the newest release that the holder of `held` lacks; all of them for null or a forgotten manifest. */
   missing(held: Manifest | null): Iterable<ObjectName>;
+  /** Why what is committed cannot be published, so that every data plane keeps what it has; null when all is well. */
+  trouble(): string | null;
   /** What a data plane with these capabilities cannot honour of the newest config. */
   conflicts(capabilities: readonly string[]): readonly Conflict[];
   /** Calls back after every release, also one with the same content under a new serial. */
@@ -181,14 +183,10 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       complaint = '';
     } catch (error) {
       const message = messageOf(error);
-      const refused = error instanceof PublishRefused;
-      if (message !== complaint) {
-        log(
-          'error',
-          `${refused ? 'refusing to publish' : 'cannot publish'}, data planes keep serial ${release.manifest.serial}: ${message}`,
-        );
-      }
-      complaint = message;
+      const refused = error instanceof PublishRefused ? 'refusing to publish' : 'cannot publish';
+      const trouble = `${refused}, data planes keep serial ${release.manifest.serial}: ${message}`;
+      if (trouble !== complaint) log('error', trouble);
+      complaint = trouble;
       retry = setTimeout(() => rounds.signal(), options.retry ?? RETRY);
     }
   }
@@ -201,6 +199,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   return {
     current: () => release,
     object: (name) => shelf.get(name),
+    trouble: () => (complaint === '' ? null : complaint),
     conflicts: (capabilities) => latest.conflicts(capabilities),
     missing: (held) => missingObjects(shelf, release.manifest, held),
     subscribe(callback) {

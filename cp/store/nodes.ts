@@ -1,28 +1,31 @@
+import { HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
 import type { NodeRecord, NodeRegistry } from './store.ts';
 
+const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms')`;
+
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, description, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, description, health, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
 export function nodeRegistry(database: Database): NodeRegistry {
   return {
-    async put(node, ttl) {
+    async put(node, ttl, controlPlane) {
       await database.query(
         {
           name: 'put_node',
           text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
-              labels, cert_details, serial, reason, description)
+              labels, cert_details, serial, reason, description, health, control_plane)
             VALUES ($1::uuid, $2, $3, $4, $5, $6, now(), now(), now() + make_interval(secs => $7::double precision),
-              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb)
+              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid)
             ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
               config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
               updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
               cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
-              description = EXCLUDED.description`,
+              description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane`,
         },
         [
           node.id,
@@ -37,8 +40,23 @@ export function nodeRegistry(database: Database): NodeRegistry {
           node.serial,
           node.reason,
           JSON.stringify(node.description),
+          JSON.stringify(node.health),
+          controlPlane,
         ],
       );
+    },
+    async left(id, controlPlane) {
+      await database.query('UPDATE nodes SET control_plane = NULL WHERE id = $1::uuid AND control_plane = $2::uuid', [
+        id,
+        controlPlane,
+      ]);
+    },
+    async health(upstream) {
+      const rows = await database.query(
+        `SELECT id, hostname, health -> $1 AS targets FROM nodes WHERE ${CONNECTED} AND health ? $1 ORDER BY id`,
+        [upstream],
+      );
+      return rows.map(({ id, hostname, targets }) => ({ id: String(id), hostname: String(hostname), targets }));
     },
     async get(id) {
       if (!isUuid(id)) return null;
@@ -78,6 +96,8 @@ function toNode(row: SqlRow): NodeRecord {
     serial: row.serial === null ? null : Number(row.serial),
     reason: nullableText(row.reason),
     description: record(row.description),
+    health: record(row.health),
+    connected: row.connected === true,
   };
 }
 

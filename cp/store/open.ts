@@ -4,7 +4,7 @@ import type { Database } from './database.ts';
 import { keepHouse } from './housekeeping.ts';
 import { migrate, migrationStatus } from './migrations.ts';
 import { nodeRegistry } from './nodes.ts';
-import { notifications } from './notifications.ts';
+import { CHANNELS, notifications } from './notifications.ts';
 import type { StoreLog } from './outage.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres, type PostgresSettings } from './postgres.ts';
@@ -54,6 +54,15 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     workspace: (name) => findWorkspace(catalog, database, name),
     changes: changes.feed,
     nodes: nodeRegistry(database),
+    messages: {
+      async send(text) {
+        await database.query('SELECT pg_notify($1, $2)', [CHANNELS.messages, text]);
+      },
+      subscribe: (onMessage) =>
+        heard.subscribe(CHANNELS.messages, (text) => {
+          if (text !== null) onMessage(text);
+        }),
+    },
     async ping() {
       await database.query('SELECT 1');
     },

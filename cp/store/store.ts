@@ -157,24 +157,48 @@ export interface NodeRecord {
   readonly reason: string | null;
   /** The rest of what it said of itself: group, plugins, capabilities… */
   readonly description: Readonly<Record<string, unknown>>;
+  /** What it last said of its targets, by upstream. */
+  readonly health: Readonly<Record<string, unknown>>;
+  /** It is connected to some control plane, and was heard of lately. */
+  readonly connected: boolean;
 }
+
+/** What a control plane writes down of a data plane that is connected to it; the rest follows. */
+export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected'>;
 
 /** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
 export interface NodeRegistry {
-  /** Creates or replaces; `last_seen` and `updated_at` become now, and it is forgotten `ttl` seconds from now. */
-  put(node: Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl'>, ttl: number): Promise<void>;
+  /**
+   * Creates or replaces; `last_seen` and `updated_at` become now, and it is forgotten `ttl` seconds from now.
+   * `controlPlane` is the id of the one it is connected to.
+   */
+  put(node: NodeReport, ttl: number, controlPlane: string): Promise<void>;
+  /** The node is no longer connected to that control plane; nothing changes when it is connected to another. */
+  left(id: string, controlPlane: string): Promise<void>;
+  /** What each connected node says of the targets of an upstream. */
+  health(
+    upstream: string,
+  ): Promise<readonly { readonly id: string; readonly hostname: string; readonly targets: unknown }[]>;
   get(id: string): Promise<NodeRecord | null>;
   /** By id. */
   page(query?: { readonly size?: number; readonly offset?: string }): Promise<{ nodes: NodeRecord[]; offset?: string }>;
 }
 
 /** A control plane's whole state, in whichever database. Close it when done. */
+/** What control planes on one database tell each other. Nothing is kept: who is not connected does not hear it. */
+export interface ControlPlaneMessages {
+  /** To all, the sender included. 7,999 bytes at most. */
+  send(text: string): Promise<void>;
+  subscribe(onMessage: (text: string) => void): () => void;
+}
+
 export interface Store {
   readonly driver: 'pglite' | 'postgres';
   /** The named workspace, or null. */
   workspace(name: string): Promise<Workspace | null>;
   readonly changes: ChangeFeed;
   readonly nodes: NodeRegistry;
+  readonly messages: ControlPlaneMessages;
   /** Throws when the database cannot be reached. */
   ping(): Promise<void>;
   close(): Promise<void>;

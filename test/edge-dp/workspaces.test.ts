@@ -74,6 +74,7 @@ describe('two workspaces behind one data plane', () => {
       revocation: null,
       publisher,
       registry: store.nodes,
+      messages: store.messages,
       plugins: plugins.keys(),
       version: packageFile.version,
       maxPayload: 4 << 20,

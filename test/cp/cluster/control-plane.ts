@@ -37,7 +37,18 @@ class MemoryRegistry implements NodeRegistry {
   async put(node: Parameters<NodeRegistry['put']>[0], ttl: number) {
     if (this.failure !== null) throw this.failure;
     const now = Math.floor(Date.now() / 1000);
-    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl });
+    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl, connected: true });
+  }
+
+  async left(id: string) {
+    const node = this.records.get(id);
+    if (node !== undefined) this.records.set(id, { ...node, connected: false });
+  }
+
+  async health(upstream: string) {
+    return [...this.records.values()].flatMap(({ id, hostname, health }) =>
+      upstream in health ? [{ id, hostname, targets: health[upstream] }] : [],
+    );
   }
 
   async get(id: string) {
@@ -84,6 +95,7 @@ export async function startControlPlane(
     revocation: options.revocation ?? null,
     publisher,
     registry,
+    messages: { send: async () => {}, subscribe: () => () => {} },
     plugins: ['key-auth', 'cors'],
     version: options.version ?? '1.2.0',
     maxPayload: 4 << 20,

@@ -114,9 +114,28 @@ describe('the link', () => {
     await until(() => plane.listener.nodes.get(NODE_ID)?.record.reason !== null);
     expect(await recordOf(plane)).toMatchObject({ sync_status: 'unknown', serial, reason: /SHA-256 def/ });
     expect(plane.log).toContainEqual(expect.stringMatching(/^warn DP node .* refused serial 9 .* SHA-256 def$/));
-    link.say({ type: 'heartbeat', serial, config_hash, health: { 'upstream-1': { targets: {} } } });
+    const health = { 'upstream-1': { t: { dns: 'A', health: 'HEALTHY', addresses: [] } } };
+    const beyond = { 'upstream-1': { u: { health: 'FINE' } }, '<script>': {} };
+    link.say({ type: 'heartbeat', serial, config_hash, health: { ...beyond, ...health } });
     expect(await link.hear('heartbeat')).toEqual({ type: 'heartbeat', serial, config_hash });
-    expect(plane.listener.nodes.get(NODE_ID)?.health).toEqual({ 'upstream-1': { targets: {} } });
+    expect(plane.listener.nodes.get(NODE_ID)?.record.health).toEqual(health);
+  });
+
+  test('shows at every data plane why nothing can be published', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', ...Array.from({ length: 400 }, (_, n) => route(`route-${n}`)));
+    const plane = await start({ feed });
+    const link = await join(plane);
+    const { serial, config_hash } = await verify((await link.hear('manifest')).manifest);
+    link.say({ type: 'applied', serial, config_hash });
+    const view = clusterView(plane.registry, plane.listener);
+    const reason = async () => (await view.dataPlanes({ size: 10 })).rows[0]?.rejection_reason;
+    await expect.poll(reason).toBeNull();
+    feed.tables.clear();
+    feed.put('routes', route('alone'));
+    feed.oldest = feed.at;
+    await plane.publisher.flush();
+    expect(await reason()).toMatch(/^refusing to publish, .* had 400 rows and now has 1.*publish_near_empty = on/);
   });
 
   test('withholds config that uses a plugin the data plane lacks, says so by name, and resumes when it is gone', async () => {
@@ -311,10 +330,10 @@ describe('the HTTPS form', () => {
     const plane = await start();
     const telemetry = plane.listener.telemetryAddresses[0]?.port ?? 0;
     await say(plane, hello());
-    const health = { upstream: { targets: {} } };
+    const health = { upstream: { target: { dns: null, health: 'DNS_ERROR', addresses: [] } } };
     const told = await say(plane, { type: 'heartbeat', serial: null, config_hash: null, health }, NODE_ID, telemetry);
     expect(told.status).toBe(204);
-    expect(plane.listener.nodes.get(NODE_ID)?.health).toEqual(health);
+    expect(plane.listener.nodes.get(NODE_ID)?.record.health).toEqual(health);
     expect((await call(telemetry, `/v1/manifest?node=${NODE_ID}`)).status).toBe(404);
   });
 });

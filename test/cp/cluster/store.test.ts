@@ -44,6 +44,7 @@ beforeAll(async () => {
     revocation: null,
     publisher,
     registry: store.nodes,
+    messages: store.messages,
     plugins: plugins.keys(),
     version: '1.2.0',
     maxPayload: 4 << 20,

@@ -49,7 +49,11 @@ onBothDrivers('migrations', (backend) => {
     const done = await Promise.all(databases.map((database) => migrate(database, tables)));
     expect(done.filter((steps) => steps.length > 0)).toHaveLength(1);
     const status = await migrationStatus(shared, tables);
-    expect(status.executed.map(({ name }) => name)).toEqual(['001_change_log', '002_nodes']);
+    expect(status.executed.map(({ name }) => name)).toEqual([
+      '001_change_log',
+      '002_nodes',
+      '003_nodes_of_control_planes',
+    ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });
 

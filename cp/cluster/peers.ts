@@ -1,0 +1,50 @@
+import { json, object, string } from '../../shared/bundle/shape.ts';
+import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import type { ControlPlaneMessages } from '../store/store.ts';
+import type { ClusterLog } from './mtls-server.ts';
+
+export type HealthOrder = Omit<TargetHealthMessage, 'type'>;
+
+/** Characters of an order; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
+const LONGEST_ORDER = 2_000;
+
+/** The other control planes on the database, to which data planes of the same cluster are connected. */
+export class Peers {
+  readonly #own: string;
+  readonly #messages: ControlPlaneMessages;
+  readonly #unsubscribe: () => void;
+
+  /** `own`: the id of this control plane's process. `take` gets the orders of the others. */
+  constructor(own: string, messages: ControlPlaneMessages, take: (order: HealthOrder) => void, log: ClusterLog) {
+    this.#own = own;
+    this.#messages = messages;
+    this.#unsubscribe = messages.subscribe((text) => {
+      try {
+        const read = object(json(text, 'message'), 'message');
+        if (read.from !== own) take(orderOf(object(read.target_health, 'message.target_health')));
+      } catch (error) {
+        log('warn', `a message of another control plane was not understood: ${messageOf(error)}`);
+      }
+    });
+  }
+
+  /** Has the others pass an order on. Throws when the database cannot be reached. */
+  async spread(order: HealthOrder): Promise<void> {
+    const text = JSON.stringify({ from: this.#own, target_health: order });
+    if (text.length <= LONGEST_ORDER) await this.#messages.send(text);
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+  }
+}
+
+function orderOf(read: Readonly<Record<string, unknown>>): HealthOrder {
+  return {
+    upstream: string(read.upstream, 'upstream'),
+    target: string(read.target, 'target'),
+    address: read.address === null ? null : string(read.address, 'address'),
+    healthy: read.healthy === true,
+  };
+}

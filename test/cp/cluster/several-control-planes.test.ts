@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { startClusterListener } from '../../../cp/cluster/listener.ts';
+import { clusterView } from '../../../cp/cluster/view.ts';
+import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { createPublisher } from '../../../cp/publisher/publisher.ts';
+import { publishedTables } from '../../../cp/publisher/tables.ts';
+import { openStore } from '../../../cp/store/open.ts';
+import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { hello, NODE_ID, shared, signingKey, TestLink } from './control-plane.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+  await (await openStore(server.settings(), { migrate: true })).close();
+});
+afterAll(() => server.stop());
+
+/** One of several control planes on the database. */
+async function controlPlane() {
+  const store = await openStore(server.settings());
+  const log = () => undefined;
+  const tables = publishedTables();
+  const pluginVersion = () => '3.9.3';
+  const publisher = await createPublisher({
+    feed: store.changes,
+    tables,
+    pluginVersion,
+    signingKey,
+    group: 'default',
+    log,
+  });
+  const listener = await startClusterListener({
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    telemetryListen: [],
+    tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
+    revocation: null,
+    publisher,
+    registry: store.nodes,
+    messages: store.messages,
+    plugins: [],
+    version: '1.2.0',
+    maxPayload: 4 << 20,
+    purgeDelay: 1000,
+    log,
+  });
+  let running = true;
+  const stop = async () => {
+    if (!running) return;
+    running = false;
+    await listener.close();
+    await publisher.stop();
+    await store.close();
+  };
+  onTestFinished(stop);
+  return { store, stop, view: clusterView(store.nodes, listener), port: listener.addresses[0]?.port ?? 0 };
+}
+
+test('a control plane shows, and orders, the targets of data planes that are connected to another one', async () => {
+  const [one, other] = [await controlPlane(), await controlPlane()];
+  const link = await TestLink.open(one.port);
+  onTestFinished(() => link.socket.terminate());
+  link.say(hello());
+  await link.hear('manifest');
+  await expect.poll(() => other.view.dataPlane(NODE_ID)).toMatchObject({ hostname: 'edge-1', connected: true });
+
+  const targets = { t1: { dns: 'A', health: 'UNHEALTHY', addresses: [] } };
+  link.say({ type: 'heartbeat', serial: 0, config_hash: null, health: { u1: targets } });
+  await link.hear('heartbeat');
+  await expect
+    .poll(() => other.view.targetHealth('u1'))
+    .toEqual([{ node: { id: NODE_ID, hostname: 'edge-1' }, targets }]);
+
+  const order = { upstream: 'u1', target: 't1', address: null, healthy: true };
+  await other.view.setTargetHealth(order);
+  expect(await link.hear('target_health')).toEqual({ type: 'target_health', ...order });
+  await one.view.setTargetHealth({ ...order, healthy: false });
+  await one.view.setTargetHealth({ ...order, target: 't2' });
+  expect(await link.hear('target_health')).toMatchObject({ healthy: false });
+  // Its own order did not come back to it over the database.
+  expect(await link.hear('target_health')).toMatchObject({ target: 't2' });
+
+  // An address no target can have is passed over, not an error.
+  await one.view.setTargetHealth({ ...order, address: 'x'.repeat(10_000) });
+
+  await one.stop();
+  await expect.poll(() => other.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
+  expect(await other.view.targetHealth('u1')).toEqual([]);
+});
