@@ -1,4 +1,4 @@
-import { messageOf, messageOf } from '../../shared/thrown.ts';
+import { messageOf } from '../../shared/thrown.ts';
 
 /** Where the store says what nobody who called it could be told. */
 export type StoreLog = (level: 'info' | 'warn' | 'error', message: string) => void;
