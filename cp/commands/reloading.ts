@@ -5,7 +5,7 @@ import { reloadedSettings } from '../settings/reload.ts';
 import { describeFailure } from './command.ts';
 
 /** What runs here, as far as a reload concerns it. */
-export interface Reloadable {
+interface Reloadable {
   readonly controlPlane: Pick<ControlPlane, 'renew'> | null;
   readonly dataPlane: { reload(settings: Settings): Promise<void> } | null;
   /** Reads the settings anew. Throws when they do not work. */

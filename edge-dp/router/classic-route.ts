@@ -15,7 +15,7 @@ export interface Dialect {
 }
 
 /** The field a host's port is compared with: of the connection, of the Host header, or of the header only if it names one. */
-export type PortField = 'net.dst.port' | 'http.host.port' | 'http.host.own_port';
+type PortField = 'net.dst.port' | 'http.host.port' | 'http.host.own_port';
 
 /** The conditions of a route's classic fields, for some of its paths; no terms at all: it takes every request. */
 export function classicConditions(route: RouteRow, paths: readonly string[], dialect: Dialect): Expression[] {

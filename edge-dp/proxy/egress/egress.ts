@@ -67,7 +67,7 @@ export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
   readonly code: EgressFailureCode | 'unsupported' | ClientFailureCode;
 }
 
-export type ClientFailureCode = 'client_closed' | 'client_timeout';
+type ClientFailureCode = 'client_closed' | 'client_timeout';
 
 /** What the client's body failed by, from what reading it threw. */
 export function clientFailure(error: unknown): ClientFailureCode {
