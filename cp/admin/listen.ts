@@ -42,7 +42,8 @@ export async function listen(
   inFlight.watch(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(address.port, address.host, () => {
+    // As in nginx, `[::]` is IPv6 alone: `0.0.0.0` stands beside it.
+    server.listen({ port: address.port, host: address.host, ipv6Only: true }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -83,9 +83,11 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => void judge(socket));
   server.on('tlsClientError', (error, socket) => {
+    if (hungUp(error)) return;
     log('warn', `refused a connection from ${peerName(socket)}: ${error.message}`);
   });
   server.on('clientError', (error, socket) => {
+    if (hungUp(error)) return;
     log('warn', `refused a request from ${peerName(socket)}: ${error.message}`);
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
@@ -124,7 +126,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
       identity = next;
     },
     async listen({ host, port }) {
-      server.listen(port, host);
+      server.listen({ port, host, ipv6Only: true });
       await Promise.race([once(server, 'listening'), once(server, 'error').then(([error]) => Promise.reject(error))]);
       server.on('error', (error) => log('error', `cluster listener: ${error.message}`));
       return bound(server);
@@ -165,6 +167,11 @@ function bound(server: Server): Address {
   const address: AddressInfo | string | null = server.address();
   if (address === null || typeof address === 'string') throw new Error('cluster listener: not bound to a port');
   return { host: address.address, port: address.port };
+}
+
+/** Nothing was refused: the other side left, as a data plane's probe does that has seen enough. */
+function hungUp(error: Error): boolean {
+  return 'code' in error && error.code === 'ECONNRESET';
 }
 
 function peerName(socket: object): string {

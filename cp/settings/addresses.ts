@@ -16,15 +16,19 @@ export interface PeerAddress {
   readonly port: number;
 }
 
-/** Words Kong allows after a listen address. `ssl` is honoured; the others tune nginx's sockets and change nothing here. */
-const LISTEN_FLAGS = new Set(['ssl', 'http2', 'proxy_protocol', 'deferred', 'bind', 'reuseport']);
-const REFUSED_FLAGS = new Set(['proxy_protocol']);
+/**
+ * Words Kong allows after a listen address. `ssl` is honoured and `ipv6only=on` is the case anyway; the others tune nginx's
+ * sockets and change nothing here. Not among them: those that would have to have an effect.
+ */
+const LISTEN_FLAGS = new Set(['ssl', 'http2', 'deferred', 'bind', 'reuseport', 'ipv6only=on']);
 
 /** Kong's `*_listen`: `host:port [ssl] [reuseport] [backlog=N], …` or `off`. */
 export function listen(initial: string): Property<readonly ListenAddress[]> {
   return {
     default: initial,
-    allowed: "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N'",
+    allowed:
+      "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', " +
+      "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)",
     secret: false,
     parse: (value) => {
       if (value === 'off') return [];
@@ -104,7 +108,7 @@ export function reachable({ host, port }: PeerAddress): PeerAddress {
 }
 
 function isListenFlag(flag: string): boolean {
-  return (LISTEN_FLAGS.has(flag) && !REFUSED_FLAGS.has(flag)) || /^backlog=\d+$/.test(flag);
+  return LISTEN_FLAGS.has(flag) || /^(backlog=\d+|so_keepalive=[\w:]+)$/.test(flag);
 }
 
 function parseHostPort(text: string, lowestPort: number): PeerAddress | undefined {

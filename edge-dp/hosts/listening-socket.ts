@@ -32,7 +32,7 @@ export async function openListeningSockets(
 }
 
 async function onPort({ address, port }: { address: string; port: number }): Promise<ListeningSocket> {
-  const server = await listen({ host: address, port, backlog: BACKLOG });
+  const server = await listen({ host: address, port, backlog: BACKLOG, ipv6Only: true });
   const bound: AddressInfo | string | null = server.address();
   return {
     descriptor: descriptorOf(server),

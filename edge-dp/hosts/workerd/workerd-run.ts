@@ -98,10 +98,13 @@ function passOn(line: string, log: Log): void {
     // Not every line is structured: a crash, or an error in the config. The line itself is the message.
   }
   const level = entry.level === 'error' || entry.level === 'warn' ? entry.level : 'info';
-  if (typeof entry.message === 'string') log(level, entry.message.replace(NATIVE_STACK, ''));
+  if (typeof entry.message === 'string')
+    log(level, entry.message.replace(NATIVE_STACK, '').replace(UNTRUSTED, 'a certificate is not trusted: $1'));
   else log('warn', line);
 }
 
+/** What a failed TLS handshake is called here, control planes' and upstreams' alike. */
+const UNTRUSTED = /^e = .*TLS peer's certificate is not trusted; reason = ([^;]*).*/;
 /** Addresses in the executable: nothing to anyone who reads a log. */
 const NATIVE_STACK = /\nstack:.*@[0-9a-f]+/g;
 

@@ -49,7 +49,7 @@ describe('settings', () => {
       pg_host = from-file   # trailing comment
       pg_user = "quoted \\# user"
       pg_database=from-file
-      admin_listen = 127.0.0.1:9001 reuseport backlog=16384, [::1]:9444 http2 ssl
+      admin_listen = 127.0.0.1:9001 reuseport backlog=16384 so_keepalive=30m::10, [::1]:9444 http2 ssl ipv6only=on
       trusted_ips = 10.0.0.0/8,::1
       admin_ssl_cert = admin.crt
       admin_ssl_cert_key = admin.key
@@ -83,7 +83,7 @@ describe('settings', () => {
       `${file}:2: expected 'name = value', found 'this is no setting'`,
       `role = 'boss' (environment variable HOLDFAST_ROLE) is not allowed; allowed: 'traditional', 'control_plane', 'data_plane'`,
       `pg_port = '70000' (${file}:1) is not allowed; allowed: a whole number from 1 to 65535`,
-      `admin_listen = '300.1.1.1:80' (environment variable KONG_ADMIN_LISTEN) is not allowed; allowed: 'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N'`,
+      `admin_listen = '300.1.1.1:80' (environment variable KONG_ADMIN_LISTEN) is not allowed; allowed: 'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', 'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)`,
       `proxy_lisen = '0.0.0.0:80' (${file}:3) is not a setting of Holdfast; did you mean 'proxy_listen'?`,
     ]);
   });
@@ -167,6 +167,7 @@ describe('settings', () => {
   });
 
   it.each([
+    [{ KONG_PROXY_LISTEN: '0.0.0.0:8000 proxy_protocol' }, /'proxy_protocol' .*not supported/],
     [{ KONG_PG_PASSWORD: '{vault://env/pg-password}' }, /cannot refer to vaults.*HOLDFAST_PG_PASSWORD/],
     [{ HOLDFAST_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_SSL_CERT_KEY: 'a,b' }, /one certificate/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],

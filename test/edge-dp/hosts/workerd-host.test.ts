@@ -8,6 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../cp/pki/authority.ts';
+import { freePorts } from '../../e2e/free-port.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
 import { ask, newPrefix, optionsFor, startNode, stopNode, type TestNode, until } from './node.ts';
 
@@ -204,6 +205,17 @@ describe('listeners', () => {
     await expect(dataPlane.reload(optionsFor(prefix, { ...listenWith(second), processes: 2 }))).rejects.toThrow(
       /restart/,
     );
+  });
+
+  test('take the same port of IPv4 and of IPv6 side by side, as nginx does', async () => {
+    const [port = 0] = await freePorts(1);
+    node = await startNode({
+      proxyListen: [
+        { host: '0.0.0.0', port },
+        { host: '::', port },
+      ],
+    });
+    for (const host of ['127.0.0.1', '[::1]']) expect((await ask(`http://${host}:${port}/`)).status).toBe(200);
   });
 
   test('a port in use is an error that names the setting and who has it', async () => {
