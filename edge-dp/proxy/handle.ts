@@ -114,6 +114,7 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
       const value = headers.get(name);
       return value === null ? null : value.split(', ');
     },
+    wholeHeader: (name) => headers.get(name),
     sourceIp: context.client.ip === '' ? null : context.client.ip,
     sourcePort: context.client.port,
     destinationIp: null,

@@ -85,9 +85,9 @@ function plainTest(predicate: Predicate): Test {
   return test;
 }
 
-function textValues({ field }: Predicate, subject: Subject): readonly string[] {
+function textValues({ field, any }: Predicate, subject: Subject): readonly string[] {
   const reader = fieldReader(field);
-  if (reader?.kind === 'texts') return reader.read(subject) ?? [];
+  if (reader?.kind === 'texts') return (any ? reader.read : reader.readAll)(subject) ?? [];
   const value = reader?.kind === 'text' ? reader.read(subject) : null;
   return value === null ? [] : [value];
 }

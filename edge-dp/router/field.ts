@@ -5,7 +5,12 @@ import type { Subject } from './request.ts';
 /** How to read a field of a request. Null: the request has no such thing, and every predicate on it is false. */
 export type FieldReader =
   | { readonly kind: 'text'; readonly read: (subject: Subject) => string | null }
-  | { readonly kind: 'texts'; readonly read: (subject: Subject) => readonly string[] | null }
+  | {
+      readonly kind: 'texts';
+      /** One of them is to satisfy a predicate with `any()`, all of the others one without. */
+      readonly read: (subject: Subject) => readonly string[] | null;
+      readonly readAll: (subject: Subject) => readonly string[] | null;
+    }
   | { readonly kind: 'int'; readonly read: (subject: Subject) => number | null }
   | { readonly kind: 'ip'; readonly read: (subject: Subject) => IpAddress | null };
 
@@ -33,11 +38,12 @@ export function fieldReader(field: string): FieldReader | null {
   if (field.startsWith('http.headers.')) {
     const name = field.slice('http.headers.'.length).toLowerCase();
     const dashed = name.replaceAll('_', '-');
-    return { kind: 'texts', read: (s) => s.header(name, dashed) };
+    return { kind: 'texts', read: (s) => s.header(name, dashed), readAll: (s) => s.headerLines(name, dashed) };
   }
   if (field.startsWith('http.queries.')) {
     const name = field.slice('http.queries.'.length);
-    return { kind: 'texts', read: (s) => s.query(name) };
+    const read = (s: Subject) => s.query(name);
+    return { kind: 'texts', read, readAll: read };
   }
   if (field.startsWith('http.path.segments.')) {
     if (field.includes('+')) return joinedSegments(field);

@@ -64,9 +64,9 @@ function compilePredicate(predicate: Predicate, regexes: Map<Predicate, LinearRe
       };
     }
     case 'texts': {
-      const { read } = reader;
-      const test = textTest(predicate, regexes);
       const { any } = predicate;
+      const read = any ? reader.read : reader.readAll;
+      const test = textTest(predicate, regexes);
       return (subject) => {
         const values = read(subject);
         if (values === null || values.length === 0) return false;

@@ -15,6 +15,11 @@ export interface RouterRequest {
   readonly query: string;
   /** The values of a header by its lower-case name, one per line received; null when it is absent. */
   header(name: string): readonly string[] | null;
+  /**
+   * A header as one text, where the runtime does not tell several lines from a list in one line: `header` then gives the
+   * list's items.
+   */
+  wholeHeader?(name: string): string | null;
   readonly sourceIp: string | null;
   readonly sourcePort: number | null;
   readonly destinationIp: string | null;
@@ -94,9 +99,23 @@ export class Subject {
     return from === to ? (segments[from] ?? null) : segments.slice(from, to + 1).join('/');
   }
 
-  /** A header by its field name: `_` also stands for `-`. */
+  /** What one of may be asked for of a header: its lines, or what may have been one. In its name `_` also stands for `-`. */
   header(underscored: string, dashed: string): readonly string[] | null {
-    return this.request.header(dashed) ?? (underscored === dashed ? null : this.request.header(underscored));
+    const values = this.request.header(dashed) ?? (underscored === dashed ? null : this.request.header(underscored));
+    if (values === null || values.length < 2) return values;
+    const whole = this.#wholeHeader(underscored, dashed);
+    return whole === null ? values : [whole, ...values];
+  }
+
+  /** What all must satisfy of a header: its lines, or, where they cannot be told, the whole. */
+  headerLines(underscored: string, dashed: string): readonly string[] | null {
+    const whole = this.#wholeHeader(underscored, dashed);
+    return whole === null ? this.header(underscored, dashed) : [whole];
+  }
+
+  #wholeHeader(underscored: string, dashed: string): string | null {
+    const { request } = this;
+    return request.wholeHeader?.(dashed) ?? request.wholeHeader?.(underscored) ?? null;
   }
 
   query(name: string): readonly string[] | null {

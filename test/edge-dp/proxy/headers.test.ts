@@ -31,6 +31,13 @@ describe('headers of a proxied request', () => {
             protocols: ['http'],
             service: { id: SERVICE },
           },
+          {
+            id: '00000000-0000-4000-8000-00000000000b',
+            paths: ['/agents'],
+            headers: { 'User-Agent': ['~*^mozilla/.*chrome/'] },
+            protocols: ['http'],
+            service: { id: SERVICE },
+          },
         ],
       },
     });
@@ -75,6 +82,13 @@ describe('headers of a proxied request', () => {
     expect(request.all('MF-CF-Blob')).toEqual([]);
     expect(request.all('CF-Connecting-IP')).toEqual([]);
     expect(request.header('X-Kong-Request-Id')).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('chooses routes by headers with commas in them', async () => {
+    const agent = 'User-Agent: Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0\r\n';
+    expect((await send(agent, '/agents/x')).request.line).toBe('GET /base/x HTTP/1.1');
+    const other = await gateway.raw('GET /agents/x HTTP/1.1\r\nHost: a\r\nUser-Agent: curl, like Chrome/1\r\n\r\n');
+    expect(other).toMatch(/^HTTP\/1\.1 404 /);
   });
 
   it('keeps what belongs to one connection on that connection', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { RouterRequest } from '../../../edge-dp/router/request.ts';
 import type { RouteRow } from '../../../edge-dp/router/route-row.ts';
 import { createRouter, type Router } from '../../../edge-dp/router/router.ts';
 import { type RequestSketch, request, route } from './request.ts';
@@ -141,6 +142,39 @@ describe('expressions', () => {
     expect(winner(router, { host: 'a.test', target: '/a', headers: { x: '1' } })).toBe('e');
     expect(winner(router, { target: '/p' })).toBe('p');
     expect(winner(router, { target: '/p', scheme: 'https' })).toBe('e');
+  });
+});
+
+describe('headers whose lines the runtime joins', () => {
+  /** As the proxy asks: one text, or the items of what may be a list. */
+  const joined = (agent: string): RouterRequest => ({
+    ...request({}),
+    header: (name) => (name === 'user-agent' ? agent.split(', ') : null),
+    wholeHeader: (name) => (name === 'user-agent' ? agent : null),
+  });
+  const agent = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0';
+
+  it.each([
+    ['~*^mozilla/.*chrome/[0-9]+', true],
+    [agent, true],
+    ['like Gecko) Chrome/120.0', true],
+    ['~*^chrome', false],
+  ])('match %j as a whole and by its parts: %s', (value, expected) => {
+    const router = compat(route('a', { headers: { 'user-agent': [value] } }));
+    expect(router.match(joined(agent)) !== null).toBe(expected);
+    const old = createRouter('traditional').update({
+      upserts: [route('a', { headers: { 'User-Agent': [value] } })],
+      deletes: [],
+    });
+    expect(old.match(joined(agent)) !== null).toBe(expected);
+  });
+
+  it('are one value to a predicate without any()', () => {
+    const matches = (source: string) => expressions(source).match(joined(agent)) !== null;
+    expect(matches('http.headers.user_agent ~ "^Mozilla.*Chrome"')).toBe(true);
+    expect(matches(`http.headers.user_agent == r#"${agent}"#`)).toBe(true);
+    expect(matches('http.headers.user_agent == "like Gecko) Chrome/120.0"')).toBe(false);
+    expect(matches('!(http.headers.user_agent contains "KHTML, like")')).toBe(false);
   });
 });
 
