@@ -18,14 +18,14 @@ interface FieldBase {
   /** Must be present and not null on insert; PATCH may leave it out but not null it. */
   readonly required?: boolean;
   readonly default?: unknown;
-  /** Filled by the control plane when absent: uuid for `uuid`, seconds for `timestamp`, 32 random letters for strings. */
+  /** Filled by the control plane when absent: uuid for `uuid`, seconds for `timestamp`, 32 random letters and digits for strings. */
   readonly auto?: boolean;
   readonly unique?: boolean;
   readonly unique_across_ws?: boolean;
   readonly immutable?: boolean;
   /** May hold a `{vault://…}` reference, which skips every other rule. */
   readonly referenceable?: boolean;
-  /** Encrypted at rest where the installation asks for it; printed as in Kong's schemas. */
+  /** A secret. Only printed, as in Kong's schemas: Kong encrypts such fields in its Enterprise edition alone. */
   readonly encrypted?: boolean;
   readonly abstract?: boolean;
   /** Accepted on input and shown, but not a column of the row's own (`certificates.snis`). */
@@ -59,7 +59,6 @@ export interface StringField extends FieldBase {
   readonly match_none?: readonly PatternRule[];
   readonly match_all?: readonly PatternRule[];
   readonly match_any?: { readonly patterns: readonly PatternRule[]; readonly err?: string };
-  readonly indexed?: boolean;
   readonly custom_validator?: CustomValidator<string>;
 }
 
