@@ -33,7 +33,7 @@ const { values } = parseArgs({
   },
 });
 
-const TRAFFIC_SCENARIOS = ['one route', 'propagation', 'key-auth', '10,000 routes'];
+const TRAFFIC_SCENARIOS = ['one route', 'propagation', 'key-auth', '3 targets', 'preserve_host', '10,000 routes'];
 const ROUTES = 10_000;
 const KEY = 'bench-key';
 
@@ -104,8 +104,9 @@ const delays: Record<string, number> = {};
 const wanted = (name: string) => values.only === undefined || name.includes(values.only);
 
 async function measureTraffic(): Promise<void> {
-  const upstream = await listening('upstream.ts', [], 1);
-  const baseline = await startBaseline(upstream.port);
+  const upstreams = await Promise.all([1, 2, 3].map(() => listening('upstream.ts', [], 1)));
+  const ports = upstreams.map(({ port }) => port);
+  const baseline = await startBaseline(ports[0] ?? 0);
   pin(baseline.child.pid, 0);
   const cluster = await createCluster();
   const control = await cluster.controlPlane();
@@ -115,7 +116,7 @@ async function measureTraffic(): Promise<void> {
 
   try {
     const url = control.admin;
-    await admin(`${url}/services`, 'POST', { name: 'bench', url: `http://127.0.0.1:${upstream.port}` });
+    await admin(`${url}/services`, 'POST', { name: 'bench', url: `http://127.0.0.1:${ports[0]}` });
     await admin(`${url}/services/bench/routes`, 'POST', { name: 'first', paths: ['/first'] });
     await until(async () => (await fetch(`${plane.proxy}/first`)).status === 200, 'the first config');
     if (wanted('one route')) measured.push(await compare('one route', baseline, plane, '/first'));
@@ -131,6 +132,22 @@ async function measureTraffic(): Promise<void> {
       measured.push(await compare('key-auth', baseline, plane, '/locked', [`apikey: ${KEY}`]));
     }
 
+    if (wanted('3 targets')) {
+      await admin(`${url}/upstreams`, 'POST', { name: 'three' });
+      for (const port of ports) await admin(`${url}/upstreams/three/targets`, 'POST', { target: `127.0.0.1:${port}` });
+      await admin(`${url}/services`, 'POST', { name: 'balanced', url: 'http://three' });
+      await admin(`${url}/services/balanced/routes`, 'POST', { paths: ['/balanced'] });
+      await until(async () => (await fetch(`${plane.proxy}/balanced`)).status === 200, 'the targets');
+      measured.push(await compare('3 targets', baseline, plane, '/balanced'));
+    }
+
+    // What the runtime's own fetch cannot say goes through the egress process, which shares the gateway's core here.
+    if (wanted('preserve_host')) {
+      await admin(`${url}/services/bench/routes`, 'POST', { paths: ['/host'], preserve_host: true });
+      await until(async () => (await fetch(`${plane.proxy}/host`)).status === 200, 'the route');
+      measured.push(await compare('preserve_host', baseline, plane, '/host'));
+    }
+
     if (wanted('10,000 routes') || wanted('propagation')) {
       say(`  adding ${ROUTES} routes`);
       await addRoutes(url, ROUTES);
@@ -142,7 +159,7 @@ async function measureTraffic(): Promise<void> {
   } finally {
     await Promise.all([control.end('SIGTERM'), plane.end('SIGTERM')]);
     baseline.stop();
-    upstream.child.kill('SIGKILL');
+    for (const { child } of upstreams) child.kill('SIGKILL');
     cluster.remove();
   }
 }
