@@ -11,6 +11,7 @@ import {
   path,
   secret,
   text,
+  words,
 } from './property.ts';
 
 /** Kong's, and AAAA for names that have nothing else. */
@@ -105,8 +106,8 @@ export const properties = {
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),
   real_ip_recursive: onOff('off'),
-  headers: list('server_tokens, latency_tokens, X-Kong-Request-Id'),
-  headers_upstream: list('X-Kong-Request-Id'),
+  headers: words('server_tokens, latency_tokens, X-Kong-Request-Id'),
+  headers_upstream: words('X-Kong-Request-Id'),
   allow_debug_header: onOff('off'),
   error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
 } as const;

@@ -81,11 +81,16 @@ export function duration(initial: string): Property<number> {
 
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Comma-separated values, each trimmed; empty for an empty text or `off`. */
-export function list<T = string>(
+/** Comma-separated words; none for an empty text or `off`. */
+export function words(initial: string): Property<readonly string[]> {
+  return list(initial, 'a comma-separated list', (word) => word);
+}
+
+/** Comma-separated values, each trimmed; none for an empty text or `off`. */
+export function list<T>(
   initial: string,
-  allowed = 'a comma-separated list',
-  item: (value: string) => T | undefined = (value) => value as T,
+  allowed: string,
+  item: (value: string) => T | undefined,
 ): Property<readonly T[]> {
   return {
     default: initial,

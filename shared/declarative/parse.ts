@@ -191,6 +191,7 @@ async function complete(
     return withoutAliases(schema, await completeInsert(schema, input, context), context);
   } catch (error) {
     if (!(error instanceof KongError) || error.code !== 2) throw error;
+    // Code 2 always has them.
     for (const [field, text] of Object.entries(error.fields as FieldErrors)) wrong[field] ??= text;
     return null;
   }
