@@ -35,7 +35,8 @@ export function notRunning(prefix: string): string {
 export function findInstance(prefix: string): Instance | null {
   let instance: Instance;
   try {
-    instance = JSON.parse(readFileSync(join(prefix, FILE), 'utf8'));
+    // One of an earlier version told less.
+    instance = { certificates: [], ...JSON.parse(readFileSync(join(prefix, FILE), 'utf8')) };
     process.kill(instance.pid, 0);
     if (birth(instance.pid) !== instance.born) return null;
   } catch {
