@@ -1,6 +1,6 @@
 import type { SegmentRange } from '../../shared/atc/fields.ts';
 import { type IpAddress, parseIp } from '../../shared/atc/ip.ts';
-import { normalizePath } from '../../shared/path/normalize.ts';
+import { normalizePath } from '../../shared/normalize-path.ts';
 import { type HostAndPort, splitHost } from './host.ts';
 
 /** What the router may ask of a request. It reads a field only when some route depends on it. */

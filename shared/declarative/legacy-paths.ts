@@ -1,4 +1,4 @@
-import { normalizePath } from '../path/normalize.ts';
+import { normalizePath } from '../normalize-path.ts';
 
 /**
  * Route paths of formats 1.1 and 2.1, in which a path with regular-expression characters was one without saying so.

@@ -1,5 +1,5 @@
 import { compileRegex } from '../../atc/regex.ts';
-import { normalizePath } from '../../path/normalize.ts';
+import { normalizePath } from '../../normalize-path.ts';
 
 const PATH = /^\/[\w.\-~/%:@!$&'()*+,;=]*$/;
 

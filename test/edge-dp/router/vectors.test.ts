@@ -4,7 +4,7 @@ import { createRouter } from '../../../edge-dp/router/router.ts';
 import { compileRoute } from '../../../edge-dp/router/rule.ts';
 import { upstreamPath } from '../../../edge-dp/router/upstream-path.ts';
 import { printExpression } from '../../../shared/atc/print.ts';
-import { normalizePath } from '../../../shared/path/normalize.ts';
+import { normalizePath } from '../../../shared/normalize-path.ts';
 import paths from './path-vectors.json' with { type: 'json' };
 import { request } from './request.ts';
 import routing from './routing-vectors.json' with { type: 'json' };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { normalizePath } from '../../../shared/path/normalize.ts';
+import { normalizePath } from '../../../shared/normalize-path.ts';
 import {
   hostError,
   ipOrCidrError,
