@@ -70,7 +70,9 @@ async function answer(
     return own(mismatch);
   }
 
-  const websocket = context.incoming.headers.get('upgrade')?.toLowerCase() === 'websocket';
+  // With another method than GET it is no handshake (RFC 6455 section 4.1), and the runtime could not pass on a 101.
+  const { headers, method } = context.incoming;
+  const websocket = method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
   prepareUpstreamHeaders(context, route, match, forwarded, { requestId: runtime.sendRequestId });
   if (plugins.has(context)) {
     const early = await plugins.access(context);

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { authority } from '../../cp/pki/authority.ts';
-import { type ProxyNode, route, service, startProxyNode } from './node.ts';
+import { type ProxyNode, route, service, startProxyNode, statuses } from './node.ts';
 import { residentBytes } from './resident.ts';
 
 type Message = readonly [data: Buffer, binary: boolean];
@@ -225,6 +225,16 @@ describe('WebSockets', () => {
       expect(String(messages[0]?.[0])).toBe('still here');
       socket.close();
     });
+  });
+
+  it.each([['/native'], ['/egress']])('sends a POST that asks for an upgrade on %s as a POST', async (path) => {
+    const asks =
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\n';
+    const { text } = await node.raw(`POST ${path} HTTP/1.1\r\nHost: a\r\n${asks}Content-Length: 3\r\n\r\nabc`, {
+      answers: 1,
+    });
+    // The answer of the upstream to requests that are no handshake.
+    expect(statuses(text)).toEqual([426]);
   });
 
   it.each([['natively'], ['through the egress process']])('serves 200 at once %s, each its own', async (how) => {
