@@ -24,6 +24,10 @@ export interface Manifest {
   /** Position in the change log; never goes backwards on a data plane. */
   readonly serial: number;
   readonly issued_at: number;
+  /**
+   * Not set by this control plane: a config is good until a newer one comes, so its end could only keep a data plane that has
+   * none yet from getting one, as would a clock that is wrong. Data planes honour it all the same.
+   */
   readonly expires_at?: number;
   /** First 32 hex digits of the SHA-256 of the canonical JSON of `tables`: what Kong users know as the config hash. */
   readonly config_hash: string;
