@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { existsSync, fsyncSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 import { messageOf } from '../../shared/thrown.ts';
@@ -55,7 +56,9 @@ function overPglite(database: PGlite, unlock: () => void): Database {
   const ownTransaction = new AsyncLocalStorage<{ open: boolean }>();
   const send: Send = async ({ text }, values) => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
-    return rows(await database.query<SqlRow>(text, [...values]));
+    const answer = await database.query<SqlRow>(text, [...values]);
+    await others();
+    return rows(answer);
   };
   const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
@@ -99,7 +102,25 @@ function overPglite(database: PGlite, unlock: () => void): Database {
 const WAITS_FOR_ITSELF = 'inside a transaction, the database is reached through the transaction only';
 
 function sendWithin(open: Transaction): Send {
-  return async ({ text }, values: readonly SqlValue[]) => rows(await open.query<SqlRow>(text, [...values]));
+  return async ({ text }, values: readonly SqlValue[]) => {
+    const answer = await open.query<SqlRow>(text, [...values]);
+    await others();
+    return rows(answer);
+  };
+}
+
+/** Milliseconds this thread may be kept from everything else. */
+const SHARE = 20;
+let turnBegan = 0;
+
+/**
+ * The database works in this thread and its answers come without leaving it, so that an import would hold up every heartbeat
+ * and every request until its end: between two statements, others get their turn.
+ */
+async function others(): Promise<void> {
+  if (performance.now() - turnBegan < SHARE) return;
+  await setImmediate();
+  turnBegan = performance.now();
 }
 
 function rows(results: Results<SqlRow>): SqlRow[] {

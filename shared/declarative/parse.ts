@@ -61,7 +61,9 @@ export async function parseDeclarative(
 
   const declared = new Map<Item, DeclaredRow>();
   const dangling: { item: Item; text: string }[] = [];
-  for (const item of items) {
+  for (const [position, item] of items.entries()) {
+    // Of a large document: the thread's other work, such as the heartbeats of data planes, gets its turn.
+    if (position % BATCH === BATCH - 1) await new Promise((resolve) => setTimeout(resolve));
     const input = { ...item.input, id: ids.get(item) };
     const wrong = resolveReferences(item, input, index, ids, dangling);
     if (!isAbsent(item.input.id) && typeof item.input.id !== 'string') wrong.id = 'expected a string';
@@ -76,6 +78,9 @@ export async function parseDeclarative(
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
   return { meta, entities: result };
 }
+
+/** Rows checked at a time. */
+const BATCH = 200;
 
 /** Longer is no ttl in Kong, and earlier is no date: 1973. */
 const LONGEST_TTL = 100_000_000;

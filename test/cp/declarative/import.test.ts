@@ -134,3 +134,15 @@ it('leaves everything as it was when one row is refused', async () => {
   expect(await everything()).toEqual(before);
   expect(await store.changes.serial()).toBe(serial);
 });
+
+it('lets heartbeats and requests have their turn while a large document is read and written', async () => {
+  const consumers = Array.from({ length: 3_000 }, (_, n) => ({ username: `turn-${n}` }));
+  let turns = 0;
+  const others = setInterval(() => turns++, 1);
+  const config = await parseConfig(JSON.stringify({ _format_version: '3.0', consumers }), context);
+  expect(turns).toBeGreaterThan(2);
+  turns = 0;
+  await importConfig(workspace, config, { mode: 'upsert', context });
+  clearInterval(others);
+  expect(turns).toBeGreaterThan(2);
+});
