@@ -1,16 +1,18 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { CertificateInUse } from './pki/certificate-dates.ts';
 
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
-interface Instance {
+export interface Instance {
   readonly pid: number;
   /** What tells the process from a later one with the same id, where the system has it. */
   readonly born?: string;
   readonly role: string;
   /** What it works with; `health` tells of those that expire. */
   readonly certificates: readonly CertificateInUse[];
+  /** How many reloads it has been through, and why the last one failed. */
+  readonly reloads: { readonly count: number; readonly failure: string | null };
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
   readonly status?: string;
@@ -18,11 +20,15 @@ interface Instance {
 
 const FILE = 'instance.json';
 
+export const NO_RELOADS: Instance['reloads'] = { count: 0, failure: null };
+
 /** Notes the instance in its prefix; returns how to take the note away again. */
 export function recordInstance(prefix: string, instance: Instance): () => void {
   mkdirSync(prefix, { recursive: true, mode: 0o700 });
   const path = join(prefix, FILE);
-  writeFileSync(path, `${JSON.stringify({ ...instance, born: birth(instance.pid) })}\n`, { mode: 0o600 });
+  // Renamed into place: whoever looks meanwhile finds the note before or this one.
+  writeFileSync(`${path}.new`, `${JSON.stringify({ ...instance, born: birth(instance.pid) })}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
   return () => rmSync(path, { force: true });
 }
 
@@ -36,7 +42,7 @@ export function findInstance(prefix: string): Instance | null {
   let instance: Instance;
   try {
     // One of an earlier version told less.
-    instance = { certificates: [], ...JSON.parse(readFileSync(join(prefix, FILE), 'utf8')) };
+    instance = { certificates: [], reloads: NO_RELOADS, ...JSON.parse(readFileSync(join(prefix, FILE), 'utf8')) };
     process.kill(instance.pid, 0);
     if (birth(instance.pid) !== instance.born) return null;
   } catch {

@@ -1,14 +1,35 @@
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { findInstance, notRunning } from '../instance.ts';
+import { findInstance, type Instance, notRunning } from '../instance.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
-/** `holdfast reload`: has the running instance read settings, certificates and keys anew. Its log tells the outcome. */
-export function reload(invocation: Invocation): void {
+/** Milliseconds: requests in flight may hold up each process that is replaced for as long as they may last. */
+const PATIENCE = 120_000;
+
+/**
+ * `holdfast reload`: has the running instance read settings, certificates and keys anew. Exits 0 when all of it is in
+ * force, and tells why when it is not.
+ */
+export async function reload(invocation: Invocation): Promise<void> {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(notRunning(folder));
   process.kill(instance.pid, 'SIGHUP');
-  process.stdout.write(`Holdfast (pid ${instance.pid}) is reloading\n`);
+  const { failure } = await outcome(folder, instance);
+  if (failure !== null) {
+    throw new CommandError(`Holdfast (pid ${instance.pid}) runs on as it was, the reload failed: ${failure}`);
+  }
+  process.stdout.write(`Holdfast (pid ${instance.pid}) has reloaded\n`);
+}
+
+/** Waits for the instance's own word on the reload it was asked for. */
+async function outcome(folder: string, before: Instance): Promise<Instance['reloads']> {
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(100)) {
+    const now = findInstance(folder);
+    if (now?.pid !== before.pid) throw new CommandError(`Holdfast (pid ${before.pid}) ended during the reload`);
+    if (now.reloads.count > before.reloads.count) return now.reloads;
+  }
+  throw new CommandError(`Holdfast (pid ${before.pid}) has not reloaded in ${PATIENCE / 1000} s; see its log`);
 }

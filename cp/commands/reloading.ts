@@ -10,8 +10,8 @@ interface Reloadable {
   readonly dataPlane: { reload(settings: Settings): Promise<void> } | null;
   /** Reads the settings anew. Throws when they do not work. */
   readonly read: () => Settings;
-  /** Told after each reload that worked. */
-  readonly done: (settings: Settings) => void;
+  /** Told after each reload: the settings in force, and why it failed. */
+  readonly done: (settings: Settings, failure: string | null) => void;
   readonly stopping: () => boolean;
   readonly log: Log;
 }
@@ -36,12 +36,14 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
       await instance.controlPlane?.renew(next);
       await instance.dataPlane?.reload(next);
       running = next;
-      instance.done(next);
+      instance.done(next, null);
       log('notice', 'reloaded');
     } catch (error) {
       // A stop in the middle of it is no failure.
       if (instance.stopping()) return;
-      log('error', `the reload failed, what was running runs on: ${describeFailure(error)}`);
+      const failure = describeFailure(error);
+      log('error', `the reload failed, what was running runs on: ${failure}`);
+      instance.done(running, failure);
     }
   }
 

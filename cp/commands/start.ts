@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { CertificateWatch } from '../certificate-watch.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { dataPlaneOptions } from '../data-plane-options.ts';
-import { recordInstance } from '../instance.ts';
+import { NO_RELOADS, recordInstance } from '../instance.ts';
 import { createLog } from '../log.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
@@ -65,13 +65,15 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       dataPlane = await host.start(await dataPlaneOptions(withLocal(settings, controlPlane), log));
     }
     const plane = dataPlane;
-    const record = (now: Settings) => {
-      const certificates = certificatesInUse(now);
+    let certificates = certificatesInUse(settings);
+    let reloads = NO_RELOADS;
+    const record = () => {
       watch.watch(certificates);
       const note = {
         pid: process.pid,
         role: settings.role,
         certificates,
+        reloads,
         ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
         ...(dataPlane?.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
       };
@@ -82,7 +84,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
         log('warn', `'holdfast health' and 'reload' will not find this instance: ${describeFailure(error)}`);
       }
     };
-    record(settings);
+    record();
     signals.onReload(
       reloading(settings, {
         controlPlane,
@@ -90,7 +92,11 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
           reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log)),
         },
         read: () => settingsFor(invocation).settings,
-        done: record,
+        done(now, failure) {
+          if (failure === null) certificates = certificatesInUse(now);
+          reloads = { count: reloads.count + 1, failure };
+          record();
+        },
         stopping: () => signals.stopping,
         log,
       }),

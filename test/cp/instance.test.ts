@@ -5,13 +5,18 @@ import { join } from 'node:path';
 
 import { afterAll, expect, it } from 'vitest';
 
-import { findInstance, recordInstance } from '../../cp/instance.ts';
+import { findInstance, NO_RELOADS, recordInstance } from '../../cp/instance.ts';
 
 const prefix = mkdtempSync(join(tmpdir(), 'holdfast instance '));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
 
 it('is found while its process runs, and not in a later process that got the same id', () => {
-  const forget = recordInstance(prefix, { pid: process.pid, role: 'traditional', certificates: [] });
+  const forget = recordInstance(prefix, {
+    pid: process.pid,
+    role: 'traditional',
+    certificates: [],
+    reloads: NO_RELOADS,
+  });
   expect(findInstance(prefix)).toMatchObject({ pid: process.pid, role: 'traditional' });
 
   // What a killed instance left, its process id now with someone who would not survive a `reload`'s SIGHUP.
