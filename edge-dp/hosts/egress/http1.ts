@@ -5,7 +5,7 @@ import { type Dispatcher, Pool } from 'undici';
 import type { EgressTarget } from '../../proxy/egress/protocol.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
 import type { Exchange } from './exchange.ts';
-import { connectFailure, requestFailure, writeTimeout } from './failure.ts';
+import { connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
 import { headerOf, requestHeaders, responseHeaders } from './headers.ts';
 import { KeyedPool } from './keyed-pool.ts';
 
@@ -163,7 +163,14 @@ class StreamBack implements Dispatcher.DispatchHandler {
   ): void {
     // undici reports 1xx the same way; none of them is the response.
     if (status < 200) return;
-    this.#exchange.begin(status, statusMessage ?? '', responseHeaders(rawHeadersOf(controller)));
+    const raw = rawHeadersOf(controller);
+    const coding = headerOf(raw, 'transfer-encoding');
+    // undici undoes `chunked` alone, and the header that names others is not passed on.
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      controller.abort(new EgressError('protocol', true, `${this.#where}: unknown transfer coding '${coding}'`));
+      return;
+    }
+    this.#exchange.begin(status, statusMessage ?? '', responseHeaders(raw));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
