@@ -125,13 +125,14 @@ describe('router_flavor expressions', () => {
   it('takes routes by expression through the Admin API and serves by them', async () => {
     const [adminPort, proxyPort, statusPort] = await freePorts(3);
     const adminUrl = `http://127.0.0.1:${adminPort}`;
+    const prefix = await freshPrefix('migrated');
     let gateway: HoldfastProcess | undefined;
     try {
       gateway = await holdfast(
         ['start'],
         {
           router_flavor: 'expressions',
-          prefix: join(folder, 'expressions'),
+          prefix,
           nginx_worker_processes: '1',
           admin_listen: `127.0.0.1:${adminPort}`,
           proxy_listen: `127.0.0.1:${proxyPort}`,
@@ -163,6 +164,7 @@ describe('router_flavor expressions', () => {
       );
     } finally {
       await gateway?.end('SIGTERM');
+      rmSync(prefix, { recursive: true, force: true });
     }
   });
 });

@@ -166,7 +166,7 @@ export async function createCluster(): Promise<ClusterFolder> {
 }
 
 /** Waits until `condition` holds (throws what it throws), at most `limit` ms. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 60_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 100_000): Promise<void> {
   const end = Date.now() + limit;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited ${limit / 1000} s for ${what}`);

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterListener, startClusterListener } from '../../../cp/cluster/listener.ts';
 import { clusterView } from '../../../cp/cluster/view.ts';
@@ -14,9 +12,11 @@ import { hashedField, objectFor, spreadValue, travellingValue } from '../../../s
 import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object.ts';
 import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
+import { freshPrefix } from '../../embedded-database.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
 import { hello, NODE_ID, shared, signingKey, TestLink, until } from './control-plane.ts';
 
-const prefix = mkdtempSync(join(tmpdir(), 'holdfast cluster '));
+const prefix = await freshPrefix('migrated');
 let store: Store;
 let here: Workspace;
 let publisher: Publisher;
@@ -24,10 +24,8 @@ let listener: ClusterListener;
 const log: string[] = [];
 
 beforeAll(async () => {
-  store = await openStore({ database: 'embedded', prefix }, { migrate: true });
-  const found = await store.workspace('default');
-  if (found === null) throw new Error('no default workspace');
-  here = found;
+  store = await openStore({ database: 'embedded', prefix });
+  here = await workspaceOf(store);
   const write = (level: string, message: string) => void log.push(`${level} ${message}`);
   publisher = await createPublisher({
     feed: store.changes,

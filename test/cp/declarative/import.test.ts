@@ -11,6 +11,7 @@ import { exportYaml } from '../../../shared/declarative/export.ts';
 import { entities } from '../../../shared/entities/registry.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { authority } from '../pki/authority.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
 
 const { context } = catalogOf(schemas);
 let prefix: string;
@@ -18,11 +19,9 @@ let store: Store;
 let workspace: Workspace;
 
 beforeAll(async () => {
-  prefix = await freshPrefix();
-  store = await openStore({ database: 'embedded', prefix }, { migrate: true });
-  const found = await store.workspace('default');
-  if (!found) throw new Error('no default workspace');
-  workspace = found;
+  prefix = await freshPrefix('migrated');
+  store = await openStore({ database: 'embedded', prefix });
+  workspace = await workspaceOf(store);
 });
 
 afterAll(async () => {
