@@ -34,7 +34,8 @@ export function listenForSignals(log: Log): Signals {
 
   let reload: (() => void) | null = null;
   let missed = false;
-  const atTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
+  // Both: a session of its own (setsid) has none, whatever its output goes to; under nohup the output goes elsewhere.
+  const atTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor)) && hasTerminal();
   process.on('SIGHUP', () => {
     if (atTerminal && !hasTerminal()) askToStop('the terminal was closed');
     else if (reload === null) missed = true;
