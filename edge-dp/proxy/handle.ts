@@ -8,6 +8,7 @@ import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
+import { lingering } from './lingering.ts';
 import { closing, malformed } from './malformed.ts';
 import { checkProtocol } from './protocol-checks.ts';
 import { type Outcome, proxy } from './proxy.ts';
@@ -41,7 +42,8 @@ export async function handle(
     const seen: ResponseContext = { status: response.status, headers: response.headers, source: outcome.source };
     context.waitUntil(Promise.resolve().then(() => plugins.log(context, seen)));
   }
-  return response;
+  // Every other request is spared a promise.
+  return outcome.source === 'kong' && incoming.body !== null ? lingering(response, context) : response;
 }
 
 async function answer(

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -216,6 +218,24 @@ describe.each([
     socket.destroy();
     return text;
   }
+
+  it.each([
+    ['a length', { 'content-length': 2_000_000 }],
+    ['chunks', {}],
+  ])('lets a client that sends all of %s before it looks see why it is refused', async (_name, headers) => {
+    for (let i = 0; i < 3; i++) {
+      const request = httpRequest({ host: '127.0.0.1', port: node.port, path: '/nowhere', method: 'POST', headers });
+      const answered = once(request, 'response');
+      for (let sent = 0; sent < 2_000_000; sent += 50_000)
+        if (!request.write(Buffer.alloc(50_000))) await once(request, 'drain');
+      request.end();
+      const [response] = await answered;
+      expect(response.statusCode).toBe(404);
+      let body = '';
+      for await (const part of response) body += String(part);
+      expect(body).toContain('no Route matched');
+    }
+  });
 
   const post = 'POST /WAY/upload HTTP/1.1\r\nHost: a\r\n';
   it.each([
