@@ -250,7 +250,11 @@ function* missingObjects(shelf: Shelf, current: Manifest, held: Manifest | null)
     for (const ref of (previous === undefined ? undefined : shelf.references(previous)) ?? []) {
       if (ref !== null) owned.add(ref.name);
     }
-    for (const ref of shelf.references(table.index) ?? []) if (ref !== null && !owned.has(ref.name)) yield ref.name;
+    for (const ref of shelf.references(table.index) ?? []) {
+      if (ref === null || owned.has(ref.name)) continue;
+      owned.add(ref.name);
+      yield ref.name;
+    }
   }
 }
 

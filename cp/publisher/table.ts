@@ -1,7 +1,8 @@
 import { type BundleRow, LIMITS, type ObjectName, type ObjectRef, type TableRef } from '../../shared/bundle/format.ts';
 import { spreadValue } from '../../shared/bundle/lookup.ts';
 import { gunzip, packObject, parseTableObject } from '../../shared/bundle/object.ts';
-import { bitsFor, placeOf } from '../../shared/bundle/spread.ts';
+import { placeOf } from '../../shared/bundle/spread.ts';
+import { capFor, divides, type Leaf, LeafTree, ROOT } from './leaves.ts';
 import { PublishRefused } from './refusal.ts';
 import type { Shelf } from './shelf.ts';
 import { hashedFields, type PublishedTable, spreadKey, travellingRows } from './travel.ts';
@@ -15,6 +16,14 @@ interface Exchanged {
 /** Objects packed at the same time: compression runs on the thread pool. */
 const PARALLEL = 4;
 
+/** A row with what it takes to place it. */
+interface Placed {
+  readonly row: BundleRow;
+  readonly place: number;
+  /** Of its canonical JSON, which is as long as any other. */
+  readonly bytes: number;
+}
+
 /**
  * One table as objects. Rows are held only in their compressed objects; a change opens the objects it touches and
  * leaves the others alone. After a method has thrown the table must not be used any more: load it again.
@@ -24,11 +33,13 @@ export class PackedTable {
   readonly #shelf: Shelf;
   /** Where each row is, so that a change of its spreading value takes it out of its old object. */
   readonly #placeOfRow = new Map<string, number>();
-  #bits = 0;
-  #objects: (ObjectRef | null)[] = [null];
-  /** Bytes of all row objects before compression. */
+  #leaves = new LeafTree();
+  /** Of all rows. */
   #bytes = 0;
-  #index: { readonly name: ObjectName; readonly references: readonly (ObjectRef | null)[] } | null = null;
+  #cap = capFor(0);
+  #index: ObjectName | null = null;
+  /** The index is of other objects than these. */
+  #outdated = true;
 
   constructor(definition: PublishedTable, shelf: Shelf) {
     this.definition = definition;
@@ -41,118 +52,145 @@ export class PackedTable {
 
   /** Every object of the table in its newest version, the index included. */
   *names(): Iterable<ObjectName> {
-    if (this.#index !== null) yield this.#index.name;
-    for (const ref of this.#objects) if (ref !== null) yield ref.name;
+    if (this.#index !== null) yield this.#index;
+    for (const { ref } of this.#leaves) if (ref !== null) yield ref.name;
   }
 
   /** Fills the empty table with the rows of its entity. */
   async load(rows: readonly BundleRow[], now: number): Promise<void> {
-    const carried = travellingRows(rows, this.definition);
-    const bytes = carried.reduce((sum, row) => sum + JSON.stringify(row).length, 0);
-    await this.#spread(carried, bitsFor(bytes, null), now);
+    const placed = travellingRows(rows, this.definition).map((row) => this.#placed(row));
+    for (const { row, place, bytes } of placed) {
+      this.#placeOfRow.set(row.id, place);
+      this.#bytes += bytes;
+    }
+    this.#cap = capFor(this.#bytes);
+    await this.#spread(placed, now);
   }
 
   /** Puts rows of its entity in and takes rows out, by id. The rows returned are as they travel. */
   async change(upserts: readonly BundleRow[], deletes: readonly string[], now: number): Promise<Exchanged> {
-    const key = spreadKey(this.definition.bundle);
     const after = travellingRows(upserts, this.definition);
-    await this.#makeRoom(after, now);
-    const leaving = new Map<number, Set<string>>();
-    const arriving = new Map<number, BundleRow[]>();
+    const touched = new Map<Leaf, { gone: Set<string>; rows: Placed[] }>();
+    const at = (place: number) =>
+      within(touched, this.#leaves.at(place), () => ({ gone: new Set<string>(), rows: [] }));
     for (const id of [...deletes, ...upserts.map((row) => row.id)]) {
       const place = this.#placeOfRow.get(id);
-      if (place !== undefined) within(leaving, place, () => new Set<string>()).add(id);
+      if (place !== undefined) at(place).gone.add(id);
       this.#placeOfRow.delete(id);
     }
     for (const row of after) {
-      const place = placeOf(spreadValue(row, key), this.#bits);
-      within(arriving, place, () => []).push(row);
-      this.#placeOfRow.set(row.id, place);
+      const placed = this.#placed(row);
+      at(placed.place).rows.push(placed);
+      this.#placeOfRow.set(row.id, placed.place);
+      this.#bytes += placed.bytes;
     }
     const before: BundleRow[] = [];
-    await inParallel(new Set([...leaving.keys(), ...arriving.keys()]), async (place) => {
-      const gone = leaving.get(place);
-      const kept: BundleRow[] = [];
-      for (const row of await this.#rowsAt(place)) (gone?.has(row.id) ? before : kept).push(row);
-      await this.#pack(place, [...kept, ...(arriving.get(place) ?? [])], now);
+    await inParallel(touched, async ([leaf, { gone, rows }]) => {
+      for (const placed of await this.#rowsOf(leaf)) {
+        if (!gone.has(placed.row.id)) rows.push(placed);
+        else {
+          before.push(placed.row);
+          this.#bytes -= placed.bytes;
+        }
+      }
     });
-    const bits = bitsFor(this.#bytes, this.#bits);
-    if (bits !== this.#bits) await this.#spread(await this.#allRows(), bits, now);
+    this.#cap = capFor(this.#bytes);
+    const packed: Leaf[] = [];
+    await inParallel(touched, async ([leaf, { rows }]) => void packed.push(...(await this.#pack(leaf, rows, now))));
+    for (const leaf of packed) await this.#unite(leaf, now);
+    if (this.#misfits()) await this.#spread(await this.#allRows(), now);
     return { before, after };
   }
 
   /** Rows by id, as they travel. */
   async read(ids: readonly string[]): Promise<readonly BundleRow[]> {
     const wanted = new Set(ids);
-    const places = new Set<number>();
+    const leaves = new Set<Leaf>();
     for (const id of ids) {
       const place = this.#placeOfRow.get(id);
-      if (place !== undefined) places.add(place);
+      if (place !== undefined) leaves.add(this.#leaves.at(place));
     }
     const found: BundleRow[] = [];
-    await inParallel(places, async (place) => {
-      for (const row of await this.#rowsAt(place)) if (wanted.has(row.id)) found.push(row);
+    await inParallel(leaves, async (leaf) => {
+      for (const { row } of await this.#rowsOf(leaf)) if (wanted.has(row.id)) found.push(row);
     });
     return found;
   }
 
   /** The table's line in the manifest; packs a new index when objects changed since the last call. */
   async ref(now: number): Promise<TableRef> {
-    if (this.#index === null || !sameReferences(this.#index.references, this.#objects)) {
-      const references = [...this.#objects];
+    if (this.#index === null || this.#outdated) {
+      const { bits, objects } = this.#leaves.places();
       const { object, size } = await packObject({
         table: this.definition.name,
         key: spreadKey(this.definition.bundle),
         hashed: hashedFields(this.definition.bundle),
-        bits: this.#bits,
-        objects: references,
+        bits,
+        objects,
       });
       if (size > LIMITS.index) throw new PublishRefused(`table '${this.definition.name}': its index has ${size} bytes`);
-      this.#shelf.put(object, references);
-      if (this.#index !== null && this.#index.name !== object.name) this.#shelf.retire(this.#index.name, now);
-      this.#index = { name: object.name, references };
+      this.#shelf.put(object, objects);
+      if (this.#index !== null && this.#index !== object.name) this.#shelf.retire(this.#index, now);
+      this.#index = object.name;
+      this.#outdated = false;
     }
-    return { index: this.#index.name, rows: this.rows, mode: this.definition.bundle.mode };
+    return { index: this.#index, rows: this.rows, mode: this.definition.bundle.mode };
   }
 
-  /** Many rows at once (an import) may be more than the present objects can take: they are divided first. */
-  async #makeRoom(arriving: readonly BundleRow[], now: number): Promise<void> {
-    const known = arriving.filter(({ id }) => this.#placeOfRow.has(id)).length;
-    const replaced = known === 0 ? 0 : (known * this.#bytes) / this.#placeOfRow.size;
-    const arrivingBytes = arriving.reduce((sum, row) => sum + JSON.stringify(row).length, 0);
-    const bits = bitsFor(Math.max(0, this.#bytes + arrivingBytes - replaced), this.#bits);
-    if (bits > this.#bits) await this.#spread(await this.#allRows(), bits, now);
+  /** Puts rows in the place of a leaf, divided as they have to be; returns the new leaves. */
+  async #pack(leaf: Leaf, rows: readonly Placed[], now: number): Promise<Leaf[]> {
+    const { depth, prefix, ref: previous } = leaf;
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    this.#outdated = true;
+    this.#leaves.delete(leaf);
+    if (divides(bytes, depth, this.#cap)) {
+      if (previous !== null) this.#shelf.retire(previous.name, now);
+      const bit = 2 ** depth;
+      const half = { depth: depth + 1, ref: null, bytes: 0 };
+      const [low, high] = [rows.filter(({ place }) => (place & bit) === 0), rows.filter(({ place }) => place & bit)];
+      return [
+        ...(await this.#pack({ ...half, prefix }, low, now)),
+        ...(await this.#pack({ ...half, prefix: prefix + bit }, high, now)),
+      ];
+    }
+    const ref = rows.length === 0 ? null : await this.#object(rows);
+    if (previous !== null && previous.name !== ref?.name) this.#shelf.retire(previous.name, now);
+    const packed = { depth, prefix, ref, bytes };
+    this.#leaves.set(packed);
+    return [packed];
   }
 
-  async #spread(rows: readonly BundleRow[], bits: number, now: number): Promise<void> {
-    const key = spreadKey(this.definition.bundle);
-    const places: BundleRow[][] = Array.from({ length: 2 ** bits }, () => []);
-    this.#placeOfRow.clear();
-    for (const row of rows) {
-      const place = placeOf(spreadValue(row, key), bits);
-      places[place]?.push(row);
-      this.#placeOfRow.set(row.id, place);
+  /** Makes one leaf of it and its sibling, and so on, as long as the two are too small to be apart. */
+  async #unite(leaf: Leaf, now: number): Promise<void> {
+    const sibling = this.#leaves.has(leaf) ? this.#leaves.sibling(leaf) : undefined;
+    if (sibling === undefined || divides(leaf.bytes + sibling.bytes, leaf.depth - 1, this.#cap)) return;
+    const rows = [...(await this.#rowsOf(leaf)), ...(await this.#rowsOf(sibling))];
+    for (const half of [leaf, sibling]) {
+      this.#leaves.delete(half);
+      if (half.ref !== null) this.#shelf.retire(half.ref.name, now);
     }
-    for (const ref of this.#objects) if (ref !== null) this.#shelf.retire(ref.name, now);
-    this.#bits = bits;
-    this.#bytes = 0;
-    this.#objects = new Array<ObjectRef | null>(2 ** bits).fill(null);
-    await inParallel(places.keys(), (place) => this.#pack(place, places[place] ?? [], now));
+    const depth = leaf.depth - 1;
+    const [united] = await this.#pack({ ...ROOT, depth, prefix: leaf.prefix & (2 ** depth - 1) }, rows, now);
+    if (united !== undefined) await this.#unite(united, now);
   }
 
-  async #pack(place: number, rows: readonly BundleRow[], now: number): Promise<void> {
-    const previous = this.#objects[place] ?? null;
-    let next: ObjectRef | null = null;
-    if (rows.length > 0) {
-      const sorted = [...rows].sort((a, b) => (a.id < b.id ? -1 : 1));
-      const { object, size } = await packObject({ table: this.definition.name, rows: sorted });
-      if (size > LIMITS.object) throw this.#tooLarge(sorted, size);
-      this.#shelf.put(object);
-      next = { name: object.name, size };
-    }
-    if (previous !== null && previous.name !== next?.name) this.#shelf.retire(previous.name, now);
-    this.#bytes += (next?.size ?? 0) - (previous?.size ?? 0);
-    this.#objects[place] = next;
+  /** The bound on the depth has moved, and some leaf is beyond it, or could be divided now: only where many rows are of one value. */
+  #misfits(): boolean {
+    return [...this.#leaves].some(({ depth, bytes }) => depth > this.#cap || divides(bytes, depth, this.#cap));
+  }
+
+  async #spread(rows: readonly Placed[], now: number): Promise<void> {
+    for (const { ref } of this.#leaves) if (ref !== null) this.#shelf.retire(ref.name, now);
+    this.#leaves = new LeafTree();
+    await this.#pack(ROOT, rows, now);
+  }
+
+  async #object(placed: readonly Placed[]): Promise<ObjectRef> {
+    const rows = placed.map(({ row }) => row).sort((a, b) => (a.id < b.id ? -1 : 1));
+    const { object, size } = await packObject({ table: this.definition.name, rows });
+    if (size > LIMITS.object) throw this.#tooLarge(rows, size);
+    this.#shelf.put(object);
+    return { name: object.name, size };
   }
 
   #tooLarge(rows: readonly BundleRow[], size: number): PublishRefused {
@@ -163,24 +201,25 @@ export class PackedTable {
     );
   }
 
-  async #rowsAt(place: number): Promise<readonly BundleRow[]> {
-    const ref = this.#objects[place] ?? null;
+  #placed(row: BundleRow): Placed {
+    const place = placeOf(spreadValue(row, spreadKey(this.definition.bundle)), LIMITS.bits);
+    return { row, place, bytes: Buffer.byteLength(JSON.stringify(row)) };
+  }
+
+  async #rowsOf({ ref }: Leaf): Promise<readonly Placed[]> {
     if (ref === null) return [];
     const object = this.#shelf.get(ref.name);
     if (object === undefined)
       throw new Error(`table '${this.definition.name}': object ${ref.name} is not on the shelf`);
-    return parseTableObject(await gunzip(object.gzip, ref.size), this.definition.name).rows;
+    const { rows } = parseTableObject(await gunzip(object.gzip, ref.size), this.definition.name);
+    return rows.map((row) => this.#placed(row));
   }
 
-  async #allRows(): Promise<readonly BundleRow[]> {
-    const rows: BundleRow[] = [];
-    for (const place of this.#objects.keys()) rows.push(...(await this.#rowsAt(place)));
+  async #allRows(): Promise<readonly Placed[]> {
+    const rows: Placed[] = [];
+    for (const leaf of this.#leaves) rows.push(...(await this.#rowsOf(leaf)));
     return rows;
   }
-}
-
-function sameReferences(a: readonly (ObjectRef | null)[], b: readonly (ObjectRef | null)[]): boolean {
-  return a.length === b.length && a.every((ref, place) => ref?.name === b[place]?.name);
 }
 
 function within<K, V>(map: Map<K, V>, key: K, make: () => V): V {

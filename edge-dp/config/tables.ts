@@ -60,7 +60,10 @@ async function readTable(name: string, ref: TableRef, before: Table | undefined,
   const index = parseTableIndex(await read(ref.index, LIMITS.index), name);
   if (ref.mode === 'lazy') return { mode: 'lazy', ref, index };
   const held = before?.mode === 'eager' ? before.rows : undefined;
-  const objects = index.objects.filter((object) => object !== null);
+  // Several places may have the same object.
+  const objects = [
+    ...new Map(index.objects.flatMap((object) => (object === null ? [] : [[object.name, object]]))).values(),
+  ];
   const parts = await inParallel(
     objects,
     WIDTH,

@@ -57,7 +57,7 @@ export interface PublicKeyJwk {
   readonly kid: string;
 }
 
-/** A table's index object. `objects` has 2^bits places; `null` where no row falls. */
+/** A table's index object. `objects` has 2^bits places, of which several may have the same object; `null` where no row falls. */
 export interface TableIndex {
   readonly table: string;
   /** The row field whose value spreads the rows: `id` for eager tables, the lookup field for lazy ones. */

@@ -54,10 +54,10 @@ export async function receive(publisher: Publisher): Promise<Map<string, BundleR
   for (const [table, ref] of Object.entries(manifest.tables)) {
     const index = parseTableIndex(await read(publisher, ref.index, 4 << 20), table);
     const rows: BundleRow[] = [];
-    for (const [place, object] of index.objects.entries()) {
-      if (object === null) continue;
-      for (const row of parseTableObject(await read(publisher, object.name, object.size), table).rows) {
-        expect(placeOf(spreadValue(row, index.key), index.bits)).toBe(place);
+    const objects = new Map(index.objects.flatMap((object) => (object === null ? [] : [[object.name, object.size]])));
+    for (const [name, size] of objects) {
+      for (const row of parseTableObject(await read(publisher, name, size), table).rows) {
+        expect(index.objects[placeOf(spreadValue(row, index.key), index.bits)]?.name).toBe(name);
         rows.push(row);
       }
     }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../../shared/bundle/canonical.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { hashedField, objectFor, spreadValue, travellingValue } from '../../../shared/bundle/lookup.ts';
-import { bitsFor, placeOf } from '../../../shared/bundle/spread.ts';
+import { placeOf } from '../../../shared/bundle/spread.ts';
 
 describe('canonical JSON', () => {
   test('is the example of RFC 8785', () => {
@@ -72,21 +72,6 @@ describe('spread', () => {
       expect(Math.min(...places)).toBeGreaterThan(800);
       expect(Math.max(...places)).toBeLessThan(1200);
     }
-  });
-
-  test('keeps the average object between its bounds and does not flap', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1 << 30 }), (bytes) => {
-        const bits = bitsFor(bytes, null);
-        expect(bitsFor(bytes, bits)).toBe(bits);
-        expect(bitsFor(Math.floor(bytes * 0.8), bits)).toBe(bits);
-        expect(bitsFor(Math.ceil(bytes * 1.9), bits)).toBe(bits);
-        if (bits > 0) expect(bytes / 2 ** bits).toBeGreaterThan(64 << 10);
-        expect(bytes / 2 ** bits).toBeLessThanOrEqual(128 << 10);
-      }),
-    );
-    expect(bitsFor(10 << 20, 2)).toBeGreaterThan(2);
-    expect(bitsFor(1000, 5)).toBe(0);
   });
 });
 
