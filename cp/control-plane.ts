@@ -78,7 +78,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     });
     started.push(() => publisher.stop());
 
-    const cluster = await startCluster(settings, store, publisher, log.part('cluster'));
+    const cluster = await startCluster(settings, nodeId, store, publisher, log.part('cluster'));
     started.push(() => cluster.close());
 
     const connections = new ConnectionCounts();
@@ -140,12 +140,14 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
 
 async function startCluster(
   settings: Settings,
+  id: string,
   store: Store,
   publisher: Publisher,
   log: Log,
 ): Promise<ClusterListener> {
   const { tls, revocation } = clusterIdentity(settings, log);
   return startClusterListener({
+    id,
     listen: settings.cluster_listen,
     telemetryListen: settings.cluster_telemetry_listen,
     tls,

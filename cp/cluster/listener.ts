@@ -24,6 +24,8 @@ import type { SessionContext } from './session.ts';
 
 /** What the listeners work with, from settings and the parts of the control plane. */
 export interface ClusterListenerOptions {
+  /** UUID of this control plane, kept across restarts. */
+  readonly id: string;
   /** `cluster_listen` and `cluster_telemetry_listen`; port 0 for any free one. */
   readonly listen: readonly Address[];
   readonly telemetryListen: readonly Address[];
@@ -73,8 +75,7 @@ type Explanation =
 /** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
 export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
   const { publisher, log, tls, revocation } = options;
-  const own = randomUUID();
-  const nodes = new Nodes({ ...options, own });
+  const nodes = new Nodes(options);
   const known = [...options.plugins];
   const questions = new Questions();
   const context: SessionContext = {
@@ -93,12 +94,14 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     links.broadcast(message);
     https.broadcast(message);
   };
-  const peers = new Peers(own, options.messages, tellTargetHealth, log);
+  const peers = new Peers(randomUUID(), options.messages, tellTargetHealth, log);
   const unsubscribe = publisher.subscribe(() => {
     links.publish();
     https.publish();
   });
 
+  // Whoever was connected when this control plane was killed is not connected now.
+  await options.registry.left(null, options.id);
   const servers: MtlsServer[] = [];
   async function listen(addresses: readonly Address[], telemetry: boolean): Promise<Address[]> {
     const bound: Address[] = [];

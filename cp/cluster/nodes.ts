@@ -5,7 +5,7 @@ import type { NodeSession } from './session.ts';
 
 interface NodesOptions {
   /** The id of this control plane's process. */
-  readonly own: string;
+  readonly id: string;
   readonly registry: NodeRegistry;
   /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
@@ -92,7 +92,7 @@ export class Nodes {
   }
 
   async #write(): Promise<void> {
-    const { own, registry, purgeDelay, log } = this.#options;
+    const { id: own, registry, purgeDelay, log } = this.#options;
     try {
       for (const [id, session] of [...this.#unsaved]) {
         this.#unsaved.delete(id);

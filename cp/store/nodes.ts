@@ -46,10 +46,11 @@ export function nodeRegistry(database: Database): NodeRegistry {
       );
     },
     async left(id, controlPlane) {
-      await database.query('UPDATE nodes SET control_plane = NULL WHERE id = $1::uuid AND control_plane = $2::uuid', [
-        id,
-        controlPlane,
-      ]);
+      await database.query(
+        `UPDATE nodes SET control_plane = NULL
+         WHERE ($1::uuid IS NULL OR id = $1::uuid) AND control_plane = $2::uuid`,
+        [id, controlPlane],
+      );
     },
     async health(upstream) {
       const rows = await database.query(

@@ -173,8 +173,8 @@ export interface NodeRegistry {
    * `controlPlane` is the id of the one it is connected to.
    */
   put(node: NodeReport, ttl: number, controlPlane: string): Promise<void>;
-  /** The node is no longer connected to that control plane; nothing changes when it is connected to another. */
-  left(id: string, controlPlane: string): Promise<void>;
+  /** The node (null: every one) is no longer connected to that control plane; one that is connected to another stays so. */
+  left(id: string | null, controlPlane: string): Promise<void>;
   /** What each connected node says of the targets of an upstream. */
   health(
     upstream: string,

@@ -68,6 +68,7 @@ describe('two workspaces behind one data plane', () => {
     });
     stops.push(() => publisher.stop());
     const listener = await startClusterListener({
+      id: crypto.randomUUID(),
       listen: [{ host: '127.0.0.1', port: 0 }],
       telemetryListen: [],
       tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),

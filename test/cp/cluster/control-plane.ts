@@ -40,9 +40,9 @@ class MemoryRegistry implements NodeRegistry {
     this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl, connected: true });
   }
 
-  async left(id: string) {
-    const node = this.records.get(id);
-    if (node !== undefined) this.records.set(id, { ...node, connected: false });
+  async left(id: string | null) {
+    for (const node of this.records.values())
+      if (id === null || node.id === id) this.records.set(node.id, { ...node, connected: false });
   }
 
   async health(upstream: string) {
@@ -89,6 +89,7 @@ export async function startControlPlane(
   });
   const registry = new MemoryRegistry();
   const listener = await startClusterListener({
+    id: crypto.randomUUID(),
     listen: [{ host: '127.0.0.1', port: 0 }],
     telemetryListen: [{ host: '127.0.0.1', port: 0 }],
     tls: options.tls ?? loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** One of several control planes on the database. */
-async function controlPlane() {
+async function controlPlane(id: string = crypto.randomUUID()) {
   const store = await openStore(server.settings());
   const log = () => undefined;
   const tables = publishedTables();
@@ -30,6 +30,7 @@ async function controlPlane() {
     log,
   });
   const listener = await startClusterListener({
+    id,
     listen: [{ host: '127.0.0.1', port: 0 }],
     telemetryListen: [],
     tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
@@ -85,4 +86,19 @@ test('a control plane shows, and orders, the targets of data planes that are con
   await one.stop();
   await expect.poll(() => other.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
   expect(await other.view.targetHealth('u1')).toEqual([]);
+});
+
+test('one that starts again after it was killed does not count data planes as connected before they are', async () => {
+  const id = crypto.randomUUID();
+  // Killed: it says goodbye to nobody, and does not write down that anyone left.
+  const [killed, other] = [await controlPlane(id), await controlPlane()];
+  const link = await TestLink.open(killed.port);
+  onTestFinished(() => link.socket.terminate());
+  link.say(hello());
+  await link.hear('manifest');
+  await expect.poll(() => other.view.dataPlane(NODE_ID)).toMatchObject({ connected: true });
+
+  const again = await controlPlane(id);
+  expect(await again.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
+  expect(await other.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
 });

@@ -36,6 +36,7 @@ beforeAll(async () => {
     log: write,
   });
   listener = await startClusterListener({
+    id: crypto.randomUUID(),
     listen: [{ host: '127.0.0.1', port: 0 }],
     telemetryListen: [],
     tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
