@@ -42,9 +42,11 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
 class ClientBody {
   /** What reading it threw. */
   broken: unknown = null;
-  readonly #abort = new AbortController();
+  #abort: AbortController | null = null;
 
+  /** Made when asked for: requests without a body need none, and it costs. */
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
     return this.#abort.signal;
   }
 
@@ -52,7 +54,7 @@ class ClientBody {
     return upload(body, {
       broken: (error) => {
         this.broken = error;
-        this.#abort.abort();
+        this.#abort?.abort();
       },
     });
   }
@@ -104,8 +106,8 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
   const { body } = request;
   const method = isCarried(request) ? request.method : 'POST';
   const url = `${EGRESS_ORIGIN}/`;
-  const { signal } = client;
   if (body.kind === 'incoming') {
+    const { signal } = client;
     // Only a request that is copied from another may have a body with these methods.
     if (method === 'GET' || method === 'HEAD')
       return new Request(new Request(url, body.request), { headers, signal, redirect: 'manual' });
