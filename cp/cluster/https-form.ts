@@ -176,6 +176,7 @@ export class HttpsForm {
   async #hello(hello: Extract<FromDataPlane, { type: 'hello' }>, id: string, peer: Peer): Promise<void> {
     if (hello.node.id !== id)
       throw new ShapeError(`hello.node.id: ${hello.node.id}, but the request is of node '${id}'`);
+    this.#options.nodes.requireRoom(id);
     const session = await NodeSession.begin(hello, peer, this.#options.context);
     this.#options.nodes.join(session);
     this.#pollers.get(id)?.wake();

@@ -212,6 +212,7 @@ class Link {
   }
 
   async #begin(hello: Hello): Promise<void> {
+    this.#options.nodes.requireRoom(hello.node.id);
     const session = await NodeSession.begin(hello, this.#peer, this.#options.context);
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     this.#session = session;

@@ -1,3 +1,4 @@
+import { ShapeError } from '../../shared/bundle/shape.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { NodeRegistry } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
@@ -15,6 +16,8 @@ interface NodesOptions {
 /** Milliseconds until news of a node, or only that it still lives, are written down. */
 const URGENT = 20;
 const LEISURELY = 5_000;
+/** Nodes connected at a time: several times what one control plane is for, and what a hostile one can make it remember. */
+const MOST_NODES = 10_000;
 /** Milliseconds between attempts while the database fails. */
 const RETRY = 5_000;
 
@@ -35,6 +38,12 @@ export class Nodes {
 
   constructor(options: NodesOptions) {
     this.#options = options;
+  }
+
+  /** Throws `ShapeError` when there is no room for one more node, other than one that is there. */
+  requireRoom(id: string): void {
+    if (this.#connected.size < MOST_NODES || this.#connected.has(id)) return;
+    throw new ShapeError(`hello: ${MOST_NODES} data planes are connected to this control plane, the most it takes`);
   }
 
   /** Adds a node; returns the session that it replaces. */

@@ -85,7 +85,7 @@ async function introductionsOf(
 /** Why `manifest` names a plugin this node does not have at a compatible version; null when it has them all. */
 export function pluginMismatch(known: Readonly<Record<string, string>>, manifest: Manifest): string | null {
   for (const [name, wanted] of Object.entries(manifest.plugins)) {
-    const own = known[name];
+    const own = Object.hasOwn(known, name) ? known[name] : undefined;
     if (own === undefined) return `plugin '${name}' is configured, but this data plane does not have it`;
     if (!compatible(wanted, own)) {
       return `plugin '${name}' is configured for version ${wanted}, but this data plane has version ${own}`;

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { NodeSession, type SessionContext } from '../../../cp/cluster/session.ts';
 import { hello, NODE_ID, startControlPlane, TestLink, until } from './control-plane.ts';
 
 const closers: (() => unknown)[] = [];
@@ -98,5 +99,30 @@ describe('a hostile data plane', () => {
       labels: { [script]: script },
       reason: 'a b [2J c\ufffd',
     });
+  });
+
+  test('that claims to be ever other nodes is refused before they fill the memory, and nodes that are there stay', async () => {
+    const plane = await start();
+    const link = await open(plane.port);
+    link.say(hello());
+    await link.hear('manifest');
+    const context: SessionContext = {
+      publisher: plane.publisher,
+      version: '1.2.0',
+      log: () => undefined,
+      absentPlugins: () => [],
+      answered: () => undefined,
+      changed: () => undefined,
+    };
+    const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateExpires: 4e9 };
+    for (let n = 1; n < 10_000; n++) {
+      plane.listener.nodes.join(await NodeSession.begin(hello({ id: crypto.randomUUID() }), peer, context));
+    }
+    const another = await open(plane.port);
+    another.say(hello({ id: crypto.randomUUID() }));
+    expect(await another.closed()).toBe(4400);
+    const again = await open(plane.port);
+    again.say(hello());
+    await again.hear('manifest');
   });
 });
