@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningGateway, startGateway } from './gateway.ts';
@@ -21,6 +22,8 @@ describe('upstreams that misbehave', () => {
   let upstream: Upstream;
   let gateway: RunningGateway;
   let calls = 0;
+  /** Connections on which a request waits for an answer that does not come. */
+  let waiting = 0;
 
   beforeAll(async () => {
     upstream = await startUpstream((request, socket) => {
@@ -47,6 +50,8 @@ describe('upstreams that misbehave', () => {
         case '/early-hints':
           return 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
         case '/never':
+          waiting++;
+          socket.once('close', () => waiting--);
           return undefined;
         case '/stale':
           if (calls++ % 2 === 0) {
@@ -123,6 +128,22 @@ describe('upstreams that misbehave', () => {
     const answer = await get('/up/never');
     expect(status(answer)).toBe(504);
     expect(body(answer)).toMatch(/^The upstream server is timing out\nrequest_id: [0-9a-f]{32}\n$/);
+  });
+
+  it('lets go of an upstream that did not answer in time, though the client stays', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const send = (path: string) =>
+      new Promise<{ status?: number | undefined; reused: boolean }>((resolve, reject) => {
+        const sent = request(`${gateway.url}${path}`, { agent }, (response) => {
+          response.resume().once('end', () => resolve({ status: response.statusCode, reused: sent.reusedSocket }));
+        });
+        sent.once('error', reject).end();
+      });
+    await send('/up/fine');
+    expect(await send('/again/never')).toEqual({ status: 504, reused: true });
+    await expect.poll(() => waiting).toBe(0);
+    expect(await send('/up/fine')).toEqual({ status: 200, reused: true });
+    agent.destroy();
   });
 
   it('answers 503 when the name does not resolve', async () => {
