@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { startClusterListener } from '../../../cp/cluster/listener.ts';
 import { clusterView } from '../../../cp/cluster/view.ts';
@@ -5,7 +6,9 @@ import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher } from '../../../cp/publisher/publisher.ts';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
 import { openStore } from '../../../cp/store/open.ts';
+import { verifyManifest } from '../../../shared/bundle/verification.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
 import { hello, NODE_ID, shared, signingKey, TestLink } from './control-plane.ts';
 
 let server: PostgresServer;
@@ -16,8 +19,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** One of several control planes on the database. */
-async function controlPlane(id: string = crypto.randomUUID()) {
-  const store = await openStore(server.settings());
+async function controlPlane(id: string = crypto.randomUUID(), pg_database = 'postgres') {
+  const store = await openStore({ ...server.settings(), pg_database });
   const log = () => undefined;
   const tables = publishedTables();
   const pluginVersion = () => '3.9.3';
@@ -102,3 +105,45 @@ test('one that starts again after it was killed does not count data planes as co
   expect(await again.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
   expect(await other.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
 });
+
+test('a control plane that starts on a backup goes on above the serial that a data plane brings along', async () => {
+  const { pg_host: host, pg_port: port, pg_user: user } = server.settings();
+  const admin = new Client({ host, port, user, database: 'postgres' });
+  await admin.connect();
+  onTestFinished(() => admin.end());
+  await admin.query('CREATE DATABASE live');
+  const settings = { ...server.settings(), pg_database: 'live' };
+  const insert = async (...names: readonly string[]) => {
+    const store = await openStore(settings);
+    const here = await workspaceOf(store);
+    for (const name of names) await here.entity('services').insert({ name, host: 'h' });
+    await store.close();
+  };
+  await (await openStore(settings, { migrate: true })).close();
+  await insert('kept');
+  await admin.query('CREATE DATABASE backup TEMPLATE live');
+  await insert('lost-1', 'lost-2', 'lost-3');
+
+  const before = await controlPlane(undefined, 'live');
+  const first = await TestLink.open(before.port);
+  first.say(hello());
+  const { manifest: held } = await first.hear('manifest');
+  await before.stop();
+  const after = await controlPlane(undefined, 'backup');
+  const link = await TestLink.open(after.port);
+  onTestFinished(() => link.socket.terminate());
+  link.say(hello({}, held));
+  const { manifest } = await link.hear('manifest');
+  const [was, is] = await Promise.all([verify(held), verify(manifest)]);
+  expect(is.serial).toBeGreaterThan(was.serial);
+  expect([was.tables.services?.rows, is.tables.services?.rows]).toEqual([4, 1]);
+});
+
+const verify = (jws: string) =>
+  verifyManifest(jws, {
+    trustedKeys: [signingKey.publicKey],
+    cluster: signingKey.cluster,
+    group: 'default',
+    highestSerial: null,
+    now: null,
+  });
