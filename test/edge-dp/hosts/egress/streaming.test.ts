@@ -15,8 +15,9 @@ afterAll(() => egress.stop());
 
 describe('streaming', () => {
   const MEGABYTE = Buffer.alloc(1 << 20, 'x');
+  const MEGABYTES = 256;
 
-  test('100 MB go each way without piling up', async () => {
+  test('a large body goes each way without piling up', async () => {
     let received = 0;
     const port = await egress.serve(
       createServer((request, response) => {
@@ -24,7 +25,7 @@ describe('streaming', () => {
           received += chunk.byteLength;
         });
         request.on('end', () => {
-          let left = 100;
+          let left = MEGABYTES;
           const write = (): void => {
             while (left > 0) {
               left -= 1;
@@ -53,7 +54,7 @@ describe('streaming', () => {
         response.on('end', () => resolve(length));
         response.on('error', reject);
       });
-      let left = 100;
+      let left = MEGABYTES;
       const write = (): void => {
         while (left > 0) {
           left -= 1;
@@ -63,9 +64,10 @@ describe('streaming', () => {
       };
       write();
     });
-    expect(received).toBe(100 << 20);
-    expect(returned).toBe(100 << 20);
-    expect(peakMemory(pid) - before).toBeLessThan(80 << 20);
+    expect(received).toBe(MEGABYTES << 20);
+    expect(returned).toBe(MEGABYTES << 20);
+    // Buffers on the way and garbage, which is collected late on a busy machine, but neither body.
+    expect(peakMemory(pid) - before).toBeLessThan((MEGABYTES << 20) / 2);
   });
 
   test('an upstream is not read faster than the client reads', async () => {
