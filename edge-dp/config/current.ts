@@ -11,6 +11,7 @@ import { NodeClient } from './node.ts';
 import { type FoundObject, findObject, type ObjectOrigin } from './objects.ts';
 import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
 import type { VerifiedManifest } from './trust.ts';
+import { updateInSlices } from './update-in-slices.ts';
 
 /** What the request path is made by; `worker.ts` names it, so that this half is built without knowing that one. */
 export interface Gateway {
@@ -92,7 +93,7 @@ export class CurrentConfig {
     const from = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
     const tables = await readTables(manifest, from.tables, reader(env, origins, found));
     const changes = changesBetween(from.tables, tables);
-    const path = changes.size === 0 ? from.live.path : from.live.path.update(changes);
+    const path = changes.size === 0 ? from.live.path : await updateInSlices(from.live.path, changes);
     // So that no request has to wait for a name; a DNS that is slow must not keep config from being applied.
     await atMost(NAMES_PATIENCE, path.balancers.resolve());
     const live: LiveConfig = {
