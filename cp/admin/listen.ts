@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
+import { Handshakes } from '../handshakes.ts';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
@@ -38,6 +39,7 @@ export async function listen(
   const secure: TlsServer | null = address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : null;
   const server: Server = secure ?? createServer(onRequest);
   server.headersTimeout = HEADERS_TIMEOUT;
+  const handshakes = secure && new Handshakes(secure);
   counts.watch(server);
   inFlight.watch(server);
   await new Promise<void>((resolve, reject) => {
@@ -53,7 +55,11 @@ export async function listen(
     host: address.host,
     port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
     renew: (next) => secure?.setSecureContext({ ...next }),
-    close: (drain = 10_000) => drainAndClose(server, inFlight, drain),
+    close(drain = 10_000) {
+      const closed = drainAndClose(server, inFlight, drain);
+      handshakes?.end();
+      return closed;
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { Handshakes } from '../handshakes.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 
@@ -82,14 +83,15 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   server.timeout = IDLE_TIMEOUT;
   server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => void judge(socket));
-  server.on('tlsClientError', (error, socket) => {
-    if (hungUp(error)) return;
-    log('warn', `refused a connection from ${peerName(socket)}: ${error.message}`);
-  });
+  const handshakes = new Handshakes(server);
+  // Of handshakes that fail, too: nothing can be said on those.
   server.on('clientError', (error, socket) => {
-    if (hungUp(error)) return;
-    log('warn', `refused a request from ${peerName(socket)}: ${error.message}`);
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    const secured = admissions.has(socket);
+    if (!hungUp(error))
+      log('warn', `refused a ${secured ? 'request' : 'connection'} from ${peerName(socket)}: ${error.message}`);
+    if (!secured || !socket.writable) socket.destroy();
+    else
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
   });
   server.on('request', (request, response) => {
     const { socket } = request;
@@ -135,6 +137,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
+      handshakes.end();
       await closed;
     },
   };

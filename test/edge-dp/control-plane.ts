@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { generateClusterCertificate, SHARED_SERVER_NAME } from '../../cp/pki/certificate.ts';
@@ -50,6 +50,8 @@ export class ControlPlane {
   serial = 0;
   #server: Server | null = null;
   #sockets = new Set<WebSocket>();
+  /** All there are, also those in the middle of a handshake, of which the server does not tell. */
+  #connections = new Set<Socket>();
   #changed: (() => void)[] = [];
   #waiting: (() => void)[] = [];
 
@@ -87,6 +89,10 @@ export class ControlPlane {
       this.clients.push(clientName(request.socket as TLSSocket));
       upgrades.handleUpgrade(request, socket, head, (opened) => this.#open(opened));
     });
+    server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
     server.listen(this.port, '127.0.0.1');
     await once(server, 'listening');
     this.port = (server.address() as AddressInfo).port;
@@ -100,8 +106,10 @@ export class ControlPlane {
     for (const socket of this.#sockets) socket.terminate();
     this.#sockets.clear();
     for (const wake of this.#waiting.splice(0)) wake();
-    server?.closeAllConnections();
-    if (server !== null) await new Promise((resolve) => server.close(resolve));
+    if (server === null) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of this.#connections) socket.destroy();
+    await closed;
   }
 
   /** Packs, signs and pushes a config; returns the signed manifest. */

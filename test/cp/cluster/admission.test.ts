@@ -82,6 +82,18 @@ describe('the cluster listener in shared mode', () => {
   });
 });
 
+// Less than a handshake may take: who waits for one that does not come does not close in this time.
+test('closes although somebody is connected who says nothing', { timeout: 9_000 }, async () => {
+  const plane = await startControlPlane();
+  const silent = connect({ port: plane.port, host: '127.0.0.1', allowHalfOpen: true });
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  const ended = once(silent.resume(), 'end');
+  await plane.stop();
+  await ended;
+  silent.destroy();
+});
+
 describe('the cluster listener in pki mode', () => {
   let plane: ControlPlane;
   let root: Awaited<ReturnType<typeof authority>>;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
@@ -95,17 +96,19 @@ describe('a hostile control plane', () => {
     endless.on('upgrade', (_request, socket) =>
       socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n'),
     );
+    // Upgraded connections, and those in the middle of a handshake, are none the server would close.
+    const sockets = new Set<Socket>();
+    endless.on('connection', (socket: Socket) => sockets.add(socket));
+    const stop = () =>
+      new Promise((resolve) => {
+        endless.close(resolve);
+        for (const socket of sockets) socket.destroy();
+      });
+    onTestFinished(() => void stop());
     endless.listen(controlPlane.port, '127.0.0.1');
-    onTestFinished(() => {
-      endless.close();
-      endless.closeAllConnections();
-    });
     await vi.waitFor(() => expect(cut).toBe(true), { timeout: 30_000 });
     expect(sent).toBeLessThan(64 << 20);
-    await new Promise((resolve) => {
-      endless.close(resolve);
-      endless.closeAllConnections();
-    });
+    await stop();
     await controlPlane.start();
     await recovers();
   });
