@@ -1,9 +1,9 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
-import { Handshakes } from '../handshakes.ts';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
+import { SilentConnections } from '../silent-connections.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 
 /** Milliseconds a client may take for its request headers. */
@@ -39,7 +39,7 @@ export async function listen(
   const secure: TlsServer | null = address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : null;
   const server: Server = secure ?? createServer(onRequest);
   server.headersTimeout = HEADERS_TIMEOUT;
-  const handshakes = secure && new Handshakes(secure);
+  const silent = new SilentConnections(server);
   counts.watch(server);
   inFlight.watch(server);
   await new Promise<void>((resolve, reject) => {
@@ -57,7 +57,7 @@ export async function listen(
     renew: (next) => secure?.setSecureContext({ ...next }),
     close(drain = 10_000) {
       const closed = drainAndClose(server, inFlight, drain);
-      handshakes?.end();
+      silent.end();
       return closed;
     },
   };

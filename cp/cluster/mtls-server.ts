@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
-import { Handshakes } from '../handshakes.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
+import { SilentConnections } from '../silent-connections.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 
 export type ClusterLog = (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -83,7 +83,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   server.timeout = IDLE_TIMEOUT;
   server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => void judge(socket));
-  const handshakes = new Handshakes(server);
+  const silent = new SilentConnections(server);
   // Of handshakes that fail, too: nothing can be said on those.
   server.on('clientError', (error, socket) => {
     const secured = admissions.has(socket);
@@ -110,6 +110,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
       socket.destroy();
       return;
     }
+    silent.heard(socket);
     void judge(socket).then((result) => {
       if (!result.admitted) endUpgrade(socket, '403 Forbidden', result.reason);
       else if (options.upgrade === undefined)
@@ -137,7 +138,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
-      handshakes.end();
+      silent.end();
       await closed;
     },
   };

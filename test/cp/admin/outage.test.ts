@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
@@ -75,6 +76,19 @@ async function layCable(target: number): Promise<Cable> {
 }
 
 describe('when the listener closes', () => {
+  // Less than requests in flight are given: who waits for one that does not come does not close in this time.
+  it('does not wait for somebody who is connected and says nothing', { timeout: 9_000 }, async () => {
+    const database = await createEmbedded();
+    const admin = await startAdmin(database.settings);
+    const silent = connect({ port: Number(new URL(admin.url).port), host: '127.0.0.1', allowHalfOpen: true });
+    await once(silent, 'connect');
+    // The server has taken it once it answers what came after it.
+    await admin.send('GET', '/status');
+    await admin.close();
+    silent.destroy();
+    await database.drop();
+  });
+
   it('answers the request in flight and takes no new connection', async () => {
     const database = await createEmbedded();
     const admin = await startAdmin(database.settings);
