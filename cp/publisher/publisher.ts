@@ -145,7 +145,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
         `the database went back to serial ${found} (was an older one restored?); continuing at ${packed.serial}`,
       );
     } else if (delta === null) {
-      log('warn', `the change log does not go on from serial ${published}; everything was read anew`);
+      // After a change too large for the log, for one.
+      log('info', `the change log does not go on from serial ${published}; everything was read anew`);
     }
     await replace(packed);
   }
