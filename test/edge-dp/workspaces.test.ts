@@ -2,17 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startClusterListener } from '../../cp/cluster/listener.ts';
-import { loadClusterTls } from '../../cp/pki/cluster-tls.ts';
-import { createPublisher, type Publisher } from '../../cp/publisher/publisher.ts';
-import { publishedTables } from '../../cp/publisher/tables.ts';
+import type { Publisher } from '../../cp/publisher/publisher.ts';
 import { openStore } from '../../cp/store/open.ts';
 import type { Row, Workspace } from '../../cp/store/store.ts';
 import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
 import packageFile from '../../package.json' with { type: 'json' };
-import { plugins } from '../../shared/plugins/registry.ts';
-import { shared, signingKey } from '../cp/cluster/control-plane.ts';
+import { controlPlaneOver, shared, signingKey } from '../cp/cluster/control-plane.ts';
 import { workspaceOf } from '../cp/store/workspace-of.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { nodeOptions, proxyUrl, statusUrl } from './hosts.ts';
@@ -57,35 +53,12 @@ describe('two workspaces behind one data plane', () => {
     await furnish(here, upstreams.default, '/default');
     await furnish(await workspaceOf(store, 'shop'), upstreams.shop, '/shop');
 
-    const log = () => undefined;
-    publisher = await createPublisher({
-      feed: store.changes,
-      tables: publishedTables(),
-      pluginVersion: (name) => plugins.get(name)?.version,
-      signingKey,
-      group: 'default',
-      log,
-    });
-    stops.push(() => publisher.stop());
-    const listener = await startClusterListener({
-      id: crypto.randomUUID(),
-      listen: [{ host: '127.0.0.1', port: 0 }],
-      telemetryListen: [],
-      tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
-      revocation: null,
-      publisher,
-      registry: store.nodes,
-      messages: store.messages,
-      plugins: plugins.keys(),
-      version: packageFile.version,
-      maxPayload: 4 << 20,
-      purgeDelay: 1000,
-      log,
-    });
-    stops.push(() => listener.close());
+    const plane = await controlPlaneOver(store, { version: packageFile.version });
+    publisher = plane.publisher;
+    stops.push(() => plane.stop());
     node = await startMiniflareHost(
       nodeOptions(nodePrefix, null, {
-        controlPlanes: [{ host: '127.0.0.1', port: listener.addresses[0]?.port ?? 0 }],
+        controlPlanes: [{ host: '127.0.0.1', port: plane.port }],
         clusterTls: { ...shared, ca: shared.cert, serverName: 'kong_clustering' },
         trustedKeys: { cluster: signingKey.cluster, keys: [signingKey.publicKey] },
       }),

@@ -10,9 +10,13 @@ import {
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
-import type { NodeRecord, NodeRegistry } from '../../../cp/store/store.ts';
+import { publishedTables } from '../../../cp/publisher/tables.ts';
+import type { NodeRecord, NodeRegistry, Store } from '../../../cp/store/store.ts';
+import type { Manifest } from '../../../shared/bundle/format.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import { verifyManifest } from '../../../shared/bundle/verification.ts';
 import type { FromControlPlane, FromDataPlane, Hello } from '../../../shared/cluster/messages.ts';
+import { plugins } from '../../../shared/plugins/registry.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 
 export const shared = await generateClusterCertificate();
@@ -115,6 +119,60 @@ export async function startControlPlane(
       await publisher.stop();
     },
   };
+}
+
+/** Publisher and cluster listener over a real store, put together as the control plane does. `stop` leaves the store open. */
+export async function controlPlaneOver(
+  store: Store,
+  {
+    id = crypto.randomUUID(),
+    version = '1.2.0',
+    log = () => undefined,
+  }: Partial<Pick<ClusterListenerOptions, 'id' | 'version' | 'log'>> = {},
+) {
+  const publisher = await createPublisher({
+    feed: store.changes,
+    tables: publishedTables(),
+    pluginVersion: (name) => plugins.get(name)?.version,
+    signingKey,
+    group: 'default',
+    log,
+  });
+  const listener = await startClusterListener({
+    id,
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    telemetryListen: [],
+    tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
+    revocation: null,
+    publisher,
+    registry: store.nodes,
+    messages: store.messages,
+    plugins: plugins.keys(),
+    version,
+    maxPayload: 4 << 20,
+    purgeDelay: 1000,
+    log,
+  });
+  return {
+    publisher,
+    listener,
+    port: listener.addresses[0]?.port ?? 0,
+    async stop() {
+      await listener.close();
+      await publisher.stop();
+    },
+  };
+}
+
+/** The manifest in a JWS of these control planes. */
+export function verify(jws: string): Promise<Manifest> {
+  return verifyManifest(jws, {
+    trustedKeys: [signingKey.publicKey],
+    cluster: signingKey.cluster,
+    group: 'default',
+    highestSerial: null,
+    now: null,
+  });
 }
 
 export function hello(changes: Partial<Hello['node']> = {}, manifest: string | null = null): Hello {

@@ -1,16 +1,16 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
-import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
+import { verifyObject } from '../../../shared/bundle/verification.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 import {
   type ControlPlane,
   call,
   hello,
   NODE_ID,
-  signingKey,
   startControlPlane,
   TestLink,
   until,
+  verify,
 } from './control-plane.ts';
 
 let planes: ControlPlane[] = [];
@@ -33,15 +33,6 @@ async function join(plane: ControlPlane, greeting = hello()): Promise<TestLink> 
   link.say(greeting);
   return link;
 }
-
-const verify = (jws: string) =>
-  verifyManifest(jws, {
-    trustedKeys: [signingKey.publicKey],
-    cluster: signingKey.cluster,
-    group: 'default',
-    highestSerial: null,
-    now: null,
-  });
 
 const route = (id: string) => ({ id, name: id, paths: [`/${id}`], service: null });
 

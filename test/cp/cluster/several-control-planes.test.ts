@@ -1,15 +1,10 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { startClusterListener } from '../../../cp/cluster/listener.ts';
 import { clusterView } from '../../../cp/cluster/view.ts';
-import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
-import { createPublisher } from '../../../cp/publisher/publisher.ts';
-import { publishedTables } from '../../../cp/publisher/tables.ts';
 import { openStore } from '../../../cp/store/open.ts';
-import { verifyManifest } from '../../../shared/bundle/verification.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
-import { hello, NODE_ID, shared, signingKey, TestLink } from './control-plane.ts';
+import { controlPlaneOver, hello, NODE_ID, TestLink, verify } from './control-plane.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -21,42 +16,16 @@ afterAll(() => server.stop());
 /** One of several control planes on the database. */
 async function controlPlane(id: string = crypto.randomUUID(), pg_database = 'postgres') {
   const store = await openStore({ ...server.settings(), pg_database });
-  const log = () => undefined;
-  const tables = publishedTables();
-  const pluginVersion = () => '3.9.3';
-  const publisher = await createPublisher({
-    feed: store.changes,
-    tables,
-    pluginVersion,
-    signingKey,
-    group: 'default',
-    log,
-  });
-  const listener = await startClusterListener({
-    id,
-    listen: [{ host: '127.0.0.1', port: 0 }],
-    telemetryListen: [],
-    tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
-    revocation: null,
-    publisher,
-    registry: store.nodes,
-    messages: store.messages,
-    plugins: [],
-    version: '1.2.0',
-    maxPayload: 4 << 20,
-    purgeDelay: 1000,
-    log,
-  });
+  const { listener, port, stop: end } = await controlPlaneOver(store, { id });
   let running = true;
   const stop = async () => {
     if (!running) return;
     running = false;
-    await listener.close();
-    await publisher.stop();
+    await end();
     await store.close();
   };
   onTestFinished(stop);
-  return { store, stop, view: clusterView(store.nodes, listener), port: listener.addresses[0]?.port ?? 0 };
+  return { store, stop, view: clusterView(store.nodes, listener), port };
 }
 
 test('a control plane shows, and orders, the targets of data planes that are connected to another one', async () => {
@@ -138,12 +107,3 @@ test('a control plane that starts on a backup goes on above the serial that a da
   expect(is.serial).toBeGreaterThan(was.serial);
   expect([was.tables.services?.rows, is.tables.services?.rows]).toEqual([4, 1]);
 });
-
-const verify = (jws: string) =>
-  verifyManifest(jws, {
-    trustedKeys: [signingKey.publicKey],
-    cluster: signingKey.cluster,
-    group: 'default',
-    highestSerial: null,
-    now: null,
-  });

@@ -1,10 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ClusterListener, startClusterListener } from '../../../cp/cluster/listener.ts';
+import type { ClusterListener } from '../../../cp/cluster/listener.ts';
 import { clusterView } from '../../../cp/cluster/view.ts';
-import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
-import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
-import { publishedTables } from '../../../cp/publisher/tables.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { Store, Workspace } from '../../../cp/store/store.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
@@ -14,46 +11,23 @@ import { verifyManifest, verifyObject } from '../../../shared/bundle/verificatio
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
-import { hello, NODE_ID, shared, signingKey, TestLink, until } from './control-plane.ts';
+import { controlPlaneOver, hello, NODE_ID, signingKey, TestLink, until } from './control-plane.ts';
 
 const prefix = await freshPrefix('migrated');
 let store: Store;
 let here: Workspace;
-let publisher: Publisher;
 let listener: ClusterListener;
+let stop: () => Promise<void>;
 const log: string[] = [];
 
 beforeAll(async () => {
   store = await openStore({ database: 'embedded', prefix });
   here = await workspaceOf(store);
   const write = (level: string, message: string) => void log.push(`${level} ${message}`);
-  publisher = await createPublisher({
-    feed: store.changes,
-    tables: publishedTables(),
-    pluginVersion: (name) => plugins.get(name)?.version,
-    signingKey,
-    group: 'default',
-    log: write,
-  });
-  listener = await startClusterListener({
-    id: crypto.randomUUID(),
-    listen: [{ host: '127.0.0.1', port: 0 }],
-    telemetryListen: [],
-    tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
-    revocation: null,
-    publisher,
-    registry: store.nodes,
-    messages: store.messages,
-    plugins: plugins.keys(),
-    version: '1.2.0',
-    maxPayload: 4 << 20,
-    purgeDelay: 1000,
-    log: write,
-  });
+  ({ listener, stop } = await controlPlaneOver(store, { log: write }));
 });
 afterAll(async () => {
-  await listener.close();
-  await publisher.stop();
+  await stop();
   await store.close();
   rmSync(prefix, { recursive: true });
 });
