@@ -17,6 +17,7 @@ import {
   readService,
   type Service,
 } from './entities.ts';
+import { upstreamTls } from './upstream-tls.ts';
 
 interface Parts {
   readonly services: PersistentMap<Service>;
@@ -38,6 +39,7 @@ export class Gateway {
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
   readonly #parts: Parts;
+  readonly #tls = new Map<string, ReturnType<typeof upstreamTls>>();
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -61,12 +63,15 @@ export class Gateway {
     });
   }
 
-  certificate(id: string): Certificate | undefined {
-    return this.#parts.certificates.get(id);
-  }
-
-  ca(id: string): Certificate | undefined {
-    return this.#parts.caCertificates.get(id);
+  /** `fallbackCertificate`: the upstream's, for a service without one. The same object each time. */
+  tls(service: Service, fallbackCertificate: string | null): ReturnType<typeof upstreamTls> {
+    const key = `${service.id}|${fallbackCertificate}`;
+    const known = this.#tls.get(key);
+    if (known !== undefined) return known;
+    const { certificates, caCertificates } = this.#parts;
+    const tls = upstreamTls(service, certificates, caCertificates, fallbackCertificate);
+    this.#tls.set(key, tls);
+    return tls;
   }
 
   /** Throws `ConfigError` naming the row that does not compile; the receiver is as before. */

@@ -11,7 +11,7 @@ import type { ProxyContext } from './request-context.ts';
 import type { UpstreamTimes } from './response-headers.ts';
 import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
 import type { ProxyRuntime } from './runtime.ts';
-import { type MatchedPath, upstreamRequest, upstreamTarget, upstreamTls } from './upstream-request.ts';
+import { type MatchedPath, upstreamRequest, upstreamTarget } from './upstream-request.ts';
 
 /** What a request came to: an answer of the upstream, or one of our own. */
 export type Outcome =
@@ -47,7 +47,7 @@ export async function proxy(
   if (resolving !== null) await resolving;
   const peers =
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
-  const tls = upstreamTls(service, gateway, peers.clientCertificate);
+  const tls = gateway.tls(service, peers.clientCertificate);
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
   if (context.incoming.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
     return own(context.error(411, 'Length required'));

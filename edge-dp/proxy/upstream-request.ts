@@ -1,7 +1,7 @@
 import { KONG_VERSION } from '../../shared/version.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
 import { bracketed, type UpstreamBody, type UpstreamRequest, type UpstreamTls } from './egress/egress.ts';
-import type { Certificate, Route, Service } from './entities.ts';
+import type { Route, Service } from './entities.ts';
 import { type Forwarded, writeForwarded } from './forwarded-headers.ts';
 import { stripRequestHeaders } from './hop-by-hop.ts';
 import type { ProxyContext } from './request-context.ts';
@@ -89,32 +89,6 @@ export function upstreamRequest(
     websocket: parts.websocket,
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },
-  };
-}
-
-/**
- * What a service asks of TLS, with its certificates found. A certificate that is not there is named instead: the request
- * then fails, for without it the upstream would be trusted on less, or see less, than the config says.
- */
-export function upstreamTls(
-  service: Service,
-  find: { certificate(id: string): Certificate | undefined; ca(id: string): Certificate | undefined },
-  fallbackCertificate: string | null,
-): UpstreamTls | { readonly missing: string } {
-  const id = service.clientCertificate ?? fallbackCertificate;
-  const certificate = id === null ? undefined : find.certificate(id);
-  if (id !== null && certificate === undefined) return { missing: `certificate ${id}` };
-  const ca: string[] = [];
-  for (const caId of service.caCertificates) {
-    const found = find.ca(caId);
-    if (found === undefined) return { missing: `CA certificate ${caId}` };
-    ca.push(found.cert);
-  }
-  return {
-    verify: service.tlsVerify,
-    verifyDepth: service.tlsVerifyDepth,
-    ca,
-    certificate: certificate === undefined ? null : { cert: certificate.cert, key: certificate.key ?? '' },
   };
 }
 

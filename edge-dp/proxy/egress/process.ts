@@ -126,22 +126,21 @@ function serverName(authority: string): string | null {
 /** TLS identities by content, handed to the egress process when first used. */
 class Identities {
   readonly #egress: Pick<Fetcher, 'fetch'>;
-  readonly #names = new Map<string, Promise<string | null>>();
+  readonly #names = new Map<string, Promise<string>>();
+  /** Texts by what they tell: a config has the same object for each request of a service. Null where nothing is asked. */
+  readonly #texts = new WeakMap<UpstreamRequest['tls'], string | null>();
 
   constructor(egress: Pick<Fetcher, 'fetch'>) {
     this.#egress = egress;
   }
 
   async nameOf(tls: UpstreamRequest['tls']): Promise<string | null> {
-    const identity: TlsIdentity = {
-      verify: tls.verify === true,
-      verifyDepth: tls.verifyDepth,
-      ca: tls.ca.length === 0 ? null : tls.ca,
-      certificate: tls.certificate,
-    };
-    if (identity.verify && identity.verifyDepth === null && identity.ca === null && identity.certificate === null)
-      return null;
-    const text = JSON.stringify(identity);
+    let text = this.#texts.get(tls);
+    if (text === undefined) {
+      text = textOf(tls);
+      this.#texts.set(tls, text);
+    }
+    if (text === null) return null;
     const known = this.#names.get(text);
     if (known !== undefined) return known;
     const handed = this.#hand(text);
@@ -165,4 +164,16 @@ class Identities {
     if (answer.status !== 204) throw new Error(`the egress process refused a TLS identity (${answer.status})`);
     return name;
   }
+}
+
+/** Null for what the egress process does unasked. */
+function textOf({ verify, verifyDepth, ca, certificate }: UpstreamRequest['tls']): string | null {
+  if (verify === true && verifyDepth === null && ca.length === 0 && certificate === null) return null;
+  const identity: TlsIdentity = {
+    verify: verify === true,
+    verifyDepth,
+    ca: ca.length === 0 ? null : ca,
+    certificate,
+  };
+  return JSON.stringify(identity);
 }
