@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createSecureServer } from 'node:http2';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
-import { ControlPlane } from '../control-plane.ts';
+import { ControlPlane, type TestConfig } from '../control-plane.ts';
+import { ask } from '../hosts/node.ts';
 import { nodeOptions, proxyUrl } from '../hosts.ts';
 import { startGateway } from './gateway.ts';
 
@@ -18,11 +18,12 @@ const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')
 
 describe('what fetch cannot say', () => {
   let server: Server;
-  let http2: ReturnType<typeof createSecureServer>;
   let controlPlane: ControlPlane;
   let node: DataPlane;
   let prefix: string;
   let port: number;
+  let tables: TestConfig;
+  let otherCa: string;
 
   beforeAll(async () => {
     const [{ cert, key }, client] = await Promise.all([generateClusterCertificate(), generateClusterCertificate()]);
@@ -44,13 +45,6 @@ describe('what fetch cannot say', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     port = (server.address() as AddressInfo).port;
-    http2 = createSecureServer({ cert, key });
-    http2.on('stream', (stream, headers) => {
-      stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'x-authority': headers[':authority'] });
-      stream.end('frame');
-    });
-    http2.listen(0, '127.0.0.1');
-    await once(http2, 'listening');
 
     const https = { protocol: 'https', host: '127.0.0.1', port, retries: 0 };
     const services = [
@@ -61,8 +55,7 @@ describe('what fetch cannot say', () => {
       { id: id(5), ...https, tls_verify: true, ca_certificates: [id(51)] },
     ];
     const paths = ['/plain', '/public', '/private', '/client', '/missing'];
-    const serverName = 'kong_clustering';
-    const tables = {
+    tables = {
       services: { rows: services },
       routes: {
         rows: paths.map((path, n) => ({
@@ -76,7 +69,7 @@ describe('what fetch cannot say', () => {
       ca_certificates: { rows: [{ id: id(50), cert }] },
       certificates: { rows: [{ id: id(60), cert: client.cert, key: client.key }] },
     };
-    hosts.server = serverName;
+    otherCa = client.cert;
     controlPlane = await ControlPlane.create();
     await controlPlane.start();
     await controlPlane.publish(tables);
@@ -84,13 +77,11 @@ describe('what fetch cannot say', () => {
     node = await startWorkerdHost(nodeOptions(prefix, controlPlane));
     await controlPlane.heard('applied');
   });
-  const hosts = { server: '' };
   afterAll(async () => {
     await node?.stop(0);
     await controlPlane?.stop();
     server?.closeAllConnections();
     server?.close();
-    http2?.close();
     await rm(prefix, { recursive: true, force: true });
   });
 
@@ -119,6 +110,15 @@ describe('what fetch cannot say', () => {
     const { status, text } = await get('/missing');
     expect(status).toBe(500);
     expect(text).toContain(`CA certificate ${id(51)}`);
+  });
+
+  it('trusts the CA of the service, and from a change of config on another one', async () => {
+    const status = async () => (await ask(proxyUrl(node, '/private'), { headers: { host: 'kong_clustering' } })).status;
+    expect(await status()).toBe(200);
+    await controlPlane.publish({ ...tables, ca_certificates: { rows: [{ id: id(50), cert: otherCa }] } });
+    await expect.poll(status).toBe(502);
+    await controlPlane.publish(tables);
+    await expect.poll(status).toBe(200);
   });
 
   it('fails closed, naming what it lacks, where there is no egress process', async () => {
