@@ -3,10 +3,7 @@ import { resolve } from 'node:path';
 
 import { plugins } from '../shared/plugins/registry.ts';
 import { createAdminApi } from './admin/app.ts';
-import { ConnectionCounts } from './admin/connection-counts.ts';
-import { type HttpListener, listen } from './admin/listen.ts';
 import type { AdminLog } from './admin/options.ts';
-import { bindFailure } from './bind-failure.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
 import type { ClusterIdentity } from './cluster/mtls-server.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
@@ -14,11 +11,15 @@ import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
 import { configLoader } from './declarative/loader.ts';
 import { startUi } from './gui/start.ts';
-import type { Log, LogLevel } from './log.ts';
+import type { Log, LogLevel } from './instance/log.ts';
+import { VERSION } from './instance/version.ts';
+import { bindFailure } from './listeners/bind-failure.ts';
+import { ConnectionCounts } from './listeners/connection-counts.ts';
+import { type HttpListener, listen } from './listeners/http-listener.ts';
+import { loadListenerPair, tlsListeners } from './listeners/listener-pair.ts';
 import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
-import { loadListenerPair, tlsListeners } from './pki/listener-pair.ts';
 import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import type { PeerAddress } from './settings/addresses.ts';
@@ -26,7 +27,6 @@ import type { Settings } from './settings/properties.ts';
 import { openStore } from './store/open.ts';
 import { schemasFor } from './store/schemas.ts';
 import type { Store } from './store/store.ts';
-import { VERSION } from './version.ts';
 
 /** A running control plane. */
 export interface ControlPlane {

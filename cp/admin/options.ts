@@ -1,8 +1,8 @@
+import type { ConnectionCounts } from '../listeners/connection-counts.ts';
 import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
-import type { ClusterView } from './cluster-view.ts';
-import type { ConfigLoader } from './config-loader.ts';
-import type { ConnectionCounts } from './connection-counts.ts';
+import type { ClusterView } from './cluster/cluster-view.ts';
+import type { ConfigLoader } from './declarative/config-loader.ts';
 
 /** What the Admin API is made of; put together by the start command or by a test. */
 export interface AdminOptions {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
-import { bindFailure } from '../bind-failure.ts';
+import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { ControlPlaneMessages, NodeRegistry } from '../store/store.ts';

@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
-import { SilentConnections } from '../silent-connections.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 
 export type ClusterLog = (level: 'info' | 'warn' | 'error', message: string) => void;

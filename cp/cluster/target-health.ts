@@ -1,5 +1,5 @@
-import { isObject } from '../../shared/bundle/shape.ts';
-import type { NodeTargetHealth } from '../admin/cluster-view.ts';
+import { isRecord } from '../../shared/record.ts';
+import type { NodeTargetHealth } from '../admin/cluster/cluster-view.ts';
 
 /** What a data plane says of its targets: by upstream id, by target id. */
 export type NodeHealth = Readonly<Record<string, Readonly<Record<string, NodeTargetHealth>>>>;
@@ -17,7 +17,7 @@ export function healthOf(value: unknown): NodeHealth {
 /** The same for one upstream. */
 export function targetsOf(value: unknown): NodeHealth[string] {
   return entries(value, (target) => {
-    if (!isObject(target)) return null;
+    if (!isRecord(target)) return null;
     const health = HEALTHS.find((one) => one === target.health);
     if (health === undefined) return null;
     const addresses = Array.isArray(target.addresses) ? target.addresses.flatMap(addressOf) : [];
@@ -27,7 +27,7 @@ export function targetsOf(value: unknown): NodeHealth[string] {
 
 function entries<T>(value: unknown, read: (value: unknown) => T | null): Readonly<Record<string, T>> {
   const found: [string, T][] = [];
-  for (const [id, item] of isObject(value) ? Object.entries(value) : []) {
+  for (const [id, item] of isRecord(value) ? Object.entries(value) : []) {
     const understood = ID.test(id) ? read(item) : null;
     if (understood !== null) found.push([id, understood]);
   }
@@ -35,7 +35,7 @@ function entries<T>(value: unknown, read: (value: unknown) => T | null): Readonl
 }
 
 function addressOf(value: unknown): NodeTargetHealth['addresses'][number][] {
-  if (!isObject(value)) return [];
+  if (!isRecord(value)) return [];
   const { ip, port, weight, health } = value;
   if (typeof ip !== 'string' || !ADDRESS.test(ip) || typeof port !== 'number' || typeof weight !== 'number') return [];
   return [{ ip, port, weight, health: health === 'UNHEALTHY' ? 'UNHEALTHY' : 'HEALTHY' }];

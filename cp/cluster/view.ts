@@ -1,6 +1,6 @@
-import { isObject } from '../../shared/bundle/shape.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
-import type { ClusterView, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster-view.ts';
+import { isRecord } from '../../shared/record.ts';
+import type { ClusterView, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
@@ -85,7 +85,7 @@ function syncStatus(value: string): SyncStatus {
 }
 
 function strings(value: unknown): Readonly<Record<string, string>> {
-  if (!isObject(value)) return {};
+  if (!isRecord(value)) return {};
   return Object.fromEntries(
     Object.entries(value).flatMap(([name, one]) => (typeof one === 'string' ? [[name, one]] : [])),
   );

@@ -3,7 +3,7 @@ import { get as httpsGet } from 'node:https';
 import { resolve } from 'node:path';
 import { messageOf } from '../../shared/thrown.ts';
 
-import { findInstance, notRunning } from '../instance.ts';
+import { findInstance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 

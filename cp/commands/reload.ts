@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { findInstance, type Instance, notRunning } from '../instance.ts';
+import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** Milliseconds: requests in flight may hold up each process that is replaced for as long as they may last. */

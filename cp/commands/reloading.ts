@@ -1,5 +1,5 @@
 import type { ControlPlane } from '../control-plane.ts';
-import type { Log } from '../log.ts';
+import type { Log } from '../instance/log.ts';
 import type { Settings } from '../settings/properties.ts';
 import { reloadedSettings } from '../settings/reload.ts';
 import { describeFailure } from './command.ts';

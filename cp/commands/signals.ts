@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
-import type { Log } from '../log.ts';
+import type { Log } from '../instance/log.ts';
 
 /** What the signals to a running instance ask for. */
 interface Signals {

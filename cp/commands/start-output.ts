@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import { VERSION } from '../instance/version.ts';
 import { type BoundAddress, formatAddress, localUrl } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { VERSION } from '../version.ts';
 
 /** Where a data plane listens. */
 export interface DataPlaneAddresses {

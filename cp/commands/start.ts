@@ -1,17 +1,21 @@
 import { resolve } from 'node:path';
-import { CertificateWatch } from '../certificate-watch.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
-import { dataPlaneOptions } from '../data-plane-options.ts';
-import { NO_RELOADS, recordInstance } from '../instance.ts';
-import { createLog } from '../log.ts';
+import { NO_RELOADS, recordInstance } from '../instance/instance.ts';
+import { createLog } from '../instance/log.ts';
+import { makePrefix } from '../instance/prefix.ts';
+import {
+  ensureSelfSignedPair,
+  LISTENER_CERTIFICATES,
+  listenersWithoutCertificate,
+} from '../listeners/listener-pair.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
+import { CertificateWatch } from '../pki/certificate-watch.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
-import { ensureSelfSignedPair, LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../pki/listener-pair.ts';
-import { makePrefix } from '../prefix.ts';
 import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
+import { dataPlaneOptions } from './data-plane-options.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
 import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';

@@ -1,5 +1,5 @@
 import { KONG_VERSION } from '../../shared/version.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../instance/version.ts';
 
 /** `holdfast version` */
 export function version(): void {

@@ -7,10 +7,11 @@ import {
   parseDeclarative,
 } from '../../shared/declarative/parse.ts';
 import { entities } from '../../shared/entities/registry.ts';
+import type { Row } from '../../shared/record.ts';
 import type { Context } from '../../shared/schema/complete.ts';
 import { declarativeInvalid, KongError } from '../../shared/schema/errors.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
-import type { Row, Workspace } from '../store/store.ts';
+import type { Workspace } from '../store/store.ts';
 import { sameRow } from './same-row.ts';
 
 /** What an import does with rows the document does not name: `upsert` leaves them, `replace` deletes them. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import type { ConfigLoader, LoadedConfig } from '../admin/config-loader.ts';
+import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loader.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import type { Store } from '../store/store.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig } from './import.ts';

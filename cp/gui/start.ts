@@ -1,14 +1,13 @@
 import { resolve } from 'node:path';
-
-import { ConnectionCounts } from '../admin/connection-counts.ts';
-import { type HttpListener, listen } from '../admin/listen.ts';
-import { bindFailure } from '../bind-failure.ts';
-import type { Log } from '../log.ts';
+import type { Log } from '../instance/log.ts';
+import { VERSION } from '../instance/version.ts';
+import { bindFailure } from '../listeners/bind-failure.ts';
+import { ConnectionCounts } from '../listeners/connection-counts.ts';
+import { type HttpListener, listen } from '../listeners/http-listener.ts';
+import { loadListenerPair } from '../listeners/listener-pair.ts';
 import type { PemPair } from '../pki/certificate.ts';
-import { loadListenerPair } from '../pki/listener-pair.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { VERSION } from '../version.ts';
 import { createUi } from './app.ts';
 import { openUiFolder, type UiFolder } from './files.ts';
 

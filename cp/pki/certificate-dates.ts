@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 
-import type { LogLevel } from '../log.ts';
+import type { LogLevel } from '../instance/log.ts';
+import { LISTENER_CERTIFICATES, loadListenerPair, tlsListeners } from '../listeners/listener-pair.ts';
 import type { Settings } from '../settings/properties.ts';
 import { clusterPair } from './cluster-pair.ts';
 import { datesFault, oneLine } from './cluster-tls.ts';
-import { LISTENER_CERTIFICATES, loadListenerPair, tlsListeners } from './listener-pair.ts';
 import { certificatesOf, readPem } from './pem.ts';
 
 /** A certificate this node works with. */

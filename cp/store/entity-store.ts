@@ -1,3 +1,4 @@
+import type { Row } from '../../shared/record.ts';
 import { type Context, completeInsert, completeUpdate, completeUpsert } from '../../shared/schema/complete.ts';
 import { invalidOptions, notFound, primaryKeyViolation, uniqueViolation } from '../../shared/schema/errors.ts';
 import type { Behaviour, Write } from './behaviours/behaviour.ts';
@@ -8,7 +9,7 @@ import { resolveReferences } from './foreign-references.ts';
 import { readPage } from './page.ts';
 import { fromRecord, toRecord } from './row-json.ts';
 import { keyFields, primaryKey } from './row-key.ts';
-import type { EntityStore, Row, RowKey, Workspace, WriteOptions } from './store.ts';
+import type { EntityStore, RowKey, Workspace, WriteOptions } from './store.ts';
 import type { Table } from './table.ts';
 import { refusedDelete, refusedWrite } from './violations.ts';
 

@@ -1,8 +1,8 @@
+import type { Row } from '../../shared/record.ts';
 import { foreignKeysUnresolved, type UnresolvedReference } from '../../shared/schema/errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { Session } from './database.ts';
 import { fromRecord } from './row-json.ts';
-import type { Row } from './store.ts';
 import type { Table } from './table.ts';
 
 /**

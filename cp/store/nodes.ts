@@ -1,4 +1,5 @@
 import { HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
+import { recordOrEmpty } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
@@ -92,20 +93,16 @@ function toNode(row: SqlRow): NodeRecord {
     last_seen: Number(row.last_seen),
     updated_at: Number(row.updated_at),
     ttl: Number(row.ttl),
-    labels: record(row.labels),
-    cert_details: record(row.cert_details),
+    labels: recordOrEmpty(row.labels),
+    cert_details: recordOrEmpty(row.cert_details),
     serial: row.serial === null ? null : Number(row.serial),
     reason: nullableText(row.reason),
-    description: record(row.description),
-    health: record(row.health),
+    description: recordOrEmpty(row.description),
+    health: recordOrEmpty(row.health),
     connected: row.connected === true,
   };
 }
 
 function nullableText(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }

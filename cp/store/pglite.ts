@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
+import { isRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 
 import type { Database, Session, SqlRow, SqlValue } from './database.ts';
@@ -147,15 +148,11 @@ class DurableFiles extends NodeFS {
 
 /** Emscripten's NODEFS keeps Node's descriptor in `nfd`; its operations table is open to additions. */
 function syncFor(files: unknown): void {
-  if (!isObject(files) || !isObject(files.stream_ops)) {
+  if (!isRecord(files) || !isRecord(files.stream_ops)) {
     throw new Error('the embedded database has no file operations to make durable: unexpected PGlite version');
   }
   files.stream_ops.fsync = (stream: unknown) => {
-    if (isObject(stream) && typeof stream.nfd === 'number') fsyncSync(stream.nfd);
+    if (isRecord(stream) && typeof stream.nfd === 'number') fsyncSync(stream.nfd);
     return 0;
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,6 +1,6 @@
+import type { Row } from '../../shared/record.ts';
 import { schemaViolation } from '../../shared/schema/errors.ts';
 import type { SqlRow } from './database.ts';
-import type { Row } from './store.ts';
 import type { Table } from './table.ts';
 
 /** A complete row as the JSON a statement takes: columns instead of fields. */

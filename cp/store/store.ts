@@ -1,7 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
-
-/** A stored row in memory: every field of its schema, `null` where unset, foreign keys as `{id}`. */
-export type Row = { [field: string]: unknown };
+import type { Row } from '../../shared/record.ts';
 
 /** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
 export interface Page {

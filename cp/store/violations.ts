@@ -1,3 +1,4 @@
+import type { Row } from '../../shared/record.ts';
 import {
   foreignKeyViolation,
   foreignKeyViolationRestricted,
@@ -8,7 +9,6 @@ import {
   uniqueViolation,
 } from '../../shared/schema/errors.ts';
 import { asSqlError } from './database.ts';
-import type { Row } from './store.ts';
 import type { Table, Tables } from './table.ts';
 
 const UNIQUE = '23505';

@@ -1,5 +1,5 @@
 import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
-import { isRecord } from '../config/row.ts';
+import { isRecord } from '../../shared/record.ts';
 import type { ToldFailure } from './failure-runs.ts';
 import type { AddressVerdict, HealthAnswer, HealthNews } from './health-view.ts';
 

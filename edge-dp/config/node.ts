@@ -1,5 +1,6 @@
 import type { Bytes, Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import { objectName } from '../../shared/bundle/object.ts';
+import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from './cache.ts';
 import type { ObjectOrigin } from './objects.ts';
@@ -75,7 +76,7 @@ export class NodeClient implements ObjectOrigin {
   async link(): Promise<LinkState> {
     const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
-    return { connected: record(await response.json()).connected === true };
+    return { connected: mustBeRecord(await response.json(), 'the answer').connected === true };
   }
 
   async get(name: ObjectName): Promise<Bytes | null> {
@@ -138,8 +139,8 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
 }
 
 function parseNews(value: unknown): News {
-  const read = record(value);
-  const newest = read.newest === null ? null : record(read.newest);
+  const read = mustBeRecord(value, 'the message');
+  const newest = read.newest === null ? null : mustBeRecord(read.newest, 'newest');
   return {
     cluster: typeof read.cluster === 'string' ? read.cluster : null,
     highestSerial: typeof read.highestSerial === 'number' ? read.highestSerial : null,
@@ -154,16 +155,11 @@ function parseNews(value: unknown): News {
 }
 
 function parseReport(value: unknown): Report {
-  const read = record(value);
-  if (read.type === 'health') return { type: 'health', health: record(read.health) };
+  const read = mustBeRecord(value, 'the message');
+  if (read.type === 'health') return { type: 'health', health: mustBeRecord(read.health, 'health') };
   return {
     type: 'rejected',
     serial: typeof read.serial === 'number' ? read.serial : null,
     reason: String(read.reason),
   };
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw new TypeError('expected an object');
-  return { ...value };
 }

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { isRecord } from '../../shared/record.ts';
 import { ConfigError } from './config-error.ts';
 
 const TOP = { at: '', fields: {} };
@@ -114,8 +115,4 @@ export class RowReader {
     }
     return list;
   }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

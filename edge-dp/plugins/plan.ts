@@ -1,10 +1,11 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { isRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import type { TableChanges } from '../config/changes.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { PersistentMap } from '../config/persistent-map.ts';
-import { isRecord, RowReader } from '../config/row.ts';
+import { RowReader } from '../config/row.ts';
 import type { CompiledPlugin, Plugin, PluginScope } from './plugin.ts';
 import type { PluginRegistry } from './registry.ts';
 

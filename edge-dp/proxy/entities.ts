@@ -1,6 +1,7 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { isRecord } from '../../shared/record.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
-import { isRecord, RowReader } from '../config/row.ts';
+import { RowReader } from '../config/row.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
 
 /** A service as requests need it. Times in milliseconds. */

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { Row } from '../../shared/record.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
@@ -7,8 +8,6 @@ import type { Route, Service } from './entities.ts';
 import { errorResponse, exitResponse, negotiate } from './errors.ts';
 import { IncomingBody } from './incoming-body.ts';
 import type { Arrival } from './request-path.ts';
-
-type Row = Readonly<Record<string, unknown>>;
 
 /** A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. */
 export class ProxyContext implements RequestContext {

@@ -1,3 +1,4 @@
+import { isRecord, type Row } from '../record.ts';
 import { messageOf } from '../thrown.ts';
 
 /**
@@ -7,9 +8,6 @@ import { messageOf } from '../thrown.ts';
 export class ShapeError extends Error {
   override readonly name = 'ShapeError';
 }
-
-/** A JSON object of which nothing else is known yet. */
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Parses JSON text; `where` names the text in the error. */
 export function json(text: string, where: string): unknown {
@@ -21,8 +19,8 @@ export function json(text: string, where: string): unknown {
 }
 
 /** Any JSON object. */
-export function object(value: unknown, where: string): JsonObject {
-  if (!isObject(value)) throw expected('an object', value, where);
+export function object(value: unknown, where: string): Readonly<Row> {
+  if (!isRecord(value)) throw expected('an object', value, where);
   return value;
 }
 
@@ -32,7 +30,7 @@ export function exactObject(
   where: string,
   required: readonly string[],
   optional: readonly string[] = [],
-): JsonObject {
+): Readonly<Row> {
   const read = object(value, where);
   for (const name of required) {
     if (!Object.hasOwn(read, name)) throw new ShapeError(`${where} lacks '${name}'`);
@@ -97,11 +95,6 @@ export function recordOf<T>(
 /** An array of what `read` understands. */
 export function arrayOf<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): readonly T[] {
   return array(value, where).map((entry, position) => read(entry, `${where}[${position}]`));
-}
-
-/** An object with members: neither null nor an array. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function expected(what: string, found: unknown, where: string): ShapeError {

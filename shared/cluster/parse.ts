@@ -1,15 +1,5 @@
-import {
-  arrayOf,
-  integer,
-  type JsonObject,
-  json,
-  object,
-  oneOf,
-  recordOf,
-  ShapeError,
-  string,
-  stringLike,
-} from '../bundle/shape.ts';
+import { arrayOf, integer, json, object, oneOf, recordOf, ShapeError, string, stringLike } from '../bundle/shape.ts';
+import type { Row } from '../record.ts';
 import { UUID } from '../uuid.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
 
@@ -66,7 +56,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
 }
 
 function nodeDescription(value: unknown): NodeDescription {
-  const read: JsonObject = object(value, 'hello.node');
+  const read: Readonly<Row> = object(value, 'hello.node');
   return {
     id: stringLike(read.id, 'hello.node.id', UUID, 'a UUID in lower case'),
     hostname: name(read.hostname, 'hello.node.hostname'),

@@ -1,6 +1,6 @@
 import { predicates } from '../atc/check.ts';
 import { parseExpression } from '../atc/parser.ts';
-import { isObject } from '../bundle/shape.ts';
+import { isRecord, type Row } from '../record.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
 
 /** What a row asks of the runtime it is served on. */
@@ -9,8 +9,6 @@ export interface Requirement {
   /** The field and value that ask for it, and what that is. */
   readonly reason: string;
 }
-
-type Row = Readonly<Record<string, unknown>>;
 
 /** The requirements of one table's rows. */
 type Rule = (row: Row) => Iterable<Requirement>;
@@ -22,7 +20,7 @@ const rules: Readonly<Record<string, Rule>> = {
   *services(row) {
     if (GRPC_PROTOCOLS.includes(row.protocol)) yield needs('upstream_http2', 'protocol', row.protocol);
     if (STREAM_PROTOCOLS.includes(row.protocol)) yield needs('stream', 'protocol', row.protocol);
-    if (isObject(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
+    if (isRecord(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
     if (filled(row.ca_certificates)) yield needs('upstream_ca', 'ca_certificates');
     if (row.tls_verify === false) yield needs('upstream_tls_verify_off', 'tls_verify', false);
     if (typeof row.tls_verify_depth === 'number') {
@@ -42,7 +40,7 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   *upstreams(row) {
     if (typeof row.host_header === 'string') yield needs('upstream_host', 'host_header', row.host_header);
-    if (isObject(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
+    if (isRecord(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
     if (row.use_srv_name === true) yield needs('dns_records', 'use_srv_name', true);
   },
   *snis(row) {

@@ -1,6 +1,7 @@
+import { isRecord } from '../record.ts';
 import { isLoadableJwk, privateKeyContainer, publicIdentity, publicKeyContainer } from '../schema/formats/keys.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { isRecord, isReference } from '../schema/record.ts';
+import { isReference } from '../schema/record.ts';
 import { defineEntity, type FieldErrors } from '../schema/vocabulary.ts';
 import { jwkSchemaError } from './jwk.ts';
 

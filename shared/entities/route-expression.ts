@@ -1,6 +1,7 @@
 import { checkExpression } from '../atc/check.ts';
 import { compileRegex } from '../atc/regex.ts';
-import { isRecord, isSet } from '../schema/record.ts';
+import { isRecord } from '../record.ts';
+import { isSet } from '../schema/record.ts';
 
 const MATCHERS = ['methods', 'hosts', 'paths', 'headers', 'snis', 'sources', 'destinations'];
 const STREAM = ['tcp', 'tls', 'tls_passthrough', 'udp'];

@@ -1,6 +1,6 @@
+import { isRecord } from '../record.ts';
 import { parseUrl } from '../schema/formats/text.ts';
 import { headerName, protocols, url } from '../schema/kinds.ts';
-import { isRecord } from '../schema/record.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';

@@ -1,5 +1,5 @@
+import { isRecord } from '../record.ts';
 import { protocols, timeout, url } from '../schema/kinds.ts';
-import { isRecord } from '../schema/record.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';

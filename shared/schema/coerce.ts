@@ -1,4 +1,5 @@
-import { isRecord, put, type Row } from './record.ts';
+import { isRecord, type Row } from '../record.ts';
+import { put } from './record.ts';
 import type { Field, Fields, ShorthandField } from './vocabulary.ts';
 
 /** What form arguments can be coerced by: an entity, a plugin, a nested record. */

@@ -1,14 +1,13 @@
+import { isRecord, type Row } from '../record.ts';
 import { addEntityError, mutuallyRequiredError } from './checks.ts';
 import { schemaViolation } from './errors.ts';
 import { type AutoValues, fillRow, hideAliases, mergeRows, showAliases } from './fill.ts';
 import { plainText } from './lua-table.ts';
-import { equal, getPath, isRecord, isSet, type Row } from './record.ts';
+import { equal, getPath, isSet } from './record.ts';
 import { referenceErrors } from './reference.ts';
 import { type Shape, shapeOf, shapeWith } from './shape.ts';
 import { validateRow } from './validate.ts';
 import type { EntitySchema, FieldErrors, Subschema } from './vocabulary.ts';
-
-export type { Row } from './record.ts';
 
 /** What completing a row needs from outside. */
 export interface Context extends AutoValues {

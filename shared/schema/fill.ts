@@ -1,6 +1,7 @@
+import { isRecord, type Row } from '../record.ts';
 import { schemaViolation } from './errors.ts';
 import { plainText } from './lua-table.ts';
-import { copy, equal, getPath, isRecord, put, type Row } from './record.ts';
+import { copy, equal, getPath, put } from './record.ts';
 import { type Alias, type Shape, shapeOf } from './shape.ts';
 import type { Field, FieldErrors } from './vocabulary.ts';
 

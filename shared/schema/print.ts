@@ -1,4 +1,4 @@
-import { isRecord } from './record.ts';
+import { isRecord } from '../record.ts';
 import type { Described } from './shape.ts';
 import type { EntityCheck, Field, Fields, PatternRule, ShorthandField } from './vocabulary.ts';
 

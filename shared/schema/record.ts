@@ -1,11 +1,6 @@
 /** Plain-object work shared by filling, checking and printing rows: paths, emptiness, merging, copying. */
 
-export type Row = { [field: string]: unknown };
-
-/** An object that is no list. */
-export function isRecord(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+import { isRecord, type Row } from '../record.ts';
 
 /** `a.b.c` in nested records; undefined where the path leads nowhere. */
 export function getPath(row: unknown, path: readonly string[]): unknown {

@@ -1,6 +1,7 @@
 import { compileRegex } from '../atc/regex.ts';
+import { isRecord } from '../record.ts';
 import { isUuid } from '../uuid.ts';
-import { isRecord, isReference } from './record.ts';
+import { isReference } from './record.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { validateRow } from './validate.ts';
 import type { Field, FieldError, FieldErrorList, FieldErrors, PatternRule } from './vocabulary.ts';

@@ -1,6 +1,6 @@
+import type { Row } from '../../../shared/record.ts';
 import { coerceForm } from '../../../shared/schema/coerce.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
-import type { Row } from '../../store/store.ts';
 import { argument, type Body } from '../request/body.ts';
 import { subschemaOf } from './subschema.ts';
 

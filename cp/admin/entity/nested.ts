@@ -1,4 +1,5 @@
-import type { Row, RowKey } from '../../store/store.ts';
+import type { Row } from '../../../shared/record.ts';
+import type { RowKey } from '../../store/store.ts';
 import { inputOf, pageOf, patchOf, rowOf } from '../openapi/description.ts';
 import { created, noContent, notFound, ok, Refusal } from '../reply.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';

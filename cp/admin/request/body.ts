@@ -1,9 +1,10 @@
+import { isRecord, type Row } from '../../../shared/record.ts';
 import { message, Refusal } from '../reply.ts';
 import { parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
 import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
 
-type Arguments = Readonly<Record<string, unknown>>;
+type Arguments = Readonly<Row>;
 
 /** A request body by what was sent. Form arguments are text still, to be nested and typed by a schema. */
 export type Body =
@@ -131,10 +132,6 @@ function refuseUnstorable(value: unknown): void {
       refuseUnstorable(item);
     }
   }
-}
-
-function isRecord(value: unknown): value is Arguments {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function hasBody(request: Request): boolean {

@@ -1,5 +1,6 @@
+import type { Row } from '../../../shared/record.ts';
 import type { Session } from '../database.ts';
-import type { Row, Workspace } from '../store.ts';
+import type { Workspace } from '../store.ts';
 
 /** The transaction a behaviour takes part in. */
 interface Inside {

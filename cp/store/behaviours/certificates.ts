@@ -1,6 +1,6 @@
+import type { Row } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
 import type { Session } from '../database.ts';
-import type { Row } from '../store.ts';
 import type { Behaviour, Write } from './behaviour.ts';
 
 /**

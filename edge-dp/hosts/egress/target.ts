@@ -1,3 +1,4 @@
+import { isRecord } from '../../../shared/record.ts';
 import type { EgressTarget, EgressTimeouts } from '../../proxy/egress/protocol.ts';
 import { EgressError } from './failure.ts';
 
@@ -44,8 +45,8 @@ function parseTimeouts({ connect, read, write }: Record<string, unknown>): Egres
 }
 
 function record(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw wrong(`${name} is not an object`);
-  return { ...value };
+  if (!isRecord(value)) throw wrong(`${name} is not an object`);
+  return value;
 }
 
 function string(value: unknown, name: string): string {

@@ -1,8 +1,8 @@
 import { createAdminApi } from '../../../cp/admin/app.ts';
-import type { ClusterView } from '../../../cp/admin/cluster-view.ts';
-import { ConnectionCounts } from '../../../cp/admin/connection-counts.ts';
-import { listen } from '../../../cp/admin/listen.ts';
+import type { ClusterView } from '../../../cp/admin/cluster/cluster-view.ts';
 import { configLoader } from '../../../cp/declarative/loader.ts';
+import { ConnectionCounts } from '../../../cp/listeners/connection-counts.ts';
+import { listen } from '../../../cp/listeners/http-listener.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 import { openStore, type StoreSettings } from '../../../cp/store/open.ts';
 import { schemasFor } from '../../../cp/store/schemas.ts';
@@ -90,13 +90,13 @@ function initOf(sent: SentBody): RequestInit {
 function parse(text: string): Json {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : {};
+    return isRecord(value) ? value : {};
   } catch {
     return {};
   }
 }
 
-const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isRecord) : []);
 
-const isObject = (value: unknown): value is Json =>
+const isRecord = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -4,7 +4,7 @@ import type {
   DataPlaneDetail,
   NodeUpstreamHealth,
   TargetHealthOrder,
-} from '../../../cp/admin/cluster-view.ts';
+} from '../../../cp/admin/cluster/cluster-view.ts';
 import { authority } from '../pki/authority.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';

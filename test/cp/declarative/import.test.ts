@@ -1,14 +1,13 @@
 import { rmSync } from 'node:fs';
-
 import { afterAll, beforeAll, expect, it } from 'vitest';
-
 import { allRows, importConfig, parseConfig } from '../../../cp/declarative/import.ts';
 import { catalogOf } from '../../../cp/store/catalog.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import { schemas } from '../../../cp/store/schemas.ts';
-import type { Row, Store, Workspace } from '../../../cp/store/store.ts';
+import type { Store, Workspace } from '../../../cp/store/store.ts';
 import { exportYaml } from '../../../shared/declarative/export.ts';
 import { entities } from '../../../shared/entities/registry.ts';
+import type { Row } from '../../../shared/record.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { authority } from '../pki/authority.ts';
 import { workspaceOf } from '../store/workspace-of.ts';

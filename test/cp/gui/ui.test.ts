@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { startUi, type UiListeners } from '../../../cp/gui/start.ts';
-import { createLog } from '../../../cp/log.ts';
+import { createLog } from '../../../cp/instance/log.ts';
 import type { ListenAddress } from '../../../cp/settings/addresses.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-
-import { CertificateWatch } from '../../../cp/certificate-watch.ts';
-import { createLog } from '../../../cp/log.ts';
+import { createLog } from '../../../cp/instance/log.ts';
+import { CertificateWatch } from '../../../cp/pki/certificate-watch.ts';
 
 const DAY = 86_400_000;
 const END = Date.UTC(2030, 0, 1);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { listenersWithoutCertificate, tlsListeners } from '../../../cp/pki/listener-pair.ts';
+import { listenersWithoutCertificate, tlsListeners } from '../../../cp/listeners/listener-pair.ts';
 import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'settings-'));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { openStore } from '../../../cp/store/open.ts';
-import type { Row, Store, Workspace } from '../../../cp/store/store.ts';
+import type { Store, Workspace } from '../../../cp/store/store.ts';
+import type { Row } from '../../../shared/record.ts';
 import { authority } from '../pki/authority.ts';
 import { onBothDrivers } from './drivers.ts';
 import { refusalBody, workspaceOf } from './workspace-of.ts';

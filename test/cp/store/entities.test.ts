@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { openStore } from '../../../cp/store/open.ts';
-import type { Row, Store, Workspace } from '../../../cp/store/store.ts';
+import type { Store, Workspace } from '../../../cp/store/store.ts';
+import type { Row } from '../../../shared/record.ts';
 import { onBothDrivers, refusal } from './drivers.ts';
 import { refusalBody, workspaceOf } from './workspace-of.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { entity } from '../../../shared/entities/registry.ts';
-import { completeInsert, completeUpdate, completeUpsert, type Row } from '../../../shared/schema/complete.ts';
+import type { Row } from '../../../shared/record.ts';
+import { completeInsert, completeUpdate, completeUpsert } from '../../../shared/schema/complete.ts';
 import * as errors from '../../../shared/schema/errors.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import vectors from '../vectors/admin-entity.json' with { type: 'json' };

@@ -1,11 +1,11 @@
-import type { Row } from '../../store/store.ts';
-import type { ClusterView, Health, NodeTargetHealth, NodeUpstreamHealth } from '../cluster-view.ts';
+import type { Row } from '../../../shared/record.ts';
 import { parentOf } from '../entity/nested.ts';
 import { pageBody, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf } from '../openapi/description.ts';
+import { newestTargets, ofUpstream, targetOf } from '../overrides/targets.ts';
 import { message, noContent, ok } from '../reply.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
-import { newestTargets, ofUpstream, targetOf } from './targets.ts';
+import type { ClusterView, Health, NodeTargetHealth, NodeUpstreamHealth } from './cluster-view.ts';
 
 /**
  * `/upstreams/{u}/health` and the manual `healthy`/`unhealthy` marks. Kong's control plane knows only itself; ours

@@ -1,6 +1,6 @@
-import type { ListenAddress } from '../settings/addresses.ts';
-import { properties, type Settings } from '../settings/properties.ts';
-import type { LogLevel } from './options.ts';
+import type { ListenAddress } from '../../settings/addresses.ts';
+import { properties, type Settings } from '../../settings/properties.ts';
+import type { LogLevel } from '../options.ts';
 
 const MASK = '******';
 const SECRETS = new Set(Object.entries(properties).flatMap(([name, { secret }]) => (secret ? [name] : [])));

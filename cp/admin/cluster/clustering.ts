@@ -1,8 +1,8 @@
-import type { ClusterView, DataPlaneRecord } from '../cluster-view.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
 import { message, notFound, ok, Refusal } from '../reply.ts';
 import { type AdminRoute, param } from '../route.ts';
+import type { ClusterView, DataPlaneRecord } from './cluster-view.ts';
 
 const notControlPlane = message(
   400,

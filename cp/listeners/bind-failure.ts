@@ -1,6 +1,6 @@
-import { messageOf } from '../shared/thrown.ts';
-import type { PeerAddress } from './settings/addresses.ts';
-import { formatAddress } from './settings/addresses.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import type { PeerAddress } from '../settings/addresses.ts';
+import { formatAddress } from '../settings/addresses.ts';
 
 /** Names the setting whose address cannot be bound, and what to do about it. */
 export function bindFailure(setting: string, address: PeerAddress, error: unknown): Error {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, expect, it } from 'vitest';
 
-import { findInstance, NO_RELOADS, recordInstance } from '../../cp/instance.ts';
+import { findInstance, NO_RELOADS, recordInstance } from '../../../cp/instance/instance.ts';
 
 const prefix = mkdtempSync(join(tmpdir(), 'holdfast instance '));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));

@@ -3,8 +3,8 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { getRequestListener } from '@hono/node-server';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
-import { SilentConnections } from '../silent-connections.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
+import { SilentConnections } from './silent-connections.ts';
 
 /** Milliseconds a client may take for its request headers. */
 const HEADERS_TIMEOUT = 60_000;

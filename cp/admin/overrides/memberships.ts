@@ -1,5 +1,6 @@
+import type { Row } from '../../../shared/record.ts';
 import { KongError } from '../../../shared/schema/errors.ts';
-import type { Row, Workspace } from '../../store/store.ts';
+import type { Workspace } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { rowKey } from '../entity/key.ts';
 import { message, Refusal } from '../reply.ts';

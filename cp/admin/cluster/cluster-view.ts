@@ -1,4 +1,4 @@
-import type { SyncStatus } from '../../shared/cluster/messages.ts';
+import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 
 /**
  * What the Admin API shows and says of data planes. The cluster listener's node registry implements it; a control

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { CertificateInUse } from './pki/certificate-dates.ts';
+import type { CertificateInUse } from '../pki/certificate-dates.ts';
 
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
 export interface Instance {

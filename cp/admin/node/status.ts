@@ -1,7 +1,7 @@
 import { memoryUsage, pid } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
+import type { ConnectionCounts } from '../../listeners/connection-counts.ts';
 import type { Store } from '../../store/store.ts';
-import type { ConnectionCounts } from '../connection-counts.ts';
 import { objectOf } from '../openapi/description.ts';
 import { message, ok } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';

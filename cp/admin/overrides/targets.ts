@@ -1,7 +1,8 @@
 import { isTarget } from '../../../shared/entities/targets.ts';
+import type { Row } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
 import { isUuid } from '../../../shared/uuid.ts';
-import type { Page, Row } from '../../store/store.ts';
+import type { Page } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { readInput } from '../entity/input.ts';
 import type { Reference } from '../entity/names.ts';

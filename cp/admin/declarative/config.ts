@@ -1,7 +1,7 @@
-import type { ConfigLoader } from '../config-loader.ts';
 import { created, message, Refusal, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import type { AdminRoute, Call } from '../route.ts';
+import type { ConfigLoader } from './config-loader.ts';
 
 /** Bytes of a declarative document: some 500,000 entities. */
 const DOCUMENT_LIMIT = 256 << 20;

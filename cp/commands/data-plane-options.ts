@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { parseConfig } from './declarative/import.ts';
-import { packConfig } from './declarative/pack.ts';
-import type { Log } from './log.ts';
-import { SHARED_SERVER_NAME } from './pki/certificate.ts';
-import { clusterPair } from './pki/cluster-pair.ts';
-import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
-import { clusterFiles } from './pki/gen-cert.ts';
-import { loadListenerPair, type TlsListener } from './pki/listener-pair.ts';
-import type { ListenAddress } from './settings/addresses.ts';
-import type { Settings } from './settings/properties.ts';
-import { catalogOf } from './store/catalog.ts';
-import { schemasFor } from './store/schemas.ts';
+import { parseConfig } from '../declarative/import.ts';
+import { packConfig } from '../declarative/pack.ts';
+import type { Log } from '../instance/log.ts';
+import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.ts';
+import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
+import { clusterPair } from '../pki/cluster-pair.ts';
+import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
+import { clusterFiles } from '../pki/gen-cert.ts';
+import type { ListenAddress } from '../settings/addresses.ts';
+import type { Settings } from '../settings/properties.ts';
+import { catalogOf } from '../store/catalog.ts';
+import { schemasFor } from '../store/schemas.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;

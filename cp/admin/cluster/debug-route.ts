@@ -1,6 +1,6 @@
-import type { ClusterView } from '../cluster-view.ts';
 import { message } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
+import type { ClusterView } from './cluster-view.ts';
 
 /**
  * `POST /debug/route`: where a request would go, and why. The router is the data planes’, and with it the config that

@@ -1,5 +1,5 @@
-import type { Log } from './log.ts';
-import { type CertificateInUse, datesNotice } from './pki/certificate-dates.ts';
+import type { Log } from '../instance/log.ts';
+import { type CertificateInUse, datesNotice } from './certificate-dates.ts';
 
 /** Milliseconds. */
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf } from '../shared/thrown.ts';
+import { messageOf } from '../../shared/thrown.ts';
 
 /**
  * Makes the prefix, readable by its owner only, where it is not there yet. Throws with the setting's name, the folder and

@@ -2,11 +2,10 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../../shared/thrown.ts';
-
+import { generateListenerCertificate, type PemPair } from '../pki/certificate.ts';
+import { PkiError } from '../pki/error.ts';
+import { certificatesOf, readPem } from '../pki/pem.ts';
 import type { Settings } from '../settings/properties.ts';
-import { generateListenerCertificate, type PemPair } from './certificate.ts';
-import { PkiError } from './error.ts';
-import { certificatesOf, readPem } from './pem.ts';
 
 /** Each listener that may serve TLS, with the setting of its certificate; `<setting>_key` is its key's. */
 export const LISTENER_CERTIFICATES = {

@@ -2,11 +2,11 @@ import { version as nodeVersion, pid } from 'node:process';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { KONG_VERSION } from '../../../shared/version.ts';
 import type { Store } from '../../store/store.ts';
-import { describeConfiguration } from '../configuration.ts';
 import { objectOf } from '../openapi/description.ts';
 import type { AdminOptions } from '../options.ts';
 import { ok } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
+import { describeConfiguration } from './configuration.ts';
 import { activeTimers } from './timers.ts';
 
 const DEFAULT_LOG_LEVEL = 'notice';
