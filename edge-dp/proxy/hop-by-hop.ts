@@ -1,6 +1,8 @@
+import { isImpostor } from './impostor.ts';
+
 /**
- * Headers that belong to one connection (RFC 9110 section 7.6.1) or that a client must not be able to hand on:
- * `Proxy` (httpoxy), `MF-*` (Miniflare takes them for its own), `CF-*` (say who the client is, to those who believe).
+ * Headers that belong to one connection (RFC 9110 section 7.6.1) or that a client must not be able to hand on: `Proxy`
+ * (httpoxy), and impostors.
  */
 export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
   const connection = headers.get('connection');
@@ -8,8 +10,7 @@ export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
   const te = headers.get('te');
   // Going through the names is what costs here, more than all looks at single ones: once, and over a snapshot.
   for (const name of [...headers.keys()]) {
-    const impostor = name.startsWith('mf-') || (!trusted && name.startsWith('cf-'));
-    if (impostor || REQUEST_HOP_BY_HOP.has(name)) headers.delete(name);
+    if (REQUEST_HOP_BY_HOP.has(name) || isImpostor(name, trusted)) headers.delete(name);
   }
   if (te !== null && listed(te, 'trailers')) headers.set('TE', 'trailers');
 }

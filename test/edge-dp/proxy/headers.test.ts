@@ -84,6 +84,40 @@ describe('headers of a proxied request', () => {
     expect(request.header('X-Kong-Request-Id')).toMatch(/^[0-9a-f]{32}$/);
   });
 
+  it('hands on no other spelling of what it says itself, nor names of its own parts', async () => {
+    const twins = [
+      'X_Consumer_Username',
+      'X-Consumer_ID',
+      'x_consumer_custom_id',
+      'X_CONSUMER_GROUPS',
+      'X.Credential.Identifier',
+      'X_Credential-Username',
+      'X-Anonymous_Consumer',
+      'X_Authenticated_Userid',
+      'X_Authenticated-Scope',
+      'X_Forwarded_For',
+      'X_Forwarded-Proto',
+      'X-Forwarded_Host',
+      'X_Forwarded_Prefix',
+      'X_Real_IP',
+      'X~Real~IP',
+      'X_Kong_Request_Id',
+      'CF_Connecting_IP',
+      'MF_CF_Blob',
+      'Content_Length',
+      'Transfer_Encoding',
+      'X-Holdfast-Egress-Target',
+      'X-Holdfast-Egress-Token',
+      'X_Holdfast_Anything',
+    ];
+    const { request } = await send(`${twins.map((name) => `${name}: 1\r\n`).join('')}X_Api_Version: 2\r\nX.Own: 3\r\n`);
+    for (const name of twins) expect(request.all(name), name).toEqual([]);
+    // A name that is nobody's twin is the client's own business.
+    expect(request.all('X_Api_Version')).toEqual(['2']);
+    expect(request.all('X.Own')).toEqual(['3']);
+    expect(request.all('X-Real-IP')).toEqual(['127.0.0.1']);
+  });
+
   it('chooses routes by headers with commas in them', async () => {
     const agent = 'User-Agent: Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0\r\n';
     expect((await send(agent, '/agents/x')).request.line).toBe('GET /base/x HTTP/1.1');
