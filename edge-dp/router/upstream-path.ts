@@ -39,8 +39,8 @@ function join(base: string, postfix: string, path: string, stripPath: boolean): 
   return path.length > 1 && path.endsWith('/') ? `${bare}/` : base.endsWith('/') && !path.endsWith('/') ? bare : base;
 }
 
-const SAFE = /^[!#$&'()*+,/:;=?@[\\\]A-Za-z0-9\-_.~%]*$/;
-const UNSAFE = /[^!#$&'()*+,/:;=?@[\\\]A-Za-z0-9\-_.~%]+/g;
+const SAFE = /^[!#$&'()*+,/:;=?@[\]A-Za-z0-9\-_.~%]*$/;
+const UNSAFE = /[^!#$&'()*+,/:;=?@[\]A-Za-z0-9\-_.~%]+/g;
 const UTF8 = new TextEncoder();
 
 /** Escapes what may not stand in a request target; existing escapes stay as they are. */

@@ -98,6 +98,9 @@ describe('proxying', () => {
     ['/a?q="<>|^`{}[]\\', '/a?q="<>|^`{}[]\\'],
     ['/a/%2F%2e%20b', '/a/%2F.%20b'],
     ["/a/it's", "/a/it's"],
+    // Not as a bare `\\`: servers that take it for a slash would climb.
+    ['/a/b%5Cc%5c..%5C%2e%2E/d', '/a/b%5Cc%5C..%5C../d'],
+    ['/a/%7Cx%5Ey%60', '/a/%7Cx%5Ey%60'],
     ['/a//b///c', '/a/b/c'],
   ])('sends the target %s upstream as %s', async (target, expected) => {
     const { request } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
