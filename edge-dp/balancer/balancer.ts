@@ -5,7 +5,6 @@ import type { BalancedUpstream, TargetDns } from './directory.ts';
 import { isAddress } from './name-resolution.ts';
 import type { NameTable } from './name-table.ts';
 import type { PeerPicker } from './peers.ts';
-import { untilEnd } from './response-end.ts';
 import { nameOf, remembers, type Spread, spreadOf } from './spread.ts';
 import { type Observation, observationOf, thresholdOf } from './target-health.ts';
 import { checksHealth, type Target, type Upstream } from './upstream.ts';
@@ -95,16 +94,15 @@ export class Balancer implements BalancedUpstream {
         attempt = { address, startedAt: now, release: address.state.connect(now) };
         return peerOf(upstream, address);
       },
-      answered: (response, via) => {
-        if (attempt === null) return response;
+      answered: (response) => {
+        if (attempt === null) return;
         const { address, startedAt, release } = attempt;
         const now = Date.now();
         address.state.measured(now - startedAt, now);
         attempt = { ...attempt, release: () => undefined };
         finish(observationOf(response.status, upstream.health.passive));
-        if (upstream.algorithm === 'least-connections') return untilEnd(response, via, request.waitUntil, release);
-        release();
-        return response;
+        if (upstream.algorithm === 'least-connections') response.onEnd(release);
+        else release();
       },
       failed: (failure, last) => {
         if (attempt !== null) failed.add(attempt.address.state);

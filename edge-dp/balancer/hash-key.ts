@@ -1,3 +1,4 @@
+import type { HeaderFields } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
 import type { HashSource, Upstream } from './upstream.ts';
 
@@ -6,7 +7,7 @@ interface Hashable {
   readonly clientIp: string;
   readonly consumer: { readonly id: string } | null;
   readonly credential: { readonly id: string } | null;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** Normalised path. */
   readonly path: string;
   /** As received. */

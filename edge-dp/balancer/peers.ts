@@ -1,4 +1,5 @@
-import type { EgressName, UpstreamFailure } from '../proxy/egress/egress.ts';
+import type { HttpResponse } from '../http/messages.ts';
+import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Service } from '../proxy/entities.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
 
@@ -12,8 +13,8 @@ export interface PeerPicker {
   readonly clientCertificate: string | null;
   /** The address of the next attempt; null when none is available. */
   next(): Peer | null;
-  /** The last attempt was answered. Gives the response to pass on, which it may watch to its end. */
-  answered(response: Response, via: EgressName): Response;
+  /** The last attempt was answered by the response that will be passed on. */
+  answered(response: HttpResponse): void;
   /** The last attempt failed; `last`: no other follows. */
   failed(failure: UpstreamFailure, last: boolean): void;
 }
@@ -26,7 +27,7 @@ export function onlyPeer(service: Service): PeerPicker {
     refusal: 'name resolution failed',
     clientCertificate: null,
     next: () => peer,
-    answered: (response) => response,
+    answered: () => undefined,
     failed: () => undefined,
   };
 }

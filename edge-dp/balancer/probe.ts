@@ -1,3 +1,4 @@
+import { FieldList } from '../http/fields.ts';
 import { bracketed, type Egress } from '../proxy/egress/egress.ts';
 import { type Network, reachable } from '../proxy/egress/network.ts';
 import type { Address } from './address.ts';
@@ -18,7 +19,7 @@ export async function probe(
   if (active.type !== 'http' && active.type !== 'https')
     return (await reachable(ways.network, host.replace(/^\[|\]$/g, ''), port, timeout)) ? 'success' : 'tcp';
 
-  const headers = new Headers({ 'user-agent': `holdfast (${upstream.name})` });
+  const headers = FieldList.of({ 'user-agent': `holdfast (${upstream.name})` });
   for (const [name, values] of Object.entries(active.headers))
     for (const value of values) if (name.toLowerCase() !== 'host') headers.append(name, value);
   const name = active.sni ?? upstream.hostHeader ?? hostname;
@@ -38,7 +39,7 @@ export async function probe(
     timeouts: { connect: timeout, read: timeout, write: timeout },
   });
   if (result.kind === 'response') {
-    await result.response.body?.cancel();
+    result.response.discard();
     return observationOf(result.response.status, active);
   }
   return result.failure.code.endsWith('_timeout') ? 'timeout' : 'tcp';

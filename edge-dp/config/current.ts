@@ -1,6 +1,7 @@
 import type { Manifest } from '../../shared/bundle/format.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import { jsonResponse } from '../http/messages.ts';
 import type { RequestPath } from '../proxy/request-path.ts';
 import { atMost } from './at-most.ts';
 import { bundleCache } from './cache.ts';
@@ -119,8 +120,7 @@ function withoutConfig(empty: RequestPath): RequestPath {
     balancers: empty.balancers,
     update: (changes) => empty.update(changes),
     explain: (request, consumer) => empty.explain(request, consumer),
-    handle: async () =>
-      Response.json({ message: 'no configuration available' }, { status: 503, headers: { 'retry-after': '5' } }),
+    handle: async () => jsonResponse(503, { message: 'no configuration available' }, { 'retry-after': '5' }),
   };
 }
 

@@ -1,3 +1,5 @@
+import { parseMultipart, printMultipart } from '../http/multipart.ts';
+
 /** A request body's named arguments, as `kong.request.get_body` reads them: form, multipart or a JSON object. */
 export interface BodyArguments {
   /** Texts under that name; more than one when it is repeated. */
@@ -54,15 +56,13 @@ function jsonArguments(body: Uint8Array): BodyArguments | null {
 }
 
 async function multipartArguments(contentType: string, body: Uint8Array): Promise<BodyArguments> {
-  const form = await new Response(body, { headers: { 'content-type': contentType } }).formData();
+  const form = await parseMultipart(contentType, body);
   return {
     values: (name) => form.getAll(name).filter((value) => typeof value === 'string'),
     async without(name) {
       form.delete(name);
-      const rebuilt = new Response(form);
-      const contentType = rebuilt.headers.get('content-type');
-      const bytes = new Uint8Array(await rebuilt.arrayBuffer());
-      return contentType === null ? { body: bytes } : { body: bytes, contentType };
+      const { body, contentType } = await printMultipart(form);
+      return contentType === null ? { body } : { body, contentType };
     },
   };
 }

@@ -1,5 +1,7 @@
 import { indexTable } from '../../shared/bundle/lookup.ts';
 import { isUuid } from '../../shared/uuid.ts';
+import type { HeaderFields } from '../http/fields.ts';
+import type { HttpResponse } from '../http/messages.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from './plugin.ts';
 
 /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
@@ -22,7 +24,10 @@ export function authenticate(
  * The consumer an authentication plugin falls back to (`config.anonymous`, an id or a username), or Kong's answer when
  * there is no such consumer.
  */
-export async function authenticateAnonymous(request: RequestContext, anonymous: string): Promise<Response | undefined> {
+export async function authenticateAnonymous(
+  request: RequestContext,
+  anonymous: string,
+): Promise<HttpResponse | undefined> {
   const row = await findConsumer(request, anonymous);
   if (row === null) return request.error(500, `anonymous consumer ${anonymous} is configured but doesn't exist`);
   authenticate(request, readConsumer(row), null);
@@ -65,7 +70,7 @@ function readConsumer(row: Readonly<Record<string, unknown>>): AuthenticatedCons
   };
 }
 
-function setOrClear(headers: Headers, name: string, value: string | null | undefined): void {
+function setOrClear(headers: HeaderFields, name: string, value: string | null | undefined): void {
   if (value === null || value === undefined) headers.delete(name);
   else headers.set(name, value);
 }

@@ -1,3 +1,6 @@
+import type { HeaderFields } from '../http/fields.ts';
+import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
+
 /**
  * The plugin runtime's contract. A plugin is compiled once per configuration; its hooks run per request, in Kong's
  * order (priority descending, ties by name descending), access forwards, response and log in the same order.
@@ -24,8 +27,8 @@ export interface PluginScope {
  * with 500; what `log` throws is only logged.
  */
 export interface CompiledPlugin {
-  /** Before the upstream is called. A returned Response ends the request with it. */
-  access?(request: RequestContext): Response | undefined | Promise<Response | undefined>;
+  /** Before the upstream is called. A returned response ends the request with it. */
+  access?(request: RequestContext): HttpResponse | undefined | Promise<HttpResponse | undefined>;
   /** After the upstream (or the gateway) answered, before the client sees it; may change `headers` in place. */
   response?(request: RequestContext, response: ResponseContext): undefined | Promise<undefined>;
   /** After the response was handed to the client. */
@@ -35,7 +38,7 @@ export interface CompiledPlugin {
 /** The request as plugins see it. One object per request, created by the proxy. */
 export interface RequestContext {
   /** The client's request; its body must not be read unless the plugin needs it (`readBody`). */
-  readonly incoming: Request;
+  readonly incoming: IncomingRequest;
   /** Raw path and query as received. */
   readonly rawTarget: string;
   /** Query string as received, without `?`. */
@@ -48,9 +51,9 @@ export interface RequestContext {
   /** Id of the matched route's workspace, the default one while no route is matched. */
   readonly workspace: string;
   /** Headers to be sent upstream; plugins change them in place. */
-  readonly upstreamHeaders: Headers;
+  readonly upstreamHeaders: HeaderFields;
   /** Headers plugins add to whatever response the client gets. */
-  readonly responseHeaders: Headers;
+  readonly responseHeaders: HeaderFields;
   /** Query string to be sent upstream, without `?`; untouched byte for byte unless a plugin replaces it. */
   upstreamQuery: string;
   consumer: AuthenticatedConsumer | null;
@@ -73,9 +76,9 @@ export interface RequestContext {
     value: string,
   ): readonly Readonly<Record<string, unknown>>[] | Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Kong's error body, negotiated by Accept (`kong.response.error`). */
-  error(status: number, message: string, headers?: Record<string, string>): Response;
+  error(status: number, message: string, headers?: Record<string, string>): HttpResponse;
   /** Compact JSON body without request id (`kong.response.exit`). */
-  exit(status: number, body: unknown, headers?: Record<string, string>): Response;
+  exit(status: number, body: unknown, headers?: Record<string, string>): HttpResponse;
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -96,7 +99,7 @@ export interface AuthenticatedCredential {
 /** The response on its way to the client. */
 export interface ResponseContext {
   status: number;
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   /** Whether the upstream or the gateway made the response. */
   readonly source: 'upstream' | 'kong';
 }

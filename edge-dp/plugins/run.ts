@@ -1,4 +1,5 @@
 import { messageOf } from '../../shared/thrown.ts';
+import type { HttpResponse } from '../http/messages.ts';
 import type { PluginInstance, PluginPlan } from './plan.ts';
 import { byKongOrder } from './plan.ts';
 import type { RequestContext, ResponseContext } from './plugin.ts';
@@ -26,9 +27,9 @@ export class PluginRun {
     return this.#steps(request).length > 0;
   }
 
-  /** Runs access in order; the first Response ends it, but the rest is still chosen for the later phases. */
-  async access(request: RequestContext): Promise<Response | undefined> {
-    let answer: Response | undefined;
+  /** Runs access in order; the first response ends it, but the rest is still chosen for the later phases. */
+  async access(request: RequestContext): Promise<HttpResponse | undefined> {
+    let answer: HttpResponse | undefined;
     let consumer = request.consumer?.id ?? null;
     let steps = this.#steps(request);
     for (let i = 0; i < steps.length; i++) {

@@ -1,4 +1,5 @@
 import { parseIp } from '../../shared/atc/ip.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import type { ProxySettings } from '../settings.ts';
 import { type CidrSet, compileCidrs } from './cidr.ts';
 
@@ -19,7 +20,7 @@ export interface ClientAddress {
  */
 export function compileClientAddress(
   settings: Pick<ProxySettings, 'trustedIps' | 'realIpHeader' | 'realIpRecursive'>,
-): (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress {
+): (peerIp: string | null, peerPort: number | null, headers: HeaderFields) => ClientAddress {
   const trusted = compileCidrs(settings.trustedIps);
   const header = settings.realIpHeader;
   return (peerIp, peerPort, headers) => {

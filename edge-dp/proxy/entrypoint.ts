@@ -1,6 +1,8 @@
 import type { Isolate } from '../config/isolate.ts';
 import type { LiveConfig } from '../config/live.ts';
 import type { Env } from '../env.ts';
+import { FetchRequest } from '../http/fetch/request.ts';
+import { respond } from '../http/fetch/respond.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
 import type { Arrival } from './request-path.ts';
@@ -20,8 +22,11 @@ export function proxyEntrypoint(isolate: Isolate): {
     fetch(request, env, context) {
       isolate.traffic.count();
       const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
+      const incoming = new FetchRequest(request, httpVersion(request, env));
       const serve = ({ path, lazy }: LiveConfig): Promise<Response> =>
-        path.handle(request, arrival(request, env, context, waitUntil), lazy);
+        path
+          .handle(incoming, arrival(request, env, context, waitUntil), lazy)
+          .then((response) => respond(incoming, response, waitUntil));
       const config = isolate.config(env, waitUntil);
       return config instanceof Promise ? config.then(serve) : serve(config);
     },
@@ -63,4 +68,10 @@ function peer(request: Request, env: Env): Peer {
     case 'miniflare':
       return UNKNOWN_PEER;
   }
+}
+
+/** Of HTTP as the client spoke it; only Cloudflare says so, where clients may speak others. */
+function httpVersion(request: Request, env: Env): string {
+  const protocol: unknown = env.SETTINGS.node.host === 'cloudflare' ? request.cf?.httpProtocol : null;
+  return typeof protocol === 'string' && protocol.startsWith('HTTP/') ? protocol.slice(5) : '1.1';
 }

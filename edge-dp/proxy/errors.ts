@@ -1,4 +1,6 @@
 import { KONG_VERSION } from '../../shared/version.ts';
+import type { HeaderFields } from '../http/fields.ts';
+import { OwnResponse } from '../http/messages.ts';
 
 /** The representations Kong's error bodies come in. */
 type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc';
@@ -14,7 +16,7 @@ export function negotiate(accept: string | null): ErrorFormat {
 }
 
 /** nginx's error pages, for what the proxy itself could not do: Accept, else Content-Type, else `error_default_type`. */
-export function negotiatePage(headers: Headers, errorDefaultType: string): ErrorFormat {
+export function negotiatePage(headers: HeaderFields, errorDefaultType: string): ErrorFormat {
   return bestOf(headers.get('accept') ?? headers.get('content-type') ?? errorDefaultType);
 }
 
@@ -26,30 +28,31 @@ interface ErrorBody {
 }
 
 /** An answer of the gateway itself, in Kong's exact templates. */
-export function errorResponse(format: ErrorFormat, error: ErrorBody): Response {
+export function errorResponse(format: ErrorFormat, error: ErrorBody): OwnResponse {
   if (format === 'grpc') {
-    return new Response(null, {
-      status: 200,
-      headers: {
-        ...error.headers,
-        'content-type': 'application/grpc',
-        'content-length': '0',
-        'grpc-status': String(grpcStatus(error.status)),
-        'grpc-message': error.message,
-      },
+    return new OwnResponse(200, null, {
+      ...error.headers,
+      'content-type': 'application/grpc',
+      'content-length': '0',
+      'grpc-status': String(grpcStatus(error.status)),
+      'grpc-message': error.message,
     });
   }
   const headers = { ...error.headers, 'content-type': `${CONTENT_TYPES[format]}; charset=utf-8` };
-  return new Response(TEMPLATES[format](error.message, error.requestId), { status: error.status, headers });
+  return new OwnResponse(error.status, TEMPLATES[format](error.message, error.requestId), headers);
 }
 
 /** `kong.response.exit` with a table: compact JSON, no request id. */
-export function exitResponse(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  if (body === null || body === undefined) return new Response(null, { status, headers });
-  if (typeof body === 'string') return new Response(body, { status, headers });
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+export function exitResponse(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): OwnResponse {
+  if (body === null || body === undefined) return new OwnResponse(status, null, headers);
+  if (typeof body === 'string') return new OwnResponse(status, body, headers);
+  return new OwnResponse(status, JSON.stringify(body), {
+    'content-type': 'application/json; charset=utf-8',
+    ...headers,
   });
 }
 

@@ -1,3 +1,4 @@
+import type { HeaderFields } from '../http/fields.ts';
 import type { ClientAddress } from './client-address.ts';
 
 /** What the client asked for, as it may be told to the upstream. */
@@ -15,7 +16,7 @@ export interface Forwarded {
  * else from the request itself.
  */
 export function readForwarded(
-  headers: Headers,
+  headers: HeaderFields,
   client: ClientAddress,
   own: { readonly scheme: string; readonly host: string; readonly port: number; readonly path: string },
 ): Forwarded {
@@ -31,7 +32,7 @@ export function readForwarded(
 
 /** Writes X-Real-IP and X-Forwarded-* for the upstream. `prefix` is what strip_path removed, if anything. */
 export function writeForwarded(
-  headers: Headers,
+  headers: HeaderFields,
   client: ClientAddress,
   forwarded: Forwarded,
   prefix: string | null,

@@ -1,4 +1,5 @@
 import type { LazyTables } from '../config/lazy.ts';
+import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { ResponseContext } from '../plugins/plugin.ts';
 import { PluginFailure, PluginRun } from '../plugins/run.ts';
 import { splitHost } from '../router/host.ts';
@@ -8,8 +9,7 @@ import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
-import { lingering } from './lingering.ts';
-import { closing, malformed } from './malformed.ts';
+import { malformed } from './malformed.ts';
 import { checkProtocol } from './protocol-checks.ts';
 import { type Outcome, proxy } from './proxy.ts';
 import { ProxyContext } from './request-context.ts';
@@ -22,10 +22,10 @@ import { prepareUpstreamHeaders } from './upstream-request.ts';
 export async function handle(
   gateway: Gateway,
   runtime: ProxyRuntime,
-  incoming: Request,
+  incoming: IncomingRequest,
   arrival: Arrival,
   lazy: LazyTables,
-): Promise<Response> {
+): Promise<HttpResponse> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
   const context = new ProxyContext(incoming, arrival, lazy, client, runtime.clientBodyTimeout);
   const plugins = new PluginRun(gateway.plugins);
@@ -34,7 +34,7 @@ export async function handle(
     outcome = await answer(gateway, runtime, context, arrival, plugins);
   } catch (error) {
     const broken = clientBodyError(error);
-    outcome = broken === null ? unexpected(error) : own(await badBody(context, broken));
+    outcome = broken === null ? unexpected(error) : own(badBody(context, broken));
   }
   const answered = marked(runtime, context, outcome);
   const response = plugins.hasResponsePhase ? await changed(context, plugins, outcome, answered) : answered;
@@ -42,8 +42,7 @@ export async function handle(
     const seen: ResponseContext = { status: response.status, headers: response.headers, source: outcome.source };
     context.waitUntil(Promise.resolve().then(() => plugins.log(context, seen)));
   }
-  // Every other request is spared a promise.
-  return outcome.source === 'kong' && incoming.body !== null ? lingering(response, context) : response;
+  return response;
 }
 
 async function answer(
@@ -54,7 +53,11 @@ async function answer(
   plugins: PluginRun,
 ): Promise<Outcome> {
   const bad = malformed(context.incoming.headers);
-  if (bad !== null) return own(await closing(context.error(400, bad), arrival.waitUntil));
+  if (bad !== null) {
+    const refusal = context.error(400, bad);
+    refusal.closing = true;
+    return own(refusal);
+  }
 
   const match = gateway.router.match(routerRequest(context, arrival));
   const route = match === null ? undefined : gateway.routes.get(match.route.id);
@@ -84,7 +87,7 @@ async function answer(
   return proxy(gateway, runtime, context, { route, service: context.service, match, websocket });
 }
 
-function own(response: Response): Outcome {
+function own(response: HttpResponse): Outcome {
   return { source: 'kong', response };
 }
 
@@ -94,9 +97,11 @@ function clientBodyError(error: unknown): ClientBodyError | null {
   return cause instanceof ClientBodyError ? cause : null;
 }
 
-async function badBody(context: ProxyContext, { status }: ClientBodyError): Promise<Response> {
+function badBody(context: ProxyContext, { status }: ClientBodyError): HttpResponse {
   if (status === 400) return context.error(400, 'Bad request');
-  return closing(context.error(status, defaultMessage(status)), (work) => context.waitUntil(work));
+  const refusal = context.error(status, defaultMessage(status));
+  refusal.closing = true;
+  return refusal;
 }
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */
@@ -138,8 +143,8 @@ function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
 }
 
 /** The answer with Kong's headers, and those plugins added, on it. */
-function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): Response {
-  const response = changeable(outcome.response, encodingOf(outcome));
+function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): HttpResponse {
+  const { response } = outcome;
   const { headers } = response;
   if (outcome.source === 'upstream') {
     const te = context.upstreamHeaders.has('te');
@@ -148,51 +153,30 @@ function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome):
   } else {
     markOwn(headers, runtime.tokens, context);
   }
-  for (const [name, value] of context.addedHeaders) {
-    if (name === 'set-cookie') headers.append(name, value);
-    else headers.set(name, value);
-  }
+  context.addedHeaders?.overlay(headers);
   return response;
 }
-
-/** The response with headers that may be changed: those of a fetch may not. */
-function changeable(response: Response, encodeBody: 'automatic' | 'manual'): Response {
-  const { status } = response;
-  // A response copied as a whole costs half of one put together anew.
-  if (encodeBody === 'automatic' && !BODYLESS.has(status)) return new Response(response.body, response);
-  const { statusText, headers, webSocket } = response;
-  if (status === 101) return new Response(null, { status, webSocket, headers });
-  return new Response(BODYLESS.has(status) ? null : response.body, { status, statusText, headers, encodeBody });
-}
-
-function encodingOf(outcome: Outcome): 'automatic' | 'manual' {
-  return outcome.source === 'upstream' && outcome.encoded ? 'manual' : 'automatic';
-}
-
-/** Statuses a Response with a body may not have. */
-const BODYLESS = new Set([101, 204, 205, 304]);
 
 /** The answer after the plugins' response phase. A plugin that throws turns it into a 500. */
 async function changed(
   context: ProxyContext,
   plugins: PluginRun,
   outcome: Outcome,
-  response: Response,
-): Promise<Response> {
+  response: HttpResponse,
+): Promise<HttpResponse> {
   const { headers } = response;
   const seen: ResponseContext = { status: response.status, headers, source: outcome.source };
   try {
     await plugins.response(context, seen);
   } catch (error) {
-    await response.body?.cancel();
     const failed = unexpected(error).response;
     for (const [name, value] of failed.headers) headers.set(name, value);
     headers.delete('content-length');
     headers.delete('content-encoding');
-    return new Response(failed.body, { status: 500, headers });
+    response.status = failed.status;
+    response.content = failed.content;
+    return response;
   }
-  const { status } = seen;
-  if (status === response.status) return response;
-  const body = BODYLESS.has(status) ? null : response.body;
-  return new Response(body, { status, headers, encodeBody: encodingOf(outcome) });
+  response.status = seen.status;
+  return response;
 }

@@ -1,10 +1,11 @@
+import type { HeaderFields } from '../http/fields.ts';
 import { isImpostor } from './impostor.ts';
 
 /**
  * Headers that belong to one connection (RFC 9110 section 7.6.1) or that a client must not be able to hand on: `Proxy`
  * (httpoxy), and impostors.
  */
-export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
+export function stripRequestHeaders(headers: HeaderFields, trusted: boolean): void {
   const connection = headers.get('connection');
   if (connection !== null) removeNamed(headers, connection);
   const te = headers.get('te');
@@ -17,7 +18,7 @@ export function stripRequestHeaders(headers: Headers, trusted: boolean): void {
 
 /** What Kong drops on the way back; workerd itself never forwards Connection, Keep-Alive and Transfer-Encoding. */
 export function stripResponseHeaders(
-  headers: Headers,
+  headers: HeaderFields,
   request: { readonly upgrade: string | null; readonly te: boolean },
 ): void {
   const connection = headers.get('connection');
@@ -59,7 +60,7 @@ const NOT_REMOVABLE = new Set([
   'transfer-encoding',
 ]);
 
-function removeNamed(headers: Headers, connection: string): void {
+function removeNamed(headers: HeaderFields, connection: string): void {
   for (const item of connection.split(',')) {
     const name = item.trim().toLowerCase();
     if (!NOT_REMOVABLE.has(name) && TOKEN.test(name)) headers.delete(name);

@@ -1,6 +1,7 @@
 import { messageOf } from '../../shared/thrown.ts';
+import { type BodySource, type IncomingRequest, streamSource } from '../http/messages.ts';
+import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
 import type { UpstreamBody } from './egress/egress.ts';
-import { ReadTimeout, withTimeout } from './read-timeout.ts';
 
 /** The client went away in the middle of its body, its chunks are malformed, or nothing came for too long. */
 export class ClientBodyError extends Error {
@@ -13,20 +14,22 @@ export class ClientBodyError extends Error {
 
 /** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
 export class IncomingBody {
-  readonly #request: Request;
+  readonly #source: BodySource | null;
   readonly #length: number | null;
   readonly #patience: number;
   #state: UpstreamBody;
   #read: Uint8Array | null | undefined;
 
   /** `patience`: milliseconds to wait for each part of it. */
-  constructor(request: Request, patience: number) {
-    this.#request = request;
+  constructor(request: IncomingRequest, patience: number) {
+    this.#source = request.body;
     this.#patience = patience;
     const length = request.headers.get('content-length');
     this.#length = length === null || request.headers.has('transfer-encoding') ? null : Number(length);
     this.#state =
-      request.body === null ? { kind: 'none' } : { kind: 'incoming', request, length: this.#length, patience };
+      request.body === null
+        ? { kind: 'none' }
+        : { kind: 'incoming', source: request.body, length: this.#length, patience };
   }
 
   /** What to send; it can be sent again when it is no stream. */
@@ -42,10 +45,9 @@ export class IncomingBody {
   /** The whole body, kept for the upstream; null when it is longer than `limit` (it is then sent on all the same). Throws `ClientBodyError`. */
   async read(limit: number): Promise<Uint8Array | null> {
     if (this.#read !== undefined) return this.#read !== null && this.#read.length <= limit ? this.#read : null;
-    const body = this.#request.body;
-    if (body === null) return new Uint8Array();
+    if (this.#source === null) return new Uint8Array();
     if (this.#length !== null && this.#length > limit) return null;
-    const reader = body.getReader();
+    const reader = this.#source.stream().getReader();
     const chunks: Uint8Array[] = [];
     let size = 0;
     for (;;) {
@@ -79,14 +81,8 @@ export class IncomingBody {
       },
       cancel: (reason) => reader.cancel(reason),
     });
-    const { method, headers, url } = this.#request;
-    // A Request with GET or HEAD cannot be given a body; Content-Length was absent, or it would not have been read.
-    const carrier = new Request(url, {
-      method: method === 'GET' || method === 'HEAD' ? 'POST' : method,
-      headers,
-      body: stream,
-    });
-    this.#state = { kind: 'incoming', request: carrier, length: null, patience: this.#patience };
+    // Content-Length was absent, or it would not have been read.
+    this.#state = { kind: 'incoming', source: streamSource(stream), length: null, patience: this.#patience };
   }
 }
 

@@ -1,3 +1,4 @@
+import { type HttpResponse, type IncomingRequest, OwnResponse } from '../http/messages.ts';
 import type { Route } from './entities.ts';
 import type { Forwarded } from './forwarded-headers.ts';
 import type { ProxyContext } from './request-context.ts';
@@ -6,7 +7,7 @@ import type { ProxyContext } from './request-context.ts';
  * Answers for requests whose protocol is not one of the route's. Routes are matched whatever the scheme, so that a
  * client learns to use HTTPS instead of being told there is nothing there.
  */
-export function checkProtocol(context: ProxyContext, route: Route, forwarded: Forwarded): Response | null {
+export function checkProtocol(context: ProxyContext, route: Route, forwarded: Forwarded): HttpResponse | null {
   const { protocols } = route;
   if (protocols.includes('https') && !protocols.includes('http') && forwarded.proto !== 'https')
     return requireHttps(context, route, forwarded);
@@ -14,34 +15,26 @@ export function checkProtocol(context: ProxyContext, route: Route, forwarded: Fo
   return null;
 }
 
-function requireHttps(context: ProxyContext, route: Route, forwarded: Forwarded): Response {
+function requireHttps(context: ProxyContext, route: Route, forwarded: Forwarded): HttpResponse {
   if (route.httpsRedirect === 426)
     return context.error(426, 'Please use HTTPS protocol', { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' });
-  return new Response(null, {
-    status: route.httpsRedirect,
-    headers: { location: `https://${forwarded.host}${context.rawTarget}` },
-  });
+  return new OwnResponse(route.httpsRedirect, null, { location: `https://${forwarded.host}${context.rawTarget}` });
 }
 
-function checkGrpc(context: ProxyContext, protocols: readonly string[], forwarded: Forwarded): Response | null {
+function checkGrpc(context: ProxyContext, protocols: readonly string[], forwarded: Forwarded): HttpResponse | null {
   const type = context.incoming.headers.get('content-type') ?? '';
   if (!type.startsWith('application/grpc')) return context.error(415, 'Non-gRPC request matched gRPC route');
   // gRPC-Web is gRPC over HTTP/1.1, which is what the egress process makes of an HTTP/2 upstream's trailers.
   if (!type.startsWith('application/grpc-web') && !overHttp2(context.incoming))
     return context.error(426, 'Please use HTTP2 protocol', { connection: 'Upgrade', upgrade: 'HTTP/2' });
   if (protocols.includes('grpc') || forwarded.proto === 'https') return null;
-  return new Response(null, {
-    status: 200,
-    headers: {
-      'content-type': 'application/grpc',
-      'grpc-status': '1',
-      'grpc-message': 'gRPC request matched gRPCs route',
-    },
+  return new OwnResponse(200, null, {
+    'content-type': 'application/grpc',
+    'grpc-status': '1',
+    'grpc-message': 'gRPC request matched gRPCs route',
   });
 }
 
-/** Only Cloudflare speaks HTTP/2 to clients and says so. */
-function overHttp2(request: Request): boolean {
-  const protocol: unknown = request.cf?.httpProtocol;
-  return protocol === 'HTTP/2' || protocol === 'HTTP/3';
+function overHttp2({ version }: IncomingRequest): boolean {
+  return version === '2' || version === '3';
 }

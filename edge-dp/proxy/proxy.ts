@@ -1,12 +1,12 @@
 import type { Balancer } from '../balancer/balancer.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
+import type { HttpResponse, OwnResponse } from '../http/messages.ts';
 import type { Captures } from '../router/capture.ts';
 import { isCarried, type UpstreamFailure } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
-import { closing } from './malformed.ts';
 import type { ProxyContext } from './request-context.ts';
 import type { UpstreamTimes } from './response-headers.ts';
 import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
@@ -15,15 +15,13 @@ import { type MatchedPath, upstreamRequest, upstreamTarget } from './upstream-re
 
 /** What a request came to: an answer of the upstream, or one of our own. */
 export type Outcome =
-  | { readonly source: 'kong'; readonly response: Response }
+  | { readonly source: 'kong'; readonly response: HttpResponse }
   | {
       readonly source: 'upstream';
-      readonly response: Response;
+      readonly response: HttpResponse;
       readonly times: UpstreamTimes;
       readonly version: '1.1' | '2';
       readonly websocket: boolean;
-      /** The body's bytes are as Content-Encoding says; the runtime's own fetch hides that from us and undoes it. */
-      readonly encoded: boolean;
     };
 
 interface Matched {
@@ -64,10 +62,10 @@ export async function proxy(
     const result = await runtime.egress.send(request);
     if (result.kind === 'response') {
       const { version } = request;
-      const times = { sentAt, headAt: Date.now(), status: result.response.status };
-      const response = peers.answered(result.response, result.via);
-      const encoded = result.via === 'sockets';
-      return { source: 'upstream', response, times, version, websocket: matched.websocket, encoded };
+      const { response } = result;
+      const times = { sentAt, headAt: Date.now(), status: response.status };
+      peers.answered(response);
+      return { source: 'upstream', response, times, version, websocket: matched.websocket };
     }
     failure = result.failure;
     const left = attempt < service.retries || mayBeStale(failure, attempt);
@@ -80,8 +78,8 @@ export async function proxy(
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
   const page = errorPage(runtime, context, statusOf(failure));
-  if (failure.code !== 'client_timeout') return own(page);
-  return own(await closing(page, (work) => context.waitUntil(work)));
+  page.closing = failure.code === 'client_timeout';
+  return own(page);
 }
 
 /** For a service whose host is the name of an upstream in its workspace. */
@@ -141,13 +139,13 @@ function refused(context: ProxyContext, reason: string): Outcome {
 }
 
 /** nginx's error page for a failed attempt. */
-function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): Response {
+function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): OwnResponse {
   const { headers } = context.incoming;
   const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
   const format = grpc ? 'grpc' : negotiatePage(headers, runtime.errorDefaultType);
   return errorResponse(format, { status, message: defaultMessage(status), requestId: context.id });
 }
 
-function own(response: Response): Outcome {
+function own(response: HttpResponse): Outcome {
   return { source: 'kong', response };
 }

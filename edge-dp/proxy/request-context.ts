@@ -2,6 +2,8 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { Row } from '../../shared/record.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
+import { FieldList, type HeaderFields } from '../http/fields.ts';
+import type { IncomingRequest, OwnResponse } from '../http/messages.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
@@ -11,7 +13,7 @@ import type { Arrival } from './request-path.ts';
 
 /** A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. */
 export class ProxyContext implements RequestContext {
-  readonly incoming: Request;
+  readonly incoming: IncomingRequest;
   readonly id: string;
   readonly rawTarget: string;
   /** The raw target up to `?`. */
@@ -19,7 +21,7 @@ export class ProxyContext implements RequestContext {
   readonly query: string;
   readonly client: ClientAddress;
   readonly body: IncomingBody;
-  readonly upstreamHeaders: Headers;
+  readonly upstreamHeaders: HeaderFields;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   upstreamQuery: string;
@@ -29,19 +31,25 @@ export class ProxyContext implements RequestContext {
   credential: AuthenticatedCredential | null = null;
   readonly #arrival: Arrival;
   readonly #lazy: LazyTables;
-  #responseHeaders: Headers | undefined;
+  #responseHeaders: FieldList | undefined;
 
-  constructor(incoming: Request, arrival: Arrival, lazy: LazyTables, client: ClientAddress, clientBodyTimeout: number) {
+  constructor(
+    incoming: IncomingRequest,
+    arrival: Arrival,
+    lazy: LazyTables,
+    client: ClientAddress,
+    clientBodyTimeout: number,
+  ) {
     this.startedAt = Date.now();
     this.incoming = incoming;
     this.client = client;
     this.id = crypto.randomUUID().replaceAll('-', '');
-    this.rawTarget = targetOf(incoming.url);
+    this.rawTarget = incoming.target;
     const question = this.rawTarget.indexOf('?');
     this.rawPath = question < 0 ? this.rawTarget : this.rawTarget.slice(0, question);
     this.query = question < 0 ? '' : this.rawTarget.slice(question + 1);
     this.upstreamQuery = this.query;
-    this.upstreamHeaders = new Headers(incoming.headers);
+    this.upstreamHeaders = incoming.changeableHeaders();
     this.body = new IncomingBody(incoming, clientBodyTimeout);
     this.#arrival = arrival;
     this.#lazy = lazy;
@@ -51,14 +59,14 @@ export class ProxyContext implements RequestContext {
     return this.client.ip;
   }
 
-  get responseHeaders(): Headers {
-    this.#responseHeaders ??= new Headers();
+  get responseHeaders(): HeaderFields {
+    this.#responseHeaders ??= new FieldList();
     return this.#responseHeaders;
   }
 
   /** What was added to `responseHeaders`; making them for every request would cost those that add nothing. */
-  get addedHeaders(): Iterable<[string, string]> {
-    return this.#responseHeaders ?? [];
+  get addedHeaders(): FieldList | null {
+    return this.#responseHeaders ?? null;
   }
 
   get workspace(): string {
@@ -86,14 +94,14 @@ export class ProxyContext implements RequestContext {
     return rows instanceof Promise ? rows.then(own) : own(rows);
   }
 
-  error(status: number, message: string, headers?: Record<string, string>): Response {
+  error(status: number, message: string, headers?: Record<string, string>): OwnResponse {
     const { headers: asked } = this.incoming;
     const grpc = asked.get('content-type')?.startsWith('application/grpc') === true;
     const format = grpc ? 'grpc' : negotiate(asked.get('accept'));
     return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
   }
 
-  exit(status: number, body: unknown, headers?: Record<string, string>): Response {
+  exit(status: number, body: unknown, headers?: Record<string, string>): OwnResponse {
     return exitResponse(status, body, headers);
   }
 
@@ -104,12 +112,4 @@ export class ProxyContext implements RequestContext {
 
 function first(rows: readonly Row[]): Row | null {
   return rows[0] ?? null;
-}
-
-/** Path and query of an absolute URL, byte for byte; workerd keeps them as received but for dot segments. */
-function targetOf(url: string): string {
-  const path = url.indexOf('/', url.indexOf('://') + 3);
-  if (path >= 0) return url.slice(path);
-  const question = url.indexOf('?');
-  return question < 0 ? '/' : `/${url.slice(question)}`;
 }

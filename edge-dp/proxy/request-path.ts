@@ -1,6 +1,7 @@
 import type { UpstreamDirectory } from '../balancer/directory.ts';
 import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
+import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { RequestExplanation } from './explanation.ts';
 
@@ -18,10 +19,10 @@ export interface RequestPath {
   readonly balancers: UpstreamDirectory;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
   explain(request: RouterRequest, consumer: string | null): RequestExplanation;
-  handle(request: Request, arrival: Arrival, lazy: LazyTables): Promise<Response>;
+  handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
 }
 
-/** How a request reached this data plane: what the Request object does not say. */
+/** How a request reached this data plane: what its messages do not say. */
 export interface Arrival {
   /** The socket peer; null where the host does not tell. */
   readonly peerIp: string | null;

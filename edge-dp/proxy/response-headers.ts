@@ -1,4 +1,5 @@
 import { KONG_VERSION } from '../../shared/version.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import type { ProxySettings } from '../settings.ts';
 import { SERVER } from './errors.ts';
 import type { ProxyContext } from './request-context.ts';
@@ -41,7 +42,7 @@ export interface UpstreamTimes {
 
 /** Adds Kong's headers to a response of the upstream. `version`: of HTTP, as used with the upstream. */
 export function markProxied(
-  headers: Headers,
+  headers: HeaderFields,
   tokens: ResponseTokens,
   context: ProxyContext,
   times: UpstreamTimes,
@@ -60,7 +61,7 @@ export function markProxied(
 }
 
 /** Adds Kong's headers to an answer the gateway made. */
-export function markOwn(headers: Headers, tokens: ResponseTokens, context: ProxyContext): void {
+export function markOwn(headers: HeaderFields, tokens: ResponseTokens, context: ProxyContext): void {
   if (tokens.server) headers.set('Server', SERVER);
   if (tokens.responseLatency) headers.set('X-Kong-Response-Latency', String(Date.now() - context.startedAt));
   markAny(headers, tokens, context);
@@ -79,7 +80,7 @@ function httpDate(): string {
   return date;
 }
 
-function markAny(headers: Headers, tokens: ResponseTokens, context: ProxyContext): void {
+function markAny(headers: HeaderFields, tokens: ResponseTokens, context: ProxyContext): void {
   // Whoever passes a response on records when, where the origin has not (RFC 9110 section 6.6.1).
   if (!headers.has('date')) headers.set('Date', httpDate());
   if (tokens.requestId) headers.set('X-Kong-Request-Id', context.id);

@@ -1,5 +1,6 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Egress } from './egress/egress.ts';
@@ -19,5 +20,5 @@ export interface ProxyRuntime {
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */
   readonly serviceHosts: ServiceHosts | null;
-  readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: Headers) => ClientAddress;
+  readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: HeaderFields) => ClientAddress;
 }

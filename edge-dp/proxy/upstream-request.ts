@@ -36,7 +36,7 @@ export function prepareUpstreamHeaders(
   if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
   writeForwarded(headers, context.client, forwarded, route.stripPath ? match.matchedPrefix : null);
   const via = headers.get('via');
-  const own = `${httpVersion(context.incoming)} kong/${KONG_VERSION}`;
+  const own = `${context.incoming.version} kong/${KONG_VERSION}`;
   headers.set('Via', via === null ? own : `${via}, ${own}`);
   if (options.requestId) headers.set('X-Kong-Request-Id', context.id);
 }
@@ -103,10 +103,4 @@ function authority(peer: Peer, secure: boolean): string {
  */
 function joinCookies(value: string): string {
   return value.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, '; ');
-}
-
-/** `1.1`, or what Cloudflare says the client spoke. */
-function httpVersion(request: Request): string {
-  const protocol: unknown = request.cf?.httpProtocol;
-  return typeof protocol === 'string' && protocol.startsWith('HTTP/') ? protocol.slice(5) : '1.1';
 }

@@ -1,4 +1,4 @@
-import { withTimeout } from '../read-timeout.ts';
+import { withTimeout } from '../../http/read-timeout.ts';
 
 /** The connection ended where more was needed. */
 export class ConnectionClosed extends Error {

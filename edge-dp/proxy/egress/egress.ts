@@ -1,4 +1,7 @@
-import { ReadTimeout } from '../read-timeout.ts';
+import { carrierOf } from '../../http/fetch/request.ts';
+import type { HeaderFields } from '../../http/fields.ts';
+import type { BodySource, HttpResponse } from '../../http/messages.ts';
+import { ReadTimeout } from '../../http/read-timeout.ts';
 import type { EgressFailure, EgressFailureCode, EgressTimeouts } from './protocol.ts';
 
 /** One attempt to get an answer from one address, complete down to the request target's bytes. */
@@ -13,7 +16,7 @@ export interface UpstreamRequest {
   readonly target: string;
   readonly method: string;
   /** Without Host and without hop-by-hop headers. */
-  readonly headers: Headers;
+  readonly headers: HeaderFields;
   readonly body: UpstreamBody;
   /** `2` for gRPC upstreams. */
   readonly version: '1.1' | '2';
@@ -31,7 +34,7 @@ export type UpstreamBody =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'incoming';
-      readonly request: Request;
+      readonly source: BodySource;
       readonly length: number | null;
       readonly patience: number;
     };
@@ -52,11 +55,12 @@ export interface UpstreamTls {
  */
 export function isCarried({ method, body }: Pick<UpstreamRequest, 'method' | 'body'>): boolean {
   if (method !== 'GET' && method !== 'HEAD') return true;
-  return body.kind === 'none' || (body.kind === 'incoming' && body.length !== null);
+  if (body.kind !== 'incoming') return body.kind === 'none';
+  return body.length !== null && carrierOf(body.source)?.method === method;
 }
 
 export type UpstreamResult =
-  | { readonly kind: 'response'; readonly response: Response; readonly via: EgressName }
+  | { readonly kind: 'response'; readonly response: HttpResponse }
   | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
 
 /**

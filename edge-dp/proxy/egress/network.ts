@@ -1,4 +1,6 @@
 import { messageOf } from '../../../shared/thrown.ts';
+import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
+import { FetchResponse } from '../../http/fetch/response.ts';
 import { isIdempotent } from '../retry.ts';
 import {
   bracketed,
@@ -111,7 +113,8 @@ class Attempt {
   }
 
   #fetch(): Promise<Response> {
-    const { scheme, target, method, headers, body, websocket } = this.#request;
+    const { scheme, target, method, body, websocket } = this.#request;
+    const headers = nativeHeaders(this.#request.headers);
     const url = `${scheme}://${urlAuthority(this.#request)}${target}`;
     if (websocket) headers.set('upgrade', 'websocket');
     if (body.kind !== 'incoming') {
@@ -125,7 +128,7 @@ class Attempt {
       return this.#network.fetch(url, { method, headers, signal, redirect: 'manual', body: this.#upload(body) });
     // Only a request that is copied from another may have a body with these methods.
     this.#awaitConnection();
-    const carrier = new Request(url, body.request);
+    const carrier = new Request(url, carrierOf(body.source) ?? undefined);
     return this.#network.fetch(new Request(carrier, { headers, signal, redirect: 'manual' }));
   }
 
@@ -133,7 +136,7 @@ class Attempt {
     const reason = this.#over ? 'too late' : unusable(response);
     this.#end();
     if (reason === null) {
-      this.#settle({ kind: 'response', response, via: 'network' });
+      this.#settle({ kind: 'response', response: new FetchResponse(response) });
     } else {
       void response.body?.cancel().catch(() => undefined);
       this.#settle(failed('protocol', true, reason));

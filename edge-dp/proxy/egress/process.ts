@@ -1,4 +1,6 @@
 import { messageOf } from '../../../shared/thrown.ts';
+import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
+import { FetchResponse } from '../../http/fetch/response.ts';
 import {
   clientFailure,
   type EgressWay,
@@ -71,7 +73,7 @@ async function attempt(
   const error = response.headers.get(EGRESS_ERROR);
   if (error === null) {
     const reason = unusable(response);
-    if (reason === null) return { kind: 'response', response, via: 'process' };
+    if (reason === null) return { kind: 'response', response: new FetchResponse(response) };
     await response.body?.cancel();
     return failed('protocol', true, reason);
   }
@@ -83,7 +85,7 @@ async function attempt(
   const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls), client));
   const second = again.headers.get(EGRESS_ERROR);
   return second === null
-    ? { kind: 'response', response: again, via: 'process' }
+    ? { kind: 'response', response: new FetchResponse(again) }
     : { kind: 'failure', failure: decodeFailure(second) };
 }
 
@@ -100,7 +102,7 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     timeouts: request.timeouts,
     ...(!isCarried(request) && { method: request.method }),
   };
-  const headers = new Headers(request.headers);
+  const headers = new Headers(nativeHeaders(request.headers));
   headers.set(EGRESS_TARGET, encodeHeader(target));
   if (request.websocket) headers.set('upgrade', 'websocket');
   const { body } = request;
@@ -110,7 +112,11 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     const { signal } = client;
     // Only a request that is copied from another may have a body with these methods.
     if (method === 'GET' || method === 'HEAD')
-      return new Request(new Request(url, body.request), { headers, signal, redirect: 'manual' });
+      return new Request(new Request(url, carrierOf(body.source) ?? undefined), {
+        headers,
+        signal,
+        redirect: 'manual',
+      });
     return new Request(url, { method, headers, signal, redirect: 'manual', body: client.stream(body) });
   }
   return new Request(url, { method, headers, redirect: 'manual', body: body.kind === 'none' ? null : body.bytes });

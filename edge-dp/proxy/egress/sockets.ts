@@ -1,6 +1,7 @@
 import { messageOf } from '../../../shared/thrown.ts';
+import { FetchResponse } from '../../http/fetch/response.ts';
+import { ReadTimeout, withTimeout } from '../../http/read-timeout.ts';
 import { ClientBodyError } from '../incoming-body.ts';
-import { ReadTimeout, withTimeout } from '../read-timeout.ts';
 import { ByteReader, ProtocolError } from './byte-reader.ts';
 import {
   bracketed,
@@ -74,7 +75,7 @@ async function exchange(socket: Socket, request: UpstreamRequest): Promise<Upstr
     const { status, reason: statusText, headers, framing } = head;
     if (framing.kind === 'none') {
       reader.cancel();
-      return { kind: 'response', response: new Response(null, { status, statusText, headers }), via: 'sockets' };
+      return { kind: 'response', response: new FetchResponse(new Response(null, { status, statusText, headers })) };
     }
     let body = responseBody(reader, framing);
     if (framing.kind === 'length') {
@@ -84,7 +85,7 @@ async function exchange(socket: Socket, request: UpstreamRequest): Promise<Upstr
     }
     // `manual`: the bytes are encoded as Content-Encoding says already.
     const response = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
-    return { kind: 'response', response, via: 'sockets' };
+    return { kind: 'response', response: new FetchResponse(response, { encoded: true, made: true }) };
   } catch (error) {
     reader.cancel(error);
     void socket.close().catch(() => undefined);
@@ -103,9 +104,9 @@ async function writeRequest(writable: WritableStream<Uint8Array>, request: Upstr
   await write(UTF8.encode(requestHead(request)));
   if (body.kind === 'bytes') {
     await write(body.bytes);
-  } else if (body.kind === 'incoming' && body.request.body !== null) {
+  } else if (body.kind === 'incoming') {
     const chunked = body.length === null;
-    const reader = body.request.body.getReader();
+    const reader = body.source.stream().getReader();
     for (;;) {
       const { value, done } = await withTimeout(reader.read(), body.patience).catch((error: unknown) => {
         throw new ClientBodyError(messageOf(error), { cause: error });

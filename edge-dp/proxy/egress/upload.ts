@@ -1,4 +1,4 @@
-import { withTimeout } from '../read-timeout.ts';
+import { withTimeout } from '../../http/read-timeout.ts';
 import type { UpstreamBody } from './egress.ts';
 
 /** What becomes of a client's body on its way upstream. */
@@ -29,13 +29,13 @@ export function upload(
 }
 
 async function move(
-  { request, length, patience }: Extract<UpstreamBody, { kind: 'incoming' }>,
+  { source, length, patience }: Extract<UpstreamBody, { kind: 'incoming' }>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   watch: UploadWatch,
 ): Promise<void> {
-  const reader = request.body?.getReader({ mode: 'byob' });
+  const reader = source.stream().getReader({ mode: 'byob' });
   let view: Uint8Array = new Uint8Array(Math.max(1, Math.min(PART, length ?? PART)));
-  while (reader !== undefined) {
+  for (;;) {
     let part: ReadableStreamReadResult<Uint8Array>;
     try {
       part = await withTimeout(reader.read(view), patience);

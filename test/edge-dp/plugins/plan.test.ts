@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { PluginPlan } from '../../../edge-dp/plugins/plan.ts';
 import type { Plugin, RequestContext } from '../../../edge-dp/plugins/plugin.ts';
 import type { PluginRegistry } from '../../../edge-dp/plugins/registry.ts';
@@ -21,7 +22,7 @@ function recorder(name: string, priority: number, log: Log): Plugin<Config> {
           log.push(`access ${name} ${label}`);
           if (does === 'authenticate') request.consumer = { id: 'alice', username: 'alice', custom_id: null };
           if (does === 'throw') throw new Error('boom');
-          return does === 'exit' ? new Response(label, { status: 418 }) : undefined;
+          return does === 'exit' ? new OwnResponse(418, label) : undefined;
         },
         async response() {
           log.push(`response ${name} ${label}`);
@@ -142,7 +143,7 @@ describe('the plugin plan', () => {
         deletes: [],
       });
       const answer = await run(plan, log);
-      if (does === 'exit') expect(answer).toBeInstanceOf(Response);
+      if (does === 'exit') expect(answer).toBeInstanceOf(OwnResponse);
       else expect(String(answer)).toContain('plugin auth (1) failed in access: boom');
       expect(log).toEqual(['access auth ', 'response auth ', 'response late ', 'log auth ', 'log late ']);
     }

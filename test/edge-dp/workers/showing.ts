@@ -3,6 +3,7 @@ import type { ConfigChanges } from '../../../edge-dp/config/changes.ts';
 import { ConfigError } from '../../../edge-dp/config/config-error.ts';
 import { Isolate } from '../../../edge-dp/config/isolate.ts';
 import { clusterLink } from '../../../edge-dp/durable/cluster-link.ts';
+import { jsonResponse, OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { proxyEntrypoint } from '../../../edge-dp/proxy/entrypoint.ts';
 import type { RequestPath } from '../../../edge-dp/proxy/request-path.ts';
 import { statusEntrypoint } from '../../../edge-dp/status/entrypoint.ts';
@@ -32,17 +33,17 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
       return showingPath(next, changes);
     },
     async handle(request, _arrival, lazy) {
-      const [, what, table = '', value = ''] = new URL(request.url).pathname.split('/');
-      if (what === 'rows' && tables.size > 0) return Response.json([...(tables.get(table)?.values() ?? [])]);
-      if (what === 'changes') return Response.json(Object.fromEntries(last));
+      const [, what, table = '', value = ''] = request.target.split('/');
+      if (what === 'rows' && tables.size > 0) return jsonResponse(200, [...(tables.get(table)?.values() ?? [])]);
+      if (what === 'changes') return jsonResponse(200, Object.fromEntries(last));
       if (what === 'lookup') {
         try {
-          return Response.json(await lazy.lookupAll(table, value));
+          return jsonResponse(200, await lazy.lookupAll(table, value));
         } catch (error) {
-          return new Response(String(error), { status: 503 });
+          return new OwnResponse(503, String(error));
         }
       }
-      return new Response('no Route matched with those values', { status: 404 });
+      return new OwnResponse(404, 'no Route matched with those values');
     },
   };
 }

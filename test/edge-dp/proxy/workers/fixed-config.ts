@@ -1,3 +1,5 @@
+import { FetchRequest } from '../../../../edge-dp/http/fetch/request.ts';
+import { respond } from '../../../../edge-dp/http/fetch/respond.ts';
 import { createRequestPath } from '../../../../edge-dp/proxy/create.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
 
@@ -26,7 +28,8 @@ export default {
       waitUntil: (work) => context.waitUntil(work),
     };
     const lazy = { lookupAll: async (table, value) => env.LAZY?.[table]?.[value] ?? [] };
-    return path.handle(request, arrival, lazy);
+    const incoming = new FetchRequest(request, '1.1');
+    return respond(incoming, await path.handle(incoming, arrival, lazy), arrival.waitUntil);
   },
 };
 

@@ -1,0 +1,99 @@
+import type { HeaderFields } from '../fields.ts';
+import { type BodySource, type Content, type EndListener, type HttpResponse, letGo } from '../messages.ts';
+
+/** What a native response does not tell of its body. */
+interface FetchedBody {
+  /** The bytes are as Content-Encoding says; the runtime's own fetch hides that, and undoes it when they are read. */
+  readonly encoded: boolean;
+  /** It came out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
+  readonly made: boolean;
+}
+
+/** A native response. It is copied once, with the first look at its headers: those of a fetch cannot be changed. */
+export class FetchResponse implements HttpResponse, BodySource {
+  status: number;
+  readonly body: FetchedBody;
+  readonly #native: Response;
+  readonly #listeners: EndListener[] = [];
+  #copy: Response | null = null;
+  /** Undefined: the response's own. */
+  #content: Content | undefined;
+
+  constructor(native: Response, body: FetchedBody = { encoded: false, made: false }) {
+    this.#native = native;
+    this.status = native.status;
+    this.body = body;
+  }
+
+  get headers(): HeaderFields {
+    return this.#changeable.headers;
+  }
+
+  get content(): Content {
+    if (this.#content !== undefined) return this.#content;
+    return this.#changeable.body === null ? null : this;
+  }
+
+  set content(content: Content) {
+    // What reads the old body to make the new one of it has locked it.
+    if (this.#content === undefined) letGo(this.content);
+    this.#content = content;
+  }
+
+  /** The response's own body. */
+  stream(): ReadableStream<Uint8Array> {
+    const { body } = this.#changeable;
+    if (body === null) throw new TypeError('this response has no body');
+    return body;
+  }
+
+  get listeners(): readonly EndListener[] {
+    return this.#listeners;
+  }
+
+  onEnd(listener: EndListener): void {
+    this.#listeners.push(listener);
+  }
+
+  discard(): void {
+    void this.#native.body?.cancel().catch(() => undefined);
+  }
+
+  /** With all changes. */
+  get native(): Response {
+    const copy = this.#changeable;
+    const { status, body } = this;
+    if (this.#content === undefined && status === copy.status) return copy;
+    const { headers } = copy;
+    if (this.#content !== undefined) return new Response(nativeContent(status, this.#content), { status, headers });
+    return new Response(nativeContent(status, this), { status, headers, encodeBody: encoding(body) });
+  }
+
+  get #changeable(): Response {
+    this.#copy ??= changeable(this.#native, encoding(this.body));
+    return this.#copy;
+  }
+}
+
+/** Content as a native response of that status takes it. */
+export function nativeContent(status: number, content: Content): string | Uint8Array | ReadableStream | null {
+  if (BODYLESS.has(status)) return null;
+  if (content === null || typeof content === 'string' || content instanceof Uint8Array) return content;
+  return content.stream();
+}
+
+export function encoding({ encoded }: Pick<FetchedBody, 'encoded'>): 'automatic' | 'manual' {
+  return encoded ? 'manual' : 'automatic';
+}
+
+function changeable(native: Response, encodeBody: 'automatic' | 'manual'): Response {
+  const { status } = native;
+  // A response copied as a whole costs half of one put together anew.
+  if (encodeBody === 'automatic' && !BODYLESS.has(status)) return new Response(native.body, native);
+  const { statusText, headers, webSocket } = native;
+  if (status === 101) return new Response(null, { status, webSocket, headers });
+  return new Response(BODYLESS.has(status) ? null : native.body, { status, statusText, headers, encodeBody });
+}
+
+/** Statuses a Response with a body may not have. */
+const BODYLESS = new Set([101, 204, 205, 304]);

@@ -1,0 +1,150 @@
+/**
+ * Header fields of a message (RFC 9110 section 5), named as in the Fetch API: a native `Headers` is one as it is. Names match
+ * whatever their case. `set` and `append` throw a `TypeError` for what no message may carry.
+ */
+export interface HeaderFields {
+  /** The lines of a name joined by `, `; null when there is none. */
+  get(name: string): string | null;
+  has(name: string): boolean;
+  set(name: string, value: string): void;
+  append(name: string, value: string): void;
+  delete(name: string): void;
+  /** The lines of Set-Cookie, the one field that cannot be joined. */
+  getSetCookie(): string[];
+  /** Names in lower case, each once but `set-cookie`. */
+  keys(): Iterable<string>;
+  /** Names in lower case with their values, lines joined; `set-cookie` comes once a line. In no particular order. */
+  [Symbol.iterator](): Iterator<[string, string]>;
+}
+
+/**
+ * Header fields as lines in the order they were added, names spelt as they were given: what the gateway says itself, and what
+ * a host without native `Headers` receives and sends.
+ */
+export class FieldList implements HeaderFields {
+  readonly #lines: string[];
+
+  /** `lines`: names and values in turn, as `node:http` and undici have them; taken over, and trusted to be valid. */
+  constructor(lines: string[] = []) {
+    this.#lines = lines;
+  }
+
+  /** Throws a `TypeError` for what no message may carry. */
+  static of(fields: Readonly<Record<string, string>>): FieldList {
+    const list = new FieldList();
+    for (const name in fields) list.append(name, fields[name] ?? '');
+    return list;
+  }
+
+  /** Names and values in turn. */
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
+
+  get(name: string): string | null {
+    let found: string | null = null;
+    for (let at = this.#find(name, 0); at >= 0; at = this.#find(name, at + 2)) {
+      const value = this.#lines[at + 1] ?? '';
+      found = found === null ? value : joined(name, found, value);
+    }
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.#find(name, 0) >= 0;
+  }
+
+  set(name: string, value: string): void {
+    const line = checkedValue(name, value);
+    const at = this.#find(name, 0);
+    if (at < 0) {
+      this.#lines.push(checkedName(name), line);
+      return;
+    }
+    this.#lines[at + 1] = line;
+    this.#removeFrom(name, at + 2);
+  }
+
+  append(name: string, value: string): void {
+    this.#lines.push(checkedName(name), checkedValue(name, value));
+  }
+
+  delete(name: string): void {
+    this.#removeFrom(name, 0);
+  }
+
+  getSetCookie(): string[] {
+    const cookies: string[] = [];
+    for (let at = this.#find('set-cookie', 0); at >= 0; at = this.#find('set-cookie', at + 2))
+      cookies.push(this.#lines[at + 1] ?? '');
+    return cookies;
+  }
+
+  *keys(): Generator<string, void> {
+    for (const [name] of this) yield name;
+  }
+
+  *[Symbol.iterator](): Generator<[string, string], void> {
+    const all = new Map<string, string>();
+    for (let at = 0; at < this.#lines.length; at += 2) {
+      const name = (this.#lines[at] ?? '').toLowerCase();
+      const value = this.#lines[at + 1] ?? '';
+      if (name === 'set-cookie') {
+        yield [name, value];
+      } else {
+        const before = all.get(name);
+        all.set(name, before === undefined ? value : joined(name, before, value));
+      }
+    }
+    yield* all;
+  }
+
+  /** Puts them onto others, in place of what those have under the same names; Set-Cookie beside it. */
+  overlay(others: HeaderFields): void {
+    const lines = this.#lines;
+    for (let at = 0; at < lines.length; at += 2) {
+      const name = lines[at] ?? '';
+      const first = this.#find(name, 0) === at && name.toLowerCase() !== 'set-cookie';
+      if (first) others.set(name, lines[at + 1] ?? '');
+      else others.append(name, lines[at + 1] ?? '');
+    }
+  }
+
+  /** The place of the first line of a name from `from` on; -1 when there is none. */
+  #find(name: string, from: number): number {
+    const lines = this.#lines;
+    let lower: string | null = null;
+    for (let at = from; at < lines.length; at += 2) {
+      const own = lines[at] ?? '';
+      if (own.length !== name.length) continue;
+      if (own === name) return at;
+      lower ??= name.toLowerCase();
+      if (own.toLowerCase() === lower) return at;
+    }
+    return -1;
+  }
+
+  #removeFrom(name: string, from: number): void {
+    for (let at = this.#find(name, from); at >= 0; at = this.#find(name, at)) this.#lines.splice(at, 2);
+  }
+}
+
+/** Two lines as one: RFC 9110 section 5.3; for Cookie RFC 9113 section 8.2.3. */
+function joined(name: string, first: string, second: string): string {
+  return `${first}${name.toLowerCase() === 'cookie' ? ';' : ','} ${second}`;
+}
+
+/** RFC 9110 section 5.1. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a line, or a header for those who read it in C.
+const UNSENDABLE = /[\x00\r\n]/;
+
+function checkedName(name: string): string {
+  if (!TOKEN.test(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
+  return name;
+}
+
+function checkedValue(name: string, value: string): string {
+  if (UNSENDABLE.test(value)) throw new TypeError(`header field ${name} cannot carry a line break or NUL`);
+  return value.replace(/^[\t ]+|[\t ]+$/g, '');
+}

@@ -1,0 +1,102 @@
+import { FieldList, type HeaderFields } from './fields.ts';
+
+/**
+ * HTTP messages as the router, the balancer, the proxy and plugins know them. A host gives and takes them over what it has:
+ * `fetch/` over the Fetch API, where a native message stays what it is unless somebody changes it.
+ */
+
+/** A request as a client sent it. */
+export interface IncomingRequest {
+  readonly method: string;
+  /** Path and query of the request target, byte for byte as far as the host tells. */
+  readonly target: string;
+  /** As received. Not to be changed; `changeableHeaders` are. */
+  readonly headers: HeaderFields;
+  /** Null: none was announced. */
+  readonly body: BodySource | null;
+  /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */
+  readonly version: string;
+  /** A copy of `headers`, with each call. */
+  changeableHeaders(): HeaderFields;
+}
+
+/**
+ * A body that comes in from a connection, or is still being made. Opaque: it becomes a web stream where somebody reads it, and a
+ * host that both receives and sends it does so without.
+ */
+export interface BodySource {
+  /** The bytes, content codings undone where the host does so. For one reader; the same stream each time. */
+  stream(): ReadableStream<Uint8Array>;
+}
+
+/** What a response carries. */
+export type Content = null | string | Uint8Array | BodySource;
+
+/** A response on its way to the client: of an upstream, or the gateway's own. */
+export interface HttpResponse {
+  /** Assign to change it. */
+  status: number;
+  readonly headers: HeaderFields;
+  /** Assign to replace it; what is replaced is let go of. Content-Length and Content-Encoding are the assigner's to mend. */
+  content: Content;
+  /** Calls once the last byte was handed on, or when nobody takes any more. Asked for only where needed: following a body costs. */
+  onEnd(listener: EndListener): void;
+  /** The response will not be sent: lets go of its body. */
+  discard(): void;
+}
+
+/** How the sending of a response ended. */
+export interface ResponseEnd {
+  /** The client, or the upstream in the middle of its body, was gone before the last byte. */
+  readonly aborted: boolean;
+}
+
+export type EndListener = (end: ResponseEnd) => void;
+
+/** A response the gateway made itself. */
+export class OwnResponse implements HttpResponse {
+  status: number;
+  readonly headers: FieldList;
+  content: Content;
+  /** The connection is to end with it: where the request ends is in doubt, or its end does not come. */
+  closing = false;
+  readonly #listeners: EndListener[] = [];
+
+  /** Throws a `TypeError` for headers that no message may carry. A text without a Content-Type is plain text. */
+  constructor(status: number, content: Content, headers: Readonly<Record<string, string>> | FieldList = {}) {
+    this.status = status;
+    this.content = content;
+    this.headers = headers instanceof FieldList ? headers : FieldList.of(headers);
+    if (typeof content === 'string' && !this.headers.has('content-type'))
+      this.headers.append('Content-Type', 'text/plain;charset=UTF-8');
+  }
+
+  get listeners(): readonly EndListener[] {
+    return this.#listeners;
+  }
+
+  onEnd(listener: EndListener): void {
+    this.#listeners.push(listener);
+  }
+
+  discard(): void {
+    letGo(this.content);
+  }
+}
+
+/** JSON as the gateway's answer. */
+export function jsonResponse(status: number, value: unknown, headers?: Readonly<Record<string, string>>): OwnResponse {
+  return new OwnResponse(status, JSON.stringify(value), { 'content-type': 'application/json', ...headers });
+}
+
+/** A body out of a web stream: of one that was read and changed, or made. */
+export function streamSource(stream: ReadableStream<Uint8Array>): BodySource {
+  return { stream: () => stream };
+}
+
+/** Cancels content nobody will read. */
+export function letGo(content: Content): void {
+  if (content === null || typeof content === 'string' || content instanceof Uint8Array) return;
+  const stream = content.stream();
+  if (!stream.locked) void stream.cancel().catch(() => undefined);
+}
