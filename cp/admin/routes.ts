@@ -50,7 +50,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     clusteringRoutes(cluster),
     debugRouteRoutes(cluster),
     logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
-    configRoutes(options.config),
+    configRoutes(options.config, log),
     robotsRoutes,
   );
   const all = withSelfDescription(described, entities, node.version);

@@ -4,7 +4,8 @@ import { finished } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
 import { KongError } from '../../shared/schema/errors.ts';
-import { allRows, importConfig } from '../declarative/import.ts';
+import { allRows } from '../declarative/all-rows.ts';
+import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
@@ -73,10 +74,11 @@ async function load(settings: Settings, workspace: Workspace, file: string): Pro
   const schemas = schemasFor(settings.router_flavor);
   const document = await readConfigFile(file, schemas);
   const show = process.stderr.isTTY;
+  let outcome: ImportOutcome;
   try {
-    await importConfig(workspace, document, {
+    outcome = await importConfig(workspace, document, {
       mode: 'upsert',
-      context: catalogOf(schemas).context,
+      catalog: catalogOf(schemas),
       progress: (written, total) => {
         if (show) process.stderr.write(`\r${written} of ${total} entities`);
         else if (written === total) process.stderr.write(`${total} entities\n`);
@@ -88,7 +90,8 @@ async function load(settings: Settings, workspace: Workspace, file: string): Pro
   } finally {
     if (show) process.stderr.write('\n');
   }
-  process.stdout.write('import successful\n');
+  for (const warning of outcome.warnings) process.stderr.write(`warning: ${warning}\n`);
+  process.stdout.write(`import successful: ${outcome.written} written, ${outcome.unchanged} unchanged\n`);
 }
 
 async function save(workspace: Workspace, file: string): Promise<void> {

@@ -1,33 +1,43 @@
 import { type Document, readDocument, UnreadableDocument } from '../../shared/declarative/document.ts';
 import { flattenErrors } from '../../shared/declarative/flatten-errors.ts';
-import {
-  type DeclaredRow,
-  InvalidConfig,
-  type ParsedConfig,
-  parseDeclarative,
-} from '../../shared/declarative/parse.ts';
+import { nestedCollections } from '../../shared/declarative/items.ts';
+import { InvalidConfig, type ParsedConfig, parseDeclarative } from '../../shared/declarative/parse.ts';
 import { entities } from '../../shared/entities/registry.ts';
 import type { Row } from '../../shared/record.ts';
-import type { Context } from '../../shared/schema/complete.ts';
+import { type Context, withoutAliases } from '../../shared/schema/complete.ts';
 import { declarativeInvalid, KongError } from '../../shared/schema/errors.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
+import type { Catalog } from '../store/catalog.ts';
 import type { Workspace } from '../store/store.ts';
-import { sameRow } from './same-row.ts';
+import { type EntityPlan, planImport } from './plan.ts';
 
 /** What an import does with rows the document does not name: `upsert` leaves them, `replace` deletes them. */
 type ImportMode = 'upsert' | 'replace';
 
 interface ImportOptions {
   readonly mode: ImportMode;
-  /** The one the config was parsed with. */
-  readonly context: Context;
+  /** That of the context the config was parsed with. */
+  readonly catalog: Catalog;
   /** Called as rows are written, with how many of how many. */
   readonly progress?: (written: number, total: number) => void;
+  /** Called when the work begins, which is more than once when the database asks for a retry. */
+  readonly onStart?: () => void;
+  /** Called with each declared row as it is stored in the end. */
+  readonly onRow?: (entity: string, row: Row) => void;
+}
+
+/** What an import came to. */
+export interface ImportOutcome {
+  /** Rows created or changed. */
+  readonly written: number;
+  readonly unchanged: number;
+  readonly deleted: number;
+  /** What was imported as asked but may not be what was meant, in whole sentences. */
+  readonly warnings: readonly string[];
 }
 
 /** Rows written with one statement's worth of work between two reports of progress. */
 const STEP = 2_000;
-const PAGE = 1_000;
 
 /** The document's errors as the Admin API answers them. */
 export class InvalidDeclarativeConfig extends KongError {
@@ -71,72 +81,64 @@ export async function parseConfig(
 
 /**
  * Writes a parsed config into a workspace: one transaction, one serial, all or nothing. Rows that are there as they
- * should be are not touched, so a second import changes nothing. Gives the number of rows written or deleted.
+ * should be are not touched, so a second import changes nothing. Throws `KongError` for what clashes with other rows.
  */
 export async function importConfig(
   workspace: Workspace,
   config: ParsedConfig,
-  options: ImportOptions,
-): Promise<number> {
-  const total = [...config.entities.values()].reduce((sum, rows) => sum + rows.size, 0);
+  { mode, catalog, progress, onStart, onRow }: ImportOptions,
+): Promise<ImportOutcome> {
+  const context = { ...catalog.context, verbatim: !config.meta._transform };
+  const tables = declarable().map(({ name }) => catalog.table(name));
   return workspace.transaction(async (inside) => {
+    onStart?.();
+    const plans = await planImport({ workspace: inside, config, tables, context, replace: mode === 'replace' });
+    const total = plans.reduce((sum, { rows }) => sum + rows.length, 0);
+    let done = 0;
     let written = 0;
-    let changes = 0;
-    const unchanged = new Set<DeclaredRow>();
-    // Children go before the parents they restrict.
-    for (const schema of [...declarable()].reverse()) {
-      const declared = config.entities.get(schema.name) ?? new Map();
-      changes += await compareStored(inside, schema, declared, options, unchanged);
-    }
-    for (const schema of declarable()) {
-      const rows = [...(config.entities.get(schema.name)?.values() ?? [])];
-      const changed = rows.filter((row) => !unchanged.has(row));
-      written += rows.length - changed.length;
-      changes += changed.length;
-      for (let start = 0; start < changed.length; start += STEP) {
-        const step = changed.slice(start, start + STEP);
-        const inputs = step.map(({ input, ttl }) => (ttl === null ? { ...input } : { ...input, ttl }));
-        await inside.entity(schema.name).upsertMany(inputs, { verbatim: !config.meta._transform });
-        written += step.length;
-        options.progress?.(written, total);
+    // What rows are unique by may pass from one to another, so those who must give it up do so first.
+    for (const { table, vacate } of plans) await inside.entity(table.name).vacate(vacate);
+    // Parents before their children, and what goes last: until then children may hang on it that only move elsewhere.
+    for (const { table, rows } of plans) {
+      const show = (row: Row) => onRow?.(table.name, flattened(table.schema, row, context));
+      for (const { write, stored } of rows) if (write === null && stored !== null) show(stored);
+      const writes = rows.flatMap(({ write }) => write ?? []);
+      done += rows.length - writes.length;
+      written += writes.length;
+      for (let start = 0; start < writes.length; start += STEP) {
+        const step = writes.slice(start, start + STEP);
+        const inputs = step.map(({ input, ttl }) => (ttl === null ? input : { ...input, ttl }));
+        const rows = await inside.entity(table.name).upsertMany(inputs, { verbatim: context.verbatim });
+        for (const row of rows) show(row);
+        done += step.length;
+        progress?.(done, total);
       }
     }
-    return changes;
+    let deleted = 0;
+    for (const { table, surplus } of [...plans].reverse()) {
+      if (surplus.length > 0) deleted += await inside.entity(table.name).deleteMany(surplus);
+    }
+    return { written, unchanged: total - written, deleted, warnings: mode === 'upsert' ? namelessWarning(plans) : [] };
   });
+}
+
+/** The row by itself: without aliases, and without what stands in a collection of its own. */
+function flattened(schema: EntitySchema, row: Row, context: Context): Row {
+  const collections = nestedCollections(schema.name);
+  const fields = Object.entries(withoutAliases(schema, row, context));
+  return Object.fromEntries(fields.filter(([field]) => !collections.has(field)));
+}
+
+function namelessWarning(plans: readonly EntityPlan[]): string[] {
+  const counts = plans.flatMap(({ table, nameless }) => (nameless === 0 ? [] : [`${nameless} in ${table.name}`]));
+  if (counts.length === 0) return [];
+  return [
+    `entities without id and name were added (${counts.join(', ')}): once they are changed in the file, importing it ` +
+      'adds them again beside these; give each an id',
+  ];
 }
 
 /** The entities a document may hold, parents first. */
 function declarable(): EntitySchema[] {
   return entities.filter(({ name, db_export }) => db_export !== false && name !== 'workspaces');
-}
-
-/**
- * Notes which declared rows are stored already as they should be and, to `replace`, deletes those not declared. Gives
- * the number of rows deleted.
- */
-async function compareStored(
-  inside: Workspace,
-  schema: EntitySchema,
-  declared: ReadonlyMap<string, DeclaredRow>,
-  { mode, context }: ImportOptions,
-  unchanged: Set<DeclaredRow>,
-): Promise<number> {
-  const store = inside.entity(schema.name);
-  const surplus: string[] = [];
-  for await (const stored of allRows(inside, schema.name)) {
-    const wanted = declared.get(String(stored.id));
-    if (wanted && sameRow(schema, stored, wanted, context)) unchanged.add(wanted);
-    if (!wanted && mode === 'replace') surplus.push(String(stored.id));
-  }
-  return surplus.length === 0 ? 0 : store.deleteMany(surplus);
-}
-
-/** Every row of an entity in a workspace, by id. */
-export async function* allRows(workspace: Workspace, entity: string): AsyncIterable<Row> {
-  let offset: string | undefined;
-  do {
-    const page = await workspace.entity(entity).page({ size: PAGE, ...(offset === undefined ? {} : { offset }) });
-    yield* page.rows;
-    offset = page.offset;
-  } while (offset !== undefined);
 }

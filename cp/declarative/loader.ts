@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import type { Row } from '../../shared/record.ts';
 import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loader.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import type { Store } from '../store/store.ts';
@@ -7,7 +8,7 @@ import { InvalidDeclarativeConfig, importConfig, parseConfig } from './import.ts
 
 /** `POST /config`: the document becomes the workspace's whole config, as one serial. */
 export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
-  const { context } = catalogOf(schemas);
+  const catalog = catalogOf(schemas);
   const loading = new Set<string>();
   /** By workspace: the text loaded last, and the serial at which the config was just that. */
   const loaded = new Map<string, { readonly digest: string; readonly serial: number }>();
@@ -15,19 +16,25 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
   async function replace(name: string, document: Parameters<ConfigLoader['load']>[1]): Promise<LoadedConfig> {
     const workspace = await store.workspace(name);
     if (!workspace) throw new Error(`there is no workspace '${name}'`);
-    const config = await parseConfig(document, context, schemas.entities);
+    const parsed = await parseConfig(document, catalog.context, schemas.entities);
     const before = await store.changes.serial();
-    const changes = await importConfig(workspace, config, { mode: 'replace', context });
+    let config: Record<string, Record<string, Row>> = {};
+    const { written, unchanged, deleted } = await importConfig(workspace, parsed, {
+      mode: 'replace',
+      catalog,
+      onStart: () => {
+        config = Object.fromEntries([...parsed.entities.keys()].map((entity) => [entity, {}]));
+      },
+      onRow: (entity, row) => {
+        config[entity] = Object.assign(config[entity] ?? {}, { [String(row.id)]: row });
+      },
+    });
     const after = await store.changes.serial();
     // Serials have no gaps: any other distance means that someone else wrote meanwhile.
-    if (typeof document === 'string' && after === before + (changes > 0 ? 1 : 0)) {
+    if (typeof document === 'string' && after === before + (written + deleted > 0 ? 1 : 0)) {
       loaded.set(name, { digest: digestOf(document), serial: after });
     } else loaded.delete(name);
-    const answer: Record<string, Record<string, unknown>> = {};
-    for (const [entity, rows] of config.entities) {
-      answer[entity] = Object.fromEntries([...rows].map(([id, { row }]) => [id, row]));
-    }
-    return answer;
+    return { config, written, unchanged, deleted };
   }
 
   return {
@@ -38,7 +45,7 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
         const last = loaded.get(name);
         const same = checkHash && typeof document === 'string' && last?.digest === digestOf(document);
         if (same && last.serial === (await store.changes.serial())) return { outcome: 'unchanged' };
-        return { outcome: 'loaded', config: await replace(name, document) };
+        return { outcome: 'loaded', ...(await replace(name, document)) };
       } catch (error) {
         throw flattenErrors && error instanceof InvalidDeclarativeConfig ? error.flattened() : error;
       } finally {

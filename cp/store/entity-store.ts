@@ -213,6 +213,12 @@ export function entityStore(place: Place, table: Table): EntityStore {
         ? remove(id, session)
         : session.transaction((over) => remove(id, over));
     },
+    async vacate(ids) {
+      const keys = ids.map((id) => primaryKey(table, id));
+      for (let start = 0; start < keys.length; start += BATCH) {
+        await session.query(statements.vacate, scoped(keys.slice(start, start + BATCH)));
+      }
+    },
     async deleteMany(ids) {
       const keys = ids.map((id) => primaryKey(table, id));
       return session.transaction(async (over) => {

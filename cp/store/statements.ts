@@ -19,6 +19,8 @@ export interface Statements {
   readonly delete: Statement;
   /** `$1` keys. */
   readonly deleteMany: Statement;
+  /** `$1` keys. Leaves of each row nothing another could clash with; one that is nothing but a pair of references goes. */
+  readonly vacate: Statement;
   /** PUT by a unique field: a row found keeps its key. */
   upsertBy(unique: Unique): Statement;
   selectBy(field: string): Statement;
@@ -91,6 +93,13 @@ export function statementsFor(table: Table): Statements {
       'delete_many',
       () => `DELETE FROM ${name} AS t WHERE t.${key} = ANY ($1::${keyType}[])${here} RETURNING 1 AS gone`,
     ),
+    vacate: prepared('vacate', () => {
+      const condition = `t.${key} = ANY ($1::${keyType}[])${table.workspaced ? ' AND t."ws_id" = $2::uuid' : ''}`;
+      const vacated = vacatedColumns(table);
+      if (vacated === null) return `DELETE FROM ${name} AS t WHERE ${condition}`;
+      const emptied = vacated.map((column) => `${identifier(column)} = 'vacated by ' || t.${key}`);
+      return `UPDATE ${name} AS t SET ${emptied.join(', ')} WHERE ${condition}`;
+    }),
     upsertBy: (unique) =>
       prepared(`upsert_${unique.constraint}`, () =>
         returning(
@@ -127,6 +136,14 @@ export function shownColumns(table: Table, ttl: 'left' | 'absolute'): string {
         '(ceil(extract(epoch FROM t."expires_at" - now())) - 1)::bigint'
       : 'floor(extract(epoch FROM t."expires_at"))::bigint';
   return [...columns, `${seconds} AS "ttl"`].join(', ');
+}
+
+/** A column of text in each unique constraint, which can hold anything; null where there is one without such a column. */
+function vacatedColumns({ columns, uniques }: Table): string[] | null {
+  const texts = new Set(columns.filter(({ type }) => type === 'text').map(({ name }) => name));
+  const vacated = uniques.map((unique) => unique.columns.find((column) => texts.has(column)));
+  const found = vacated.filter((column) => column !== undefined);
+  return found.length < vacated.length || found.length === 0 ? null : [...new Set(found)];
 }
 
 /** A `ttl` left out of an update leaves the row's time as it is. */

@@ -50,6 +50,11 @@ export interface EntityStore {
   upsertMany(inputs: readonly Row[], options?: BatchOptions): Promise<Row[]>;
   /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
   delete(key: RowKey): Promise<boolean>;
+  /**
+   * Takes from the rows of these ids what they are unique by, so that other rows can have it. For within a transaction in
+   * which each of them is written or deleted afterwards.
+   */
+  vacate(ids: readonly string[]): Promise<void>;
   /** Deletes the rows of these ids, all or none; ids of no row are passed over. Gives how many went. */
   deleteMany(ids: readonly string[]): Promise<number>;
 }

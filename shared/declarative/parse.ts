@@ -3,6 +3,7 @@ import { type Context, completeInsert, withoutAliases } from '../schema/complete
 import { KongError } from '../schema/errors.ts';
 import { referenceErrors } from '../schema/reference.ts';
 import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
+import { isUuid } from '../uuid.ts';
 import type { Document } from './document.ts';
 import { deterministicId } from './identity.ts';
 import { type DocumentMeta, type Item, placeError, takeApart } from './items.ts';
@@ -16,6 +17,8 @@ export interface DeclaredRow {
   readonly input: Readonly<Record<string, unknown>>;
   /** Seconds, for entities with ttl. */
   readonly ttl: number | null;
+  /** The document itself gives the id; otherwise it was made here. */
+  readonly identified: boolean;
 }
 
 /** What a document says, complete and checked. */
@@ -69,7 +72,8 @@ export async function parseDeclarative(
     if (!isAbsent(item.input.id) && typeof item.input.id !== 'string') wrong.id = 'expected a string';
     const row = await complete(item.schema, input, own, wrong);
     if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
-    if (row) declared.set(item, { row, input, ttl: secondsLeft(item.ttl, context.now()) });
+    const identified = typeof item.input.id === 'string';
+    if (row) declared.set(item, { row, input, ttl: secondsLeft(item.ttl, context.now()), identified });
   }
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
 
@@ -99,11 +103,16 @@ function rewriteLegacyPaths(items: readonly Item[]): void {
 }
 
 function idOf(item: Item, ids: ReadonlyMap<Item, string>, context: Context): string {
-  if (typeof item.input.id === 'string') return item.input.id;
+  if (typeof item.input.id === 'string') return asStored(item.input.id);
   const parentId = item.parent && ids.get(item.parent.item);
   const parent =
     item.parent && parentId !== undefined && parentId !== null ? { field: item.parent.field, id: parentId } : null;
   return deterministicId(item.schema, { input: item.input, parent }) ?? context.uuid();
+}
+
+/** UUIDs are the same in either case (RFC 9562, 4); rows are found by the lower one. */
+function asStored(id: string): string {
+  return isUuid(id) ? id.toLowerCase() : id;
 }
 
 /** Entity name to the ids of its rows, by id and by the endpoint key where that is unique. */
@@ -151,11 +160,12 @@ function resolveReferences(
     if (typeof value === 'object' && !Array.isArray(value)) {
       const id: unknown = 'id' in value ? value.id : undefined;
       if (typeof id !== 'string') wrong[field] = notAReference(definition.reference, { ...value });
-      else if (!index.get(definition.reference)?.has(id))
-        missing(item, field, id, definition.reference, wrong, dangling);
+      else if (index.get(definition.reference)?.has(asStored(id))) input[field] = { ...value, id: asStored(id) };
+      else missing(item, field, id, definition.reference, wrong, dangling);
       continue;
     }
-    const id = typeof value === 'string' ? index.get(definition.reference)?.get(value) : undefined;
+    const rows = index.get(definition.reference);
+    const id = typeof value === 'string' ? (rows?.get(value) ?? rows?.get(asStored(value))) : undefined;
     if (id !== undefined) input[field] = { id };
     else if (typeof value !== 'string') wrong[field] = 'expected a string';
     else {

@@ -28,7 +28,14 @@ export const oauth2Credentials = defineEntity({
       input: ['hash_secret'],
       needs: ['client_secret'],
       on_write: async ({ hash_secret, client_secret }) =>
-        hash_secret === true ? { client_secret: await hashSecret(String(client_secret)) } : {},
+        hash_secret === true
+          ? { client_secret: await hashSecret(String(client_secret), crypto.getRandomValues(new Uint8Array(16))) }
+          : {},
+      can_be_from: async ({ hash_secret, client_secret }, stored) => {
+        if (hash_secret !== true || stored.hash_secret !== true) return false;
+        const salt = saltOf(String(stored.client_secret));
+        return salt !== undefined && (await hashSecret(String(client_secret), salt)) === stored.client_secret;
+      },
     },
   ],
 });
@@ -43,13 +50,20 @@ const ITERATIONS = 10000;
 const HASH_BYTES = 32;
 
 /** PBKDF2 with SHA-512 in the PHC string format, with Kong's parameters. */
-async function hashSecret(secret: string): Promise<string> {
-  const salt = crypto.getRandomValues(new Uint8Array(16));
+async function hashSecret(secret: string, salt: Uint8Array<ArrayBuffer>): Promise<string> {
   const key = await crypto.subtle.importKey('raw', new TextEncoder().encode(secret), 'PBKDF2', false, ['deriveBits']);
   const parameters = { name: 'PBKDF2', hash: 'SHA-512', salt, iterations: ITERATIONS };
   const hash = await crypto.subtle.deriveBits(parameters, key, HASH_BYTES * 8);
   return `$pbkdf2-sha512$i=${ITERATIONS},l=${HASH_BYTES}$${base64(salt)}$${base64(new Uint8Array(hash))}`;
 }
+
+/** The salt of a hash of that form and these parameters; undefined for any other text. */
+function saltOf(hash: string): Uint8Array<ArrayBuffer> | undefined {
+  const [, salt] = SALT.exec(hash) ?? [];
+  return salt === undefined ? undefined : Uint8Array.from(atob(salt), (character) => character.charCodeAt(0));
+}
+
+const SALT = new RegExp(`^\\$pbkdf2-sha512\\$i=${ITERATIONS},l=${HASH_BYTES}\\$([A-Za-z0-9+/]{2,64})\\$`);
 
 /** Without padding, as the PHC format has it. */
 function base64(bytes: Uint8Array): string {

@@ -73,7 +73,8 @@ function filled(schema: EntitySchema, input: Input, context: Context): Row {
   return fillRow(shapeFor(schema, input, context), input, 'insert', context);
 }
 
-function shapeFor(schema: EntitySchema, row: Input, context: Context): Shape {
+/** The shape of a row: its entity's, with the sub-schema the row itself names. */
+export function shapeFor(schema: EntitySchema, row: Input, context: Context): Shape {
   const subschema = subschemaOf(schema, row, context);
   return subschema === undefined || subschema === null ? shapeOf(schema) : shapeWith(schema, subschema);
 }

@@ -206,6 +206,11 @@ interface Transformation {
   readonly needs?: readonly string[];
   /** Gets the complete row and returns the fields to replace. */
   readonly on_write: (row: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, unknown>>>;
+  /** For an outcome that is another one each time (a salted hash): whether `stored` can have come of what is given. */
+  readonly can_be_from?: (
+    given: Readonly<Record<string, unknown>>,
+    stored: Readonly<Record<string, unknown>>,
+  ) => Promise<boolean>;
 }
 
 /** What a value of the sub-schema key adds: fields that take the place of the parent's, and further checks. */

@@ -21,11 +21,18 @@ interface LoadOptions {
   readonly checkHash: boolean;
 }
 
-/** The flattened entities, by entity and id. */
-export type LoadedConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+/** What a document became. */
+export interface LoadedConfig {
+  /** The flattened entities, by entity and id. */
+  readonly config: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Rows created or changed, rows that were there just so, and rows that went because the document lacks them. */
+  readonly written: number;
+  readonly unchanged: number;
+  readonly deleted: number;
+}
 
 type LoadOutcome =
-  | { readonly outcome: 'loaded'; readonly config: LoadedConfig }
+  | ({ readonly outcome: 'loaded' } & LoadedConfig)
   | { readonly outcome: 'unchanged' }
   /** Another document is being loaded into the same workspace. */
   | { readonly outcome: 'busy' };

@@ -1,10 +1,14 @@
-import { created, message, Refusal, type Reply } from '../reply.ts';
+import type { AdminLog } from '../options.ts';
+import { message, Refusal, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import type { AdminRoute, Call } from '../route.ts';
 import type { ConfigLoader } from './config-loader.ts';
 
 /** Bytes of a declarative document: some 500,000 entities. */
 const DOCUMENT_LIMIT = 256 << 20;
+
+/** How many rows the document created or changed, deleted, and found as they should be. */
+const CHANGES = 'x-holdfast-config-changes';
 
 const stillLoading: Reply = {
   ...message(429, 'Currently loading previous configuration'),
@@ -17,7 +21,7 @@ const notWithDatabase = message(400, 'this endpoint is only available when Kong 
  * `/config`. Kong offers it without a database only. Here `POST` loads a declarative document into the database, as
  * one change; `GET` keeps Kong's answer for nodes with a database (`holdfast config export` writes the document).
  */
-export function configRoutes(loader: ConfigLoader | null): AdminRoute[] {
+export function configRoutes(loader: ConfigLoader | null, log: AdminLog): AdminRoute[] {
   return [
     {
       path: '/config',
@@ -60,7 +64,16 @@ export function configRoutes(loader: ConfigLoader | null): AdminRoute[] {
               checkHash: asked('check_hash'),
             });
             if (loaded.outcome === 'busy') return stillLoading;
-            return loaded.outcome === 'unchanged' ? { status: 304 } : created(loaded.config);
+            if (loaded.outcome === 'unchanged') return { status: 304 };
+            const { written, unchanged, deleted } = loaded;
+            // What a document lacks is deleted, which Kong with a database never does by this request.
+            log(
+              deleted > 0 ? 'warn' : 'info',
+              `POST /config made a document the config of workspace '${call.workspace.name}': ` +
+                `${deleted} entities deleted, ${written} written, ${unchanged} unchanged`,
+            );
+            const headers = { [CHANGES]: `written=${written}, deleted=${deleted}, unchanged=${unchanged}` };
+            return { status: 201, body: loaded.config, headers };
           },
         },
       },

@@ -35,8 +35,9 @@ describe('POST /config', () => {
   it('makes the document the whole config, as one serial, and answers with the flattened entities', async () => {
     await admin.send('POST', '/services', { json: { name: 'gone', host: 'gone.test' } });
     const before = await admin.store.changes.serial();
-    const { status, body } = await post('', TEXT);
+    const { status, headers, body } = await post('', TEXT);
     expect(status).toBe(201);
+    expect(headers.get('x-holdfast-config-changes')).toBe('written=4, deleted=1, unchanged=0');
     expect(Object.keys(body).sort()).toEqual(['basicauth_credentials', 'consumers', 'routes', 'services']);
     expect(Object.values(body.services ?? {})).toMatchObject([{ name: 's1', host: 'one.test', retries: 5 }]);
     expect(await admin.store.changes.serial()).toBe(before + 1);
@@ -126,7 +127,10 @@ describe.each(drivers)('POST /config on $driver', ({ create }) => {
     expect((await admin.send('POST', '/config', { json: { _format_version: '3.0', services: [] } })).status).toBe(201);
     expect(await admin.store.changes.serial()).toBe(before + 2);
     expect((await admin.send('GET', '/consumers')).rows).toEqual([]);
-    expect(admin.log).toEqual([]);
+    expect(admin.log).toEqual([
+      "info: POST /config made a document the config of workspace 'default': 0 entities deleted, 2400 written, 0 unchanged",
+      "warn: POST /config made a document the config of workspace 'default': 2400 entities deleted, 0 written, 0 unchanged",
+    ]);
     await admin.close();
     await database.drop();
   });

@@ -1,0 +1,146 @@
+import type { DeclaredRow, ParsedConfig } from '../../shared/declarative/parse.ts';
+import type { Row } from '../../shared/record.ts';
+import { type Context, completeInsert, withoutAliases } from '../../shared/schema/complete.ts';
+import { keepGenerated } from '../../shared/schema/generated.ts';
+import { idOf } from '../store/row-json.ts';
+import type { Workspace } from '../store/store.ts';
+import type { Table } from '../store/table.ts';
+import { allRows } from './all-rows.ts';
+import { sameRow } from './same-row.ts';
+import { Twins } from './twins.ts';
+
+/** What is to be done with the rows of one entity. */
+export interface EntityPlan {
+  readonly table: Table;
+  /** In the order of the document. */
+  readonly rows: readonly PlannedRow[];
+  /** Ids of rows that hold what another is to be unique by; all of them are written or deleted as well. */
+  readonly vacate: readonly string[];
+  /** Ids of stored rows the document does not declare. */
+  readonly surplus: readonly string[];
+  /** How many rows are added to which the document gives neither an id nor anything they are unique by. */
+  readonly nameless: number;
+}
+
+/** A declared row under the id it is to have. */
+export interface PlannedRow {
+  readonly id: string;
+  /** What is to be written; null when the row is stored just as declared. */
+  readonly write: { readonly input: Readonly<Row>; readonly ttl: number | null } | null;
+  /** The row as it is stored; null when there is none yet. */
+  readonly stored: Readonly<Row> | null;
+}
+
+/** What a plan is made from. */
+interface Planning {
+  readonly workspace: Workspace;
+  readonly config: ParsedConfig;
+  /** Parents before those that refer to them. */
+  readonly tables: readonly Table[];
+  /** Completes rows as those of the document were completed. */
+  readonly context: Context;
+  /** Rows the document does not declare are looked for as well. */
+  readonly replace: boolean;
+}
+
+/** Rows looked at between two turns of the thread's other work. */
+const BATCH = 200;
+
+/** Compares a document with what is stored. Changes nothing. */
+export async function planImport(planning: Planning): Promise<EntityPlan[]> {
+  const ids = new Map<string, string>();
+  const plans: EntityPlan[] = [];
+  for (const table of planning.tables) {
+    const declared = [...(planning.config.entities.get(table.name)?.values() ?? [])];
+    if (declared.length > 0 || planning.replace) plans.push(await planEntity(planning, table, declared, ids));
+  }
+  return plans;
+}
+
+/** `ids`: what the rows of parents are to be called, by the ids the document has them under, where the two differ. */
+async function planEntity(
+  planning: Planning,
+  table: Table,
+  parsed: readonly DeclaredRow[],
+  ids: Map<string, string>,
+): Promise<EntityPlan> {
+  const { context, workspace, replace } = planning;
+  const declared: DeclaredRow[] = [];
+  for (const row of parsed) declared.push(await withReferences(row, table, ids, context));
+  const twins = new Twins(
+    table,
+    declared,
+    context,
+    table.name === 'certificates' ? await byServerNames(planning) : undefined,
+  );
+  const surplus = new Set<string>();
+  for await (const stored of allRows(workspace, table.name)) {
+    if (!twins.meet(stored) && replace) surplus.add(String(stored.id));
+  }
+  await twins.decide();
+  const nameless = twins.nameless();
+
+  const rows: PlannedRow[] = [];
+  const planned = new Map<DeclaredRow, PlannedRow>();
+  for (const row of declared) {
+    const plan = await planRow(row, twins, table, context);
+    rows.push(plan);
+    planned.set(row, plan);
+    const made = String(row.row.id);
+    if (plan.id !== made) ids.set(made, plan.id);
+    if (rows.length % BATCH === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+  if (replace) for (const id of twins.left()) surplus.add(id);
+  const moving = new Set(rows.flatMap(({ id, write, stored }) => (write !== null && stored !== null ? [id] : [])));
+  const vacate = new Set<string>();
+  for (const { stored, by } of twins.held()) {
+    const id = String(stored.id);
+    if (planned.get(by)?.id !== id && (moving.has(id) || surplus.has(id))) vacate.add(id);
+  }
+  return { table, rows, vacate: [...vacate], surplus: [...surplus], nameless };
+}
+
+async function planRow(row: DeclaredRow, twins: Twins, table: Table, context: Context): Promise<PlannedRow> {
+  const id = twins.idFor(row);
+  const stored = twins.twinOf(row) ?? null;
+  const input = { ...row.input, id };
+  if (stored === null) return { id, stored, write: { input, ttl: row.ttl } };
+  if (await sameRow(table.schema, stored, row, context)) return { id, stored, write: null };
+  const plain = withoutAliases(table.schema, stored, context);
+  const kept = keepGenerated(table.schema, { input, stored: plain, target: input }, context);
+  return { id, stored, write: { input: kept, ttl: row.ttl } };
+}
+
+/** The row with references to where its parents really are; what is worked out from them is worked out anew. */
+async function withReferences(
+  declared: DeclaredRow,
+  { schema, references }: Table,
+  ids: ReadonlyMap<string, string>,
+  context: Context,
+): Promise<DeclaredRow> {
+  const moved: Row = {};
+  for (const { field } of references) {
+    const id = ids.get(String(idOf(declared.input[field])));
+    if (id !== undefined) moved[field] = { id };
+  }
+  if (Object.keys(moved).length === 0) return declared;
+  const input = { ...declared.input, ...moved };
+  return { ...declared, input, row: withoutAliases(schema, await completeInsert(schema, input, context), context) };
+}
+
+/** A certificate has no name, but its server names have it: what they stand for now is what takes the place of it. */
+async function byServerNames({ workspace, config }: Planning): Promise<ReadonlyMap<string, DeclaredRow>> {
+  const certificates = config.entities.get('certificates');
+  const declared = new Map<unknown, DeclaredRow | undefined>();
+  for (const { row } of config.entities.get('snis')?.values() ?? []) {
+    const certificate = certificates?.get(String(idOf(row.certificate)));
+    if (certificate?.identified === false) declared.set(row.name, certificate);
+  }
+  const found = new Map<string, DeclaredRow>();
+  if (declared.size === 0) return found;
+  for await (const { name, certificate } of allRows(workspace, 'snis')) {
+    const row = declared.get(name);
+    if (row !== undefined) found.set(String(idOf(certificate)), row);
+  }
+  return found;
+}
