@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/lua.ts'],
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 180_000,

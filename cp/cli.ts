@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
 import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
+import { provideLua } from '../shared/lua/syntax.ts';
 import { messageOf } from '../shared/thrown.ts';
 import { check } from './commands/check.ts';
 import { CommandError, describeFailure, type Invocation } from './commands/command.ts';
@@ -12,6 +13,7 @@ import { migrations } from './commands/migrations.ts';
 import { reload } from './commands/reload.ts';
 import { start } from './commands/start.ts';
 import { version } from './commands/version.ts';
+import { luaModules } from './lua/modules.ts';
 import { SettingsError } from './settings/load.ts';
 
 const USAGE = `Usage: holdfast COMMAND [options]
@@ -82,6 +84,7 @@ function parse(argv: readonly string[]) {
   }
 }
 
+provideLua(luaModules);
 try {
   await main(process.argv.slice(2));
 } catch (error) {

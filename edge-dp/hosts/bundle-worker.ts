@@ -1,9 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
 export interface WorkerBundle {
   readonly code: string;
+  /** WebAssembly that the code imports by these names, for the host to compile. */
+  readonly wasm: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
   /** What went into it, and from where (esbuild's own description). */
   readonly metafile: Metafile;
 }
@@ -33,6 +37,7 @@ export function bundleWorker(entry: string = WORKER_ENTRY): Promise<WorkerBundle
 }
 
 async function run(entry: string): Promise<WorkerBundle> {
+  const wasm = new Map<string, string>();
   const { outputFiles, metafile } = await build({
     entryPoints: [entry],
     bundle: true,
@@ -47,8 +52,35 @@ async function run(entry: string): Promise<WorkerBundle> {
     charset: 'utf8',
     legalComments: 'none',
     logLevel: 'silent',
+    plugins: [importedWasm(wasm)],
   });
   const [file] = outputFiles;
   if (file === undefined) throw new Error(`${entry}: esbuild made no output`);
-  return { code: file.text, metafile };
+  return {
+    code: file.text,
+    wasm: await Promise.all([...wasm].map(async ([name, path]) => ({ name, bytes: await readFile(path) }))),
+    metafile,
+  };
 }
+
+/** Leaves imports of `.wasm` files as imports of modules of the same name, and notes which files those are. */
+function importedWasm(found: Map<string, string>): Plugin {
+  return {
+    name: 'wasm',
+    setup(building) {
+      building.onResolve({ filter: /\.wasm$/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
+        if (pluginData === RESOLVING) return undefined;
+        const file = await building.resolve(path, { importer, resolveDir, kind, pluginData: RESOLVING });
+        if (file.errors.length > 0) return { errors: file.errors };
+        const name = basename(file.path);
+        if ((found.get(name) ?? file.path) !== file.path) {
+          return { errors: [{ text: `two WebAssembly files are called ${name}` }] };
+        }
+        found.set(name, file.path);
+        return { path: `./${name}`, external: true };
+      });
+    },
+  };
+}
+
+const RESOLVING = Symbol('already on the way');

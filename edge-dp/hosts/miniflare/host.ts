@@ -71,10 +71,13 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     capabilities: HOST_CAPABILITIES.miniflare,
     ports: { http: proxy?.port ?? null, https: null },
   });
-  const { code } = await bundleWorker(entry);
+  const { code, wasm } = await bundleWorker(entry);
   const worker: WorkerOptions = {
     name: WORKER_NAME,
-    modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
+    modules: [
+      { type: 'ESModule', path: 'worker.js', contents: code },
+      ...wasm.map(({ name, bytes }) => ({ type: 'CompiledWasm' as const, path: name, contents: bytes })),
+    ],
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: [...COMPATIBILITY_FLAGS],
     bindings: { SETTINGS: jsonOf(settings) },

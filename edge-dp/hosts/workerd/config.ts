@@ -8,6 +8,8 @@ export interface WorkerdNode {
   readonly settings: WorkerSettings;
   /** File names, beside the config. */
   readonly workerScript: string;
+  /** WebAssembly files that the Worker imports, by the names it imports them by. */
+  readonly workerWasm: readonly string[];
   readonly kvScript: string;
   /** Folder of the Durable Objects' databases. */
   readonly durableObjects: string;
@@ -72,10 +74,11 @@ function firstServices(node: WorkerdNode): string[] {
   );
   const self = struct({ name: text('NODE'), service: '(name = "main", entrypoint = "NodeService")' });
   return [
-    worker('main', node.workerScript, [...bindings(node), self, ...links], namespaces),
+    worker('main', node.workerScript, node.workerWasm, [...bindings(node), self, ...links], namespaces),
     worker(
       'kv',
       node.kvScript,
+      [],
       ['(name = "STORE", durableObjectNamespace = "KvStore")'],
       [durableObject('KvStore', KV_STORE_KEY)],
     ),
@@ -86,7 +89,7 @@ function firstServices(node: WorkerdNode): string[] {
 
 function otherServices(node: WorkerdNode): string[] {
   return [
-    worker('main', node.workerScript, [...bindings(node), '(name = "NODE", service = "node")'], []),
+    worker('main', node.workerScript, node.workerWasm, [...bindings(node), '(name = "NODE", service = "node")'], []),
     service('node', { external: unixServer(node.internal.node) }),
     service('kv', { external: unixServer(node.internal.kv) }),
     ...sharedServices(node),
@@ -149,10 +152,19 @@ function unixServer(path: string): string {
   return struct({ address: text(`unix:${path}`), http: '()' });
 }
 
-function worker(name: string, script: string, withBindings: readonly string[], namespaces: readonly string[]): string {
+function worker(
+  name: string,
+  script: string,
+  wasm: readonly string[],
+  withBindings: readonly string[],
+  namespaces: readonly string[],
+): string {
   return service(name, {
     worker: struct({
-      modules: `[(name = "worker.js", esModule = embed ${text(script)})]`,
+      modules: `[${[
+        `(name = "worker.js", esModule = embed ${text(script)})`,
+        ...wasm.map((file) => `(name = ${text(file)}, wasm = embed ${text(file)})`),
+      ].join(', ')}]`,
       compatibilityDate: text(COMPATIBILITY_DATE),
       compatibilityFlags: `[${COMPATIBILITY_FLAGS.map(text).join(', ')}]`,
       // What `connect()` and a stray global fetch may reach: the same as NETWORK.

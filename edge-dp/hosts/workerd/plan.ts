@@ -30,8 +30,13 @@ interface NodeParts {
 export async function writePlan(parts: NodeParts, generation: Generation): Promise<SupervisorPlan> {
   const [worker, kv] = await Promise.all([bundleWorker(parts.workerEntry), bundleWorker(parts.kvEntry)]);
   generation.write('worker.js', worker.code);
+  for (const { name, bytes } of worker.wasm) generation.write(name, bytes);
   generation.write('kv.js', kv.code);
-  const node = workerdNode(parts, writeDeclarative(generation, parts.options));
+  const node = workerdNode(
+    parts,
+    worker.wasm.map(({ name }) => name),
+    writeDeclarative(generation, parts.options),
+  );
   return {
     firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
     otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
@@ -44,6 +49,7 @@ export async function writePlan(parts: NodeParts, generation: Generation): Promi
 
 function workerdNode(
   { options, nodeId, listeners, sockets, egressToken, durableObjects }: NodeParts,
+  wasm: readonly string[],
   declarative: string | null,
 ): WorkerdNode {
   const proxyListeners = listeners.filter(({ service }) => service === 'proxy').map(({ listener }) => listener);
@@ -55,6 +61,7 @@ function workerdNode(
       ports: listenerPorts(proxyListeners),
     }),
     workerScript: 'worker.js',
+    workerWasm: wasm,
     kvScript: 'kv.js',
     durableObjects,
     controlPlanes: controlPlaneAddresses(options, sockets),

@@ -33,7 +33,7 @@ const entry = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url
 
 /** The request path on real workerd, on a real socket, with a config of the test's own. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { code } = await bundleWorker(entry);
+  const { code, wasm } = await bundleWorker(entry);
   process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
   const network = { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } };
   const miniflare = new Miniflare({
@@ -54,7 +54,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     workers: [
       {
         name: 'gateway',
-        modules: [{ type: 'ESModule', path: 'worker.js', contents: code }],
+        modules: [
+          { type: 'ESModule', path: 'worker.js', contents: code },
+          ...wasm.map(({ name, bytes }) => ({ type: 'CompiledWasm' as const, path: name, contents: bytes })),
+        ],
         compatibilityDate: COMPATIBILITY_DATE,
         compatibilityFlags: [...COMPATIBILITY_FLAGS],
         bindings: {

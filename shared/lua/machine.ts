@@ -1,0 +1,417 @@
+import { messageOf } from '../thrown.ts';
+import { type CallAccess, StackCall } from './call.ts';
+import { PRELUDE } from './prelude.ts';
+import { toLua51 } from './source.ts';
+import { LuaStack } from './stack.ts';
+import { stringNatives } from './string-library.ts';
+import { osLibrary } from './time-library.ts';
+import {
+  LuaEnd,
+  LuaFault,
+  type LuaFunction,
+  LuaNative,
+  LuaRaised,
+  type LuaResult,
+  LuaSyntaxError,
+  type LuaValue,
+} from './value.ts';
+import {
+  GC_COLLECT,
+  GC_COUNT,
+  GLOBALS,
+  instantiate,
+  LONG_JUMP,
+  type LuaExports,
+  LuaMachineLost,
+  type LuaModules,
+  type LuaState,
+  MASK_COUNT,
+  OUT_OF_MEMORY,
+  REGISTRY,
+  upvalue,
+  YIELDED,
+} from './wasm.ts';
+
+export interface LuaLimits {
+  /** Instructions of one run, waits not counted. */
+  readonly instructions: number;
+  /** Bytes of memory of the whole machine. */
+  readonly memory: number;
+}
+
+export const DEFAULT_LIMITS: LuaLimits = { instructions: 1_000_000, memory: 32 * 1024 * 1024 };
+
+/**
+ * A Lua 5.1 with a budget: every run ends after so many instructions, in so much memory, and what one run waits for does not
+ * keep another from running. Native functions are given what the run was started with (`host`), so that runs of several
+ * requests never see each other's. Synchronous until a native function waits.
+ */
+export class LuaMachine {
+  readonly limits: LuaLimits;
+  readonly #lua: LuaExports;
+  readonly #main: LuaState;
+  /** Threads that ended well and can run again. */
+  readonly #idle: Thread[] = [];
+  readonly #stack: LuaStack;
+  readonly #access: CallAccess;
+  /** The run whose instructions are being counted, null between runs. */
+  #run: Run | null = null;
+  #awaiting: Promise<LuaResult> | null = null;
+  #lost: LuaMachineLost | null = null;
+
+  constructor(modules: LuaModules, limits: LuaLimits = DEFAULT_LIMITS) {
+    this.limits = limits;
+    const { lua, callAt, hookAt } = instantiate(modules, {
+      call: (state) => this.#call(state),
+      hook: (state) => this.#hook(state),
+      // Outside a run nobody could be told "not enough memory": a little more is there for what the machine itself does.
+      mayGrow: (bytes) => bytes <= limits.memory + (this.#run === null ? RESERVE : 0),
+    });
+    this.#lua = lua;
+    this.#main = lua.luaL_newstate();
+    if (this.#main === 0) throw new LuaMachineLost('no memory for a Lua state');
+    this.#stack = new LuaStack(this, lua, callAt);
+    this.#access = { lua, stack: this.#stack, charge: (state, instructions) => this.#charge(state, instructions) };
+    lua.luaL_openlibs(this.#main);
+    lua.lua_sethook(this.#main, hookAt, MASK_COUNT, STEP);
+    this.#prepare();
+  }
+
+  /** Bytes in use of Lua's values, and of the WebAssembly memory (which never shrinks). */
+  get memory(): { readonly used: number; readonly total: number } {
+    return {
+      used: this.#lua.lua_gc(this.#main, GC_COUNT, 0) * 1024,
+      total: this.#lua.memory.buffer.byteLength,
+    };
+  }
+
+  /** Why the machine can run nothing any more, null while it can. */
+  get lost(): LuaMachineLost | null {
+    return this.#lost;
+  }
+
+  /** Compiles a chunk. `name` as for Lua's `load`: the source itself, `=words` or `@file`. Throws `LuaSyntaxError`. */
+  load(source: string, name: string = source): LuaFunction {
+    const failure = this.#compile(this.#main, source, name);
+    if (failure !== null) throw new LuaSyntaxError(failure);
+    return this.#stack.keep(this.#main);
+  }
+
+  /** Lets go of a function. */
+  release(fn: LuaFunction): void {
+    this.#lua.luaL_unref(this.#main, REGISTRY, fn.reference);
+  }
+
+  /** Sets a global. Native functions in it, at any depth, become Lua functions. */
+  define(name: string, value: LuaValue): void {
+    this.#stack.pushText(this.#main, name);
+    this.#stack.push(this.#main, value);
+    this.#lua.lua_rawset(this.#main, GLOBALS);
+  }
+
+  /**
+   * Runs a function: its results, or a promise of them once a native function waits. Throws (or rejects with) `LuaFault`,
+   * the `LuaEnd` of a native function that ended the run, or `LuaMachineLost`.
+   */
+  run(
+    fn: LuaFunction,
+    parameters: readonly LuaValue[],
+    host: unknown,
+    instructions = this.limits.instructions,
+  ): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    const thread = this.#thread();
+    const lua = this.#lua;
+    const run: Run = { host, left: instructions, allowed: instructions, over: 0, end: null, clock: 0 };
+    lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
+    for (const value of parameters) this.#stack.push(thread.state, value);
+    return this.#resume(thread, run, parameters.length);
+  }
+
+  #resume(thread: Thread, run: Run, parameters: number): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    const lua = this.#lua;
+    const { state } = thread;
+    const status = this.#within(run, () => lua.lua_resume(state, parameters));
+    if (status === 0) {
+      const values = this.#take(state);
+      if (this.#idle.length < MAX_IDLE) this.#idle.push(thread);
+      else this.#drop(thread);
+      return values;
+    }
+    if (status === YIELDED) {
+      const awaiting = this.#awaiting;
+      this.#awaiting = null;
+      if (awaiting === null || lua.lua_touserdata(state, -1) !== AWAIT) {
+        this.#drop(thread);
+        throw new LuaFault('error', 'attempt to yield from outside a coroutine');
+      }
+      lua.lua_settop(state, 0);
+      return this.#continued(thread, run, awaiting);
+    }
+    return this.#fail(thread, run, status);
+  }
+
+  async #continued(thread: Thread, run: Run, awaiting: Promise<LuaResult>): Promise<readonly LuaValue[]> {
+    let count: number;
+    try {
+      const result = await awaiting;
+      this.#alive();
+      count = 1 + this.#pushAfter(thread.state, true, result);
+    } catch (error) {
+      this.#alive();
+      if (error instanceof LuaEnd) {
+        this.#drop(thread);
+        throw error;
+      }
+      count = 1 + this.#pushAfter(thread.state, false, error instanceof LuaRaised ? error.value : messageOf(error));
+    }
+    return this.#resume(thread, run, count);
+  }
+
+  #pushAfter(state: LuaState, ok: boolean, result: LuaResult): number {
+    this.#lua.lua_pushboolean(state, ok ? 1 : 0);
+    return this.#stack.pushResult(state, result);
+  }
+
+  #fail(thread: Thread, run: Run, status: number): never {
+    const value = this.#stack.read(thread.state, -1);
+    this.#drop(thread);
+    if (run.end !== null) throw run.end;
+    if (status === OUT_OF_MEMORY) {
+      this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
+      throw new LuaFault('memory', 'not enough memory');
+    }
+    throw new LuaFault(run.over > 0 ? 'budget' : 'error', this.#describe(value), value);
+  }
+
+  #describe(value: LuaValue): string {
+    if (value instanceof Uint8Array) return lossy.decode(value);
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
+    return value === undefined || value === null ? 'nil' : 'an error that is no text';
+  }
+
+  /** Calls into Lua on behalf of a run: whatever is thrown that is no Lua error is the end of the machine. */
+  #within<T>(run: Run, work: () => T): T {
+    this.#alive();
+    const before = this.#run;
+    this.#run = run;
+    run.clock = performance.now();
+    try {
+      return work();
+    } catch (thrown) {
+      this.#lost =
+        thrown instanceof LuaMachineLost
+          ? thrown
+          : new LuaMachineLost(`Lua broke down: ${messageOf(thrown)}`, { cause: thrown });
+      throw this.#lost;
+    } finally {
+      this.#run = before;
+    }
+  }
+
+  #alive(): void {
+    if (this.#lost !== null) throw this.#lost;
+  }
+
+  #thread(): Thread {
+    this.#alive();
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const state = this.#lua.lua_newthread(this.#main);
+    return { state, reference: this.#lua.luaL_ref(this.#main, REGISTRY) };
+  }
+
+  #drop(thread: Thread): void {
+    this.#lua.luaL_unref(this.#main, REGISTRY, thread.reference);
+  }
+
+  /** All values on a thread's stack, which is empty then. */
+  #take(state: LuaState): readonly LuaValue[] {
+    const count = this.#lua.lua_gettop(state);
+    if (count === 0) return NOTHING;
+    const values: LuaValue[] = [];
+    for (let at = 1; at <= count; at++) values.push(this.#stack.read(state, at));
+    this.#lua.lua_settop(state, 0);
+    return values;
+  }
+
+  #prepare(): void {
+    const setUp = this.load(PRELUDE, `=${PRELUDE_PLACE.slice(0, -1)}`);
+    const natives: Record<string, LuaValue> = { os: osLibrary };
+    const add = (name: string, run: LuaNative['run']) => {
+      natives[name] = new LuaNative(name, run);
+    };
+    add('ended', () => this.#run !== null && (this.#run.over > 0 || this.#run.end !== null));
+    add('room', () => {
+      if (this.#lua.emscripten_stack_get_free() < STACK_RESERVE) throw new Error('C stack overflow');
+      return undefined;
+    });
+    add('charge', (call) => {
+      call.charge(call.number(1));
+      return undefined;
+    });
+    add('room_for', (call) => {
+      if (call.number(1) > this.limits.memory / 4) throw new Error('resulting string too large');
+      call.charge(call.number(1) / 64);
+      return undefined;
+    });
+    for (const native of stringNatives) natives[native.name] = native;
+
+    const main = this.#main;
+    const lua = this.#lua;
+    lua.lua_rawgeti(main, REGISTRY, setUp.reference);
+    this.#stack.push(main, natives);
+    this.#stack.pushText(main, 'await');
+    lua.lua_pushlightuserdata(main, AWAIT);
+    lua.lua_rawset(main, -3);
+    this.#stack.pushText(main, 'compile');
+    this.#stack.pushNative(main, COMPILE);
+    lua.lua_rawset(main, -3);
+    lua.lua_pushvalue(main, -1);
+    lua.lua_insert(main, 1);
+    const run: Run = { host: null, left: 1e9, allowed: 1e9, over: 0, end: null, clock: 0 };
+    const status = this.#within(run, () => lua.lua_pcall(main, 1, 0, 0));
+    if (status !== 0) throw new LuaMachineLost(`the prelude failed: ${this.#describe(this.#stack.read(main, -1))}`);
+    this.#stack.pushText(main, 'waiting');
+    lua.lua_rawget(main, 1);
+    this.#stack.waiting = this.#stack.keep(main);
+    lua.lua_settop(main, 0);
+    this.release(setUp);
+  }
+
+  /** Leaves the chunk on the stack, or nothing and says why not. */
+  #compile(state: LuaState, source: string, name: string): string | null {
+    let translated: string;
+    try {
+      translated = toLua51(source, name);
+    } catch (error) {
+      return messageOf(error);
+    }
+    const lua = this.#lua;
+    const text = this.#stack.allocate(translated);
+    const title = this.#stack.allocate(`${name}\0`);
+    if (text === null || title === null) throw new LuaMachineLost('not enough memory for a source');
+    try {
+      if (lua.luaL_loadbuffer(state, text.at, text.size, title.at) === 0) return null;
+    } finally {
+      lua.free(text.at);
+      lua.free(title.at);
+    }
+    const said = this.#stack.read(state, -1);
+    lua.lua_settop(state, -2);
+    return this.#describe(said);
+  }
+
+  #hook(state: LuaState): void {
+    const run = this.#run;
+    if (run === null) return;
+    // A long string or a large table makes an instruction dear: an interval counts by its time where that says more.
+    const now = performance.now();
+    const byTime = Math.min((now - run.clock) * INSTRUCTIONS_A_MS, run.allowed / 10);
+    run.clock = now;
+    run.left -= Math.max(STEP, byTime);
+    if (run.left < 0) this.#overBudget(state, run);
+  }
+
+  #charge(state: LuaState, instructions: number): void {
+    const run = this.#run;
+    if (run === null) return;
+    run.left -= instructions;
+    if (run.left < 0) this.#overBudget(state, run);
+  }
+
+  #overBudget(state: LuaState, run: Run): void {
+    if (++run.over > MOST_REFUSALS) throw new LuaMachineLost('a script went on after its budget was used up');
+    this.#raise(state, BUDGET, 0);
+  }
+
+  /** Raises an error in Lua that begins with its place: the innermost from `level` on that is not the prelude's. */
+  #raise(state: LuaState, message: string, level: number): number {
+    let place: LuaValue = PRELUDE_PLACE;
+    for (let at = level; at < level + 4 && typeof place === 'string' && place.startsWith(PRELUDE_PLACE); at++) {
+      this.#lua.luaL_where(state, at);
+      place = this.#stack.read(state, -1);
+      this.#lua.lua_settop(state, -2);
+    }
+    this.#stack.pushText(state, `${typeof place === 'string' ? place : ''}${message}`);
+    return this.#lua.lua_error(state);
+  }
+
+  #call(state: LuaState): number {
+    const lua = this.#lua;
+    const native = this.#stack.native(lua.lua_tonumber(state, upvalue(1)));
+    if (native === undefined) throw new LuaMachineLost('a function that is none of ours was called');
+    let refusal: string;
+    try {
+      if (native === COMPILE) return this.#compileFor(state);
+      const call = new StackCall(this.#access, state, native.name, this.#run?.host);
+      const result = native.run(native.waits ? call.kept() : call);
+      if (!(result instanceof Promise)) return this.#stack.pushResult(state, result);
+      result.catch(() => {});
+      this.#awaiting = result;
+      lua.lua_settop(state, 0);
+      lua.lua_pushlightuserdata(state, AWAIT);
+      return lua.lua_yield(state, 1);
+    } catch (thrown) {
+      if (thrown === LONG_JUMP || thrown instanceof LuaMachineLost) throw thrown;
+      if (thrown instanceof LuaRaised) {
+        this.#stack.push(state, thrown.value);
+        return lua.lua_error(state);
+      }
+      if (thrown instanceof LuaEnd && this.#run !== null) this.#run.end = thrown;
+      refusal = messageOf(thrown);
+    }
+    return this.#raise(state, refusal, 1);
+  }
+
+  /** `compile(text, name)` of the prelude: a function, or nil and why not. Compiled Lua is no text and is refused. */
+  #compileFor(state: LuaState): number {
+    const [text, name] = [this.#stack.read(state, 1), this.#stack.read(state, 2)];
+    const source = typeof text === 'string' ? text : '';
+    const refusal =
+      typeof text !== 'string'
+        ? 'bad argument #1 (a text in UTF-8 expected)'
+        : this.#compile(state, source, typeof name === 'string' ? name : source);
+    if (refusal === null) return 1;
+    this.#lua.lua_pushnil(state);
+    this.#stack.pushText(state, refusal);
+    return 2;
+  }
+}
+
+/** One run from its first instruction to its last, waits included. */
+interface Run {
+  readonly host: unknown;
+  left: number;
+  readonly allowed: number;
+  /** How often it was told that its budget is used up. */
+  over: number;
+  /** What a native function ended it with. */
+  end: LuaEnd | null;
+  /** When its instructions were last counted, in milliseconds. */
+  clock: number;
+}
+
+interface Thread {
+  readonly state: LuaState;
+  /** Keeps it from being collected. */
+  readonly reference: number;
+}
+
+/** Its work is done by the machine itself, which has the stack. */
+const COMPILE = new LuaNative('compile', () => undefined);
+
+/** The light userdata that a coroutine yields while it waits. No real pointer is that small. */
+const AWAIT = 8;
+/** Instructions between two looks at the budget. */
+const STEP = 100;
+const INSTRUCTIONS_A_MS = 20_000;
+/** A script may catch that its budget is used up and clean up, but not go on. */
+const MOST_REFUSALS = 100;
+const BUDGET = 'instruction budget used up';
+const PRELUDE_PLACE = 'prelude:';
+const RESERVE = 1024 * 1024;
+const STACK_RESERVE = 16 * 1024;
+const MAX_IDLE = 64;
+const NOTHING: readonly LuaValue[] = [];
+
+const lossy = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -1,0 +1,186 @@
+/**
+ * Run once in every machine, with the natives it needs as its argument. It takes away what must not be there, and puts functions in
+ * place of those that Lua 5.1 writes in C and that therefore could not be interrupted, or not be waited in.
+ */
+export const PRELUDE = `
+local host = ...
+local create, resume, yield, status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
+local select, error, type, tostring, setmetatable = select, error, type, tostring, setmetatable
+local AWAIT, ended, room, charge = host.await, host.ended, host.room, host.charge
+
+for _, name in ipairs { 'dofile', 'loadfile', 'module', 'require', 'newproxy', 'gcinfo' } do _G[name] = nil end
+package, io, debug = nil, nil, nil
+string.dump, string.gfind = nil, nil
+table.getn, table.setn, table.foreach, table.foreachi = nil, nil, nil, nil
+math.mod = nil
+
+-- Functions that wait: the coroutine yields a token, the host resumes it with what came.
+local function unwrap(ok, ...)
+  if not ok then error((...), 2) end
+  return ...
+end
+function host.waiting(native)
+  return function(...) return unwrap(native(...)) end
+end
+
+-- A wait inside a coroutine of the script is passed on to the coroutine around it, as far as the host.
+local function settle(co, ok, first, ...)
+  if ok and first == AWAIT then return settle(co, resume(co, yield(AWAIT))) end
+  if not ok and ended() then error(first, 0) end
+  return ok, first, ...
+end
+function coroutine.resume(co, ...)
+  room()
+  return settle(co, resume(co, ...))
+end
+local function wrapped(ok, ...)
+  if not ok then error((...), 0) end
+  return ...
+end
+-- LuaJIT makes a coroutine of any function, 5.1 only of one written in Lua.
+function coroutine.create(f)
+  if type(f) ~= 'function' then error("bad argument #1 to 'create' (function expected)", 2) end
+  return create(function(...) return f(...) end)
+end
+function coroutine.wrap(f)
+  local co = coroutine.create(f)
+  return function(...)
+    room()
+    return wrapped(settle(co, resume(co, ...)))
+  end
+end
+
+-- Lua 5.1 cannot yield across pcall; a coroutine of its own can.
+local function protected(co, handler, ok, ...)
+  if ok then
+    if status(co) == 'suspended' then return protected(co, handler, resume(co, yield(...))) end
+    return true, ...
+  end
+  if ended() then error((...), 0) end
+  if handler then return false, handler(...) end
+  return false, ...
+end
+function pcall(f, ...)
+  room()
+  local co = create(function(...) return f(...) end)
+  return protected(co, nil, resume(co, ...))
+end
+function xpcall(f, handler, ...)
+  room()
+  local co = create(function(...) return f(...) end)
+  return protected(co, handler, resume(co, ...))
+end
+
+local compile = host.compile
+function loadstring(text, name)
+  local f, message = compile(text, name or text)
+  if f then return f end
+  return nil, message
+end
+function load(chunk, name, mode, env)
+  if type(chunk) == 'function' then
+    local parts, n = {}, 0
+    while true do
+      local part = chunk()
+      if part == nil or part == '' then break end
+      n = n + 1
+      parts[n] = part
+    end
+    chunk = table.concat(parts)
+    name = name or '=(load)'
+  end
+  local f, message = compile(chunk, name or chunk)
+  if not f then return nil, message end
+  if env ~= nil then setfenv(f, env) end
+  return f
+end
+
+local collect = collectgarbage
+function collectgarbage(what)
+  if what == 'count' then return collect 'count' end
+  return 0
+end
+
+-- Long strings pay for what a single call does with them.
+local LONG = 4096
+local function priced(f)
+  return function(s, ...)
+    if type(s) == 'string' and #s > LONG then charge(#s / 4) end
+    return f(s, ...)
+  end
+end
+for _, name in ipairs { 'upper', 'lower', 'reverse', 'byte', 'sub', 'format' } do string[name] = priced(string[name]) end
+local repeated = string.rep
+function string.rep(s, n)
+  if (type(s) == 'string' or type(s) == 'number') and type(n) == 'number' and n > 0 then
+    host.room_for(#tostring(s) * n)
+  end
+  return repeated(s, n)
+end
+string.find, string.match = host.find, host.match
+local step = host.step
+function string.gmatch(s, p)
+  local at = 1
+  local function advance(after, ...)
+    if after == nil then return nil end
+    at = after
+    return ...
+  end
+  s = tostring(s)
+  return function() return advance(step(s, p, at)) end
+end
+local substitute = host.substitute
+function string.gsub(s, p, with, limit)
+  local kind = type(with)
+  if kind == 'string' or kind == 'number' then return substitute(s, p, with, limit) end
+  if kind ~= 'function' and kind ~= 'table' then
+    error("bad argument #3 to 'gsub' (string/function/table expected)", 2)
+  end
+  s = tostring(s)
+  local parts, n, at, copied = {}, 0, 1, 1
+  local count = 0
+  while limit == nil or count < limit do
+    local from, to, after, captures = host.located(s, p, at)
+    if from == nil then break end
+    count = count + 1
+    local value
+    if kind == 'table' then value = with[captures[1]] else value = with(unpack(captures, 1, captures.n)) end
+    if value then
+      if type(value) ~= 'string' and type(value) ~= 'number' then
+        error('invalid replacement value (a ' .. type(value) .. ')', 2)
+      end
+      parts[n + 1] = s:sub(copied, from - 1)
+      parts[n + 2] = value
+      n = n + 2
+      copied = to + 1
+    end
+    at = after
+    if p:sub(1, 1) == '^' then break end
+  end
+  if n == 0 then return s, count end
+  parts[n + 1] = s:sub(copied)
+  return table.concat(parts), count
+end
+
+-- Written in Lua, so that their work counts.
+local raw_insert, raw_remove, raw_concat = table.insert, table.remove, table.concat
+function table.insert(t, ...)
+  if select('#', ...) == 2 then
+    local length, at = #t, ...
+    if length - at > 64 then charge((length - at) / 4) end
+  end
+  return raw_insert(t, ...)
+end
+function table.remove(t, at)
+  if at == nil then return raw_remove(t) end
+  if #t - at > 64 then charge((#t - at) / 4) end
+  return raw_remove(t, at)
+end
+function table.concat(t, ...)
+  if #t > 64 then charge(#t / 2) end
+  return raw_concat(t, ...)
+end
+
+debug = { traceback = function(message) return message == nil and '' or message end }
+os = host.os
+`;

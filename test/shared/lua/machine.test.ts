@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { luaModules } from '../../../cp/lua/modules.ts';
+import { LuaMachine } from '../../../shared/lua/machine.ts';
+import { LuaEnd, LuaFault, LuaNative, type LuaValue, NULL, results } from '../../../shared/lua/value.ts';
+
+const modules = luaModules();
+
+describe('the Lua machine', () => {
+  let lua: LuaMachine;
+  beforeAll(() => {
+    lua = new LuaMachine(modules);
+    lua.define('host', new LuaNative('host', (call) => call.host as LuaValue));
+    lua.define(
+      'double',
+      new LuaNative(
+        'double',
+        async (call) => {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          if (call.number(1) < 0) throw new Error('negative');
+          return results(call.number(1) * 2, 'doubled');
+        },
+        true,
+      ),
+    );
+    lua.define(
+      'leave',
+      new LuaNative('leave', () => {
+        throw new LuaEnd('left');
+      }),
+    );
+  });
+  const run = async (source: string, ...given: LuaValue[]) => lua.run(lua.load(source), given, null);
+  const fault = async (source: string): Promise<LuaFault> => {
+    const thrown: unknown = await run(source).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (!(thrown instanceof LuaFault)) throw new Error(`${source} did not fail, or otherwise: ${thrown}`);
+    return thrown;
+  };
+
+  test('takes values in and out: texts in any alphabet, bytes, lists, records, nulls', async () => {
+    expect(await run('return ...', 'größe €', 1.5, true, undefined)).toEqual(['größe €', 1.5, true, undefined]);
+    expect(await run('return ...', new Uint8Array([255, 0, 1]))).toEqual([new Uint8Array([255, 0, 1])]);
+    expect(
+      await run('local t = ... return #t.list, t.list[2], t.of.name', { list: [1, 'b'], of: { name: 'x' } }),
+    ).toEqual([2, 'b', 'x']);
+    expect(await run('return { 1, 2, { a = 1 } }, {}, { [2] = "two" }')).toEqual([
+      [1, 2, new Map([['a', 1]])],
+      new Map(),
+      new Map([[2, 'two']]),
+    ]);
+    expect(await run('return ...', NULL)).toEqual([NULL]);
+    expect(await run('return #...', 'x'.repeat(100_000))).toEqual([100_000]);
+    expect(await run(`return '${'ü'.repeat(5000)}' == ...`, 'ü'.repeat(5000))).toEqual([true]);
+  });
+
+  test('has the language of LuaJIT as far as 5.1 can say it', async () => {
+    expect(await run('return "\\x41\\z\n   b\\u{20ac}", "\\065"')).toEqual(['Ab€', 'A']);
+    expect(await run('local größe = 3\nreturn größe')).toEqual([3]);
+    expect((await fault('local s = "a\\z\n  b"\nerror(s)')).message).toBe('[string "local s = "a\\z..."]:3: ab');
+  });
+
+  test('has nothing that reaches outside, and no way around the budget', async () => {
+    expect(
+      await run(
+        'return io, package, require, dofile, loadfile, newproxy, os.execute, os.remove, string.dump, debug.sethook',
+      ),
+    ).toEqual(Array(10).fill(undefined));
+    expect(await run('return loadstring("\\27Lua")')).toEqual([undefined, expect.stringContaining('compiled Lua')]);
+  });
+
+  test.each([
+    'while true do end',
+    'while true do pcall(function() while true do end end) end',
+    'local co = coroutine.wrap(function() while true do end end) while true do pcall(co) end',
+    'local function f() return pcall(f) or f() end return f()',
+    'return ("a"):rep(700):find(".-.-.-b")',
+    'return ("a"):rep(30):match(("a?"):rep(30) .. ("a"):rep(30))',
+    'return ("a"):rep(2000):gsub(".-b", "")',
+    'for _ in ("a"):rep(5000):gmatch(".-.-b") do end',
+    'local t = {} local i = 1 while true do t[i] = {} i = i + 1 end',
+    'local t = {} while true do table.insert(t, 1, 1) end',
+    'local t = {} for i = 1, 1e4 do t[i] = "x" end while true do table.concat(t) end',
+    'local s = ("x"):rep(4e6) while true do s:upper() end',
+    'local s = ("x"):rep(4e6) local n = 0 while true do local t = s .. n n = n + 1 end',
+    'local s = "a" while true do s = s .. s end',
+    'return ("a"):rep(1e9)',
+    'return ("a"):rep(1e9 / 4):rep(1e3)',
+    'local function f() return 1 + f() end return f()',
+    'local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t, function(a, b) return a > b end) end',
+    'return string.format("%s", ("a"):rep(8e6)):rep(100)',
+    'local f = loadstring while true do f("return 1") end',
+  ])('ends %s, and lives on', async (source) => {
+    // How much processor time it takes is not asked here: a busy machine would answer. It is a matter of instructions.
+    const { kind, message } = await fault(source);
+    expect([kind, message]).toEqual([
+      expect.stringMatching(/budget|memory|error/),
+      expect.not.stringContaining('prelude'),
+    ]);
+    expect(lua.lost).toBeNull();
+    expect(await run('return 1 + 1')).toEqual([2]);
+  });
+
+  test('gives a machine lost to what cannot be caught as such, and runs nothing on it', () => {
+    const small = new LuaMachine(modules, { instructions: 1000, memory: 2 * 1024 * 1024 });
+    const huge = 'x'.repeat(20 * 1024 * 1024);
+    expect(() => small.load(`return '${huge}'`)).toThrow(/memory/);
+    if (small.lost !== null) expect(() => small.load('return 1')).toThrow();
+  });
+
+  test('waits in a native function, also within pcall, coroutines and iterators', async () => {
+    expect(await run('return double(4)')).toEqual([8, 'doubled']);
+    expect(await run('return pcall(function() return double(double(1)) end)')).toEqual([true, 4, 'doubled']);
+    expect(await run('return pcall(double, -1)')).toEqual([false, 'negative']);
+    expect((await fault('local a = double(-1)')).message).toContain('negative');
+    expect(
+      await run(`
+        local co = coroutine.wrap(function()
+          local first = double(1)
+          coroutine.yield(first)
+          for i = 1, 2 do coroutine.yield((double(i * 10))) end
+          error("done")
+        end)
+        return co(), co(), co(), pcall(co)`),
+    ).toEqual([2, 20, 40, false, expect.stringContaining('done')]);
+    expect(await run('return xpcall(function() double(-1) end, function(e) return "handled: " .. e end)')).toEqual([
+      false,
+      expect.stringMatching(/^handled: .*negative/),
+    ]);
+    expect((await fault('table.sort({ 1, 2 }, function() double(1) end)')).message).toContain(
+      'attempt to yield across',
+    );
+    expect((await fault('coroutine.yield(1)')).message).toContain('outside a coroutine');
+  });
+
+  test('never mixes runs that wait: each native call sees its own host', async () => {
+    const fn = lua.load(`
+      local mine = host()
+      for i = 1, 3 do
+        local seen = pcall(double, i) and host()
+        if seen ~= mine then error('saw ' .. tostring(seen) .. ' in ' .. mine) end
+      end
+      return mine`);
+    const hosts = Array.from({ length: 100 }, (_, i) => `request ${i}`);
+    expect(await Promise.all(hosts.map(async (host) => (await lua.run(fn, [], host))[0]))).toEqual(hosts);
+  });
+
+  test('ends a run past every pcall where a native function says so', async () => {
+    await expect(run('pcall(function() leave() end) return "went on"')).rejects.toThrow(LuaEnd);
+    await expect(run('pcall(function() double(1) leave() end) return "went on"')).rejects.toThrow(LuaEnd);
+    await expect(run('coroutine.wrap(leave)() return "went on"')).rejects.toThrow(LuaEnd);
+    expect(await run('return "the next"')).toEqual(['the next']);
+  });
+
+  test("says errors in Lua's words, with the place in the script", async () => {
+    expect((await fault('error("boom")')).message).toBe('[string "error("boom")"]:1: boom');
+    expect((await fault('local x\n\nx.y = 1')).message).toBe(
+      '[string "local x..."]:3: attempt to index local \'x\' (a nil value)',
+    );
+    expect((await fault('double()')).message).toContain("bad argument #1 to 'double' (number expected, got no value)");
+    expect((await fault('error({ code = 3 })')).value).toEqual(new Map([['code', 3]]));
+  });
+
+  test('keeps memory flat over many runs', async () => {
+    const fn = lua.load('local t = {} for i = 1, 100 do t[i] = { i, tostring(i) } end return pcall(error, t)');
+    const many = async () => {
+      for (let i = 0; i < 2000; i++) await lua.run(fn, [], null);
+      return lua.memory.total;
+    };
+    const before = await many();
+    expect(await many()).toBe(before);
+  });
+
+  test('the trampolines are what they are said to be: two imports handed on', () => {
+    const name = (text: string) => [text.length, ...Buffer.from(text)];
+    const section = (id: number, bytes: number[]) => [id, bytes.length, ...bytes];
+    const [i32, func] = [0x7f, 0x60];
+    const types = [2, func, 1, i32, 1, i32, func, 2, i32, i32, 0];
+    const imports = [2, ...name('env'), ...name('call'), 0, 0, ...name('env'), ...name('hook'), 0, 1];
+    const exports = [2, ...name('call'), 0, 0, ...name('hook'), 0, 1];
+    const wasm = [
+      0,
+      0x61,
+      0x73,
+      0x6d,
+      1,
+      0,
+      0,
+      0,
+      ...section(1, types),
+      ...section(2, imports),
+      ...section(7, exports),
+    ];
+    expect([...readFileSync('shared/lua/trampolines.wasm')]).toEqual(wasm);
+  });
+});
