@@ -84,6 +84,8 @@ function parse(argv: readonly string[]) {
   }
 }
 
+// Whatever is made from here on, by this process or one it starts, is its owner's alone.
+process.umask(0o077);
 provideLua(luaModules);
 try {
   await main(process.argv.slice(2));

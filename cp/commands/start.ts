@@ -3,6 +3,7 @@ import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { NO_RELOADS, recordInstance } from '../instance/instance.ts';
 import { createLog } from '../instance/log.ts';
 import { makePrefix } from '../instance/prefix.ts';
+import { closeToOthers, openFilesNotices } from '../instance/private-files.ts';
 import {
   ensureSelfSignedPair,
   LISTENER_CERTIFICATES,
@@ -49,7 +50,9 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   let dataPlane: DataPlane | null = null;
   let forget = () => {};
   try {
-    makePrefix(resolve(settings.prefix));
+    const prefix = resolve(settings.prefix);
+    makePrefix(prefix);
+    for (const notice of openFilesNotices(prefix, closeToOthers(prefix))) log('warn', notice);
     await ensureSelfSignedPair(settings);
     for (const listener of listenersWithoutCertificate(settings)) {
       log(

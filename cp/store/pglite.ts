@@ -141,10 +141,33 @@ class DurableFiles extends NodeFS {
     const { emscriptenOpts } = await super.init(...given);
     const preRun = emscriptenOpts.preRun ?? [];
     return {
-      emscriptenOpts: { ...emscriptenOpts, preRun: [...preRun, (module) => syncFor(module.FS.filesystems.NODEFS)] },
+      emscriptenOpts: {
+        ...emscriptenOpts,
+        preRun: [
+          ...preRun,
+          (module) => {
+            syncFor(module.FS.filesystems.NODEFS);
+            keepPrivate(module.FS.filesystems.NODEFS);
+          },
+        ],
+      },
     };
   }
 }
+
+/** Emscripten gives each new file the mode it was asked for, 0666 by PostgreSQL, whatever the umask of the process is. */
+function keepPrivate(files: unknown): void {
+  const operations = isRecord(files) ? files.node_ops : undefined;
+  const setattr = isRecord(operations) ? operations.setattr : undefined;
+  if (!isRecord(operations) || typeof setattr !== 'function') {
+    throw new Error('the embedded database has no file modes to keep private: unexpected PGlite version');
+  }
+  operations.setattr = (node: unknown, given: unknown) =>
+    setattr(node, isRecord(given) && typeof given.mode === 'number' ? { ...given, mode: given.mode & ~OTHERS } : given);
+}
+
+/** The mode bits of everybody but the owner. */
+const OTHERS = 0o077;
 
 /** Emscripten's NODEFS keeps Node's descriptor in `nfd`; its operations table is open to additions. */
 function syncFor(files: unknown): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,9 @@ async function heldRequest(): Promise<Response> {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'first start '));
+  // As an image or an administrator makes it: open to all for reading.
+  mkdirSync(join(folder, '.holdfast'));
+  chmodSync(join(folder, '.holdfast'), 0o755);
   const [adminPort, proxyPort, statusPort] = await freePorts(3);
   adminUrl = `http://127.0.0.1:${adminPort}`;
   proxyUrl = `http://127.0.0.1:${proxyPort}`;
@@ -55,14 +58,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('makes keys and certificates in the prefix, the private ones readable by their owner only', () => {
+/** Files and folders below the prefix that others than their owner may read or write. */
+function openToOthers(): string[] {
   const prefix = join(folder, '.holdfast');
-  expect(readdirSync(prefix)).toEqual(
+  const all = readdirSync(prefix, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isSocket());
+  return all
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => (statSync(path).mode & 0o077) !== 0);
+}
+
+it('makes keys, certificates and the database in the prefix, readable by their owner only', () => {
+  expect(readdirSync(join(folder, '.holdfast'))).toEqual(
     expect.arrayContaining(['cluster.crt', 'cluster.key', 'bundle-signing.key', 'bundle-keys.json', 'pgdata']),
   );
-  for (const file of ['cluster.key', 'bundle-signing.key'])
-    expect(statSync(join(prefix, file)).mode & 0o777).toBe(0o600);
-  expect(statSync(prefix).mode & 0o077).toBe(0);
+  expect(openToOthers()).toEqual([]);
 });
 
 it('prints where everything is and what to try, and that works as printed', async () => {
@@ -94,7 +103,12 @@ it('finishes what is in flight on SIGTERM, and keeps everything for the next sta
   expect(await ended).toEqual({ code: 0, signal: null });
   expect(await runHoldfast(['health'], settings, folder)).toMatchObject({ code: 1 });
 
+  chmodSync(join(folder, '.holdfast', 'pgdata', 'PG_VERSION'), 0o644);
   gateway = await holdfast(['start'], settings, folder);
+  expect(gateway.output()).toMatch(
+    /warn\] holdfast: 1 file or folder in .* by other users .*first: pgdata\/PG_VERSION/,
+  );
+  expect(openToOthers()).toEqual([]);
   const { name } = await admin(`${adminUrl}/services/hello`);
   expect(name).toBe('hello');
   expect((await fetch(`${proxyUrl}/hello`)).status).toBe(200);
