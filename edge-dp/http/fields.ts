@@ -17,6 +17,28 @@ export interface HeaderFields {
   [Symbol.iterator](): Iterator<[string, string]>;
 }
 
+/** The lines of a field, or the items of a list in one line: joined, they cannot be told apart. */
+export function splitLines(value: string): readonly string[] {
+  return value.includes(', ') ? value.split(', ').map(withoutPadding) : [withoutPadding(value)];
+}
+
+/** A value without the blanks at its end, which are no part of it (RFC 9110 section 5.5). */
+export function withoutPadding(value: string): string {
+  let end = value.length;
+  while (isBlank(value.charCodeAt(end - 1))) end--;
+  return end === value.length ? value : value.slice(0, end);
+}
+
+/** A space or a tab. */
+export function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** Whether a comma-separated value holds a token, whatever its case and parameters. */
+export function listed(value: string, token: string): boolean {
+  return value.split(',').some((item) => item.split(';', 1)[0]?.trim().toLowerCase() === token);
+}
+
 /**
  * Header fields as lines in the order they were added, names spelt as they were given: what the gateway says itself, and what
  * a host without native `Headers` receives and sends.

@@ -10,8 +10,10 @@ export interface IncomingRequest {
   readonly method: string;
   /** Path and query of the request target, byte for byte as far as the host tells. */
   readonly target: string;
-  /** As received. Not to be changed; `changeableHeaders` are. */
+  /** As received, without blanks at the end of values. Not to be changed; `changeableHeaders` are. */
   readonly headers: HeaderFields;
+  /** Names of the header fields, in lower case. */
+  readonly fieldNames: readonly string[];
   /** Null: none was announced. */
   readonly body: BodySource | null;
   /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */
@@ -25,7 +27,7 @@ export interface IncomingRequest {
  * host that both receives and sends it does so without.
  */
 export interface BodySource {
-  /** The bytes, content codings undone where the host does so. For one reader; the same stream each time. */
+  /** The bytes as they came, in whatever content coding. For one reader; the same stream each time. */
   stream(): ReadableStream<Uint8Array>;
 }
 
@@ -58,7 +60,7 @@ export class OwnResponse implements HttpResponse {
   status: number;
   readonly headers: FieldList;
   content: Content;
-  /** The connection is to end with it: where the request ends is in doubt, or its end does not come. */
+  /** The connection is to end with it at once: where the request ends is in doubt, or its end does not come. */
   closing = false;
   readonly #listeners: EndListener[] = [];
 

@@ -22,7 +22,10 @@ export function proxyEntrypoint(isolate: Isolate): {
     fetch(request, env, context) {
       isolate.traffic.count();
       const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
-      const incoming = new FetchRequest(request, httpVersion(request, env));
+      const incoming = new FetchRequest(request, {
+        version: httpVersion(request, env),
+        ownConnections: env.SETTINGS.node.host !== 'cloudflare',
+      });
       const serve = ({ path, lazy }: LiveConfig): Promise<Response> =>
         path
           .handle(incoming, arrival(request, env, context, waitUntil), lazy)

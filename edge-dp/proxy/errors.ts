@@ -20,6 +20,17 @@ export function negotiatePage(headers: HeaderFields, errorDefaultType: string): 
   return bestOf(headers.get('accept') ?? headers.get('content-type') ?? errorDefaultType);
 }
 
+/** nginx's error page for a request, with the status' usual text. */
+export function errorPage(
+  errorDefaultType: string,
+  { id, incoming: { headers } }: { readonly id: string; readonly incoming: { readonly headers: HeaderFields } },
+  status: number,
+): OwnResponse {
+  const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
+  const format = grpc ? 'grpc' : negotiatePage(headers, errorDefaultType);
+  return errorResponse(format, { status, message: defaultMessage(status), requestId: id });
+}
+
 interface ErrorBody {
   readonly status: number;
   readonly message: string;

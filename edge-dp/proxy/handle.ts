@@ -1,10 +1,11 @@
 import type { LazyTables } from '../config/lazy.ts';
+import { splitLines } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { ResponseContext } from '../plugins/plugin.ts';
 import { PluginFailure, PluginRun } from '../plugins/run.ts';
 import { splitHost } from '../router/host.ts';
 import type { RouterRequest } from '../router/request.ts';
-import { defaultMessage, exitResponse } from './errors.ts';
+import { defaultMessage, errorPage, exitResponse } from './errors.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
@@ -52,11 +53,15 @@ async function answer(
   arrival: Arrival,
   plugins: PluginRun,
 ): Promise<Outcome> {
-  const bad = malformed(context.incoming.headers);
+  const bad = malformed(context.incoming);
   if (bad !== null) {
     const refusal = context.error(400, bad);
     refusal.closing = true;
     return own(refusal);
+  }
+  if (context.incoming.method === 'TRACE') {
+    plugins.collect(context);
+    return own(errorPage(runtime.errorDefaultType, context, 405));
   }
 
   const match = gateway.router.match(routerRequest(context, arrival));
@@ -121,7 +126,7 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
     query: context.query,
     header(name: string): readonly string[] | null {
       const value = headers.get(name);
-      return value === null ? null : value.split(', ');
+      return value === null ? null : splitLines(value);
     },
     wholeHeader: (name) => headers.get(name),
     sourceIp: context.client.ip === '' ? null : context.client.ip,

@@ -1,10 +1,12 @@
-import type { HeaderFields } from '../http/fields.ts';
+import type { IncomingRequest } from '../http/messages.ts';
+
 /**
- * Framing the runtime lets through though RFC 9112 section 6 and nginx do not: both Content-Length and
- * Transfer-Encoding, a transfer coding other than a single `chunked`, several Content-Lengths. Whoever sends these wants two
- * servers to disagree about where a request ends. Null when there is nothing wrong.
+ * What the runtime lets through though RFC 9112 and nginx do not: both Content-Length and Transfer-Encoding, a transfer coding
+ * other than a single `chunked`, several Content-Lengths (section 6), a Host that is no authority, a fragment in the target
+ * (section 3.2). Whoever sends these wants two servers to see two requests. Null when there is nothing wrong.
  */
-export function malformed(headers: HeaderFields): string | null {
+export function malformed({ target, headers }: Pick<IncomingRequest, 'target' | 'headers'>): string | null {
+  if (target.includes('#')) return 'Bad request';
   const length = headers.get('content-length');
   const coding = headers.get('transfer-encoding');
   if (coding !== null && (length !== null || coding.trim().toLowerCase() !== 'chunked')) return 'Bad request';

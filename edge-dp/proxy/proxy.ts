@@ -1,11 +1,11 @@
 import type { Balancer } from '../balancer/balancer.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
-import type { HttpResponse, OwnResponse } from '../http/messages.ts';
+import type { HttpResponse } from '../http/messages.ts';
 import type { Captures } from '../router/capture.ts';
 import { isCarried, type UpstreamFailure } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
-import { defaultMessage, errorResponse, negotiatePage } from './errors.ts';
+import { errorPage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { ProxyContext } from './request-context.ts';
 import type { UpstreamTimes } from './response-headers.ts';
@@ -77,7 +77,7 @@ export async function proxy(
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
-  const page = errorPage(runtime, context, statusOf(failure));
+  const page = errorPage(runtime.errorDefaultType, context, statusOf(failure));
   page.closing = failure.code === 'client_timeout';
   return own(page);
 }
@@ -136,14 +136,6 @@ function isKeptForRetry(context: ProxyContext, { route, service }: Matched, peer
 function refused(context: ProxyContext, reason: string): Outcome {
   console.error(`request ${context.id}: ${reason}`);
   return own(context.error(500, `this data plane cannot proxy the request: ${reason}`));
-}
-
-/** nginx's error page for a failed attempt. */
-function errorPage(runtime: ProxyRuntime, context: ProxyContext, status: number): OwnResponse {
-  const { headers } = context.incoming;
-  const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
-  const format = grpc ? 'grpc' : negotiatePage(headers, runtime.errorDefaultType);
-  return errorResponse(format, { status, message: defaultMessage(status), requestId: context.id });
 }
 
 function own(response: HttpResponse): Outcome {

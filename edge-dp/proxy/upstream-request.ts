@@ -31,7 +31,7 @@ export function prepareUpstreamHeaders(
 ): void {
   const headers = context.upstreamHeaders;
   const cookie = headers.get('cookie');
-  stripRequestHeaders(headers, context.client.trusted);
+  stripRequestHeaders(headers, context.incoming.fieldNames, context.client.trusted);
   headers.delete('host');
   if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
   writeForwarded(headers, context.client, forwarded, route.stripPath ? match.matchedPrefix : null);

@@ -1,27 +1,8 @@
 import { withTimeout } from '../read-timeout.ts';
+import { failBehind } from './connection-end.ts';
 import type { FetchRequest } from './request.ts';
 
 type WaitUntil = (work: Promise<unknown>) => void;
-
-/**
- * An answer after which the connection ends (RFC 9112 section 6.1), so that nothing after a request whose end is in doubt, or
- * does not come, is taken for another. Workers have no word for that: the runtime closes when a body fails that has been sent.
- */
-export function closing(response: Response, content: string | Uint8Array, waitUntil: WaitUntil): Response {
-  const bytes = bytesOf(content);
-  const { readable, writable } = new FixedLengthStream(bytes.length);
-  const writer = writable.getWriter();
-  waitUntil(
-    writer
-      .write(bytes)
-      .then(() => writer.abort(new Error(CLOSING)))
-      .catch(() => undefined),
-  );
-  return new Response(readable, response);
-}
-
-/** The runtime logs the failure with this text. */
-const CLOSING = 'the connection of a malformed or unfinished request is closed';
 
 /** Bytes of a body the runtime reads to its end by itself. */
 const SMALL = 32 << 10;
@@ -30,36 +11,43 @@ const IN_ALL = 30_000;
 const EACH = 5_000;
 
 /**
- * An answer of the gateway to a request whose body it did not read. All of it is sent at once, but its end is held back
- * while the client goes on sending (nginx's `lingering_close`): the connection would otherwise be reset, and a client that
- * sends all before it looks would never see why.
+ * An answer of the gateway, which is short. All of it is sent at once, but where the client is still sending a body that nobody read its
+ * end is held back meanwhile (nginx's `lingering_close`): the connection would otherwise be reset, and a client that sends all
+ * before it looks would never see why. `cut`: the connection is to end without that.
  */
-export function lingering(
+export function ownBody(
   response: Response,
   content: string | Uint8Array,
-  { native, method, headers }: FetchRequest,
-  waitUntil: WaitUntil,
+  request: FetchRequest,
+  { cut, waitUntil }: { readonly cut: boolean; readonly waitUntil: WaitUntil },
 ): Response {
-  const upload = native.body;
-  const length = headers.has('transfer-encoding') ? null : headers.get('content-length');
-  const long = length === null || Number(length) > SMALL;
-  if (upload === null || upload.locked || !long || method === 'HEAD') return response;
-  const bytes = bytesOf(content);
+  const upload = cut ? null : unreadUpload(request);
+  const last = cut || request.isLast;
+  const head = request.method === 'HEAD';
+  if (!last && (upload === null || head)) return response;
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
   const { readable, writable } = new FixedLengthStream(bytes.length);
-  waitUntil(send(bytes, writable, upload));
+  waitUntil(send(head ? null : bytes, writable, { upload, last }));
   return new Response(readable, response);
 }
 
+function unreadUpload({ native: { body }, headers }: FetchRequest): ReadableStream<Uint8Array> | null {
+  if (body === null || body.locked) return null;
+  const length = headers.has('transfer-encoding') ? null : headers.get('content-length');
+  return length === null || Number(length) > SMALL ? body : null;
+}
+
 async function send(
-  bytes: Uint8Array,
+  bytes: Uint8Array | null,
   to: WritableStream<Uint8Array>,
-  upload: ReadableStream<Uint8Array>,
+  { upload, last }: { readonly upload: ReadableStream<Uint8Array> | null; readonly last: boolean },
 ): Promise<void> {
   const writer = to.getWriter();
   try {
-    await writer.write(bytes);
-    await drain(upload);
-    await writer.close();
+    if (bytes !== null) await writer.write(bytes);
+    if (upload !== null) await drain(upload);
+    writer.releaseLock();
+    await (last ? failBehind(to) : to.close());
   } catch {
     // The client is gone.
   }
@@ -74,8 +62,4 @@ async function drain(upload: ReadableStream<Uint8Array>): Promise<void> {
     // It broke off, or nothing came for long enough.
   }
   await reader.cancel().catch(() => undefined);
-}
-
-function bytesOf(content: string | Uint8Array): Uint8Array {
-  return typeof content === 'string' ? new TextEncoder().encode(content) : content;
 }

@@ -1,5 +1,13 @@
-import type { HeaderFields } from '../fields.ts';
+import { type HeaderFields, isBlank, listed, splitLines } from '../fields.ts';
 import type { BodySource, IncomingRequest } from '../messages.ts';
+
+/** What a native request does not tell of where it came from. */
+interface RequestOrigin {
+  /** Of HTTP, as the host says. */
+  readonly version: string;
+  /** Whether clients are connected to this very runtime, and not to a network in front of it (Cloudflare's). */
+  readonly ownConnections: boolean;
+}
 
 /** A native request. */
 export class FetchRequest implements IncomingRequest {
@@ -7,22 +15,51 @@ export class FetchRequest implements IncomingRequest {
   readonly method: string;
   readonly target: string;
   readonly headers: HeaderFields;
+  readonly fieldNames: readonly string[];
   readonly body: FetchBody | null;
   readonly version: string;
+  readonly ownConnections: boolean;
+  /**
+   * The client's connection is to end with the answer: the client says so (RFC 9112 section 9.6), or sent its body in chunks, of which
+   * the runtime lets pass what a strict parser refuses (trailers, bare CR, chunks that do not end with their size), so that what
+   * follows may be no request of this client.
+   */
+  readonly isLast: boolean;
 
-  /** `version`: of HTTP, as the host says. */
-  constructor(native: Request, version: string) {
-    this.native = native;
+  constructor(native: Request, { version, ownConnections }: RequestOrigin) {
+    const names: string[] = [];
+    let padded = false;
+    let last = false;
+    // Going through the fields is what costs, however few there are: once, with all there is to know.
+    native.headers.forEach((value, name) => {
+      names.push(name);
+      if (isBlank(value.charCodeAt(value.length - 1))) padded = true;
+      if (name === 'transfer-encoding' || (name === 'connection' && listed(value, 'close'))) last = true;
+    });
+    this.native = padded ? withoutPadding(native) : native;
     this.method = native.method;
     this.target = targetOf(native.url);
-    this.headers = native.headers;
-    this.body = native.body === null ? null : new FetchBody(native);
+    this.headers = this.native.headers;
+    this.fieldNames = names;
+    this.body = native.body === null ? null : new FetchBody(this.native);
     this.version = version;
+    this.ownConnections = ownConnections;
+    this.isLast = ownConnections && last;
   }
 
   changeableHeaders(): HeaderFields {
     return new Headers(this.native.headers);
   }
+}
+
+/** The runtime leaves blanks at the end of values; several lines of a field that had some become one. */
+function withoutPadding(request: Request): Request {
+  const headers = new Headers(request.headers);
+  request.headers.forEach((value, name) => {
+    const text = splitLines(value).join(', ');
+    if (text !== value) headers.set(name, text);
+  });
+  return new Request(request, { headers });
 }
 
 /** The body of a native request. With GET and HEAD the runtime takes one only from such a request. */

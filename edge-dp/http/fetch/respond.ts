@@ -1,8 +1,9 @@
 import type { FieldList } from '../fields.ts';
 import type { HttpResponse } from '../messages.ts';
 import { OwnResponse } from '../messages.ts';
+import { LAST } from './connection-end.ts';
 import { followed } from './follow.ts';
-import { closing, lingering } from './own-body.ts';
+import { ownBody } from './own-body.ts';
 import type { FetchRequest } from './request.ts';
 import { FetchResponse, nativeContent } from './response.ts';
 
@@ -11,8 +12,10 @@ type WaitUntil = (work: Promise<unknown>) => void;
 /** The native response that answers a request; whoever listens for its end hears of it. */
 export function respond(request: FetchRequest, response: HttpResponse, waitUntil: WaitUntil): Response {
   if (response instanceof FetchResponse) {
-    const { native, listeners, body } = response;
-    return listeners.length === 0 ? native : followed(native, body, listeners, waitUntil);
+    const { listeners, made } = response;
+    if (request.isLast) response.headers.set(...LAST);
+    if (listeners.length === 0 && !request.isLast) return response.native;
+    return followed(response.native, { listeners, made, waitUntil, ...ending(request) });
   }
   if (response instanceof OwnResponse) return ofOwn(request, response, waitUntil);
   throw new TypeError('this response is none of this host');
@@ -20,9 +23,13 @@ export function respond(request: FetchRequest, response: HttpResponse, waitUntil
 
 function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUntil): Response {
   const { status, content, headers, listeners } = response;
+  const cut = response.closing && request.ownConnections;
+  if (cut || request.isLast) headers.set(...LAST);
   const native = new Response(nativeContent(status, content), { status, headers: pairs(headers) });
-  if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array))
-    return listeners.length === 0 ? native : followed(native, { encoded: false, made: true }, listeners, waitUntil);
+  if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) {
+    if (listeners.length === 0 && !request.isLast) return native;
+    return followed(native, { listeners, made: true, waitUntil, ...ending(request) });
+  }
   if (listeners.length > 0) {
     // They hear once it has been handed over: it is short, and the runtime has all of it.
     waitUntil(
@@ -31,10 +38,14 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
       }),
     );
   }
-  if (native.body === null) return native;
-  if (response.closing) return closing(native, content ?? '', waitUntil);
-  // Requests without a body are spared the question.
-  return request.body === null ? native : lingering(native, content ?? '', request, waitUntil);
+  // Requests without a body, as most are, are spared the question.
+  if (request.body === null && !request.isLast && !cut) return native;
+  if (status === 204 || status === 205 || status === 304) return native;
+  return ownBody(native, content ?? '', request, { cut, waitUntil });
+}
+
+function ending({ isLast, method }: FetchRequest): { readonly last: boolean; readonly head: boolean } {
+  return { last: isLast, head: method === 'HEAD' };
 }
 
 /** Each line by itself, names spelt as they were given. */

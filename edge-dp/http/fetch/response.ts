@@ -1,28 +1,24 @@
 import type { HeaderFields } from '../fields.ts';
 import { type BodySource, type Content, type EndListener, type HttpResponse, letGo } from '../messages.ts';
 
-/** What a native response does not tell of its body. */
-interface FetchedBody {
-  /** The bytes are as Content-Encoding says; the runtime's own fetch hides that, and undoes it when they are read. */
-  readonly encoded: boolean;
-  /** It came out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
-  readonly made: boolean;
-}
+/** For fetch itself (a Request does not carry all of it): the answer as it came, no redirect followed, no content coding undone. */
+export const AS_IT_IS = { redirect: 'manual', encodeResponseBody: 'manual' } as const;
 
-/** A native response. It is copied once, with the first look at its headers: those of a fetch cannot be changed. */
+/** A native response, fetched as it is. It is copied once, with the first look at its headers: those of a fetch cannot be changed. */
 export class FetchResponse implements HttpResponse, BodySource {
   status: number;
-  readonly body: FetchedBody;
+  /** The body came out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
+  readonly made: boolean;
   readonly #native: Response;
   readonly #listeners: EndListener[] = [];
   #copy: Response | null = null;
   /** Undefined: the response's own. */
   #content: Content | undefined;
 
-  constructor(native: Response, body: FetchedBody = { encoded: false, made: false }) {
+  constructor(native: Response, { made }: { readonly made: boolean } = { made: false }) {
     this.#native = native;
     this.status = native.status;
-    this.body = body;
+    this.made = made;
   }
 
   get headers(): HeaderFields {
@@ -62,15 +58,15 @@ export class FetchResponse implements HttpResponse, BodySource {
   /** With all changes. */
   get native(): Response {
     const copy = this.#changeable;
-    const { status, body } = this;
+    const { status } = this;
     if (this.#content === undefined && status === copy.status) return copy;
     const { headers } = copy;
     if (this.#content !== undefined) return new Response(nativeContent(status, this.#content), { status, headers });
-    return new Response(nativeContent(status, this), { status, headers, encodeBody: encoding(body) });
+    return new Response(nativeContent(status, this), { status, headers, encodeBody: encoding(headers) });
   }
 
   get #changeable(): Response {
-    this.#copy ??= changeable(this.#native, encoding(this.body));
+    this.#copy ??= changeable(this.#native);
     return this.#copy;
   }
 }
@@ -82,12 +78,14 @@ export function nativeContent(status: number, content: Content): string | Uint8A
   return content.stream();
 }
 
-export function encoding({ encoded }: Pick<FetchedBody, 'encoded'>): 'automatic' | 'manual' {
-  return encoded ? 'manual' : 'automatic';
+/** The bytes are encoded as Content-Encoding says; the runtime would do it again. */
+export function encoding(headers: HeaderFields): 'automatic' | 'manual' {
+  return headers.has('content-encoding') ? 'manual' : 'automatic';
 }
 
-function changeable(native: Response, encodeBody: 'automatic' | 'manual'): Response {
+function changeable(native: Response): Response {
   const { status } = native;
+  const encodeBody = encoding(native.headers);
   // A response copied as a whole costs half of one put together anew.
   if (encodeBody === 'automatic' && !BODYLESS.has(status)) return new Response(native.body, native);
   const { statusText, headers, webSocket } = native;

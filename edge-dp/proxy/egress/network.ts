@@ -1,6 +1,7 @@
 import { messageOf } from '../../../shared/thrown.ts';
 import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
-import { FetchResponse } from '../../http/fetch/response.ts';
+import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
+import { ReadTimeout } from '../../http/read-timeout.ts';
 import { isIdempotent } from '../retry.ts';
 import {
   bracketed,
@@ -13,6 +14,7 @@ import {
   type UpstreamResult,
   unusable,
 } from './egress.ts';
+import { finalResponse } from './interim.ts';
 import { upload } from './upload.ts';
 
 /** The part of the `NETWORK` binding used here. */
@@ -120,27 +122,37 @@ class Attempt {
     if (body.kind !== 'incoming') {
       this.#awaitConnection();
       const content = body.kind === 'none' ? null : body.bytes;
-      return this.#network.fetch(url, { method, headers, redirect: 'manual', body: content });
+      return this.#network.fetch(url, { ...AS_IT_IS, method, headers, body: content });
     }
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     if (method !== 'GET' && method !== 'HEAD')
-      return this.#network.fetch(url, { method, headers, signal, redirect: 'manual', body: this.#upload(body) });
+      return this.#network.fetch(url, { ...AS_IT_IS, method, headers, signal, body: this.#upload(body) });
     // Only a request that is copied from another may have a body with these methods.
     this.#awaitConnection();
     const carrier = new Request(url, carrierOf(body.source) ?? undefined);
-    return this.#network.fetch(new Request(carrier, { headers, signal, redirect: 'manual' }));
+    return this.#network.fetch(new Request(carrier, { headers, signal }), AS_IT_IS);
   }
 
   #answered(response: Response): void {
-    const reason = this.#over ? 'too late' : unusable(response);
+    if (this.#over) return void response.body?.cancel().catch(() => undefined);
     this.#end();
-    if (reason === null) {
-      this.#settle({ kind: 'response', response: new FetchResponse(response) });
-    } else {
-      void response.body?.cancel().catch(() => undefined);
-      this.#settle(failed('protocol', true, reason));
+    const reason = unusable(response);
+    if (reason === null) this.#settle({ kind: 'response', response: new FetchResponse(response) });
+    else void this.#refused(response, reason);
+  }
+
+  async #refused(response: Response, reason: string): Promise<void> {
+    const { method, timeouts } = this.#request;
+    try {
+      const final = await finalResponse(response, method, timeouts.read);
+      if (final !== null) return this.#settle({ kind: 'response', response: final });
+    } catch (error) {
+      const code = error instanceof ReadTimeout ? 'read_timeout' : 'protocol';
+      return this.#settle(failed(code, true, `${reason}, then: ${messageOf(error)}`));
     }
+    void response.body?.cancel().catch(() => undefined);
+    this.#settle(failed('protocol', true, reason));
   }
 
   #failed(error: unknown): void {

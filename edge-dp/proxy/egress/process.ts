@@ -1,6 +1,6 @@
 import { messageOf } from '../../../shared/thrown.ts';
 import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
-import { FetchResponse } from '../../http/fetch/response.ts';
+import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
 import {
   clientFailure,
   type EgressWay,
@@ -69,7 +69,7 @@ async function attempt(
   client: ClientBody,
 ): Promise<UpstreamResult> {
   const identity = request.scheme === 'https' ? await identities.nameOf(request.tls) : null;
-  const response = await egress.fetch(toEgress(request, identity, client));
+  const response = await egress.fetch(toEgress(request, identity, client), AS_IT_IS);
   const error = response.headers.get(EGRESS_ERROR);
   if (error === null) {
     const reason = unusable(response);
@@ -82,7 +82,7 @@ async function attempt(
   if (failure.code !== 'unknown_identity' || identity === null) return { kind: 'failure', failure };
   identities.forget(identity);
   if (request.body.kind === 'incoming') return { kind: 'failure', failure };
-  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls), client));
+  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls), client), AS_IT_IS);
   const second = again.headers.get(EGRESS_ERROR);
   return second === null
     ? { kind: 'response', response: new FetchResponse(again) }
@@ -112,14 +112,10 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     const { signal } = client;
     // Only a request that is copied from another may have a body with these methods.
     if (method === 'GET' || method === 'HEAD')
-      return new Request(new Request(url, carrierOf(body.source) ?? undefined), {
-        headers,
-        signal,
-        redirect: 'manual',
-      });
-    return new Request(url, { method, headers, signal, redirect: 'manual', body: client.stream(body) });
+      return new Request(new Request(url, carrierOf(body.source) ?? undefined), { headers, signal });
+    return new Request(url, { method, headers, signal, body: client.stream(body) });
   }
-  return new Request(url, { method, headers, redirect: 'manual', body: body.kind === 'none' ? null : body.bytes });
+  return new Request(url, { method, headers, body: body.kind === 'none' ? null : body.bytes });
 }
 
 /** The host part of an authority; null for an address, which has no SNI. */

@@ -1,5 +1,4 @@
 import { messageOf } from '../../../shared/thrown.ts';
-import { FetchResponse } from '../../http/fetch/response.ts';
 import { ReadTimeout, withTimeout } from '../../http/read-timeout.ts';
 import { ClientBodyError } from '../incoming-body.ts';
 import { ByteReader, ProtocolError } from './byte-reader.ts';
@@ -12,7 +11,7 @@ import {
   type UpstreamRequest,
   type UpstreamResult,
 } from './egress.ts';
-import { readResponseHead, responseBody } from './http1-response.ts';
+import { readResponse } from './http1-response.ts';
 import type { Network } from './network.ts';
 
 /**
@@ -68,24 +67,11 @@ async function exchange(socket: Socket, request: UpstreamRequest): Promise<Upstr
       if (error instanceof ClientBodyError) reader.cancel(error);
     });
     if (request.body.kind !== 'incoming') await written;
-    const head = await readResponseHead(reader, request.method).catch((error: unknown) => {
+    const response = await readResponse(reader, request.method).catch((error: unknown) => {
       if (broken instanceof ClientBodyError) throw broken;
       throw broken instanceof ReadTimeout ? new WriteTimeout(broken.message) : error;
     });
-    const { status, reason: statusText, headers, framing } = head;
-    if (framing.kind === 'none') {
-      reader.cancel();
-      return { kind: 'response', response: new FetchResponse(new Response(null, { status, statusText, headers })) };
-    }
-    let body = responseBody(reader, framing);
-    if (framing.kind === 'length') {
-      const fixed = new FixedLengthStream(framing.length);
-      body.pipeTo(fixed.writable).catch(() => undefined);
-      body = fixed.readable;
-    }
-    // `manual`: the bytes are encoded as Content-Encoding says already.
-    const response = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
-    return { kind: 'response', response: new FetchResponse(response, { encoded: true, made: true }) };
+    return { kind: 'response', response };
   } catch (error) {
     reader.cancel(error);
     void socket.close().catch(() => undefined);

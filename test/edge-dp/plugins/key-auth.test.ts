@@ -118,7 +118,7 @@ describe('key-auth', () => {
 
   it('tells the upstream who the consumer is, and lets nobody pretend', async () => {
     const forged = 'X-Consumer-Username: root\r\nX-Consumer-Groups: admins\r\nX-Anonymous-Consumer: true\r\n';
-    for (const key of ['alice-key', 'fresh-key', 'with, comma']) {
+    for (const key of ['alice-key', 'fresh-key', 'with, comma', 'alice-key \t']) {
       const { request } = await get('/plain', `X-API-KEY: ${key}\r\n${forged}`);
       expect(request?.header('X-Consumer-ID'), key).toBe(id(401));
       expect(request?.all('X-Consumer-Username'), key).toEqual(['alice']);

@@ -38,6 +38,14 @@ describe('headers of a proxied request', () => {
             protocols: ['http'],
             service: { id: SERVICE },
           },
+          {
+            id: '00000000-0000-4000-8000-00000000000c',
+            paths: ['/versioned'],
+            hosts: ['a'],
+            headers: { 'X-Version': ['1'] },
+            protocols: ['http'],
+            service: { id: SERVICE },
+          },
         ],
       },
     });
@@ -123,6 +131,19 @@ describe('headers of a proxied request', () => {
     expect((await send(agent, '/agents/x')).request.line).toBe('GET /base/x HTTP/1.1');
     const other = await gateway.raw('GET /agents/x HTTP/1.1\r\nHost: a\r\nUser-Agent: curl, like Chrome/1\r\n\r\n');
     expect(other).toMatch(/^HTTP\/1\.1 404 /);
+  });
+
+  it.each(['/api/x', '/versioned'])('takes blanks at the end of a value for no part of it: %s', async (target) => {
+    upstream.seen.length = 0;
+    const answer = await gateway.raw(
+      `POST ${target} HTTP/1.1\r\nHost: a\r\nX-Version: 1 \r\nX-Version: 2\t \r\nX-A: a \tb\t\r\nX-B: \t\r\nContent-Length: 4\r\n\r\nbody`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    const [request] = upstream.seen;
+    expect(request?.raw).toContain('\r\nX-Version: 1, 2\r\n');
+    expect(request?.raw).toContain('\r\nX-A: a \tb\r\n');
+    expect(request?.header('X-Forwarded-Host')).toBe('a');
+    expect(request?.body).toBe('body');
   });
 
   it('keeps what belongs to one connection on that connection', async () => {

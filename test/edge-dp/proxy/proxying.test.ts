@@ -125,6 +125,9 @@ describe('proxying', () => {
     expect(answer).toContain('\r\nContent-Encoding: gzip\r\n');
     expect(answer).toContain(`\r\nContent-Length: ${gzipped.length}\r\n`);
     expect(Buffer.from(body(answer), 'latin1').equals(gzipped)).toBe(true);
+    const withBody = 'Content-Length: 3\r\nAccept-Encoding: gzip\r\n\r\nabc';
+    const { answer: again } = await send(`GET /${route}/gzip HTTP/1.1\r\nHost: other\r\n${withBody}`);
+    expect(Buffer.from(body(again), 'latin1').equals(gzipped)).toBe(true);
     const { answer: chunked } = await send(`GET /${route}/chunked HTTP/1.1\r\nHost: other\r\n\r\n`);
     expect(chunked.replaceAll(/\r\n[0-9a-f]+\r\n/g, '')).toContain('hello world');
   });
@@ -135,7 +138,6 @@ describe('proxying', () => {
     ['GET', 'Content-Length: 3', 'abc', 'abc'],
     ['DELETE', 'Content-Length: 3', 'abc', 'abc'],
     ['OPTIONS', 'X-A: 1', '', ''],
-    ['TRACE', 'X-A: 1', '', ''],
     ['PROPFIND', 'X-A: 1', '', ''],
     ['QUERY', 'Content-Length: 3', 'abc', 'abc'],
   ])('sends %s with %s and its body', async (method, header, content, expected) => {
@@ -145,6 +147,13 @@ describe('proxying', () => {
       expect(request?.line, route).toMatch(new RegExp(`^${method} `));
       expect(request?.body, route).toBe(expected);
     }
+  });
+
+  it('answers TRACE itself, which would show what the request carries, with 405', async () => {
+    const { request, answer } = await send('TRACE /a HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\n\r\n');
+    expect(request).toBeUndefined();
+    expect(status(answer)).toBe(405);
+    expect(body(answer)).toMatch(/^Method not allowed\nrequest_id: [0-9a-f]{32}\n$/);
   });
 
   it('answers HEAD with the length of what GET would give, and keeps 204 and 302 as they are', async () => {

@@ -47,8 +47,6 @@ describe('upstreams that misbehave', () => {
           return '\u0000\u0001SSH-2.0-OpenSSH\r\n\r\n';
         case '/two-lengths':
           return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk';
-        case '/early-hints':
-          return 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
         case '/never':
           waiting++;
           socket.once('close', () => waiting--);
@@ -111,7 +109,7 @@ describe('upstreams that misbehave', () => {
   const get = (path: string, headers = '', method = 'GET') =>
     gateway.raw(`${method} ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
 
-  it.each(['/up/before-head', '/up/mid-head', '/up/garbage', '/up/two-lengths', '/up/early-hints', '/closed'])(
+  it.each(['/up/before-head', '/up/mid-head', '/up/garbage', '/up/two-lengths', '/closed'])(
     'answers 502 to %s',
     async (path) => {
       const answer = await get(path, 'Accept: application/json\r\n');

@@ -28,7 +28,7 @@ export default {
       waitUntil: (work) => context.waitUntil(work),
     };
     const lazy = { lookupAll: async (table, value) => env.LAZY?.[table]?.[value] ?? [] };
-    const incoming = new FetchRequest(request, '1.1');
+    const incoming = new FetchRequest(request, { version: '1.1', ownConnections: true });
     return respond(incoming, await path.handle(incoming, arrival, lazy), arrival.waitUntil);
   },
 };
