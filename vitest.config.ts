@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/lua.ts'],
+    // Those need programs of the machine: `npm run test:peers`.
+    exclude: ['test/peers/**'],
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 180_000,

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 
+import { isLoopback } from '../shared/browser-guard.ts';
 import { plugins } from '../shared/plugins/registry.ts';
 import { createAdminApi } from './admin/app.ts';
 import type { AdminLog } from './admin/options.ts';
@@ -14,6 +15,7 @@ import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './instance/log.ts';
 import { VERSION } from './instance/version.ts';
 import { bindFailure } from './listeners/bind-failure.ts';
+import { BrowserGuard } from './listeners/browser-guard.ts';
 import { ConnectionCounts } from './listeners/connection-counts.ts';
 import { type HttpListener, listen } from './listeners/http-listener.ts';
 import { loadListenerPair, tlsListeners } from './listeners/listener-pair.ts';
@@ -22,7 +24,7 @@ import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-t
 import { clusterFiles } from './pki/gen-cert.ts';
 import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
-import type { PeerAddress } from './settings/addresses.ts';
+import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
 import type { Settings } from './settings/properties.ts';
 import { openStore } from './store/open.ts';
 import { schemasFor } from './store/schemas.ts';
@@ -82,6 +84,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     started.push(() => cluster.close());
 
     const connections = new ConnectionCounts();
+    const browsers = new BrowserGuard(settings, log.part('admin'));
     const app = createAdminApi({
       store,
       node: { id: nodeId, hostname: hostname(), version: VERSION },
@@ -89,7 +92,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       cluster: clusterView(store.nodes, cluster),
       config: configLoader(store, schemas),
       connections,
-      guiOrigins: settings.admin_gui_url.map((url) => new URL(url).origin),
+      browsers,
       log: adminLog(log.part('admin')),
     });
     const admin: HttpListener[] = [];
@@ -111,8 +114,11 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       tls: settings.admin_listen[place]?.tls ?? false,
     }));
 
-    const ui = await startUi(settings, adminAddresses, log.part('ui'));
+    for (const address of adminAddresses) warnOfOpen(address, log.part('admin'));
+
+    const ui = await startUi(settings, adminAddresses, browsers, log.part('ui'));
     started.push(() => ui.close());
+    browsers.uiListensAt(ui.addresses);
     return {
       admin: adminAddresses,
       ui: ui.addresses,
@@ -136,6 +142,16 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
     await stop();
     throw error;
   }
+}
+
+/** The Admin API asks nobody who they are, as in Kong: that is fine as long as only this machine can ask. */
+function warnOfOpen(address: BoundAddress, log: Log): void {
+  if (address.host === 'localhost' || isLoopback(address.host)) return;
+  log(
+    'warn',
+    `admin_listen ${formatAddress(address)} can be reached from other machines, and the Admin API asks nobody for a ` +
+      'password: whoever reaches it can read and change everything. Listen on 127.0.0.1, or let only those through who may',
+  );
 }
 
 async function startCluster(

@@ -20,6 +20,14 @@ export interface WorkerSettings {
    */
   readonly newsInterval: number;
   readonly proxy: ProxySettings;
+  readonly status: StatusSettings;
+}
+
+export interface StatusSettings {
+  /** Names, in lower case, by which a Status API at loopback may be asked besides `localhost`. */
+  readonly allowedHosts: readonly string[];
+  /** It listens at loopback alone; used where the host does not say so of the single listener. */
+  readonly loopback: boolean;
 }
 
 /** Kong's proxy properties, parsed. */

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
+import type { Arrival } from '../listeners/browser-guard.ts';
 import type { Workspace } from '../store/store.ts';
 import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
 import type { AdminOptions } from './options.ts';
@@ -16,7 +17,7 @@ const DEFAULT_WORKSPACE = 'default';
  * Kong's Admin API (https://docs.konghq.com/gateway/3.9.x/admin-api/) over a store, as a Hono app. Its routes come
  * from the entity schemas and the tables of hand-written ones; it holds no state of its own.
  */
-export function createAdminApi(options: AdminOptions): Hono {
+export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival }> {
   const routes = adminRoutes(options);
   const ownSegments = firstSegments(routes);
 
@@ -25,8 +26,8 @@ export function createAdminApi(options: AdminOptions): Hono {
   const split = (request: Request): WorkspacePath =>
     splitWorkspace(withoutTrailingSlash(rawPath(request.url)), ownSegments);
 
-  const app = new Hono({ getPath: (request) => split(request).path });
-  app.use(kongHeaders(options.guiOrigins));
+  const app = new Hono<{ Bindings: Arrival }>({ getPath: (request) => split(request).path });
+  app.use(kongHeaders(options.browsers));
   for (const route of routes) {
     app.all(route.path.replace(/\{([^}]*)\}/g, ':$1'), (c) => serve(c, route));
   }

@@ -1,17 +1,32 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { KONG_VERSION } from '../../shared/version.ts';
+import type { Arrival, BrowserGuard } from '../listeners/browser-guard.ts';
 
-/** The headers every answer of Kong's Admin API carries. */
-export function kongHeaders(guiOrigins: readonly string[]): MiddlewareHandler {
+/** The headers every answer of Kong's Admin API carries; browsers get what `guard` lets them have. */
+export function kongHeaders(guard: BrowserGuard): MiddlewareHandler<{ Bindings: Arrival }> {
   return async function addKongHeaders(c, next) {
     const start = performance.now();
-    await next();
+    const verdict = guard.judge(c.req.raw, c.env);
+    if (verdict.kind === 'refused') c.res = c.json({ message: verdict.reason }, 403);
+    else await next();
     const { headers } = c.res;
     headers.set('Server', `kong/${KONG_VERSION}`);
     headers.set('X-Kong-Admin-Latency', String(Math.round(performance.now() - start)));
-    headers.set('Access-Control-Allow-Origin', allowedOrigin(c, guiOrigins));
-    headers.set('Access-Control-Allow-Credentials', 'true');
+    headers.append('Vary', 'Origin');
+    if (verdict.kind === 'foreign') hideFromPage(headers);
+    else if (verdict.kind === 'welcome' && verdict.origin !== null) {
+      headers.set('Access-Control-Allow-Origin', verdict.origin);
+      headers.set('Access-Control-Allow-Credentials', 'true');
+    }
   };
+}
+
+/** The page's browser gives it nothing of the answer, not even as an image or a script. */
+function hideFromPage(headers: Headers): void {
+  headers.delete('Access-Control-Allow-Methods');
+  headers.delete('Access-Control-Allow-Headers');
+  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  headers.set('X-Content-Type-Options', 'nosniff');
 }
 
 /** The answer to OPTIONS on a path with these methods. */
@@ -29,10 +44,4 @@ export function allowedMethods(methods: readonly string[]): string {
   const all = new Set([...methods, 'OPTIONS']);
   if (all.has('GET')) all.add('HEAD');
   return [...all].sort().join(', ');
-}
-
-function allowedOrigin(c: Context, guiOrigins: readonly string[]): string {
-  const origin = c.req.header('origin');
-  if (guiOrigins.length === 0) return origin ?? '*';
-  return origin !== undefined && guiOrigins.includes(origin) ? origin : (guiOrigins[0] ?? '*');
 }

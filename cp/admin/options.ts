@@ -1,3 +1,4 @@
+import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';
 import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
@@ -15,8 +16,8 @@ export interface AdminOptions {
   readonly config: ConfigLoader | null;
   /** Of the listeners this API is served on, for `GET /status`. */
   readonly connections: ConnectionCounts;
-  /** Origins a browser may call from (`admin_gui_origin`); the first is answered to all others. Empty: any. */
-  readonly guiOrigins: readonly string[];
+  /** Which requests of browsers are taken. */
+  readonly browsers: BrowserGuard;
   readonly log: AdminLog;
 }
 

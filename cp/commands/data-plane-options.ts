@@ -64,6 +64,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
       // CNAMEs are followed for every type.
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
+    statusAllowedHosts: settings.status_allowed_hosts,
     log: log.part('data plane'),
   };
 }

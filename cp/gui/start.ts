@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Log } from '../instance/log.ts';
 import { VERSION } from '../instance/version.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
+import type { Arrival, BrowserGuard } from '../listeners/browser-guard.ts';
 import { ConnectionCounts } from '../listeners/connection-counts.ts';
 import { type HttpListener, listen } from '../listeners/http-listener.ts';
 import { loadListenerPair } from '../listeners/listener-pair.ts';
@@ -22,9 +23,14 @@ export interface UiListeners {
 
 /**
  * Serves the web UI of `admin_gui_dir`, or the page that says there is none, on `admin_gui_listen`. `admin` is where
- * the Admin API was bound. Throws, naming the setting, when the folder holds no UI or an address cannot be bound.
+ * the Admin API was bound; what `browsers` refuses is answered 403. Throws, naming the setting, when the folder holds no UI or an address cannot be bound.
  */
-export async function startUi(settings: Settings, admin: readonly ListenAddress[], log: Log): Promise<UiListeners> {
+export async function startUi(
+  settings: Settings,
+  admin: readonly ListenAddress[],
+  browsers: BrowserGuard,
+  log: Log,
+): Promise<UiListeners> {
   const listeners: HttpListener[] = [];
   const close = async (drain?: number) => {
     await Promise.all(listeners.map((listener) => listener.close(drain)));
@@ -45,13 +51,17 @@ export async function startUi(settings: Settings, admin: readonly ListenAddress[
     },
     version: VERSION,
   });
+  const fetch = (request: Request, arrival: Arrival): Response | Promise<Response> => {
+    const verdict = browsers.judge(request, arrival);
+    return verdict.kind === 'refused' ? new Response(`${verdict.reason}\n`, { status: 403 }) : ui(request);
+  };
   // Not counted: `GET /status` tells of the Admin API's connections.
   const counts = new ConnectionCounts();
   const addresses: ListenAddress[] = [];
   try {
     for (const address of settings.admin_gui_listen) {
       const listener = await listen(
-        { fetch: ui },
+        { fetch },
         address,
         counts,
         address.tls ? loadListenerPair(settings, 'admin_gui_listen') : undefined,

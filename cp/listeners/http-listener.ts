@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { getRequestListener } from '@hono/node-server';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
+import type { Arrival } from './browser-guard.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { SilentConnections } from './silent-connections.ts';
 
@@ -25,7 +26,7 @@ export interface HttpListener {
 
 /** Serves an app, as the Admin API is one, on one address. Throws when the address cannot be bound. */
 export async function listen(
-  app: { fetch(request: Request): Response | Promise<Response> },
+  app: { fetch(request: Request, arrival: Arrival): Response | Promise<Response> },
   address: ListenAddress,
   counts: ConnectionCounts,
   tls?: PemPair,
@@ -34,7 +35,11 @@ export async function listen(
     throw new Error(`${address.host}:${address.port} is to be served with ssl, but there is no certificate for it`);
   }
   const inFlight = new InFlight();
-  const handle = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
+  const handle = getRequestListener(
+    (request, { incoming }) => app.fetch(request, { localAddress: incoming.socket.localAddress }),
+    // The name is for requests without one, as probes of HTTP/1.0 are.
+    { overrideGlobalObjects: false, hostname: 'localhost' },
+  );
   const onRequest: RequestListener = (request, response) => void handle(request, response);
   const secure: TlsServer | null = address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : null;
   const server: Server = secure ?? createServer(onRequest);

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
-import type { Property } from './property.ts';
+import { sniError } from '../../shared/schema/formats/host.ts';
+import { list, type Property } from './property.ts';
 
 /** Where a server listens. */
 export interface ListenAddress {
@@ -70,6 +71,13 @@ export function parseIpOrCidr(value: string): string | undefined {
   if (value === 'unix:') return value;
   if (family === 0) return undefined;
   return bits === undefined || Number(bits) <= (family === 4 ? 32 : 128) ? value : undefined;
+}
+
+/** Names of a server, as a `Host` header gives them. */
+export function hostNames(): Property<readonly string[]> {
+  return list('', 'comma-separated host names, without ports', (name) =>
+    sniError(name) === undefined && !name.endsWith('.') ? name.toLowerCase() : undefined,
+  );
 }
 
 /** An IP address with or without a port. */

@@ -1,4 +1,4 @@
-import { listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
+import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
 import {
   duration,
   integer,
@@ -46,6 +46,8 @@ export const properties = {
   admin_listen: listen('127.0.0.1:8001'),
   admin_ssl_cert: text(null),
   admin_ssl_cert_key: secret(null),
+  /** Names of this server under which browsers may ask the Admin API and the web UI at loopback: see `BrowserGuard`. */
+  admin_allowed_hosts: hostNames(),
   admin_gui_listen: listen('127.0.0.1:8002'),
   admin_gui_ssl_cert: text(null),
   admin_gui_ssl_cert_key: secret(null),
@@ -84,6 +86,8 @@ export const properties = {
   status_listen: listen('127.0.0.1:8100'),
   ssl_cert: text(null),
   ssl_cert_key: secret(null),
+  /** The same for the Status API. */
+  status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),
   status_ssl_cert_key: secret(null),
   /** workerd processes; `auto` is one per core. Kong's name for the same thing. */

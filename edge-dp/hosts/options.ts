@@ -22,6 +22,8 @@ export interface DataPlaneOptions {
   /** How the names of targets are looked up, on hosts that can; absent: `SYSTEM_DNS`. */
   readonly dns?: DnsOptions;
   readonly proxy: Omit<ProxySettings, 'ports'>;
+  /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
+  readonly statusAllowedHosts?: readonly string[];
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
 }
 

@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import packageFile from '../../package.json' with { type: 'json' };
+import { isLoopback } from '../../shared/browser-guard.ts';
 import type { NodeDescription } from '../../shared/cluster/messages.ts';
 import type { WorkerSettings } from '../settings.ts';
 import type { DataPlaneOptions, Listener } from './options.ts';
@@ -31,7 +32,16 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
     newsInterval: options.newsInterval,
     proxy: { ...options.proxy, ports: facts.ports },
+    status: {
+      allowedHosts: options.statusAllowedHosts ?? [],
+      loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),
+    },
   };
+}
+
+/** Whether only this machine reaches a listener. */
+function isAtLoopback({ host }: Pick<Listener, 'host'>): boolean {
+  return host === 'localhost' || isLoopback(host);
 }
 
 /** The ports of the first plain and the first TLS listener. */

@@ -1,11 +1,18 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
+import { judgeBrowser } from '../../shared/browser-guard.ts';
 import type { Isolate } from '../config/isolate.ts';
 import type { Env } from '../env.ts';
+import type { WorkerSettings } from '../settings.ts';
 import { json, type StatusRoute } from './routes.ts';
+
+/** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
+interface ListenerProps {
+  readonly listener?: { readonly loopback?: boolean };
+}
 
 /**
  * The entrypoint of `status_listen`: hosts give it a socket of its own, so that nothing a client sends to the proxy can
- * reach it. Read-only apart from draining.
+ * reach it. Read-only apart from draining; pages of the web may have nothing of it.
  */
 export function statusEntrypoint(
   isolate: Isolate,
@@ -14,8 +21,10 @@ export function statusEntrypoint(
   context: ExecutionContext,
   env: Env,
 ) => WorkerEntrypoint<Env> {
-  return class Status extends WorkerEntrypoint<Env> {
+  return class Status extends WorkerEntrypoint<Env, ListenerProps> {
     override async fetch(request: Request): Promise<Response> {
+      const refused = refusedToBrowser(request, this.env.SETTINGS.status, this.ctx.props);
+      if (refused !== null) return json({ message: refused }, 403);
       const url = new URL(request.url);
       for (const route of routes) {
         const match = route.path.exec({ pathname: url.pathname });
@@ -30,4 +39,28 @@ export function statusEntrypoint(
       return json({ message: 'Not found' }, 404);
     }
   };
+}
+
+/** Why a request that a browser may have sent for a page is refused, or null. */
+function refusedToBrowser(
+  { method, headers }: Request,
+  { allowedHosts, loopback }: WorkerSettings['status'],
+  props: ListenerProps | undefined,
+): string | null {
+  const verdict = judgeBrowser(
+    {
+      method,
+      host: headers.get('host'),
+      origin: headers.get('origin'),
+      fetchSite: headers.get('sec-fetch-site'),
+      loopback: props?.listener?.loopback ?? loopback,
+    },
+    {
+      names: new Set(allowedHosts),
+      namesSetting: 'status_allowed_hosts',
+      allows: () => false,
+      remedy: 'the Status API is not for browsers',
+    },
+  );
+  return verdict.kind === 'refused' ? verdict.reason : null;
 }

@@ -116,6 +116,7 @@ function responses(method: Method, { success, errors = [] }: OperationDescriptio
       : { content: { [success.contentType ?? 'application/json']: { schema: success.schema } } };
   const answers: Record<string, JsonSchema> = {
     [success.status]: { description: DESCRIPTIONS[success.status] ?? 'Success', ...content },
+    403: reference('403'),
     404: reference('404'),
     500: reference('500'),
   };
@@ -139,6 +140,10 @@ const kongErrorRef = { $ref: '#/components/schemas/kong_error' };
 const sharedResponses: JsonSchema = {
   304: { description: 'Nothing has changed; no body.' },
   400: { description: 'The request is wrong; the body says where.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
+  403: {
+    description: 'A browser asks for a page that may not, or under a name that is not one of this server.',
+    ...json(messageRef),
+  },
   404: { description: 'There is no such path, workspace or row.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
   405: { description: 'The path does not take this method.', ...json(messageRef) },
   409: { description: 'A unique field is taken.', ...json(kongErrorRef) },

@@ -30,8 +30,10 @@ interface WorkerdListener {
   /** Socket name: what `--socket-fd` binds. */
   readonly name: string;
   readonly service: 'proxy' | 'status';
-  /** The port clients connect to; reaches the Worker as `ctx.props.listener`. */
+  /** The port clients connect to; reaches the Worker, like `loopback`, as `ctx.props.listener`. */
   readonly port: number;
+  /** Only this machine reaches it. */
+  readonly loopback: boolean;
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }
 
@@ -184,7 +186,7 @@ function service(name: string, kind: Readonly<Record<string, string>>): string {
   return struct({ name: text(name), ...kind });
 }
 
-function listenerSocket({ name, service, port, tls }: WorkerdListener): string {
+function listenerSocket({ name, service, port, loopback, tls }: WorkerdListener): string {
   const scheme = tls === null ? 'http' : 'https';
   const protocol =
     tls === null
@@ -200,7 +202,7 @@ function listenerSocket({ name, service, port, tls }: WorkerdListener): string {
   const to = struct({
     name: text('main'),
     entrypoint: service === 'status' ? text('Status') : null,
-    props: struct({ json: text(JSON.stringify({ listener: { scheme, port } })) }),
+    props: struct({ json: text(JSON.stringify({ listener: { scheme, port, loopback } })) }),
   });
   return struct({ name: text(name), ...protocol, service: to });
 }

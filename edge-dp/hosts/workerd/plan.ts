@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { isLoopback } from '../../../shared/browser-guard.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker } from '../bundle-worker.ts';
@@ -66,7 +67,13 @@ function workerdNode(
     durableObjects,
     controlPlanes: controlPlaneAddresses(options, sockets),
     clusterTls: options.clusterTls,
-    listeners: listeners.map(({ name, service, listener: { port, tls = null } }) => ({ name, service, port, tls })),
+    listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
+      name,
+      service,
+      port,
+      loopback: isLoopback(address),
+      tls,
+    })),
     internal: { node: sockets.node, kv: sockets.kv },
     egress: { path: sockets.egress, token: egressToken, tokenHeader: EGRESS_TOKEN },
     declarative,

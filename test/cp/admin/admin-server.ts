@@ -1,6 +1,7 @@
 import { createAdminApi } from '../../../cp/admin/app.ts';
 import type { ClusterView } from '../../../cp/admin/cluster/cluster-view.ts';
 import { configLoader } from '../../../cp/declarative/loader.ts';
+import { BrowserGuard } from '../../../cp/listeners/browser-guard.ts';
 import { ConnectionCounts } from '../../../cp/listeners/connection-counts.ts';
 import { listen } from '../../../cp/listeners/http-listener.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
@@ -34,7 +35,8 @@ export interface Answer {
 export type Json = { readonly [member: string]: unknown };
 
 interface AdminServerOptions {
-  readonly guiOrigins?: readonly string[];
+  /** Settings as environment variables. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly cluster?: ClusterView;
   readonly routerFlavor?: RouterFlavor;
 }
@@ -46,15 +48,18 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
   const store = await openStore(settings, { migrate: true, schemas });
   const log: string[] = [];
   const connections = new ConnectionCounts();
+  const environment = { HOLDFAST_ROUTER_FLAVOR: routerFlavor, ...options.environment };
+  const { settings: all } = loadSettings({ environment });
+  const write = (level: string, message: string) => log.push(`${level}: ${message}`);
   const app = createAdminApi({
     store,
     node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
-    settings: loadSettings({ environment: { HOLDFAST_ROUTER_FLAVOR: routerFlavor } }).settings,
+    settings: all,
     cluster: options.cluster ?? null,
     config: configLoader(store, schemas),
     connections,
-    guiOrigins: options.guiOrigins ?? [],
-    log: (level, message) => log.push(`${level}: ${message}`),
+    browsers: new BrowserGuard(all, write),
+    log: write,
   });
   const listener = await listen(app, { host: '127.0.0.1', port: 0, tls: false }, connections);
   const url = `http://127.0.0.1:${listener.port}`;

@@ -99,7 +99,8 @@ describe('when the listener closes', () => {
       socket.on('data', (data) => (text += data.toString()));
       socket.on('close', () => resolve(text));
     });
-    const head = 'POST /services HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n';
+    const head =
+      'POST /services HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n';
     await new Promise<void>((resolve) => socket.write(head, () => resolve()));
     // The request has begun once the server knows of it.
     while (!(await admin.send('GET', '/status')).text.includes('"connections_writing":2'));

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { startUi, type UiListeners } from '../../../cp/gui/start.ts';
 import { createLog } from '../../../cp/instance/log.ts';
+import { BrowserGuard } from '../../../cp/listeners/browser-guard.ts';
 import type { ListenAddress } from '../../../cp/settings/addresses.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 
@@ -36,7 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Serves the UI with these settings; returns its address. */
 async function serve(environment: Record<string, string>, admin = ADMIN): Promise<string> {
   const { settings } = loadSettings({ environment: { HOLDFAST_ADMIN_GUI_LISTEN: '127.0.0.1:0', ...environment } });
-  running = await startUi(settings, admin, createLog('crit'));
+  running = await startUi(settings, admin, new BrowserGuard(settings, () => undefined), createLog('crit'));
   return `http://127.0.0.1:${running.addresses[0]?.port}`;
 }
 
@@ -158,7 +159,8 @@ describe('without admin_gui_dir', () => {
   it('names the setting when the address is taken', async () => {
     const base = await serve({});
     const { settings } = loadSettings({ environment: { HOLDFAST_ADMIN_GUI_LISTEN: base.slice('http://'.length) } });
-    await expect(startUi(settings, ADMIN, createLog('crit'))).rejects.toThrow(
+    const browsers = new BrowserGuard(settings, () => undefined);
+    await expect(startUi(settings, ADMIN, browsers, createLog('crit'))).rejects.toThrow(
       /^admin_gui_listen: cannot listen on 127.0.0.1:\d+: the port is in use/,
     );
   });

@@ -13,7 +13,7 @@ function namesIn(table: string): string[] {
 }
 
 it('wrangler.toml sets what the hosts of this repository hand the Worker', () => {
-  const { node, proxy, ...rest } = workerSettings(optionsFor('/nowhere'), {
+  const { node, proxy, status, ...rest } = workerSettings(optionsFor('/nowhere'), {
     nodeId: 'n',
     host: 'workerd',
     capabilities: [],
@@ -22,5 +22,6 @@ it('wrangler.toml sets what the hosts of this repository hand the Worker', () =>
   expect(namesIn('vars.SETTINGS')).toEqual(expect.arrayContaining(Object.keys(rest)));
   expect(namesIn('vars.SETTINGS.node')).toEqual(expect.arrayContaining(Object.keys(node)));
   expect(namesIn('vars.SETTINGS.proxy')).toEqual(expect.arrayContaining(Object.keys(proxy)));
+  expect(namesIn('vars.SETTINGS.status')).toEqual(expect.arrayContaining(Object.keys(status)));
   expect(toml).toContain(`\nversion = "${packageFile.version}"\n`);
 });

@@ -1,0 +1,39 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** A program of another project that tests run against, and that npm cannot bring. */
+interface Peer {
+  /** Its names, first come first served. */
+  readonly commands: readonly string[];
+  /** The Debian package that has it. */
+  readonly apt: string;
+}
+
+const PEERS = {
+  chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
+} as const satisfies Readonly<Record<string, Peer>>;
+
+/** Where servers are that Debian keeps out of a person's PATH. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin'];
+
+/** The path of a peer's executable. Throws, saying how to get it, when this machine has none: no such test is passed over. */
+export function peerExecutable(name: keyof typeof PEERS): string {
+  const { commands, apt } = PEERS[name];
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_FOLDERS];
+  for (const command of commands) {
+    for (const folder of folders) {
+      const path = join(folder, command);
+      if (folder !== '' && isExecutable(path)) return path;
+    }
+  }
+  throw new Error(`these tests need ${commands.join(' or ')}, which is not on this machine: apt-get install ${apt}`);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
