@@ -1,7 +1,6 @@
 import { indexTable } from '../../shared/bundle/lookup.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { HeaderFields } from '../http/fields.ts';
-import type { HttpResponse } from '../http/messages.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from './plugin.ts';
 
 /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
@@ -21,17 +20,13 @@ export function authenticate(
 }
 
 /**
- * The consumer an authentication plugin falls back to (`config.anonymous`, an id or a username), or Kong's answer when
- * there is no such consumer.
+ * Takes the consumer an authentication plugin falls back to (`config.anonymous`, an id or a username). Throws when there is
+ * none: as in Kong the client is told no more than that something is wrong, and the log which consumer is missing.
  */
-export async function authenticateAnonymous(
-  request: RequestContext,
-  anonymous: string,
-): Promise<HttpResponse | undefined> {
+export async function authenticateAnonymous(request: RequestContext, anonymous: string): Promise<undefined> {
   const row = await findConsumer(request, anonymous);
-  if (row === null) return request.error(500, `anonymous consumer ${anonymous} is configured but doesn't exist`);
+  if (row === null) throw new Error(`the anonymous consumer ${anonymous} is configured but doesn't exist`);
   authenticate(request, readConsumer(row), null);
-  return undefined;
 }
 
 /** A consumer by id; by username, even one that looks like an id, when there is none of that id. */

@@ -5,7 +5,7 @@ import type { ResponseContext } from '../plugins/plugin.ts';
 import { PluginFailure, PluginRun } from '../plugins/run.ts';
 import { splitHost } from '../router/host.ts';
 import type { RouterRequest } from '../router/request.ts';
-import { defaultMessage, errorPage, exitResponse } from './errors.ts';
+import { defaultMessage, errorPage } from './errors.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
@@ -35,7 +35,7 @@ export async function handle(
     outcome = await answer(gateway, runtime, context, arrival, plugins);
   } catch (error) {
     const broken = clientBodyError(error);
-    outcome = broken === null ? unexpected(error) : own(badBody(context, broken));
+    outcome = broken === null ? unexpected(context, error) : own(badBody(context, broken));
   }
   const answered = marked(runtime, context, outcome);
   const response = plugins.hasResponsePhase ? await changed(context, plugins, outcome, answered) : answered;
@@ -110,9 +110,9 @@ function badBody(context: ProxyContext, { status }: ClientBodyError): HttpRespon
 }
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */
-function unexpected(error: unknown): Outcome {
+function unexpected(context: ProxyContext, error: unknown): Outcome {
   console.error(error instanceof PluginFailure ? error.message : error);
-  return own(exitResponse(500, { message: 'An unexpected error occurred' }));
+  return own(context.error(500, defaultMessage(500)));
 }
 
 function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
@@ -174,7 +174,7 @@ async function changed(
   try {
     await plugins.response(context, seen);
   } catch (error) {
-    const failed = unexpected(error).response;
+    const failed = unexpected(context, error).response;
     for (const [name, value] of failed.headers) headers.set(name, value);
     headers.delete('content-length');
     headers.delete('content-encoding');

@@ -162,13 +162,10 @@ describe('key-auth', () => {
     expect(request?.all('X-Credential-Identifier')).toEqual([]);
     expect((await get('/named')).request?.header('X-Consumer-ID')).toBe(id(402));
     expect((await get('/uuid-name')).request?.header('X-Consumer-ID')).toBe(id(403));
-    for (const [path, name] of [
-      ['/nobody', id(499)],
-      ['/no-name', 'nobody'],
-    ]) {
-      const { answer } = await get(String(path));
+    for (const path of ['/nobody', '/no-name']) {
+      const { answer } = await get(path);
       expect(status(answer)).toBe(500);
-      expect(answer).toContain(`anonymous consumer ${name} is configured but doesn't exist`);
+      expect(answer).toMatch(/\{\n {2}"message":"An unexpected error occurred",\n {2}"request_id":"[0-9a-f]{32}"\n\}$/);
     }
   });
 
