@@ -38,3 +38,13 @@ it('docs/architecture.md tells what every folder holds', () => {
   const page = textOf('docs/architecture.md');
   expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
 });
+
+it('git takes none of the private keys that people are told to make in a clone', () => {
+  const ignored = textOf('.gitignore').split('\n');
+  const [, folder = ''] = /hybrid gen_cert --dir (\S+)/.exec(textOf('README.md')) ?? [];
+  expect(ignored).toEqual(expect.arrayContaining([`${folder}/`, '*.key', 'bundle-signing.key']));
+});
+
+it('no page tells people to run a package of this name from a registry', () => {
+  for (const page of PAGES) expect(textOf(page)).not.toMatch(/npx (?!--no )(\S+ )*holdfast/);
+});

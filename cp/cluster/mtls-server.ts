@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
 import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
@@ -145,7 +146,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
 }
 
 function secureContext({ tls: { cert, key, ca } }: ClusterIdentity): SecureContextOptions {
-  return { cert, key, ca, minVersion: 'TLSv1.2' };
+  return { cert, key, ca, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS };
 }
 
 /** Answers a request with JSON. */

@@ -1,14 +1,23 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
+import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { Arrival } from './browser-guard.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { SilentConnections } from './silent-connections.ts';
 
-/** Milliseconds a client may take for its request headers. */
-const HEADERS_TIMEOUT = 60_000;
+/** Milliseconds a client may take to send a request, and how often that is looked at. */
+interface Patience {
+  readonly headers: number;
+  /** With its body: a declarative config over a slow line has to get through. */
+  readonly request: number;
+  readonly interval: number;
+}
+
+const PATIENCE: Patience = { headers: 60_000, request: 120_000, interval: 10_000 };
 
 /** A server of a control plane to people, scripts and browsers. */
 export interface HttpListener {
@@ -30,6 +39,7 @@ export async function listen(
   address: ListenAddress,
   counts: ConnectionCounts,
   tls?: PemPair,
+  patience: Patience = PATIENCE,
 ): Promise<HttpListener> {
   if (address.tls && tls === undefined) {
     throw new Error(`${address.host}:${address.port} is to be served with ssl, but there is no certificate for it`);
@@ -41,9 +51,14 @@ export async function listen(
     { overrideGlobalObjects: false, hostname: 'localhost' },
   );
   const onRequest: RequestListener = (request, response) => void handle(request, response);
-  const secure: TlsServer | null = address.tls && tls !== undefined ? createTlsServer({ ...tls }, onRequest) : null;
-  const server: Server = secure ?? createServer(onRequest);
-  server.headersTimeout = HEADERS_TIMEOUT;
+  const limits = {
+    headersTimeout: patience.headers,
+    requestTimeout: patience.request,
+    connectionsCheckingInterval: patience.interval,
+  };
+  const secure: TlsServer | null =
+    address.tls && tls !== undefined ? createTlsServer({ ...limits, ...secureContext(tls) }, onRequest) : null;
+  const server: Server = secure ?? createServer(limits, onRequest);
   const silent = new SilentConnections(server);
   counts.watch(server);
   inFlight.watch(server);
@@ -59,13 +74,17 @@ export async function listen(
   return {
     host: address.host,
     port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
-    renew: (next) => secure?.setSecureContext({ ...next }),
+    renew: (next) => secure?.setSecureContext(secureContext(next)),
     close(drain = 10_000) {
       const closed = drainAndClose(server, inFlight, drain);
       silent.end();
       return closed;
     },
   };
+}
+
+function secureContext({ cert, key }: PemPair): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS };
 }
 
 /** Answers in the making, each told to end its connection when a close begins. */

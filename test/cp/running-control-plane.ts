@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../cp/control-plane.ts';
 import { createLog } from '../../cp/instance/log.ts';
+import { ensureSelfSignedPair } from '../../cp/listeners/listener-pair.ts';
 import { ensureClusterFiles } from '../../cp/pki/gen-cert.ts';
 import { loadSettings } from '../../cp/settings/load.ts';
 import type { Settings } from '../../cp/settings/properties.ts';
@@ -43,6 +44,7 @@ export async function runControlPlane(given: Readonly<Record<string, string>> = 
     Object.entries(wanted).map(([name, value]) => [`HOLDFAST_${name.toUpperCase()}`, value]),
   );
   const { settings } = loadSettings({ environment });
+  await ensureSelfSignedPair(settings);
   const log: string[] = [];
   const plane = await startControlPlane(
     settings,

@@ -1,3 +1,4 @@
+import { TLS_1_2_CIPHERS } from '../../../shared/tls-ciphers.ts';
 import type { WorkerSettings } from '../../settings.ts';
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
 import type { ClusterTls } from '../options.ts';
@@ -52,6 +53,8 @@ const DURABLE_OBJECTS = [
   { binding: 'HEALTH', className: 'HealthChecker', uniqueKey: 'holdfast-health-checker' },
 ] as const;
 const KV_STORE_KEY = 'holdfast-kv';
+
+const TLS_LIMITS = { minVersion: 'tls1Dot2', cipherList: text(TLS_1_2_CIPHERS) };
 
 /** Config of the first process, which holds everything there must be one of, or of another. */
 export function workerdConfig(node: WorkerdNode, role: 'first' | 'other'): string {
@@ -142,7 +145,7 @@ function controlPlane(address: ControlPlaneAddress, tls: WorkerdNode['clusterTls
     keypair: struct({ privateKey: text(tls.key), certificateChain: text(tls.cert) }),
     trustBrowserCas: 'false',
     trustedCertificates: `[${text(tls.ca)}]`,
-    minVersion: 'tls1Dot2',
+    ...TLS_LIMITS,
   });
   return struct({
     address: text(address),
@@ -196,6 +199,7 @@ function listenerSocket({ name, service, port, loopback, tls }: WorkerdListener)
             options: '()',
             tlsOptions: struct({
               keypair: struct({ privateKey: text(tls.key), certificateChain: text(tls.cert) }),
+              ...TLS_LIMITS,
             }),
           }),
         };
