@@ -1,7 +1,7 @@
 import type { KeyAuthConfig } from '../../shared/plugins/key-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { type BodyArguments, parseBodyArguments } from '../http/arguments/body-arguments.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
-import { type BodyArguments, parseBodyArguments } from './body-arguments.ts';
 import { authenticate, authenticateAnonymous, consumerOf, expired } from './consumer-identity.ts';
 import type { Plugin, RequestContext } from './plugin.ts';
 
@@ -68,7 +68,7 @@ async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<
   const readArguments = async (): Promise<BodyArguments | null> => {
     if (body === undefined) {
       const bytes = await request.readBody(BODY_LIMIT);
-      body = bytes === null ? null : await parseBodyArguments(headers.get('content-type'), bytes);
+      body = bytes === null ? null : parseBodyArguments(headers.get('content-type'), bytes);
     }
     return body;
   };
@@ -85,18 +85,15 @@ async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<
     if (values.length > 1) return 'duplicate';
     const [key] = values;
     if (typeof key !== 'string') continue;
-    if (config.hide_credentials) await hide(request, name, config.key_in_body ? await readArguments() : null);
+    if (config.hide_credentials) hide(request, name, config.key_in_body ? await readArguments() : null);
     return { key, repeated: inHeader && key.includes(', ') };
   }
   return null;
 }
 
-async function hide(request: RequestContext, name: string, body: BodyArguments | null): Promise<void> {
+function hide(request: RequestContext, name: string, body: BodyArguments | null): void {
   request.upstreamQuery = withoutArgument(request.upstreamQuery, name);
   request.upstreamHeaders.delete(name);
   request.upstreamHeaders.delete(name.replaceAll('_', '-'));
-  if (body === null || body.values(name).length === 0) return;
-  const rest = await body.without(name);
-  if (rest.contentType !== undefined) request.upstreamHeaders.set('content-type', rest.contentType);
-  request.replaceBody(rest.body);
+  if (body !== null) request.replaceBody(body.without(name));
 }
