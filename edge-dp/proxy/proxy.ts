@@ -9,7 +9,7 @@ import { errorPage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { ProxyContext } from './request-context.ts';
 import type { UpstreamTimes } from './response-headers.ts';
-import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
+import { isIdempotent, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
 import type { ProxyRuntime } from './runtime.ts';
 import { type MatchedPath, upstreamRequest, upstreamTarget } from './upstream-request.ts';
 
@@ -54,8 +54,8 @@ export async function proxy(
   const sentAt = Date.now();
 
   let failure: UpstreamFailure;
-  for (let attempt = 0; ; attempt++) {
-    const peer = peers.next();
+  let peer = peers.next();
+  for (let left = service.retries, again = false; ; ) {
     if (peer === null) return own(context.error(503, peers.refusal));
     const body = context.body.current;
     const request = upstreamRequest(context, { service, route, peer, target, body, tls, websocket: matched.websocket });
@@ -67,11 +67,16 @@ export async function proxy(
       peers.answered(response);
       return { source: 'upstream', response, times, version, websocket: matched.websocket };
     }
-    failure = result.failure;
-    const left = attempt < service.retries || mayBeStale(failure, attempt);
-    const last = !left || !mayRetry(failure, request.method, body);
+    failure = context.incoming.clientLeft ? { ...result.failure, code: 'client_left' } : result.failure;
+    const repeatable = mayRetry(failure, request.method, body);
+    // nginx does not count that as a try either; it is no reason to bother another target with it.
+    again = failure.stale === true && repeatable && !again;
+    if (again) continue;
+    const last = !repeatable || left === 0;
     peers.failed(failure, last);
     if (last) break;
+    left -= 1;
+    peer = peers.next();
   }
   console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')

@@ -65,13 +65,16 @@ export type UpstreamResult =
 
 /**
  * `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
- * body broke off, `client_timeout`: it stopped coming, which says nothing about the upstream.
+ * body broke off, `client_timeout`: it stopped coming, `client_left`: nobody waits for the answer any more. None of them says
+ * anything about the upstream.
  */
 export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
   readonly code: EgressFailureCode | 'unsupported' | ClientFailureCode;
+  /** True: it may as well have been the client, whose body the runtime moved by itself, or something of this node. */
+  readonly unproven?: boolean;
 }
 
-type ClientFailureCode = 'client_closed' | 'client_timeout';
+type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_left';
 
 /** What the client's body failed by, from what reading it threw. */
 export function clientFailure(error: unknown): ClientFailureCode {
@@ -111,6 +114,11 @@ export function chooseEgress(ways: readonly EgressWay[]): Egress {
 
 export function failed(code: UpstreamFailure['code'], sent: boolean, message: string): UpstreamResult {
   return { kind: 'failure', failure: { code, sent, message } };
+}
+
+/** A failure that nobody may be blamed for. */
+export function failedUnproven(code: UpstreamFailure['code'], message: string): UpstreamResult {
+  return { kind: 'failure', failure: { code, sent: true, message, unproven: true } };
 }
 
 /**
