@@ -294,3 +294,31 @@ describe('proxying', () => {
     await expect.poll(() => closes).toEqual([[4321, 'bye']]);
   });
 });
+
+describe.each([
+  ['traditional_compatible', '/svc/x'],
+  ['expressions', '/svc/x'],
+  ['traditional', '/svcx'],
+] as const)('path_handling v1 in the %s flavour', (routerFlavor, expected) => {
+  it(`sends /apix to ${expected}`, async () => {
+    const upstream = await startUpstream();
+    const gateway = await startGateway({
+      proxy: { routerFlavor },
+      tables: {
+        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, path: '/svc' }],
+        routes: [
+          { id: id(101), paths: ['/api'], protocols: ['http'], path_handling: 'v1', service: { id: id(1) } },
+          { id: id(102), paths: ['/other'], protocols: ['http'], path_handling: 'v0', service: { id: id(1) } },
+        ],
+      },
+    });
+    try {
+      await gateway.raw('GET /apix HTTP/1.1\r\nHost: a\r\n\r\n');
+      await gateway.raw('GET /otherx HTTP/1.1\r\nHost: a\r\n\r\n');
+      expect(upstream.seen.map(({ line }) => line)).toEqual([`GET ${expected} HTTP/1.1`, 'GET /svc/x HTTP/1.1']);
+    } finally {
+      await gateway.stop();
+      await upstream.stop();
+    }
+  });
+});
