@@ -10,7 +10,7 @@ import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
-import { malformed } from './malformed.ts';
+import { isMalformed } from './malformed.ts';
 import { checkProtocol } from './protocol-checks.ts';
 import { type Outcome, proxy } from './proxy.ts';
 import { ProxyContext } from './request-context.ts';
@@ -53,9 +53,8 @@ async function answer(
   arrival: Arrival,
   plugins: PluginRun,
 ): Promise<Outcome> {
-  const bad = malformed(context.incoming);
-  if (bad !== null) {
-    const refusal = context.error(400, bad);
+  if (isMalformed(context.incoming)) {
+    const refusal = errorPage(runtime.errorDefaultType, context, 400);
     refusal.closing = true;
     return own(refusal);
   }
@@ -138,11 +137,11 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
 }
 
 function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
-  const host = splitHost(context.incoming.headers.get('host') ?? '');
+  const { host } = splitHost(context.incoming.headers.get('host') ?? '');
   return readForwarded(context.incoming.headers, context.client, {
     scheme: arrival.scheme,
-    host: host.host.includes(':') ? `[${host.host}]` : host.host,
-    port: host.port ?? arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
+    host: host.includes(':') ? `[${host}]` : host,
+    port: arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
     path: context.rawPath,
   });
 }

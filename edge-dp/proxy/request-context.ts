@@ -95,10 +95,12 @@ export class ProxyContext implements RequestContext {
   }
 
   error(status: number, message: string, headers?: Record<string, string>): OwnResponse {
-    const { headers: asked } = this.incoming;
-    const grpc = asked.get('content-type')?.startsWith('application/grpc') === true;
-    const format = grpc ? 'grpc' : negotiate(asked.get('accept'));
-    return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
+    return errorResponse(negotiate(this.incoming), {
+      status,
+      message,
+      requestId: this.id,
+      ...(headers && { headers }),
+    });
   }
 
   exit(status: number, body: unknown, headers?: Record<string, string>): OwnResponse {
