@@ -18,7 +18,13 @@ import { upstreamRoutes } from './status/upstreams.ts';
  */
 const isolate = new Isolate({
   createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
-    createRequestPath({ settings: SETTINGS.proxy, network: NETWORK ?? internet, egress: EGRESS, node: NODE }),
+    createRequestPath({
+      settings: SETTINGS.proxy,
+      network: NETWORK ?? internet,
+      egress: EGRESS,
+      node: NODE,
+      identity: SETTINGS.node,
+    }),
   plugins: pluginVersions(),
 });
 

@@ -112,6 +112,7 @@ export class CurrentConfig {
     const serial = this.#held?.verified?.content.serial;
     if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
     this.#held = next;
+    next.live.path.settle();
   }
 }
 
@@ -119,7 +120,8 @@ function withoutConfig(empty: RequestPath): RequestPath {
   return {
     balancers: empty.balancers,
     update: (changes) => empty.update(changes),
-    explain: (request, consumer) => empty.explain(request, consumer),
+    explain: (request, caller) => empty.explain(request, caller),
+    settle: () => empty.settle(),
     handle: async () => jsonResponse(503, { message: 'no configuration available' }, { 'retry-after': '5' }),
   };
 }

@@ -10,7 +10,7 @@ export interface IncomingRequest {
   readonly method: string;
   /** Path and query of the request target, byte for byte as far as the host tells. */
   readonly target: string;
-  /** As received, without blanks at the end of values. Not to be changed; `changeableHeaders` are. */
+  /** As received, without blanks at the end of values. Not to be changed; a `copyOf` them may be. */
   readonly headers: HeaderFields;
   /** Names of the header fields, in lower case. */
   readonly fieldNames: readonly string[];
@@ -18,10 +18,8 @@ export interface IncomingRequest {
   readonly body: BodySource | null;
   /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */
   readonly version: string;
-  /** The client is gone, as far as the host notices: what goes on for it is for nobody. */
-  readonly clientLeft: boolean;
-  /** A copy of `headers`, with each call. */
-  changeableHeaders(): HeaderFields;
+  /** A copy that may be changed, of these or of other headers of this host. */
+  copyOf(headers: HeaderFields): HeaderFields;
 }
 
 /**
@@ -41,7 +39,7 @@ export interface HttpResponse {
   /** Assign to change it. */
   status: number;
   readonly headers: HeaderFields;
-  /** Assign to replace it; what is replaced is let go of. Content-Length and Content-Encoding are the assigner's to mend. */
+  /** Assign to replace it; what is replaced is let go of. Its bytes are as Content-Encoding says: that, and Content-Length, are the assigner's to mend. */
   content: Content;
   /** Calls once the last byte was handed on, or when nobody takes any more. Asked for only where needed: following a body costs. */
   onEnd(listener: EndListener): void;

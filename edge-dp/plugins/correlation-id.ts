@@ -1,6 +1,10 @@
 import type { CorrelationIdConfig } from '../../shared/plugins/correlation-id.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import type { Plugin, RequestContext } from './plugin.ts';
+import type { Plugin } from './runtime/plugin.ts';
+import { slot } from './runtime/slot.ts';
+
+/** The id a request was given: the `correlation_id` of its log entry. */
+export const correlation = slot<string>();
 
 /** Gives each request an id: the client's own, or one of the three kinds Kong makes. */
 const correlationId: Plugin<CorrelationIdConfig> = {
@@ -10,21 +14,20 @@ const correlationId: Plugin<CorrelationIdConfig> = {
   compile({ header_name, generator, echo_downstream }) {
     const header = header_name ?? 'Kong-Request-ID';
     const generate = GENERATORS[generator];
-    const ids = new WeakMap<RequestContext, string>();
     return {
       access(request) {
-        let id = request.incoming.headers.get(header);
+        let id = request.headers.get(header);
         if (id === null || id === '') {
           id = generate();
-          request.upstreamHeaders.set(header, id);
+          request.headers.set(header, id);
         }
-        if (echo_downstream) ids.set(request, id);
+        correlation.set(request, id);
         return undefined;
       },
-      response(request, response) {
+      response(request, reply) {
         if (!echo_downstream) return undefined;
-        const id = ids.get(request) ?? request.incoming.headers.get(header);
-        response.headers.set(header, id === null || id === '' ? generate() : id);
+        const id = correlation.get(request) ?? request.headers.get(header);
+        reply.headers.set(header, id === null || id === '' ? generate() : id);
         return undefined;
       },
     };

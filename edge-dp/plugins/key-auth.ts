@@ -1,9 +1,9 @@
 import type { KeyAuthConfig } from '../../shared/plugins/key-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { type BodyArguments, parseBodyArguments } from '../http/arguments/body-arguments.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
-import { authenticate, authenticateAnonymous, consumerOf, expired } from './consumer-identity.ts';
-import type { Plugin, RequestContext } from './plugin.ts';
+import { authenticator, consumerOf, expired, type Refusal } from './authentication.ts';
+import type { Plugin } from './runtime/plugin.ts';
+import type { GatewayRequest } from './runtime/request.ts';
 
 /**
  * Authenticates by an API key in a header, the query string or the body. Data planes hold only the SHA-256 of keys, so
@@ -17,7 +17,7 @@ const keyAuth: Plugin<KeyAuthConfig> = {
     const challenge = { 'WWW-Authenticate': config.realm ? `Key realm="${config.realm}"` : 'Key' };
     const unauthorized = (message: string): Refusal => ({ status: 401, message, headers: challenge });
 
-    async function authenticateByKey(request: RequestContext): Promise<Refusal | null> {
+    const authenticate = authenticator(config.anonymous, async (request) => {
       const found = await findKey(config, request);
       if (found === 'duplicate') return unauthorized('Duplicate API key found');
       if (found === null || found.key === '') return unauthorized('No API key found in request');
@@ -27,31 +27,20 @@ const keyAuth: Plugin<KeyAuthConfig> = {
       const consumer = await consumerOf(request, credential);
       if (consumer === null) return unauthorized('Unauthorized');
       const id = String(credential.id);
-      authenticate(request, consumer, { id, identifier: id });
+      request.identity.authenticate(consumer, { id, identifier: id });
       return null;
-    }
+    });
 
     return {
-      async access(request) {
-        if (!config.run_on_preflight && request.incoming.method === 'OPTIONS') return undefined;
-        // With `anonymous` several authentication plugins are alternatives: the first that succeeds is enough.
-        if (config.anonymous !== null && request.credential !== null) return undefined;
-        const refusal = await authenticateByKey(request);
-        if (refusal === null) return undefined;
-        if (config.anonymous) return authenticateAnonymous(request, config.anonymous);
-        return request.error(refusal.status, refusal.message, refusal.headers);
+      access(request) {
+        if (!config.run_on_preflight && request.method === 'OPTIONS') return undefined;
+        return authenticate(request);
       },
     };
   },
 };
 
 export default keyAuth;
-
-interface Refusal {
-  readonly status: number;
-  readonly message: string;
-  readonly headers: Record<string, string>;
-}
 
 interface FoundKey {
   readonly key: string;
@@ -62,17 +51,8 @@ interface FoundKey {
 /** Bodies are searched up to this size. */
 const BODY_LIMIT = 1 << 20;
 
-async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<FoundKey | 'duplicate' | null> {
-  const headers = request.incoming.headers;
-  let body: BodyArguments | null | undefined;
-  const readArguments = async (): Promise<BodyArguments | null> => {
-    if (body === undefined) {
-      const bytes = await request.readBody(BODY_LIMIT);
-      body = bytes === null ? null : parseBodyArguments(headers.get('content-type'), bytes);
-    }
-    return body;
-  };
-
+async function findKey(config: KeyAuthConfig, request: GatewayRequest): Promise<FoundKey | 'duplicate' | null> {
+  const { headers, body } = request;
   for (const name of config.key_names) {
     let values: readonly (string | true)[] = [];
     if (config.key_in_header) {
@@ -81,19 +61,23 @@ async function findKey(config: KeyAuthConfig, request: RequestContext): Promise<
     }
     const inHeader = values.length > 0;
     if (values.length === 0 && config.key_in_query) values = queryValues(request.query, name);
-    if (values.length === 0 && config.key_in_body) values = (await readArguments())?.values(name) ?? [];
+    if (values.length === 0 && config.key_in_body) values = (await body.arguments(BODY_LIMIT))?.values(name) ?? [];
     if (values.length > 1) return 'duplicate';
     const [key] = values;
     if (typeof key !== 'string') continue;
-    if (config.hide_credentials) hide(request, name, config.key_in_body ? await readArguments() : null);
+    if (config.hide_credentials) await hide(request, name, config.key_in_body);
     return { key, repeated: inHeader && key.includes(', ') };
   }
   return null;
 }
 
-function hide(request: RequestContext, name: string, body: BodyArguments | null): void {
-  request.upstreamQuery = withoutArgument(request.upstreamQuery, name);
-  request.upstreamHeaders.delete(name);
-  request.upstreamHeaders.delete(name.replaceAll('_', '-'));
-  if (body !== null) request.replaceBody(body.without(name));
+async function hide(request: GatewayRequest, name: string, inBody: boolean): Promise<void> {
+  request.query = withoutArgument(request.query, name);
+  request.headers.delete(name);
+  request.headers.delete(name.replaceAll('_', '-'));
+  if (!inBody) return;
+  const fields = await request.body.arguments(BODY_LIMIT);
+  if (fields === null || fields.values(name).length === 0) return;
+  const rest = await fields.without(name);
+  request.body.replace(rest.body, rest.contentType);
 }

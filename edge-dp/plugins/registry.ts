@@ -1,6 +1,6 @@
 import correlationId from './correlation-id.ts';
 import keyAuth from './key-auth.ts';
-import type { Plugin } from './plugin.ts';
+import type { Plugin } from './runtime/plugin.ts';
 
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;

@@ -3,6 +3,7 @@ import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
 import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
+import { createServices } from '../plugins/services/create.ts';
 import type { ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
@@ -25,6 +26,8 @@ interface RequestPathDependencies {
   readonly egress?: Fetcher | undefined;
   /** `env.NODE`: where isolates of a node share what they know of targets. */
   readonly node?: Pick<Fetcher, 'fetch'> | undefined;
+  /** Who this is, for plugins. */
+  readonly identity?: { readonly id: string; readonly hostname: string };
   /** The bundled ones when absent. */
   readonly plugins?: PluginRegistry;
 }
@@ -37,19 +40,28 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const { settings } = dependencies;
   const names =
     dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress), settings.dnsOrder);
+  const egress = createEgress(dependencies);
   const runtime: ProxyRuntime = {
     flavor: settings.routerFlavor,
     tokens: compileResponseTokens(settings),
     sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
     errorDefaultType: settings.errorDefaultType,
     clientBodyTimeout: settings.clientBodyTimeout,
-    egress: createEgress(dependencies),
+    egress,
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
   };
-  return requestPath(Gateway.empty(runtime.flavor, dependencies.plugins ?? plugins, names), runtime);
+  const { network, identity = UNNAMED } = dependencies;
+  const own = {
+    registry: dependencies.plugins ?? plugins,
+    services: createServices({ node: identity, network, egress }),
+  };
+  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime);
 }
+
+/** For tests of the request path alone. */
+const UNNAMED = { id: '', hostname: '' };
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
   return {
@@ -57,8 +69,11 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
     update(changes) {
       return requestPath(gateway.update(changes), runtime);
     },
-    explain(request, consumer) {
-      return explainRequest(gateway, runtime.flavor, request, consumer);
+    explain(request, caller) {
+      return explainRequest(gateway, runtime.flavor, request, caller);
+    },
+    settle() {
+      gateway.plugins.settle();
     },
     handle(request, arrival, lazy) {
       return handle(gateway, runtime, request, arrival, lazy);

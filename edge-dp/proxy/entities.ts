@@ -2,6 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import { isRecord } from '../../shared/record.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import { RowReader } from '../config/row.ts';
+import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
 
 /** A service as requests need it. Times in milliseconds. */
@@ -22,6 +23,8 @@ export interface Service {
   readonly tlsVerify: boolean | null;
   readonly tlsVerifyDepth: number | null;
   readonly caCertificates: readonly string[];
+  /** The whole entity. */
+  readonly row: BundleRow;
 }
 
 /** A route as requests need it, matching left to the router. */
@@ -38,6 +41,8 @@ export interface Route {
   readonly pathHandling: 'v0' | 'v1';
   /** What the router compiles. */
   readonly matching: RouteRow;
+  /** The whole entity. */
+  readonly row: BundleRow;
 }
 
 /** A certificate with its key, or a CA certificate: PEM. */
@@ -71,6 +76,7 @@ export function readService(row: BundleRow): Service {
     tlsVerify: read.optionalBoolean('tls_verify'),
     tlsVerifyDepth: read.optionalNumber('tls_verify_depth'),
     caCertificates: read.strings('ca_certificates'),
+    row,
   };
 }
 
@@ -89,6 +95,7 @@ export function readRoute(row: BundleRow): Route {
     requestBuffering: read.boolean('request_buffering', true),
     pathHandling: read.optionalString('path_handling') === 'v1' ? 'v1' : 'v0',
     matching: readMatching(read),
+    row,
   };
 }
 
@@ -96,6 +103,11 @@ export function readRoute(row: BundleRow): Route {
 export function readCertificate(row: BundleRow): Certificate {
   const read = new RowReader('certificates', row);
   return { id: row.id, cert: read.string('cert'), key: read.string('key') };
+}
+
+/** A consumer group as requests need it. */
+export function readConsumerGroup(row: BundleRow): ConsumerGroup {
+  return { id: row.id, name: new RowReader('consumer_groups', row).string('name') };
 }
 
 /** An authority that upstreams' certificates may chain to. */

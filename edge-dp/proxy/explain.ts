@@ -1,27 +1,25 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
-import type { RequestExplanation } from './explanation.ts';
+import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
 import type { Gateway } from './gateway.ts';
 
-/** Explains a request without sending it. `consumer`: the id of who would be authenticated. */
+/** Explains a request without sending it. */
 export function explainRequest(
   gateway: Gateway,
   flavor: string,
   request: RouterRequest,
-  consumer: string | null,
+  caller: ExplainedCaller,
 ): RequestExplanation {
   const { winner, losers, omitted } = gateway.router.explain(request);
   const match = gateway.router.match(request);
   const route = match === null ? null : (gateway.routes.get(match.route.id) ?? null);
   const service = route?.service == null ? null : (gateway.services.get(route.service) ?? null);
   const balancer = service === null ? undefined : gateway.balancers.named(service.workspace, service.host);
-  const chain = gateway.plugins.chain({
-    workspace: route?.workspace ?? DEFAULT_WORKSPACE.id,
-    route: route?.id ?? null,
-    service: service?.id ?? null,
-    consumer,
-  });
+  const chain = gateway.plugins.chain(
+    { workspace: route?.workspace ?? DEFAULT_WORKSPACE.id, route: route?.id ?? null, service: service?.id ?? null },
+    caller,
+  );
   return {
     route: route && { id: route.id, name: route.name },
     service: service && { id: service.id, name: service.name },
@@ -50,13 +48,14 @@ export function explainRequest(
     winner,
     losers,
     omitted_losers: omitted,
-    plugins: chain.map(({ plugin, scope, config }) => ({
-      id: scope.id,
+    plugins: chain.instances.map(({ plugin, place, config }) => ({
+      id: place.id,
       name: plugin.name,
       priority: plugin.priority,
-      route: scope.route,
-      service: scope.service,
-      consumer: scope.consumer,
+      route: place.route,
+      service: place.service,
+      consumer: place.consumer,
+      consumer_group: place.consumerGroup,
       config,
     })),
   };

@@ -1,5 +1,11 @@
 import type { Explanation } from '../router/explain.ts';
 
+/** Who would be authenticated: ids of a consumer and of the groups it is in. */
+export interface ExplainedCaller {
+  readonly consumer: string | null;
+  readonly groups: readonly string[];
+}
+
 /** What `POST /debug/route` answers: where a request would go, why not elsewhere, and which plugins it would meet. */
 export interface RequestExplanation {
   readonly route: { readonly id: string; readonly name: string | null } | null;
@@ -25,6 +31,7 @@ export interface RequestExplanation {
     readonly route: string | null;
     readonly service: string | null;
     readonly consumer: string | null;
+    readonly consumer_group: string | null;
     readonly config: unknown;
   }[];
 }

@@ -30,9 +30,10 @@ export function readForwarded(
   };
 }
 
-/** Writes X-Real-IP and X-Forwarded-* for the upstream. `prefix` is what strip_path removed, if anything. */
+/** Writes X-Real-IP and X-Forwarded-* for the upstream, whatever plugins wrote there: `received` is what the client sent. `prefix` is what strip_path removed, if anything. */
 export function writeForwarded(
   headers: HeaderFields,
+  received: HeaderFields,
   client: ClientAddress,
   forwarded: Forwarded,
   prefix: string | null,
@@ -41,7 +42,7 @@ export function writeForwarded(
   headers.set('X-Forwarded-Host', forwarded.host);
   headers.set('X-Forwarded-Port', String(forwarded.port));
   headers.set('X-Forwarded-Path', forwarded.path);
-  if (!client.trusted || !headers.has('x-forwarded-prefix')) {
+  if (!client.trusted || !received.has('x-forwarded-prefix')) {
     if (prefix === null || prefix === '/' || prefix === '') headers.delete('x-forwarded-prefix');
     else headers.set('X-Forwarded-Prefix', prefix);
   }
@@ -50,6 +51,6 @@ export function writeForwarded(
     return;
   }
   headers.set('X-Real-IP', client.ip);
-  const chain = headers.get('x-forwarded-for');
+  const chain = received.get('x-forwarded-for');
   headers.set('X-Forwarded-For', chain === null ? client.ip : `${chain}, ${client.peerIp}`);
 }

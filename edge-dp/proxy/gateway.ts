@@ -4,8 +4,10 @@ import type { NameTable } from '../balancer/name-table.ts';
 import type { ConfigChanges, TableChanges } from '../config/changes.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { PersistentMap } from '../config/persistent-map.ts';
-import { PluginPlan } from '../plugins/plan.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
+import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
+import { PluginPlan } from '../plugins/runtime/plan.ts';
+import type { Services } from '../plugins/runtime/services.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
 import { createRouter, type Router } from '../router/router.ts';
 import {
@@ -13,6 +15,7 @@ import {
   type Route,
   readCaCertificate,
   readCertificate,
+  readConsumerGroup,
   readRoute,
   readService,
   type Service,
@@ -26,6 +29,7 @@ interface Parts {
   readonly routesOf: PersistentMap<PersistentMap<true>>;
   readonly certificates: PersistentMap<Certificate>;
   readonly caCertificates: PersistentMap<Certificate>;
+  readonly consumerGroups: PersistentMap<ConsumerGroup>;
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
@@ -35,6 +39,7 @@ interface Parts {
 export class Gateway {
   readonly services: PersistentMap<Service>;
   readonly routes: PersistentMap<Route>;
+  readonly consumerGroups: PersistentMap<ConsumerGroup>;
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
@@ -45,20 +50,26 @@ export class Gateway {
     this.#parts = parts;
     this.services = parts.services;
     this.routes = parts.routes;
+    this.consumerGroups = parts.consumerGroups;
     this.router = parts.router;
     this.plugins = parts.plugins;
     this.balancers = parts.balancers;
   }
 
-  static empty(flavor: RouterFlavor, registry: PluginRegistry, names: NameTable | null): Gateway {
+  static empty(
+    flavor: RouterFlavor,
+    plugins: { readonly registry: PluginRegistry; readonly services: Services },
+    names: NameTable | null,
+  ): Gateway {
     return new Gateway({
       services: PersistentMap.empty(),
       routes: PersistentMap.empty(),
       routesOf: PersistentMap.empty(),
       certificates: PersistentMap.empty(),
       caCertificates: PersistentMap.empty(),
+      consumerGroups: PersistentMap.empty(),
       router: createRouter(flavor),
-      plugins: PluginPlan.empty(registry),
+      plugins: PluginPlan.empty(plugins.registry, plugins.services),
       balancers: Balancers.empty(names),
     });
   }
@@ -86,6 +97,7 @@ export class Gateway {
       routesOf: reindex(parts, routes, changes.get('routes')),
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
       caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
+      consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       router: rerouted(parts, { services, routes }, changes),
       plugins: plugins === undefined ? parts.plugins : parts.plugins.update(plugins),
       balancers: parts.balancers.update(changes),

@@ -1,23 +1,23 @@
 import type { LazyTables } from '../config/lazy.ts';
 import { splitLines } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
-import type { ResponseContext } from '../plugins/plugin.ts';
-import { PluginFailure, PluginRun } from '../plugins/run.ts';
-import { splitHost } from '../router/host.ts';
+import type { qualified } from '../plugins/runtime/plugin.ts';
+import { ResponseReply } from '../plugins/runtime/reply.ts';
+import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { defaultMessage, errorPage } from './errors.ts';
-import { type Forwarded, readForwarded } from './forwarded-headers.ts';
+import { ProxyExchange } from './exchange.ts';
 import type { Gateway } from './gateway.ts';
-import { stripResponseHeaders } from './hop-by-hop.ts';
+import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
-import { isMalformed } from './malformed.ts';
+import { malformed } from './malformed.ts';
+import { exit, failed, type Outcome, served } from './outcome.ts';
 import { checkProtocol } from './protocol-checks.ts';
-import { type Outcome, proxy } from './proxy.ts';
+import { proxy } from './proxy.ts';
 import { ProxyContext } from './request-context.ts';
 import type { Arrival } from './request-path.ts';
 import { markOwn, markProxied } from './response-headers.ts';
 import type { ProxyRuntime } from './runtime.ts';
-import { prepareUpstreamHeaders } from './upstream-request.ts';
 
 /** One request through one config, start to end: router, protocol checks, plugins, upstream, response phases, log. */
 export async function handle(
@@ -28,22 +28,22 @@ export async function handle(
   lazy: LazyTables,
 ): Promise<HttpResponse> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
-  const context = new ProxyContext(incoming, arrival, lazy, client, runtime.clientBodyTimeout);
-  const plugins = new PluginRun(gateway.plugins);
+  const { clientBodyTimeout } = runtime;
+  const context = new ProxyContext(incoming, arrival, {
+    lazy,
+    groups: gateway.consumerGroups,
+    client,
+    clientBodyTimeout,
+  });
   let outcome: Outcome;
   try {
-    outcome = await answer(gateway, runtime, context, arrival, plugins);
+    outcome = await answer(gateway, runtime, context, arrival);
   } catch (error) {
     const broken = clientBodyError(error);
-    outcome = broken === null ? unexpected(context, error) : own(badBody(context, broken));
+    outcome = broken === null ? unexpected(context, error) : exit(badBody(context, broken));
   }
-  const answered = marked(runtime, context, outcome);
-  const response = plugins.hasResponsePhase ? await changed(context, plugins, outcome, answered) : answered;
-  if (plugins.hasLogPhase) {
-    const seen: ResponseContext = { status: response.status, headers: response.headers, source: outcome.source };
-    context.waitUntil(Promise.resolve().then(() => plugins.log(context, seen)));
-  }
-  return response;
+  const response = marked(runtime, context, outcome);
+  return context.plugins === null ? response : afterwards(context, context.plugins, outcome, response);
 }
 
 async function answer(
@@ -51,48 +51,69 @@ async function answer(
   runtime: ProxyRuntime,
   context: ProxyContext,
   arrival: Arrival,
-  plugins: PluginRun,
 ): Promise<Outcome> {
-  if (isMalformed(context.incoming)) {
-    const refusal = errorPage(runtime.errorDefaultType, context, 400);
+  const bad = malformed(context.incoming);
+  if (bad !== null) {
+    const refusal = context.error(400, bad);
     refusal.closing = true;
-    return own(refusal);
+    return exit(refusal);
+  }
+  const { plugins } = gateway;
+  if (plugins.rewriting.length > 0) {
+    // What fails or ends here is still met by the later phases of global plugins.
+    usePlugins(gateway, context);
+    const early = await rewrite(plugins.rewriting, context);
+    if (early !== undefined) return answeredBy(context, early);
   }
   if (context.incoming.method === 'TRACE') {
-    plugins.collect(context);
-    return own(errorPage(runtime.errorDefaultType, context, 405));
+    usePlugins(gateway, context);
+    return failed(errorPage(runtime.errorDefaultType, context, 405));
   }
 
   const match = gateway.router.match(routerRequest(context, arrival));
   const route = match === null ? undefined : gateway.routes.get(match.route.id);
   if (match === null || route === undefined) {
-    plugins.collect(context);
-    return own(context.error(404, 'no Route matched with those values'));
+    usePlugins(gateway, context);
+    return exit(context.error(404, 'no Route matched with those values'));
   }
   context.route = route;
   context.service = route.service === null ? null : (gateway.services.get(route.service) ?? null);
+  context.captures = match.captures;
+  usePlugins(gateway, context);
 
-  const forwarded = forwardedOf(context, arrival);
-  const mismatch = checkProtocol(context, route, forwarded);
-  if (mismatch !== null) {
-    plugins.collect(context);
-    return own(mismatch);
-  }
+  const mismatch = checkProtocol(context, route, context.forwarded);
+  if (mismatch !== null) return exit(mismatch);
 
   // With another method than GET it is no handshake (RFC 6455 section 4.1), and the runtime could not pass on a 101.
-  const { headers, method } = context.incoming;
-  const websocket = method === 'GET' && headers.get('upgrade')?.toLowerCase() === 'websocket';
-  prepareUpstreamHeaders(context, route, match, forwarded, { requestId: runtime.sendRequestId });
-  if (plugins.has(context)) {
-    const early = await plugins.access(context);
-    if (early !== undefined) return own(early);
+  const { fields, method, service } = context;
+  const websocket = method === 'GET' && fields.get('upgrade')?.toLowerCase() === 'websocket';
+  const send = (): Promise<Outcome> =>
+    service === null
+      ? Promise.resolve(exit(context.error(503, 'No Service found with those values')))
+      : proxy(gateway, runtime, context, { route, service, match, websocket });
+  if (context.plugins !== null) {
+    admitToPlugins(fields, context.client.trusted);
+    context.send = send;
+    const step = context.plugins.access(context);
+    const early = step instanceof Promise ? await step : step;
+    if (early !== undefined) return answeredBy(context, early);
+    if (context.outcome !== null) return context.outcome;
   }
-  if (context.service === null) return own(context.error(503, 'No Service found with those values'));
-  return proxy(gateway, runtime, context, { route, service: context.service, match, websocket });
+  return send();
 }
 
-function own(response: HttpResponse): Outcome {
-  return { source: 'kong', response };
+/** Chooses the plugins of the request as it is matched now. */
+function usePlugins(gateway: Gateway, context: ProxyContext): void {
+  const chain = gateway.plugins.ofRoute(context.route);
+  context.plugins = chain.idle ? null : new PluginRun(gateway.plugins, chain, context);
+  if (chain.log.length > 0) context.tries ??= [];
+}
+
+/** What a plugin's answer counts as. */
+function answeredBy(context: ProxyContext, answer: ReturnType<typeof qualified>): Outcome {
+  const { response, waited } = answer;
+  if (context.outcome !== null && response === context.outcome.response) return context.outcome;
+  return answer.served ? served(response, waited) : exit(response, waited);
 }
 
 /** Set when the client's body broke off while the proxy, or a plugin, read it. */
@@ -110,24 +131,25 @@ function badBody(context: ProxyContext, { status }: ClientBodyError): HttpRespon
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */
 function unexpected(context: ProxyContext, error: unknown): Outcome {
-  console.error(error instanceof PluginFailure ? error.message : error);
-  return own(context.error(500, defaultMessage(500)));
+  if (error instanceof PluginFailure) console.error(error.message);
+  else console.error(`request ${context.id}:`, error);
+  return failed(context.error(500));
 }
 
 function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
-  const { headers, method } = context.incoming;
+  const { fields, method } = context;
   return {
     method,
-    host: headers.get('host'),
+    host: fields.get('host'),
     scheme: arrival.scheme,
     sni: arrival.sni,
     path: context.rawPath,
     query: context.query,
     header(name: string): readonly string[] | null {
-      const value = headers.get(name);
+      const value = fields.get(name);
       return value === null ? null : splitLines(value);
     },
-    wholeHeader: (name) => headers.get(name),
+    wholeHeader: (name) => fields.get(name),
     sourceIp: context.client.ip === '' ? null : context.client.ip,
     sourcePort: context.client.port,
     destinationIp: null,
@@ -136,51 +158,40 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
   };
 }
 
-function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
-  const { host } = splitHost(context.incoming.headers.get('host') ?? '');
-  return readForwarded(context.incoming.headers, context.client, {
-    scheme: arrival.scheme,
-    host: host.includes(':') ? `[${host}]` : host,
-    port: arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
-    path: context.rawPath,
-  });
-}
-
 /** The answer with Kong's headers, and those plugins added, on it. */
 function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): HttpResponse {
   const { response } = outcome;
   const { headers } = response;
   if (outcome.source === 'upstream') {
-    const te = context.upstreamHeaders.has('te');
+    const te = context.sentHeaders?.has('te') === true;
     stripResponseHeaders(headers, { upgrade: outcome.websocket ? 'websocket' : null, te });
     markProxied(headers, runtime.tokens, context, outcome.times, outcome.version);
   } else {
-    markOwn(headers, runtime.tokens, context);
+    markOwn(headers, runtime.tokens, context, outcome.waited);
   }
   context.addedHeaders?.overlay(headers);
   return response;
 }
 
-/** The answer after the plugins' response phase. A plugin that throws turns it into a 500. */
-async function changed(
+/** The response phase, and the log phase once the answer has gone. A plugin that throws in the first turns it into a 500. */
+async function afterwards(
   context: ProxyContext,
   plugins: PluginRun,
   outcome: Outcome,
   response: HttpResponse,
 ): Promise<HttpResponse> {
-  const { headers } = response;
-  const seen: ResponseContext = { status: response.status, headers, source: outcome.source };
-  try {
-    await plugins.response(context, seen);
-  } catch (error) {
-    const failed = unexpected(context, error).response;
-    for (const [name, value] of failed.headers) headers.set(name, value);
-    headers.delete('content-length');
-    headers.delete('content-encoding');
-    response.status = failed.status;
-    response.content = failed.content;
-    return response;
+  const source = outcome.source === 'kong' ? outcome.kind : 'service';
+  const reply = new ResponseReply(response, source, (work) => context.waitUntil(work));
+  if (plugins.answers) {
+    try {
+      await plugins.response(context, reply);
+    } catch (error) {
+      reply.answer(unexpected(context, error).response, 'error');
+    }
   }
-  response.status = seen.status;
+  if (plugins.logs) {
+    const headAt = Date.now();
+    response.onEnd((end) => plugins.log(new ProxyExchange(context, { outcome, reply, headAt, end })));
+  }
   return response;
 }

@@ -6,12 +6,36 @@ import { isImpostor } from './impostor.ts';
  * (httpoxy), and impostors. `names`: of all that are there, in lower case.
  */
 export function stripRequestHeaders(headers: HeaderFields, names: readonly string[], trusted: boolean): void {
-  const connection = headers.get('connection');
-  if (connection !== null) removeNamed(headers, connection);
   const te = headers.get('te');
+  removeConnectionHeaders(headers);
   for (const name of names) {
     if (REQUEST_HOP_BY_HOP.has(name) || isImpostor(name, trusted)) headers.delete(name);
   }
+  keepTrailers(headers, te);
+}
+
+/**
+ * The part of it that comes before plugins: impostors, and what Connection names, so that no client can have removed what a
+ * plugin will say of it.
+ */
+export function admitToPlugins(headers: HeaderFields, trusted: boolean): void {
+  removeConnectionHeaders(headers);
+  for (const name of [...headers.keys()]) if (isImpostor(name, trusted)) headers.delete(name);
+}
+
+/** The part of it that comes after them: they see what belongs to the connection, as Kong's do. */
+export function stripAfterPlugins(headers: HeaderFields): void {
+  const te = headers.get('te');
+  for (const name of REQUEST_HOP_BY_HOP) headers.delete(name);
+  keepTrailers(headers, te);
+}
+
+function removeConnectionHeaders(headers: HeaderFields): void {
+  const connection = headers.get('connection');
+  if (connection !== null) removeNamed(headers, connection);
+}
+
+function keepTrailers(headers: HeaderFields, te: string | null): void {
   if (te !== null && listed(te, 'trailers')) headers.set('TE', 'trailers');
 }
 

@@ -1,6 +1,10 @@
 import { messageOf } from '../../shared/thrown.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import { type BodySource, type IncomingRequest, streamSource } from '../http/messages.ts';
+import { readBody } from '../http/read-body.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
+import { type BodyArguments, parseBodyArguments } from '../plugins/body-arguments.ts';
+import type { RequestBody } from '../plugins/runtime/request.ts';
 import type { UpstreamBody } from './egress/egress.ts';
 
 /** The client went away in the middle of its body, its chunks are malformed, or nothing came for too long. */
@@ -13,23 +17,26 @@ export class ClientBodyError extends Error {
 }
 
 /** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
-export class IncomingBody {
+export class IncomingBody implements RequestBody {
   readonly #source: BodySource | null;
+  readonly #headers: HeaderFields;
   readonly #length: number | null;
   readonly #patience: number;
   #state: UpstreamBody;
   #read: Uint8Array | null | undefined;
+  #arguments: { readonly type: string | null; readonly of: Promise<BodyArguments | null> } | null = null;
 
-  /** `patience`: milliseconds to wait for each part of it. */
-  constructor(request: IncomingRequest, patience: number) {
+  /** `headers`: those that go upstream, which tell of the body. `patience`: milliseconds to wait for each part of it. */
+  constructor(request: IncomingRequest, headers: HeaderFields, patience: number) {
     this.#source = request.body;
+    this.#headers = headers;
     this.#patience = patience;
     const length = request.headers.get('content-length');
     this.#length = length === null || request.headers.has('transfer-encoding') ? null : Number(length);
     this.#state =
       request.body === null
         ? { kind: 'none' }
-        : { kind: 'incoming', source: request.body, length: this.#length, patience };
+        : { kind: 'incoming', source: request.body, length: this.#length, patience, limit: null };
   }
 
   /** What to send; it can be sent again when it is no stream. */
@@ -37,63 +44,64 @@ export class IncomingBody {
     return this.#state;
   }
 
-  replace(bytes: Uint8Array): void {
-    this.#read = bytes;
-    this.#state = { kind: 'bytes', bytes };
+  get length(): number | null {
+    const state = this.#state;
+    if (state.kind === 'none') return 0;
+    return state.kind === 'bytes' ? state.bytes.length : state.length;
   }
 
-  /** The whole body, kept for the upstream; null when it is longer than `limit` (it is then sent on all the same). Throws `ClientBodyError`. */
+  replace(body: Uint8Array | string, contentType?: string): void {
+    const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+    this.#keep(bytes);
+    this.#headers.delete('transfer-encoding');
+    this.#headers.set('content-length', String(bytes.length));
+    if (contentType !== undefined) this.#headers.set('content-type', contentType);
+  }
+
+  /** Throws `ClientBodyError`. */
   async read(limit: number): Promise<Uint8Array | null> {
     if (this.#read !== undefined) return this.#read !== null && this.#read.length <= limit ? this.#read : null;
     if (this.#source === null) return new Uint8Array();
     if (this.#length !== null && this.#length > limit) return null;
-    const reader = this.#source.stream().getReader();
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for (;;) {
-      const { value, done } = await withTimeout(reader.read(), this.#patience).catch((error: unknown) => {
+    const waiting = <T>(part: Promise<T>): Promise<T> =>
+      withTimeout(part, this.#patience).catch((error: unknown) => {
         throw new ClientBodyError(messageOf(error), { cause: error });
       });
-      if (done) break;
-      chunks.push(value);
-      size += value.length;
-      if (size > limit) {
-        this.#read = null;
-        this.#resume(chunks, reader);
-        return null;
-      }
+    const { bytes, rest } = await readBody(this.#source.stream(), limit, waiting);
+    if (rest === null) {
+      this.#keep(bytes);
+      return bytes;
     }
-    this.replace(joined(chunks, size));
-    return this.#read ?? null;
-  }
-
-  /** Sends on a body that proved too long: what was read, then the rest as it comes. */
-  #resume(chunks: readonly Uint8Array[], reader: ReadableStreamDefaultReader<Uint8Array>): void {
-    const pending = [...chunks];
-    const stream = new ReadableStream({
-      type: 'bytes',
-      async pull(controller: ReadableByteStreamController) {
-        const next = pending.shift();
-        if (next !== undefined) return controller.enqueue(next);
-        const { value, done } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    });
+    this.#read = null;
+    const before = this.#state;
     // Content-Length was absent, or it would not have been read.
-    this.#state = { kind: 'incoming', source: streamSource(stream), length: null, patience: this.#patience };
+    this.#state = {
+      kind: 'incoming',
+      source: streamSource(rest),
+      length: null,
+      patience: this.#patience,
+      limit: before.kind === 'incoming' ? before.limit : null,
+    };
+    return null;
   }
-}
 
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
+  arguments(limit: number): Promise<BodyArguments | null> {
+    const type = this.#headers.get('content-type');
+    if (this.#arguments === null || this.#arguments.type !== type)
+      this.#arguments = {
+        type,
+        of: this.read(limit).then((bytes) => (bytes === null ? null : parseBodyArguments(type, bytes))),
+      };
+    return this.#arguments.of;
   }
-  return whole;
+
+  limit(bytes: number, message: string): void {
+    if (this.#state.kind === 'incoming') this.#state = { ...this.#state, limit: { bytes, message } };
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#read = bytes;
+    this.#arguments = null;
+    this.#state = { kind: 'bytes', bytes };
+  }
 }

@@ -1,28 +1,18 @@
 import type { Balancer } from '../balancer/balancer.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
-import type { HttpResponse } from '../http/messages.ts';
+import type { Try } from '../plugins/runtime/exchange.ts';
+import type { UpstreamChoice } from '../plugins/runtime/request.ts';
 import type { Captures } from '../router/capture.ts';
-import { isCarried, type UpstreamFailure } from './egress/egress.ts';
+import { isCarried, type UpstreamFailure, type UpstreamResult, type UpstreamTls } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { errorPage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
+import { exit, failed, type Outcome } from './outcome.ts';
 import type { ProxyContext } from './request-context.ts';
-import type { UpstreamTimes } from './response-headers.ts';
-import { isIdempotent, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
+import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
 import type { ProxyRuntime } from './runtime.ts';
-import { type MatchedPath, upstreamRequest, upstreamTarget } from './upstream-request.ts';
-
-/** What a request came to: an answer of the upstream, or one of our own. */
-export type Outcome =
-  | { readonly source: 'kong'; readonly response: HttpResponse }
-  | {
-      readonly source: 'upstream';
-      readonly response: HttpResponse;
-      readonly times: UpstreamTimes;
-      readonly version: '1.1' | '2';
-      readonly websocket: boolean;
-    };
+import { type MatchedPath, type Peer, upstreamHeaders, upstreamRequest, upstreamTarget } from './upstream-request.ts';
 
 interface Matched {
   readonly route: Route;
@@ -38,28 +28,46 @@ export async function proxy(
   context: ProxyContext,
   matched: Matched,
 ): Promise<Outcome> {
-  const { service, route } = matched;
+  const { choice } = context;
+  const { route } = matched;
+  const service = choice === null ? matched.service : chosenService(matched.service, choice);
   const { host, port } = service;
   const balancer = gateway.balancers.named(service.workspace, host) ?? runtime.serviceHosts?.of(host, port);
   const resolving = balancer?.resolve((work) => context.waitUntil(work)) ?? null;
   if (resolving !== null) await resolving;
   const peers =
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
-  const tls = gateway.tls(service, peers.clientCertificate);
+  const own = gateway.tls(matched.service, peers.clientCertificate);
+  const tls = 'missing' in own ? own : chosenTls(own, choice);
   if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
-  if (context.incoming.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
-    return own(context.error(411, 'Length required'));
-  if (isKeptForRetry(context, matched, peers)) await context.body.read(REPLAYABLE_BODY);
+  if (context.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
+    return exit(context.error(411, 'Length required'));
+  if (isKeptForRetry(context, route, service, peers)) await context.body.read(REPLAYABLE_BODY);
   const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);
+  const headers = upstreamHeaders(context, route, matched.match, { requestId: runtime.sendRequestId });
+  context.sentTarget = target;
+  context.sentHeaders = headers;
   const sentAt = Date.now();
 
   let failure: UpstreamFailure;
-  let peer = peers.next();
-  for (let left = service.retries, again = false; ; ) {
-    if (peer === null) return own(context.error(503, peers.refusal));
+  for (let attempt = 0; ; attempt++) {
+    const startedAt = context.tries === null ? 0 : Date.now();
+    const peer = peers.next();
+    if (peer === null) return failed(context.error(503, peers.refusal));
+    const tried = context.tries === null ? 0 : Date.now();
     const body = context.body.current;
-    const request = upstreamRequest(context, { service, route, peer, target, body, tls, websocket: matched.websocket });
+    const request = upstreamRequest(context, {
+      service,
+      route,
+      peer,
+      target,
+      headers,
+      body,
+      tls,
+      websocket: matched.websocket,
+    });
     const result = await runtime.egress.send(request);
+    context.tries?.push(attemptOf(peer, result, startedAt, tried));
     if (result.kind === 'response') {
       const { version } = request;
       const { response } = result;
@@ -67,24 +75,20 @@ export async function proxy(
       peers.answered(response);
       return { source: 'upstream', response, times, version, websocket: matched.websocket };
     }
-    failure = context.incoming.clientLeft ? { ...result.failure, code: 'client_left' } : result.failure;
-    const repeatable = mayRetry(failure, request.method, body);
-    // nginx does not count that as a try either; it is no reason to bother another target with it.
-    again = failure.stale === true && repeatable && !again;
-    if (again) continue;
-    const last = !repeatable || left === 0;
+    failure = result.failure;
+    const left = attempt < service.retries || mayBeStale(failure, attempt);
+    const last = !left || !mayRetry(failure, request.method, body);
     peers.failed(failure, last);
     if (last) break;
-    left -= 1;
-    peer = peers.next();
   }
   console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
-  if (failure.code === 'dns') return own(context.error(503, 'name resolution failed'));
+  if (failure.code === 'dns') return failed(context.error(503, 'name resolution failed'));
+  if (failure.code === 'client_too_large') return exit(context.error(413, failure.message));
   const page = errorPage(runtime.errorDefaultType, context, statusOf(failure));
   page.closing = failure.code === 'client_timeout';
-  return own(page);
+  return failed(page);
 }
 
 /** For a service whose host is the name of an upstream in its workspace. */
@@ -98,16 +102,16 @@ function balancedPeers(
   let key = '';
   if (balancer.upstream.algorithm === 'consistent-hashing') {
     const hashed = hashKey(balancer.upstream, {
-      clientIp: context.clientIp,
-      consumer: context.consumer,
-      credential: context.credential,
-      headers: context.incoming.headers,
+      clientIp: context.client.ip,
+      consumer: context.knownIdentity?.consumer ?? null,
+      credential: context.knownIdentity?.credential ?? null,
+      headers: context.fields,
       path: match.path,
       query: context.query,
       captures: match.captures.named,
     });
     key = hashed.key;
-    if (hashed.setCookie !== null) context.responseHeaders.append('Set-Cookie', hashed.setCookie);
+    if (hashed.setCookie !== null) context.replyHeaders.append('Set-Cookie', hashed.setCookie);
   }
   const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
   runtime.health.touch(balancer.upstream, gateway.balancers, waitUntil);
@@ -128,11 +132,11 @@ function balancedPeers(
 }
 
 /** A small body is read ahead when it may have to be sent a second time; Kong buffers every body for that. */
-function isKeptForRetry(context: ProxyContext, { route, service }: Matched, peers: PeerPicker): boolean {
+function isKeptForRetry(context: ProxyContext, route: Route, service: Service, peers: PeerPicker): boolean {
   const body = context.body.current;
   if (body.kind !== 'incoming' || body.length === null || body.length > REPLAYABLE_BODY) return false;
   if (service.retries === 0 || !route.requestBuffering) return false;
-  const { method } = context.incoming;
+  const { method } = context;
   // Neither these nor what never left can be repeated at the only peer there is.
   return isIdempotent(method) ? method !== 'GET' && method !== 'HEAD' : peers.several;
 }
@@ -140,9 +144,39 @@ function isKeptForRetry(context: ProxyContext, { route, service }: Matched, peer
 /** Fails closed: the config protects the request in a way this data plane has no means for. */
 function refused(context: ProxyContext, reason: string): Outcome {
   console.error(`request ${context.id}: ${reason}`);
-  return own(context.error(500, `this data plane cannot proxy the request: ${reason}`));
+  return failed(context.error(500, `this data plane cannot proxy the request: ${reason}`));
 }
 
-function own(response: HttpResponse): Outcome {
-  return { source: 'kong', response };
+/** The service as a plugin wants it used for this request. */
+function chosenService(service: Service, choice: UpstreamChoice): Service {
+  const { scheme, target, timeouts, retries } = choice;
+  return {
+    ...service,
+    ...(scheme !== null && { protocol: scheme }),
+    ...(target !== null && ('upstream' in target ? { host: target.upstream } : target)),
+    ...(timeouts !== null && {
+      connectTimeout: timeouts.connect,
+      readTimeout: timeouts.read,
+      writeTimeout: timeouts.write,
+    }),
+    ...(retries !== null && { retries }),
+  };
+}
+
+function chosenTls(tls: UpstreamTls, choice: UpstreamChoice | null): UpstreamTls {
+  const verify = choice?.verifyTls ?? null;
+  return verify === null ? tls : { ...tls, verify };
+}
+
+/** What an attempt came to, for those who tell of it. */
+function attemptOf({ host, port }: Peer, result: UpstreamResult, startedAt: number, chosenAt: number): Try {
+  const answered = result.kind === 'response';
+  return {
+    host,
+    port,
+    startedAt,
+    balancerLatency: chosenAt - startedAt,
+    status: answered ? result.response.status : null,
+    failure: answered ? null : result.failure.code,
+  };
 }

@@ -3,83 +3,151 @@ import type { Row } from '../../shared/record.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import { FieldList, type HeaderFields } from '../http/fields.ts';
-import type { IncomingRequest, OwnResponse } from '../http/messages.ts';
-import type { AuthenticatedConsumer, AuthenticatedCredential, RequestContext } from '../plugins/plugin.ts';
+import type { HttpResponse, IncomingRequest, OwnResponse } from '../http/messages.ts';
+import type { Try } from '../plugins/runtime/exchange.ts';
+import { type GroupsById, RequestIdentity } from '../plugins/runtime/identity.ts';
+import type { GatewayRequest, UpstreamChoice } from '../plugins/runtime/request.ts';
+import { RequestHeaders } from '../plugins/runtime/request-headers.ts';
+import type { PluginRun } from '../plugins/runtime/run.ts';
+import { SlotArray } from '../plugins/runtime/slot.ts';
+import { type Captures, NO_CAPTURES } from '../router/capture.ts';
+import { splitHost } from '../router/host.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
-import { errorResponse, exitResponse, negotiate } from './errors.ts';
+import { defaultMessage, errorResponse, exitResponse, negotiate } from './errors.ts';
+import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
+import type { Outcome } from './outcome.ts';
 import type { Arrival } from './request-path.ts';
 
-/** A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. */
-export class ProxyContext implements RequestContext {
+/**
+ * A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. What only plugins
+ * ask for is made when they do.
+ */
+export class ProxyContext implements GatewayRequest {
   readonly incoming: IncomingRequest;
   readonly id: string;
   readonly rawTarget: string;
-  /** The raw target up to `?`. */
   readonly rawPath: string;
-  readonly query: string;
   readonly client: ClientAddress;
   readonly body: IncomingBody;
-  readonly upstreamHeaders: HeaderFields;
-  /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  upstreamQuery: string;
+  /** The headers as they are now, for the gateway's own use. */
+  readonly fields: HeaderFields;
+  method: string;
+  query: string;
   route: Route | null = null;
   service: Service | null = null;
-  consumer: AuthenticatedConsumer | null = null;
-  credential: AuthenticatedCredential | null = null;
+  captures: Captures = NO_CAPTURES;
+  /** The plugins of the request; null: none has anything to do with it. */
+  plugins: PluginRun | null = null;
+  /** Sends it to its service; once a route is matched. */
+  send: (() => Promise<Outcome>) | null = null;
+  /** What sending it came to. */
+  outcome: Outcome | null = null;
+  /** What was sent upstream; null: nothing yet. */
+  sentTarget: string | null = null;
+  sentHeaders: HeaderFields | null = null;
+  /** Filled where a plugin will ask. */
+  tries: Try[] | null = null;
   readonly #arrival: Arrival;
   readonly #lazy: LazyTables;
-  #responseHeaders: FieldList | undefined;
+  readonly #groups: GroupsById;
+  #headers: RequestHeaders | null = null;
+  #forwarded: Forwarded | null = null;
+  #identity: RequestIdentity | null = null;
+  #choice: UpstreamChoice | null = null;
+  #replyHeaders: FieldList | null = null;
+  #shared: Map<string, unknown> | null = null;
+  #slots: SlotArray | null = null;
 
   constructor(
     incoming: IncomingRequest,
     arrival: Arrival,
-    lazy: LazyTables,
-    client: ClientAddress,
-    clientBodyTimeout: number,
+    parts: {
+      readonly lazy: LazyTables;
+      readonly groups: GroupsById;
+      readonly client: ClientAddress;
+      readonly clientBodyTimeout: number;
+    },
   ) {
     this.startedAt = Date.now();
     this.incoming = incoming;
-    this.client = client;
+    this.client = parts.client;
     this.id = crypto.randomUUID().replaceAll('-', '');
+    this.method = incoming.method;
     this.rawTarget = incoming.target;
     const question = this.rawTarget.indexOf('?');
     this.rawPath = question < 0 ? this.rawTarget : this.rawTarget.slice(0, question);
     this.query = question < 0 ? '' : this.rawTarget.slice(question + 1);
-    this.upstreamQuery = this.query;
-    this.upstreamHeaders = incoming.changeableHeaders();
-    this.body = new IncomingBody(incoming, clientBodyTimeout);
+    this.fields = incoming.copyOf(incoming.headers);
+    this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout);
     this.#arrival = arrival;
-    this.#lazy = lazy;
+    this.#lazy = parts.lazy;
+    this.#groups = parts.groups;
   }
 
-  get clientIp(): string {
-    return this.client.ip;
+  get headers(): RequestHeaders {
+    this.#headers ??= new RequestHeaders(this.fields);
+    return this.#headers;
   }
 
-  get responseHeaders(): HeaderFields {
-    this.#responseHeaders ??= new FieldList();
-    return this.#responseHeaders;
+  /** The Host a plugin wants sent upstream. */
+  get chosenHost(): string | null {
+    return this.#headers?.host ?? null;
   }
 
-  /** What was added to `responseHeaders`; making them for every request would cost those that add nothing. */
-  get addedHeaders(): FieldList | null {
-    return this.#responseHeaders ?? null;
+  get scheme(): 'http' | 'https' {
+    return this.#arrival.scheme;
+  }
+
+  get forwarded(): Forwarded {
+    this.#forwarded ??= forwardedOf(this, this.#arrival);
+    return this.#forwarded;
   }
 
   get workspace(): string {
     return this.route?.workspace ?? DEFAULT_WORKSPACE.id;
   }
 
-  readBody(limit: number): Promise<Uint8Array | null> {
-    return this.body.read(limit);
+  get identity(): RequestIdentity {
+    this.#identity ??= new RequestIdentity(this, this.#groups);
+    return this.#identity;
   }
 
-  replaceBody(bytes: Uint8Array): void {
-    this.body.replace(bytes);
-    this.upstreamHeaders.delete('content-length');
+  /** Null: nobody has asked who it is. */
+  get knownIdentity(): RequestIdentity | null {
+    return this.#identity;
+  }
+
+  get upstream(): UpstreamChoice {
+    this.#choice ??= { scheme: null, path: null, target: null, timeouts: null, retries: null, verifyTls: null };
+    return this.#choice;
+  }
+
+  /** Null: as route and service say. */
+  get choice(): UpstreamChoice | null {
+    return this.#choice;
+  }
+
+  get replyHeaders(): HeaderFields {
+    this.#replyHeaders ??= new FieldList();
+    return this.#replyHeaders;
+  }
+
+  /** What was put there; null: nothing. */
+  get addedHeaders(): FieldList | null {
+    return this.#replyHeaders;
+  }
+
+  get shared(): Map<string, unknown> {
+    this.#shared ??= new Map();
+    return this.#shared;
+  }
+
+  get slots(): SlotArray {
+    this.#slots ??= new SlotArray();
+    return this.#slots;
   }
 
   lookup(table: string, value: string): Row | null | Promise<Row | null> {
@@ -94,17 +162,21 @@ export class ProxyContext implements RequestContext {
     return rows instanceof Promise ? rows.then(own) : own(rows);
   }
 
-  error(status: number, message: string, headers?: Record<string, string>): OwnResponse {
-    return errorResponse(negotiate(this.incoming), {
-      status,
-      message,
-      requestId: this.id,
-      ...(headers && { headers }),
-    });
+  error(status: number, message = defaultMessage(status), headers?: Readonly<Record<string, string>>): OwnResponse {
+    const grpc = this.fields.get('content-type')?.startsWith('application/grpc') === true;
+    const format = grpc ? 'grpc' : negotiate(this.fields.get('accept'));
+    return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
   }
 
-  exit(status: number, body: unknown, headers?: Record<string, string>): OwnResponse {
+  exit(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): OwnResponse {
     return exitResponse(status, body, headers);
+  }
+
+  async forward(): Promise<HttpResponse> {
+    if (this.send === null) throw new Error('the request cannot be forwarded before a route is matched');
+    if (this.outcome !== null) throw new Error('the request has been forwarded already');
+    this.outcome = await this.send();
+    return this.outcome.response;
   }
 
   waitUntil(work: Promise<unknown>): void {
@@ -114,4 +186,15 @@ export class ProxyContext implements RequestContext {
 
 function first(rows: readonly Row[]): Row | null {
   return rows[0] ?? null;
+}
+
+function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
+  const { headers } = context.incoming;
+  const host = splitHost(headers.get('host') ?? '');
+  return readForwarded(headers, context.client, {
+    scheme: arrival.scheme,
+    host: host.host.includes(':') ? `[${host.host}]` : host.host,
+    port: host.port ?? arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
+    path: context.rawPath,
+  });
 }

@@ -3,7 +3,7 @@ import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { RequestExplanation } from './explanation.ts';
+import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
 
 /**
  * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
@@ -18,7 +18,9 @@ export interface RequestPath {
   /** The upstreams of this config, with what is known of their targets. */
   readonly balancers: UpstreamDirectory;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
-  explain(request: RouterRequest, consumer: string | null): RequestExplanation;
+  explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
+  /** Requests see this config now: what the last one had and this one has not is let go of. */
+  settle(): void;
   handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
 }
 

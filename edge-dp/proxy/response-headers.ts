@@ -60,10 +60,10 @@ export function markProxied(
   markAny(headers, tokens, context);
 }
 
-/** Adds Kong's headers to an answer the gateway made. */
-export function markOwn(headers: HeaderFields, tokens: ResponseTokens, context: ProxyContext): void {
+/** Adds Kong's headers to an answer the gateway made. `waited`: milliseconds that were not its own. */
+export function markOwn(headers: HeaderFields, tokens: ResponseTokens, context: ProxyContext, waited: number): void {
   if (tokens.server) headers.set('Server', SERVER);
-  if (tokens.responseLatency) headers.set('X-Kong-Response-Latency', String(Date.now() - context.startedAt));
+  if (tokens.responseLatency) headers.set('X-Kong-Response-Latency', String(Date.now() - context.startedAt - waited));
   markAny(headers, tokens, context);
 }
 

@@ -1,9 +1,10 @@
 import { KONG_VERSION } from '../../shared/version.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
 import { bracketed, type UpstreamBody, type UpstreamRequest, type UpstreamTls } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
-import { type Forwarded, writeForwarded } from './forwarded-headers.ts';
-import { stripRequestHeaders } from './hop-by-hop.ts';
+import { writeForwarded } from './forwarded-headers.ts';
+import { stripAfterPlugins, stripRequestHeaders } from './hop-by-hop.ts';
 import type { ProxyContext } from './request-context.ts';
 
 /** Where an attempt goes. */
@@ -21,24 +22,28 @@ export interface MatchedPath {
   readonly matchedPrefix: string | null;
 }
 
-/** Brings `context.upstreamHeaders` into the state plugins see and the upstream gets, all but Host. */
-export function prepareUpstreamHeaders(
+/** The headers the upstream gets, all but Host. */
+export function upstreamHeaders(
   context: ProxyContext,
   route: Route,
   match: MatchedPath,
-  forwarded: Forwarded,
   options: { readonly requestId: boolean },
-): void {
-  const headers = context.upstreamHeaders;
+): HeaderFields {
+  const { incoming, plugins } = context;
+  // Plugins of later phases must find what those before left, not what the gateway made of it for the upstream.
+  const headers = plugins === null ? context.fields : incoming.copyOf(context.fields);
   const cookie = headers.get('cookie');
-  stripRequestHeaders(headers, context.incoming.fieldNames, context.client.trusted);
+  if (plugins === null) stripRequestHeaders(headers, incoming.fieldNames, context.client.trusted);
+  else stripAfterPlugins(headers);
   headers.delete('host');
   if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
-  writeForwarded(headers, context.client, forwarded, route.stripPath ? match.matchedPrefix : null);
+  const prefix = route.stripPath ? match.matchedPrefix : null;
+  writeForwarded(headers, incoming.headers, context.client, context.forwarded, prefix);
   const via = headers.get('via');
-  const own = `${context.incoming.version} kong/${KONG_VERSION}`;
+  const own = `${incoming.version} kong/${KONG_VERSION}`;
   headers.set('Via', via === null ? own : `${via}, ${own}`);
   if (options.requestId) headers.set('X-Kong-Request-Id', context.id);
+  return headers;
 }
 
 /** The request target upstream, the query byte for byte, a bare `?` included. */
@@ -49,15 +54,20 @@ export function upstreamTarget(
   match: MatchedPath,
   flavor: string,
 ): string {
-  const path = upstreamPath({
+  const chosen = context.choice?.path ?? null;
+  const path = chosen ?? matchedUpstreamPath(route, service, match, flavor);
+  if (context.query !== '') return `${path}?${context.query}`;
+  return chosen === null && context.rawTarget.endsWith('?') ? `${path}?` : path;
+}
+
+function matchedUpstreamPath(route: Route, service: Service, match: MatchedPath, flavor: string): string {
+  return upstreamPath({
     servicePath: service.path,
     path: match.path,
     matchedPrefix: match.matchedPrefix,
     stripPath: route.stripPath,
     handling: flavor === 'traditional' ? route.pathHandling : 'v0',
   });
-  if (context.upstreamQuery !== '') return `${path}?${context.upstreamQuery}`;
-  return context.rawTarget.endsWith('?') ? `${path}?` : path;
 }
 
 /** All that egress needs to know to send one attempt to one peer. */
@@ -68,6 +78,7 @@ export function upstreamRequest(
     readonly route: Route;
     readonly peer: Peer;
     readonly target: string;
+    readonly headers: HeaderFields;
     readonly body: UpstreamBody;
     readonly tls: UpstreamTls;
     readonly websocket: boolean;
@@ -80,10 +91,10 @@ export function upstreamRequest(
     scheme: secure ? 'https' : 'http',
     host: peer.host.replace(/^\[|\]$/g, ''),
     port: peer.port,
-    authority: preserved ?? authority(peer, secure),
+    authority: context.chosenHost ?? preserved ?? authority(peer, secure),
     target: parts.target,
-    method: context.incoming.method,
-    headers: context.upstreamHeaders,
+    method: context.method,
+    headers: parts.headers,
     body: parts.body,
     version: service.protocol.startsWith('grpc') ? '2' : '1.1',
     websocket: parts.websocket,

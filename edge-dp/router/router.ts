@@ -1,6 +1,5 @@
 import { type Captures, Capturing, capture, NO_CAPTURES } from './capture.ts';
 import { type Explanation, explain } from './explain.ts';
-import { reportFailure } from './failure.ts';
 import { type RouterRequest, Subject } from './request.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
 import { compileRoute, type Rule } from './rule.ts';
@@ -66,17 +65,8 @@ class IndexedRouter implements Router {
 
   match(request: RouterRequest): RouteMatch | null {
     const subject = new Subject(request);
-    let failed: Set<Rule> | null = null;
-    for (;;) {
-      const rule = findRule(this.#index, subject, failed);
-      if (rule === null) return null;
-      try {
-        return matchOf(rule, subject);
-      } catch (error) {
-        reportFailure(rule, error);
-        failed = (failed ?? new Set()).add(rule);
-      }
-    }
+    const rule = findRule(this.#index, subject);
+    return rule && matchOf(rule, subject);
   }
 
   explain(request: RouterRequest): Explanation {

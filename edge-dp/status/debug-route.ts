@@ -1,3 +1,4 @@
+import { recordOrEmpty } from '../../shared/record.ts';
 import type { LiveConfig } from '../config/live.ts';
 import type { RequestExplanation } from '../proxy/explanation.ts';
 import type { RouterRequest } from '../router/request.ts';
@@ -20,18 +21,28 @@ async function debugRoute({ request, live }: StatusRequest): Promise<Response> {
   } catch {
     return json({ message: 'Cannot parse JSON body' }, 400);
   }
-  const { status, body: answer } = explain(live, body);
+  const { status, body: answer } = await explain(live, body);
   return json(answer, status);
 }
 
 /** The answer to a body of `POST /debug/route`, whether it was asked here or at the control plane. */
-export function explain(
+export async function explain(
   live: LiveConfig,
   body: unknown,
-): { readonly status: number; readonly body: RequestExplanation | { readonly message: string } } {
+): Promise<{ readonly status: number; readonly body: RequestExplanation | { readonly message: string } }> {
   const described = describe(body);
   if (typeof described === 'string') return { status: 400, body: { message: described } };
-  return { status: 200, body: live.path.explain(described.request, described.consumer) };
+  const { request, consumer } = described;
+  const groups = consumer === null ? [] : await groupsOf(live, consumer);
+  return { status: 200, body: live.path.explain(request, { consumer, groups }) };
+}
+
+async function groupsOf(live: LiveConfig, consumer: string): Promise<string[]> {
+  const memberships = await live.lazy.lookupAll('consumer_group_consumers', consumer);
+  return memberships.flatMap(({ consumer_group: group }) => {
+    const id = recordOrEmpty(group).id;
+    return typeof id === 'string' ? [id] : [];
+  });
 }
 
 /** The request a body describes, or what is wrong with it. */

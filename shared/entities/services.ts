@@ -64,8 +64,7 @@ function urlShorthand(): ShorthandField {
     name: 'url',
     field: { type: 'string' },
     expand: (value) => {
-      // No URL is no host, which a service must have.
-      if (typeof value !== 'string') return { host: null };
+      if (typeof value !== 'string') return {};
       const url = parseUrl(value);
       const port = url.port === undefined ? undefined : Number(url.port);
       const protocol = url.scheme ?? { 80: 'http', 443: 'https' }[port ?? 0] ?? 'http';

@@ -1,6 +1,5 @@
-import { abridged } from '../abridged.ts';
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { regexError } from '../schema/rules.ts';
+import { isRegex } from '../schema/rules.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -38,6 +37,5 @@ export const cors = definePlugin({
 });
 
 function originError(origin: string): string | undefined {
-  if (origin === '*' || regexError(origin) === undefined) return undefined;
-  return `'${abridged(origin)}' is not a valid regex`;
+  return origin === '*' || isRegex(origin) ? undefined : `'${origin}' is not a valid regex`;
 }

@@ -4,7 +4,6 @@ import type { Duplex, Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import type { EgressTarget } from '../../proxy/egress/protocol.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
-import { Carried, Connection } from './connection.ts';
 import type { Exchange } from './exchange.ts';
 import { connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
 import { headerOf, requestHeaders, responseHeaders } from './headers.ts';
@@ -84,22 +83,27 @@ export class Http1 {
       tls && [tls.identity.name, tls.serverName, authority],
       connectTimeout,
     ]);
-    return this.#pools.get(key, () => {
-      const where = placeOf(endpoint);
-      const options = { allowH2: false, keepAliveTimeout: KEEP_ALIVE, maxHeaderSize: MAX_HEADER_SIZE };
-      const open = (): Promise<Socket> =>
-        connect(endpoint).catch((error: unknown) => Promise.reject(connectFailure(error, where)));
-      return new Pool(`${scheme}://${where}`, {
-        allowH2: false,
-        connections: null,
-        factory: (origin) => new Connection(origin, options, open),
-      });
-    });
+    return this.#pools.get(
+      key,
+      () =>
+        new Pool(`${scheme}://${placeOf(endpoint)}`, {
+          allowH2: false,
+          connections: null,
+          keepAliveTimeout: KEEP_ALIVE,
+          maxHeaderSize: MAX_HEADER_SIZE,
+          connect: (_options, callback) => {
+            connect(endpoint).then(
+              (socket) => callback(null, socket),
+              (error: unknown) => callback(connectFailure(error, placeOf(endpoint)), null),
+            );
+          },
+        }),
+    );
   }
 }
 
 /** Streams one response back to the Worker. */
-class StreamBack extends Carried implements Dispatcher.DispatchHandler {
+class StreamBack implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #where: string;
   readonly #onUpgrade: (upstream: Duplex, raw: readonly string[]) => void;
@@ -113,7 +117,6 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
     where: string,
     onUpgrade: (upstream: Duplex, raw: readonly string[]) => void = () => {},
   ) {
-    super();
     this.#exchange = exchange;
     this.#where = where;
     this.#onUpgrade = onUpgrade;
@@ -139,7 +142,6 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    this.begun();
     if (this.#abandoned) controller.abort(new Error('the request was abandoned'));
     else this.#exchange.onAbandoned(() => controller.abort(new Error('the request was abandoned')));
   }
@@ -183,8 +185,7 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
-    const state = { writing: this.#writing, stale: this.staleSoFar };
-    this.#exchange.fail(requestFailure(error, this.#where, state));
+    this.#exchange.fail(requestFailure(error, this.#where, this.#writing));
   }
 }
 

@@ -69,8 +69,7 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     nodeId,
     host: 'miniflare',
     capabilities: HOST_CAPABILITIES.miniflare,
-    // A port that is found free is not known before the Worker runs.
-    ports: { http: proxy?.port || null, https: null },
+    ports: { http: proxy?.port ?? null, https: null },
   });
   const { code, wasm } = await bundleWorker(entry);
   const worker: WorkerOptions = {

@@ -1,4 +1,4 @@
-import { type HeaderFields, isBlank, listed, splitLines } from '../fields.ts';
+import { FieldList, type HeaderFields, isBlank, listed, splitLines } from '../fields.ts';
 import type { BodySource, IncomingRequest } from '../messages.ts';
 
 /** What a native request does not tell of where it came from. */
@@ -47,12 +47,8 @@ export class FetchRequest implements IncomingRequest {
     this.isLast = ownConnections && last;
   }
 
-  get clientLeft(): boolean {
-    return this.native.signal.aborted;
-  }
-
-  changeableHeaders(): HeaderFields {
-    return new Headers(this.native.headers);
+  copyOf(headers: HeaderFields): HeaderFields {
+    return new Headers(nativeHeaders(headers));
   }
 }
 
@@ -88,7 +84,15 @@ export function carrierOf(body: BodySource): Request | null {
 
 /** Native headers: the very same where they are native already. */
 export function nativeHeaders(fields: HeaderFields): Headers {
-  return fields instanceof Headers ? fields : new Headers([...fields]);
+  if (fields instanceof Headers) return fields;
+  const native = new Headers();
+  if (!(fields instanceof FieldList)) {
+    for (const [name, value] of fields) native.append(name, value);
+    return native;
+  }
+  const { lines } = fields;
+  for (let at = 0; at < lines.length; at += 2) native.append(lines[at] ?? '', lines[at + 1] ?? '');
+  return native;
 }
 
 /** Path and query of an absolute URL, byte for byte; workerd keeps them as received but for dot segments. */

@@ -7,9 +7,8 @@ export const AS_IT_IS = { redirect: 'manual', encodeResponseBody: 'manual' } as 
 /** A native response, fetched as it is. It is copied once, with the first look at its headers: those of a fetch cannot be changed. */
 export class FetchResponse implements HttpResponse, BodySource {
   status: number;
-  /** The body came out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
-  readonly made: boolean;
   readonly #native: Response;
+  readonly #made: boolean;
   readonly #listeners: EndListener[] = [];
   #copy: Response | null = null;
   /** Undefined: the response's own. */
@@ -18,7 +17,7 @@ export class FetchResponse implements HttpResponse, BodySource {
   constructor(native: Response, { made }: { readonly made: boolean } = { made: false }) {
     this.#native = native;
     this.status = native.status;
-    this.made = made;
+    this.#made = made;
   }
 
   get headers(): HeaderFields {
@@ -43,6 +42,11 @@ export class FetchResponse implements HttpResponse, BodySource {
     return body;
   }
 
+  /** Its body comes out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
+  get made(): boolean {
+    return this.#made || this.#content !== undefined;
+  }
+
   get listeners(): readonly EndListener[] {
     return this.#listeners;
   }
@@ -59,10 +63,14 @@ export class FetchResponse implements HttpResponse, BodySource {
   get native(): Response {
     const copy = this.#changeable;
     const { status } = this;
-    if (this.#content === undefined && status === copy.status) return copy;
+    const content = this.#content;
+    if (content === undefined && status === copy.status) return copy;
     const { headers } = copy;
-    if (this.#content !== undefined) return new Response(nativeContent(status, this.#content), { status, headers });
-    return new Response(nativeContent(status, this), { status, headers, encodeBody: encoding(headers) });
+    return new Response(nativeContent(status, content === undefined ? this : content), {
+      status,
+      headers,
+      encodeBody: encoding(headers),
+    });
   }
 
   get #changeable(): Response {

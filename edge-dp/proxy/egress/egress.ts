@@ -37,6 +37,8 @@ export type UpstreamBody =
       readonly source: BodySource;
       readonly length: number | null;
       readonly patience: number;
+      /** Bytes that may pass, and what the client is told who sends more. */
+      readonly limit: { readonly bytes: number; readonly message: string } | null;
     };
 
 /** What a service asks of TLS; means nothing for `http`. */
@@ -64,20 +66,23 @@ export type UpstreamResult =
   | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
 
 /**
- * `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
- * body broke off, `client_timeout`: it stopped coming, `client_left`: nobody waits for the answer any more. None of them says
- * anything about the upstream.
+ * `client_too_large`: more came than the body's `limit`; `message` is for the client. `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
+ * body broke off, `client_timeout`: it stopped coming, which says nothing about the upstream.
  */
 export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
   readonly code: EgressFailureCode | 'unsupported' | ClientFailureCode;
-  /** True: it may as well have been the client, whose body the runtime moved by itself, or something of this node. */
-  readonly unproven?: boolean;
 }
 
-type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_left';
+type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_too_large';
+
+/** More of a body came than it may have. The message is for the client. */
+export class BodyTooLarge extends Error {
+  override readonly name = 'BodyTooLarge';
+}
 
 /** What the client's body failed by, from what reading it threw. */
 export function clientFailure(error: unknown): ClientFailureCode {
+  if (error instanceof BodyTooLarge) return 'client_too_large';
   return error instanceof ReadTimeout ? 'client_timeout' : 'client_closed';
 }
 
@@ -114,11 +119,6 @@ export function chooseEgress(ways: readonly EgressWay[]): Egress {
 
 export function failed(code: UpstreamFailure['code'], sent: boolean, message: string): UpstreamResult {
   return { kind: 'failure', failure: { code, sent, message } };
-}
-
-/** A failure that nobody may be blamed for. */
-export function failedUnproven(code: UpstreamFailure['code'], message: string): UpstreamResult {
-  return { kind: 'failure', failure: { code, sent: true, message, unproven: true } };
 }
 
 /**

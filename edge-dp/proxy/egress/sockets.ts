@@ -3,6 +3,7 @@ import { ReadTimeout, withTimeout } from '../../http/read-timeout.ts';
 import { ClientBodyError } from '../incoming-body.ts';
 import { ByteReader, ProtocolError } from './byte-reader.ts';
 import {
+  BodyTooLarge,
   bracketed,
   clientFailure,
   type EgressWay,
@@ -92,12 +93,19 @@ async function writeRequest(writable: WritableStream<Uint8Array>, request: Upstr
     await write(body.bytes);
   } else if (body.kind === 'incoming') {
     const chunked = body.length === null;
+    let passed = 0;
     const reader = body.source.stream().getReader();
     for (;;) {
       const { value, done } = await withTimeout(reader.read(), body.patience).catch((error: unknown) => {
         throw new ClientBodyError(messageOf(error), { cause: error });
       });
       if (done) break;
+      passed += value.length;
+      if (body.limit !== null && passed > body.limit.bytes) {
+        const error = new BodyTooLarge(body.limit.message);
+        reader.releaseLock();
+        throw new ClientBodyError(error.message, { cause: error });
+      }
       if (chunked) await write(UTF8.encode(`${value.length.toString(16)}\r\n`));
       await write(value);
       if (chunked) await write(CRLF);

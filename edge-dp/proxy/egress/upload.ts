@@ -1,5 +1,5 @@
 import { withTimeout } from '../../http/read-timeout.ts';
-import type { UpstreamBody } from './egress.ts';
+import { BodyTooLarge, type UpstreamBody } from './egress.ts';
 
 /** What becomes of a client's body on its way upstream. */
 interface UploadWatch {
@@ -9,7 +9,7 @@ interface UploadWatch {
   /** All of it was written. */
   readonly sent?: () => void;
   /**
-   * The client went away in the middle, its chunks are malformed, or nothing came for too long (`ReadTimeout`). What reads the stream must be aborted: a body that
+   * The client went away in the middle, its chunks are malformed, nothing came for too long (`ReadTimeout`), or too much (`BodyTooLarge`). What reads the stream must be aborted: a body that
    * merely ends looks complete, for the runtime closes it properly however its source ended.
    */
   readonly broken: (error: unknown) => void;
@@ -29,11 +29,12 @@ export function upload(
 }
 
 async function move(
-  { source, length, patience }: Extract<UpstreamBody, { kind: 'incoming' }>,
+  { source, length, patience, limit }: Extract<UpstreamBody, { kind: 'incoming' }>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   watch: UploadWatch,
 ): Promise<void> {
   const reader = source.stream().getReader({ mode: 'byob' });
+  let passed = 0;
   let view: Uint8Array = new Uint8Array(Math.max(1, Math.min(PART, length ?? PART)));
   for (;;) {
     let part: ReadableStreamReadResult<Uint8Array>;
@@ -44,6 +45,13 @@ async function move(
       return;
     }
     if (part.done) break;
+    passed += part.value.length;
+    if (limit !== null && passed > limit.bytes) {
+      watch.broken(new BodyTooLarge(limit.message));
+      // What the client goes on sending is for whoever answers it.
+      reader.releaseLock();
+      return;
+    }
     watch.writing?.();
     try {
       await writer.write(part.value);

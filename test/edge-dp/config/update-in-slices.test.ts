@@ -38,6 +38,7 @@ class Rows implements RequestPath {
   get balancers(): never {
     throw new Error('not asked');
   }
+  settle(): void {}
   explain(): never {
     throw new Error('not asked');
   }

@@ -16,6 +16,7 @@ import { nodeRoutes } from '../../../edge-dp/status/node.ts';
 function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, last: ConfigChanges): RequestPath {
   return {
     balancers: Balancers.empty(),
+    settle() {},
     explain() {
       throw new Error('nothing to explain');
     },

@@ -1,0 +1,107 @@
+import type { Row } from '../../../shared/record.ts';
+import type { HeaderFields } from '../../http/fields.ts';
+import type { HttpResponse, IncomingRequest } from '../../http/messages.ts';
+import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { Forwarded } from '../../proxy/forwarded-headers.ts';
+import type { Captures } from '../../router/capture.ts';
+import type { BodyArguments } from '../body-arguments.ts';
+import type { Identity } from './identity.ts';
+import type { Slots } from './slot.ts';
+
+/**
+ * The request as it is now: what the client sent, with what plugins before have made of it. Plugins after this one and the
+ * upstream see the same. One object per request.
+ */
+export interface GatewayRequest {
+  /** As received; never changes. */
+  readonly incoming: IncomingRequest;
+  /** Path and query as received; never changes (`kong.request.get_raw_path`). */
+  readonly rawTarget: string;
+  /** `rawTarget` up to `?`. */
+  readonly rawPath: string;
+  /** 32 lower-case hex digits: `X-Kong-Request-Id`. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Who sent it, after `trusted_ips` and `real_ip_header`; `ip` is empty where the host does not tell. */
+  readonly client: ClientAddress;
+  /** Of the listener it came in on. */
+  readonly scheme: 'http' | 'https';
+  /** Scheme, host, port and path as the client saw them, `X-Forwarded-*` of trusted peers believed (`get_forwarded_*`). */
+  readonly forwarded: Forwarded;
+  /** Null while no route is matched: in `rewrite`, and for requests that match none. */
+  readonly route: RouteView | null;
+  readonly service: ServiceView | null;
+  /** Id of the matched route's workspace, of the default one while there is no route. */
+  readonly workspace: string;
+  /** What the matched route's regex captured (`$(uri_captures.x)`). */
+  readonly captures: Captures;
+
+  method: string;
+  /** Host among them: setting it decides the Host sent upstream. The gateway's own (`X-Forwarded-*`, `Via`…) come after all plugins. */
+  readonly headers: HeaderFields;
+  /** Query string without `?`, byte for byte as received unless a plugin changed it; `proxy/query.ts` reads and cuts it. */
+  query: string;
+  readonly body: RequestBody;
+  readonly upstream: UpstreamChoice;
+  /** Whom the request comes from. */
+  readonly identity: Identity;
+  /** Put on whatever answer the client gets, in place of what that has under the same names; Set-Cookie beside it. */
+  readonly replyHeaders: HeaderFields;
+  /** What plugins tell each other (`kong.ctx.shared`). A plugin's own state belongs into a `slot`. */
+  readonly shared: Map<string, unknown>;
+  readonly slots: Slots;
+
+  /**
+   * A row of a lazy table by its lookup value: memory, then KV, then the control plane. Null when there is none in the
+   * request's workspace: another workspace's consumers and credentials do not exist here. At once when it is in memory.
+   */
+  lookup(table: string, value: string): Row | null | Promise<Row | null>;
+  /** All rows of a lazy table with that lookup value (ACL groups of a consumer), of the request's workspace. */
+  lookupAll(table: string, value: string): readonly Row[] | Promise<readonly Row[]>;
+  /** Kong's error body, negotiated by Accept (`kong.response.error`); the status's own text when there is no message. */
+  error(status: number, message?: string, headers?: Readonly<Record<string, string>>): HttpResponse;
+  /** A table as compact JSON, a text as it is, or nothing; no request id (`kong.response.exit`). */
+  exit(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): HttpResponse;
+  /**
+   * Sends the request to its service as it is now, balancer, retries and TLS included, and gives the answer, or the gateway's own
+   * error. In `access`, once. Returned as it is, the answer is the upstream's like any other.
+   */
+  forward(): Promise<HttpResponse>;
+  /** Work that goes on after the answer. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** A route or service as plugins see it. `row` is the whole entity, as in Kong's log entries. */
+export interface RouteView {
+  readonly id: string;
+  readonly name: string | null;
+  readonly row: Row;
+}
+export type ServiceView = RouteView;
+
+/** The body as it will be sent upstream. Streamed unread unless a plugin asks for it. */
+export interface RequestBody {
+  /** Declared bytes, 0 without a body; null: not known before its end. */
+  readonly length: number | null;
+  /** The whole of it, kept for the upstream; null when it is longer than `limit` bytes (it is then sent on all the same). */
+  read(limit: number): Promise<Uint8Array | null>;
+  /** Its named arguments: form, multipart or a JSON object, as Content-Type says; null for others and for too long ones. */
+  arguments(limit: number): Promise<BodyArguments | null>;
+  /** Another body in its place; Content-Length follows, and Content-Type where one is given. */
+  replace(body: Uint8Array | string, contentType?: string): void;
+  /** Lets at most so many bytes pass while it streams; beyond, the upstream call is broken off and the client gets 413 with the message. */
+  limit(bytes: number, message: string): void;
+}
+
+/** Where the request goes. Null: as route and service say (`kong.service.set_target`, `set_upstream`, `request.set_path`…). */
+export interface UpstreamChoice {
+  scheme: 'http' | 'https' | null;
+  /** The whole path upstream, escaped as it goes on the wire. */
+  path: string | null;
+  target: { readonly host: string; readonly port: number } | { readonly upstream: string } | null;
+  /** Milliseconds. */
+  timeouts: { readonly connect: number; readonly read: number; readonly write: number } | null;
+  retries: number | null;
+  verifyTls: boolean | null;
+}

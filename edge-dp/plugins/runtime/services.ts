@@ -1,0 +1,190 @@
+import type { BodySource, HttpResponse } from '../../http/messages.ts';
+
+/**
+ * What a plugin may use of its node: one implementation for each host, fakes in tests. What a host cannot do throws
+ * `ServiceError` with `unsupported`, and belongs into the plugin's `needs`, so that the control plane names it beforehand.
+ */
+export interface Services {
+  readonly node: { readonly id: string; readonly hostname: string };
+  /** One line of the node's log. */
+  log(level: LogLevel, message: string): void;
+  /**
+   * An HTTP request of the plugin's own. Gives any response a server gave; throws `ServiceError` when there was none. Only while
+   * a request, or work it waits for, is under way.
+   */
+  fetch(request: OutgoingRequest): Promise<HttpResponse>;
+  /** A connection of the plugin's own, plain or with TLS. Throws `ServiceError`. Only while a request, or work it waits for, is under way. */
+  connect(address: Address, options: ConnectOptions): Promise<Connection>;
+  /** One UDP packet, sent and forgotten. Capability `udp`. */
+  datagram(address: Address, bytes: Uint8Array): void;
+  /** Adds to a file of the node; `/dev/stdout` and `/dev/stderr` everywhere, others with capability `files`. */
+  append(file: AppendedFile, text: string): void;
+  /** One line for the machine's syslog. Capability `syslog`. */
+  syslog(line: SyslogLine): void;
+  /**
+   * Kong's queue: entries are sent in batches, tried again, and dropped when they are too many or too old. Those who name the same
+   * queue share it, with the options and the `send` of whom came first, as long as one of them is open.
+   */
+  queue<T>(name: string, options: QueueOptions, send: SendBatch<T>): Queue<T>;
+  /** Counts within windows of time, shared by the isolates of the node, or by all nodes. */
+  readonly counters: Counters;
+  /** Small values with an end, shared by the isolates of the node, or by all nodes: tokens, sessions, challenges. */
+  records(collection: string, scope: Scope): Records;
+  /** A memory of the isolate, the least recently used out first. Those who name the same one share it. */
+  cache<T>(name: string, options: { readonly maxBytes: number }): Cache<T>;
+}
+
+export type LogLevel = 'debug' | 'info' | 'notice' | 'warn' | 'error' | 'crit';
+
+/** Why a service could not do what it was asked. `message` is for the operator's log, never for clients. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly code: ServiceErrorCode;
+
+  constructor(code: ServiceErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export type ServiceErrorCode =
+  /** This host cannot do it; the message says what. */
+  | 'unsupported'
+  | 'timeout'
+  | 'dns'
+  /** Refused, reset, no route. */
+  | 'unreachable'
+  /** The handshake failed, or the certificate was not accepted. */
+  | 'tls'
+  /** What came back is not the protocol. */
+  | 'protocol'
+  /** What keeps the state (counters, records) does not answer. */
+  | 'unavailable';
+
+export interface OutgoingRequest {
+  readonly url: string;
+  /** GET when absent. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | BodySource | null;
+  /** Milliseconds until the head of the response. */
+  readonly timeout: number;
+  /** Checks the server's certificate; true when absent. False: capability `tls_unverified`. */
+  readonly verify?: boolean;
+  /** `http://user:password@host:port` of an HTTP proxy. Capability `http_proxy`. */
+  readonly proxy?: string | null;
+}
+
+export interface Address {
+  /** Name or address; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ConnectOptions {
+  /** Null: none (`Connection.startTls` may follow). */
+  readonly tls: TlsOptions | null;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+export interface TlsOptions {
+  /** SNI, and the name the certificate must carry; null: the address's host. */
+  readonly serverName: string | null;
+  /** False: capability `tls_unverified`. */
+  readonly verify: boolean;
+}
+
+export interface Connection {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  /** The same connection with TLS from here on; nothing may be unread or unwritten. */
+  startTls(options: TlsOptions): Promise<Connection>;
+  close(): Promise<void>;
+}
+
+export interface AppendedFile {
+  readonly path: string;
+  /** Opens the file anew for each write (`file-log`'s `reopen`): for what rotates logs by renaming. */
+  readonly reopen: boolean;
+}
+
+export interface SyslogLine {
+  readonly severity: 'debug' | 'info' | 'notice' | 'warning' | 'err' | 'crit' | 'alert' | 'emerg';
+  /** `user`, `local0`… */
+  readonly facility: string;
+  readonly message: string;
+}
+
+/** As in the `queue` field of Kong's plugins; times in seconds. */
+export interface QueueOptions {
+  readonly max_batch_size: number;
+  readonly max_coalescing_delay: number;
+  readonly max_entries: number;
+  readonly max_bytes: number | null;
+  readonly initial_retry_delay: number;
+  readonly max_retry_delay: number;
+  readonly max_retry_time: number;
+}
+
+/** Sends a batch. Throws when it is to be tried again. */
+export type SendBatch<T> = (batch: readonly T[]) => Promise<void>;
+
+export interface Queue<T> {
+  /** Adds an entry (plain data). `on`: the request it comes from, which lends its time. `bytes`: its size, where `max_bytes` is to hold. */
+  push(entry: T, on: { waitUntil(work: Promise<unknown>): void }, bytes?: number): void;
+  /** Nobody adds any more: what is left is sent without waiting for company. */
+  close(): void;
+}
+
+/** `node`: all isolates of the data plane. `cluster`: all data planes; the node alone while they cannot reach each other. */
+export type Scope = 'node' | 'cluster';
+
+/** Counts are kept until their window is over. */
+export interface Window {
+  /** Names what is counted, without the window. */
+  readonly key: string;
+  /** Milliseconds since the epoch, and milliseconds: fixed windows. */
+  readonly start: number;
+  readonly length: number;
+  /** `take` never lets the count of the scope go above it. */
+  readonly limit: number;
+}
+
+export interface Usage {
+  /** What has been counted in the scope, what was just taken included; a little late where much is allowed. */
+  readonly used: number;
+  /** Whether there was room. */
+  readonly room: boolean;
+}
+
+/** Throws `ServiceError` with `unavailable` when the counts cannot be had (`fault_tolerant` decides what then). */
+export interface Counters {
+  /** Counts `amount` in every window if each has room for it, in none otherwise. At once where the isolate holds a lease. */
+  take(windows: readonly Window[], amount: number, scope: Scope): readonly Usage[] | Promise<readonly Usage[]>;
+  /** Counts `amount` whether there is room or not; negative amounts give back. */
+  add(windows: readonly Window[], amount: number, scope: Scope): Promise<void>;
+  /** Looks without counting. */
+  usage(windows: readonly Window[], scope: Scope): readonly Usage[] | Promise<readonly Usage[]>;
+}
+
+/** Values are JSON. Throws `ServiceError` with `unavailable`. */
+export interface Records {
+  /** Null: none, or its time is over. */
+  get(key: string): Promise<unknown>;
+  /** `ttl` in seconds; 0: until it is deleted. */
+  put(key: string, value: unknown, ttl: number): Promise<void>;
+  /** Puts it only where nothing is; false when something is. */
+  add(key: string, value: unknown, ttl: number): Promise<boolean>;
+  /** Gets and deletes in one step: for what may be used once. */
+  take(key: string): Promise<unknown>;
+  delete(key: string): Promise<void>;
+}
+
+export interface Cache<T> {
+  get(key: string): T | undefined;
+  /** `ttl` in seconds; 0: as long as there is room. `bytes`: what it weighs. */
+  set(key: string, value: T, ttl: number, bytes: number): void;
+  delete(key: string): void;
+  clear(): void;
+}

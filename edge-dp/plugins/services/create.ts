@@ -1,0 +1,61 @@
+import type { Egress } from '../../proxy/egress/egress.ts';
+import type { Network } from '../../proxy/egress/network.ts';
+import { type LogLevel, ServiceError, type Services } from '../runtime/services.ts';
+import { Caches } from './caches.ts';
+import { connectService } from './connect.ts';
+import { fetchService } from './fetch.ts';
+import { memoryCounters } from './memory-counters.ts';
+import { MemoryRecords } from './memory-records.ts';
+import { Queues } from './queues.ts';
+
+/** What services are made of on a Worker. */
+export interface ServiceDependencies {
+  readonly node: { readonly id: string; readonly hostname: string };
+  readonly network: Pick<Network, 'connect'>;
+  readonly egress: Egress;
+}
+
+/** The services of a Worker, one set for each isolate. */
+export function createServices({ node, network, egress }: ServiceDependencies): Services {
+  const queues = new Queues(log);
+  const caches = new Caches();
+  const records = new Map<string, MemoryRecords>();
+  return {
+    node,
+    log,
+    fetch: fetchService(egress),
+    connect: connectService(network),
+    datagram: () => unsupported('UDP'),
+    append: ({ path }, text) => {
+      if (path === '/dev/stdout') console.log(text.replace(/\n$/, ''));
+      else if (path === '/dev/stderr') console.error(text.replace(/\n$/, ''));
+      else unsupported(`a file (${path})`);
+    },
+    syslog: () => unsupported('syslog'),
+    queue: (name, options, send) => queues.open(name, options, send),
+    cache: (name, { maxBytes }) => caches.open(name, maxBytes),
+    counters: memoryCounters(),
+    records: (collection) => {
+      const known = records.get(collection) ?? new MemoryRecords();
+      records.set(collection, known);
+      return known;
+    },
+  };
+}
+
+function unsupported(what: string): never {
+  throw new ServiceError('unsupported', `this data plane has no ${what}`);
+}
+
+const WRITERS: Readonly<Record<LogLevel, (message: string) => void>> = {
+  debug: (message) => console.debug(message),
+  info: (message) => console.info(message),
+  notice: (message) => console.info(message),
+  warn: (message) => console.warn(message),
+  error: (message) => console.error(message),
+  crit: (message) => console.error(message),
+};
+
+function log(level: LogLevel, message: string): void {
+  WRITERS[level](message);
+}

@@ -1,0 +1,101 @@
+import { FieldList } from '../../../edge-dp/http/fields.ts';
+import { type IncomingRequest, streamSource } from '../../../edge-dp/http/messages.ts';
+import type { ConsumerGroup } from '../../../edge-dp/plugins/runtime/identity.ts';
+import type { Place } from '../../../edge-dp/plugins/runtime/plugin.ts';
+import { ServiceError, type Services } from '../../../edge-dp/plugins/runtime/services.ts';
+import { Caches } from '../../../edge-dp/plugins/services/caches.ts';
+import { memoryCounters } from '../../../edge-dp/plugins/services/memory-counters.ts';
+import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.ts';
+import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
+import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
+
+interface FakeRequest {
+  readonly method?: string;
+  readonly target?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly ip?: string;
+  /** Lazy rows by table and lookup value. */
+  readonly rows?: Readonly<Record<string, Readonly<Record<string, readonly BundleRow[]>>>>;
+  readonly groups?: readonly ConsumerGroup[];
+}
+
+/** A request as hooks get it: the proxy's own, over no network and no runtime's messages. */
+export function fakeRequest({ rows = {}, groups = [], ip = '127.0.0.1', ...message }: FakeRequest = {}): ProxyContext {
+  const arrival = {
+    peerIp: ip,
+    peerPort: 40_000,
+    localPort: 8000,
+    scheme: 'http',
+    sni: null,
+    edge: null,
+    waitUntil: () => undefined,
+  } as const;
+  return new ProxyContext(incoming(message), arrival, {
+    lazy: { lookupAll: async (table, value) => rows[table]?.[value] ?? [] },
+    groups: new Map(groups.map((group) => [group.id, group])),
+    client: { ip, port: 40_000, peerIp: ip, trusted: false },
+    clientBodyTimeout: 60_000,
+  });
+}
+
+function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequest): IncomingRequest {
+  const fields = FieldList.of({ host: 'gateway.test', ...headers });
+  const bytes = body === undefined ? null : new TextEncoder().encode(body);
+  if (bytes !== null) fields.set('content-length', String(bytes.length));
+  return {
+    method,
+    target,
+    headers: fields,
+    fieldNames: [...fields.keys()],
+    body: bytes === null ? null : streamSource(new Blob([bytes]).stream()),
+    version: '1.1',
+    copyOf: (others) => {
+      const copy = new FieldList();
+      for (const [name, value] of others) copy.append(name, value);
+      return copy;
+    },
+  };
+}
+
+/** Services that keep to memory. What goes out is for the test to give. */
+export function fakeServices(own: Partial<Services> = {}): Services {
+  const log: Services['log'] = own.log ?? (() => undefined);
+  const queues = new Queues(log);
+  const caches = new Caches();
+  const records = new Map<string, MemoryRecords>();
+  const none = (what: string) => (): never => {
+    throw new ServiceError('unsupported', `no ${what} in this test`);
+  };
+  return {
+    node: { id: '00000000-0000-4000-8000-000000000000', hostname: 'node.test' },
+    log,
+    fetch: none('fetch'),
+    connect: none('connect'),
+    datagram: none('datagram'),
+    append: none('append'),
+    syslog: none('syslog'),
+    queue: (name, options, send) => queues.open(name, options, send),
+    counters: memoryCounters(),
+    records: (collection) => {
+      const known = records.get(collection) ?? new MemoryRecords();
+      records.set(collection, known);
+      return known;
+    },
+    cache: (name, { maxBytes }) => caches.open(name, maxBytes),
+    ...own,
+  };
+}
+
+/** A configuration that applies to everything. */
+export const EVERYWHERE: Place = {
+  id: '00000000-0000-4000-8000-000000000001',
+  instanceName: null,
+  workspace: DEFAULT_WORKSPACE.id,
+  route: null,
+  service: null,
+  consumer: null,
+  consumerGroup: null,
+};
