@@ -2,8 +2,9 @@ import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
 import type { Arrival } from '../listeners/browser-guard.ts';
 import type { Workspace } from '../store/store.ts';
+import { DatabaseUnavailable } from '../store/unavailable.ts';
 import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
-import type { AdminOptions } from './options.ts';
+import type { AdminLog, AdminOptions } from './options.ts';
 import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } from './reply.ts';
 import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
 import { rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
@@ -72,13 +73,24 @@ const refused = ({ methods }: AdminRoute, method: string): Reply => ({
 
 const isMethod = (method: string): method is Method => METHODS.some((known) => known === method);
 
-const takesBody = (method: Method): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';
+const takesBody = (method: string): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';
 
 function replyTo(error: Error, c: Context, { log }: AdminOptions): Reply {
   if (error instanceof Refusal) return error.reply;
   if (error instanceof KongError && error.status < 500) return { status: error.status, body: error.body() };
+  if (error instanceof DatabaseUnavailable) return withoutDatabase(error, c, log);
   log('error', `${c.req.method} ${c.req.path}: ${reasonOf(error)}`);
   return unexpected;
+}
+
+/** Seconds a failover, or a restart of the database, is likely to go on. */
+const RETRY_AFTER = '5';
+
+function withoutDatabase({ message: reason, uncertain }: DatabaseUnavailable, c: Context, log: AdminLog): Reply {
+  const writes = takesBody(c.req.method) || c.req.method === 'DELETE';
+  const text = uncertain && writes ? `${reason}; the change may have been made all the same` : reason;
+  log('error', `${c.req.method} ${c.req.path}: ${text}`);
+  return { ...message(503, text), headers: { 'retry-after': RETRY_AFTER } };
 }
 
 function reasonOf(error: Error): string {

@@ -5,12 +5,13 @@ import { setImmediate } from 'node:timers/promises';
 import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 import { isRecord } from '../../shared/record.ts';
-import { messageOf } from '../../shared/thrown.ts';
 
-import type { Database, Session, SqlRow, SqlValue } from './database.ts';
+import { asSqlError, type Database, type Session, type SqlRow, type SqlValue } from './database.ts';
 import { lockDirectory } from './directory-lock.ts';
+import { describePgliteFailure, isFileFailure } from './pglite-failure.ts';
 import { retrying } from './retry.ts';
 import { ask, insideTransaction, type Send } from './session.ts';
+import { DatabaseUnavailable, unavailable } from './unavailable.ts';
 
 /** Opens (or makes) the embedded PostgreSQL in `prefix`, which this process then owns. */
 export async function openPglite(prefix: string): Promise<Database> {
@@ -29,9 +30,11 @@ async function startExisting(directory: string): Promise<PGlite> {
   try {
     return await start(directory);
   } catch (error) {
+    const advice = isFileFailure(error)
+      ? 'it starts again once that is mended'
+      : 'its files are damaged or of another version; restore them from a backup, or move the folder away to begin with an empty one';
     throw new Error(
-      `the embedded database in ${directory} does not start (${messageOf(error)}): its files ` +
-        'are damaged or of another version; restore them from a backup, or move the folder away to begin with an empty one',
+      `the embedded database in ${directory} does not start (${describePgliteFailure(error)}): ${advice}`,
       { cause: error },
     );
   }
@@ -41,8 +44,15 @@ async function startExisting(directory: string): Promise<PGlite> {
 async function initialise(directory: string): Promise<void> {
   const unfinished = `${directory}.new`;
   rmSync(unfinished, { recursive: true, force: true });
-  await (await start(unfinished)).close();
-  renameSync(unfinished, directory);
+  try {
+    await (await start(unfinished)).close();
+    renameSync(unfinished, directory);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw new Error(`the embedded database cannot be made in ${directory}: ${describePgliteFailure(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function start(directory: string): Promise<PGlite> {
@@ -57,23 +67,31 @@ function overPglite(database: PGlite, unlock: () => void): Database {
   const ownTransaction = new AsyncLocalStorage<{ open: boolean }>();
   const send: Send = async ({ text }, values) => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
-    const answer = await database.query<SqlRow>(text, [...values]);
-    await others();
-    return rows(answer);
+    return run(() => database.query<SqlRow>(text, [...values]));
   };
   const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
-    return retrying(() =>
-      database.transaction(async (open) => {
-        const state = { open: true };
-        try {
-          if (begin !== '') await open.query(begin);
-          return await ownTransaction.run(state, () => work(insideTransaction(sendWithin(open))));
-        } finally {
-          state.open = false;
-        }
-      }),
-    );
+    const attempt = async () => {
+      let ownError: unknown;
+      try {
+        return await database.transaction(async (open) => {
+          const state = { open: true };
+          try {
+            if (begin !== '') await open.query(begin);
+            return await ownTransaction.run(state, () => work(insideTransaction(sendWithin(open))));
+          } catch (error) {
+            ownError = error;
+            throw error;
+          } finally {
+            state.open = false;
+          }
+        });
+      } catch (error) {
+        // What the work threw is its own; anything else is the beginning or the end of the transaction.
+        throw ownError ?? failure(error);
+      }
+    };
+    return retrying(attempt);
   };
   return {
     driver: 'pglite',
@@ -103,11 +121,25 @@ function overPglite(database: PGlite, unlock: () => void): Database {
 const WAITS_FOR_ITSELF = 'inside a transaction, the database is reached through the transaction only';
 
 function sendWithin(open: Transaction): Send {
-  return async ({ text }, values: readonly SqlValue[]) => {
-    const answer = await open.query<SqlRow>(text, [...values]);
-    await others();
-    return rows(answer);
-  };
+  return ({ text }, values: readonly SqlValue[]) => run(() => open.query<SqlRow>(text, [...values]));
+}
+
+async function run(query: () => Promise<Results<SqlRow>>): Promise<SqlRow[]> {
+  let answer: Results<SqlRow>;
+  try {
+    answer = await query();
+  } catch (error) {
+    throw failure(error);
+  }
+  await others();
+  return answer.rows;
+}
+
+/** What the server said in our own form. Whatever else PGlite throws, the database behind it has come to an end. */
+function failure(error: unknown): unknown {
+  const said = unavailable(error) ?? asSqlError(error);
+  if (said !== undefined || error instanceof TypeError || error instanceof RangeError) return said ?? error;
+  return new DatabaseUnavailable(`the embedded database fails (${describePgliteFailure(error)})`, { cause: error });
 }
 
 /** Milliseconds this thread may be kept from everything else. */
@@ -122,10 +154,6 @@ async function others(): Promise<void> {
   if (performance.now() - turnBegan < SHARE) return;
   await setImmediate();
   turnBegan = performance.now();
-}
-
-function rows(results: Results<SqlRow>): SqlRow[] {
-  return results.rows;
 }
 
 /**

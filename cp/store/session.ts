@@ -1,4 +1,5 @@
 import { asSqlError, type Session, type SqlRow, type SqlValue, type Statement } from './database.ts';
+import { unavailable } from './unavailable.ts';
 
 /** Sends one statement over one connection. */
 export type Send = (statement: Statement, values: readonly SqlValue[]) => Promise<SqlRow[]>;
@@ -16,18 +17,19 @@ export function insideTransaction(send: Send, depth = 1): Session {
         await query(`RELEASE SAVEPOINT ${savepoint}`);
         return result;
       } catch (error) {
-        await query(`ROLLBACK TO SAVEPOINT ${savepoint}`);
+        // Where that fails too, the transaction is lost, and why stands in the first error.
+        await query(`ROLLBACK TO SAVEPOINT ${savepoint}`).catch(() => {});
         throw error;
       }
     },
   };
 }
 
-/** One statement, with server errors in our own form. */
+/** One statement, with server errors in our own form: `DatabaseUnavailable` where they are about the server itself. */
 export async function ask(send: Send, statement: Statement | string, values: readonly SqlValue[]): Promise<SqlRow[]> {
   try {
     return await send(typeof statement === 'string' ? { text: statement } : statement, values);
   } catch (error) {
-    throw asSqlError(error) ?? error;
+    throw unavailable(error) ?? asSqlError(error) ?? error;
   }
 }

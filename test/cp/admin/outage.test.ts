@@ -30,7 +30,13 @@ describe('when the database goes away', () => {
       ['GET', '/', undefined],
     ] as const) {
       const answer = await admin.send(method, path, json === undefined ? {} : { json });
-      expect(answer).toMatchObject({ status: 500, body: { message: 'An unexpected error occurred' } });
+      expect(answer, `${method} ${path}`).toMatchObject({
+        status: 503,
+        body: {
+          message: expect.stringMatching(/^the database is not available: (connection refused|the connection to it)/),
+        },
+      });
+      expect(answer.headers.get('retry-after')).toBe('5');
     }
     expect((await admin.send('GET', '/status')).body.database).toEqual({ reachable: false });
     expect(admin.log.filter((line) => line.startsWith('error: ')).length).toBeGreaterThanOrEqual(3);
