@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OBJECT_NAME } from '../../shared/bundle/object.ts';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import { type FromControlPlane, type FromDataPlane, HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
+import { type FromDataPlane, HEARTBEAT_DEADLINE, type Order } from '../../shared/cluster/messages.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
@@ -27,7 +27,7 @@ interface HttpsFormOptions {
 interface Poller {
   readonly session: NodeSession;
   /** What is to be said besides the manifest, in order. */
-  readonly queue: string[];
+  readonly queue: Order[];
   /** Ends its open question. */
   wake: () => void;
 }
@@ -50,19 +50,16 @@ export class HttpsForm {
     for (const poller of this.#pollers.values()) poller.wake();
   }
 
-  /** Has a message told to every data plane that polls. */
-  broadcast(message: FromControlPlane): void {
-    for (const poller of this.#pollers.values()) {
-      if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(JSON.stringify(message));
-      poller.wake();
-    }
+  /** Gives an order to every data plane that polls. */
+  broadcast(order: Order): void {
+    for (const { session } of this.#pollers.values()) this.tell(session, order);
   }
 
-  /** Has a message told to one of them. */
-  tell(session: NodeSession, message: FromControlPlane): void {
+  /** Gives an order to one of them. */
+  tell(session: NodeSession, order: Order): void {
     const poller = this.#pollers.get(session.node.id);
     if (poller === undefined) return;
-    if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(JSON.stringify(message));
+    if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(order);
     poller.wake();
   }
 
@@ -123,12 +120,13 @@ export class HttpsForm {
     for (;;) {
       const queued = poller.queue.shift();
       if (queued !== undefined) {
-        response.writeHead(200, { 'content-type': 'application/json' }).end(queued);
+        const text = await poller.session.orders.message(queued);
+        response.writeHead(200, { 'content-type': 'application/json' }).end(text);
         return;
       }
       const { status, etag, text } = await this.#answer(poller.session);
       if (request.headers['if-none-match'] !== etag) {
-        response.writeHead(status, { 'content-type': 'application/json', etag }).end(text());
+        response.writeHead(status, { 'content-type': 'application/json', etag }).end(await text());
         return;
       }
       const remaining = until - Date.now();
@@ -141,14 +139,13 @@ export class HttpsForm {
   }
 
   /** What the node gets now, and how to know it again. */
-  async #answer(session: NodeSession): Promise<{ status: number; etag: string; text: () => string }> {
+  async #answer(session: NodeSession): Promise<{ status: number; etag: string; text: () => string | Promise<string> }> {
     const offer = await session.offer();
     if (offer.kind === 'withheld') {
-      const text = JSON.stringify(offer.message);
       return {
         status: 409,
         etag: `"withheld-${Buffer.from(offer.message.reason).toString('base64url')}"`,
-        text: () => text,
+        text: () => session.orders.message(offer.message),
       };
     }
     const { serial, config_hash } = offer.release.manifest;

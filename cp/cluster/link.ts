@@ -3,13 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import {
-  type FromControlPlane,
-  HEARTBEAT_DEADLINE,
-  HEARTBEAT_INTERVAL,
-  type Hello,
-} from '../../shared/cluster/messages.ts';
+import { HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL, type Hello, type Order } from '../../shared/cluster/messages.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
@@ -81,15 +77,15 @@ export class Links {
     for (const link of this.#links.values()) link.publish();
   }
 
-  /** Sends a message to every connected data plane. */
-  broadcast(message: FromControlPlane): void {
-    for (const link of this.#links.values()) link.send(message);
+  /** Gives an order to every connected data plane. */
+  broadcast(order: Order): void {
+    for (const [session, link] of this.#links) void link.order(session, order);
   }
 
-  /** Sends a message to one of them. False when it is not connected this way. */
-  tell(session: NodeSession, message: FromControlPlane): boolean {
+  /** Gives an order to one of them. False when it is not connected this way. */
+  tell(session: NodeSession, order: Order): boolean {
     const link = this.#links.get(session);
-    link?.send(message);
+    void link?.order(session, order);
     return link !== undefined;
   }
 
@@ -123,6 +119,8 @@ class Link {
   #session: NodeSession | null = null;
   #handled: Promise<void> = Promise.resolve();
   #counted = { since: Date.now(), messages: 0 };
+  /** Of the release that was sent last. */
+  #sent: { readonly serial: number | null; readonly config_hash: string | null } = { serial: null, config_hash: null };
   #sending = false;
   #outdated = false;
 
@@ -154,11 +152,21 @@ class Link {
     this.#webSocket.close(code, Buffer.from(reason).subarray(0, LONGEST_REASON).toString());
   }
 
-  send(message: FromControlPlane): void {
+  /** Never throws. */
+  async order(session: NodeSession, order: Order): Promise<void> {
+    try {
+      this.#send(await session.orders.message(order));
+    } catch (error) {
+      this.#log('error', `cannot be given an order (${order.type}): ${messageOf(error)}`);
+    }
+  }
+
+  #send(text: string): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     if (this.#webSocket.bufferedAmount > MOST_UNREAD) {
       this.#log('warn', 'does not read what it is sent, disconnecting');
       this.#webSocket.terminate();
-    } else this.#webSocket.send(JSON.stringify(message));
+    } else this.#webSocket.send(text);
   }
 
   /** Offers the newest release, now or as soon as the one before it is on its way: a slow peer never piles them up. */
@@ -173,10 +181,12 @@ class Link {
     do {
       this.#outdated = false;
       const offer = await session.offer();
-      const text =
-        offer.kind === 'release'
-          ? this.#options.texts.withObjects(offer.release, offer.held)
-          : JSON.stringify(offer.message);
+      let text: string;
+      if (offer.kind === 'release') {
+        const { serial, config_hash } = offer.release.manifest;
+        text = this.#options.texts.withObjects(offer.release, offer.held);
+        this.#sent = { serial, config_hash };
+      } else text = await session.orders.message(offer.message);
       await new Promise<void>((resolve) => this.#webSocket.send(text, () => resolve()));
     } while (this.#outdated && this.#webSocket.readyState === this.#webSocket.OPEN);
     this.#sending = false;
@@ -226,8 +236,7 @@ class Link {
       this.close(CLOSE.certificateExpired, 'the client certificate has expired');
       return;
     }
-    const { serial, config_hash } = this.#options.context.publisher.current().manifest;
-    this.send({ type: 'heartbeat', serial, config_hash });
+    this.#send(JSON.stringify({ type: 'heartbeat', ...this.#sent }));
   }
 
   #silent(): void {
@@ -235,7 +244,7 @@ class Link {
     this.#webSocket.terminate();
   }
 
-  #log(level: 'info' | 'warn', message: string): void {
+  #log(level: 'info' | 'warn' | 'error', message: string): void {
     const who = this.#session?.name ?? `${this.#peer.ip}:${this.#peer.port}`;
     this.#options.context.log(level, `${who} ${message}`);
   }

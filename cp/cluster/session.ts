@@ -15,6 +15,7 @@ import type { Publisher, Release } from '../publisher/publisher.ts';
 import type { NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { Orders } from './orders.ts';
 import { healthOf, type NodeHealth } from './target-health.ts';
 
 /** What a session needs to know of its control plane. */
@@ -46,6 +47,8 @@ const CONFLICTS_LOGGED = 5;
 export class NodeSession {
   readonly node: NodeDescription;
   readonly peer: Peer;
+  /** Writes what is sent to it besides releases and heartbeats. */
+  readonly orders: Orders;
   readonly #context: SessionContext;
   readonly #offered = new Map<number, Manifest>();
   #held: Manifest | null = null;
@@ -57,15 +60,22 @@ export class NodeSession {
   #health: NodeHealth = {};
   #conflicts = '';
 
-  private constructor(node: NodeDescription, peer: Peer, context: SessionContext) {
+  private constructor({ node, nonce }: Hello, peer: Peer, context: SessionContext) {
     this.node = node;
     this.peer = peer;
+    this.orders = new Orders(context.publisher, node.id, nonce ?? null);
     this.#context = context;
   }
 
   /** Begins with a hello, and learns what the node holds from the signed manifest in it. Never throws. */
   static async begin(hello: Hello, peer: Peer, context: SessionContext): Promise<NodeSession> {
-    const session = new NodeSession(hello.node, peer, context);
+    const session = new NodeSession(hello, peer, context);
+    if (hello.nonce === undefined) {
+      context.log(
+        'warn',
+        `${session.name} is of version ${hello.node.version}, which obeys orders that nobody signed: upgrade it`,
+      );
+    }
     if (hello.manifest !== null) session.#held = await readHeld(hello.manifest, session.name, context);
     const absent = context.absentPlugins(hello.node);
     if (absent.length > 0) {

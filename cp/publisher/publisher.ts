@@ -64,6 +64,8 @@ export interface Publisher {
    * accepts this control plane's config again. Returns why not when that looks like an accident.
    */
   catchUp(held: Manifest): Promise<string | null>;
+  /** What releases are signed with now. */
+  signingKey(): SigningKey;
   /** Signs the newest release anew, with other keys, and publishes it. Throws when they are of another cluster. */
   renew(keys: PublisherKeys): Promise<void>;
   stop(): Promise<void>;
@@ -224,6 +226,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       );
       return null;
     },
+    signingKey: () => keys.signing,
     async renew(next) {
       if (next.signing.cluster !== keys.signing.cluster) {
         throw new Error('bundle_signing_key: the key is of another cluster, which needs a restart');

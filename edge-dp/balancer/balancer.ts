@@ -160,11 +160,13 @@ function peerOf(upstream: Upstream, { host, port, hostname }: Address): Peer {
  * while another attempt follows, and by the 502 the client gets when none does.
  */
 function blame(failure: UpstreamFailure, last: boolean, upstream: Upstream): Observation | null {
+  if (failure.unproven === true) return null;
   switch (failure.code) {
     case 'unsupported':
     case 'client_closed':
     case 'client_timeout':
     case 'client_too_large':
+    case 'client_left':
     case 'bad_request':
     case 'unauthorized':
     case 'unknown_identity':

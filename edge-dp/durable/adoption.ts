@@ -44,7 +44,7 @@ export async function adopt(
 ): Promise<Adoption> {
   let verified: VerifiedManifest;
   try {
-    const before = current.held?.verified ?? (await restingOrNull(env, standing, newest));
+    const before = await verifiedLast(env, current, standing, newest);
     verified = await verifyArriving(env.SETTINGS, atLeast(standing, before), before, message.manifest);
   } catch (error) {
     return { outcome: 'refused', serial: null, reason: messageOf(error) };
@@ -86,11 +86,14 @@ function atLeast(standing: Standing, before: VerifiedManifest | null): Standing 
   return { cluster: standing.cluster ?? cluster, highestSerial: Math.max(standing.highestSerial ?? serial, serial) };
 }
 
-async function restingOrNull(
+/** The genuine manifest this node took last, whether its isolate could load it or not. */
+export async function verifiedLast(
   env: Env,
+  current: CurrentConfig,
   standing: Standing,
   newest: CachedManifest | null,
 ): Promise<VerifiedManifest | null> {
-  if (newest === null) return null;
+  const loaded = current.held?.verified ?? null;
+  if (loaded !== null || newest === null) return loaded;
   return verifyResting(env.SETTINGS, standing, newest).catch(() => null);
 }

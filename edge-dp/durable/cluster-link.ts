@@ -1,12 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
-import type {
-  ExplainMessage,
-  FromControlPlane,
-  FromDataPlane,
-  ManifestMessage,
-  Rejected,
-} from '../../shared/cluster/messages.ts';
+import type { ExplainMessage, FromDataPlane, ManifestMessage, Order, Rejected } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -23,11 +17,14 @@ import {
 import { findObject } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { explain } from '../status/debug-route.ts';
-import { type Adoption, adopt } from './adoption.ts';
+import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
+import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
+import { Offered } from './offered.ts';
+import { Orders } from './orders.ts';
 
 /** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
 interface Standing {
@@ -55,7 +52,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
   return class ClusterLink extends DurableObject<Env> implements NodeOwner, LinkOwner {
     readonly nodeId: string;
     readonly #store: BundleStore;
+    readonly #offered = new Offered((message) => this.log('warn', message));
     #link: Link;
+    /** Those of the connection there is. */
+    #orders = this.#newOrders();
     #standing: Standing = { cluster: null, highestSerial: null, version: null };
     #newest: CachedManifest | null = null;
     /** Resolved, and replaced, when `#newest` is another. */
@@ -87,6 +87,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const introductions = await storage.get<readonly string[]>('introductions');
       if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
       this.#leaveOtherCluster();
+      this.#offered.came(this.#standing.highestSerial);
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
       // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
@@ -169,8 +170,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     greeting(): readonly FromDataPlane[] {
       const { plugins } = isolate.current.gateway;
       this.#settled = false;
+      this.#orders = this.#newOrders();
+      const { nonce } = this.#orders;
       const manifest = this.#newest?.manifest ?? null;
-      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest }];
+      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest, nonce }];
     }
 
     heartbeat(): FromDataPlane {
@@ -184,27 +187,61 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       };
     }
 
-    receive(message: FromControlPlane): void {
-      if (message.type === 'withheld') {
-        this.#sayReports();
-        this.log(
-          'warn',
-          `the control plane withholds config from this node: ${message.reason} (${message.sync_status})`,
-        );
-      } else if (message.type === 'manifest') {
-        this.#pending = { ...message, objects: together(this.#pending?.objects ?? {}, message.objects) };
-        if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
-      } else if (message.type === 'target_health') {
-        this.#tellHealthChecker('/health/orders', message);
-      } else if (message.type === 'explain') {
-        this.ctx.waitUntil(this.#explain(message));
+    receive(message: Incoming): void {
+      switch (message.type) {
+        case 'manifest':
+          this.#pending = { ...message, objects: together(this.#pending?.objects ?? {}, message.objects) };
+          if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
+          break;
+        case 'order':
+          this.ctx.waitUntil(this.#orders.receive(message.order));
+          break;
+        case 'unsigned':
+          this.#orders.unsigned(message.order);
+          break;
+        case 'heartbeat':
+          // While a manifest is looked at it is not known yet whether it is genuine.
+          if (!this.#adopting) this.#offered.claimed(message.serial);
+      }
+    }
+
+    #newOrders(): Orders {
+      return new Orders({
+        node: this.env.SETTINGS.node.id,
+        trust: async () => {
+          await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+          const { cluster = null, trustedKeys } = this.env.SETTINGS;
+          const last = await verifiedLast(this.env, isolate.current, this.#standing, this.#newest);
+          return { trustedKeys: last?.trustedKeys ?? trustedKeys, cluster: cluster ?? this.#standing.cluster };
+        },
+        obey: (order) => this.#obey(order),
+        warn: (message) => this.log('warn', message),
+      });
+    }
+
+    #obey(order: Order): void {
+      switch (order.type) {
+        case 'withheld':
+          this.#offered.withheld();
+          this.#sayReports();
+          this.log('warn', `the control plane withholds config from this node: ${order.reason} (${order.sync_status})`);
+          break;
+        case 'target_health':
+          this.#tellHealthChecker('/health/orders', order);
+          break;
+        case 'explain':
+          this.ctx.waitUntil(this.#explain(order));
       }
     }
 
     async #explain({ id, request }: ExplainMessage): Promise<void> {
       const { live } = await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
-      const { status, body } = await explain(isolate.current.held?.live ?? live, request);
-      this.#link.send({ type: 'explained', id, status, body: { ...body } });
+      try {
+        const { status, body } = await explain(isolate.current.held?.live ?? live, request);
+        this.#link.send({ type: 'explained', id, status, body: { ...body } });
+      } catch (error) {
+        this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
+      }
     }
 
     wakeIn(milliseconds: number): void {
@@ -254,6 +291,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     #answer(adoption: Adoption): void {
+      this.#offered.came(adoption.serial);
       switch (adoption.outcome) {
         case 'applied':
           this.#link.settled();

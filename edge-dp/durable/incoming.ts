@@ -1,8 +1,24 @@
 import { object, string } from '../../shared/bundle/shape.ts';
-import { type FromControlPlane, SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
+import {
+  type ManifestMessage,
+  type Order,
+  type OrderMessage,
+  SYNC_STATUSES,
+  type SyncStatus,
+} from '../../shared/cluster/messages.ts';
+import type { Row } from '../../shared/record.ts';
+
+/** What a control plane says, before anything of it is believed. */
+export type Incoming =
+  | ManifestMessage
+  | OrderMessage
+  /** What it says of itself. */
+  | { readonly type: 'heartbeat'; readonly serial: number | null }
+  /** An order as it was before orders were signed: not even read. */
+  | { readonly type: 'unsigned'; readonly order: Order['type'] };
 
 /** Reads a message of a control plane. Null for a type this version does not know; throws when a known one is malformed. */
-export function parseFromControlPlane(text: string): FromControlPlane | null {
+export function parseFromControlPlane(text: string): Incoming | null {
   const read = object(JSON.parse(text), 'message');
   switch (read.type) {
     case 'manifest': {
@@ -13,6 +29,22 @@ export function parseFromControlPlane(text: string): FromControlPlane | null {
         objects: Object.fromEntries(Object.entries(objects).map(([name, gzip]) => [name, string(gzip, name)])),
       };
     }
+    case 'order':
+      return { type: 'order', order: string(read.order, 'order') };
+    case 'withheld':
+    case 'target_health':
+    case 'explain':
+      return { type: 'unsigned', order: read.type };
+    case 'heartbeat':
+      return { type: 'heartbeat', serial: typeof read.serial === 'number' ? read.serial : null };
+    default:
+      return null;
+  }
+}
+
+/** Reads what a signed order holds. Null for a type this version does not know; throws when a known one is malformed. */
+export function parseOrder(read: Readonly<Row>): Order | null {
+  switch (read.type) {
     case 'withheld':
       return { type: 'withheld', sync_status: syncStatus(read.sync_status), reason: string(read.reason, 'reason') };
     case 'target_health':
@@ -25,12 +57,6 @@ export function parseFromControlPlane(text: string): FromControlPlane | null {
       };
     case 'explain':
       return { type: 'explain', id: string(read.id, 'id'), request: object(read.request, 'request') };
-    case 'heartbeat':
-      return {
-        type: 'heartbeat',
-        serial: typeof read.serial === 'number' ? read.serial : null,
-        config_hash: typeof read.config_hash === 'string' ? read.config_hash : null,
-      };
     default:
       return null;
   }

@@ -1,13 +1,8 @@
-import {
-  type FromControlPlane,
-  type FromDataPlane,
-  HEARTBEAT_DEADLINE,
-  HEARTBEAT_INTERVAL,
-} from '../../shared/cluster/messages.ts';
+import { type FromDataPlane, HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { backoff } from './backoff.ts';
 import { type ControlPlane, textAtMost } from './control-planes.ts';
-import { parseFromControlPlane } from './incoming.ts';
+import { type Incoming, parseFromControlPlane } from './incoming.ts';
 import { Polling } from './polling.ts';
 
 /** Milliseconds for the upgrade to be answered. */
@@ -25,7 +20,7 @@ export interface LinkOwner {
   /** What is said first, and again after every reconnect. */
   greeting(): readonly FromDataPlane[];
   heartbeat(): FromDataPlane;
-  receive(message: FromControlPlane): void;
+  receive(message: Incoming): void;
   /** Asks for a `tick` in so many milliseconds. */
   wakeIn(milliseconds: number): void;
   log(level: 'info' | 'warn', message: string): void;

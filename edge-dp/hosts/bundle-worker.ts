@@ -14,7 +14,10 @@ export interface WorkerBundle {
 
 /** Both hosts run the data plane under the same rules of the runtime. */
 export const COMPATIBILITY_DATE = '2026-07-01';
-export const COMPATIBILITY_FLAGS: readonly string[] = [];
+export const COMPATIBILITY_FLAGS: readonly string[] = [
+  // `request.signal` tells that the client has left, where the runtime notices.
+  'enable_request_signal',
+];
 
 /** The data plane Worker. */
 export const WORKER_ENTRY = fileURLToPath(new URL('../worker.ts', import.meta.url));

@@ -18,6 +18,8 @@ export interface IncomingRequest {
   readonly body: BodySource | null;
   /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */
   readonly version: string;
+  /** The client is gone, as far as the host notices: what goes on for it is for nobody. */
+  readonly clientLeft: boolean;
   /** A copy that may be changed, of these or of other headers of this host. */
   copyOf(headers: HeaderFields): HeaderFields;
 }

@@ -77,7 +77,5 @@ async function hide(request: GatewayRequest, name: string, inBody: boolean): Pro
   request.headers.delete(name.replaceAll('_', '-'));
   if (!inBody) return;
   const fields = await request.body.arguments(BODY_LIMIT);
-  if (fields === null || fields.values(name).length === 0) return;
-  const rest = await fields.without(name);
-  request.body.replace(rest.body, rest.contentType);
+  if (fields !== null && fields.values(name).length > 0) request.body.replace(fields.without(name));
 }

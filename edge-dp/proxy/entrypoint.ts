@@ -49,9 +49,15 @@ function arrival(
 ): Arrival {
   const listener = context.props?.listener;
   const scheme = listener?.scheme ?? (request.url.startsWith('https:') ? 'https' : 'http');
-  const localPort = listener?.port ?? env.SETTINGS.proxy.ports[scheme];
+  const localPort = listener?.port ?? env.SETTINGS.proxy.ports[scheme] ?? edgePort(request, env);
   const { peerIp, peerPort, edge } = peer(request, env);
   return { peerIp, peerPort, edge, localPort, scheme, sni: null, waitUntil };
+}
+
+/** Cloudflare listens on several ports, and a request's URL has the one it came in on. */
+function edgePort(request: Request, env: Env): number | null {
+  const port = env.SETTINGS.node.host === 'cloudflare' ? new URL(request.url).port : '';
+  return port === '' ? null : Number(port);
 }
 
 type Peer = Pick<Arrival, 'peerIp' | 'peerPort' | 'edge'>;

@@ -1,33 +1,51 @@
 import { KONG_VERSION } from '../../shared/version.ts';
-import type { HeaderFields } from '../http/fields.ts';
-import { OwnResponse } from '../http/messages.ts';
+import { type IncomingRequest, OwnResponse } from '../http/messages.ts';
 
 /** The representations Kong's error bodies come in. */
-type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc';
+type ErrorFormat = 'json' | 'html' | 'plain' | 'xml' | 'grpc' | 'empty';
 
 /** The text of a status when nothing more precise is known (`kong.response.error` without a message). */
 export function defaultMessage(status: number): string {
   return MESSAGES[status] ?? `The upstream server responded with ${status}`;
 }
 
+type Asking = Pick<IncomingRequest, 'headers' | 'version'>;
+
 /** `kong.response.error`: by Accept, JSON when there is none. */
-export function negotiate(accept: string | null): ErrorFormat {
-  return accept === null ? 'json' : bestOf(accept);
+export function negotiate(request: Asking): ErrorFormat {
+  return negotiated(request, null);
 }
 
 /** nginx's error pages, for what the proxy itself could not do: Accept, else Content-Type, else `error_default_type`. */
-export function negotiatePage(headers: HeaderFields, errorDefaultType: string): ErrorFormat {
-  return bestOf(headers.get('accept') ?? headers.get('content-type') ?? errorDefaultType);
+export function negotiatePage(request: Asking, errorDefaultType: string): ErrorFormat {
+  return negotiated(request, request.headers.get('content-type') ?? errorDefaultType);
+}
+
+/** gRPC needs HTTP/2: over HTTP/1.1 its type in Content-Type is like any other, and Accept gets the status alone. */
+function negotiated(request: Asking, otherwise: string | null): ErrorFormat {
+  const { headers } = request;
+  const http2 = overHttp2(request);
+  if (http2 && headers.get('content-type')?.startsWith('application/grpc') === true) return 'grpc';
+  const accept = headers.get('accept');
+  if (accept === null) return otherwise === null ? 'json' : withoutGrpc(bestOf(otherwise), 'json');
+  return http2 ? bestOf(accept) : withoutGrpc(bestOf(accept), 'empty');
+}
+
+function withoutGrpc(format: ErrorFormat, instead: ErrorFormat): ErrorFormat {
+  return format === 'grpc' ? instead : format;
+}
+
+export function overHttp2({ version }: Pick<IncomingRequest, 'version'>): boolean {
+  return version === '2' || version === '3';
 }
 
 /** nginx's error page for a request, with the status' usual text. */
 export function errorPage(
   errorDefaultType: string,
-  { id, incoming: { headers } }: { readonly id: string; readonly incoming: { readonly headers: HeaderFields } },
+  { id, incoming }: { readonly id: string; readonly incoming: Asking },
   status: number,
 ): OwnResponse {
-  const grpc = headers.get('content-type')?.startsWith('application/grpc') === true;
-  const format = grpc ? 'grpc' : negotiatePage(headers, errorDefaultType);
+  const format = negotiatePage(incoming, errorDefaultType);
   return errorResponse(format, { status, message: defaultMessage(status), requestId: id });
 }
 
@@ -49,6 +67,7 @@ export function errorResponse(format: ErrorFormat, error: ErrorBody): OwnRespons
       'grpc-message': error.message,
     });
   }
+  if (format === 'empty') return new OwnResponse(error.status, null, error.headers);
   const headers = { ...error.headers, 'content-type': `${CONTENT_TYPES[format]}; charset=utf-8` };
   return new OwnResponse(error.status, TEMPLATES[format](error.message, error.requestId), headers);
 }
@@ -77,7 +96,7 @@ const CONTENT_TYPES = {
   xml: 'application/xml',
 } as const;
 
-const TEMPLATES: Readonly<Record<Exclude<ErrorFormat, 'grpc'>, (message: string, requestId: string) => string>> = {
+const TEMPLATES: Readonly<Record<keyof typeof CONTENT_TYPES, (message: string, requestId: string) => string>> = {
   json: (message, id) => `{\n  "message":"${message}",\n  "request_id":"${id}"\n}`,
   plain: (message, id) => `${message}\nrequest_id: ${id}\n`,
   xml: (message, id) =>
@@ -94,6 +113,7 @@ const FORMATS: Readonly<Record<string, ErrorFormat>> = {
   'text/plain': 'plain',
   'text/*': 'plain',
   'application/xml': 'xml',
+  'application/grpc': 'grpc',
 };
 
 /** The type with the highest q; the first of equals. JSON for types no template is of. */

@@ -10,7 +10,7 @@ import { ProxyExchange } from './exchange.ts';
 import type { Gateway } from './gateway.ts';
 import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
-import { malformed } from './malformed.ts';
+import { isMalformed } from './malformed.ts';
 import { exit, failed, type Outcome, served } from './outcome.ts';
 import { checkProtocol } from './protocol-checks.ts';
 import { proxy } from './proxy.ts';
@@ -52,9 +52,8 @@ async function answer(
   context: ProxyContext,
   arrival: Arrival,
 ): Promise<Outcome> {
-  const bad = malformed(context.incoming);
-  if (bad !== null) {
-    const refusal = context.error(400, bad);
+  if (isMalformed(context.incoming)) {
+    const refusal = errorPage(runtime.errorDefaultType, context, 400);
     refusal.closing = true;
     return exit(refusal);
   }

@@ -1,9 +1,9 @@
 import { messageOf } from '../../shared/thrown.ts';
+import { type BodyArguments, parseBodyArguments } from '../http/arguments/body-arguments.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { type BodySource, type IncomingRequest, streamSource } from '../http/messages.ts';
 import { readBody } from '../http/read-body.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
-import { type BodyArguments, parseBodyArguments } from '../plugins/body-arguments.ts';
 import type { RequestBody } from '../plugins/runtime/request.ts';
 import type { UpstreamBody } from './egress/egress.ts';
 

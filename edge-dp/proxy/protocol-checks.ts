@@ -1,5 +1,7 @@
-import { type HttpResponse, type IncomingRequest, OwnResponse } from '../http/messages.ts';
+import { statusPage } from '../../shared/status-page.ts';
+import { type HttpResponse, OwnResponse } from '../http/messages.ts';
 import type { Route } from './entities.ts';
+import { overHttp2, SERVER } from './errors.ts';
 import type { Forwarded } from './forwarded-headers.ts';
 import type { ProxyContext } from './request-context.ts';
 
@@ -18,7 +20,10 @@ export function checkProtocol(context: ProxyContext, route: Route, forwarded: Fo
 function requireHttps(context: ProxyContext, route: Route, forwarded: Forwarded): HttpResponse {
   if (route.httpsRedirect === 426)
     return context.error(426, 'Please use HTTPS protocol', { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' });
-  return new OwnResponse(route.httpsRedirect, null, { location: `https://${forwarded.host}${context.rawTarget}` });
+  return new OwnResponse(route.httpsRedirect, statusPage(route.httpsRedirect, SERVER), {
+    'Content-Type': 'text/html',
+    Location: `https://${forwarded.host}${context.rawTarget}`,
+  });
 }
 
 function checkGrpc(context: ProxyContext, protocols: readonly string[], forwarded: Forwarded): HttpResponse | null {
@@ -33,8 +38,4 @@ function checkGrpc(context: ProxyContext, protocols: readonly string[], forwarde
     'grpc-status': '1',
     'grpc-message': 'gRPC request matched gRPCs route',
   });
-}
-
-function overHttp2({ version }: IncomingRequest): boolean {
-  return version === '2' || version === '3';
 }

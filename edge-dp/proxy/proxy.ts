@@ -10,7 +10,7 @@ import { errorPage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { exit, failed, type Outcome } from './outcome.ts';
 import type { ProxyContext } from './request-context.ts';
-import { isIdempotent, mayBeStale, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
+import { isIdempotent, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
 import type { ProxyRuntime } from './runtime.ts';
 import { type MatchedPath, type Peer, upstreamHeaders, upstreamRequest, upstreamTarget } from './upstream-request.ts';
 
@@ -50,9 +50,10 @@ export async function proxy(
   const sentAt = Date.now();
 
   let failure: UpstreamFailure;
-  for (let attempt = 0; ; attempt++) {
+  let peer: Peer | null = null;
+  for (let left = service.retries, again = false; ; ) {
     const startedAt = context.tries === null ? 0 : Date.now();
-    const peer = peers.next();
+    if (!again) peer = peers.next();
     if (peer === null) return failed(context.error(503, peers.refusal));
     const tried = context.tries === null ? 0 : Date.now();
     const body = context.body.current;
@@ -75,11 +76,15 @@ export async function proxy(
       peers.answered(response);
       return { source: 'upstream', response, times, version, websocket: matched.websocket };
     }
-    failure = result.failure;
-    const left = attempt < service.retries || mayBeStale(failure, attempt);
-    const last = !left || !mayRetry(failure, request.method, body);
+    failure = context.incoming.clientLeft ? { ...result.failure, code: 'client_left' } : result.failure;
+    const repeatable = mayRetry(failure, request.method, body);
+    // nginx does not count that as a try either; it is no reason to bother another target with it.
+    again = failure.stale === true && repeatable && !again;
+    if (again) continue;
+    const last = !repeatable || left === 0;
     peers.failed(failure, last);
     if (last) break;
+    left -= 1;
   }
   console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')

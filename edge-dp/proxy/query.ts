@@ -1,4 +1,6 @@
-/** Query strings as received: found and cut without touching a byte of the rest. */
+import { rewriteQueryText } from '../http/arguments/percent.ts';
+
+/** Query strings as received. */
 
 /** The values of a query argument, decoded; `true` for one without `=`, as in Kong. */
 export function queryValues(query: string, name: string): (string | true)[] {
@@ -9,11 +11,17 @@ export function queryValues(query: string, name: string): (string | true)[] {
   return values;
 }
 
-/** The query without every argument of that name. */
+/** The query without every argument of that name, the rest as Kong writes it then: escapes in one way, `flag` as `flag=`. */
 export function withoutArgument(query: string, name: string): string {
-  return query
-    .split('&')
-    .filter((part) => decodeQuery(part.split('=', 1)[0] ?? '') !== name)
+  const parts = query.split('&').filter((part) => part !== '');
+  const kept = parts.filter((part) => decodeQuery(part.split('=', 1)[0] ?? '') !== name);
+  if (kept.length === parts.length) return query;
+  return kept
+    .map((part) => {
+      const equals = part.indexOf('=');
+      if (equals < 0) return `${rewriteQueryText(part)}=`;
+      return `${rewriteQueryText(part.slice(0, equals))}=${rewriteQueryText(part.slice(equals + 1))}`;
+    })
     .join('&');
 }
 

@@ -163,8 +163,7 @@ export class ProxyContext implements GatewayRequest {
   }
 
   error(status: number, message = defaultMessage(status), headers?: Readonly<Record<string, string>>): OwnResponse {
-    const grpc = this.fields.get('content-type')?.startsWith('application/grpc') === true;
-    const format = grpc ? 'grpc' : negotiate(this.fields.get('accept'));
+    const format = negotiate({ headers: this.fields, version: this.incoming.version });
     return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
   }
 
@@ -190,11 +189,11 @@ function first(rows: readonly Row[]): Row | null {
 
 function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
   const { headers } = context.incoming;
-  const host = splitHost(headers.get('host') ?? '');
+  const { host } = splitHost(headers.get('host') ?? '');
   return readForwarded(headers, context.client, {
     scheme: arrival.scheme,
-    host: host.host.includes(':') ? `[${host.host}]` : host.host,
-    port: host.port ?? arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
+    host: host.includes(':') ? `[${host}]` : host,
+    port: arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
     path: context.rawPath,
   });
 }

@@ -9,6 +9,7 @@ const FINAL = new Set<UpstreamFailure['code']>([
   'client_closed',
   'client_timeout',
   'client_too_large',
+  'client_left',
   'bad_request',
   'unauthorized',
   'unknown_identity',
@@ -16,10 +17,11 @@ const FINAL = new Set<UpstreamFailure['code']>([
 
 /**
  * Whether a failed attempt may be made again, with the same or another peer (`proxy_next_upstream error timeout`): what
- * may have been sent is not repeated for methods that are not idempotent, nor a body that was streamed.
+ * may have been sent is not repeated for methods that are not idempotent, nor a body that was streamed. An answer that
+ * cannot be used is an answer all the same: the request was carried out.
  */
 export function mayRetry(failure: UpstreamFailure, method: string, body: UpstreamBody): boolean {
-  if (FINAL.has(failure.code)) return false;
+  if (FINAL.has(failure.code) || (failure.code === 'protocol' && failure.sent)) return false;
   if (body.kind === 'incoming') return false;
   return !failure.sent || isIdempotent(method);
 }
@@ -28,19 +30,11 @@ export function isIdempotent(method: string): boolean {
   return !NON_IDEMPOTENT.has(method);
 }
 
-/**
- * One attempt beyond `retries` where a pooled connection may have been closed by the upstream while idle: nginx does not
- * count that as a try either.
- */
-export function mayBeStale(failure: UpstreamFailure, attempt: number): boolean {
-  return attempt === 0 && failure.code === 'closed';
-}
-
 /** Bodies up to this size are kept so that they can be sent again (`request_buffering`). */
 export const REPLAYABLE_BODY = 64 << 10;
 
 /** The status Kong answers with when the last attempt failed. */
-export function statusOf(failure: UpstreamFailure): 400 | 408 | 413 | 502 | 503 | 504 {
+export function statusOf(failure: UpstreamFailure): 400 | 408 | 413 | 499 | 502 | 503 | 504 {
   switch (failure.code) {
     case 'connect_timeout':
     case 'read_timeout':
@@ -52,6 +46,8 @@ export function statusOf(failure: UpstreamFailure): 400 | 408 | 413 | 502 | 503 
       return 408;
     case 'client_too_large':
       return 413;
+    case 'client_left':
+      return 499;
     case 'dns':
       return 503;
     default:

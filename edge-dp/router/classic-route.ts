@@ -1,5 +1,6 @@
 import { allOf, anyOf, type Expression, type Literal, type Operator, type Predicate } from '../../shared/atc/ast.ts';
 import { maskRange, parseRange } from '../../shared/atc/ip.ts';
+import { headerPattern, pathPattern } from '../../shared/atc/route-regex.ts';
 import { splitHost } from './host.ts';
 import { isEmpty } from './priority.ts';
 import type { Endpoint, RouteRow } from './route-row.ts';
@@ -70,16 +71,14 @@ function hostCondition(written: string, { portFields }: Dialect): Expression {
 }
 
 function pathCondition(path: string): Predicate {
-  return path.startsWith('~')
-    ? text('http.path', '~', `^${path.slice(1).replaceAll('?<', '?P<')}`)
-    : text('http.path', '^=', path);
+  return path.startsWith('~') ? text('http.path', '~', pathPattern(path)) : text('http.path', '^=', path);
 }
 
 function headerCondition(name: string, value: string, only: boolean, dialect: Dialect): Predicate {
   const field = `http.headers.${name.replaceAll('-', '_').toLowerCase()}`;
-  const pattern = value.startsWith('~*') && (dialect.loweredPatterns || only) ? value.slice(2) : null;
-  const literal = pattern === null || dialect.loweredPatterns ? (pattern ?? value).toLowerCase() : pattern;
-  return { ...text(field, pattern === null ? '==' : '~', literal), lower: true, any: true };
+  const pattern = dialect.loweredPatterns || only ? headerPattern(value, dialect.loweredPatterns) : null;
+  const condition = pattern === null ? text(field, '==', value.toLowerCase()) : text(field, '~', pattern);
+  return { ...condition, lower: true, any: true };
 }
 
 /** gRPC is HTTP to the router. A route of TLS alone is left to the answer `426` or the redirect. */

@@ -1,3 +1,4 @@
+import type { Expression } from '../../shared/atc/ast.ts';
 import { printExpression } from '../../shared/atc/print.ts';
 import { compileTest } from './predicate.ts';
 import { compareRanks } from './priority.ts';
@@ -44,13 +45,21 @@ export function explain(rules: readonly Rule[], winner: Rule | null, subject: Su
 
 /** Null for a rule that has nothing in common with the request. */
 function lossOf({ conditions, rank }: Rule, winner: Rule | null, subject: Subject): LossReason | null {
-  const failed = conditions.find((condition) => !compileTest(condition, new Map())(subject));
+  const failed = conditions.find((condition) => !holds(condition, subject));
   if (failed) {
-    const near = conditions.some((condition) => condition !== failed && compileTest(condition, new Map())(subject));
+    const near = conditions.some((condition) => condition !== failed && holds(condition, subject));
     return near ? { kind: 'condition', condition: printExpression(failed) } : null;
   }
   const equal = winner && rank.numbers.every((number, i) => number === winner.rank.numbers[i]);
   return { kind: 'priority', message: equal ? 'equal priority, smaller id' : 'lower priority' };
+}
+
+function holds(condition: Expression, subject: Subject): boolean {
+  try {
+    return compileTest(condition, new Map())(subject);
+  } catch {
+    return false;
+  }
 }
 
 function explained({ route, conditions, rank }: Rule): ExplainedRule {

@@ -2,6 +2,7 @@ import type { Expression, Predicate } from '../../shared/atc/ast.ts';
 import { isCaseless } from '../../shared/atc/fields.ts';
 import { type IpAddress, inRange, sameIp } from '../../shared/atc/ip.ts';
 import { compileRegex, type LinearRegex } from '../../shared/atc/regex.ts';
+import { predicatePattern } from '../../shared/atc/route-regex.ts';
 import { fieldReader } from './field.ts';
 import { canonicalHost } from './host.ts';
 import type { Subject } from './request.ts';
@@ -127,9 +128,8 @@ function plainTextTest(predicate: Predicate, regexes: Map<Predicate, LinearRegex
   }
 }
 
-function compiled({ field, value }: Predicate): LinearRegex {
-  const pattern = value.type === 'String' ? value.text : '';
-  const result = compileRegex(isCaseless(field) ? `(?i)${pattern}` : pattern);
+function compiled(predicate: Predicate): LinearRegex {
+  const result = compileRegex(predicatePattern(predicate));
   if (!result.ok) throw new InvalidRegex(result.problem);
   return result.regex;
 }

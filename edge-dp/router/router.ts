@@ -1,5 +1,6 @@
 import { type Captures, Capturing, capture, NO_CAPTURES } from './capture.ts';
 import { type Explanation, explain } from './explain.ts';
+import { reportFailure } from './failure.ts';
 import { type RouterRequest, Subject } from './request.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
 import { compileRoute, type Rule } from './rule.ts';
@@ -65,8 +66,17 @@ class IndexedRouter implements Router {
 
   match(request: RouterRequest): RouteMatch | null {
     const subject = new Subject(request);
-    const rule = findRule(this.#index, subject);
-    return rule && matchOf(rule, subject);
+    let failed: Set<Rule> | null = null;
+    for (;;) {
+      const rule = findRule(this.#index, subject, failed);
+      if (rule === null) return null;
+      try {
+        return matchOf(rule, subject);
+      } catch (error) {
+        reportFailure(rule, error);
+        failed = (failed ?? new Set()).add(rule);
+      }
+    }
   }
 
   explain(request: RouterRequest): Explanation {

@@ -1,6 +1,8 @@
 import { printIp } from '../../shared/atc/ip.ts';
+import { reportFailure } from './failure.ts';
 import { type FieldReader, fieldReader } from './field.ts';
 import type { HostKey, IndexKey, ValueKey } from './index-key.ts';
+import type { Test } from './predicate.ts';
 import { compareRanks } from './priority.ts';
 import type { Subject } from './request.ts';
 import type { Rule } from './rule.ts';
@@ -50,9 +52,9 @@ export function removeRule(index: RuleIndex, rule: Rule, edit: Edit): RuleIndex 
   return rule.keys.reduce((next, key) => editList(next, key, (list) => withoutRule(list, rule, edit), edit), index);
 }
 
-/** The first rule, by rank, that the request satisfies. */
-export function findRule(index: RuleIndex, subject: Subject): Rule | null {
-  const search = new Search(subject);
+/** The first rule, by rank, that the request satisfies; `except`: those that failed on this request. */
+export function findRule(index: RuleIndex, subject: Subject, except: ReadonlySet<Rule> | null = null): Rule | null {
+  const search = new Search(subject, except);
   if (index.exact || index.prefix || index.suffix) searchHosts(index, subject.host, search);
   if (index.any) search.paths(index.any);
   return search.best;
@@ -72,9 +74,11 @@ function searchHosts({ exact, prefix, suffix }: RuleIndex, host: string | null, 
 class Search {
   best: Rule | null = null;
   readonly #subject: Subject;
+  readonly #except: ReadonlySet<Rule> | null;
 
-  constructor(subject: Subject) {
+  constructor(subject: Subject, except: ReadonlySet<Rule> | null) {
     this.#subject = subject;
+    this.#except = except;
   }
 
   paths(paths: PathIndex): void {
@@ -100,11 +104,22 @@ class Search {
   #list(rules: RuleList): void {
     for (const rule of rules) {
       if (this.best && compareRanks(rule.rank, this.best.rank) <= 0) return;
-      if (rule.test === null || rule.test(this.#subject)) {
+      if (this.#except?.has(rule)) continue;
+      if (rule.test === null || holds(rule, rule.test, this.#subject)) {
         this.best = rule;
         return;
       }
     }
+  }
+}
+
+/** A matcher that throws concerns its own rule alone: the others go on. */
+function holds(rule: Rule, test: Test, subject: Subject): boolean {
+  try {
+    return test(subject);
+  } catch (error) {
+    reportFailure(rule, error);
+    return false;
   }
 }
 

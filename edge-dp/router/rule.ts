@@ -2,12 +2,15 @@ import type { Expression, Predicate } from '../../shared/atc/ast.ts';
 import { parseChecked, predicates } from '../../shared/atc/check.ts';
 import { ExpressionError } from '../../shared/atc/error.ts';
 import type { LinearRegex } from '../../shared/atc/regex.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { uuid5 } from '../../shared/uuid.ts';
 import { ConfigError } from '../config/config-error.ts';
+import { Capturing, capture } from './capture.ts';
 import { classicConditions, type Dialect } from './classic-route.ts';
 import { type IndexKey, planIndex } from './index-key.ts';
 import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';
 import { classicPriority, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
+import { type RouterRequest, Subject } from './request.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
 
 /** A route, or the part of it that has one priority, ready to be matched. */
@@ -39,22 +42,50 @@ const STREAM = new Set(['tcp', 'udp', 'tls', 'tls_passthrough']);
 export function compileRoute(route: RouteRow, flavor: RouterFlavor): Rule[] {
   if (STREAM.has(route.protocols?.[0] ?? '')) return [];
   try {
-    if (flavor === 'traditional') return traditionalRules(route);
-    const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portFields: CONNECTED };
-    if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
-    return partsOf(route).map(({ id, paths }) =>
-      makeRule(route, rankOf(classicPriority(route, paths), id), classicConditions(route, paths, dialect), paths),
-    );
+    const rules = rulesOf(route, flavor);
+    for (const rule of rules) runOnce(rule);
+    return rules;
   } catch (error) {
-    if (error instanceof ExpressionError || error instanceof InvalidRegex) {
-      const name = route.name ? `${route.id} ("${route.name}")` : route.id;
-      throw new ConfigError(
-        `route ${name}: ${error instanceof InvalidRegex ? 'invalid regex: ' : 'invalid expression:\n'}${error.message}`,
-      );
-    }
-    throw error;
+    const name = route.name ? `${route.id} ("${route.name}")` : route.id;
+    throw new ConfigError(`route ${name}: ${problemOf(error)}`);
   }
 }
+
+function rulesOf(route: RouteRow, flavor: RouterFlavor): Rule[] {
+  if (flavor === 'traditional') return traditionalRules(route);
+  const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portFields: CONNECTED };
+  if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
+  return partsOf(route).map(({ id, paths }) =>
+    makeRule(route, rankOf(classicPriority(route, paths), id), classicConditions(route, paths, dialect), paths),
+  );
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof InvalidRegex) return `invalid regex: ${error.message}`;
+  if (error instanceof ExpressionError) return `invalid expression:\n${error.message}`;
+  return `its matcher does not run: ${messageOf(error).slice(-200)}`;
+}
+
+/** What fails late, at its first request, must fail now, while the config can still be refused. */
+function runOnce({ test, capturing, regexes }: Rule): void {
+  const subject = new Subject(PROBE);
+  test?.(subject);
+  for (const condition of capturing) capture(condition, subject, regexes, new Capturing());
+}
+
+const PROBE: RouterRequest = {
+  method: 'GET',
+  host: 'localhost',
+  scheme: 'http',
+  sni: null,
+  path: '/',
+  query: '',
+  header: () => null,
+  sourceIp: null,
+  sourcePort: null,
+  destinationIp: null,
+  destinationPort: null,
+};
 
 function expressionRule(route: RouteRow, source: string, dialect: Dialect): Rule {
   const expression = parseChecked(source, 'http');

@@ -3,6 +3,7 @@ import { ExpressionError } from './error.ts';
 import { fieldType, parseSegments, type Subsystem } from './fields.ts';
 import { parseExpression } from './parser.ts';
 import { compileRegex } from './regex.ts';
+import { predicatePattern } from './route-regex.ts';
 
 /**
  * What is wrong with a route's expression: syntax, unknown fields, types, regexes; undefined when it is fine.
@@ -36,10 +37,10 @@ function checkTypes(expression: Expression, source: string, subsystem: Subsystem
 }
 
 function checkRegexes(expression: Expression, source: string): void {
-  for (const { operator, value, span } of predicates(expression)) {
-    if (operator !== '~' || value.type !== 'String') continue;
-    const regex = compileRegex(value.text);
-    if (!regex.ok) throw new ExpressionError(source, span ?? { start: 0, end: 0 }, regex.problem);
+  for (const predicate of predicates(expression)) {
+    if (predicate.operator !== '~') continue;
+    const regex = compileRegex(predicatePattern(predicate));
+    if (!regex.ok) throw new ExpressionError(source, predicate.span ?? { start: 0, end: 0 }, regex.problem);
   }
 }
 

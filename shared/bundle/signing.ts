@@ -1,10 +1,11 @@
-import { CompactSign, type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
+import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose';
 import { messageOf } from '../thrown.ts';
 import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { Manifest, PublicKeyJwk } from './format.ts';
 import { publicKey } from './manifest.ts';
 import { arrayOf, json, object, ShapeError, stringLike } from './shape.ts';
+import { sign } from './signature.ts';
 
 /** The `typ` of a signed manifest (RFC 7515, 4.1.9): nothing else this key signs can pass for one. */
 export const MANIFEST_TYPE = 'holdfast-manifest+jws';
@@ -22,11 +23,9 @@ export interface TrustedKeys {
   readonly keys: readonly PublicKeyJwk[];
 }
 
-/** Signs a manifest: compact JWS (RFC 7515), EdDSA (RFC 8037), canonical JSON payload, the key named by `kid`. */
-export async function signManifest(manifest: Manifest, key: SigningKey): Promise<string> {
-  return new CompactSign(canonicalBytes(manifest))
-    .setProtectedHeader({ alg: 'EdDSA', kid: key.publicKey.kid, typ: MANIFEST_TYPE })
-    .sign(key.privateKey);
+/** Signs the canonical JSON of a manifest: a compact JWS, see `signature.ts`. */
+export function signManifest(manifest: Manifest, key: SigningKey): Promise<string> {
+  return sign(canonicalBytes(manifest), MANIFEST_TYPE, key);
 }
 
 /**

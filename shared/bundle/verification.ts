@@ -1,9 +1,9 @@
-import { compactVerify, decodeProtectedHeader, errors, importJWK } from 'jose';
 import { type Bytes, LIMITS, type Manifest, type ObjectName, type PublicKeyJwk } from './format.ts';
 import { configHash, parseManifest } from './manifest.ts';
 import { gunzip, sha256Hex } from './object.ts';
 import { BundleRefused } from './refusal.ts';
 import { json, ShapeError } from './shape.ts';
+import { verifySignature } from './signature.ts';
 import { MANIFEST_TYPE } from './signing.ts';
 
 export { BundleRefused } from './refusal.ts';
@@ -29,7 +29,7 @@ export async function verifyManifest(jws: string, expected: Expectations): Promi
   if (jws.length > LIMITS.manifest) {
     throw new BundleRefused('size', `manifest: ${jws.length} bytes, more than the allowed ${LIMITS.manifest}`);
   }
-  const payload = await verifySignature(jws, expected.trustedKeys);
+  const payload = await verifySignature(jws, expected.trustedKeys, { type: MANIFEST_TYPE, what: 'manifest' });
   const manifest = await readPayload(payload);
   if (expected.cluster !== null && manifest.cluster !== expected.cluster) {
     throw new BundleRefused(
@@ -77,42 +77,6 @@ export async function verifyObject(name: ObjectName, gzip: Bytes, sizeLimit: num
   const found = await sha256Hex(bytes);
   if (found !== name) throw new BundleRefused('hash', `object ${name}: its bytes have SHA-256 ${found}`);
   return bytes;
-}
-
-async function verifySignature(jws: string, trustedKeys: readonly PublicKeyJwk[]): Promise<Uint8Array> {
-  const kid = readHeader(jws);
-  const trusted = trustedKeys.find((key) => key.kid === kid);
-  if (trusted === undefined) {
-    throw new BundleRefused(
-      'unknown_key',
-      `manifest: signed by key ${kid}, which is none of the trusted keys (${trustedKeys.map((key) => key.kid).join(', ')})`,
-    );
-  }
-  try {
-    const { payload } = await compactVerify(jws, await importJWK({ ...trusted }, 'EdDSA'), { algorithms: ['EdDSA'] });
-    return payload;
-  } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) {
-      throw new BundleRefused('signature', `manifest: the signature does not verify under key ${kid}`);
-    }
-    if (error instanceof errors.JOSEError) throw new BundleRefused('format', `manifest: ${error.message}`);
-    throw error;
-  }
-}
-
-/** The id of the key the manifest claims to be signed by. */
-function readHeader(jws: string): string {
-  let header: { readonly alg?: unknown; readonly typ?: unknown; readonly kid?: unknown };
-  try {
-    header = decodeProtectedHeader(jws);
-  } catch {
-    throw new BundleRefused('format', 'manifest: not a compact JWS');
-  }
-  if (header.typ !== MANIFEST_TYPE) {
-    throw new BundleRefused('format', `manifest: JWS type '${String(header.typ)}', expected '${MANIFEST_TYPE}'`);
-  }
-  if (typeof header.kid !== 'string') throw new BundleRefused('format', "manifest: the JWS header has no 'kid'");
-  return header.kid.slice(0, 128);
 }
 
 async function readPayload(payload: Uint8Array): Promise<Manifest> {

@@ -9,6 +9,11 @@
  *                                              If-None-Match still holds after `wait`; 409 and a `Withheld`; 428 when the
  *                                              control plane knows no hello of this node
  *     GET  /v1/objects/<sha256>                200 and the gzip bytes as `application/gzip`, no Content-Encoding; 404
+ *
+ * Whoever holds the certificates can speak on this link, and in `cluster_mtls = shared` every data plane does. So what
+ * changes what a data plane does counts by its signature alone: the manifest, and every other `Order`, which comes in
+ * an `OrderMessage` (see `order.ts`). Only to a data plane of an earlier version, whose hello has no `nonce`, orders are
+ * sent as they are.
  */
 
 /** Who a data plane is and what it can do. */
@@ -34,6 +39,8 @@ export interface Hello {
   readonly type: 'hello';
   readonly node: NodeDescription;
   readonly manifest: string | null;
+  /** Made for this connection: only orders that name it are obeyed. Absent: a data plane that knows no signed orders. */
+  readonly nonce?: string;
 }
 
 /** ACK: the config of `serial` is what requests see now. */
@@ -50,7 +57,10 @@ export interface Rejected {
   readonly reason: string;
 }
 
-/** Every 30 s from the data plane, answered in kind. `health` carries target health for the control plane's view. */
+/**
+ * Every 30 s from the data plane, answered in kind with the serial that was offered last. `health` carries target health
+ * for the control plane's view.
+ */
 interface Heartbeat {
   readonly type: 'heartbeat';
   readonly serial: number | null;
@@ -97,8 +107,17 @@ export interface Withheld {
   readonly reason: string;
 }
 
+/** What a data plane does, or tells, because a control plane says so; the manifest, signed by itself, apart. */
+export type Order = TargetHealthMessage | ExplainMessage | Withheld;
+
+/** An order, signed: see `order.ts`. */
+export interface OrderMessage {
+  readonly type: 'order';
+  readonly order: string;
+}
+
 export type FromDataPlane = Hello | Applied | Rejected | Heartbeat | Explained;
-export type FromControlPlane = ManifestMessage | TargetHealthMessage | ExplainMessage | Withheld | Heartbeat;
+export type FromControlPlane = ManifestMessage | OrderMessage | Heartbeat | Order;
 
 /** Kong's values, in its spelling. */
 export const SYNC_STATUSES = [

@@ -8,6 +8,9 @@ const NAME_LENGTH = 253;
 const ENTRIES = 1000;
 const REASON_LENGTH = 2000;
 
+/** base64url of 16 to 64 bytes. */
+const NONCE = /^[A-Za-z0-9_-]{22,86}$/;
+
 /** Control characters would rewrite a terminal, and PostgreSQL keeps neither NUL nor half a surrogate pair. */
 const CONTROL = /\p{Cc}+/gu;
 
@@ -23,6 +26,9 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         type: 'hello',
         node: nodeDescription(read.node),
         manifest: read.manifest === null ? null : string(read.manifest, 'hello.manifest'),
+        ...(read.nonce === undefined
+          ? {}
+          : { nonce: stringLike(read.nonce, 'hello.nonce', NONCE, 'base64url of 16 to 64 bytes') }),
       };
     case 'applied':
       return {

@@ -1,5 +1,6 @@
 import { checkExpression } from '../atc/check.ts';
 import { compileRegex } from '../atc/regex.ts';
+import { headerPattern } from '../atc/route-regex.ts';
 import { isRecord } from '../record.ts';
 import { isSet } from '../schema/record.ts';
 
@@ -34,13 +35,20 @@ function compileProblem({ expression, headers, protocols }: Readonly<Record<stri
   return isRecord(headers) ? headerRegexProblem(headers) : undefined;
 }
 
-/** A header's only value may be a regular expression behind `~*`. */
+/**
+ * A header's value may be a regular expression behind `~*`. Which flavour will read it is not known here: `traditional`
+ * takes an only value as it stands, the others every one, in lower case.
+ */
 function headerRegexProblem(headers: Readonly<Record<string, unknown>>): string | undefined {
   for (const values of Object.values(headers)) {
-    const [value] = Array.isArray(values) && values.length === 1 ? values : [];
-    if (typeof value !== 'string' || !value.startsWith('~*')) continue;
-    const regex = compileRegex(value.slice(2));
-    if (!regex.ok) return regex.problem;
+    const texts = Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
+    for (const text of texts) {
+      for (const lowered of texts.length === 1 ? [false, true] : [true]) {
+        const pattern = headerPattern(text, lowered);
+        const regex = pattern === null ? null : compileRegex(pattern);
+        if (regex && !regex.ok) return regex.problem;
+      }
+    }
   }
   return undefined;
 }

@@ -64,7 +64,8 @@ function urlShorthand(): ShorthandField {
     name: 'url',
     field: { type: 'string' },
     expand: (value) => {
-      if (typeof value !== 'string') return {};
+      // No URL is no host, which a service must have.
+      if (typeof value !== 'string') return { host: null };
       const url = parseUrl(value);
       const port = url.port === undefined ? undefined : Number(url.port);
       const protocol = url.scheme ?? { 80: 'http', 443: 'https' }[port ?? 0] ?? 'http';

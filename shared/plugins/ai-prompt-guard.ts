@@ -1,4 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
+import { regexError } from '../schema/rules.ts';
 import { defineField, definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
@@ -7,7 +8,8 @@ const patterns = defineField({
   type: 'array',
   required: false,
   len_max: 10,
-  elements: { type: 'string', len_min: 1, len_max: 500 },
+  // Kong finds out with the first request.
+  elements: { type: 'string', len_min: 1, len_max: 500, custom_validator: regexError },
 });
 
 /** Allows or refuses LLM requests by patterns. */

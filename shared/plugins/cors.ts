@@ -1,5 +1,6 @@
+import { abridged } from '../abridged.ts';
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { isRegex } from '../schema/rules.ts';
+import { regexError } from '../schema/rules.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -37,5 +38,6 @@ export const cors = definePlugin({
 });
 
 function originError(origin: string): string | undefined {
-  return origin === '*' || isRegex(origin) ? undefined : `'${origin}' is not a valid regex`;
+  if (origin === '*' || regexError(origin) === undefined) return undefined;
+  return `'${abridged(origin)}' is not a valid regex`;
 }

@@ -1,4 +1,6 @@
-import { compileRegex } from '../atc/regex.ts';
+import { abridged } from '../abridged.ts';
+import { compilePattern } from '../atc/regex.ts';
+import { regexSizeProblem } from '../atc/regex-size.ts';
 import { isRecord } from '../record.ts';
 import { isUuid } from '../uuid.ts';
 import { isReference } from './record.ts';
@@ -178,7 +180,7 @@ function textRules(field: Extract<Field, { type: 'string' }>): TextRule[] {
   const rules: TextRule[] = [];
   const { len_eq, len_min = 1, len_max, starts_with, match_any } = field;
   if (field.uuid) rules.push((v) => (isUuid(v) ? undefined : 'expected a valid UUID'));
-  if (field.is_regex) rules.push((v) => (isRegex(v) ? undefined : `not a valid regex: ${v}`));
+  if (field.is_regex) rules.push(regexError);
   if (len_eq !== undefined) rules.push((v) => (byteLength(v) === len_eq ? undefined : `length must be ${len_eq}`));
   if (len_min === 1) rules.push((v) => (v === '' ? 'length must be at least 1' : undefined));
   else if (len_min > 1) rules.push((v) => (byteLength(v) < len_min ? `length must be at least ${len_min}` : undefined));
@@ -204,18 +206,12 @@ function pattern({ regex, err }: PatternRule, wanted: boolean): TextRule {
   return (value) => (regex.test(value) === wanted ? undefined : (err ?? `invalid value: ${value}`));
 }
 
-/**
- * Kong compiles with PCRE, which knows what RE2 and what ECMAScript know: `(?i)` is foreign to the one and look-around
- * to the other, so either will do.
- */
-export function isRegex(source: string): boolean {
-  if (compileRegex(source).ok) return true;
-  try {
-    new RegExp(source);
-    return true;
-  } catch {
-    return false;
-  }
+/** Why a text is no regular expression that the data planes' plugins could use, or nothing. */
+export function regexError(source: string): string | undefined {
+  const compiled = compilePattern(source);
+  if (compiled.ok) return undefined;
+  const tooLarge = regexSizeProblem(source);
+  return tooLarge ?? `not a valid regex: ${abridged(source)}`;
 }
 
 function lengthRules(field: { len_eq?: number; len_min?: number; len_max?: number }): Rule[] {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { generateClusterCertificate, SHARED_SERVER_NAME } from '../../cp/pki/certificate.ts';
@@ -10,7 +11,8 @@ import { buildManifest } from '../../shared/bundle/manifest.ts';
 import { packObject } from '../../shared/bundle/object.ts';
 import { generateSigningKey, type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import { placeOf } from '../../shared/bundle/spread.ts';
-import type { FromControlPlane, FromDataPlane } from '../../shared/cluster/messages.ts';
+import type { FromDataPlane, Hello, Order } from '../../shared/cluster/messages.ts';
+import { signOrder } from '../../shared/cluster/order.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
 interface TestTable {
@@ -21,6 +23,12 @@ interface TestTable {
 }
 
 export type TestConfig = Readonly<Record<string, TestTable>>;
+
+/** Milliseconds a message is waited for. */
+const PATIENCE = 30_000;
+
+/** What an order says of itself, and the key it is signed with, where it is not what it should be. */
+type OrderChanges = Partial<Omit<Parameters<typeof signOrder>[0], 'order'>> & { readonly key?: SigningKey };
 
 /**
  * A control plane that can misbehave: the real link over mutual TLS with really signed bundles, but a test decides what is
@@ -50,6 +58,13 @@ export class ControlPlane {
   serial = 0;
   #server: Server | null = null;
   #sockets = new Set<WebSocket>();
+  #hellos = new Map<WebSocket, Hello>();
+  /** Said over HTTPS last. */
+  poller: Hello | null = null;
+  /** What its next questions are answered with. */
+  readonly #toPoll: string[] = [];
+  /** Of the last order. */
+  #counter = 0;
   /** All there are, also those in the middle of a handshake, of which the server does not tell. */
   #connections = new Set<Socket>();
   #changed: (() => void)[] = [];
@@ -63,6 +78,11 @@ export class ControlPlane {
   static async create(): Promise<ControlPlane> {
     const [{ key }, certificate] = await Promise.all([generateSigningKey(), generateClusterCertificate()]);
     return new ControlPlane(key, certificate);
+  }
+
+  /** Another one of the same cluster. */
+  sibling(): ControlPlane {
+    return new ControlPlane(this.signingKey, this.certificate);
   }
 
   /** Listens; after a `stop`, on the same port again. */
@@ -139,24 +159,57 @@ export class ControlPlane {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Sends any message to every data plane. */
-  tell(message: FromControlPlane): void {
-    this.say(JSON.stringify(message));
+  /** Gives an order to every data plane, signed for it; `changes` make something else of it than the real one would. */
+  async tell(order: Order, changes: OrderChanges = {}): Promise<void> {
+    for (const [socket, hello] of this.#hellos) socket.send(await this.order(order, hello, changes));
+    const { poller } = this;
+    if (poller !== null) this.#sayPolling(await this.order(order, poller, changes));
+  }
+
+  /** The text of a signed order to the sender of `hello`. */
+  async order(
+    order: Order,
+    { node, nonce = '' }: Hello,
+    { key = this.signingKey, ...changes }: OrderChanges = {},
+  ): Promise<string> {
+    const envelope = {
+      cluster: this.signingKey.cluster,
+      node: node.id,
+      nonce,
+      counter: ++this.#counter,
+      issued_at: Math.floor(Date.now() / 1000),
+      order,
+      ...changes,
+    };
+    return JSON.stringify({ type: 'order', order: await signOrder(envelope, key) });
   }
 
   /** Sends anything to every data plane. */
   say(frame: string | Buffer): void {
     for (const socket of this.#sockets) socket.send(frame);
+    if (this.poller !== null) this.#sayPolling(String(frame));
   }
 
-  /** The first message after `from` that fits; waits for it. */
+  #sayPolling(text: string): void {
+    this.#toPoll.push(text);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** The first message after `from` that fits; waits for it, and says what came instead when it does not come. */
   async heard<T extends FromDataPlane['type']>(
     type: T,
     fits: (message: Extract<FromDataPlane, { type: T }>) => boolean = () => true,
     from = 0,
   ): Promise<Extract<FromDataPlane, { type: T }>> {
+    const until = Date.now() + PATIENCE;
     for (let position = from; ; position++) {
-      while (position >= this.messages.length) await new Promise<void>((resolve) => this.#changed.push(resolve));
+      while (position >= this.messages.length) {
+        const came = new Promise<void>((resolve) => this.#changed.push(resolve));
+        await Promise.race([came, sleep(Math.max(0, until - Date.now()), null, { ref: false })]);
+        if (Date.now() < until || position < this.messages.length) continue;
+        const instead = this.messages.slice(from).map((message) => JSON.stringify(message).slice(0, 200));
+        throw new Error(`no '${type}' that fits came in ${PATIENCE} ms; what came: ${instead.join('\n') || 'nothing'}`);
+      }
       const message = this.messages[position];
       if (message !== undefined && isType(message, type) && fits(message)) return message;
     }
@@ -182,11 +235,16 @@ export class ControlPlane {
 
   #open(socket: WebSocket): void {
     this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#hellos.delete(socket);
+    });
     socket.on('message', (data) => {
       const message = JSON.parse(String(data)) as FromDataPlane;
       this.#hear(message);
-      if (message.type === 'hello') this.#send(socket);
+      if (message.type !== 'hello') return;
+      this.#hellos.set(socket, message);
+      this.#send(socket);
     });
   }
 
@@ -216,7 +274,9 @@ export class ControlPlane {
   ): Promise<[number, Record<string, string>, Uint8Array | string]> {
     const [, , resource, name = ''] = url.pathname.split('/');
     if (method === 'POST' && resource === 'status') {
-      this.#hear(JSON.parse(await body()) as FromDataPlane);
+      const message = JSON.parse(await body()) as FromDataPlane;
+      if (message.type === 'hello') this.poller = message;
+      this.#hear(message);
       return [204, {}, ''];
     }
     if (resource === 'manifest') return this.#poll(url, headers['if-none-match']);
@@ -230,9 +290,11 @@ export class ControlPlane {
 
   async #poll(url: URL, etag: unknown): Promise<[number, Record<string, string>, string]> {
     const current = (): string => `"${this.#manifest?.slice(-16) ?? ''}"`;
-    if (etag === current() && url.searchParams.get('wait') !== '0') {
+    if (this.#toPoll.length === 0 && etag === current() && url.searchParams.get('wait') !== '0') {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+    const said = this.#toPoll.shift();
+    if (said !== undefined) return [200, {}, said];
     if (this.#manifest === null || etag === current()) return [304, {}, ''];
     const message = { type: 'manifest', manifest: this.#manifest, objects: {} };
     return [200, { etag: current() }, JSON.stringify(message)];

@@ -2,6 +2,9 @@ import { message } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
 import type { ClusterView } from './cluster-view.ts';
 
+/** Characters of a description, in JSON: several times the largest request head. It travels in a signed order. */
+const LONGEST = 64 << 10;
+
 /**
  * `POST /debug/route`: where a request would go, and why. The router is the data planes’, and with it the config that
  * counts is the one they serve: so one of them is asked, over the link.
@@ -21,11 +24,14 @@ export function debugRouteRoutes(cluster: ClusterView | null): AdminRoute[] {
           },
           async handle({ body }) {
             if (body.kind !== 'json') return message(400, 'expected a JSON body');
+            if (JSON.stringify(body.args).length > LONGEST) {
+              return message(400, `the description of a request must not be longer than ${LONGEST} characters`);
+            }
             const answer = cluster === null ? null : await cluster.explain(body.args);
             if (answer?.outcome === 'silent') return message(504, 'the data plane did not answer in time');
             if (answer?.outcome !== 'answered') return message(503, 'no data plane is connected that could be asked');
             const { status, node } = answer;
-            return { status, body: status === 200 ? { data_plane: node, ...answer.body } : answer.body };
+            return { status, body: status === 200 ? { ...answer.body, data_plane: node } : answer.body };
           },
         },
       },

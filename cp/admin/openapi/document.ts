@@ -148,7 +148,10 @@ const sharedResponses: JsonSchema = {
   405: { description: 'The path does not take this method.', ...json(messageRef) },
   409: { description: 'A unique field is taken.', ...json(kongErrorRef) },
   413: { description: 'The body is too large.', ...json(messageRef) },
-  415: { description: 'The body is of a type that is not taken. Empty.' },
+  415: {
+    description: 'The body is of a type that is not taken.',
+    content: { 'text/html': { schema: { type: 'string' } } },
+  },
   429: { description: 'Too early: try again after `Retry-After` seconds.', ...json(messageRef) },
   501: { description: 'This control plane has no such part.', ...json(messageRef) },
   503: { description: 'Nobody is there to ask.', ...json(messageRef) },

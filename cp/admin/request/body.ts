@@ -1,5 +1,7 @@
 import { isRecord, type Row } from '../../../shared/record.ts';
-import { message, Refusal } from '../reply.ts';
+import { statusPage } from '../../../shared/status-page.ts';
+import { KONG_VERSION } from '../../../shared/version.ts';
+import { message, Refusal, type Reply } from '../reply.ts';
 import { parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
 import { type Argument, MAX_ARGUMENTS, parseUrlencoded } from './urlencoded.ts';
@@ -22,6 +24,13 @@ interface BodyRules {
   readonly yaml: boolean;
 }
 
+/** The page of Kong's web server, which answers before the Admin API does. */
+const unsupportedType: Reply = {
+  status: 415,
+  body: statusPage(415, `kong/${KONG_VERSION}`),
+  headers: { 'content-type': 'text/html' },
+};
+
 /** Bytes of an entity's body: Kong's `nginx_admin_client_max_body_size`. */
 export const ENTITY_BODY_LIMIT = 10 << 20;
 
@@ -32,7 +41,7 @@ export const ENTITY_BODY_LIMIT = 10 << 20;
 export async function readBody(request: Request, rules: BodyRules): Promise<Body> {
   const contentType = request.headers.get('content-type');
   if (contentType === null) {
-    if (hasBody(request)) throw new Refusal({ status: 415 });
+    if (hasBody(request)) throw new Refusal(unsupportedType);
     return NO_BODY;
   }
   if (/,\s*[\w.+-]+\/[\w.+-]+/.test(contentType)) {
@@ -54,7 +63,7 @@ export async function readBody(request: Request, rules: BodyRules): Promise<Body
   if (rules.yaml && (contentType.startsWith('application/yaml') || contentType.startsWith('text/yaml'))) {
     return { kind: 'yaml', text: await readText(request, rules.limit) };
   }
-  throw new Refusal({ status: 415 });
+  throw new Refusal(unsupportedType);
 }
 
 function json(text: string): Body {

@@ -6,9 +6,9 @@ export class EgressError extends Error {
   override readonly name = 'EgressError';
   readonly failure: EgressFailure;
 
-  constructor(code: EgressFailureCode, sent: boolean, message: string) {
+  constructor(code: EgressFailureCode, sent: boolean, message: string, stale = false) {
     super(message);
-    this.failure = { code, sent, message };
+    this.failure = { code, sent, message, ...(stale && { stale }) };
   }
 }
 
@@ -40,8 +40,15 @@ export function connectFailure(error: unknown, where: string): EgressError {
   }
 }
 
-/** Reads what Node or undici say about a request that was, or may have been, on its way. */
-export function requestFailure(error: unknown, where: string, writing: boolean): EgressError {
+/**
+ * Reads what Node or undici say about a request that was, or may have been, on its way. `writing`: the upstream was not taking
+ * its body; `stale`: nothing had come of an answer on a connection that had served others.
+ */
+export function requestFailure(
+  error: unknown,
+  where: string,
+  { writing, stale }: { readonly writing: boolean; readonly stale: boolean },
+): EgressError {
   if (error instanceof EgressError) return error;
   const { code, message } = describe(error);
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
@@ -52,7 +59,7 @@ export function requestFailure(error: unknown, where: string, writing: boolean):
   if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
     return new EgressError('protocol', true, `${where}: the response is not HTTP (${message})`);
   }
-  return new EgressError('closed', true, `${where}: ${message}`);
+  return new EgressError('closed', true, `${where}: ${message}`, stale);
 }
 
 export function readTimeout(where: string): EgressError {

@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import type { EgressTarget } from '../../proxy/egress/protocol.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
+import { Carried, Connection } from './connection.ts';
 import type { Exchange } from './exchange.ts';
 import { connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
 import { headerOf, requestHeaders, responseHeaders } from './headers.ts';
@@ -83,27 +84,22 @@ export class Http1 {
       tls && [tls.identity.name, tls.serverName, authority],
       connectTimeout,
     ]);
-    return this.#pools.get(
-      key,
-      () =>
-        new Pool(`${scheme}://${placeOf(endpoint)}`, {
-          allowH2: false,
-          connections: null,
-          keepAliveTimeout: KEEP_ALIVE,
-          maxHeaderSize: MAX_HEADER_SIZE,
-          connect: (_options, callback) => {
-            connect(endpoint).then(
-              (socket) => callback(null, socket),
-              (error: unknown) => callback(connectFailure(error, placeOf(endpoint)), null),
-            );
-          },
-        }),
-    );
+    return this.#pools.get(key, () => {
+      const where = placeOf(endpoint);
+      const options = { allowH2: false, keepAliveTimeout: KEEP_ALIVE, maxHeaderSize: MAX_HEADER_SIZE };
+      const open = (): Promise<Socket> =>
+        connect(endpoint).catch((error: unknown) => Promise.reject(connectFailure(error, where)));
+      return new Pool(`${scheme}://${where}`, {
+        allowH2: false,
+        connections: null,
+        factory: (origin) => new Connection(origin, options, open),
+      });
+    });
   }
 }
 
 /** Streams one response back to the Worker. */
-class StreamBack implements Dispatcher.DispatchHandler {
+class StreamBack extends Carried implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #where: string;
   readonly #onUpgrade: (upstream: Duplex, raw: readonly string[]) => void;
@@ -117,6 +113,7 @@ class StreamBack implements Dispatcher.DispatchHandler {
     where: string,
     onUpgrade: (upstream: Duplex, raw: readonly string[]) => void = () => {},
   ) {
+    super();
     this.#exchange = exchange;
     this.#where = where;
     this.#onUpgrade = onUpgrade;
@@ -142,6 +139,7 @@ class StreamBack implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.begun();
     if (this.#abandoned) controller.abort(new Error('the request was abandoned'));
     else this.#exchange.onAbandoned(() => controller.abort(new Error('the request was abandoned')));
   }
@@ -185,7 +183,8 @@ class StreamBack implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
-    this.#exchange.fail(requestFailure(error, this.#where, this.#writing));
+    const state = { writing: this.#writing, stale: this.staleSoFar };
+    this.#exchange.fail(requestFailure(error, this.#where, state));
   }
 }
 

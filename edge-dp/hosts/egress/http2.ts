@@ -92,7 +92,9 @@ function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: Egres
     // REFUSED_STREAM promises that nothing was processed (RFC 9113 section 8.7).
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     exchange.fail(
-      refused ? new EgressError('closed', false, `${where}: stream refused`) : requestFailure(error, where, false),
+      refused
+        ? new EgressError('closed', false, `${where}: stream refused`)
+        : requestFailure(error, where, { writing: false, stale: false }),
     );
   });
   stream.on('close', () => {

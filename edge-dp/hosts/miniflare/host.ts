@@ -69,7 +69,8 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     nodeId,
     host: 'miniflare',
     capabilities: HOST_CAPABILITIES.miniflare,
-    ports: { http: proxy?.port ?? null, https: null },
+    // A port that is found free is not known before the Worker runs.
+    ports: { http: proxy?.port || null, https: null },
   });
   const { code, wasm } = await bundleWorker(entry);
   const worker: WorkerOptions = {

@@ -47,6 +47,10 @@ export class FetchRequest implements IncomingRequest {
     this.isLast = ownConnections && last;
   }
 
+  get clientLeft(): boolean {
+    return this.native.signal.aborted;
+  }
+
   copyOf(headers: HeaderFields): HeaderFields {
     return new Headers(nativeHeaders(headers));
   }

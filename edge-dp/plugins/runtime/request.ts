@@ -1,10 +1,10 @@
 import type { Row } from '../../../shared/record.ts';
+import type { BodyArguments } from '../../http/arguments/body-arguments.ts';
 import type { HeaderFields } from '../../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../../http/messages.ts';
 import type { ClientAddress } from '../../proxy/client-address.ts';
 import type { Forwarded } from '../../proxy/forwarded-headers.ts';
 import type { Captures } from '../../router/capture.ts';
-import type { BodyArguments } from '../body-arguments.ts';
 import type { Identity } from './identity.ts';
 import type { Slots } from './slot.ts';
 

@@ -66,14 +66,17 @@ export type UpstreamResult =
   | { readonly kind: 'failure'; readonly failure: UpstreamFailure };
 
 /**
- * `client_too_large`: more came than the body's `limit`; `message` is for the client. `unsupported`: no egress of this runtime can do what the service asks; `message` names what. `client_closed`: the client's
- * body broke off, `client_timeout`: it stopped coming, which says nothing about the upstream.
+ * `client_too_large`: more came than the body's `limit`; `message` is for the client. `unsupported`: no egress of this runtime can
+ * do what the service asks; `message` names what. `client_closed`: the client's body broke off, `client_timeout`: it stopped coming,
+ * `client_left`: nobody waits for the answer any more. None of them says anything about the upstream.
  */
 export interface UpstreamFailure extends Omit<EgressFailure, 'code'> {
   readonly code: EgressFailureCode | 'unsupported' | ClientFailureCode;
+  /** True: it may as well have been the client, whose body the runtime moved by itself, or something of this node. */
+  readonly unproven?: boolean;
 }
 
-type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_too_large';
+type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_left' | 'client_too_large';
 
 /** More of a body came than it may have. The message is for the client. */
 export class BodyTooLarge extends Error {
@@ -119,6 +122,11 @@ export function chooseEgress(ways: readonly EgressWay[]): Egress {
 
 export function failed(code: UpstreamFailure['code'], sent: boolean, message: string): UpstreamResult {
   return { kind: 'failure', failure: { code, sent, message } };
+}
+
+/** A failure that nobody may be blamed for. */
+export function failedUnproven(code: UpstreamFailure['code'], message: string): UpstreamResult {
+  return { kind: 'failure', failure: { code, sent: true, message, unproven: true } };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { FetchResponse } from '../../http/fetch/response.ts';
 import { type ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
+import { unusable } from './egress.ts';
 
 /** The head of an HTTP/1.1 response, interim ones passed over. */
 interface ResponseHead {
@@ -38,6 +39,8 @@ export async function readResponseHead(reader: ByteReader, method: string): Prom
 /** The response to a request of that method, its body as it comes. Throws as `readResponseHead`; the body fails where it is cut. */
 export async function readResponse(reader: ByteReader, method: string): Promise<FetchResponse> {
   const { status, reason: statusText, headers, framing } = await readResponseHead(reader, method);
+  const useless = unusable({ status, webSocket: null });
+  if (useless !== null) throw new ProtocolError(useless);
   if (framing.kind === 'none') {
     reader.cancel();
     return new FetchResponse(new Response(null, { status, statusText, headers }));

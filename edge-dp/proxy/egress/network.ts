@@ -8,6 +8,7 @@ import {
   clientFailure,
   type EgressWay,
   failed,
+  failedUnproven,
   isCarried,
   type UpstreamFailure,
   type UpstreamRequest,
@@ -86,6 +87,8 @@ class Attempt {
   readonly #network: Network;
   readonly #request: UpstreamRequest;
   #settle: (result: UpstreamResult) => void = () => undefined;
+  /** The runtime moves the client's body by itself: how that went is not told. */
+  #unfollowed = false;
   /**
    * For requests with a client's body only, which must not look complete when it breaks off. Others are left alone when
    * their time is up: they end with the client's request, and a signal for each costs 3 % of its processor time.
@@ -129,6 +132,7 @@ class Attempt {
     if (method !== 'GET' && method !== 'HEAD')
       return this.#network.fetch(url, { ...AS_IT_IS, method, headers, signal, body: this.#upload(body) });
     // Only a request that is copied from another may have a body with these methods.
+    this.#unfollowed = true;
     this.#awaitConnection();
     const carrier = new Request(url, carrierOf(body.source) ?? undefined);
     return this.#network.fetch(new Request(carrier, { headers, signal }), AS_IT_IS);
@@ -158,11 +162,15 @@ class Attempt {
   #failed(error: unknown): void {
     if (this.#over) return;
     this.#end();
-    explain(this.#network, this.#request, error).then(this.#settle);
+    void explain(this.#network, this.#request, error).then((result) => {
+      const lost = result.kind === 'failure' && result.failure.code === 'closed';
+      this.#settle(lost && this.#unfollowed ? failedUnproven('closed', result.failure.message) : result);
+    });
   }
 
   #expire(code: UpstreamFailure['code'], message: string): void {
-    if (!this.#over) this.#settle(failed(code, true, message));
+    const waiting = this.#unfollowed && code === 'read_timeout';
+    if (!this.#over) this.#settle(waiting ? failedUnproven(code, message) : failed(code, true, message));
     this.#end();
     this.#abort?.abort();
   }
@@ -216,11 +224,17 @@ class Attempt {
   }
 }
 
-/** Whether a TCP connection to the address can be made within `timeout` milliseconds. */
-export async function reachable(network: Network, host: string, port: number, timeout: number): Promise<boolean> {
+/** Whether a TCP connection to the address, with `on` a TLS one, can be made within `timeout` milliseconds. */
+export async function reachable(
+  network: Network,
+  host: string,
+  port: number,
+  timeout: number,
+  secureTransport: 'on' | 'off' = 'off',
+): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | null = null;
   try {
-    const socket = network.connect(`${bracketed(host)}:${port}`);
+    const socket = network.connect(`${bracketed(host)}:${port}`, { secureTransport, allowHalfOpen: false });
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('timeout')), timeout);
     });
@@ -271,5 +285,7 @@ async function explain(network: Network, request: UpstreamRequest, error: unknow
   const named = /[a-z]/i.test(request.host) && !request.host.includes(':');
   if (named && !(await reachable(network, request.host, request.port, request.timeouts.connect)))
     return failed('dns', false, `${request.host} does not resolve`);
-  return failed(request.scheme === 'https' ? 'tls' : 'protocol', true, message);
+  const { host, port, scheme, timeouts } = request;
+  const handshake = scheme === 'http' || (await reachable(network, host, port, timeouts.connect, 'on'));
+  return failed(handshake ? 'protocol' : 'tls', true, message);
 }

@@ -1,10 +1,12 @@
 import { messageOf } from '../../../shared/thrown.ts';
 import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
 import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
+import { ReadTimeout } from '../../http/read-timeout.ts';
 import {
   clientFailure,
   type EgressWay,
   failed,
+  failedUnproven,
   isCarried,
   type UpstreamRequest,
   type UpstreamResult,
@@ -34,7 +36,9 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
         return await attempt(egress, identities, request, client);
       } catch (error) {
         if (client.broken !== null) return failed(clientFailure(client.broken), true, messageOf(client.broken));
-        return failed('unreachable', true, `egress process: ${messageOf(error)}`);
+        return failedUnproven('unreachable', `egress process: ${messageOf(error)}`);
+      } finally {
+        client.end();
       }
     },
   };
@@ -45,6 +49,7 @@ class ClientBody {
   /** What reading it threw. */
   broken: unknown = null;
   #abort: AbortController | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** Made when asked for: requests without a body need none, and it costs. */
   get signal(): AbortSignal {
@@ -53,12 +58,21 @@ class ClientBody {
   }
 
   stream(body: Extract<UpstreamRequest['body'], { kind: 'incoming' }>): ReadableStream<Uint8Array> {
-    return upload(body, {
-      broken: (error) => {
-        this.broken = error;
-        this.#abort?.abort();
-      },
-    });
+    return upload(body, { broken: (error) => this.#break(error) });
+  }
+
+  /** For a body the runtime moves by itself, so that nobody sees it stop: all of it, and the answer, must come in time. */
+  allow(milliseconds: number): void {
+    this.#timer = setTimeout(() => this.#break(new ReadTimeout(`no end of it in ${milliseconds} ms`)), milliseconds);
+  }
+
+  end(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #break(error: unknown): void {
+    this.broken = error;
+    this.#abort?.abort();
   }
 }
 
@@ -100,22 +114,30 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     // Kong's SNI is the Host that is sent.
     tls: request.scheme === 'https' ? { identity, serverName: serverName(request.authority) } : null,
     timeouts: request.timeouts,
-    ...(!isCarried(request) && { method: request.method }),
+    ...(isDisguised(request) && { method: request.method }),
   };
   const headers = new Headers(nativeHeaders(request.headers));
   headers.set(EGRESS_TARGET, encodeHeader(target));
   if (request.websocket) headers.set('upgrade', 'websocket');
   const { body } = request;
-  const method = isCarried(request) ? request.method : 'POST';
+  const method = isDisguised(request) ? 'POST' : request.method;
   const url = `${EGRESS_ORIGIN}/`;
   if (body.kind === 'incoming') {
     const { signal } = client;
-    // Only a request that is copied from another may have a body with these methods.
-    if (method === 'GET' || method === 'HEAD')
+    // Only a request that is copied from another may have a body with this method.
+    if (method === 'HEAD') {
+      const { connect, read } = request.timeouts;
+      client.allow(body.patience + connect + read);
       return new Request(new Request(url, carrierOf(body.source) ?? undefined), { headers, signal });
+    }
     return new Request(url, { method, headers, signal, body: client.stream(body) });
   }
   return new Request(url, { method, headers, body: body.kind === 'none' ? null : body.bytes });
+}
+
+/** Whether it reaches the process as a POST: the runtime sends no other GET with a body whose fate is known. */
+function isDisguised({ method, body }: UpstreamRequest): boolean {
+  return (method === 'GET' && body.kind !== 'none') || !isCarried({ method, body });
 }
 
 /** The host part of an authority; null for an address, which has no SNI. */

@@ -95,6 +95,11 @@ export interface EgressFailure {
   readonly code: EgressFailureCode;
   /** Whether any of the request may have reached the upstream: when false any request may be retried elsewhere. */
   readonly sent: boolean;
+  /**
+   * True: the connection had served other requests before, and the upstream closed it without a byte of answer to this one,
+   * most likely because it had been idle (RFC 9112 section 9.3.1).
+   */
+  readonly stale?: boolean;
   /** In plain words, for the log. */
   readonly message: string;
 }
@@ -137,7 +142,12 @@ export function decodeFailure(text: string): EgressFailure {
   try {
     const value: Partial<EgressFailure> = JSON.parse(text);
     if (value.code !== undefined && value.message !== undefined)
-      return { code: value.code, sent: value.sent ?? true, message: value.message };
+      return {
+        code: value.code,
+        sent: value.sent ?? true,
+        message: value.message,
+        ...(value.stale === true && { stale: true }),
+      };
   } catch {
     // Falls through: the same answer as for JSON of another shape.
   }

@@ -1,4 +1,5 @@
 import { host, port } from '../../schema/kinds.ts';
+import { regexError } from '../../schema/rules.ts';
 import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
 import { auth, logging, maxRequestBodySize, model, modelChecks, routeType } from './llm.ts';
 
@@ -13,7 +14,7 @@ export const llm = defineField({
 /** What the LLM is told, and what is taken from its answer. */
 export const prompt = {
   prompt: { type: 'string', required: true },
-  transformation_extract_pattern: { type: 'string', required: false },
+  transformation_extract_pattern: { type: 'string', required: false, custom_validator: regexError },
 } as const;
 
 /** The way to the LLM. `http_timeout` in milliseconds. */

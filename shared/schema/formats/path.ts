@@ -1,4 +1,6 @@
+import { abridged } from '../../abridged.ts';
 import { compileRegex } from '../../atc/regex.ts';
+import { pathPattern } from '../../atc/route-regex.ts';
 import { normalizePath } from '../../normalize-path.ts';
 
 const PATH = /^\/[\w.\-~/%:@!$&'()*+,;=]*$/;
@@ -23,8 +25,8 @@ export function routePathError(path: string): string | undefined {
   if (encoding) return encoding;
   if (path.startsWith('~')) {
     // Compiled as the data planes do, so that no accepted route can be one they refuse.
-    const regex = compileRegex(path.slice(1));
-    return regex.ok ? undefined : `invalid regex: '${path.slice(1)}' (PCRE returned: ${regex.problem})`;
+    const regex = compileRegex(pathPattern(path));
+    return regex.ok ? undefined : `invalid regex: '${abridged(path.slice(1))}' (PCRE returned: ${regex.problem})`;
   }
   const normal = normalizePath(path);
   return path === normal ? undefined : `non-normalized path, consider use '${normal}' instead`;

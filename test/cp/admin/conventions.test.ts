@@ -84,9 +84,19 @@ describe('conventions of the Admin API', () => {
   });
 
   it.each([
-    ['a type it does not take', { body: 'x', headers: { 'content-type': 'text/plain' } }, 415, ''],
-    ['a body without a type', { body: new Uint8Array([123, 125]) }, 415, ''],
-    ['YAML outside /config', { body: 'a: 1', headers: { 'content-type': 'application/yaml' } }, 415, ''],
+    [
+      'a type it does not take',
+      { body: 'x', headers: { 'content-type': 'text/plain' } },
+      415,
+      '<h1>415 Unsupported Media Type</h1>',
+    ],
+    ['a body without a type', { body: new Uint8Array([123, 125]) }, 415, '<h1>415 Unsupported Media Type</h1>'],
+    [
+      'YAML outside /config',
+      { body: 'a: 1', headers: { 'content-type': 'application/yaml' } },
+      415,
+      '<h1>415 Unsupported Media Type</h1>',
+    ],
     [
       'an empty JSON body',
       { body: '', headers: { 'content-type': 'application/json' } },

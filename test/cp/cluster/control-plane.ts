@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
+import { expect } from 'vitest';
 import WebSocket from 'ws';
 import {
   type ClusterListener,
@@ -12,15 +13,20 @@ import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts'
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
 import type { NodeRecord, NodeRegistry, Store } from '../../../cp/store/store.ts';
+import { parseOrder } from '../../../edge-dp/durable/incoming.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { verifyManifest } from '../../../shared/bundle/verification.ts';
-import type { FromControlPlane, FromDataPlane, Hello } from '../../../shared/cluster/messages.ts';
+import type { FromControlPlane, FromDataPlane, Hello, Order, OrderMessage } from '../../../shared/cluster/messages.ts';
+import { verifyOrder } from '../../../shared/cluster/order.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 
 export const shared = await generateClusterCertificate();
 export const { key: signingKey } = await generateSigningKey();
+/** Milliseconds a message of the control plane is waited for. */
+const PATIENCE = 30_000;
+
 export const NODE_ID = '11111111-2222-4333-8444-555555555555';
 
 /** What a client needs to open a connection. */
@@ -190,12 +196,40 @@ export function hello(changes: Partial<Hello['node']> = {}, manifest: string | n
       ...changes,
     },
     manifest,
+    nonce: crypto.randomUUID(),
   };
 }
+
+/** Reads the orders a data plane gets: only what it may obey comes through. */
+export class OrderReader {
+  readonly #hello: Hello;
+  #counter = 0;
+
+  constructor(hello: Hello) {
+    this.#hello = hello;
+  }
+
+  async read({ order: jws }: OrderMessage, key = signingKey): Promise<Order> {
+    const { counter, order } = await verifyOrder(jws, {
+      trustedKeys: [key.publicKey],
+      cluster: key.cluster,
+      node: this.#hello.node.id,
+      nonce: this.#hello.nonce ?? expect.fail('a hello without a nonce gets no signed orders'),
+      counter: this.#counter,
+      now: Math.floor(Date.now() / 1000),
+    });
+    this.#counter = counter;
+    return parseOrder(order) ?? expect.fail(`an order of no known type: ${JSON.stringify(order)}`);
+  }
+}
+
+/** What a message is once its signature is looked through. */
+type Heard = Exclude<FromControlPlane, OrderMessage>;
 
 /** A data plane's end of the link, reading messages one by one. */
 export class TestLink {
   readonly socket: WebSocket;
+  #orders: OrderReader | null = null;
   readonly #received: FromControlPlane[] = [];
   readonly #waiting: ((message: FromControlPlane) => void)[] = [];
 
@@ -217,13 +251,26 @@ export class TestLink {
   }
 
   say(message: FromDataPlane): void {
+    if (message.type === 'hello') this.#orders = message.nonce === undefined ? null : new OrderReader(message);
     this.socket.send(JSON.stringify(message));
   }
 
-  async hear<T extends FromControlPlane['type']>(type: T): Promise<Extract<FromControlPlane, { type: T }>> {
-    const message = this.#received.shift() ?? (await new Promise<FromControlPlane>((take) => this.#waiting.push(take)));
-    if (!isOf(message, type)) throw new Error(`expected ${type}, heard ${JSON.stringify(message).slice(0, 300)}`);
-    return message;
+  /** The next message, as it came. */
+  async hearAny(): Promise<FromControlPlane> {
+    const { promise, resolve, reject } = Promise.withResolvers<FromControlPlane>();
+    const received = this.#received.shift();
+    if (received !== undefined) return received;
+    this.#waiting.push(resolve);
+    const late = setTimeout(() => reject(new Error(`no message in ${PATIENCE} ms`)), PATIENCE);
+    return promise.finally(() => clearTimeout(late));
+  }
+
+  /** The next message, which must be of this type; an order must be signed for this data plane. */
+  async hear<T extends Heard['type']>(type: T): Promise<Extract<Heard, { type: T }>> {
+    const message = await this.hearAny();
+    const heard = message.type === 'order' ? await this.#orders?.read(message) : message;
+    if (heard !== undefined && isOf(heard, type)) return heard;
+    throw new Error(`expected ${type}, heard ${JSON.stringify(heard ?? message).slice(0, 300)}`);
   }
 
   /** The close code the control plane gave. */
@@ -234,10 +281,7 @@ export class TestLink {
   }
 }
 
-function isOf<T extends FromControlPlane['type']>(
-  message: FromControlPlane,
-  type: T,
-): message is Extract<FromControlPlane, { type: T }> {
+function isOf<T extends Heard['type']>(message: Heard, type: T): message is Extract<Heard, { type: T }> {
   return message.type === type;
 }
 

@@ -7,6 +7,7 @@ import {
   call,
   hello,
   NODE_ID,
+  OrderReader,
   startControlPlane,
   TestLink,
   until,
@@ -278,7 +279,8 @@ describe('the HTTPS form', () => {
   test('gives the manifest once, holds the next question until there is news, and notes what is said', async () => {
     const plane = await start();
     expect((await ask(plane, 0)).status).toBe(428);
-    expect((await say(plane, hello())).status).toBe(204);
+    const greeting = hello();
+    expect((await say(plane, greeting)).status).toBe(204);
     const first = await ask(plane, 0);
     const { manifest } = JSON.parse(first.body.toString());
     const { serial, config_hash } = await verify(manifest);
@@ -292,16 +294,20 @@ describe('the HTTPS form', () => {
     expect((await verify(JSON.parse(second.body.toString()).manifest)).serial).toBe(1);
     const order = ask(plane, 30, second.headers.etag);
     plane.listener.setTargetHealth({ upstream: 'u', target: 't', address: null, healthy: true });
-    expect(JSON.parse((await order).body.toString())).toMatchObject({ type: 'target_health', target: 't' });
+    const message = JSON.parse((await order).body.toString());
+    expect(await new OrderReader(greeting).read(message)).toMatchObject({ type: 'target_health', target: 't' });
   });
 
   test('answers 409 while config is withheld, and holds the question when that is known', async () => {
     const feed = new MemoryFeed();
     feed.put('plugins', { id: 'p1', name: 'cors', enabled: true });
     const plane = await start({ feed });
-    await say(plane, hello({ plugins: {} }));
+    const greeting = hello({ plugins: {} });
+    await say(plane, greeting);
     const first = await ask(plane, 0);
-    expect([first.status, JSON.parse(first.body.toString()).sync_status]).toEqual([409, 'plugin_set_incompatible']);
+    expect(first.status).toBe(409);
+    const withheld = await new OrderReader(greeting).read(JSON.parse(first.body.toString()));
+    expect(withheld).toMatchObject({ type: 'withheld', sync_status: 'plugin_set_incompatible' });
     const waiting = ask(plane, 30, first.headers.etag);
     feed.write(['delete', 'plugins', 'p1']);
     expect((await waiting).status).toBe(200);

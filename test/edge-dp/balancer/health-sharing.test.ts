@@ -134,9 +134,14 @@ describe('target health across a node', () => {
 
   it('marks targets as the control plane orders, until it orders otherwise', async () => {
     const order = { type: 'target_health', upstream: PASSIVE, target: id(13), address: null } as const;
-    controlPlane.tell({ ...order, healthy: false });
+    // Nobody signed this one: it is refused before the signed one behind it is obeyed.
+    controlPlane.say(JSON.stringify({ ...order, healthy: false }));
+    await controlPlane.tell({ type: 'explain', id: 'next', request: { path: '/' } });
+    expect(await controlPlane.heard('explained')).toMatchObject({ id: 'next', status: 200 });
+    expect(await answering('/passive')).toBe('0,1');
+    await controlPlane.tell({ ...order, healthy: false });
     await expect.poll(() => answering('/passive'), within).toBe('0');
-    controlPlane.tell({ ...order, healthy: true });
+    await controlPlane.tell({ ...order, healthy: true });
     await expect.poll(() => answering('/passive'), within).toBe('0,1');
   });
 

@@ -235,7 +235,7 @@ describe('targets by name', () => {
     // A node takes the order for an address it knows.
     await expect
       .poll(async () => {
-        controlPlane.tell({ ...order, healthy: false });
+        await controlPlane.tell({ ...order, healthy: false });
         return JSON.stringify(await health('two')).includes('UNHEALTHY');
       }, within)
       .toBe(true);

@@ -40,6 +40,8 @@ describe('a hostile control plane', () => {
       '{"type":"manifest","manifest":5,"objects":[]}',
       '{"type":"manifest","manifest":"x","objects":{"../../etc/passwd":"AAAA"}}',
       '{"type":"target_health","upstream":"__proto__","target":"constructor"}',
+      '{"type":"order","order":5}',
+      '{"type":"order","order":"e30.e30.e30"}',
       '{"type":"explain","id":"1","request":{"path":5,"headers":"x"}}',
       '{"type":"withheld","reason":"because","sync_status":"nonsense"}',
     ]) {

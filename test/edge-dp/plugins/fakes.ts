@@ -52,6 +52,7 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
     fieldNames: [...fields.keys()],
     body: bytes === null ? null : streamSource(new Blob([bytes]).stream()),
     version: '1.1',
+    clientLeft: false,
     copyOf: (others) => {
       const copy = new FieldList();
       for (const [name, value] of others) copy.append(name, value);

@@ -130,20 +130,34 @@ describe('key-auth', () => {
 
   it('finds keys in query and body, and hides them without touching the rest', async () => {
     const query = await get('/hide?a=%41&apikey=alice%2Dkey&b=x+y&&', 'Accept: */*\r\n');
-    expect(query.request?.line).toBe('GET /?a=%41&b=x+y&& HTTP/1.1');
-    const header = await get('/hide', 'apikey: alice-key\r\n');
-    expect(header.request?.all('apikey')).toEqual([]);
+    expect(query.request?.line).toBe('GET /?a=A&b=x%20y HTTP/1.1');
+    const elsewhere = await get('/hide?a=%41&&flag', 'apikey: alice-key\r\n');
+    expect(elsewhere.request?.line).toBe('GET /?a=%41&&flag HTTP/1.1');
+    for (const name of ['apikey', 'APIKEY', 'x_api_key', 'X-API-KEY']) {
+      const header = await get('/hide', `${name}: alice-key\r\n`);
+      expect(header.request?.header('X-Consumer-Username'), name).toBe('alice');
+      expect(header.request?.all(name), name).toEqual([]);
+      expect(header.request?.raw, name).not.toContain('alice-key');
+    }
     const form = 'a=1&apikey=alice-key&b=2';
     const posted = await send(
       `POST /hide HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form}`,
     );
     expect(posted.request?.body, posted.answer).toBe('a=1&b=2');
-    const json = '{"apikey":"alice-key","n":[1,2]}';
+    const json = '{"apikey":"alice-key","n":[1.0,12345678901234567890]}';
     const sent = await send(
       `POST /hide HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`,
     );
-    expect(sent.request?.body).toBe('{"n":[1,2]}');
-    expect(sent.request?.header('Content-Length')).toBe('11');
+    expect(sent.request?.body).toBe('{"n":[1.0,12345678901234567890]}');
+    expect(sent.request?.header('Content-Length')).toBe('32');
+    const field = (name: string, more = '') => `--B\r\nContent-Disposition: form-data; name="${name}"\r\n${more}\r\n`;
+    const meta = `${field('meta', 'Content-Type: application/json\r\n')}{"a":1}\r\n`;
+    const parts = `${meta}${field('apikey')}alice-key\r\n--B--\r\n`;
+    const multipart = await send(
+      `POST /hide HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: ${parts.length}\r\n\r\n${parts}`,
+    );
+    expect(multipart.request?.body).toBe(`${meta}--B--\r\n`);
+    expect(multipart.request?.header('Content-Type')).toBe('multipart/form-data; boundary=B');
   });
 
   it('passes on a body that is too long to search', async () => {

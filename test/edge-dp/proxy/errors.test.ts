@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import { negotiate, negotiatePage } from '../../../edge-dp/proxy/errors.ts';
+import { errorResponse, negotiate, negotiatePage } from '../../../edge-dp/proxy/errors.ts';
+
+const asking = (headers: Record<string, string>, version = '1.1') => ({ headers: new Headers(headers), version });
 
 it.each([
   [null, 'json'],
@@ -15,15 +17,29 @@ it.each([
   // What there is no template of is answered in JSON, and its weight counts.
   ['image/png, text/html;q=0.5', 'json'],
   ['image/png;q=0.4, text/html;q=0.5', 'html'],
-  ['application/grpc', 'json'],
+  ['application/grpc', 'empty'],
+  ['application/grpc;q=0.1, text/html', 'html'],
   ['nonsense, text/html', 'html'],
 ])('answers errors for Accept %j in %s', (accept, format) => {
-  expect(negotiate(accept)).toBe(format);
+  expect(negotiate(asking(accept === null ? {} : { accept }))).toBe(format);
 });
 
 it('goes by the type of the request, then by error_default_type, for pages of requests without Accept', () => {
-  const page = (headers: Record<string, string>) => negotiatePage(new Headers(headers), 'text/plain');
+  const page = (headers: Record<string, string>) => negotiatePage(asking(headers), 'text/plain');
   expect(page({})).toBe('plain');
   expect(page({ 'content-type': 'application/xml; charset=utf-8' })).toBe('xml');
   expect(page({ 'content-type': 'application/xml', accept: 'text/html' })).toBe('html');
+  expect(page({ 'content-type': 'application/grpc' })).toBe('json');
+});
+
+it('speaks gRPC over HTTP/2 only, and says no more than the status where nothing else is asked for', () => {
+  const type = { 'content-type': 'application/grpc+proto' };
+  expect(negotiate(asking(type))).toBe('json');
+  expect(negotiate(asking(type, '2'))).toBe('grpc');
+  expect(negotiatePage(asking({ ...type, accept: 'text/html' }, '2'), 'text/plain')).toBe('grpc');
+  expect(negotiate(asking({ accept: 'application/grpc' }, '2'))).toBe('grpc');
+  const error = { status: 404, message: 'no', requestId: '0' };
+  expect(errorResponse('empty', error)).toMatchObject({ status: 404, content: null });
+  expect(errorResponse('empty', error).headers.has('content-type')).toBe(false);
+  expect(errorResponse('grpc', error)).toMatchObject({ status: 200, content: null });
 });

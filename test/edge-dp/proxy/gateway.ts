@@ -17,6 +17,8 @@ interface GatewayOptions {
   readonly peer?: string;
   readonly scheme?: 'http' | 'https';
   readonly services?: WorkerOptions['serviceBindings'];
+  /** Milliseconds for which work goes on after a request that came with it, as plugins' or health checks' may. */
+  readonly lingering?: number;
 }
 
 export interface RunningGateway {
@@ -64,6 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
           TABLES: JSON.parse(JSON.stringify(options.tables)),
           PROXY: { ...PROXY_SETTINGS, ports: { http: 8000, https: 8443 }, ...options.proxy },
           ...(options.lazy && { LAZY: JSON.parse(JSON.stringify(options.lazy)) }),
+          ...(options.lingering && { LINGERING: options.lingering }),
           ...(options.peer && { PEER: options.peer }),
           ...(options.scheme && { SCHEME: options.scheme }),
         },

@@ -102,6 +102,8 @@ describe('proxying', () => {
     ['/a/b%5Cc%5c..%5C%2e%2E/d', '/a/b%5Cc%5C..%5C../d'],
     ['/a/%7Cx%5Ey%60', '/a/%7Cx%5Ey%60'],
     ['/a//b///c', '/a/b/c'],
+    // Bytes beyond ASCII that are UTF-8, as they stand in the request.
+    ['/a/é?é', '/a/%C3%A9?\xc3\xa9'],
   ])('sends the target %s upstream as %s', async (target, expected) => {
     const { request } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
     expect(request?.line).toBe(`GET ${expected} HTTP/1.1`);
@@ -186,6 +188,21 @@ describe('proxying', () => {
     expect(status(answer)).toBeGreaterThanOrEqual(400);
   });
 
+  it.each(['/a/%zz', '/a/%4', '/a/b%', '/a/%00', '/a/%?%zz'])(
+    'refuses the path %s, which servers unescape in different ways, as a page',
+    async (target) => {
+      const { request, answer } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(request).toBeUndefined();
+      expect(status(answer)).toBe(400);
+      expect(body(answer)).toMatch(/^Bad request\nrequest_id: [0-9a-f]{32}\n$/);
+    },
+  );
+
+  it('takes anything for a query', async () => {
+    const { request } = await send('GET /a?%zz&%00=100% HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(request?.line).toBe('GET /a?%zz&%00=100% HTTP/1.1');
+  });
+
   it('sends a request whose framing was smuggled into a header value as one request', async () => {
     const { answer } = await send(
       'GET /a HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n folded: GET /evil HTTP/1.1\r\nConnection: close\r\n\r\n',
@@ -195,16 +212,21 @@ describe('proxying', () => {
     expect(status(answer)).toBe(200);
   });
 
-  it('answers by protocol: 426, redirects, and what gRPC clients understand', async () => {
+  it('answers by protocol: 426, redirects, and HTTP/2 asked for of gRPC clients', async () => {
     const secure = (await send('GET /secure?x=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n')).answer;
     expect(status(secure)).toBe(426);
     expect(secure).toContain('"message":"Please use HTTPS protocol"');
     const moved = (await send('GET /moved/y?x=1 HTTP/1.1\r\nHost: shop.example:8000\r\n\r\n')).answer;
     expect(status(moved)).toBe(301);
     expect(moved).toContain('\r\nLocation: https://shop.example/moved/y?x=1\r\n');
+    expect(moved).toContain('\r\nContent-Type: text/html\r\n');
+    expect(body(moved)).toContain('<h1>301 Moved Permanently</h1>');
+    const numbered = (await send('GET /moved/y HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n')).answer;
+    expect(numbered).toContain('\r\nLocation: https://[::1]/moved/y\r\n');
     expect(status((await send('GET /grpc HTTP/1.1\r\nHost: a\r\n\r\n')).answer)).toBe(415);
     const grpc = (await send('POST /grpc HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n')).answer;
-    expect(grpc).toContain('\r\ngrpc-message: Please use HTTP2 protocol\r\n');
+    expect(status(grpc)).toBe(426);
+    expect(grpc).toContain('"message":"Please use HTTP2 protocol"');
   });
 
   it('streams events as they come', async () => {
@@ -292,5 +314,33 @@ describe('proxying', () => {
     socket.close(4321, 'bye');
     await once(socket, 'close');
     await expect.poll(() => closes).toEqual([[4321, 'bye']]);
+  });
+});
+
+describe.each([
+  ['traditional_compatible', '/svc/x'],
+  ['expressions', '/svc/x'],
+  ['traditional', '/svcx'],
+] as const)('path_handling v1 in the %s flavour', (routerFlavor, expected) => {
+  it(`sends /apix to ${expected}`, async () => {
+    const upstream = await startUpstream();
+    const gateway = await startGateway({
+      proxy: { routerFlavor },
+      tables: {
+        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, path: '/svc' }],
+        routes: [
+          { id: id(101), paths: ['/api'], protocols: ['http'], path_handling: 'v1', service: { id: id(1) } },
+          { id: id(102), paths: ['/other'], protocols: ['http'], path_handling: 'v0', service: { id: id(1) } },
+        ],
+      },
+    });
+    try {
+      await gateway.raw('GET /apix HTTP/1.1\r\nHost: a\r\n\r\n');
+      await gateway.raw('GET /otherx HTTP/1.1\r\nHost: a\r\n\r\n');
+      expect(upstream.seen.map(({ line }) => line)).toEqual([`GET ${expected} HTTP/1.1`, 'GET /svc/x HTTP/1.1']);
+    } finally {
+      await gateway.stop();
+      await upstream.stop();
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RouterRequest } from '../../../edge-dp/router/request.ts';
 import type { RouteRow } from '../../../edge-dp/router/route-row.ts';
 import { createRouter, type Router } from '../../../edge-dp/router/router.ts';
@@ -48,6 +48,51 @@ describe('update', () => {
       '{"winner":null,"losers":[],"omitted":0}',
     );
     expect(emptied.match(request({ host: 'a.test', target: '/a', headers: { x: '1' } }))).toBeNull();
+  });
+});
+
+describe('a matcher that cannot be run', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  it('is refused with the config it is in, by the name of its route', () => {
+    const large = route('b', { name: 'orders', paths: [`~/${'\\w+/'.repeat(5300)}`] });
+    const update = () => compat(route('a', { paths: ['/a'] })).update({ upserts: [large], deletes: [] });
+    expect(update).toThrow(/^route b \("orders"\): invalid regex: pattern is too large/);
+    expect(() => expressions(`http.headers.x ~ r#"${'(a|b)?'.repeat(5000)}"#`)).toThrow(/pattern is too large/);
+  });
+
+  /** From now on the platform's engine runs out of stack on patterns that contain this. */
+  function exhausting(method: 'test' | 'exec', part: string): void {
+    const original: (this: RegExp, text: string) => unknown = RegExp.prototype[method];
+    vi.spyOn(RegExp.prototype, method).mockImplementation(function (this: RegExp, text: string) {
+      if (this.source.includes(part)) throw new RangeError('Maximum call stack size exceeded');
+      return original.call(this, text) as never;
+    });
+  }
+
+  it('is refused when the platform finds out only at its first run', () => {
+    exhausting('test', 'users');
+    expect(() => compat(route('u', { paths: ['~/users/\\d+$'] }))).toThrow(/route u: invalid regex: .*call stack/);
+  });
+
+  it('is no match for its own rule when it throws later, and is told of once', () => {
+    const router = compat(
+      route('bad', { name: 'users', paths: ['~/users/\\d+$'], headers: { x: ['1'] } }),
+      route('worse', { paths: ['~/users/(?<id>\\d+)'] }),
+      route('plain', { paths: ['/users'] }),
+    );
+    const told = vi.spyOn(console, 'error').mockReturnValue();
+    const sketch = { target: '/users/7', headers: { x: '1' } };
+    expect(winner(router, sketch)).toBe('bad');
+    exhausting('test', 'users\\x2f[0-9]+$');
+    expect(winner(router, sketch)).toBe('worse');
+    // It matches, but cannot say what it captured.
+    exhausting('exec', '(?<id>');
+    expect([1, 2, 3].map(() => winner(router, sketch))).toEqual(['plain', 'plain', 'plain']);
+    expect(told.mock.calls.map(([line]) => line)).toEqual([
+      'route bad ("users") matches nothing while its matcher fails: Maximum call stack size exceeded',
+      'route worse matches nothing while its matcher fails: Maximum call stack size exceeded',
+    ]);
   });
 });
 

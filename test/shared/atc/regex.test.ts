@@ -1,5 +1,7 @@
+import { RE2JS } from 're2js';
 import { describe, expect, it } from 'vitest';
-import { compileAutomaton, compileRegex, type LinearRegex } from '../../../shared/atc/regex.ts';
+import { compileAutomaton, compilePattern, compileRegex, type LinearRegex } from '../../../shared/atc/regex.ts';
+import { programSize } from '../../../shared/atc/regex-size.ts';
 
 function compiled(pattern: string, compile = compileRegex): LinearRegex {
   const result = compile(pattern);
@@ -46,6 +48,28 @@ it.each(['/(?=a)', '/(?!a)', '/(?<=a)b', '/(a)\\1', '/(a', '/[z-a]', '/a{2000}',
   },
 );
 
+describe('patterns that compile to too much', () => {
+  it.each([
+    ['segments', `^/${'\\w+/'.repeat(5300)}`],
+    ['optional groups', `^/${'(a|b|c)?'.repeat(20_000)}`],
+    ['a copied group', '^/(?:[a-z]x[0-9]y){999}z{1000}'],
+    ['characters', `^/${'a'.repeat(40_000)}`],
+    ['long classes', `^/${`[${'abcdefghijklmnop'.repeat(40)}]`.repeat(200)}`],
+  ])('are refused before anything is compiled: %s', (_what, pattern) => {
+    expect(compileRegex(pattern)).toMatchObject({ ok: false, problem: expect.stringMatching(/^pattern is too large/) });
+    expect(compilePattern(pattern)).toMatchObject({ ok: false });
+    expect(compilePattern(`${pattern}(?=x)`)).toMatchObject({ ok: false });
+  });
+
+  it('while what is merely long runs, on the engine that has no stack to run out of', () => {
+    const long = compiled(`^/${'\\w+/'.repeat(900)}$`);
+    expect(long.engine).toBe('re2');
+    expect(long.test(`/${'ab/'.repeat(900)}`)).toBe(true);
+    const words = Array.from({ length: 300 }, (_, i) => `tenant${i}`);
+    expect(compiled(`^/(?:${words.join('|')})/`).test('/tenant299/')).toBe(true);
+  });
+});
+
 describe('both engines see the same', () => {
   const atoms = ['a', 'b', '/', '.', '\\d', '\\w', '\\s', '[^/]', '[ab]', '[a-c0-9]', '[^b-]', '\\.', '-', '\\/', 'é'];
   const repeats = ['', '', '', '?', '*', '+', '{2}', '{1,2}', '{0,1}', '{1,}'];
@@ -71,6 +95,8 @@ describe('both engines see the same', () => {
       const pattern = `^/${sequence(0)}${below(2) ? '$' : ''}`;
       const fast = compileRegex(pattern);
       const slow = compileAutomaton(pattern);
+      // What is counted is never less than what is compiled.
+      if (slow.ok) expect(programSize(pattern)).toBeGreaterThanOrEqual(RE2JS.compile(pattern).programSize());
       expect({ pattern, ok: fast.ok }).toEqual({ pattern, ok: slow.ok });
       if (!fast.ok || !slow.ok) continue;
       seen[fast.regex.engine]++;

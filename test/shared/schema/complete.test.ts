@@ -104,6 +104,8 @@ describe('PATCH', () => {
       host: 'required field missing',
       port: 'required field missing',
     });
+    // No url is no host, which cannot be, and not nothing said.
+    expect(await refusal(patch('services', { url: null }, service))).toEqual({ host: 'required field missing' });
   });
 
   test('finds the plugin’s schema without being told its name again', async () => {

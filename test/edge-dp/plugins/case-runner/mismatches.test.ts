@@ -54,6 +54,29 @@ describe('what a case expects', () => {
     expect(mismatches(expected, answer, [request])).toEqual([expect.stringMatching(problem)]);
   });
 
+  it('knows a right AWS signature from a wrong one', () => {
+    // The example of AWS's documentation of Signature Version 4.
+    const names = 'content-type;host;x-amz-date';
+    const signature = '5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7';
+    const credential = 'AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request';
+    const signed = {
+      method: 'GET',
+      target: '/?Action=ListUsers&Version=2010-05-08',
+      headers: {
+        host: 'iam.amazonaws.com',
+        'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+        'x-amz-date': '20150830T123600Z',
+        authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
+      },
+      body: '',
+    };
+    const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
+    const sigv4 = { key: 'AKIDEXAMPLE', secret, region: 'us-east-1', service: 'iam' };
+    expect(mismatches({ upstream: { sigv4 } }, answer, [signed])).toEqual([]);
+    const changed = { ...signed, body: 'x' };
+    expect(mismatches({ upstream: { sigv4 } }, answer, [changed])).toEqual([expect.stringContaining('expected')]);
+  });
+
   it('is told not to hold of a connection that was closed, and of an upstream that was not asked', () => {
     const closed = { status: 0, headers: {}, text: '', closed: true };
     expect(mismatches({ status: 200 }, closed, [])).toEqual(['the connection was closed without an answer']);

@@ -18,6 +18,7 @@ export default {
         return new Response(`${error.name}: ${error.message}`, { status: 422 });
       }
     }
+    if (env.LINGERING) context.waitUntil(new Promise((resolve) => setTimeout(resolve, env.LINGERING)));
     const arrival = {
       peerIp: env.PEER ?? null,
       edge: null,

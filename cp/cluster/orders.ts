@@ -1,0 +1,42 @@
+import type { Order } from '../../shared/cluster/messages.ts';
+import { signOrder } from '../../shared/cluster/order.ts';
+import type { Publisher } from '../publisher/publisher.ts';
+
+/** Puts the orders to one data plane, on one connection, into messages: one after the other, in the order they were given. */
+export class Orders {
+  readonly #publisher: Pick<Publisher, 'signingKey'>;
+  readonly #node: string;
+  /** Null: a data plane of an earlier version, which gets them unsigned. */
+  readonly #nonce: string | null;
+  /** Of the last order to anybody. Not from 1: should a node say the same hello twice, what follows is still new to it. */
+  static #counter = 0;
+  #signed: Promise<unknown> = Promise.resolve();
+
+  constructor(publisher: Pick<Publisher, 'signingKey'>, node: string, nonce: string | null) {
+    this.#publisher = publisher;
+    this.#node = node;
+    this.#nonce = nonce;
+  }
+
+  /** The text of the message. Those of earlier calls are there before it. */
+  message(order: Order): Promise<string> {
+    const signed = this.#signed.then(() => this.#write(order));
+    this.#signed = signed.catch(() => undefined);
+    return signed;
+  }
+
+  async #write(order: Order): Promise<string> {
+    if (this.#nonce === null) return JSON.stringify(order);
+    const key = this.#publisher.signingKey();
+    Orders.#counter = Math.max(Orders.#counter + 1, Date.now());
+    const issued = {
+      cluster: key.cluster,
+      node: this.#node,
+      nonce: this.#nonce,
+      counter: Orders.#counter,
+      issued_at: Math.floor(Date.now() / 1000),
+      order,
+    };
+    return JSON.stringify({ type: 'order', order: await signOrder(issued, key) });
+  }
+}

@@ -1,0 +1,79 @@
+import { concatBytes, findBytes, startsAt } from '../bytes.ts';
+import { parametersOf } from '../parameters.ts';
+import type { BodyArguments } from './body-arguments.ts';
+
+/** The parts of a `multipart/form-data` body (RFC 7578, RFC 2046 section 5.1); null for what is none. Files have no values. */
+export function multipartArguments(contentType: string, body: Uint8Array): BodyArguments | null {
+  const boundary = parametersOf(contentType).get('boundary');
+  const form = boundary === undefined || boundary === '' ? null : parse(body, boundary);
+  if (form === null) return null;
+  const { parts, end } = form;
+  return {
+    values: (name) => parts.flatMap((part) => (part.name === name && part.value !== null ? [part.value] : [])),
+    without(name) {
+      const preamble = body.subarray(0, parts[0]?.start ?? end);
+      const kept = parts.filter((part) => part.name !== name).map((part) => body.subarray(part.start, part.end));
+      return concatBytes([preamble, ...kept, body.subarray(end)]);
+    },
+  };
+}
+
+interface Part {
+  /** From its delimiter up to the next. */
+  readonly start: number;
+  readonly end: number;
+  readonly name: string | null;
+  /** Null: a file. */
+  readonly value: string | null;
+}
+
+/** `end`: the place of the closing delimiter. */
+function parse(body: Uint8Array, boundary: string): { readonly parts: readonly Part[]; readonly end: number } | null {
+  const delimiter = TEXT.encode(`\r\n--${boundary}`);
+  const parts: Part[] = [];
+  let open: { readonly start: number; readonly content: number } | null = null;
+  // The first may stand at the very start, without the line end that belongs to the others.
+  let found = startsAt(body, delimiter.subarray(2), 0) ? -2 : findBytes(body, delimiter, 0);
+  for (; found !== -1; found = findBytes(body, delimiter, found + 2)) {
+    const at = found + 2;
+    let behind = found + delimiter.length;
+    const closes = startsAt(body, DASHES, behind);
+    if (closes) behind += 2;
+    while (body[behind] === 0x20 || body[behind] === 0x09) behind++;
+    if (!startsAt(body, CRLF, behind) && !(closes && behind === body.length)) continue;
+    if (open !== null) {
+      const part = readPart(body.subarray(open.content, found));
+      if (part === null) return null;
+      parts.push({ start: open.start, end: at, ...part });
+    }
+    if (closes) return { parts, end: at };
+    open = { start: at, content: behind + 2 };
+  }
+  return null;
+}
+
+function readPart(bytes: Uint8Array): Pick<Part, 'name' | 'value'> | null {
+  // Without fields the empty line is the first.
+  const bare = startsAt(bytes, CRLF, 0);
+  const end = bare ? 0 : findBytes(bytes, EMPTY_LINE, 0);
+  if (end < 0) return null;
+  const fields = UTF8.decode(bytes.subarray(0, end)).replace(/\r\n[ \t]+/g, ' ');
+  const disposition = /(?:^|\r\n)content-disposition:[ \t]*(form-data[^\r]*)/i.exec(fields)?.[1];
+  const parameters = parametersOf(disposition ?? '');
+  const name = parameters.get('name');
+  return {
+    name: name === undefined ? null : unescapeName(name),
+    value: parameters.has('filename') ? null : UTF8.decode(bytes.subarray(bare ? 2 : end + 4)),
+  };
+}
+
+/** As browsers escape what ends a quoted name (WHATWG HTML, multipart form data). */
+function unescapeName(name: string): string {
+  return name.replace(/%0A/gi, '\n').replace(/%0D/gi, '\r').replace(/%22/g, '"');
+}
+
+const TEXT = new TextEncoder();
+const UTF8 = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+const CRLF = TEXT.encode('\r\n');
+const EMPTY_LINE = TEXT.encode('\r\n\r\n');
+const DASHES = TEXT.encode('--');

@@ -1,0 +1,25 @@
+/** Runs of bytes as one. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The place of a run of bytes at or behind `from`; -1 where there is none. */
+export function findBytes(bytes: Uint8Array, wanted: Uint8Array, from: number): number {
+  const [first = 0] = wanted;
+  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
+    if (at + wanted.length > bytes.length) return -1;
+    if (startsAt(bytes, wanted, at)) return at;
+  }
+  return -1;
+}
+
+/** Whether a run of bytes stands at that place. */
+export function startsAt(bytes: Uint8Array, wanted: Uint8Array, at: number): boolean {
+  return wanted.every((byte, offset) => bytes[at + offset] === byte);
+}

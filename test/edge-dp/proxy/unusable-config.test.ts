@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { type ProxyNode, route, service, startProxyNode } from './node.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+interface Tables {
+  readonly routes?: readonly BundleRow[];
+}
+
+let upstream: Upstream;
+let node: ProxyNode;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+  node = await startProxyNode({ services: [service(1, upstream.port)], routes: [route(1, '/', 1)] });
+});
+afterAll(async () => {
+  await node?.stop();
+  await upstream?.stop();
+});
+
+// A control plane refuses all of these at the write; one from before it did may still hold them.
+it.each<[what: string, tables: Tables, reason: RegExp]>([
+  [
+    'a path that no engine has the stack for',
+    { routes: [route(2, `~/${'\\w+/'.repeat(5300)}`, 1, { name: 'deep' })] },
+    /route \S+ \("deep"\): invalid regex: pattern is too large/,
+  ],
+  [
+    'a header pattern of that kind',
+    { routes: [route(2, '/two', 1, { name: 'wide', headers: { x: ['a', `~*${'(a|b|c)?'.repeat(20_000)}`] } })] },
+    /route \S+ \("wide"\): invalid regex: pattern is too large/,
+  ],
+])('refuses %s, names it to the control plane, and serves on', async (_what, tables, reason) => {
+  const { controlPlane } = node;
+  const from = controlPlane.messages.length;
+  const config = {
+    services: [service(1, upstream.port)],
+    ...tables,
+    routes: [route(1, '/', 1), ...(tables.routes ?? [])],
+  };
+  await controlPlane.publish(Object.fromEntries(Object.entries(config).map(([table, rows]) => [table, { rows }])));
+  const { reason: told } = await controlPlane.heard('rejected', () => true, from);
+  expect(told).toMatch(reason);
+  expect(told.length).toBeLessThan(1000);
+  expect((await fetch(`${node.url}/a/b/`)).status).toBe(200);
+});
