@@ -8,6 +8,7 @@ import { reportTargets } from '../balancer/health-report.ts';
 import { applyVerdict } from '../balancer/health-sync.ts';
 import { HealthView } from '../balancer/health-view.ts';
 import { probe } from '../balancer/probe.ts';
+import { ProbeLanes } from '../balancer/probe-lanes.ts';
 import { type Due, ProbeSchedule } from '../balancer/probe-schedule.ts';
 import { type Observation, TargetHealth } from '../balancer/target-health.ts';
 import { checksHealth } from '../balancer/upstream.ts';
@@ -29,6 +30,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
   return class HealthChecker extends DurableObject<Env> {
     #view = new HealthView('', []);
     readonly #schedule = new ProbeSchedule();
+    readonly #lanes = new ProbeLanes((due) => this.#probe(due));
     /** The circuit breakers of active checks, by upstream and address. */
     readonly #breakers = new Map<string, TargetHealth>();
     readonly #runs = new FailureRuns();
@@ -84,11 +86,10 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       const isHealthy = (upstream: string, address: string): boolean => this.#view.isHealthy(upstream, address);
       const { due, next } = this.#schedule.due(balancers.all(), isHealthy, Date.now());
       if (next !== null) await this.#wakeAt(next);
-      // Not waited for: a DNS that is slow must not hold up the probes.
+      // Not waited for: neither a DNS nor a target that is slow may hold up the next round.
       this.ctx.waitUntil(this.#resolve(balancers));
-      const flipped = await this.#probeAll(due);
-      if (flipped) await this.#settle();
-      else await this.#report(balancers);
+      this.ctx.waitUntil(this.#lanes.run(due));
+      await this.#report(balancers);
     }
 
     /** Refreshes the names of targets, in this isolate; other processes of the node look up what they serve themselves. */
@@ -106,27 +107,10 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       if (set === null || at < set) await this.ctx.storage.setAlarm(at);
     }
 
-    async #probeAll(due: readonly Due[]): Promise<boolean> {
-      const byUpstream = Map.groupBy(due, ({ balancer }) => balancer.upstream.id);
+    async #probe({ balancer, address, key }: Due): Promise<void> {
       const network = this.env.NETWORK ?? internet;
-      let flipped = false;
-      const probeOne = async ({ balancer, address, key }: Due): Promise<void> => {
-        const { upstream } = balancer;
-        const seen = await probe({ network, egress: this.#egress }, upstream, address);
-        if (seen === null) return;
-        flipped = this.#observe(key, balancer, seen, address.key) || flipped;
-      };
-      await Promise.all(
-        [...byUpstream.values()].map(async (probes) => {
-          const queue = [...probes];
-          const lanes = Math.max(1, probes[0]?.balancer.upstream.health.active.concurrency ?? 1);
-          const lane = async (): Promise<void> => {
-            for (let one = queue.shift(); one !== undefined; one = queue.shift()) await probeOne(one);
-          };
-          await Promise.all(Array.from({ length: Math.min(lanes, probes.length) }, lane));
-        }),
-      );
-      return flipped;
+      const seen = await probe({ network, egress: this.#egress }, balancer.upstream, address);
+      if (seen !== null && this.#observe(key, balancer, seen, address.key)) await this.#settle();
     }
 
     #observe(key: string, { upstream }: BalancedUpstream, seen: Observation, address: string): boolean {

@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import { messageOf } from '../../../shared/thrown.ts';
@@ -7,6 +7,8 @@ import { EgressError, statusOf } from './failure.ts';
 import type { RawHeaders } from './headers.ts';
 
 const NOTHING = new Uint8Array();
+/** Reason phrases that are passed on. */
+const PLAIN = /^[\t\x20-\x7e]*$/;
 
 /** One request of the Worker and the response to it. */
 export class Exchange {
@@ -45,10 +47,17 @@ export class Exchange {
     return body;
   }
 
-  /** Sends the head of the response at once. `reason`: undefined for the status' usual one. */
+  /**
+   * Sends the head of the response at once. `reason`: undefined for the status' usual one; one beyond ASCII, which clients
+   * ignore like any other, is left out. Throws an `EgressError` for a head that Node will not write.
+   */
   begin(status: number, reason: string | undefined, headers: RawHeaders): void {
-    if (reason === undefined) this.response.writeHead(status, [...headers]);
-    else this.response.writeHead(status, reason, [...headers]);
+    try {
+      if (reason === undefined) this.response.writeHead(status, [...headers]);
+      else this.response.writeHead(status, PLAIN.test(reason) ? reason : '', [...headers]);
+    } catch (error) {
+      throw new EgressError('protocol', true, `the response cannot be passed on: ${messageOf(error)}`);
+    }
     // `flushHeaders` would write it in UTF-8, and bytes above 0x7f as two.
     this.response.write(NOTHING);
   }
@@ -63,11 +72,14 @@ export class Exchange {
   /** Tells the Worker why there is no response, or, when one has begun, breaks it off. */
   fail(error: EgressError): void {
     if (this.response.headersSent) {
-      this.response.destroy();
+      // It may be such an answer itself.
+      if (!this.response.writableEnded) this.response.destroy();
       return;
     }
     this.#discardBody();
-    this.response.writeHead(statusOf(error.failure), [
+    const status = statusOf(error.failure);
+    // A head that could not be written has left its reason behind.
+    this.response.writeHead(status, STATUS_CODES[status], [
       EGRESS_ERROR,
       encodeHeader(error.failure),
       'content-length',

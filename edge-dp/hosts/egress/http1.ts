@@ -5,7 +5,7 @@ import { type Dispatcher, Pool } from 'undici';
 import type { EgressTarget } from '../../proxy/egress/protocol.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
 import { Carried, Connection } from './connection.ts';
-import type { Exchange } from './exchange.ts';
+import { asEgressError, type Exchange } from './exchange.ts';
 import { connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
 import { headerOf, requestHeaders, responseHeaders } from './headers.ts';
 import { KeyedPool } from './keyed-pool.ts';
@@ -168,7 +168,11 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
       controller.abort(new EgressError('protocol', true, `${this.#where}: unknown transfer coding '${coding}'`));
       return;
     }
-    this.#exchange.begin(status, statusMessage ?? '', responseHeaders(raw));
+    try {
+      this.#exchange.begin(status, statusMessage ?? '', responseHeaders(raw));
+    } catch (error) {
+      controller.abort(asEgressError(error));
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
 import type { EgressTarget } from '../../proxy/egress/protocol.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
-import type { Exchange } from './exchange.ts';
+import { asEgressError, type Exchange } from './exchange.ts';
 import { EgressError, readTimeout, requestFailure } from './failure.ts';
 import { type RawHeaders, requestHeaders, responseHeaders } from './headers.ts';
 import { KeyedPool } from './keyed-pool.ts';
@@ -74,34 +74,43 @@ function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: Egres
   stream.on('response', (headers, _flags, raw: RawHeaders = []) => {
     const fields = raw.length > 0 ? raw : Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
     const wire = responseHeaders(fields.filter((_, at) => !fields[at - (at % 2)]?.startsWith(':')));
-    exchange.begin(headers[':status'] ?? 502, undefined, wire);
+    try {
+      exchange.begin(headers[':status'] ?? 502, undefined, wire);
+    } catch (error) {
+      exchange.fail(asEgressError(error));
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
   });
   stream.on('trailers', (_headers, _flags, raw: RawHeaders = []) => {
     trailers = raw;
   });
   stream.on('data', (chunk: Buffer) => {
-    if (response.write(chunk)) return;
+    if (response.writableEnded || response.write(chunk)) return;
     stream.pause();
     response.once('drain', () => stream.resume());
   });
   stream.on('end', () => {
-    if (!response.headersSent) return;
+    if (!response.headersSent || response.writableEnded) return;
     exchange.end(target.trailers === 'grpc-web' ? trailerFrame(trailers) : undefined);
   });
-  stream.on('error', (error) => {
-    // REFUSED_STREAM promises that nothing was processed (RFC 9113 section 8.7).
-    const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
-    exchange.fail(
-      refused
-        ? new EgressError('closed', false, `${where}: stream refused`)
-        : requestFailure(error, where, { writing: false, stale: false }),
-    );
-  });
+  stream.on('error', (error) => exchange.fail(streamFailure(error, stream.rstCode, where)));
   stream.on('close', () => {
     if (!response.headersSent)
       exchange.fail(new EgressError('closed', true, `${where}: stream closed without a response`));
     else if (!response.writableEnded) response.destroy();
   });
+}
+
+function streamFailure(error: Error, code: number | undefined, where: string): EgressError {
+  switch (code) {
+    // A promise that nothing was processed (RFC 9113 section 8.7).
+    case constants.NGHTTP2_REFUSED_STREAM:
+      return new EgressError('closed', false, `${where}: stream refused`);
+    case constants.NGHTTP2_PROTOCOL_ERROR:
+      return new EgressError('protocol', true, `${where}: the response is not HTTP/2 (${error.message})`);
+    default:
+      return requestFailure(error, where, { writing: false, stale: false });
+  }
 }
 
 /** A gRPC-Web trailer frame: flag 0x80, length, `name: value` lines (gRPC's PROTOCOL-WEB). */

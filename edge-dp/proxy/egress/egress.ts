@@ -22,6 +22,8 @@ export interface UpstreamRequest {
   readonly version: '1.1' | '2';
   readonly websocket: boolean;
   readonly tls: UpstreamTls;
+  /** For `https`: the server name (SNI) asked for and found in the certificate, where it is not the Host's. */
+  readonly serverName?: string;
   readonly timeouts: EgressTimeouts;
 }
 
@@ -143,6 +145,18 @@ export function unusable({
   if (status >= 200 && status <= 599) return null;
   if (status === 101 && webSocket !== null) return null;
   return `the upstream answered with status ${status}`;
+}
+
+/** The name TLS asks for and checks (Kong's is that of the Host); null for an address, which has none. */
+export function serverNameOf({ authority, serverName }: UpstreamRequest): string | null {
+  const name = serverName ?? authority.replace(/:\d+$/, '');
+  return name.startsWith('[') || name.includes(':') || /^[\d.]+$/.test(name) ? null : name.toLowerCase();
+}
+
+/** Whether that is what a connection to the address itself asks for. */
+export function isNamedByAddress(request: UpstreamRequest): boolean {
+  const name = serverNameOf(request);
+  return name === null || name === request.host.toLowerCase();
 }
 
 /** `host` as it stands in a URL or a Host header. */

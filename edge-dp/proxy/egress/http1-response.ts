@@ -17,15 +17,15 @@ type Framing =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'until_close' };
 
-/** Bytes of one line of a head; lines of a head; interim responses before the final one. */
-const MAX_LINE = 64 << 10;
+/** Characters of a head, which is what the runtime's own fetch takes; lines of it; interim responses before the final one. */
+const MAX_HEAD = 128 << 10;
 const MAX_FIELDS = 1000;
 const MAX_INTERIM = 10;
 
 /** Strict where leniency would let two readers disagree. Throws `ProtocolError`, `ConnectionClosed`, `ReadTimeout`. */
 export async function readResponseHead(reader: ByteReader, method: string): Promise<ResponseHead> {
   for (let interim = 0; interim <= MAX_INTERIM; interim++) {
-    const line = await reader.line(MAX_LINE);
+    const line = await reader.line(MAX_HEAD);
     const match = /^HTTP\/1\.[01] ([1-9]\d\d)(?: (.*))?$/.exec(line);
     if (match === null) throw new ProtocolError('no HTTP/1.1 status line');
     const status = Number(match[1]);
@@ -79,8 +79,9 @@ export function responseBody(reader: ByteReader, framing: Framing): ReadableStre
 
 async function readFields(reader: ByteReader): Promise<Headers> {
   const headers = new Headers();
-  for (let count = 0; ; count++) {
-    const line = await reader.line(MAX_LINE);
+  for (let count = 0, left = MAX_HEAD; ; count++) {
+    const line = await reader.line(left);
+    left -= line.length;
     if (line === '') return headers;
     if (count >= MAX_FIELDS) throw new ProtocolError('too many header fields');
     // A name ends at its colon: no space before it, and no line that continues the one above (obs-fold).

@@ -10,6 +10,7 @@ import {
   failed,
   failedUnproven,
   isCarried,
+  isNamedByAddress,
   type UpstreamFailure,
   type UpstreamRequest,
   type UpstreamResult,
@@ -35,6 +36,7 @@ export function networkEgress(network: Network, options: { readonly unverifiedTl
       if (request.authority.toLowerCase() !== urlAuthority(request)) return 'no Host other than the address';
       if (!survivesUrl(request.target)) return 'no request target that the URL standard would rewrite';
       if (request.scheme === 'http') return null;
+      if (!isNamedByAddress(request)) return 'no server name other than the address';
       if (request.tls.certificate !== null) return 'no client certificates for upstreams';
       if (request.tls.verify !== true) return options.unverifiedTls ? null : 'no TLS without verification';
       if (request.tls.ca.length > 0) return 'no private CAs for upstreams';

@@ -8,6 +8,7 @@ import {
   failed,
   failedUnproven,
   isCarried,
+  serverNameOf,
   type UpstreamRequest,
   type UpstreamResult,
   unusable,
@@ -111,8 +112,7 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     version: request.version,
     authority: request.authority,
     path: request.target,
-    // Kong's SNI is the Host that is sent.
-    tls: request.scheme === 'https' ? { identity, serverName: serverName(request.authority) } : null,
+    tls: request.scheme === 'https' ? { identity, serverName: serverNameOf(request) } : null,
     timeouts: request.timeouts,
     ...(isDisguised(request) && { method: request.method }),
   };
@@ -138,13 +138,6 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
 /** Whether it reaches the process as a POST: the runtime sends no other GET with a body whose fate is known. */
 function isDisguised({ method, body }: UpstreamRequest): boolean {
   return (method === 'GET' && body.kind !== 'none') || !isCarried({ method, body });
-}
-
-/** The host part of an authority; null for an address, which has no SNI. */
-function serverName(authority: string): string | null {
-  if (authority.startsWith('[')) return null;
-  const name = authority.replace(/:\d+$/, '');
-  return /^[\d.]+$/.test(name) ? null : name;
 }
 
 /** TLS identities by content, handed to the egress process when first used. */

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { type ProxyNode, responses, route, service, startProxyNode, statuses } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -12,6 +14,7 @@ const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?:
   'no-content': { bytes: 'HTTP/1.1 204 No Content\r\n\r\n' },
   'not-modified': { bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n' },
   'latin-1': { bytes: `${OK}X-A: caf\xe9\r\nContent-Length: 5\r\n\r\nhello` },
+  'utf-8': { bytes: `${OK}X-A: caf\xc3\xa9\r\nContent-Length: 5\r\n\r\nhello` },
   'large-header': { bytes: `${OK}X-A: ${'x'.repeat(100_000)}\r\nContent-Length: 5\r\n\r\nhello` },
   'huge-header': { bytes: `${OK}X-A: ${'x'.repeat(300_000)}\r\nContent-Length: 5\r\n\r\nhello`, ends: true },
   garbage: { bytes: 'SSH-2.0-OpenSSH\r\n', ends: true },
@@ -31,13 +34,29 @@ const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?:
   'length-that-is-none': { bytes: `${OK}Content-Length: x\r\n\r\nhello`, ends: true },
   'space-in-a-name': { bytes: `${OK}X A: 1\r\nContent-Length: 5\r\n\r\nhello`, ends: true },
   'short-body': { bytes: `${OK}Content-Length: 10\r\n\r\nhello`, ends: true },
+  'latin-1-phrase': { bytes: 'HTTP/1.1 404 P\xe1gina\r\nContent-Length: 5\r\n\r\nhello' },
+  'utf-8-phrase': { bytes: 'HTTP/1.1 404 \xe6\x9c\xaa\xe6\x89\xbe\r\nContent-Length: 5\r\n\r\nhello' },
+  'no-phrase': { bytes: 'HTTP/1.1 404\r\nContent-Length: 5\r\n\r\nhello' },
+  'encoded-phrase': {
+    bytes: 'HTTP/1.1 404 \xe6\x9c\xaa\r\nContent-Encoding: x-odd\r\nContent-Length: 5\r\n\r\nhello',
+  },
+  'empty-phrase': { bytes: 'HTTP/1.1 204 \xe6\x9c\xaa\r\n\r\n' },
+  'control-in-a-value': { bytes: `${OK}X-A: a\x01b\x7f\r\nContent-Length: 5\r\n\r\nhello` },
+  'null-in-a-value': { bytes: `${OK}X-A: a\0b\r\nContent-Length: 5\r\n\r\nhello`, ends: true },
   'malformed-chunk': { bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`, ends: true },
 };
 
+/** What Node does not read, or will not write. */
+const PASSED_BY_THE_RUNTIME: readonly [what: string, status: number, body: string][] = [
+  ['continue', 200, 'hello'],
+  ['control-in-a-value', 200, 'hello'],
+];
+
 describe.each([
-  ['natively', '/native'],
-  ['through the egress process', '/egress'],
-])('answers of upstreams %s', (_, way) => {
+  ['natively', '/native', startWorkerdHost],
+  ['through the egress process', '/egress', startWorkerdHost],
+  ["through the runtime's sockets", '/sockets', startMiniflareHost],
+])('answers of upstreams %s', (_, way, start) => {
   let upstream: Upstream;
   let node: ProxyNode;
 
@@ -48,10 +67,22 @@ describe.each([
       socket.end(answer.bytes, 'latin1');
       return undefined;
     });
-    node = await startProxyNode({
-      services: [service(1, upstream.port, { retries: 0, read_timeout: 2_000 })],
-      routes: [route(1, '/native', 1), route(2, '/egress', 1, { preserve_host: true })],
-    });
+    const tables = {
+      // The runtime may use a connection again that the odd answer before was the end of.
+      services: [
+        service(1, upstream.port, { retries: 0, read_timeout: 2_000 }),
+        service(2, upstream.port, { retries: 2, read_timeout: 2_000 }),
+      ],
+      routes: [
+        route(1, '/native', 1),
+        route(2, '/egress', 1, { preserve_host: true }),
+        route(3, '/sockets', 1, { preserve_host: true }),
+        route(4, '/native/clean', 2),
+        route(5, '/egress/clean', 2, { preserve_host: true }),
+        route(6, '/sockets/clean', 2, { preserve_host: true }),
+      ],
+    };
+    node = await startProxyNode(tables, { start });
   });
   afterAll(async () => {
     await node?.stop();
@@ -70,8 +101,13 @@ describe.each([
     ['no-content', 204, ''],
     ['not-modified', 304, ''],
     ['large-header', 200, 'hello'],
+    ['latin-1-phrase', 404, 'hello'],
+    ['utf-8-phrase', 404, 'hello'],
+    ['no-phrase', 404, 'hello'],
+    ['encoded-phrase', 404, 'hello'],
+    ['empty-phrase', 204, ''],
     ['hints', 200, 'hello'],
-    ...(way === '/native' ? [['continue', 200, 'hello'] satisfies [string, number, string]] : []),
+    ...(way === '/egress' ? [] : PASSED_BY_THE_RUNTIME),
   ])('passes on %s, and the next one after it', async (what, status, body) => {
     expect(responses((await ask(what)).text)).toMatchObject([
       { status, body },
@@ -93,7 +129,9 @@ describe.each([
   });
 
   it('passes on bytes above 0x7f in a header as they are', async () => {
-    expect((await ask('latin-1')).text).toContain('\r\nX-A: caf\xe9\r\n');
+    // What is no UTF-8 the runtime cannot write by itself.
+    if (way !== '/sockets') expect((await ask('latin-1')).text).toContain('\r\nX-A: caf\xe9\r\n');
+    expect((await ask('utf-8')).text).toContain('\r\nX-A: caf\xc3\xa9\r\n');
   });
 
   it.each([
@@ -105,7 +143,8 @@ describe.each([
     ['unknown-coding'],
     ['length-that-is-none'],
     ['space-in-a-name'],
-    ...(way === '/egress' ? [['continue']] : []),
+    ['null-in-a-value'],
+    ...(way === '/egress' ? [['continue'], ['control-in-a-value']] : []),
   ])('answers 502 to %s, and the next request as ever', async (what) => {
     expect(responses((await ask(what)).text)).toMatchObject([{ status: 502 }, { status: 200, body: 'next' }]);
   });

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import {
@@ -74,7 +75,50 @@ describe('HTTP/2', () => {
     const gone = await egress.freePort();
     expect((await egress.send(target(gone, { version: '2' }))).failure).toMatchObject({ code: 'connection_refused' });
   });
+  test('a status that is none is a failure, and stops nothing else', async () => {
+    const port = await egress.serve(createTcpServer(answerStatus('099')));
+    const pid = egress.pid();
+    expect((await egress.send(target(port, { version: '2' }))).failure).toMatchObject({ code: 'protocol', sent: true });
+    expect((await egress.send(target(port, { version: '2' }))).failure).toMatchObject({ code: 'protocol', sent: true });
+    expect(egress.pid()).toBe(pid);
+  });
 });
+
+/** An HTTP/2 server by hand (RFC 9113, RFC 7541): answers each stream with a status that no library would write. */
+function answerStatus(status: string): (socket: Socket) => void {
+  const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
+    const head = Buffer.alloc(9);
+    head.writeUIntBE(payload.length, 0, 3);
+    head.writeUInt8(type, 3);
+    head.writeUInt8(flags, 4);
+    head.writeUInt32BE(stream, 5);
+    return Buffer.concat([head, payload]);
+  };
+  const [HEADERS, SETTINGS, ACK, END_STREAM_AND_HEADERS] = [1, 4, 1, 5];
+  // A literal without indexing whose name is the eighth of the static table.
+  const fields = Buffer.concat([Buffer.from([0x08, status.length]), Buffer.from(status)]);
+  return (socket) => {
+    let read = Buffer.alloc(0);
+    let greeted = false;
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      read = Buffer.concat([read, data]);
+      if (!greeted && read.length >= PREFACE.length) {
+        read = read.subarray(PREFACE.length);
+        greeted = true;
+        socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)));
+      }
+      while (greeted && read.length >= 9 && read.length >= 9 + read.readUIntBE(0, 3)) {
+        const [type, flags, stream] = [read.readUInt8(3), read.readUInt8(4), read.readUInt32BE(5)];
+        read = read.subarray(9 + read.readUIntBE(0, 3));
+        if (type === SETTINGS && (flags & ACK) === 0) socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)));
+        if (type === HEADERS) socket.write(frame(HEADERS, END_STREAM_AND_HEADERS, stream, fields));
+      }
+    });
+  };
+}
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 describe('WebSockets', () => {
   test('messages pass both ways, with subprotocol, close code and reason', async () => {
