@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { messageOf } from '../../shared/thrown.ts';
 
 import { parseConf } from './conf-file.ts';
-import { isInapplicable, properties, type SettingName, type Settings } from './properties.ts';
+import { isInapplicable } from './inapplicable.ts';
+import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
 import { checkTogether } from './rules.ts';
 

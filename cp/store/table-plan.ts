@@ -33,24 +33,27 @@ interface Catalog {
   readonly triggers: ReadonlySet<string>;
 }
 
+/** The schema tables are made in. A cast of its name would read it as SQL: in lower case, and cut at a dot. */
+const HERE = '(SELECT oid FROM pg_namespace WHERE nspname = current_schema())';
+
 async function readCatalog(session: Session): Promise<Catalog> {
   const columns = await session.query(`
     SELECT c.relname AS table, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped`);
+    WHERE c.relnamespace = ${HERE} AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped`);
   const names = async (sql: string) => new Set((await session.query(sql)).map((row) => `${row.table}.${row.name}`));
   return {
     columns: new Map(columns.map((row) => [`${row.table}.${row.column}`, String(row.type)])),
     tables: new Set(columns.map((row) => String(row.table))),
     constraints: await names(`
       SELECT c.relname AS table, k.conname AS name FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-      WHERE k.connamespace = current_schema()::regnamespace`),
+      WHERE k.connamespace = ${HERE}`),
     indexes: await names(
       `SELECT tablename AS table, indexname AS name FROM pg_indexes WHERE schemaname = current_schema()`,
     ),
     triggers: await names(`
       SELECT c.relname AS table, t.tgname AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-      WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal`),
+      WHERE c.relnamespace = ${HERE} AND NOT t.tgisinternal`),
   };
 }
 

@@ -101,6 +101,9 @@ describe('settings', () => {
     const problems = problemsOf({ environment: { HOLDFAST_PG_PASWORD: 'hunter2', HOLDFAST_ROLE: 'x' } });
     expect(problems).toHaveLength(2);
     expect(problems.join()).not.toContain('hunter2');
+    // A secret of a kind that takes any text can only be wrong together with others.
+    const half = problemsOf({ environment: { HOLDFAST_SSL_CERT_KEY: 'hunter2' } });
+    expect(half).toEqual(['ssl_cert and ssl_cert_key go together: set both or neither']);
   });
 
   it('warn about properties of Kong that have no counterpart instead of refusing a kong.conf', () => {
@@ -108,6 +111,43 @@ describe('settings', () => {
     expect(warnings).toEqual([
       expect.stringMatching(/^without effect, .*: nginx_http_gzip \(.*:1\), mem_cache_size \(.*:2\)$/),
     ]);
+  });
+
+  it('take a whole kong.conf of Kong 3.9, every line of it in force, and name what has no effect', () => {
+    const { settings, warnings } = loadSettings({
+      conf: join(import.meta.dirname, 'kong.conf'),
+      environment: {},
+    });
+    expect(settings).toMatchObject({ role: 'traditional', database: 'postgres', pg_schema: 'public', ssl_cert: null });
+    expect(warnings).toEqual([expect.stringMatching(/^without effect, .*: admin_access_log \(.*worker_consistency/)]);
+  });
+
+  it('take what the documents of Kong tell people to write: hybrid mode, plugin servers, Enterprise', () => {
+    const file = conf(`
+      cluster_telemetry_endpoint = cp.example.com:8006
+      cluster_telemetry_server_name = tp.example.com
+      pluginserver_names = go
+      pluginserver_go_socket = /run/go.sock
+      pluginserver_go_start_cmd = /usr/local/bin/go
+      enforce_rbac = on
+      admin_gui_auth = basic-auth
+      admin_gui_session_conf = {"secret":"hunter2"}
+      portal = off
+      vitals = on
+      keyring_enabled = on
+      smtp_mock = on
+      license_path = /etc/license.json
+    `);
+    const { warnings } = loadSettings({ conf: file, environment: {} });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(
+      /cluster_telemetry_endpoint .*pluginserver_go_start_cmd .*enforce_rbac .*license_path/s,
+    );
+    expect(warnings[0]).not.toContain('hunter2');
+    // Our own names are still asked for as they are.
+    expect(problemsOf({ conf: conf('cluster_telemetry_lisen = off\n'), environment: {} })[0]).toContain(
+      "did you mean 'cluster_telemetry_listen'?",
+    );
   });
 
   it('take every property of Kong, written out with its empty default, and leave what is unset unset', () => {

@@ -38,7 +38,8 @@ export function onBothDrivers(title: string, suite: (backend: Backend) => void):
       async fresh() {
         if (server === undefined) throw new Error('the server did not start');
         schemas += 1;
-        return server.settings(`fresh_${schemas}`);
+        // A name that SQL would read as something else.
+        return server.settings(`Fresh "${schemas}".Schema`);
       },
     });
   });
