@@ -20,6 +20,8 @@ export interface IncomingRequest {
   readonly version: string;
   /** The client is gone, as far as the host notices: what goes on for it is for nobody. */
   readonly clientLeft: boolean;
+  /** Calls when the client leaves before all of the answer was sent. Asked for only where needed. */
+  onClientLeft(listener: () => void): void;
   /** A copy that may be changed, of these or of other headers of this host. */
   copyOf(headers: HeaderFields): HeaderFields;
 }

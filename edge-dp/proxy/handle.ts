@@ -6,7 +6,7 @@ import { ResponseReply } from '../plugins/runtime/reply.ts';
 import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { defaultMessage, errorPage } from './errors.ts';
-import { ProxyExchange } from './exchange.ts';
+import { ExchangeLog } from './exchange-log.ts';
 import type { Gateway } from './gateway.ts';
 import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
@@ -105,7 +105,10 @@ async function answer(
 function usePlugins(gateway: Gateway, context: ProxyContext): void {
   const chain = gateway.plugins.ofRoute(context.route);
   context.plugins = chain.idle ? null : new PluginRun(gateway.plugins, chain, context);
-  if (chain.log.length > 0) context.tries ??= [];
+  if (chain.log.length > 0 && context.log === null) {
+    context.tries = [];
+    context.log = new ExchangeLog(context);
+  }
 }
 
 /** What a plugin's answer counts as. */
@@ -188,9 +191,7 @@ async function afterwards(
       reply.answer(unexpected(context, error).response, 'error');
     }
   }
-  if (plugins.logs) {
-    const headAt = Date.now();
-    response.onEnd((end) => plugins.log(new ProxyExchange(context, { outcome, reply, headAt, end })));
-  }
+  context.answered = true;
+  context.log?.answered(outcome, reply);
   return response;
 }

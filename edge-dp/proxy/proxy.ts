@@ -48,6 +48,7 @@ export async function proxy(
   context.sentTarget = target;
   context.sentHeaders = headers;
   const sentAt = Date.now();
+  context.sentAt = sentAt;
 
   let failure: UpstreamFailure;
   let peer: Peer | null = null;
@@ -55,7 +56,8 @@ export async function proxy(
     const startedAt = context.tries === null ? 0 : Date.now();
     if (!again) peer = peers.next();
     if (peer === null) return failed(context.error(503, peers.refusal));
-    const tried = context.tries === null ? 0 : Date.now();
+    const attempted = context.tries === null ? null : attemptAt(peer, startedAt);
+    if (attempted !== null) context.tries?.push(attempted);
     const body = context.body.current;
     const request = upstreamRequest(context, {
       service,
@@ -68,7 +70,7 @@ export async function proxy(
       websocket: matched.websocket,
     });
     const result = await runtime.egress.send(request);
-    context.tries?.push(attemptOf(peer, result, startedAt, tried));
+    if (attempted !== null) tellOutcome(attempted, result);
     if (result.kind === 'response') {
       const { version } = request;
       const { response } = result;
@@ -173,15 +175,14 @@ function chosenTls(tls: UpstreamTls, choice: UpstreamChoice | null): UpstreamTls
   return verify === null ? tls : { ...tls, verify };
 }
 
-/** What an attempt came to, for those who tell of it. */
-function attemptOf({ host, port }: Peer, result: UpstreamResult, startedAt: number, chosenAt: number): Try {
-  const answered = result.kind === 'response';
-  return {
-    host,
-    port,
-    startedAt,
-    balancerLatency: chosenAt - startedAt,
-    status: answered ? result.response.status : null,
-    failure: answered ? null : result.failure.code,
-  };
+type Attempt = { -readonly [K in keyof Try]: Try[K] };
+
+/** An attempt that begins, for those who tell of it. */
+function attemptAt({ host, port }: Peer, startedAt: number): Attempt {
+  return { host, port, startedAt, balancerLatency: Date.now() - startedAt, status: null, failure: null };
+}
+
+function tellOutcome(attempt: Attempt, result: UpstreamResult): void {
+  if (result.kind === 'response') attempt.status = result.response.status;
+  else attempt.failure = result.failure.code;
 }

@@ -15,6 +15,7 @@ import { splitHost } from '../router/host.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
 import { defaultMessage, errorResponse, exitResponse, negotiate } from './errors.ts';
+import type { ExchangeLog } from './exchange-log.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
 import type { Outcome } from './outcome.ts';
@@ -48,8 +49,14 @@ export class ProxyContext implements GatewayRequest {
   /** What was sent upstream; null: nothing yet. */
   sentTarget: string | null = null;
   sentHeaders: HeaderFields | null = null;
+  /** When; milliseconds since the epoch. */
+  sentAt: number | null = null;
   /** Filled where a plugin will ask. */
   tries: Try[] | null = null;
+  /** Where plugins log. */
+  log: ExchangeLog | null = null;
+  /** The answer is on its way. */
+  answered = false;
   readonly #arrival: Arrival;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;

@@ -51,6 +51,10 @@ export class FetchRequest implements IncomingRequest {
     return this.native.signal.aborted;
   }
 
+  onClientLeft(listener: () => void): void {
+    this.native.signal.addEventListener('abort', listener);
+  }
+
   copyOf(headers: HeaderFields): HeaderFields {
     return new Headers(nativeHeaders(headers));
   }

@@ -31,7 +31,7 @@ export interface Try {
   readonly balancerLatency: number;
   /** Of the answer; null when there was none. */
   readonly status: number | null;
-  /** Why there was no answer; null when there was one. */
+  /** Why there was no answer; null when there was one, or the client left first. */
   readonly failure: string | null;
 }
 

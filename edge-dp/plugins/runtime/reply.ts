@@ -73,12 +73,13 @@ export class ResponseReply implements Reply, ReplyBody {
   answer({ status, content, headers }: HttpResponse, source: ReplySource): void {
     this.#source = source;
     this.status = status;
-    this.response.content = content;
+    this.response.content = isSource(content) ? content : bytesOf(content);
     for (const name of ABOUT_CONTENT) this.headers.delete(name);
     for (const name of new Set(headers.keys())) {
       if (name !== 'set-cookie') this.headers.set(name, headers.get(name) ?? '');
     }
     for (const cookie of headers.getSetCookie()) this.headers.append('Set-Cookie', cookie);
+    if (!isSource(content)) this.headers.set('Content-Length', String(bytesOf(content).length));
   }
 
   async read(limit: number): Promise<Uint8Array | null> {

@@ -121,10 +121,6 @@ export class PluginRun {
     return this.#chain.response.length > 0;
   }
 
-  get logs(): boolean {
-    return this.#chain.log.length > 0;
-  }
-
   /** Runs the response phase over a reply. An answer takes its place, and the rest runs over that. */
   async response(request: GatewayRequest, reply: ResponseReply): Promise<void> {
     for (const instance of this.#chain.response) {

@@ -53,6 +53,7 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
     body: bytes === null ? null : streamSource(new Blob([bytes]).stream()),
     version: '1.1',
     clientLeft: false,
+    onClientLeft: () => undefined,
     copyOf: (others) => {
       const copy = new FieldList();
       for (const [name, value] of others) copy.append(name, value);

@@ -19,6 +19,8 @@ interface GatewayOptions {
   readonly services?: WorkerOptions['serviceBindings'];
   /** Milliseconds for which work goes on after a request that came with it, as plugins' or health checks' may. */
   readonly lingering?: number;
+  /** Another Worker than the request path with the bundled plugins. */
+  readonly entry?: string;
 }
 
 export interface RunningGateway {
@@ -28,14 +30,17 @@ export interface RunningGateway {
   raw(request: string | Uint8Array): Promise<string>;
   /** Applies changes; gives the refusal, if any. */
   configure(changes: Readonly<Record<string, unknown>>): Promise<string | null>;
+  /** Lines the Worker wrote to its log. */
+  readonly log: readonly string[];
   stop(): Promise<void>;
 }
 
-const entry = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url));
+const REQUEST_PATH = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url));
 
 /** The request path on real workerd, on a real socket, with a config of the test's own. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { code, wasm } = await bundleWorker(entry);
+  const log: string[] = [];
+  const { code, wasm } = await bundleWorker(options.entry ?? REQUEST_PATH);
   process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
   const network = { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } };
   const miniflare = new Miniflare({
@@ -45,12 +50,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     log: new Log(LogLevel.NONE),
     logRequests: false,
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
-      if (process.env.SHOW_WORKER === undefined) {
-        stdout.resume();
-        stderr.resume();
-      } else {
-        stdout.pipe(process.stderr);
-        stderr.pipe(process.stderr);
+      for (const stream of [stdout, stderr]) {
+        stream.on('data', (text) => log.push(...String(text).split('\n').filter(Boolean)));
+        if (process.env.SHOW_WORKER !== undefined) stream.pipe(process.stderr);
       }
     },
     workers: [
@@ -81,6 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   return {
     port,
     url: url.origin,
+    log,
     raw: (request) => exchange(port, request),
     async configure(changes) {
       const body = JSON.stringify(changes);

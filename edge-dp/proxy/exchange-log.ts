@@ -1,0 +1,62 @@
+import { OwnResponse, type ResponseEnd } from '../http/messages.ts';
+import { ResponseReply } from '../plugins/runtime/reply.ts';
+import { ProxyExchange } from './exchange.ts';
+import { failed, type Outcome } from './outcome.ts';
+import type { ProxyContext } from './request-context.ts';
+
+/** nginx's status of a request whose client left before it was answered. */
+const CLIENT_LEFT = 499;
+
+/**
+ * Sees to it that the log phase of a request runs once, however the request ends: after the last byte, where sending broke off,
+ * or when the client is gone before there is an answer.
+ */
+export class ExchangeLog {
+  readonly #context: ProxyContext;
+  readonly #over: () => void;
+  #ended = false;
+
+  constructor(context: ProxyContext) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#context = context;
+    this.#over = resolve;
+    // The runtime lets go of a request whose client is gone, unless something is still to be done.
+    context.waitUntil(promise);
+    context.incoming.onClientLeft(() => this.#left());
+  }
+
+  /** There is an answer, on its way from now on. */
+  answered(outcome: Outcome, reply: ResponseReply): void {
+    const headAt = Date.now();
+    reply.response.onEnd((end) => this.#log(outcome, reply, headAt, end));
+  }
+
+  #left(): void {
+    const context = this.#context;
+    // Once the answer is on its way its own end tells.
+    if (context.answered) return;
+    const headAt = Date.now();
+    const response = new OwnResponse(CLIENT_LEFT, null);
+    const { sentAt } = context;
+    const outcome: Outcome =
+      sentAt === null
+        ? failed(response)
+        : {
+            source: 'upstream',
+            response,
+            times: { sentAt, headAt, status: CLIENT_LEFT },
+            version: '1.1',
+            websocket: false,
+          };
+    const reply = new ResponseReply(response, sentAt === null ? 'error' : 'service', (work) => context.waitUntil(work));
+    this.#log(outcome, reply, headAt, { aborted: true });
+  }
+
+  #log(outcome: Outcome, reply: ResponseReply, headAt: number, end: ResponseEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const context = this.#context;
+    context.plugins?.log(new ProxyExchange(context, { outcome, reply, headAt, end }));
+    this.#over();
+  }
+}

@@ -1,0 +1,103 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { startUpstream, type Upstream } from '../../proxy/upstream.ts';
+
+type Step = readonly [does: string, ...parameters: unknown[]];
+
+/** What a plugin of `workers/probing.ts` does. */
+interface Probe {
+  readonly rewrite?: readonly Step[];
+  readonly access?: readonly Step[];
+  readonly response?: readonly Step[];
+  /** Tells there what came of each request; `true`: the listener of this gateway. */
+  readonly log?: string | true;
+  readonly close?: string;
+}
+
+/** What a `log` hook tells. */
+interface Logged {
+  readonly name: string;
+  readonly status: number;
+  readonly source: string;
+  readonly tries: readonly { readonly port: number; readonly status: number | null; readonly failure: string | null }[];
+  readonly latencies: Readonly<Record<'kong' | 'proxy' | 'receive' | 'request', number>>;
+  readonly bytes: { readonly in: number | null; readonly out: number | null };
+  readonly aborted: boolean;
+  readonly upstreamTarget: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly remembered?: unknown;
+  readonly copied?: number | null;
+}
+
+export interface ProbeGateway {
+  readonly gateway: RunningGateway;
+  readonly upstream: Upstream;
+  readonly listener: string;
+  readonly logged: Logged[];
+  /** The route's plugins from now on, by name. */
+  use(plugins: Readonly<Record<string, Probe>>, options?: { readonly global?: boolean }): Promise<void>;
+  /** Waits until so many have been told. */
+  told(count: number): Promise<readonly Logged[]>;
+  stop(): Promise<void>;
+}
+
+const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+/** One route to one upstream in a real workerd, with plugins as a test writes them down. */
+export async function startProbeGateway(answer?: Parameters<typeof startUpstream>[0]): Promise<ProbeGateway> {
+  const logged: Logged[] = [];
+  const listener = createServer((request, response) => {
+    let text = '';
+    request.on('data', (data) => {
+      text += data;
+    });
+    request.on('end', () => {
+      logged.push(JSON.parse(text));
+      response.end();
+    });
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const { port } = listener.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/`;
+  const upstream = await startUpstream(answer);
+  const gateway = await startGateway({
+    entry: fileURLToPath(new URL('./workers/probing.ts', import.meta.url)),
+    tables: {
+      services: [
+        { id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, retries: 1, read_timeout: 5000 },
+      ],
+      routes: [{ id: id(2), name: 'probed', paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
+    },
+  });
+  let rows: string[] = [];
+  return {
+    gateway,
+    upstream,
+    listener: url,
+    logged,
+    async use(plugins, { global = false } = {}) {
+      const upserts = Object.entries(plugins).map(([name, config], n) => ({
+        id: id(1000 + n),
+        name,
+        config: { ...config, log: config.log === true ? url : config.log },
+        ...(!global && { route: { id: id(2) } }),
+      }));
+      expect(await gateway.configure({ plugins: { upserts, deletes: rows } })).toBeNull();
+      rows = upserts.map((row) => row.id);
+      logged.length = 0;
+      upstream.seen.length = 0;
+    },
+    async told(count) {
+      await expect.poll(() => logged.length, { timeout: 10_000, message: `${count} to be told` }).toBe(count);
+      return logged;
+    },
+    async stop() {
+      await gateway.stop();
+      await upstream.stop();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+}
