@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { CLIENT_AUTH, type ClusterTls, datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
 
@@ -7,6 +7,8 @@ export interface Peer {
   readonly ip: string;
   readonly port: number;
   readonly subject: string;
+  /** SHA-256 of its certificate's public key, base64url; null in `shared`, where all have the same. */
+  readonly certificateKey: string | null;
   /** Unix seconds. */
   readonly certificateExpires: number;
 }
@@ -48,9 +50,16 @@ export async function admit(
       ip: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
       port: socket.remotePort ?? 0,
       subject: oneLine(leaf.subject),
+      certificateKey: tls.mode === 'shared' ? null : keyOf(leaf),
       certificateExpires: Math.floor(leaf.validToDate.getTime() / 1000),
     },
   };
+}
+
+function keyOf(leaf: X509Certificate): string {
+  return createHash('sha256')
+    .update(leaf.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
 }
 
 function chainFault(socket: TLSSocket, leaf: X509Certificate): string | null {

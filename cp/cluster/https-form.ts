@@ -1,14 +1,20 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OBJECT_NAME } from '../../shared/bundle/object.ts';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import { type FromDataPlane, HEARTBEAT_DEADLINE, type Order } from '../../shared/cluster/messages.ts';
+import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster/messages.ts';
+import { SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
+import { Challenges } from './challenges.ts';
+import { IdTaken } from './claims.ts';
+import type { Entrance } from './entrance.ts';
+import { Lately } from './lately.ts';
 import { answerJson } from './mtls-server.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
-import { NodeSession, type SessionContext } from './session.ts';
+import type { NodeSession, SessionContext } from './session.ts';
 
 /** Seconds a question for the manifest may be held open. */
 const LONGEST_WAIT = 60;
@@ -21,11 +27,14 @@ interface HttpsFormOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;
+  readonly entrance: Entrance;
 }
 
 /** A data plane that polls. */
 interface Poller {
   readonly session: NodeSession;
+  /** Shown with everything it says; null for a data plane of an earlier version, which proves nothing. */
+  readonly token: string | null;
   /** What is to be said besides the manifest, in order. */
   readonly queue: Order[];
   /** Ends its open question. */
@@ -36,6 +45,8 @@ interface Poller {
 export class HttpsForm {
   readonly #options: HttpsFormOptions;
   readonly #pollers = new Map<string, Poller>();
+  readonly #challenges = new Challenges();
+  readonly #told = new Lately();
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
 
@@ -63,6 +74,15 @@ export class HttpsForm {
     poller.wake();
   }
 
+  /** Ends the session of one whose id is not, or no longer, its own: it has to say hello again. */
+  end(session: NodeSession): void {
+    const poller = this.#pollers.get(session.node.id);
+    if (poller?.session !== session) return;
+    this.#pollers.delete(session.node.id);
+    this.#options.nodes.leave(session);
+    poller.wake();
+  }
+
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweep);
@@ -77,13 +97,22 @@ export class HttpsForm {
       const object = /^\/v1\/objects\/([^/]*)$/.exec(url.pathname)?.[1];
       const config = request.method === 'GET' && !telemetry;
       if (config && object !== undefined) this.#object(object, response);
-      else if (config && url.pathname === '/v1/manifest') {
-        await this.#manifest(node, Number(url.searchParams.get('wait') ?? 0), request, response);
+      else if (request.method === 'GET' && url.pathname === '/v1/challenge') {
+        answerJson(response, 200, { challenge: this.#challenges.issue() }, { 'cache-control': 'no-store' });
+      } else if (config && url.pathname === '/v1/manifest') {
+        const poller = this.#poller(node, request, response, peer);
+        if (poller !== null) {
+          await this.#manifest(poller, Number(url.searchParams.get('wait') ?? 0), request, response);
+        }
       } else if (url.pathname === '/v1/status' && request.method === 'POST') {
         await this.#status(node, request, response, peer);
       } else answerJson(response, 404, { message: `no such endpoint: ${request.method} ${url.pathname}` });
     } catch (error) {
       const message = messageOf(error);
+      if (error instanceof IdTaken) {
+        answerJson(response, 403, { message });
+        return;
+      }
       const known = error instanceof ShapeError;
       this.#options.context.log(
         'warn',
@@ -109,12 +138,27 @@ export class HttpsForm {
     response.writeHead(200, headers).end(object.gzip);
   }
 
-  async #manifest(id: string, wait: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** The data plane that asks, when it shows that it is the one that said hello; else it is answered here. */
+  #poller(id: string, request: IncomingMessage, response: ServerResponse, peer: Peer): Poller | null {
     const poller = this.#pollers.get(id);
     if (poller === undefined) {
       answerJson(response, 428, { message: `no hello of node '${id.slice(0, 64)}': say it with POST /v1/status` });
-      return;
+      return null;
     }
+    const { token, session } = poller;
+    const same = token === null || sameText(token, String(request.headers[SESSION_HEADER] ?? ''));
+    if (same && peer.certificateKey === session.peer.certificateKey) return poller;
+    if (this.#told.isNew(`${id} ${peer.ip} ${peer.subject}`)) {
+      this.#options.context.log(
+        'warn',
+        `refused a request of ${peer.ip}:${peer.port} (certificate '${peer.subject}') in the name of data plane ${id}, whose hello it did not say`,
+      );
+    }
+    answerJson(response, 403, { message: `the hello of node '${id}' was said by another: say it first` });
+    return null;
+  }
+
+  async #manifest(poller: Poller, wait: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!(wait >= 0)) throw new ShapeError('wait: expected a number of seconds');
     const until = Date.now() + Math.min(wait, LONGEST_WAIT) * 1000;
     for (;;) {
@@ -130,7 +174,8 @@ export class HttpsForm {
         return;
       }
       const remaining = until - Date.now();
-      if (remaining <= 0 || this.#closed || response.destroyed) {
+      const ended = this.#closed || this.#pollers.get(poller.session.node.id) !== poller;
+      if (remaining <= 0 || ended || response.destroyed) {
         response.writeHead(304, { etag }).end();
         return;
       }
@@ -158,27 +203,31 @@ export class HttpsForm {
 
   async #status(id: string, request: IncomingMessage, response: ServerResponse, peer: Peer): Promise<void> {
     const message = parseFromDataPlane(await body(request));
-    if (message?.type === 'hello') await this.#hello(message, id, peer);
-    else {
-      const session = this.#options.nodes.get(id);
-      if (session === undefined) {
-        answerJson(response, 428, { message: `no hello of node '${id.slice(0, 64)}': say it first` });
-        return;
-      }
-      if (message !== null) session.receive(message);
+    if (message?.type === 'hello') {
+      const token = await this.#hello(message, id, peer);
+      if (token === null) response.writeHead(204).end();
+      else answerJson(response, 200, { session: token }, { 'cache-control': 'no-store' });
+      return;
     }
+    const poller = this.#poller(id, request, response, peer);
+    if (poller === null) return;
+    if (message !== null) poller.session.receive(message);
     response.writeHead(204).end();
   }
 
-  async #hello(hello: Extract<FromDataPlane, { type: 'hello' }>, id: string, peer: Peer): Promise<void> {
+  /** Returns what the node has to show from now on. */
+  async #hello(hello: Hello, id: string, peer: Peer): Promise<string | null> {
+    const { nodes, entrance, context } = this.#options;
     if (hello.node.id !== id)
       throw new ShapeError(`hello.node.id: ${hello.node.id}, but the request is of node '${id}'`);
-    this.#options.nodes.requireRoom(id);
-    const session = await NodeSession.begin(hello, peer, this.#options.context);
-    this.#options.nodes.join(session);
-    this.#pollers.get(id)?.wake();
-    this.#pollers.set(id, { session, queue: [], wake: () => undefined });
-    this.#options.context.log('info', `${session.name} polls, holding serial ${session.record.serial ?? 'none'}`);
+    const session = await entrance.begin(hello, peer, (challenge) => this.#challenges.redeem(challenge));
+    const token = hello.proof === undefined ? null : randomBytes(32).toString('base64url');
+    nodes.join(session);
+    const before = this.#pollers.get(id);
+    this.#pollers.set(id, { session, token, queue: [], wake: () => undefined });
+    before?.wake();
+    context.log('info', `${session.name} polls, holding serial ${session.record.serial ?? 'none'}`);
+    return token;
   }
 
   #forgetSilent(): void {
@@ -205,6 +254,11 @@ function woken(poller: Poller, milliseconds: number, response: ServerResponse): 
     response.once('close', done);
     poller.wake = done;
   });
+}
+
+function sameText(a: string, b: string): boolean {
+  const [one, other] = [Buffer.from(a), Buffer.from(b)];
+  return one.length === other.length && timingSafeEqual(one, other);
 }
 
 async function body(request: IncomingMessage): Promise<string> {

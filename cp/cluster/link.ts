@@ -1,15 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ShapeError } from '../../shared/bundle/shape.ts';
 import { HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL, type Hello, type Order } from '../../shared/cluster/messages.ts';
+import { CHALLENGE_HEADER } from '../../shared/cluster/node-proof.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
+import { IdTaken } from './claims.ts';
+import type { Entrance } from './entrance.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
-import { NodeSession, type SessionContext } from './session.ts';
+import type { NodeSession, SessionContext } from './session.ts';
 
 /** Milliseconds a new connection has for its hello. */
 const HELLO_TIMEOUT = 10_000;
@@ -33,6 +37,7 @@ const CLOSE = {
   certificateExpired: 4403,
   silent: 4408,
   replaced: 4409,
+  taken: 4423,
   flooding: 4429,
 } as const;
 
@@ -40,6 +45,7 @@ interface LinksOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;
+  readonly entrance: Entrance;
   /** Bytes of one message (`cluster_max_payload`). */
   readonly maxPayload: number;
 }
@@ -49,15 +55,22 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #server: WebSocketServer;
   readonly #links = new Map<NodeSession, Link>();
+  /** What the answers to upgrades under way hold. */
+  readonly #challenges = new WeakMap<IncomingMessage, string>();
 
   constructor(options: LinksOptions) {
     this.#options = options;
     this.#server = new WebSocketServer({ noServer: true, maxPayload: options.maxPayload, perMessageDeflate: false });
+    this.#server.on('headers', (headers, request) => {
+      headers.push(`${CHALLENGE_HEADER}: ${this.#challenges.get(request)}`);
+    });
   }
 
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
+    const challenge = randomUUID();
+    this.#challenges.set(request, challenge);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      new Link(webSocket, peer, this.#options, {
+      new Link(webSocket, peer, challenge, this.#options, {
         joined: (link, session) => {
           const previous = this.#options.nodes.join(session);
           this.#links.set(session, link);
@@ -89,6 +102,13 @@ export class Links {
     return link !== undefined;
   }
 
+  /** Ends the link of one whose id is not, or no longer, its own. False when it is not connected this way. */
+  end(session: NodeSession): boolean {
+    const link = this.#links.get(session);
+    link?.close(CLOSE.taken, `id ${session.node.id} has to be claimed anew`);
+    return link !== undefined;
+  }
+
   /** Says goodbye to everyone, and hangs up on those that do not answer. */
   async close(): Promise<void> {
     const open = [...this.#server.clients].map((webSocket) => {
@@ -113,6 +133,7 @@ interface LinkEvents {
 class Link {
   readonly #webSocket: WebSocket;
   readonly #peer: Peer;
+  readonly #challenge: string;
   readonly #options: LinksOptions;
   readonly #events: LinkEvents;
   readonly #deadline: NodeJS.Timeout;
@@ -124,9 +145,10 @@ class Link {
   #sending = false;
   #outdated = false;
 
-  constructor(webSocket: WebSocket, peer: Peer, options: LinksOptions, events: LinkEvents) {
+  constructor(webSocket: WebSocket, peer: Peer, challenge: string, options: LinksOptions, events: LinkEvents) {
     this.#webSocket = webSocket;
     this.#peer = peer;
+    this.#challenge = challenge;
     this.#options = options;
     this.#events = events;
     const hello = setTimeout(() => this.close(CLOSE.silent, 'no hello in time'), HELLO_TIMEOUT);
@@ -149,6 +171,10 @@ class Link {
 
   close(code: number, reason: string): void {
     this.#log('warn', `closing the link: ${reason}`);
+    this.#end(code, reason);
+  }
+
+  #end(code: number, reason: string): void {
     this.#webSocket.close(code, Buffer.from(reason).subarray(0, LONGEST_REASON).toString());
   }
 
@@ -216,14 +242,15 @@ class Link {
         if (message.type === 'heartbeat') this.#beat();
       }
     } catch (error) {
-      if (!(error instanceof ShapeError)) throw error;
-      this.close(CLOSE.malformed, error.message);
+      if (error instanceof IdTaken) this.#end(CLOSE.taken, error.message);
+      else if (error instanceof ShapeError) this.close(CLOSE.malformed, error.message);
+      else throw error;
     }
   }
 
   async #begin(hello: Hello): Promise<void> {
-    this.#options.nodes.requireRoom(hello.node.id);
-    const session = await NodeSession.begin(hello, this.#peer, this.#options.context);
+    const isOurs = (challenge: string) => challenge === this.#challenge;
+    const session = await this.#options.entrance.begin(hello, this.#peer, isOurs);
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     this.#session = session;
     this.#events.joined(this, session);

@@ -6,6 +6,8 @@ import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { ControlPlaneMessages, NodeRegistry } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
+import { Claims } from './claims.ts';
+import { Entrance } from './entrance.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
 import {
@@ -18,9 +20,9 @@ import {
 } from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
-import { type HealthOrder, Peers } from './peers.ts';
+import { type HealthOrder, type PeerMessage, Peers } from './peers.ts';
 import { Questions } from './questions.ts';
-import type { SessionContext } from './session.ts';
+import type { NodeSession, SessionContext } from './session.ts';
 
 /** What the listeners work with, from settings and the parts of the control plane. */
 export interface ClusterListenerOptions {
@@ -59,6 +61,11 @@ export interface ClusterListener {
   /** Tells every data plane that is connected, to this or another control plane, about a target's health. */
   setTargetHealth(order: HealthOrder): Promise<void>;
   /**
+   * Forgets a data plane, with the keys its id belongs to, and ends its link wherever it is connected: whoever says it is that
+   * node next, is. False when there was none.
+   */
+  forget(id: string): Promise<boolean>;
+  /**
    * Asks a connected data plane, of those with the newest config first, where a request would go. `disconnected`: there is
    * none; `silent`: it did not answer in time.
    */
@@ -75,26 +82,55 @@ type Explanation =
 /** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
 export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
   const { publisher, log, tls, revocation } = options;
-  const nodes = new Nodes(options);
+  const nodes: Nodes = new Nodes({
+    ...options,
+    lost(session) {
+      log('warn', `${session.name}: its id ${session.node.id} belongs to another data plane, disconnecting`);
+      end(session);
+    },
+  });
+  const claims = new Claims({
+    registry: options.registry,
+    connected: (id) => nodes.get(id)?.keys ?? null,
+    log,
+    refused(node, peer) {
+      const at = Math.floor(Date.now() / 1000);
+      nodes.refused(node.id, { at, ip: peer.ip, hostname: node.hostname, certificate: peer.subject });
+    },
+  });
   const known = [...options.plugins];
   const questions = new Questions();
   const context: SessionContext = {
     publisher,
     version: options.version,
     log,
-    answered: (answer) => questions.answered(answer),
+    answered: (session, answer) => questions.answered(session, answer),
     changed: (session, urgent) => nodes.changed(session, urgent),
     absentPlugins: (node) => absentPlugins(known, node),
   };
   const texts = new ManifestTexts(publisher);
-  const links = new Links({ context, nodes, texts, maxPayload: options.maxPayload });
-  const https = new HttpsForm({ context, nodes, texts });
+  const entrance = new Entrance({ context, nodes, claims });
+  const links: Links = new Links({ context, nodes, texts, entrance, maxPayload: options.maxPayload });
+  const https: HttpsForm = new HttpsForm({ context, nodes, texts, entrance });
+  const end = (session: NodeSession): void => {
+    if (!links.end(session)) https.end(session);
+  };
+  const endOf = (id: string): void => {
+    claims.forget(id);
+    const session = nodes.get(id);
+    nodes.forgetHere(id);
+    if (session !== undefined) end(session);
+  };
   const tellTargetHealth = (order: HealthOrder): void => {
     const message = { type: 'target_health', ...order } as const;
     links.broadcast(message);
     https.broadcast(message);
   };
-  const peers = new Peers(randomUUID(), options.messages, tellTargetHealth, log);
+  const take = (message: PeerMessage): void => {
+    if ('forget' in message) endOf(message.forget);
+    else tellTargetHealth(message.target_health);
+  };
+  const peers = new Peers(randomUUID(), options.messages, take, log);
   const unsubscribe = publisher.subscribe(() => {
     links.publish();
     https.publish();
@@ -151,12 +187,18 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       publisher,
       async setTargetHealth(order) {
         tellTargetHealth(order);
-        await peers.spread(order);
+        await peers.spread({ target_health: order });
+      },
+      async forget(id) {
+        endOf(id);
+        const known = await nodes.forget(id);
+        await peers.spread({ forget: id });
+        return known;
       },
       async explain(request) {
         const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
         if (newest === undefined) return { outcome: 'disconnected' };
-        const answer = await questions.explain(request, (message) => {
+        const answer = await questions.explain(request, newest, (message) => {
           if (!links.tell(newest, message)) https.tell(newest, message);
         });
         if (answer === null) return { outcome: 'silent' };

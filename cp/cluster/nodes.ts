@@ -1,6 +1,6 @@
 import { ShapeError } from '../../shared/bundle/shape.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import type { NodeRegistry } from '../store/store.ts';
+import type { NodeRegistry, RefusedClaim } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import type { NodeSession } from './session.ts';
 
@@ -11,6 +11,8 @@ interface NodesOptions {
   /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
   readonly log: ClusterLog;
+  /** The id of a session turned out to belong to another data plane, which another control plane has met first. */
+  readonly lost: (session: NodeSession) => void;
 }
 
 /** Milliseconds until news of a node, or only that it still lives, are written down. */
@@ -31,6 +33,10 @@ export class Nodes {
   readonly #unsaved = new Map<string, NodeSession>();
   /** Ids of nodes that are gone, which is not written down yet. */
   readonly #left = new Set<string>();
+  /** By the id they were for; not written down yet. */
+  readonly #refused = new Map<string, RefusedClaim>();
+  /** What was forgotten says nothing more. */
+  readonly #forgotten = new WeakSet<NodeSession>();
   #timer: NodeJS.Timeout | null = null;
   #due = Number.POSITIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
@@ -44,6 +50,22 @@ export class Nodes {
   requireRoom(id: string): void {
     if (this.#connected.size < MOST_NODES || this.#connected.has(id)) return;
     throw new ShapeError(`hello: ${MOST_NODES} data planes are connected to this control plane, the most it takes`);
+  }
+
+  /**
+   * Writes a node down that nobody knew, before it is one of us: of two that say the same id at the same time, the database
+   * takes one. False for the other. Without a database, that is found out later.
+   */
+  async introduce(session: NodeSession): Promise<boolean> {
+    const { id: own, registry, purgeDelay } = this.#options;
+    try {
+      if (await registry.put(session.record, purgeDelay, own)) return true;
+    } catch {
+      // It is among those to be written down, where the failure is told.
+      return true;
+    }
+    if (this.#unsaved.get(session.node.id) === session) this.#unsaved.delete(session.node.id);
+    return false;
   }
 
   /** Adds a node; returns the session that it replaces. */
@@ -73,8 +95,35 @@ export class Nodes {
 
   /** Has a session's record written down soon. */
   changed(session: NodeSession, urgent: boolean): void {
+    if (this.#forgotten.has(session)) return;
     this.#unsaved.set(session.node.id, session);
     this.#writeIn(urgent ? URGENT : LEISURELY);
+  }
+
+  /** Has it shown who said, in vain, that it was a node: the last one only. */
+  refused(id: string, claim: RefusedClaim): void {
+    if (this.#refused.size < MOST_NODES || this.#refused.has(id)) this.#refused.set(id, claim);
+    this.#writeIn(URGENT);
+  }
+
+  /** Forgets a node, whose link the caller has ended. False when it was not known. Throws without a database. */
+  async forget(id: string): Promise<boolean> {
+    this.forgetHere(id);
+    const forgotten = this.#writing.then(() => this.#options.registry.forget(id));
+    this.#writing = forgotten.then(
+      () => undefined,
+      () => undefined,
+    );
+    return forgotten;
+  }
+
+  /** The same, where the database has forgotten it already. */
+  forgetHere(id: string): void {
+    const session = this.#connected.get(id);
+    if (session !== undefined) this.#forgotten.add(session);
+    this.#unsaved.delete(id);
+    this.#left.delete(id);
+    this.#refused.delete(id);
   }
 
   /** Writes down everything there is. Never throws: what fails is logged, kept, and tried again. */
@@ -105,11 +154,16 @@ export class Nodes {
     try {
       for (const [id, session] of [...this.#unsaved]) {
         this.#unsaved.delete(id);
-        await registry.put(session.record, purgeDelay, own).catch((error) => {
+        const written = await registry.put(session.record, purgeDelay, own).catch((error) => {
           // To the end of the queue: should it be this one that cannot be written down, the others still are.
           if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
           throw error;
         });
+        if (!written) this.#options.lost(session);
+      }
+      for (const [id, claim] of [...this.#refused]) {
+        await registry.noteRefused(id, claim);
+        this.#refused.delete(id);
       }
       for (const id of [...this.#left]) {
         await registry.left(id, own);

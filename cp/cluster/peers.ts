@@ -6,7 +6,10 @@ import type { ClusterLog } from './mtls-server.ts';
 
 export type HealthOrder = Omit<TargetHealthMessage, 'type'>;
 
-/** Characters of an order; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
+/** What control planes tell each other. */
+export type PeerMessage = { readonly target_health: HealthOrder } | { readonly forget: string };
+
+/** Characters of a message; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
 const LONGEST_ORDER = 2_000;
 
 /** The other control planes on the database, to which data planes of the same cluster are connected. */
@@ -15,23 +18,25 @@ export class Peers {
   readonly #messages: ControlPlaneMessages;
   readonly #unsubscribe: () => void;
 
-  /** `own`: the id of this control plane's process. `take` gets the orders of the others. */
-  constructor(own: string, messages: ControlPlaneMessages, take: (order: HealthOrder) => void, log: ClusterLog) {
+  /** `own`: the id of this control plane's process. `take` gets what the others say. */
+  constructor(own: string, messages: ControlPlaneMessages, take: (message: PeerMessage) => void, log: ClusterLog) {
     this.#own = own;
     this.#messages = messages;
     this.#unsubscribe = messages.subscribe((text) => {
       try {
         const read = object(json(text, 'message'), 'message');
-        if (read.from !== own) take(orderOf(object(read.target_health, 'message.target_health')));
+        if (read.from === own) return;
+        if (read.forget !== undefined) take({ forget: string(read.forget, 'message.forget') });
+        else take({ target_health: orderOf(object(read.target_health, 'message.target_health')) });
       } catch (error) {
         log('warn', `a message of another control plane was not understood: ${messageOf(error)}`);
       }
     });
   }
 
-  /** Has the others pass an order on. Throws when the database cannot be reached. */
-  async spread(order: HealthOrder): Promise<void> {
-    const text = JSON.stringify({ from: this.#own, target_health: order });
+  /** Tells the others. Throws when the database cannot be reached. */
+  async spread(message: PeerMessage): Promise<void> {
+    const text = JSON.stringify({ from: this.#own, ...message });
     if (text.length <= LONGEST_ORDER) await this.#messages.send(text);
   }
 

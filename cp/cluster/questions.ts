@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
+import type { NodeSession } from './session.ts';
 
 /** Milliseconds a data plane has for its answer. */
 const PATIENCE = 5_000;
 
 /** Questions to data planes that wait for an answer. */
 export class Questions {
-  readonly #waiting = new Map<string, (answer: Explained) => void>();
+  readonly #waiting = new Map<string, { readonly of: NodeSession; readonly take: (answer: Explained) => void }>();
 
-  /** Has `tell` send the question. Resolves with null when no answer comes in time. */
+  /** Has `tell` send the question to one data plane. Resolves with null when no answer of it comes in time. */
   explain(
     request: ExplainMessage['request'],
+    of: NodeSession,
     tell: (message: ExplainMessage) => void,
   ): Promise<Pick<Explained, 'status' | 'body'> | null> {
     const id = randomUUID();
@@ -19,17 +21,19 @@ export class Questions {
         this.#waiting.delete(id);
         resolve(null);
       }, PATIENCE);
-      this.#waiting.set(id, (answer) => {
+      const take = (answer: Explained) => {
         clearTimeout(late);
         this.#waiting.delete(id);
         resolve(answer);
-      });
+      };
+      this.#waiting.set(id, { of, take });
       tell({ type: 'explain', id, request });
     });
   }
 
-  /** Answers nobody waits for any more are dropped. */
-  answered(answer: Explained): void {
-    this.#waiting.get(answer.id)?.(answer);
+  /** Answers nobody waits for any more, or of one that was not asked, are dropped. */
+  answered(session: NodeSession, answer: Explained): void {
+    const question = this.#waiting.get(answer.id);
+    if (question?.of === session) question.take(answer);
   }
 }

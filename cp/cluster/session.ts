@@ -12,7 +12,7 @@ import type {
 } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
-import type { NodeReport } from '../store/store.ts';
+import type { NodeKeys, NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import { Orders } from './orders.ts';
@@ -27,7 +27,7 @@ export interface SessionContext {
   /** Plugins this control plane knows and the node lacks. */
   readonly absentPlugins: (node: NodeDescription) => readonly string[];
   /** The node has answered a question. */
-  readonly answered: (answer: Explained) => void;
+  readonly answered: (session: NodeSession, answer: Explained) => void;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
   readonly changed: (session: NodeSession, urgent: boolean) => void;
 }
@@ -47,6 +47,8 @@ const CONFLICTS_LOGGED = 5;
 export class NodeSession {
   readonly node: NodeDescription;
   readonly peer: Peer;
+  /** What its id belongs to. */
+  readonly keys: NodeKeys;
   /** Writes what is sent to it besides releases and heartbeats. */
   readonly orders: Orders;
   readonly #context: SessionContext;
@@ -59,17 +61,19 @@ export class NodeSession {
   #lastSeen = 0;
   #health: NodeHealth = {};
   #conflicts = '';
+  #boasts = false;
 
-  private constructor({ node, nonce }: Hello, peer: Peer, context: SessionContext) {
+  private constructor({ node, nonce }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
     this.peer = peer;
+    this.keys = keys;
     this.orders = new Orders(context.publisher, node.id, nonce ?? null);
     this.#context = context;
   }
 
   /** Begins with a hello, and learns what the node holds from the signed manifest in it. Never throws. */
-  static async begin(hello: Hello, peer: Peer, context: SessionContext): Promise<NodeSession> {
-    const session = new NodeSession(hello, peer, context);
+  static async begin(hello: Hello, peer: Peer, keys: NodeKeys, context: SessionContext): Promise<NodeSession> {
+    const session = new NodeSession(hello, peer, keys, context);
     if (hello.nonce === undefined) {
       context.log(
         'warn',
@@ -115,6 +119,7 @@ export class NodeSession {
       reason: this.#reason,
       description,
       health: this.#health,
+      keys: this.keys,
     };
   }
 
@@ -125,6 +130,7 @@ export class NodeSession {
         this.#update({}, false);
         break;
       case 'applied':
+        if (!this.#isPublished(message.serial)) break;
         this.#held = this.#offered.get(message.serial) ?? this.#held;
         for (const serial of this.#offered.keys()) if (serial <= message.serial) this.#offered.delete(serial);
         this.#update({ serial: message.serial, configHash: message.config_hash, ...this.#acknowledged() }, true);
@@ -136,19 +142,31 @@ export class NodeSession {
         break;
       }
       case 'explained':
-        this.#context.answered(message);
+        this.#context.answered(this, message);
         break;
       case 'heartbeat': {
         const health = healthOf(message.health);
+        const { serial, config_hash: configHash } = this.#isPublished(message.serial)
+          ? message
+          : { serial: this.#serial, config_hash: this.#configHash };
         const news =
-          message.serial !== this.#serial ||
-          message.config_hash !== this.#configHash ||
-          !isDeepStrictEqual(health, this.#health);
+          serial !== this.#serial || configHash !== this.#configHash || !isDeepStrictEqual(health, this.#health);
         this.#health = health;
-        this.#update({ serial: message.serial, configHash: message.config_hash }, news);
+        this.#update({ serial, configHash }, news);
         break;
       }
     }
+  }
+
+  /** Whether a serial that the node says it has can be: nobody has what was never published. Told once when it cannot. */
+  #isPublished(serial: number | null): boolean {
+    const newest = Math.max(this.#context.publisher.current().manifest.serial, this.#held?.serial ?? 0);
+    if (serial === null || serial <= newest) return true;
+    if (!this.#boasts) {
+      this.#context.log('warn', `${this.name} says it has serial ${serial}, but ${newest} is the newest: not believed`);
+    }
+    this.#boasts = true;
+    return false;
   }
 
   /** What an acknowledgement says of the node's state; nothing while newer config is being withheld from it. */

@@ -14,6 +14,7 @@ interface ConnectedNodes {
   readonly publisher: Pick<Publisher, 'conflicts' | 'trouble'>;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
+  forget: ClusterListener['forget'];
 }
 
 /** What Kong shows for a data plane without config. */
@@ -36,6 +37,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       const node = await registry.get(id);
       return node === null ? null : detailOf(node, connected);
     },
+    forget: (id) => connected.forget(id),
     async targetHealth(upstream) {
       await connected.nodes.flush();
       const told = await registry.health(upstream);
@@ -64,6 +66,7 @@ function recordOf(node: NodeRecord, { publisher }: ConnectedNodes): DataPlaneRec
     rpc_capabilities: [],
     serial: node.serial,
     rejection_reason: node.reason ?? publisher.trouble(),
+    refused_claim: claimOf(node.refused_claim),
   };
 }
 
@@ -78,6 +81,11 @@ function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail 
     capabilities,
     conflicts: connected.publisher.conflicts(capabilities),
   };
+}
+
+function claimOf(claim: NodeRecord['refused_claim']): DataPlaneRecord['refused_claim'] {
+  if (claim === null || typeof claim.at !== 'number') return null;
+  return { at: claim.at, ...strings(claim) };
 }
 
 function syncStatus(value: string): SyncStatus {

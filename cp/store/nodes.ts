@@ -1,32 +1,36 @@
 import { HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
-import { recordOrEmpty } from '../../shared/record.ts';
+import { isRecord, recordOrEmpty } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { NodeRecord, NodeRegistry } from './store.ts';
+import type { NodeKeys, NodeRecord, NodeRegistry } from './store.ts';
 
 const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms')`;
 
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, description, health, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, description, health, node_key, certificate_key, refused_claim, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
 export function nodeRegistry(database: Database): NodeRegistry {
   return {
     async put(node, ttl, controlPlane) {
-      await database.query(
+      const written = await database.query(
         {
           name: 'put_node',
           text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
-              labels, cert_details, serial, reason, description, health, control_plane)
+              labels, cert_details, serial, reason, description, health, control_plane, node_key, certificate_key)
             VALUES ($1::uuid, $2, $3, $4, $5, $6, now(), now(), now() + make_interval(secs => $7::double precision),
-              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid)
+              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid, $15, $16)
             ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
               config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
               updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
               cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
-              description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane`,
+              description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane,
+              node_key = EXCLUDED.node_key, certificate_key = EXCLUDED.certificate_key
+            WHERE nodes.expires_at <= now() OR coalesce(nodes.node_key, nodes.certificate_key) IS NULL
+              OR (nodes.node_key IS NOT DISTINCT FROM $15 AND nodes.certificate_key IS NOT DISTINCT FROM $16)
+            RETURNING id`,
         },
         [
           node.id,
@@ -43,8 +47,45 @@ export function nodeRegistry(database: Database): NodeRegistry {
           JSON.stringify(node.description),
           JSON.stringify(node.health),
           controlPlane,
+          node.keys.node,
+          node.keys.certificate,
         ],
       );
+      return written.length > 0;
+    },
+    async keys(id) {
+      const [row] = await database.query(
+        `SELECT node_key, certificate_key, EXISTS (SELECT FROM nodes other WHERE other.certificate_key =
+            nodes.certificate_key AND other.id <> nodes.id AND other.expires_at > now()) AS common
+         FROM nodes WHERE id = $1::uuid AND expires_at > now()`,
+        [id],
+      );
+      if (row === undefined) return null;
+      const keys = keysOf(row);
+      return keys.node === null && keys.certificate === null
+        ? null
+        : { keys, certificateIsCommon: row.common === true };
+    },
+    async rebind(id, from, to) {
+      const rows = await database.query(
+        `UPDATE nodes SET node_key = $4, certificate_key = $5 WHERE id = $1::uuid
+           AND node_key IS NOT DISTINCT FROM $2 AND certificate_key IS NOT DISTINCT FROM $3 RETURNING id`,
+        [id, from.node, from.certificate, to.node, to.certificate],
+      );
+      return rows.length > 0;
+    },
+    async noteRefused(id, claim) {
+      await database.query('UPDATE nodes SET refused_claim = $2::jsonb WHERE id = $1::uuid', [
+        id,
+        JSON.stringify(claim),
+      ]);
+    },
+    async forget(id) {
+      if (!isUuid(id)) return false;
+      const rows = await database.query('DELETE FROM nodes WHERE id = $1::uuid RETURNING expires_at > now() AS known', [
+        id,
+      ]);
+      return rows[0]?.known === true;
     },
     async left(id, controlPlane) {
       await database.query(
@@ -100,7 +141,13 @@ function toNode(row: SqlRow): NodeRecord {
     description: recordOrEmpty(row.description),
     health: recordOrEmpty(row.health),
     connected: row.connected === true,
+    keys: keysOf(row),
+    refused_claim: isRecord(row.refused_claim) ? row.refused_claim : null,
   };
+}
+
+function keysOf({ node_key, certificate_key }: SqlRow): NodeKeys {
+  return { node: nullableText(node_key), certificate: nullableText(certificate_key) };
 }
 
 function nullableText(value: unknown): string | null {

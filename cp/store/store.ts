@@ -164,18 +164,47 @@ export interface NodeRecord {
   readonly health: Readonly<Record<string, unknown>>;
   /** It is connected to some control plane, and was heard of lately. */
   readonly connected: boolean;
+  /** The keys its id belongs to. */
+  readonly keys: NodeKeys;
+  /** Who said last, in vain, that it was this node: see `RefusedClaim`. */
+  readonly refused_claim: Readonly<Record<string, unknown>> | null;
+}
+
+/** What a data plane is known again by. Both null: a data plane of an earlier version in `cluster_mtls = shared`. */
+export interface NodeKeys {
+  /** The public half of the key pair the node made itself. */
+  readonly node: string | null;
+  /** SHA-256 of the public key of its certificate, in `cluster_mtls = pki`. */
+  readonly certificate: string | null;
+}
+
+/** Somebody with a valid certificate who said it was a node whose key it does not have. */
+export interface RefusedClaim {
+  /** Unix seconds. */
+  readonly at: number;
+  readonly ip: string;
+  readonly hostname: string;
+  /** The subject of its certificate. */
+  readonly certificate: string;
 }
 
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
-export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected'>;
+export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim'>;
 
 /** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
 export interface NodeRegistry {
   /**
    * Creates or replaces; `last_seen` and `updated_at` become now, and it is forgotten `ttl` seconds from now.
-   * `controlPlane` is the id of the one it is connected to.
+   * `controlPlane` is the id of the one it is connected to. False, and nothing is written, when the id belongs to other keys.
    */
-  put(node: NodeReport, ttl: number, controlPlane: string): Promise<void>;
+  put(node: NodeReport, ttl: number, controlPlane: string): Promise<boolean>;
+  /** The keys an id belongs to, and whether another id has the same certificate. Null: nobody's, or of no known keys. */
+  keys(id: string): Promise<{ readonly keys: NodeKeys; readonly certificateIsCommon: boolean } | null>;
+  /** Gives an id other keys, if it still has those; false when it has not. */
+  rebind(id: string, from: NodeKeys, to: NodeKeys): Promise<boolean>;
+  noteRefused(id: string, claim: RefusedClaim): Promise<void>;
+  /** Forgets a node, and with it whose its id was; false when it was not known. */
+  forget(id: string): Promise<boolean>;
   /** The node (null: every one) is no longer connected to that control plane; one that is connected to another stays so. */
   left(id: string | null, controlPlane: string): Promise<void>;
   /** What each connected node says of the targets of an upstream. */

@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
 import type { ExplainMessage, FromDataPlane, ManifestMessage, Order, Rejected } from '../../shared/cluster/messages.ts';
+import { proveNode } from '../../shared/cluster/node-proof.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -23,6 +24,7 @@ import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
+import { nodeKey } from './node-key.ts';
 import { Offered } from './offered.ts';
 import { Orders } from './orders.ts';
 
@@ -167,13 +169,16 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     // What the link asks.
 
-    greeting(): readonly FromDataPlane[] {
+    async greeting(challenge: string | null): Promise<readonly FromDataPlane[]> {
       const { plugins } = isolate.current.gateway;
       this.#settled = false;
       this.#orders = this.#newOrders();
       const { nonce } = this.#orders;
-      const manifest = this.#newest?.manifest ?? null;
-      return [{ type: 'hello', node: { ...this.env.SETTINGS.node, plugins }, manifest, nonce }];
+      const node = { ...this.env.SETTINGS.node, plugins };
+      const hello = { type: 'hello', node, manifest: this.#newest?.manifest ?? null, nonce } as const;
+      if (challenge === null) return [hello];
+      const proof = await proveNode({ node: node.id, nonce, challenge }, await nodeKey(this.ctx.storage));
+      return [{ ...hello, proof }];
     }
 
     heartbeat(): FromDataPlane {

@@ -1,4 +1,5 @@
 import { type FromDataPlane, HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL } from '../../shared/cluster/messages.ts';
+import { CHALLENGE_HEADER } from '../../shared/cluster/node-proof.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { backoff } from './backoff.ts';
 import { type ControlPlane, textAtMost } from './control-planes.ts';
@@ -17,8 +18,8 @@ const POLLING_TERM = 300_000;
 /** What the link needs of its owner. */
 export interface LinkOwner {
   readonly nodeId: string;
-  /** What is said first, and again after every reconnect. */
-  greeting(): readonly FromDataPlane[];
+  /** What is said first, and again after every reconnect; `challenge` is the control plane's, where it has one. */
+  greeting(challenge: string | null): Promise<readonly FromDataPlane[]>;
   heartbeat(): FromDataPlane;
   receive(message: Incoming): void;
   /** Asks for a `tick` in so many milliseconds. */
@@ -133,7 +134,7 @@ export class Link {
     } catch (error) {
       this.#failedUpgrades++;
       if (this.#failedUpgrades < UPGRADES_BEFORE_POLLING * this.#planes.length) throw error;
-      const client = new Polling(plane, this.#owner.nodeId, this.#owner.greeting());
+      const client = new Polling(plane, this.#owner.nodeId, (challenge) => this.#owner.greeting(challenge));
       // The first answer decides whether it is only the upgrade that does not get through.
       await this.#poll({ client, until: Date.now() + POLLING_TERM }, 0);
       this.#owner.log('warn', `link to the control plane: polling over HTTPS (${messageOf(error)})`);
@@ -153,13 +154,14 @@ export class Link {
         const reason = await textAtMost(response, LONGEST_REASON).catch(() => '');
         throw new Error(`the upgrade was answered with ${response.status} ${reason}`);
       }
-      this.#open(socket);
+      const greeting = await this.#owner.greeting(response.headers.get(CHALLENGE_HEADER));
+      this.#open(socket, greeting);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #open(socket: WebSocket): void {
+  #open(socket: WebSocket, greeting: readonly FromDataPlane[]): void {
     this.#socket = socket;
     this.#heardAt = Date.now();
     socket.addEventListener('message', ({ data }) => {
@@ -174,7 +176,7 @@ export class Link {
       if (this.#socket === socket) this.fail(message);
     });
     socket.accept();
-    for (const message of this.#owner.greeting()) this.send(message);
+    for (const message of greeting) this.send(message);
     this.#owner.log('info', 'link to the control plane: connected');
     this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
   }

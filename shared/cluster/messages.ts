@@ -4,16 +4,24 @@
  *
  * The plain HTTPS form; `node` is the id of the node's description, `wait` is in seconds:
  *
- *     POST /v1/status?node=<uuid>              a `FromDataPlane` as JSON, the hello first; 204
- *     GET  /v1/manifest?node=<uuid>&wait=<s>   200 and a `ManifestMessage` without inline objects, with an ETag; 304 when
- *                                              If-None-Match still holds after `wait`; 409 and a `Withheld`; 428 when the
- *                                              control plane knows no hello of this node
+ *     GET  /v1/challenge                       200 and `{challenge}`, good for one hello within a minute
+ *     POST /v1/status?node=<uuid>              a `FromDataPlane` as JSON, the hello first: 200 and `{session}` for one with
+ *                                              a proof, 204 for everything else
+ *     GET  /v1/manifest?node=<uuid>&wait=<s>   200 and a `ManifestMessage` without inline objects, with an ETag, or an
+ *                                              `OrderMessage`; 304 when If-None-Match still holds after `wait`; 409 and the
+ *                                              order `Withheld`; 428 when the control plane knows no hello of this node
  *     GET  /v1/objects/<sha256>                200 and the gzip bytes as `application/gzip`, no Content-Encoding; 404
  *
  * Whoever holds the certificates can speak on this link, and in `cluster_mtls = shared` every data plane does. So what
  * changes what a data plane does counts by its signature alone: the manifest, and every other `Order`, which comes in
  * an `OrderMessage` (see `order.ts`). Only to a data plane of an earlier version, whose hello has no `nonce`, orders are
  * sent as they are.
+ *
+ * The other way round, a node's id belongs to whoever said it first: to the key pair that the data plane has made itself
+ * and proves with its hello (see `node-proof.ts`), and in `cluster_mtls = pki` to the key of its certificate. The
+ * challenge for the proof comes in the header `Holdfast-Challenge` of the answer to the upgrade, or from `/v1/challenge`;
+ * the `session` that a proved hello is answered with goes into the header `Holdfast-Session` of what is said after it.
+ * A hello for an id that belongs to another key ends the link with 4423, or is answered with 403.
  */
 
 /** Who a data plane is and what it can do. */
@@ -41,6 +49,8 @@ export interface Hello {
   readonly manifest: string | null;
   /** Made for this connection: only orders that name it are obeyed. Absent: a data plane that knows no signed orders. */
   readonly nonce?: string;
+  /** Answers the challenge of the control plane, with the node's own key. Absent: a data plane of an earlier version. */
+  readonly proof?: string;
 }
 
 /** ACK: the config of `serial` is what requests see now. */

@@ -26,6 +26,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         type: 'hello',
         node: nodeDescription(read.node),
         manifest: read.manifest === null ? null : string(read.manifest, 'hello.manifest'),
+        ...(read.proof === undefined ? {} : { proof: string(read.proof, 'hello.proof') }),
         ...(read.nonce === undefined
           ? {}
           : { nonce: stringLike(read.nonce, 'hello.nonce', NONCE, 'base64url of 16 to 64 bytes') }),
@@ -53,7 +54,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
       return {
         type: 'explained',
         id: string(read.id, 'explained.id'),
-        status: integer(read.status, 'explained.status'),
+        status: integer(read.status, 'explained.status', 200, 599),
         body: object(read.body, 'explained.body'),
       };
     default:

@@ -12,6 +12,7 @@ import { packObject } from '../../shared/bundle/object.ts';
 import { generateSigningKey, type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import { placeOf } from '../../shared/bundle/spread.ts';
 import type { FromDataPlane, Hello, Order } from '../../shared/cluster/messages.ts';
+import { CHALLENGE_HEADER, SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { signOrder } from '../../shared/cluster/order.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
@@ -50,6 +51,10 @@ export class ControlPlane {
   deliver: (name: ObjectName, gzip: Uint8Array) => Uint8Array | null = (_name, gzip) => gzip;
   /** Objects travel with the manifest when true, else they are fetched. */
   inline = false;
+  /** Given to whoever connects, to be answered in the hello; null: as by a control plane of an earlier version. */
+  challenge: string | null = crypto.randomUUID();
+  /** Shown by a node that polls, after its hello. */
+  readonly session = crypto.randomUUID();
   /** False: upgrades are answered with 426, as by a proxy that knows no WebSocket. */
   upgrades = true;
   port = 0;
@@ -101,6 +106,9 @@ export class ControlPlane {
       },
     );
     const upgrades = new WebSocketServer({ noServer: true });
+    upgrades.on('headers', (headers) => {
+      if (this.challenge !== null) headers.push(`${CHALLENGE_HEADER}: ${this.challenge}`);
+    });
     server.on('upgrade', (request, socket, head) => {
       if (!this.upgrades) {
         socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
@@ -273,12 +281,19 @@ export class ControlPlane {
     body: () => Promise<string>,
   ): Promise<[number, Record<string, string>, Uint8Array | string]> {
     const [, , resource, name = ''] = url.pathname.split('/');
+    if (resource === 'challenge' && this.challenge !== null) {
+      return [200, {}, JSON.stringify({ challenge: this.challenge })];
+    }
+    const known = this.challenge === null || headers[SESSION_HEADER] === this.session;
     if (method === 'POST' && resource === 'status') {
       const message = JSON.parse(await body()) as FromDataPlane;
-      if (message.type === 'hello') this.poller = message;
+      if (message.type !== 'hello' && !known) return [403, {}, 'say hello first'];
       this.#hear(message);
-      return [204, {}, ''];
+      if (message.type !== 'hello') return [204, {}, ''];
+      this.poller = message;
+      return [200, {}, JSON.stringify({ session: this.session })];
     }
+    if (resource === 'manifest' && !known) return [403, {}, 'say hello first'];
     if (resource === 'manifest') return this.#poll(url, headers['if-none-match']);
     if (resource !== 'objects') return [404, {}, ''];
     this.fetched.push(name);

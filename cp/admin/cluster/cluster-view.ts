@@ -12,6 +12,8 @@ export interface ClusterView {
     readonly offset?: string;
   }>;
   dataPlane(id: string): Promise<DataPlaneDetail | null>;
+  /** Forgets a data plane and whose its id was, and ends its link. False when there was none. */
+  forget(id: string): Promise<boolean>;
   /** What each connected data plane last said of an upstream's targets. Empty when none has said anything. */
   targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
   /** Tells every connected data plane; returns once the order is on its way. */
@@ -30,7 +32,7 @@ export interface ClusterView {
   >;
 }
 
-/** A row of `GET /clustering/data-planes`: Kong's fields and two of our own. Times are Unix seconds. */
+/** A row of `GET /clustering/data-planes`: Kong's fields and three of our own. Times are Unix seconds. */
 export interface DataPlaneRecord {
   readonly id: string;
   readonly hostname: string;
@@ -50,6 +52,10 @@ export interface DataPlaneRecord {
   readonly serial: number | null;
   /** Why it refused its last config, or why config is withheld from it; null when all is well. */
   readonly rejection_reason: string | null;
+  /** Who said last, in vain, that it was this node: it had a valid certificate, but not the node's key. */
+  readonly refused_claim:
+    | ({ readonly at: number } & Readonly<Partial<Record<'ip' | 'hostname' | 'certificate', string>>>)
+    | null;
 }
 
 /** What `GET /clustering/data-planes/{id}` adds to a record of the list. */

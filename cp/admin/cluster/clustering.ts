@@ -1,6 +1,6 @@
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
-import { message, notFound, ok, Refusal } from '../reply.ts';
+import { message, noContent, notFound, ok, Refusal } from '../reply.ts';
 import { type AdminRoute, param } from '../route.ts';
 import type { ClusterView, DataPlaneRecord } from './cluster-view.ts';
 
@@ -24,6 +24,16 @@ const record: JsonSchema = objectOf({
   rpc_capabilities: { type: 'array', items: { type: 'string' } },
   serial: { type: ['integer', 'null'], description: 'Serial of the config the data plane applied last.' },
   rejection_reason: { type: ['string', 'null'], description: 'Why its last config was refused or withheld.' },
+  refused_claim: {
+    type: ['object', 'null'],
+    description: 'Who said last, in vain, that it was this data plane: when, from where, with which certificate.',
+    properties: {
+      at: { type: 'integer' },
+      ip: { type: 'string' },
+      hostname: { type: 'string' },
+      certificate: { type: 'string' },
+    },
+  },
 });
 
 const detail: JsonSchema = {
@@ -87,6 +97,17 @@ export function clusteringRoutes(view: ClusterView | null): AdminRoute[] {
           async handle(call) {
             const found = await cluster().dataPlane(param(call, 'id'));
             return found === null ? notFound : ok(found);
+          },
+        },
+        DELETE: {
+          describe: {
+            summary: 'Forget a data plane and the key its id belongs to, so that it can be installed anew',
+            tag: 'cluster',
+            success: { status: 204 },
+            errors: [400, 404],
+          },
+          async handle(call) {
+            return (await cluster().forget(param(call, 'id'))) ? noContent : notFound;
           },
         },
       },

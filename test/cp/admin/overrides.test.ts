@@ -30,6 +30,7 @@ const dataPlane: DataPlaneDetail = {
   plugins: { 'key-auth': '3.9.3' },
   capabilities: ['tcp_connect'],
   conflicts: [],
+  refused_claim: null,
 };
 
 describe('what the Admin API does differently for single entities', () => {
@@ -44,6 +45,7 @@ describe('what the Admin API does differently for single entities', () => {
     targetHealth: async () => health,
     setTargetHealth: async (order) => void orders.push(order),
     explain: async () => ({ outcome: 'disconnected' }),
+    forget: async (id) => id === dataPlane.id,
   };
 
   beforeAll(async () => {
@@ -264,6 +266,8 @@ describe('what the Admin API does differently for single entities', () => {
       ...{ host, connected, plugins, capabilities, conflicts },
     });
     expect((await admin.send('GET', '/clustering/data-planes/none')).status).toBe(404);
+    expect((await admin.send('DELETE', `/clustering/data-planes/${dataPlane.id}`)).status).toBe(204);
+    expect((await admin.send('DELETE', '/clustering/data-planes/none')).status).toBe(404);
     const status = await admin.send('GET', '/clustering/status');
     expect(status.headers.get('deprecation')).toBe('true');
     expect(Object.keys(status.body)).toEqual([dataPlane.id, 'b']);

@@ -12,12 +12,13 @@ import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
-import type { NodeRecord, NodeRegistry, Store } from '../../../cp/store/store.ts';
+import type { NodeRecord, NodeRegistry, RefusedClaim, Store } from '../../../cp/store/store.ts';
 import { parseOrder } from '../../../edge-dp/durable/incoming.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { verifyManifest } from '../../../shared/bundle/verification.ts';
 import type { FromControlPlane, FromDataPlane, Hello, Order, OrderMessage } from '../../../shared/cluster/messages.ts';
+import { CHALLENGE_HEADER } from '../../../shared/cluster/node-proof.ts';
 import { verifyOrder } from '../../../shared/cluster/order.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
@@ -47,7 +48,28 @@ class MemoryRegistry implements NodeRegistry {
   async put(node: Parameters<NodeRegistry['put']>[0], ttl: number) {
     if (this.failure !== null) throw this.failure;
     const now = Math.floor(Date.now() / 1000);
-    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl, connected: true });
+    const refused_claim = this.records.get(node.id)?.refused_claim ?? null;
+    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl, connected: true, refused_claim });
+    return true;
+  }
+
+  async keys(id: string) {
+    if (this.failure !== null) throw this.failure;
+    const keys = this.records.get(id)?.keys;
+    return keys === undefined || (keys.node ?? keys.certificate) === null ? null : { keys, certificateIsCommon: false };
+  }
+
+  async rebind() {
+    return true;
+  }
+
+  async noteRefused(id: string, claim: RefusedClaim) {
+    const node = this.records.get(id);
+    if (node !== undefined) this.records.set(id, { ...node, refused_claim: { ...claim } });
+  }
+
+  async forget(id: string) {
+    return this.records.delete(id);
   }
 
   async left(id: string | null) {
@@ -133,8 +155,9 @@ export async function controlPlaneOver(
   {
     id = crypto.randomUUID(),
     version = '1.2.0',
+    tls = loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
     log = () => undefined,
-  }: Partial<Pick<ClusterListenerOptions, 'id' | 'version' | 'log'>> = {},
+  }: Partial<Pick<ClusterListenerOptions, 'id' | 'version' | 'tls' | 'log'>> = {},
 ) {
   const publisher = await createPublisher({
     feed: store.changes,
@@ -147,8 +170,8 @@ export async function controlPlaneOver(
   const listener = await startClusterListener({
     id,
     listen: [{ host: '127.0.0.1', port: 0 }],
-    telemetryListen: [],
-    tls: loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
+    telemetryListen: [{ host: '127.0.0.1', port: 0 }],
+    tls,
     revocation: null,
     publisher,
     registry: store.nodes,
@@ -230,6 +253,8 @@ type Heard = Exclude<FromControlPlane, OrderMessage>;
 export class TestLink {
   readonly socket: WebSocket;
   #orders: OrderReader | null = null;
+  /** What the answer to the upgrade held. */
+  challenge = '';
   readonly #received: FromControlPlane[] = [];
   readonly #waiting: ((message: FromControlPlane) => void)[] = [];
 
@@ -246,6 +271,9 @@ export class TestLink {
   static async open(port: number, tls: ClientTls = sharedClient): Promise<TestLink> {
     const socket = new WebSocket(`wss://127.0.0.1:${port}/v1/link`, tls);
     const link = new TestLink(socket);
+    socket.on('upgrade', ({ headers }) => {
+      link.challenge = String(headers[CHALLENGE_HEADER]);
+    });
     await once(socket, 'open');
     return link;
   }

@@ -114,9 +114,10 @@ describe('a hostile data plane', () => {
       answered: () => undefined,
       changed: () => undefined,
     };
-    const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateExpires: 4e9 };
+    const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, certificateExpires: 4e9 };
+    const keys = { node: null, certificate: null };
     for (let n = 1; n < 10_000; n++) {
-      plane.listener.nodes.join(await NodeSession.begin(hello({ id: crypto.randomUUID() }), peer, context));
+      plane.listener.nodes.join(await NodeSession.begin(hello({ id: crypto.randomUUID() }), peer, keys, context));
     }
     const another = await open(plane.port);
     another.say(hello({ id: crypto.randomUUID() }));

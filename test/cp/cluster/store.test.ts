@@ -143,6 +143,7 @@ describe('a control plane over its database', () => {
         rpc_capabilities: [],
         serial,
         rejection_reason: null,
+        refused_claim: null,
       },
     ]);
     expect(await view.dataPlane(NODE_ID)).toMatchObject({

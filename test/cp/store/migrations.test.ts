@@ -53,6 +53,7 @@ onBothDrivers('migrations', (backend) => {
       '001_change_log',
       '002_nodes',
       '003_nodes_of_control_planes',
+      '004_keys_of_nodes',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

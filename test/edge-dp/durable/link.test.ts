@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import { verifyNodeProof } from '../../../shared/cluster/node-proof.ts';
 import { hosts } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 
@@ -23,6 +24,36 @@ describe.each(hosts)('on %s', (_, start) => {
       plugins: { 'key-auth': '3.9.3' },
     });
     expect(fixture.controlPlane.clients).toEqual(['kong_clustering']);
+  });
+
+  test('proves with a key of its own that it is the same as ever, over both forms of the link', async () => {
+    const { controlPlane } = fixture;
+    const proved = async (from: number) => {
+      const { node, nonce = '', proof = '' } = await controlPlane.heard('hello', () => true, from);
+      const { key, challenge } = await verifyNodeProof(proof, { node: node.id, nonce });
+      expect(challenge).toBe(controlPlane.challenge);
+      return { key, nonce };
+    };
+    await controlPlane.publish({ routes: { rows: [{ id: 'r1', name: 'one' }] } });
+    await fixture.start();
+    const first = await proved(0);
+    await controlPlane.heard('applied');
+    await fixture.stop();
+    let from = controlPlane.messages.length;
+    controlPlane.upgrades = false;
+    controlPlane.challenge = crypto.randomUUID();
+    await fixture.start();
+    const second = await proved(from);
+    expect(second.key).toBe(first.key);
+    expect(second.nonce).not.toBe(first.nonce);
+    await controlPlane.heard('applied', () => true, from);
+    await fixture.stop();
+    // A control plane of an earlier version asks for nothing.
+    from = controlPlane.messages.length;
+    controlPlane.upgrades = true;
+    controlPlane.challenge = null;
+    await fixture.start();
+    expect((await controlPlane.heard('hello', () => true, from)).proof).toBeUndefined();
   });
 
   test('goes to another control plane when the first is gone', async () => {

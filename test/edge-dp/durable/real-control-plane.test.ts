@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -11,7 +11,9 @@ import { alterCache } from '../resting-cache.ts';
 describe.each(hosts)('on %s', (_, start) => {
   test('follows the real control plane, whose registry shows what it holds and why it refused something', async () => {
     const prefix = await mkdtemp(join(tmpdir(), 'holdfast node '));
-    const { feed, publisher, registry, port, stop } = await startControlPlane({ version: packageFile.version });
+    const { feed, publisher, registry, listener, log, port, stop } = await startControlPlane({
+      version: packageFile.version,
+    });
     let node: DataPlane | null = null;
     onTestFinished(async () => {
       await node?.stop(0);
@@ -50,5 +52,20 @@ describe.each(hosts)('on %s', (_, start) => {
       () => expect(registry.records.get(id)).toMatchObject({ ...inSync, reason: 'cache: manifest: not a compact JWS' }),
       { timeout: 10_000 },
     );
+
+    // Installed anew under its old id: it has another key, and is let in when the old one was forgotten.
+    const key = registry.records.get(id)?.keys.node;
+    expect(key).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    await node.stop(0);
+    for (const name of await readdir(prefix)) {
+      if (name !== 'node-id') await rm(join(prefix, name), { recursive: true });
+    }
+    node = await start(options, SHOWING_WORKER);
+    expect(node.nodeId).toBe(id);
+    await expect.poll(() => log.join('\n')).toContain(`it says it is data plane ${id}, but does not have the key`);
+    expect(await served()).toBe(404);
+    expect(await listener.forget(id)).toBe(true);
+    await expect.poll(served, { timeout: 30_000 }).toEqual([{ id: 'r1', name: 'one' }]);
+    expect(registry.records.get(id)?.keys.node).not.toBe(key);
   });
 });

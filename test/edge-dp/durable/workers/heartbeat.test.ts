@@ -29,7 +29,7 @@ function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: n
   let alarm: ReturnType<typeof setTimeout> | null = null;
   const owner: LinkOwner = {
     nodeId: '00000000-0000-4000-8000-000000000000',
-    greeting: () => [],
+    greeting: async () => [],
     heartbeat: () => ({ type: 'heartbeat', serial: 1, config_hash: null }),
     receive: () => undefined,
     log: (_level, message) => void log.push(message),
