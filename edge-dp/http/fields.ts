@@ -121,14 +121,29 @@ export class FieldList implements HeaderFields {
     yield* all;
   }
 
-  /** Puts them onto others, in place of what those have under the same names; Set-Cookie beside it. */
-  overlay(others: HeaderFields): void {
-    const lines = this.#lines;
-    for (let at = 0; at < lines.length; at += 2) {
-      const name = lines[at] ?? '';
-      const first = this.#find(name, 0) === at && name.toLowerCase() !== 'set-cookie';
-      if (first) others.set(name, lines[at + 1] ?? '');
-      else others.append(name, lines[at + 1] ?? '');
+  /** Puts them onto others, before what those have under the same names. */
+  precede(others: HeaderFields): void {
+    for (const name of this.#names()) {
+      const own = name === 'set-cookie' ? others.getSetCookie() : [others.get(name)];
+      others.delete(name);
+      this.#appendTo(others, name);
+      for (const value of own) if (value !== null) others.append(name, value);
+    }
+  }
+
+  /** Puts them onto others that have nothing under the same names, but for Set-Cookie, which comes beside. */
+  complete(others: HeaderFields): void {
+    for (const name of this.#names()) if (name === 'set-cookie' || !others.has(name)) this.#appendTo(others, name);
+  }
+
+  /** In lower case, each once. */
+  #names(): ReadonlySet<string> {
+    return new Set(this.keys());
+  }
+
+  #appendTo(others: HeaderFields, name: string): void {
+    for (let at = this.#find(name, 0); at >= 0; at = this.#find(name, at + 2)) {
+      others.append(this.#lines[at] ?? '', this.#lines[at + 1] ?? '');
     }
   }
 

@@ -167,11 +167,13 @@ function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome):
   if (outcome.source === 'upstream') {
     const te = context.sentHeaders?.has('te') === true;
     stripResponseHeaders(headers, { upgrade: outcome.websocket ? 'websocket' : null, te });
+    context.addedHeaders?.precede(headers);
     markProxied(headers, runtime.tokens, context, outcome.times, outcome.version);
-  } else {
-    markOwn(headers, runtime.tokens, context, outcome.waited);
+    return response;
   }
-  context.addedHeaders?.overlay(headers);
+  context.addedHeaders?.complete(headers);
+  if (outcome.times === null) markOwn(headers, runtime.tokens, context, outcome.waited);
+  else markProxied(headers, runtime.tokens, context, outcome.times, '1.1');
   return response;
 }
 

@@ -11,6 +11,8 @@ export type Outcome =
       readonly kind: Exclude<ReplySource, 'service'>;
       /** Milliseconds others were waited for, which are no latency of the gateway. */
       readonly waited: number;
+      /** Set where the upstream was tried in vain: like Kong's, such an answer is marked as a proxied one. */
+      readonly times: UpstreamTimes | null;
     }
   | {
       readonly source: 'upstream';
@@ -22,12 +24,12 @@ export type Outcome =
 
 /** An answer the gateway, or a plugin, gives on purpose. */
 export function exit(response: HttpResponse, waited = 0): Outcome {
-  return { source: 'kong', response, kind: 'exit', waited };
+  return { source: 'kong', response, kind: 'exit', waited, times: null };
 }
 
-/** An answer the gateway gives because something failed. */
-export function failed(response: HttpResponse): Outcome {
-  return { source: 'kong', response, kind: 'error', waited: 0 };
+/** An answer the gateway gives because something failed; `times` when that was the upstream. */
+export function failed(response: HttpResponse, times: UpstreamTimes | null = null): Outcome {
+  return { source: 'kong', response, kind: 'error', waited: 0, times };
 }
 
 /** A plugin's answer that counts as the upstream's. */

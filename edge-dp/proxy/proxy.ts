@@ -93,9 +93,10 @@ export async function proxy(
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return failed(context.error(503, 'name resolution failed'));
   if (failure.code === 'client_too_large') return exit(context.error(413, failure.message));
-  const page = errorPage(runtime.errorDefaultType, context, statusOf(failure));
+  const status = statusOf(failure);
+  const page = errorPage(runtime.errorDefaultType, context, status);
   page.closing = failure.code === 'client_timeout';
-  return failed(page);
+  return failed(page, status === 502 || status === 504 ? { sentAt, headAt: Date.now(), status } : null);
 }
 
 /** For a service whose host is the name of an upstream in its workspace. */

@@ -63,18 +63,29 @@ describe('a list of header fields', () => {
     expect(fields.get('VARY')).toBe('a, b');
   });
 
-  it('takes the place of what others have, but for cookies', () => {
-    const others = new Headers([
-      ['vary', 'old'],
-      ['set-cookie', 'a=1'],
-      ['etag', '"x"'],
-    ]);
-    const fields = FieldList.of({ Vary: 'a', 'Set-Cookie': 'b=2' });
-    fields.append('Vary', 'b');
-    fields.overlay(others);
-    expect(others.get('vary')).toBe('a, b');
-    expect(others.getSetCookie()).toEqual(['a=1', 'b=2']);
-    expect(others.get('etag')).toBe('"x"');
+  it.each([
+    ['native headers', (lines: [string, string][]) => new Headers(lines)],
+    ['a list', (lines: [string, string][]) => new FieldList(lines.flat())],
+  ])('comes before what others have, or only where they have nothing: %s', (_, make) => {
+    const others = () =>
+      make([
+        ['vary', 'old'],
+        ['set-cookie', 'a=1'],
+        ['set-cookie', 'b=1, c'],
+        ['etag', '"x"'],
+      ]);
+    const fields = FieldList.of({ Vary: 'a', 'Set-Cookie': 'b=2', 'X-New': '1' });
+    fields.append('vary', 'b');
+    const upstreams = others();
+    fields.precede(upstreams);
+    expect(upstreams.get('vary')).toBe('a, b, old');
+    expect(upstreams.getSetCookie()).toEqual(['b=2', 'a=1', 'b=1, c']);
+    expect([upstreams.get('etag'), upstreams.get('x-new')]).toEqual(['"x"', '1']);
+    const own = others();
+    fields.complete(own);
+    expect(own.get('vary')).toBe('old');
+    expect(own.getSetCookie()).toEqual(['a=1', 'b=1, c', 'b=2']);
+    expect([own.get('etag'), own.get('x-new')]).toEqual(['"x"', '1']);
   });
 
   it('takes over raw lines as a host without native headers has them', () => {

@@ -118,7 +118,11 @@ describe('upstreams that misbehave', () => {
         /^\{\n {2}"message":"An invalid response was received from the upstream server",\n {2}"request_id":"[0-9a-f]{32}"\n\}$/,
       );
       expect(answer).toContain('\r\nServer: kong/3.9.3\r\n');
-      expect(answer).not.toContain('X-Kong-Upstream-Latency');
+      // It was sent on: its marks are those of a proxied answer.
+      expect(answer).toContain('\r\nVia: 1.1 kong/3.9.3\r\n');
+      expect(answer).toMatch(/\r\nX-Kong-Upstream-Latency: \d+\r\n/);
+      expect(answer).toMatch(/\r\nX-Kong-Proxy-Latency: \d+\r\n/);
+      expect(answer).not.toContain('X-Kong-Response-Latency');
     },
   );
 
@@ -148,6 +152,8 @@ describe('upstreams that misbehave', () => {
     const answer = await get('/nowhere');
     expect(status(answer)).toBe(503);
     expect(body(answer)).toContain('"message":"name resolution failed"');
+    expect(answer).toMatch(/\r\nX-Kong-Response-Latency: \d+\r\n/);
+    expect(answer).not.toContain('X-Kong-Upstream-Latency');
   });
 
   it('lets the client see that a body of known length was cut short', async () => {
