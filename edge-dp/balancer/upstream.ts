@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { headFieldProblem } from '../../shared/head-fields.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import { RowReader } from '../config/row.ts';
 
@@ -73,6 +74,8 @@ const ALGORITHMS: readonly Algorithm[] = ['round-robin', 'consistent-hashing', '
 /** Throws `ConfigError` for a row this data plane does not understand. */
 export function readUpstream(row: BundleRow): Upstream {
   const read = new RowReader('upstreams', row);
+  const unsendable = headFieldProblem('upstreams', row);
+  if (unsendable !== undefined) throw read.error(unsendable);
   const wanted = read.optionalString('algorithm') ?? 'round-robin';
   const algorithm = ALGORITHMS.find((known) => known === wanted);
   if (algorithm === undefined) throw read.refuse('algorithm', 'an algorithm this data plane knows', wanted);

@@ -1,3 +1,5 @@
+import { isToken } from '../../shared/head.ts';
+
 /**
  * Header fields of a message (RFC 9110 section 5), named as in the Fetch API: a native `Headers` is one as it is. Names match
  * whatever their case. `set` and `append` throw a `TypeError` for what no message may carry.
@@ -171,13 +173,11 @@ function joined(name: string, first: string, second: string): string {
   return `${first}${name.toLowerCase() === 'cookie' ? ';' : ','} ${second}`;
 }
 
-/** RFC 9110 section 5.1. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a line, or a header for those who read it in C.
 const UNSENDABLE = /[\x00\r\n]/;
 
 function checkedName(name: string): string {
-  if (!TOKEN.test(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
+  if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
   return name;
 }
 

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { headFieldProblem } from '../../shared/head-fields.ts';
 import { isRecord } from '../../shared/record.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import { RowReader } from '../config/row.ts';
@@ -83,6 +84,8 @@ export function readService(row: BundleRow): Service {
 /** Throws `ConfigError` for a row this data plane does not understand; its matching is checked by the router. */
 export function readRoute(row: BundleRow): Route {
   const read = new RowReader('routes', row);
+  const unreadable = headFieldProblem('routes', row);
+  if (unreadable !== undefined) throw read.error(unreadable);
   return {
     id: row.id,
     workspace: workspaceOf(row),

@@ -1,4 +1,4 @@
-import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Groups of consumers that the acl plugin allows or denies. */
@@ -12,7 +12,7 @@ export const acls = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    group: { type: 'string', required: true },
+    group: { ...headerValue, required: true },
     tags,
   },
 });

@@ -1,5 +1,5 @@
 import { toHex } from '../schema/formats/keys.ts';
-import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
@@ -17,7 +17,7 @@ export const basicauthCredentials = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    username: { type: 'string', required: true, unique: true },
+    username: { ...headerValue, required: true, unique: true },
     password: { type: 'string', required: true, encrypted: true },
     tags,
   },

@@ -1,4 +1,4 @@
-import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Who calls: a person, an application, another service. */
@@ -13,8 +13,8 @@ export const consumers = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
-    username: { type: 'string', unique: true },
-    custom_id: { type: 'string', unique: true },
+    username: { ...headerValue, unique: true },
+    custom_id: { ...headerValue, unique: true },
     tags,
   },
   entity_checks: [{ at_least_one_of: ['custom_id', 'username'] }],

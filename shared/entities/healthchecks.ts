@@ -1,4 +1,4 @@
-import { headers, path, sni } from '../schema/kinds.ts';
+import { headers, headerValue, path, sni } from '../schema/kinds.ts';
 import { defineField } from '../schema/vocabulary.ts';
 
 /** Seconds. */
@@ -52,7 +52,7 @@ export const healthchecks = defineField({
       default: active,
       fields: {
         concurrency: { type: 'integer', between: [1, 2147483648], default: 10 },
-        headers: { ...headers, required: false },
+        headers: { ...headers, values: { type: 'array', elements: headerValue }, required: false },
         healthy: {
           type: 'record',
           required: true,

@@ -1,4 +1,4 @@
-import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Shared secrets that consumers sign requests with. */
@@ -15,7 +15,7 @@ export const hmacauthCredentials = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    username: { type: 'string', required: true, unique: true },
+    username: { ...headerValue, required: true, unique: true },
     secret: { type: 'string', auto: true },
     tags,
   },

@@ -1,5 +1,5 @@
 import { publicKeyContainer } from '../schema/formats/keys.ts';
-import { autoTimestamp, exactly, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, exactly, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Keys that consumers' tokens are signed with. */
@@ -16,7 +16,7 @@ export const jwtSecrets = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    key: { type: 'string', required: false, unique: true, auto: true },
+    key: { ...headerValue, required: false, unique: true, auto: true },
     secret: { type: 'string', auto: true },
     rsa_public_key: { type: 'string' },
     algorithm: {

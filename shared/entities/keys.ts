@@ -1,8 +1,8 @@
 import { isRecord } from '../record.ts';
 import { isLoadableJwk, privateKeyContainer, publicIdentity, publicKeyContainer } from '../schema/formats/keys.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { isReference } from '../schema/record.ts';
 import { defineEntity, type FieldErrors } from '../schema/vocabulary.ts';
+import { isReference } from '../vault-reference.ts';
 import { jwkSchemaError } from './jwk.ts';
 
 type Values = Readonly<Record<string, unknown>>;

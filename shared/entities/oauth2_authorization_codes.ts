@@ -1,4 +1,4 @@
-import { autoTimestamp, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Codes waiting to be exchanged for tokens (RFC 6749, 4.1). */
@@ -15,8 +15,8 @@ export const oauth2AuthorizationCodes = defineEntity({
     service: { type: 'foreign', reference: 'services', default: null, on_delete: 'cascade' },
     credential: { type: 'foreign', reference: 'oauth2_credentials', required: true, on_delete: 'cascade' },
     code: { type: 'string', required: false, unique: true, auto: true },
-    authenticated_userid: { type: 'string', required: false },
-    scope: { type: 'string' },
+    authenticated_userid: { ...headerValue, required: false },
+    scope: headerValue,
     challenge: { type: 'string', required: false },
     challenge_method: { type: 'string', required: false, one_of: ['S256'] },
     plugin: { type: 'foreign', reference: 'plugins', default: null, on_delete: 'cascade' },

@@ -1,5 +1,5 @@
 import { parseUrl } from '../schema/formats/text.ts';
-import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Applications that may ask for OAuth 2.0 tokens. */
@@ -16,10 +16,10 @@ export const oauth2Credentials = defineEntity({
     created_at: autoTimestamp,
     consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
     name: { type: 'string', required: true },
-    client_id: { type: 'string', required: false, unique: true, auto: true },
+    client_id: { ...headerValue, required: false, unique: true, auto: true },
     client_secret: { type: 'string', required: false, auto: true, encrypted: true },
     hash_secret: { type: 'boolean', required: true, default: false },
-    redirect_uris: { type: 'array', required: false, elements: { type: 'string', custom_validator: redirectError } },
+    redirect_uris: { type: 'array', required: false, elements: { ...headerValue, custom_validator: redirectError } },
     tags,
     client_type: { type: 'string', required: true, default: 'confidential', one_of: ['confidential', 'public'] },
   },

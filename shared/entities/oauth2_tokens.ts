@@ -1,4 +1,4 @@
-import { autoTimestamp, uuid } from '../schema/kinds.ts';
+import { autoTimestamp, headerValue, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
 /** Tokens handed in through the Admin API; those a data plane issues live there. */
@@ -20,7 +20,7 @@ export const oauth2Tokens = defineEntity({
     expires_in: { type: 'integer', required: true },
     access_token: { type: 'string', required: false, unique: true, auto: true },
     refresh_token: { type: 'string', required: false, unique: true },
-    authenticated_userid: { type: 'string', required: false },
-    scope: { type: 'string' },
+    authenticated_userid: { ...headerValue, required: false },
+    scope: headerValue,
   },
 });

@@ -1,4 +1,4 @@
-import { host, httpProtocols, port, url } from '../schema/kinds.ts';
+import { headerValue, host, httpProtocols, port, url } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -17,7 +17,7 @@ export const awsLambda = definePlugin({
       fields: {
         timeout: { type: 'number', required: true, default: 60000 },
         keepalive: { type: 'number', required: true, default: 60000 },
-        aws_key: { type: 'string', referenceable: true, encrypted: true },
+        aws_key: { ...headerValue, referenceable: true, encrypted: true },
         aws_secret: { type: 'string', referenceable: true, encrypted: true },
         aws_assume_role_arn: { type: 'string', referenceable: true, encrypted: true },
         aws_role_session_name: { type: 'string', default: 'kong' },

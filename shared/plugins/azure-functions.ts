@@ -1,4 +1,4 @@
-import { protocols } from '../schema/kinds.ts';
+import { headerValue, protocols } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -18,12 +18,12 @@ export const azureFunctions = definePlugin({
         keepalive: { type: 'number', default: 60000 },
         https: { type: 'boolean', default: true },
         https_verify: { type: 'boolean', default: false },
-        apikey: { type: 'string', referenceable: true, encrypted: true },
-        clientid: { type: 'string', referenceable: true, encrypted: true },
-        appname: { type: 'string', required: true },
-        hostdomain: { type: 'string', required: true, default: 'azurewebsites.net' },
-        routeprefix: { type: 'string', default: 'api' },
-        functionname: { type: 'string', required: true },
+        apikey: { ...headerValue, referenceable: true, encrypted: true },
+        clientid: { ...headerValue, referenceable: true, encrypted: true },
+        appname: { ...headerValue, required: true },
+        hostdomain: { ...headerValue, required: true, default: 'azurewebsites.net' },
+        routeprefix: { ...headerValue, default: 'api' },
+        functionname: { ...headerValue, required: true },
       },
     },
   },

@@ -1,4 +1,4 @@
-import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -18,7 +18,7 @@ export const basicAuth = definePlugin({
       fields: {
         anonymous: { type: 'string' },
         hide_credentials: { type: 'boolean', required: true, default: false },
-        realm: { type: 'string', required: true, default: 'service' },
+        realm: { ...headerValue, required: true, default: 'service' },
       },
     },
   },

@@ -1,4 +1,4 @@
-import { httpProtocols } from '../schema/kinds.ts';
+import { anyHeaderName, httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -14,7 +14,7 @@ export const correlationId = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        header_name: { type: 'string', default: 'Kong-Request-ID' },
+        header_name: { ...anyHeaderName, default: 'Kong-Request-ID' },
         generator: {
           type: 'string',
           required: true,

@@ -1,5 +1,5 @@
 import { abridged } from '../abridged.ts';
-import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { regexError } from '../schema/rules.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -17,9 +17,9 @@ export const cors = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        origins: { type: 'array', elements: { type: 'string', custom_validator: originError } },
-        headers: { type: 'array', elements: { type: 'string' } },
-        exposed_headers: { type: 'array', elements: { type: 'string' } },
+        origins: { type: 'array', elements: { ...headerValue, custom_validator: originError } },
+        headers: { type: 'array', elements: headerValue },
+        exposed_headers: { type: 'array', elements: headerValue },
         methods: {
           type: 'array',
           default: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],

@@ -1,4 +1,4 @@
-import { protocols } from '../schema/kinds.ts';
+import { headerValue, protocols } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -16,7 +16,7 @@ export const grpcWeb = definePlugin({
       fields: {
         proto: { type: 'string', required: false },
         pass_stripped_path: { type: 'boolean', required: false },
-        allow_origin_header: { type: 'string', required: false, default: '*' },
+        allow_origin_header: { ...headerValue, required: false, default: '*' },
       },
     },
   },

@@ -1,4 +1,5 @@
-import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { headProblem } from '../head.ts';
+import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -20,14 +21,23 @@ export const hmacAuth = definePlugin({
         clock_skew: { type: 'number', default: 300, gt: 0 },
         anonymous: { type: 'string' },
         validate_request_body: { type: 'boolean', required: true, default: false },
-        enforce_headers: { type: 'array', default: [], elements: { type: 'string' } },
+        enforce_headers: {
+          type: 'array',
+          default: [],
+          elements: { type: 'string', custom_validator: signedHeaderError },
+        },
         algorithms: {
           type: 'array',
           default: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'],
           elements: { type: 'string', one_of: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] },
         },
-        realm: { type: 'string', required: false },
+        realm: { ...headerValue, required: false },
       },
     },
   },
 });
+
+/** The method and path are signed under a name that is no header's. */
+function signedHeaderError(name: string): string | undefined {
+  return name === '@request-target' ? undefined : headProblem('name', name);
+}

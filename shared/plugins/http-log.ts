@@ -1,6 +1,6 @@
 import { isRecord } from '../record.ts';
 import { parseUrl } from '../schema/formats/text.ts';
-import { headerName, protocols, url } from '../schema/kinds.ts';
+import { headerName, headerValue, protocols, url } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
@@ -47,7 +47,7 @@ export const httpLog = definePlugin({
               },
             ],
           },
-          values: { type: 'string', referenceable: true },
+          values: { ...headerValue, referenceable: true },
         },
         queue,
         custom_fields_by_lua: customLogFields,

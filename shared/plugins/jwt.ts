@@ -1,4 +1,4 @@
-import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { anyHeaderName, headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -24,8 +24,8 @@ export const jwt = definePlugin({
         anonymous: { type: 'string' },
         run_on_preflight: { type: 'boolean', required: true, default: true },
         maximum_expiration: { type: 'number', default: 0, between: [0, 31536000] },
-        header_names: { type: 'set', default: ['authorization'], elements: { type: 'string' } },
-        realm: { type: 'string', required: false },
+        header_names: { type: 'set', default: ['authorization'], elements: anyHeaderName },
+        realm: { ...headerValue, required: false },
       },
     },
   },

@@ -1,4 +1,4 @@
-import { headerName, httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { headerName, headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -23,7 +23,7 @@ export const keyAuth = definePlugin({
         key_in_query: { type: 'boolean', required: true, default: true },
         key_in_body: { type: 'boolean', required: true, default: false },
         run_on_preflight: { type: 'boolean', required: true, default: true },
-        realm: { type: 'string', required: false },
+        realm: { ...headerValue, required: false },
       },
     },
   },

@@ -1,4 +1,4 @@
-import { host, httpProtocols, noConsumer, port } from '../schema/kinds.ts';
+import { headerValue, host, httpProtocols, noConsumer, port } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -27,8 +27,8 @@ export const ldapAuth = definePlugin({
         timeout: { type: 'number', default: 10000 },
         keepalive: { type: 'number', default: 60000 },
         anonymous: { type: 'string' },
-        header_type: { type: 'string', default: 'ldap' },
-        realm: { type: 'string', required: false },
+        header_type: { ...headerValue, default: 'ldap' },
+        realm: { ...headerValue, required: false },
       },
       entity_checks: [
         {

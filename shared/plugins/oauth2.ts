@@ -1,4 +1,4 @@
-import { httpProtocols, noConsumer } from '../schema/kinds.ts';
+import { anyHeaderName, headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -17,7 +17,7 @@ export const oauth2 = definePlugin({
       required: true,
       custom_validator: noFlowError,
       fields: {
-        scopes: { type: 'array', elements: { type: 'string' } },
+        scopes: { type: 'array', elements: headerValue },
         mandatory_scope: { type: 'boolean', required: true, default: false },
         provision_key: { type: 'string', required: true, auto: true, unique: true, encrypted: true },
         token_expiration: { type: 'number', required: true, default: 7200 },
@@ -29,11 +29,11 @@ export const oauth2 = definePlugin({
         accept_http_if_already_terminated: { type: 'boolean', required: true, default: false },
         anonymous: { type: 'string' },
         global_credentials: { type: 'boolean', required: true, default: false },
-        auth_header_name: { type: 'string', default: 'authorization' },
+        auth_header_name: { ...anyHeaderName, default: 'authorization' },
         refresh_token_ttl: { type: 'number', required: true, default: 1209600, between: [0, 100000000] },
         reuse_refresh_token: { type: 'boolean', required: true, default: false },
         pkce: { type: 'string', required: false, default: 'lax', one_of: ['none', 'lax', 'strict'] },
-        realm: { type: 'string', required: false },
+        realm: { ...headerValue, required: false },
       },
       entity_checks: [
         {

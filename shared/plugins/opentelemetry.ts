@@ -1,4 +1,4 @@
-import { headerName, httpProtocols, timeout, url } from '../schema/kinds.ts';
+import { anyHeaderName, headerName, headerValue, httpProtocols, timeout, url } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
@@ -18,7 +18,7 @@ export const opentelemetry = definePlugin({
       fields: {
         traces_endpoint: { ...url, referenceable: true },
         logs_endpoint: { ...url, referenceable: true },
-        headers: { type: 'map', keys: headerName, values: { type: 'string', referenceable: true } },
+        headers: { type: 'map', keys: headerName, values: { ...headerValue, referenceable: true } },
         resource_attributes: {
           type: 'map',
           custom_validator: attributesError,
@@ -31,7 +31,7 @@ export const opentelemetry = definePlugin({
         connect_timeout: { ...timeout, default: 1000 },
         send_timeout: { ...timeout, default: 5000 },
         read_timeout: { ...timeout, default: 5000 },
-        http_response_header_for_traceid: { type: 'string' },
+        http_response_header_for_traceid: anyHeaderName,
         header_type: {
           type: 'string',
           required: false,

@@ -1,4 +1,4 @@
-import { protocols } from '../schema/kinds.ts';
+import { anyHeaderName, protocols } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -48,7 +48,7 @@ export const proxyCache = definePlugin({
           },
         },
         vary_query_params: { type: 'array', elements: { type: 'string' } },
-        vary_headers: { type: 'array', elements: { type: 'string' } },
+        vary_headers: { type: 'array', elements: anyHeaderName },
         response_headers: {
           type: 'record',
           required: true,

@@ -15,7 +15,7 @@ export const redirect = definePlugin({
       required: true,
       fields: {
         status_code: { type: 'integer', required: true, default: 301, between: [100, 599] },
-        location: { ...url, required: true },
+        location: { ...url, required: true, head: 'value' },
         keep_incoming_path: { type: 'boolean', default: false },
       },
     },

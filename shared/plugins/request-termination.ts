@@ -1,4 +1,4 @@
-import { headerName, httpProtocols } from '../schema/kinds.ts';
+import { headerName, headerValue, httpProtocols } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
@@ -17,7 +17,7 @@ export const requestTermination = definePlugin({
       fields: {
         status_code: { type: 'integer', required: true, default: 503, between: [100, 599] },
         message: { type: 'string' },
-        content_type: { type: 'string' },
+        content_type: headerValue,
         body: { type: 'string' },
         echo: { type: 'boolean', required: true, default: false },
         trigger: headerName,

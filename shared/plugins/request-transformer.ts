@@ -4,10 +4,10 @@ import { KONG_VERSION } from '../version.ts';
 import { headerPairError, headerRenameError, list, pair, templatePairError } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
-const headerNames = list({ type: 'string', custom_validator: headerPairError });
+const headerNames = list({ type: 'string', custom_validator: headerPairError, head: 'name:value' });
 const values = list({ type: 'string', custom_validator: templatePairError });
-const headerValues = list({ type: 'string', match: pair, custom_validator: headerPairError });
-const headerRenames = list({ type: 'string', match: pair, custom_validator: headerRenameError });
+const headerValues = list({ type: 'string', match: pair, custom_validator: headerPairError, head: 'name:template' });
+const headerRenames = list({ type: 'string', match: pair, custom_validator: headerRenameError, head: 'name:name' });
 
 const additions = defineField({
   type: 'record',
@@ -41,7 +41,12 @@ export const requestTransformer = definePlugin({
         replace: {
           type: 'record',
           required: true,
-          fields: { body: values, headers: headerValues, querystring: values, uri: { type: 'string' } },
+          fields: {
+            body: values,
+            headers: headerValues,
+            querystring: values,
+            uri: { type: 'string', head: 'template' },
+          },
         },
         add: additions,
         append: additions,

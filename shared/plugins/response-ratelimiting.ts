@@ -1,4 +1,4 @@
-import { httpProtocols } from '../schema/kinds.ts';
+import { anyHeaderName, httpProtocols } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
@@ -16,7 +16,7 @@ export const responseRatelimiting = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        header_name: { type: 'string', default: 'x-kong-limit' },
+        header_name: { ...anyHeaderName, default: 'x-kong-limit' },
         limit_by: { type: 'string', default: 'consumer', one_of: ['consumer', 'credential', 'ip'] },
         policy: { type: 'string', default: 'local', one_of: ['local', 'cluster', 'redis'] },
         fault_tolerant: { type: 'boolean', required: true, default: true },
@@ -27,7 +27,8 @@ export const responseRatelimiting = definePlugin({
           type: 'map',
           required: true,
           len_min: 1,
-          keys: { type: 'string' },
+          // Parts of headers' names.
+          keys: anyHeaderName,
           values: {
             type: 'record',
             required: true,

@@ -5,12 +5,13 @@ import { headerRenameError, list, pair } from './fields/header-pairs.ts';
 
 const names = list({ type: 'string' });
 const values = list({ type: 'string', match: pair });
+const headerValues = list({ type: 'string', match: pair, head: 'name:value' });
 const types = list({ type: 'string', one_of: ['boolean', 'number', 'string'] });
 
 const additions = defineField({
   type: 'record',
   required: true,
-  fields: { json: values, json_types: types, headers: values },
+  fields: { json: values, json_types: types, headers: headerValues },
 });
 
 /** Changes responses on their way to the client. */
@@ -25,13 +26,17 @@ export const responseTransformer = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        remove: { type: 'record', required: true, fields: { json: names, headers: names } },
+        remove: {
+          type: 'record',
+          required: true,
+          fields: { json: names, headers: list({ type: 'string', head: 'name:value' }) },
+        },
         rename: {
           type: 'record',
           required: true,
           fields: {
             json: values,
-            headers: list({ type: 'string', match: pair, custom_validator: headerRenameError }),
+            headers: list({ type: 'string', match: pair, custom_validator: headerRenameError, head: 'name:name' }),
           },
         },
         replace: additions,

@@ -1,4 +1,4 @@
-import { noConsumer, protocols } from '../schema/kinds.ts';
+import { anyHeaderName, headerValue, noConsumer, protocols } from '../schema/kinds.ts';
 import { randomSecret } from '../schema/random.ts';
 import { defineField, definePlugin, type ShorthandField } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -49,14 +49,14 @@ export const session = definePlugin({
         rolling_timeout: { type: 'number', default: 3600 },
         absolute_timeout: { type: 'number', default: 86400 },
         stale_ttl: { type: 'number', default: 10 },
-        cookie_name: { type: 'string', default: 'session' },
-        cookie_path: { type: 'string', default: '/' },
-        cookie_domain: { type: 'string' },
+        cookie_name: { ...anyHeaderName, default: 'session' },
+        cookie_path: { ...headerValue, default: '/' },
+        cookie_domain: headerValue,
         cookie_same_site: { type: 'string', default: 'Strict', one_of: ['Strict', 'Lax', 'None', 'Default'] },
         cookie_http_only: { type: 'boolean', default: true },
         cookie_secure: { type: 'boolean', default: true },
         remember: { type: 'boolean', default: false },
-        remember_cookie_name: { type: 'string', default: 'remember' },
+        remember_cookie_name: { ...anyHeaderName, default: 'remember' },
         remember_rolling_timeout: { type: 'number', default: 604800 },
         remember_absolute_timeout: { type: 'number', default: 2592000 },
         response_headers: properties,

@@ -1,5 +1,5 @@
 import { isRecord } from '../record.ts';
-import { protocols, timeout, url } from '../schema/kinds.ts';
+import { anyHeaderName, protocols, timeout, url } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
@@ -37,7 +37,7 @@ export const zipkin = definePlugin({
           one_of: ['b3', 'b3-single', 'w3c', 'jaeger', 'ot', 'aws', 'datadog', 'gcp'],
           deprecation: { old_default: 'b3', removal_in_version: '4.0' },
         },
-        tags_header: { type: 'string', required: true, default: 'Zipkin-Tags' },
+        tags_header: { ...anyHeaderName, required: true, default: 'Zipkin-Tags' },
         static_tags: {
           type: 'array',
           custom_validator: repeatedTagError,

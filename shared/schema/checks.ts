@@ -1,4 +1,5 @@
-import { getPath, isReference, isSet, setPath } from './record.ts';
+import { isReference } from '../vault-reference.ts';
+import { getPath, isSet, setPath } from './record.ts';
 import { compileRule, type Rule } from './rules.ts';
 import type { EntityCheck, Field, FieldErrors, Fields, Match } from './vocabulary.ts';
 

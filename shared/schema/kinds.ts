@@ -35,8 +35,13 @@ export const wildcardHost = defineField({ type: 'string', custom_validator: wild
 export const ipOrCidr = defineField({ type: 'string', custom_validator: ipOrCidrError });
 export const port = defineField({ type: 'integer', between: [0, 65535] });
 export const url = defineField({ type: 'string', custom_validator: urlError });
-export const headerName = defineField({ type: 'string', custom_validator: headerNameError });
-export const cookieName = defineField({ type: 'string', custom_validator: cookieNameError });
+export const headerName = defineField({ type: 'string', custom_validator: headerNameError, head: 'name' });
+export const cookieName = defineField({ type: 'string', custom_validator: cookieNameError, head: 'name' });
+
+/** Goes out as a header's value, or as a part of one. */
+export const headerValue = defineField({ type: 'string', head: 'value' });
+/** A header's name where Kong takes any text. */
+export const anyHeaderName = defineField({ type: 'string', head: 'name' });
 
 /** Milliseconds. */
 export const timeout = defineField({ type: 'integer', between: [0, 2147483646] });

@@ -41,6 +41,8 @@ function printRules(rules: Field | Readonly<Record<string, unknown>>): object {
 
 function printRule(rule: string, value: unknown): unknown {
   switch (rule) {
+    case 'head':
+      return undefined;
     case 'fields':
       return isFields(value) ? printFields(value) : value;
     case 'entity_checks':

@@ -40,11 +40,6 @@ export function isSet(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : Object.keys(value).length > 0;
 }
 
-/** `{vault://…}`: resolved by the data plane, so its value is unknown here. */
-export function isReference(value: unknown): boolean {
-  return typeof value === 'string' && value.startsWith('{vault://') && value.endsWith('}');
-}
-
 export function copy<T>(value: T): T;
 export function copy(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;

@@ -4,6 +4,8 @@
  * columns. Property names are Kong's (snake_case) because `GET /schemas/*` prints them as they stand.
  */
 
+import type { HeadPart } from '../head.ts';
+
 /** Returns the error text, or nothing when the value is fine. Runs last, after the declarative rules passed. */
 type CustomValidator<T = unknown> = (value: T) => string | undefined;
 
@@ -60,6 +62,8 @@ export interface StringField extends FieldBase {
   readonly match_all?: readonly PatternRule[];
   readonly match_any?: { readonly patterns: readonly PatternRule[]; readonly err?: string };
   readonly custom_validator?: CustomValidator<string>;
+  /** Stands in the head of messages, where nothing may end a line. Not printed: Kong finds out with requests. */
+  readonly head?: HeadPart;
 }
 
 export interface NumberField extends FieldBase {

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { headFieldProblem } from '../../../shared/head-fields.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { messageOf } from '../../../shared/thrown.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../../shared/workspace.ts';
@@ -196,6 +197,8 @@ export class PluginPlan {
     if (!http || !read.boolean('enabled', true)) return { key, instance: null };
     const config = read.raw('config');
     if (!isRecord(config)) throw read.refuse('config', 'a record', config);
+    const unsendable = headFieldProblem(name, config);
+    if (unsendable !== undefined) throw read.error(`'${name}': config.${unsendable}`);
     try {
       return { key, instance: { plugin, place, config, hooks: plugin.compile(config, place, this.#services) } };
     } catch (error) {

@@ -1,3 +1,4 @@
+import { expressionsOf } from '../../head.ts';
 import { luaSyntaxError } from '../../lua/syntax.ts';
 import { headerNameError } from '../../schema/formats/text.ts';
 import type { ArrayField, StringField } from '../../schema/vocabulary.ts';
@@ -35,26 +36,9 @@ export function headerRenameError(pair: string): string | undefined {
 export function templatePairError(pair: string): string | undefined {
   const { name, value } = split(pair);
   if (value === '') return `key '${name === '' ? pair : name}' has no value`;
-  for (const expression of expressions(value)) {
-    const error = luaSyntaxError(`return ${expression}`);
+  for (const { start, end } of expressionsOf(value)) {
+    const error = luaSyntaxError(`return ${value.slice(start + 1, end)}`);
     if (error !== undefined) return `value '${value}' is not in supported format, error:${error}`;
   }
   return undefined;
-}
-
-/** What stands in `$(…)`, parentheses balanced; a `$(` that is never closed is plain text. */
-function expressions(template: string): string[] {
-  const found: string[] = [];
-  for (let start = template.indexOf('$('); start >= 0; start = template.indexOf('$(', start + 2)) {
-    let depth = 0;
-    for (let at = start + 1; at < template.length; at++) {
-      if (template[at] === '(') depth++;
-      if (template[at] === ')') depth--;
-      if (depth === 0) {
-        found.push(template.slice(start + 1, at + 1));
-        break;
-      }
-    }
-  }
-  return found;
 }

@@ -1,10 +1,11 @@
-import { url } from '../../schema/kinds.ts';
+import { anyHeaderName, headerValue, url } from '../../schema/kinds.ts';
 import { getPath } from '../../schema/record.ts';
 import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
 
 /** Which model of which provider a request goes to, and with what credentials. */
 
-const optionalText = defineField({ type: 'string', required: false });
+/** In a header or the target of the request to the provider. */
+const sent = defineField({ ...headerValue, required: false });
 const referenceable = defineField({ type: 'string', required: false, referenceable: true });
 const secret = defineField({ type: 'string', required: false, encrypted: true, referenceable: true });
 
@@ -13,14 +14,14 @@ export const auth = defineField({
   type: 'record',
   required: false,
   fields: {
-    header_name: referenceable,
-    header_value: secret,
+    header_name: { ...anyHeaderName, required: false, referenceable: true },
+    header_value: { ...headerValue, required: false, encrypted: true, referenceable: true },
     param_name: referenceable,
     param_value: secret,
     param_location: { type: 'string', required: false, one_of: ['query', 'body'] },
     gcp_use_service_account: { type: 'boolean', required: false, default: false },
     gcp_service_account_json: referenceable,
-    aws_access_key_id: secret,
+    aws_access_key_id: { ...headerValue, required: false, encrypted: true, referenceable: true },
     aws_secret_access_key: secret,
     allow_override: { type: 'boolean', required: false, default: false },
   },
@@ -36,21 +37,21 @@ const options = defineField({
     temperature: { type: 'number', required: false, between: [0, 5] },
     top_p: { type: 'number', required: false, between: [0, 1] },
     top_k: { type: 'integer', required: false, between: [0, 500] },
-    anthropic_version: optionalText,
-    azure_instance: optionalText,
-    azure_api_version: { type: 'string', required: false, default: '2023-05-15' },
-    azure_deployment_id: optionalText,
+    anthropic_version: sent,
+    azure_instance: sent,
+    azure_api_version: { ...sent, default: '2023-05-15' },
+    azure_deployment_id: sent,
     llama2_format: { type: 'string', required: false, one_of: ['raw', 'openai', 'ollama'] },
     mistral_format: { type: 'string', required: false, one_of: ['openai', 'ollama'] },
     upstream_url: { ...url, required: false },
-    upstream_path: optionalText,
+    upstream_path: sent,
     gemini: {
       type: 'record',
       required: false,
-      fields: { api_endpoint: optionalText, project_id: optionalText, location_id: optionalText },
+      fields: { api_endpoint: sent, project_id: sent, location_id: sent },
       entity_checks: [{ mutually_required: ['api_endpoint', 'project_id', 'location_id'] }],
     },
-    bedrock: { type: 'record', required: false, fields: { aws_region: optionalText } },
+    bedrock: { type: 'record', required: false, fields: { aws_region: sent } },
     huggingface: {
       type: 'record',
       required: false,
@@ -72,7 +73,7 @@ export const model = defineField({
       required: true,
       one_of: ['openai', 'azure', 'anthropic', 'cohere', 'mistral', 'llama2', 'gemini', 'bedrock', 'huggingface'],
     },
-    name: optionalText,
+    name: sent,
     options,
   },
 });

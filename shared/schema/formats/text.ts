@@ -67,8 +67,9 @@ export function parseUrl(text: string): UrlParts {
   };
 }
 
-/** An absolute URL: with scheme and host. */
+/** An absolute URL: with scheme and host. Some readers of URLs leave line breaks out, so none may be in one. */
 export function urlError(text: string): string | undefined {
+  if (/\p{Cc}/u.test(text)) return 'control characters in url';
   const { host, scheme } = parseUrl(text);
   if (host === undefined) return 'missing host in url';
   return scheme === undefined ? 'missing scheme in url' : undefined;

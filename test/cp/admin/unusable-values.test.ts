@@ -48,3 +48,64 @@ describe('a pattern that data planes could not run is refused at the write', () 
     expect((await admin.send('POST', '/plugins', { json: guard })).status).toBe(400);
   });
 });
+
+describe('what would end a line in the head of a message is refused at the write', () => {
+  const evil = 'a\r\nX-Evil: 1';
+  const plugin = (name: string, config: object) => ['/plugins', { name, config }] as const;
+
+  it.each<readonly [path: string, body: object]>([
+    plugin('key-auth', { realm: evil }),
+    plugin('jwt', { realm: 'a\x07' }),
+    plugin('correlation-id', { header_name: 'X Id' }),
+    plugin('correlation-id', { header_name: 'X-Id\r\nX-Evil' }),
+    plugin('cors', { exposed_headers: ['X-A', evil] }),
+    plugin('redirect', { location: 'http://a/\r\nX-Evil: 1' }),
+    plugin('http-log', { http_endpoint: 'http://log.test', headers: { 'x-a': evil } }),
+    plugin('http-log', { http_endpoint: 'http://log.test/\n' }),
+    plugin('request-transformer', { add: { headers: ['x-a:b\r\nx-evil:$(headers.x)'] } }),
+    plugin('request-transformer', { replace: { uri: '/a HTTP/1.1\r\n\r\nGET /$(uri_captures[1])' } }),
+    plugin('response-transformer', { add: { headers: [`x-a:${evil}`] } }),
+    plugin('response-transformer', { rename: { headers: ['x-a:x b'] } }),
+    plugin('response-ratelimiting', { limits: { 'a b': { minute: 1 } } }),
+    plugin('session', { cookie_name: 'a;b' }),
+    plugin('request-termination', { body: 'x', content_type: evil }),
+    plugin('grpc-web', { allow_origin_header: evil }),
+    plugin('opentelemetry', { endpoint: 'http://t.test', http_response_header_for_traceid: 'x y' }),
+    ['/upstreams', { name: 'u.test', hash_on: 'cookie', hash_on_cookie: 'a\r\nb' }],
+    ['/upstreams', { name: 'u.test', host_header: 'a\r\nb' }],
+    ['/upstreams', { name: 'u.test', healthchecks: { active: { headers: { x: [evil] } } } }],
+    ['/consumers', { username: evil }],
+    ['/consumers', { custom_id: 'a\x1b[31m' }],
+  ])('at %s: %j', async (path, json) => {
+    const { status, body } = await admin.send('POST', path, { json });
+    expect({ status, name: body.name }).toEqual({ status: 400, name: 'schema violation' });
+    expect((await admin.send('GET', path)).rows).toEqual([]);
+  });
+
+  it('in PATCH, in documents, and with the place of what is wrong', async () => {
+    const { body: made } = await admin.send('POST', '/plugins', { json: { name: 'key-auth' } });
+    const patch = { json: { config: { realm: 'a\nb' } } };
+    const { body } = await admin.send('PATCH', `/plugins/${made.id}`, patch);
+    expect(body.message).toBe(
+      'schema violation (config.realm: a header cannot hold the control character U+000A (at position 2))',
+    );
+    const document = { _format_version: '3.0', plugins: [{ name: 'key-auth', config: { realm: evil } }] };
+    const { status, text } = await admin.send('POST', '/config', { json: { config: JSON.stringify(document) } });
+    expect(status).toBe(400);
+    expect(text).toContain('U+000D');
+    expect((await admin.send('GET', '/plugins')).rows.map(({ id }) => id)).toEqual([made.id]);
+  });
+
+  it.each<readonly [path: string, body: object]>([
+    plugin('http-log', { http_endpoint: 'http://log.test', headers: { authorization: '{vault://env/token}' } }),
+    plugin('request-transformer', { add: { headers: ['x-a:$(headers["x"]\n or 1) é'] } }),
+    plugin('response-transformer', { remove: { headers: ['x-a', 'set-cookie:a'] } }),
+    plugin('correlation-id', { header_name: 'X.Request~Id' }),
+    plugin('key-auth', { realm: 'Zürich\t東京' }),
+    plugin('cors', { headers: ['*'], origins: ['https://a.test'] }),
+    ['/consumers', { username: 'Ünal {x} č' }],
+  ])('but not what is fine: %s %j', async (path, json) => {
+    const { status, text } = await admin.send('POST', path, { json });
+    expect({ status, text }).toMatchObject({ status: 201 });
+  });
+});

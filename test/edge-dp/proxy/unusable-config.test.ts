@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
-import { type ProxyNode, route, service, startProxyNode } from './node.ts';
+import { id, type ProxyNode, route, service, startProxyNode } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 interface Tables {
   readonly routes?: readonly BundleRow[];
+  readonly plugins?: readonly BundleRow[];
+  readonly upstreams?: readonly BundleRow[];
 }
 
 let upstream: Upstream;
@@ -30,6 +32,21 @@ it.each<[what: string, tables: Tables, reason: RegExp]>([
     'a header pattern of that kind',
     { routes: [route(2, '/two', 1, { name: 'wide', headers: { x: ['a', `~*${'(a|b|c)?'.repeat(20_000)}`] } })] },
     /route \S+ \("wide"\): invalid regex: pattern is too large/,
+  ],
+  [
+    'a realm that ends its header',
+    { plugins: [{ id: id(9), name: 'key-auth', config: { key_names: ['apikey'], realm: 'a\r\nX-Evil: 1' } }] },
+    /plugins \S+: 'key-auth': config\.realm: a header cannot hold the control character U\+000D/,
+  ],
+  [
+    'a header without a proper name',
+    { plugins: [{ id: id(9), name: 'correlation-id', config: { header_name: 'X Id', generator: 'uuid' } }] },
+    /plugins \S+: 'correlation-id': config\.header_name: "X Id" cannot be the name of a header/,
+  ],
+  [
+    'a health check with a header that ends early',
+    { upstreams: [{ id: id(9), name: 'u.test', healthchecks: { active: { headers: { 'x-probe': ['a', 'b\0'] } } } }] },
+    /upstreams \S+: healthchecks\.active\.headers\.\*\.\*: .*U\+0000/,
   ],
 ])('refuses %s, names it to the control plane, and serves on', async (_what, tables, reason) => {
   const { controlPlane } = node;

@@ -1,0 +1,81 @@
+/**
+ * What of a message's head (RFC 9110 section 5, RFC 9112 section 3) a config value becomes: a field's name or value, both
+ * with a colon between them, or a template of a value, in which `$(…)` is filled in with each request.
+ */
+export type HeadPart = 'name' | 'value' | 'template' | 'name:value' | 'name:name' | 'name:template';
+
+/**
+ * Why a text cannot be that part, or nothing: it would end the line, or begin another. One rule for both planes: the control
+ * plane refuses the write, a data plane the config.
+ */
+export function headProblem(part: HeadPart, text: string): string | undefined {
+  switch (part) {
+    case 'name':
+      return nameProblem(text);
+    case 'value':
+      return valueProblem(text);
+    case 'template':
+      return valueProblem(withoutExpressions(text));
+    default: {
+      const [, name = text, value] = /^([^:]*):(.*)$/s.exec(text) ?? [];
+      // An item without a colon is a name alone (`remove`).
+      if (value === undefined || value === '') return nameProblem(name);
+      return nameProblem(name) ?? headProblem(SECOND[part], value);
+    }
+  }
+}
+
+const SECOND = { 'name:value': 'value', 'name:name': 'name', 'name:template': 'template' } as const;
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Whether a text can be the name of a field, a method, the name of a cookie. */
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}
+
+function nameProblem(name: string): string | undefined {
+  if (isToken(name)) return undefined;
+  return `${JSON.stringify(name)} cannot be the name of a header: letters, digits and !#$%&'*+-.^_\`|~ are allowed`;
+}
+
+// A tab is a blank; the line separators of Unicode end no line of a message.
+const CONTROL = /(?!\t)\p{Cc}/u;
+
+function valueProblem(value: string): string | undefined {
+  const control = CONTROL.exec(value);
+  if (control === null) return undefined;
+  const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  return `a header cannot hold the control character U+${code} (at position ${control.index + 1})`;
+}
+
+/** The template with `$()` for each `$(…)` in it, parentheses balanced; one that is never closed is plain text. */
+export function withoutExpressions(template: string): string {
+  let text = '';
+  let from = 0;
+  for (const { start, end } of expressionsOf(template)) {
+    text += `${template.slice(from, start)}$()`;
+    from = end;
+  }
+  return text + template.slice(from);
+}
+
+/** Where `$(…)` stand in a template: from the `$` to behind the parenthesis that closes it. */
+export function expressionsOf(template: string): { readonly start: number; readonly end: number }[] {
+  const found: { start: number; end: number }[] = [];
+  const open: number[] = [];
+  for (let at = 0; at < template.length; at++) {
+    if (template[at] === '(') open.push(at);
+    if (template[at] !== ')') continue;
+    const from = open.pop();
+    if (from !== undefined && template[from - 1] === '$') found.push({ start: from - 1, end: at + 1 });
+  }
+  const outer: typeof found = [];
+  // The outermost close last.
+  for (const expression of found) {
+    while ((outer.at(-1)?.start ?? -1) > expression.start) outer.pop();
+    outer.push(expression);
+  }
+  return outer;
+}
