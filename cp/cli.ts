@@ -39,15 +39,25 @@ Settings come from the file and from HOLDFAST_<NAME> (or KONG_<NAME>) in the env
 `;
 
 const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void> | void>> = {
-  start: (invocation) => start(invocation, { start: (options) => startWorkerdHost(options), identity: nodeIdentity }),
+  start: (invocation) =>
+    start(invocation, {
+      start: (options) => startWorkerdHost(options),
+      identity: nodeIdentity,
+      plugins: dataPlanePlugins,
+    }),
   reload,
   health,
   check,
-  config,
+  config: (invocation) => config(invocation, dataPlanePlugins),
   migrations,
   hybrid,
   version,
 };
+
+/** Read only by the commands that ask: it brings the code of all plugins. */
+async function dataPlanePlugins(): Promise<ReadonlySet<string>> {
+  return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
+}
 
 async function main(argv: readonly string[]): Promise<void> {
   const { values, positionals } = parse(argv);

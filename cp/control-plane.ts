@@ -51,15 +51,20 @@ export interface ControlPlane {
 
 /**
  * Starts store, publisher, cluster listeners, Admin API and web UI, in this order, and takes down again what was started when
- * one fails. An embedded database is brought up to date first; a server's only by `holdfast migrations`.
+ * one fails. Config may use `enabledPlugins` (null: all known ones). An embedded database is brought up to date first; a server's only by `holdfast migrations`.
  */
-export async function startControlPlane(settings: Settings, nodeId: string, log: Log): Promise<ControlPlane> {
+export async function startControlPlane(
+  settings: Settings,
+  nodeId: string,
+  log: Log,
+  enabledPlugins: ReadonlySet<string> | null = null,
+): Promise<ControlPlane> {
   const started: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const each of started.splice(0).reverse()) await each();
   };
   try {
-    const schemas = schemasFor(settings.router_flavor);
+    const schemas = schemasFor(settings.router_flavor, enabledPlugins);
     const store = await openStore(storeSettings(settings), {
       migrate: settings.database === 'embedded',
       schemas,
@@ -92,6 +97,7 @@ export async function startControlPlane(settings: Settings, nodeId: string, log:
       cluster: clusterView(store.nodes, cluster),
       config: configLoader(store, schemas),
       connections,
+      plugins: enabledPlugins,
       browsers,
       log: adminLog(log.part('admin')),
     });

@@ -16,6 +16,8 @@ export interface AdminOptions {
   readonly config: ConfigLoader | null;
   /** Of the listeners this API is served on, for `GET /status`. */
   readonly connections: ConnectionCounts;
+  /** Names of the plugins that can be configured; null: all that are known. */
+  readonly plugins: ReadonlySet<string> | null;
   /** Which requests of browsers are taken. */
   readonly browsers: BrowserGuard;
   readonly log: AdminLog;

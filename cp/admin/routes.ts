@@ -2,6 +2,8 @@ import { entitiesFor } from '../../shared/entities/registry.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
+import { metricsRoutes } from './cluster/metrics.ts';
+import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
 import { configRoutes } from './declarative/config.ts';
 import { endpointRoutes } from './discovery/endpoints.ts';
@@ -30,27 +32,31 @@ import { type AdminRoute, mergeRoutes } from './route.ts';
 export function adminRoutes(options: AdminOptions): AdminRoute[] {
   const { store, cluster, node, settings, log, connections } = options;
   const entities = entitiesFor(settings.router_flavor);
-  const described = mergeRoutes(
+  const writing = mergeRoutes(
     generatedRoutes(entities),
     workspaceRoutes(() => segments),
     consumerRoutes(),
     consumerGroupRoutes(),
-    pluginRoutes,
     certificateRoutes(),
     aclRoutes(),
     filterChainRoutes(),
     targetRoutes(),
+    configRoutes(options.config, log),
+  );
+  const described = mergeRoutes(
+    tellUnreached(writing, cluster),
+    pluginRoutes(options.plugins),
     upstreamHealthRoutes(cluster, node.id),
     tagRoutes,
-    schemaRoutes(entities),
+    schemaRoutes(entities, options.plugins),
     informationRoutes(options),
-    statusRoutes(store, connections),
+    statusRoutes(store, connections, cluster),
+    metricsRoutes(store, cluster),
     timerRoutes,
     cacheRoutes,
     clusteringRoutes(cluster),
     debugRouteRoutes(cluster),
     logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
-    configRoutes(options.config, log),
     robotsRoutes,
   );
   const all = withSelfDescription(described, entities, node.version);

@@ -23,6 +23,7 @@ import { ManifestTexts } from './offers.ts';
 import { type HealthOrder, type PeerMessage, Peers } from './peers.ts';
 import { Questions } from './questions.ts';
 import type { NodeSession, SessionContext } from './session.ts';
+import { WithheldLog } from './withholding.ts';
 
 /** What the listeners work with, from settings and the parts of the control plane. */
 export interface ClusterListenerOptions {
@@ -54,6 +55,8 @@ export interface ClusterListener {
   /** The addresses really bound, in the order of the options. */
   readonly addresses: readonly Address[];
   readonly telemetryAddresses: readonly Address[];
+  /** This control plane: its id in the registry, and Holdfast's version. */
+  readonly self: { readonly id: string; readonly version: string };
   /** The connected data planes. */
   readonly nodes: Nodes;
   /** What it gives them. */
@@ -131,9 +134,11 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     else tellTargetHealth(message.target_health);
   };
   const peers = new Peers(randomUUID(), options.messages, take, log);
-  const unsubscribe = publisher.subscribe(() => {
+  const withheld = new WithheldLog(log);
+  const unsubscribe = publisher.subscribe(({ manifest }) => {
     links.publish();
     https.publish();
+    withheld.tell(nodes.connected(), manifest);
   });
 
   // Whoever was connected when this control plane was killed is not connected now.
@@ -183,6 +188,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     return {
       addresses,
       telemetryAddresses,
+      self: { id: options.id, version: options.version },
       nodes,
       publisher,
       async setTargetHealth(order) {

@@ -9,7 +9,7 @@ import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 
-export type ClusterLog = (level: 'info' | 'warn' | 'error', message: string) => void;
+export type ClusterLog = (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
 
 export interface Address {
   readonly host: string;

@@ -62,6 +62,10 @@ export class NodeSession {
   #health: NodeHealth = {};
   #conflicts = '';
   #boasts = false;
+  /** Why the node gets nothing newer, as the last offer found; null: it gets everything. */
+  #withheld: string | null = null;
+  /** The hello has been answered: from then on the listener tells of every change that is withheld. */
+  #greeted = false;
 
   private constructor({ node, nonce }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
@@ -180,13 +184,10 @@ export class NodeSession {
     const accident = ahead && this.#held !== null ? await this.#catchUp(this.#held) : null;
     const release = this.#context.publisher.current();
     if (accident !== null) return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason: accident });
-    const { group, plugins } = release.manifest;
-    if (this.node.group !== group) {
-      const reason = `this data plane is of group '${this.node.group}', but this control plane publishes to '${group}'`;
-      return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason });
-    }
-    const fault = incompatibility(this.#context.version, this.node, plugins);
+    const fault = this.#faultOf(release.manifest);
     if (fault !== null) return this.#withhold({ type: 'withheld', ...fault });
+    this.#withheld = null;
+    this.#greeted = true;
     if (isWithheld(this.#syncStatus)) this.#update({ syncStatus: 'unknown', reason: null }, true);
     if (this.#held?.serial === release.manifest.serial && this.#reason === null)
       this.#update(this.#acknowledged(), true);
@@ -195,6 +196,20 @@ export class NodeSession {
     const oldest = this.#offered.size > UNANSWERED ? this.#offered.keys().next().value : undefined;
     if (oldest !== undefined) this.#offered.delete(oldest);
     return { kind: 'release', release, held: this.#held };
+  }
+
+  /** Why the node does not get this manifest, or nothing newer at all; null when it does. */
+  withheld(manifest: Manifest): string | null {
+    const ahead = this.#held !== null && this.#held.serial > manifest.serial;
+    return this.#faultOf(manifest)?.reason ?? (ahead ? this.#withheld : null);
+  }
+
+  #faultOf({ group, plugins }: Manifest): Omit<Withheld, 'type'> | null {
+    if (this.node.group !== group) {
+      const reason = `this data plane is of group '${this.node.group}', but this control plane publishes to '${group}'`;
+      return { sync_status: 'unknown', reason };
+    }
+    return incompatibility(this.#context.version, this.node, plugins);
   }
 
   /** Says what the node's runtime cannot honour, once for the same list. */
@@ -221,9 +236,11 @@ export class NodeSession {
   }
 
   #withhold(message: Withheld): Offer {
-    if (this.#reason !== message.reason || this.#syncStatus !== message.sync_status) {
+    if (!this.#greeted) {
       this.#context.log('warn', `unable to send updated configuration to ${this.name} reason: ${message.reason}`);
     }
+    this.#greeted = true;
+    this.#withheld = message.reason;
     this.#update({ syncStatus: message.sync_status, reason: message.reason }, true);
     return { kind: 'withheld', message };
   }

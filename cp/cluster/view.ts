@@ -1,21 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
-import type { ClusterView, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
+import type { ClusterView, ConfigReach, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
 import type { HealthOrder } from './peers.ts';
 import { targetsOf } from './target-health.ts';
+import { withheldElsewhere, withheldFrom, withheldInWords } from './withholding.ts';
 
 /** What the view needs of the cluster listener. */
 interface ConnectedNodes {
+  readonly self: ClusterListener['self'];
   readonly nodes: Nodes;
-  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble'>;
+  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble' | 'current' | 'flush'>;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
   forget: ClusterListener['forget'];
 }
+
+/** Milliseconds a write waits at most to learn whether it reaches data planes, where there is doubt. */
+const PUBLISH_PATIENCE = 1_000;
 
 /** What Kong shows for a data plane without config. */
 const NO_CONFIG = '0'.repeat(32);
@@ -25,7 +32,42 @@ const NO_CONFIG = '0'.repeat(32);
  * what this one knows is written down.
  */
 export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): ClusterView {
+  const { nodes, publisher, self } = connected;
+
+  function reach(): ConfigReach {
+    const { manifest } = publisher.current();
+    const sessions = [...nodes.connected()];
+    return {
+      serial: manifest.serial,
+      trouble: publisher.trouble(),
+      connected: sessions.length,
+      withheld: withheldFrom(sessions, manifest),
+    };
+  }
+
+  /** What other control planes have to do with; nobody, while the database is away. */
+  async function elsewhere(plugins: readonly string[]): Promise<readonly NodeRecord[]> {
+    return await registry.troubledElsewhere(self.id, plugins).catch(() => []);
+  }
+
   return {
+    reach,
+    async unreached(plugins) {
+      const before = reach();
+      const others = await elsewhere(plugins);
+      const lacking = [...nodes.connected()].some(({ node }) => absentPlugins(plugins, node).length > 0);
+      // Only where there is reason to: what writes do in a row is published together.
+      if (before.trouble === null && before.withheld.length === 0 && !lacking && others.length === 0) return null;
+      await Promise.race([publisher.flush(), sleep(PUBLISH_PATIENCE, undefined, { ref: false })]);
+      const { trouble, connected: count, withheld } = reach();
+      if (trouble !== null) return trouble;
+      const { manifest } = publisher.current();
+      const far = withheldElsewhere(others, manifest, self.version);
+      const all = [...withheld, ...far];
+      if (all.length === 0) return null;
+      const of = far.length === 0 ? ` of ${count}` : '';
+      return `config is withheld from ${all.length}${of} data planes, which keep their last: ${withheldInWords(all)}`;
+    },
     async dataPlanes(page) {
       await connected.nodes.flush();
       const { nodes, offset } = await registry.page(page);

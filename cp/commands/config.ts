@@ -7,30 +7,32 @@ import { KongError } from '../../shared/schema/errors.ts';
 import { allRows } from '../declarative/all-rows.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import type { Settings } from '../settings/properties.ts';
-import { catalogOf } from '../store/catalog.ts';
+import { catalogOf, type Schemas } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
 import { CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { checkConfig } from './config-check.ts';
 import { readConfigFile } from './config-file.ts';
+import { type DataPlanePlugins, enabledPlugins } from './enabled-plugins.ts';
 import { storeSettings } from './stores.ts';
 
 const DEFAULT_FILE = 'kong.yml';
 
 /** `holdfast config parse|check|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
-export async function config(invocation: Invocation): Promise<void> {
+export async function config(invocation: Invocation, ofDataPlane: DataPlanePlugins): Promise<void> {
   const [action = '', file] = invocation.words;
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
+  const schemas = schemasFor(settings.router_flavor, await enabledPlugins(settings, ofDataPlane));
   switch (action) {
     case 'parse':
-      return parse(settings, file ?? DEFAULT_FILE);
+      return parse(schemas, file ?? DEFAULT_FILE);
     case 'check':
-      return checkConfig(settings, file);
+      return checkConfig(settings, file, await ofDataPlane());
     case 'import':
     case 'db_import':
-      return withWorkspace(settings, (workspace) => load(settings, workspace, file ?? DEFAULT_FILE));
+      return withWorkspace(settings, (workspace) => load(schemas, workspace, file ?? DEFAULT_FILE));
     case 'export':
     case 'db_export':
       return withWorkspace(settings, (workspace) => save(workspace, file ?? DEFAULT_FILE));
@@ -65,13 +67,12 @@ _format_version: "3.0"
   process.stdout.write(`made ${file}\n`);
 }
 
-async function parse(settings: Settings, file: string): Promise<void> {
-  await readConfigFile(file, schemasFor(settings.router_flavor));
+async function parse(schemas: Schemas, file: string): Promise<void> {
+  await readConfigFile(file, schemas);
   process.stdout.write('parse successful\n');
 }
 
-async function load(settings: Settings, workspace: Workspace, file: string): Promise<void> {
-  const schemas = schemasFor(settings.router_flavor);
+async function load(schemas: Schemas, workspace: Workspace, file: string): Promise<void> {
   const document = await readConfigFile(file, schemas);
   const show = process.stderr.isTTY;
   let outcome: ImportOutcome;

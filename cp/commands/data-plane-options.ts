@@ -14,12 +14,13 @@ import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { schemasFor } from '../store/schemas.ts';
+import type { DataPlanePlugins } from './enabled-plugins.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;
 
 /** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
-export async function dataPlaneOptions(settings: Settings, log: Log) {
+export async function dataPlaneOptions(settings: Settings, log: Log, plugins: DataPlanePlugins) {
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
   const listeners = (setting: TlsListener) =>
@@ -40,7 +41,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log) {
     clusterTls: tls,
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
-    declarative: await declarative(settings),
+    declarative: await declarative(settings, plugins),
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
     dns: {
@@ -85,9 +86,9 @@ function trustedKeys(settings: Settings) {
   return { cluster: null, keys: [] };
 }
 
-async function declarative(settings: Settings) {
+async function declarative(settings: Settings, plugins: DataPlanePlugins) {
   const path = settings.declarative_config;
   if (path === null) return null;
-  const schemas = schemasFor(settings.router_flavor);
+  const schemas = schemasFor(settings.router_flavor, await plugins());
   return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
 }

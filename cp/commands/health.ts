@@ -1,6 +1,7 @@
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { resolve } from 'node:path';
+import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 
 import { findInstance, notRunning } from '../instance/instance.ts';
@@ -21,11 +22,12 @@ export async function health(invocation: Invocation): Promise<void> {
   const failures: string[] = [];
   for (const [name, url] of checks) {
     if (url === undefined) continue;
-    const outcome = await probe(url);
-    process.stdout.write(`${name.padEnd(11)}${outcome ?? 'ok'}\n`);
-    if (outcome !== null) failures.push(`${name}: ${outcome}`);
+    const { failure, warnings } = await probe(url);
+    process.stdout.write(`${name.padEnd(11)}${failure ?? 'ok'}\n`);
+    if (failure !== null) failures.push(`${name}: ${failure}`);
+    for (const warning of warnings) process.stdout.write(`warning: ${name}: ${warning}\n`);
   }
-  // No failure: what serves must not be restarted by whoever asks for its health.
+  // No failure, like config that does not arrive: what serves must not be restarted by whoever asks for its health.
   for (const certificate of instance.certificates) {
     const notice = datesNotice(certificate, new Date());
     if (notice !== null) process.stdout.write(`${notice.level === 'error' ? 'error' : 'warning'}: ${notice.message}\n`);
@@ -35,18 +37,37 @@ export async function health(invocation: Invocation): Promise<void> {
   process.stdout.write(`Holdfast is healthy at ${folder} (pid ${instance.pid}, role ${instance.role})\n`);
 }
 
-/** In the answer of the Admin API's `GET /status`. */
-const DATABASE_LOST = /"database":\{"reachable":false/;
+/** What is to be said of an interface. */
+interface Finding {
+  /** Why it does not serve; null when it does. */
+  readonly failure: string | null;
+  /** What a person should know of one that serves. */
+  readonly warnings: readonly string[];
+}
 
-/** Null when `url` answers 2xx, otherwise what it did. */
-async function probe(url: string): Promise<string | null> {
+async function probe(url: string): Promise<Finding> {
   try {
     const { status, text } = await ask(url);
-    if (status < 200 || status > 299) return `answers ${status}: ${text.slice(0, 200)}`;
-    return DATABASE_LOST.test(text) ? 'answers, but does not reach its database' : null;
+    if (status < 200 || status > 299) return { failure: `answers ${status}: ${text.slice(0, 200)}`, warnings: [] };
+    return findingOf(recordOrEmpty(JSON.parse(text)));
   } catch (error) {
-    return `does not answer at ${url} (${messageOf(error)})`;
+    return { failure: `does not answer at ${url} (${messageOf(error)})`, warnings: [] };
   }
+}
+
+/** Of the Admin API's `/status` or the Status API's `/status/ready`. */
+function findingOf({ database, data_planes, configuration_withheld }: Row): Finding {
+  const { connected, withheld, reasons, unpublished } = recordOrEmpty(data_planes);
+  const warnings: string[] = [];
+  if (typeof unpublished === 'string') warnings.push(unpublished);
+  if (typeof withheld === 'number' && withheld > 0) {
+    const [first] = Array.isArray(reasons) ? reasons.map(recordOrEmpty) : [];
+    const why = first === undefined ? '' : `: ${first.hostname}: ${first.reason}`;
+    warnings.push(`config is withheld from ${withheld} of ${connected} data planes, which keep their last${why}`);
+  }
+  if (typeof configuration_withheld === 'string') warnings.push(`it has no newer config: ${configuration_withheld}`);
+  const lost = recordOrEmpty(database).reachable === false;
+  return { failure: lost ? 'answers, but does not reach its database' : null, warnings };
 }
 
 /** The instance's certificate is not asked about: it is known by its address and is for other names than that. */

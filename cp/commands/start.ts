@@ -17,6 +17,7 @@ import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneOptions } from './data-plane-options.ts';
+import { type DataPlanePlugins, enabledPlugins } from './enabled-plugins.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
 import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';
@@ -30,6 +31,7 @@ interface DataPlane extends DataPlaneAddresses {
 /** What `cp/cli.ts` hands in from the data plane's side. */
 interface DataPlaneHost {
   start(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
+  readonly plugins: DataPlanePlugins;
   /** The id of the node whose folder this is. */
   identity(prefix: string): Promise<string>;
 }
@@ -66,10 +68,10 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     }
     if (settings.role !== 'data_plane') {
       const id = await host.identity(resolve(settings.prefix));
-      controlPlane = await startControlPlane(settings, id, log);
+      controlPlane = await startControlPlane(settings, id, log, await enabledPlugins(settings, host.plugins));
     }
     if (settings.role !== 'control_plane') {
-      dataPlane = await host.start(await dataPlaneOptions(withLocal(settings, controlPlane), log));
+      dataPlane = await host.start(await dataPlaneOptions(withLocal(settings, controlPlane), log, host.plugins));
     }
     const plane = dataPlane;
     let certificates = certificatesInUse(settings);
@@ -96,7 +98,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       reloading(settings, {
         controlPlane,
         dataPlane: plane && {
-          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log)),
+          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, host.plugins)),
         },
         read: () => settingsFor(invocation).settings,
         done(now, failure) {

@@ -103,6 +103,11 @@ export class PackedConfig {
     return plugins;
   }
 
+  /** The plugins that published rows configure, by name, with the number of those rows. */
+  pluginUses(): ReadonlyMap<string, number> {
+    return this.#configured;
+  }
+
   /** The published rows that a runtime with these capabilities cannot honour. */
   conflicts(capabilities: readonly string[]): readonly Conflict[] {
     return this.#demands.conflicts(capabilities);

@@ -101,6 +101,20 @@ export function nodeRegistry(database: Database): NodeRegistry {
       );
       return rows.map(({ id, hostname, targets }) => ({ id: String(id), hostname: String(hostname), targets }));
     },
+    async troubledElsewhere(controlPlane, plugins) {
+      // An embedded database has one control plane.
+      if (database.driver === 'pglite') return [];
+      const rows = await database.query(
+        {
+          name: 'troubled_nodes',
+          text: `SELECT ${COLUMNS} FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
+            AND (sync_status NOT IN ('normal', 'unknown') OR NOT coalesce(description -> 'plugins', '{}') ?& $2::text[])
+            ORDER BY id LIMIT 20`,
+        },
+        [controlPlane, plugins],
+      );
+      return rows.map(toNode);
+    },
     async get(id) {
       if (!isUuid(id)) return null;
       const [row] = await database.query(`SELECT ${COLUMNS} FROM nodes WHERE id = $1::uuid AND expires_at > now()`, [

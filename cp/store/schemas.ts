@@ -8,5 +8,11 @@ export const schemas: Schemas = {
   subschema: (entity, key) => (entity === 'plugins' ? plugins.get(key) : undefined),
 };
 
-/** The same with routes as a router flavour has them. */
-export const schemasFor = (flavor: RouterFlavor): Schemas => ({ ...schemas, entities: entitiesFor(flavor) });
+/**
+ * The same with routes as a router flavour has them, and of the plugins those that are `enabled` (null: all known ones).
+ * Rows that configure another are refused; those that are there stay, and can be read and deleted.
+ */
+export const schemasFor = (flavor: RouterFlavor, enabled: ReadonlySet<string> | null = null): Schemas => ({
+  entities: entitiesFor(flavor),
+  subschema: (entity, key) => ((enabled?.has(key) ?? true) ? schemas.subschema(entity, key) : undefined),
+});

@@ -212,6 +212,11 @@ export interface NodeRegistry {
     upstream: string,
   ): Promise<readonly { readonly id: string; readonly hostname: string; readonly targets: unknown }[]>;
   get(id: string): Promise<NodeRecord | null>;
+  /**
+   * Nodes that are connected to other control planes than `controlPlane`, and which config is withheld from or which lack
+   * one of these plugins: 20 at most, by id.
+   */
+  troubledElsewhere(controlPlane: string, plugins: readonly string[]): Promise<readonly NodeRecord[]>;
   /** By id. */
   page(query?: { readonly size?: number; readonly offset?: string }): Promise<{ nodes: NodeRecord[]; offset?: string }>;
 }

@@ -1,3 +1,4 @@
+import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
@@ -5,7 +6,7 @@ import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
 import { startSequence } from './start.ts';
 import { Traffic } from './traffic.ts';
-import { pluginMismatch, verifyResting } from './trust.ts';
+import { verifyResting } from './trust.ts';
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
@@ -110,7 +111,7 @@ export class Isolate {
       if (news.newest === null) return held === null;
       try {
         const verified = await verifyResting(env.SETTINGS, news, news.newest);
-        const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content);
+        const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content.plugins);
         if (mismatch !== null) throw new Error(mismatch);
         const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;
         const next = await this.current.build(env, { ...candidate, origins: restingOrigins(env, 'control_plane') });

@@ -25,6 +25,8 @@ export interface News extends Standing {
 /** How the link to the control plane is. */
 export interface LinkState {
   readonly connected: boolean;
+  /** Why this node has no newer config: the control plane withholds it, or it was refused here; null: it has the newest. */
+  readonly withheld: string | null;
 }
 
 /** Requests an isolate has taken since it began. */
@@ -42,8 +44,8 @@ export type Report =
 /** Milliseconds the owner keeps a question for news at most. */
 const LONGEST_WAIT = 30_000;
 
-/** Milliseconds the owner of the link has to say how it is. */
-const LINK_TIMEOUT = 2_000;
+/** Milliseconds the owner of the link has to say how it is: probes want their answer within a second. */
+const LINK_TIMEOUT = 700;
 
 /** The isolate's end. */
 export class NodeClient implements ObjectOrigin {
@@ -76,7 +78,8 @@ export class NodeClient implements ObjectOrigin {
   async link(): Promise<LinkState> {
     const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
-    return { connected: mustBeRecord(await response.json(), 'the answer').connected === true };
+    const { connected, withheld } = mustBeRecord(await response.json(), 'the answer');
+    return { connected: connected === true, withheld: typeof withheld === 'string' ? withheld : null };
   }
 
   async get(name: ObjectName): Promise<Bytes | null> {

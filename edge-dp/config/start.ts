@@ -1,11 +1,12 @@
 import { BundleRefused } from '../../shared/bundle/verification.ts';
+import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { bundleCache, type CachedManifest } from './cache.ts';
 import { type CurrentConfig, type Held, restingOrigins } from './current.ts';
 import { declarativeManifest } from './declarative.ts';
 import { NodeClient } from './node.ts';
-import { pluginMismatch, type Standing, verifyResting } from './trust.ts';
+import { type Standing, verifyResting } from './trust.ts';
 
 /** Milliseconds the owner of the link gets to say what was applied last. It answers from memory or its own disk. */
 const OWNER_TIMEOUT = 2_000;
@@ -66,7 +67,7 @@ async function resting(
     if (copy === null || copy === undefined) continue;
     try {
       const verified = await verifyResting(env.SETTINGS, standing, copy);
-      const mismatch = pluginMismatch(current.gateway.plugins, verified.content);
+      const mismatch = pluginMismatch(current.gateway.plugins, verified.content.plugins);
       if (mismatch !== null) throw new Error(mismatch);
       const manifest = verified.content;
       return await current.build(env, { manifest, verified, source: 'cache', origins: restingOrigins(env, 'cache') });

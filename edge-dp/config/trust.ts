@@ -81,23 +81,3 @@ async function introductionsOf(
   }
   return before.introductions;
 }
-
-/** Why `manifest` names a plugin this node does not have at a compatible version; null when it has them all. */
-export function pluginMismatch(known: Readonly<Record<string, string>>, manifest: Manifest): string | null {
-  for (const [name, wanted] of Object.entries(manifest.plugins)) {
-    const own = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (own === undefined) return `plugin '${name}' is configured, but this data plane does not have it`;
-    if (!compatible(wanted, own)) {
-      return `plugin '${name}' is configured for version ${wanted}, but this data plane has version ${own}`;
-    }
-  }
-  return null;
-}
-
-/** Kong's rule: same major, and the control plane's minor not below the data plane's. */
-function compatible(controlPlane: string, dataPlane: string): boolean {
-  const [major, minor] = controlPlane.split('.').map(Number);
-  const [ownMajor, ownMinor] = dataPlane.split('.').map(Number);
-  if (major === undefined || minor === undefined || ownMajor === undefined || ownMinor === undefined) return false;
-  return major === ownMajor && minor >= ownMinor;
-}

@@ -1,16 +1,11 @@
 import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
+import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import type { ManifestMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { ObjectUnavailable } from '../config/objects.ts';
-import {
-  pluginMismatch,
-  type Standing,
-  type VerifiedManifest,
-  verifyArriving,
-  verifyResting,
-} from '../config/trust.ts';
+import { type Standing, type VerifiedManifest, verifyArriving, verifyResting } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import type { BundleStore } from './bundle-store.ts';
 import { type ControlPlane, controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
@@ -50,7 +45,7 @@ export async function adopt(
     return { outcome: 'refused', serial: null, reason: messageOf(error) };
   }
   const { serial, config_hash: configHash } = verified.content;
-  const mismatch = pluginMismatch(current.gateway.plugins, verified.content);
+  const mismatch = pluginMismatch(current.gateway.plugins, verified.content.plugins);
   if (mismatch !== null) return { outcome: 'refused', serial, reason: mismatch };
 
   const arriving = [inlineOrigin(message.objects), ...planes.map(controlPlaneOrigin)];

@@ -71,6 +71,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** The control plane answered the hello with something, and we it. */
     #settled = false;
     #health: Readonly<Record<string, unknown>> = {};
+    /** Why there is newer config that this node does not take; null: there is none that is known of. */
+    #withheld: string | null = null;
     #failuresKept = 0;
 
     constructor(state: DurableObjectState, env: Env) {
@@ -148,7 +150,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     get linkState(): LinkState {
-      return { connected: this.#link.connected };
+      return { connected: this.#link.connected, withheld: this.#withheld };
     }
 
     heard({ isolate: name, requests }: Told): void {
@@ -228,6 +230,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       switch (order.type) {
         case 'withheld':
           this.#offered.withheld();
+          this.#withheld = `${order.reason} (${order.sync_status})`;
           this.#sayReports();
           this.log('warn', `the control plane withholds config from this node: ${order.reason} (${order.sync_status})`);
           break;
@@ -299,6 +302,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#offered.came(adoption.serial);
       switch (adoption.outcome) {
         case 'applied':
+          this.#withheld = null;
           this.#link.settled();
           this.#reported.clear();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
@@ -306,6 +310,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           this.#sayReports();
           return;
         case 'refused':
+          this.#withheld = `refused by this node: ${adoption.reason}`;
           this.#sayReports();
           this.#reject(adoption.serial, adoption.reason);
           return;

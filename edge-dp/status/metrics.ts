@@ -1,3 +1,4 @@
+import { METRICS_TYPE, type Metric, metricsText } from '../../shared/metrics-text.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { NodeClient } from '../config/node.ts';
 import type { StatusRequest, StatusRoute } from './routes.ts';
@@ -7,14 +8,6 @@ import type { StatusRequest, StatusRoute } from './routes.ts';
  * of each request (statuses, latencies, bandwidth) belongs to that plugin; these are true of the node without it.
  */
 export const metricsRoutes: readonly StatusRoute[] = [{ path: new URLPattern({ pathname: '/metrics' }), GET: metrics }];
-
-interface Metric {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge';
-  readonly help: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
 
 async function metrics({ env, isolate, live }: StatusRequest): Promise<Response> {
   const { node, proxy } = env.SETTINGS;
@@ -59,22 +52,21 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       value: live.serial,
     });
   if (link !== null)
-    all.push({
-      name: 'kong_control_plane_connected',
-      type: 'gauge',
-      help: 'Kong connected to control plane, 0 is unconnected',
-      labels: {},
-      value: link.connected ? 1 : 0,
-    });
-  return new Response(all.map(lines).join(''), { headers: { 'content-type': 'text/plain; charset=UTF-8' } });
-}
-
-function lines({ name, type, help, labels, value }: Metric): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-  const braces = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name}${braces} ${value}\n`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+    all.push(
+      {
+        name: 'kong_control_plane_connected',
+        type: 'gauge',
+        help: 'Kong connected to control plane, 0 is unconnected',
+        labels: {},
+        value: link.connected ? 1 : 0,
+      },
+      {
+        name: 'holdfast_config_withheld',
+        type: 'gauge',
+        help: 'There is newer config that is withheld from this node, or that it refused, 1 is so',
+        labels: {},
+        value: link.withheld === null ? 0 : 1,
+      },
+    );
+  return new Response(metricsText(all), { headers: { 'content-type': METRICS_TYPE } });
 }

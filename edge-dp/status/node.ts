@@ -1,4 +1,6 @@
 import type { LiveConfig } from '../config/live.ts';
+import { NodeClient } from '../config/node.ts';
+import type { Env } from '../env.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
 /** Set by `POST /status/ready`, for as long as the process lives. */
@@ -13,17 +15,30 @@ export const nodeRoutes: readonly StatusRoute[] = [
 /** What Kong shows while there is no config. */
 const NO_CONFIG_HASH = '0'.repeat(32);
 
-function status({ live, env }: StatusRequest): Response {
+async function status({ live, env }: StatusRequest): Promise<Response> {
   return json({
     configuration_hash: live.configHash ?? NO_CONFIG_HASH,
     configuration_serial: live.serial,
     configuration_source: live.source,
+    configuration_withheld: await withheld(env),
     node_id: env.SETTINGS.node.id,
   });
 }
 
-function ready({ live }: StatusRequest): Response {
-  const config = { serial: live.serial, configuration_hash: live.configHash ?? NO_CONFIG_HASH };
+/** Why this node has no newer config; null: it has the newest, or the owner of the link does not say. */
+async function withheld(env: Env): Promise<string | null> {
+  const link = await new NodeClient(env.NODE).link().catch(() => null);
+  return link?.withheld ?? null;
+}
+
+/** A node that newer config is withheld from stays ready: it serves the config it has, and its neighbours have no other. */
+async function ready({ live, env }: StatusRequest): Promise<Response> {
+  const reasonWithheld = await withheld(env);
+  const config = {
+    serial: live.serial,
+    configuration_hash: live.configHash ?? NO_CONFIG_HASH,
+    ...(reasonWithheld === null ? {} : { configuration_withheld: reasonWithheld }),
+  };
   const reason = unready(live);
   return reason === null ? json({ message: 'ready', ...config }) : json({ message: reason, ...config }, 503);
 }

@@ -1,7 +1,7 @@
 import type { Manifest } from '../bundle/format.ts';
 import type { NodeDescription, SyncStatus } from './messages.ts';
 
-/** Why config is not given to a data plane; `reason` names the version or plugin at fault. */
+/** Why config is not given to a data plane; `reason` names every version and plugin at fault. */
 interface Incompatibility {
   readonly sync_status: Exclude<SyncStatus, 'normal' | 'unknown'>;
   readonly reason: string;
@@ -17,33 +17,53 @@ export function incompatibility(
   node: Pick<NodeDescription, 'version' | 'plugins'>,
   configured: Manifest['plugins'],
 ): Incompatibility | null {
+  const faults: Incompatibility[] = [];
   if (!mayServe(controlPlane, node.version)) {
-    return {
-      sync_status: 'kong_version_incompatible',
-      reason: `version mismatches, CP version: ${controlPlane} DP version: ${node.version}`,
-    };
+    const reason = `version mismatches, CP version: ${controlPlane} DP version: ${node.version}`;
+    faults.push({ sync_status: 'kong_version_incompatible', reason });
   }
-  for (const [plugin, version] of Object.entries(configured)) {
-    const present = Object.hasOwn(node.plugins, plugin) ? node.plugins[plugin] : undefined;
-    if (present === undefined) {
-      return {
-        sync_status: 'plugin_set_incompatible',
-        reason: `plugin '${plugin}' is configured, but this data plane does not have it`,
-      };
-    }
-    if (!mayServe(version, present)) {
-      return {
-        sync_status: 'plugin_version_incompatible',
-        reason: `plugin '${plugin}' is configured for version ${version}, but this data plane has version ${present}`,
-      };
-    }
-  }
-  return null;
+  const { absent, other } = pluginFaults(node.plugins, configured);
+  if (absent !== null) faults.push({ sync_status: 'plugin_set_incompatible', reason: absent });
+  if (other !== null) faults.push({ sync_status: 'plugin_version_incompatible', reason: other });
+  const [first] = faults;
+  // Kong has one status for a node: the first, with every reason, so that all can be mended at once.
+  return first === undefined ? null : { ...first, reason: together(faults.map(({ reason }) => reason)) };
+}
+
+/** Why a data plane with the plugins `present` must not take a config with those `configured`; null when it may. */
+export function pluginMismatch(present: NodeDescription['plugins'], configured: Manifest['plugins']): string | null {
+  const { absent, other } = pluginFaults(present, configured);
+  return absent === null && other === null ? null : together([absent, other]);
 }
 
 /** Plugins the control plane knows and the data plane does not: worth a word when it connects, no more. */
 export function absentPlugins(known: Iterable<string>, node: Pick<NodeDescription, 'plugins'>): readonly string[] {
   return [...known].filter((plugin) => !Object.hasOwn(node.plugins, plugin)).sort();
+}
+
+/** In words, the plugins that are not there, and those at versions that do not fit. */
+function pluginFaults(
+  present: NodeDescription['plugins'],
+  configured: Manifest['plugins'],
+): { readonly absent: string | null; readonly other: string | null } {
+  const absent = absentPlugins(Object.keys(configured), { plugins: present }).map((plugin) => `'${plugin}'`);
+  const other = Object.entries(configured).flatMap(([plugin, version]) => {
+    const own = Object.hasOwn(present, plugin) ? present[plugin] : undefined;
+    if (own === undefined || mayServe(version, own)) return [];
+    return [`plugin '${plugin}' is configured for version ${version}, but this data plane has version ${own}`];
+  });
+  return { absent: absentInWords(absent), other: other.length === 0 ? null : together(other) };
+}
+
+function absentInWords(names: readonly string[]): string | null {
+  if (names.length === 0) return null;
+  return names.length === 1
+    ? `plugin ${names[0]} is configured, but this data plane does not have it`
+    : `plugins ${names.join(', ')} are configured, but this data plane does not have them`;
+}
+
+function together(reasons: readonly (string | null)[]): string {
+  return reasons.filter((reason) => reason !== null).join('; ');
 }
 
 function mayServe(newer: string, older: string): boolean {

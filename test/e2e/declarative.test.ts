@@ -61,16 +61,19 @@ _format_version: "3.0"
 services:
   - { name: calls, url: "grpc://up.test:50051" }
   - { name: off, url: "grpc://up.test:50052", enabled: false }
+  - { name: unchecked, url: "https://up.test", tls_verify: false }
 routes:
-  - { name: guarded, paths: [/a], plugins: [{ name: ip-restriction, config: { allow: [10.0.0.0/8] } }] }
+  - { name: keyed, paths: [/a], plugins: [{ name: key-auth }] }
 `,
     );
     const { code, output } = await runHoldfast(['config', 'check', file], settings());
     expect(code).toBe(0);
     const byHost = new Map(output.split('\n\n').map((part) => [part.slice(0, part.indexOf(':')), part]));
     expect(byHost.get('workerd')).toBe('workerd: can honour all of it');
-    expect(byHost.get('cloudflare')).toMatch(/cannot honour 1 entity\n {2}services 'calls' .*'protocol' is "grpc"/);
-    expect(byHost.get('miniflare')).toMatch(/cannot honour 2 entities[\s\S]*plugins .*"ip-restriction"/);
+    expect(byHost.get('cloudflare')).toMatch(/cannot honour 2 entities\n {2}services 'calls' .*'protocol' is "grpc"/);
+    expect(byHost.get('miniflare')).toMatch(
+      /cannot honour 2 entities[\s\S]*services 'unchecked' .*'tls_verify' is false/,
+    );
     expect(output).not.toContain("'off'");
 
     expect((await runHoldfast(['config', 'check'], settings())).output).toContain('workerd: can honour all of it');

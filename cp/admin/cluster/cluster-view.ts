@@ -14,6 +14,13 @@ export interface ClusterView {
   dataPlane(id: string): Promise<DataPlaneDetail | null>;
   /** Forgets a data plane and whose its id was, and ends its link. False when there was none. */
   forget(id: string): Promise<boolean>;
+  /** How far what is committed reaches, as this control plane knows without asking anybody. */
+  reach(): ConfigReach;
+  /**
+   * To be asked after a write: in words, what it does not reach and why; null when it reaches every connected data plane.
+   * `plugins` are those it configured, perhaps for the first time.
+   */
+  unreached(plugins: readonly string[]): Promise<string | null>;
   /** What each connected data plane last said of an upstream's targets. Empty when none has said anything. */
   targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
   /** Tells every connected data plane; returns once the order is on its way. */
@@ -30,6 +37,24 @@ export interface ClusterView {
     /** No data plane is connected; none answered in time. */
     | { readonly outcome: 'disconnected' | 'silent' }
   >;
+}
+
+/** How far the newest config reaches. */
+export interface ConfigReach {
+  /** Of the newest release. */
+  readonly serial: number;
+  /** Why nothing newer is published, so that every data plane keeps what it has; null when all is well. */
+  readonly trouble: string | null;
+  /** How many data planes are connected to this control plane, and which of them do not get the newest release. */
+  readonly connected: number;
+  readonly withheld: readonly WithheldNode[];
+}
+
+/** A data plane that does not get the newest config. */
+export interface WithheldNode {
+  readonly id: string;
+  readonly hostname: string;
+  readonly reason: string;
 }
 
 /** A row of `GET /clustering/data-planes`: Kong's fields and three of our own. Times are Unix seconds. */
@@ -107,4 +132,14 @@ export interface TargetHealthOrder {
   /** One `ip:port` of the target; null: all of them. */
   readonly address: string | null;
   readonly healthy: boolean;
+}
+
+/** Every known data plane, page after page. */
+export async function* everyDataPlane(cluster: ClusterView): AsyncGenerator<DataPlaneRecord> {
+  let page = await cluster.dataPlanes({ size: 1000 });
+  yield* page.rows;
+  while (page.offset !== undefined) {
+    page = await cluster.dataPlanes({ size: 1000, offset: page.offset });
+    yield* page.rows;
+  }
 }

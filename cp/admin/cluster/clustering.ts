@@ -2,7 +2,7 @@ import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
 import { message, noContent, notFound, ok, Refusal } from '../reply.ts';
 import { type AdminRoute, param } from '../route.ts';
-import type { ClusterView, DataPlaneRecord } from './cluster-view.ts';
+import { type ClusterView, everyDataPlane } from './cluster-view.ts';
 
 const notControlPlane = message(
   400,
@@ -133,13 +133,4 @@ export function clusteringRoutes(view: ClusterView | null): AdminRoute[] {
       },
     },
   ];
-}
-
-async function* everyDataPlane(cluster: ClusterView): AsyncGenerator<DataPlaneRecord> {
-  let page = await cluster.dataPlanes({ size: 1000 });
-  yield* page.rows;
-  while (page.offset !== undefined) {
-    page = await cluster.dataPlanes({ size: 1000, offset: page.offset });
-    yield* page.rows;
-  }
 }

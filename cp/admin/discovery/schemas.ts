@@ -1,5 +1,5 @@
 import { plugins } from '../../../shared/plugins/registry.ts';
-import { validate } from '../../../shared/schema/complete.ts';
+import { type Context, validate } from '../../../shared/schema/complete.ts';
 import { printSchema } from '../../../shared/schema/print.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import { schemaOf } from '../entity/catalog.ts';
@@ -15,8 +15,13 @@ const printed: JsonSchema = objectOf({
   entity_checks: { type: 'array', items: { type: 'object' } },
 });
 
-/** `/schemas/…`: the schemas in Kong's format, and validation without storing anything. */
-export function schemaRoutes(entities: readonly EntitySchema[]): AdminRoute[] {
+/**
+ * `/schemas/…`: the schemas in Kong's format, and validation without storing anything, which takes plugins that are
+ * `enabled` (null: all known ones).
+ */
+export function schemaRoutes(entities: readonly EntitySchema[], enabled: ReadonlySet<string> | null): AdminRoute[] {
+  const context = validationContext(enabled);
+  const check = (find: (name: string) => EntitySchema | undefined) => checking(find, context);
   const byName = new Map([...unstoredSchemas, ...entities].map((schema) => [schema.name, schema]));
   return [
     {
@@ -72,7 +77,7 @@ function show(what: string, parameter: string, answer: (name: string) => ReturnT
   };
 }
 
-function check(find: (name: string) => EntitySchema | undefined): Operation {
+function checking(find: (name: string) => EntitySchema | undefined, context: Context): Operation {
   return {
     describe: {
       summary: 'Validate a row without storing it; references and uniqueness are not looked at',
@@ -86,7 +91,7 @@ function check(find: (name: string) => EntitySchema | undefined): Operation {
       const schema = find(name);
       if (schema === undefined) return message(404, `No entity named '${name}'`);
       const input = readInput(schema, call.body);
-      await validate(schema, input, validationContext);
+      await validate(schema, input, context);
       return message(200, 'schema validation successful');
     },
   };

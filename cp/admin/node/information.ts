@@ -15,9 +15,11 @@ const DEFAULT_LOG_LEVEL = 'notice';
  * `GET /`: what clients recognise a Kong node by. `holdfast` is our own addition. Clients of a workspace ask for
  * `/{workspace}/kong` instead.
  */
-export function informationRoutes({ store, node, settings, log }: AdminOptions): AdminRoute[] {
+export function informationRoutes({ store, node, settings, plugins: enabled, log }: AdminOptions): AdminRoute[] {
   const available = Object.fromEntries(
-    [...plugins.values()].map(({ name, version, priority }) => [name, { version, priority }] as const),
+    [...plugins.values()]
+      .filter(({ name }) => enabled?.has(name) ?? true)
+      .map(({ name, version, priority }) => [name, { version, priority }] as const),
   );
   const configured = pluginsInUse(store);
   return ['/', '/kong'].map((path) => ({

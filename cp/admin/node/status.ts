@@ -2,6 +2,7 @@ import { memoryUsage, pid } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import type { ConnectionCounts } from '../../listeners/connection-counts.ts';
 import type { Store } from '../../store/store.ts';
+import type { ClusterView, ConfigReach } from '../cluster/cluster-view.ts';
 import { objectOf } from '../openapi/description.ts';
 import { message, ok } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
@@ -10,14 +11,14 @@ import type { AdminRoute } from '../route.ts';
  * `GET /status`, with Node's numbers where Kong has Lua's: the one process stands for the workers, its V8 heap for
  * the shared dictionaries.
  */
-export function statusRoutes(store: Store, connections: ConnectionCounts): AdminRoute[] {
+export function statusRoutes(store: Store, connections: ConnectionCounts, cluster: ClusterView | null): AdminRoute[] {
   return [
     {
       path: '/status',
       methods: {
         GET: {
           describe: {
-            summary: 'Memory, connections, and whether the database answers',
+            summary: 'Memory, connections, whether the database answers, and whether config reaches the data planes',
             tag: 'information',
             query: [
               {
@@ -33,6 +34,7 @@ export function statusRoutes(store: Store, connections: ConnectionCounts): Admin
                 memory: { type: 'object' },
                 server: { type: 'object', additionalProperties: { type: 'integer' } },
                 database: objectOf({ reachable: { type: 'boolean' } }),
+                data_planes: dataPlanesSchema,
               }),
             },
             errors: [400],
@@ -50,6 +52,7 @@ export function statusRoutes(store: Store, connections: ConnectionCounts): Admin
               memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
               server: connections.snapshot(),
               database: { reachable: await answers(store) },
+              data_planes: dataPlanes(cluster?.reach()),
             });
           },
         },
@@ -75,6 +78,31 @@ export function statusRoutes(store: Store, connections: ConnectionCounts): Admin
       },
     },
   ];
+}
+
+const dataPlanesSchema = objectOf({
+  connected: { type: 'integer', description: 'To this control plane.' },
+  withheld: { type: 'integer', description: 'Of those: how many do not get the newest config.' },
+  reasons: {
+    type: 'array',
+    items: objectOf({ id: { type: 'string' }, hostname: { type: 'string' }, reason: { type: 'string' } }),
+    description: 'Why, of the first 20.',
+  },
+  unpublished: {
+    type: ['string', 'null'],
+    description: 'Why the newest config is published for no one; null when it is.',
+  },
+});
+
+const MOST_REASONS = 20;
+
+function dataPlanes(reach: ConfigReach | undefined) {
+  return {
+    connected: reach?.connected ?? 0,
+    withheld: reach?.withheld.length ?? 0,
+    reasons: reach?.withheld.slice(0, MOST_REASONS) ?? [],
+    unpublished: reach?.trouble ?? null,
+  };
 }
 
 function memory(size: (bytes: number) => string | number) {

@@ -1,4 +1,5 @@
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
+import { WITHHELD } from '../cluster/unreached.ts';
 import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
 import type { JsonSchema, OperationDescription } from './description.ts';
@@ -109,13 +110,17 @@ function operationId(path: string, method: Method): string {
     .join('');
 }
 
-function responses(method: Method, { success, errors = [] }: OperationDescription): JsonSchema {
+function responses(method: Method, { success, tellsUnreached, errors = [] }: OperationDescription): JsonSchema {
   const content =
     success.schema === undefined
       ? {}
       : { content: { [success.contentType ?? 'application/json']: { schema: success.schema } } };
   const answers: Record<string, JsonSchema> = {
-    [success.status]: { description: DESCRIPTIONS[success.status] ?? 'Success', ...content },
+    [success.status]: {
+      description: DESCRIPTIONS[success.status] ?? 'Success',
+      ...(tellsUnreached && method !== 'GET' && { headers: { [WITHHELD]: withheldHeader } }),
+      ...content,
+    },
     403: reference('403'),
     404: reference('404'),
     500: reference('500'),
@@ -129,6 +134,12 @@ function responses(method: Method, { success, errors = [] }: OperationDescriptio
   }
   return answers;
 }
+
+const withheldHeader: JsonSchema = {
+  description:
+    'What was written is committed, but does not reach every data plane: which, and why. Absent when all is well.',
+  schema: { type: 'string' },
+};
 
 const DESCRIPTIONS: Readonly<Record<number, string>> = { 200: 'OK', 201: 'Created', 204: 'Done; no body' };
 const reference = (status: string): JsonSchema => ({ $ref: `#/components/responses/${status}` });

@@ -4,8 +4,8 @@ import { objectOf } from '../openapi/description.ts';
 import { message, ok } from '../reply.ts';
 import { type AdminRoute, param } from '../route.ts';
 
-/** `/plugins/enabled`, and the deprecated `/plugins/schema/{name}`. */
-export const pluginRoutes: readonly AdminRoute[] = [
+/** `/plugins/enabled`, with `enabled` of the known ones (null: all), and the deprecated `/plugins/schema/{name}`. */
+export const pluginRoutes = (enabled: ReadonlySet<string> | null): readonly AdminRoute[] => [
   {
     path: '/plugins/enabled',
     methods: {
@@ -18,7 +18,7 @@ export const pluginRoutes: readonly AdminRoute[] = [
             schema: objectOf({ enabled_plugins: { type: 'array', items: { type: 'string' } } }),
           },
         },
-        handle: () => ok({ enabled_plugins: [...plugins.keys()] }),
+        handle: () => ok({ enabled_plugins: [...plugins.keys()].filter((name) => enabled?.has(name) ?? true) }),
       },
     },
   },

@@ -39,12 +39,14 @@ interface AdminServerOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly cluster?: ClusterView;
   readonly routerFlavor?: RouterFlavor;
+  /** Names of the plugins that can be configured; absent: all. */
+  readonly plugins?: ReadonlySet<string>;
 }
 
 /** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
 export async function startAdmin(settings: StoreSettings, options: AdminServerOptions = {}): Promise<AdminServer> {
   const { routerFlavor = 'traditional_compatible' } = options;
-  const schemas = schemasFor(routerFlavor);
+  const schemas = schemasFor(routerFlavor, options.plugins ?? null);
   const store = await openStore(settings, { migrate: true, schemas });
   const log: string[] = [];
   const connections = new ConnectionCounts();
@@ -58,6 +60,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     cluster: options.cluster ?? null,
     config: configLoader(store, schemas),
     connections,
+    plugins: options.plugins ?? null,
     browsers: new BrowserGuard(all, write),
     log: write,
   });

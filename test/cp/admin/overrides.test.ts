@@ -46,6 +46,8 @@ describe('what the Admin API does differently for single entities', () => {
     setTargetHealth: async (order) => void orders.push(order),
     explain: async () => ({ outcome: 'disconnected' }),
     forget: async (id) => id === dataPlane.id,
+    reach: () => ({ serial: 7, trouble: null, connected: 0, withheld: [] }),
+    unreached: async () => null,
   };
 
   beforeAll(async () => {

@@ -15,7 +15,7 @@ import { publishedTables } from '../../../cp/publisher/tables.ts';
 import type { NodeRecord, NodeRegistry, RefusedClaim, Store } from '../../../cp/store/store.ts';
 import { parseOrder } from '../../../edge-dp/durable/incoming.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
-import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import { generateSigningKey, type SigningKey } from '../../../shared/bundle/signing.ts';
 import { verifyManifest } from '../../../shared/bundle/verification.ts';
 import type { FromControlPlane, FromDataPlane, Hello, Order, OrderMessage } from '../../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER } from '../../../shared/cluster/node-proof.ts';
@@ -85,6 +85,10 @@ class MemoryRegistry implements NodeRegistry {
 
   async get(id: string) {
     return this.records.get(id) ?? null;
+  }
+
+  async troubledElsewhere() {
+    return [];
   }
 
   async page() {
@@ -252,14 +256,16 @@ type Heard = Exclude<FromControlPlane, OrderMessage>;
 /** A data plane's end of the link, reading messages one by one. */
 export class TestLink {
   readonly socket: WebSocket;
+  readonly #key: SigningKey;
   #orders: OrderReader | null = null;
   /** What the answer to the upgrade held. */
   challenge = '';
   readonly #received: FromControlPlane[] = [];
   readonly #waiting: ((message: FromControlPlane) => void)[] = [];
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, key: SigningKey) {
     this.socket = socket;
+    this.#key = key;
     socket.on('message', (data) => {
       const message: FromControlPlane = JSON.parse(String(data));
       const next = this.#waiting.shift();
@@ -268,9 +274,10 @@ export class TestLink {
     });
   }
 
-  static async open(port: number, tls: ClientTls = sharedClient): Promise<TestLink> {
+  /** `key`: what the control plane signs orders with. */
+  static async open(port: number, tls: ClientTls = sharedClient, key: SigningKey = signingKey): Promise<TestLink> {
     const socket = new WebSocket(`wss://127.0.0.1:${port}/v1/link`, tls);
-    const link = new TestLink(socket);
+    const link = new TestLink(socket, key);
     socket.on('upgrade', ({ headers }) => {
       link.challenge = String(headers[CHALLENGE_HEADER]);
     });
@@ -296,7 +303,7 @@ export class TestLink {
   /** The next message, which must be of this type; an order must be signed for this data plane. */
   async hear<T extends Heard['type']>(type: T): Promise<Extract<Heard, { type: T }>> {
     const message = await this.hearAny();
-    const heard = message.type === 'order' ? await this.#orders?.read(message) : message;
+    const heard = message.type === 'order' ? await this.#orders?.read(message, this.#key) : message;
     if (heard !== undefined && isOf(heard, type)) return heard;
     throw new Error(`expected ${type}, heard ${JSON.stringify(heard ?? message).slice(0, 300)}`);
   }

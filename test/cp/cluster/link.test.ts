@@ -144,7 +144,7 @@ describe('the link', () => {
     });
     expect(plane.log).toContainEqual(
       expect.stringMatching(
-        /^warn unable to send updated configuration to DP node with hostname: edge-1 ip: 127.0.0.1 reason: .*'cors'/,
+        /^warn serial 1 is withheld from 1 of 1 data planes, which keep their last config: edge-1: plugin 'cors'/,
       ),
     );
     expect(await recordOf(plane)).toMatchObject({ sync_status: 'plugin_set_incompatible', serial, reason: /cors/ });

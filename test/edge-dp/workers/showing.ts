@@ -7,6 +7,7 @@ import { jsonResponse, OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { proxyEntrypoint } from '../../../edge-dp/proxy/entrypoint.ts';
 import type { RequestPath } from '../../../edge-dp/proxy/request-path.ts';
 import { statusEntrypoint } from '../../../edge-dp/status/entrypoint.ts';
+import { metricsRoutes } from '../../../edge-dp/status/metrics.ts';
 import { nodeRoutes } from '../../../edge-dp/status/node.ts';
 
 /**
@@ -55,6 +56,6 @@ const isolate = new Isolate({
 });
 
 export default proxyEntrypoint(isolate);
-export class Status extends statusEntrypoint(isolate, nodeRoutes) {}
+export class Status extends statusEntrypoint(isolate, [...nodeRoutes, ...metricsRoutes]) {}
 export class ClusterLink extends clusterLink(isolate) {}
 export { NodeService } from '../../../edge-dp/durable/node-service.ts';

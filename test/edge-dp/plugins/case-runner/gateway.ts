@@ -7,6 +7,7 @@ import { ensureClusterFiles } from '../../../../cp/pki/gen-cert.ts';
 import { localUrl, reachable } from '../../../../cp/settings/addresses.ts';
 import { loadSettings } from '../../../../cp/settings/load.ts';
 import type { DataPlane } from '../../../../edge-dp/hosts/options.ts';
+import { dataPlanePlugins } from '../../../../edge-dp/hosts/plugins.ts';
 import { admin, until } from '../../../e2e/processes.ts';
 import { freshPrefix } from '../../../embedded-database.ts';
 import type { StartHost } from '../../hosts.ts';
@@ -46,7 +47,9 @@ export async function startCaseGateway(start: StartHost, { tls }: { readonly tls
   let dataPlane: DataPlane;
   try {
     const cluster = controlPlane.cluster === null ? [] : [reachable(controlPlane.cluster)];
-    dataPlane = await start(await dataPlaneOptions({ ...settings, cluster_control_plane: cluster }, log));
+    dataPlane = await start(
+      await dataPlaneOptions({ ...settings, cluster_control_plane: cluster }, log, async () => dataPlanePlugins),
+    );
   } catch (error) {
     await controlPlane.stop();
     throw error;

@@ -1,0 +1,73 @@
+import type { Manifest } from '../../shared/bundle/format.ts';
+import { incompatibility } from '../../shared/cluster/compatibility.ts';
+import { isRecord } from '../../shared/record.ts';
+import type { WithheldNode } from '../admin/cluster/cluster-view.ts';
+import type { NodeRecord } from '../store/store.ts';
+import type { ClusterLog } from './mtls-server.ts';
+import type { NodeSession } from './session.ts';
+
+/** Data planes that are named in one line; all of them stand in the Admin API. */
+const MOST_NAMED = 3;
+
+/** The connected data planes which a manifest is withheld from, with the reasons. */
+export function withheldFrom(sessions: Iterable<NodeSession>, manifest: Manifest): readonly WithheldNode[] {
+  const found: WithheldNode[] = [];
+  for (const session of sessions) {
+    const reason = session.withheld(manifest);
+    if (reason !== null) found.push({ id: session.node.id, hostname: session.node.hostname, reason });
+  }
+  return found;
+}
+
+/** The same of data planes as the registry has them, which are connected to other control planes. */
+export function withheldElsewhere(
+  nodes: readonly NodeRecord[],
+  manifest: Manifest,
+  controlPlane: string,
+): readonly WithheldNode[] {
+  return nodes.flatMap(({ id, hostname, version, description }) => {
+    const plugins = Object.fromEntries(
+      Object.entries(isRecord(description.plugins) ? description.plugins : {}).flatMap(([name, one]) =>
+        typeof one === 'string' ? [[name, one] as const] : [],
+      ),
+    );
+    const fault = incompatibility(controlPlane, { version, plugins }, manifest.plugins);
+    return fault === null ? [] : [{ id, hostname, reason: fault.reason }];
+  });
+}
+
+/** In one sentence for people; the same reason once, with whom it concerns. */
+export function withheldInWords(nodes: readonly WithheldNode[]): string {
+  const byReason = new Map<string, string[]>();
+  for (const { hostname, reason } of nodes) byReason.set(reason, [...(byReason.get(reason) ?? []), hostname]);
+  const parts = [...byReason].map(([reason, hostnames]) => {
+    const more = hostnames.length > MOST_NAMED ? ` and ${hostnames.length - MOST_NAMED} more` : '';
+    return `${hostnames.slice(0, MOST_NAMED).join(', ')}${more}: ${reason}`;
+  });
+  return parts.join('; ');
+}
+
+/** One line of the log for each change that does not reach every data plane, and one when they get everything again. */
+export class WithheldLog {
+  readonly #log: ClusterLog;
+  #withholding = false;
+
+  constructor(log: ClusterLog) {
+    this.#log = log;
+  }
+
+  tell(connected: Iterable<NodeSession>, manifest: Manifest): void {
+    const sessions = [...connected];
+    const withheld = withheldFrom(sessions, manifest);
+    if (withheld.length > 0) {
+      this.#log(
+        'warn',
+        `serial ${manifest.serial} is withheld from ${withheld.length} of ${sessions.length} data planes, which keep ` +
+          `their last config: ${withheldInWords(withheld)}`,
+      );
+    } else if (this.#withholding) {
+      this.#log('notice', `serial ${manifest.serial} is withheld from no data plane any more`);
+    }
+    this.#withholding = withheld.length > 0;
+  }
+}
