@@ -91,7 +91,7 @@ async function answer(
       ? Promise.resolve(exit(context.error(503, 'No Service found with those values')))
       : proxy(gateway, runtime, context, { route, service, match, websocket });
   if (context.plugins !== null) {
-    admitToPlugins(fields, context.client.trusted);
+    admitToPlugins(fields, context.incoming.fieldNames, context.client.trusted);
     context.send = send;
     const step = context.plugins.access(context);
     const early = step instanceof Promise ? await step : step;

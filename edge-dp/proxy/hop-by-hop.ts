@@ -16,11 +16,11 @@ export function stripRequestHeaders(headers: HeaderFields, names: readonly strin
 
 /**
  * The part of it that comes before plugins: impostors, and what Connection names, so that no client can have removed what a
- * plugin will say of it.
+ * plugin will say of it. `names`: of all the client sent.
  */
-export function admitToPlugins(headers: HeaderFields, trusted: boolean): void {
+export function admitToPlugins(headers: HeaderFields, names: readonly string[], trusted: boolean): void {
   removeConnectionHeaders(headers);
-  for (const name of [...headers.keys()]) if (isImpostor(name, trusted)) headers.delete(name);
+  for (const name of names) if (isImpostor(name, trusted)) headers.delete(name);
 }
 
 /** The part of it that comes after them: they see what belongs to the connection, as Kong's do. */
@@ -79,6 +79,7 @@ const NOT_REMOVABLE = new Set([
 ]);
 
 function removeNamed(headers: HeaderFields, connection: string): void {
+  if (NOT_REMOVABLE.has(connection)) return;
   for (const item of connection.split(',')) {
     const name = item.trim().toLowerCase();
     if (!NOT_REMOVABLE.has(name) && TOKEN.test(name)) headers.delete(name);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { V8_FLAGS } from '../../edge-dp/hosts/v8-flags.ts';
 import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
 import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../e2e/processes.ts';
@@ -36,7 +37,7 @@ const config :Workerd.Config = (
       bindings = [(name = "NETWORK", service = "network")])),
     (name = "network", network = (allow = ["private", "public", "local"]))],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-  v8Flags = ["--max-semi-space-size=1"]
+  v8Flags = ${JSON.stringify(V8_FLAGS)}
 );`,
   );
   const child = spawn(workerdBinary(), ['serve', join(folder, 'config.capnp')], { stdio: 'ignore' });

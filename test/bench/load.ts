@@ -1,6 +1,7 @@
 /**
  * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
- * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`) and prints `{requests, seconds, p50, p99, errors}` (latencies in ms).
+ * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`) and prints `{requests, seconds, p50, p99,
+ * p999, longestGap, errors}` (in ms; the gap is the longest time in which no answer came on any connection).
  */
 import { connect, type Socket } from 'node:net';
 
@@ -22,6 +23,8 @@ const request = Buffer.from(
 const latencies: number[] = [];
 let errors = 0;
 let running = true;
+let longestGap = 0;
+let lastAnswer = 0;
 
 /** Bytes of one complete response at the start of `buffer`, or 0 when more must come. */
 function responseLength(buffer: Buffer): number {
@@ -51,7 +54,10 @@ function open(): Socket {
     if (end === 0) return;
     if (buffer[9] !== 0x32) errors++; // anything but 2xx: "HTTP/1.1 2.."
     buffer = buffer.subarray(end);
-    latencies.push(performance.now() - sent);
+    const now = performance.now();
+    latencies.push(now - sent);
+    if (lastAnswer > 0) longestGap = Math.max(longestGap, now - lastAnswer);
+    lastAnswer = now;
     if (running) send();
     else socket.end();
   });
@@ -70,11 +76,13 @@ const began = performance.now();
 for (let i = 0; i < Number(connections); i++) sockets.add(open());
 setTimeout(() => {
   running = false;
-  const elapsed = (performance.now() - began) / 1000;
+  const ended = performance.now();
+  const elapsed = (ended - began) / 1000;
+  longestGap = Math.max(longestGap, ended - (lastAnswer || began));
   latencies.sort((a, b) => a - b);
   const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   process.stdout.write(
-    `${JSON.stringify({ requests: latencies.length, seconds: elapsed, p50: at(0.5), p99: at(0.99), errors })}\n`,
+    `${JSON.stringify({ requests: latencies.length, seconds: elapsed, p50: at(0.5), p99: at(0.99), p999: at(0.999), longestGap, errors })}\n`,
   );
   for (const socket of sockets) socket.destroy();
   process.exit(0);

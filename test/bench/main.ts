@@ -2,7 +2,8 @@
  * `npm run bench [-- --json] [-- --seconds N --rounds N --only NAME]`: real workerd behind `holdfast start`, measured
  * against a bare pass-through Worker on the same workerd in the same run. Throughput is told as a ratio to that
  * baseline; rounds alternate between the two, and medians are kept, because machines are noisy. The Admin API
- * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database.
+ * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads both for two
+ * minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory.
  */
 import { parseArgs } from 'node:util';
 
@@ -11,6 +12,7 @@ import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { type Baseline, startBaseline } from './baseline.ts';
 import { machine, pin } from './cores.ts';
 import { type Load, listening, median, rate, say, load as sendLoad } from './processes.ts';
+import { measureSustained, type Sustained } from './sustained.ts';
 
 interface Measured {
   readonly scenario: string;
@@ -30,10 +32,19 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '50' },
     only: { type: 'string' },
+    'sustained-seconds': { type: 'string', default: '120' },
   },
 });
 
-const TRAFFIC_SCENARIOS = ['one route', 'propagation', 'key-auth', '3 targets', 'preserve_host', '10,000 routes'];
+const TRAFFIC_SCENARIOS = [
+  'one route',
+  'sustained',
+  'propagation',
+  'key-auth',
+  '3 targets',
+  'preserve_host',
+  '10,000 routes',
+];
 const ROUTES = 10_000;
 const KEY = 'bench-key';
 
@@ -100,6 +111,7 @@ async function addRoutes(adminUrl: string, count: number): Promise<void> {
 }
 
 const measured: Measured[] = [];
+const sustained: Sustained[] = [];
 const delays: Record<string, number> = {};
 const wanted = (name: string) => values.only === undefined || name.includes(values.only);
 
@@ -120,6 +132,15 @@ async function measureTraffic(): Promise<void> {
     await admin(`${url}/services/bench/routes`, 'POST', { name: 'first', paths: ['/first'] });
     await until(async () => (await fetch(`${plane.proxy}/first`)).status === 200, 'the first config');
     if (wanted('one route')) measured.push(await compare('one route', baseline, plane, '/first'));
+    if (wanted('sustained')) {
+      const gateways = [
+        { gateway: 'pass-through', pid: baseline.child.pid, port: baseline.port },
+        { gateway: 'one route', pid: plane.child.pid, port: Number(new URL(plane.proxy).port) },
+      ];
+      const seconds = Number(values['sustained-seconds']);
+      const connections = Number(values.connections);
+      sustained.push(...(await measureSustained(gateways, '/first', { connections, seconds })));
+    }
     if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, plane, 11));
 
     if (wanted('key-auth')) {
@@ -170,7 +191,9 @@ const administration = ADMIN_SCENARIOS.some(wanted)
   : [];
 
 if (values.json) {
-  process.stdout.write(`${JSON.stringify({ machine: machine(), measured, delays, administration }, null, 2)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ machine: machine(), measured, sustained, delays, administration }, null, 2)}\n`,
+  );
 } else {
   process.stdout.write(
     `\n${machine()}\n${values.connections} connections, medians of ${values.rounds} rounds of ${values.seconds} s\n\n`,
@@ -181,6 +204,13 @@ if (values.json) {
   for (const { scenario, rps, baselineRps, ratio, p50, p99, errors } of measured) {
     const cells = [rps.toFixed(0), baselineRps.toFixed(0), ratio.toFixed(2), p50.toFixed(2), p99.toFixed(1), errors];
     process.stdout.write(`| ${scenario} | ${cells.join(' | ')} |\n`);
+  }
+  process.stdout.write(
+    `\n| sustained, ${values['sustained-seconds']} s | requests/s | p50 ms | p99.9 ms | longest gap ms | MB before, at most, behind | errors |\n|---|---|---|---|---|---|---|\n`,
+  );
+  for (const { gateway, rps, p50, p999, longestGap, memory, errors } of sustained) {
+    const cells = [rps.toFixed(0), p50.toFixed(2), p999.toFixed(0), longestGap.toFixed(0), memory.join(', '), errors];
+    process.stdout.write(`| ${gateway} | ${cells.join(' | ')} |\n`);
   }
   process.stdout.write("\n| from the Admin API's answer | median ms |\n|---|---|\n");
   for (const [name, ms] of Object.entries(delays)) process.stdout.write(`| ${name} | ${ms.toFixed(0)} |\n`);

@@ -9,6 +9,9 @@ export interface Load {
   readonly seconds: number;
   readonly p50: number;
   readonly p99: number;
+  readonly p999: number;
+  /** The longest time in which no answer came. */
+  readonly longestGap: number;
   readonly errors: number;
 }
 

@@ -15,6 +15,7 @@ import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
+import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
 import { spawnedBy } from './spawned.ts';
 
@@ -99,7 +100,7 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     ],
   };
   // Young-generation pauses of the default size are several times longer; the variable is the only way to say it.
-  process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = V8_FLAGS.join(' ');
   return {
     host: '127.0.0.1',
     port: 0,

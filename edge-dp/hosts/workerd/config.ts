@@ -2,6 +2,7 @@ import { TLS_1_2_CIPHERS } from '../../../shared/tls-ciphers.ts';
 import type { WorkerSettings } from '../../settings.ts';
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
 import type { ClusterTls } from '../options.ts';
+import { V8_FLAGS } from '../v8-flags.ts';
 import { list, struct, text } from './capnp.ts';
 
 /** What a node's workerd processes are configured with. All config text is made here and nowhere else. */
@@ -65,8 +66,7 @@ export function workerdConfig(node: WorkerdNode, role: 'first' | 'other'): strin
       struct({ name: text(WARM_UP_SOCKET), http: '()', service: '(name = "main", entrypoint = "Status")' }),
       ...(role === 'first' ? INTERNAL_SOCKETS : []),
     ]),
-    // Most of what survives a young-generation collection here wraps native objects: a small one keeps pauses short.
-    v8Flags: '["--max-semi-space-size=1"]',
+    v8Flags: `[${V8_FLAGS.map(text).join(', ')}]`,
     logging: '(structuredLogging = true)',
   });
   return `using Workerd = import "/workerd/workerd.capnp";\n\nconst config :Workerd.Config = ${config};\n`;

@@ -111,12 +111,8 @@ export interface EgressWay extends Egress {
 export function chooseEgress(ways: readonly EgressWay[]): Egress {
   return {
     send(request) {
-      const reasons: string[] = [];
-      for (const way of ways) {
-        const reason = way.cannot(request);
-        if (reason === null) return way.send(request);
-        reasons.push(`${way.name}: ${reason}`);
-      }
+      for (const way of ways) if (way.cannot(request) === null) return way.send(request);
+      const reasons = ways.map((way) => `${way.name}: ${way.cannot(request)}`);
       return Promise.resolve(failed('unsupported', false, reasons.join('; ')));
     },
   };

@@ -43,15 +43,13 @@ export function networkEgress(network: Network, options: { readonly unverifiedTl
       if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
       return null;
     },
-    async send(request) {
-      if (!isIdempotent(request.method) && suspects.has(request)) {
-        const { host, port, timeouts } = request;
-        if (!(await reachable(network, host, port, timeouts.connect)))
-          return failed('connection_refused', false, `no connection to ${host}:${port}`);
-      }
-      const result = await new Attempt(network, request).result();
-      suspects.learn(request, result);
-      return result;
+    send(request) {
+      const attempt = new Attempt(network, request, suspects);
+      if (isIdempotent(request.method) || !suspects.has(request)) return attempt.result();
+      const { host, port, timeouts } = request;
+      return reachable(network, host, port, timeouts.connect).then((there) =>
+        there ? attempt.result() : failed('connection_refused', false, `no connection to ${host}:${port}`),
+      );
     },
   };
 }
@@ -88,7 +86,8 @@ const MAX_SUSPECTS = 1000;
 class Attempt {
   readonly #network: Network;
   readonly #request: UpstreamRequest;
-  #settle: (result: UpstreamResult) => void = () => undefined;
+  readonly #suspects: Suspects;
+  #resolve: (result: UpstreamResult) => void = () => undefined;
   /** The runtime moves the client's body by itself: how that went is not told. */
   #unfollowed = false;
   /**
@@ -99,15 +98,16 @@ class Attempt {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #over = false;
 
-  constructor(network: Network, request: UpstreamRequest) {
+  constructor(network: Network, request: UpstreamRequest, suspects: Suspects) {
     this.#network = network;
     this.#request = request;
+    this.#suspects = suspects;
   }
 
   /** Sends it. The clock starts with this call, or with the last byte of the client's body. */
   result(): Promise<UpstreamResult> {
     return new Promise((resolve) => {
-      this.#settle = resolve;
+      this.#resolve = resolve;
       try {
         this.#fetch().then(
           (response) => this.#answered(response),
@@ -120,9 +120,9 @@ class Attempt {
   }
 
   #fetch(): Promise<Response> {
-    const { scheme, target, method, body, websocket } = this.#request;
+    const { scheme, authority, target, method, body, websocket } = this.#request;
     const headers = nativeHeaders(this.#request.headers);
-    const url = `${scheme}://${urlAuthority(this.#request)}${target}`;
+    const url = `${scheme}://${authority}${target}`;
     if (websocket) headers.set('upgrade', 'websocket');
     if (body.kind !== 'incoming') {
       this.#awaitConnection();
@@ -168,6 +168,11 @@ class Attempt {
       const lost = result.kind === 'failure' && result.failure.code === 'closed';
       this.#settle(lost && this.#unfollowed ? failedUnproven('closed', result.failure.message) : result);
     });
+  }
+
+  #settle(result: UpstreamResult): void {
+    this.#suspects.learn(this.#request, result);
+    this.#resolve(result);
   }
 
   #expire(code: UpstreamFailure['code'], message: string): void {

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../edge-dp/hosts/bundle-worker.ts';
+import { V8_FLAGS } from '../../../edge-dp/hosts/v8-flags.ts';
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
 import { PROXY_SETTINGS } from '../proxy-settings.ts';
 
@@ -41,7 +42,7 @@ const REQUEST_PATH = fileURLToPath(new URL('./workers/fixed-config.ts', import.m
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const log: string[] = [];
   const { code, wasm } = await bundleWorker(options.entry ?? REQUEST_PATH);
-  process.env.MINIFLARE_WORKERD_V8_FLAGS = '--max-semi-space-size=1';
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = V8_FLAGS.join(' ');
   const network = { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } };
   const miniflare = new Miniflare({
     host: '127.0.0.1',
