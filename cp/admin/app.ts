@@ -7,7 +7,7 @@ import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
 import type { AdminLog, AdminOptions } from './options.ts';
 import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } from './reply.ts';
 import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
-import { rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
+import { hasDotSegment, rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
 import { parseQuery } from './request/query.ts';
 import { type AdminRoute, METHODS, type Method } from './route.ts';
 import { adminRoutes, firstSegments } from './routes.ts';
@@ -24,11 +24,14 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
 
   let defaultWorkspace: Workspace | null = null;
 
-  const split = (request: Request): WorkspacePath =>
-    splitWorkspace(withoutTrailingSlash(rawPath(request.url)), ownSegments);
+  const split = (request: Request, arrival: Arrival | undefined): WorkspacePath =>
+    splitWorkspace(pathOf(request, arrival), ownSegments);
 
-  const app = new Hono<{ Bindings: Arrival }>({ getPath: (request) => split(request).path });
+  const app = new Hono<{ Bindings: Arrival }>({
+    getPath: (request, given) => split(request, given?.env).path,
+  });
   app.use(kongHeaders(options.browsers));
+  app.use(refuseDotSegments);
   for (const route of routes) {
     app.all(route.path.replace(/\{([^}]*)\}/g, ':$1'), (c) => serve(c, route));
   }
@@ -36,7 +39,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
   app.onError((error, c) => send(c, replyTo(error, c, options)));
   return app;
 
-  async function serve(c: Context, route: AdminRoute): Promise<Response> {
+  async function serve(c: Context<{ Bindings: Arrival }>, route: AdminRoute): Promise<Response> {
     if (route.disabled === true) return send(c, notFound);
     const method = c.req.method === 'HEAD' ? 'GET' : c.req.method;
     if (method === 'OPTIONS') return preflight(c, Object.keys(route.methods));
@@ -46,7 +49,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
     const body = takesBody(method)
       ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
       : NO_BODY;
-    const workspace = await openWorkspace(split(c.req.raw).workspace);
+    const workspace = await openWorkspace(split(c.req.raw, c.env).workspace);
     const reply = await operation.handle({ method, params: c.req.param(), query, body, workspace });
     return send(c, reply.status === 405 ? refused(route, method) : reply);
   }
@@ -63,6 +66,16 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       throw new Error('the database has no default workspace: its migrations have not run');
     return defaultWorkspace;
   }
+}
+
+const pathOf = (request: Request, arrival: Arrival | undefined): string =>
+  withoutTrailingSlash(rawPath(arrival?.target ?? request.url));
+
+/** A row with such a name can be read by it, since reading leads nowhere else; for all else there is its id. */
+async function refuseDotSegments(c: Context<{ Bindings: Arrival }>, next: () => Promise<void>): Promise<void> {
+  const reads = c.req.method === 'GET' || c.req.method === 'HEAD';
+  if (!hasDotSegment(pathOf(c.req.raw, c.env), !reads)) return next();
+  c.res = send(c, message(400, "the path has a segment '.' or '..': to address a row of that name, use its id"));
 }
 
 /** 405 with the methods that are taken (RFC 9110, 15.5.6). */

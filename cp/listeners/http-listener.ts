@@ -46,7 +46,7 @@ export async function listen(
   }
   const inFlight = new InFlight();
   const handle = getRequestListener(
-    (request, { incoming }) => app.fetch(request, { localAddress: incoming.socket.localAddress }),
+    (request, { incoming }) => app.fetch(request, { localAddress: incoming.socket.localAddress, target: incoming.url }),
     // The name is for requests without one, as probes of HTTP/1.0 are.
     { overrideGlobalObjects: false, hostname: 'localhost' },
   );

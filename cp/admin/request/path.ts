@@ -1,11 +1,21 @@
 import { unescapePercent } from './urlencoded.ts';
 
-/** The path of a request URL as it was sent, without decoding: an encoded slash in a name stays part of that name. */
-export function rawPath(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3);
-  if (start === -1) return '/';
-  const end = url.slice(start).search(/[?#]/);
-  return end === -1 ? url.slice(start) : url.slice(start, start + end);
+/**
+ * The path of a request as it was sent, from its target (or a URL), without decoding: an encoded slash in a name stays part of
+ * that name, and dot segments stay where they are.
+ */
+export function rawPath(target: string): string {
+  const [, path = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/is.exec(target) ?? [];
+  return path === '' ? '/' : path;
+}
+
+/**
+ * Whether one of a path's segments is `.` or `..`, however it is written. URLs lead elsewhere by these (RFC 3986, 5.2.4), so
+ * that what a client, a proxy and this server make of the path may be three things. `last`: the segment in the last place counts.
+ */
+export function hasDotSegment(path: string, last: boolean): boolean {
+  const segments = path.split('/');
+  return (last ? segments : segments.slice(0, -1)).some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment));
 }
 
 /** Without its trailing slash, of which Kong tolerates one. */
