@@ -55,6 +55,16 @@ export function mapOperations(route: AdminRoute, replace: (operation: Operation)
   return { ...route, methods };
 }
 
+/** The same route with one of its operations replaced, if it has it. */
+export function mapOperation(
+  route: AdminRoute,
+  method: Method,
+  replace: (operation: Operation) => Operation,
+): AdminRoute {
+  const operation = route.methods[method];
+  return operation === undefined ? route : { ...route, methods: { ...route.methods, [method]: replace(operation) } };
+}
+
 /**
  * Later tables override earlier ones method by method, so that a hand-written operation takes the place of a
  * generated one on the same path (whatever the parameters are called).

@@ -11,6 +11,7 @@ import { robotsRoutes } from './discovery/robots.ts';
 import { schemaRoutes } from './discovery/schemas.ts';
 import { tagRoutes } from './discovery/tags.ts';
 import { generatedRoutes } from './entity/generate.ts';
+import { repeatingPut } from './entity/put.ts';
 import { cacheRoutes } from './node/cache.ts';
 import { informationRoutes } from './node/information.ts';
 import { logLevelRoutes } from './node/log-level.ts';
@@ -42,7 +43,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     filterChainRoutes(),
     targetRoutes(),
     configRoutes(options.config, log),
-  );
+  ).map(repeatingPut);
   const described = mergeRoutes(
     tellUnreached(writing, cluster),
     pluginRoutes(options.plugins),

@@ -27,9 +27,12 @@ async function referredId(call: Call, { child, field }: Reference): Promise<{ ch
   const row = await call.workspace.entity(child.name).select(rowKey(child, param(call, child.name)));
   const id = row?.id;
   if (row === null || typeof id !== 'string') throw new Refusal(notFound);
-  const value = row[field];
-  const parent = typeof value === 'object' && value !== null && 'id' in value ? value.id : null;
-  return { child: id, parent: typeof parent === 'string' ? parent : null };
+  return { child: id, parent: parentIdOf(row[field]) };
+}
+
+function parentIdOf(value: unknown): string | null {
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : null;
+  return typeof id === 'string' ? id : null;
 }
 
 async function requiredId(call: Call, reference: Reference): Promise<string> {
@@ -68,10 +71,13 @@ function replace(reference: Reference): Operation {
       const ids = await referredId(call, reference);
       const input = readInput(parent, call.body);
       if (ids.parent !== null) return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, input));
-      const id = crypto.randomUUID();
+      const fresh = crypto.randomUUID();
       return call.workspace.transaction(async (inside) => {
+        // Holds the child, so that of several who give it a parent at once the first one makes it, and the others change it.
+        const held = await inside.entity(child.name).update({ id: ids.child }, {});
+        const id = parentIdOf(held[field]) ?? fresh;
         const made = await inside.entity(parent.name).upsert({ id }, input);
-        await inside.entity(child.name).update({ id: ids.child }, { [field]: { id } });
+        if (id === fresh) await inside.entity(child.name).update({ id: ids.child }, { [field]: { id } });
         return ok(made);
       });
     },

@@ -31,8 +31,23 @@ export function certificateRoutes(): AdminRoute[] {
 function resolvingSnis(route: AdminRoute): AdminRoute {
   return mapOperations(route, (operation) => ({
     ...operation,
-    handle: async (call) => operation.handle(await resolveSni(call)),
+    async handle(call) {
+      const resolved = await resolveSni(call);
+      try {
+        return await operation.handle(resolved);
+      } catch (error) {
+        // Another PUT of the same name may have made its certificate meanwhile.
+        const anew = call.method === 'PUT' && error instanceof errors.KongError ? await resolveSni(call) : resolved;
+        const meant = (one: Call) => param(one, 'certificates');
+        if (meant(anew) === meant(resolved) || !(await isThere(anew))) throw error;
+        return operation.handle(anew);
+      }
+    },
   }));
+}
+
+async function isThere(call: Call): Promise<boolean> {
+  return (await call.workspace.entity('certificates').select({ id: param(call, 'certificates') })) !== null;
 }
 
 function read(operation: Operation): Operation {
