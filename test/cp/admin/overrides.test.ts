@@ -134,7 +134,19 @@ describe('what the Admin API does differently for single entities', () => {
       status: 409,
       body: { code: 5, fields: { target: 'b.test:81' } },
     });
-    expect((await admin.send('GET', '/upstreams/other.test/targets/b.test:81')).status).toBe(404);
+    for (const key of ['b.test:81', rows[1]?.id]) {
+      const elsewhere = `/upstreams/other.test/targets/${key}`;
+      const answers = [
+        await admin.send('GET', elsewhere),
+        await admin.send('PATCH', elsewhere, { json: { weight: 0 } }),
+        await admin.send('PUT', elsewhere, { json: { weight: 0 } }),
+        await admin.send('DELETE', elsewhere),
+        await admin.send('PUT', `${elsewhere}/unhealthy`),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
+    }
+    expect(orders).toEqual([]);
+    expect((await admin.send('GET', '/upstreams/u.test/targets')).rows).toEqual(rows);
     expect(
       (await admin.send('PATCH', '/upstreams/u.test/targets/b.test:81', { json: { weight: 0 } })).body.weight,
     ).toBe(0);
