@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
 import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
-import { provideLua } from '../shared/lua/syntax.ts';
+import { provideLua } from '../shared/lua/provided.ts';
 import { messageOf } from '../shared/thrown.ts';
 import { check } from './commands/check.ts';
 import { CommandError, describeFailure, type Invocation } from './commands/command.ts';

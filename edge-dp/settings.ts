@@ -31,6 +31,17 @@ export interface StatusSettings {
 }
 
 /** Kong's proxy properties, parsed. */
+/** What Lua in config may do. */
+export interface LuaSettings {
+  readonly untrusted: 'off' | 'sandbox' | 'on';
+  /** Modules the sandbox lets through `require`. */
+  readonly requires: readonly string[];
+  /** Globals it has besides the usual ones, dots for fields. */
+  readonly environment: readonly string[];
+}
+
+export const DEFAULT_LUA: LuaSettings = { untrusted: 'sandbox', requires: [], environment: [] };
+
 export interface ProxySettings {
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
   readonly trustedIps: readonly string[];
@@ -40,6 +51,8 @@ export interface ProxySettings {
   readonly headers: readonly string[];
   readonly headersUpstream: readonly string[];
   readonly allowDebugHeader: boolean;
+  /** `untrusted_lua` and its lists; absent: the sandbox, with nothing added. */
+  readonly lua?: LuaSettings;
   readonly errorDefaultType: string;
   /** Kong's `dns_order` for names of targets; absent: `LAST, SRV, A, AAAA`. */
   readonly dnsOrder?: readonly ('LAST' | 'SRV' | 'A' | 'AAAA')[];

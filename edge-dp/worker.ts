@@ -1,6 +1,8 @@
+import { provideLua } from '../shared/lua/provided.ts';
 import { Isolate } from './config/isolate.ts';
 import { clusterLink } from './durable/cluster-link.ts';
 import { healthChecker } from './durable/health-checker.ts';
+import { importedLua } from './lua/modules.ts';
 import { pluginVersions } from './plugins/registry.ts';
 import { createRequestPath } from './proxy/create.ts';
 import { internet } from './proxy/egress/internet.ts';
@@ -16,6 +18,8 @@ import { upstreamRoutes } from './status/upstreams.ts';
  * `ctx.props.listener = {scheme, port}` where a listener is more than its URL says; `Status` to the Status API's own
  * listener; `NodeService` to the `NODE` binding; `ClusterLink` to the `LINK` namespace, `HealthChecker` to `HEALTH`.
  */
+provideLua(() => importedLua);
+
 const isolate = new Isolate({
   createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
     createRequestPath({

@@ -59,6 +59,11 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
       headers: settings.headers,
       headersUpstream: settings.headers_upstream,
       allowDebugHeader: settings.allow_debug_header,
+      lua: {
+        untrusted: settings.untrusted_lua,
+        requires: settings.untrusted_lua_sandbox_requires,
+        environment: settings.untrusted_lua_sandbox_environment,
+      },
       errorDefaultType: settings.error_default_type,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
       resolvesServices: settings.dns_resolver.length > 0,

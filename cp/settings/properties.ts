@@ -113,6 +113,10 @@ export const properties = {
   headers: words('server_tokens, latency_tokens, X-Kong-Request-Id'),
   headers_upstream: words('X-Kong-Request-Id'),
   allow_debug_header: onOff('off'),
+  /** Lua of pre-function, post-function and templates: not at all, with what the sandbox has, or with all there is. */
+  untrusted_lua: oneOf(['off', 'sandbox', 'on'], 'sandbox'),
+  untrusted_lua_sandbox_requires: words(''),
+  untrusted_lua_sandbox_environment: words(''),
   error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
 } as const;
 

@@ -3,4 +3,4 @@ import trampolines from '../../shared/lua/trampolines.wasm';
 import type { LuaModules } from '../../shared/lua/wasm.ts';
 
 /** The Lua machine's modules, compiled by the host when it loads the Worker. */
-export const luaModules: LuaModules = { lua, trampolines };
+export const importedLua: LuaModules = { lua, trampolines };

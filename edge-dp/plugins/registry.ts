@@ -1,11 +1,13 @@
 import correlationId from './correlation-id.ts';
 import keyAuth from './key-auth.ts';
+import postFunction from './post-function.ts';
+import preFunction from './pre-function.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;
 
-const BUNDLED: readonly Plugin[] = [correlationId, keyAuth];
+const BUNDLED: readonly Plugin[] = [correlationId, keyAuth, postFunction, preFunction];
 
 /** The bundled ones. */
 export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));

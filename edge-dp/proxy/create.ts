@@ -4,7 +4,7 @@ import { NameTable } from '../balancer/name-table.ts';
 import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import { createServices } from '../plugins/services/create.ts';
-import type { ProxySettings } from '../settings.ts';
+import { DEFAULT_LUA, type ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
 import { type Network, networkEgress } from './egress/network.ts';
@@ -55,7 +55,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const { network, identity = UNNAMED } = dependencies;
   const own = {
     registry: dependencies.plugins ?? plugins,
-    services: createServices({ node: identity, network, egress }),
+    services: createServices({ node: identity, network, egress, lua: settings.lua ?? DEFAULT_LUA }),
   };
   return requestPath(Gateway.empty(runtime.flavor, own, names), runtime);
 }

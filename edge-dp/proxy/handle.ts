@@ -42,8 +42,10 @@ export async function handle(
     const broken = clientBodyError(error);
     outcome = broken === null ? unexpected(context, error) : exit(badBody(context, broken));
   }
-  const response = marked(runtime, context, outcome);
-  return context.plugins === null ? response : afterwards(context, context.plugins, outcome, response);
+  const response = prepared(context, outcome);
+  if (context.plugins !== null) await afterwards(context, context.plugins, outcome, response);
+  mark(runtime, context, outcome, response);
+  return response;
 }
 
 async function answer(
@@ -160,21 +162,23 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
   };
 }
 
-/** The answer with Kong's headers, and those plugins added, on it. */
-function marked(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): HttpResponse {
+/** The answer as the response phase is to see it: with the headers that plugins added, without those of a connection. */
+function prepared(context: ProxyContext, outcome: Outcome): HttpResponse {
   const { response } = outcome;
   const { headers } = response;
   if (outcome.source === 'upstream') {
     const te = context.sentHeaders?.has('te') === true;
     stripResponseHeaders(headers, { upgrade: outcome.websocket ? 'websocket' : null, te });
     context.addedHeaders?.precede(headers);
-    markProxied(headers, runtime.tokens, context, outcome.times, outcome.version);
-    return response;
-  }
-  context.addedHeaders?.complete(headers);
-  if (outcome.times === null) markOwn(headers, runtime.tokens, context, outcome.waited);
-  else markProxied(headers, runtime.tokens, context, outcome.times, '1.1');
+  } else context.addedHeaders?.complete(headers);
   return response;
+}
+
+/** Puts the gateway's own headers on: after all plugins, which cannot take them away. */
+function mark(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome, { headers }: HttpResponse): void {
+  if (outcome.source === 'upstream') markProxied(headers, runtime.tokens, context, outcome.times, outcome.version);
+  else if (outcome.times === null) markOwn(headers, runtime.tokens, context, outcome.waited);
+  else markProxied(headers, runtime.tokens, context, outcome.times, '1.1');
 }
 
 /** The response phase, and the log phase once the answer has gone. A plugin that throws in the first turns it into a 500. */
@@ -183,7 +187,7 @@ async function afterwards(
   plugins: PluginRun,
   outcome: Outcome,
   response: HttpResponse,
-): Promise<HttpResponse> {
+): Promise<void> {
   const source = outcome.source === 'kong' ? outcome.kind : 'service';
   const reply = new ResponseReply(response, source, (work) => context.waitUntil(work));
   if (plugins.answers) {
@@ -195,5 +199,4 @@ async function afterwards(
   }
   context.answered = true;
   context.log?.answered(outcome, reply);
-  return response;
 }

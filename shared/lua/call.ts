@@ -1,5 +1,5 @@
 import type { LuaStack } from './stack.ts';
-import { type LuaCall, LuaFunction, type LuaValue } from './value.ts';
+import { type LuaCall, LuaReference, type LuaValue } from './value.ts';
 import type { LuaExports, LuaState, LuaTypeName } from './wasm.ts';
 
 /** What a call of a native function reads its arguments by. */
@@ -48,18 +48,18 @@ export class StackCall implements LuaCall {
   }
 
   optionalText(at: number): string | undefined {
-    return this.#absent(at) ? undefined : this.text(at);
+    return !this.has(at) ? undefined : this.text(at);
   }
 
   optionalNumber(at: number): number | undefined {
-    return this.#absent(at) ? undefined : this.number(at);
+    return !this.has(at) ? undefined : this.number(at);
   }
 
   value(at: number): LuaValue {
     return this.#access.stack.read(this.#state, at);
   }
 
-  function(at: number): LuaFunction {
+  function(at: number): LuaReference {
     if (this.type(at) !== 'function') this.bad(at, 'function');
     this.#access.lua.lua_pushvalue(this.#state, at);
     return this.#access.stack.keep(this.#state);
@@ -74,9 +74,9 @@ export class StackCall implements LuaCall {
     return lua.lua_isnumber(this.#state, at) === 0 ? null : lua.lua_tonumber(this.#state, at);
   }
 
-  #absent(at: number): boolean {
+  has(at: number): boolean {
     const type = this.type(at);
-    return type === 'none' || type === 'nil';
+    return type !== 'none' && type !== 'nil';
   }
 
   kept(): LuaCall {
@@ -146,9 +146,13 @@ class KeptCall implements LuaCall {
     return this.#values[at - 1];
   }
 
-  function(at: number): LuaFunction {
+  has(at: number): boolean {
+    return this.value(at) !== undefined;
+  }
+
+  function(at: number): LuaReference {
     const value = this.value(at);
-    return value instanceof LuaFunction ? value : this.#call.bad(at, 'function', this.type(at));
+    return value instanceof LuaReference ? value : this.#call.bad(at, 'function', this.type(at));
   }
 
   /** Waiting costs nothing, and what comes after it is not this run's to pay. */
@@ -156,4 +160,4 @@ class KeptCall implements LuaCall {
 }
 
 const encoder = new TextEncoder();
-const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
+const lossy = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });

@@ -8,9 +8,9 @@ import { osLibrary } from './time-library.ts';
 import {
   LuaEnd,
   LuaFault,
-  type LuaFunction,
   LuaNative,
   LuaRaised,
+  type LuaReference,
   type LuaResult,
   LuaSyntaxError,
   type LuaValue,
@@ -91,14 +91,21 @@ export class LuaMachine {
   }
 
   /** Compiles a chunk. `name` as for Lua's `load`: the source itself, `=words` or `@file`. Throws `LuaSyntaxError`. */
-  load(source: string, name: string = source): LuaFunction {
+  load(source: string, name: string = source): LuaReference {
     const failure = this.#compile(this.#main, source, name);
     if (failure !== null) throw new LuaSyntaxError(failure);
     return this.#stack.keep(this.#main);
   }
 
-  /** Lets go of a function. */
-  release(fn: LuaFunction): void {
+  /** An empty table, kept until it is released. */
+  table(): LuaReference {
+    this.#alive();
+    this.#lua.lua_createtable(this.#main, 0, 0);
+    return this.#stack.keep(this.#main);
+  }
+
+  /** Lets go of a function or a table. */
+  release(fn: LuaReference): void {
     this.#lua.luaL_unref(this.#main, REGISTRY, fn.reference);
   }
 
@@ -114,7 +121,7 @@ export class LuaMachine {
    * the `LuaEnd` of a native function that ended the run, or `LuaMachineLost`.
    */
   run(
-    fn: LuaFunction,
+    fn: LuaReference,
     parameters: readonly LuaValue[],
     host: unknown,
     instructions = this.limits.instructions,
@@ -414,4 +421,4 @@ const STACK_RESERVE = 16 * 1024;
 const MAX_IDLE = 64;
 const NOTHING: readonly LuaValue[] = [];
 
-const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
+const lossy = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });

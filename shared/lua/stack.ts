@@ -1,5 +1,5 @@
 import type { LuaMachine } from './machine.ts';
-import { LuaFunction, LuaNative, type LuaResult, LuaResults, type LuaValue, NULL } from './value.ts';
+import { LuaNative, LuaReference, type LuaResult, LuaResults, type LuaValue, NULL } from './value.ts';
 import { type LuaExports, type LuaState, type LuaTypeName, REGISTRY, TYPE_NAMES } from './wasm.ts';
 
 /** Values on the stacks of a Lua, written and read. */
@@ -12,7 +12,7 @@ export class LuaStack {
   readonly #scratch: number;
   #bytes: Uint8Array;
   /** Makes a function that waits of a native one; the prelude's. */
-  waiting: LuaFunction | null = null;
+  waiting: LuaReference | null = null;
 
   /** `callAt`: where the function table has the one that calls natives. */
   constructor(machine: LuaMachine, lua: LuaExports, callAt: number) {
@@ -28,8 +28,8 @@ export class LuaStack {
   }
 
   /** Takes the value on top, so that it lives until it is released. */
-  keep(state: LuaState): LuaFunction {
-    return new LuaFunction(this.#machine, this.#lua.luaL_ref(state, REGISTRY));
+  keep(state: LuaState): LuaReference {
+    return new LuaReference(this.#machine, this.#lua.luaL_ref(state, REGISTRY));
   }
 
   /** A text in Lua's memory; free it. Null when there is no room. */
@@ -63,7 +63,7 @@ export class LuaStack {
     else if (typeof value === 'boolean') lua.lua_pushboolean(state, value ? 1 : 0);
     else if (value === NULL) lua.lua_pushlightuserdata(state, 0);
     else if (value instanceof Uint8Array) this.#pushBytes(state, value);
-    else if (value instanceof LuaFunction) lua.lua_rawgeti(state, REGISTRY, value.reference);
+    else if (value instanceof LuaReference) lua.lua_rawgeti(state, REGISTRY, value.reference);
     else if (value instanceof LuaNative) this.pushNative(state, value);
     else this.#pushTable(state, value, depth + 1);
   }
@@ -222,7 +222,7 @@ const MAX_DEPTH = 64;
 
 const encoder = new TextEncoder();
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
+const lossy = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 
 /** UTF-8 bytes as text, null where they are none. Short ASCII, the usual case, is quicker by hand. */
 function decode(bytes: Uint8Array): string | null {

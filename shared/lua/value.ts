@@ -13,7 +13,7 @@ export type LuaValue =
   | string
   | Uint8Array
   | typeof NULL
-  | LuaFunction
+  | LuaReference
   | LuaNative
   | LuaList
   | LuaRecord
@@ -28,8 +28,8 @@ export interface LuaRecord {
 /** `ngx.null` and `cjson.null`: a light userdata that stands for a null within tables. */
 export const NULL = Symbol('ngx.null');
 
-/** A function that Lua holds; the machine keeps it until it is released. */
-export class LuaFunction {
+/** A function or table that Lua holds; the machine keeps it until it is released. */
+export class LuaReference {
   readonly machine: LuaMachine;
   readonly reference: number;
 
@@ -84,7 +84,9 @@ export interface LuaCall {
   optionalNumber(at: number): number | undefined;
   value(at: number): LuaValue;
   /** Keeps a function that was passed; release it. */
-  function(at: number): LuaFunction;
+  function(at: number): LuaReference;
+  /** Whether the argument is there and is not nil. */
+  has(at: number): boolean;
   /** Takes so many instructions from the run's budget. */
   charge(instructions: number): void;
 }

@@ -18,6 +18,16 @@ export function multipartArguments(contentType: string, body: Uint8Array): BodyA
   };
 }
 
+/** Names and texts of the fields, files left out; null for what is no such body. The last of a name counts. */
+export function multipartFields(contentType: string, body: Uint8Array): ReadonlyMap<string, string> | null {
+  const boundary = parametersOf(contentType).get('boundary');
+  const form = boundary === undefined || boundary === '' ? null : parse(body, boundary);
+  if (form === null) return null;
+  return new Map(
+    form.parts.flatMap(({ name, value }) => (name === null || value === null ? [] : [[name, value] as const])),
+  );
+}
+
 interface Part {
   /** From its delimiter up to the next. */
   readonly start: number;

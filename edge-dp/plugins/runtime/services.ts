@@ -1,4 +1,5 @@
 import type { BodySource, HttpResponse } from '../../http/messages.ts';
+import type { LuaSettings } from '../../settings.ts';
 
 /**
  * What a plugin may use of its node: one implementation for each host, fakes in tests. What a host cannot do throws
@@ -6,6 +7,8 @@ import type { BodySource, HttpResponse } from '../../http/messages.ts';
  */
 export interface Services {
   readonly node: { readonly id: string; readonly hostname: string };
+  /** What Lua in config may do on this node. */
+  readonly lua: LuaSettings;
   /** One line of the node's log. */
   log(level: LogLevel, message: string): void;
   /**

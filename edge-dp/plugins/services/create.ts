@@ -1,5 +1,6 @@
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
+import type { LuaSettings } from '../../settings.ts';
 import { type LogLevel, ServiceError, type Services } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
@@ -13,15 +14,17 @@ export interface ServiceDependencies {
   readonly node: { readonly id: string; readonly hostname: string };
   readonly network: Pick<Network, 'connect'>;
   readonly egress: Egress;
+  readonly lua: LuaSettings;
 }
 
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress }: ServiceDependencies): Services {
+export function createServices({ node, network, egress, lua }: ServiceDependencies): Services {
   const queues = new Queues(log);
   const caches = new Caches();
   const records = new Map<string, MemoryRecords>();
   return {
     node,
+    lua,
     log,
     fetch: fetchService(egress),
     connect: connectService(network),

@@ -8,6 +8,7 @@ import { memoryCounters } from '../../../edge-dp/plugins/services/memory-counter
 import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.ts';
 import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
 import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
+import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 
@@ -73,6 +74,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
   };
   return {
     node: { id: '00000000-0000-4000-8000-000000000000', hostname: 'node.test' },
+    lua: DEFAULT_LUA,
     log,
     fetch: none('fetch'),
     connect: none('connect'),

@@ -1,8 +1,12 @@
 import { FetchRequest } from '../../../../edge-dp/http/fetch/request.ts';
 import { respond } from '../../../../edge-dp/http/fetch/respond.ts';
+import { importedLua } from '../../../../edge-dp/lua/modules.ts';
 import type { PluginRegistry } from '../../../../edge-dp/plugins/registry.ts';
 import { createRequestPath } from '../../../../edge-dp/proxy/create.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+import { provideLua } from '../../../../shared/lua/provided.ts';
+
+provideLua(() => importedLua);
 
 // A data plane without config distribution: the request path alone, on the tables the test hands over.
 // `PUT http://config/` changes them; everything else is a request to proxy.

@@ -1,0 +1,85 @@
+import { type LuaList, LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+
+/** `application/x-www-form-urlencoded` as OpenResty reads and writes it. */
+
+/** Arguments of a query or form: `true` for one without `=`, a list where a name is repeated. At most `max`, 0: all. */
+export function decodeArguments(text: string, max: number): Map<string, LuaValue> {
+  const all = new Map<string, LuaValue>();
+  let count = 0;
+  for (const part of text.split('&')) {
+    if (part === '') continue;
+    if (max > 0 && ++count > max) break;
+    const equals = part.indexOf('=');
+    const name = unescapeText(equals < 0 ? part : part.slice(0, equals));
+    const value = equals < 0 ? true : unescapeText(part.slice(equals + 1));
+    const before = all.get(name);
+    if (before === undefined) all.set(name, value);
+    else all.set(name, isList(before) ? [...before, value] : [before, value]);
+  }
+  return all;
+}
+
+/** A table as arguments, names in order. Throws for what cannot be one. */
+export function encodeArguments(value: LuaValue): string {
+  if (!(value instanceof Map)) {
+    if (isList(value) && value.length === 0) return '';
+    throw new Error('expected a table with string keys');
+  }
+  const names = [...value.keys()].map(String).sort();
+  const parts: string[] = [];
+  for (const name of names) {
+    const item = value.get(name) ?? value.get(Number(name));
+    for (const each of isList(item) ? item : [item]) {
+      if (each === false || each === undefined) continue;
+      if (each === true) parts.push(escapeText(name));
+      else if (each instanceof Uint8Array) parts.push(`${escapeText(name)}=${escapeBytes(each)}`);
+      else if (typeof each === 'string' || typeof each === 'number')
+        parts.push(`${escapeText(name)}=${escapeText(String(each))}`);
+      else throw new Error('attempt to use a table as query arg value');
+    }
+  }
+  return parts.join('&');
+}
+
+/** `ngx.escape_uri`: all but letters, digits and `-._~`. */
+export function escapeText(text: string): string {
+  return escapeBytes(encoder.encode(text));
+}
+
+export function escapeBytes(bytes: Uint8Array): string {
+  let escaped = '';
+  for (const byte of bytes) {
+    const char = String.fromCharCode(byte);
+    escaped += UNRESERVED.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return escaped;
+}
+
+/** `ngx.unescape_uri`: `+` is a blank; what is no escape stays as it is, bytes that are no UTF-8 stay escaped. */
+export function unescapeText(text: string): string {
+  const spaced = text.replaceAll('+', ' ');
+  if (!spaced.includes('%')) return spaced;
+  return spaced.replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
+}
+
+export function isList(value: LuaValue): value is LuaList {
+  return Array.isArray(value);
+}
+
+/** A table with keys, as it comes out of Lua. An empty table is one. */
+export function isMap(value: LuaValue): value is ReadonlyMap<LuaValue, LuaValue> {
+  return value instanceof Map;
+}
+
+export function isCallable(value: LuaValue): value is LuaReference {
+  return value instanceof LuaReference;
+}
+
+const encoder = new TextEncoder();
+const UNRESERVED = /[A-Za-z0-9\-._~]/;

@@ -1,0 +1,97 @@
+import { type LuaCall, LuaEnd, type LuaNative, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import type { Exchange } from '../plugins/runtime/exchange.ts';
+import type { Answer, Place } from '../plugins/runtime/plugin.ts';
+import type { Reply } from '../plugins/runtime/reply.ts';
+import type { GatewayRequest } from '../plugins/runtime/request.ts';
+import type { Services } from '../plugins/runtime/services.ts';
+
+export type LuaPhase = 'rewrite' | 'access' | 'header_filter' | 'body_filter' | 'log';
+
+/** What a plugin with Lua in its config runs it in, the same for all its requests. */
+export interface LuaSite {
+  readonly plugin: string;
+  readonly place: Place;
+  readonly services: Services;
+}
+
+/**
+ * One phase of one request, as the functions that Lua calls see it: what a run of the machine is started with. What the phases of a
+ * request have in common (`kong.ctx`, `ngx.ctx`) is in `tables`.
+ */
+export class LuaContext {
+  readonly phase: LuaPhase;
+  readonly site: LuaSite;
+  readonly request: GatewayRequest;
+  /** From the response phase on. */
+  readonly reply: Reply | null;
+  readonly exchange: Exchange | null;
+  readonly tables: RequestTables;
+  /** What `kong.response.exit` ends the request with. */
+  answer: Answer | null = null;
+  /** The chunk that body_filter is run for. */
+  chunk: BodyChunk | null = null;
+
+  constructor(
+    phase: LuaPhase,
+    site: LuaSite,
+    request: GatewayRequest,
+    tables: RequestTables,
+    { reply = null, exchange = null }: { readonly reply?: Reply | null; readonly exchange?: Exchange | null } = {},
+  ) {
+    this.phase = phase;
+    this.site = site;
+    this.request = request;
+    this.tables = tables;
+    this.reply = reply;
+    this.exchange = exchange;
+  }
+
+  /** Ends the phase with an answer, past every `pcall`. */
+  exit(answer: Answer): never {
+    this.answer = answer;
+    throw new LuaEnd('the request is answered');
+  }
+}
+
+/** `ngx.arg` of body_filter. */
+export interface BodyChunk {
+  bytes: Uint8Array | null;
+  readonly last: boolean;
+  /** All chunks so far, once somebody has asked for the whole body. */
+  whole: Uint8Array[] | null;
+}
+
+/** Lua tables of one request by name: `kong.ctx.shared` and the like. */
+export interface RequestTables {
+  get(name: string): LuaReference;
+  /** What `ngx.req.read_body` read; null: it was not read, or too long. */
+  body: Uint8Array | null;
+  /** What `ngx.say` and `ngx.print` said so far. */
+  said: string;
+  /** What `kong.log.set_serialize_value` puts into the request's log entry: path to value. */
+  readonly logValues: Map<string, LuaValue>;
+  /** What `ngx.status` was set to before there is a reply. */
+  status: number | null;
+}
+
+/** The context a native function is called in. Throws where Lua runs outside of a request. */
+export function contextOf(call: LuaCall): LuaContext {
+  if (!(call.host instanceof LuaContext)) throw new Error('no request found');
+  return call.host;
+}
+
+/** As `contextOf`, in these phases only; `name` as scripts write it. */
+export function contextIn(call: LuaCall, name: string, phases: readonly LuaPhase[]): LuaContext {
+  const context = contextOf(call);
+  if (!phases.includes(context.phase)) {
+    throw new Error(`function '${name}' cannot be called in ${context.phase} phase (only in: ${phases.join(', ')})`);
+  }
+  return context;
+}
+
+export const BEFORE_UPSTREAM: readonly LuaPhase[] = ['rewrite', 'access'];
+export const WITH_HEAD: readonly LuaPhase[] = ['rewrite', 'access', 'header_filter'];
+export const AFTER_HEAD: readonly LuaPhase[] = ['header_filter', 'body_filter', 'log'];
+
+/** A library: names to native functions, or to libraries within. */
+export type Library = { readonly [name: string]: LuaNative | Library | string | number | boolean };

@@ -1,0 +1,94 @@
+import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import type { Row } from '../../../shared/record.ts';
+import { isUuid } from '../../../shared/uuid.ts';
+import type { AuthenticatedConsumer } from '../../plugins/runtime/identity.ts';
+import { isMap } from '../arguments.ts';
+import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
+import { fromJson } from '../json.ts';
+
+/** `kong.client`: who sent the request. */
+export const client: Library = {
+  get_ip: get('get_ip', ({ request }) => request.client.peerIp),
+  get_forwarded_ip: get('get_forwarded_ip', ({ request }) => request.client.ip),
+  get_port: get('get_port', ({ request }) => request.client.port),
+  get_forwarded_port: get('get_forwarded_port', ({ request }) => request.client.port),
+  get_protocol: get('get_protocol', ({ request }) =>
+    request.client.trusted ? request.forwarded.proto : request.scheme,
+  ),
+  get_consumer: get('get_consumer', ({ request }) => {
+    const { consumer } = request.identity;
+    return consumer === null ? undefined : entity(consumer.row);
+  }),
+  get_credential: get('get_credential', ({ request }) => {
+    const { credential } = request.identity;
+    if (credential === null) return undefined;
+    const { consumer } = request.identity;
+    return {
+      id: credential.id,
+      ...(consumer === null ? {} : { consumer_id: consumer.id, consumer: { id: consumer.id } }),
+    };
+  }),
+  get_consumer_group: new LuaNative('get_consumer_group', async (call) => (await groups(call))[0], true),
+  get_consumer_groups: new LuaNative('get_consumer_groups', async (call) => [...(await groups(call))], true),
+  load_consumer: new LuaNative('load_consumer', (call) => loadConsumer(call), true),
+  authenticate: new LuaNative('authenticate', authenticate),
+};
+
+/** An entity as Lua sees it: what is not set is not there. */
+export function entity(row: Row): LuaValue {
+  return fromJson(row, 0, undefined);
+}
+
+function get(name: string, read: (context: LuaContext) => LuaValue): LuaNative {
+  return new LuaNative(name, (call) => read(contextOf(call)));
+}
+
+async function groups(call: LuaCall): Promise<LuaValue[]> {
+  const found = await contextOf(call).request.identity.consumerGroups();
+  return found.map(({ id, name }) => ({ id, name }));
+}
+
+async function loadConsumer(call: LuaCall): Promise<LuaResult> {
+  const { request } = contextIn(call, 'kong.client.load_consumer', BEFORE_UPSTREAM);
+  const id = call.text(1);
+  if (!isUuid(id) && !call.truth(2)) throw new Error('cannot load a consumer with an id that is not a uuid');
+  const row = await request.lookup('consumers', id);
+  return row === null ? results(undefined, `consumer not found: ${id}`) : entity(row);
+}
+
+/** `kong.client.authenticate(consumer, credential)`: entities as `load_consumer` and the database have them. */
+function authenticate(call: LuaCall): LuaResult {
+  const { request } = contextIn(call, 'kong.client.authenticate', BEFORE_UPSTREAM);
+  const consumer = call.value(1);
+  const credential = call.value(2);
+  if (consumer === undefined && credential === undefined) {
+    throw new Error('either credential or consumer must be provided');
+  }
+  if (consumer !== undefined && !isMap(consumer)) throw new Error('consumer must be a table or nil');
+  if (credential !== undefined && !isMap(credential)) throw new Error('credential must be a table or nil');
+  request.identity.authenticate(
+    consumer === undefined ? null : consumerOf(consumer),
+    credential === undefined
+      ? null
+      : {
+          id: text(credential.get('id')) ?? '',
+          identifier: text(credential.get('username')) ?? text(credential.get('id')),
+        },
+  );
+  return undefined;
+}
+
+function consumerOf(table: ReadonlyMap<LuaValue, LuaValue>): AuthenticatedConsumer {
+  const row: Row = {};
+  for (const [name, value] of table) if (typeof name === 'string') row[name] = value;
+  return {
+    id: text(table.get('id')) ?? '',
+    username: text(table.get('username')),
+    custom_id: text(table.get('custom_id')),
+    row,
+  };
+}
+
+function text(value: LuaValue): string | null {
+  return typeof value === 'string' ? value : null;
+}

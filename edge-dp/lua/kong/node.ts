@@ -1,0 +1,61 @@
+import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
+import { KONG_VERSION } from '../../../shared/version.ts';
+import type { LogLevel } from '../../plugins/runtime/services.ts';
+import { contextOf, type Library } from '../context.ts';
+import { entity } from './client.ts';
+
+/** `kong.router`: what the request matched. */
+export const router: Library = {
+  get_route: new LuaNative('get_route', (call) => {
+    const { route } = contextOf(call).request;
+    return route === null ? undefined : entity(route.row);
+  }),
+  get_service: new LuaNative('get_service', (call) => {
+    const { service } = contextOf(call).request;
+    return service === null ? undefined : entity(service.row);
+  }),
+};
+
+/** `kong.node`, `kong.plugin`: where this runs. */
+export const node: Library = {
+  get_id: new LuaNative('get_id', (call) => contextOf(call).site.services.node.id),
+  get_hostname: new LuaNative('get_hostname', (call) => contextOf(call).site.services.node.hostname),
+};
+
+export const plugin: Library = {
+  get_id: new LuaNative('get_id', (call) => contextOf(call).site.place.id),
+};
+
+/** `kong.ip`. */
+export const ip: Library = {
+  is_trusted: new LuaNative('is_trusted', (call) => {
+    const { client } = contextOf(call).request;
+    return client.trusted && call.text(1) === client.peerIp;
+  }),
+};
+
+/** What the prelude writes a line of the node's log with: level, message. */
+export const write = new LuaNative('log', (call: LuaCall) => {
+  const context = contextOf(call);
+  context.site.services.log(levelOf(call.text(1)), `${context.site.plugin}: ${call.text(2)}`);
+  return undefined;
+});
+
+function levelOf(name: string): LogLevel {
+  switch (name) {
+    case 'debug':
+    case 'info':
+    case 'notice':
+    case 'warn':
+      return name;
+    case 'crit':
+    case 'alert':
+    case 'emerg':
+      return 'crit';
+    default:
+      return 'error';
+  }
+}
+
+/** As Kong numbers it: three digits for each part. */
+export const VERSION_NUMBER = KONG_VERSION.split('.').reduce((sum, part) => sum * 1000 + Number(part), 0);

@@ -1,0 +1,135 @@
+import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import { multipartFields } from '../../http/arguments/multipart.ts';
+import type { HeaderFields } from '../../http/fields.ts';
+import { decodeArguments } from '../arguments.ts';
+import { contextOf, type Library } from '../context.ts';
+import { decodeJson } from '../json.ts';
+
+/** `kong.request`: the request as the client sent it and as plugins before have left it. */
+export const request: Library = {
+  get_scheme: get('get_scheme', ({ request }) => request.scheme),
+  get_host: get('get_host', ({ request }) => hostOf(request.headers.get('host') ?? '')),
+  get_port: get('get_port', ({ request }) => request.forwarded.port),
+  get_forwarded_scheme: get('get_forwarded_scheme', ({ request }) => request.forwarded.proto),
+  get_forwarded_host: get('get_forwarded_host', ({ request }) => request.forwarded.host),
+  get_forwarded_port: get('get_forwarded_port', ({ request }) => request.forwarded.port),
+  get_forwarded_path: get('get_forwarded_path', ({ request }) => request.forwarded.path),
+  get_forwarded_prefix: get('get_forwarded_prefix', ({ request }) =>
+    request.client.trusted ? request.incoming.headers.get('x-forwarded-prefix') : null,
+  ),
+  get_http_version: get('get_http_version', ({ request }) => Number(request.incoming.version)),
+  get_method: get('get_method', ({ request }) => request.method),
+  get_path: get('get_path', ({ request }) => decodedPath(request.rawPath)),
+  get_raw_path: get('get_raw_path', ({ request }) => request.rawPath),
+  get_path_with_query: get('get_path_with_query', ({ request }) =>
+    request.query === '' ? request.rawPath : `${request.rawPath}?${request.query}`,
+  ),
+  get_raw_query: get('get_raw_query', ({ request }) => request.query),
+  get_query_arg: new LuaNative('get_query_arg', (call) => {
+    const name = call.text(1);
+    const value = decodeArguments(contextOf(call).request.query, DEFAULT_MAX).get(name);
+    return Array.isArray(value) ? value[0] : value;
+  }),
+  get_query: new LuaNative('get_query', (call) =>
+    decodeArguments(contextOf(call).request.query, most(call, 1, 'max_args')),
+  ),
+  get_header: new LuaNative('get_header', (call) => headerOf(contextOf(call).request.headers, call.text(1))),
+  get_headers: new LuaNative('get_headers', (call) =>
+    headersTable(contextOf(call).request.headers, most(call, 1, 'max_headers')),
+  ),
+  get_raw_body: new LuaNative('get_raw_body', (call) => rawBody(call), true),
+  get_body: new LuaNative('get_body', (call) => body(call), true),
+  get_start_time: get('get_start_time', ({ request }) => request.startedAt),
+  get_uri_captures: get('get_uri_captures', ({ request }) => {
+    const { positional, named } = request.captures;
+    return {
+      named: new Map(Object.entries(named)),
+      unnamed: new Map(positional.flatMap((text, i) => (text === null ? [] : [[i + 1, text]]))),
+    };
+  }),
+};
+
+/** Bodies are read up to here. */
+export const BODY_LIMIT = 10 * 1024 * 1024;
+const DEFAULT_MAX = 100;
+const TOO_LONG = "request body did not fit into client body buffer, consider raising 'client_body_buffer_size'";
+
+function get(name: string, read: (context: ReturnType<typeof contextOf>) => LuaValue): LuaNative {
+  return new LuaNative(name, (call) => read(contextOf(call)));
+}
+
+/** A count of 1 to 1000, 100 when none is given. */
+export function most(call: LuaCall, at: number, name: string): number {
+  const max = call.optionalNumber(at) ?? DEFAULT_MAX;
+  if (max < 1) throw new Error(`${name} must be >= 1`);
+  if (max > 1000) throw new Error(`${name} must be <= 1000`);
+  return max;
+}
+
+/** A header's value; an underscore in the name stands for a dash where there is none of that name. */
+export function headerOf(headers: HeaderFields, name: string): string | null {
+  return headers.get(name) ?? (name.includes('_') ? headers.get(name.replaceAll('_', '-')) : null);
+}
+
+/** Names in lower case; several Set-Cookie lines are a list. */
+export function headersTable(headers: HeaderFields, max: number): Map<string, LuaValue> {
+  const table = new Map<string, LuaValue>();
+  for (const [name, value] of headers) {
+    const before = table.get(name);
+    if (before === undefined && table.size >= max) break;
+    if (before === undefined) table.set(name, value);
+    else table.set(name, [...(Array.isArray(before) ? before : [before]), value]);
+  }
+  return table;
+}
+
+async function rawBody(call: LuaCall): Promise<LuaResult> {
+  const { request } = contextOf(call);
+  const bytes = await request.body.read(BODY_LIMIT);
+  return bytes ?? results(null, TOO_LONG);
+}
+
+async function body(call: LuaCall): Promise<LuaResult> {
+  const { request } = contextOf(call);
+  const type = call.optionalText(1) ?? request.headers.get('content-type');
+  const max = call.optionalNumber(2) ?? DEFAULT_MAX;
+  if (type === null || type === undefined) return results(null, 'missing content type');
+  const media = type.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const known = ['application/x-www-form-urlencoded', 'application/json', 'multipart/form-data'];
+  if (!known.includes(media)) return results(null, `unsupported content type '${type}'`, media);
+  const bytes = await request.body.read(BODY_LIMIT);
+  if (bytes === null) return results(null, TOO_LONG, media);
+  return readBody(media, type, bytes, max);
+}
+
+/** A body as a table, its error, its media type. */
+export function readBody(media: string, type: string, bytes: Uint8Array, max: number): LuaResult {
+  const text = new TextDecoder().decode(bytes);
+  switch (media) {
+    case 'application/json':
+      try {
+        return results(decodeJson(text), null, media);
+      } catch {
+        return results(null, 'invalid json body', media);
+      }
+    case 'multipart/form-data':
+      return results(multipartFields(type, bytes), null, media);
+    default:
+      return results(decodeArguments(text, max), null, media);
+  }
+}
+
+function hostOf(host: string): string {
+  return /^(\[[^\]]*\]|[^:]*)/.exec(host)?.[1] ?? host;
+}
+
+/** Escapes undone but those of reserved characters, as Kong normalizes paths. */
+function decodedPath(raw: string): string {
+  return raw.replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
+    try {
+      return decodeURI(escapes);
+    } catch {
+      return escapes;
+    }
+  });
+}

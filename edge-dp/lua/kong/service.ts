@@ -1,0 +1,166 @@
+import { type LuaCall, LuaNative, type LuaResult, results } from '../../../shared/lua/value.ts';
+import { encodeArguments, isMap } from '../arguments.ts';
+import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
+import { encodeJson } from '../json.ts';
+import { headerOf, headersTable, most, readBody } from './request.ts';
+import { entries, headerTexts, setHeader } from './response.ts';
+
+/** `kong.service`: where the request goes, what it says there, and what the service answered. */
+export const service: Library = {
+  set_upstream: change('set_upstream', ({ request }, call) => {
+    request.upstream.target = { upstream: call.text(1) };
+    return true;
+  }),
+  set_target: change('set_target', ({ request }, call) => {
+    const port = call.number(2);
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new Error(`port must be an integer between 0 and 65535: given ${port}`);
+    }
+    request.upstream.target = { host: call.text(1), port };
+    return undefined;
+  }),
+  set_timeouts: change('set_timeouts', ({ request }, call) => {
+    const [connect, write, read] = [1, 2, 3].map((at) => {
+      const value = call.number(at);
+      if (!Number.isInteger(value) || value < 1 || value > 2_147_483_646) {
+        throw new Error('timeout must be an integer between 1 and 2147483646');
+      }
+      return value;
+    });
+    request.upstream.timeouts = { connect: connect ?? 1, write: write ?? 1, read: read ?? 1 };
+    return undefined;
+  }),
+  set_retries: change('set_retries', ({ request }, call) => {
+    const retries = call.number(1);
+    if (!Number.isInteger(retries) || retries < 0 || retries > 32_767) {
+      throw new Error(`port must be an integer between 0 and 32767: given ${retries}`);
+    }
+    request.upstream.retries = retries;
+    return undefined;
+  }),
+  set_tls_verify: change('set_tls_verify', ({ request }, call) => {
+    request.upstream.verifyTls = call.truth(1);
+    return true;
+  }),
+  request: {
+    // The whole body is there for who asks: nothing to prepare.
+    enable_buffering: change('enable_buffering', () => undefined),
+    set_scheme: change('set_scheme', ({ request }, call) => {
+      const scheme = call.text(1);
+      if (scheme !== 'http' && scheme !== 'https') throw new Error(`invalid scheme: ${scheme}`);
+      request.upstream.scheme = scheme;
+      return undefined;
+    }),
+    set_path: change('set_path', ({ request }, call) => {
+      const path = call.text(1);
+      if (!path.startsWith('/')) throw new Error('path must start with /');
+      request.upstream.path = path.replace(/[^\x21-\x7e]+|["<>\\^`{|}]/g, (text) => encodeURIComponent(text));
+      return undefined;
+    }),
+    set_raw_query: change('set_raw_query', ({ request }, call) => {
+      request.query = call.text(1);
+      return undefined;
+    }),
+    set_method: change('set_method', ({ request }, call) => {
+      const method = call.text(1);
+      if (!/^[A-Z]+$/.test(method)) throw new Error(`invalid method: ${method}`);
+      request.method = method;
+      return undefined;
+    }),
+    set_query: change('set_query', ({ request }, call) => {
+      request.query = encodeArguments(call.value(1));
+      return undefined;
+    }),
+    set_header: change('set_header', ({ request }, call) => {
+      setHeader(request.headers, call.text(1), call.value(2));
+      return undefined;
+    }),
+    add_header: change('add_header', ({ request }, call) => {
+      for (const text of headerTexts(call.value(2))) request.headers.append(call.text(1), text);
+      return undefined;
+    }),
+    clear_header: change('clear_header', ({ request }, call) => {
+      request.headers.delete(call.text(1));
+      return undefined;
+    }),
+    set_headers: change('set_headers', ({ request }, call) => {
+      for (const [name, value] of entries(call, 1)) setHeader(request.headers, name, value);
+      return undefined;
+    }),
+    set_raw_body: change('set_raw_body', ({ request }, call) => {
+      request.body.replace(call.bytes(1).slice());
+      return undefined;
+    }),
+    set_body: change('set_body', setBody),
+  },
+  response: {
+    get_status: after('get_status', ({ reply, exchange }) => reply?.status ?? exchange?.reply.status),
+    get_headers: new LuaNative('get_headers', (call) => {
+      const context = contextIn(call, 'kong.service.response.get_headers', AFTER_HEAD);
+      const headers = ofService(context);
+      return headers === null ? undefined : headersTable(headers, most(call, 1, 'max_headers'));
+    }),
+    get_header: new LuaNative('get_header', (call) => {
+      const headers = ofService(contextIn(call, 'kong.service.response.get_header', AFTER_HEAD));
+      return headers === null ? undefined : headerOf(headers, call.text(1));
+    }),
+    get_raw_body: new LuaNative('get_raw_body', (call) => answerBody(call), true),
+    get_body: new LuaNative('get_body', (call) => answerTable(call), true),
+  },
+};
+
+/** Answers are read up to here. */
+const ANSWER_LIMIT = 10 * 1024 * 1024;
+
+function change(name: string, run: (context: LuaContext, call: LuaCall) => LuaResult): LuaNative {
+  return new LuaNative(name, (call) => run(contextIn(call, `kong.service.${name}`, BEFORE_UPSTREAM), call));
+}
+
+function after(name: string, read: (context: LuaContext) => LuaResult): LuaNative {
+  return new LuaNative(name, (call) => {
+    const context = contextIn(call, `kong.service.response.${name}`, AFTER_HEAD);
+    return ofService(context) === null ? undefined : read(context);
+  });
+}
+
+/** The answer's headers where the service made it. */
+function ofService({ reply, exchange }: LuaContext) {
+  const answer = reply ?? exchange?.reply ?? null;
+  return answer !== null && answer.source === 'service' ? answer.headers : null;
+}
+
+function setBody({ request }: LuaContext, call: LuaCall): LuaResult {
+  const table = call.value(1);
+  const type = call.optionalText(2) ?? request.headers.get('content-type') ?? undefined;
+  if (type === undefined) throw new Error('mime must be given, or the request have a Content-Type');
+  const media = type.split(';', 1)[0]?.trim().toLowerCase();
+  if (media === 'application/json') request.body.replace(encodeJson(table), type);
+  else if (media === 'application/x-www-form-urlencoded') request.body.replace(encodeArguments(table), type);
+  else if (media === 'multipart/form-data') request.body.replace(...multipart(table));
+  else throw new Error(`unsupported content type '${type}'`);
+  return true;
+}
+
+function multipart(table: ReturnType<LuaCall['value']>): [string, string] {
+  if (!isMap(table)) throw new Error('args must be a table');
+  const boundary = crypto.randomUUID().replaceAll('-', '');
+  const parts = [...table].map(
+    ([name, value]) =>
+      `--${boundary}\r\nContent-Disposition: form-data; name="${String(name).replace(/["\r\n]/g, '_')}"\r\n\r\n${String(value)}\r\n`,
+  );
+  return [`${parts.join('')}--${boundary}--\r\n`, `multipart/form-data; boundary=${boundary}`];
+}
+
+async function answerBody(call: LuaCall): Promise<LuaResult> {
+  const { reply } = contextIn(call, 'kong.service.response.get_raw_body', ['header_filter']);
+  return reply === null ? undefined : await reply.body.read(ANSWER_LIMIT);
+}
+
+async function answerTable(call: LuaCall): Promise<LuaResult> {
+  const { reply } = contextIn(call, 'kong.service.response.get_body', ['header_filter']);
+  if (reply === null) return undefined;
+  const type = call.optionalText(1) ?? reply.headers.get('content-type') ?? '';
+  const bytes = await reply.body.read(ANSWER_LIMIT);
+  if (bytes === null) return results(null, 'the body is too long');
+  return readBody(type.split(';', 1)[0]?.trim().toLowerCase() ?? '', type, bytes, 100);
+}

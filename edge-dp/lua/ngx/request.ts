@@ -1,0 +1,166 @@
+import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import { decodeArguments, encodeArguments } from '../arguments.ts';
+import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
+import { BODY_LIMIT, headersTable } from '../kong/request.ts';
+import { headersNow, setHeader } from '../kong/response.ts';
+
+/** `ngx.req`. */
+export const request: Library = {
+  get_headers: new LuaNative('get_headers', (call) =>
+    headersTable(contextOf(call).request.headers, call.optionalNumber(1) || 100),
+  ),
+  get_method: new LuaNative('get_method', (call) => contextOf(call).request.method),
+  set_method: change('set_method', ({ request }, call) => {
+    request.method = METHODS[call.number(1)] ?? request.method;
+  }),
+  get_uri_args: new LuaNative('get_uri_args', (call) =>
+    decodeArguments(contextOf(call).request.query, call.optionalNumber(1) ?? 100),
+  ),
+  set_uri_args: change('set_uri_args', ({ request }, call) => {
+    request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : call.text(1);
+  }),
+  set_header: change('set_header', ({ request }, call) => setHeader(request.headers, call.text(1), call.value(2))),
+  clear_header: change('clear_header', ({ request }, call) => request.headers.delete(call.text(1))),
+  read_body: new LuaNative(
+    'read_body',
+    async (call) => {
+      const context = contextOf(call);
+      context.tables.body = await context.request.body.read(BODY_LIMIT);
+      return undefined;
+    },
+    true,
+  ),
+  discard_body: new LuaNative('discard_body', () => undefined),
+  get_body_data: new LuaNative('get_body_data', (call) => {
+    const { body } = contextOf(call).tables;
+    return body === null || body.length === 0 ? undefined : body;
+  }),
+  get_body_file: new LuaNative('get_body_file', () => undefined),
+  get_post_args: new LuaNative('get_post_args', (call) => {
+    const { body } = contextOf(call).tables;
+    return body === null
+      ? results(undefined, 'the body was not read')
+      : decodeArguments(new TextDecoder().decode(body), call.optionalNumber(1) ?? 100);
+  }),
+  set_body_data: change('set_body_data', ({ request, tables }, call) => {
+    const bytes = call.bytes(1).slice();
+    request.body.replace(bytes);
+    tables.body = bytes;
+  }),
+  start_time: new LuaNative('start_time', (call) => contextOf(call).request.startedAt / 1000),
+  http_version: new LuaNative('http_version', (call) => Number(contextOf(call).request.incoming.version)),
+  is_internal: new LuaNative('is_internal', () => false),
+};
+
+/** What the prelude's tables that are looked up by name do. */
+export const lookups: Library = {
+  variable: new LuaNative('variable', (call) => variable(contextOf(call), call.text(1))),
+  set_variable: new LuaNative('set_variable', (call) => {
+    const context = contextIn(call, 'ngx.var', BEFORE_UPSTREAM);
+    const name = call.text(1);
+    if (name === 'args') context.request.query = call.optionalText(2) ?? '';
+    else if (name === 'upstream_host') context.request.headers.set('Host', call.text(2));
+    else if (name === 'upstream_uri') context.request.upstream.path = call.text(2).split('?', 1)[0] ?? '/';
+    else if (name === 'upstream_scheme') context.request.upstream.scheme = call.text(2) === 'https' ? 'https' : 'http';
+    else throw new Error(`variable "${name}" not changeable`);
+    return undefined;
+  }),
+  reply_header: new LuaNative('reply_header', (call) =>
+    headersNow(contextOf(call)).get(call.text(1).replaceAll('_', '-')),
+  ),
+  set_reply_header: new LuaNative('set_reply_header', (call) => {
+    setHeader(headersNow(contextOf(call)), call.text(1).replaceAll('_', '-'), call.value(2) ?? []);
+    return undefined;
+  }),
+  argument: new LuaNative('argument', (call) => {
+    const { chunk } = contextIn(call, 'ngx.arg', ['body_filter']);
+    if (call.number(1) === 2) return chunk?.last;
+    return chunk?.bytes ?? (chunk?.last === true ? '' : undefined);
+  }),
+  set_argument: new LuaNative('set_argument', (call) => {
+    const { chunk } = contextIn(call, 'ngx.arg', ['body_filter']);
+    if (chunk !== null && call.number(1) === 1) chunk.bytes = call.has(2) ? call.bytes(2).slice() : null;
+    return undefined;
+  }),
+  set_status: new LuaNative('set_status', (call) => {
+    const context = contextOf(call);
+    if (context.reply !== null) context.reply.status = call.number(1);
+    else context.tables.status = call.number(1);
+    return undefined;
+  }),
+  say: new LuaNative('say', (call) => {
+    const context = contextIn(call, 'ngx.say', BEFORE_UPSTREAM);
+    context.tables.said += call.text(1);
+    return undefined;
+  }),
+};
+
+function change(name: string, run: (context: LuaContext, call: LuaCall) => void): LuaNative {
+  return new LuaNative(name, (call): LuaResult => {
+    run(contextIn(call, `ngx.req.${name}`, BEFORE_UPSTREAM), call);
+    return undefined;
+  });
+}
+
+/** nginx's variables, those that a data plane has. Nil for others. */
+function variable({ request, reply, exchange }: LuaContext, name: string): LuaValue {
+  const known = VARIABLES[name];
+  if (known !== undefined) return known(request);
+  if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
+  if (name.startsWith('arg_')) {
+    const value = decodeArguments(request.query, 0).get(name.slice(4));
+    return Array.isArray(value) ? value[0] : value === true ? '' : value;
+  }
+  if (name.startsWith('cookie_')) return cookie(request.headers.get('cookie') ?? '', name.slice(7));
+  const answer = reply ?? exchange?.reply;
+  if (answer === undefined) return undefined;
+  if (name === 'status') return answer.status;
+  if (name === 'upstream_status') return answer.source === 'service' ? String(answer.status) : undefined;
+  if (name.startsWith('sent_http_')) return answer.headers.get(name.slice(10).replaceAll('_', '-'));
+  return undefined;
+}
+
+const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => LuaValue>> = {
+  args: ({ query }) => (query === '' ? undefined : query),
+  query_string: ({ query }) => (query === '' ? undefined : query),
+  is_args: ({ query }) => (query === '' ? '' : '?'),
+  host: ({ headers }) => /^(\[[^\]]*\]|[^:]*)/.exec(headers.get('host') ?? '')?.[1]?.toLowerCase(),
+  request_method: ({ method }) => method,
+  request_uri: ({ rawTarget }) => rawTarget,
+  uri: ({ rawPath }) => rawPath,
+  document_uri: ({ rawPath }) => rawPath,
+  request: ({ method, rawTarget, incoming }) => `${method} ${rawTarget} HTTP/${incoming.version}`,
+  scheme: ({ scheme }) => scheme,
+  https: ({ scheme }) => (scheme === 'https' ? 'on' : ''),
+  server_protocol: ({ incoming }) => `HTTP/${incoming.version}`,
+  server_port: ({ forwarded }) => String(forwarded.port),
+  remote_addr: ({ client }) => client.ip,
+  realip_remote_addr: ({ client }) => client.peerIp,
+  remote_port: ({ client }) => (client.port === null ? undefined : String(client.port)),
+  content_type: ({ headers }) => headers.get('content-type'),
+  content_length: ({ headers }) => headers.get('content-length'),
+  request_id: ({ id }) => id,
+  kong_request_id: ({ id }) => id,
+  upstream_host: ({ headers }) => headers.get('host'),
+  upstream_scheme: ({ upstream }) => upstream.scheme,
+  upstream_uri: ({ upstream }) => upstream.path,
+};
+
+function cookie(header: string, name: string): string | undefined {
+  for (const part of header.split(';')) {
+    const equals = part.indexOf('=');
+    if (equals > 0 && part.slice(0, equals).trim() === name) return part.slice(equals + 1).trim();
+  }
+  return undefined;
+}
+
+/** Of lua-nginx-module, by its numbers. */
+const METHODS: Readonly<Record<number, string>> = {
+  2: 'GET',
+  4: 'HEAD',
+  8: 'POST',
+  16: 'PUT',
+  32: 'DELETE',
+  512: 'OPTIONS',
+  16384: 'PATCH',
+};

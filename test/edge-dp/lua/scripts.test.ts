@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
+import preFunction from '../../../edge-dp/plugins/pre-function.ts';
+import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from '../plugins/fakes.ts';
+
+const config = (phases: Partial<PhaseFunctionsConfig>): PhaseFunctionsConfig => ({
+  certificate: [],
+  rewrite: [],
+  access: [],
+  header_filter: [],
+  body_filter: [],
+  log: [],
+  ...phases,
+});
+
+/** Runs access; gives the request afterwards and the answer. */
+async function access(source: string, given: Parameters<typeof fakeRequest>[0] = {}, lua = DEFAULT_LUA) {
+  const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, { ...fakeServices(), lua });
+  const request = fakeRequest(given);
+  const answer = await hooks.access?.(request);
+  return { request, answer };
+}
+
+/** What a script told in the header X-Told. */
+async function told(
+  source: string,
+  given?: Parameters<typeof fakeRequest>[0],
+  lua = DEFAULT_LUA,
+): Promise<string | null> {
+  const script = `local function tell(...) local t = {...} for i = 1, select('#', ...) do t[i] = tostring(t[i]) end
+    kong.service.request.set_header('x-told', table.concat(t, ' ')) end ${source}`;
+  return (await access(script, given, lua)).request.headers.get('x-told');
+}
+
+describe('Lua of a plugin', () => {
+  it.each([
+    ["tell(ngx.re.match('hello 42', [[(\\d+)]])[1], ngx.re.find('xxab', 'ab'))", '42 3 4'],
+    ["tell((ngx.re.gsub('a1b22', '[0-9]+', '<$0>')))", 'a<1>b<22>'],
+    [
+      "local r = {} for m in ngx.re.gmatch('k=v;x=y', [[(\\w)=(\\w)]]) do r[#r + 1] = m[1] .. m[2] end tell(unpack(r))",
+      'kv xy',
+    ],
+    [
+      "tell(ngx.encode_base64('hällo'), ngx.decode_base64('aGVsbG8='), ngx.md5('a'), ngx.crc32_short('abc'))",
+      'aMOkbGxv hello 0cc175b9c0f1b6a831c399e269772661 891568578',
+    ],
+    [
+      "tell(ngx.encode_args({ b = { 1, 2 }, a = 'x y' }), ngx.escape_uri('a/b ü'), ngx.unescape_uri('a%2Fb+c'))",
+      'a=x%20y&b=1&b=2 a%2Fb%20%C3%BC a/b c',
+    ],
+    [
+      'tell(ngx.http_time(0), ngx.cookie_time(0), ngx.parse_http_time("Thu, 01 Jan 1970 00:00:00 GMT"))',
+      'Thu, 01 Jan 1970 00:00:00 GMT Thu, 01-Jan-70 00:00:00 GMT 0',
+    ],
+    [
+      'tell(ngx.var.request_uri, ngx.var.http_x_a, ngx.var.arg_q, ngx.var.cookie_c, ngx.var.nothing)',
+      '/p?q=1 one 1 d nil',
+    ],
+    ["local h = kong.request.get_headers() tell(h['X-A'], h.x_a, h['x-a'])", 'one one one'],
+    [
+      "kong.service.request.set_query({ z = 1, a = { 'x', 'y' }, t = true }) tell(kong.request.get_raw_query())",
+      'a=x&a=y&t&z=1',
+    ],
+    ['tell(ngx.get_phase(), kong.node.get_hostname(), kong.version_num > 3000000)', 'access node.test true'],
+    [
+      "kong.ctx.shared.t = { n = 1 } kong.ctx.shared.t.n = kong.ctx.shared.t.n + 1 ngx.ctx.x = 'y' tell(kong.ctx.shared.t.n, ngx.ctx.x)",
+      '2 y',
+    ],
+  ])('%s tells %s', async (source, expected) => {
+    expect(await told(source, { target: '/p?q=1', headers: { 'x-a': 'one', cookie: 'b=a; c=d' } })).toBe(expected);
+  });
+
+  it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
+    const json =
+      "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";
+    expect(await told(json, {}, { ...DEFAULT_LUA, untrusted: 'on' })).toBe('{"a":[1,2]} nil 4');
+    expect(await told(json, {}, { ...DEFAULT_LUA, requires: ['cjson.safe', 'bit'] })).toBe('{"a":[1,2]} nil 4');
+    await expect(told(json)).rejects.toThrow("require 'cjson.safe' not allowed within sandbox");
+    await expect(told("require('ffi')", {}, { ...DEFAULT_LUA, untrusted: 'on' })).rejects.toThrow(
+      "module 'ffi' is not there",
+    );
+    expect(() =>
+      preFunction.compile(config({ access: [''] }), EVERYWHERE, {
+        ...fakeServices(),
+        lua: { ...DEFAULT_LUA, untrusted: 'off' },
+      }),
+    ).toThrow("disabled because 'untrusted_lua' config option is set to 'off'");
+  });
+
+  it('can change nothing of what other scripts use, in the sandbox', async () => {
+    for (const source of [
+      'string.format = nil',
+      'kong.request.get_header = nil',
+      'ngx.re.match = nil',
+      "getmetatable('').__index = {}",
+      'setmetatable(string, {})',
+    ]) {
+      await expect(access(source), source).rejects.toThrow();
+    }
+    await access('leaked = 1 _G.leaked = 2');
+    expect(await told("tell(leaked, string.format('%d', 1), ('x'):upper(), _G.leaked)")).toBe('nil 1 X nil');
+  });
+
+  it('answers with an exit, past pcall, and with a redirect', async () => {
+    const { answer } = await access(
+      "pcall(function() kong.response.exit(201, { a = 1 }, { ['x-b'] = 'c' }) end) error('on')",
+    );
+    expect(answer).toMatchObject({ status: 201, content: '{"a":1}' });
+    expect((await access("ngx.redirect('/else', 301)")).answer).toMatchObject({ status: 301 });
+    expect((await access("ngx.say('a', { 'b' }) ngx.exit(200)")).answer).toMatchObject({
+      status: 200,
+      content: 'ab\n',
+    });
+  });
+
+  it('never mixes requests that wait', async () => {
+    const source = `
+      for i = 1, 3 do
+        ngx.sleep(0.001)
+        kong.ctx.shared.seen = (kong.ctx.shared.seen or '') .. kong.request.get_header('x-a')
+      end
+      kong.service.request.set_header('x-told', kong.ctx.shared.seen)`;
+    const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, fakeServices());
+    const all = await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const request = fakeRequest({ headers: { 'x-a': String(i % 10) } });
+        await hooks.access?.(request);
+        return request.headers.get('x-told') === String(i % 10).repeat(3);
+      }),
+    );
+    expect(all).not.toContain(false);
+  });
+
+  it('reads bodies: JSON, forms, multipart, others raw', async () => {
+    const tell = 'local b, e, m = kong.request.get_body() tell(b and b.a, e, m)';
+    const body = (type: string, body: string) => ({ method: 'POST', headers: { 'content-type': type }, body });
+    expect(await told(tell, body('application/json', '{"a":"ü"}'))).toBe('ü nil application/json');
+    expect(await told(tell, body('application/json', '{'))).toBe('nil invalid json body application/json');
+    expect(await told(tell, body('application/x-www-form-urlencoded', 'a=1+2'))).toBe(
+      '1 2 nil application/x-www-form-urlencoded',
+    );
+    const parts = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nz\r\n--x--\r\n';
+    expect(await told(tell, body('multipart/form-data; boundary=x', parts))).toBe('z nil multipart/form-data');
+    expect(await told('tell(#kong.request.get_raw_body())', body('text/plain', 'äb'))).toBe('3');
+  });
+
+  it('is stopped by its budget, and the next request runs', async () => {
+    await expect(access('while true do end')).rejects.toThrow('instruction budget used up');
+    expect(await told("tell('alive')")).toBe('alive');
+  });
+
+  it('refuses to write what would end a header line', async () => {
+    await expect(access("kong.service.request.set_header('x-a', 'b\\r\\nx-c: d')")).rejects.toThrow();
+    await expect(access("kong.response.set_header('x a', 'b')")).rejects.toThrow();
+  });
+
+  it('says in which phases a function may be called', async () => {
+    await expect(access('kong.response.get_source()')).rejects.toThrow(
+      "function 'kong.response.get_source' cannot be called in access phase (only in: header_filter, body_filter, log)",
+    );
+  });
+});
