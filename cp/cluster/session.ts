@@ -209,7 +209,8 @@ export class NodeSession {
       const reason = `this data plane is of group '${this.node.group}', but this control plane publishes to '${group}'`;
       return { sync_status: 'unknown', reason };
     }
-    return incompatibility(this.#context.version, this.node, plugins);
+    const conflicts = this.#context.publisher.conflicts(this.node.capabilities);
+    return incompatibility(this.#context.version, this.node, plugins, conflicts);
   }
 
   /** Says what the node's runtime cannot honour, once for the same list. */

@@ -1,5 +1,6 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
-import { type Requirement, requirements } from '../../shared/cluster/requirements.ts';
+import type { Requirement } from '../../shared/cluster/need.ts';
+import { requirements } from '../../shared/cluster/requirements.ts';
 
 /** A published row that a runtime cannot honour, with the reason. */
 export interface Conflict {

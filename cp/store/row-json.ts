@@ -27,6 +27,7 @@ export function fromRecord(table: Table, answer: SqlRow): Row {
   const row: Row = {};
   for (const column of table.columns) {
     const value = values.get(column.name) ?? null;
+    if (value === null && column.hiddenWhenNull) continue;
     row[column.field] = column.field === column.name || value === null ? value : { id: value };
   }
   if (table.expires) row.ttl = values.get('ttl') ?? null;

@@ -25,6 +25,8 @@ export interface Column {
   readonly type: ColumnType;
   /** The schema's default, which rows from before the column get. */
   readonly initial: unknown;
+  /** Rows show the field only where it is set. */
+  readonly hiddenWhenNull: boolean;
 }
 
 type ColumnType = 'uuid' | 'text' | 'bigint' | 'double precision' | 'boolean' | 'json' | 'text[]';
@@ -86,6 +88,7 @@ function deriveTable(schema: EntitySchema, schemas: ReadonlyMap<string, EntitySc
       field,
       type: columnType(definition, schemas),
       initial: definition.default,
+      hiddenWhenNull: definition.extension === true,
     })),
     uniques: [...fieldUniques(schema, workspaced), ...cacheKey(schema, workspaced)],
     references: stored.flatMap(([field, definition]) =>

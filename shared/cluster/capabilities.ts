@@ -13,10 +13,17 @@ export const CAPABILITIES = {
   client_address: 'the address of the connected client (`ip-restriction`, `sources`, `net.src.*`)',
   destination_address: 'the address clients connected to (`net.dst.ip`)',
   edge_fields: "what Cloudflare's network knows of clients (`edge.*`)",
+  consumer_groups: 'plugins of consumer groups (`consumer_group`)',
   inbound_http2: 'HTTP/2 and gRPC from clients',
   inbound_client_certificate: 'client certificates asked of clients',
   inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`)',
   stream: 'TCP, TLS and UDP listeners',
+  udp: 'UDP sent by plugins (`udp-log`, `statsd`, `datadog`, `loggly`)',
+  files: 'files that plugins write (`file-log`)',
+  syslog: "the machine's syslog (`syslog`)",
+  tls_unverified: 'connections of plugins whose certificate is taken unchecked (`ssl_verify: false` and the like)',
+  http_proxy: 'HTTP proxies for requests of plugins (`proxy_url` and the like)',
+  certificates_by_control_plane: 'certificates ordered by the control plane (`acme`)',
 } as const;
 
 export type Capability = keyof typeof CAPABILITIES;

@@ -1,4 +1,5 @@
 import type { Manifest } from '../bundle/format.ts';
+import type { Capability } from './capabilities.ts';
 import type { NodeDescription, SyncStatus } from './messages.ts';
 
 /** Why config is not given to a data plane; `reason` names every version and plugin at fault. */
@@ -10,12 +11,13 @@ interface Incompatibility {
 /**
  * Kong's rules: the same major version and a control plane at least as new in its minor version, for the planes
  * themselves and for every configured plugin; every configured plugin present. Plugins that no row configures do not
- * matter. Null: compatible.
+ * matter. Neither does what the node cannot honour (`conflicts`), unless it would take it for something else. Null: compatible.
  */
 export function incompatibility(
   controlPlane: string,
   node: Pick<NodeDescription, 'version' | 'plugins'>,
   configured: Manifest['plugins'],
+  conflicts: readonly Conflicting[] = [],
 ): Incompatibility | null {
   const faults: Incompatibility[] = [];
   if (!mayServe(controlPlane, node.version)) {
@@ -25,6 +27,14 @@ export function incompatibility(
   const { absent, other } = pluginFaults(node.plugins, configured);
   if (absent !== null) faults.push({ sync_status: 'plugin_set_incompatible', reason: absent });
   if (other !== null) faults.push({ sync_status: 'plugin_version_incompatible', reason: other });
+  const misread = conflicts.find(({ capability }) => MISREAD.has(capability));
+  if (misread !== undefined) {
+    const { entity, id, reason } = misread;
+    faults.push({
+      sync_status: 'plugin_set_incompatible',
+      reason: `${entity} ${id}: ${reason}; this data plane is too old to know what it says`,
+    });
+  }
   const [first] = faults;
   // Kong has one status for a node: the first, with every reason, so that all can be mended at once.
   return first === undefined ? null : { ...first, reason: together(faults.map(({ reason }) => reason)) };
@@ -35,6 +45,17 @@ export function pluginMismatch(present: NodeDescription['plugins'], configured: 
   const { absent, other } = pluginFaults(present, configured);
   return absent === null && other === null ? null : together([absent, other]);
 }
+
+/** A row a node's runtime cannot honour. */
+interface Conflicting {
+  readonly entity: string;
+  readonly id: string;
+  readonly capability: string;
+  readonly reason: string;
+}
+
+/** A data plane without these takes config for another than it is: a group's plugin for everybody's. */
+const MISREAD: ReadonlySet<string> = new Set<Capability>(['consumer_groups']);
 
 /** Plugins the control plane knows and the data plane does not: worth a word when it connects, no more. */
 export function absentPlugins(known: Iterable<string>, node: Pick<NodeDescription, 'plugins'>): readonly string[] {

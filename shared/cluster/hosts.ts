@@ -17,7 +17,8 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'upstream_http2',
     'dns_records',
     'client_address',
+    'consumer_groups',
   ],
-  miniflare: ['upstream_host'],
-  cloudflare: ['upstream_host', 'client_address', 'edge_fields'],
+  miniflare: ['upstream_host', 'consumer_groups'],
+  cloudflare: ['upstream_host', 'client_address', 'edge_fields', 'consumer_groups'],
 };

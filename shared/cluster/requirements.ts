@@ -1,14 +1,9 @@
 import { predicates } from '../atc/check.ts';
 import { parseExpression } from '../atc/parser.ts';
-import { isRecord, type Row } from '../record.ts';
+import { plugins } from '../plugins/registry.ts';
+import { isRecord, type Row, recordOrEmpty } from '../record.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
-
-/** What a row asks of the runtime it is served on. */
-export interface Requirement {
-  readonly capability: Capability;
-  /** The field and value that ask for it, and what that is. */
-  readonly reason: string;
-}
+import { need, type Requirement } from './need.ts';
 
 /** The requirements of one table's rows. */
 type Rule = (row: Row) => Iterable<Requirement>;
@@ -18,37 +13,38 @@ const GRPC_PROTOCOLS: readonly unknown[] = ['grpc', 'grpcs'];
 
 const rules: Readonly<Record<string, Rule>> = {
   *services(row) {
-    if (GRPC_PROTOCOLS.includes(row.protocol)) yield needs('upstream_http2', 'protocol', row.protocol);
-    if (STREAM_PROTOCOLS.includes(row.protocol)) yield needs('stream', 'protocol', row.protocol);
-    if (isRecord(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
-    if (filled(row.ca_certificates)) yield needs('upstream_ca', 'ca_certificates');
-    if (row.tls_verify === false) yield needs('upstream_tls_verify_off', 'tls_verify', false);
+    if (GRPC_PROTOCOLS.includes(row.protocol)) yield need('upstream_http2', 'protocol', row.protocol);
+    if (STREAM_PROTOCOLS.includes(row.protocol)) yield need('stream', 'protocol', row.protocol);
+    if (isRecord(row.client_certificate)) yield need('upstream_client_certificate', 'client_certificate');
+    if (filled(row.ca_certificates)) yield need('upstream_ca', 'ca_certificates');
+    if (row.tls_verify === false) yield need('upstream_tls_verify_off', 'tls_verify', false);
     if (typeof row.tls_verify_depth === 'number') {
-      yield needs('upstream_tls_verify_depth', 'tls_verify_depth', row.tls_verify_depth);
+      yield need('upstream_tls_verify_depth', 'tls_verify_depth', row.tls_verify_depth);
     }
   },
   *routes(row) {
     const protocols: readonly unknown[] = Array.isArray(row.protocols) ? row.protocols : [];
     const grpc = protocols.find((protocol) => GRPC_PROTOCOLS.includes(protocol));
     const stream = protocols.find((protocol) => STREAM_PROTOCOLS.includes(protocol));
-    if (grpc !== undefined) yield needs('inbound_http2', 'protocols', grpc);
-    if (stream !== undefined) yield needs('stream', 'protocols', stream);
-    if (row.preserve_host === true) yield needs('upstream_host', 'preserve_host', true);
-    if (filled(row.sources)) yield needs('client_address', 'sources');
-    if (filled(row.snis)) yield needs('inbound_sni', 'snis');
+    if (grpc !== undefined) yield need('inbound_http2', 'protocols', grpc);
+    if (stream !== undefined) yield need('stream', 'protocols', stream);
+    if (row.preserve_host === true) yield need('upstream_host', 'preserve_host', true);
+    if (filled(row.sources)) yield need('client_address', 'sources');
+    if (filled(row.snis)) yield need('inbound_sni', 'snis');
     if (typeof row.expression === 'string') yield* expressionNeeds(row.expression);
   },
   *upstreams(row) {
-    if (typeof row.host_header === 'string') yield needs('upstream_host', 'host_header', row.host_header);
-    if (isRecord(row.client_certificate)) yield needs('upstream_client_certificate', 'client_certificate');
-    if (row.use_srv_name === true) yield needs('dns_records', 'use_srv_name', true);
+    if (typeof row.host_header === 'string') yield need('upstream_host', 'host_header', row.host_header);
+    if (isRecord(row.client_certificate)) yield need('upstream_client_certificate', 'client_certificate');
+    if (row.use_srv_name === true) yield need('dns_records', 'use_srv_name', true);
   },
   *snis(row) {
-    yield needs('inbound_sni', 'name', row.name);
+    yield need('inbound_sni', 'name', row.name);
   },
   *plugins(row) {
-    if (row.name === 'ip-restriction') yield needs('client_address', 'name', row.name);
-    if (row.name === 'grpc-gateway' || row.name === 'grpc-web') yield needs('upstream_http2', 'name', row.name);
+    if (isRecord(row.consumer_group)) yield need('consumer_groups', 'consumer_group');
+    const plugin = plugins.get(String(row.name));
+    if (plugin?.needs !== undefined) yield* plugin.needs(recordOrEmpty(row.config));
   },
 };
 
@@ -85,11 +81,6 @@ function fieldsOf(source: string): ReadonlySet<string> {
 export function requirements(table: string, row: Row): readonly Requirement[] {
   const rule = Object.hasOwn(rules, table) ? rules[table] : undefined;
   return rule === undefined ? [] : [...rule(row)];
-}
-
-function needs(capability: Capability, field: string, value?: unknown): Requirement {
-  const what = value === undefined ? `'${field}' is set` : `'${field}' is ${JSON.stringify(value)}`;
-  return { capability, reason: `${what}, which needs ${CAPABILITIES[capability]}` };
 }
 
 function filled(value: unknown): boolean {

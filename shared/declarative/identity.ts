@@ -43,7 +43,8 @@ function cacheKeyName(
     if (value === undefined) {
       if (part === parent?.field) name += `:${parent.id}`;
       else if (field?.required) return null;
-      else name += ':';
+      // A row without it has the id it has in Kong.
+      else if (field?.extension !== true) name += ':';
     } else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
       name += `:${value}`;
     }

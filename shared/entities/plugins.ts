@@ -1,16 +1,17 @@
 import { autoTimestamp, name, protocols, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
-/** A plugin's configuration and what it applies to: everything, or a route, a service, a consumer. */
+/** A plugin's configuration and what it applies to: everything, or a route, a service, a consumer or a group of them. */
 export const plugins = defineEntity({
   name: 'plugins',
   primary_key: ['id'],
   endpoint_key: 'instance_name',
-  cache_key: ['name', 'route', 'service', 'consumer'],
+  cache_key: ['name', 'route', 'service', 'consumer', 'consumer_group'],
   workspaceable: true,
   subschema_key: 'name',
   subschema_error: "plugin '%s' not enabled; add it to the 'plugins' configuration property",
   bundle: { mode: 'eager' },
+  entity_checks: [{ mutually_exclusive: ['consumer', 'consumer_group'] }],
   fields: {
     id: uuid,
     name: { type: 'string', required: true },
@@ -20,6 +21,13 @@ export const plugins = defineEntity({
     route: { type: 'foreign', default: null, reference: 'routes', on_delete: 'cascade' },
     service: { type: 'foreign', default: null, reference: 'services', on_delete: 'cascade' },
     consumer: { type: 'foreign', default: null, reference: 'consumers', on_delete: 'cascade' },
+    consumer_group: {
+      type: 'foreign',
+      default: null,
+      reference: 'consumer_groups',
+      on_delete: 'cascade',
+      extension: true,
+    },
     config: { type: 'record', abstract: true, fields: {} },
     protocols,
     enabled: { type: 'boolean', required: true, default: true },

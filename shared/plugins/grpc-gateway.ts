@@ -1,3 +1,4 @@
+import { need } from '../cluster/need.ts';
 import { protocols } from '../schema/kinds.ts';
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -8,6 +9,7 @@ export const grpcGateway = definePlugin({
   version: KONG_VERSION,
   priority: 998,
   phases: ['access', 'header_filter', 'body_filter'],
+  needs: () => [need('upstream_http2', 'name', 'grpc-gateway')],
   fields: {
     protocols,
     config: {

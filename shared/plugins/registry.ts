@@ -1,4 +1,5 @@
-import type { PluginSchema } from '../schema/vocabulary.ts';
+import { noConsumer, noConsumerGroup } from '../schema/kinds.ts';
+import type { Fields, PluginSchema } from '../schema/vocabulary.ts';
 import { acl } from './acl.ts';
 import { acme } from './acme.ts';
 import { aiPromptDecorator } from './ai-prompt-decorator.ts';
@@ -94,4 +95,11 @@ const all: readonly PluginSchema[] = [
 ];
 
 /** Every plugin the control plane knows, by name. */
-export const plugins: ReadonlyMap<string, PluginSchema> = new Map(all.map((plugin) => [plugin.name, plugin]));
+export const plugins: ReadonlyMap<string, PluginSchema> = new Map(
+  all.map((plugin) => [plugin.name, { ...plugin, fields: boundLikeConsumers(plugin.fields) }]),
+);
+
+/** What cannot be bound to a consumer, such as a plugin that finds out who it is, cannot be bound to a group of them either. */
+function boundLikeConsumers(fields: Fields): Fields {
+  return fields.consumer === noConsumer ? { ...fields, consumer_group: noConsumerGroup } : fields;
+}

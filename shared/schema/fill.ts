@@ -27,7 +27,9 @@ export function fillRow(shape: Shape, input: Readonly<Row>, mode: Mode, auto: Au
   const row: Row = {};
   for (const { name, field } of shape.slots) {
     const value = fillField(field, autoValue(name, field, own(given, name), mode, auto), mode, auto);
-    if (value !== undefined) row[name] = value;
+    // A patch may unset it.
+    const shown = value !== null || field.extension !== true || mode === 'update';
+    if (value !== undefined && shown) row[name] = value;
   }
   for (const key of Object.keys(given)) {
     if (!shape.byName.has(key) && key !== 'updated_at') put(row, key, given[key]);

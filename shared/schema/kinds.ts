@@ -132,6 +132,12 @@ export const endpoints = defineField({
 
 /** A plugin that cannot be tied to a consumer, service or route. */
 export const noConsumer = defineField({ type: 'foreign', reference: 'consumers', eq: null });
+export const noConsumerGroup = defineField({
+  type: 'foreign',
+  reference: 'consumer_groups',
+  eq: null,
+  extension: true,
+});
 export const noService = defineField({ type: 'foreign', reference: 'services', eq: null });
 export const noRoute = defineField({ type: 'foreign', reference: 'routes', eq: null });
 

@@ -13,11 +13,20 @@ type PrintedField = Readonly<Record<string, object>>;
 
 /** The body of `GET /schemas/{entity}` and `GET /schemas/plugins/{name}`: plain data, functions left out. */
 export function printSchema(schema: Described): PrintedSchema {
-  return { fields: printFields(schema.fields), entity_checks: printChecks(schema.entity_checks) };
+  const { fields, entity_checks } = schema;
+  const published = (entity_checks ?? []).filter((check) => !namesExtension(check, fields));
+  return { fields: printFields(fields), entity_checks: printChecks(published) };
 }
 
 function printFields(fields: Fields): PrintedField[] {
-  return Object.entries(fields).map(([name, field]) => ({ [name]: printRules(field) }));
+  return Object.entries(fields)
+    .filter(([, field]) => field.extension !== true)
+    .map(([name, field]) => ({ [name]: printRules(field) }));
+}
+
+function namesExtension(check: EntityCheck, fields: Fields): boolean {
+  const names: unknown[] = Object.values(check).flat();
+  return names.some((name) => typeof name === 'string' && fields[name]?.extension === true);
 }
 
 function printChecks(checks: readonly EntityCheck[] | undefined): object[] {

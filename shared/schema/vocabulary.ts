@@ -1,3 +1,6 @@
+import type { Requirement } from '../cluster/need.ts';
+import type { Row } from '../record.ts';
+
 /**
  * The vocabulary entity and plugin schemas are written in: Kong's own schema language as plain data, so that one
  * table of fields is the source of validation, defaults, TypeScript types, `/schemas/*`, OpenAPI, and the database's
@@ -32,6 +35,8 @@ interface FieldBase {
   readonly abstract?: boolean;
   /** Accepted on input and shown, but not a column of the row's own (`certificates.snis`). */
   readonly transient?: boolean;
+  /** Not part of the Kong whose API this follows: rows show it only where it is set, and `/schemas/*` leaves it out. */
+  readonly extension?: boolean;
   readonly eq?: unknown;
   readonly ne?: unknown;
   readonly err?: string;
@@ -295,6 +300,11 @@ export interface PluginSchema<F extends Fields = Fields> {
   readonly shorthand_fields?: readonly ShorthandField[];
   /** The credential and storage entities it brings, by DAO name. */
   readonly entities?: readonly string[];
+  /**
+   * What a configuration asks of the runtime it is served on (`need('udp', 'config.host', host)`): the control plane names what a
+   * data plane cannot honour. `config` is complete and valid.
+   */
+  readonly needs?: (config: Readonly<Row>) => Iterable<Requirement>;
 }
 
 type Nullable<F, T> = F extends { readonly required: true } ? T : F extends { readonly auto: true } ? T : T | null;

@@ -2,7 +2,7 @@ import type { Field, Fields, NumberField, StringField } from '../../../shared/sc
 import type { JsonSchema } from './description.ts';
 
 /**
- * `row`: what is answered, every field present and null where unset. `input`: what may be sent, with the rules a
+ * `row`: what is answered, every field of Kong's present and null where unset. `input`: what may be sent, with the rules a
  * client can check beforehand. `patch`: the same, nothing required.
  */
 export type Direction = 'row' | 'input' | 'patch';
@@ -11,7 +11,9 @@ export type Direction = 'row' | 'input' | 'patch';
 export function recordSchema(fields: Fields, direction: Direction): JsonSchema {
   const names = Object.keys(fields);
   const required =
-    direction === 'row' ? names : names.filter((name) => direction === 'input' && mustBeSent(fields[name]));
+    direction === 'row'
+      ? names.filter((name) => fields[name]?.extension !== true)
+      : names.filter((name) => direction === 'input' && mustBeSent(fields[name]));
   return {
     type: 'object',
     properties: Object.fromEntries(

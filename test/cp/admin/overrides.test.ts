@@ -256,6 +256,42 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('POST', '/consumer_groups/gold/consumers', { json: {} })).status).toBe(400);
   });
 
+  it('binds plugins to a group, and shows the field only where it is set', async () => {
+    const { body: gold } = await admin.send('POST', '/consumer_groups', { json: { name: 'gold' } });
+    const { body: ann } = await admin.send('POST', '/consumers', { json: { username: 'ann' } });
+    const bound = await admin.send('POST', '/consumer_groups/gold/plugins', {
+      json: { name: 'rate-limiting', config: { minute: 5 } },
+    });
+    expect(bound).toMatchObject({ status: 201, body: { consumer_group: { id: gold.id }, consumer: null } });
+    expect((await admin.send('GET', '/consumer_groups/gold/plugins')).rows).toEqual([bound.body]);
+    expect((await admin.send('GET', `/plugins/${bound.body.id}/consumer_group`)).body).toEqual(gold);
+    const again = await admin.send('POST', '/plugins', {
+      json: { name: 'rate-limiting', consumer_group: { id: gold.id }, config: { minute: 6 } },
+    });
+    expect(again).toMatchObject({ status: 409, body: { code: 5 } });
+
+    const global = await admin.send('POST', '/plugins', { json: { name: 'rate-limiting', config: { minute: 9 } } });
+    expect(Object.keys(global.body)).not.toContain('consumer_group');
+    const { body: schema } = await admin.send('GET', '/schemas/plugins');
+    expect(JSON.stringify(schema)).not.toContain('consumer_group');
+
+    const both = { name: 'cors', consumer: { id: ann.id }, consumer_group: { id: gold.id } };
+    expect((await admin.send('POST', '/plugins', { json: both })).status).toBe(400);
+    const authenticates = await admin.send('POST', '/consumer_groups/gold/plugins', { json: { name: 'key-auth' } });
+    expect(authenticates).toMatchObject({ status: 400, body: { fields: { consumer_group: 'value must be null' } } });
+
+    const moved = await admin.send('PATCH', `/plugins/${bound.body.id}`, {
+      json: { consumer_group: null, consumer: { id: ann.id } },
+    });
+    expect(moved).toMatchObject({ status: 200, body: { consumer: { id: ann.id } } });
+    expect(Object.keys(moved.body)).not.toContain('consumer_group');
+    await admin.send('POST', '/consumer_groups/gold/plugins', {
+      json: { name: 'rate-limiting', config: { minute: 5 } },
+    });
+    expect((await admin.send('DELETE', '/consumer_groups/gold')).status).toBe(204);
+    expect((await admin.send('GET', '/plugins')).rows).toHaveLength(2);
+  });
+
   it('shows all members of a group, however many there are', async () => {
     const { body: crowd } = await admin.send('POST', '/consumer_groups', { json: { name: 'crowd' } });
     const workspace = await admin.store.workspace('default');

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { requirements } from '../../../shared/cluster/requirements.ts';
+import type { Row } from '../../../shared/record.ts';
 
 const needed = (row: Readonly<Record<string, unknown>>) =>
   requirements('routes', row).map(({ capability }) => capability);
@@ -15,6 +16,14 @@ it.each<[string, readonly string[]]>([
   ['not valid', []],
 ])('names what the fields of %j need of the runtime', (expression, capabilities) => {
   expect(needed({ protocols: ['http'], expression })).toEqual(capabilities);
+});
+
+it('asks for what a plugin says beside its schema, and for groups where one is named', () => {
+  const capabilities = (row: Row) => requirements('plugins', row).map(({ capability }) => capability);
+  expect(capabilities({ name: 'ip-restriction', config: { allow: ['10.0.0.1'] } })).toEqual(['client_address']);
+  expect(capabilities({ name: 'grpc-web', config: {} })).toEqual(['upstream_http2']);
+  expect(capabilities({ name: 'cors', consumer_group: { id: 'g' }, config: {} })).toEqual(['consumer_groups']);
+  expect(capabilities({ name: 'nobody-knows', config: null })).toEqual([]);
 });
 
 it('says which field of the expression asks for it', () => {

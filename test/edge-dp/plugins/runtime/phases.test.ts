@@ -343,6 +343,20 @@ describe('the phases of plugins', () => {
     });
   });
 
+  it('runs what is bound to a group for those who are found to be in it', async () => {
+    await probe.use(
+      { p0: { access: [['authenticate', 'ada']] }, p1: { access: [['reply', 'x-one', 'all']] } },
+      { ofGroup: { p1: { access: [['reply', 'x-one', 'vip']] }, p2: { response: [['set', 'x-two', 'vip']] } } },
+    );
+    const answer = await get();
+    expect([fieldOf(answer, 'x-one'), fieldOf(answer, 'x-two')]).toEqual(['vip', 'vip']);
+    await probe.use(
+      { p0: { access: [['authenticate', 'eve']] }, p1: { access: [['reply', 'x-one', 'all']] } },
+      { ofGroup: { p1: { access: [['reply', 'x-one', 'vip']] } } },
+    );
+    expect(fieldOf(await get(), 'x-one')).toBe('all');
+  });
+
   it('never shows a request what another one left, however they interleave', async () => {
     await probe.use({
       p0: {

@@ -37,8 +37,11 @@ export interface ProbeGateway {
   readonly upstream: Upstream;
   readonly listener: string;
   readonly logged: Logged[];
-  /** The route's plugins from now on, by name. */
-  use(plugins: Readonly<Record<string, Probe>>, options?: { readonly global?: boolean }): Promise<void>;
+  /** The route's plugins from now on, by name; `ofGroup`: those of the consumer group vip, which ada is in. */
+  use(
+    plugins: Readonly<Record<string, Probe>>,
+    options?: { readonly global?: boolean; readonly ofGroup?: Readonly<Record<string, Probe>> },
+  ): Promise<void>;
   /** Waits until so many have been told. */
   told(count: number): Promise<readonly Logged[]>;
   stop(): Promise<void>;
@@ -65,10 +68,14 @@ export async function startProbeGateway(answer?: Parameters<typeof startUpstream
   const upstream = await startUpstream(answer);
   const gateway = await startGateway({
     entry: fileURLToPath(new URL('./workers/probing.ts', import.meta.url)),
+    lazy: {
+      consumer_group_consumers: { ada: [{ id: id(4), consumer_group: { id: id(3) }, consumer: { id: 'ada' } }] },
+    },
     tables: {
       services: [
         { id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, retries: 1, read_timeout: 5000 },
       ],
+      consumer_groups: [{ id: id(3), name: 'vip' }],
       routes: [{ id: id(2), name: 'probed', paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
     },
   });
@@ -78,13 +85,18 @@ export async function startProbeGateway(answer?: Parameters<typeof startUpstream
     upstream,
     listener: url,
     logged,
-    async use(plugins, { global = false } = {}) {
-      const upserts = Object.entries(plugins).map(([name, config], n) => ({
-        id: id(1000 + n),
-        name,
-        config: { ...config, log: config.log === true ? url : config.log },
-        ...(!global && { route: { id: id(2) } }),
-      }));
+    async use(plugins, { global = false, ofGroup = {} } = {}) {
+      const rowsOf = (probes: Readonly<Record<string, Probe>>, first: number, place: object) =>
+        Object.entries(probes).map(([name, config], n) => ({
+          id: id(first + n),
+          name,
+          config: { ...config, log: config.log === true ? url : config.log },
+          ...place,
+        }));
+      const upserts = [
+        ...rowsOf(plugins, 1000, global ? {} : { route: { id: id(2) } }),
+        ...rowsOf(ofGroup, 2000, { route: { id: id(2) }, consumer_group: { id: id(3) } }),
+      ];
       expect(await gateway.configure({ plugins: { upserts, deletes: rows } })).toBeNull();
       rows = upserts.map((row) => row.id);
       logged.length = 0;
