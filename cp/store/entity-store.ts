@@ -11,6 +11,7 @@ import { fromRecord, toRecord } from './row-json.ts';
 import { keyFields, primaryKey } from './row-key.ts';
 import type { EntityStore, RowKey, Workspace, WriteOptions } from './store.ts';
 import type { Table } from './table.ts';
+import { refuseUntravelling } from './travel-size.ts';
 import { refusedDelete, refusedWrite } from './violations.ts';
 
 /** Kong's bound on `ttl`, in seconds: a little over three years. */
@@ -51,8 +52,10 @@ export function entityStore(place: Place, table: Table): EntityStore {
   /** Sends complete rows; what the database refuses is told in terms of the row. */
   async function store(statement: Statement, rows: readonly Timed[], over: Session): Promise<Row[]> {
     const records = rows.map(({ row, ttl }) => ({ ...toRecord(table, row), ...(ttl === undefined ? {} : { ttl }) }));
+    const text = JSON.stringify(records);
+    refuseUntravelling(table, records, text);
     try {
-      const stored = await over.query(statement, scoped(JSON.stringify(records)));
+      const stored = await over.query(statement, scoped(text));
       return stored.map((answer) => fromRecord(table, answer));
     } catch (error) {
       const [only] = rows;

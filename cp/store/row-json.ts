@@ -8,11 +8,8 @@ export function toRecord(table: Table, row: Row): Record<string, unknown> {
   const record: Record<string, unknown> = {};
   for (const column of table.columns) {
     const value = row[column.field] ?? null;
-    if (value !== null && !storable(value)) {
-      throw schemaViolation({
-        [column.field]: 'must be valid UTF-8 text without null characters, and numbers within 64 bits',
-      });
-    }
+    const problem = unstorable(value, 0);
+    if (problem !== undefined) throw schemaViolation({ [column.field]: problem });
     record[column.name] = column.field === column.name ? value : idOf(value);
   }
   return record;
@@ -45,18 +42,27 @@ export function idOf(value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'id' in value ? value.id : null;
 }
 
-/** PostgreSQL keeps neither U+0000 nor half surrogate pairs, and no integer beyond 64 bits. */
-function storable(value: unknown): boolean {
+/** Levels below a field; bundles hold a few more in all. */
+const MOST_LEVELS = 500;
+
+const NO_TEXT = 'must be valid UTF-8 text without null characters, and numbers within 64 bits';
+
+/** PostgreSQL keeps neither U+0000 nor half surrogate pairs, and no integer beyond 64 bits; no bundle takes what is nested deeper. */
+function unstorable(value: unknown, depth: number): string | undefined {
   switch (typeof value) {
     case 'string':
-      return !value.includes('\0') && value.isWellFormed();
+      return value.includes('\0') || !value.isWellFormed() ? NO_TEXT : undefined;
     case 'number':
-      return Number.isFinite(value) && (!Number.isInteger(value) || Math.abs(value) < 2 ** 63);
+      return Number.isFinite(value) && (!Number.isInteger(value) || Math.abs(value) < 2 ** 63) ? undefined : NO_TEXT;
     case 'object':
-      if (value === null) return true;
-      if (Array.isArray(value)) return value.every(storable);
-      return Object.entries(value).every(([name, inner]) => storable(name) && storable(inner));
+      if (value === null) return undefined;
+      if (depth > MOST_LEVELS) return `must not be nested more than ${MOST_LEVELS} levels deep`;
+      for (const [name, inner] of Object.entries(value)) {
+        const problem = unstorable(name, depth) ?? unstorable(inner, depth + 1);
+        if (problem !== undefined) return problem;
+      }
+      return undefined;
     default:
-      return true;
+      return undefined;
   }
 }

@@ -109,3 +109,42 @@ describe('what would end a line in the head of a message is refused at the write
     expect({ status, text }).toMatchObject({ status: 201 });
   });
 });
+
+describe('a row that no bundle could carry is refused at the write, before it holds up all others', () => {
+  const LIMIT = (4 << 20) - 1024;
+  const body = 'x'.repeat(LIMIT + 1);
+  const large = { name: 'request-termination', config: { body } };
+  const refused = { status: 400, text: expect.stringContaining(`at most ${LIMIT} are taken`) };
+
+  it('as a row of its own, under a parent, by PUT and PATCH, and in a document', async () => {
+    await admin.send('PUT', '/services/s', { json: { host: 'h' } });
+    const { body: small } = await admin.send('POST', '/plugins', { json: { name: 'request-termination' } });
+    const document = { _format_version: '3.0', services: [{ name: 'other', host: 'h', plugins: [large] }] };
+    const answers = [
+      await admin.send('POST', '/services/s/plugins', { json: large }),
+      await admin.send('PUT', '/plugins/big', { json: large }),
+      await admin.send('PATCH', `/plugins/${small.id}`, { json: { config: { body } } }),
+      await admin.send('POST', '/config', { json: document }),
+    ];
+    for (const { status, text } of answers) expect({ status, text: text.slice(0, 500) }).toEqual(refused);
+    expect((await admin.send('GET', '/services')).rows.map(({ name }) => name)).toEqual(['s']);
+    expect((await admin.send('GET', '/plugins')).rows).toEqual([small]);
+  });
+
+  it('measured in bytes of UTF-8, all fields together', async () => {
+    const many = Array.from({ length: 200_000 }, (_, n) => `é${n}é${n}éé`);
+    const { status, text } = await admin.send('POST', '/services', { json: { host: 'h', tags: many } });
+    expect({ status, text }).toEqual(refused);
+    const fits = { ...large, config: { body: 'é'.repeat(LIMIT / 2 - 1000) } };
+    expect((await admin.send('POST', '/plugins', { json: fits })).status).toBe(201);
+  });
+
+  it('or that is nested deeper than one', async () => {
+    const nested = `${'{"a":'.repeat(600)}1${'}'.repeat(600)}`;
+    const { status, text } = await admin.send('PUT', '/workspaces/deep', {
+      body: `{"config":{"x":${nested}}}`,
+      headers: { 'content-type': 'application/json' },
+    });
+    expect({ status, text }).toMatchObject({ status: 400, text: expect.stringContaining('500 levels') });
+  });
+});
