@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { freshPrefix } from '../embedded-database.ts';
+import { until } from '../until.ts';
 import { freePorts } from './free-port.ts';
+
+export { until };
 
 const CLI = fileURLToPath(new URL('../../cp/cli.ts', import.meta.url));
 
@@ -163,15 +166,6 @@ export async function createCluster(): Promise<ClusterFolder> {
       for (const folder of [path, controlPlanePrefix]) rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Waits until `condition` holds (throws what it throws), at most `limit` ms. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limit = 100_000): Promise<void> {
-  const end = Date.now() + limit;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${limit / 1000} s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** A JSON call to an Admin API; throws with the body when the status is not 2xx. */

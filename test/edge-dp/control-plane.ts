@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +13,7 @@ import { placeOf } from '../../shared/bundle/spread.ts';
 import type { FromDataPlane, Hello, Order } from '../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER, SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { signOrder } from '../../shared/cluster/order.ts';
+import { once } from '../once.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
 interface TestTable {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import { expect } from 'vitest';
@@ -21,6 +20,7 @@ import type { FromControlPlane, FromDataPlane, Hello, Order, OrderMessage } from
 import { CHALLENGE_HEADER } from '../../../shared/cluster/node-proof.ts';
 import { verifyOrder } from '../../../shared/cluster/order.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
+import { once } from '../../once.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 
 export const shared = await generateClusterCertificate();
@@ -352,9 +352,4 @@ export function call(
     sent.on('error', reject);
     sent.end(options.body);
   });
-}
-
-/** Waits until `condition` holds; the test's own time limit ends it when it never does. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NodeSession, type SessionContext } from '../../../cp/cluster/session.ts';
-import { hello, NODE_ID, startControlPlane, TestLink, until } from './control-plane.ts';
+import { until } from '../../until.ts';
+import { hello, NODE_ID, startControlPlane, TestLink } from './control-plane.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { verifyObject } from '../../../shared/bundle/verification.ts';
+import { until } from '../../until.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 import {
   type ControlPlane,
@@ -10,7 +11,6 @@ import {
   OrderReader,
   startControlPlane,
   TestLink,
-  until,
   verify,
 } from './control-plane.ts';
 

@@ -1,5 +1,4 @@
 import { createHash, webcrypto, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import {
   BasicOCSPResponse,
@@ -21,6 +20,7 @@ import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { revocationCheck } from '../../../cp/cluster/ocsp.ts';
 import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { once } from '../../once.ts';
 import { type Authority, authority } from '../pki/authority.ts';
 import { type ClientTls, type ControlPlane, call, NODE_ID, startControlPlane } from './control-plane.ts';
 

@@ -10,8 +10,9 @@ import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object
 import { verifyManifest, verifyObject } from '../../../shared/bundle/verification.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { freshPrefix } from '../../embedded-database.ts';
+import { until } from '../../until.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
-import { controlPlaneOver, hello, NODE_ID, signingKey, TestLink, until } from './control-plane.ts';
+import { controlPlaneOver, hello, NODE_ID, signingKey, TestLink } from './control-plane.ts';
 
 const prefix = await freshPrefix('migrated');
 let store: Store;

@@ -104,7 +104,7 @@ onBothDrivers('change feed', (backend) => {
     const delta = await store.changes.delta(1);
     const ttl = Number(delta?.rows.get('keyauth_credentials')?.find(({ id }) => id === long.id)?.ttl);
     expect(Math.abs(ttl - now - 500)).toBeLessThan(60);
-    await expect.poll(() => keys.select({ id: String(short.id) }), { timeout: 5000 }).toBeNull();
+    await expect.poll(() => keys.select({ id: String(short.id) })).toBeNull();
 
     await offline(settings, store, (database) => purgeExpired(database, catalogOf(schemas)));
     const purged = await reopened(settings).then((again) => again.changes.delta(3));

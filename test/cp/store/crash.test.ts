@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +6,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { openStore, type StoreSettings } from '../../../cp/store/open.ts';
+import { once } from '../../once.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { onBothDrivers } from './drivers.ts';
 

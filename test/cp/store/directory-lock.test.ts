@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, expect, test } from 'vitest';
-
 import { lockDirectory } from '../../../cp/store/directory-lock.ts';
+import { once } from '../../once.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-lock-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 import { createSocket, type RemoteInfo } from 'node:dgram';
-import { once } from 'node:events';
+import { once } from '../../once.ts';
 
 type Record =
   | { readonly type: 'A'; readonly address: string; readonly ttl: number }

@@ -49,7 +49,7 @@ describe('target health across a node', () => {
     const active = {
       type: 'http',
       http_path: '/health',
-      timeout: 1,
+      timeout: 30,
       concurrency: 2,
       healthy: { interval: 0.1, successes: 1, http_statuses: [200] },
       unhealthy: { interval: 0.1, http_failures: 2, tcp_failures: 1, timeouts: 1, http_statuses: [503] },

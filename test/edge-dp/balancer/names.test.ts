@@ -59,7 +59,7 @@ describe('targets by name', () => {
     await rm(prefix, { recursive: true, force: true });
   });
 
-  const within = { timeout: 15_000, interval: 200 };
+  const within = { interval: 200 };
 
   function serve(address: string, port = 0): Promise<Upstream> {
     return startUpstream(
@@ -75,6 +75,8 @@ describe('targets by name', () => {
   function config(port: number) {
     const active = {
       type: 'http',
+      // A machine that is busy with other things must not make anybody sick.
+      timeout: 30,
       http_path: '/health',
       healthy: { interval: 0.2, successes: 1, http_statuses: [200] },
       unhealthy: { interval: 0.2, http_failures: 1, http_statuses: [503] },
@@ -124,6 +126,12 @@ describe('targets by name', () => {
 
   const health = async (name: string) => (await fetch(statusUrl(node, `/upstreams/${name}/health`))).json();
   const port = (n: number) => upstreams[n]?.port ?? 0;
+  /** The Host of the last request that is no probe. */
+  const lastHost = (n: number) =>
+    upstreams[n]?.seen
+      .filter(({ line }) => !line.includes('/health'))
+      .at(-1)
+      ?.header('Host');
 
   it('serves every address of a name, under the name', async () => {
     await expect
@@ -158,10 +166,9 @@ describe('targets by name', () => {
     const seen = await answers('/service', 40);
     expect(Object.keys(seen).toSorted()).toEqual(Object.keys(ratio).toSorted());
     expect(seen[`127.0.0.1:${port(0)}`] ?? 0).toBeGreaterThan((seen[`127.0.0.1:${port(2)}`] ?? 0) * 2);
-    const host = () => upstreams[2]?.seen.at(-1)?.header('Host');
-    expect(host()).toBe(`service.test:${port(2)}`);
+    expect(lastHost(2)).toBe(`service.test:${port(2)}`);
     await answers('/srv-host', 8);
-    expect(host()).toBe(`instance.test:${port(2)}`);
+    expect(lastHost(2)).toBe(`instance.test:${port(2)}`);
   });
 
   it('asks its own name servers for services that are no upstream, as for targets', async () => {
@@ -169,27 +176,20 @@ describe('targets by name', () => {
       { type: 'A', address: '127.0.0.1', ttl: 60 },
       { type: 'A', address: '127.0.0.2', ttl: 60 },
     ]);
-    expect(Object.keys(await answers('/lone.test')).toSorted()).toEqual([
-      `127.0.0.1:${port(0)}`,
-      `127.0.0.2:${port(0)}`,
-    ]);
-    expect(upstreams[0]?.seen.at(-1)?.header('Host')).toBe(`lone.test:${port(0)}`);
-    expect(Object.keys(await answers('/service.test')).toSorted()).toEqual(
-      [`127.0.0.1:${port(0)}`, `127.0.0.1:${port(2)}`].toSorted(),
-    );
+    await expect
+      .poll(async () => Object.keys(await answers('/lone.test')).toSorted(), within)
+      .toEqual([`127.0.0.1:${port(0)}`, `127.0.0.2:${port(0)}`]);
+    expect(lastHost(0)).toBe(`lone.test:${port(0)}`);
+    await expect
+      .poll(async () => Object.keys(await answers('/service.test')).toSorted(), within)
+      .toEqual([`127.0.0.1:${port(0)}`, `127.0.0.1:${port(2)}`].toSorted());
   });
 
   it('takes one address out when its check fails, and leaves the other', async () => {
     sick = '127.0.0.2';
     await expect.poll(async () => Object.keys(await answers('/probed')), within).toEqual([`127.0.0.1:${port(0)}`]);
-    expect(await health('probed')).toMatchObject({
-      data: [
-        {
-          health: 'HEALTHY',
-          data: { weight: { available: 50 }, addresses: [{ health: 'HEALTHY' }, { health: 'UNHEALTHY' }] },
-        },
-      ],
-    });
+    const oneOfTwo = { weight: { available: 50 }, addresses: [{ health: 'HEALTHY' }, { health: 'UNHEALTHY' }] };
+    await expect.poll(() => health('probed'), within).toMatchObject({ data: [{ health: 'HEALTHY', data: oneOfTwo }] });
     sick = '';
     await expect.poll(async () => Object.keys(await answers('/probed')).length, within).toBe(2);
   });

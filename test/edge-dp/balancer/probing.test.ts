@@ -45,7 +45,7 @@ describe('active checks', () => {
         healthchecks: {
           active: {
             type: 'http',
-            timeout: 1,
+            timeout: 30,
             http_path: '/health',
             healthy: { interval: 0.1, successes: 1, http_statuses: [200] },
             unhealthy: { interval: 0.1, tcp_failures: 1, timeouts: 1, http_failures: 1, http_statuses: [500] },

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { once } from '../../once.ts';
 import { NodeFixture } from '../node-fixture.ts';
 
 const GOOD = { routes: { rows: [{ id: 'r1', name: 'good' }] } };

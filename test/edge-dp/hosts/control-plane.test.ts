@@ -5,7 +5,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { probeControlPlane } from '../../../edge-dp/hosts/control-plane-probe.ts';
 import type { ClusterTls } from '../../../edge-dp/hosts/options.ts';
 import { authority } from '../../cp/pki/authority.ts';
-import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
+import { until } from '../../until.ts';
+import { ask, startNode, stopNode, type TestNode } from './node.ts';
 
 let node: TestNode | undefined;
 const servers: { close(): unknown }[] = [];

@@ -2,8 +2,8 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { until } from '../../until.ts';
 import { NodeFixture } from '../node-fixture.ts';
-import { until } from './node.ts';
 
 let fixture: NodeFixture;
 

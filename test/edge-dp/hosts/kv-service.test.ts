@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ask, startNode, stopNode, type TestNode, until } from './node.ts';
+import { until } from '../../until.ts';
+import { ask, startNode, stopNode, type TestNode } from './node.ts';
 
 let node: TestNode;
 

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, test } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { until } from '../../until.ts';
 import { proxyUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
-import { ask, until } from './node.ts';
+import { ask } from './node.ts';
 
 let fixture: NodeFixture;
 

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { DataPlane, DataPlaneOptions } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
@@ -83,9 +82,4 @@ export function ask(
     request.on('error', reject);
     request.end(body);
   });
-}
-
-/** Waits for something that is sure to happen; the test's own timeout is the limit. */
-export async function until(happened: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await happened())) await sleep(20);
 }

@@ -10,7 +10,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../cp/pki/authority.ts';
 import { freePorts } from '../../e2e/free-port.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
-import { ask, newPrefix, optionsFor, startNode, stopNode, type TestNode, until } from './node.ts';
+import { until } from '../../until.ts';
+import { ask, newPrefix, optionsFor, startNode, stopNode, type TestNode } from './node.ts';
 
 let node: TestNode | undefined;
 
@@ -183,7 +184,7 @@ describe('listeners', () => {
       request.on('error', reject).end();
     });
     const seen = JSON.parse(text);
-    expect(seen.props).toEqual({ listener: { scheme: 'https', port: secure } });
+    expect(seen.props).toEqual({ listener: { scheme: 'https', port: secure, loopback: true } });
     expect(seen.cf.clientIp).toMatch(/^127\.0\.0\.1:\d+$/);
     expect(seen.settings.proxy.ports).toEqual({ http: plain, https: secure });
     expect(JSON.parse((await ask(`http://127.0.0.1:${plain}/`)).text).props.listener.scheme).toBe('http');

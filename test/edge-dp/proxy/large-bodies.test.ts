@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { once } from '../../once.ts';
 import { type ProxyNode, responses, route, service, startProxyNode } from './node.ts';
 import { residentBytes } from './resident.ts';
 

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { once } from '../../once.ts';
 import { type RunningGateway, startGateway } from './gateway.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -285,10 +285,10 @@ describe('proxying', () => {
       const socket = connect(gateway.port, '127.0.0.1');
       const chunk = framing.startsWith('T') ? `10000\r\n${'x'.repeat(0x10000)}\r\n` : 'x'.repeat(0x10000);
       socket.write(`POST /record HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${chunk}`);
-      await expect.poll(() => started.size, { timeout: 10_000 }).toBe(n + 1);
+      await expect.poll(() => started.size).toBe(n + 1);
       socket.destroy();
     }
-    await expect.poll(() => received.length, { timeout: 5_000 }).toBe(2);
+    await expect.poll(() => received.length).toBe(2);
     for (const text of received) {
       expect(text).toContain('xxxx');
       expect(text).not.toMatch(/\r\n0\r\n\r\n$/);
@@ -305,7 +305,7 @@ describe('proxying', () => {
     const large = Buffer.alloc(4 << 20, 7);
     socket.send('text');
     socket.send(large);
-    await expect.poll(() => messages.length, { timeout: 5_000 }).toBe(3);
+    await expect.poll(() => messages.length).toBe(3);
     const hello: unknown = JSON.parse(String(messages[0]?.[0]));
     expect(hello).toMatchObject({ url: '/chat?x=1', via: '1.1 kong/3.9.3' });
     expect(messages[1]).toEqual([Buffer.from('text'), false]);

@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { once } from '../../once.ts';
 import { type ProxyNode, responses, route, service, startProxyNode, statuses } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 

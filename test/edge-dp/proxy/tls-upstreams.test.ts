@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { once } from '../../once.ts';
 import { ControlPlane, type TestConfig } from '../control-plane.ts';
 import { ask } from '../hosts/node.ts';
 import { nodeOptions, proxyUrl } from '../hosts.ts';

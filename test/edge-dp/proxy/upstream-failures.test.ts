@@ -70,9 +70,6 @@ describe('upstreams that misbehave', () => {
       host: '127.0.0.1',
       port,
       retries: 0,
-      connect_timeout: 200,
-      read_timeout: 300,
-      write_timeout: 300,
       ...extra,
     });
     const route = (n: number, path: string, service: number | null) => ({
@@ -89,6 +86,9 @@ describe('upstreams that misbehave', () => {
           service(3, 80, { host: 'no-such-host.invalid' }),
           service(4, upstream.port, { enabled: false }),
           service(5, upstream.port, { retries: 2 }),
+          // For what never answers: anything else may take its time on a busy machine.
+          service(6, upstream.port, { path: '/never', read_timeout: 300 }),
+          service(7, upstream.port, { path: '/never', read_timeout: 300, retries: 2 }),
         ],
         routes: [
           route(1, '/up', 1),
@@ -97,6 +97,8 @@ describe('upstreams that misbehave', () => {
           route(4, '/none', null),
           route(5, '/disabled', 4),
           route(6, '/again', 5),
+          route(7, '/up/never', 6),
+          route(8, '/again/never', 7),
         ],
       },
     });

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { authority } from '../../cp/pki/authority.ts';
+import { once } from '../../once.ts';
 import { type ProxyNode, route, service, startProxyNode, statuses } from './node.ts';
 import { residentBytes } from './resident.ts';
 
@@ -70,10 +70,17 @@ describe('WebSockets', () => {
     const [plainPort = 0, securePort = 0] = ports;
     node = await startProxyNode({
       services: [
-        service(1, plainPort, { read_timeout: 700, write_timeout: 700, connect_timeout: 700 }),
+        service(1, plainPort),
+        service(3, plainPort, { read_timeout: 1_500, write_timeout: 1_500, connect_timeout: 1_500 }),
         service(2, securePort, { protocol: 'https', tls_verify: false }),
       ],
-      routes: [route(1, '/native', 1), route(2, '/egress', 1, { preserve_host: true }), route(3, '/tls', 2)],
+      routes: [
+        route(1, '/native', 1),
+        route(2, '/egress', 1, { preserve_host: true }),
+        route(3, '/tls', 2),
+        route(4, '/native/idle', 3),
+        route(5, '/egress/idle', 3, { preserve_host: true }),
+      ],
     });
     Object.assign(bases, {
       directly: `ws://127.0.0.1:${plainPort}`,
@@ -97,7 +104,7 @@ describe('WebSockets', () => {
       const messages: Message[] = [];
       socket.on('message', (data: Buffer, binary) => void messages.push([data, binary]));
       await once(socket, 'open');
-      const received = (count: number) => expect.poll(() => messages.length, { timeout: 10_000 }).toBe(count);
+      const received = (count: number) => expect.poll(() => messages.length).toBe(count);
       return { socket, messages, received };
     }
     const closing = async (socket: WebSocket): Promise<[number, string]> => {
@@ -218,8 +225,8 @@ describe('WebSockets', () => {
     });
 
     it('lives on when nothing is said for longer than the timeouts', async () => {
-      const { socket, messages, received } = await open();
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      const { socket, messages, received } = await open('/idle');
+      await new Promise((resolve) => setTimeout(resolve, 3_500));
       socket.send('still here');
       await received(1);
       expect(String(messages[0]?.[0])).toBe('still here');
@@ -265,7 +272,7 @@ describe('WebSockets', () => {
         bytes += data.length;
       });
       socket.resume();
-      await expect.poll(() => bytes, { timeout: 10_000 }).toBe(64 << 20);
+      await expect.poll(() => bytes).toBe(64 << 20);
       socket.close();
       expect(grown).toBeLessThan(32 << 20);
     },

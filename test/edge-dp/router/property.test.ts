@@ -117,7 +117,9 @@ function makeRequest(g: Generator): Required<Omit<RequestSketch, 'edge'>> {
 const tieBreak = (route: RouteRow, part: number, parts: number): string =>
   parts === 1 ? route.id : (compileRoute(route, 'traditional_compatible')[part]?.rank.id ?? '');
 
-it('chooses as a naive reading of the rules does, over 100,000 requests to changing configs', () => {
+it('chooses as a naive reading of the rules does, over 100,000 requests to changing configs', {
+  timeout: 900_000,
+}, () => {
   const base = Number(process.env.ROUTER_SEED ?? Date.now() % 2 ** 31);
   let pairs = 0;
   let matched = 0;

@@ -18,7 +18,7 @@ import {
   encodeHeader,
 } from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
-import { until } from '../node.ts';
+import { until } from '../../../until.ts';
 import { EgressNode, target } from './egress-node.ts';
 
 let egress: EgressNode;

@@ -2,7 +2,7 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EGRESS_TARGET, encodeHeader } from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { peakMemory } from '../../../proc.ts';
-import { until } from '../node.ts';
+import { until } from '../../../until.ts';
 import { EgressNode, target } from './egress-node.ts';
 
 let egress: EgressNode;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
-import { until } from '../node.ts';
+import { until } from '../../../until.ts';
 import { EgressNode, target } from './egress-node.ts';
 
 let egress: EgressNode;
