@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
+import { plugins } from '../edge-dp/plugins/registry.ts';
+
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = [
   'README.md',
@@ -37,6 +39,13 @@ it('docs/architecture.md tells what every folder holds', () => {
   );
   const page = textOf('docs/architecture.md');
   expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
+});
+
+it('docs/kong-differences.md lists the plugins that run on data planes', () => {
+  const [, list = ''] = /run on data planes so far:\n\n((?:- .*\n)+)/.exec(textOf('docs/kong-differences.md')) ?? [];
+  expect([...list.matchAll(/`([a-z0-9-]+)`/g)].map(([, name]) => name).toSorted()).toEqual(
+    [...plugins.keys()].toSorted(),
+  );
 });
 
 it('git takes none of the private keys that people are told to make in a clone', () => {

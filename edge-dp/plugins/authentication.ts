@@ -3,6 +3,7 @@ import type { Row } from '../../shared/record.ts';
 import { isRecord } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { HttpResponse } from '../http/messages.ts';
+import { andThen } from './runtime/and-then.ts';
 import type { AuthenticatedConsumer } from './runtime/identity.ts';
 import type { Step } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
@@ -52,11 +53,29 @@ export async function findConsumer(request: GatewayRequest, idOrUsername: string
 }
 
 /** The consumer a credential row belongs to; null when the row or the consumer is gone. */
-export async function consumerOf(request: GatewayRequest, credential: Row): Promise<AuthenticatedConsumer | null> {
+export function consumerOf(
+  request: GatewayRequest,
+  credential: Row,
+): AuthenticatedConsumer | null | Promise<AuthenticatedConsumer | null> {
   const { consumer } = credential;
   if (!isRecord(consumer) || typeof consumer.id !== 'string') return null;
-  const row = await request.lookup('consumers', consumer.id);
-  return row === null ? null : readConsumer(row);
+  return andThen(request.lookup('consumers', consumer.id), (row) => (row === null ? null : readConsumer(row)));
+}
+
+/**
+ * Takes the request for one of the credential's consumer. `identifier` is what upstreams are told of the credential. False: the
+ * consumer is gone.
+ */
+export function authenticateBy(
+  request: GatewayRequest,
+  credential: Row,
+  identifier: string,
+): boolean | Promise<boolean> {
+  return andThen(consumerOf(request, credential), (consumer) => {
+    if (consumer === null) return false;
+    request.identity.authenticate(consumer, { id: String(credential.id), identifier });
+    return true;
+  });
 }
 
 /** Whether a credential's `ttl` (as it travels: the Unix second it ends at) has run out. */

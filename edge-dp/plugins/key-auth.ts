@@ -1,7 +1,7 @@
 import type { KeyAuthConfig } from '../../shared/plugins/key-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
-import { authenticator, consumerOf, expired, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, expired, type Refusal } from './authentication.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 
@@ -24,11 +24,8 @@ const keyAuth: Plugin<KeyAuthConfig> = {
       const credential = await request.lookup('keyauth_credentials', found.key);
       if (credential === null || expired(credential))
         return unauthorized(found.repeated ? 'Duplicate API key found' : 'Unauthorized');
-      const consumer = await consumerOf(request, credential);
-      if (consumer === null) return unauthorized('Unauthorized');
-      const id = String(credential.id);
-      request.identity.authenticate(consumer, { id, identifier: id });
-      return null;
+      const known = await authenticateBy(request, credential, String(credential.id));
+      return known ? null : unauthorized('Unauthorized');
     });
 
     return {

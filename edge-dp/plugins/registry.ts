@@ -1,3 +1,4 @@
+import basicAuth from './basic-auth.ts';
 import correlationId from './correlation-id.ts';
 import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
@@ -7,7 +8,14 @@ import type { Plugin } from './runtime/plugin.ts';
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;
 
-const BUNDLED: readonly Plugin[] = [correlationId, keyAuth, postFunction, preFunction];
+// biome-ignore format: a plugin a line
+const BUNDLED: readonly Plugin[] = [
+  basicAuth,
+  correlationId,
+  keyAuth,
+  postFunction,
+  preFunction,
+];
 
 /** The bundled ones. */
 export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));

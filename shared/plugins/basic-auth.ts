@@ -1,5 +1,5 @@
 import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a user name and password (RFC 7617). */
@@ -23,3 +23,5 @@ export const basicAuth = definePlugin({
     },
   },
 });
+
+export type BasicAuthConfig = Entity<typeof basicAuth>['config'];

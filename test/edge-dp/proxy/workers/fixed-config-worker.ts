@@ -34,7 +34,8 @@ export function fixedConfigWorker(plugins?: PluginRegistry) {
         sni: null,
         waitUntil: (work) => context.waitUntil(work),
       };
-      const lazy = { lookupAll: async (table, value) => env.LAZY?.[table]?.[value] ?? [] };
+      const rows = (table) => new Map(Object.entries(env.LAZY?.[table] ?? {}));
+      const lazy = { lookupAll: async (table, value) => rows(table).get(value) ?? [] };
       const incoming = new FetchRequest(request, { version: '1.1', ownConnections: true });
       return respond(incoming, await path.handle(incoming, arrival, lazy), arrival.waitUntil);
     },
