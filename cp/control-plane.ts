@@ -179,7 +179,6 @@ async function startCluster(
     messages: store.messages,
     plugins: plugins.keys(),
     version: VERSION,
-    maxPayload: settings.cluster_max_payload,
     purgeDelay: settings.cluster_data_plane_purge_delay,
     log,
   });

@@ -4,12 +4,14 @@ import { verifyNodeProof } from '../../shared/cluster/node-proof.ts';
 import type { Peer } from './admission.ts';
 import type { Claims } from './claims.ts';
 import type { Nodes } from './nodes.ts';
+import type { Quotas } from './quotas.ts';
 import { NodeSession, type SessionContext } from './session.ts';
 
 interface EntranceOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly claims: Claims;
+  readonly quotas: Quotas;
 }
 
 /** Where every hello is looked at, whichever way it came. */
@@ -22,13 +24,17 @@ export class Entrance {
 
   /**
    * Begins a session with the sender of a hello. `isOurs` says whether a challenge is the one it was given. Throws
-   * `ShapeError` for a hello that is wrong or one too many, `IdTaken` for one in the name of another node.
+   * `ShapeError` for a hello that is wrong, `TooMany` for one too many, `IdTaken` for one in the name of another node.
    */
   async begin(hello: Hello, peer: Peer, isOurs: (challenge: string) => boolean): Promise<NodeSession> {
-    const { context, nodes, claims } = this.#options;
+    const { context, nodes, claims, quotas } = this.#options;
     nodes.requireRoom(hello.node.id);
     const key = await provedKey(hello, isOurs);
     const { keys, isNew } = await claims.claim(hello.node, peer, key);
+    if (isNew) {
+      quotas.newNode(peer);
+      await nodes.requireRoomForNew();
+    }
     const session = await NodeSession.begin(hello, peer, keys, context);
     if (isNew && !(await nodes.introduce(session))) throw claims.refuse(hello.node, peer);
     return session;

@@ -1,9 +1,9 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OBJECT_NAME } from '../../shared/bundle/object.ts';
 import { ShapeError } from '../../shared/bundle/shape.ts';
+import { LARGEST } from '../../shared/cluster/bounds.ts';
 import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster/messages.ts';
-import { SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
@@ -14,31 +14,19 @@ import { Lately } from './lately.ts';
 import { answerJson } from './mtls-server.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
+import { Poller } from './poller.ts';
+import { type Quotas, TooMany } from './quotas.ts';
 import type { NodeSession, SessionContext } from './session.ts';
 
 /** Seconds a question for the manifest may be held open. */
 const LONGEST_WAIT = 60;
-/** Bytes of a status message: a hello carries a manifest. */
-const LARGEST_STATUS = 4 << 20;
-/** Messages kept for a data plane between two of its questions. */
-const LONGEST_QUEUE = 1000;
 
 interface HttpsFormOptions {
   readonly context: SessionContext;
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;
   readonly entrance: Entrance;
-}
-
-/** A data plane that polls. */
-interface Poller {
-  readonly session: NodeSession;
-  /** Shown with everything it says; null for a data plane of an earlier version, which proves nothing. */
-  readonly token: string | null;
-  /** What is to be said besides the manifest, in order. */
-  readonly queue: Order[];
-  /** Ends its open question. */
-  wake: () => void;
+  readonly quotas: Quotas;
 }
 
 /** The link in plain HTTPS, see `shared/cluster/messages.ts`. */
@@ -63,15 +51,12 @@ export class HttpsForm {
 
   /** Gives an order to every data plane that polls. */
   broadcast(order: Order): void {
-    for (const { session } of this.#pollers.values()) this.tell(session, order);
+    for (const poller of this.#pollers.values()) poller.tell(order);
   }
 
   /** Gives an order to one of them. */
   tell(session: NodeSession, order: Order): void {
-    const poller = this.#pollers.get(session.node.id);
-    if (poller === undefined) return;
-    if (poller.queue.length < LONGEST_QUEUE) poller.queue.push(order);
-    poller.wake();
+    this.#pollers.get(session.node.id)?.tell(order);
   }
 
   /** Ends the session of one whose id is not, or no longer, its own: it has to say hello again. */
@@ -92,35 +77,54 @@ export class HttpsForm {
   /** Answers every request that is not an upgrade; the telemetry listener only takes statuses. Never throws. */
   async handle(request: IncomingMessage, response: ServerResponse, peer: Peer, telemetry: boolean): Promise<void> {
     try {
-      const url = new URL(request.url ?? '/', 'https://control-plane');
-      const node = url.searchParams.get('node') ?? '';
-      const object = /^\/v1\/objects\/([^/]*)$/.exec(url.pathname)?.[1];
-      const config = request.method === 'GET' && !telemetry;
-      if (config && object !== undefined) this.#object(object, response);
-      else if (request.method === 'GET' && url.pathname === '/v1/challenge') {
-        answerJson(response, 200, { challenge: this.#challenges.issue() }, { 'cache-control': 'no-store' });
-      } else if (config && url.pathname === '/v1/manifest') {
-        const poller = this.#poller(node, request, response, peer);
-        if (poller !== null) {
-          await this.#manifest(poller, Number(url.searchParams.get('wait') ?? 0), request, response);
-        }
-      } else if (url.pathname === '/v1/status' && request.method === 'POST') {
-        await this.#status(node, request, response, peer);
-      } else answerJson(response, 404, { message: `no such endpoint: ${request.method} ${url.pathname}` });
+      await this.#answer(request, response, peer, telemetry);
     } catch (error) {
-      const message = messageOf(error);
-      if (error instanceof IdTaken) {
-        answerJson(response, 403, { message });
-        return;
-      }
-      const known = error instanceof ShapeError;
+      this.#fail(error, response, peer);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, peer: Peer, telemetry: boolean): Promise<void> {
+    const { quotas } = this.#options;
+    const url = URL.parse(request.url ?? '/', 'https://control-plane');
+    if (url === null) throw new ShapeError('the target of the request is no URL');
+    const { pathname, searchParams } = url;
+    const object = /^\/v1\/objects\/([^/]*)$/.exec(pathname)?.[1];
+    if (request.method === 'GET' && !telemetry && object !== undefined) {
+      quotas.object(peer);
+      this.#object(object, response);
+      return;
+    }
+    const node = searchParams.get('node') ?? '';
+    if (quotas.isSpent(peer) && !this.#pollers.get(node)?.asks(request, peer)) {
+      throw new TooMany('too much from here was refused, try again in a minute');
+    }
+    if (request.method === 'GET' && pathname === '/v1/challenge') {
+      answerJson(response, 200, { challenge: this.#challenges.issue() }, { 'cache-control': 'no-store' });
+    } else if (request.method === 'GET' && !telemetry && pathname === '/v1/manifest') {
+      const poller = this.#poller(node, request, response, peer);
+      poller?.count(0);
+      if (poller !== null) await this.#manifest(poller, Number(searchParams.get('wait') ?? 0), request, response);
+    } else if (request.method === 'POST' && pathname === '/v1/status') {
+      await this.#status(node, request, response, peer);
+    } else answerJson(response, 404, { message: `no such endpoint: ${request.method} ${pathname}` });
+  }
+
+  #fail(error: unknown, response: ServerResponse, peer: Peer): void {
+    const message = messageOf(error);
+    const [status, headers] = answerFor(error);
+    const refused = status < 500;
+    // Whose an id is was told already; what is one too many would fill the log.
+    if (!refused || status === 400) {
       this.#options.context.log(
         'warn',
-        `${known ? 'refused a' : 'failed on a'} request of ${peer.ip}:${peer.port}: ${message}`,
+        `${refused ? 'refused a' : 'failed on a'} request of ${peer.ip}:${peer.port}: ${message}`,
       );
-      if (response.headersSent) response.destroy();
-      else answerJson(response, known ? 400 : 500, { message: known ? message : 'internal error' });
+    } else if (status === 429 && this.#told.isNew(`${peer.ip} ${peer.subject} ${message}`)) {
+      this.#options.context.log('warn', `refused a request of ${peer.ip} (certificate '${peer.subject}'): ${message}`);
     }
+    if (refused && status !== 429) this.#options.quotas.refused(peer);
+    if (response.headersSent) response.destroy();
+    else answerJson(response, status, { message: refused ? message : 'internal error' }, headers);
   }
 
   #object(name: string, response: ServerResponse): void {
@@ -142,12 +146,12 @@ export class HttpsForm {
   #poller(id: string, request: IncomingMessage, response: ServerResponse, peer: Peer): Poller | null {
     const poller = this.#pollers.get(id);
     if (poller === undefined) {
+      this.#options.quotas.refused(peer);
       answerJson(response, 428, { message: `no hello of node '${id.slice(0, 64)}': say it with POST /v1/status` });
       return null;
     }
-    const { token, session } = poller;
-    const same = token === null || sameText(token, String(request.headers[SESSION_HEADER] ?? ''));
-    if (same && peer.certificateKey === session.peer.certificateKey) return poller;
+    if (poller.asks(request, peer)) return poller;
+    this.#options.quotas.refused(peer);
     if (this.#told.isNew(`${id} ${peer.ip} ${peer.subject}`)) {
       this.#options.context.log(
         'warn',
@@ -161,35 +165,36 @@ export class HttpsForm {
   async #manifest(poller: Poller, wait: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!(wait >= 0)) throw new ShapeError('wait: expected a number of seconds');
     const until = Date.now() + Math.min(wait, LONGEST_WAIT) * 1000;
+    const isLast = poller.begin();
     for (;;) {
-      const queued = poller.queue.shift();
-      if (queued !== undefined) {
-        const text = await poller.session.orders.message(queued);
+      const order = isLast() ? poller.nextOrder() : undefined;
+      if (order !== undefined) {
+        const text = await poller.session.orders.message(order);
         response.writeHead(200, { 'content-type': 'application/json' }).end(text);
         return;
       }
-      const { status, etag, text } = await this.#answer(poller.session);
+      const { status, etag, text } = await this.#offer(poller.session);
       if (request.headers['if-none-match'] !== etag) {
         response.writeHead(status, { 'content-type': 'application/json', etag }).end(await text());
         return;
       }
       const remaining = until - Date.now();
-      const ended = this.#closed || this.#pollers.get(poller.session.node.id) !== poller;
-      if (remaining <= 0 || ended || response.destroyed) {
+      const over = this.#closed || !isLast() || this.#pollers.get(poller.session.node.id) !== poller;
+      if (remaining <= 0 || over || response.destroyed) {
         response.writeHead(304, { etag }).end();
         return;
       }
-      await woken(poller, remaining, response);
+      await poller.woken(remaining, response);
     }
   }
 
   /** What the node gets now, and how to know it again. */
-  async #answer(session: NodeSession): Promise<{ status: number; etag: string; text: () => string | Promise<string> }> {
+  async #offer(session: NodeSession): Promise<{ status: number; etag: string; text: () => string | Promise<string> }> {
     const offer = await session.offer();
     if (offer.kind === 'withheld') {
       return {
         status: 409,
-        etag: `"withheld-${Buffer.from(offer.message.reason).toString('base64url')}"`,
+        etag: `"withheld-${createHash('sha256').update(offer.message.reason).digest('base64url')}"`,
         text: () => session.orders.message(offer.message),
       };
     }
@@ -202,7 +207,8 @@ export class HttpsForm {
   }
 
   async #status(id: string, request: IncomingMessage, response: ServerResponse, peer: Peer): Promise<void> {
-    const message = parseFromDataPlane(await body(request));
+    const text = await this.#body(request, peer);
+    const message = parseFromDataPlane(text);
     if (message?.type === 'hello') {
       const token = await this.#hello(message, id, peer);
       if (token === null) response.writeHead(204).end();
@@ -211,8 +217,26 @@ export class HttpsForm {
     }
     const poller = this.#poller(id, request, response, peer);
     if (poller === null) return;
+    poller.count(text.length);
     if (message !== null) poller.session.receive(message);
     response.writeHead(204).end();
+  }
+
+  async #body(request: IncomingMessage, peer: Peer): Promise<string> {
+    const read = this.#options.quotas.open(peer);
+    try {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of request) {
+        if (!Buffer.isBuffer(chunk)) continue;
+        size += chunk.length;
+        if (size > LARGEST.message) throw new ShapeError(`body: more than ${LARGEST.message} bytes`);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks).toString('utf8');
+    } finally {
+      read();
+    }
   }
 
   /** Returns what the node has to show from now on. */
@@ -224,51 +248,28 @@ export class HttpsForm {
     const token = hello.proof === undefined ? null : randomBytes(32).toString('base64url');
     nodes.join(session);
     const before = this.#pollers.get(id);
-    this.#pollers.set(id, { session, token, queue: [], wake: () => undefined });
+    this.#pollers.set(id, new Poller(session, token, before));
     before?.wake();
     context.log('info', `${session.name} polls, holding serial ${session.record.serial ?? 'none'}`);
     return token;
   }
 
   #forgetSilent(): void {
-    for (const [id, { session, wake }] of this.#pollers) {
+    for (const [id, poller] of this.#pollers) {
+      const { session } = poller;
       // A question held open is a sign of life too.
       const allowed = HEARTBEAT_DEADLINE + LONGEST_WAIT * 1000;
       if (Date.now() - session.lastSeen < allowed && this.#options.nodes.get(id) === session) continue;
       this.#pollers.delete(id);
       this.#options.nodes.leave(session);
-      wake();
+      poller.wake();
     }
   }
 }
 
-/** Resolves when there is something to say, the time is up, or the asker went away. */
-function woken(poller: Poller, milliseconds: number, response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      response.off('close', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    response.once('close', done);
-    poller.wake = done;
-  });
-}
-
-function sameText(a: string, b: string): boolean {
-  const [one, other] = [Buffer.from(a), Buffer.from(b)];
-  return one.length === other.length && timingSafeEqual(one, other);
-}
-
-async function body(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    size += chunk.length;
-    if (size > LARGEST_STATUS) throw new ShapeError(`body: more than ${LARGEST_STATUS} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** The status of a failure, and what is said with it. */
+function answerFor(error: unknown): [status: number, headers?: Record<string, string>] {
+  if (error instanceof IdTaken) return [403];
+  if (error instanceof TooMany) return [429, { 'retry-after': '60' }];
+  return [error instanceof ShapeError ? 400 : 500];
 }

@@ -4,15 +4,19 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import { HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL, type Hello, type Order } from '../../shared/cluster/messages.ts';
+import { LARGEST } from '../../shared/cluster/bounds.ts';
+import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER } from '../../shared/cluster/node-proof.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
 import { IdTaken } from './claims.ts';
 import type { Entrance } from './entrance.ts';
+import { FLOODING, Flood } from './flood.ts';
+import { endUpgrade } from './mtls-server.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
+import { type Quotas, TooMany } from './quotas.ts';
 import type { NodeSession, SessionContext } from './session.ts';
 
 /** Milliseconds a new connection has for its hello. */
@@ -23,9 +27,6 @@ const GOODBYE_TIMEOUT = 1_000;
 
 /** Bytes of a close frame's reason: 123 (RFC 6455, 5.5), less what a character cut in two may grow by. */
 const LONGEST_REASON = 120;
-
-/** Messages of one data plane per heartbeat interval: a hundred each second, many times what an honest one has to say. */
-const MOST_MESSAGES = 3_000;
 
 /** Bytes that may wait for a peer to read them: more than two of the largest messages it is ever sent. */
 const MOST_UNREAD = 4 << 20;
@@ -46,8 +47,7 @@ interface LinksOptions {
   readonly nodes: Nodes;
   readonly texts: ManifestTexts;
   readonly entrance: Entrance;
-  /** Bytes of one message (`cluster_max_payload`). */
-  readonly maxPayload: number;
+  readonly quotas: Quotas;
 }
 
 /** The WebSocket form of the link: one connection per data plane. */
@@ -60,17 +60,29 @@ export class Links {
 
   constructor(options: LinksOptions) {
     this.#options = options;
-    this.#server = new WebSocketServer({ noServer: true, maxPayload: options.maxPayload, perMessageDeflate: false });
+    this.#server = new WebSocketServer({ noServer: true, maxPayload: LARGEST.message, perMessageDeflate: false });
     this.#server.on('headers', (headers, request) => {
       headers.push(`${CHALLENGE_HEADER}: ${this.#challenges.get(request)}`);
     });
   }
 
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
+    const { quotas } = this.#options;
+    let greeted: () => void;
+    try {
+      if (quotas.isSpent(peer)) throw new TooMany('too much from here was refused, try again in a minute');
+      greeted = quotas.open(peer);
+    } catch (error) {
+      if (!(error instanceof TooMany)) throw error;
+      endUpgrade(socket, '429 Too Many Requests', error.message);
+      return;
+    }
+    socket.once('close', greeted);
     const challenge = randomUUID();
     this.#challenges.set(request, challenge);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       new Link(webSocket, peer, challenge, this.#options, {
+        greeted,
         joined: (link, session) => {
           const previous = this.#options.nodes.join(session);
           this.#links.set(session, link);
@@ -125,6 +137,8 @@ export class Links {
 }
 
 interface LinkEvents {
+  /** It said a hello, or goes. */
+  readonly greeted: () => void;
   readonly joined: (link: Link, session: NodeSession) => void;
   readonly left: (session: NodeSession) => void;
 }
@@ -139,7 +153,7 @@ class Link {
   readonly #deadline: NodeJS.Timeout;
   #session: NodeSession | null = null;
   #handled: Promise<void> = Promise.resolve();
-  #counted = { since: Date.now(), messages: 0 };
+  readonly #flood = new Flood();
   /** Of the release that was sent last. */
   #sent: { readonly serial: number | null; readonly config_hash: string | null } = { serial: null, config_hash: null };
   #sending = false;
@@ -156,7 +170,7 @@ class Link {
     webSocket.on('message', (data, isBinary) => {
       this.#deadline.refresh();
       clearTimeout(hello);
-      if (this.#floods()) return;
+      if (this.#floods(sizeOf(data))) return;
       this.#handled = this.#handled.then(() => this.#receive(data, isBinary));
     });
     webSocket.on('error', (error) => this.#log('warn', `link: ${error.message}`));
@@ -219,13 +233,9 @@ class Link {
   }
 
   /** Counts a message; closes the link of a data plane that says too much. */
-  #floods(): boolean {
-    const now = Date.now();
-    if (now - this.#counted.since > HEARTBEAT_INTERVAL) this.#counted = { since: now, messages: 0 };
-    if (++this.#counted.messages <= MOST_MESSAGES) return false;
-    if (this.#webSocket.readyState === this.#webSocket.OPEN) {
-      this.close(CLOSE.flooding, `more than ${MOST_MESSAGES} messages in ${HEARTBEAT_INTERVAL / 1000} seconds`);
-    }
+  #floods(bytes: number): boolean {
+    if (!this.#flood.counts(bytes)) return false;
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.close(CLOSE.flooding, FLOODING);
     return true;
   }
 
@@ -242,9 +252,13 @@ class Link {
         if (message.type === 'heartbeat') this.#beat();
       }
     } catch (error) {
-      if (error instanceof IdTaken) this.#end(CLOSE.taken, error.message);
-      else if (error instanceof ShapeError) this.close(CLOSE.malformed, error.message);
-      else throw error;
+      const code = codeOf(error);
+      if (code === null) throw error;
+      this.#options.quotas.refused(this.#peer);
+      const reason = messageOf(error);
+      // Of whose the id is, more was said than goes into a close frame.
+      if (code === CLOSE.taken) this.#end(code, reason);
+      else this.close(code, reason);
     }
   }
 
@@ -253,6 +267,7 @@ class Link {
     const session = await this.#options.entrance.begin(hello, this.#peer, isOurs);
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     this.#session = session;
+    this.#events.greeted();
     this.#events.joined(this, session);
     this.#log('info', `connected, holding serial ${session.record.serial ?? 'none'}`);
     this.publish();
@@ -275,4 +290,15 @@ class Link {
     const who = this.#session?.name ?? `${this.#peer.ip}:${this.#peer.port}`;
     this.#options.context.log(level, `${who} ${message}`);
   }
+}
+
+/** How the link ends for what a data plane has done; null for what it has nothing to do with. */
+function codeOf(error: unknown): number | null {
+  if (error instanceof IdTaken) return CLOSE.taken;
+  if (error instanceof TooMany) return CLOSE.flooding;
+  return error instanceof ShapeError ? CLOSE.malformed : null;
+}
+
+function sizeOf(data: RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
 }

@@ -22,6 +22,7 @@ import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
 import { type HealthOrder, type PeerMessage, Peers } from './peers.ts';
 import { Questions } from './questions.ts';
+import { Quotas } from './quotas.ts';
 import type { NodeSession, SessionContext } from './session.ts';
 import { WithheldLog } from './withholding.ts';
 
@@ -43,8 +44,6 @@ export interface ClusterListenerOptions {
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
   readonly version: string;
-  /** Bytes (`cluster_max_payload`). */
-  readonly maxPayload: number;
   /** Seconds (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
   readonly log: ClusterLog;
@@ -108,13 +107,15 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     version: options.version,
     log,
     answered: (session, answer) => questions.answered(session, answer),
+    takeHealth: (session, length) => nodes.takeHealth(session, length),
     changed: (session, urgent) => nodes.changed(session, urgent),
     absentPlugins: (node) => absentPlugins(known, node),
   };
   const texts = new ManifestTexts(publisher);
-  const entrance = new Entrance({ context, nodes, claims });
-  const links: Links = new Links({ context, nodes, texts, entrance, maxPayload: options.maxPayload });
-  const https: HttpsForm = new HttpsForm({ context, nodes, texts, entrance });
+  const quotas = new Quotas(log);
+  const entrance = new Entrance({ context, nodes, claims, quotas });
+  const links: Links = new Links({ context, nodes, texts, entrance, quotas });
+  const https: HttpsForm = new HttpsForm({ context, nodes, texts, entrance, quotas });
   const end = (session: NodeSession): void => {
     if (!links.end(session)) https.end(session);
   };

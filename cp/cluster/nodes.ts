@@ -1,7 +1,7 @@
-import { ShapeError } from '../../shared/bundle/shape.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { NodeRegistry, RefusedClaim } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { TooMany } from './quotas.ts';
 import type { NodeSession } from './session.ts';
 
 interface NodesOptions {
@@ -20,6 +20,12 @@ const URGENT = 20;
 const LEISURELY = 5_000;
 /** Nodes connected at a time: several times what one control plane is for, and what a hostile one can make it remember. */
 const MOST_NODES = 10_000;
+/** Nodes in the registry, those that are gone included. */
+const MOST_KNOWN = 20_000;
+/** Seconds after which a node is forgotten that never had any config: it may be none. */
+const NEVER_APPLIED = 300;
+/** Characters of what all nodes say of their targets. */
+const MOST_HEALTH = 64 << 20;
 /** Milliseconds between attempts while the database fails. */
 const RETRY = 5_000;
 
@@ -37,6 +43,9 @@ export class Nodes {
   readonly #refused = new Map<string, RefusedClaim>();
   /** What was forgotten says nothing more. */
   readonly #forgotten = new WeakSet<NodeSession>();
+  /** Characters kept of what each says of its targets. */
+  readonly #health = new Map<NodeSession, number>();
+  #healthLength = 0;
   #timer: NodeJS.Timeout | null = null;
   #due = Number.POSITIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
@@ -46,10 +55,26 @@ export class Nodes {
     this.#options = options;
   }
 
-  /** Throws `ShapeError` when there is no room for one more node, other than one that is there. */
+  /** Throws `TooMany` when there is no room for one more node, other than one that is there. */
   requireRoom(id: string): void {
     if (this.#connected.size < MOST_NODES || this.#connected.has(id)) return;
-    throw new ShapeError(`hello: ${MOST_NODES} data planes are connected to this control plane, the most it takes`);
+    throw new TooMany(`${MOST_NODES} data planes are connected to this control plane, the most it takes`);
+  }
+
+  /** Throws `TooMany` when the registry has no room for one nobody knew. */
+  async requireRoomForNew(): Promise<void> {
+    const known = await this.#options.registry.count().catch(() => 0);
+    if (known < MOST_KNOWN) return;
+    throw new TooMany(`${MOST_KNOWN} data planes are known, the most that are; forget some at /clustering/data-planes`);
+  }
+
+  /** Whether health of so many characters may be kept for a node, in place of what is kept for it. */
+  takeHealth(session: NodeSession, length: number): boolean {
+    const before = this.#health.get(session) ?? 0;
+    if (length > before && this.#healthLength - before + length > MOST_HEALTH) return false;
+    this.#healthLength += length - before;
+    this.#health.set(session, length);
+    return true;
   }
 
   /**
@@ -57,9 +82,8 @@ export class Nodes {
    * takes one. False for the other. Without a database, that is found out later.
    */
   async introduce(session: NodeSession): Promise<boolean> {
-    const { id: own, registry, purgeDelay } = this.#options;
     try {
-      if (await registry.put(session.record, purgeDelay, own)) return true;
+      if (await this.#put(session)) return true;
     } catch {
       // It is among those to be written down, where the failure is told.
       return true;
@@ -71,6 +95,7 @@ export class Nodes {
   /** Adds a node; returns the session that it replaces. */
   join(session: NodeSession): NodeSession | undefined {
     const previous = this.#connected.get(session.node.id);
+    if (previous !== undefined) this.#dropHealth(previous);
     this.#connected.set(session.node.id, session);
     this.#left.delete(session.node.id);
     return previous;
@@ -78,11 +103,17 @@ export class Nodes {
 
   /** Takes a session out, unless a newer one of the same node took its place. */
   leave(session: NodeSession): void {
+    this.#dropHealth(session);
     const { id } = session.node;
     if (this.#connected.get(id) !== session) return;
     this.#connected.delete(id);
     this.#left.add(id);
     this.#writeIn(URGENT);
+  }
+
+  #dropHealth(session: NodeSession): void {
+    this.#healthLength -= this.#health.get(session) ?? 0;
+    this.#health.delete(session);
   }
 
   get(id: string): NodeSession | undefined {
@@ -149,12 +180,18 @@ export class Nodes {
     this.#timer.unref();
   }
 
+  #put(session: NodeSession): Promise<boolean> {
+    const { id, registry, purgeDelay } = this.#options;
+    const { record } = session;
+    return registry.put(record, record.serial === null ? Math.min(purgeDelay, NEVER_APPLIED) : purgeDelay, id);
+  }
+
   async #write(): Promise<void> {
-    const { id: own, registry, purgeDelay, log } = this.#options;
+    const { id: own, registry, log } = this.#options;
     try {
       for (const [id, session] of [...this.#unsaved]) {
         this.#unsaved.delete(id);
-        const written = await registry.put(session.record, purgeDelay, own).catch((error) => {
+        const written = await this.#put(session).catch((error) => {
           // To the end of the queue: should it be this one that cannot be written down, the others still are.
           if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
           throw error;

@@ -28,6 +28,8 @@ export interface SessionContext {
   readonly absentPlugins: (node: NodeDescription) => readonly string[];
   /** The node has answered a question. */
   readonly answered: (session: NodeSession, answer: Explained) => void;
+  /** Whether there is room for health of so many characters of this node. */
+  readonly takeHealth: (session: NodeSession, length: number) => boolean;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
   readonly changed: (session: NodeSession, urgent: boolean) => void;
 }
@@ -66,6 +68,7 @@ export class NodeSession {
   #withheld: string | null = null;
   /** The hello has been answered: from then on the listener tells of every change that is withheld. */
   #greeted = false;
+  #tooMuch = false;
 
   private constructor({ node, nonce }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
@@ -149,7 +152,7 @@ export class NodeSession {
         this.#context.answered(this, message);
         break;
       case 'heartbeat': {
-        const health = healthOf(message.health);
+        const health = this.#healthOf(message.health);
         const { serial, config_hash: configHash } = this.#isPublished(message.serial)
           ? message
           : { serial: this.#serial, config_hash: this.#configHash };
@@ -160,6 +163,20 @@ export class NodeSession {
         break;
       }
     }
+  }
+
+  /** What is kept of a heartbeat's health: what was, when all data planes together say too much. */
+  #healthOf(said: unknown): NodeHealth {
+    const health = healthOf(said);
+    const taken = this.#context.takeHealth(this, JSON.stringify(health).length);
+    if (!taken && !this.#tooMuch) {
+      this.#context.log(
+        'warn',
+        `${this.name}: its target health is not taken, since data planes say more of theirs than this control plane keeps`,
+      );
+    }
+    this.#tooMuch = !taken;
+    return taken ? health : this.#health;
   }
 
   /** Whether a serial that the node says it has can be: nobody has what was never published. Told once when it cannot. */

@@ -4,7 +4,7 @@ import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts
 import { isRecord } from '../../shared/record.ts';
 import type { ClusterView, ConfigReach, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
-import type { NodeRecord, NodeRegistry } from '../store/store.ts';
+import type { NodeRecord, NodeRegistry, NodeSummary } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
 import type { HealthOrder } from './peers.ts';
@@ -90,7 +90,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
   };
 }
 
-function recordOf(node: NodeRecord, { publisher }: ConnectedNodes): DataPlaneRecord {
+function recordOf(node: NodeSummary, { publisher }: ConnectedNodes): DataPlaneRecord {
   const { expiry_timestamp: expiry } = node.cert_details;
   const labels = strings(node.labels);
   return {

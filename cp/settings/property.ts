@@ -1,3 +1,5 @@
+import { labelsFault } from '../../shared/cluster/labels.ts';
+
 /** The kinds of setting there are: how the text of one is read, and how to say what is allowed. */
 
 /** One setting of the table in `properties.ts`. */
@@ -123,18 +125,19 @@ export function path(initial: string): Property<string> {
 export function labels(initial: string): Property<Readonly<Record<string, string>>> {
   return {
     default: initial,
-    allowed: "comma-separated 'name:value' pairs, names of letters, digits, '.', '_' and '-' up to 63 characters",
+    allowed:
+      "up to 10 comma-separated 'name:value' pairs, each up to 63 letters, digits, '.', '_' and '-', not beginning with a name of Kong's (kong, konnect, insomnia, mesh, kic)",
     secret: false,
     parse: (value) => {
-      const result: Record<string, string> = {};
-      if (value === '') return result;
+      if (value === '') return {};
+      const pairs: [name: string, content: string][] = [];
       for (const pair of value.split(',')) {
-        const [, name, content] =
-          /^\s*([A-Za-z0-9][A-Za-z0-9._-]{0,62})\s*:\s*([^\s:][^:]{0,62}?)\s*$/.exec(pair) ?? [];
-        if (name === undefined || content === undefined) return undefined;
-        result[name] = content;
+        const colon = pair.indexOf(':');
+        if (colon < 0) return undefined;
+        pairs.push([pair.slice(0, colon).trim(), pair.slice(colon + 1).trim()]);
       }
-      return result;
+      const result = Object.fromEntries(pairs);
+      return labelsFault(result) === null ? result : undefined;
     },
   };
 }

@@ -3,12 +3,15 @@ import { isRecord, recordOrEmpty } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { NodeKeys, NodeRecord, NodeRegistry } from './store.ts';
+import type { NodeKeys, NodeRecord, NodeRegistry, NodeSummary } from './store.ts';
 
 const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms')`;
 
+/** Bytes of JSON in a page, more or less: what data planes say of themselves is theirs to choose. */
+const PAGE_BYTES = 1 << 20;
+
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, description, health, node_key, certificate_key, refused_claim, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, node_key, certificate_key, refused_claim, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
@@ -96,7 +99,8 @@ export function nodeRegistry(database: Database): NodeRegistry {
     },
     async health(upstream) {
       const rows = await database.query(
-        `SELECT id, hostname, health -> $1 AS targets FROM nodes WHERE ${CONNECTED} AND health ? $1 ORDER BY id`,
+        `SELECT id, hostname, health -> $1 AS targets FROM nodes WHERE ${CONNECTED} AND serial IS NOT NULL AND health ? $1
+         ORDER BY id`,
         [upstream],
       );
       return rows.map(({ id, hostname, targets }) => ({ id: String(id), hostname: String(hostname), targets }));
@@ -107,7 +111,7 @@ export function nodeRegistry(database: Database): NodeRegistry {
       const rows = await database.query(
         {
           name: 'troubled_nodes',
-          text: `SELECT ${COLUMNS} FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
+          text: `SELECT ${COLUMNS}, description, health FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
             AND (sync_status NOT IN ('normal', 'unknown') OR NOT coalesce(description -> 'plugins', '{}') ?& $2::text[])
             ORDER BY id LIMIT 20`,
         },
@@ -117,9 +121,10 @@ export function nodeRegistry(database: Database): NodeRegistry {
     },
     async get(id) {
       if (!isUuid(id)) return null;
-      const [row] = await database.query(`SELECT ${COLUMNS} FROM nodes WHERE id = $1::uuid AND expires_at > now()`, [
-        id,
-      ]);
+      const [row] = await database.query(
+        `SELECT ${COLUMNS}, description, health FROM nodes WHERE id = $1::uuid AND expires_at > now()`,
+        [id],
+      );
       return row === undefined ? null : toNode(row);
     },
     async page(query = {}) {
@@ -130,14 +135,33 @@ export function nodeRegistry(database: Database): NodeRegistry {
          ORDER BY id LIMIT $2::integer`,
         [after, size + 1],
       );
-      const nodes = rows.slice(0, size).map(toNode);
+      const nodes: NodeSummary[] = [];
+      let bytes = 0;
+      for (const row of rows.slice(0, size)) {
+        const node = toSummary(row);
+        bytes += JSON.stringify(node).length;
+        if (nodes.length > 0 && bytes > PAGE_BYTES) break;
+        nodes.push(node);
+      }
       const last = nodes.at(-1);
-      return rows.length <= size || last === undefined ? { nodes } : { nodes, offset: pageToken([last.id]) };
+      return rows.length <= nodes.length || last === undefined ? { nodes } : { nodes, offset: pageToken([last.id]) };
+    },
+    async count() {
+      const [row] = await database.query('SELECT count(*)::integer AS nodes FROM nodes WHERE expires_at > now()');
+      return Number(row?.nodes);
     },
   };
 }
 
 function toNode(row: SqlRow): NodeRecord {
+  return {
+    ...toSummary(row),
+    description: recordOrEmpty(row.description),
+    health: recordOrEmpty(row.health),
+  };
+}
+
+function toSummary(row: SqlRow): NodeSummary {
   return {
     id: String(row.id),
     hostname: String(row.hostname),
@@ -152,8 +176,6 @@ function toNode(row: SqlRow): NodeRecord {
     cert_details: recordOrEmpty(row.cert_details),
     serial: row.serial === null ? null : Number(row.serial),
     reason: nullableText(row.reason),
-    description: recordOrEmpty(row.description),
-    health: recordOrEmpty(row.health),
     connected: row.connected === true,
     keys: keysOf(row),
     refused_claim: isRecord(row.refused_claim) ? row.refused_claim : null,

@@ -170,6 +170,9 @@ export interface NodeRecord {
   readonly refused_claim: Readonly<Record<string, unknown>> | null;
 }
 
+/** What a list shows of it. */
+export type NodeSummary = Omit<NodeRecord, 'description' | 'health'>;
+
 /** What a data plane is known again by. Both null: a data plane of an earlier version in `cluster_mtls = shared`. */
 export interface NodeKeys {
   /** The public half of the key pair the node made itself. */
@@ -217,8 +220,12 @@ export interface NodeRegistry {
    * one of these plugins: 20 at most, by id.
    */
   troubledElsewhere(controlPlane: string, plugins: readonly string[]): Promise<readonly NodeRecord[]>;
-  /** By id. */
-  page(query?: { readonly size?: number; readonly offset?: string }): Promise<{ nodes: NodeRecord[]; offset?: string }>;
+  count(): Promise<number>;
+  /** By id; fewer than asked for where they would be too many bytes. */
+  page(query?: {
+    readonly size?: number;
+    readonly offset?: string;
+  }): Promise<{ nodes: NodeSummary[]; offset?: string }>;
 }
 
 /** A control plane's whole state, in whichever database. Close it when done. */

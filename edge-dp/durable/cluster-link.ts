@@ -22,6 +22,7 @@ import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
+import { fittingAnswer, fittingHealth, fittingHello, fittingReason } from './fitting.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
@@ -73,6 +74,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #health: Readonly<Record<string, unknown>> = {};
     /** Why there is newer config that this node does not take; null: there is none that is known of. */
     #withheld: string | null = null;
+    /** Upstreams whose health did not fit. */
+    #healthLeft = 0;
     #failuresKept = 0;
 
     constructor(state: DurableObjectState, env: Env) {
@@ -159,7 +162,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async report(report: Report): Promise<void> {
       if (report.type === 'health') {
-        this.#health = report.health;
+        this.#takeHealth(report.health);
         // The control plane shows it to people who wait for it: not only with the next heartbeat.
         if (this.#link.connected) this.#link.send(this.heartbeat());
       } else if (!this.#reported.has(report.reason)) {
@@ -167,6 +170,15 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         this.#reported.add(report.reason);
         this.#reject(report.serial, report.reason);
       }
+    }
+
+    #takeHealth(reported: Readonly<Record<string, unknown>>): void {
+      const { health, left } = fittingHealth(reported);
+      this.#health = health;
+      if (left > 0 && this.#healthLeft === 0) {
+        this.log('warn', `target health is too long for the control plane: that of ${left} upstreams is not sent`);
+      }
+      this.#healthLeft = left;
     }
 
     // What the link asks.
@@ -178,9 +190,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { nonce } = this.#orders;
       const node = { ...this.env.SETTINGS.node, plugins };
       const hello = { type: 'hello', node, manifest: this.#newest?.manifest ?? null, nonce } as const;
-      if (challenge === null) return [hello];
+      if (challenge === null) return [fittingHello(hello)];
       const proof = await proveNode({ node: node.id, nonce, challenge }, await nodeKey(this.ctx.storage));
-      return [{ ...hello, proof }];
+      return [fittingHello({ ...hello, proof })];
     }
 
     heartbeat(): FromDataPlane {
@@ -246,7 +258,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { live } = await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
       try {
         const { status, body } = await explain(isolate.current.held?.live ?? live, request);
-        this.#link.send({ type: 'explained', id, status, body: { ...body } });
+        this.#link.send(fittingAnswer({ type: 'explained', id, status, body: { ...body } }));
       } catch (error) {
         this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
       }
@@ -334,7 +346,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     #reject(serial: number | null, reason: string): void {
       this.log('warn', `config refused: ${reason}`);
-      const rejected: Rejected = { type: 'rejected', serial, reason };
+      const rejected: Rejected = { type: 'rejected', serial, reason: fittingReason(reason) };
       if (this.#link.connected && this.#settled) this.#link.send(rejected);
       else this.#reports = [...this.#reports.filter((other) => other.reason !== reason), rejected].slice(-REPORTS);
     }

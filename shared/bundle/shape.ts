@@ -79,6 +79,9 @@ export function integer(value: unknown, where: string, min = 0, max = Number.MAX
   return value;
 }
 
+/** A name that may stand in a log line as it is. */
+const PLAIN = /^[\w.-]{1,64}$/;
+
 /** An object whose values `read` understands, as a plain record without a prototype to stumble over. */
 export function recordOf<T>(
   value: unknown,
@@ -87,7 +90,7 @@ export function recordOf<T>(
 ): Readonly<Record<string, T>> {
   const result: Record<string, T> = Object.create(null);
   for (const [name, entry] of Object.entries(object(value, where))) {
-    result[name] = read(entry, `${where}.${name}`);
+    result[name] = read(entry, `${where}.${PLAIN.test(name) ? name : describe(name)}`);
   }
   return result;
 }

@@ -1,12 +1,32 @@
-import { arrayOf, integer, json, object, oneOf, recordOf, ShapeError, string, stringLike } from '../bundle/shape.ts';
+import { utf8 } from '../bundle/canonical.ts';
+import { array, integer, json, object, oneOf, recordOf, ShapeError, string, stringLike } from '../bundle/shape.ts';
 import type { Row } from '../record.ts';
 import { UUID } from '../uuid.ts';
+import { LARGEST } from './bounds.ts';
+import { CAPABILITIES } from './capabilities.ts';
+import { labelsFault } from './labels.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
 
 /** Beyond these a description is refused: it is stored and shown. */
 const NAME_LENGTH = 253;
-const ENTRIES = 1000;
+const PLUGINS = 250;
+const PLUGIN_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
+const VERSION = /^[\w.+-]{1,64}$/;
+const CAPABILITIES_LISTED = 100;
 const REASON_LENGTH = 2000;
+
+/** Bytes of a message that holds little. */
+const SMALL = 1 << 10;
+/** Bytes of a heartbeat around its health. */
+const AROUND_HEALTH = 1 << 10;
+
+const LARGEST_OF: Readonly<Record<FromDataPlane['type'], number>> = {
+  hello: LARGEST.hello,
+  applied: SMALL,
+  rejected: LARGEST.message,
+  heartbeat: LARGEST.health + AROUND_HEALTH,
+  explained: LARGEST.message,
+};
 
 /** base64url of 16 to 64 bytes. */
 const NONCE = /^[A-Za-z0-9_-]{22,86}$/;
@@ -16,11 +36,16 @@ const CONTROL = /\p{Cc}+/gu;
 
 /**
  * Reads a message of a data plane. Null for a type this version does not know. Throws `ShapeError` naming the member
- * of a known type that is wrong; members that are not known are ignored.
+ * of a known type that is wrong, or too large; members that are not known are ignored.
  */
 export function parseFromDataPlane(text: string): FromDataPlane | null {
   const read = object(json(text, 'message'), 'message');
-  switch (string(read.type, 'message.type')) {
+  const type = string(read.type, 'message.type');
+  if (!isKnown(type)) return null;
+  const largest = LARGEST_OF[type];
+  const bytes = text.length > largest ? text.length : utf8(text).length;
+  if (bytes > largest) throw new ShapeError(`${type}: ${bytes} bytes or more, of ${largest} that are allowed`);
+  switch (type) {
     case 'hello':
       return {
         type: 'hello',
@@ -57,9 +82,11 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         status: integer(read.status, 'explained.status', 200, 599),
         body: object(read.body, 'explained.body'),
       };
-    default:
-      return null;
   }
+}
+
+function isKnown(type: string): type is FromDataPlane['type'] {
+  return Object.hasOwn(LARGEST_OF, type);
 }
 
 function nodeDescription(value: unknown): NodeDescription {
@@ -67,12 +94,12 @@ function nodeDescription(value: unknown): NodeDescription {
   return {
     id: stringLike(read.id, 'hello.node.id', UUID, 'a UUID in lower case'),
     hostname: name(read.hostname, 'hello.node.hostname'),
-    version: name(read.version, 'hello.node.version'),
+    version: version(read.version, 'hello.node.version'),
     host: oneOf(read.host, 'hello.node.host', ['workerd', 'miniflare', 'cloudflare']),
     group: name(read.group, 'hello.node.group'),
-    labels: names(read.labels, 'hello.node.labels'),
-    plugins: names(read.plugins, 'hello.node.plugins'),
-    capabilities: few(arrayOf(read.capabilities, 'hello.node.capabilities', name), 'hello.node.capabilities'),
+    labels: labels(read.labels, 'hello.node.labels'),
+    plugins: plugins(read.plugins, 'hello.node.plugins'),
+    capabilities: capabilities(read.capabilities, 'hello.node.capabilities'),
   };
 }
 
@@ -83,15 +110,32 @@ function name(value: unknown, where: string): string {
   return read;
 }
 
-function names(value: unknown, where: string): Readonly<Record<string, string>> {
-  const read = recordOf(value, where, name);
-  for (const key of few(Object.keys(read), where)) name(key, `${where}: a key`);
+function version(value: unknown, where: string): string {
+  return stringLike(value, where, VERSION, 'a version');
+}
+
+/** Kong's bounds. */
+function labels(value: unknown, where: string): Readonly<Record<string, string>> {
+  const read = recordOf(value, where, string);
+  const fault = labelsFault(read);
+  if (fault !== null) throw new ShapeError(`${where}: ${fault.slice(0, NAME_LENGTH)}`);
   return read;
 }
 
-function few<T>(entries: readonly T[], where: string): readonly T[] {
-  if (entries.length > ENTRIES) throw new ShapeError(`${where}: more than ${ENTRIES} entries`);
-  return entries;
+function plugins(value: unknown, where: string): Readonly<Record<string, string>> {
+  const read = recordOf(value, where, version);
+  const names = Object.keys(read);
+  if (names.length > PLUGINS) throw new ShapeError(`${where}: more than ${PLUGINS} entries`);
+  for (const name of names) stringLike(name, `${where}: a name`, PLUGIN_NAME, 'the name of a plugin');
+  return read;
+}
+
+/** Those this version knows: one that is newer may have more. */
+function capabilities(value: unknown, where: string): readonly string[] {
+  const listed = array(value, where);
+  if (listed.length > CAPABILITIES_LISTED) throw new ShapeError(`${where}: more than ${CAPABILITIES_LISTED} entries`);
+  const known = listed.filter((one) => typeof one === 'string' && Object.hasOwn(CAPABILITIES, one));
+  return [...new Set(known.map(String))];
 }
 
 function printable(text: string): string {

@@ -63,6 +63,10 @@ class MemoryRegistry implements NodeRegistry {
     return true;
   }
 
+  async count() {
+    return this.records.size;
+  }
+
   async noteRefused(id: string, claim: RefusedClaim) {
     const node = this.records.get(id);
     if (node !== undefined) this.records.set(id, { ...node, refused_claim: { ...claim } });
@@ -109,7 +113,7 @@ export interface ControlPlane {
 /** A control plane over a database in memory, with real sockets. */
 export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls } & Partial<
-    Pick<ClusterListenerOptions, 'revocation' | 'version'>
+    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay'>
   > = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
@@ -135,8 +139,7 @@ export async function startControlPlane(
     messages: { send: async () => {}, subscribe: () => () => {} },
     plugins: ['key-auth', 'cors'],
     version: options.version ?? '1.2.0',
-    maxPayload: 4 << 20,
-    purgeDelay: 1000,
+    purgeDelay: options.purgeDelay ?? 1000,
     log: write,
   });
   return {
@@ -182,7 +185,6 @@ export async function controlPlaneOver(
     messages: store.messages,
     plugins: plugins.keys(),
     version,
-    maxPayload: 4 << 20,
     purgeDelay: 1000,
     log,
   });

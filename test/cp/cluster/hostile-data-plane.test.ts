@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NodeSession, type SessionContext } from '../../../cp/cluster/session.ts';
+import { SESSION_HEADER } from '../../../shared/cluster/node-proof.ts';
 import { until } from '../../until.ts';
-import { hello, NODE_ID, startControlPlane, TestLink } from './control-plane.ts';
+import { call, hello, NODE_ID, startControlPlane, TestLink, verify } from './control-plane.ts';
+import { KnownNode } from './known-node.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -29,16 +31,31 @@ describe('a hostile data plane', () => {
   test.each<[string, string | Buffer, string]>([
     ['garbage', '{"type":"hello"', 'message is not JSON'],
     ['a binary frame', Buffer.from([1, 2, 3]), 'expected a text frame'],
-    ['deep nesting', `${'['.repeat(1_000_000)}`, 'message is not JSON'],
+    ['deep nesting', `${'['.repeat(300_000)}`, 'message is not JSON'],
     ['no hello', '{"type":"heartbeat","serial":1,"config_hash":null}', 'expected the hello first'],
     ['a long name', JSON.stringify(greeting({ hostname: 'x'.repeat(300) })), 'hostname: longer than 253'],
     ['a terminal’s commands', JSON.stringify(greeting({ hostname: 'a\u001b[2Jb' })), 'not printable'],
     ['what PostgreSQL cannot keep', JSON.stringify(greeting({ hostname: 'a\u0000b' })), 'not printable'],
-    ['half a surrogate pair', JSON.stringify(greeting({ labels: { a: '\ud800' } })), 'not printable'],
+    ['half a surrogate pair', JSON.stringify(greeting({ group: 'a\ud800' })), 'not printable'],
     ['what makes a long reason', JSON.stringify(greeting({ host: '中'.repeat(60) })), 'hello.node.host: expected'],
-    ['too many labels', JSON.stringify(greeting({ labels: many(1001) })), 'labels: more than 1000'],
-    ['a long label', JSON.stringify(greeting({ labels: { ['x'.repeat(300)]: 'y' } })), 'labels: a key: longer'],
-    ['too many capabilities', JSON.stringify(greeting({ capabilities: Object.keys(many(1001)) })), 'more than 1000'],
+    ['too many labels', JSON.stringify(greeting({ labels: many(11) })), 'labels: count exceeded 10 max elements'],
+    [
+      'a long label',
+      JSON.stringify(greeting({ labels: { ['x'.repeat(64)]: 'y' } })),
+      'labels: a key must have between',
+    ],
+    ['a label with a script', JSON.stringify(greeting({ labels: { a: '<script>' } })), 'value "<script>" must be of'],
+    ['a label of Kong’s own', JSON.stringify(greeting({ labels: { 'Kong-zone': 'a' } })), 'must not begin with kong'],
+    ['too many capabilities', JSON.stringify(greeting({ capabilities: Object.keys(many(101)) })), 'more than 100'],
+    ['too many plugins', JSON.stringify(greeting({ plugins: many(251) })), 'plugins: more than 250'],
+    [
+      'a long name of a plugin',
+      JSON.stringify(greeting({ plugins: { ['x'.repeat(64)]: '1' } })),
+      'the name of a plugin',
+    ],
+    ['a plugin’s terminal commands', JSON.stringify(greeting({ plugins: { 'a\u001b[2J': 5 } })), '"a\\u001b[2J"'],
+    ['a version that is none', JSON.stringify(greeting({ plugins: { a: 'x'.repeat(65) } })), 'expected a version'],
+    ['a hello of more than 64 KB', JSON.stringify({ ...hello(), manifest: 'x'.repeat(66_000) }), 'hello: 66'],
   ])('is cut off for %s, with the reason in the log', async (_, message, reason) => {
     const plane = await start();
     const link = await open(plane.port);
@@ -91,13 +108,14 @@ describe('a hostile data plane', () => {
     const plane = await start();
     const link = await open(plane.port);
     const script = '<script>alert(1)</script>';
-    link.say(hello({ hostname: script, labels: { [script]: script } }));
+    link.say(hello({ hostname: script, capabilities: ['upstream_host', script, 'upstream_host'] }));
     await link.hear('manifest');
     link.socket.send(JSON.stringify({ type: 'rejected', serial: 1, reason: `a\u0000b\u001b[2J\nc${'\ud800'}` }));
     await until(() => plane.listener.nodes.get(NODE_ID)?.record.reason !== null);
     expect(plane.listener.nodes.get(NODE_ID)?.record).toMatchObject({
       hostname: script,
-      labels: { [script]: script },
+      // Those that this version knows, once.
+      description: { capabilities: ['upstream_host'] },
       reason: 'a b [2J c\ufffd',
     });
   });
@@ -114,6 +132,7 @@ describe('a hostile data plane', () => {
       absentPlugins: () => [],
       answered: () => undefined,
       changed: () => undefined,
+      takeHealth: () => true,
     };
     const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, certificateExpires: 4e9 };
     const keys = { node: null, certificate: null };
@@ -122,9 +141,140 @@ describe('a hostile data plane', () => {
     }
     const another = await open(plane.port);
     another.say(hello({ id: crypto.randomUUID() }));
-    expect(await another.closed()).toBe(4400);
+    expect(await another.closed()).toBe(4429);
     const again = await open(plane.port);
     again.say(hello());
     await again.hear('manifest');
+  });
+
+  test('with 300 hellos of 1.3 MB leaves nothing behind', async () => {
+    const plane = await start();
+    const large = () => JSON.stringify({ ...hello({ id: crypto.randomUUID() }), manifest: 'x'.repeat(1_300_000) });
+    for (let n = 0; n < 300; n += 10) {
+      const links = await Promise.all(Array.from({ length: 10 }, () => open(plane.port)));
+      const closed = links.map((link) => link.closed());
+      for (const link of links) link.socket.send(large());
+      for (const code of await Promise.all(closed)) expect([1009, 1006]).toContain(code);
+    }
+    expect(plane.registry.records.size).toBe(0);
+    expect((await call(plane.port, '/v1/status?node=x', { method: 'POST', body: large() })).status).toBe(400);
+  });
+
+  test('is cut off when it says more of its targets than 256 KB', async () => {
+    const plane = await start();
+    const link = await open(plane.port);
+    link.say(hello());
+    await link.hear('manifest');
+    const beat = (characters: number) => {
+      const health = { u: { t: { dns: 'A', health: 'HEALTHY', addresses: [], more: 'x'.repeat(characters) } } };
+      link.say({ type: 'heartbeat', serial: 0, config_hash: null, health });
+    };
+    beat(255 << 10);
+    await link.hear('heartbeat');
+    const closed = link.closed();
+    beat(258 << 10);
+    expect(await closed).toBe(4400);
+    expect(plane.log.join('\n')).toMatch(/heartbeat: \d+ bytes or more, of \d+ that are allowed/);
+  });
+
+  test('with ever other ids is held up after 200 in a minute, and those that are known come and go', async () => {
+    const plane = await start();
+    const known = await KnownNode.create();
+    await (await known.connect(plane.port)).hear('manifest');
+    await plane.listener.nodes.flush();
+    const codes: number[] = [];
+    for (let n = 0; n < 210; n++) {
+      const link = await open(plane.port);
+      const closed = link.closed();
+      link.say(hello({ id: crypto.randomUUID() }));
+      codes.push(await Promise.race([link.hear('manifest').then(() => 0), closed]));
+      link.socket.terminate();
+    }
+    expect(codes.slice(0, 199)).toEqual(Array(199).fill(0));
+    expect(codes.slice(199)).toEqual(Array(11).fill(4429));
+    expect(plane.log.join('\n')).toContain(
+      "more than 200 new data planes in a minute with certificate 'CN=kong_clustering'",
+    );
+    const id = crypto.randomUUID();
+    const https = await call(plane.port, `/v1/status?node=${id}`, {
+      method: 'POST',
+      body: JSON.stringify(hello({ id })),
+    });
+    expect([https.status, https.headers['retry-after']]).toEqual([429, '60']);
+    await (await known.connect(plane.port)).hear('manifest');
+    expect((await known.greet(plane.port)).status).toBe(200);
+  });
+
+  test('is forgotten in minutes when it never had any config', async () => {
+    const registry = { purgeDelay: 1_209_600 };
+    const plane = await startControlPlane(registry);
+    closers.push(() => plane.stop());
+    const link = await open(plane.port);
+    link.say(hello());
+    const { serial, config_hash } = await verify((await link.hear('manifest')).manifest);
+    await plane.listener.nodes.flush();
+    expect(plane.registry.records.get(NODE_ID)?.ttl).toBe(300);
+    link.say({ type: 'applied', serial, config_hash });
+    await expect.poll(() => plane.registry.records.get(NODE_ID)?.ttl).toBe(1_209_600);
+  });
+
+  test('that polls is held to the same as one with a WebSocket', async () => {
+    const plane = await start();
+    const node = await KnownNode.create();
+    const { session } = await node.greet(plane.port);
+    const large = {
+      type: 'heartbeat',
+      serial: null,
+      config_hash: null,
+      health: { more: 'x'.repeat(250 << 10) },
+    } as const;
+    const statuses: number[] = [];
+    for (let n = 0; n < 70; n++) statuses.push((await node.say(plane.port, large, session)).status);
+    expect(statuses.filter((status) => status === 204).length).toBeGreaterThan(60);
+    expect(statuses.at(-1)).toBe(429);
+    // Saying hello again does not begin anew.
+    const { session: again } = await node.greet(plane.port);
+    expect((await node.say(plane.port, large, again)).status).toBe(429);
+    const flood = plane.log.filter((line) => line.includes('more than 3000 messages or 16 MB in 30 seconds'));
+    expect(flood).toHaveLength(1);
+  });
+
+  test('has one question open at a time when it polls', async () => {
+    const plane = await start();
+    const node = await KnownNode.create();
+    const { session } = await node.greet(plane.port);
+    const headers = { [SESSION_HEADER]: session };
+    const path = `/v1/manifest?node=${node.id}&wait=60`;
+    const { etag = '' } = (await call(plane.port, path, { headers })).headers;
+    const waiting = { ...headers, 'if-none-match': etag };
+    const questions = [1, 2, 3].map(() => call(plane.port, path, { headers: waiting }).then(({ status }) => status));
+    // Whichever comes last stays open.
+    const answered: number[] = [];
+    for (const question of questions) void question.then((status) => answered.push(status));
+    await expect.poll(() => answered).toEqual([304, 304]);
+    plane.feed.put('routes', { id: 'a', name: 'a', paths: ['/a'], service: null });
+    expect((await Promise.all(questions)).toSorted()).toEqual([200, 304, 304]);
+  });
+
+  test('of whose place too much was refused is not heard there any more, but who is known is', async () => {
+    const plane = await start();
+    const known = await KnownNode.create();
+    const { session } = await known.greet(plane.port);
+    const beat = { type: 'heartbeat', serial: null, config_hash: null } as const;
+    const thief = await KnownNode.create(known.id);
+    for (let n = 0; n < 600; n += 20) {
+      await Promise.all(Array.from({ length: 20 }, () => thief.say(plane.port, beat)));
+    }
+    expect((await thief.say(plane.port, beat)).status).toBe(429);
+    await expect(TestLink.open(plane.port)).rejects.toThrow('429');
+    expect((await known.say(plane.port, beat, session)).status).toBe(204);
+    expect(plane.log.filter((line) => line.includes('600 things of 127.0.0.1'))).toHaveLength(1);
+    expect(plane.log.length).toBeLessThan(20);
+  });
+
+  test('that opens connections and says nothing is refused more of them', async () => {
+    const plane = await start();
+    await Promise.all(Array.from({ length: 256 }, () => open(plane.port)));
+    await expect(TestLink.open(plane.port)).rejects.toThrow('429');
   });
 });

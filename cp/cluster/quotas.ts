@@ -1,0 +1,114 @@
+import type { Peer } from './admission.ts';
+import type { ClusterLog } from './mtls-server.ts';
+
+/** Milliseconds. */
+const MINUTE = 60_000;
+
+/** Data planes nobody knew, of one certificate; others have to try again. */
+const NEW_NODES = 200;
+/** Of one certificate and address: what was refused, whatever it was. */
+const REFUSALS = 600;
+/** Of one certificate and address: several times what a first config of the largest size takes. */
+const OBJECTS = 60_000;
+/** Of one certificate and address, at a time: connections without a hello, and bodies being read. */
+const OPEN = 256;
+
+/** A data plane, or what says it is one, takes more than it may. */
+export class TooMany extends Error {
+  override readonly name = 'TooMany';
+}
+
+/**
+ * What the holders of one certificate may ask for in a minute. In `cluster_mtls = shared` all data planes have the same, so
+ * that what is refused counts for their address as well: one that was taken over must not keep the others out.
+ */
+export class Quotas {
+  readonly #log: ClusterLog;
+  readonly #newNodes = new PerMinute(NEW_NODES);
+  readonly #refusals = new PerMinute(REFUSALS);
+  readonly #objects = new PerMinute(OBJECTS);
+  readonly #open = new Map<string, number>();
+
+  constructor(log: ClusterLog) {
+    this.#log = log;
+  }
+
+  /** Throws `TooMany` when so many data planes of this certificate are new that one more must wait. */
+  newNode(peer: Peer): void {
+    if (this.#newNodes.take(certificateOf(peer))) return;
+    throw new TooMany(`more than ${NEW_NODES} new data planes in a minute with certificate '${peer.subject}'`);
+  }
+
+  /** Something of this peer was refused. The last one that is allowed is told. */
+  refused(peer: Peer): void {
+    if (this.#refusals.take(placeOf(peer)) && this.#refusals.isSpent(placeOf(peer))) {
+      this.#log(
+        'warn',
+        `${REFUSALS} things of ${peer.ip} (certificate '${peer.subject}') were refused within a minute: who is not known is not heard from there until it is over`,
+      );
+    }
+  }
+
+  /** Whether so much of this peer was refused that it is not even heard. */
+  isSpent(peer: Peer): boolean {
+    return this.#refusals.isSpent(placeOf(peer));
+  }
+
+  /** Throws `TooMany`. */
+  object(peer: Peer): void {
+    if (!this.#objects.take(placeOf(peer))) throw new TooMany(`more than ${OBJECTS} objects in a minute`);
+  }
+
+  /** Something is open until the function that is returned is called. Throws `TooMany` when too much is. */
+  open(peer: Peer): () => void {
+    const place = placeOf(peer);
+    const before = this.#open.get(place) ?? 0;
+    if (before >= OPEN)
+      throw new TooMany(`more than ${OPEN} connections and requests that have not said yet whose they are`);
+    this.#open.set(place, before + 1);
+    let closed = false;
+    return () => {
+      if (closed) return;
+      closed = true;
+      const left = (this.#open.get(place) ?? 1) - 1;
+      if (left === 0) this.#open.delete(place);
+      else this.#open.set(place, left);
+    };
+  }
+}
+
+function certificateOf(peer: Peer): string {
+  return peer.certificateKey ?? 'shared';
+}
+
+function placeOf(peer: Peer): string {
+  return `${certificateOf(peer)} ${peer.ip}`;
+}
+
+/** So many of each key, in a minute that begins with the first. */
+class PerMinute {
+  readonly #most: number;
+  readonly #taken = new Map<string, { readonly since: number; count: number }>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  take(key: string): boolean {
+    const now = Date.now();
+    for (const [other, { since }] of this.#taken) {
+      if (Math.abs(now - since) < MINUTE) break;
+      this.#taken.delete(other);
+    }
+    const taken = this.#taken.get(key);
+    if (taken === undefined) this.#taken.set(key, { since: now, count: 1 });
+    else if (taken.count >= this.#most) return false;
+    else taken.count++;
+    return true;
+  }
+
+  isSpent(key: string): boolean {
+    const taken = this.#taken.get(key);
+    return taken !== undefined && taken.count >= this.#most && Math.abs(Date.now() - taken.since) < MINUTE;
+  }
+}
