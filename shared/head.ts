@@ -1,3 +1,5 @@
+import { codePoint } from './unseen.ts';
+
 /**
  * What of a message's head (RFC 9110 section 5, RFC 9112 section 3) a config value becomes: a field's name or value, both
  * with a colon between them, or a template of a value, in which `$(…)` is filled in with each request.
@@ -46,8 +48,7 @@ const CONTROL = /(?!\t)\p{Cc}/u;
 function valueProblem(value: string): string | undefined {
   const control = CONTROL.exec(value);
   if (control === null) return undefined;
-  const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
-  return `a header cannot hold the control character U+${code} (at position ${control.index + 1})`;
+  return `a header cannot hold the control character ${codePoint(control[0])} (at position ${control.index + 1})`;
 }
 
 /** The template with `$()` for each `$(…)` in it, parentheses balanced; one that is never closed is plain text. */

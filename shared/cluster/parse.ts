@@ -1,6 +1,7 @@
 import { utf8 } from '../bundle/canonical.ts';
 import { array, integer, json, object, oneOf, recordOf, ShapeError, string, stringLike } from '../bundle/shape.ts';
 import type { Row } from '../record.ts';
+import { withoutUnseen } from '../unseen.ts';
 import { UUID } from '../uuid.ts';
 import { LARGEST } from './bounds.ts';
 import { CAPABILITIES } from './capabilities.ts';
@@ -30,9 +31,6 @@ const LARGEST_OF: Readonly<Record<FromDataPlane['type'], number>> = {
 
 /** base64url of 16 to 64 bytes. */
 const NONCE = /^[A-Za-z0-9_-]{22,86}$/;
-
-/** Control characters would rewrite a terminal, and PostgreSQL keeps neither NUL nor half a surrogate pair. */
-const CONTROL = /\p{Cc}+/gu;
 
 /**
  * Reads a message of a data plane. Null for a type this version does not know. Throws `ShapeError` naming the member
@@ -138,8 +136,9 @@ function capabilities(value: unknown, where: string): readonly string[] {
   return [...new Set(known.map(String))];
 }
 
+/** What terminals and people can be shown; PostgreSQL keeps neither NUL nor half a surrogate pair. */
 function printable(text: string): string {
-  return text.replace(CONTROL, ' ').toWellFormed();
+  return withoutUnseen(text).toWellFormed();
 }
 
 function configHash(value: unknown, where: string): string {

@@ -1,10 +1,11 @@
 import { abridged } from '../abridged.ts';
 import { compilePattern } from '../atc/regex.ts';
 import { regexSizeProblem } from '../atc/regex-size.ts';
-import { headProblem } from '../head.ts';
+import { headProblem, withoutExpressions } from '../head.ts';
 import { isRecord } from '../record.ts';
 import { isUuid } from '../uuid.ts';
 import { isReference } from '../vault-reference.ts';
+import { unseenError } from './formats/text.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { validateRow } from './validate.ts';
 import type { Field, FieldError, FieldErrorList, FieldErrors, PatternRule } from './vocabulary.ts';
@@ -160,7 +161,8 @@ function valueRules(field: Field): Rule[] {
   rules.push(...customRules(field));
   if (field.type === 'string' && field.head) {
     const { head } = field;
-    rules.push((v) => (typeof v === 'string' ? headProblem(head, v) : undefined));
+    const literal = head.endsWith('template') ? withoutExpressions : (text: string) => text;
+    rules.push((v) => (typeof v === 'string' ? (headProblem(head, v) ?? unseenError(literal(v))) : undefined));
   }
   if ((field.type === 'array' || field.type === 'set') && field.mutually_exclusive_subsets) {
     rules.push(exclusiveRule(field.mutually_exclusive_subsets));

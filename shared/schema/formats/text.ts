@@ -1,3 +1,5 @@
+import { unseenCharacter } from '../../unseen.ts';
+
 /** Names, tags, header and cookie names, URLs: one function each, the error text or nothing. */
 
 /** Kong counts bytes from 1 and stops at the first that is no UTF-8; in a string that can only be a lone surrogate. */
@@ -9,9 +11,15 @@ function utf8Error(text: string): string | undefined {
   return `invalid utf-8 character sequence detected at position ${position}`;
 }
 
+/** Text that names something, or is shown, must not hold what nobody sees. A tab is seen. */
+export function unseenError(text: string): string | undefined {
+  const character = unseenCharacter(text.replaceAll('\t', ' '));
+  return character === undefined ? undefined : `must not hold ${character}: control and format characters are not seen`;
+}
+
 /** Names of entities: letters, digits, `.`, `-`, `_`, `~` and everything beyond ASCII. */
 export function nameError(name: string): string | undefined {
-  if (/^[\w.\-~\u0080-\uffff]+$/.test(name)) return utf8Error(name);
+  if (/^[\w.\-~\u0080-\uffff]+$/.test(name)) return utf8Error(name) ?? unseenError(name);
   return (
     utf8Error(name) ?? `invalid value '${name}': the only accepted ascii characters are alphanumerics or ., -, _, and ~`
   );
@@ -19,7 +27,7 @@ export function nameError(name: string): string | undefined {
 
 /** Printable ASCII but `,` and `/`, which `GET /…?tags=` joins them with, and everything beyond ASCII. */
 export function tagError(tag: string): string | undefined {
-  if (/^[\x20-\x2b\x2d\x2e\x30-\x7e\u0080-\uffff]+$/.test(tag)) return utf8Error(tag);
+  if (/^[\x20-\x2b\x2d\x2e\x30-\x7e\u0080-\uffff]+$/.test(tag)) return utf8Error(tag) ?? unseenError(tag);
   return (
     utf8Error(tag) ?? `invalid tag '${tag}': expected printable ascii (except \`,\` and \`/\`) or valid utf-8 sequences`
   );
@@ -69,7 +77,8 @@ export function parseUrl(text: string): UrlParts {
 
 /** An absolute URL: with scheme and host. Some readers of URLs leave line breaks out, so none may be in one. */
 export function urlError(text: string): string | undefined {
-  if (/\p{Cc}/u.test(text)) return 'control characters in url';
+  const unseen = unseenCharacter(text);
+  if (unseen !== undefined) return `must not hold ${unseen}: control and format characters are not seen`;
   const { host, scheme } = parseUrl(text);
   if (host === undefined) return 'missing host in url';
   return scheme === undefined ? 'missing scheme in url' : undefined;

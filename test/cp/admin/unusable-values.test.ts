@@ -148,3 +148,18 @@ describe('a row that no bundle could carry is refused at the write, before it ho
     expect({ status, text }).toMatchObject({ status: 400, text: expect.stringContaining('500 levels') });
   });
 });
+
+describe('characters nobody sees are refused in what names something', () => {
+  it.each<readonly [path: string, body: object, which: string]>([
+    ['/services', { host: 'h', name: 'a\u202eb' }, 'U+202E'],
+    ['/services', { host: 'h', name: 'a\u0085' }, 'U+0085'],
+    ['/services', { host: 'h', tags: ['a\u200b'] }, 'U+200B'],
+    ['/consumers', { username: '\ufeffadmin' }, 'U+FEFF'],
+    ['/consumers', { custom_id: 'a\u{e0041}' }, 'U+E0041'],
+    ['/plugins', { name: 'key-auth', instance_name: 'a\u2066' }, 'U+2066'],
+    ['/plugins', { name: 'redirect', config: { location: 'https://a.test/\u202e' } }, 'U+202E'],
+  ])('%s %j', async (path, json, which) => {
+    const { status, text } = await admin.send('POST', path, { json });
+    expect({ status, text }).toEqual({ status: 400, text: expect.stringContaining(`must not hold ${which}`) });
+  });
+});
