@@ -9,6 +9,8 @@ export interface Env {
   readonly LINK?: DurableObjectNamespace;
   /** The Durable Object that knows how targets are; lives beside `LINK`. */
   readonly HEALTH?: DurableObjectNamespace;
+  /** The Durable Objects that keep what plugins share across isolates; live beside `LINK`. */
+  readonly STATE?: DurableObjectNamespace;
   /** The node's one owner of the link, reached from every isolate of the node (entrypoint `NodeService`). */
   readonly NODE: Fetcher;
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */

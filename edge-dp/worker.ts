@@ -16,7 +16,8 @@ import { upstreamRoutes } from './status/upstreams.ts';
 /**
  * The data plane Worker. Hosts wire its entrypoints: the default one to every proxy listener, with
  * `ctx.props.listener = {scheme, port}` where a listener is more than its URL says; `Status` to the Status API's own
- * listener; `NodeService` to the `NODE` binding; `ClusterLink` to the `LINK` namespace, `HealthChecker` to `HEALTH`.
+ * listener; `NodeService` to the `NODE` binding; `ClusterLink` to the `LINK` namespace, `HealthChecker` to `HEALTH`, `NodeState` to
+ * `STATE`.
  */
 provideLua(() => importedLua);
 
@@ -34,6 +35,7 @@ const isolate = new Isolate({
 
 export default proxyEntrypoint(isolate);
 export { NodeService } from './durable/node-service.ts';
+export { NodeState } from './durable/node-state.ts';
 export class Status extends statusEntrypoint(isolate, [
   ...nodeRoutes,
   ...metricsRoutes,

@@ -55,7 +55,13 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const { network, identity = UNNAMED } = dependencies;
   const own = {
     registry: dependencies.plugins ?? plugins,
-    services: createServices({ node: identity, network, egress, lua: settings.lua ?? DEFAULT_LUA }),
+    services: createServices({
+      node: identity,
+      network,
+      egress,
+      lua: settings.lua ?? DEFAULT_LUA,
+      shared: dependencies.node ?? null,
+    }),
   };
   return requestPath(Gateway.empty(runtime.flavor, own, names), runtime);
 }

@@ -87,6 +87,7 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     durableObjects: {
       LINK: { className: 'ClusterLink', useSQLite: true },
       HEALTH: { className: 'HealthChecker', useSQLite: true },
+      STATE: { className: 'NodeState', useSQLite: true },
     },
     serviceBindings: {
       NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },

@@ -52,6 +52,7 @@ export const WARM_UP_SOCKET = 'warm-up';
 const DURABLE_OBJECTS = [
   { binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link' },
   { binding: 'HEALTH', className: 'HealthChecker', uniqueKey: 'holdfast-health-checker' },
+  { binding: 'STATE', className: 'NodeState', uniqueKey: 'holdfast-node-state' },
 ] as const;
 const KV_STORE_KEY = 'holdfast-kv';
 

@@ -1,12 +1,15 @@
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings } from '../../settings.ts';
-import { type LogLevel, ServiceError, type Services } from '../runtime/services.ts';
+import { type LogLevel, type Records, ServiceError, type Services } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
 import { fetchService } from './fetch.ts';
+import { LeasedCounters } from './leased-counters.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
+import { NodeRecords } from './node-records.ts';
+import { askNode } from './node-state.ts';
 import { Queues } from './queues.ts';
 
 /** What services are made of on a Worker. */
@@ -15,13 +18,16 @@ export interface ServiceDependencies {
   readonly network: Pick<Network, 'connect'>;
   readonly egress: Egress;
   readonly lua: LuaSettings;
+  /** `env.NODE`; null: this isolate is all there is. */
+  readonly shared: Pick<Fetcher, 'fetch'> | null;
 }
 
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress, lua }: ServiceDependencies): Services {
+export function createServices({ node, network, egress, lua, shared }: ServiceDependencies): Services {
   const queues = new Queues(log);
   const caches = new Caches();
-  const records = new Map<string, MemoryRecords>();
+  const records = new Map<string, Records>();
+  const ask = shared === null ? null : askNode(shared);
   return {
     node,
     lua,
@@ -37,9 +43,9 @@ export function createServices({ node, network, egress, lua }: ServiceDependenci
     syslog: () => unsupported('syslog'),
     queue: (name, options, send) => queues.open(name, options, send),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
-    counters: memoryCounters(),
+    counters: ask === null ? memoryCounters() : new LeasedCounters(ask),
     records: (collection) => {
-      const known = records.get(collection) ?? new MemoryRecords();
+      const known = records.get(collection) ?? (ask === null ? new MemoryRecords() : new NodeRecords(ask, collection));
       records.set(collection, known);
       return known;
     },

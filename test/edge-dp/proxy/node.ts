@@ -41,7 +41,11 @@ interface RawAnswer {
 
 export async function startProxyNode(
   tables: Tables,
-  { start = startWorkerdHost, ...overrides }: NodeOverrides & { readonly start?: StartHost } = {},
+  {
+    start = startWorkerdHost,
+    entry,
+    ...overrides
+  }: NodeOverrides & { readonly start?: StartHost; readonly entry?: string } = {},
 ): Promise<ProxyNode> {
   const log: string[] = [];
   const controlPlane = await ControlPlane.create();
@@ -50,6 +54,7 @@ export async function startProxyNode(
   const prefix = await mkdtemp(join(tmpdir(), 'holdfast proxy '));
   const dataPlane = await start(
     nodeOptions(prefix, controlPlane, { log: (level, message) => void log.push(`${level} ${message}`), ...overrides }),
+    entry,
   );
   await controlPlane.heard('applied');
   const port = dataPlane.proxyAddresses[0]?.port ?? 0;

@@ -1,0 +1,101 @@
+import { mustBeRecord, type Row } from '../../shared/record.ts';
+
+/**
+ * What isolates ask the node's keepers of shared state (`NodeState`) over `env.NODE`; JSON both ways:
+ *
+ *     POST /state/counters/<shard>       CounterQuestion; an answer for each window, in order
+ *     POST /state/records/<collection>   RecordQuestion; RecordAnswer
+ */
+export const STATE_PATH = '/state/';
+
+/** Counters are spread over so many keepers. */
+export const COUNTER_SHARDS = 16;
+
+/** A window as it travels. */
+export interface CountedWindow {
+  readonly key: string;
+  readonly start: number;
+  readonly length: number;
+  readonly limit: number;
+}
+
+export interface CounterQuestion {
+  /** Who asks: how many there are decides how much each gets at once. */
+  readonly isolate: string;
+  /** `lease`: `amount` or more for the isolate to spend; `add`: counts it, room or not; `look`: nothing. */
+  readonly does: 'lease' | 'add' | 'look';
+  readonly amount: number;
+  readonly windows: readonly CountedWindow[];
+}
+
+export interface CounterAnswer {
+  /** What the isolate may spend; 0: there is no room for the amount. */
+  readonly granted: number;
+  /** What has been counted or granted in all. */
+  readonly used: number;
+}
+
+/** `ttl` in seconds; 0: until it is deleted. */
+export type RecordQuestion =
+  | { readonly does: 'get' | 'take' | 'delete'; readonly key: string }
+  | { readonly does: 'put' | 'add'; readonly key: string; readonly value: unknown; readonly ttl: number };
+
+export interface RecordAnswer {
+  /** Of `get` and `take`; null: there is none. */
+  readonly value?: unknown;
+  /** Of `add`: whether nothing was there. */
+  readonly added?: boolean;
+}
+
+/** Throws a `TypeError` for what is none. */
+export function parseCounterQuestion(value: unknown): CounterQuestion {
+  const read = mustBeRecord(value, 'the question');
+  const does = ['lease', 'add', 'look'].find((one) => one === read.does);
+  if (does === undefined || !Array.isArray(read.windows)) throw new TypeError('no question about counters');
+  return {
+    isolate: text(read, 'isolate'),
+    does: does === 'lease' || does === 'add' ? does : 'look',
+    amount: number(read, 'amount'),
+    windows: read.windows.map((item: unknown) => {
+      const window = mustBeRecord(item, 'a window');
+      const [start, length, limit] = [number(window, 'start'), number(window, 'length'), number(window, 'limit')];
+      return { key: text(window, 'key'), start, length, limit };
+    }),
+  };
+}
+
+export function parseCounterAnswers(value: unknown, count: number): readonly CounterAnswer[] {
+  if (!Array.isArray(value) || value.length !== count) throw new TypeError(`expected ${count} counts`);
+  return value.map((item: unknown) => {
+    const read = mustBeRecord(item, 'a count');
+    return { granted: number(read, 'granted'), used: number(read, 'used') };
+  });
+}
+
+export function parseRecordQuestion(value: unknown): RecordQuestion {
+  const read = mustBeRecord(value, 'the question');
+  const key = text(read, 'key');
+  switch (read.does) {
+    case 'get':
+    case 'take':
+    case 'delete':
+      return { does: read.does, key };
+    case 'put':
+    case 'add':
+      return { does: read.does, key, value: read.value, ttl: number(read, 'ttl') };
+    default:
+      throw new TypeError('no question about records');
+  }
+}
+
+function text(read: Readonly<Row>, field: string): string {
+  const value = read[field];
+  if (typeof value !== 'string') throw new TypeError(`${field} must be a text`);
+  return value;
+}
+
+function number(read: Readonly<Row>, field: string): number {
+  const value = read[field];
+  if (typeof value !== 'number') throw new TypeError(`${field} must be a number`);
+  return value;
+}

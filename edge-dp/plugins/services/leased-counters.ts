@@ -1,0 +1,146 @@
+import { xxHash32 } from '../../balancer/xxhash32.ts';
+import {
+  COUNTER_SHARDS,
+  type CounterAnswer,
+  type CounterQuestion,
+  parseCounterAnswers,
+} from '../../durable/state-messages.ts';
+import type { Counters, Usage, Window } from '../runtime/services.ts';
+import type { AskState } from './node-state.ts';
+
+/** What the isolate knows of one window. */
+interface Known {
+  /** What it may still spend without asking. */
+  lease: number;
+  /** What was counted or granted in all, when it asked last. */
+  used: number;
+  /** Milliseconds since the epoch until which it believes that there is no room. */
+  fullUntil: number;
+  readonly until: number;
+}
+
+/** Milliseconds for which a window found full is not asked about again: somebody may have given back. */
+const BELIEVED_FULL = 1_000;
+/** Milliseconds between two looks for windows that are over. */
+const SWEEP = 10_000;
+
+/** Counters of the whole node: spent out of leases, asked for where a lease is used up. */
+export class LeasedCounters implements Counters {
+  readonly #ask: AskState;
+  readonly #known = new Map<string, Known>();
+  /** Made with the first question: a Worker has no random numbers before its first request. */
+  #isolate: string | null = null;
+  #sweepAt = 0;
+
+  constructor(ask: AskState) {
+    this.#ask = ask;
+  }
+
+  take(windows: readonly Window[], amount: number): readonly Usage[] | Promise<readonly Usage[]> {
+    const now = Date.now();
+    this.#sweep(now);
+    // What is full here is full: no lease of another window is asked for, or spent, for a request that will be refused.
+    const asked = windows.filter((window) => {
+      const { lease, fullUntil } = this.#of(window);
+      return lease < amount && fullUntil <= now;
+    });
+    if (asked.length === 0) return this.#spend(windows, amount);
+    return this.#question('lease', asked, amount).then((answers) => {
+      for (const [i, window] of asked.entries()) this.#granted(window, answers[i]);
+      return this.#spend(windows, amount);
+    });
+  }
+
+  async add(windows: readonly Window[], amount: number): Promise<void> {
+    const left: Window[] = [];
+    for (const window of windows) {
+      const known = this.#of(window);
+      if (amount > 0 && known.lease >= amount) known.lease -= amount;
+      else left.push(window);
+    }
+    if (left.length === 0) return;
+    const answers = await this.#question('add', left, amount);
+    for (const [i, window] of left.entries()) this.#looked(window, answers[i]);
+  }
+
+  usage(windows: readonly Window[]): readonly Usage[] | Promise<readonly Usage[]> {
+    const now = Date.now();
+    const unknown = windows.filter((window) => {
+      const { lease, fullUntil } = this.#of(window);
+      return lease === 0 && fullUntil <= now;
+    });
+    const told = (): readonly Usage[] => windows.map((window) => this.#usageOf(window, 1));
+    if (unknown.length === 0) return told();
+    return this.#question('look', unknown, 0).then((answers) => {
+      for (const [i, window] of unknown.entries()) this.#looked(window, answers[i]);
+      return told();
+    });
+  }
+
+  #spend(windows: readonly Window[], amount: number): readonly Usage[] {
+    const known = windows.map((window) => this.#of(window));
+    if (known.every(({ lease }) => lease >= amount)) {
+      for (const one of known) one.lease -= amount;
+      return known.map(({ used, lease }) => ({ used: used - lease, room: true }));
+    }
+    return windows.map((window) => this.#usageOf(window, amount));
+  }
+
+  #usageOf(window: Window, amount: number): Usage {
+    const { used, lease } = this.#of(window);
+    return { used: used - lease, room: used - lease + amount <= window.limit };
+  }
+
+  #granted(window: Window, answer: CounterAnswer | undefined): void {
+    const known = this.#looked(window, answer);
+    known.lease += answer?.granted ?? 0;
+    if (answer?.granted === 0) known.fullUntil = Date.now() + BELIEVED_FULL;
+  }
+
+  #looked(window: Window, answer: CounterAnswer | undefined): Known {
+    const known = this.#of(window);
+    known.used = answer?.used ?? known.used;
+    known.fullUntil = 0;
+    return known;
+  }
+
+  #of(window: Window): Known {
+    const key = `${window.key}|${window.start}|${window.length}`;
+    let known = this.#known.get(key);
+    if (known === undefined) {
+      known = { lease: 0, used: 0, fullUntil: 0, until: window.start + window.length };
+      this.#known.set(key, known);
+    }
+    return known;
+  }
+
+  /** An answer for each window, in order. */
+  async #question(
+    does: CounterQuestion['does'],
+    windows: readonly Window[],
+    amount: number,
+  ): Promise<readonly CounterAnswer[]> {
+    this.#isolate ??= crypto.randomUUID();
+    const isolate = this.#isolate;
+    const shards = new Map<number, Window[]>();
+    for (const window of windows) {
+      const shard = xxHash32(window.key) % COUNTER_SHARDS;
+      shards.set(shard, [...(shards.get(shard) ?? []), window]);
+    }
+    const answers = new Map<Window, CounterAnswer>();
+    await Promise.all(
+      [...shards].map(async ([shard, own]) => {
+        const question: CounterQuestion = { isolate, does, amount, windows: own };
+        const told = parseCounterAnswers(await this.#ask(`counters/${shard}`, question), own.length);
+        for (const [i, window] of own.entries()) answers.set(window, told[i] ?? { granted: 0, used: 0 });
+      }),
+    );
+    return windows.map((window) => answers.get(window) ?? { granted: 0, used: 0 });
+  }
+
+  #sweep(now: number): void {
+    if (now < this.#sweepAt) return;
+    this.#sweepAt = now + SWEEP;
+    for (const [key, { until }] of this.#known) if (until <= now) this.#known.delete(key);
+  }
+}
