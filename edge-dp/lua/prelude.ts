@@ -7,10 +7,21 @@ local host = ...
 local setmetatable, rawget, rawset, type, tostring, select = setmetatable, rawget, rawset, type, tostring, select
 local concat = table.concat
 
+-- The one field of kong.ctx.shared that plugins of the gateway read is kept where they do.
+local shared = {
+  __index = function(_, name)
+    if name == 'authenticated_groups' then return host.authenticated_groups() end
+  end,
+  __newindex = function(t, name, value)
+    if name == 'authenticated_groups' then host.set_authenticated_groups(value) else rawset(t, name, value) end
+  end,
+}
+
 -- kong.ctx.shared is the request's, kong.ctx.plugin that of one configuration's.
 kong.ctx = setmetatable({}, {
   __index = function(_, name)
-    if name == 'shared' or name == 'plugin' then return host.table(name) end
+    if name == 'plugin' then return host.table(name) end
+    if name == 'shared' then return setmetatable(host.table(name), shared) end
   end,
   __newindex = function(_, name) error("cannot set 'kong.ctx." .. tostring(name) .. "'", 2) end,
 })

@@ -6,7 +6,7 @@ import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
 import { contextOf, type LuaContext, type RequestTables } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
-import { client } from './kong/client.ts';
+import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
 import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
 import { request } from './kong/request.ts';
 import { response } from './kong/response.ts';
@@ -198,6 +198,8 @@ function prelude(): LuaRecord {
       const name = call.text(1);
       return tables.get(name === 'plugin' ? `plugin ${site.place.id}` : name);
     }),
+    authenticated_groups: authenticatedGroups,
+    set_authenticated_groups: setAuthenticatedGroups,
     set_log_value: new LuaNative('set_serialize_value', (call) => {
       contextOf(call).tables.logValues.set(call.text(1), call.value(2));
       return undefined;

@@ -1,3 +1,4 @@
+import acl from './acl.ts';
 import basicAuth from './basic-auth.ts';
 import correlationId from './correlation-id.ts';
 import keyAuth from './key-auth.ts';
@@ -10,6 +11,7 @@ export type PluginRegistry = ReadonlyMap<string, Plugin>;
 
 // biome-ignore format: a plugin a line
 const BUNDLED: readonly Plugin[] = [
+  acl,
   basicAuth,
   correlationId,
   keyAuth,

@@ -1,5 +1,5 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Lets consumers through, or keeps them out, by their groups. */
@@ -28,3 +28,5 @@ export const acl = definePlugin({
     { at_least_one_of: ['config.allow', 'config.deny'] },
   ],
 });
+
+export type AclConfig = Entity<typeof acl>['config'];

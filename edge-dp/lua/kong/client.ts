@@ -34,6 +34,20 @@ export const client: Library = {
   authenticate: new LuaNative('authenticate', authenticate),
 };
 
+/** `kong.ctx.shared.authenticated_groups`: the groups that the authentication itself named, which the acl plugin goes by. */
+export const authenticatedGroups = get('authenticated_groups', ({ request }) => {
+  const groups = request.identity.authenticatedGroups;
+  return groups === null ? undefined : [...groups];
+});
+
+export const setAuthenticatedGroups = new LuaNative('authenticated_groups', (call) => {
+  const { identity } = contextOf(call).request;
+  const groups = call.value(1);
+  const list = isMap(groups) && groups.size === 0 ? [] : groups;
+  identity.authenticatedGroups = Array.isArray(list) ? list.filter((group) => typeof group === 'string') : null;
+  return undefined;
+});
+
 /** An entity as Lua sees it: what is not set is not there. */
 export function entity(row: Row): LuaValue {
   return fromJson(row, 0, undefined);
