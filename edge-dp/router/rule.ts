@@ -7,6 +7,7 @@ import { uuid5 } from '../../shared/uuid.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { Capturing, capture } from './capture.ts';
 import { classicConditions, type Dialect } from './classic-route.ts';
+import { splitHost } from './host.ts';
 import { type IndexKey, planIndex } from './index-key.ts';
 import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';
 import { classicPriority, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
@@ -106,7 +107,7 @@ function traditionalRules(route: RouteRow): Rule[] {
     portFields: { plain: 'http.host.own_port', wildcard: 'http.host.port' },
   };
   const hosts = route.hosts ?? [];
-  const withPort = hosts.filter((host) => /:\d+$/.test(host));
+  const withPort = hosts.filter((host) => splitHost(host).port !== null);
   const variants: { row: RouteRow; hostPort: boolean }[] =
     withPort.length > 0 && withPort.length < hosts.length
       ? [

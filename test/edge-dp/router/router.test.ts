@@ -227,6 +227,17 @@ describe('flavour traditional', () => {
   const traditional = (...routes: RouteRow[]): Router =>
     createRouter('traditional').update({ upserts: routes, deletes: [] });
 
+  it('takes the end of an IPv6 address without brackets for no port', () => {
+    const router = traditional(
+      route('z-address', { hosts: ['::21', 'other.test'] }),
+      route('a-port', { hosts: ['[::21]:80'] }),
+    );
+    expect(winner(router, { host: '[::21]:80' })).toBe('a-port');
+    expect(winner(router, { host: '[::21]:81' })).toBe('z-address');
+    expect(winner(router, { host: '[::21]' })).toBe('z-address');
+    expect(winner(router, { host: 'other.test' })).toBe('z-address');
+  });
+
   it("matches a host with the scheme's own port only when the client names it, a wildcard in any case", () => {
     const router = traditional(route('plain', { hosts: ['a.test:80'] }), route('wild', { hosts: ['*.b.test:80'] }));
     expect(winner(router, { host: 'a.test:80' })).toBe('plain');
