@@ -1,7 +1,9 @@
 import { TargetHealth } from './target-health.ts';
 
 /** Milliseconds after which a connection that was never reported closed no longer counts: its request is long gone. */
-const LEASE = 10 * 60_000;
+const UNANSWERED = 10 * 60_000;
+/** The same for one that was answered: WebSockets and streams last. */
+const ANSWERED = 24 * 60 * 60_000;
 
 /** Milliseconds in which the weight of an old response time falls to 1/e. */
 const DECAY = 10_000;
@@ -11,24 +13,31 @@ export class AddressState {
   readonly health = new TargetHealth();
   /** Milliseconds since the epoch of the last success that set the counters of `health` back to zero. */
   successAt = 0;
-  /** Open connections by when they began, oldest first. */
-  readonly #connections = new Set<{ readonly since: number }>();
+  /** Open connections, oldest first. */
+  readonly #waiting = new Set<Since>();
+  readonly #answered = new Set<Since>();
   #ewma: number | null = null;
   #ewmaAt = 0;
 
-  /** Counts a connection until the returned function is called. */
-  connect(now: number): () => void {
+  /** Counts a connection until it is released. */
+  connect(now: number): Connection {
     const connection = { since: now };
-    this.#connections.add(connection);
-    return () => this.#connections.delete(connection);
+    this.#waiting.add(connection);
+    return {
+      answered: () => {
+        if (this.#waiting.delete(connection)) this.#answered.add(connection);
+      },
+      release: () => {
+        this.#waiting.delete(connection);
+        this.#answered.delete(connection);
+      },
+    };
   }
 
   connections(now: number): number {
-    for (const connection of this.#connections) {
-      if (now - connection.since < LEASE) break;
-      this.#connections.delete(connection);
-    }
-    return this.#connections.size;
+    forget(this.#waiting, now - UNANSWERED);
+    forget(this.#answered, now - ANSWERED);
+    return this.#waiting.size + this.#answered.size;
   }
 
   /** Moving average of the response time in milliseconds, fading while nothing is measured; null: never measured. */
@@ -47,6 +56,25 @@ export class AddressState {
     if (this.#ewma !== null) return;
     this.#ewma = milliseconds;
     this.#ewmaAt = now;
+  }
+}
+
+interface Since {
+  readonly since: number;
+}
+
+/** A connection that counts. */
+export interface Connection {
+  /** A response has begun: from here on it may take its time. */
+  answered(): void;
+  /** It is over; more than once does no harm. */
+  release(): void;
+}
+
+function forget(connections: Set<Since>, before: number): void {
+  for (const connection of connections) {
+    if (connection.since > before) break;
+    connections.delete(connection);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
-import type { Address, AddressState } from './address.ts';
+import type { Address, AddressState, Connection } from './address.ts';
 import type { BalancedUpstream, TargetDns } from './directory.ts';
 import { isAddress } from './name-resolution.ts';
 import type { NameTable } from './name-table.ts';
@@ -70,14 +70,17 @@ export class Balancer implements BalancedUpstream {
 
   peers(request: {
     readonly key: string;
-    readonly waitUntil: (work: Promise<unknown>) => void;
+    readonly onLeave: (listener: () => void) => void;
     readonly health: HealthListener;
   }): PeerPicker {
     const { upstream } = this;
     const failed = new Set<AddressState>();
+    const followed = upstream.algorithm === 'least-connections';
     let attempt: Attempt | null = null;
+    let connection: Connection | null = null;
+    // Nothing else of the request may run then.
+    if (followed) request.onLeave(() => connection?.release());
     const finish = (observation: Observation | null): void => {
-      attempt?.release();
       if (attempt !== null && observation !== null && checksHealth(upstream.health)) {
         learn(upstream, attempt.address, observation, request.health);
       }
@@ -87,25 +90,29 @@ export class Balancer implements BalancedUpstream {
       several: this.addresses.length > 1,
       refusal: this.#refusal,
       clientCertificate: upstream.clientCertificate,
+      followed,
       next: () => {
         const now = Date.now();
         const address = this.#choose(failed, request.key, now);
         if (address === null) return null;
-        attempt = { address, startedAt: now, release: address.state.connect(now) };
+        attempt = { address, startedAt: now };
+        if (followed) connection = address.state.connect(now);
         return peerOf(upstream, address);
       },
       answered: (response) => {
         if (attempt === null) return;
-        const { address, startedAt, release } = attempt;
+        const { address, startedAt } = attempt;
         const now = Date.now();
         address.state.measured(now - startedAt, now);
-        attempt = { ...attempt, release: () => undefined };
         finish(observationOf(response.status, upstream.health.passive));
-        if (upstream.algorithm === 'least-connections') response.onEnd(release);
-        else release();
+        const open = connection;
+        if (open === null) return;
+        open.answered();
+        response.onEnd(() => open.release());
       },
       failed: (failure, last) => {
         if (attempt !== null) failed.add(attempt.address.state);
+        connection?.release();
         finish(blame(failure, last, upstream));
       },
     };
@@ -139,7 +146,6 @@ export class Balancer implements BalancedUpstream {
 interface Attempt {
   readonly address: Address;
   readonly startedAt: number;
-  readonly release: () => void;
 }
 
 function learn(upstream: Upstream, address: Address, observation: Observation, listener: HealthListener): void {

@@ -11,6 +11,8 @@ export interface PeerPicker {
   readonly refusal: string;
   /** The certificate the upstream lends to services without one; an id. */
   readonly clientCertificate: string | null;
+  /** Whether it counts until the end of an exchange. */
+  readonly followed: boolean;
   /** The address of the next attempt; null when none is available. */
   next(): Peer | null;
   /** The last attempt was answered by the response that will be passed on. */
@@ -26,6 +28,7 @@ export function onlyPeer(service: Service): PeerPicker {
     several: false,
     refusal: 'name resolution failed',
     clientCertificate: null,
+    followed: false,
     next: () => peer,
     answered: () => undefined,
     failed: () => undefined,

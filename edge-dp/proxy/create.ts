@@ -89,7 +89,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
 
 /** Cheapest first: each request takes the first way that can say all of it. */
 export function createEgress({ network, egress }: Pick<RequestPathDependencies, 'network' | 'egress'>): Egress {
-  const ways: EgressWay[] = [networkEgress(network, { unverifiedTls: egress === undefined })];
+  const ways: EgressWay[] = [networkEgress(network, { alone: egress === undefined })];
   ways.push(egress === undefined ? socketsEgress(network) : processEgress(egress));
   return chooseEgress(ways);
 }

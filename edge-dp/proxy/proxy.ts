@@ -68,6 +68,7 @@ export async function proxy(
       body,
       tls,
       websocket: matched.websocket,
+      followed: peers.followed,
     });
     const result = await runtime.egress.send(request);
     if (attempted !== null) tellOutcome(attempted, result);
@@ -125,7 +126,7 @@ function balancedPeers(
   runtime.health.touch(balancer.upstream, gateway.balancers, waitUntil);
   return balancer.peers({
     key,
-    waitUntil,
+    onLeave: (listener) => context.incoming.onClientLeft(listener),
     health: {
       changed(upstream, address, healthy) {
         runtime.health.changed(upstream, address, healthy);

@@ -82,6 +82,7 @@ export function upstreamRequest(
     readonly body: UpstreamBody;
     readonly tls: UpstreamTls;
     readonly websocket: boolean;
+    readonly followed: boolean;
   },
 ): UpstreamRequest {
   const { service, peer } = parts;
@@ -98,6 +99,7 @@ export function upstreamRequest(
     body: parts.body,
     version: service.protocol.startsWith('grpc') ? '2' : '1.1',
     websocket: parts.websocket,
+    followed: parts.followed,
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },
   };

@@ -12,6 +12,7 @@ import type { Endpoint } from './connect.ts';
 import { NameService } from './dns.ts';
 import { asEgressError, Exchange } from './exchange.ts';
 import { EgressError } from './failure.ts';
+import { FollowedExchanges } from './followed-exchanges.ts';
 import { Http1 } from './http1.ts';
 import { Http2 } from './http2.ts';
 import { Identities } from './identities.ts';
@@ -24,6 +25,7 @@ const MAX_IDENTITY = 4 << 20;
 const identities = new Identities();
 const http1 = new Http1();
 const http2 = new Http2();
+const followed = new FollowedExchanges();
 let names = new NameService(SYSTEM_DNS);
 
 function serve({ token, identities: known, relays, dns }: EgressStart): void {
@@ -44,6 +46,7 @@ function serve({ token, identities: known, relays, dns }: EgressStart): void {
     try {
       authorize(request, expected);
       const target = targetOf(request);
+      if (target.exchange !== undefined) socket.once('close', followed.begin(target.exchange));
       http1.upgrade(exchange, socket, head, target, endpointOf(target));
     } catch (error) {
       exchange.fail(asEgressError(error));
@@ -94,6 +97,11 @@ async function operate({ request, response }: Exchange): Promise<void> {
     const text = await readText(request);
     identities.add(name, text);
     tell({ type: 'identity', name, text });
+    response.writeHead(204).end();
+    return;
+  }
+  if (request.method === 'GET' && operation === 'exchanges') {
+    await followed.end(name);
     response.writeHead(204).end();
     return;
   }

@@ -11,7 +11,7 @@ export function parseTarget(text: string): EgressTarget {
     throw wrong('it is not JSON');
   }
   const fields = record(value, 'target');
-  const { tls, trailers, method } = fields;
+  const { tls, trailers, method, exchange } = fields;
   return {
     scheme: oneOf(fields.scheme, ['http', 'https'], 'scheme'),
     host: string(fields.host, 'host'),
@@ -22,6 +22,7 @@ export function parseTarget(text: string): EgressTarget {
     tls: tls === null || tls === undefined ? null : parseTls(record(tls, 'tls')),
     timeouts: parseTimeouts(record(fields.timeouts, 'timeouts')),
     ...(method !== undefined && { method: string(method, 'method') }),
+    ...(exchange !== undefined && { exchange: string(exchange, 'exchange') }),
     ...(trailers !== undefined && { trailers: oneOf(trailers, ['grpc-web'], 'trailers') }),
   };
 }

@@ -12,10 +12,10 @@ type WaitUntil = (work: Promise<unknown>) => void;
 /** The native response that answers a request; whoever listens for its end hears of it. */
 export function respond(request: FetchRequest, response: HttpResponse, waitUntil: WaitUntil): Response {
   if (response instanceof FetchResponse) {
-    const { listeners, made } = response;
+    const { listeners, made, over } = response;
     if (request.isLast) response.headers.set(...LAST);
     if (listeners.length === 0 && !request.isLast) return response.native;
-    return followed(response.native, { listeners, made, waitUntil, ...ending(request) });
+    return followed(response.native, { listeners, made, over, waitUntil, ...ending(request) });
   }
   if (response instanceof OwnResponse) return ofOwn(request, response, waitUntil);
   throw new TypeError('this response is none of this host');
@@ -28,7 +28,7 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
   const native = new Response(nativeContent(status, content), { status, headers: pairs(headers) });
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) {
     if (listeners.length === 0 && !request.isLast) return native;
-    return followed(native, { listeners, made: true, waitUntil, ...ending(request) });
+    return followed(native, { listeners, made: true, over: null, waitUntil, ...ending(request) });
   }
   if (listeners.length > 0) {
     // They hear once it has been handed over: it is short, and the runtime has all of it.
@@ -44,8 +44,12 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
   return ownBody(native, content ?? '', request, { cut, waitUntil });
 }
 
-function ending({ isLast, method }: FetchRequest): { readonly last: boolean; readonly head: boolean } {
-  return { last: isLast, head: method === 'HEAD' };
+function ending({ isLast, method, native }: FetchRequest): {
+  readonly last: boolean;
+  readonly head: boolean;
+  readonly left: AbortSignal;
+} {
+  return { last: isLast, head: method === 'HEAD', left: native.signal };
 }
 
 /** Each line by itself, names spelt as they were given. */

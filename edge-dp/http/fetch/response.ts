@@ -4,20 +4,29 @@ import { type BodySource, type Content, type EndListener, type HttpResponse, let
 /** For fetch itself (a Request does not carry all of it): the answer as it came, no redirect followed, no content coding undone. */
 export const AS_IT_IS = { redirect: 'manual', encodeResponseBody: 'manual' } as const;
 
+interface Fetched {
+  /** The body came out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
+  readonly made?: boolean;
+  /** Of a WebSocket: resolves with its end. Where there is none, nobody can tell. */
+  readonly over?: () => Promise<unknown>;
+}
+
 /** A native response, fetched as it is. It is copied once, with the first look at its headers: those of a fetch cannot be changed. */
 export class FetchResponse implements HttpResponse, BodySource {
   status: number;
   readonly #native: Response;
+  readonly over: (() => Promise<unknown>) | null;
   readonly #made: boolean;
   readonly #listeners: EndListener[] = [];
   #copy: Response | null = null;
   /** Undefined: the response's own. */
   #content: Content | undefined;
 
-  constructor(native: Response, { made }: { readonly made: boolean } = { made: false }) {
+  constructor(native: Response, { made = false, over }: Fetched = {}) {
     this.#native = native;
     this.status = native.status;
     this.#made = made;
+    this.over = over ?? null;
   }
 
   get headers(): HeaderFields {
@@ -57,6 +66,7 @@ export class FetchResponse implements HttpResponse, BodySource {
 
   discard(): void {
     void this.#native.body?.cancel().catch(() => undefined);
+    for (const ended of this.#listeners.splice(0)) ended({ aborted: true });
   }
 
   /** With all changes. */

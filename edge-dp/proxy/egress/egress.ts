@@ -21,6 +21,8 @@ export interface UpstreamRequest {
   /** `2` for gRPC upstreams. */
   readonly version: '1.1' | '2';
   readonly websocket: boolean;
+  /** Somebody must learn when the exchange is over: a WebSocket's end is not told by every way. */
+  readonly followed?: boolean;
   readonly tls: UpstreamTls;
   /** For `https`: the server name (SNI) asked for and found in the certificate, where it is not the Host's. */
   readonly serverName?: string;

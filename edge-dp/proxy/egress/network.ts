@@ -23,22 +23,24 @@ import { upload } from './upload.ts';
 export type Network = Pick<Fetcher, 'fetch' | 'connect'>;
 
 /**
- * The runtime's own fetch: fastest, pooled, and unable to say anything but what is in the URL. `unverifiedTls` lets it
- * stand in for services that do not ask for verification (it then verifies all the same): for runtimes with no other way.
+ * The runtime's own fetch: fastest, pooled, and unable to say anything but what is in the URL. Where the host has no egress
+ * process (`alone`) it stands in for services that do not ask for verification (it then verifies all the same), and for
+ * WebSockets whose end somebody waits for (it then tells of none).
  */
-export function networkEgress(network: Network, options: { readonly unverifiedTls: boolean }): EgressWay {
+export function networkEgress(network: Network, { alone }: { readonly alone: boolean }): EgressWay {
   const suspects = new Suspects();
   return {
     name: 'network',
     cannot(request) {
       if (request.version === '2') return 'no HTTP/2 to upstreams';
+      if (request.websocket && request.followed === true && !alone) return 'no end of a WebSocket';
       if (!isCarried(request)) return `no ${request.method} with such a body`;
       if (request.authority.toLowerCase() !== urlAuthority(request)) return 'no Host other than the address';
       if (!survivesUrl(request.target)) return 'no request target that the URL standard would rewrite';
       if (request.scheme === 'http') return null;
       if (!isNamedByAddress(request)) return 'no server name other than the address';
       if (request.tls.certificate !== null) return 'no client certificates for upstreams';
-      if (request.tls.verify !== true) return options.unverifiedTls ? null : 'no TLS without verification';
+      if (request.tls.verify !== true) return alone ? null : 'no TLS without verification';
       if (request.tls.ca.length > 0) return 'no private CAs for upstreams';
       if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
       return null;

@@ -84,11 +84,12 @@ async function attempt(
   client: ClientBody,
 ): Promise<UpstreamResult> {
   const identity = request.scheme === 'https' ? await identities.nameOf(request.tls) : null;
-  const response = await egress.fetch(toEgress(request, identity, client), AS_IT_IS);
+  const exchange = request.websocket && request.followed === true ? crypto.randomUUID() : null;
+  const response = await egress.fetch(toEgress(request, { identity, exchange }, client), AS_IT_IS);
   const error = response.headers.get(EGRESS_ERROR);
   if (error === null) {
     const reason = unusable(response);
-    if (reason === null) return { kind: 'response', response: new FetchResponse(response) };
+    if (reason === null) return { kind: 'response', response: answered(response, egress, exchange) };
     await response.body?.cancel();
     return failed('protocol', true, reason);
   }
@@ -97,14 +98,31 @@ async function attempt(
   if (failure.code !== 'unknown_identity' || identity === null) return { kind: 'failure', failure };
   identities.forget(identity);
   if (request.body.kind === 'incoming') return { kind: 'failure', failure };
-  const again = await egress.fetch(toEgress(request, await identities.nameOf(request.tls), client), AS_IT_IS);
+  const name = await identities.nameOf(request.tls);
+  const again = await egress.fetch(toEgress(request, { identity: name, exchange }, client), AS_IT_IS);
   const second = again.headers.get(EGRESS_ERROR);
   return second === null
-    ? { kind: 'response', response: new FetchResponse(again) }
+    ? { kind: 'response', response: answered(again, egress, exchange) }
     : { kind: 'failure', failure: decodeFailure(second) };
 }
 
-function toEgress(request: UpstreamRequest, identity: string | null, client: ClientBody): Request {
+function answered(response: Response, egress: Pick<Fetcher, 'fetch'>, exchange: string | null): FetchResponse {
+  if (exchange === null || response.webSocket === null) return new FetchResponse(response);
+  // A process that died has taken the WebSocket with it.
+  const over = (): Promise<unknown> =>
+    egress.fetch(`${EGRESS_ORIGIN}/exchanges/${exchange}/end`).then(
+      (end) => end.body?.cancel(),
+      () => undefined,
+    );
+  return new FetchResponse(response, { over });
+}
+
+/** `identity`: the name of what TLS needs to know; `exchange`: by which the exchange will be asked about. */
+function toEgress(
+  request: UpstreamRequest,
+  { identity, exchange }: { readonly identity: string | null; readonly exchange: string | null },
+  client: ClientBody,
+): Request {
   const target: EgressTarget = {
     scheme: request.scheme,
     host: request.host,
@@ -115,6 +133,7 @@ function toEgress(request: UpstreamRequest, identity: string | null, client: Cli
     tls: request.scheme === 'https' ? { identity, serverName: serverNameOf(request) } : null,
     timeouts: request.timeouts,
     ...(isDisguised(request) && { method: request.method }),
+    ...(exchange !== null && { exchange }),
   };
   const headers = new Headers(nativeHeaders(request.headers));
   headers.set(EGRESS_TARGET, encodeHeader(target));

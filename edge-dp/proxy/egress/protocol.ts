@@ -7,6 +7,7 @@
  *   ignored. With `Upgrade: websocket` the connection becomes a tunnel after the upstream's 101.
  * - `PUT /identities/<name>` hands over a `TlsIdentity` once; `EgressTarget.tls.identity` refers to it by name.
  *   Answers 204. Identities survive a crash of the egress process.
+ * - `GET /exchanges/<name>/end` is answered, with a 204, when the WebSocket that was asked for as `EgressTarget.exchange` is over.
  * - `GET /dns/<host>?type=A|AAAA|SRV` answers a `DnsAnswer`, which the runtime cannot give.
  *
  * What the upstream answered comes back as the response, 1xx left out. What it could not answer comes back as a 502 or
@@ -44,6 +45,8 @@ export interface EgressTarget {
     readonly serverName: string | null;
   } | null;
   readonly timeouts: EgressTimeouts;
+  /** A name of the Worker's own for a WebSocket whose end it will ask for. */
+  readonly exchange?: string;
   /** `grpc-web`: append the response's trailers to its body as a gRPC-Web trailer frame (HTTP/2 only). */
   readonly trailers?: 'grpc-web';
 }

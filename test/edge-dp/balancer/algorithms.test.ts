@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Address, AddressState, type Picker } from '../../../edge-dp/balancer/address.ts';
+import { type Address, AddressState, type Connection, type Picker } from '../../../edge-dp/balancer/address.ts';
 import { consistentHashing } from '../../../edge-dp/balancer/consistent-hashing.ts';
 import { latency, welcomeNewcomers } from '../../../edge-dp/balancer/latency.ts';
 import { leastConnections } from '../../../edge-dp/balancer/least-connections.ts';
@@ -151,11 +151,11 @@ describe('least connections', () => {
           const addresses = weights.map((weight, i) => address(`10.0.0.${i}:80`, weight));
           const picker = leastConnections(addresses, 3);
           const eligible = (one: Address) => weights.length === 1 || one !== addresses[ill % weights.length];
-          const open: { readonly at: Address; readonly end: () => void }[] = [];
+          const open: { readonly at: Address; readonly end: Connection }[] = [];
           const load = (one: Address) => (open.filter(({ at }) => at === one).length + 1) / one.weight;
           for (const event of events) {
             if (event !== null && open.length > 0) {
-              for (const { end } of open.splice(event % open.length, 1)) end();
+              for (const { end } of open.splice(event % open.length, 1)) end.release();
               continue;
             }
             const picked = picker.pick(eligible, '', 0);
@@ -164,7 +164,7 @@ describe('least connections', () => {
             expect(load(picked)).toBe(Math.min(...addresses.filter(eligible).map(load)));
             open.push({ at: picked, end: picked.state.connect(0) });
           }
-          for (const { end } of open) end();
+          for (const { end } of open) end.release();
           expect(addresses.map(({ state }) => state.connections(0))).toEqual(weights.map(() => 0));
         },
       ),
@@ -172,12 +172,17 @@ describe('least connections', () => {
 
   it('forgets connections that ended, and those whose end was never told', () => {
     const { state } = address('a:1');
-    const end = state.connect(0);
-    state.connect(0);
-    end();
-    end();
-    expect(state.connections(1)).toBe(1);
-    expect(state.connections(11 * 60_000)).toBe(0);
+    const [ended, waiting, lasting] = [state.connect(0), state.connect(0), state.connect(0)];
+    lasting.answered();
+    ended.release();
+    ended.answered();
+    ended.release();
+    expect(state.connections(1)).toBe(2);
+    expect(state.connections(11 * 60_000)).toBe(1);
+    waiting.release();
+    waiting.answered();
+    expect(state.connections(11 * 60_000)).toBe(1);
+    expect(state.connections(25 * 3_600_000)).toBe(0);
   });
 });
 
