@@ -12,6 +12,8 @@ import type { GatewayRequest } from './runtime/request.ts';
 export interface Refusal {
   readonly status: number;
   readonly message?: string;
+  /** A body of its own (`kong.response.exit`) in place of Kong's negotiated error. */
+  readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -30,6 +32,7 @@ export function authenticator(
     const settle = (refusal: Refusal | null): Step<HttpResponse> => {
       if (refusal === null) return undefined;
       if (anonymous) return authenticateAnonymous(request, anonymous);
+      if (refusal.body !== undefined) return request.exit(refusal.status, refusal.body, refusal.headers);
       return request.error(refusal.status, refusal.message, refusal.headers);
     };
     const refusal = attempt(request);

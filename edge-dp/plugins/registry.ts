@@ -1,6 +1,8 @@
 import acl from './acl.ts';
 import basicAuth from './basic-auth.ts';
 import correlationId from './correlation-id.ts';
+import cors from './cors.ts';
+import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
@@ -14,6 +16,8 @@ const BUNDLED: readonly Plugin[] = [
   acl,
   basicAuth,
   correlationId,
+  cors,
+  jwt,
   keyAuth,
   postFunction,
   preFunction,

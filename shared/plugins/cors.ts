@@ -1,7 +1,7 @@
 import { abridged } from '../abridged.ts';
 import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { regexError } from '../schema/rules.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Answers and marks cross-origin requests (Fetch standard, CORS protocol). */
@@ -36,6 +36,8 @@ export const cors = definePlugin({
     },
   },
 });
+
+export type CorsConfig = Entity<typeof cors>['config'];
 
 function originError(origin: string): string | undefined {
   if (origin === '*' || regexError(origin) === undefined) return undefined;

@@ -1,5 +1,5 @@
 import { anyHeaderName, headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a signed JSON Web Token (RFC 7519). */
@@ -40,3 +40,5 @@ export const jwt = definePlugin({
     },
   ],
 });
+
+export type JwtConfig = Entity<typeof jwt>['config'];

@@ -1,0 +1,160 @@
+import { type CryptoKey, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { describe, expect, it } from 'vitest';
+import jwt from '../../../edge-dp/plugins/jwt.ts';
+import type { JwtConfig } from '../../../shared/plugins/jwt.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
+
+const CONFIG: JwtConfig = {
+  uri_param_names: ['jwt'],
+  cookie_names: ['token'],
+  key_claim_name: 'iss',
+  secret_is_base64: false,
+  claims_to_verify: null,
+  anonymous: null,
+  run_on_preflight: true,
+  maximum_expiration: 0,
+  header_names: ['authorization'],
+  realm: null,
+};
+const CONSUMER = { id: '00000000-0000-4000-8000-000000000001', username: 'ada' };
+const SECRET = 'a-fixed-secret-of-32-characters!';
+const now = () => Math.floor(Date.now() / 1000);
+
+interface Credential {
+  readonly algorithm?: string;
+  readonly secret?: string;
+  readonly rsa_public_key?: string | null;
+}
+
+/** One plugin with one credential, `joe`'s. */
+function gateway(config: Partial<JwtConfig> = {}, credential: Credential = {}) {
+  const hooks = jwt.compile({ ...CONFIG, ...config }, EVERYWHERE, fakeServices());
+  const row = {
+    id: '00000000-0000-4000-8000-000000000002',
+    key: 'joe',
+    algorithm: 'HS256',
+    secret: SECRET,
+    consumer: { id: CONSUMER.id },
+    ...credential,
+  };
+  const rows = { jwt_secrets: { joe: [row] }, consumers: { [CONSUMER.id]: [CONSUMER] } };
+  return async (token: string, more: Parameters<typeof fakeRequest>[0] = {}) => {
+    const request = fakeRequest({ rows, ...more, headers: { authorization: `Bearer ${token}`, ...more.headers } });
+    const answer = await hooks.access?.(request);
+    if (answer === undefined) return request.identity.consumer?.username ?? 'nobody';
+    if (!('status' in answer) || typeof answer.content !== 'string') throw new Error('no answer of the plugin');
+    return JSON.parse(answer.content);
+  };
+}
+
+const signed = (claims: JWTPayload, secret = SECRET, alg = 'HS256') =>
+  new SignJWT(claims).setProtectedHeader({ alg, typ: 'JWT' }).sign(new TextEncoder().encode(secret));
+const part = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+describe('jwt', () => {
+  it('verifies the example of RFC 7515, appendix A.1', async () => {
+    const key = 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow';
+    const token =
+      'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9' +
+      '.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ' +
+      '.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk';
+    const ask = gateway({ secret_is_base64: true }, { secret: key });
+    expect(await ask(token)).toBe('ada');
+    expect(await ask(token.replace(/k$/, 'g'))).toEqual({ message: 'Invalid signature' });
+  });
+
+  it.each(['RS256', 'RS512', 'PS256', 'PS384', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
+    'verifies %s, again from memory, and no other signature',
+    async (alg) => {
+      const options = { extractable: true };
+      const [mine, other] = await Promise.all([generateKeyPair(alg, options), generateKeyPair(alg, options)]);
+      const ask = gateway({}, { algorithm: alg, rsa_public_key: await exportSPKI(mine.publicKey) });
+      const by = (key: CryptoKey) => new SignJWT({ iss: 'joe' }).setProtectedHeader({ alg }).sign(key);
+      const token = await by(mine.privateKey);
+      expect([await ask(token), await ask(token)]).toEqual(['ada', 'ada']);
+      expect(await ask(await by(other.privateKey))).toEqual({ message: 'Invalid signature' });
+      expect(await ask(`${token.slice(0, token.lastIndexOf('.'))}.AA`)).toEqual({ message: 'Invalid signature' });
+    },
+  );
+
+  it('takes no token for another: none, confusion, tricks with kid, duplicate members', async () => {
+    const ask = gateway();
+    const header = (value: unknown, signature = 'AAAA') => `${part(value)}.${part({ iss: 'joe' })}.${signature}`;
+    expect(await ask(header({ alg: 'none' }, ''))).toEqual({ message: 'Bad token; invalid alg' });
+    expect(await ask(header({ alg: 'NONE' }))).toEqual({ message: 'Bad token; invalid alg' });
+    expect(await ask(header({ alg: ['HS256'] }))).toEqual({ message: 'Bad token; invalid alg' });
+    expect(await ask(header({ alg: 'HS384' }))).toEqual({ message: 'Invalid algorithm' });
+    expect(await ask(header({ alg: 'HS256', typ: 'JOSE' }))).toEqual({ message: 'Bad token; invalid typ' });
+    expect(await ask(`${part({ alg: 'HS256' })}.${part('"joe"')}.AAAA`)).toEqual({
+      message: 'Bad token; invalid claims',
+    });
+    expect(await ask(`${part({ alg: 'HS256' })}.${part({ iss: ['joe'] })}.AAAA`)).toEqual({
+      message: "Invalid 'iss' in claims",
+    });
+    // Who is asked for and what is verified are read from the same text, once: the last of two members counts.
+    const twice = await signed({ iss: 'joe' });
+    expect(await ask(`${part('{"alg":"HS256","alg":"none"}')}.${twice.split('.').slice(1).join('.')}`)).toEqual({
+      message: 'Bad token; invalid alg',
+    });
+    expect(await ask(`${part('{"alg":"HS256","kid":"../../dev/null"}')}.${part({ iss: 'joe' })}.AAAA`)).toEqual({
+      message: 'Invalid signature',
+    });
+  });
+
+  it('takes a huge token for what it is', async () => {
+    expect(await gateway()(await signed({ iss: 'joe', pad: 'x'.repeat(200_000) }))).toBe('ada');
+    expect(await gateway()('a'.repeat(100_000))).toEqual({ message: 'Bad token; invalid JSON' });
+    expect(await gateway()(`${part('['.repeat(100_000))}.e30.AAAA`)).toEqual({ message: 'Bad token; invalid JSON' });
+  });
+
+  it('looks at the times of a token each time, to the second', async () => {
+    const verify: Partial<JwtConfig> = { claims_to_verify: ['exp', 'nbf'] };
+    const ask = gateway(verify);
+    const token = await signed({ iss: 'joe', exp: now() + 2, nbf: now() - 10 });
+    expect(await ask(token)).toBe('ada');
+    await expect.poll(() => ask(token), { timeout: 10_000 }).toEqual({ exp: 'token expired' });
+    expect(await ask(await signed({ iss: 'joe', exp: now(), nbf: now() + 60 }))).toEqual({
+      exp: 'token expired',
+      nbf: 'token not valid yet',
+    });
+    expect(await ask(await signed({ iss: 'joe' }))).toEqual({ exp: 'must be a number', nbf: 'must be a number' });
+    const most = gateway({ claims_to_verify: ['exp'], maximum_expiration: 60 });
+    expect(await most(await signed({ iss: 'joe', exp: now() + 3600 }))).toEqual({
+      exp: 'exceeds maximum allowed expiration',
+    });
+  });
+
+  it('believes no token longer than the credential it was verified by', async () => {
+    const services = fakeServices();
+    const hooks = jwt.compile(CONFIG, EVERYWHERE, services);
+    const token = await signed({ iss: 'joe' });
+    const with_ = (secret: string) =>
+      fakeRequest({
+        headers: { authorization: `Bearer ${token}` },
+        rows: {
+          jwt_secrets: { joe: [{ id: 'c', key: 'joe', algorithm: 'HS256', secret, consumer: { id: CONSUMER.id } }] },
+          consumers: { [CONSUMER.id]: [CONSUMER] },
+        },
+      });
+    expect(await hooks.access?.(with_(SECRET))).toBeUndefined();
+    expect(await hooks.access?.(with_('another secret'))).toMatchObject({ status: 401 });
+    expect(await hooks.access?.(with_(SECRET))).toBeUndefined();
+  });
+
+  it('finds a token in the query, a cookie or a header; several that differ are refused', async () => {
+    const ask = gateway();
+    const [one, two] = [await signed({ iss: 'joe' }), await signed({ iss: 'joe', n: 2 })];
+    expect(await ask('', { target: `/?jwt=${one}`, headers: { authorization: 'Basic x' } })).toBe('ada');
+    expect(await ask('', { headers: { authorization: '', cookie: `xtoken=no; token=${one}` } })).toBe('ada');
+    expect(await ask(one, { target: `/?jwt=${one}` })).toBe('ada');
+    expect(await ask(one, { target: `/?jwt=${two}` })).toEqual({ message: 'Multiple tokens provided' });
+    expect(await ask('', { headers: { authorization: '' } })).toEqual({ message: 'Unauthorized' });
+  });
+
+  it('says to the log, not to the client, that a key cannot be used', async () => {
+    const ask = gateway({}, { algorithm: 'ES256', rsa_public_key: 'no PEM' });
+    const token = `${part({ alg: 'ES256' })}.${part({ iss: 'joe' })}.AAAA`;
+    expect(await ask(token)).toEqual({ message: 'Invalid signature' });
+  });
+});
