@@ -1,8 +1,8 @@
 import type { NodeDescription } from '../../shared/cluster/messages.ts';
+import { Lately } from '../../shared/lately.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { NodeKeys, NodeRegistry } from '../store/store.ts';
 import type { Peer } from './admission.ts';
-import { Lately } from './lately.ts';
 import type { ClusterLog } from './mtls-server.ts';
 
 /** Ids whose keys are remembered for when the database is away. */

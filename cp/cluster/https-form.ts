@@ -5,12 +5,12 @@ import { ShapeError } from '../../shared/bundle/shape.ts';
 import { LARGEST } from '../../shared/cluster/bounds.ts';
 import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster/messages.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
+import { Lately } from '../../shared/lately.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Peer } from './admission.ts';
 import { Challenges } from './challenges.ts';
 import { IdTaken } from './claims.ts';
 import type { Entrance } from './entrance.ts';
-import { Lately } from './lately.ts';
 import { answerJson } from './mtls-server.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
@@ -64,7 +64,7 @@ export class HttpsForm {
     const poller = this.#pollers.get(session.node.id);
     if (poller?.session !== session) return;
     this.#pollers.delete(session.node.id);
-    this.#options.nodes.leave(session);
+    this.#options.nodes.leave(session, `id ${session.node.id} has to be claimed anew`);
     poller.wake();
   }
 
@@ -241,16 +241,15 @@ export class HttpsForm {
 
   /** Returns what the node has to show from now on. */
   async #hello(hello: Hello, id: string, peer: Peer): Promise<string | null> {
-    const { nodes, entrance, context } = this.#options;
+    const { nodes, entrance } = this.#options;
     if (hello.node.id !== id)
       throw new ShapeError(`hello.node.id: ${hello.node.id}, but the request is of node '${id}'`);
     const session = await entrance.begin(hello, peer, (challenge) => this.#challenges.redeem(challenge));
     const token = hello.proof === undefined ? null : randomBytes(32).toString('base64url');
-    nodes.join(session);
+    nodes.join(session, 'by polling');
     const before = this.#pollers.get(id);
     this.#pollers.set(id, new Poller(session, token, before));
     before?.wake();
-    context.log('info', `${session.name} polls, holding serial ${session.record.serial ?? 'none'}`);
     return token;
   }
 
@@ -261,7 +260,7 @@ export class HttpsForm {
       const allowed = HEARTBEAT_DEADLINE + LONGEST_WAIT * 1000;
       if (Date.now() - session.lastSeen < allowed && this.#options.nodes.get(id) === session) continue;
       this.#pollers.delete(id);
-      this.#options.nodes.leave(session);
+      this.#options.nodes.leave(session, `nothing was heard of it for ${allowed / 1000} seconds`);
       poller.wake();
     }
   }

@@ -84,14 +84,14 @@ export class Links {
       new Link(webSocket, peer, challenge, this.#options, {
         greeted,
         joined: (link, session) => {
-          const previous = this.#options.nodes.join(session);
+          const previous = this.#options.nodes.join(session, 'by a WebSocket');
           this.#links.set(session, link);
           const replaced = previous === undefined ? undefined : this.#links.get(previous);
-          replaced?.close(CLOSE.replaced, 'the same node connected again');
+          replaced?.giveWay();
         },
-        left: (session) => {
+        left: (session, reason) => {
           this.#links.delete(session);
-          this.#options.nodes.leave(session);
+          this.#options.nodes.leave(session, reason);
         },
       });
     });
@@ -140,7 +140,7 @@ interface LinkEvents {
   /** It said a hello, or goes. */
   readonly greeted: () => void;
   readonly joined: (link: Link, session: NodeSession) => void;
-  readonly left: (session: NodeSession) => void;
+  readonly left: (session: NodeSession, reason: string) => void;
 }
 
 /** One connection. Messages are handled in their order; of releases only the newest is sent, one at a time. */
@@ -152,6 +152,8 @@ class Link {
   readonly #events: LinkEvents;
   readonly #deadline: NodeJS.Timeout;
   #session: NodeSession | null = null;
+  /** Why this end of the link ends it. */
+  #ending: string | null = null;
   #handled: Promise<void> = Promise.resolve();
   readonly #flood = new Flood();
   /** Of the release that was sent last. */
@@ -166,7 +168,10 @@ class Link {
     this.#options = options;
     this.#events = events;
     const hello = setTimeout(() => this.close(CLOSE.silent, 'no hello in time'), HELLO_TIMEOUT);
-    this.#deadline = setTimeout(() => this.#silent(), HEARTBEAT_DEADLINE);
+    this.#deadline = setTimeout(
+      () => this.#terminate(`nothing was heard of it for ${HEARTBEAT_DEADLINE / 1000} seconds`),
+      HEARTBEAT_DEADLINE,
+    );
     webSocket.on('message', (data, isBinary) => {
       this.#deadline.refresh();
       clearTimeout(hello);
@@ -174,12 +179,10 @@ class Link {
       this.#handled = this.#handled.then(() => this.#receive(data, isBinary));
     });
     webSocket.on('error', (error) => this.#log('warn', `link: ${error.message}`));
-    webSocket.on('close', () => {
+    webSocket.on('close', (code, reason) => {
       clearTimeout(hello);
       clearTimeout(this.#deadline);
-      if (this.#session === null) return;
-      this.#events.left(this.#session);
-      this.#log('info', 'disconnected');
+      if (this.#session !== null) this.#events.left(this.#session, this.#ending ?? closeWords(code, String(reason)));
     });
   }
 
@@ -188,7 +191,13 @@ class Link {
     this.#end(code, reason);
   }
 
+  /** The same node is connected again. */
+  giveWay(): void {
+    this.#end(CLOSE.replaced, 'the same node connected again');
+  }
+
   #end(code: number, reason: string): void {
+    this.#ending = reason;
     this.#webSocket.close(code, Buffer.from(reason).subarray(0, LONGEST_REASON).toString());
   }
 
@@ -204,8 +213,7 @@ class Link {
   #send(text: string): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
     if (this.#webSocket.bufferedAmount > MOST_UNREAD) {
-      this.#log('warn', 'does not read what it is sent, disconnecting');
-      this.#webSocket.terminate();
+      this.#terminate('it does not read what it is sent');
     } else this.#webSocket.send(text);
   }
 
@@ -269,7 +277,6 @@ class Link {
     this.#session = session;
     this.#events.greeted();
     this.#events.joined(this, session);
-    this.#log('info', `connected, holding serial ${session.record.serial ?? 'none'}`);
     this.publish();
   }
 
@@ -281,8 +288,8 @@ class Link {
     this.#send(JSON.stringify({ type: 'heartbeat', ...this.#sent }));
   }
 
-  #silent(): void {
-    this.#log('warn', `silent for ${HEARTBEAT_DEADLINE / 1000} seconds, disconnecting`);
+  #terminate(reason: string): void {
+    this.#ending = reason;
     this.#webSocket.terminate();
   }
 
@@ -301,4 +308,14 @@ function codeOf(error: unknown): number | null {
 
 function sizeOf(data: RawData): number {
   return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
+}
+
+/** Why the other end, or the network, ended a link. */
+function closeWords(code: number, reason: string): string {
+  if (code === 1006) return 'the connection was lost';
+  return reason === '' ? 'it hung up' : `it hung up (${printable(reason)})`;
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, '?');
 }

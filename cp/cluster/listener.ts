@@ -177,6 +177,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   async function close(): Promise<void> {
     unsubscribe();
     peers.stop();
+    nodes.stopping();
     https.close();
     await links.close();
     await Promise.all(servers.map((server) => server.close()));

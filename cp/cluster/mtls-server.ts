@@ -4,10 +4,12 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { Lately } from '../../shared/lately.ts';
 import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
 import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
+import { connectionWords } from './tls-words.ts';
 
 export type ClusterLog = (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
 
@@ -59,6 +61,13 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   let { identity } = options;
   /** One judgement per connection; requests wait for it. */
   const admissions = new WeakMap<object, Promise<Admission>>();
+  const told = new Lately();
+
+  /** Once for a while: whoever is refused tries again and again. */
+  function tell(what: 'connection' | 'request', socket: object, reason: string): void {
+    const peer = peerOf(socket);
+    if (told.isNew(`${peer.ip} ${reason}`)) log('warn', `refused a ${what} from ${peer.ip}:${peer.port}: ${reason}`);
+  }
 
   function judge(socket: TLSSocket): Promise<Admission> {
     const known = admissions.get(socket);
@@ -66,7 +75,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
     const admission = admit(socket, identity.tls, identity.revocation, new Date());
     admissions.set(socket, admission);
     void admission.then((result) => {
-      if (!result.admitted) log('warn', `refused a connection from ${peerName(socket)}: ${result.reason}`);
+      if (!result.admitted) tell('connection', socket, result.reason);
     });
     return admission;
   }
@@ -88,8 +97,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   // Of handshakes that fail, too: nothing can be said on those.
   server.on('clientError', (error, socket) => {
     const secured = admissions.has(socket);
-    if (!hungUp(error))
-      log('warn', `refused a ${secured ? 'request' : 'connection'} from ${peerName(socket)}: ${error.message}`);
+    if (!hungUp(error)) tell(secured ? 'request' : 'connection', socket, connectionWords(error));
     if (!secured || !socket.writable) socket.destroy();
     else
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
@@ -179,8 +187,8 @@ function hungUp(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNRESET';
 }
 
-function peerName(socket: object): string {
+function peerOf(socket: object): { readonly ip: string; readonly port: string } {
   const ip = 'remoteAddress' in socket ? String(socket.remoteAddress) : 'unknown';
   const port = 'remotePort' in socket ? String(socket.remotePort) : '?';
-  return `${ip.replace(/^::ffff:/, '')}:${port}`;
+  return { ip: ip.replace(/^::ffff:/, ''), port };
 }

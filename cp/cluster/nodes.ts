@@ -50,6 +50,7 @@ export class Nodes {
   #due = Number.POSITIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
   #complaint = '';
+  #stopping = false;
 
   constructor(options: NodesOptions) {
     this.#options = options;
@@ -92,20 +93,24 @@ export class Nodes {
     return false;
   }
 
-  /** Adds a node; returns the session that it replaces. */
-  join(session: NodeSession): NodeSession | undefined {
+  /** Adds a node that came in this way; returns the session that it replaces. */
+  join(session: NodeSession, way: string): NodeSession | undefined {
     const previous = this.#connected.get(session.node.id);
     if (previous !== undefined) this.#dropHealth(previous);
+    const holds = `holding serial ${session.record.serial ?? 'none'}`;
+    this.#options.log('notice', `${session.name} is connected${previous ? ' again' : ''} ${way}, ${holds}`);
     this.#connected.set(session.node.id, session);
     this.#left.delete(session.node.id);
     return previous;
   }
 
   /** Takes a session out, unless a newer one of the same node took its place. */
-  leave(session: NodeSession): void {
+  leave(session: NodeSession, reason: string): void {
     this.#dropHealth(session);
     const { id } = session.node;
     if (this.#connected.get(id) !== session) return;
+    // That this control plane stops is said once.
+    this.#options.log(this.#stopping ? 'info' : 'notice', `${session.name} is disconnected: ${reason}`);
     this.#connected.delete(id);
     this.#left.add(id);
     this.#writeIn(URGENT);
@@ -164,6 +169,11 @@ export class Nodes {
     this.#due = Number.POSITIVE_INFINITY;
     this.#writing = this.#writing.then(() => this.#write());
     await this.#writing;
+  }
+
+  /** From now on nodes leave because this control plane stops. */
+  stopping(): void {
+    this.#stopping = true;
   }
 
   async stop(): Promise<void> {

@@ -63,6 +63,8 @@ export class NodeSession {
   #lastSeen = 0;
   #health: NodeHealth = {};
   #conflicts = '';
+  /** The serial at which what it refused last is overcome; above what it had then, where the fault may be. */
+  #refused: number | null = null;
   #boasts = false;
   /** Why the node gets nothing newer, as the last offer found; null: it gets everything. */
   #withheld: string | null = null;
@@ -145,6 +147,7 @@ export class NodeSession {
       case 'rejected': {
         const which = message.serial === null ? 'the config' : `serial ${message.serial}`;
         this.#context.log('warn', `${this.name} refused ${which} and keeps its last config: ${message.reason}`);
+        this.#refused = Math.max(message.serial ?? 0, (this.#serial ?? -1) + 1);
         this.#update({ syncStatus: 'unknown', reason: message.reason }, true);
         break;
       }
@@ -159,7 +162,7 @@ export class NodeSession {
         const news =
           serial !== this.#serial || configHash !== this.#configHash || !isDeepStrictEqual(health, this.#health);
         this.#health = health;
-        this.#update({ serial, configHash }, news);
+        this.#update({ serial, configHash, ...this.#overcome(serial) }, news);
         break;
       }
     }
@@ -190,8 +193,15 @@ export class NodeSession {
     return false;
   }
 
+  /** A node that came past what it refused, by whatever way, is as good as any. */
+  #overcome(serial: number | null): { syncStatus?: SyncStatus; reason?: string | null } {
+    if (this.#refused === null || serial === null || serial < this.#refused) return {};
+    return this.#acknowledged();
+  }
+
   /** What an acknowledgement says of the node's state; nothing while newer config is being withheld from it. */
   #acknowledged(): { syncStatus?: SyncStatus; reason?: string | null } {
+    this.#refused = null;
     return isWithheld(this.#syncStatus) ? {} : { syncStatus: 'normal', reason: null };
   }
 

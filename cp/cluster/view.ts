@@ -90,7 +90,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
   };
 }
 
-function recordOf(node: NodeSummary, { publisher }: ConnectedNodes): DataPlaneRecord {
+function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): DataPlaneRecord {
   const { expiry_timestamp: expiry } = node.cert_details;
   const labels = strings(node.labels);
   return {
@@ -99,7 +99,7 @@ function recordOf(node: NodeSummary, { publisher }: ConnectedNodes): DataPlaneRe
     ip: node.ip,
     version: node.version,
     config_hash: node.config_hash ?? NO_CONFIG,
-    sync_status: syncStatus(node.sync_status),
+    sync_status: syncStatus(node, node.connected || nodes.get(node.id) !== undefined),
     last_seen: node.last_seen,
     updated_at: node.updated_at,
     ttl: node.ttl,
@@ -130,8 +130,10 @@ function claimOf(claim: NodeRecord['refused_claim']): DataPlaneRecord['refused_c
   return { at: claim.at, ...strings(claim) };
 }
 
-function syncStatus(value: string): SyncStatus {
-  return SYNC_STATUSES.find((status) => status === value) ?? 'unknown';
+/** Of a node that is gone nobody knows that it is up to date. */
+function syncStatus({ sync_status }: NodeSummary, connected: boolean): SyncStatus {
+  const status = SYNC_STATUSES.find((one) => one === sync_status) ?? 'unknown';
+  return status === 'normal' && !connected ? 'unknown' : status;
 }
 
 function strings(value: unknown): Readonly<Record<string, string>> {

@@ -17,6 +17,7 @@ import {
 } from '../config/node.ts';
 import { findObject } from '../config/objects.ts';
 import type { Env } from '../env.ts';
+import { NOTICE } from '../notice.ts';
 import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
@@ -268,8 +269,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.ctx.waitUntil(this.ctx.storage.setAlarm(Date.now() + milliseconds));
     }
 
-    log(level: 'info' | 'warn', message: string): void {
-      console[level](message);
+    log(level: 'info' | 'notice' | 'warn', message: string): void {
+      if (level === 'notice') console.info(NOTICE + message);
+      else console[level](message);
     }
 
     async #adoptPending(): Promise<void> {

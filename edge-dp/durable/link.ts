@@ -4,6 +4,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import { backoff } from './backoff.ts';
 import { type ControlPlane, textAtMost } from './control-planes.ts';
 import { type Incoming, parseFromControlPlane } from './incoming.ts';
+import { LinkStory } from './link-story.ts';
 import { Polling } from './polling.ts';
 
 /** Milliseconds for the upgrade to be answered. */
@@ -24,7 +25,7 @@ export interface LinkOwner {
   receive(message: Incoming): void;
   /** Asks for a `tick` in so many milliseconds. */
   wakeIn(milliseconds: number): void;
-  log(level: 'info' | 'warn', message: string): void;
+  log(level: 'info' | 'notice' | 'warn', message: string): void;
 }
 
 /**
@@ -41,11 +42,13 @@ export class Link {
   #plane: number;
   #failures: number;
   #failedUpgrades = 0;
+  readonly #story: LinkStory;
 
   /** `failures`: how many attempts in a row had failed when the node was stopped. */
   constructor(planes: readonly ControlPlane[], owner: LinkOwner, failures: number) {
     this.#planes = planes;
     this.#owner = owner;
+    this.#story = new LinkStory((level, message) => owner.log(level, message));
     this.#failures = failures;
     // Nodes spread over the control planes by their ids, and each comes back to its own after a restart.
     this.#plane = planes.length === 0 ? 0 : Number.parseInt(owner.nodeId.slice(0, 8), 16) % planes.length;
@@ -100,7 +103,7 @@ export class Link {
     // The other control planes are tried at once; only after all of them failed there is a pause.
     const round = Math.ceil(this.#failures / planes);
     const pause = this.#failures % planes === 0 ? backoff(round) : backoff(1) / 5;
-    this.#owner.log('warn', `link to the control plane: ${reason}; next attempt in ${Math.round(pause)} ms`);
+    this.#story.down(reason, pause);
     this.#owner.wakeIn(pause);
   }
 
@@ -137,7 +140,7 @@ export class Link {
       const client = new Polling(plane, this.#owner.nodeId, (challenge) => this.#owner.greeting(challenge));
       // The first answer decides whether it is only the upgrade that does not get through.
       await this.#poll({ client, until: Date.now() + POLLING_TERM }, 0);
-      this.#owner.log('warn', `link to the control plane: polling over HTTPS (${messageOf(error)})`);
+      this.#story.up(`, polling over HTTPS, since upgrades do not get through (${messageOf(error)})`);
     }
   }
 
@@ -167,6 +170,7 @@ export class Link {
     socket.addEventListener('message', ({ data }) => {
       if (this.#socket !== socket) return;
       this.#heardAt = Date.now();
+      this.#story.up('');
       this.#receive(data);
     });
     socket.addEventListener('close', ({ code, reason }) => {
@@ -177,7 +181,6 @@ export class Link {
     });
     socket.accept();
     for (const message of greeting) this.send(message);
-    this.#owner.log('info', 'link to the control plane: connected');
     this.#owner.wakeIn(Math.min(HEARTBEAT_DEADLINE - HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL));
   }
 

@@ -24,7 +24,7 @@ export interface DataPlaneOptions {
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
-  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+  readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
 }
 
 /** What a data plane shows control planes, and what theirs must be. PEM. */

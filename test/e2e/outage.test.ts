@@ -91,3 +91,40 @@ it('tells the data planes at the control plane with the config they serve', asyn
     ]),
   );
 });
+
+/** What a process said of the link since it had printed so much. */
+const linkLines = ({ output }: Pick<RunningDataPlane, 'output'>, since: number, pattern: RegExp) =>
+  output()
+    .slice(since)
+    .split('\n')
+    .filter((line) => pattern.test(line))
+    .map((line) => line.replace(/^\S+ /, ''));
+
+it('says on both planes, at the default level, that the link is down and that it is up again, once each and in our words', async () => {
+  const printed = plane.output().length;
+  const ofLink = /link to the control plane|control plane 127|kj\/|OpenSSL|internal error/;
+  await control.end('SIGKILL');
+  await until(() => linkLines(plane, printed, /is down/).length > 0, 'the data plane to say that the link is down');
+  await until(() => linkLines(plane, printed, /connection refused/).length > 0, 'the data plane to say why');
+  control = await cluster.controlPlane();
+  await until(() => linkLines(plane, printed, /is up/).length > 0, 'the data plane to say that the link is up');
+  const said = linkLines(plane, printed, ofLink);
+  expect(said.filter((line) => !line.includes('cannot be made'))).toEqual([
+    expect.stringMatching(/^\[notice\] data plane: link to the control plane is down: closed without a word; /),
+    expect.stringMatching(/^\[warn\] data plane: control plane 127\.0\.0\.1:\d+: connection refused: nothing listens/),
+    '[notice] data plane: link to the control plane is up',
+  ]);
+  expect(new Set(said).size).toBe(said.length);
+
+  const ofNodes = /DP node/;
+  await until(() => linkLines(control, 0, ofNodes).length > 0, 'the control plane to say that the node is there');
+  await plane.end('SIGKILL');
+  await until(() => linkLines(control, 0, ofNodes).length > 1, 'the control plane to say that the node is gone');
+  const name = 'DP node with hostname: \\S+ ip: 127\\.0\\.0\\.1';
+  expect(linkLines(control, 0, ofNodes)).toEqual([
+    expect.stringMatching(`^\\[notice\\] cluster: ${name} is connected by a WebSocket, holding serial \\d+$`),
+    expect.stringMatching(`^\\[notice\\] cluster: ${name} is disconnected: the connection was lost$`),
+  ]);
+  const { data } = await admin(`${control.admin}/clustering/data-planes`);
+  expect(data).toMatchObject([{ sync_status: 'unknown' }]);
+});

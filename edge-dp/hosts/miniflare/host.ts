@@ -12,6 +12,7 @@ import {
   type WorkerOptions,
 } from 'miniflare';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
+import { NOTICE } from '../../notice.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
@@ -112,7 +113,10 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     kvPersist: join(stateFolder(options), 'kv'),
     durableObjectsPersist: join(stateFolder(options), 'durable'),
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
-      forward(stdout, (line) => options.log('info', line));
+      forward(stdout, (line) => {
+        if (line.startsWith(NOTICE)) options.log('notice', line.slice(NOTICE.length));
+        else options.log('info', line);
+      });
       forward(stderr, (line) => options.log('warn', line));
     },
     workers: [worker],

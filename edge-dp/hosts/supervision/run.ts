@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
-export type Log = (level: 'info' | 'warn' | 'error', message: string) => void;
+export type Log = (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
 
 /** One operating system process, from its start to its end. */
 export interface Run {

@@ -23,10 +23,9 @@ const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.ur
 
 /** Milliseconds requests in flight get by default: Kong's `graceful_shutdown_timeout`. */
 const DRAIN = 10_000;
-/** What the Worker says of a link that failed. */
-const LINK_FAILED = /^link to the control plane: .*; next attempt in/;
-/** Milliseconds between two looks at why. */
-const PROBE_PAUSE = 60_000;
+/** What the Worker says of a link that failed, for a reason it had not told yet, and of one that is there again. */
+const LINK_FAILED = /^link to the control plane (is down|cannot be made): /;
+const LINK_UP = /^link to the control plane is up/;
 /** Milliseconds before everything is started again when the supervisor process itself died. */
 const RELAUNCH_PAUSE = 100;
 
@@ -70,7 +69,8 @@ class WorkerdHost implements DataPlane {
   #supervisor: SupervisorProcess | null = null;
   #generation: Generation | null = null;
   #stopping = false;
-  #probedAt = Number.NEGATIVE_INFINITY;
+  /** By control plane, what was found wrong with it and told; until the link is up. */
+  readonly #findings = new Map<string, string>();
 
   constructor(
     options: DataPlaneOptions,
@@ -212,17 +212,20 @@ class WorkerdHost implements DataPlane {
   /** What the processes say; after a link has failed, with what is wrong in plain words, which the Worker cannot see. */
   readonly #log: DataPlaneOptions['log'] = (level, message) => {
     this.#options.log(level, message);
-    if (LINK_FAILED.test(message) && performance.now() - this.#probedAt > PROBE_PAUSE) this.#probeControlPlanes();
+    if (LINK_UP.test(message)) this.#findings.clear();
+    else if (LINK_FAILED.test(message)) this.#probeControlPlanes();
   };
 
   /** In the background: a control plane that cannot be reached is a reason to log, not to stop. */
   #probeControlPlanes(): void {
     const { clusterTls, controlPlanes, log } = this.#options;
     if (clusterTls === null) return;
-    this.#probedAt = performance.now();
     for (const { host, port } of controlPlanes) {
+      const name = `control plane ${host}:${port}`;
       probeControlPlane(host, port, clusterTls).then((finding) => {
-        if (finding !== null && !this.#stopping) log('warn', `control plane ${host}:${port}: ${finding}`);
+        if (finding === null || this.#stopping || this.#findings.get(name) === finding) return;
+        this.#findings.set(name, finding);
+        log('warn', `${name}: ${finding}`);
       });
     }
   }

@@ -36,4 +36,4 @@ export type FromSupervisor =
   /** Comes with the listening socket that is the supervisor's descriptor at `place`. */
   | { readonly type: 'socket'; readonly place: number }
   | { readonly type: 'pids'; readonly pids: readonly number[] }
-  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };
+  | { readonly type: 'log'; readonly level: 'info' | 'notice' | 'warn' | 'error'; readonly message: string };

@@ -8,10 +8,10 @@ import { messageOf } from '../../../shared/thrown.ts';
 import { runEgress } from '../egress/egress-run.ts';
 import { giveToParent } from '../held-socket.ts';
 import { isMessage } from '../supervision/message.ts';
-import type { Log } from '../supervision/run.ts';
 import { Slot } from '../supervision/slot.ts';
 import { tellingStorageTrouble } from '../supervision/storage-trouble.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+import { RuntimeLog } from './runtime-log.ts';
 import { type BoundSocket, runWorkerd } from './workerd-run.ts';
 
 /** Milliseconds that requests in flight get when the host died without a word. */
@@ -31,7 +31,7 @@ async function start(plan: SupervisorPlan): Promise<void> {
   for (const descriptor of descriptors) {
     giveToParent(descriptor, { type: 'socket', place: descriptor - FIRST_DESCRIPTOR } satisfies FromSupervisor);
   }
-  workerdLog = tellingStorageTrouble(plan.durableObjects, log);
+  runtimeLog = new RuntimeLog(tellingStorageTrouble(plan.durableObjects, log));
   egress = new Slot(
     'the egress process',
     () => runEgress(plan.egress, identities, log),
@@ -46,7 +46,7 @@ async function start(plan: SupervisorPlan): Promise<void> {
 }
 
 /** What workerd processes say goes through here. */
-let workerdLog: Log = log;
+let runtimeLog = new RuntimeLog(log);
 
 /** Makes the names of the sockets that processes are warmed up through. */
 let warmUps = 0;
@@ -59,7 +59,7 @@ function runPlace(plan: SupervisorPlan, place: number): ReturnType<typeof runWor
   const sockets: BoundSocket[] = plan.sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
   const config = place === 0 ? plan.firstConfig : plan.otherConfig;
   warmUps += 1;
-  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), workerdLog);
+  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), runtimeLog, log);
 }
 
 /**
@@ -96,7 +96,7 @@ async function stop(drain: number): Promise<void> {
   await egress?.stop(0);
 }
 
-function log(level: 'info' | 'warn' | 'error', message: string): void {
+function log(level: 'info' | 'notice' | 'warn' | 'error', message: string): void {
   tell({ type: 'log', level, message });
 }
 

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { endOf, type Log, Output, type Run, releaseTether, spawnTethered } from '../supervision/run.ts';
 import { WARM_UP_SOCKET } from './config.ts';
+import type { RuntimeLog } from './runtime-log.ts';
 
 /** Milliseconds a process may take for its start sequence before it has to serve without. */
 const WARM_UP_PATIENCE = 10_000;
@@ -19,9 +20,15 @@ export interface BoundSocket {
 /**
  * Starts one workerd process on `configPath`. It is ready when it has taken all `sockets` and has gone through its start
  * sequence, which a request on a socket of its own at `warmUpPath` sets off: no client waits for it, and the link to
- * the control plane does not wait for a client.
+ * the control plane does not wait for a client. What it writes goes to `runtimeLog`.
  */
-export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], warmUpPath: string, log: Log): Run {
+export function runWorkerd(
+  configPath: string,
+  sockets: readonly BoundSocket[],
+  warmUpPath: string,
+  runtimeLog: RuntimeLog,
+  log: Log,
+): Run {
   // 3 is the tether, 4 tells when workerd listens, the rest are the listening sockets in order.
   const child = spawnTethered(
     [
@@ -36,7 +43,7 @@ export function runWorkerd(configPath: string, sockets: readonly BoundSocket[], 
   );
   const output = new Output();
   for (const stream of [child.stdout, child.stderr]) {
-    if (stream !== null) output.read(stream, (line) => passOn(line, log));
+    if (stream !== null) output.read(stream, (line) => runtimeLog.line(line));
   }
   const ended = endOf(child, output);
   ended.then(() => {
@@ -88,25 +95,6 @@ async function warmUp(path: string, log: Log): Promise<void> {
   });
   rmSync(path, { force: true });
 }
-
-/** One line of workerd's structured log: what the Worker says with `console`, and what the runtime itself reports. */
-function passOn(line: string, log: Log): void {
-  let entry: { level?: unknown; message?: unknown } = {};
-  try {
-    entry = Object(JSON.parse(line));
-  } catch {
-    // Not every line is structured: a crash, or an error in the config. The line itself is the message.
-  }
-  const level = entry.level === 'error' || entry.level === 'warn' ? entry.level : 'info';
-  if (typeof entry.message === 'string')
-    log(level, entry.message.replace(NATIVE_STACK, '').replace(UNTRUSTED, 'a certificate is not trusted: $1'));
-  else log('warn', line);
-}
-
-/** What a failed TLS handshake is called here, control planes' and upstreams' alike. */
-const UNTRUSTED = /^e = .*TLS peer's certificate is not trusted; reason = ([^;]*).*/;
-/** Addresses in the executable: nothing to anyone who reads a log. */
-const NATIVE_STACK = /\nstack:.*@[0-9a-f]+/g;
 
 /** The platform's workerd executable, as its npm package finds it. Throws when npm could not install one. */
 export function workerdBinary(): string {

@@ -1,3 +1,4 @@
+import { NOTICE } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings } from '../../settings.ts';
@@ -59,7 +60,7 @@ function unsupported(what: string): never {
 const WRITERS: Readonly<Record<LogLevel, (message: string) => void>> = {
   debug: (message) => console.debug(message),
   info: (message) => console.info(message),
-  notice: (message) => console.info(message),
+  notice: (message) => console.info(NOTICE + message),
   warn: (message) => console.warn(message),
   error: (message) => console.error(message),
   crit: (message) => console.error(message),

@@ -65,8 +65,8 @@ describe('the cluster listener in shared mode', () => {
     expect(answer.body.toString()).toContain(reason);
     await expect(TestLink.open(plane.port, tls)).rejects.toThrow('403');
     const lines = plane.log.slice(before).filter((line) => line.includes(reason));
-    expect(lines).toHaveLength(2);
-    expect(lines[0]).toMatch(/^warn refused a connection from 127\.0\.0\.1:\d+: /);
+    // Whoever is refused comes again and again: once is enough.
+    expect(lines).toEqual([expect.stringMatching(/^warn refused a connection from 127\.0\.0\.1:\d+: /)]);
     const telemetry = plane.listener.telemetryAddresses[0]?.port ?? 0;
     expect((await call(telemetry, '/v1/status?node=x', { tls, method: 'POST', body: '{}' })).status).toBe(403);
   });
@@ -78,7 +78,7 @@ describe('the cluster listener in shared mode', () => {
     socket.resume();
     await once(socket, 'close');
     await until(() =>
-      plane.log.some((line) => /refused a connection from 127\.0\.0\.1:\d+: .*http request/.test(line)),
+      plane.log.some((line) => /refused a connection from 127\.0\.0\.1:\d+: it speaks HTTP without TLS/.test(line)),
     );
   });
 });

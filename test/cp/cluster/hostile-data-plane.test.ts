@@ -139,7 +139,10 @@ describe('a hostile data plane', () => {
     const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, certificateExpires: 4e9 };
     const keys = { node: null, certificate: null };
     for (let n = 1; n < 10_000; n++) {
-      plane.listener.nodes.join(await NodeSession.begin(hello({ id: crypto.randomUUID() }), peer, keys, context));
+      plane.listener.nodes.join(
+        await NodeSession.begin(hello({ id: crypto.randomUUID() }), peer, keys, context),
+        'in a test',
+      );
     }
     const another = await open(plane.port);
     another.say(hello({ id: crypto.randomUUID() }));

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
+import type { Manifest } from '../../../shared/bundle/format.ts';
 import { verifyObject } from '../../../shared/bundle/verification.ts';
 import { until } from '../../until.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
@@ -150,6 +151,43 @@ describe('the link', () => {
     expect(await recordOf(plane)).toMatchObject({ sync_status: 'plugin_set_incompatible', serial, reason: /cors/ });
     plane.feed.write(['delete', 'plugins', 'p1']);
     expect((await verify((await link.hear('manifest')).manifest)).serial).toBe(2);
+  });
+
+  test('forgets why a data plane refused a config when it came past that, by whatever way', async () => {
+    const plane = await start();
+    const link = await join(plane);
+    const first = await verify((await link.hear('manifest')).manifest);
+    link.say({ type: 'applied', serial: first.serial, config_hash: first.config_hash });
+    plane.feed.put('routes', route('a'));
+    const second = await verify((await link.hear('manifest')).manifest);
+    link.say({ type: 'rejected', serial: second.serial, reason: 'the disk is full' });
+    const beat = async ({ serial, config_hash }: Pick<Manifest, 'serial' | 'config_hash'>) => {
+      link.say({ type: 'heartbeat', serial, config_hash });
+      await link.hear('heartbeat');
+      return recordOf(plane);
+    };
+    const refused = { reason: 'the disk is full', sync_status: 'unknown' };
+    expect(await beat(first)).toMatchObject({ serial: first.serial, ...refused });
+    expect(await beat(second)).toMatchObject({ serial: second.serial, reason: null, sync_status: 'normal' });
+    // Damage to what it has: that it still has it mends nothing.
+    link.say({ type: 'rejected', serial: second.serial, reason: 'the disk is full' });
+    expect(await beat(second)).toMatchObject({ serial: second.serial, ...refused });
+  });
+
+  test('shows no data plane as up to date that is gone', async () => {
+    const plane = await start();
+    const view = clusterView(plane.registry, plane.listener);
+    const link = await join(plane);
+    const { serial, config_hash } = await verify((await link.hear('manifest')).manifest);
+    link.say({ type: 'applied', serial, config_hash });
+    const status = async () => (await view.dataPlanes({ size: 10 })).rows[0]?.sync_status;
+    await expect.poll(status).toBe('normal');
+    link.socket.close();
+    await expect.poll(status).toBe('unknown');
+    expect(plane.log.filter((line) => line.startsWith('notice '))).toEqual([
+      expect.stringContaining('is connected by a WebSocket, holding serial none'),
+      expect.stringContaining('is disconnected: it hung up'),
+    ]);
   });
 
   test('names what the runtime of a data plane cannot honour, until the config no longer asks for it', async () => {

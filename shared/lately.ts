@@ -1,9 +1,9 @@
 /** Milliseconds after which the same is worth saying again. */
 const PAUSE = 600_000;
-/** Things remembered; what a hostile data plane can make differ must not fill the memory. */
+/** Things remembered; what others can make differ must not fill the memory. */
 const MOST = 1_000;
 
-/** Keeps a log from being filled with the same line, by someone who tries again and again. */
+/** Keeps a log from being filled with the same line, by whoever tries again and again. */
 export class Lately {
   readonly #said = new Map<string, number>();
 
