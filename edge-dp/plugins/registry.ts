@@ -2,6 +2,7 @@ import acl from './acl.ts';
 import basicAuth from './basic-auth.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
+import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
@@ -17,6 +18,7 @@ const BUNDLED: readonly Plugin[] = [
   basicAuth,
   correlationId,
   cors,
+  ipRestriction,
   jwt,
   keyAuth,
   postFunction,

@@ -97,13 +97,21 @@ const CONTENT_TYPES = {
 } as const;
 
 const TEMPLATES: Readonly<Record<keyof typeof CONTENT_TYPES, (message: string, requestId: string) => string>> = {
-  json: (message, id) => `{\n  "message":"${message}",\n  "request_id":"${id}"\n}`,
+  json: (message, id) => `{\n  "message":${JSON.stringify(message)},\n  "request_id":"${id}"\n}`,
   plain: (message, id) => `${message}\nrequest_id: ${id}\n`,
   xml: (message, id) =>
-    `<?xml version="1.0" encoding="UTF-8"?>\n<error>\n  <message>${message}</message>\n  <requestid>${id}</requestid>\n</error>\n`,
+    `<?xml version="1.0" encoding="UTF-8"?>\n<error>\n  <message>${escaped(message)}</message>\n  <requestid>${id}</requestid>\n</error>\n`,
   html: (message, id) =>
-    `<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n  <body>\n    <h1>Error</h1>\n    <p>${message}.</p>\n    <p>request_id: ${id}</p>\n  </body>\n</html>\n`,
+    `<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n  <body>\n    <h1>Error</h1>\n    <p>${escaped(message)}.</p>\n    <p>request_id: ${id}</p>\n  </body>\n</html>\n`,
 };
+
+/** A message may hold what a client sent: it must not become a part of the page. */
+function escaped(message: string): string {
+  return MARKUP.test(message) ? message.replace(/[&<>]/g, (character) => ENTITIES[character] ?? character) : message;
+}
+
+const MARKUP = /[&<>]/;
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
 
 const FORMATS: Readonly<Record<string, ErrorFormat>> = {
   'application/json': 'json',

@@ -1,6 +1,5 @@
-import { need } from '../cluster/need.ts';
 import { ipOrCidr } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Allows or refuses clients by address. */
@@ -9,7 +8,6 @@ export const ipRestriction = definePlugin({
   version: KONG_VERSION,
   priority: 990,
   phases: ['preread', 'access'],
-  needs: () => [need('client_address', 'name', 'ip-restriction')],
   fields: {
     protocols: {
       type: 'set',
@@ -23,10 +21,18 @@ export const ipRestriction = definePlugin({
       fields: {
         allow: { type: 'array', elements: ipOrCidr },
         deny: { type: 'array', elements: ipOrCidr },
-        status: { type: 'number', required: false },
+        status: { type: 'number', required: false, custom_validator: statusError },
         message: { type: 'string', required: false },
       },
     },
   },
   entity_checks: [{ at_least_one_of: ['config.allow', 'config.deny'] }],
 });
+
+export type IpRestrictionConfig = Entity<typeof ipRestriction>['config'];
+
+/** Kong takes any number, and answers 500 where it is no such status. */
+function statusError(status: number): string | undefined {
+  const refuses = Number.isInteger(status) && status >= 400 && status <= 599;
+  return refuses ? undefined : 'must be the status of an error, from 400 to 599';
+}

@@ -43,3 +43,13 @@ it('speaks gRPC over HTTP/2 only, and says no more than the status where nothing
   expect(errorResponse('empty', error).headers.has('content-type')).toBe(false);
   expect(errorResponse('grpc', error)).toMatchObject({ status: 200, content: null });
 });
+
+it('lets no message become a part of the page it is told on', () => {
+  const message = 'Nicht "so" \\ <script>alert(1)</script> & auch nicht\nso';
+  const told = (format: 'json' | 'xml' | 'html') =>
+    String(errorResponse(format, { status: 400, message, requestId: '0' }).content);
+  expect(JSON.parse(told('json'))).toEqual({ message, request_id: '0' });
+  for (const format of ['xml', 'html'] as const) {
+    expect(told(format)).toContain('Nicht "so" \\ &lt;script&gt;alert(1)&lt;/script&gt; &amp; auch nicht\nso');
+  }
+});
