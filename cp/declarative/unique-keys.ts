@@ -17,8 +17,11 @@ export function declaredKeys(table: Table, { row, input }: DeclaredRow): (string
 }
 
 function keys(table: Table, row: Readonly<Row>, counts: (field: string) => boolean): (string | null)[] {
-  return byPrecedence(table).map(({ constraint, fields, nullsEqual }) => {
-    const values = fields.map((field) => keyValue(table, field, row));
+  return byPrecedence(table).map(({ constraint, fields, nullsEqual, caseless }) => {
+    const values = fields.map((field) => {
+      const value = keyValue(table, field, row);
+      return caseless && typeof value === 'string' ? value.toLowerCase() : value;
+    });
     if ((!nullsEqual && values.includes(null)) || !fields.every(counts)) return null;
     return JSON.stringify([constraint, ...values]);
   });

@@ -103,17 +103,29 @@ export function statementsFor(table: Table): Statements {
     upsertBy: (unique) =>
       prepared(`upsert_${unique.constraint}`, () =>
         returning(
-          `${insertion} ON CONFLICT (${unique.columns.map(identifier).join(', ')}) DO UPDATE SET ${replacing([...kept, ...unique.columns.map(identifier)])}${
+          `${insertion} ON CONFLICT (${comparedColumns(unique)}) DO UPDATE SET ${replacing([...kept, ...unique.columns.map(identifier)])}${
             table.workspaced ? ' WHERE t."ws_id" = $2::uuid' : ''
           }`,
         ),
       ),
-    selectBy: (field) => prepared(`select_by_${field}`, () => read(`t.${identifier(field)} = $1${here}`)),
+    selectBy: (field) => {
+      const caseless = table.uniques.some((unique) => unique.caseless && unique.fields.includes(field));
+      const condition = caseless ? `lower(t.${identifier(field)}) = lower($1)` : `t.${identifier(field)} = $1`;
+      return prepared(`select_by_${field}`, () => read(`${condition}${here}`));
+    },
     export: prepared('export', () => whole(`t.${key} = ANY ($1::${keyType}[])`)),
     exportPage: prepared('export_page', () =>
       whole(`($1::${keyType} IS NULL OR t.${key} > $1)`, ` ORDER BY t.${key} LIMIT $2::integer`),
     ),
   };
+}
+
+/** The columns of a unique constraint as they are compared. */
+export function comparedColumns({ columns, caseless }: Unique): string {
+  const last = columns.length - 1;
+  return columns
+    .map((name, i) => (caseless && i === last ? `lower(${identifier(name)})` : identifier(name)))
+    .join(', ');
 }
 
 /** The type a key parameter is cast to. */

@@ -1,4 +1,5 @@
 import { identifier, literal, type Session } from './database.ts';
+import { comparedColumns } from './statements.ts';
 import type { Column, Reference, Table, Tables, Unique } from './table.ts';
 
 /** One step that brings the database nearer to the schemas: in plain words, and as SQL. */
@@ -112,7 +113,9 @@ function addColumn(table: Table, name: string, type: string, column: Column | un
 }
 
 function uniqueSteps(table: Table, catalog: Catalog): Step[] {
-  const missing = table.uniques.filter(({ constraint }) => !catalog.constraints.has(`${table.name}.${constraint}`));
+  const missing = table.uniques.filter(
+    ({ constraint, caseless }) => !caseless && !catalog.constraints.has(`${table.name}.${constraint}`),
+  );
   const steps = missing.map((unique) => ({
     description: `add constraint ${unique.constraint}`,
     statements: [
@@ -129,7 +132,25 @@ function uniqueSteps(table: Table, catalog: Catalog): Step[] {
       ],
     });
   }
-  return [...steps, ...outgrownCacheKeys(table, catalog)];
+  return [...steps, ...caselessSteps(table, catalog), ...outgrownCacheKeys(table, catalog)];
+}
+
+/** No constraint can be on an expression; what stood there when case counted would be in the way of nothing, and goes. */
+function caselessSteps(table: Table, catalog: Catalog): Step[] {
+  return table.uniques.flatMap((unique) => {
+    if (!unique.caseless || catalog.indexes.has(`${table.name}.${unique.constraint}`)) return [];
+    const former = `${table.name}_${unique.fields.join('_')}_unique`;
+    const name = identifier(table.name);
+    return [
+      {
+        description: `create unique index ${unique.constraint}`,
+        statements: [
+          `CREATE UNIQUE INDEX ${identifier(unique.constraint)} ON ${name} (${comparedColumns(unique)})`,
+          `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS ${identifier(former)}`,
+        ],
+      },
+    ];
+  });
 }
 
 /** A cache key that gained a member leaves its narrower forerunner behind, which would still refuse rows. */

@@ -39,6 +39,8 @@ export interface Unique {
   readonly columns: readonly string[];
   /** Two rows that leave a member unset clash as well: cache keys. */
   readonly nullsEqual: boolean;
+  /** The last column is compared regardless of case, by an index in the place of a constraint. */
+  readonly caseless: boolean;
 }
 
 /** A foreign key; `to` is the entity referred to. */
@@ -128,12 +130,15 @@ function fieldUniques(schema: EntitySchema, workspaced: boolean): Unique[] {
     ([field, definition]) => definition.unique === true && !isPrimaryKey(schema, field),
   );
   return uniques.map(([field, definition]) => ({
-    constraint: `${schema.name}_${field}_unique`,
+    constraint: `${schema.name}_${field}_${isCaseless(definition) ? 'caseless' : 'unique'}`,
+    caseless: isCaseless(definition),
     fields: [field],
     columns: [...(workspaced && definition.unique_across_ws !== true ? ['ws_id'] : []), columnName(field, definition)],
     nullsEqual: false,
   }));
 }
+
+const isCaseless = (field: Field): boolean => field.type === 'string' && field.caseless === true;
 
 function cacheKey(schema: EntitySchema, workspaced: boolean): Unique[] {
   const members = schema.cache_key ?? [];
@@ -151,6 +156,7 @@ function cacheKey(schema: EntitySchema, workspaced: boolean): Unique[] {
       fields: members,
       columns: [...(workspaced ? ['ws_id'] : []), ...columns],
       nullsEqual: true,
+      caseless: false,
     },
   ];
 }

@@ -17,7 +17,11 @@ export const caCertificates = defineEntity({
     tags,
   },
   transformations: [
-    { input: ['cert'], on_write: async ({ cert }) => ({ cert_digest: await certificateDigest(String(cert)) }) },
+    {
+      input: ['cert'],
+      derives: true,
+      on_write: async ({ cert }) => ({ cert_digest: await certificateDigest(String(cert)) }),
+    },
   ],
   entity_checks: [{ custom_entity_check: { field_sources: ['cert'], fn: ({ cert }) => authorityError(String(cert)) } }],
 });

@@ -54,6 +54,7 @@ function sameTypeError({ cert, cert_alt }: Readonly<Record<string, unknown>>): s
 }
 
 function duplicateError(names: readonly unknown[]): string | undefined {
-  const twice = names.find((name, i) => names.indexOf(name) < i);
+  const compared = names.map((name) => String(name).toLowerCase());
+  const twice = names.find((_name, i) => compared.indexOf(compared[i] ?? '') < i);
   return twice === undefined ? undefined : `${String(twice)} is duplicated`;
 }

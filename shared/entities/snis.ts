@@ -10,7 +10,8 @@ export const snis = defineEntity({
   bundle: { mode: 'eager' },
   fields: {
     id: uuid,
-    name: { ...wildcardHost, required: true, unique: true, unique_across_ws: true },
+    // Host names are compared regardless of case (RFC 6066, 3).
+    name: { ...wildcardHost, required: true, unique: true, unique_across_ws: true, caseless: true },
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
     tags,

@@ -22,7 +22,7 @@ export const targets = defineEntity({
     tags,
   },
   transformations: [
-    { input: ['target'], on_write: async ({ target }) => ({ target: normalizeTarget(String(target)) }) },
+    { input: ['target'], derives: true, on_write: async ({ target }) => ({ target: normalizeTarget(String(target)) }) },
   ],
 });
 

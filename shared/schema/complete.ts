@@ -172,7 +172,8 @@ function partlySet(row: Input, names: readonly string[]): boolean {
 
 async function stored(schema: EntitySchema, valid: Row, input: Input, context: Context): Promise<Row> {
   let row = valid;
-  for (const { input: inputs, needs = [], on_write } of context.verbatim ? [] : (schema.transformations ?? [])) {
+  for (const { input: inputs, needs = [], derives, on_write } of schema.transformations ?? []) {
+    if (context.verbatim && !derives) continue;
     const given = inputs.every((name) => isSet(getPath(input, name.split('.'))));
     if (given && needs.every((name) => isSet(getPath(row, name.split('.')))))
       row = { ...row, ...(await on_write(row)) };

@@ -51,6 +51,7 @@ function printRules(rules: Field | Readonly<Record<string, unknown>>): object {
 function printRule(rule: string, value: unknown): unknown {
   switch (rule) {
     case 'head':
+    case 'caseless':
       return undefined;
     case 'fields':
       return isFields(value) ? printFields(value) : value;

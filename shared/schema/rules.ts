@@ -170,11 +170,16 @@ function valueRules(field: Field): Rule[] {
   return rules;
 }
 
+/** Seconds: the end of the year 294276, where PostgreSQL's timestamps end, in which Kong keeps them. */
+const LAST_TIMESTAMP = 9_224_318_015_999;
+
 function numberRules(field: Extract<Field, { type: 'number' | 'integer' }>): Rule[] {
   const rules: Rule[] = [];
   const { gt, between } = field;
   if (gt !== undefined) rules.push((v) => (Number(v) > gt ? undefined : `value must be greater than ${gt}`));
-  if (field.timestamp) rules.push((v) => (Number(v) > 0 ? undefined : 'expected a valid timestamp'));
+  if (field.timestamp) {
+    rules.push((v) => (Number(v) > 0 && Number(v) <= LAST_TIMESTAMP ? undefined : 'expected a valid timestamp'));
+  }
   if (between) {
     const [low, high] = between;
     const text = `value should be between ${Math.trunc(low)} and ${Math.trunc(high)}`;

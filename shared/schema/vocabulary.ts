@@ -69,6 +69,8 @@ export interface StringField extends FieldBase {
   readonly custom_validator?: CustomValidator<string>;
   /** Stands in the head of messages, where nothing may end a line. Not printed: Kong finds out with requests. */
   readonly head?: HeadPart;
+  /** Two values that differ in the case of letters alone are the same to `unique` and to look-ups. Not printed. */
+  readonly caseless?: boolean;
 }
 
 export interface NumberField extends FieldBase {
@@ -213,6 +215,8 @@ export type EntityCheck =
 interface Transformation {
   readonly input: readonly string[];
   readonly needs?: readonly string[];
+  /** Gives the same again from what it gave, and hides nothing: also run on rows that come in their stored form. */
+  readonly derives?: boolean;
   /** Gets the complete row and returns the fields to replace. */
   readonly on_write: (row: Readonly<Record<string, unknown>>) => Promise<Readonly<Record<string, unknown>>>;
   /** For an outcome that is another one each time (a salted hash): whether `stored` can have come of what is given. */

@@ -82,9 +82,8 @@ function withSnis(call: Call, id: string, name: string | null): Call {
   if (given === undefined)
     return { ...call, params, body: withArgument(call.body, 'snis', name === null ? [] : [name]) };
   const listed: unknown[] = Array.isArray(given) ? given : [given];
-  if (name === null || given === null || given === '' || listed.includes(name) || !listed.every(isText)) {
-    return { ...call, params };
-  }
+  if (name === null || given === null || given === '' || !listed.every(isText)) return { ...call, params };
+  if (listed.some((one) => one.toLowerCase() === name.toLowerCase())) return { ...call, params };
   return { ...call, params, body: withArgument(call.body, 'snis', [...listed, name]) };
 }
 

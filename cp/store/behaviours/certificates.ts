@@ -12,8 +12,8 @@ export const certificates: Behaviour = {
     const names = namesToKeep(write);
     if (names === undefined || names.length === 0) return row;
     const [taken] = await write.session.query(
-      `SELECT name, certificate_id FROM snis WHERE name = ANY ($1::text[]) AND certificate_id <> $2::uuid ORDER BY name`,
-      [names, String(row.id)],
+      `SELECT name, certificate_id FROM snis WHERE lower(name) = ANY ($1::text[]) AND certificate_id <> $2::uuid ORDER BY name`,
+      [names.map(lowered), String(row.id)],
     );
     if (taken === undefined) return row;
     throw schemaViolation({
@@ -25,12 +25,12 @@ export const certificates: Behaviour = {
     const names = namesToKeep(write);
     if (names !== undefined) {
       const id = String(stored.id);
-      await write.session.query('DELETE FROM snis WHERE certificate_id = $1::uuid AND name <> ALL ($2::text[])', [
-        id,
-        names,
-      ]);
-      const present = new Set((await namesOf([id], write.session)).get(id));
-      const fresh = names.filter((name) => !present.has(name));
+      await write.session.query(
+        'DELETE FROM snis WHERE certificate_id = $1::uuid AND lower(name) <> ALL ($2::text[])',
+        [id, names.map(lowered)],
+      );
+      const present = new Set((await namesOf([id], write.session)).get(id)?.map(lowered));
+      const fresh = names.filter((name) => !present.has(lowered(name)));
       await write.workspace.entity('snis').insertMany(fresh.map((name) => ({ name, certificate: { id } })));
     }
     const [shown] = await withNames([stored], write.session);
@@ -43,6 +43,8 @@ export const certificates: Behaviour = {
     await session.query('DELETE FROM snis WHERE certificate_id = $1::uuid AND ws_id = $2::uuid', [id, workspace.id]);
   },
 };
+
+const lowered = (name: string): string => name.toLowerCase();
 
 /** The names the certificate is to have, sorted; undefined when the write says nothing about them. */
 function namesToKeep({ input, operation, bulk }: Write): string[] | undefined {

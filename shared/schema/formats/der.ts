@@ -5,7 +5,15 @@ interface Element {
   readonly content: Uint8Array<ArrayBuffer>;
 }
 
-export const TAG = { integer: 0x02, octets: 0x04, null: 0x05, oid: 0x06, sequence: 0x30, context0: 0xa0 } as const;
+export const TAG = {
+  integer: 0x02,
+  bits: 0x03,
+  octets: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  sequence: 0x30,
+  context0: 0xa0,
+} as const;
 
 /** The elements that stand one after the other in `bytes`; undefined when they do not fill it exactly. */
 export function readElements(bytes: Uint8Array<ArrayBuffer>): Element[] | undefined {

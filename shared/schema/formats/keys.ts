@@ -52,8 +52,16 @@ export function privateKeyContainer(pem: string): Container | undefined {
 
 /** The public key of a PEM text; undefined when there is none. */
 export function publicKeyContainer(pem: string): Container | undefined {
-  const block = pemBlocks(pem).find(({ label }) => label === 'PUBLIC KEY');
-  return block && describe('spki', block.bytes, readSequence(block.bytes)?.[0]?.content);
+  for (const { label, bytes } of pemBlocks(pem)) {
+    if (label === 'PUBLIC KEY') return describe('spki', bytes, readSequence(bytes)?.[0]?.content);
+    // PKCS #1: the key without the name of its algorithm, which the label gives.
+    if (label === 'RSA PUBLIC KEY' && readSequence(bytes)) {
+      const identifier = write(TAG.sequence, write(TAG.oid, fromHex(OID.rsa)), write(TAG.null));
+      const key = write(TAG.bits, Uint8Array.of(0), bytes);
+      return { format: 'spki', bytes: write(TAG.sequence, identifier, key), algorithm: OID.rsa, curve: undefined };
+    }
+  }
+  return undefined;
 }
 
 function describe(

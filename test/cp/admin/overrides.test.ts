@@ -99,6 +99,27 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('GET', '/snis')).rows).toEqual([]);
   });
 
+  it('compares server names regardless of case, and keeps them as they are written', async () => {
+    const { cert, key } = await (await authority('test')).leaf({ name: 'a.test' });
+    const { body } = await admin.send('POST', '/certificates', { json: { cert, key, snis: ['A.Test', 'b.test'] } });
+    expect(body.snis).toEqual(['A.Test', 'b.test']);
+    for (const name of ['a.test', 'A.TEST', 'B.Test'])
+      expect((await admin.send('GET', `/certificates/${name}`)).body.id).toBe(body.id);
+    expect((await admin.send('GET', '/snis/a.tesT')).body.name).toBe('A.Test');
+    const reference = { id: body.id };
+    expect(await admin.send('POST', '/snis', { json: { name: 'a.test', certificate: reference } })).toMatchObject({
+      status: 409,
+      body: { code: 5, fields: { name: 'a.test' } },
+    });
+    expect((await admin.send('POST', '/certificates', { json: { cert, key, snis: ['a.test'] } })).status).toBe(400);
+    const twice = await admin.send('POST', '/certificates', { json: { cert, key, snis: ['c.test', 'C.test'] } });
+    expect(twice).toMatchObject({ status: 400, body: { fields: { snis: 'C.test is duplicated' } } });
+    const again = await admin.send('PUT', '/certificates/a.test', { json: { cert, key, snis: ['a.test'] } });
+    expect(again).toMatchObject({ status: 200, body: { id: body.id, snis: ['A.Test'] } });
+    expect((await admin.send('PUT', '/snis/A.test', { json: { certificate: reference } })).body.name).toBe('A.Test');
+    expect((await admin.send('GET', '/snis')).rows).toHaveLength(1);
+  });
+
   it('refuses what is no address for a target, in Kong’s words for a new one and for a change', async () => {
     await admin.send('POST', '/upstreams', { json: { name: 'a.test' } });
     const violation = (target: string) => ({

@@ -142,3 +142,25 @@ it('lets heartbeats and requests have their turn while a large document is read 
   clearInterval(others);
   expect(turns).toBeGreaterThan(2);
 });
+
+it('fills in what follows from a row that comes in its stored form, and hides nothing again', async () => {
+  const indented = (await authority('Verbatim CA')).pem.trim().replaceAll('\n', '\n      ');
+  const password = 'a'.repeat(40);
+  const text = `
+_format_version: "3.0"
+_transform: false
+ca_certificates:
+  - id: 85a67812-678c-5fe5-9ff1-60af91f31b4b
+    cert: |
+      ${indented}
+consumers:
+  - username: verbatim
+    basicauth_credentials: [{ username: verbatim, password: ${password} }]
+`;
+  await load(text, 'upsert');
+  const rows = await everything();
+  const stored = rows.ca_certificates?.find(({ id }) => id === '85a67812-678c-5fe5-9ff1-60af91f31b4b');
+  expect(stored?.cert_digest).toMatch(/^[0-9a-f]{64}$/);
+  expect(rows.basicauth_credentials?.find(({ username }) => username === 'verbatim')?.password).toBe(password);
+  expect(await load(text, 'upsert')).toMatchObject({ written: 0 });
+});

@@ -59,9 +59,9 @@ onBothDrivers('entity store', (backend) => {
   });
 
   test('refuses what PostgreSQL cannot hold as a schema violation, not as a failure', async () => {
-    const violation = await refusalBody(here.entity('consumers').insert({ username: 'a\0b' }));
-    expect(violation).toMatchObject({ code: 2, fields: { username: expect.stringContaining('null characters') } });
-    const config = { name: 'key-auth', config: { key_names: ['a'], realm: '\ud800' } };
+    const violation = await refusalBody(here.entity('key_sets').insert({ name: 'a\0b' }));
+    expect(violation).toMatchObject({ code: 2, fields: { name: expect.stringContaining('null characters') } });
+    const config = { name: 'request-termination', config: { message: '\ud800' } };
     expect(await refusalBody(here.entity('plugins').insert(config))).toMatchObject({ code: 2 });
   });
 

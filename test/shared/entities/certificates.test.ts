@@ -159,6 +159,14 @@ describe('a key', () => {
   test('in PEM is loaded, and its halves must belong together', async () => {
     const pair = { private_key: pem(ec.privateKey, 'pkcs8'), public_key: pem(ec.publicKey, 'spki') };
     expect(await insert(keys, { kid: 'k', pem: pair })).toMatchObject({ pem: pair });
+    for (const type of ['pkcs1', 'spki'] as const) {
+      const halves = { private_key: pem(rsa.privateKey, 'pkcs8'), public_key: pem(rsa.publicKey, type) };
+      expect(await insert(keys, { kid: 'k', pem: halves })).toMatchObject({ pem: halves });
+      const mixed = { pem: { ...halves, public_key: pem(otherRsa.publicKey, type) } };
+      expect(await insert(keys, { kid: 'k', ...mixed })).toEqual({ pem: 'public key does not match private key' });
+    }
+    const notOne = pem(ec.publicKey, 'spki').replaceAll('PUBLIC KEY', 'RSA PUBLIC KEY');
+    expect(await insert(keys, { kid: 'k', pem: { public_key: notOne } })).toEqual({ pem: 'could not load public key' });
     const strangers = { ...pair, public_key: pem(rsa.publicKey, 'spki') };
     expect(await insert(keys, { kid: 'k', pem: strangers })).toEqual({ pem: 'public key does not match private key' });
     expect(await insert(keys, { kid: 'k', pem: { private_key: 'x' } })).toEqual({ pem: 'could not load private key' });

@@ -222,6 +222,13 @@ describe('stored forms', () => {
 
   test('times are whole seconds, but milliseconds for targets', async () => {
     expect(await insert('consumers', { username: 'a' })).toMatchObject({ created_at: 1_700_000_000 });
+    // The last one Kong's database can keep, and the next.
+    const last = 9_224_318_015_999;
+    expect(await insert('consumers', { username: 'a', created_at: last })).toMatchObject({ created_at: last });
+    for (const created_at of [last + 1, 1e300])
+      expect(await refusal(insert('consumers', { username: 'a', created_at }))).toEqual({
+        created_at: 'expected a valid timestamp',
+      });
     const target = await insert('targets', { target: 'a', upstream: { id: ID } });
     expect(target).toMatchObject({ created_at: 1_700_000_000.25, updated_at: 1_700_000_000.25 });
   });
