@@ -27,6 +27,9 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'headers',
   'headers_upstream',
   'allow_debug_header',
+  'untrusted_lua',
+  'untrusted_lua_sandbox_requires',
+  'untrusted_lua_sandbox_environment',
   'error_default_type',
 ]);
 

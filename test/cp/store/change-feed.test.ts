@@ -171,11 +171,18 @@ onBothDrivers('change feed', (backend) => {
 
   test('says so when the log no longer reaches back', async () => {
     const { settings, store, here } = await freshStore();
-    for (let count = 0; count < 10; count++) await here.entity('consumers').insert({ username: `u${count}` });
+    const commits: (string | null | undefined)[] = [null];
+    for (let count = 0; count < 10; count++) {
+      await here.entity('consumers').insert({ username: `u${count}` });
+      commits.push((await store.changes.delta(count))?.commit);
+    }
     await offline(settings, store, (database) => pruneChanges(database, 4));
     const again = await reopened(settings);
     expect(await again.changes.delta(5)).toBeNull();
     expect((await again.changes.delta(6))?.changes).toHaveLength(4);
+    // Whoever is exactly at the floor still knows the database by the commit there, and need not read everything anew.
+    expect((await again.changes.delta(6, commits[6]))?.changes).toHaveLength(4);
+    expect(await again.changes.delta(6, 'of another database')).toBeNull();
     expect(await again.changes.serial()).toBe(10);
   });
 });
