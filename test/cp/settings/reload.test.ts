@@ -19,7 +19,11 @@ describe('a reload', () => {
     const [paragraph = ''] = /^Taken anew:[\s\S]*?\n\n/m.exec(page) ?? [];
     // Of cluster_* the page speaks in words: its certificates and keys.
     const listed = [...paragraph.matchAll(/`([a-z_]+)(\*?)`/g)].flatMap(([, name = '', star]) =>
-      name === 'cluster_' ? [] : star ? names.filter((each) => each.startsWith(name)) : [name],
+      name === 'cluster_'
+        ? []
+        : star
+          ? names.filter((each) => each.startsWith(name))
+          : names.filter((each) => each === name),
     );
     const taken = names.filter((name) => settings[name] === others[name]);
     const certificates = names.filter((name) => /^cluster_(?:ca_)?cert|(?:^|_)ssl_cert/.test(name));
