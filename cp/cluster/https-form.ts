@@ -87,6 +87,11 @@ export class HttpsForm {
     const { quotas } = this.#options;
     const url = URL.parse(request.url ?? '/', 'https://control-plane');
     if (url === null) throw new ShapeError('the target of the request is no URL');
+    // It was good when the connection was opened.
+    if (peer.certificateExpires * 1000 < Date.now()) {
+      answerJson(response, 403, { message: 'the client certificate has expired' }, { connection: 'close' });
+      return;
+    }
     const { pathname, searchParams } = url;
     const object = /^\/v1\/objects\/([^/]*)$/.exec(pathname)?.[1];
     if (request.method === 'GET' && !telemetry && object !== undefined) {

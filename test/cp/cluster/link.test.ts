@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { Agent, request } from 'node:https';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { verifyObject } from '../../../shared/bundle/verification.ts';
@@ -10,6 +11,7 @@ import {
   hello,
   NODE_ID,
   OrderReader,
+  sharedClient,
   startControlPlane,
   TestLink,
   verify,
@@ -18,6 +20,7 @@ import {
 let planes: ControlPlane[] = [];
 const links: TestLink[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const link of links.splice(0)) link.socket.terminate();
   await Promise.all(planes.map((plane) => plane.stop()));
   planes = [];
@@ -294,6 +297,19 @@ describe('the link', () => {
     expect([...plane.listener.nodes.connected()]).toHaveLength(1);
   });
 
+  test('ends when the certificate of the data plane has expired', async () => {
+    const plane = await start();
+    const link = await join(plane);
+    await link.hear('manifest');
+    link.say({ type: 'heartbeat', serial: null, config_hash: null });
+    await link.hear('heartbeat');
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 4 * 365 * 86_400_000 });
+    const closed = link.closed();
+    link.say({ type: 'heartbeat', serial: null, config_hash: null });
+    expect(await closed).toBe(4403);
+    expect(plane.log).toContainEqual(expect.stringContaining('the client certificate has expired'));
+  });
+
   test('goes on while the database is away, and writes the nodes down when it is back', async () => {
     const plane = await start();
     plane.registry.failure = new Error('connection terminated');
@@ -359,6 +375,43 @@ describe('the HTTPS form', () => {
     expect((await call(plane.port, '/v1/objects/../../etc/passwd')).status).toBe(404);
     expect((await call(plane.port, `/v1/objects/${'0'.repeat(64)}`)).status).toBe(404);
     expect((await call(plane.port, '/')).status).toBe(404);
+  });
+
+  test('forgets a data plane that fell silent, and keeps one that speaks', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    const plane = await start();
+    const [silent, speaking] = [hello({ id: crypto.randomUUID() }), hello()];
+    await say(plane, silent, silent.node.id);
+    await say(plane, speaking);
+    await plane.listener.nodes.flush();
+    // Longer than a question may be held open and a heartbeat may take.
+    for (let passed = 0; passed < 150; passed += 30) {
+      vi.advanceTimersByTime(30_000);
+      await say(plane, { type: 'heartbeat', serial: null, config_hash: null });
+    }
+    expect(plane.listener.nodes.get(silent.node.id)).toBeUndefined();
+    expect(plane.listener.nodes.get(NODE_ID)).toBeDefined();
+    await plane.listener.nodes.flush();
+    expect(plane.registry.records.get(silent.node.id)).toMatchObject({ connected: false });
+    expect(plane.registry.records.get(NODE_ID)).toMatchObject({ connected: true });
+    const late = await say(plane, { type: 'heartbeat', serial: null, config_hash: null }, silent.node.id);
+    expect(late.status).toBe(428);
+  });
+
+  test('gives nothing more over a connection whose certificate has expired meanwhile', async () => {
+    const plane = await start();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...sharedClient });
+    onTestFinished(() => agent.destroy());
+    const get = () =>
+      new Promise<number>((resolve, reject) => {
+        const sent = request({ host: '127.0.0.1', port: plane.port, path: '/v1/challenge', agent }, (response) => {
+          response.resume().on('end', () => resolve(response.statusCode ?? 0));
+        });
+        sent.on('error', reject).end();
+      });
+    expect(await get()).toBe(200);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 4 * 365 * 86_400_000 });
+    expect(await get()).toBe(403);
   });
 
   test('takes statuses, and gives no config, on the telemetry port', async () => {

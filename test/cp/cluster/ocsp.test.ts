@@ -17,7 +17,7 @@ import {
 } from '@peculiar/asn1-ocsp';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { revocationCheck } from '../../../cp/cluster/ocsp.ts';
 import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { once } from '../../once.ts';
@@ -136,6 +136,22 @@ describe('the revocation check', () => {
     const before = asked;
     expect([await checking(leaf), await checking(leaf)]).toEqual([null, null]);
     expect(asked - before).toBe(1);
+  });
+
+  test('asks again after five minutes, however long the answer is good for', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const checking = check('on');
+    const leaf = await leafOf();
+    const before = asked;
+    behaviour = { validity: 3_600_000 };
+    expect(await checking(leaf)).toBeNull();
+    behaviour = { validity: 3_600_000, status: revoked() };
+    vi.setSystemTime(Date.now() + 299_000);
+    expect(await checking(leaf)).toBeNull();
+    vi.setSystemTime(Date.now() + 2_000);
+    expect(await checking(leaf)).toContain('was revoked at');
+    expect(asked - before).toBe(2);
   });
 
   test('refuses a revoked certificate in both modes', async () => {

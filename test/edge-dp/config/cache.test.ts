@@ -1,6 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
-import type { TestConfig } from '../control-plane.ts';
+import { ControlPlane, type TestConfig } from '../control-plane.ts';
 import { hosts } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 import { alterCache, snapshotCache } from '../resting-cache.ts';
@@ -17,10 +19,12 @@ describe.each(hosts)('on %s', (_, start) => {
   });
   afterEach(() => fixture.remove());
 
-  async function applied(name: string): Promise<void> {
-    await fixture.controlPlane.publish(routesNamed(name));
+  /** Publishes, and waits until the node has taken it; gives the signed manifest. */
+  async function applied(name: string): Promise<string> {
+    const manifest = await fixture.controlPlane.publish(routesNamed(name));
     const published = fixture.controlPlane.serial;
     await fixture.controlPlane.heard('applied', ({ serial }) => serial === published);
+    return manifest;
   }
 
   /** Both planes stop; the node comes back alone. */
@@ -157,19 +161,63 @@ describe.each(hosts)('on %s', (_, start) => {
     expect(await (await fixture.get('/lookup/keys/x')).json()).toEqual([{ id: 'k', key: 'x' }]);
   });
 
+  test('takes config of another cluster whose keys it is given, though its serials are lower', async () => {
+    await fixture.start();
+    await fixture.controlPlane.publish(routesNamed('old'), { serial: 900 });
+    await fixture.controlPlane.heard('applied', ({ serial }) => serial === 900);
+    await fixture.stop();
+    const other = await ControlPlane.create();
+    await other.start();
+    onTestFinished(() => other.stop());
+    await other.publish(routesNamed('new'), { serial: 5 });
+    const { certificate, serverName, signingKey, port } = other;
+    await fixture.start({
+      controlPlanes: [{ host: '127.0.0.1', port }],
+      clusterTls: { ...certificate, ca: certificate.cert, serverName },
+      trustedKeys: { cluster: signingKey.cluster, keys: [signingKey.publicKey] },
+    });
+    expect((await other.heard('hello')).manifest).toBeNull();
+    expect(await other.heard('applied')).toMatchObject({ serial: 5 });
+    expect(await fixture.routes()).toEqual(['new']);
+    const from = fixture.controlPlane.signingKey.cluster;
+    expect(fixture.log.join('\n')).toContain(
+      `belonged to cluster ${from} and belongs to cluster ${signingKey.cluster}`,
+    );
+  });
+
   test('rests nothing with cache mode off', async () => {
     await fixture.start({ cacheMode: 'off' });
-    await applied('one');
+    const signed = await applied('one');
     expect(await fixture.routes()).toEqual(['one']);
     await fixture.stop();
     await fixture.controlPlane.stop();
+    expect(await filesWith(fixture.prefix, signed)).toEqual([]);
     expect(await alterCache(fixture.prefix, (key) => Buffer.from(key)).catch(() => [])).toEqual([]);
     await fixture.start({ cacheMode: 'off' });
     expect(await fixture.routes()).toBe(503);
     await fixture.controlPlane.start();
     await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 10_000 });
+    // What is looked for would be found.
+    await fixture.stop();
+    await fixture.start({ cacheMode: 'unencrypted' });
+    const kept = await applied('two');
+    await fixture.stop();
+    expect((await filesWith(fixture.prefix, kept)).length).toBeGreaterThanOrEqual(2);
   });
 });
+
+/** Files of a node, those of the link included, that hold a manifest, or what is left of it between two pages. */
+async function filesWith(folder: string, manifest: string): Promise<string[]> {
+  const parts = manifest.split('.')[1]?.match(/.{64}/g) ?? [];
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const holds = async (file: string): Promise<boolean> => {
+    const bytes = await readFile(file);
+    return parts.some((part) => bytes.includes(part));
+  };
+  const held = await Promise.all(files.map(holds));
+  return files.filter((_, position) => held[position]);
+}
 
 function isShard(controlPlane: { objects: ReadonlyMap<string, Uint8Array> }, name: string): boolean {
   return [...controlPlane.objects.keys()].at(-2) === name;

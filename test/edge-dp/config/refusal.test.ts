@@ -62,6 +62,14 @@ describe.each(hosts)('on %s', (_, start) => {
     await refused(/plugin 'nobody-has-it' is configured/, () =>
       cp.publish(NEXT, { plugins: { 'nobody-has-it': '1.0.0' } }),
     );
+    // The node has key-auth 3.9.3: a control plane may be newer in the minor version, as in Kong, and nothing else.
+    await refused(/plugin 'key-auth' is configured for version 3\.8\.0, but this data plane has version 3\.9\.3/, () =>
+      cp.publish(NEXT, { plugins: { 'key-auth': '3.8.0' } }),
+    );
+    await refused(/configured for version 4\.9\.3/, () => cp.publish(NEXT, { plugins: { 'key-auth': '4.9.3' } }));
+    await cp.publish(GOOD, { plugins: { 'key-auth': '3.10.0' } });
+    const { serial: taken } = cp;
+    await cp.heard('applied', ({ serial }) => serial === taken);
     await refused(/routes r1: does not compile/, () =>
       cp.publish({ routes: { rows: [{ id: 'r1', name: 'does-not-compile' }] } }),
     );

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { ControlPlane } from '../../../../edge-dp/durable/control-planes.ts';
 import { Link, type LinkOwner } from '../../../../edge-dp/durable/link.ts';
 import { HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL } from '../../../../shared/cluster/messages.ts';
 
@@ -21,10 +22,8 @@ class Socket extends EventTarget {
   }
 }
 
-/** A link whose alarm is a timer, to control planes that take every upgrade. */
-function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: number[]; readonly log: string[] } {
-  const sockets: Socket[] = [];
-  const asked: number[] = [];
+/** A link whose alarm is a timer; gives what it logs. */
+function follow(planes: readonly ControlPlane[]): string[] {
   const log: string[] = [];
   let alarm: ReturnType<typeof setTimeout> | null = null;
   const owner: LinkOwner = {
@@ -38,18 +37,22 @@ function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: n
       alarm = setTimeout(() => void link.tick(), milliseconds);
     },
   };
+  const link: Link = new Link(planes, owner, 0);
+  void link.tick();
+  return log;
+}
+
+/** A link to control planes that take every upgrade. */
+function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: number[]; readonly log: string[] } {
+  const sockets: Socket[] = [];
+  const asked: number[] = [];
   const upgrade = (place: number) => async (): Promise<Response> => {
     const socket = new Socket();
     sockets.push(socket);
     asked.push(place);
     return Object.assign(new Response(), { webSocket: socket });
   };
-  const link: Link = new Link(
-    Array.from({ length: planes }, (_, place) => ({ fetch: upgrade(place) })),
-    owner,
-    0,
-  );
-  void link.tick();
+  const log = follow(Array.from({ length: planes }, (_, place) => ({ fetch: upgrade(place) })));
   return { sockets, asked, log };
 }
 
@@ -92,4 +95,37 @@ test('a message it cannot read is logged and does no harm', async () => {
   sockets[0]?.hear('{"type":"of a later version"}');
   expect(sockets[0]?.open).toBe(true);
   expect(log.filter((line) => line.includes('not understood')).length).toBe(1);
+});
+
+test('goes back from polling to the WebSocket after five minutes', async () => {
+  const sockets: Socket[] = [];
+  let upgrades = 0;
+  let polls = 0;
+  let passing = false;
+  const fetch = async (path: string): Promise<Response> => {
+    if (path === '/v1/link') {
+      upgrades++;
+      if (!passing) return Object.assign(new Response('no upgrades here', { status: 426 }), { webSocket: null });
+      const socket = new Socket();
+      sockets.push(socket);
+      return Object.assign(new Response(), { webSocket: socket });
+    }
+    if (path === '/v1/challenge') return new Response(null, { status: 404 });
+    if (path.startsWith('/v1/status')) return new Response(null, { status: 204 });
+    polls++;
+    const wait = Number(new URL(path, 'https://control-plane').searchParams.get('wait'));
+    await new Promise((resolve) => setTimeout(resolve, wait * 1000));
+    return new Response(null, { status: 304 });
+  };
+  const log = follow([{ fetch }]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(log.join()).toContain('polling over HTTPS');
+  const [tried, asked] = [upgrades, polls];
+  passing = true;
+  await vi.advanceTimersByTimeAsync(180_000);
+  expect(sockets).toEqual([]);
+  expect(upgrades).toBe(tried);
+  expect(polls).toBeGreaterThan(asked + 3);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(sockets).toHaveLength(1);
 });

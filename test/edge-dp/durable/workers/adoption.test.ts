@@ -1,0 +1,98 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
+import { bundleCache } from '../../../../edge-dp/config/cache.ts';
+import { CurrentConfig } from '../../../../edge-dp/config/current.ts';
+import { adopt } from '../../../../edge-dp/durable/adoption.ts';
+import { BundleStore } from '../../../../edge-dp/durable/bundle-store.ts';
+import type { Env } from '../../../../edge-dp/env.ts';
+import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+import { PROXY_SETTINGS } from '../../proxy-settings.ts';
+import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
+
+/** What is not asked in these tests. */
+function unasked(): never {
+  throw new Error('not asked');
+}
+
+/** A binding that nobody uses. */
+function unused<T extends object>(): T {
+  return new Proxy(Object.create(null), { get: unasked });
+}
+
+const env: Env = {
+  SETTINGS: {
+    node: {
+      id: '00000000-0000-4000-8000-000000000000',
+      hostname: 'node.test',
+      version: '0.1.0',
+      host: 'workerd',
+      group: 'default',
+      labels: {},
+      capabilities: [],
+    },
+    trustedKeys: TRUSTED_KEYS,
+    controlPlanes: 0,
+    cacheMode: 'off',
+    newsInterval: 100,
+    proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
+    status: { allowedHosts: [], loopback: true },
+  },
+  KV: unused(),
+  NODE: unused(),
+};
+
+/** A request path that takes anything. */
+function anyPath(): RequestPath {
+  return { update: anyPath, balancers: Balancers.empty(), explain: unasked, settle: () => undefined, handle: unasked };
+}
+
+describe('a config that is adopted', () => {
+  let current: CurrentConfig;
+  beforeEach(() => {
+    current = new CurrentConfig({ createRequestPath: anyPath, plugins: {} });
+  });
+  const serialHeld = () => current.held?.live.serial ?? null;
+
+  async function arrival(serial: number, remember: () => Promise<void>) {
+    const message = await signedConfig(serial, `route-${serial}`);
+    const standing = { cluster: null, highestSerial: null };
+    return adopt(env, current, new BundleStore(bundleCache(env)), [], { message, standing, newest: null, remember });
+  }
+
+  test('is not seen by requests before its serial is remembered', async () => {
+    const remembering = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const adoption = arrival(1, () => {
+      asked.resolve();
+      return remembering.promise;
+    });
+    await asked.promise;
+    expect(serialHeld()).toBeNull();
+    remembering.resolve();
+    expect(await adoption).toMatchObject({ outcome: 'applied', serial: 1 });
+    expect(serialHeld()).toBe(1);
+  });
+
+  test('is not seen by requests when its serial cannot be remembered', async () => {
+    await arrival(1, async () => undefined);
+    const adoption = await arrival(2, async () => {
+      throw new Error('the disk is full');
+    });
+    expect(adoption).toEqual({ outcome: 'interrupted', serial: 2, reason: 'cache: the disk is full' });
+    expect(serialHeld()).toBe(1);
+  });
+
+  test('does not take the place of a newer one that was ready before it', async () => {
+    const first = Promise.withResolvers<void>();
+    const adopting = arrival(1, () => first.promise);
+    expect(await arrival(2, async () => undefined)).toMatchObject({ outcome: 'applied', serial: 2 });
+    first.resolve();
+    await adopting;
+    expect(serialHeld()).toBe(2);
+    // Nor does one that no control plane signed.
+    current.replace(current.empty(env));
+    expect(serialHeld()).toBe(2);
+    expect(await arrival(3, async () => undefined)).toMatchObject({ outcome: 'applied', serial: 3 });
+    expect(serialHeld()).toBe(3);
+  });
+});
