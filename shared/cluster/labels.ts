@@ -1,3 +1,5 @@
+import { withoutUnseen } from '../unseen.ts';
+
 const MOST_LABELS = 10;
 const LONGEST = 63;
 const VALUE = /^[a-z0-9]([\w.:-]*[a-z0-9])?$/i;
@@ -18,5 +20,5 @@ export function labelsFault(labels: Readonly<Record<string, string>>): string | 
 function textFault(what: string, text: string): string | null {
   if (text === '' || text.length > LONGEST) return `a ${what} must have between 1 and ${LONGEST} characters`;
   if (VALUE.test(text)) return null;
-  return `${what} ${JSON.stringify(text)} must be of letters, digits, '_', '.', ':' and '-', and begin and end with one of the first two`;
+  return `${what} ${JSON.stringify(withoutUnseen(text))} must be of letters, digits, '_', '.', ':' and '-', and begin and end with one of the first two`;
 }
