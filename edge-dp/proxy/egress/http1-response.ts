@@ -1,6 +1,4 @@
-import { FetchResponse } from '../../http/fetch/response.ts';
 import { type ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
-import { unusable } from './egress.ts';
 
 /** The head of an HTTP/1.1 response, interim ones passed over. */
 interface ResponseHead {
@@ -34,25 +32,6 @@ export async function readResponseHead(reader: ByteReader, method: string): Prom
     if (status >= 200) return { status, reason: match[2] ?? '', headers, framing: framingOf(status, method, headers) };
   }
   throw new ProtocolError('too many interim responses');
-}
-
-/** The response to a request of that method, its body as it comes. Throws as `readResponseHead`; the body fails where it is cut. */
-export async function readResponse(reader: ByteReader, method: string): Promise<FetchResponse> {
-  const { status, reason: statusText, headers, framing } = await readResponseHead(reader, method);
-  const useless = unusable({ status, webSocket: null });
-  if (useless !== null) throw new ProtocolError(useless);
-  if (framing.kind === 'none') {
-    reader.cancel();
-    return new FetchResponse(new Response(null, { status, statusText, headers }));
-  }
-  let body = responseBody(reader, framing);
-  if (framing.kind === 'length') {
-    const fixed = new FixedLengthStream(framing.length);
-    body.pipeTo(fixed.writable).catch(() => undefined);
-    body = fixed.readable;
-  }
-  // `manual`: the bytes are encoded as Content-Encoding says already.
-  return new FetchResponse(new Response(body, { status, statusText, headers, encodeBody: 'manual' }), { made: true });
 }
 
 /** The body as it is framed; ends in an error when the connection does before the body. */

@@ -1,6 +1,6 @@
 import type { FetchResponse } from '../../http/fetch/response.ts';
 import { ByteReader } from './byte-reader.ts';
-import { readResponse } from './http1-response.ts';
+import { readResponse } from './received-response.ts';
 
 /**
  * The runtime takes an interim response (103 and the like, RFC 9110 section 15.2) for the final one, and the final one for its body: it

@@ -12,8 +12,8 @@ import {
   type UpstreamRequest,
   type UpstreamResult,
 } from './egress.ts';
-import { readResponse } from './http1-response.ts';
 import type { Network } from './network.ts';
+import { readResponse } from './received-response.ts';
 
 /**
  * HTTP/1.1 over the runtime's TCP sockets, one connection a request: for what fetch cannot say (another Host, a request

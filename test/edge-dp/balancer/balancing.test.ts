@@ -15,6 +15,8 @@ describe('balancing over targets', () => {
   const targets: Upstream[] = [];
   let gateway: RunningGateway;
   let broken: number | null = null;
+  /** The target that ends every connection, for upstream 7. */
+  let dead: number | null = null;
 
   const rows = () => {
     const upstream = (n: number, extra: object) => ({ id: id(n), name: `upstream-${n}`, slots: 1000, ...extra });
@@ -36,6 +38,7 @@ describe('balancing over targets', () => {
       upstream(4, { algorithm: 'least-connections', host_header: 'backend.example' }),
       upstream(5, { healthchecks: { ...passive({ http_failures: 2 }), threshold: 50 } }),
       upstream(6, { algorithm: 'latency' }),
+      upstream(7, { algorithm: 'consistent-hashing', hash_on: 'header', hash_on_header: 'x-user' }),
     ];
     return {
       upstreams,
@@ -66,7 +69,15 @@ describe('balancing over targets', () => {
   beforeAll(async () => {
     for (let n = 0; n < 3; n++) {
       targets.push(
-        await startUpstream((request) => {
+        await startUpstream((request, socket) => {
+          if (dead === n && request.line.includes('/7')) {
+            socket.destroy();
+            return undefined;
+          }
+          if (n === 0 && request.line.includes('/6')) {
+            setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Target: 0\r\n\r\n0`), 150);
+            return undefined;
+          }
           const code = broken === n && request.line.includes('/5') ? '500 Broken' : '200 OK';
           return `HTTP/1.1 ${code}\r\nContent-Length: 1\r\nX-Target: ${n}\r\n\r\n${n}`;
         }),
@@ -133,14 +144,26 @@ describe('balancing over targets', () => {
     expect(chosen?.seen.at(-1)?.header('Host')).toBe(`backend.example:${chosen?.port}`);
   });
 
-  it('serves with every algorithm', async () => {
-    for (const path of ['/4', '/6']) {
-      const counts = await spread(path, 12);
-      expect(
-        Object.keys(counts).every((target) => ['0', '1', '2'].includes(target)),
-        path,
-      ).toBe(true);
+  it('prefers the targets that answer sooner', async () => {
+    const counts = await spread('/6', 40);
+    expect(Object.keys(counts).filter((target) => !['0', '1', '2'].includes(target))).toEqual([]);
+    expect(counts['0'] ?? 0).toBeLessThanOrEqual(2);
+    expect(counts['1']).toBeGreaterThan(0);
+    expect(counts['2']).toBeGreaterThan(0);
+  });
+
+  it('tries another target than the one that failed, though the hash leads there', async () => {
+    const users = Array.from({ length: 12 }, (_, n) => `X-User: user-${n}\r\n`);
+    const homes: string[] = [];
+    for (const user of users) homes.push((await get('/7', user)).target);
+    dead = Number(homes[0]);
+    for (const [n, user] of users.entries()) {
+      const { target } = await get('/7', user);
+      if (homes[n] === homes[0]) expect(['0', '1', '2'].filter((one) => one !== homes[0])).toContain(target);
+      else expect(target).toBe(homes[n]);
     }
+    dead = null;
+    expect((await get('/7', users[0])).target).toBe(homes[0]);
   });
 
   it('ejects a target after its failures, and answers 503 once too little is left', async () => {

@@ -13,7 +13,7 @@ const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')
 const ONE = id(1);
 /** Hosts of services that are no upstream. */
 const HOSTS = ['service.test', 'lone.test'];
-const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed'];
+const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed', 'drained'];
 
 describe('targets by name', () => {
   const upstreams: Upstream[] = [];
@@ -83,7 +83,7 @@ describe('targets by name', () => {
     };
     const extra = (name: string) =>
       name === 'srv-host' ? { use_srv_name: true } : name === 'probed' ? { healthchecks: { active } } : {};
-    const host = (name: string) => (name === 'srv-host' ? 'service.test' : `${name}.test`);
+    const host = (name: string) => (name === 'srv-host' || name === 'drained' ? 'service.test' : `${name}.test`);
     return {
       upstreams: { rows: UPSTREAMS.map((name, n) => ({ id: id(n + 1), name, ...extra(name) })) },
       targets: {
@@ -91,7 +91,7 @@ describe('targets by name', () => {
           id: id(11 + n),
           upstream: { id: id(n + 1) },
           target: `${host(name)}:${port}`,
-          weight: 50,
+          weight: name === 'drained' ? 0 : 50,
         })),
       },
       services: {
@@ -171,6 +171,10 @@ describe('targets by name', () => {
     expect(lastHost(2)).toBe(`instance.test:${port(2)}`);
   });
 
+  it('sends nothing to a target without weight, whatever its records say', async () => {
+    expect(await answers('/drained', 8)).toEqual({ 503: 8 });
+  });
+
   it('asks its own name servers for services that are no upstream, as for targets', async () => {
     dns.records.set('lone.test', [
       { type: 'A', address: '127.0.0.1', ttl: 60 },
@@ -239,5 +243,11 @@ describe('targets by name', () => {
         return JSON.stringify(await health('two')).includes('UNHEALTHY');
       }, within)
       .toBe(true);
+    const addresses = [
+      { ip: '127.0.0.1', health: 'UNHEALTHY' },
+      { ip: '127.0.0.2', health: 'HEALTHY' },
+    ];
+    expect(await health('two')).toMatchObject({ data: [{ data: { addresses } }] });
+    await expect.poll(async () => Object.keys(await answers('/two')), within).toEqual([`127.0.0.2:${port(0)}`]);
   });
 });

@@ -112,6 +112,17 @@ describe('what fetch cannot say', () => {
     expect(text).toContain(`CA certificate ${id(51)}`);
   });
 
+  it('asks for the name in the Host, and takes a certificate for that name alone where it verifies', async () => {
+    const asked = async (path: string, host: string) => {
+      const { status, text } = await ask(proxyUrl(node, path), { headers: { host } });
+      return status === 200 ? JSON.parse(text).sni : status;
+    };
+    expect(await asked('/plain', 'virtual.example:8443')).toBe('virtual.example');
+    expect(await asked('/plain', '192.0.2.1')).toBe(false);
+    expect(await asked('/private', 'kong_clustering')).toBe('kong_clustering');
+    expect(await asked('/private', 'virtual.example')).toBe(502);
+  });
+
   it('trusts the CA of the service, and from a change of config on another one', async () => {
     const status = async () => (await ask(proxyUrl(node, '/private'), { headers: { host: 'kong_clustering' } })).status;
     expect(await status()).toBe(200);
