@@ -1,5 +1,6 @@
 import acl from './acl.ts';
 import basicAuth from './basic-auth.ts';
+import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
 import ipRestriction from './ip-restriction.ts';
@@ -16,6 +17,7 @@ export type PluginRegistry = ReadonlyMap<string, Plugin>;
 const BUNDLED: readonly Plugin[] = [
   acl,
   basicAuth,
+  botDetection,
   correlationId,
   cors,
   ipRestriction,

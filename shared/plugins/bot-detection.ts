@@ -1,5 +1,5 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Refuses bots by their User-Agent. */
@@ -21,3 +21,5 @@ export const botDetection = definePlugin({
     },
   },
 });
+
+export type BotDetectionConfig = Entity<typeof botDetection>['config'];
