@@ -29,6 +29,8 @@ const isolate = new Isolate({
       egress: EGRESS,
       node: NODE,
       identity: SETTINGS.node,
+      // Cloudflare ends what goes on for longer than 30 seconds.
+      ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000 }),
     }),
   plugins: pluginVersions(),
 });

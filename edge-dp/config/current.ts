@@ -122,6 +122,7 @@ function withoutConfig(empty: RequestPath): RequestPath {
     update: (changes) => empty.update(changes),
     explain: (request, caller) => empty.explain(request, caller),
     settle: () => empty.settle(),
+    finish: () => empty.finish(),
     handle: async () => jsonResponse(503, { message: 'no configuration available' }, { 'retry-after': '5' }),
   };
 }

@@ -5,6 +5,8 @@ const COUNTED_SINGLY = 100;
 const SHORT = 1_000;
 /** An isolate gets at most this part of what all may have, divided by how many there are. */
 const SHARE = 20;
+/** And of what is left. */
+const LEFT_SHARE = 4;
 /** Milliseconds after which an isolate that did not ask is taken for gone. */
 const FORGOTTEN = 60_000;
 /** Milliseconds between two looks for windows that are over. */
@@ -25,17 +27,19 @@ export class CounterLedger {
     return windows.map((window) => {
       const used = this.#counts.get(keyOf(window))?.used ?? 0;
       if (does === 'look') return { granted: 0, used };
-      const granted = does === 'add' ? amount : this.#grant(window, used, amount);
+      const granted = does === 'add' ? amount : this.#grant(window, used, amount, does === 'lease');
       if (granted !== 0) this.#counts.set(keyOf(window), { used: used + granted, until: window.start + window.length });
       return { granted: does === 'add' ? 0 : granted, used: used + granted };
     });
   }
 
-  #grant({ limit, length }: CountedWindow, used: number, amount: number): number {
+  #grant({ limit, length }: CountedWindow, used: number, amount: number, more: boolean): number {
     const left = limit - used;
     if (left < amount) return 0;
-    if (limit <= COUNTED_SINGLY || length <= SHORT) return amount;
-    return Math.min(left, Math.max(amount, Math.floor(limit / (SHARE * this.#isolates.size))));
+    if (!more || limit <= COUNTED_SINGLY || length <= SHORT) return amount;
+    const isolates = this.#isolates.size;
+    // Less and less towards the end, where what one holds is missing to the others.
+    return Math.max(amount, Math.floor(Math.min(limit / (SHARE * isolates), left / (LEFT_SHARE * isolates))));
   }
 
   #sweep(now: number): void {

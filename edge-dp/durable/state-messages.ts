@@ -22,8 +22,8 @@ export interface CountedWindow {
 export interface CounterQuestion {
   /** Who asks: how many there are decides how much each gets at once. */
   readonly isolate: string;
-  /** `lease`: `amount` or more for the isolate to spend; `add`: counts it, room or not; `look`: nothing. */
-  readonly does: 'lease' | 'add' | 'look';
+  /** `lease`: `amount` or more for the isolate to spend; `one`: no more than that; `add`: counts it, room or not; `look`: nothing. */
+  readonly does: 'lease' | 'one' | 'add' | 'look';
   readonly amount: number;
   readonly windows: readonly CountedWindow[];
 }
@@ -47,14 +47,16 @@ export interface RecordAnswer {
   readonly added?: boolean;
 }
 
+const QUESTIONS = ['lease', 'one', 'add', 'look'] as const;
+
 /** Throws a `TypeError` for what is none. */
 export function parseCounterQuestion(value: unknown): CounterQuestion {
   const read = mustBeRecord(value, 'the question');
-  const does = ['lease', 'add', 'look'].find((one) => one === read.does);
+  const does = QUESTIONS.find((one) => one === read.does);
   if (does === undefined || !Array.isArray(read.windows)) throw new TypeError('no question about counters');
   return {
     isolate: text(read, 'isolate'),
-    does: does === 'lease' || does === 'add' ? does : 'look',
+    does,
     amount: number(read, 'amount'),
     windows: read.windows.map((item: unknown) => {
       const window = mustBeRecord(item, 'a window');

@@ -3,7 +3,7 @@ import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
 import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
-import { createServices } from '../plugins/services/create.ts';
+import { createServices, type Unsent } from '../plugins/services/create.ts';
 import { DEFAULT_LUA, type ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
@@ -28,6 +28,8 @@ interface RequestPathDependencies {
   readonly node?: Pick<Fetcher, 'fetch'> | undefined;
   /** Who this is, for plugins. */
   readonly identity?: { readonly id: string; readonly hostname: string };
+  /** Milliseconds work may go on after a request; absent: for as long as it takes. */
+  readonly patience?: number;
   /** The bundled ones when absent. */
   readonly plugins?: PluginRegistry;
 }
@@ -48,35 +50,39 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     errorDefaultType: settings.errorDefaultType,
     clientBodyTimeout: settings.clientBodyTimeout,
     egress,
+    exchanges: { open: 0 },
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
   };
   const { network, identity = UNNAMED } = dependencies;
-  const own = {
-    registry: dependencies.plugins ?? plugins,
-    services: createServices({
-      node: identity,
-      network,
-      egress,
-      lua: settings.lua ?? DEFAULT_LUA,
-      shared: dependencies.node ?? null,
-    }),
-  };
-  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime);
+  const { services, unsent } = createServices({
+    node: identity,
+    network,
+    egress,
+    lua: settings.lua ?? DEFAULT_LUA,
+    shared: dependencies.node ?? null,
+    patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
+  });
+  const own = { registry: dependencies.plugins ?? plugins, services };
+  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime, unsent);
 }
 
 /** For tests of the request path alone. */
 const UNNAMED = { id: '', hostname: '' };
 
-function requestPath(gateway: Gateway, runtime: ProxyRuntime): RequestPath {
+function requestPath(gateway: Gateway, runtime: ProxyRuntime, unsent: Unsent): RequestPath {
   return {
     balancers: gateway.balancers,
     update(changes) {
-      return requestPath(gateway.update(changes), runtime);
+      return requestPath(gateway.update(changes), runtime, unsent);
     },
     explain(request, caller) {
       return explainRequest(gateway, runtime.flavor, request, caller);
+    },
+    finish() {
+      unsent.hurry();
+      return runtime.exchanges.open + unsent.pending;
     },
     settle() {
       gateway.plugins.settle();

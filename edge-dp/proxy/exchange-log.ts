@@ -14,11 +14,15 @@ const CLIENT_LEFT = 499;
 export class ExchangeLog {
   readonly #context: ProxyContext;
   readonly #over: () => void;
+  readonly #exchanges: { open: number };
   #ended = false;
 
-  constructor(context: ProxyContext) {
+  /** `exchanges`: counts those that are not over. */
+  constructor(context: ProxyContext, exchanges: { open: number }) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#context = context;
+    this.#exchanges = exchanges;
+    exchanges.open += 1;
     this.#over = resolve;
     // The runtime lets go of a request whose client is gone, unless something is still to be done.
     context.waitUntil(promise);
@@ -57,6 +61,7 @@ export class ExchangeLog {
     this.#ended = true;
     const context = this.#context;
     context.plugins?.log(new ProxyExchange(context, { outcome, reply, headAt, end }));
+    this.#exchanges.open -= 1;
     this.#over();
   }
 }

@@ -62,25 +62,25 @@ async function answer(
   const { plugins } = gateway;
   if (plugins.rewriting.length > 0) {
     // What fails or ends here is still met by the later phases of global plugins.
-    usePlugins(gateway, context);
+    usePlugins(gateway, runtime, context);
     const early = await rewrite(plugins.rewriting, context);
     if (early !== undefined) return answeredBy(context, early);
   }
   if (context.incoming.method === 'TRACE') {
-    usePlugins(gateway, context);
+    usePlugins(gateway, runtime, context);
     return failed(errorPage(runtime.errorDefaultType, context, 405));
   }
 
   const match = gateway.router.match(routerRequest(context, arrival));
   const route = match === null ? undefined : gateway.routes.get(match.route.id);
   if (match === null || route === undefined) {
-    usePlugins(gateway, context);
+    usePlugins(gateway, runtime, context);
     return exit(context.error(404, 'no Route matched with those values'));
   }
   context.route = route;
   context.service = route.service === null ? null : (gateway.services.get(route.service) ?? null);
   context.captures = match.captures;
-  usePlugins(gateway, context);
+  usePlugins(gateway, runtime, context);
 
   const mismatch = checkProtocol(context, route, context.forwarded);
   if (mismatch !== null) return exit(mismatch);
@@ -104,12 +104,12 @@ async function answer(
 }
 
 /** Chooses the plugins of the request as it is matched now. */
-function usePlugins(gateway: Gateway, context: ProxyContext): void {
+function usePlugins(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext): void {
   const chain = gateway.plugins.ofRoute(context.route);
   context.plugins = chain.idle ? null : new PluginRun(gateway.plugins, chain, context);
   if (chain.log.length > 0 && context.log === null) {
     context.tries = [];
-    context.log = new ExchangeLog(context);
+    context.log = new ExchangeLog(context, runtime.exchanges);
   }
 }
 

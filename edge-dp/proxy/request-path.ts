@@ -21,6 +21,11 @@ export interface RequestPath {
   explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
   /** Requests see this config now: what the last one had and this one has not is let go of. */
   settle(): void;
+  /**
+   * The isolate is about to end: what plugins have queued goes out without waiting for company. Gives how much there is that is
+   * not out yet: requests that will be logged, and entries.
+   */
+  finish(): number;
   handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
 }
 

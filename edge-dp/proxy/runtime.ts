@@ -16,6 +16,8 @@ export interface ProxyRuntime {
   /** Milliseconds to wait for each part of a client's body. */
   readonly clientBodyTimeout: number;
   readonly egress: Egress;
+  /** Requests under way that plugins will log. */
+  readonly exchanges: { open: number };
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */

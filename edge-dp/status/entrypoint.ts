@@ -32,9 +32,10 @@ export function statusEntrypoint(
         const method = request.method === 'HEAD' ? 'GET' : request.method;
         const answer = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
         if (answer === undefined) return json({ message: 'Method not allowed' }, 405);
-        const live = await isolate.config(this.env, (work) => this.ctx.waitUntil(work));
+        const waitUntil = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+        const live = await isolate.config(this.env, waitUntil);
         const { groups } = match.pathname;
-        return answer({ request, url, env: this.env, isolate, live, parameters: groups });
+        return answer({ request, url, env: this.env, isolate, live, waitUntil, parameters: groups });
       }
       return json({ message: 'Not found' }, 404);
     }

@@ -1,3 +1,4 @@
+import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import type { LiveConfig } from '../config/live.ts';
 import { NodeClient } from '../config/node.ts';
 import type { Env } from '../env.ts';
@@ -48,21 +49,35 @@ function unready(live: LiveConfig): string | null {
   return live.serial === null ? 'no configuration available (empty configuration present)' : null;
 }
 
-/** `status=draining` as a form or JSON: from then on load balancers see 503 and send their traffic elsewhere. */
-async function drain({ request }: StatusRequest): Promise<Response> {
-  const wanted = await statusField(request);
-  if (wanted !== 'draining') return json({ message: "status: expected 'draining'" }, 400);
+/**
+ * `status=draining` as a form or JSON: from then on load balancers see 503 and send their traffic elsewhere, and what plugins
+ * send goes out at once. With `wait=true` the answer ends when all of it is out; its head comes at once.
+ */
+async function drain({ request, live, waitUntil }: StatusRequest): Promise<Response> {
+  const { status, wait } = await fieldsOf(request);
+  if (status !== 'draining') return json({ message: "status: expected 'draining'" }, 400);
   draining = true;
-  return new Response(null, { status: 204 });
+  live.path.finish();
+  if (wait !== 'true' && wait !== true) return new Response(null, { status: 204 });
+  const { readable, writable } = new IdentityTransformStream();
+  waitUntil(finished(live, writable));
+  return new Response(readable);
 }
 
-async function statusField(request: Request): Promise<unknown> {
+/** Milliseconds between two looks for what is not out yet. */
+const LOOK_AGAIN = 20;
+
+async function finished({ path }: LiveConfig, writable: WritableStream): Promise<void> {
+  while (path.finish() > 0) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+  await writable.close().catch(() => undefined);
+}
+
+async function fieldsOf(request: Request): Promise<Readonly<Row>> {
   const text = await request.text();
-  if (!request.headers.get('content-type')?.includes('json')) return new URLSearchParams(text).get('status');
+  if (!request.headers.get('content-type')?.includes('json')) return Object.fromEntries(new URLSearchParams(text));
   try {
-    const body: unknown = JSON.parse(text);
-    return typeof body === 'object' && body !== null && 'status' in body ? body.status : null;
+    return recordOrEmpty(JSON.parse(text));
   } catch {
-    return null;
+    return {};
   }
 }

@@ -10,6 +10,7 @@ export interface StatusRequest {
   readonly isolate: Isolate;
   /** The config requests see now. */
   readonly live: LiveConfig;
+  readonly waitUntil: (work: Promise<unknown>) => void;
   /** The groups of the route's pattern. */
   readonly parameters: Readonly<Record<string, string>>;
 }

@@ -42,7 +42,7 @@ interface WorkerdListener {
 /** Socket names of the first process's internal services. */
 export const NODE_SOCKET = 'node';
 export const KV_SOCKET = 'kv';
-/** Every process's own socket to its `Status` entrypoint: what a new one is warmed up through. */
+/** Every process's own socket to its `Status` entrypoint: what it is warmed up, and told to finish, through. */
 export const WARM_UP_SOCKET = 'warm-up';
 
 /**

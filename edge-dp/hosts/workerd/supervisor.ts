@@ -48,7 +48,7 @@ async function start(plan: SupervisorPlan): Promise<void> {
 /** What workerd processes say goes through here. */
 let runtimeLog = new RuntimeLog(log);
 
-/** Makes the names of the sockets that processes are warmed up through. */
+/** Makes the names of the sockets that processes are warmed up, and told to finish, through. */
 let warmUps = 0;
 
 function nameOf(place: number): string {
@@ -59,7 +59,8 @@ function runPlace(plan: SupervisorPlan, place: number): ReturnType<typeof runWor
   const sockets: BoundSocket[] = plan.sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
   const config = place === 0 ? plan.firstConfig : plan.otherConfig;
   warmUps += 1;
-  return runWorkerd(config, sockets, join(plan.folder, `warm-${warmUps}.sock`), runtimeLog, log);
+  const socket = join(plan.folder, `warm-${process.pid}-${warmUps}.sock`);
+  return runWorkerd(config, sockets, socket, runtimeLog, log);
 }
 
 /**

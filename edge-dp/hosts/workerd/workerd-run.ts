@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { get } from 'node:http';
+import { get, request as send } from 'node:http';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -62,7 +62,7 @@ export function runWorkerd(
     pid: child.pid ?? -1,
     ready,
     ended,
-    terminate: () => child.kill('SIGTERM'),
+    terminate: () => void finish(warmUpPath).finally(() => child.kill('SIGTERM')),
     kill: () => child.kill('SIGKILL'),
   };
 }
@@ -93,7 +93,31 @@ async function warmUp(path: string, log: Log): Promise<void> {
       resolve();
     });
   });
-  rmSync(path, { force: true });
+}
+
+/** Milliseconds a process may take to hear that it is to end. */
+const FINISH_PATIENCE = 500;
+
+/**
+ * Tells a process that it is about to end, so that its plugins send what they hold. Resolves when it has heard; the answer
+ * goes on until all of it is out, and workerd, asked to end, waits for that as for other requests in flight.
+ */
+async function finish(path: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const call = send(
+      { socketPath: path, path: '/status/ready', method: 'POST', agent: false, headers },
+      (response) => {
+        response.on('error', () => undefined).resume();
+        resolve();
+      },
+    );
+    const late = setTimeout(resolve, FINISH_PATIENCE);
+    late.unref();
+    // A process that serves no more, or not yet, has nothing to send.
+    call.on('error', () => resolve());
+    call.end('status=draining&wait=true');
+  });
 }
 
 /** The platform's workerd executable, as its npm package finds it. Throws when npm could not install one. */

@@ -21,15 +21,23 @@ export interface ServiceDependencies {
   readonly lua: LuaSettings;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
+  /** Milliseconds work may go on after a request. */
+  readonly patience: number;
 }
 
+/** What of plugins' work outlives the requests it came from. */
+export type Unsent = Pick<Queues, 'hurry' | 'pending'>;
+
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress, lua, shared }: ServiceDependencies): Services {
-  const queues = new Queues(log);
+export function createServices({ node, network, egress, lua, shared, patience }: ServiceDependencies): {
+  readonly services: Services;
+  readonly unsent: Unsent;
+} {
+  const queues = new Queues(log, patience);
   const caches = new Caches();
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
-  return {
+  const services: Services = {
     node,
     lua,
     log,
@@ -51,6 +59,7 @@ export function createServices({ node, network, egress, lua, shared }: ServiceDe
       return known;
     },
   };
+  return { services, unsent: queues };
 }
 
 function unsupported(what: string): never {

@@ -16,6 +16,8 @@ interface Known {
   used: number;
   /** Milliseconds since the epoch until which it believes that there is no room. */
   fullUntil: number;
+  /** Questions under way: while there is one for a lease, others ask for no more than they need. */
+  asking: number;
   readonly until: number;
 }
 
@@ -37,18 +39,8 @@ export class LeasedCounters implements Counters {
   }
 
   take(windows: readonly Window[], amount: number): readonly Usage[] | Promise<readonly Usage[]> {
-    const now = Date.now();
-    this.#sweep(now);
-    // What is full here is full: no lease of another window is asked for, or spent, for a request that will be refused.
-    const asked = windows.filter((window) => {
-      const { lease, fullUntil } = this.#of(window);
-      return lease < amount && fullUntil <= now;
-    });
-    if (asked.length === 0) return this.#spend(windows, amount);
-    return this.#question('lease', asked, amount).then((answers) => {
-      for (const [i, window] of asked.entries()) this.#granted(window, answers[i]);
-      return this.#spend(windows, amount);
-    });
+    this.#sweep(Date.now());
+    return this.#spend(windows, amount) ?? this.#takeAsking(windows, amount);
   }
 
   async add(windows: readonly Window[], amount: number): Promise<void> {
@@ -69,7 +61,7 @@ export class LeasedCounters implements Counters {
       const { lease, fullUntil } = this.#of(window);
       return lease === 0 && fullUntil <= now;
     });
-    const told = (): readonly Usage[] => windows.map((window) => this.#usageOf(window, 1));
+    const told = (): readonly Usage[] => windows.map((window) => this.#usageOf(window));
     if (unknown.length === 0) return told();
     return this.#question('look', unknown, 0).then((answers) => {
       for (const [i, window] of unknown.entries()) this.#looked(window, answers[i]);
@@ -77,18 +69,46 @@ export class LeasedCounters implements Counters {
     });
   }
 
-  #spend(windows: readonly Window[], amount: number): readonly Usage[] {
+  /** Spends in all windows, or finds one full and spends in none; null: leases are missing. */
+  #spend(windows: readonly Window[], amount: number): readonly Usage[] | null {
     const known = windows.map((window) => this.#of(window));
     if (known.every(({ lease }) => lease >= amount)) {
       for (const one of known) one.lease -= amount;
       return known.map(({ used, lease }) => ({ used: used - lease, room: true }));
     }
-    return windows.map((window) => this.#usageOf(window, amount));
+    const now = Date.now();
+    if (!known.some(({ fullUntil }) => fullUntil > now)) return null;
+    // What is full here is full: nothing is leased, or spent, for a request that will be refused.
+    return known.map(({ used, lease, fullUntil }) => ({ used: used - lease, room: fullUntil <= now }));
   }
 
-  #usageOf(window: Window, amount: number): Usage {
+  async #takeAsking(windows: readonly Window[], amount: number): Promise<readonly Usage[]> {
+    for (;;) {
+      await this.#lease(
+        windows.filter((window) => this.#of(window).lease < amount),
+        amount,
+      );
+      // Another request may have spent it meanwhile.
+      const taken = this.#spend(windows, amount);
+      if (taken !== null) return taken;
+    }
+  }
+
+  async #lease(windows: readonly Window[], amount: number): Promise<void> {
+    const known = windows.map((window) => this.#of(window));
+    const does = known.some(({ asking }) => asking > 0) ? 'one' : 'lease';
+    for (const one of known) one.asking += 1;
+    try {
+      const answers = await this.#question(does, windows, amount);
+      for (const [i, window] of windows.entries()) this.#granted(window, answers[i]);
+    } finally {
+      for (const one of known) one.asking -= 1;
+    }
+  }
+
+  #usageOf(window: Window): Usage {
     const { used, lease } = this.#of(window);
-    return { used: used - lease, room: used - lease + amount <= window.limit };
+    return { used: used - lease, room: used - lease < window.limit };
   }
 
   #granted(window: Window, answer: CounterAnswer | undefined): void {
@@ -108,7 +128,7 @@ export class LeasedCounters implements Counters {
     const key = `${window.key}|${window.start}|${window.length}`;
     let known = this.#known.get(key);
     if (known === undefined) {
-      known = { lease: 0, used: 0, fullUntil: 0, until: window.start + window.length };
+      known = { lease: 0, used: 0, fullUntil: 0, asking: 0, until: window.start + window.length };
       this.#known.set(key, known);
     }
     return known;

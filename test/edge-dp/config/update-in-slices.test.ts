@@ -39,6 +39,9 @@ class Rows implements RequestPath {
     throw new Error('not asked');
   }
   settle(): void {}
+  finish(): number {
+    return 0;
+  }
   explain(): never {
     throw new Error('not asked');
   }

@@ -18,6 +18,7 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
   return {
     balancers: Balancers.empty(),
     settle() {},
+    finish: () => 0,
     explain() {
       throw new Error('nothing to explain');
     },

@@ -43,7 +43,14 @@ const env: Env = {
 
 /** A request path that takes anything. */
 function anyPath(): RequestPath {
-  return { update: anyPath, balancers: Balancers.empty(), explain: unasked, settle: () => undefined, handle: unasked };
+  return {
+    update: anyPath,
+    balancers: Balancers.empty(),
+    explain: unasked,
+    settle: () => undefined,
+    finish: () => 0,
+    handle: unasked,
+  };
 }
 
 describe('a config that is adopted', () => {

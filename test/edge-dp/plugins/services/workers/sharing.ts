@@ -10,14 +10,17 @@ import { nodeRoutes } from '../../../../../edge-dp/status/node.ts';
 
 /**
  * The whole Worker with one plugin, which does with the node's shared state what a request says: `/take/<key>/<limit>`,
- * `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`.
+ * `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`; `/slow` takes a while. Paths go to `collector` in a queue that waits for ever.
  */
-const sharing: Plugin = {
+const sharing: Plugin<{ readonly collector?: string }> = {
   name: 'sharing',
   version: '1.0.0',
   priority: 1,
-  compile(_config, _place, { counters, records }) {
+  compile({ collector }, _place, { counters, records, queue, fetch }) {
     const kept = records('test', 'node');
+    const collected = queue<string>('collected', FOR_EVER, async (batch) => {
+      (await fetch({ url: collector ?? '', method: 'POST', body: JSON.stringify(batch), timeout: 5000 })).discard();
+    });
     return {
       async access(request) {
         const [, does, key = '', value = ''] = request.rawPath.split('/');
@@ -32,12 +35,29 @@ const sharing: Plugin = {
             return request.exit(204);
           case 'once':
             return request.exit((await kept.add(key, 1, 60)) ? 201 : 409);
+          case 'slow':
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            return request.exit(200);
           default:
             return request.exit(200, JSON.stringify(await kept.get(key)));
         }
       },
+      log({ request }) {
+        if (collector !== undefined) collected.push(request.rawPath, request);
+      },
     };
   },
+};
+
+/** Nothing but an end makes this send. */
+const FOR_EVER = {
+  max_batch_size: 1000,
+  max_coalescing_delay: 3600,
+  max_entries: 1000,
+  max_bytes: null,
+  initial_retry_delay: 0.01,
+  max_retry_delay: 1,
+  max_retry_time: 10,
 };
 
 const plugins = new Map([[sharing.name, sharing]]);
