@@ -1,4 +1,4 @@
-import { compileRegex, type LinearRegex } from '../../shared/atc/regex.ts';
+import { compilePattern, type Regex, wholePattern } from '../../shared/atc/regex.ts';
 import type { CorsConfig } from '../../shared/plugins/cors.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { HeaderFields } from '../http/fields.ts';
@@ -122,8 +122,8 @@ function compileEntry(entry: string): (origin: Origin) => boolean {
   return (origin) => regex.test(origin[part]);
 }
 
-function anchored(pattern: string): LinearRegex {
-  const compiled = compileRegex(`^(?:${pattern})$`);
+function anchored(pattern: string): Regex {
+  const compiled = compilePattern(wholePattern(pattern));
   if (!compiled.ok) throw new Error(`'${pattern}' is not a valid regex: ${compiled.problem}`);
   return compiled.regex;
 }

@@ -66,6 +66,7 @@ export function compileAutomaton(pattern: string): Compiled<LinearRegex> {
 /**
  * Compiles a pattern of a plugin's configuration. Kong compiles those with PCRE, which knows what RE2 and what
  * ECMAScript know: `(?i)` is foreign to the one and look-around to the other, so either will do, the linear one first.
+ * Should it throw at run time all the same, so must the plugin: a rule that denies is not to be passed over.
  */
 export function compilePattern(pattern: string): Compiled<Regex> {
   const linear = compileRegex(pattern);
@@ -75,6 +76,11 @@ export function compilePattern(pattern: string): Compiled<Regex> {
   } catch {
     return linear;
   }
+}
+
+/** A pattern that is to be the whole of a text. */
+export function wholePattern(pattern: string): string {
+  return `^(?:${pattern})$`;
 }
 
 function onPlatform(pattern: string, regex: RegExp): Regex {

@@ -1,4 +1,5 @@
 import { abridged } from '../abridged.ts';
+import { wholePattern } from '../atc/regex.ts';
 import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { regexError } from '../schema/rules.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
@@ -40,6 +41,7 @@ export const cors = definePlugin({
 export type CorsConfig = Entity<typeof cors>['config'];
 
 function originError(origin: string): string | undefined {
-  if (origin === '*' || regexError(origin) === undefined) return undefined;
+  // As data planes compile it, so that none of them refuses what is accepted here.
+  if (origin === '*' || regexError(wholePattern(origin)) === undefined) return undefined;
   return `'${abridged(origin)}' is not a valid regex`;
 }

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { regexSizeProblem } from '../../../shared/atc/regex-size.ts';
 import { type LuaCall, LuaNative, type LuaValue, results } from '../../../shared/lua/value.ts';
 import type { Library } from '../context.ts';
 
@@ -91,6 +92,8 @@ function compiled(pattern: string, options: string): RE2JS {
   if (options.includes('s')) flags |= RE2JS.DOTALL;
   if (options.includes('m')) flags |= RE2JS.MULTILINE;
   const source = options.includes('x') ? pattern.replace(/(?<!\\)\s+|(?<!\\)#.*/g, '') : pattern;
+  const tooLarge = regexSizeProblem(source);
+  if (tooLarge !== undefined) throw new Error(tooLarge);
   const regex = RE2JS.compile(source.replace(/\(\?<(?=[A-Za-z_])/g, '(?P<'), flags);
   if (kept.size >= MOST_KEPT) kept.clear();
   kept.set(key, regex);

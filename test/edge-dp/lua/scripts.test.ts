@@ -36,6 +36,10 @@ async function told(
 describe('Lua of a plugin', () => {
   it.each([
     ["tell(ngx.re.match('hello 42', [[(\\d+)]])[1], ngx.re.find('xxab', 'ab'))", '42 3 4'],
+    [
+      "tell((select(2, pcall(ngx.re.match, 'a', ('(?:a|b)?'):rep(3000))):match('pattern is too large')))",
+      'pattern is too large',
+    ],
     ["tell((ngx.re.gsub('a1b22', '[0-9]+', '<$0>')))", 'a<1>b<22>'],
     [
       "local r = {} for m in ngx.re.gmatch('k=v;x=y', [[(\\w)=(\\w)]]) do r[#r + 1] = m[1] .. m[2] end tell(unpack(r))",

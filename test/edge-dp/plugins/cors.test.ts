@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import cors from '../../../edge-dp/plugins/cors.ts';
-import type { CorsConfig } from '../../../shared/plugins/cors.ts';
+import { type CorsConfig, cors as schema } from '../../../shared/plugins/cors.ts';
+import { compileRule } from '../../../shared/schema/rules.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 
 const CONFIG: CorsConfig = {
@@ -50,6 +51,15 @@ describe('cors', () => {
     expect(await preflight({ origins: ['https://a.test', 'https://b.test'] }, 'https://c.test')).toMatchObject({
       vary: 'Origin',
     });
+  });
+
+  it('runs every pattern the control plane takes, look-around too', async () => {
+    const origins = ['https://(?!evil)\\w+\\.test', 'x'];
+    expect(compileRule(schema.fields.config.fields.origins)(origins)).toBeUndefined();
+    expect((await preflight({ origins }, 'https://good.test'))['access-control-allow-origin']).toBe(
+      'https://good.test',
+    );
+    expect(await preflight({ origins }, 'https://evil.test')).not.toHaveProperty('access-control-allow-origin');
   });
 
   it('refuses a pattern that is none when config is applied', () => {
