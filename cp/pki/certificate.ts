@@ -1,9 +1,7 @@
 // The certificate library resolves its parts through it; it has to be there first.
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   PemConverter,
@@ -11,8 +9,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-
-cryptoProvider.set(webcrypto);
+import { crypto } from './crypto-provider.ts';
 
 /** The name on a shared cluster certificate, and what data planes send as SNI: Kong's. */
 export const SHARED_SERVER_NAME = 'kong_clustering';
@@ -44,10 +41,10 @@ export function generateListenerCertificate(now: Date = new Date()): Promise<Pem
 }
 
 async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date): Promise<PemPair> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
-    serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(16))).toString('hex'),
+    serialNumber: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex'),
     notBefore: new Date(now.getTime() - BACKDATED),
     notAfter: new Date(now.getTime() + DAYS * DAY),
     signingAlgorithm: ALGORITHM,
@@ -59,6 +56,6 @@ async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
   return { cert: `${certificate.toString('pem')}\n`, key: `${PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n` };
 }

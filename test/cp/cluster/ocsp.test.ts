@@ -1,4 +1,4 @@
-import { createHash, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import {
   BasicOCSPResponse,
@@ -20,6 +20,7 @@ import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { revocationCheck } from '../../../cp/cluster/ocsp.ts';
 import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { crypto } from '../../../cp/pki/crypto-provider.ts';
 import { once } from '../../once.ts';
 import { type Authority, authority } from '../pki/authority.ts';
 import { type ClientTls, type ControlPlane, call, NODE_ID, startControlPlane } from './control-plane.ts';
@@ -74,7 +75,7 @@ beforeAll(async () => {
         }),
       ],
     });
-    const raw = await webcrypto.subtle.sign(
+    const raw = await crypto.subtle.sign(
       { name: 'ECDSA', hash: 'SHA-256' },
       signer.keys.privateKey,
       AsnConvert.serialize(data),

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
+import type { webcrypto } from 'node:crypto';
 import {
   AuthorityInfoAccessExtension,
   BasicConstraintsExtension,
-  cryptoProvider,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   PemConverter,
@@ -11,8 +10,7 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-
-cryptoProvider.set(webcrypto);
+import { crypto } from '../../../cp/pki/crypto-provider.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
@@ -36,7 +34,7 @@ export interface Authority {
 }
 
 export async function authority(name: string): Promise<Authority> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     notBefore: yesterday(),
@@ -58,7 +56,7 @@ function withKeys(
     X509CertificateGenerator.create({
       subject,
       issuer: certificate.subject,
-      serialNumber: Buffer.from(webcrypto.getRandomValues(new Uint8Array(12))).toString('hex'),
+      serialNumber: Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString('hex'),
       notBefore: options.notBefore ?? yesterday(),
       notAfter: options.notAfter ?? tomorrow(),
       signingAlgorithm: ALGORITHM,
@@ -82,9 +80,9 @@ function withKeys(
     keys,
     pem: certificate.toString('pem'),
     async leaf(options = {}) {
-      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const own = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const leaf = await issue(`CN=${options.name ?? 'cp.test'}`, own.publicKey, options, false);
-      const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', own.privateKey);
+      const pkcs8 = await crypto.subtle.exportKey('pkcs8', own.privateKey);
       return {
         cert: [leaf, ...chain].map((one) => one.toString('pem')).join('\n'),
         key: PemConverter.encode(pkcs8, 'PRIVATE KEY'),
@@ -93,7 +91,7 @@ function withKeys(
       };
     },
     async intermediate(name) {
-      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const own = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const below = await issue(`CN=${name}`, own.publicKey, {}, true);
       return withKeys(below, own, [certificate, ...above]);
     },
