@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { catalogOf } from '../cp/store/catalog.ts';
 import { openStore } from '../cp/store/open.ts';
-import { openPglite } from '../cp/store/pglite.ts';
+import { openPglite } from '../cp/store/pglite/open.ts';
 import { schemas } from '../cp/store/schemas.ts';
 
 /**

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Arrival } from '../listeners/browser-guard.ts';
 import type { Workspace } from '../store/store.ts';
 import { DatabaseUnavailable } from '../store/unavailable.ts';
@@ -12,8 +13,6 @@ import { parseQuery } from './request/query.ts';
 import { type AdminRoute, METHODS, type Method } from './route.ts';
 import { adminRoutes, firstSegments } from './routes.ts';
 
-const DEFAULT_WORKSPACE = 'default';
-
 /**
  * Kong's Admin API (https://docs.konghq.com/gateway/3.9.x/admin-api/) over a store, as a Hono app. Its routes come
  * from the entity schemas and the tables of hand-written ones; it holds no state of its own.
@@ -21,8 +20,6 @@ const DEFAULT_WORKSPACE = 'default';
 export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival }> {
   const routes = adminRoutes(options);
   const ownSegments = firstSegments(routes);
-
-  let defaultWorkspace: Workspace | null = null;
 
   const split = (request: Request, arrival: Arrival | undefined): WorkspacePath =>
     splitWorkspace(pathOf(request, arrival), ownSegments);
@@ -55,16 +52,9 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
   }
 
   async function openWorkspace(name: string | null): Promise<Workspace> {
-    if (name !== null && name !== DEFAULT_WORKSPACE) {
-      const workspace = await options.store.workspace(name);
-      if (workspace === null) throw new Refusal(message(404, `Workspace '${name}' not found`));
-      return workspace;
-    }
-    // It can neither go nor be renamed, so it is looked up once, and `/status` answers without a database.
-    defaultWorkspace ??= await options.store.workspace(DEFAULT_WORKSPACE);
-    if (defaultWorkspace === null)
-      throw new Error('the database has no default workspace: its migrations have not run');
-    return defaultWorkspace;
+    const workspace = await options.store.workspace(name ?? DEFAULT_WORKSPACE.name);
+    if (workspace === null) throw new Refusal(message(404, `Workspace '${name}' not found`));
+    return workspace;
   }
 }
 

@@ -31,7 +31,7 @@ import { type AdminRoute, mergeRoutes } from './route.ts';
 
 /** Every path of the Admin API, most specific first: the generated ones under the hand-written ones. */
 export function adminRoutes(options: AdminOptions): AdminRoute[] {
-  const { store, cluster, node, settings, log, connections } = options;
+  const { cluster, node, settings, log } = options;
   const entities = entitiesFor(settings.router_flavor);
   const writing = mergeRoutes(
     generatedRoutes(entities),
@@ -51,8 +51,8 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     tagRoutes,
     schemaRoutes(entities, options.plugins),
     informationRoutes(options),
-    statusRoutes(store, connections, cluster),
-    metricsRoutes(store, cluster),
+    statusRoutes(options),
+    metricsRoutes(options.store, cluster),
     timerRoutes,
     cacheRoutes,
     clusteringRoutes(cluster),

@@ -1,11 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
-
 import { findInstance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
+import { localUrl } from '../settings/addresses.ts';
+import type { Settings } from '../settings/properties.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** `holdfast health`: exits 0 when the instance of this prefix runs and its interfaces answer. */
@@ -13,28 +16,59 @@ export async function health(invocation: Invocation): Promise<void> {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);
-  if (!instance) throw new CommandError(notRunning(folder));
+  const interfaces = instance ?? interfacesOf(settings);
 
-  const checks: [string, string | undefined][] = [
-    ['Admin API', instance.admin && `${instance.admin}/status`],
-    ['data plane', instance.status && `${instance.status}/status/ready`],
-  ];
   const failures: string[] = [];
-  for (const [name, url] of checks) {
+  let reached = 0;
+  for (const [name, url, home] of [
+    ['Admin API', interfaces.admin && `${interfaces.admin}/status`, folder],
+    ['data plane', interfaces.status && `${interfaces.status}/status/ready`, dataPlaneFolder(settings, folder)],
+  ] as const) {
     if (url === undefined) continue;
+    // Without its note it may be another instance that answers there.
+    if (instance === null && !(await isNodeOf(home, url.replace('/status/ready', '/status')))) continue;
+    reached += 1;
     const { failure, warnings } = await probe(url);
     process.stdout.write(`${name.padEnd(11)}${failure ?? 'ok'}\n`);
     if (failure !== null) failures.push(`${name}: ${failure}`);
     for (const warning of warnings) process.stdout.write(`warning: ${name}: ${warning}\n`);
   }
+  if (instance === null && reached === 0) throw new CommandError(notRunning(folder));
   // No failure, like config that does not arrive: what serves must not be restarted by whoever asks for its health.
-  for (const certificate of instance.certificates) {
+  for (const certificate of instance?.certificates ?? []) {
     const notice = datesNotice(certificate, new Date());
     if (notice !== null) process.stdout.write(`${notice.level === 'error' ? 'error' : 'warning'}: ${notice.message}\n`);
   }
-  if (failures.length > 0)
-    throw new CommandError(`Holdfast (pid ${instance.pid}) is not healthy: ${failures.join('; ')}`);
-  process.stdout.write(`Holdfast is healthy at ${folder} (pid ${instance.pid}, role ${instance.role})\n`);
+  if (instance === null) {
+    process.stdout.write(`warning: no ${join(folder, 'instance.json')}: its disk is full, or cannot be written to\n`);
+  }
+  const who = instance === null ? `role ${settings.role}` : `pid ${instance.pid}, role ${instance.role}`;
+  if (failures.length > 0) throw new CommandError(`Holdfast (${who}) is not healthy: ${failures.join('; ')}`);
+  process.stdout.write(`Holdfast is healthy at ${folder} (${who})\n`);
+}
+
+/** Where an instance with these settings answers, unless its ports were left open. */
+function interfacesOf(settings: Settings): { readonly admin?: string; readonly status?: string } {
+  const [admin] = settings.role === 'data_plane' ? [] : settings.admin_listen;
+  const [status] = settings.role === 'control_plane' ? [] : settings.status_listen;
+  return {
+    ...(admin === undefined || admin.port === 0 ? {} : { admin: localUrl(admin) }),
+    ...(status === undefined || status.port === 0 ? {} : { status: localUrl(status) }),
+  };
+}
+
+function dataPlaneFolder({ role }: Settings, folder: string): string {
+  return role === 'traditional' ? join(folder, 'data-plane') : folder;
+}
+
+/** Whether what answers at a `/status` is the node whose folder this is. */
+async function isNodeOf(folder: string, url: string): Promise<boolean> {
+  try {
+    const id = readFileSync(join(folder, 'node-id'), 'utf8').trim();
+    return recordOrEmpty(JSON.parse((await ask(url)).text)).node_id === id;
+  } catch {
+    return false;
+  }
 }
 
 /** What is to be said of an interface. */
@@ -66,8 +100,11 @@ function findingOf({ database, data_planes, configuration_withheld }: Row): Find
     warnings.push(`config is withheld from ${withheld} of ${connected} data planes, which keep their last${why}`);
   }
   if (typeof configuration_withheld === 'string') warnings.push(`it has no newer config: ${configuration_withheld}`);
-  const lost = recordOrEmpty(database).reachable === false;
-  return { failure: lost ? 'answers, but does not reach its database' : null, warnings };
+  const { reachable, reason } = recordOrEmpty(database);
+  const why = typeof reason === 'string' ? reason : null;
+  if (reachable !== false && why !== null) warnings.push(`of its database: ${why}`);
+  const lost = `answers, but does not reach its database${why === null ? '' : ` (${why})`}`;
+  return { failure: reachable === false ? lost : null, warnings };
 }
 
 /** The instance's certificate is not asked about: it is known by its address and is for other names than that. */
@@ -87,5 +124,5 @@ function ask(url: string): Promise<{ readonly status: number; readonly text: str
   });
 }
 
-/** Milliseconds. */
+/** Milliseconds. What answers at all does so within one second; this is for a machine that is overloaded. */
 const PATIENCE = 5000;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
-import { NO_RELOADS, recordInstance } from '../instance/instance.ts';
+import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
 import { createLog } from '../instance/log.ts';
 import { makePrefix } from '../instance/prefix.ts';
 import { closeToOthers, openFilesNotices } from '../instance/private-files.ts';
@@ -50,7 +50,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
 
   let controlPlane: ControlPlane | null = null;
   let dataPlane: DataPlane | null = null;
-  let forget = () => {};
+  const note = new InstanceNote(resolve(settings.prefix), log);
   try {
     const prefix = resolve(settings.prefix);
     makePrefix(prefix);
@@ -78,20 +78,14 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
     let reloads = NO_RELOADS;
     const record = () => {
       watch.watch(certificates);
-      const note = {
+      note.write({
         pid: process.pid,
         role: settings.role,
         certificates,
         reloads,
         ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
         ...(dataPlane?.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
-      };
-      try {
-        forget = recordInstance(resolve(settings.prefix), note);
-      } catch (error) {
-        // A full disk, most likely: no reason not to serve.
-        log('warn', `'holdfast health' and 'reload' will not find this instance: ${describeFailure(error)}`);
-      }
+      });
     };
     record();
     signals.onReload(
@@ -115,7 +109,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   } catch (error) {
     throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
   } finally {
-    forget();
+    note.remove();
     watch.stop();
     // Side by side, under one limit. The link between the two goes last: a request in flight may need it.
     const drained = await Promise.allSettled([dataPlane?.stop(DRAIN), controlPlane?.drain(DRAIN)]);

@@ -1,7 +1,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { messageOf } from '../../shared/thrown.ts';
 import type { CertificateInUse } from '../pki/certificate-dates.ts';
+import type { Log } from './log.ts';
 
 /** What a running instance leaves in its prefix for `health` and `reload` to find it by. */
 export interface Instance {
@@ -22,14 +24,57 @@ const FILE = 'instance.json';
 
 export const NO_RELOADS: Instance['reloads'] = { count: 0, failure: null };
 
-/** Notes the instance in its prefix; returns how to take the note away again. */
-export function recordInstance(prefix: string, instance: Instance): () => void {
-  mkdirSync(prefix, { recursive: true, mode: 0o700 });
+/** Milliseconds between attempts to write the note where there was no space for it. */
+const RETRY = 2_000;
+
+/** The note of this process in its prefix, written anew until it is there as it should be. */
+export class InstanceNote {
+  readonly #prefix: string;
+  readonly #log: Log;
+  #instance: Instance | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  #missing = false;
+
+  constructor(prefix: string, log: Log) {
+    this.#prefix = prefix;
+    this.#log = log;
+  }
+
+  /** Never throws: that it cannot be written, a full disk most likely, is no reason not to serve. */
+  write(instance: Instance): void {
+    this.#instance = instance;
+    clearTimeout(this.#retry);
+    try {
+      writeNote(this.#prefix, instance);
+      if (this.#missing) this.#log('notice', `'holdfast health' and 'reload' find this instance now`);
+      this.#missing = false;
+    } catch (error) {
+      if (!this.#missing) {
+        this.#log('warn', `'holdfast reload' will not find this instance until it can be noted: ${messageOf(error)}`);
+      }
+      this.#missing = true;
+      this.#retry = setTimeout(() => this.write(instance), RETRY).unref();
+    }
+  }
+
+  remove(): void {
+    clearTimeout(this.#retry);
+    if (this.#instance !== null) rmSync(join(this.#prefix, FILE), { force: true });
+    this.#instance = null;
+  }
+}
+
+/** Renamed into place: whoever looks meanwhile finds the note before or this one. */
+function writeNote(prefix: string, instance: Instance): void {
   const path = join(prefix, FILE);
-  // Renamed into place: whoever looks meanwhile finds the note before or this one.
-  writeFileSync(`${path}.new`, `${JSON.stringify({ ...instance, born: birth(instance.pid) })}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-  return () => rmSync(path, { force: true });
+  try {
+    mkdirSync(prefix, { recursive: true, mode: 0o700 });
+    writeFileSync(`${path}.new`, `${JSON.stringify({ ...instance, born: birth(instance.pid) })}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true });
+    throw error;
+  }
 }
 
 /** What `health` and `reload` say where `findInstance` finds none. */

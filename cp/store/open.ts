@@ -1,12 +1,13 @@
 import { catalogOf, type Schemas } from './catalog.ts';
 import { changeFeed } from './change-feed.ts';
+import { ConditionWatch } from './condition.ts';
 import type { Database } from './database.ts';
 import { keepHouse } from './housekeeping.ts';
 import { migrate, migrationStatus } from './migrations.ts';
 import { nodeRegistry } from './nodes.ts';
 import { CHANNELS, notifications } from './notifications.ts';
 import type { StoreLog } from './outage.ts';
-import { openPglite } from './pglite.ts';
+import { openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres/open.ts';
 import type { PostgresSettings } from './postgres/settings.ts';
 import { schemas as ownSchemas } from './schemas.ts';
@@ -38,7 +39,9 @@ export function openDatabase(settings: StoreSettings): Promise<Database> {
  */
 export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<Store> {
   const catalog = catalogOf(options.schemas ?? ownSchemas);
-  const database = await openDatabase(settings);
+  const opened = await openDatabase(settings);
+  const watch = new ConditionWatch(opened, settings.database === 'embedded' ? settings.prefix : null);
+  const database = watch.watched();
   try {
     if (options.migrate === true) await migrate(database, catalog.tables);
     else await requireUpToDate(database, catalog.tables);
@@ -64,9 +67,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
           if (text !== null) onMessage(text);
         }),
     },
-    async ping() {
-      await database.query('SELECT 1');
-    },
+    condition: (limit) => watch.look(limit),
     async close() {
       stopKeepingHouse();
       changes.stop();

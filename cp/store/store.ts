@@ -1,5 +1,6 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { Row } from '../../shared/record.ts';
+import type { DatabaseCondition } from './condition.ts';
 
 /** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
 export interface Page {
@@ -228,7 +229,6 @@ export interface NodeRegistry {
   }): Promise<{ nodes: NodeSummary[]; offset?: string }>;
 }
 
-/** A control plane's whole state, in whichever database. Close it when done. */
 /** What control planes on one database tell each other. Nothing is kept: who is not connected does not hear it. */
 export interface ControlPlaneMessages {
   /** To all, the sender included. 7,999 bytes at most. */
@@ -236,6 +236,7 @@ export interface ControlPlaneMessages {
   subscribe(onMessage: (text: string) => void): () => void;
 }
 
+/** A control plane's whole state, in whichever database. Close it when done. */
 export interface Store {
   readonly driver: 'pglite' | 'postgres';
   /** The named workspace, or null. */
@@ -243,7 +244,7 @@ export interface Store {
   readonly changes: ChangeFeed;
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;
-  /** Throws when the database cannot be reached. */
-  ping(): Promise<void>;
+  /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
+  condition(limit?: number): Promise<DatabaseCondition>;
   close(): Promise<void>;
 }

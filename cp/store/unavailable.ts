@@ -17,18 +17,19 @@ export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable';
   readonly stale: boolean;
   readonly uncertain: boolean;
-  readonly #reason: string;
+  /** The message without its beginning. */
+  readonly reason: string;
 
   constructor(reason: string, { stale = false, uncertain = false, cause }: Circumstances = {}) {
     super(`the database is not available: ${reason}`, { cause });
-    this.#reason = reason;
+    this.reason = reason;
     this.stale = stale;
     this.uncertain = uncertain;
   }
 
   /** The same, where the answer to a commit is what is missing. */
   atCommit(): DatabaseUnavailable {
-    return new DatabaseUnavailable(this.#reason, { stale: this.stale, uncertain: this.stale, cause: this.cause });
+    return new DatabaseUnavailable(this.reason, { stale: this.stale, uncertain: this.stale, cause: this.cause });
   }
 }
 

@@ -1,3 +1,4 @@
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Catalog } from './catalog.ts';
 import type { Session } from './database.ts';
 import { entityStore } from './entity-store.ts';
@@ -6,6 +7,8 @@ import { listTags } from './tags.ts';
 
 /** The named workspace, or null. */
 export async function findWorkspace(catalog: Catalog, session: Session, name: string): Promise<Workspace | null> {
+  // It can neither go nor be renamed, and who asks for it may want no more than to hear that the database is away.
+  if (name === DEFAULT_WORKSPACE.name) return workspaceOver(catalog, session, DEFAULT_WORKSPACE);
   if (name.includes('\0')) return null;
   const [row] = await session.query(
     { name: 'find_workspace', text: 'SELECT id, name FROM workspaces WHERE name = $1' },

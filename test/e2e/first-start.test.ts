@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -84,6 +84,18 @@ it('prints where everything is and what to try, and that works as printed', asyn
   const health = await runHoldfast(['health'], settings, folder);
   expect(health).toMatchObject({ code: 0 });
   expect(health.output).toContain('Holdfast is healthy');
+});
+
+it('is found by `health` without the note that a full disk has no room for', async () => {
+  const prefix = join(folder, '.holdfast');
+  renameSync(join(prefix, 'instance.json'), join(folder, 'instance.json'));
+  const { code, output } = await runHoldfast(['health'], settings, folder);
+  expect(output).toMatch(/Admin API +ok\ndata plane +ok\nwarning: no .*instance\.json: its disk is full/);
+  expect(code).toBe(0);
+  // Whatever else answers at these addresses is not the node of another folder.
+  const other = await runHoldfast(['health'], { ...settings, prefix: join(folder, 'other') }, folder);
+  expect(other).toMatchObject({ code: 1, output: expect.stringContaining('is not running at') });
+  renameSync(join(folder, 'instance.json'), join(prefix, 'instance.json'));
 });
 
 it('names the other process when a second instance is started on the same prefix', async () => {

@@ -19,10 +19,7 @@ export function metricsRoutes(store: Store, cluster: ClusterView | null): AdminR
             success: { status: 200, schema: { type: 'string' }, contentType: METRICS_TYPE },
           },
           async handle() {
-            const reachable = await store.ping().then(
-              () => true,
-              () => false,
-            );
+            const { reachable } = await store.condition();
             const nodes: DataPlaneRecord[] = [];
             if (cluster !== null && reachable) for await (const node of everyDataPlane(cluster)) nodes.push(node);
             const metrics = [...nodesAsMetrics(nodes), ...reachAsMetrics(cluster, reachable)];

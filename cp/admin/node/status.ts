@@ -1,9 +1,8 @@
 import { memoryUsage, pid } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
-import type { ConnectionCounts } from '../../listeners/connection-counts.ts';
-import type { Store } from '../../store/store.ts';
-import type { ClusterView, ConfigReach } from '../cluster/cluster-view.ts';
+import type { ConfigReach } from '../cluster/cluster-view.ts';
 import { objectOf } from '../openapi/description.ts';
+import type { AdminOptions } from '../options.ts';
 import { message, ok } from '../reply.ts';
 import type { AdminRoute } from '../route.ts';
 
@@ -11,7 +10,7 @@ import type { AdminRoute } from '../route.ts';
  * `GET /status`, with Node's numbers where Kong has Lua's: the one process stands for the workers, its V8 heap for
  * the shared dictionaries.
  */
-export function statusRoutes(store: Store, connections: ConnectionCounts, cluster: ClusterView | null): AdminRoute[] {
+export function statusRoutes({ store, connections, node, cluster }: AdminOptions): AdminRoute[] {
   return [
     {
       path: '/status',
@@ -33,8 +32,13 @@ export function statusRoutes(store: Store, connections: ConnectionCounts, cluste
               schema: objectOf({
                 memory: { type: 'object' },
                 server: { type: 'object', additionalProperties: { type: 'integer' } },
-                database: objectOf({ reachable: { type: 'boolean' } }),
+                database: {
+                  type: 'object',
+                  properties: { reachable: { type: 'boolean' }, reason: { type: 'string' } },
+                  required: ['reachable'],
+                },
                 data_planes: dataPlanesSchema,
+                node_id: { type: 'string' },
               }),
             },
             errors: [400],
@@ -48,11 +52,13 @@ export function statusRoutes(store: Store, connections: ConnectionCounts, cluste
             if (Number.isNaN(scale) || scale < 0 || scale > 100) {
               return message(400, 'scale must be equal or greater than 0');
             }
+            const { reachable, reason } = await store.condition();
             return ok({
               memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
               server: connections.snapshot(),
-              database: { reachable: await answers(store) },
+              database: reason === null ? { reachable } : { reachable, reason },
               data_planes: dataPlanes(cluster?.reach()),
+              node_id: node.id,
             });
           },
         },
@@ -126,13 +132,4 @@ const UNITS: Readonly<Record<string, readonly [number, string]>> = {
 function inUnit(bytes: number, unit: string, scale: number): string | number {
   const [size, name] = UNITS[unit] ?? [1, ''];
   return name === '' ? bytes : `${(bytes / size).toFixed(scale)} ${name}`;
-}
-
-async function answers(store: Store): Promise<boolean> {
-  try {
-    await store.ping();
-    return true;
-  } catch {
-    return false;
-  }
 }

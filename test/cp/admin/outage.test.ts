@@ -39,13 +39,32 @@ describe('when the database goes away', () => {
       });
       expect(answer.headers.get('retry-after')).toBe('5');
     }
-    expect((await admin.send('GET', '/status')).body.database).toEqual({ reachable: false });
+    expect((await admin.send('GET', '/status')).body.database).toEqual({
+      reachable: false,
+      reason: 'connection refused; is the server running?',
+    });
     expect(admin.log.filter((line) => line.startsWith('error: ')).length).toBeGreaterThanOrEqual(3);
 
     await cable.mend();
     expect((await admin.send('GET', '/services/kept')).body).toEqual(body);
     expect((await admin.send('GET', '/services')).rows).toEqual([body]);
-    expect((await admin.send('GET', '/status')).body.database).toEqual({ reachable: true });
+    expect((await admin.send('GET', '/status')).body.database).toMatchObject({ reachable: true });
+  });
+
+  it('answers probes at once while the database says nothing, and tells for how long', async () => {
+    cable.hold();
+    // The first alone: it is what fills the time until the next ones.
+    const { body } = await admin.send('GET', '/status');
+    expect(body.database).toEqual({
+      reachable: false,
+      reason: expect.stringMatching(/^it has not answered for \d+\.\d s$/),
+    });
+    const probes = await Promise.all(Array.from({ length: 20 }, () => admin.send('GET', '/status')));
+    expect(probes.map((probe) => probe.body.database)).not.toContainEqual(expect.objectContaining({ reachable: true }));
+    cable.release();
+    await expect
+      .poll(async () => (await admin.send('GET', '/status')).body.database, { message: 'the database to be back' })
+      .toMatchObject({ reachable: true });
   });
 });
 
@@ -54,10 +73,14 @@ interface Cable {
   readonly port: number;
   cut(): Promise<void>;
   mend(): Promise<void>;
+  /** Carries nothing any more, in either direction, without a word. */
+  hold(): void;
+  release(): void;
 }
 
 async function layCable(target: number): Promise<Cable> {
   const sockets = new Set<Socket>();
+  let held = false;
   const relay = createServer((near) => {
     const far = connect(target, '127.0.0.1');
     for (const socket of [near, far]) {
@@ -66,6 +89,7 @@ async function layCable(target: number): Promise<Cable> {
       socket.on('close', () => sockets.delete(socket));
     }
     near.pipe(far).pipe(near);
+    if (held) for (const socket of [near, far]) socket.pause();
   });
   const open = (port: number) => new Promise<void>((resolve) => relay.listen(port, '127.0.0.1', resolve));
   await open(0);
@@ -74,6 +98,14 @@ async function layCable(target: number): Promise<Cable> {
   return {
     port,
     mend: () => open(port),
+    hold: () => {
+      held = true;
+      for (const socket of sockets) socket.pause();
+    },
+    release: () => {
+      held = false;
+      for (const socket of sockets) socket.resume();
+    },
     cut: () =>
       new Promise((resolve) => {
         relay.close(() => resolve());

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { health } from '../../../cp/commands/health.ts';
-import { NO_RELOADS, recordInstance } from '../../../cp/instance/instance.ts';
+import { InstanceNote, NO_RELOADS } from '../../../cp/instance/instance.ts';
+import { createLog } from '../../../cp/instance/log.ts';
 import { loadSigningKey } from '../../../cp/pki/cluster-tls.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
@@ -144,8 +145,8 @@ describe('config with a plugin that a connected data plane does not have', () =>
 /** What `holdfast health` prints of this control plane. */
 async function healthPrints(): Promise<string> {
   const { prefix } = plane.settings;
-  const note = { pid: process.pid, role: 'control_plane', certificates: [], reloads: NO_RELOADS, admin: plane.admin };
-  const forget = recordInstance(prefix, note);
+  const note = new InstanceNote(prefix, createLog('crit'));
+  note.write({ pid: process.pid, role: 'control_plane', certificates: [], reloads: NO_RELOADS, admin: plane.admin });
   let printed = '';
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     printed += text;
@@ -155,7 +156,7 @@ async function healthPrints(): Promise<string> {
     await health({ words: [], conf: undefined, prefix, options: {} });
   } finally {
     write.mockRestore();
-    forget();
+    note.remove();
   }
   return printed;
 }

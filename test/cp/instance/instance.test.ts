@@ -1,22 +1,23 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, expect, it } from 'vitest';
 
-import { findInstance, NO_RELOADS, recordInstance } from '../../../cp/instance/instance.ts';
+import { findInstance, type Instance, InstanceNote, NO_RELOADS } from '../../../cp/instance/instance.ts';
+import { createLog } from '../../../cp/instance/log.ts';
 
 const prefix = mkdtempSync(join(tmpdir(), 'holdfast instance '));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
 
+const OWN: Instance = { pid: process.pid, role: 'traditional', certificates: [], reloads: NO_RELOADS };
+const lines: string[] = [];
+const log = createLog('info', (line) => lines.push(line));
+
 it('is found while its process runs, and not in a later process that got the same id', () => {
-  const forget = recordInstance(prefix, {
-    pid: process.pid,
-    role: 'traditional',
-    certificates: [],
-    reloads: NO_RELOADS,
-  });
+  const note = new InstanceNote(prefix, log);
+  note.write(OWN);
   expect(findInstance(prefix)).toMatchObject({ pid: process.pid, role: 'traditional' });
 
   // What a killed instance left, its process id now with someone who would not survive a `reload`'s SIGHUP.
@@ -26,6 +27,23 @@ it('is found while its process runs, and not in a later process that got the sam
   expect(findInstance(prefix)).toBeNull();
   bystander.kill('SIGKILL');
 
-  forget();
+  note.remove();
   expect(findInstance(prefix)).toBeNull();
+});
+
+it('is noted as soon as that is possible where it was not at first, and says so at both ends', async () => {
+  // What stands in the way of a file as a full disk does, also for root.
+  mkdirSync(join(prefix, 'instance.json', 'in the way'), { recursive: true });
+  const note = new InstanceNote(prefix, log);
+  note.write(OWN);
+  note.write({ ...OWN, reloads: { count: 1, failure: null } });
+  expect(lines).toEqual([
+    expect.stringMatching(/warn.*'holdfast reload' will not find this instance until it can be noted: ./),
+  ]);
+  rmSync(join(prefix, 'instance.json'), { recursive: true });
+  await expect
+    .poll(() => findInstance(prefix), { message: 'the note' })
+    .toMatchObject({ pid: process.pid, reloads: { count: 1 } });
+  expect(lines[1]).toMatch(/notice.*find this instance now/);
+  note.remove();
 });

@@ -112,10 +112,13 @@ test(
     const acknowledged = await writeUntil(settings, 'server', 50, async () => {
       await server.kill();
     });
-    await expect(watching.ping()).rejects.toThrow();
+    expect(await watching.condition(5_000)).toMatchObject({
+      reachable: false,
+      reason: expect.stringContaining('refused'),
+    });
     await server.start();
     await expectAll(settings, acknowledged);
-    await watching.ping();
+    expect(await watching.condition(5_000)).toMatchObject({ reachable: true });
     const here = await watching.workspace('default');
     const before = woken;
     await expect

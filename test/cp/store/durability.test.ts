@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { expect, it, vi } from 'vitest';
-import { openPglite } from '../../../cp/store/pglite.ts';
+import { openPglite } from '../../../cp/store/pglite/open.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 
 const { fsyncSync } = vi.hoisted(() => ({ fsyncSync: vi.fn() }));

@@ -79,6 +79,7 @@ it('says that the database only reads, and writes at once over new connections w
   expect(refused).toBeInstanceOf(DatabaseUnavailable);
   expect(String(refused)).toMatch(/not available: it only reads, .*pg_host/);
   expect(await names()).toEqual([]);
+  expect(await store.condition(5_000)).toEqual({ reachable: true, reason: 'it only reads, as a standby does' });
 
   await fillPool();
   await newSessionsOnlyRead(false);

@@ -1,11 +1,12 @@
-import { isRecord } from '../../shared/record.ts';
-import { messageOf } from '../../shared/thrown.ts';
-import { asSqlError } from './database.ts';
+import { isRecord } from '../../../shared/record.ts';
+import { messageOf } from '../../../shared/thrown.ts';
+import { asSqlError } from '../database.ts';
 
 /** The file errors of the embedded database's runtime, by its own numbers (those of WASI), as far as they tell a person what to do. */
 const FILE_ERRORS = new Map([
   [2, 'permission denied'],
   [19, 'the disk quota is used up'],
+  [22, 'a file would grow larger than this process may write (ulimit -f)'],
   [29, 'the disk fails (input/output error)'],
   [33, 'too many open files'],
   [41, 'too many open files on this machine'],

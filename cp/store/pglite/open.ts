@@ -1,17 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { existsSync, fsyncSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { PGlite, type Results, type Transaction } from '@electric-sql/pglite';
-import { NodeFS } from '@electric-sql/pglite/nodefs';
-import { isRecord } from '../../shared/record.ts';
+import type { Results, Transaction } from '@electric-sql/pglite';
 
-import { asSqlError, type Database, type Session, type SqlRow, type SqlValue } from './database.ts';
-import { lockDirectory } from './directory-lock.ts';
-import { describePgliteFailure, isFileFailure } from './pglite-failure.ts';
-import { retrying } from './retry.ts';
-import { ask, insideTransaction, type Send } from './session.ts';
-import { DatabaseUnavailable, unavailable } from './unavailable.ts';
+import { asSqlError, type Database, type Session, type SqlRow, type SqlValue } from '../database.ts';
+import { lockDirectory } from '../directory-lock.ts';
+import { retrying } from '../retry.ts';
+import { ask, insideTransaction, type Send } from '../session.ts';
+import { DatabaseUnavailable, unavailable } from '../unavailable.ts';
+import { describePgliteFailure, isFileFailure } from './failure.ts';
+import { PgliteServer } from './server.ts';
+import { ServerKeeper } from './server-keeper.ts';
 
 /** Opens (or makes) the embedded PostgreSQL in `prefix`, which this process then owns. */
 export async function openPglite(prefix: string): Promise<Database> {
@@ -19,16 +19,16 @@ export async function openPglite(prefix: string): Promise<Database> {
   try {
     const directory = join(prefix, 'pgdata');
     if (!existsSync(directory)) await initialise(directory);
-    return overPglite(await startExisting(directory), unlock);
+    return overPglite(new ServerKeeper(directory, await startExisting(directory)), unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-async function startExisting(directory: string): Promise<PGlite> {
+async function startExisting(directory: string): Promise<PgliteServer> {
   try {
-    return await start(directory);
+    return await PgliteServer.start(directory);
   } catch (error) {
     const advice = isFileFailure(error)
       ? 'it starts again once that is mended'
@@ -45,7 +45,7 @@ async function initialise(directory: string): Promise<void> {
   const unfinished = `${directory}.new`;
   rmSync(unfinished, { recursive: true, force: true });
   try {
-    await (await start(unfinished)).close();
+    await (await PgliteServer.start(unfinished)).close();
     renameSync(unfinished, directory);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
@@ -55,26 +55,18 @@ async function initialise(directory: string): Promise<void> {
   }
 }
 
-function start(directory: string): Promise<PGlite> {
-  return PGlite.create({
-    dataDir: directory,
-    fs: new DurableFiles(directory),
-    startParams: durable(PGlite.defaultStartParams),
-  });
-}
-
-function overPglite(database: PGlite, unlock: () => void): Database {
+function overPglite(keeper: ServerKeeper, unlock: () => void): Database {
   const ownTransaction = new AsyncLocalStorage<{ open: boolean }>();
   const send: Send = async ({ text }, values) => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
-    return run(() => database.query<SqlRow>(text, [...values]));
+    return run(() => keeper.database().query<SqlRow>(text, [...values]));
   };
   const transaction = <T>(begin: string, work: (inside: Session) => Promise<T>): Promise<T> => {
     if (ownTransaction.getStore()?.open === true) throw new Error(WAITS_FOR_ITSELF);
     const attempt = async () => {
       let ownError: unknown;
       try {
-        return await database.transaction(async (open) => {
+        return await keeper.database().transaction(async (open) => {
           const state = { open: true };
           try {
             if (begin !== '') await open.query(begin);
@@ -101,17 +93,9 @@ function overPglite(database: PGlite, unlock: () => void): Database {
     transaction: (work) => transaction('', work),
     snapshot: (work) => transaction('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', work),
     maintenance: (work) => transaction('', work),
-    listen(channels, { message, connected }) {
-      const listening = Promise.all(
-        channels.map((channel) => database.listen(channel, (payload) => message(channel, payload))),
-      );
-      void listening.then(connected, () => {});
-      return async () => {
-        for (const unlisten of await listening) if (!database.closed) await unlisten();
-      };
-    },
+    listen: (channels, listener) => keeper.listen(channels, listener),
     async close() {
-      await database.close();
+      await keeper.close();
       unlock();
     },
   };
@@ -154,56 +138,4 @@ async function others(): Promise<void> {
   if (performance.now() - turnBegan < SHARE) return;
   await setImmediate();
   turnBegan = performance.now();
-}
-
-/**
- * PGlite starts PostgreSQL with fsync off and its file layer has none anyway: enough to survive kill -9, not a power
- * failure. Both are put right here: fsync on, by the one call (`fsync`, not `fdatasync`) that reaches the file layer.
- */
-function durable(startParams: readonly string[]): string[] {
-  return [...startParams.filter((parameter) => parameter !== '-F'), '-c', 'wal_sync_method=fsync'];
-}
-
-class DurableFiles extends NodeFS {
-  override async init(...given: Parameters<NodeFS['init']>): ReturnType<NodeFS['init']> {
-    const { emscriptenOpts } = await super.init(...given);
-    const preRun = emscriptenOpts.preRun ?? [];
-    return {
-      emscriptenOpts: {
-        ...emscriptenOpts,
-        preRun: [
-          ...preRun,
-          (module) => {
-            syncFor(module.FS.filesystems.NODEFS);
-            keepPrivate(module.FS.filesystems.NODEFS);
-          },
-        ],
-      },
-    };
-  }
-}
-
-/** Emscripten gives each new file the mode it was asked for, 0666 by PostgreSQL, whatever the umask of the process is. */
-function keepPrivate(files: unknown): void {
-  const operations = isRecord(files) ? files.node_ops : undefined;
-  const setattr = isRecord(operations) ? operations.setattr : undefined;
-  if (!isRecord(operations) || typeof setattr !== 'function') {
-    throw new Error('the embedded database has no file modes to keep private: unexpected PGlite version');
-  }
-  operations.setattr = (node: unknown, given: unknown) =>
-    setattr(node, isRecord(given) && typeof given.mode === 'number' ? { ...given, mode: given.mode & ~OTHERS } : given);
-}
-
-/** The mode bits of everybody but the owner. */
-const OTHERS = 0o077;
-
-/** Emscripten's NODEFS keeps Node's descriptor in `nfd`; its operations table is open to additions. */
-function syncFor(files: unknown): void {
-  if (!isRecord(files) || !isRecord(files.stream_ops)) {
-    throw new Error('the embedded database has no file operations to make durable: unexpected PGlite version');
-  }
-  files.stream_ops.fsync = (stream: unknown) => {
-    if (isRecord(stream) && typeof stream.nfd === 'number') fsyncSync(stream.nfd);
-    return 0;
-  };
 }
