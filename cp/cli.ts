@@ -27,7 +27,8 @@ const USAGE = `Usage: holdfast COMMAND [options]
   config check [FILE]            what data planes cannot honour of a file, or of the database
   migrations bootstrap|up|list|status
                                  the database's schema
-  hybrid gen_cert [--dir DIR]    certificate pair of the cluster and the bundle signing key
+  hybrid gen_cert [CERT KEY] [--dir DIR] [--days N]
+                                 certificate pair of the cluster (good for N days, 1095 unless given) and the bundle signing key
   version                        print the versions
 
 Options:
@@ -87,6 +88,7 @@ function parse(argv: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
         dir: { type: 'string' },
+        days: { type: 'string' },
       },
     });
   } catch (error) {

@@ -58,7 +58,9 @@ export function createUi({ folder, configuration, version }: UiOptions): UiHandl
     }
     const named = path === '' || path === '/' ? null : await folder.read(path);
     const file = named ?? (FILE.test(path) ? null : await folder.read('/index.html'));
-    return file === null ? text(request, 404, 'Not found\n') : send(request, file);
+    return file === null
+      ? text(request, 404, 'Not found\n')
+      : send(request, named === null ? '/index.html' : path, file);
   };
 }
 
@@ -71,12 +73,15 @@ function adminApi(url: URL, { apiUrl, apiPort, apiTlsPort }: UiConfiguration): s
   return `${protocol}//${url.hostname}:${other ?? ''}`;
 }
 
-/** A file, to be asked about each time but sent once: a UI may be replaced under the same names. */
-async function send(request: Request, file: UiFile): Promise<Response> {
+/** Names that bundlers make from a file's content: another content has another name. */
+const HASHED = /[.-][A-Za-z0-9_-]{8,}\.(?:js|mjs|css|woff2?|ttf|otf|svg|png|jpe?g|webp|wasm)$/;
+
+/** A file, to be asked about each time but sent once, unless its name tells its content: a UI may be replaced under the same names. */
+async function send(request: Request, path: string, file: UiFile): Promise<Response> {
   const headers = {
     ...GUARDS,
     'Content-Type': file.contentType,
-    'Cache-Control': 'no-cache',
+    'Cache-Control': HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
     ETag: `W/"${file.version}"`,
     Vary: 'Accept-Encoding',
   };

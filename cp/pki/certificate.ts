@@ -31,8 +31,8 @@ export interface PemPair {
  * A self-signed pair for both ends of the link in `shared` mode, as `kong hybrid gen_cert` makes it: EC P-384, usable
  * by server and client. It carries no key usage: BoringSSL takes a certificate that may not sign for no trust anchor.
  */
-export function generateClusterCertificate(now: Date = new Date()): Promise<PemPair> {
-  return selfSigned(SHARED_SERVER_NAME, [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth], now);
+export function generateClusterCertificate(now: Date = new Date(), days: number = DAYS): Promise<PemPair> {
+  return selfSigned(SHARED_SERVER_NAME, [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth], now, days);
 }
 
 /** A self-signed pair for TLS listeners that were given none, as Kong makes it: for `localhost`, known to no client. */
@@ -40,13 +40,13 @@ export function generateListenerCertificate(now: Date = new Date()): Promise<Pem
   return selfSigned('localhost', [ExtendedKeyUsage.serverAuth], now);
 }
 
-async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date): Promise<PemPair> {
+async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date, days = DAYS): Promise<PemPair> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     serialNumber: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex'),
     notBefore: new Date(now.getTime() - BACKDATED),
-    notAfter: new Date(now.getTime() + DAYS * DAY),
+    notAfter: new Date(now.getTime() + days * DAY),
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [

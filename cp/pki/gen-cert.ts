@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { generateClusterCertificate } from './certificate.ts';
@@ -18,19 +18,20 @@ export function clusterFiles(folder: string) {
   } as const;
 }
 
+export type ClusterFiles = ReturnType<typeof clusterFiles>;
+
 /**
- * `hybrid gen_cert`: makes the four files of a new cluster in `folder`. Nothing is overwritten: when any of them is
- * there already, a `PkiError` says which and no file is made.
+ * `hybrid gen_cert`: makes the four files of a new cluster. Nothing is overwritten: when any of them is there already, a
+ * `PkiError` says which and no file is made. `days`: how long the certificate is good for.
  */
-export async function generateClusterFiles(folder: string): Promise<ReturnType<typeof clusterFiles>> {
-  const files = clusterFiles(folder);
+export async function generateClusterFiles(files: ClusterFiles, days?: number): Promise<ClusterFiles> {
   const present = Object.values(files).filter((file) => existsSync(file));
   if (present.length > 0) {
     throw new PkiError(
       `not overwriting ${present.join(', ')}: choose an empty folder, or move the old files away first`,
     );
   }
-  await ensureClusterFiles(folder);
+  await makeMissing(files, days);
   return files;
 }
 
@@ -38,12 +39,15 @@ export async function generateClusterFiles(folder: string): Promise<ReturnType<t
  * Makes what is missing of a cluster's files in `folder`; what is there stays. Returns the files made. A pair of which
  * only one half is there is a `PkiError`: making the other would make a different pair.
  */
-export async function ensureClusterFiles(folder: string): Promise<readonly string[]> {
-  const files = clusterFiles(folder);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+export function ensureClusterFiles(folder: string): Promise<readonly string[]> {
+  return makeMissing(clusterFiles(folder));
+}
+
+async function makeMissing(files: ClusterFiles, days?: number): Promise<readonly string[]> {
+  for (const file of Object.values(files)) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const made: string[] = [];
   if (absent(files.cert, files.key)) {
-    const { cert, key } = await generateClusterCertificate();
+    const { cert, key } = await generateClusterCertificate(new Date(), days);
     write(files.key, key, 0o600);
     write(files.cert, cert, 0o644);
     made.push(files.cert, files.key);

@@ -1,4 +1,4 @@
-import { parse as parseYaml, YAMLParseError } from 'yaml';
+import { type DocumentOptions, type ParseOptions, parse as parseYaml, type SchemaOptions, YAMLParseError } from 'yaml';
 
 /** A declarative configuration as written, before anything is checked. */
 export type Document = { readonly [key: string]: unknown };
@@ -7,6 +7,21 @@ export type Document = { readonly [key: string]: unknown };
 export class UnreadableDocument extends Error {
   override readonly name = 'UnreadableDocument';
 }
+
+/** Of YAML 1.1's types, those that Kong's reader does not know either: such values are texts. */
+const UNREAD = new Set(['timestamp', 'binary', 'set', 'omap', 'pairs'].map((type) => `tag:yaml.org,2002:${type}`));
+
+/**
+ * YAML 1.1, as Kong reads it: `yes` and `off`, `0777` and `1:30`, merge keys. Aliases are bounded against documents that
+ * explode, and a key that comes twice is refused.
+ */
+const YAML_1_1: ParseOptions & DocumentOptions & SchemaOptions & { maxAliasCount: number; logLevel: 'error' } = {
+  version: '1.1',
+  customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !UNREAD.has(tag.tag)),
+  maxAliasCount: 1000,
+  uniqueKeys: true,
+  logLevel: 'error',
+};
 
 /** Reads JSON, else YAML, as Kong does whatever the text is called. Throws `UnreadableDocument`. */
 export function readDocument(text: string): Document {
@@ -24,8 +39,7 @@ export function readDocument(text: string): Document {
 
 function readYaml(text: string): unknown {
   try {
-    // The core schema: no timestamps or binary, and aliases bounded against documents that explode.
-    return parseYaml(text, { schema: 'core', maxAliasCount: 1000, uniqueKeys: true });
+    return parseYaml(text, YAML_1_1);
   } catch (error) {
     const where = error instanceof YAMLParseError && error.linePos ? ` (line ${error.linePos[0].line})` : '';
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

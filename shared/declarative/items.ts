@@ -55,9 +55,13 @@ export function takeApart(
   return { meta, items: reading.items };
 }
 
+/** What decK writes into files for itself. */
+const DECK = new Set(['_info', '_konnect', '_workspace', '_plugin_configs']);
+const DECKS_OWN = "unknown field: it is decK's own; take it out, or load the file with 'deck gateway sync'";
+
 function passOver(key: string, value: unknown, errors: FieldErrors): void {
   if (key !== 'workspaces' && !STATE.has(key)) {
-    errors[key] = 'unknown field';
+    errors[key] = DECK.has(key) ? DECKS_OWN : 'unknown field';
     return;
   }
   if (value === null) return;

@@ -48,6 +48,11 @@ it.each(['admin_listen', 'cluster_listen', 'cluster_telemetry_listen', 'proxy_li
   },
 );
 
+it('has hybrid gen_cert refuse one file name without the other, and days that are none', async () => {
+  expect((await runHoldfast(['hybrid', 'gen_cert', 'only.crt'])).output).toContain('takes no file names or two');
+  expect((await runHoldfast(['hybrid', 'gen_cert', '--days', '0'])).output).toContain("not '0'");
+});
+
 it('tells damaged files by their path and says what to do', async () => {
   await runHoldfast(['hybrid', 'gen_cert', '--dir', prefix]);
   await runHoldfast(['hybrid', 'gen_cert', '--dir', other]);

@@ -25,7 +25,12 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
   return {
     ...shown,
     cluster_control_plane: settings.cluster_control_plane.map(({ host, port }) => `${host}:${port}`).join(', '),
-    // Kong has no name for a PostgreSQL that runs inside the process; to clients it behaves as any other.
+    // A PostgreSQL there is none of has no address; to clients the embedded database behaves as any other.
+    ...(settings.database === 'embedded' ? absent(settings, 'pg_') : {}),
+    // What a role does not listen on is not there.
+    ...(settings.role === 'control_plane'
+      ? { proxy_listen: ['off'], proxy_listeners: [], status_listen: ['off'], status_listeners: [] }
+      : {}),
     database: settings.database === 'off' ? 'off' : 'postgres',
     log_level: logLevel,
     plugins: ['bundled'],
@@ -36,6 +41,10 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
     rbac: 'off',
     wasm: false,
   };
+}
+
+function absent(settings: Settings, prefix: string): Record<string, null> {
+  return Object.fromEntries(Object.keys(settings).flatMap((name) => (name.startsWith(prefix) ? [[name, null]] : [])));
 }
 
 const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);

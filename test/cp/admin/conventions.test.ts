@@ -225,6 +225,8 @@ describe('conventions of the Admin API', () => {
       plugins: { available_on_server: { 'key-auth': { priority: 1250, version: '3.9.3' } }, enabled_in_cluster: [] },
       configuration: {
         database: 'postgres',
+        // There is no server to name where the database is embedded.
+        pg_host: null,
         role: 'traditional',
         router_flavor: 'traditional_compatible',
         proxy_listeners: [{ ip: '0.0.0.0', port: 8000, ssl: false }],

@@ -17,7 +17,7 @@ const root = mkdtempSync(join(tmpdir(), 'holdfast pki '));
 afterAll(() => rmSync(root, { recursive: true }));
 
 const folder = join(root, 'cluster');
-const files = await generateClusterFiles(folder);
+const files = await generateClusterFiles(clusterFiles(folder));
 const text = (file: string) => readFileSync(file, 'utf8');
 
 describe('hybrid gen_cert', () => {
@@ -33,6 +33,17 @@ describe('hybrid gen_cert', () => {
     for (const file of [files.key, files.signingKey]) expect(statSync(file).mode & 0o077).toBe(0);
   });
 
+  test("takes the names and the lifetime that Kong's command takes", async () => {
+    const own = mkdtempSync(join(tmpdir(), 'gen-cert-'));
+    const files = { ...clusterFiles(own), cert: join(own, 'my.crt'), key: join(own, 'my.key') };
+    await generateClusterFiles(files, 30);
+    const certificate = new X509Certificate(text(files.cert));
+    const days = (certificate.validToDate.getTime() - certificate.validFromDate.getTime()) / 86_400_000;
+    expect(Math.round(days)).toBe(30);
+    expect(statSync(files.key).mode & 0o077).toBe(0);
+    rmSync(own, { recursive: true });
+  });
+
   test('makes a signing key of which the trusted file holds the public half', async () => {
     const key = await loadSigningKey(files.signingKey);
     expect(loadTrustedKeys(files.trustedKeys)).toEqual({ cluster: key.cluster, keys: [key.publicKey] });
@@ -41,7 +52,7 @@ describe('hybrid gen_cert', () => {
 
   test('never overwrites a file, and makes none when it would have to', async () => {
     const before = text(files.key);
-    await expect(generateClusterFiles(folder)).rejects.toThrow(`not overwriting ${files.cert}`);
+    await expect(generateClusterFiles(clusterFiles(folder))).rejects.toThrow(`not overwriting ${files.cert}`);
     expect(text(files.key)).toBe(before);
     const partial = join(root, 'partial');
     await ensureClusterFiles(partial);
@@ -49,7 +60,7 @@ describe('hybrid gen_cert', () => {
     rmSync(own.cert);
     rmSync(own.signingKey);
     rmSync(own.trustedKeys);
-    await expect(generateClusterFiles(partial)).rejects.toThrow(own.key);
+    await expect(generateClusterFiles(clusterFiles(partial))).rejects.toThrow(own.key);
     await expect(ensureClusterFiles(partial)).rejects.toThrow(`${own.cert} is not`);
     expect(existsSync(own.cert)).toBe(false);
   });

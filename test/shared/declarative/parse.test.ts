@@ -164,3 +164,10 @@ it.each([
   expect(() => readDocument(text)).toThrow(UnreadableDocument);
   expect(() => readDocument(text)).toThrow(message);
 });
+
+describe("decK's own files", () => {
+  it('are told from mistakes', async () => {
+    const { fields } = await refused({ _format_version: '3.0', _info: { select_tags: ['a'] }, _nothing: 1 });
+    expect(fields).toMatchObject({ _info: expect.stringContaining("decK's own"), _nothing: 'unknown field' });
+  });
+});
