@@ -31,6 +31,7 @@ export class Entrance {
     nodes.requireRoom(hello.node.id);
     const key = await provedKey(hello, isOurs);
     const { keys, isNew } = await claims.claim(hello.node, peer, key);
+    quotas.hello(hello.node.id);
     if (isNew) {
       quotas.newNode(peer);
       await nodes.requireRoomForNew();

@@ -94,8 +94,8 @@ export class HttpsForm {
     }
     const { pathname, searchParams } = url;
     const object = /^\/v1\/objects\/([^/]*)$/.exec(pathname)?.[1];
+    quotas.request(peer);
     if (request.method === 'GET' && !telemetry && object !== undefined) {
-      quotas.object(peer);
       this.#object(object, response);
       return;
     }

@@ -8,8 +8,10 @@ const MINUTE = 60_000;
 const NEW_NODES = 200;
 /** Of one certificate and address: what was refused, whatever it was. */
 const REFUSALS = 600;
+/** Hellos of one data plane, after it has proved that it is that one: twice as often as one tries again whose link ends at once. */
+const HELLOS = 240;
 /** Of one certificate and address: several times what a first config of the largest size takes. */
-const OBJECTS = 60_000;
+const REQUESTS = 60_000;
 /** Of one certificate and address, at a time: connections without a hello, and bodies being read. */
 const OPEN = 256;
 
@@ -26,7 +28,8 @@ export class Quotas {
   readonly #log: ClusterLog;
   readonly #newNodes = new PerMinute(NEW_NODES);
   readonly #refusals = new PerMinute(REFUSALS);
-  readonly #objects = new PerMinute(OBJECTS);
+  readonly #hellos = new PerMinute(HELLOS);
+  readonly #requests = new PerMinute(REQUESTS);
   readonly #open = new Map<string, number>();
 
   constructor(log: ClusterLog) {
@@ -37,6 +40,11 @@ export class Quotas {
   newNode(peer: Peer): void {
     if (this.#newNodes.take(certificateOf(peer))) return;
     throw new TooMany(`more than ${NEW_NODES} new data planes in a minute with certificate '${peer.subject}'`);
+  }
+
+  /** Throws `TooMany` when this data plane says hello all the time. */
+  hello(id: string): void {
+    if (!this.#hellos.take(id)) throw new TooMany(`more than ${HELLOS} hellos of data plane ${id} in a minute`);
   }
 
   /** Something of this peer was refused. The last one that is allowed is told. */
@@ -55,8 +63,8 @@ export class Quotas {
   }
 
   /** Throws `TooMany`. */
-  object(peer: Peer): void {
-    if (!this.#objects.take(placeOf(peer))) throw new TooMany(`more than ${OBJECTS} objects in a minute`);
+  request(peer: Peer): void {
+    if (!this.#requests.take(placeOf(peer))) throw new TooMany(`more than ${REQUESTS} requests in a minute`);
   }
 
   /** Something is open until the function that is returned is called. Throws `TooMany` when too much is. */

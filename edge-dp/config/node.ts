@@ -25,8 +25,13 @@ export interface News extends Standing {
 /** How the link to the control plane is. */
 export interface LinkState {
   readonly connected: boolean;
-  /** Why this node has no newer config: the control plane withholds it, or it was refused here; null: it has the newest. */
+  /**
+   * Why this node has no newer config: the control plane withholds it, it was refused here, or it is kept back on the way;
+   * null: it has the newest.
+   */
   readonly withheld: string | null;
+  /** Orders that were not obeyed since the owner began, since they were not signed as they must be. */
+  readonly ordersRefused: number;
 }
 
 /** Requests an isolate has taken since it began. */
@@ -78,8 +83,12 @@ export class NodeClient implements ObjectOrigin {
   async link(): Promise<LinkState> {
     const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
-    const { connected, withheld } = mustBeRecord(await response.json(), 'the answer');
-    return { connected: connected === true, withheld: typeof withheld === 'string' ? withheld : null };
+    const { connected, withheld, ordersRefused } = mustBeRecord(await response.json(), 'the answer');
+    return {
+      connected: connected === true,
+      withheld: typeof withheld === 'string' ? withheld : null,
+      ordersRefused: typeof ordersRefused === 'number' ? ordersRefused : 0,
+    };
   }
 
   async get(name: ObjectName): Promise<Bytes | null> {

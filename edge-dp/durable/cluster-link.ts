@@ -57,6 +57,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     readonly nodeId: string;
     readonly #store: BundleStore;
     readonly #offered = new Offered((message) => this.log('warn', message));
+    #ordersRefused = 0;
     #link: Link;
     /** Those of the connection there is. */
     #orders = this.#newOrders();
@@ -154,7 +155,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     get linkState(): LinkState {
-      return { connected: this.#link.connected, withheld: this.#withheld };
+      const withheld = this.#withheld ?? this.#offered.keptBack;
+      return { connected: this.#link.connected, withheld, ordersRefused: this.#ordersRefused };
     }
 
     heard({ isolate: name, requests }: Told): void {
@@ -188,6 +190,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { plugins } = isolate.current.gateway;
       this.#settled = false;
       this.#orders = this.#newOrders();
+      this.#offered.connects();
       const { nonce } = this.#orders;
       const node = { ...this.env.SETTINGS.node, plugins };
       const hello = { type: 'hello', node, manifest: this.#newest?.manifest ?? null, nonce } as const;
@@ -236,6 +239,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         },
         obey: (order) => this.#obey(order),
         warn: (message) => this.log('warn', message),
+        refused: () => {
+          this.#ordersRefused++;
+        },
       });
     }
 

@@ -5,12 +5,24 @@
 export class Offered {
   readonly #warn: (message: string) => void;
   #serial = -1;
+  #claimed = -1;
   /** The control plane has said that it withholds config, and why. */
   #withheld = false;
-  #told = false;
+  /** Null: nothing is kept back that is known of. */
+  #keptBack: string | null = null;
 
   constructor(warn: (message: string) => void) {
     this.#warn = warn;
+  }
+
+  /** Why this node does not have the newest config, when a control plane claims more than it offers. */
+  get keptBack(): string | null {
+    return this.#keptBack;
+  }
+
+  /** What another control plane said, or this one on an earlier connection, is over. */
+  connects(): void {
+    this.#withheld = false;
   }
 
   /** A genuine manifest came, whether it could be used or not. Null: one that was not genuine. */
@@ -18,6 +30,7 @@ export class Offered {
     if (serial === null) return;
     this.#withheld = false;
     this.#serial = Math.max(this.#serial, serial);
+    if (this.#serial >= this.#claimed) this.#keptBack = null;
   }
 
   withheld(): void {
@@ -27,14 +40,13 @@ export class Offered {
   /** What a heartbeat says. */
   claimed(serial: number | null): void {
     if (serial === null || serial <= this.#serial || this.#withheld) {
-      this.#told = false;
+      this.#keptBack = null;
       return;
     }
-    if (this.#told) return;
-    this.#told = true;
+    this.#claimed = serial;
+    if (this.#keptBack !== null) return;
     const last = this.#serial < 0 ? 'it offered none yet' : `the newest it offered is serial ${this.#serial}`;
-    this.#warn(
-      `the control plane says that it is at serial ${serial}, but ${last}: it, or somebody between, keeps config from this node`,
-    );
+    this.#keptBack = `the control plane says that it is at serial ${serial}, but ${last}: it, or somebody between, keeps config from this node`;
+    this.#warn(this.#keptBack);
   }
 }

@@ -21,6 +21,8 @@ interface OrdersOptions {
   readonly trust: () => Promise<Trust>;
   readonly obey: (order: Order) => void;
   readonly warn: (message: string) => void;
+  /** One more was refused; most are not told. */
+  readonly refused: () => void;
 }
 
 /**
@@ -77,6 +79,7 @@ export class Orders {
   }
 
   #refuse(fault: string, message: string): void {
+    this.#options.refused();
     if (this.#told.has(fault) || this.#told.size >= MOST_FAULTS) return;
     this.#told.add(fault);
     this.#options.warn(

@@ -67,6 +67,13 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
         labels: {},
         value: link.withheld === null ? 0 : 1,
       },
+      {
+        name: 'holdfast_orders_refused_total',
+        type: 'counter',
+        help: 'Orders of a control plane that were not obeyed, since they were not signed for this node and connection',
+        labels: {},
+        value: link.ordersRefused,
+      },
     );
   return new Response(metricsText(all), { headers: { 'content-type': METRICS_TYPE } });
 }

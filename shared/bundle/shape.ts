@@ -1,5 +1,6 @@
 import { isRecord, type Row } from '../record.ts';
 import { messageOf } from '../thrown.ts';
+import { withoutUnseen } from '../unseen.ts';
 
 /**
  * Reading JSON of unknown shape, once, at the edge: each reader returns the typed value or throws a `ShapeError` that
@@ -110,6 +111,6 @@ function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object') return 'an object';
-  const text = JSON.stringify(value);
+  const text = withoutUnseen(JSON.stringify(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

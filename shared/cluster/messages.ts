@@ -21,7 +21,8 @@
  * and proves with its hello (see `node-proof.ts`), and in `cluster_mtls = pki` to the key of its certificate. The
  * challenge for the proof comes in the header `Holdfast-Challenge` of the answer to the upgrade, or from `/v1/challenge`;
  * the `session` that a proved hello is answered with goes into the header `Holdfast-Session` of what is said after it.
- * A hello for an id that belongs to another key ends the link with 4423, or is answered with 403.
+ * A hello for an id that belongs to another key ends the link with 4423, or is answered with 403; what goes beyond a bound
+ * (`bounds.ts`, and quotas of the control plane) ends it with 4400 or 4429, or is answered with 400 or 429.
  */
 
 /** Who a data plane is and what it can do. */

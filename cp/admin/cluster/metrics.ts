@@ -57,6 +57,16 @@ function nodesAsMetrics(nodes: readonly DataPlaneRecord[]): Metric[] {
         { ...labels, kong_version: node.version ?? '' },
       ),
     ),
+    ...labelled.flatMap(({ node, labels }) =>
+      node.refused_claim === null
+        ? []
+        : gauge(
+            'holdfast_data_plane_claim_refused',
+            'Last time somebody else said it was this data plane, and was refused',
+            node.refused_claim.at,
+            labels,
+          ),
+    ),
   ];
 }
 

@@ -60,6 +60,7 @@ describe('a hostile data plane', () => {
       'the name of a plugin',
     ],
     ['a plugin’s terminal commands', JSON.stringify(greeting({ plugins: { 'a\u001b[2J': 5 } })), '"a\\u001b[2J"'],
+    ['a version that turns around', JSON.stringify(greeting({ version: '1.\u202e0' })), 'a version, found "1. 0"'],
     ['a version that is none', JSON.stringify(greeting({ plugins: { a: 'x'.repeat(65) } })), 'expected a version'],
     ['a hello of more than 64 KB', JSON.stringify({ ...hello(), manifest: 'x'.repeat(66_000) }), 'hello: 66'],
   ])('is cut off for %s, with the reason in the log', async (_, message, reason) => {
@@ -212,6 +213,16 @@ describe('a hostile data plane', () => {
     expect([https.status, https.headers['retry-after']]).toEqual([429, '60']);
     await (await known.connect(plane.port)).hear('manifest');
     expect((await known.greet(plane.port)).status).toBe(200);
+  });
+
+  test('that comes and goes all the time has to wait', async () => {
+    const plane = await start();
+    const node = await KnownNode.create();
+    const answers: number[] = [];
+    for (let n = 0; n < 245; n++) answers.push((await node.greet(plane.port)).status);
+    expect(answers.slice(0, 240)).toEqual(Array(240).fill(200));
+    expect(answers.slice(240)).toEqual(Array(5).fill(429));
+    await (await (await KnownNode.create()).connect(plane.port)).hear('manifest');
   });
 
   test('is forgotten in minutes when it never had any config', async () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import type { Hello, Order } from '../../../shared/cluster/messages.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { hosts } from '../hosts.ts';
+import { hosts, statusUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 
 const CONFIG = { routes: { rows: [{ id: 'r1', name: 'good' }] } };
@@ -77,6 +77,9 @@ describe.each(hosts)('on %s, orders of a control plane', (_, start) => {
     const told = [...forged.map(([, , reason]) => reason), 'is not signed', 'was obeyed already'];
     const times = () => told.map((reason) => refusals().filter((line) => line.includes(reason)).length);
     await expect.poll(times).toEqual(told.map(() => 1));
+    const metrics = await (await fetch(statusUrl(fixture.node, '/metrics'))).text();
+    // Every one of them, however often it was told.
+    expect(metrics).toContain('\nholdfast_orders_refused_total 22\n');
   });
 
   test('are worth nothing on a later connection, where its own are obeyed, whatever their numbers', async () => {
@@ -129,8 +132,11 @@ describe.each(hosts)('on %s, orders of a control plane', (_, start) => {
     await expect
       .poll(keptBack)
       .toEqual([expect.stringContaining('at serial 12, but the newest it offered is serial 1')]);
+    const status = async () => (await fetch(statusUrl(fixture.node, '/status'))).json();
+    expect(await status()).toMatchObject({ configuration_withheld: expect.stringContaining('keeps config from') });
     await controlPlane.publish(CONFIG, { serial: 14 });
     await controlPlane.heard('applied', ({ serial }) => serial === 14);
+    expect(await status()).toMatchObject({ configuration_withheld: null });
     beat(14);
     beat(15);
     await expect.poll(keptBack).toHaveLength(2);
