@@ -6,4 +6,9 @@ export function decodeBase64(text: string): Uint8Array | null {
   return Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
 }
 
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]+={0,2})?$/;
+
+/** Base64 of short bytes, padded. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}

@@ -3,6 +3,7 @@ import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
+import hmacAuth from './hmac-auth.ts';
 import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
@@ -20,6 +21,7 @@ const BUNDLED: readonly Plugin[] = [
   botDetection,
   correlationId,
   cors,
+  hmacAuth,
   ipRestriction,
   jwt,
   keyAuth,

@@ -1,6 +1,6 @@
 import { headProblem } from '../head.ts';
 import { headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Asks for requests signed with a shared secret. */
@@ -36,6 +36,8 @@ export const hmacAuth = definePlugin({
     },
   },
 });
+
+export type HmacAuthConfig = Entity<typeof hmacAuth>['config'];
 
 /** The method and path are signed under a name that is no header's. */
 function signedHeaderError(name: string): string | undefined {

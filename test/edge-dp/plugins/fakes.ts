@@ -35,7 +35,7 @@ export function fakeRequest({ rows = {}, groups = [], ip = '127.0.0.1', ...messa
     waitUntil: () => undefined,
   } as const;
   return new ProxyContext(incoming(message), arrival, {
-    lazy: { lookupAll: async (table, value) => rows[table]?.[value] ?? [] },
+    lazy: { lookupAll: async (table, value) => new Map(Object.entries(rows[table] ?? {})).get(value) ?? [] },
     groups: new Map(groups.map((group) => [group.id, group])),
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
     clientBodyTimeout: 60_000,
