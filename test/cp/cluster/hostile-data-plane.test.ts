@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Quotas, TooMany } from '../../../cp/cluster/quotas.ts';
 import { NodeSession, type SessionContext } from '../../../cp/cluster/session.ts';
 import { SESSION_HEADER } from '../../../shared/cluster/node-proof.ts';
 import { until } from '../../until.ts';
@@ -293,8 +294,21 @@ describe('a hostile data plane', () => {
   });
 
   test('that opens connections and says nothing is refused more of them', async () => {
+    const place = { ip: '10.0.0.1', port: 1, subject: 'CN=edge', certificateKey: null, certificateExpires: 0 };
+    const quotas = new Quotas(() => undefined);
+    const opened = Array.from({ length: 256 }, () => quotas.open(place));
+    expect(() => quotas.open(place)).toThrow('more than 256 connections');
+    quotas.open({ ...place, ip: '10.0.0.2' });
+    opened[0]?.();
+    quotas.open(place);
+    expect(() => quotas.open(place)).toThrow(TooMany);
+
+    // So many real ones would take longer on a busy machine than each may stay.
     const plane = await start();
-    await Promise.all(Array.from({ length: 256 }, () => open(plane.port)));
+    const full = vi.spyOn(Quotas.prototype, 'open').mockImplementation(() => {
+      throw new TooMany('full');
+    });
+    closers.push(() => full.mockRestore());
     await expect(TestLink.open(plane.port)).rejects.toThrow('429');
   });
 });
