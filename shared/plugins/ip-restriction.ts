@@ -1,3 +1,4 @@
+import { need } from '../cluster/need.ts';
 import { ipOrCidr } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
@@ -8,6 +9,7 @@ export const ipRestriction = definePlugin({
   version: KONG_VERSION,
   priority: 990,
   phases: ['preread', 'access'],
+  needs: () => [need('client_address', 'name', 'ip-restriction')],
   fields: {
     protocols: {
       type: 'set',
