@@ -43,6 +43,10 @@ describe.each(hosts)('on %s', (_, start) => {
         timeout: 10_000,
       },
     );
+    // An order that the one signs and the other obeys.
+    const body = { message: 'path: should start with: /' };
+    const answer = { outcome: 'answered', node: id, status: 400, body };
+    expect(await listener.explain({ path: 'nowhere' })).toEqual(answer);
 
     await node.stop(0);
     await alterCache(prefix, (key) => (key === 'manifest' ? Buffer.from('garbage') : null));

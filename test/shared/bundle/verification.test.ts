@@ -127,6 +127,9 @@ describe('a manifest', () => {
     const rotated = await signManifest(await manifest({ serial: 9 }), stranger.key);
     expect((await verifyManifest(rotated, { ...trust, trustedKeys: after })).serial).toBe(9);
     expect(trustedAfter([key.publicKey], await manifest())).toEqual([key.publicKey]);
+    // A pinned key is trusted whatever is listed: a manifest cannot end it.
+    const without = await manifest({ keys: [stranger.key.publicKey] });
+    expect(trustedAfter([key.publicKey], without)).toEqual([key.publicKey, stranger.key.publicKey]);
   });
 });
 
