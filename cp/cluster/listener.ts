@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
@@ -131,8 +132,16 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     https.broadcast(message);
   };
   const take = (message: PeerMessage): void => {
-    if ('forget' in message) endOf(message.forget);
-    else tellTargetHealth(message.target_health);
+    if ('target_health' in message) {
+      tellTargetHealth(message.target_health);
+      return;
+    }
+    const { forget: id } = message;
+    const keys = nodes.get(id)?.keys;
+    endOf(id);
+    if (keys === undefined) return;
+    // What was being written down here meanwhile is not to outlive it.
+    nodes.forget(id, keys).catch((error) => log('warn', `data plane ${id} cannot be forgotten: ${messageOf(error)}`));
   };
   const peers = new Peers(randomUUID(), options.messages, take, log);
   const withheld = new WithheldLog(log);

@@ -1,5 +1,5 @@
 import { messageOf } from '../../shared/thrown.ts';
-import type { NodeRegistry, RefusedClaim } from '../store/store.ts';
+import type { NodeKeys, NodeRegistry, RefusedClaim } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import { TooMany } from './quotas.ts';
 import type { NodeSession } from './session.ts';
@@ -142,10 +142,13 @@ export class Nodes {
     this.#writeIn(URGENT);
   }
 
-  /** Forgets a node, whose link the caller has ended. False when it was not known. Throws without a database. */
-  async forget(id: string): Promise<boolean> {
+  /**
+   * Forgets a node, whose link the caller has ended; with `keys` only while its id belongs to them. False when it was not
+   * known. Throws without a database.
+   */
+  async forget(id: string, keys?: NodeKeys): Promise<boolean> {
     this.forgetHere(id);
-    const forgotten = this.#writing.then(() => this.#options.registry.forget(id));
+    const forgotten = this.#writing.then(() => this.#options.registry.forget(id, keys));
     this.#writing = forgotten.then(
       () => undefined,
       () => undefined,

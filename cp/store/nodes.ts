@@ -83,11 +83,13 @@ export function nodeRegistry(database: Database): NodeRegistry {
         JSON.stringify(claim),
       ]);
     },
-    async forget(id) {
+    async forget(id, keys) {
       if (!isUuid(id)) return false;
-      const rows = await database.query('DELETE FROM nodes WHERE id = $1::uuid RETURNING expires_at > now() AS known', [
-        id,
-      ]);
+      const rows = await database.query(
+        `DELETE FROM nodes WHERE id = $1::uuid AND ($2::boolean OR (node_key IS NOT DISTINCT FROM $3::text
+           AND certificate_key IS NOT DISTINCT FROM $4::text)) RETURNING expires_at > now() AS known`,
+        [id, keys === undefined, keys?.node ?? null, keys?.certificate ?? null],
+      );
       return rows[0]?.known === true;
     },
     async left(id, controlPlane) {

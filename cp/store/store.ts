@@ -207,8 +207,8 @@ export interface NodeRegistry {
   /** Gives an id other keys, if it still has those; false when it has not. */
   rebind(id: string, from: NodeKeys, to: NodeKeys): Promise<boolean>;
   noteRefused(id: string, claim: RefusedClaim): Promise<void>;
-  /** Forgets a node, and with it whose its id was; false when it was not known. */
-  forget(id: string): Promise<boolean>;
+  /** Forgets a node, and with it whose its id was; with `keys` only while it is theirs. False when it was not known. */
+  forget(id: string, keys?: NodeKeys): Promise<boolean>;
   /** The node (null: every one) is no longer connected to that control plane; one that is connected to another stays so. */
   left(id: string | null, controlPlane: string): Promise<void>;
   /** What each connected node says of the targets of an upstream. */

@@ -105,7 +105,17 @@ describe('the id of a data plane', () => {
   });
 
   test('goes to the faster of two that say it first at the same time on two control planes', async () => {
-    const [one, other] = [await controlPlane(), await controlPlane()];
+    // Both ask whose it is before either is written down.
+    const both = Promise.withResolvers<void>();
+    let asked = 0;
+    const keys: typeof store.nodes.keys = async (id) => {
+      const found = await store.nodes.keys(id);
+      if (++asked === 2) both.resolve();
+      await both.promise;
+      return found;
+    };
+    const over = { ...store, nodes: { ...store.nodes, keys } };
+    const [one, other] = [await controlPlane({}, over), await controlPlane({}, over)];
     const id = crypto.randomUUID();
     const [first, second] = [await KnownNode.create(id), await KnownNode.create(id)];
     const links = await Promise.all([tried(first, one.port), tried(second, other.port)]);
@@ -154,6 +164,32 @@ describe('the id of a data plane', () => {
     const keys = { node: old.key, certificate: null };
     await store.nodes.put({ ...(await reportOf(plane.listener, anew.id)), id: old.id, keys }, -1, crypto.randomUUID());
     await connected(await KnownNode.create(old.id), plane.port);
+  });
+
+  test('is free once it was forgotten, also where another control plane was just writing it down', async () => {
+    const [writing, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let held = false;
+    const put: typeof store.nodes.put = async (...args) => {
+      if (held) {
+        writing.resolve();
+        await written.promise;
+      }
+      return store.nodes.put(...args);
+    };
+    const [plane, other] = [await controlPlane(), await controlPlane({}, { ...store, nodes: { ...store.nodes, put } })];
+    const node = await KnownNode.create();
+    const link = await connected(node, other.port);
+    await other.listener.nodes.flush();
+    held = true;
+    link.say({ type: 'rejected', serial: 1, reason: 'so that there is something to write down' });
+    await writing.promise;
+    const closed = link.closed();
+    expect(await plane.view.forget(node.id)).toBe(true);
+    expect(await closed).toBe(TAKEN);
+    written.resolve();
+    await other.listener.nodes.flush();
+    expect(await store.nodes.get(node.id)).toBeNull();
+    await connected(await KnownNode.create(node.id), plane.port);
   });
 
   test('of a data plane of an earlier version is anybody’s, until it proves a key', async () => {

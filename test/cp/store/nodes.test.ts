@@ -60,6 +60,9 @@ onBothDrivers('the registry of data planes', ({ fresh }) => {
     }
     expect((await nodes.get(own.id))?.hostname).toBe('edge-1');
     expect(await nodes.keys(own.id)).toEqual({ keys: own.keys, certificateIsCommon: false });
+    expect(await nodes.forget(own.id, other.keys)).toBe(false);
+    expect(await nodes.forget(own.id, own.keys)).toBe(true);
+    expect(await nodes.put(own, 1_000, CONTROL_PLANE)).toBe(true);
     expect(await nodes.rebind(own.id, other.keys, { node: 'x', certificate: null })).toBe(false);
     expect(await nodes.rebind(own.id, own.keys, { node: 'own', certificate: 'c' })).toBe(true);
     expect(await nodes.put({ ...own, keys: { node: 'own', certificate: 'c' } }, -1, CONTROL_PLANE)).toBe(true);
