@@ -60,7 +60,7 @@ describe('holdfast config', () => {
 _format_version: "3.0"
 services:
   - { name: calls, url: "grpc://up.test:50051" }
-  - { name: off, url: "grpc://up.test:50052", enabled: false }
+  - { name: idle, url: "grpc://up.test:50052", enabled: false }
   - { name: unchecked, url: "https://up.test", tls_verify: false }
 routes:
   - { name: keyed, paths: [/a], plugins: [{ name: key-auth }] }
@@ -74,7 +74,7 @@ routes:
     expect(byHost.get('miniflare')).toMatch(
       /cannot honour 2 entities[\s\S]*services 'unchecked' .*'tls_verify' is false/,
     );
-    expect(output).not.toContain("'off'");
+    expect(output).not.toContain("'idle'");
 
     expect((await runHoldfast(['config', 'check'], settings())).output).toContain('workerd: can honour all of it');
     const invalid = write('invalid.yml', '_format_version: "3.0"\nservices: [{ name: s1, port: 0.5 }]\n');
