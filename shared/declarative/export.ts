@@ -1,9 +1,7 @@
-import { Scalar, stringify } from 'yaml';
-
 import { entities } from '../entities/registry.ts';
-import { isRecord } from '../record.ts';
 import type { EntitySchema } from '../schema/vocabulary.ts';
 import { nestedCollections } from './items.ts';
+import { writeYaml } from './yaml.ts';
 
 /** Stored rows, by entity name; read in the order they come. */
 type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>>>;
@@ -11,7 +9,7 @@ type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>
 /**
  * Writes a document that gives the same rows when it is loaded again: every field, references as ids, parents before
  * children, `_transform: false` because stored values are already transformed. Yields text piece by piece, so that an
- * export of any size needs little memory. Texts that readers of YAML 1.1 or 1.2 would take for something else are quoted.
+ * export of any size needs little memory.
  */
 export async function* exportYaml(rowsOf: RowsOf): AsyncIterable<string> {
   yield '_format_version: "3.0"\n_transform: false\n';
@@ -21,22 +19,9 @@ export async function* exportYaml(rowsOf: RowsOf): AsyncIterable<string> {
     for await (const row of rowsOf(schema.name)) {
       if (!any) yield `${schema.name}:\n`;
       any = true;
-      yield stringify([quoted(collapseReferences(schema, row))], { version: '1.1', lineWidth: 0 });
+      yield writeYaml([collapseReferences(schema, row)]);
     }
   }
-}
-
-/** With quotes around what YAML 1.2 alone would read as a number; the writer knows only of 1.1. */
-function quoted(value: unknown): unknown {
-  if (typeof value === 'string') {
-    if (!/^0o[0-7]+$/.test(value)) return value;
-    const scalar = new Scalar(value);
-    scalar.type = Scalar.QUOTE_DOUBLE;
-    return scalar;
-  }
-  if (Array.isArray(value)) return value.map(quoted);
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, quoted(item)]));
 }
 
 /** References become the id they hold; what stands in a collection of its own is left out. */

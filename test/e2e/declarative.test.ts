@@ -53,6 +53,13 @@ describe('holdfast config', () => {
     expect(readFileSync(copy, 'utf8')).toMatch(/_transform: false[\s\S]*name: s1/);
   });
 
+  it('says what to do about keys that only decK knows', async () => {
+    const file = write('deck.yml', '_format_version: "3.0"\n_info: { select_tags: [team-a] }\nservices: []\n');
+    const { code, output } = await runHoldfast(['config', 'parse', file], settings());
+    expect(code).toBe(1);
+    expect(output).toMatch(/in '_info': unknown field: it is decK's own.*'deck gateway sync'/);
+  });
+
   it('names what each kind of data plane cannot honour, and fails for invalid config only', async () => {
     const file = write(
       'limits.yml',
@@ -60,7 +67,7 @@ describe('holdfast config', () => {
 _format_version: "3.0"
 services:
   - { name: calls, url: "grpc://up.test:50051" }
-  - { name: idle, url: "grpc://up.test:50052", enabled: false }
+  - { name: "off", url: "grpc://up.test:50052", enabled: false }
   - { name: unchecked, url: "https://up.test", tls_verify: false }
 routes:
   - { name: keyed, paths: [/a], plugins: [{ name: key-auth }] }
@@ -74,7 +81,7 @@ routes:
     expect(byHost.get('miniflare')).toMatch(
       /cannot honour 2 entities[\s\S]*services 'unchecked' .*'tls_verify' is false/,
     );
-    expect(output).not.toContain("'idle'");
+    expect(output).not.toContain("'off'");
 
     expect((await runHoldfast(['config', 'check'], settings())).output).toContain('workerd: can honour all of it');
     const invalid = write('invalid.yml', '_format_version: "3.0"\nservices: [{ name: s1, port: 0.5 }]\n');

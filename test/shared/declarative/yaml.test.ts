@@ -1,99 +1,163 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+
 import { readDocument } from '../../../shared/declarative/document.ts';
 import { exportYaml } from '../../../shared/declarative/export.ts';
+import { readYaml } from '../../../shared/declarative/yaml.ts';
 
-describe('YAML', () => {
-  it("is read as 1.1, as Kong's reader does: merge keys, yes and off, octal, sexagesimal", () => {
-    const text = `
-_ignore: &times {connect_timeout: 5000, read_timeout: 0777}
-services:
-  - <<: *times
-    name: "yes"
-    enabled: off
-    write_timeout: 1:30
-    retries: 0b101
-    tags: [2020-01-01, 2001-12-14t21:59:43.10-05:00, 0o17, ~, "~"]
-`;
-    expect(readDocument(text).services).toEqual([
-      {
-        connect_timeout: 5000,
-        read_timeout: 511,
-        name: 'yes',
-        enabled: false,
-        write_timeout: 90,
-        retries: 5,
-        tags: ['2020-01-01', '2001-12-14t21:59:43.10-05:00', '0o17', null, '~'],
-      },
-    ]);
-  });
+/** As lyaml 6.2.8, which Kong 3.9 reads with, told them. */
+const SCALARS: readonly (readonly [string, unknown])[] = [
+  ...['true', 'True', 'TRUE', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'].map((text) => [text, true] as const),
+  ...['false', 'no', 'No', 'NO', 'off', 'Off', 'OFF'].map((text) => [text, false] as const),
+  ...['', '~', 'null', 'Null', 'NULL'].map((text) => [text, null] as const),
+  ...['0777', '0_777'].map((text) => [text, 511] as const),
+  ...[
+    ['0', 0],
+    ['08', 8],
+    ['+1', 1],
+    ['-7', -7],
+    ['1_000', 1000],
+    ['_1', 1],
+    ['1_', 1],
+  ].map(([a, b]) => [String(a), b] as const),
+  ...[
+    ['0x1F', 31],
+    ['-0x1F', -31],
+    ['0b11', 3],
+    ['190:20:30', 685_230],
+    ['1:30', 90],
+    ['-1:30', -90],
+  ].map(([a, b]) => [String(a), b] as const),
+  ...[
+    ['1:30.5', 90.5],
+    ['1.', 1],
+    ['.5', 0.5],
+    ['-.5', -0.5],
+    ['1e3', 1000],
+    ['1.5e3', 1500],
+    ['685.230_15e+03', 685_230.15],
+  ].map(([a, b]) => [String(a), b] as const),
+  ...['.inf', '.Inf', '.INF'].map((text) => [text, Number.POSITIVE_INFINITY] as const),
+  ...[
+    'y',
+    'n',
+    'Y',
+    'oN',
+    'nil',
+    '0o17',
+    '-0b1',
+    '1e',
+    '0x',
+    '2001-12-14',
+    '=',
+    '<<',
+    '1.2.3',
+    '10.0.0.1:80',
+    'a:b',
+  ].map((text) => [text, text] as const),
+];
 
-  it('refuses a key that comes twice, a second document, and aliases that explode', () => {
-    expect(() => readDocument('a: 1\na: 2\n')).toThrow(/unique/);
-    expect(() => readDocument('a: 1\n---\nb: 2\n')).toThrow(/multiple documents/);
-    const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x]'];
-    for (let n = 1; n < 9; n++) bomb.push(`a${n}: &a${n} [${`*a${n - 1}, `.repeat(9)}]`);
-    expect(() => readDocument(`${bomb.join('\n')}\n`)).toThrow(/alias/i);
-  });
+it.each(SCALARS)('reads a plain %s as Kong does', (text, value) => {
+  expect(readYaml(`a: ${text}\n`)).toEqual({ a: value });
+});
 
-  it('is written so that readers of 1.1 and of 1.2 find the texts that were stored', async () => {
-    const texts = [
-      'yes',
-      'no',
-      'On',
-      'off',
-      'y',
-      'n',
-      'true',
-      '~',
-      'null',
-      '',
-      '0777',
-      '0o17',
-      '0x1f',
-      '0b1',
-      '1_000',
-      '1:30',
-      '12:30:45',
-      '1e3',
-      '.5',
-      '.inf',
-      '.NaN',
-      '+1',
-      '-0',
-      '2020-01-01',
-      '2001-12-14t21:59:43.10-05:00',
-      '<<',
-      '=',
-      '# no',
-      'a: b',
-      '- x',
-      '*x',
-      '&x',
-      '!x',
-      '%x',
-      'größe',
-      '\u{1f600}',
-      'a\nb',
-      '\t',
-      ' x ',
-      '"',
-      "'",
-      '[',
-      '{',
-      '@',
-      '`',
-      '\u0085',
-      '\u2028',
-    ];
-    const row = { id: '00000000-0000-4000-8000-000000000001', name: 'on', tags: texts };
-    let written = '';
-    for await (const piece of exportYaml(async function* (entity) {
-      if (entity === 'services') yield row;
-    })) {
-      written += piece;
-    }
-    expect(readDocument(written).services).toEqual([row]);
-    expect(parse(written, { version: '1.2', schema: 'core' }).services).toEqual([row]);
+it('reads what is quoted, in a block, or said to be a text as text, and keys as they are written', () => {
+  expect(readYaml(`a: "yes"\nb: '0777'\nc: |-\n  on\nd: !!str 1_000\ne: !!float 3\non: 1\n12:30: 2\n5: 3\n`)).toEqual({
+    a: 'yes',
+    b: '0777',
+    c: 'on',
+    d: '1_000',
+    e: 3,
+    on: 1,
+    '12:30': 2,
+    5: 3,
   });
+});
+
+it('merges maps into others, of which what they say themselves stays', () => {
+  const text = 'd: &d {a: 1, b: 2}\ne: &e {a: 3, c: 4}\nm: {b: 9, <<: [*d, *e]}\nn:\n  <<: *d\n  a: 9\n';
+  expect(readYaml(text)).toMatchObject({ m: { a: 1, b: 9, c: 4 }, n: { a: 9, b: 2 } });
+  expect(() => readYaml('m: {<<: 5}\n')).toThrow(/merge/i);
+});
+
+it('uses an anchor thousands of times, and refuses a document that explodes', () => {
+  const uses = Array.from({ length: 5_000 }, () => '- *p').join('\n');
+  expect(readYaml(`_ignore: [&p {name: key-auth}]\nplugins:\n${uses}\n`)).toMatchObject({
+    plugins: expect.arrayContaining([{ name: 'key-auth' }]),
+  });
+  const bomb = Array.from({ length: 12 }, (_, n) => `a${n + 1}: &a${n + 1} [${Array(9).fill(`*a${n}`).join(', ')}]`);
+  expect(() => readYaml(`a0: &a0 x\n${bomb.join('\n')}\n`)).toThrow(/alias/);
+});
+
+it('says what is wrong with a text that is no document, and in which line', () => {
+  for (const [text, words] of [
+    ['a: 1\na: 2\n', /unique.*line 2/],
+    ['a: 1\n---\nb: 2\n', /multiple documents/],
+    ['a: [1\n', /line \d/],
+  ] as const) {
+    expect(() => readDocument(text), text).toThrow(words);
+  }
+});
+
+it('is written so that readers of 1.1 and of 1.2 find the texts that were stored', async () => {
+  const texts = [
+    'yes',
+    'no',
+    'On',
+    'off',
+    'y',
+    'n',
+    'true',
+    '~',
+    'null',
+    '',
+    '0777',
+    '0o17',
+    '0x1f',
+    '0b1',
+    '1_000',
+    '1:30',
+    '12:30:45',
+    '1e3',
+    '.5',
+    '.inf',
+    '.NaN',
+    '+1',
+    '-0',
+    '2020-01-01',
+    '2001-12-14t21:59:43.10-05:00',
+    '<<',
+    '=',
+    '# no',
+    'a: b',
+    '- x',
+    '*x',
+    '&x',
+    '!x',
+    '%x',
+    'größe',
+    '\u{1f600}',
+    'a\nb',
+    '\t',
+    ' x ',
+    '"',
+    "'",
+    '[',
+    '{',
+    '@',
+    '`',
+    '\u0085',
+    '\u2028',
+  ];
+  const row = { id: '00000000-0000-4000-8000-000000000001', name: 'on', tags: texts };
+  let written = '';
+  for await (const piece of exportYaml(async function* (entity) {
+    if (entity === 'services') yield row;
+  })) {
+    written += piece;
+  }
+  expect(readDocument(written).services).toEqual([row]);
+  expect(parse(written, { version: '1.1' }).services).toEqual([row]);
+  expect(parse(written, { version: '1.1' }).services).toEqual([row]);
+  expect(parse(written, { version: '1.2', schema: 'core' }).services).toEqual([row]);
 });
