@@ -30,7 +30,7 @@ services:
   - name: s2
     url: http://up.test
     plugins: [{ name: acl, config: { allow: [b] } }]
-  - name: off
+  - name: "off"
     enabled: false
     url: http://up.test
     plugins: [{ name: cors }]
