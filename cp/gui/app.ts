@@ -73,15 +73,21 @@ function adminApi(url: URL, { apiUrl, apiPort, apiTlsPort }: UiConfiguration): s
   return `${protocol}//${url.hostname}:${other ?? ''}`;
 }
 
-/** Names that bundlers make from a file's content: another content has another name. */
-const HASHED = /[.-][A-Za-z0-9_-]{8,}\.(?:js|mjs|css|woff2?|ttf|otf|svg|png|jpe?g|webp|wasm)$/;
+/** Where bundlers put the hash of a file's content: eight characters of base 64 or 32, or more hexadecimal digits. */
+const HASH = /[.-]([A-Za-z0-9_-]{8}|[0-9a-f]{10,64})\.(?:js|mjs|css|woff2?|ttf|otf|svg|png|jpe?g|webp|wasm)$/;
+
+/** Whether another content has another name. A word, as in `inter-Variable.woff2`, is no hash. */
+function tellsContent(path: string): boolean {
+  const [, hash] = HASH.exec(path) ?? [];
+  return hash !== undefined && /[0-9]|.[A-Z]/.test(hash);
+}
 
 /** A file, to be asked about each time but sent once, unless its name tells its content: a UI may be replaced under the same names. */
 async function send(request: Request, path: string, file: UiFile): Promise<Response> {
   const headers = {
     ...GUARDS,
     'Content-Type': file.contentType,
-    'Cache-Control': HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    'Cache-Control': tellsContent(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
     ETag: `W/"${file.version}"`,
     Vary: 'Accept-Encoding',
   };

@@ -24,8 +24,10 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
       `_format_version: "3.0"\nservices:\n- url: http://127.0.0.1:1\n  routes:\n  - paths: [/${path}]\n`,
     );
   declare('first');
+  const conf = join(folder, 'holdfast.conf');
+  writeFileSync(conf, 'headers = server_tokens\n');
   gateway = await holdfast(
-    ['start'],
+    ['start', '--conf', conf],
     {
       role: 'data_plane',
       declarative_config: file,
@@ -35,8 +37,10 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
     },
     folder,
   );
-  const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}/${path}`)).status;
+  const answer = (path: string) => fetch(`http://127.0.0.1:${port}/${path}`);
+  const status = async (path: string) => (await answer(path)).status;
   expect(await status('first')).toBe(502);
+  expect((await answer('nowhere')).headers.get('server')).toMatch(/^kong\//);
 
   const { child } = gateway;
   child.stdout?.destroy();
@@ -45,7 +49,12 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
   child.kill('SIGUSR2');
   declare('second');
   child.kill('SIGHUP');
-  await until(async () => (await status('second')) === 502, 'the file as it is now');
+  // Changed again before the reload is through, and asked for again.
+  declare('third');
+  writeFileSync(conf, 'headers = off\n');
+  child.kill('SIGHUP');
+  await until(async () => (await status('third')) === 502, 'the file as it is now');
+  await until(async () => !(await answer('nowhere')).headers.has('server'), 'the settings as they are now');
   expect(await status('first')).toBe(404);
   expect(await gateway.end('SIGQUIT')).toEqual({ code: 0, signal: null });
 });

@@ -17,6 +17,10 @@ const ADMIN: ListenAddress[] = [
 ];
 const PIXEL = Buffer.from('89504e470d0a1a0a2f5f5f6b6d5f626173655f5f2fff', 'hex');
 
+/** As Rollup, esbuild and webpack name what they make, and as people name things. */
+const HASHED = ['index-DqX3_1b2.js', 'chunk-7F3KQ2AB.css', 'main.8f14e45fceea167a5a36.js', 'Inter-kZpQwErT.woff2'];
+const PLAIN = ['kong-manager-logo.svg', 'inter-Variable.woff2', 'service-worker.js', 'jquery.min.js', 'favicon.png'];
+
 let folder: string;
 let dist: string;
 let running: UiListeners | undefined;
@@ -28,6 +32,7 @@ beforeAll(() => {
   writeFileSync(join(dist, 'index.html'), '<script src="/__km_base__/kconfig.js"></script><a href="/__km_base__/x">');
   writeFileSync(join(dist, 'assets', 'a b.js'), 'import("/__km_base__/assets/c.js")');
   writeFileSync(join(dist, 'pixel.png'), PIXEL);
+  for (const name of [...HASHED, ...PLAIN]) writeFileSync(join(dist, 'assets', name), name);
   writeFileSync(join(folder, 'secret.js'), 'secret');
   symlinkSync(join(folder, 'secret.js'), join(dist, 'linked.js'));
 });
@@ -106,6 +111,14 @@ describe('a web UI from admin_gui_dir', () => {
   ])('does not leave its folder for %s', async (path) => {
     const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
     expect(await statusOf(base, path)).toBe(404);
+  });
+
+  it('is kept by browsers as far as names of files tell their content, and asked about otherwise', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_DIR: dist });
+    const kept = async (path: string) => (await fetch(base + path)).headers.get('cache-control');
+    for (const name of HASHED) expect(await kept(`/assets/${name}`), name).toBe('public, max-age=31536000, immutable');
+    for (const name of PLAIN) expect(await kept(`/assets/${name}`), name).toBe('no-cache');
+    expect(await kept('/')).toBe('no-cache');
   });
 
   it.each([
