@@ -2,6 +2,8 @@ import type { DeclaredRow, ParsedConfig } from '../../shared/declarative/parse.t
 import type { Row } from '../../shared/record.ts';
 import { type Context, completeInsert, withoutAliases } from '../../shared/schema/complete.ts';
 import { keepGenerated } from '../../shared/schema/generated.ts';
+import { uuid5 } from '../../shared/uuid.ts';
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import { idOf } from '../store/row-json.ts';
 import type { Workspace } from '../store/store.ts';
 import type { Table } from '../store/table.ts';
@@ -64,15 +66,19 @@ async function planEntity(
   parsed: readonly DeclaredRow[],
   ids: Map<string, string>,
 ): Promise<EntityPlan> {
-  const { context, workspace, replace } = planning;
+  const { context, workspace } = planning;
+  // What all workspaces share does not go because the document of one of them lacks it.
+  const replace = planning.replace && (table.workspaced || workspace.name === DEFAULT_WORKSPACE.name);
   const declared: DeclaredRow[] = [];
-  for (const row of parsed) declared.push(await withReferences(row, table, ids, context));
-  const twins = new Twins(
-    table,
-    declared,
-    context,
-    table.name === 'certificates' ? await byServerNames(planning) : undefined,
-  );
+  for (const row of parsed) declared.push(await withReferences(withIdOf(workspace, row, ids), table, ids, context));
+  const hints = new Map<string, DeclaredRow>();
+  if (table.name === 'certificates') {
+    for (const [stored, place] of await byServerNames(planning, parsed)) {
+      const row = declared[place];
+      if (row !== undefined) hints.set(stored, row);
+    }
+  }
+  const twins = new Twins(table, declared, context, hints);
   const surplus = new Set<string>();
   for await (const stored of allRows(workspace, table.name)) {
     if (!twins.meet(stored) && replace) surplus.add(String(stored.id));
@@ -82,12 +88,11 @@ async function planEntity(
 
   const rows: PlannedRow[] = [];
   const planned = new Map<DeclaredRow, PlannedRow>();
-  for (const row of declared) {
+  for (const [place, row] of declared.entries()) {
     const plan = await planRow(row, twins, table, context);
     rows.push(plan);
     planned.set(row, plan);
-    const made = String(row.row.id);
-    if (plan.id !== made) ids.set(made, plan.id);
+    for (const known of [parsed[place]?.row.id, row.row.id].map(String)) if (known !== plan.id) ids.set(known, plan.id);
     if (rows.length % BATCH === 0) await new Promise((resolve) => setTimeout(resolve));
   }
   if (replace) for (const id of twins.left()) surplus.add(id);
@@ -111,6 +116,15 @@ async function planRow(row: DeclaredRow, twins: Twins, table: Table, context: Co
   return { id, stored, write: { input: kept, ttl: row.ttl } };
 }
 
+/** Ids made from names are the same in every workspace, but belong to one row of all: only the default one keeps them. */
+function withIdOf(workspace: Workspace, declared: DeclaredRow, ids: Map<string, string>): DeclaredRow {
+  if (declared.identified || workspace.name === DEFAULT_WORKSPACE.name) return declared;
+  const made = String(declared.row.id);
+  const id = uuid5(workspace.id, made);
+  ids.set(made, id);
+  return { ...declared, row: { ...declared.row, id }, input: { ...declared.input, id } };
+}
+
 /** The row with references to where its parents really are; what is worked out from them is worked out anew. */
 async function withReferences(
   declared: DeclaredRow,
@@ -128,19 +142,25 @@ async function withReferences(
   return { ...declared, input, row: withoutAliases(schema, await completeInsert(schema, input, context), context) };
 }
 
-/** A certificate has no name, but its server names have it: what they stand for now is what takes the place of it. */
-async function byServerNames({ workspace, config }: Planning): Promise<ReadonlyMap<string, DeclaredRow>> {
-  const certificates = config.entities.get('certificates');
-  const declared = new Map<unknown, DeclaredRow | undefined>();
+/**
+ * A certificate has no name, but its server names have it: what they stand for now is what takes the place of it. Gives the
+ * places of declared certificates, by the ids of the stored ones.
+ */
+async function byServerNames(
+  { workspace, config }: Planning,
+  certificates: readonly DeclaredRow[],
+): Promise<ReadonlyMap<string, number>> {
+  const places = new Map(certificates.map(({ row }, place) => [String(row.id), place]));
+  const declared = new Map<unknown, number>();
   for (const { row } of config.entities.get('snis')?.values() ?? []) {
-    const certificate = certificates?.get(String(idOf(row.certificate)));
-    if (certificate?.identified === false) declared.set(row.name, certificate);
+    const place = places.get(String(idOf(row.certificate)));
+    if (place !== undefined && certificates[place]?.identified === false) declared.set(row.name, place);
   }
-  const found = new Map<string, DeclaredRow>();
+  const found = new Map<string, number>();
   if (declared.size === 0) return found;
   for await (const { name, certificate } of allRows(workspace, 'snis')) {
-    const row = declared.get(name);
-    if (row !== undefined) found.set(String(idOf(certificate)), row);
+    const place = declared.get(name);
+    if (place !== undefined) found.set(String(idOf(certificate)), place);
   }
   return found;
 }

@@ -28,7 +28,7 @@ export class Twins {
     table: Table,
     declared: readonly DeclaredRow[],
     context: Context,
-    hints: ReadonlyMap<string, DeclaredRow> = new Map(),
+    hints: ReadonlyMap<string, DeclaredRow>,
   ) {
     this.#table = table;
     this.#context = context;

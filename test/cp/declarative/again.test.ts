@@ -161,6 +161,36 @@ describe('a document that is loaded again', () => {
     expect(await rows('/routes')).toMatchObject([{ paths: ['/c'] }]);
   });
 
+  it('leaves alone what other workspaces have, and what all of them share', async () => {
+    await admin.send('POST', '/workspaces', { json: { name: 'team' } });
+    const ca = await authority('Shared CA');
+    await post({ ca_certificates: [{ cert: ca.pem }], services: [{ name: 's', host: 's.test' }] });
+    const { status, headers, text } = await admin.send('POST', '/team/config', {
+      json: { _format_version: '3.0', services: [{ name: 's', host: 'team.test' }] },
+    });
+    expect(status, text).toBe(201);
+    expect(headers.get('x-holdfast-config-changes')).toBe('written=1, deleted=0, unchanged=0');
+    expect(await rows('/services')).toMatchObject([{ name: 's', host: 's.test' }]);
+    expect(await rows('/ca_certificates')).toHaveLength(1);
+    expect(await rows('/team/services')).toMatchObject([{ name: 's', host: 'team.test' }]);
+
+    // Its own rows are found again there as anywhere.
+    const leaf = async () => {
+      const { cert, key } = await ca.leaf({ name: 'team.test' });
+      return { certificates: [{ cert, key, snis: [{ name: 'team.test' }] }] };
+    };
+    const consumers = [{ custom_id: 'c', keyauth_credentials: [{ key: 'k' }] }];
+    const load = (content: object) =>
+      admin.send('POST', '/team/config', { json: { _format_version: '3.0', ...content } });
+    const first = await leaf();
+    await load({ ...first, consumers });
+    const [before] = await rows('/team/certificates');
+    const again = await load({ ...first, consumers });
+    expect(again.headers.get('x-holdfast-config-changes')).toBe('written=0, deleted=0, unchanged=4');
+    await load({ ...(await leaf()), consumers });
+    expect(await rows('/team/certificates')).toMatchObject([{ id: before?.id, snis: ['team.test'] }]);
+  });
+
   it('knows ids in either case, and lets a row live as long as the document says', async () => {
     const id = 'ABCDEF00-0000-4000-8000-000000000001';
     const declared = (ttl?: number) => ({
