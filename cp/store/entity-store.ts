@@ -11,7 +11,7 @@ import { fromRecord, toRecord } from './row-json.ts';
 import { keyFields, primaryKey } from './row-key.ts';
 import type { EntityStore, RowKey, Workspace, WriteOptions } from './store.ts';
 import type { Table } from './table.ts';
-import { refuseUntravelling } from './travel-size.ts';
+import { refuseCrowding, refuseUntravelling } from './travel-size.ts';
 import { refusedDelete, refusedWrite } from './violations.ts';
 
 /** Kong's bound on `ttl`, in seconds: a little over three years. */
@@ -54,6 +54,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const records = rows.map(({ row, ttl }) => ({ ...toRecord(table, row), ...(ttl === undefined ? {} : { ttl }) }));
     const text = JSON.stringify(records);
     refuseUntravelling(table, records, text);
+    await refuseCrowding(table, records, over);
     try {
       const stored = await over.query(statement, scoped(text));
       return stored.map((answer) => fromRecord(table, answer));
