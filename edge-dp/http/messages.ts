@@ -15,7 +15,7 @@ export interface IncomingRequest {
   /** Names of the header fields, in lower case. */
   readonly fieldNames: readonly string[];
   /** Null: none was announced. */
-  readonly body: BodySource | null;
+  readonly body: IncomingBodySource | null;
   /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */
   readonly version: string;
   /** The client is gone, as far as the host notices: what goes on for it is for nobody. */
@@ -33,6 +33,12 @@ export interface IncomingRequest {
 export interface BodySource {
   /** The bytes as they came, in whatever content coding. For one reader; the same stream each time. */
   stream(): ReadableStream<Uint8Array>;
+}
+
+/** The body of a request. */
+export interface IncomingBodySource extends BodySource {
+  /** A part of it was read: from now on `rest` is what there is to read, from the first byte on. */
+  putBack(rest: ReadableStream<Uint8Array>): void;
 }
 
 /** What a response carries. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../shared/thrown.ts';
 import { type BodyArguments, parseBodyArguments } from '../http/arguments/body-arguments.ts';
 import type { HeaderFields } from '../http/fields.ts';
-import { type BodySource, type IncomingRequest, streamSource } from '../http/messages.ts';
+import type { IncomingBodySource, IncomingRequest } from '../http/messages.ts';
 import { readBody } from '../http/read-body.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
 import type { RequestBody } from '../plugins/runtime/request.ts';
@@ -18,7 +18,7 @@ export class ClientBodyError extends Error {
 
 /** The client's body on its way upstream: streamed untouched unless a plugin must see it. */
 export class IncomingBody implements RequestBody {
-  readonly #source: BodySource | null;
+  readonly #source: IncomingBodySource | null;
   readonly #headers: HeaderFields;
   readonly #length: number | null;
   readonly #patience: number;
@@ -73,11 +73,12 @@ export class IncomingBody implements RequestBody {
       return bytes;
     }
     this.#read = null;
+    this.#source.putBack(rest);
     const before = this.#state;
     // Content-Length was absent, or it would not have been read.
     this.#state = {
       kind: 'incoming',
-      source: streamSource(rest),
+      source: this.#source,
       length: null,
       patience: this.#patience,
       limit: before.kind === 'incoming' ? before.limit : null,

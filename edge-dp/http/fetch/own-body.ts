@@ -31,10 +31,11 @@ export function ownBody(
   return new Response(readable, response);
 }
 
-function unreadUpload({ native: { body }, headers }: FetchRequest): ReadableStream<Uint8Array> | null {
-  if (body === null || body.locked) return null;
+function unreadUpload({ body, headers }: FetchRequest): ReadableStream<Uint8Array> | null {
+  const stream = body?.stream() ?? null;
+  if (stream === null || stream.locked) return null;
   const length = headers.has('transfer-encoding') ? null : headers.get('content-length');
-  return length === null || Number(length) > SMALL ? body : null;
+  return length === null || Number(length) > SMALL ? stream : null;
 }
 
 async function send(

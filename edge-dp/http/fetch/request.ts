@@ -1,5 +1,5 @@
 import { FieldList, type HeaderFields, isBlank, listed, splitLines } from '../fields.ts';
-import type { BodySource, IncomingRequest } from '../messages.ts';
+import type { BodySource, IncomingBodySource, IncomingRequest } from '../messages.ts';
 
 /** What a native request does not tell of where it came from. */
 interface RequestOrigin {
@@ -71,23 +71,34 @@ function withoutPadding(request: Request): Request {
 }
 
 /** The body of a native request. With GET and HEAD the runtime takes one only from such a request. */
-export class FetchBody implements BodySource {
+export class FetchBody implements IncomingBodySource {
   readonly carrier: Request;
+  #rest: ReadableStream<Uint8Array> | null = null;
 
   constructor(carrier: Request) {
     this.carrier = carrier;
   }
 
+  /** Nobody has read a part of it and put that back. */
+  get isUntouched(): boolean {
+    return this.#rest === null;
+  }
+
+  putBack(rest: ReadableStream<Uint8Array>): void {
+    this.#rest = rest;
+  }
+
   stream(): ReadableStream<Uint8Array> {
+    if (this.#rest !== null) return this.#rest;
     const { body } = this.carrier;
     if (body === null) throw new TypeError('this request has no body');
     return body;
   }
 }
 
-/** A native request with the body, to copy one with GET or HEAD from. Null: it is another's, which such a request cannot have. */
+/** A native request with the body, to copy one with GET or HEAD from. Null: it is no native request's, which such a request cannot have. */
 export function carrierOf(body: BodySource): Request | null {
-  return body instanceof FetchBody ? body.carrier : null;
+  return body instanceof FetchBody && body.isUntouched ? body.carrier : null;
 }
 
 /** Native headers: the very same where they are native already. */

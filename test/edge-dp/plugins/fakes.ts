@@ -1,5 +1,5 @@
 import { FieldList } from '../../../edge-dp/http/fields.ts';
-import { type IncomingRequest, streamSource } from '../../../edge-dp/http/messages.ts';
+import type { IncomingBodySource, IncomingRequest } from '../../../edge-dp/http/messages.ts';
 import type { ConsumerGroup } from '../../../edge-dp/plugins/runtime/identity.ts';
 import type { Place } from '../../../edge-dp/plugins/runtime/plugin.ts';
 import { ServiceError, type Services } from '../../../edge-dp/plugins/runtime/services.ts';
@@ -51,7 +51,7 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
     target,
     headers: fields,
     fieldNames: [...fields.keys()],
-    body: bytes === null ? null : streamSource(new Blob([bytes]).stream()),
+    body: bytes === null ? null : bodyOf(bytes),
     version: '1.1',
     clientLeft: false,
     onClientLeft: () => undefined,
@@ -59,6 +59,16 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
       const copy = new FieldList();
       for (const [name, value] of others) copy.append(name, value);
       return copy;
+    },
+  };
+}
+
+function bodyOf(bytes: Uint8Array<ArrayBuffer>): IncomingBodySource {
+  let stream: ReadableStream<Uint8Array> = new Blob([bytes]).stream();
+  return {
+    stream: () => stream,
+    putBack(rest) {
+      stream = rest;
     },
   };
 }
