@@ -10,6 +10,7 @@ import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import type { Plugin } from './runtime/plugin.ts';
+import standardWebhooks from './standard-webhooks.ts';
 
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;
@@ -27,6 +28,7 @@ const BUNDLED: readonly Plugin[] = [
   keyAuth,
   postFunction,
   preFunction,
+  standardWebhooks,
 ];
 
 /** The bundled ones. */

@@ -1,5 +1,5 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Verifies webhook signatures (Standard Webhooks 1.0). */
@@ -21,3 +21,5 @@ export const standardWebhooks = definePlugin({
     },
   },
 });
+
+export type StandardWebhooksConfig = Entity<typeof standardWebhooks>['config'];
