@@ -1,5 +1,6 @@
 import type { EndListener, ResponseEnd } from '../messages.ts';
 import { failBehind } from './connection-end.ts';
+import { type ReadAhead, readAhead, SMALL_BODY } from './read-ahead.ts';
 import { encoding } from './response.ts';
 
 interface Following {
@@ -22,8 +23,8 @@ interface Following {
  * cannot be followed without reading its messages, unless its way upstream tells, and what has no body has nothing to follow:
  * those end at once.
  */
-export function followed(response: Response, following: Following): Response {
-  const { listeners, over, last, head, waitUntil } = following;
+export function followed(response: Response, following: Following): Response | Promise<Response> {
+  const { listeners, made, over, last, head, left, waitUntil } = following;
   const ended = (end: ResponseEnd): void => {
     for (const listener of listeners) listener(end);
   };
@@ -34,15 +35,24 @@ export function followed(response: Response, following: Following): Response {
     return response;
   }
   const length = Number(headers.get('content-length') ?? (body === null ? 0 : Number.NaN));
-  const through = Number.isInteger(length) ? new FixedLengthStream(length) : new IdentityTransformStream();
-  const sent = send(head ? null : body, through.writable, following);
-  waitUntil(
-    sent.then(
-      () => ended({ aborted: false }),
-      () => ended({ aborted: true }),
-    ),
-  );
-  return new Response(through.readable, { status, statusText, headers, encodeBody: encoding(headers) });
+  const init = { status, statusText, headers, encodeBody: encoding(headers) };
+  const passedOn = (sends: (to: WritableStream<Uint8Array>) => Promise<void>): Response => {
+    const through = Number.isInteger(length) ? new FixedLengthStream(length) : new IdentityTransformStream();
+    waitUntil(
+      sends(through.writable).then(
+        () => ended({ aborted: false }),
+        () => ended({ aborted: true }),
+      ),
+    );
+    return new Response(through.readable, init);
+  };
+  if (body === null || made || last || !(length > 0 && length <= SMALL_BODY))
+    return passedOn((to) => send(head ? null : body, to, following));
+  return readAhead(body, length).then((ahead) => {
+    if (ahead.whole === null) return passedOn((to) => moveRest(ahead, to, left));
+    waitUntil(Promise.resolve().then(() => ended({ aborted: false })));
+    return new Response(ahead.whole, init);
+  });
 }
 
 async function send(
@@ -55,17 +65,31 @@ async function send(
   await (last ? failBehind(to) : to.close());
 }
 
-/** Without closing what it writes to. */
-async function move(
-  from: ReadableStream<Uint8Array>,
+async function moveRest(
+  { reader, first }: Exclude<ReadAhead, { readonly whole: Uint8Array }>,
   to: WritableStream<Uint8Array>,
   left: AbortSignal,
 ): Promise<void> {
+  await moveFrom(reader, first, to, left);
+  await to.close();
+}
+
+/** Without closing what it writes to. */
+function move(from: ReadableStream<Uint8Array>, to: WritableStream<Uint8Array>, left: AbortSignal): Promise<void> {
   const reader = from.getReader();
+  return moveFrom(reader, reader.read(), to, left);
+}
+
+async function moveFrom(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  first: Promise<ReadableStreamReadResult<Uint8Array>>,
+  to: WritableStream<Uint8Array>,
+  left: AbortSignal,
+): Promise<void> {
   const writer = to.getWriter();
   left.addEventListener('abort', () => void reader.cancel(left.reason).catch(() => undefined));
   try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) await writer.write(part.value);
+    for (let part = await first; !part.done; part = await reader.read()) await writer.write(part.value);
     left.throwIfAborted();
   } catch (error) {
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);

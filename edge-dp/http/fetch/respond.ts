@@ -1,5 +1,5 @@
 import type { FieldList } from '../fields.ts';
-import type { HttpResponse } from '../messages.ts';
+import type { EndListener, HttpResponse } from '../messages.ts';
 import { OwnResponse } from '../messages.ts';
 import { LAST } from './connection-end.ts';
 import { followed } from './follow.ts';
@@ -10,18 +10,26 @@ import { FetchResponse, nativeContent } from './response.ts';
 type WaitUntil = (work: Promise<unknown>) => void;
 
 /** The native response that answers a request; whoever listens for its end hears of it. */
-export function respond(request: FetchRequest, response: HttpResponse, waitUntil: WaitUntil): Response {
+export function respond(
+  request: FetchRequest,
+  response: HttpResponse,
+  waitUntil: WaitUntil,
+): Response | Promise<Response> {
   if (response instanceof FetchResponse) {
     const { listeners, made, over } = response;
     if (request.isLast) response.headers.set(...LAST);
     if (listeners.length === 0 && !request.isLast) return response.native;
+    if (response.held && !request.isLast) {
+      tellAtOnce(listeners, waitUntil);
+      return response.native;
+    }
     return followed(response.native, { listeners, made, over, waitUntil, ...ending(request) });
   }
   if (response instanceof OwnResponse) return ofOwn(request, response, waitUntil);
   throw new TypeError('this response is none of this host');
 }
 
-function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUntil): Response {
+function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUntil): Response | Promise<Response> {
   const { status, content, headers, listeners } = response;
   const cut = response.closing && request.ownConnections;
   if (cut || request.isLast) headers.set(...LAST);
@@ -30,18 +38,20 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
     if (listeners.length === 0 && !request.isLast) return native;
     return followed(native, { listeners, made: true, over: null, waitUntil, ...ending(request) });
   }
-  if (listeners.length > 0) {
-    // They hear once it has been handed over: it is short, and the runtime has all of it.
-    waitUntil(
-      Promise.resolve().then(() => {
-        for (const ended of listeners) ended({ aborted: false });
-      }),
-    );
-  }
+  if (listeners.length > 0) tellAtOnce(listeners, waitUntil);
   // Requests without a body, as most are, are spared the question.
   if (request.body === null && !request.isLast && !cut) return native;
   if (status === 204 || status === 205 || status === 304) return native;
   return ownBody(native, content ?? '', request, { cut, waitUntil });
+}
+
+/** They hear once it has been handed over: the runtime has all of it. */
+function tellAtOnce(listeners: readonly EndListener[], waitUntil: WaitUntil): void {
+  waitUntil(
+    Promise.resolve().then(() => {
+      for (const ended of listeners) ended({ aborted: false });
+    }),
+  );
 }
 
 function ending({ isLast, method, native }: FetchRequest): {

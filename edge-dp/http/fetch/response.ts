@@ -51,6 +51,11 @@ export class FetchResponse implements HttpResponse, BodySource {
     return body;
   }
 
+  /** Its body is in memory. */
+  get held(): boolean {
+    return typeof this.#content === 'string' || this.#content instanceof Uint8Array;
+  }
+
   /** Its body comes out of a stream that JavaScript made, which the runtime cannot pipe by itself. */
   get made(): boolean {
     return this.#made || this.#content !== undefined;

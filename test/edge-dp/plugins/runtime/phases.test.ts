@@ -36,6 +36,10 @@ describe('the phases of plugins', () => {
         return undefined;
       }
       if (path === '/silent') return undefined;
+      if (path === '/cut') {
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst');
+        return undefined;
+      }
       const answer = ANSWERS[path] ?? OK;
       return line.startsWith('HEAD ') ? `${headOf(answer)}\r\n\r\n` : answer;
     });
@@ -143,6 +147,20 @@ describe('the phases of plugins', () => {
       await probe.use({ p0: { rewrite: [['set', 'x-way', 'b']] } });
       expect(headOf(await get())).toContain('200');
       await probe.gateway.configure({ routes: { upserts: [], deletes: routes.map((route) => route.id) } });
+    });
+
+    it('that throws is a 500 like any other, and the request goes no further', async () => {
+      await probe.use(
+        { p0: { rewrite: [['throw', 'boom rewrite']], access: [['reply', 'x-access', 'ran']] }, p1: { log: true } },
+        { global: true },
+      );
+      const answer = await get();
+      expect(headOf(answer)).toContain('500');
+      expect(bodyOf(answer)).toContain('An unexpected error occurred');
+      expect(fieldOf(answer, 'x-access')).toBeUndefined();
+      expect(probe.upstream.seen).toHaveLength(0);
+      expect(await probe.told(1)).toMatchObject([{ status: 500, source: 'error' }]);
+      expect(probe.gateway.log.some((line) => line.includes('failed in rewrite: boom rewrite'))).toBe(true);
     });
 
     it('may answer, which the later phases of global configurations meet', async () => {
@@ -277,6 +295,13 @@ describe('the phases of plugins', () => {
       await get('/empty');
       await probe.gateway.raw('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n');
       expect((await probe.told(3)).map(({ status }) => status)).toEqual([200, 204, 200]);
+    });
+
+    it('tells of a body that its upstream cut off, which the client does not take for complete', async () => {
+      await probe.use({ p0: { log: true } });
+      const answer = await get('/cut');
+      expect([fieldOf(answer, 'content-length'), bodyOf(answer)]).toEqual(['10', 'first']);
+      expect((await probe.told(1))[0]).toMatchObject({ aborted: true, status: 200 });
     });
 
     it('tells of clients that leave in the middle of an answer, and before it', async () => {
