@@ -6,6 +6,7 @@ import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
 import { DEFAULT_LUA, type ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
+import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
 import { type Network, networkEgress } from './egress/network.ts';
 import { processEgress } from './egress/process.ts';
@@ -50,6 +51,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     errorDefaultType: settings.errorDefaultType,
     clientBodyTimeout: settings.clientBodyTimeout,
     egress,
+    closedByClient: dependencies.egress === undefined ? null : closedByClient(dependencies.egress),
     exchanges: { open: 0 },
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,

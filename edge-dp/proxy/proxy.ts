@@ -51,6 +51,9 @@ export async function proxy(
   context.sentAt = sentAt;
 
   let failure: UpstreamFailure;
+  let began = sentAt;
+  const { closedByClient } = runtime;
+  const hasLeft = closedByClient === null ? undefined : () => closedByClient(context.arrival);
   let peer: Peer | null = null;
   for (let left = service.retries, again = false; ; ) {
     const startedAt = context.tries === null ? 0 : Date.now();
@@ -69,6 +72,7 @@ export async function proxy(
       tls,
       websocket: matched.websocket,
       followed: peers.followed,
+      hasLeft,
     });
     const result = await runtime.egress.send(request);
     if (attempted !== null) tellOutcome(attempted, result);
@@ -79,7 +83,10 @@ export async function proxy(
       peers.answered(response);
       return { source: 'upstream', response, times, version, websocket: matched.websocket };
     }
-    failure = context.incoming.clientLeft ? { ...result.failure, code: 'client_left' } : result.failure;
+    failure = (await isForNobody(context, began, hasLeft))
+      ? { ...result.failure, code: 'client_left' }
+      : result.failure;
+    began = Date.now();
     const repeatable = mayRetry(failure, request.method, body);
     // nginx does not count that as a try either; it is no reason to bother another target with it.
     again = failure.stale === true && repeatable && !again;
@@ -98,6 +105,19 @@ export async function proxy(
   const page = errorPage(runtime.errorDefaultType, context, status);
   page.closing = failure.code === 'client_timeout';
   return failed(page, status === 502 || status === 504 ? { sentAt, headAt: Date.now(), status } : null);
+}
+
+/** Milliseconds after which a client may have run out of patience. */
+const PATIENCE = 500;
+
+/** Whether nobody waits any more: then nothing is tried again, and no target is blamed. `since`: when the attempt began. */
+async function isForNobody(
+  { incoming }: ProxyContext,
+  since: number,
+  hasLeft: (() => Promise<boolean>) | undefined,
+): Promise<boolean> {
+  if (incoming.clientLeft) return true;
+  return hasLeft !== undefined && Date.now() - since >= PATIENCE && (await hasLeft());
 }
 
 /** For a service whose host is the name of an upstream in its workspace. */

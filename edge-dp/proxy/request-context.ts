@@ -57,7 +57,7 @@ export class ProxyContext implements GatewayRequest {
   log: ExchangeLog | null = null;
   /** The answer is on its way. */
   answered = false;
-  readonly #arrival: Arrival;
+  readonly arrival: Arrival;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
   #headers: RequestHeaders | null = null;
@@ -89,7 +89,7 @@ export class ProxyContext implements GatewayRequest {
     this.query = question < 0 ? '' : this.rawTarget.slice(question + 1);
     this.fields = incoming.copyOf(incoming.headers);
     this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout);
-    this.#arrival = arrival;
+    this.arrival = arrival;
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
   }
@@ -105,11 +105,11 @@ export class ProxyContext implements GatewayRequest {
   }
 
   get scheme(): 'http' | 'https' {
-    return this.#arrival.scheme;
+    return this.arrival.scheme;
   }
 
   get forwarded(): Forwarded {
-    this.#forwarded ??= forwardedOf(this, this.#arrival);
+    this.#forwarded ??= forwardedOf(this, this.arrival);
     return this.#forwarded;
   }
 
@@ -186,7 +186,7 @@ export class ProxyContext implements GatewayRequest {
   }
 
   waitUntil(work: Promise<unknown>): void {
-    this.#arrival.waitUntil(work);
+    this.arrival.waitUntil(work);
   }
 }
 

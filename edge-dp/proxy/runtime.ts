@@ -3,6 +3,7 @@ import type { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { ClientAddress } from './client-address.ts';
+import type { ClosedByClient } from './client-connection.ts';
 import type { Egress } from './egress/egress.ts';
 import type { ResponseTokens } from './response-headers.ts';
 
@@ -16,6 +17,8 @@ export interface ProxyRuntime {
   /** Milliseconds to wait for each part of a client's body. */
   readonly clientBodyTimeout: number;
   readonly egress: Egress;
+  /** Null where the host has no means to tell. */
+  readonly closedByClient: ClosedByClient | null;
   /** Requests under way that plugins will log. */
   readonly exchanges: { open: number };
   /** Shares what requests learned of targets with the node's other isolates. */

@@ -83,6 +83,7 @@ export function upstreamRequest(
     readonly tls: UpstreamTls;
     readonly websocket: boolean;
     readonly followed: boolean;
+    readonly hasLeft: UpstreamRequest['hasLeft'];
   },
 ): UpstreamRequest {
   const { service, peer } = parts;
@@ -100,6 +101,7 @@ export function upstreamRequest(
     version: service.protocol.startsWith('grpc') ? '2' : '1.1',
     websocket: parts.websocket,
     followed: parts.followed,
+    hasLeft: parts.hasLeft,
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },
   };

@@ -8,6 +8,7 @@ import { connect as connectTcp, createServer as createTcpServer, Socket } from '
 import { type DnsAnswer, EGRESS_TARGET, EGRESS_TOKEN, type EgressTarget } from '../../proxy/egress/protocol.ts';
 import { SYSTEM_DNS } from '../options.ts';
 import { isMessage } from '../supervision/message.ts';
+import { ClientConnections } from './client-connections.ts';
 import type { Endpoint } from './connect.ts';
 import { NameService } from './dns.ts';
 import { asEgressError, Exchange } from './exchange.ts';
@@ -26,6 +27,7 @@ const identities = new Identities();
 const http1 = new Http1();
 const http2 = new Http2();
 const followed = new FollowedExchanges();
+const clients = new ClientConnections();
 let names = new NameService(SYSTEM_DNS);
 
 function serve({ token, identities: known, relays, dns }: EgressStart): void {
@@ -92,7 +94,7 @@ function endpointOf({ scheme, host, port, version, tls, timeouts }: EgressTarget
 /** What the Worker asks of this process itself. */
 async function operate({ request, response }: Exchange): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://egress');
-  const [, operation, name = ''] = pathname.split('/');
+  const [, operation, name = '', part = ''] = pathname.split('/');
   if (request.method === 'PUT' && operation === 'identities') {
     const text = await readText(request);
     identities.add(name, text);
@@ -103,6 +105,11 @@ async function operate({ request, response }: Exchange): Promise<void> {
   if (request.method === 'GET' && operation === 'exchanges') {
     await followed.end(name);
     response.writeHead(204).end();
+    return;
+  }
+  if (request.method === 'GET' && operation === 'connections') {
+    const closed = await clients.isClosed(decodeURIComponent(name), Number(part), Number(searchParams.get('to')));
+    response.writeHead(closed ? 410 : 204).end();
     return;
   }
   const type = searchParams.get('type') ?? 'A';

@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   /** For `https`: the server name (SNI) asked for and found in the certificate, where it is not the Host's. */
   readonly serverName?: string;
   readonly timeouts: EgressTimeouts;
+  /** Whether the client has gone while it waited; absent where nobody can tell. Never rejects. */
+  readonly hasLeft?: (() => Promise<boolean>) | undefined;
 }
 
 /**

@@ -3,6 +3,7 @@ import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
 import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
 import { ReadTimeout } from '../../http/read-timeout.ts';
 import { isIdempotent } from '../retry.ts';
+import { Deadline } from './deadline.ts';
 import {
   bracketed,
   clientFailure,
@@ -97,13 +98,14 @@ class Attempt {
    * their time is up: they end with the client's request, and a signal for each costs 3 % of its processor time.
    */
   #abort: AbortController | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  readonly #deadline: Deadline;
   #over = false;
 
   constructor(network: Network, request: UpstreamRequest, suspects: Suspects) {
     this.#network = network;
     this.#request = request;
     this.#suspects = suspects;
+    this.#deadline = new Deadline(request.hasLeft, () => this.#expire('client_left', 'the client has left'));
   }
 
   /** Sends it. The clock starts with this call, or with the last byte of the client's body. */
@@ -186,7 +188,7 @@ class Attempt {
 
   #end(): void {
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#deadline.clear();
   }
 
   #awaitConnection(): void {
@@ -195,18 +197,18 @@ class Attempt {
       this.#awaitHead(read);
       return;
     }
-    this.#timer = setTimeout(() => {
+    this.#deadline.set(connect, () => {
       void this.#probe().then((reachable) => {
         if (this.#over) return;
         if (reachable) this.#awaitHead(read - connect);
         else this.#expire('connect_timeout', `no connection within ${connect} ms`);
       });
-    }, connect);
+    });
   }
 
   #awaitHead(left: number): void {
     const { read } = this.#request.timeouts;
-    this.#timer = setTimeout(() => this.#expire('read_timeout', `no response within ${read} ms`), left);
+    this.#deadline.set(left, () => this.#expire('read_timeout', `no response within ${read} ms`));
   }
 
   async #probe(): Promise<boolean> {
@@ -219,12 +221,10 @@ class Attempt {
     const { write, read } = this.#request.timeouts;
     return upload(body, {
       writing: () => {
-        clearTimeout(this.#timer);
         if (this.#over) return;
-        const late = (): void => this.#expire('write_timeout', `the upstream took no data for ${write} ms`);
-        this.#timer = setTimeout(late, write);
+        this.#deadline.set(write, () => this.#expire('write_timeout', `the upstream took no data for ${write} ms`));
       },
-      written: () => clearTimeout(this.#timer),
+      written: () => this.#deadline.clear(),
       sent: () => {
         if (!this.#over) this.#awaitHead(read);
       },

@@ -2,6 +2,7 @@ import { messageOf } from '../../../shared/thrown.ts';
 import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
 import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
 import { ReadTimeout } from '../../http/read-timeout.ts';
+import { Deadline } from './deadline.ts';
 import {
   clientFailure,
   type EgressWay,
@@ -34,7 +35,8 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
     async send(request) {
       const client = new ClientBody();
       try {
-        return await attempt(egress, identities, request, client);
+        const sent = attempt(egress, identities, request, client);
+        return request.hasLeft === undefined ? await sent : await unlessLeft(sent, request.hasLeft);
       } catch (error) {
         if (client.broken !== null) return failed(clientFailure(client.broken), true, messageOf(client.broken));
         return failedUnproven('unreachable', `egress process: ${messageOf(error)}`);
@@ -43,6 +45,22 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
       }
     },
   };
+}
+
+/** The fetch that nobody waits for ends with the client's request. */
+async function unlessLeft(sent: Promise<UpstreamResult>, hasLeft: () => Promise<boolean>): Promise<UpstreamResult> {
+  const { promise, resolve } = Promise.withResolvers<UpstreamResult>();
+  const deadline = new Deadline(hasLeft, () => {
+    resolve(failed('client_left', true, 'the client has left'));
+    void sent.then((late) => late.kind === 'response' && late.response.discard()).catch(() => undefined);
+  });
+  // How long it may take is the process's affair.
+  deadline.set(Number.POSITIVE_INFINITY, () => undefined);
+  try {
+    return await Promise.race([sent, promise]);
+  } finally {
+    deadline.clear();
+  }
 }
 
 /** Aborts the fetch of a request whose body broke off at the client. */

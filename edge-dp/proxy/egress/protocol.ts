@@ -8,6 +8,8 @@
  * - `PUT /identities/<name>` hands over a `TlsIdentity` once; `EgressTarget.tls.identity` refers to it by name.
  *   Answers 204. Identities survive a crash of the egress process.
  * - `GET /exchanges/<name>/end` is answered, with a 204, when the WebSocket that was asked for as `EgressTarget.exchange` is over.
+ * - `GET /connections/<ip>/<port>?to=<port>` is answered 410 when that client has closed its connection to a listener of this
+ *   node, and 204 when it has not or nobody knows: the runtime does not notice.
  * - `GET /dns/<host>?type=A|AAAA|SRV` answers a `DnsAnswer`, which the runtime cannot give.
  *
  * What the upstream answered comes back as the response, 1xx left out. What it could not answer comes back as a 502 or
