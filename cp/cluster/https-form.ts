@@ -118,16 +118,12 @@ export class HttpsForm {
     const message = messageOf(error);
     const [status, headers] = answerFor(error);
     const refused = status < 500;
-    // Whose an id is was told already; what is one too many would fill the log.
-    if (!refused || status === 400) {
-      this.#options.context.log(
-        'warn',
-        `${refused ? 'refused a' : 'failed on a'} request of ${peer.ip}:${peer.port}: ${message}`,
-      );
-    } else if (status === 429 && this.#told.isNew(`${peer.ip} ${peer.subject} ${message}`)) {
-      this.#options.context.log('warn', `refused a request of ${peer.ip} (certificate '${peer.subject}'): ${message}`);
+    const { quotas, context } = this.#options;
+    const told = !refused || (status === 429 ? quotas.exceeded(peer, message) : quotas.refused(peer));
+    // Whose an id is was told already.
+    if (told && status !== 403) {
+      context.log('warn', `${refused ? 'refused a' : 'failed on a'} request of ${peer.ip}:${peer.port}: ${message}`);
     }
-    if (refused && status !== 429) this.#options.quotas.refused(peer);
     if (response.headersSent) response.destroy();
     else answerJson(response, status, { message: refused ? message : 'internal error' }, headers);
   }

@@ -34,6 +34,7 @@ const MOST_UNREAD = 4 << 20;
 /** WebSocket close codes of our own (RFC 6455, 7.4.2) and the standard ones used. */
 const CLOSE = {
   goingAway: 1001,
+  internal: 1011,
   malformed: 4400,
   certificateExpired: 4403,
   silent: 4408,
@@ -70,7 +71,6 @@ export class Links {
     const { quotas } = this.#options;
     let greeted: () => void;
     try {
-      if (quotas.isSpent(peer)) throw new TooMany('too much from here was refused, try again in a minute');
       greeted = quotas.open(peer);
     } catch (error) {
       if (!(error instanceof TooMany)) throw error;
@@ -260,14 +260,24 @@ class Link {
         if (message.type === 'heartbeat') this.#beat();
       }
     } catch (error) {
-      const code = codeOf(error);
-      if (code === null) throw error;
-      this.#options.quotas.refused(this.#peer);
-      const reason = messageOf(error);
-      // Of whose the id is, more was said than goes into a close frame.
-      if (code === CLOSE.taken) this.#end(code, reason);
-      else this.close(code, reason);
+      this.#refuse(error);
     }
+  }
+
+  #refuse(error: unknown): void {
+    const reason = messageOf(error);
+    const code = codeOf(error);
+    if (code === null) {
+      // A fault of this end: it must not take the other links along.
+      this.#log('error', `closing the link: ${reason}`);
+      this.#end(CLOSE.internal, 'internal error');
+      return;
+    }
+    const { quotas } = this.#options;
+    const told = code === CLOSE.flooding ? quotas.exceeded(this.#peer, reason) : quotas.refused(this.#peer);
+    // Whose an id is was told already.
+    if (told && code !== CLOSE.taken) this.close(code, reason);
+    else this.#end(code, reason);
   }
 
   async #begin(hello: Hello): Promise<void> {

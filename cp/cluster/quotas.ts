@@ -1,3 +1,4 @@
+import { Lately } from '../../shared/lately.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
 
@@ -31,6 +32,7 @@ export class Quotas {
   readonly #hellos = new PerMinute(HELLOS);
   readonly #requests = new PerMinute(REQUESTS);
   readonly #open = new Map<string, number>();
+  readonly #told = new Lately();
 
   constructor(log: ClusterLog) {
     this.#log = log;
@@ -44,20 +46,26 @@ export class Quotas {
 
   /** Throws `TooMany` when this data plane says hello all the time. */
   hello(id: string): void {
-    if (!this.#hellos.take(id)) throw new TooMany(`more than ${HELLOS} hellos of data plane ${id} in a minute`);
+    if (!this.#hellos.take(id)) throw new TooMany(`more than ${HELLOS} hellos of one data plane in a minute`);
   }
 
-  /** Something of this peer was refused. The last one that is allowed is told. */
-  refused(peer: Peer): void {
-    if (this.#refusals.take(placeOf(peer)) && this.#refusals.isSpent(placeOf(peer))) {
-      this.#log(
-        'warn',
-        `${REFUSALS} things of ${peer.ip} (certificate '${peer.subject}') were refused within a minute: who is not known is not heard from there until it is over`,
-      );
-    }
+  /** Something of this peer was refused. Says whether to tell of it; of the last one that is allowed, this tells itself. */
+  refused(peer: Peer): boolean {
+    if (!this.#refusals.take(placeOf(peer))) return false;
+    if (!this.#refusals.isSpent(placeOf(peer))) return true;
+    this.#log(
+      'warn',
+      `${REFUSALS} things of ${peer.ip} (certificate '${peer.subject}') were refused within a minute: until it is over, more are not told`,
+    );
+    return false;
   }
 
-  /** Whether so much of this peer was refused that it is not even heard. */
+  /** Something of this peer was one too many, which may be honest and does not count against it. Says whether to tell of it. */
+  exceeded(peer: Peer, what: string): boolean {
+    return this.#told.isNew(`${placeOf(peer)} ${what}`);
+  }
+
+  /** Whether so much of this peer was refused that only who is known is heard. */
   isSpent(peer: Peer): boolean {
     return this.#refusals.isSpent(placeOf(peer));
   }
