@@ -1,3 +1,4 @@
+import { CountedWindows } from './counted-windows.ts';
 import type { CountedWindow, CounterAnswer, CounterQuestion } from './state-messages.ts';
 
 /** Limits up to this one, and windows up to so many milliseconds, are counted one by one. */
@@ -9,34 +10,52 @@ const SHARE = 20;
 const LEFT_SHARE = 4;
 /** Milliseconds after which an isolate that did not ask is taken for gone. */
 const FORGOTTEN = 60_000;
-/** Milliseconds between two looks for windows that are over. */
+/** Milliseconds between two looks for isolates that are gone. */
 const SWEEP = 10_000;
+/** Windows kept by one ledger, each some 200 bytes. Beyond, those counted longest ago are forgotten. */
+const MOST = 25_000;
 
 /**
  * The counts of many windows, of which isolates lease parts: what is granted counts as used, so that what they spend together
- * never goes above a limit.
+ * never goes above a limit. In memory only: after a restart it learns from the isolates what they know.
  */
 export class CounterLedger {
-  readonly #counts = new Map<string, { used: number; readonly until: number }>();
+  readonly #counts: CountedWindows<number>;
   readonly #isolates = new Map<string, number>();
+  /** Tells this ledger from the one before it. */
+  #born = 0;
   #sweepAt = 0;
 
+  /** `full` is called when windows had to be forgotten, `most` being how many are kept. */
+  constructor(full: (most: number) => void, most = MOST) {
+    this.#counts = new CountedWindows(most, () => full(most));
+  }
+
   answer({ isolate, does, amount, windows }: CounterQuestion, now: number): readonly CounterAnswer[] {
+    if (this.#born === 0) this.#born = now;
     this.#isolates.set(isolate, now);
     if (now >= this.#sweepAt) this.#sweep(now);
-    return windows.map((window) => {
-      const used = this.#counts.get(keyOf(window))?.used ?? 0;
-      if (does === 'look') return { granted: 0, used };
-      const granted = does === 'add' ? amount : this.#grant(window, used, amount, does === 'lease');
-      if (granted !== 0) this.#counts.set(keyOf(window), { used: used + granted, until: window.start + window.length });
-      return { granted: does === 'add' ? 0 : granted, used: used + granted };
+    const used = windows.map((window) => this.#used(window));
+    const rooms = windows.map(({ limit }, i) => limit - (used[i] ?? 0) >= amount);
+    const grants = (does === 'lease' || does === 'one') && rooms.every((room) => room);
+    return windows.map((window, i) => {
+      const before = used[i] ?? 0;
+      const granted = grants ? this.#grant(window, before, amount, does === 'lease') : 0;
+      const after = Math.max(0, before + (does === 'add' ? amount : granted));
+      if (after > 0 || before > 0) this.#counts.set(window, after, now);
+      return { granted, used: after, room: rooms[i] ?? false, ledger: this.#born };
     });
   }
 
+  /** What is counted here; or what the isolate knows of this ledger's predecessor. */
+  #used(window: CountedWindow): number {
+    const counted = this.#counts.get(window) ?? 0;
+    return window.ledger === this.#born ? counted : Math.max(counted, window.used);
+  }
+
   #grant({ limit, length }: CountedWindow, used: number, amount: number, more: boolean): number {
-    const left = limit - used;
-    if (left < amount) return 0;
     if (!more || limit <= COUNTED_SINGLY || length <= SHORT) return amount;
+    const left = limit - used;
     const isolates = this.#isolates.size;
     // Less and less towards the end, where what one holds is missing to the others.
     return Math.max(amount, Math.floor(Math.min(limit / (SHARE * isolates), left / (LEFT_SHARE * isolates))));
@@ -44,11 +63,6 @@ export class CounterLedger {
 
   #sweep(now: number): void {
     this.#sweepAt = now + SWEEP;
-    for (const [key, { until }] of this.#counts) if (until <= now) this.#counts.delete(key);
     for (const [isolate, seen] of this.#isolates) if (seen < now - FORGOTTEN) this.#isolates.delete(isolate);
   }
-}
-
-function keyOf({ key, start, length }: CountedWindow): string {
-  return `${key}|${start}|${length}`;
 }

@@ -3,14 +3,15 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
-import { parseCounterQuestion, parseRecordQuestion } from './state-messages.ts';
+import { COUNTER_SHARDS, parseCounterQuestion, parseRecordQuestion } from './state-messages.ts';
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
  * memory as Kong's do, and one for each collection of records, which live on disk.
  */
 export class NodeState extends DurableObject<Env> {
-  readonly #ledger = new CounterLedger();
+  readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
+  #forgettingSaid = false;
   readonly #records: KeptRecords;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -27,6 +28,14 @@ export class NodeState extends DurableObject<Env> {
     } catch (error) {
       return new Response(messageOf(error), { status: error instanceof TypeError ? 400 : 503 });
     }
+  }
+
+  #forgetting(most: number): void {
+    if (this.#forgettingSaid) return;
+    this.#forgettingSaid = true;
+    console.warn(
+      `more than ${most} counters in one of ${COUNTER_SHARDS} parts: those used longest ago start at 0 again`,
+    );
   }
 
   override async alarm(): Promise<void> {

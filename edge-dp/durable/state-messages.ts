@@ -17,6 +17,9 @@ export interface CountedWindow {
   readonly start: number;
   readonly length: number;
   readonly limit: number;
+  /** What the isolate knows to be used, and by whom it was told; 0: by nobody. */
+  readonly used: number;
+  readonly ledger: number;
 }
 
 export interface CounterQuestion {
@@ -29,10 +32,14 @@ export interface CounterQuestion {
 }
 
 export interface CounterAnswer {
-  /** What the isolate may spend; 0: there is no room for the amount. */
+  /** What the isolate may spend; 0 in all windows where one has no room for the amount. */
   readonly granted: number;
   /** What has been counted or granted in all. */
   readonly used: number;
+  /** Whether there was room for the amount. */
+  readonly room: boolean;
+  /** Milliseconds since the epoch when this ledger began to count: it is another one after a restart. */
+  readonly ledger: number;
 }
 
 /** `ttl` in seconds; 0: until it is deleted. */
@@ -60,8 +67,14 @@ export function parseCounterQuestion(value: unknown): CounterQuestion {
     amount: number(read, 'amount'),
     windows: read.windows.map((item: unknown) => {
       const window = mustBeRecord(item, 'a window');
-      const [start, length, limit] = [number(window, 'start'), number(window, 'length'), number(window, 'limit')];
-      return { key: text(window, 'key'), start, length, limit };
+      return {
+        key: text(window, 'key'),
+        start: number(window, 'start'),
+        length: number(window, 'length'),
+        limit: number(window, 'limit'),
+        used: number(window, 'used'),
+        ledger: number(window, 'ledger'),
+      };
     }),
   };
 }
@@ -70,7 +83,8 @@ export function parseCounterAnswers(value: unknown, count: number): readonly Cou
   if (!Array.isArray(value) || value.length !== count) throw new TypeError(`expected ${count} counts`);
   return value.map((item: unknown) => {
     const read = mustBeRecord(item, 'a count');
-    return { granted: number(read, 'granted'), used: number(read, 'used') };
+    const [granted, used, ledger] = [number(read, 'granted'), number(read, 'used'), number(read, 'ledger')];
+    return { granted, used, room: read.room === true, ledger };
   });
 }
 

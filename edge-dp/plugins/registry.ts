@@ -9,6 +9,7 @@ import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
+import rateLimiting from './rate-limiting.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import standardWebhooks from './standard-webhooks.ts';
 
@@ -28,6 +29,7 @@ const BUNDLED: readonly Plugin[] = [
   keyAuth,
   postFunction,
   preFunction,
+  rateLimiting,
   standardWebhooks,
 ];
 

@@ -2,6 +2,7 @@ import { need } from '../cluster/need.ts';
 import { ipOrCidr } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
+import { errorStatusError } from './fields/error-status.ts';
 
 /** Allows or refuses clients by address. */
 export const ipRestriction = definePlugin({
@@ -23,7 +24,7 @@ export const ipRestriction = definePlugin({
       fields: {
         allow: { type: 'array', elements: ipOrCidr },
         deny: { type: 'array', elements: ipOrCidr },
-        status: { type: 'number', required: false, custom_validator: statusError },
+        status: { type: 'number', required: false, custom_validator: errorStatusError },
         message: { type: 'string', required: false },
       },
     },
@@ -32,9 +33,3 @@ export const ipRestriction = definePlugin({
 });
 
 export type IpRestrictionConfig = Entity<typeof ipRestriction>['config'];
-
-/** Kong takes any number, and answers 500 where it is no such status. */
-function statusError(status: number): string | undefined {
-  const refuses = Number.isInteger(status) && status >= 400 && status <= 599;
-  return refuses ? undefined : 'must be the status of an error, from 400 to 599';
-}

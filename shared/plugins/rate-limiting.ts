@@ -1,6 +1,7 @@
 import { headerName, httpProtocols, path } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
+import { errorStatusError } from './fields/error-status.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
 import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
 
@@ -28,7 +29,7 @@ export const rateLimiting = definePlugin({
         fault_tolerant: { type: 'boolean', required: true, default: true },
         redis,
         hide_client_headers: { type: 'boolean', required: true, default: false },
-        error_code: { type: 'number', default: 429, gt: 0 },
+        error_code: { type: 'number', default: 429, gt: 0, custom_validator: errorStatusError },
         error_message: { type: 'string', default: 'API rate limit exceeded' },
         // Seconds between synchronisations with the store; -1: on every request.
         sync_rate: { type: 'number', required: true, default: -1 },
@@ -58,6 +59,8 @@ export const rateLimiting = definePlugin({
     },
   ],
 });
+
+export type RateLimitingConfig = Entity<typeof rateLimiting>['config'];
 
 function configError(config: Readonly<Record<string, unknown>>): string | undefined {
   const { policy, sync_rate } = config;

@@ -1,5 +1,5 @@
 import { anyHeaderName, httpProtocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
 import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
@@ -43,3 +43,5 @@ export const responseRatelimiting = definePlugin({
   },
   entity_checks: redisChecks,
 });
+
+export type ResponseRatelimitingConfig = Entity<typeof responseRatelimiting>['config'];

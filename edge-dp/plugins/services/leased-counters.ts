@@ -1,4 +1,5 @@
 import { xxHash32 } from '../../balancer/xxhash32.ts';
+import { CountedWindows } from '../../durable/counted-windows.ts';
 import {
   COUNTER_SHARDS,
   type CounterAnswer,
@@ -12,34 +13,32 @@ import type { AskState } from './node-state.ts';
 interface Known {
   /** What it may still spend without asking. */
   lease: number;
-  /** What was counted or granted in all, when it asked last. */
+  /** What was counted or granted in all, when it asked last, and by which ledger it was told. */
   used: number;
+  ledger: number;
   /** Milliseconds since the epoch until which it believes that there is no room. */
   fullUntil: number;
   /** Questions under way: while there is one for a lease, others ask for no more than they need. */
   asking: number;
-  readonly until: number;
 }
 
 /** Milliseconds for which a window found full is not asked about again: somebody may have given back. */
 const BELIEVED_FULL = 1_000;
-/** Milliseconds between two looks for windows that are over. */
-const SWEEP = 10_000;
+/** Windows remembered. What is leased of a forgotten one counts as used and is not spent. */
+const MOST = 20_000;
 
 /** Counters of the whole node: spent out of leases, asked for where a lease is used up. */
 export class LeasedCounters implements Counters {
   readonly #ask: AskState;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new CountedWindows<Known>(MOST, () => undefined);
   /** Made with the first question: a Worker has no random numbers before its first request. */
   #isolate: string | null = null;
-  #sweepAt = 0;
 
   constructor(ask: AskState) {
     this.#ask = ask;
   }
 
   take(windows: readonly Window[], amount: number): readonly Usage[] | Promise<readonly Usage[]> {
-    this.#sweep(Date.now());
     return this.#spend(windows, amount) ?? this.#takeAsking(windows, amount);
   }
 
@@ -50,9 +49,7 @@ export class LeasedCounters implements Counters {
       if (amount > 0 && known.lease >= amount) known.lease -= amount;
       else left.push(window);
     }
-    if (left.length === 0) return;
-    const answers = await this.#question('add', left, amount);
-    for (const [i, window] of left.entries()) this.#looked(window, answers[i]);
+    if (left.length > 0) await this.#question('add', left, amount);
   }
 
   usage(windows: readonly Window[]): readonly Usage[] | Promise<readonly Usage[]> {
@@ -62,11 +59,7 @@ export class LeasedCounters implements Counters {
       return lease === 0 && fullUntil <= now;
     });
     const told = (): readonly Usage[] => windows.map((window) => this.#usageOf(window));
-    if (unknown.length === 0) return told();
-    return this.#question('look', unknown, 0).then((answers) => {
-      for (const [i, window] of unknown.entries()) this.#looked(window, answers[i]);
-      return told();
-    });
+    return unknown.length === 0 ? told() : this.#question('look', unknown, 0).then(told);
   }
 
   /** Spends in all windows, or finds one full and spends in none; null: leases are missing. */
@@ -99,8 +92,7 @@ export class LeasedCounters implements Counters {
     const does = known.some(({ asking }) => asking > 0) ? 'one' : 'lease';
     for (const one of known) one.asking += 1;
     try {
-      const answers = await this.#question(does, windows, amount);
-      for (const [i, window] of windows.entries()) this.#granted(window, answers[i]);
+      await this.#question(does, windows, amount);
     } finally {
       for (const one of known) one.asking -= 1;
     }
@@ -111,35 +103,8 @@ export class LeasedCounters implements Counters {
     return { used: used - lease, room: used - lease < window.limit };
   }
 
-  #granted(window: Window, answer: CounterAnswer | undefined): void {
-    const known = this.#looked(window, answer);
-    known.lease += answer?.granted ?? 0;
-    if (answer?.granted === 0) known.fullUntil = Date.now() + BELIEVED_FULL;
-  }
-
-  #looked(window: Window, answer: CounterAnswer | undefined): Known {
-    const known = this.#of(window);
-    known.used = answer?.used ?? known.used;
-    known.fullUntil = 0;
-    return known;
-  }
-
-  #of(window: Window): Known {
-    const key = `${window.key}|${window.start}|${window.length}`;
-    let known = this.#known.get(key);
-    if (known === undefined) {
-      known = { lease: 0, used: 0, fullUntil: 0, asking: 0, until: window.start + window.length };
-      this.#known.set(key, known);
-    }
-    return known;
-  }
-
-  /** An answer for each window, in order. */
-  async #question(
-    does: CounterQuestion['does'],
-    windows: readonly Window[],
-    amount: number,
-  ): Promise<readonly CounterAnswer[]> {
+  /** Asks, and learns from the answers. */
+  async #question(does: CounterQuestion['does'], windows: readonly Window[], amount: number): Promise<void> {
     this.#isolate ??= crypto.randomUUID();
     const isolate = this.#isolate;
     const shards = new Map<number, Window[]>();
@@ -147,20 +112,37 @@ export class LeasedCounters implements Counters {
       const shard = xxHash32(window.key) % COUNTER_SHARDS;
       shards.set(shard, [...(shards.get(shard) ?? []), window]);
     }
-    const answers = new Map<Window, CounterAnswer>();
     await Promise.all(
       [...shards].map(async ([shard, own]) => {
-        const question: CounterQuestion = { isolate, does, amount, windows: own };
-        const told = parseCounterAnswers(await this.#ask(`counters/${shard}`, question), own.length);
-        for (const [i, window] of own.entries()) answers.set(window, told[i] ?? { granted: 0, used: 0 });
+        const counted = own.map((window) => {
+          const { used, ledger } = this.#of(window);
+          return { ...window, used, ledger };
+        });
+        const question: CounterQuestion = { isolate, does, amount, windows: counted };
+        const answers = parseCounterAnswers(await this.#ask(`counters/${shard}`, question), own.length);
+        for (const [i, window] of own.entries()) this.#learn(window, does, answers[i]);
       }),
     );
-    return windows.map((window) => answers.get(window) ?? { granted: 0, used: 0 });
   }
 
-  #sweep(now: number): void {
-    if (now < this.#sweepAt) return;
-    this.#sweepAt = now + SWEEP;
-    for (const [key, { until }] of this.#known) if (until <= now) this.#known.delete(key);
+  #learn(window: Window, does: CounterQuestion['does'], answer: CounterAnswer | undefined): void {
+    if (answer === undefined) return;
+    const known = this.#of(window);
+    const now = Date.now();
+    known.used = answer.used;
+    known.ledger = answer.ledger;
+    known.lease += answer.granted;
+    const taking = does === 'lease' || does === 'one';
+    known.fullUntil = taking && !answer.room ? now + BELIEVED_FULL : 0;
+    this.#known.set(window, known, now);
+  }
+
+  #of(window: Window): Known {
+    let known = this.#known.get(window);
+    if (known === undefined) {
+      known = { lease: 0, used: 0, ledger: 0, fullUntil: 0, asking: 0 };
+      this.#known.set(window, known, Date.now());
+    }
+    return known;
   }
 }

@@ -1,19 +1,26 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CounterLedger } from '../../../../edge-dp/durable/counter-ledger.ts';
 import { parseCounterQuestion } from '../../../../edge-dp/durable/state-messages.ts';
 import type { Window } from '../../../../edge-dp/plugins/runtime/services.ts';
 import { LeasedCounters } from '../../../../edge-dp/plugins/services/leased-counters.ts';
 
+const newLedger = () => new CounterLedger(() => undefined);
+
 /** Isolates that count through one ledger, with how often they asked it. */
 function isolates(count: number) {
-  const ledger = new CounterLedger();
+  let ledger = newLedger();
+  let restarts = 0;
   const asked = { times: 0 };
   const ask = async (_path: string, question: unknown) => {
     asked.times += 1;
-    return ledger.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question))), Date.now());
+    return ledger.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question))), Date.now() + restarts);
   };
-  return { asked, all: Array.from({ length: count }, () => new LeasedCounters(ask)) };
+  const restart = () => {
+    ledger = newLedger();
+    restarts += 1;
+  };
+  return { asked, restart, all: Array.from({ length: count }, () => new LeasedCounters(ask)) };
 }
 
 const window = (limit: number, key = 'k', length = 3_600_000): Window => ({ key, start: Date.now(), length, limit });
@@ -78,6 +85,50 @@ describe('counters of a node', () => {
       { used: 2, room: false },
     ]);
     expect(await counters?.usage([minute])).toEqual([{ used: 2, room: true }]);
+  });
+
+  it('do not count where one is full in what another isolate sees either', async () => {
+    const { all } = isolates(2);
+    const [minute, hour] = [window(5, 'k', 60_000), window(1, 'k', 3_600_000)];
+    await all[0]?.take([minute, hour], 1);
+    await all[0]?.take([minute, hour], 1);
+    expect(await all[1]?.usage([minute, hour])).toEqual([
+      { used: 1, room: true },
+      { used: 1, room: false },
+    ]);
+  });
+
+  it('go on from what isolates know when what keeps them was started again', async () => {
+    const { all, restart } = isolates(3);
+    const [first, second, third] = all;
+    const own = window(10);
+    for (let i = 0; i < 4; i++) await first?.take([own], 1);
+    for (let i = 0; i < 3; i++) await second?.take([own], 1);
+    restart();
+    expect(await first?.take([own], 1)).toEqual([{ used: 5, room: true }]);
+    expect(await second?.take([own], 1)).toEqual([{ used: 8, room: true }]);
+    expect(await third?.take([own], 1)).toEqual([{ used: 9, room: true }]);
+    // What was given back since is not brought up again.
+    await third?.add([own], -9);
+    expect(await second?.take([own], 1)).toEqual([{ used: 1, room: true }]);
+  });
+
+  it('forget those counted longest ago rather than fill the memory, and say so', () => {
+    const forgetting = vi.fn();
+    const ledger = new CounterLedger(forgetting, 100);
+    const take = (key: string, start: number, length = 60_000) => {
+      const counted = { key, start, length, limit: 5, used: 0, ledger: 0 };
+      return ledger.answer({ isolate: 'i', does: 'one', amount: 1, windows: [counted] }, start + 1)[0]?.used;
+    };
+    take('of the day', 0, 86_400_000);
+    for (let i = 0; i < 100; i++) take(`client ${i}`, 0);
+    expect(forgetting).toHaveBeenCalledExactlyOnceWith(100);
+    expect(take('client 99', 0)).toBe(2);
+    expect(take('client 0', 0)).toBe(1);
+    expect(take('of the day', 0, 86_400_000)).toBe(2);
+    // What is over makes room.
+    for (let i = 0; i < 99; i++) take(`client ${i}`, 60_000);
+    expect(forgetting).toHaveBeenCalledTimes(2);
   });
 
   it('count beyond the limit when told to, and give back', async () => {
