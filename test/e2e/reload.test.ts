@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
@@ -56,9 +59,16 @@ afterAll(async () => {
   for (const path of [folder, prefix]) rmSync(path, { recursive: true, force: true });
 });
 
-function open(port: number): Promise<TLSSocket> {
+/** Milliseconds a handshake or an answer may take. */
+const PATIENCE = 20_000;
+
+function open(port: number, patience = PATIENCE): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => resolve(socket));
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, timeout: patience }, () => {
+      socket.setTimeout(0);
+      resolve(socket);
+    });
+    socket.once('timeout', () => socket.destroy(new Error(`no handshake at port ${port}`)));
     socket.once('error', reject);
   });
 }
@@ -75,8 +85,12 @@ async function shown(): Promise<unknown[]> {
 }
 
 /** One request over a connection that is open already. */
-async function ask(socket: TLSSocket, request: string, body = ''): Promise<string> {
-  const answer = new Promise<string>((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+async function ask(socket: TLSSocket, request: string, body = '', patience = PATIENCE): Promise<string> {
+  const answer = new Promise<string>((resolve, reject) => {
+    socket.setTimeout(patience, () => reject(new Error(`no answer to ${request}`)));
+    socket.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+    socket.once('close', () => reject(new Error(`closed without an answer to ${request}`)));
+  });
   const length = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
   socket.write(`${request} HTTP/1.1\r\nHost: localhost\r\n${length}\r\n${body}`);
   return await answer;
@@ -113,12 +127,52 @@ it('takes every certificate and key anew, and keeps the connections that are ope
   expect(await ask(admin, 'POST /services', '{"name":"s","url":"http://127.0.0.1:9"}')).toContain('201 Created');
   expect(await ask(admin, 'POST /services/s/routes', '{"name":"r","paths":["/r"]}')).toContain('201 Created');
   admin.destroy();
-  await until(async () => {
-    const proxy = await open(proxyPort);
-    const answer = await ask(proxy, 'GET /r');
+  await until(async () => (await askProxy('GET /r')).startsWith('HTTP/1.1 502'), 'the route at the data plane');
+});
+
+/** One request over a connection of its own; empty when the connection came to nothing, as some do while processes change. */
+async function askProxy(request: string, patience = PATIENCE): Promise<string> {
+  try {
+    const proxy = await open(proxyPort, patience);
+    const answer = await ask(proxy, request, '', patience);
     proxy.destroy();
-    return answer.startsWith('HTTP/1.1 502');
-  }, 'the route at the data plane');
+    return answer;
+  } catch {
+    return '';
+  }
+}
+
+it('leaves new connections to the new process while the old one finishes an answer', async () => {
+  const answers: ServerResponse[] = [];
+  const upstream = createServer((_, response) => {
+    answers.push(response);
+    response.write('first');
+  }).listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const { port } = upstream.address() as AddressInfo;
+  const admin = await open(adminPort);
+  const service = `{"name":"slow","url":"http://127.0.0.1:${port}"}`;
+  expect(await ask(admin, 'POST /services', service)).toContain('201 Created');
+  expect(await ask(admin, 'POST /services/slow/routes', '{"name":"slow","paths":["/slow"]}')).toContain('201 Created');
+  admin.destroy();
+  await until(async () => (await askProxy('GET /slow')).startsWith('HTTP/1.1 200'), 'the route at the data plane');
+
+  const download = await open(proxyPort);
+  expect(await ask(download, 'GET /slow')).toContain('200 OK');
+  const idle = await open(proxyPort);
+  expect(await ask(idle, 'GET /nowhere')).toContain('404 Not Found');
+  const draining = once(idle, 'close');
+  const reloading = runHoldfast(['reload'], settings, folder);
+  await draining;
+  // Half of them would be the old process's, were it still accepting.
+  await until(async () => {
+    for (let n = 0; n < 12; n++) if ((await askProxy('GET /nowhere', 1000)) === '') return false;
+    return true;
+  }, '12 new connections in a row that are answered');
+  expect(download.closed, 'the old process still has its answer to finish').toBe(false);
+  for (const answer of answers) answer.end('last');
+  expect((await reloading).code).toBe(0);
+  upstream.close();
 });
 
 it('keeps what it has when a file is bad, and names the setting', async () => {

@@ -1,4 +1,5 @@
 import type { EgressPlan } from '../egress/egress-run.ts';
+import type { SharedAddress } from './stop-accepting.ts';
 
 /** What the host and its supervisor process tell each other over Node's IPC channel. */
 
@@ -20,6 +21,8 @@ export interface SupervisorPlan {
     readonly descriptor: number;
     /** Internal sockets and the Status API are the first process's alone. */
     readonly servedBy: 'all' | 'first';
+    /** Of a listener with TLS; null for others. */
+    readonly tls: SharedAddress | null;
   }[];
   readonly egress: EgressPlan;
 }

@@ -91,13 +91,14 @@ function descriptors({
   const next = (): number => SupervisorProcess.descriptorAt(place++);
   return {
     sockets: [
-      ...listeners.map(({ name, service }) => ({
+      ...listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
         name,
         descriptor: next(),
         servedBy: service === 'proxy' ? ('all' as const) : ('first' as const),
+        tls: tls === null ? null : { address, port },
       })),
-      { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' },
-      { name: KV_SOCKET, descriptor: next(), servedBy: 'first' },
+      { name: NODE_SOCKET, descriptor: next(), servedBy: 'first', tls: null },
+      { name: KV_SOCKET, descriptor: next(), servedBy: 'first', tls: null },
     ],
     egress: {
       descriptor: next(),

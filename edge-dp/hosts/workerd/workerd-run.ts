@@ -2,11 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { get, request as send } from 'node:http';
 import { createRequire } from 'node:module';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { endOf, type Log, Output, type Run, releaseTether, spawnTethered } from '../supervision/run.ts';
 import { WARM_UP_SOCKET } from './config.ts';
 import type { RuntimeLog } from './runtime-log.ts';
+import { type SharedAddress, stopAccepting } from './stop-accepting.ts';
 
 /** Milliseconds a process may take for its start sequence before it has to serve without. */
 const WARM_UP_PATIENCE = 10_000;
@@ -15,6 +17,8 @@ const WARM_UP_PATIENCE = 10_000;
 export interface BoundSocket {
   readonly name: string;
   readonly descriptor: number;
+  /** Its address when it is a listener with TLS; null for others. */
+  readonly tls: SharedAddress | null;
 }
 
 /**
@@ -62,7 +66,7 @@ export function runWorkerd(
     pid: child.pid ?? -1,
     ready,
     ended,
-    terminate: () => void finish(warmUpPath).finally(() => child.kill('SIGTERM')),
+    terminate: () => void drain(child, sockets, warmUpPath, log),
     kill: () => child.kill('SIGKILL'),
   };
 }
@@ -95,8 +99,34 @@ async function warmUp(path: string, log: Log): Promise<void> {
   });
 }
 
-/** Milliseconds a process may take to hear that it is to end. */
+/** Milliseconds a process may take to hear that it is to end, and to begin with it. */
 const FINISH_PATIENCE = 500;
+
+/** Asks a process to end: what its plugins hold goes out, requests in flight are finished, new ones are left to others. */
+async function drain(
+  child: ChildProcess,
+  sockets: readonly BoundSocket[],
+  warmUpPath: string,
+  log: Log,
+): Promise<void> {
+  const { pid } = child;
+  const listeners = sockets.flatMap(({ tls }) => tls ?? []);
+  // workerd closes idle connections first of all when it drains, which tells when it does.
+  const idle = connect(warmUpPath);
+  idle.on('error', () => {});
+  const draining = new Promise((resolve) => idle.once('close', resolve));
+  await finish(warmUpPath);
+  child.kill('SIGTERM');
+  if (listeners.length === 0 || pid === undefined) {
+    idle.destroy();
+    return;
+  }
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  const late = setTimeout(() => idle.destroy(), FINISH_PATIENCE);
+  await draining;
+  clearTimeout(late);
+  if (isRunning()) await stopAccepting(pid, listeners, isRunning, log);
+}
 
 /**
  * Tells a process that it is about to end, so that its plugins send what they hold. Resolves when it has heard; the answer
