@@ -20,6 +20,8 @@ export interface Env {
   readonly NETWORK?: Fetcher;
   /** The host's egress process, for what `NETWORK` cannot say (Host, private CA, client certificate, HTTP/2). */
   readonly EGRESS?: Fetcher;
+  /** The same process (Miniflare: the host itself) for plugins' own connections, UDP, files and syslog. Absent on Cloudflare. */
+  readonly TUNNEL?: Fetcher;
   /** The parsed `declarative_config`, packed like a bundle, where one is given: `GET /manifest`, `GET /objects/<sha256>`. */
   readonly DECLARATIVE?: Fetcher;
 }

@@ -22,11 +22,12 @@ import { upstreamRoutes } from './status/upstreams.ts';
 provideLua(() => importedLua);
 
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, NODE }) =>
     createRequestPath({
       settings: SETTINGS.proxy,
       network: NETWORK ?? internet,
       egress: EGRESS,
+      tunnel: TUNNEL,
       node: NODE,
       identity: SETTINGS.node,
       // Cloudflare ends what goes on for longer than 30 seconds.

@@ -107,6 +107,8 @@ export const properties = {
   dns_error_ttl: integer(1, [1, SECOND_LIMIT]),
   /** Name servers for services and the targets of upstreams; all else is resolved by the system. */
   dns_resolver: list('', "comma-separated addresses of name servers, with ':port' unless it is 53", parseNameServer),
+  /** Paths of PEM files, and `system` for the public CAs: what connections of plugins are verified by. */
+  lua_ssl_trusted_certificate: words('system'),
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),
   real_ip_recursive: onOff('off'),

@@ -21,6 +21,8 @@ export interface DataPlaneOptions {
   readonly newsInterval: number;
   /** How the names of targets are looked up, on hosts that can; absent: `SYSTEM_DNS`. */
   readonly dns?: DnsOptions;
+  /** What connections of plugins' own are verified by where they name no CAs, on hosts that can; absent: the public CAs. */
+  readonly trust?: TrustOptions;
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
@@ -34,6 +36,13 @@ export interface ClusterTls {
   /** What the control plane's certificate must chain to; in `shared` mode the certificate itself. */
   readonly ca: string;
   readonly serverName: string;
+}
+
+/** Whose certificates are trusted (`lua_ssl_trusted_certificate`). */
+export interface TrustOptions {
+  readonly publicCas: boolean;
+  /** PEM. */
+  readonly certificates: readonly string[];
 }
 
 /** How targets' names are resolved (`dns_*`). */

@@ -25,6 +25,8 @@ interface RequestPathDependencies {
   readonly network: Network;
   /** `env.EGRESS`, where the host has one. */
   readonly egress?: Fetcher | undefined;
+  /** `env.TUNNEL`, where the host has one. */
+  readonly tunnel?: Fetcher | undefined;
   /** `env.NODE`: where isolates of a node share what they know of targets. */
   readonly node?: Pick<Fetcher, 'fetch'> | undefined;
   /** Who this is, for plugins. */
@@ -57,11 +59,13 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
   };
-  const { network, identity = UNNAMED } = dependencies;
+  const { network, tunnel, identity = UNNAMED } = dependencies;
   const { services, unsent } = createServices({
     node: identity,
     network,
-    egress,
+    // Plugins' own requests use all that the host can, also where upstreams' do not.
+    egress: tunnel === undefined ? egress : createEgress({ network, egress: tunnel }),
+    tunnel: tunnel ?? null,
     lua: settings.lua ?? DEFAULT_LUA,
     shared: dependencies.node ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,

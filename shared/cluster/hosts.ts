@@ -18,7 +18,11 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'dns_records',
     'client_address',
     'consumer_groups',
+    'udp',
+    'files',
+    'syslog',
+    'tls_unverified',
   ],
-  miniflare: ['upstream_host', 'consumer_groups'],
+  miniflare: ['upstream_host', 'consumer_groups', 'udp', 'files', 'syslog', 'tls_unverified'],
   cloudflare: ['upstream_host', 'client_address', 'edge_fields', 'consumer_groups'],
 };

@@ -1,5 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect as connectTls,
+  type DetailedPeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import { connectFailure, EgressError } from './failure.ts';
 import type { LoadedIdentity } from './identities.ts';
 
@@ -9,9 +15,12 @@ export interface Endpoint {
   readonly port: number;
   /** Null: plain TCP. */
   readonly tls: { readonly identity: LoadedIdentity; readonly serverName: string | null } | null;
-  readonly protocol: 'http/1.1' | 'h2';
+  /** What is asked for by ALPN; null: nothing is. */
+  readonly protocol: 'http/1.1' | 'h2' | null;
   /** Milliseconds for name resolution, TCP and TLS together. */
   readonly connectTimeout: number;
+  /** Whether one side may end while the other goes on; absent: no. */
+  readonly halfOpen?: boolean;
 }
 
 /** `host:port` for messages. */
@@ -21,9 +30,19 @@ export function placeOf({ host, port }: { readonly host: string; readonly port: 
 
 /** Connects, TLS handshake included. Rejects with an `EgressError` that says exactly what went wrong. */
 export function connect(endpoint: Endpoint): Promise<Socket> {
+  const { host, port, tls, halfOpen = false } = endpoint;
+  if (tls !== null) return established(openTls(endpoint, tls, { host, port }), 'secureConnect', endpoint);
+  return established(connectTcp({ host, port, allowHalfOpen: halfOpen }), 'connect', endpoint);
+}
+
+/** Goes over to the endpoint's TLS on a connection to it that was plain so far. Rejects as `connect`; then it is closed. */
+export function secure(plain: Socket, endpoint: Endpoint, tls: NonNullable<Endpoint['tls']>): Promise<Socket> {
+  return established(openTls(endpoint, tls, { socket: plain }), 'secureConnect', { ...endpoint, tls });
+}
+
+function established(socket: Socket, connected: 'connect' | 'secureConnect', endpoint: Endpoint): Promise<Socket> {
   const where = placeOf(endpoint);
   return new Promise((resolve, reject) => {
-    const { socket, connected } = endpoint.tls === null ? openTcp(endpoint) : openTls(endpoint, endpoint.tls);
     const fail = (error: unknown): void => {
       clearTimeout(timer);
       socket.destroy();
@@ -37,10 +56,12 @@ export function connect(endpoint: Endpoint): Promise<Socket> {
       fail(new EgressError('closed', false, `${where}: closed the connection during its set-up`));
     socket.once('error', fail);
     socket.once('close', closed);
+    socket.once('end', closed);
     socket.once(connected, () => {
       clearTimeout(timer);
       socket.off('error', fail);
       socket.off('close', closed);
+      socket.off('end', closed);
       const refusal = endpoint.tls === null ? null : refuse(socket, endpoint, endpoint.tls.identity);
       if (refusal !== null) {
         socket.destroy();
@@ -54,26 +75,24 @@ export function connect(endpoint: Endpoint): Promise<Socket> {
   });
 }
 
-function openTcp({ host, port }: Endpoint): { socket: Socket; connected: 'connect' } {
-  return { socket: connectTcp({ host, port }), connected: 'connect' };
-}
-
 function openTls(
-  { host, port, protocol }: Endpoint,
+  { host, protocol, halfOpen = false }: Endpoint,
   { identity, serverName }: NonNullable<Endpoint['tls']>,
-): { socket: TLSSocket; connected: 'secureConnect' } {
+  over: { readonly host: string; readonly port: number } | { readonly socket: Socket },
+): TLSSocket {
   const name = serverName ?? host;
-  const socket = connectTls({
-    host,
-    port,
+  // Node's types do not know that TLS takes it too.
+  const options: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
+    ...over,
+    allowHalfOpen: halfOpen,
     secureContext: identity.context,
     rejectUnauthorized: identity.verify,
     // RFC 6066: an address is not a server name.
     ...(isIP(name) === 0 && { servername: name }),
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
-    ALPNProtocols: [protocol],
-  });
-  return { socket, connected: 'secureConnect' };
+    ...(protocol !== null && { ALPNProtocols: [protocol] }),
+  };
+  return connectTls(options);
 }
 
 /** What the handshake itself accepts but the identity does not. */

@@ -1,18 +1,14 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { DnsOptions } from '../options.ts';
 import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
-import type { EgressStart, FromEgress } from './messages.ts';
+import type { EgressOptions, EgressStart, FromEgress } from './messages.ts';
 
 /** Where an egress process serves. Descriptors are the caller's. */
-export interface EgressPlan {
+export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dns' | 'trust'> {
   /** Listening socket the Workers reach it on. */
   readonly descriptor: number;
-  /** What they must show. */
-  readonly token: string;
   readonly relays: readonly RelayPlan[];
-  readonly dns: DnsOptions;
 }
 
 /** Raw TCP from a listening socket to a host whose name is resolved anew for every connection. */
@@ -46,6 +42,8 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
   const start: EgressStart = {
     type: 'start',
     token: plan.token,
+    folder: plan.folder,
+    trust: plan.trust,
     identities: Object.fromEntries(identities),
     relays: plan.relays.map(({ host, port }) => ({ host, port })),
     dns: plan.dns,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { messageOf } from '../../../shared/thrown.ts';
 import type { TlsIdentity } from '../../proxy/egress/protocol.ts';
+import type { TrustOptions } from '../options.ts';
 import { EgressError } from './failure.ts';
 
 /** A TLS identity ready for use. */
@@ -21,6 +22,16 @@ export class Identities {
     verifyDepth: null,
     context: createSecureContext(),
   };
+
+  /** What connections of plugins' own are verified by where they name no CAs (`lua_ssl_trusted_certificate`). */
+  readonly plugins: LoadedIdentity;
+
+  /** `trust`: null for the public CAs. Throws when a certificate cannot be read. */
+  constructor(trust: TrustOptions | null) {
+    const ca = trust === null ? null : [...(trust.publicCas ? rootCertificates : []), ...trust.certificates];
+    this.plugins =
+      ca === null ? this.#publicCas : { ...this.#publicCas, name: 'plugins', context: createSecureContext({ ca }) };
+  }
 
   /** Takes what was PUT. Throws `bad_request` when the name is not the text's, or it holds no usable PEM. */
   add(name: string, text: string): void {

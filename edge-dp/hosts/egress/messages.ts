@@ -1,15 +1,25 @@
-import type { DnsOptions } from '../options.ts';
+import type { DnsOptions, TrustOptions } from '../options.ts';
 
-/** What the egress process and whoever keeps it running tell each other over Node's IPC channel. */
-
-export interface EgressStart {
-  readonly type: 'start';
+/** What an egress server is to know. */
+export interface EgressOptions {
+  /** What whoever asks must show. */
   readonly token: string;
-  /** TLS identities handed over to an earlier process, by name: the text that was PUT. */
+  /** Where paths of files that do not begin with `/` begin. */
+  readonly folder: string;
+  readonly dns: DnsOptions;
+  /** Null: the public CAs. */
+  readonly trust: TrustOptions | null;
+  /** TLS identities handed over before, by name. */
   readonly identities: Readonly<Record<string, string>>;
+  /** Called with each TLS identity that is handed over from now on. */
+  readonly onIdentity: (name: string, text: string) => void;
+}
+
+/** `identities`: those handed over to an earlier process. */
+export interface EgressStart extends Omit<EgressOptions, 'onIdentity'> {
+  readonly type: 'start';
   /** Where the relays lead; their listening sockets are descriptors 5, 6, … */
   readonly relays: readonly { readonly host: string; readonly port: number }[];
-  readonly dns: DnsOptions;
 }
 
 export type FromEgress =

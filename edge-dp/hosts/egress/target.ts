@@ -1,16 +1,11 @@
 import { isRecord } from '../../../shared/record.ts';
+import type { TunnelTarget, TunnelTls } from '../../proxy/egress/host-services.ts';
 import type { EgressTarget, EgressTimeouts } from '../../proxy/egress/protocol.ts';
 import { EgressError } from './failure.ts';
 
 /** Reads an `EGRESS_TARGET` header. Throws `bad_request` naming the member that is wrong. */
 export function parseTarget(text: string): EgressTarget {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw wrong('it is not JSON');
-  }
-  const fields = record(value, 'target');
+  const fields = parsed(text);
   const { tls, trailers, method, exchange } = fields;
   return {
     scheme: oneOf(fields.scheme, ['http', 'https'], 'scheme'),
@@ -27,7 +22,34 @@ export function parseTarget(text: string): EgressTarget {
   };
 }
 
-function parseTls({ identity, serverName }: Record<string, unknown>): EgressTarget['tls'] {
+/** Reads what a tunnel is to be opened to. Throws as `parseTarget`. */
+export function parseTunnelTarget(text: string): TunnelTarget {
+  const { host, port, tls, timeout, pool } = parsed(text);
+  return {
+    host: string(host, 'host'),
+    port: integer(port, 'port', 65_535),
+    tls: tls === null ? null : parseTls(record(tls, 'tls')),
+    timeout: integer(timeout, 'timeout', LONGEST),
+    pool: pool === null ? null : string(pool, 'pool'),
+  };
+}
+
+/** Reads the TLS a tunnel is to go over to. Throws as `parseTarget`. */
+export function parseTunnelTls(text: string): TunnelTls {
+  return parseTls(parsed(text));
+}
+
+function parsed(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong('it is not JSON');
+  }
+  return record(value, 'target');
+}
+
+function parseTls({ identity, serverName }: Record<string, unknown>): TunnelTls {
   return {
     identity: identity === null ? null : string(identity, 'tls.identity'),
     serverName: serverName === null ? null : string(serverName, 'tls.serverName'),

@@ -1,5 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
   kCurrentWorker,
@@ -13,9 +16,11 @@ import {
 } from 'miniflare';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { NOTICE } from '../../notice.ts';
+import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
+import { egressServer } from '../egress/server.ts';
 import { nodeIdentity } from '../node-identity.ts';
-import type { DataPlane, DataPlaneOptions, Listener } from '../options.ts';
+import { type DataPlane, type DataPlaneOptions, type Listener, SYSTEM_DNS } from '../options.ts';
 import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
 import { spawnedBy } from './spawned.ts';
@@ -32,7 +37,8 @@ const WORKER_NAME = 'holdfast';
 export async function startMiniflareHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
   const nodeId = await nodeIdentity(options.prefix);
   await mkdir(stateFolder(options), { recursive: true, mode: 0o700 });
-  const first = await miniflareOptions(options, nodeId, entry);
+  const egress = await openEgress(options);
+  const first = await miniflareOptions(options, nodeId, entry, egress);
   const { started: miniflare, pids } = spawnedBy(() => new Miniflare(first));
   try {
     await begin(miniflare);
@@ -46,13 +52,17 @@ export async function startMiniflareHost(options: DataPlaneOptions, entry: strin
       async reload(changed = options) {
         // The ports that were free at the start are the node's addresses from then on.
         const again = { ...changed, proxyListen: proxyAddresses.map(plain), statusListen: statusAddresses.map(plain) };
-        await miniflare.setOptions(await miniflareOptions(again, nodeId, entry));
+        await miniflare.setOptions(await miniflareOptions(again, nodeId, entry, egress));
         await begin(miniflare);
       },
-      stop: () => miniflare.dispose(),
+      async stop() {
+        await miniflare.dispose();
+        egress.close();
+      },
     };
   } catch (error) {
     await miniflare.dispose();
+    egress.close();
     throw error;
   }
 }
@@ -64,7 +74,12 @@ async function begin(miniflare: Miniflare): Promise<void> {
   await scheduled({});
 }
 
-async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry: string): Promise<MiniflareOptions> {
+async function miniflareOptions(
+  options: DataPlaneOptions,
+  nodeId: string,
+  entry: string,
+  egress: OpenEgress,
+): Promise<MiniflareOptions> {
   const proxy = onlyListener('proxy_listen', options.proxyListen);
   const status = onlyListener('status_listen', options.statusListen);
   const settings = workerSettings(options, {
@@ -93,6 +108,12 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
     serviceBindings: {
       NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },
       NETWORK: { network: { allow: ['public', 'private', 'local'], tlsOptions: { trustBrowserCas: true } } },
+      TUNNEL: {
+        external: {
+          address: `unix:${egress.path}`,
+          http: { injectRequestHeaders: [{ name: EGRESS_TOKEN, value: egress.token }] },
+        },
+      },
       ...controlPlanes(options),
       ...(options.declarative === null ? {} : { DECLARATIVE: declarativeService(options.declarative) }),
     },
@@ -120,6 +141,37 @@ async function miniflareOptions(options: DataPlaneOptions, nodeId: string, entry
       forward(stderr, (line) => options.log('warn', line));
     },
     workers: [worker],
+  };
+}
+
+/** The egress server of this node, in this process: its upstreams are reached as on Cloudflare all the same. */
+interface OpenEgress {
+  readonly path: string;
+  readonly token: string;
+  close(): void;
+}
+
+async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions): Promise<OpenEgress> {
+  const token = randomBytes(24).toString('base64url');
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
+  const path = join(folder, 'egress.sock');
+  const server = egressServer({
+    token,
+    folder: resolve(prefix),
+    dns,
+    trust: trust ?? null,
+    identities: {},
+    onIdentity: () => {},
+  });
+  await new Promise<void>((listening, failed) => server.once('error', failed).listen(path, listening));
+  return {
+    path,
+    token,
+    close() {
+      server.close();
+      server.closeAllConnections();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 

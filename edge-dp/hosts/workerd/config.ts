@@ -108,6 +108,7 @@ function bindings(node: WorkerdNode): string[] {
     '(name = "KV", kvNamespace = "kv")',
     '(name = "NETWORK", service = "network")',
     '(name = "EGRESS", service = "egress")',
+    '(name = "TUNNEL", service = "egress")',
     ...node.controlPlanes.map((_, place) =>
       struct({ name: text(controlPlaneBinding(place)), service: text(`control-plane-${place + 1}`) }),
     ),

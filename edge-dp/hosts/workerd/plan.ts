@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isLoopback } from '../../../shared/browser-guard.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
@@ -104,7 +104,9 @@ function descriptors({
       descriptor: next(),
       token: egressToken,
       relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({ descriptor: next(), host, port })),
+      folder: resolve(options.prefix),
       dns: options.dns ?? SYSTEM_DNS,
+      trust: options.trust ?? null,
     },
   };
 }

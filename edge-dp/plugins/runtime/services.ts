@@ -18,12 +18,15 @@ export interface Services {
   fetch(request: OutgoingRequest): Promise<HttpResponse>;
   /** A connection of the plugin's own, plain or with TLS. Throws `ServiceError`. Only while a request, or work it waits for, is under way. */
   connect(address: Address, options: ConnectOptions): Promise<Connection>;
-  /** One UDP packet, sent and forgotten. Capability `udp`. */
-  datagram(address: Address, bytes: Uint8Array): void;
-  /** Adds to a file of the node; `/dev/stdout` and `/dev/stderr` everywhere, others with capability `files`. */
-  append(file: AppendedFile, text: string): void;
-  /** One line for the machine's syslog. Capability `syslog`. */
-  syslog(line: SyslogLine): void;
+  /** UDP packets of at most 65507 bytes, sent and forgotten: resolves when the machine has taken them. Capability `udp`. */
+  datagram(address: Address, packets: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Adds to a file of the node, never in the middle of another text: `/dev/stdout` and `/dev/stderr` everywhere, others with
+   * capability `files`. A relative path begins in the node's prefix. Resolves when it is written; throws `ServiceError`.
+   */
+  append(file: AppendedFile, text: string): Promise<void>;
+  /** Lines for the machine's syslog. Resolves when its daemon has them; throws `ServiceError`. Capability `syslog`. */
+  syslog(lines: readonly SyslogLine[]): Promise<void>;
   /**
    * Kong's queue: entries are sent in batches, tried again, and dropped when they are too many or too old. Those who name the same
    * queue share it, with the options and the `send` of whom came first, as long as one of them is open.
@@ -87,8 +90,13 @@ export interface Address {
 export interface ConnectOptions {
   /** Null: none (`Connection.startTls` may follow). */
   readonly tls: TlsOptions | null;
-  /** Milliseconds. */
+  /** Milliseconds for the connection and its TLS. */
   readonly timeout: number;
+  /**
+   * Takes a connection that was kept (`Connection.keep`) under the same name, address and TLS, if there is one. Who leaves
+   * connections in different states gives them different names. Absent: always a new one.
+   */
+  readonly pool?: string;
 }
 
 export interface TlsOptions {
@@ -96,13 +104,25 @@ export interface TlsOptions {
   readonly serverName: string | null;
   /** False: capability `tls_unverified`. */
   readonly verify: boolean;
+  /** PEM of the CAs to verify by; absent or empty: those the node trusts. Only where the host has an egress process. */
+  readonly ca?: readonly string[];
+  /** PEM pair to present. Only where the host has an egress process. */
+  readonly certificate?: { readonly cert: string; readonly key: string } | null;
 }
 
+/** Ends with the request it was opened for. A peer that breaks off looks like one that ends. */
 export interface Connection {
   readonly readable: ReadableStream<Uint8Array>;
   readonly writable: WritableStream<Uint8Array>;
-  /** The same connection with TLS from here on; nothing may be unread or unwritten. */
+  /** It was kept by somebody before (`ConnectOptions.pool`). */
+  readonly reused: boolean;
+  /**
+   * The same connection with TLS from here on, in streams of its own; what was sent in clear and not read is lost. Nothing may be
+   * unwritten. Throws `ServiceError`, and the connection is closed then.
+   */
   startTls(options: TlsOptions): Promise<Connection>;
+  /** Closes it, or, where the host can, keeps it open for so many milliseconds for the next of its pool. Nothing may be unread. */
+  keep(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }
 

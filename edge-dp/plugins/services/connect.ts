@@ -14,7 +14,7 @@ import {
 /** Connections over the runtime's own sockets, whose TLS always verifies against the public CAs. */
 export function connectService(network: Pick<Network, 'connect'>): Services['connect'] {
   return async (address, { tls, timeout }) => {
-    if (tls !== null) refuseUnverified(tls);
+    if (tls !== null) refuseUnsupported(tls);
     const where = `${bracketed(address.host)}:${address.port}`;
     try {
       const socket = network.connect(where, { secureTransport: secureTransport(tls), allowHalfOpen: false });
@@ -34,16 +34,20 @@ function secureTransport(tls: ConnectOptions['tls']): 'on' | 'starttls' {
   return tls === null ? 'starttls' : 'on';
 }
 
-function refuseUnverified({ verify }: TlsOptions): void {
+function refuseUnsupported({ verify, ca = [], certificate = null }: TlsOptions): void {
   if (!verify) throw new ServiceError('unsupported', 'this data plane takes no certificate unchecked');
+  if (ca.length > 0) throw new ServiceError('unsupported', 'this data plane trusts no private CAs');
+  if (certificate !== null) throw new ServiceError('unsupported', 'this data plane presents no client certificates');
 }
 
 function connection(socket: Socket, address: Address): Connection {
+  const close = (): Promise<void> => socket.close().catch(() => undefined);
   return {
     readable: socket.readable,
     writable: socket.writable,
+    reused: false,
     async startTls(options) {
-      refuseUnverified(options);
+      refuseUnsupported(options);
       const secured = socket.startTls({ expectedServerHostname: options.serverName ?? address.host });
       secured.closed.catch(() => undefined);
       try {
@@ -53,8 +57,7 @@ function connection(socket: Socket, address: Address): Connection {
       }
       return connection(secured, address);
     },
-    async close() {
-      await socket.close().catch(() => undefined);
-    },
+    keep: close,
+    close,
   };
 }

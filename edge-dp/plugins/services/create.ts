@@ -6,6 +6,7 @@ import { type LogLevel, type Records, ServiceError, type Services } from '../run
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
 import { fetchService } from './fetch.ts';
+import { hostServices, type Tunnel } from './host-services.ts';
 import { LeasedCounters } from './leased-counters.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
@@ -18,6 +19,8 @@ export interface ServiceDependencies {
   readonly node: { readonly id: string; readonly hostname: string };
   readonly network: Pick<Network, 'connect'>;
   readonly egress: Egress;
+  /** `env.TUNNEL`; null: there is no egress process. */
+  readonly tunnel: Tunnel | null;
   readonly lua: LuaSettings;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
@@ -29,7 +32,7 @@ export interface ServiceDependencies {
 export type Unsent = Pick<Queues, 'hurry' | 'pending'>;
 
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress, lua, shared, patience }: ServiceDependencies): {
+export function createServices({ node, network, egress, tunnel, lua, shared, patience }: ServiceDependencies): {
   readonly services: Services;
   readonly unsent: Unsent;
 } {
@@ -37,19 +40,18 @@ export function createServices({ node, network, egress, lua, shared, patience }:
   const caches = new Caches();
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
+  const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
   const services: Services = {
     node,
     lua,
     log,
     fetch: fetchService(egress),
-    connect: connectService(network),
-    datagram: () => unsupported('UDP'),
-    append: ({ path }, text) => {
-      if (path === '/dev/stdout') console.log(text.replace(/\n$/, ''));
-      else if (path === '/dev/stderr') console.error(text.replace(/\n$/, ''));
-      else unsupported(`a file (${path})`);
+    ...host,
+    async append(file, text) {
+      if (file.path === '/dev/stdout') console.log(text.replace(/\n$/, ''));
+      else if (file.path === '/dev/stderr') console.error(text.replace(/\n$/, ''));
+      else await host.append(file, text);
     },
-    syslog: () => unsupported('syslog'),
     queue: (name, options, send) => queues.open(name, options, send),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     counters: ask === null ? memoryCounters() : new LeasedCounters(ask),
@@ -62,7 +64,17 @@ export function createServices({ node, network, egress, lua, shared, patience }:
   return { services, unsent: queues };
 }
 
-function unsupported(what: string): never {
+/** What a runtime can do without a process of the host beside it. */
+function withoutHost(network: ServiceDependencies['network']): ReturnType<typeof hostServices> {
+  return {
+    connect: connectService(network),
+    datagram: () => unsupported('UDP'),
+    append: ({ path }) => unsupported(`a file (${path})`),
+    syslog: () => unsupported('syslog'),
+  };
+}
+
+async function unsupported(what: string): Promise<never> {
   throw new ServiceError('unsupported', `this data plane has no ${what}`);
 }
 

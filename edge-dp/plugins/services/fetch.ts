@@ -1,6 +1,7 @@
 import { FieldList } from '../../http/fields.ts';
-import type { Egress, UpstreamBody, UpstreamFailure } from '../../proxy/egress/egress.ts';
-import { type OutgoingRequest, ServiceError, type ServiceErrorCode, type Services } from '../runtime/services.ts';
+import type { Egress, UpstreamBody } from '../../proxy/egress/egress.ts';
+import { type OutgoingRequest, ServiceError, type Services } from '../runtime/services.ts';
+import { serviceErrorCode } from './failure-codes.ts';
 
 /** Requests of plugins' own, sent the ways those of clients are. */
 export function fetchService(egress: Egress): Services['fetch'] {
@@ -27,19 +28,9 @@ export function fetchService(egress: Egress): Services['fetch'] {
     });
     if (result.kind === 'response') return result.response;
     const { code, message } = result.failure;
-    throw new ServiceError(CODES[code] ?? 'unreachable', `${request.method ?? 'GET'} ${url.origin}: ${message}`);
+    throw new ServiceError(serviceErrorCode(code), `${request.method ?? 'GET'} ${url.origin}: ${message}`);
   };
 }
-
-const CODES: Partial<Readonly<Record<UpstreamFailure['code'], ServiceErrorCode>>> = {
-  unsupported: 'unsupported',
-  connect_timeout: 'timeout',
-  read_timeout: 'timeout',
-  write_timeout: 'timeout',
-  dns: 'dns',
-  tls: 'tls',
-  protocol: 'protocol',
-};
 
 function parsed(text: string): URL {
   const url = URL.parse(text);

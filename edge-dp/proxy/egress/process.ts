@@ -21,13 +21,13 @@ import {
   EGRESS_TARGET,
   type EgressTarget,
   encodeHeader,
-  type TlsIdentity,
 } from './protocol.ts';
+import { TlsIdentities } from './tls-identities.ts';
 import { upload } from './upload.ts';
 
 /** The host's egress process: can say everything, at the price of one more hop on the same machine. */
 export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
-  const identities = new Identities(egress);
+  const identities = new TlsIdentities(egress);
   return {
     name: 'process',
     cannot: (request) =>
@@ -97,7 +97,7 @@ class ClientBody {
 
 async function attempt(
   egress: Pick<Fetcher, 'fetch'>,
-  identities: Identities,
+  identities: TlsIdentities,
   request: UpstreamRequest,
   client: ClientBody,
 ): Promise<UpstreamResult> {
@@ -175,59 +175,4 @@ function toEgress(
 /** Whether it reaches the process as a POST: the runtime sends no other GET with a body whose fate is known. */
 function isDisguised({ method, body }: UpstreamRequest): boolean {
   return (method === 'GET' && body.kind !== 'none') || !isCarried({ method, body });
-}
-
-/** TLS identities by content, handed to the egress process when first used. */
-class Identities {
-  readonly #egress: Pick<Fetcher, 'fetch'>;
-  readonly #names = new Map<string, Promise<string>>();
-  /** Texts by what they tell: a config has the same object for each request of a service. Null where nothing is asked. */
-  readonly #texts = new WeakMap<UpstreamRequest['tls'], string | null>();
-
-  constructor(egress: Pick<Fetcher, 'fetch'>) {
-    this.#egress = egress;
-  }
-
-  async nameOf(tls: UpstreamRequest['tls']): Promise<string | null> {
-    let text = this.#texts.get(tls);
-    if (text === undefined) {
-      text = textOf(tls);
-      this.#texts.set(tls, text);
-    }
-    if (text === null) return null;
-    const known = this.#names.get(text);
-    if (known !== undefined) return known;
-    const handed = this.#hand(text);
-    this.#names.set(text, handed);
-    handed.catch(() => this.#names.delete(text));
-    return handed;
-  }
-
-  forget(name: string): void {
-    for (const [text, known] of this.#names) {
-      void known.then((value) => value === name && this.#names.delete(text)).catch(() => undefined);
-    }
-  }
-
-  async #hand(text: string): Promise<string> {
-    const bytes = new TextEncoder().encode(text);
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-    const name = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    const answer = await this.#egress.fetch(`${EGRESS_ORIGIN}/identities/${name}`, { method: 'PUT', body: bytes });
-    await answer.body?.cancel();
-    if (answer.status !== 204) throw new Error(`the egress process refused a TLS identity (${answer.status})`);
-    return name;
-  }
-}
-
-/** Null for what the egress process does unasked. */
-function textOf({ verify, verifyDepth, ca, certificate }: UpstreamRequest['tls']): string | null {
-  if (verify === true && verifyDepth === null && ca.length === 0 && certificate === null) return null;
-  const identity: TlsIdentity = {
-    verify: verify === true,
-    verifyDepth,
-    ca: ca.length === 0 ? null : ca,
-    certificate,
-  };
-  return JSON.stringify(identity);
 }

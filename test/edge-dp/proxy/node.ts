@@ -18,6 +18,7 @@ export interface ProxyNode {
   readonly port: number;
   readonly url: string;
   readonly statusUrl: string;
+  readonly prefix: string;
   readonly log: readonly string[];
   /** Sends bytes as they are on a connection of their own; gives what came back. */
   raw(request: string | Uint8Array, until?: Until): Promise<RawAnswer>;
@@ -64,6 +65,7 @@ export async function startProxyNode(
     port,
     url: `http://127.0.0.1:${port}`,
     statusUrl: `http://127.0.0.1:${dataPlane.statusAddresses[0]?.port}`,
+    prefix,
     log,
     raw: (request, until = {}) => exchange(port, request, until),
     async stop() {

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { type OpenedTunnel, TICKET_LIFE, type TunnelTarget, type TunnelTls } from '../../proxy/egress/host-services.ts';
+import { connect, type Endpoint, placeOf, secure } from './connect.ts';
+import { EgressError } from './failure.ts';
+import type { Identities } from './identities.ts';
+import { IdleConnections } from './idle-connections.ts';
+
+/** Milliseconds for which a peer may go on sending after the Worker has ended its side. */
+const LINGER = 120_000;
+
+interface Tunnel {
+  readonly endpoint: Endpoint;
+  readonly pool: string | null;
+  outer: Socket;
+  /** The CONNECT that carries it. */
+  inner: Socket | null;
+  /** Ends a connection nobody has come for. */
+  patience: NodeJS.Timeout | null;
+}
+
+/** Connections of plugins' own, by the tickets under which Workers come for their bytes. */
+export class Tunnels {
+  readonly #identities: Identities;
+  readonly #idle = new IdleConnections();
+  readonly #open = new Map<string, Tunnel>();
+
+  constructor(identities: Identities) {
+    this.#identities = identities;
+  }
+
+  /** Connects, or takes an idle connection of the same target. */
+  async open(target: TunnelTarget): Promise<OpenedTunnel> {
+    const endpoint = this.#endpointOf(target);
+    const pool = target.pool === null ? null : JSON.stringify([target.host, target.port, target.tls, target.pool]);
+    const idle = pool === null ? null : this.#idle.take(pool);
+    const tunnel = { endpoint, pool, outer: idle ?? (await connect(endpoint)), inner: null, patience: null };
+    return { ticket: this.#issue(tunnel), reused: idle !== null };
+  }
+
+  /** Gives the connection's bytes to a CONNECT; false: the ticket is none, or was used. */
+  attach(ticket: string, inner: Socket, head: Uint8Array): boolean {
+    const tunnel = this.#open.get(ticket);
+    if (tunnel === undefined || tunnel.inner !== null) return false;
+    const { outer } = tunnel;
+    tunnel.inner = inner;
+    if (tunnel.patience !== null) clearTimeout(tunnel.patience);
+    if (outer.destroyed) {
+      this.#open.delete(ticket);
+      return false;
+    }
+    inner.write('HTTP/1.1 200 Connected\r\n\r\n');
+    if (head.byteLength > 0) outer.write(head);
+    inner.pipe(outer);
+    outer.pipe(inner);
+    const isCarried = (): boolean => tunnel.inner === inner;
+    inner.once('end', () => {
+      if (isCarried()) outer.setTimeout(LINGER, () => outer.destroy());
+    });
+    inner.once('close', () => {
+      if (!isCarried()) return;
+      this.#open.delete(ticket);
+      outer.destroy();
+    });
+    outer.once('close', () => {
+      if (!isCarried()) return;
+      this.#open.delete(ticket);
+      // What has come is still on its way to the Worker.
+      inner.end();
+    });
+    return true;
+  }
+
+  /** Goes over to TLS; what was said in clear reaches nobody any more. */
+  async startTls(ticket: string, tls: TunnelTls): Promise<OpenedTunnel> {
+    const tunnel = this.#detach(ticket);
+    const { outer, endpoint } = tunnel;
+    if (outer instanceof TLSSocket) {
+      outer.destroy();
+      throw new EgressError('bad_request', false, `${placeOf(endpoint)}: the connection has TLS already`);
+    }
+    if (outer.readableLength > 0) {
+      outer.destroy();
+      throw new EgressError('protocol', true, `${placeOf(endpoint)}: sent more in clear when TLS was agreed on`);
+    }
+    tunnel.outer = await secure(outer, endpoint, this.#tlsOf(tls));
+    return { ticket: this.#issue(tunnel), reused: false };
+  }
+
+  /** Leaves the connection for the next tunnel of its pool. */
+  leave(ticket: string, milliseconds: number): void {
+    const { outer, pool } = this.#detach(ticket);
+    if (pool === null || outer.readableLength > 0 || outer.readableEnded || outer.destroyed) outer.destroy();
+    else this.#idle.put(pool, outer, milliseconds);
+  }
+
+  #issue(tunnel: Tunnel): string {
+    const ticket = randomBytes(16).toString('hex');
+    tunnel.inner = null;
+    tunnel.patience = setTimeout(() => {
+      this.#open.delete(ticket);
+      tunnel.outer.destroy();
+    }, TICKET_LIFE);
+    this.#open.set(ticket, tunnel);
+    // Whatever it is, its end tells it.
+    tunnel.outer.on('error', () => {});
+    return ticket;
+  }
+
+  /** Takes a connection away from the CONNECT that carries it, and the ticket out of use. */
+  #detach(ticket: string): Tunnel {
+    const tunnel = this.#open.get(ticket);
+    this.#open.delete(ticket);
+    const inner = tunnel?.inner ?? null;
+    if (tunnel === undefined || inner === null) {
+      tunnel?.outer.destroy();
+      throw new EgressError('closed', true, 'the connection is closed');
+    }
+    tunnel.inner = null;
+    const { outer } = tunnel;
+    inner.unpipe(outer);
+    outer.unpipe(inner);
+    outer.setTimeout(0);
+    inner.resume();
+    inner.end();
+    return tunnel;
+  }
+
+  #endpointOf({ host, port, tls, timeout }: TunnelTarget): Endpoint {
+    const secured = tls === null ? null : this.#tlsOf(tls);
+    return { host, port, tls: secured, protocol: null, connectTimeout: timeout, halfOpen: true };
+  }
+
+  #tlsOf({ identity, serverName }: TunnelTls): NonNullable<Endpoint['tls']> {
+    return { identity: identity === null ? this.#identities.plugins : this.#identities.get(identity), serverName };
+  }
+}
