@@ -1,4 +1,5 @@
 import { type LuaCall, LuaEnd, type LuaNative, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import type { HeaderFields } from '../http/fields.ts';
 import type { Exchange } from '../plugins/runtime/exchange.ts';
 import type { Answer, Place } from '../plugins/runtime/plugin.ts';
 import type { Reply } from '../plugins/runtime/reply.ts';
@@ -28,6 +29,8 @@ export class LuaContext {
   readonly tables: RequestTables;
   /** What `kong.response.exit` ends the request with. */
   answer: Answer | null = null;
+  /** The headers that templates see: as they were when one first looked. */
+  templateHeaders: HeaderFields | null = null;
   /** The chunk that body_filter is run for. */
   chunk: BodyChunk | null = null;
 

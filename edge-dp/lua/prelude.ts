@@ -285,14 +285,8 @@ for _, name in ipairs { 'assert', 'error', 'getmetatable', 'ipairs', 'next', 'pa
 for _, name in ipairs { 'bit', 'coroutine', 'kong', 'math', 'ngx', 'os', 'string', 'table' } do
   base[name] = frozen(name == 'bit' and host.bit or _G[name], seen)
 end
-return function(chunk, requires, environment)
-  local allowed = {}
-  for _, name in ipairs(requires) do allowed[name] = true end
-  local env = { require = function(name)
-    if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
-    return require(name)
-  end }
-  for _, path in ipairs(environment) do
+local function add_globals(env, paths)
+  for _, path in ipairs(paths) do
     local from, to = _G, env
     local parent, last = path:match('^(.-)%.?([^.]+)$')
     for part in parent:gmatch('[^.]+') do
@@ -302,7 +296,49 @@ return function(chunk, requires, environment)
     end
     if type(from) == 'table' then to[last] = from[last] end
   end
+end
+
+-- Expressions of templates see the request through four tables, each made when it is first asked for.
+local inputs = {
+  headers = any_spelling(host.template_headers),
+  query_params = function() return kong.request.get_query(1000) end,
+  uri_captures = host.template_captures,
+  shared = function() return kong.ctx.shared end,
+}
+local function texts(...)
+  local all, n = { ... }, select('#', ...)
+  for i = 1, n do all[i] = tostring(all[i]) end
+  return unpack(all, 1, n)
+end
+local function template(chunk, open, environment)
+  local globals = _G
+  if not open then
+    globals = { type = type }
+    add_globals(globals, environment)
+  end
+  setfenv(chunk, setmetatable({}, {
+    __metatable = false,
+    __index = function(_, name)
+      local input = inputs[name]
+      if input == nil then return globals[name] end
+      local made = host.table('template')
+      if made[name] == nil then made[name] = input() end
+      return made[name]
+    end,
+    __newindex = function() error('This environment is read-only.', 2) end,
+  }))
+  return function() return texts(chunk()) end
+end
+
+return function(chunk, requires, environment)
+  local allowed = {}
+  for _, name in ipairs(requires) do allowed[name] = true end
+  local env = { require = function(name)
+    if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
+    return require(name)
+  end }
+  add_globals(env, environment)
   env._G = env
   return setfenv(chunk, setmetatable(env, { __index = base, __metatable = false }))
-end
+end, template
 `;

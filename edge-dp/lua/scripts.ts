@@ -4,7 +4,7 @@ import { LuaEnd, LuaNative, type LuaRecord, type LuaReference, type LuaValue } f
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
-import { contextOf, type LuaContext, type RequestTables } from './context.ts';
+import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
 import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
@@ -18,21 +18,24 @@ import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
 import { GATEWAY_PRELUDE } from './prelude.ts';
 import { fetchNative } from './resty-http.ts';
+import { templateCaptures, templateHeaders } from './template-inputs.ts';
 
 /**
  * Lua of config in this isolate: one machine for all of it, made when the first script is compiled and made anew should it break
  * down.
  */
-let gateway: Gateway | null = null;
+let gateway: GatewayLua | null = null;
 
-interface Gateway {
+export interface GatewayLua {
   readonly machine: LuaMachine;
   /** Puts a chunk into the sandbox. */
   readonly sandbox: LuaReference;
+  /** Makes of a chunk that gives the values of a template's expressions one that gives them as texts. */
+  readonly template: LuaReference;
 }
 
 /** The machine that runs Lua now. */
-function current(): Gateway {
+export function current(): GatewayLua {
   if (gateway === null || gateway.machine.lost !== null) gateway = gatewayMachine();
   return gateway;
 }
@@ -52,7 +55,7 @@ export class Script {
     this.#compiled = this.#compile(current());
   }
 
-  #compile({ machine, sandbox }: Gateway): LuaReference {
+  #compile({ machine, sandbox }: GatewayLua): LuaReference {
     const chunk = machine.load(this.#source);
     if (this.#settings.untrusted === 'on') return chunk;
     const { requires, environment } = this.#settings;
@@ -105,7 +108,7 @@ const NONE: readonly LuaValue[] = [];
 export const LUA_IS_OFF =
   "loading of untrusted Lua code disabled because 'untrusted_lua' config option is set to 'off'";
 
-function isFunction(value: LuaValue, lua: LuaMachine): value is LuaReference {
+export function isFunction(value: LuaValue, lua: LuaMachine): value is LuaReference {
   return typeof value === 'object' && value !== null && 'machine' in value && value.machine === lua;
 }
 
@@ -126,39 +129,7 @@ function ended(
   }
 }
 
-/** The Lua tables of one request, in whatever machine runs it; let go of when nothing refers to the request any more. */
-export class MachineTables implements RequestTables {
-  body: Uint8Array | null = null;
-  said = '';
-  readonly logValues = new Map<string, LuaValue>();
-  status: number | null = null;
-  #held: Held | null = null;
-
-  get(name: string): LuaReference {
-    const { machine: lua } = current();
-    if (this.#held === null || this.#held.machine !== lua) {
-      this.#held = { machine: lua, tables: new Map() };
-      registry.register(this, this.#held);
-    }
-    let table = this.#held.tables.get(name);
-    if (table === undefined) {
-      table = lua.table();
-      this.#held.tables.set(name, table);
-    }
-    return table;
-  }
-}
-
-interface Held {
-  readonly machine: LuaMachine;
-  readonly tables: Map<string, LuaReference>;
-}
-
-const registry = new FinalizationRegistry<Held>(({ machine, tables }) => {
-  if (machine.lost === null) for (const table of tables.values()) machine.release(table);
-});
-
-function gatewayMachine(): Gateway {
+function gatewayMachine(): GatewayLua {
   const lua = new LuaMachine(providedLua());
   lua.define('kong', {
     request,
@@ -177,10 +148,13 @@ function gatewayMachine(): Gateway {
   const setUp = lua.load(GATEWAY_PRELUDE, '=gateway');
   const given = lua.run(setUp, [prelude()], null, 1e9);
   lua.release(setUp);
-  const [sandbox] = given instanceof Promise ? [] : given;
-  if (!isFunction(sandbox, lua)) throw new Error('the prelude gave no sandbox');
-  return { machine: lua, sandbox };
+  const [sandbox, template] = given instanceof Promise ? [] : given;
+  if (!isFunction(sandbox, lua) || !isFunction(template, lua)) throw new Error('the prelude gave no sandbox');
+  return { machine: lua, sandbox, template };
 }
+
+/** Tables that each configuration has of its own. */
+const OF_A_PLUGIN: ReadonlySet<string> = new Set(['plugin', 'template']);
 
 function prelude(): LuaRecord {
   return {
@@ -196,8 +170,10 @@ function prelude(): LuaRecord {
     table: new LuaNative('table', (call) => {
       const { tables, site } = contextOf(call);
       const name = call.text(1);
-      return tables.get(name === 'plugin' ? `plugin ${site.place.id}` : name);
+      return tables.get(OF_A_PLUGIN.has(name) ? `${name} ${site.place.id}` : name);
     }),
+    template_headers: templateHeaders,
+    template_captures: templateCaptures,
     authenticated_groups: authenticatedGroups,
     set_authenticated_groups: setAuthenticatedGroups,
     set_log_value: new LuaNative('set_serialize_value', (call) => {

@@ -1,14 +1,11 @@
 import { LuaContext, type LuaPhase, type LuaSite } from '../lua/context.ts';
-import { MachineTables, Script } from '../lua/scripts.ts';
+import { requestTables } from '../lua/request-tables.ts';
+import { Script } from '../lua/scripts.ts';
 import type { Answer, Hooks, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
-import { slot } from './runtime/slot.ts';
 
 /** What pre-function and post-function are configured with: Lua sources by phase. */
 export type PhaseFunctionsConfig = Readonly<Record<LuaPhase | 'certificate', readonly string[]>>;
-
-/** The Lua tables of a request, which all of its Lua shares (`kong.ctx.shared`, `ngx.ctx`). */
-const tablesOf = slot<MachineTables>();
 
 /** Runs the functions of each phase, one after the other; one that answers the request, or fails, is the last. */
 export const compileFunctions =
@@ -24,7 +21,7 @@ export const compileFunctions =
       scripts('log'),
     ];
     const context = (phase: LuaPhase, request: GatewayRequest, more?: ConstructorParameters<typeof LuaContext>[4]) =>
-      new LuaContext(phase, site, request, tables(request), more);
+      new LuaContext(phase, site, request, requestTables(request), more);
 
     const hooks: Hooks = {
       close() {
@@ -48,15 +45,6 @@ export const compileFunctions =
     }
     return hooks;
   };
-
-function tables(request: GatewayRequest): MachineTables {
-  let known = tablesOf.get(request);
-  if (known === undefined) {
-    known = new MachineTables();
-    tablesOf.set(request, known);
-  }
-  return known;
-}
 
 /** Without a promise as long as none of them waits. */
 function runAll(

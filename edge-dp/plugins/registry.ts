@@ -10,6 +10,7 @@ import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import rateLimiting from './rate-limiting.ts';
+import requestTransformer from './request-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import standardWebhooks from './standard-webhooks.ts';
 
@@ -30,6 +31,7 @@ const BUNDLED: readonly Plugin[] = [
   postFunction,
   preFunction,
   rateLimiting,
+  requestTransformer,
   standardWebhooks,
 ];
 

@@ -1,5 +1,5 @@
 import { protocols } from '../schema/kinds.ts';
-import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { headerPairError, headerRenameError, list, pair, templatePairError } from './fields/header-pairs.ts';
 
@@ -54,3 +54,5 @@ export const requestTransformer = definePlugin({
     },
   },
 });
+
+export type RequestTransformerConfig = Entity<typeof requestTransformer>['config'];

@@ -34,16 +34,17 @@ export function jsonArguments(body: Uint8Array): BodyArguments | null {
 /** An array or an object is no one value. */
 const SEVERAL = [true, true] as const;
 
-interface Member {
+export interface JsonMember {
   readonly name: string;
-  /** The first byte of the name, and the one behind the value. */
+  /** The first byte of the name, of the value, and the one behind it. */
   readonly start: number;
+  readonly value: number;
   readonly end: number;
 }
 
 /** The members at the top of a valid JSON object, each as it stands there: repeated ones too. */
-function membersOf(json: Uint8Array): readonly Member[] {
-  const members: Member[] = [];
+export function membersOf(json: Uint8Array): readonly JsonMember[] {
+  const members: JsonMember[] = [];
   let at = json.indexOf(OPEN_BRACE) + 1;
   for (;;) {
     at = skip(json, at, BETWEEN);
@@ -51,8 +52,9 @@ function membersOf(json: Uint8Array): readonly Member[] {
     const start = at;
     at = endOfString(json, at);
     const name = String(JSON.parse(UTF8.decode(json.subarray(start, at))));
-    at = endOfValue(json, skip(json, at, BETWEEN));
-    members.push({ name, start, end: at });
+    const value = skip(json, at, BETWEEN);
+    at = endOfValue(json, value);
+    members.push({ name, start, value, end: at });
   }
 }
 

@@ -4,8 +4,7 @@ import type { BodyArguments } from './body-arguments.ts';
 
 /** The parts of a `multipart/form-data` body (RFC 7578, RFC 2046 section 5.1); null for what is none. Files have no values. */
 export function multipartArguments(contentType: string, body: Uint8Array): BodyArguments | null {
-  const boundary = parametersOf(contentType).get('boundary');
-  const form = boundary === undefined || boundary === '' ? null : parse(body, boundary);
+  const form = readMultipart(contentType, body);
   if (form === null) return null;
   const { parts, end } = form;
   return {
@@ -20,15 +19,21 @@ export function multipartArguments(contentType: string, body: Uint8Array): BodyA
 
 /** Names and texts of the fields, files left out; null for what is no such body. The last of a name counts. */
 export function multipartFields(contentType: string, body: Uint8Array): ReadonlyMap<string, string> | null {
-  const boundary = parametersOf(contentType).get('boundary');
-  const form = boundary === undefined || boundary === '' ? null : parse(body, boundary);
+  const form = readMultipart(contentType, body);
   if (form === null) return null;
   return new Map(
     form.parts.flatMap(({ name, value }) => (name === null || value === null ? [] : [[name, value] as const])),
   );
 }
 
-interface Part {
+/** What stands between the delimiters of such a body. */
+export interface MultipartForm {
+  readonly parts: readonly MultipartPart[];
+  /** The place of the closing delimiter. */
+  readonly end: number;
+}
+
+export interface MultipartPart {
   /** From its delimiter up to the next. */
   readonly start: number;
   readonly end: number;
@@ -37,10 +42,21 @@ interface Part {
   readonly value: string | null;
 }
 
-/** `end`: the place of the closing delimiter. */
-function parse(body: Uint8Array, boundary: string): { readonly parts: readonly Part[]; readonly end: number } | null {
+/** Null where the type names none. */
+export function boundaryOf(contentType: string): string | null {
+  const boundary = parametersOf(contentType).get('boundary');
+  return boundary === undefined || boundary === '' ? null : boundary;
+}
+
+/** Null for what is no such body. */
+export function readMultipart(contentType: string, body: Uint8Array): MultipartForm | null {
+  const boundary = boundaryOf(contentType);
+  return boundary === null ? null : parse(body, boundary);
+}
+
+function parse(body: Uint8Array, boundary: string): MultipartForm | null {
   const delimiter = TEXT.encode(`\r\n--${boundary}`);
-  const parts: Part[] = [];
+  const parts: MultipartPart[] = [];
   let open: { readonly start: number; readonly content: number } | null = null;
   // The first may stand at the very start, without the line end that belongs to the others.
   let found = startsAt(body, delimiter.subarray(2), 0) ? -2 : findBytes(body, delimiter, 0);
@@ -62,7 +78,7 @@ function parse(body: Uint8Array, boundary: string): { readonly parts: readonly P
   return null;
 }
 
-function readPart(bytes: Uint8Array): Pick<Part, 'name' | 'value'> | null {
+function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value'> | null {
   // Without fields the empty line is the first.
   const bare = startsAt(bytes, CRLF, 0);
   const end = bare ? 0 : findBytes(bytes, EMPTY_LINE, 0);

@@ -1,6 +1,7 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { multipartFields } from '../../http/arguments/multipart.ts';
 import type { HeaderFields } from '../../http/fields.ts';
+import type { Captures } from '../../router/capture.ts';
 import { decodeArguments } from '../arguments.ts';
 import { contextOf, type Library } from '../context.ts';
 import { decodeJson } from '../json.ts';
@@ -40,13 +41,7 @@ export const request: Library = {
   get_raw_body: new LuaNative('get_raw_body', (call) => rawBody(call), true),
   get_body: new LuaNative('get_body', (call) => body(call), true),
   get_start_time: get('get_start_time', ({ request }) => request.startedAt),
-  get_uri_captures: get('get_uri_captures', ({ request }) => {
-    const { positional, named } = request.captures;
-    return {
-      named: new Map(Object.entries(named)),
-      unnamed: new Map(positional.flatMap((text, i) => (text === null ? [] : [[i + 1, text]]))),
-    };
-  }),
+  get_uri_captures: get('get_uri_captures', ({ request }) => capturesTable(request.captures)),
 };
 
 /** Bodies are read up to here. */
@@ -69,6 +64,14 @@ export function most(call: LuaCall, at: number, name: string): number {
 /** A header's value; an underscore in the name stands for a dash where there is none of that name. */
 export function headerOf(headers: HeaderFields, name: string): string | null {
   return headers.get(name) ?? (name.includes('_') ? headers.get(name.replaceAll('_', '-')) : null);
+}
+
+/** Groups by name, and by number from 1 on. */
+export function capturesTable({ positional, named }: Captures) {
+  return {
+    named: new Map<LuaValue, LuaValue>(Object.entries(named)),
+    unnamed: new Map<LuaValue, LuaValue>(positional.flatMap((text, i) => (text === null ? [] : [[i + 1, text]]))),
+  };
 }
 
 /** Names in lower case; several Set-Cookie lines are a list. */

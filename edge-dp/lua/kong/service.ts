@@ -54,7 +54,7 @@ export const service: Library = {
     set_path: change('set_path', ({ request }, call) => {
       const path = call.text(1);
       if (!path.startsWith('/')) throw new Error('path must start with /');
-      request.upstream.path = path.replace(/[^\x21-\x7e]+|["<>\\^`{|}]/g, (text) => encodeURIComponent(text));
+      request.upstream.path = escapePath(path);
       return undefined;
     }),
     set_raw_query: change('set_raw_query', ({ request }, call) => {
@@ -108,6 +108,11 @@ export const service: Library = {
     get_body: new LuaNative('get_body', (call) => answerTable(call), true),
   },
 };
+
+/** A path as it goes on the wire: what is no character of a URI is escaped, escapes stay (`kong.tools.uri`). */
+export function escapePath(path: string): string {
+  return path.replace(/[^\x21-\x7e]+|["<>\\^`{|}]/g, (text) => encodeURIComponent(text));
+}
 
 /** Answers are read up to here. */
 const ANSWER_LIMIT = 10 * 1024 * 1024;
