@@ -19,6 +19,8 @@ export interface WorkerSettings {
    * one that failed, since there the owner keeps a question until there is news.
    */
   readonly newsInterval: number;
+  /** What the names of the variables that `{vault://env/…}` means begin with; absent or null: nothing. */
+  readonly vaultEnvPrefix?: string | null;
   readonly proxy: ProxySettings;
   readonly status: StatusSettings;
 }

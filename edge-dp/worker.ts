@@ -22,7 +22,7 @@ import { upstreamRoutes } from './status/upstreams.ts';
 provideLua(() => importedLua);
 
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, NODE }) =>
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, NODE }, vaults) =>
     createRequestPath({
       settings: SETTINGS.proxy,
       network: NETWORK ?? internet,
@@ -30,6 +30,7 @@ const isolate = new Isolate({
       tunnel: TUNNEL,
       node: NODE,
       identity: SETTINGS.node,
+      vaults,
       // Cloudflare ends what goes on for longer than 30 seconds.
       ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000 }),
     }),

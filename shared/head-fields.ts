@@ -1,12 +1,12 @@
+import { type FieldPath, textsAt } from './field-paths.ts';
 import { type HeadPart, headProblem } from './head.ts';
-import { isRecord } from './record.ts';
 import { isReference } from './vault-reference.ts';
 
 /**
  * The fields that stand in the head of messages, by entity or plugin: what their schemas say with `head`, in a form that
- * data planes, which load no schemas, can check. A path's `*` is each item of a list or value of a map, `@` each key.
+ * data planes can check.
  */
-type HeadFields = Readonly<Record<string, HeadPart>>;
+type HeadFields = Readonly<Record<FieldPath, HeadPart>>;
 
 const LLM: HeadFields = {
   'auth.header_name': 'name',
@@ -103,29 +103,29 @@ const checks = new Map<string, readonly Check[]>(
   ]),
 );
 
+/** What of a row cannot stand in the head of a message. */
+interface HeadFault {
+  readonly path: FieldPath;
+  /** Why; may quote a name. */
+  readonly problem: string;
+}
+
 /**
- * What of a row (or a plugin's config) would end a line in a message's head, with its place, or nothing. The control plane
+ * What of a row (or a plugin's config) would end a line in a message's head, or nothing. The control plane
  * refuses it at the write; rows written before it did, or loaded from a file, may still hold it. `kind`: the entity or plugin.
  */
-export function headFieldProblem(kind: string, row: Readonly<Record<string, unknown>>): string | undefined {
+export function headFieldFault(kind: string, row: Readonly<Record<string, unknown>>): HeadFault | undefined {
   for (const { path, steps, part } of checks.get(kind) ?? []) {
-    for (const text of textsAt(row, steps, 0)) {
+    for (const text of textsAt(row, steps)) {
       const problem = isReference(text) ? undefined : headProblem(part, text);
-      if (problem !== undefined) return `${path}: ${problem}`;
+      if (problem !== undefined) return { path, problem };
     }
   }
   return undefined;
 }
 
-function* textsAt(value: unknown, steps: readonly string[], at: number): Generator<string, void> {
-  const step = steps[at];
-  if (step === undefined) {
-    if (typeof value === 'string') yield value;
-  } else if (step === '*') {
-    const items = Array.isArray(value) || isRecord(value) ? Object.values(value) : [];
-    for (const item of items) yield* textsAt(item, steps, at + 1);
-  } else if (isRecord(value)) {
-    if (step === '@') yield* Object.keys(value);
-    else if (Object.hasOwn(value, step)) yield* textsAt(value[step], steps, at + 1);
-  }
+/** The same in words, with its place. */
+export function headFieldProblem(kind: string, row: Readonly<Record<string, unknown>>): string | undefined {
+  const fault = headFieldFault(kind, row);
+  return fault === undefined ? undefined : `${fault.path}: ${fault.problem}`;
 }

@@ -7,7 +7,9 @@ export function check({ words, conf, prefix }: Invocation): void {
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`settings are valid (role ${settings.role}, database ${settings.database})\n`);
   for (const [name, origin] of origins)
-    process.stdout.write(`  ${name} = ${printable(name, settings[name])}  (${origin})\n`);
+    process.stdout.write(
+      `  ${name} = ${settings.references?.[name] ?? printable(name, settings[name])}  (${origin})\n`,
+    );
 }
 
 function printable(name: SettingName, value: unknown): string {

@@ -46,6 +46,11 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
     declarative: await declarative(settings, plugins),
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
+    secrets: {
+      variables: {},
+      file: settings.vault_env_file === null ? null : resolve(settings.vault_env_file),
+      prefix: settings.vault_env_prefix,
+    },
     dns: {
       servers: settings.dns_resolver,
       hostsFile: settings.dns_hostsfile,

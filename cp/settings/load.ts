@@ -5,6 +5,7 @@ import { parseConf } from './conf-file.ts';
 import { isInapplicable } from './inapplicable.ts';
 import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
+import { hasReferences, type SettingSecrets, settingSecrets, withSettingSecrets } from './references.ts';
 import { checkTogether } from './rules.ts';
 
 /** Where a setting's value came from, for people. */
@@ -58,20 +59,26 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   }
 
   const values: Record<string, unknown> = {};
+  const references: Partial<Record<SettingName, string>> = {};
+  const secrets = secretsFor(sources, given, problems);
   const origins = new Map<SettingName, Origin>();
   for (const [name, property] of Object.entries<Property<unknown>>(properties)) {
     const entry = given.get(name);
     given.delete(name);
     if (entry && entry.value !== '' && isSettingName(name)) origins.set(name, entry.origin);
     // As in Kong, an empty value means the default.
-    const text = entry === undefined || entry.value === '' ? property.default : entry.value;
+    const written = entry === undefined || entry.value === '' ? property.default : entry.value;
+    const refers = written !== null && hasReferences(written);
+    const read = refers ? withSettingSecrets(written, secrets) : { value: written };
+    if ('problem' in read) {
+      problems.push(`${name} = '${written}' (${entry?.origin}): ${read.problem}`);
+      continue;
+    }
+    if (refers && isSettingName(name)) references[name] = written;
+    const text = read.value;
     const value = text === null ? null : property.parse(text);
-    if (text?.startsWith('{vault://')) {
-      problems.push(
-        `${name} = '${text}' (${entry?.origin}): settings cannot refer to vaults; put the value into the environment as HOLDFAST_${name.toUpperCase()}`,
-      );
-    } else if (value === undefined) {
-      const shown = property.secret ? '******' : `'${text}'`;
+    if (value === undefined) {
+      const shown = refers ? `'${written}'` : property.secret ? '******' : `'${text}'`;
       problems.push(`${name} = ${shown} (${entry?.origin ?? 'default'}) is not allowed; allowed: ${property.allowed}`);
     }
     values[name] = value;
@@ -91,10 +98,25 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   }
   if (problems.length > 0) throw new SettingsError(problems);
   // Every key of `properties` was just assigned what its parser returned.
-  const settings = values as Settings;
+  const settings = { ...values, references } as Settings;
   const conflicts = checkTogether(settings, origins);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   return { settings, origins, warnings };
+}
+
+/** What references of other settings come to; that of a setting the vault needs itself has to be plain. */
+function secretsFor(
+  { environment }: SettingsSources,
+  given: ReadonlyMap<string, { value: string }>,
+  problems: string[],
+): SettingSecrets {
+  const own = (name: string): string | null => given.get(name)?.value || null;
+  try {
+    return settingSecrets(environment, own('vault_env_file'), own('vault_env_prefix'));
+  } catch (error) {
+    problems.push(messageOf(error));
+    return { variables: environment, prefix: null };
+  }
 }
 
 function fromFile(

@@ -81,6 +81,10 @@ export const properties = {
   publish_near_empty: onOff('off'),
   data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
   declarative_config: text(null),
+  /** What the names of the variables that `{vault://env/…}` means begin with. */
+  vault_env_prefix: text(null),
+  /** File of `NAME=value` lines that the vault `env` has besides the environment; read again when it changes. */
+  vault_env_file: text(null),
 
   proxy_listen: listen('0.0.0.0:8000'),
   status_listen: listen('127.0.0.1:8100'),
@@ -125,7 +129,10 @@ export const properties = {
 export type SettingName = keyof typeof properties;
 
 /** All settings, read and checked. */
-export type Settings = { readonly [Name in SettingName]: PropertyValue<(typeof properties)[Name]> };
+export type Settings = { readonly [Name in SettingName]: PropertyValue<(typeof properties)[Name]> } & {
+  /** As they were written, those that refer to a vault: what is shown of them. */
+  readonly references?: Readonly<Partial<Record<SettingName, string>>>;
+};
 
 function workerCount() {
   return {

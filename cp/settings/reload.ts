@@ -21,6 +21,8 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'bundle_introduced_keys',
   'bundle_trusted_keys',
   'declarative_config',
+  'vault_env_prefix',
+  'vault_env_file',
   'trusted_ips',
   'real_ip_header',
   'real_ip_recursive',

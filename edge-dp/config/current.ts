@@ -3,6 +3,8 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { jsonResponse } from '../http/messages.ts';
 import type { RequestPath } from '../proxy/request-path.ts';
+import { NO_REFERRING_ROWS, type ReferringRows } from '../vaults/referring-rows.ts';
+import { VaultResolution } from '../vaults/resolution.ts';
 import { atMost } from './at-most.ts';
 import { bundleCache } from './cache.ts';
 import { declarativeOrigin } from './declarative.ts';
@@ -17,7 +19,7 @@ import { updateInSlices } from './update-in-slices.ts';
 /** What the request path is made by; `worker.ts` names it, so that this half is built without knowing that one. */
 export interface Gateway {
   /** The request path of an empty config. */
-  readonly createRequestPath: (env: Env) => RequestPath;
+  readonly createRequestPath: (env: Env, vaults: VaultResolution) => RequestPath;
   /** Plugins this Worker can run, with versions. */
   readonly plugins: Readonly<Record<string, string>>;
 }
@@ -28,6 +30,7 @@ export interface Held {
   /** Null for the empty and the declarative config, which no control plane signed. */
   readonly verified: VerifiedManifest | null;
   readonly tables: Tables;
+  readonly referring: ReferringRows;
 }
 
 /** A config to be built: verified, not yet loaded. */
@@ -44,6 +47,9 @@ interface Candidate {
 /** Milliseconds that the names of new targets get to be looked up before their config is served. */
 const NAMES_PATIENCE = 1_000;
 
+/** Milliseconds after which secrets are read again when nothing came of it. */
+const REFRESH_PATIENCE = 10_000;
+
 /** Bytes of shard JSON an isolate keeps in memory; parsed it is about three times that, of 128 MB. */
 const SHARD_MEMORY = 12 << 20;
 
@@ -55,6 +61,7 @@ export class CurrentConfig {
   readonly gateway: Gateway;
   readonly #shards = new ShardMemory(SHARD_MEMORY);
   #held: Held | null = null;
+  #vaults: VaultResolution | null = null;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
@@ -71,10 +78,20 @@ export class CurrentConfig {
       serial: null,
       configHash: null,
       source: 'empty',
-      path: this.gateway.createRequestPath(env),
+      path: this.gateway.createRequestPath(env, this.vaults(env)),
       lazy: lazyTables(NO_TABLES, this.#shards, reader(env, [])),
     };
-    return { live, verified: null, tables: NO_TABLES };
+    return { live, verified: null, tables: NO_TABLES, referring: NO_REFERRING_ROWS };
+  }
+
+  vaults(env: Env): VaultResolution {
+    this.#vaults ??= new VaultResolution(env);
+    return this.#vaults;
+  }
+
+  /** When secrets are to be read again: milliseconds since the epoch. */
+  get secretsDue(): number {
+    return this.#vaults?.due ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -93,7 +110,7 @@ export class CurrentConfig {
   async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
     const from = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
     const tables = await readTables(manifest, from.tables, reader(env, origins, found));
-    const changes = changesBetween(from.tables, tables);
+    const { changes, referring } = await this.vaults(env).resolve(from.referring, changesBetween(from.tables, tables));
     const path = changes.size === 0 ? from.live.path : await updateInSlices(from.live.path, changes);
     // So that no request has to wait for a name; a DNS that is slow must not keep config from being applied.
     await atMost(NAMES_PATIENCE, path.balancers.resolve());
@@ -104,7 +121,24 @@ export class CurrentConfig {
       path,
       lazy: lazyTables(tables, this.#shards, reader(env, restingOrigins(env, source))),
     };
-    return { live, verified, tables };
+    return { live, verified, tables, referring };
+  }
+
+  /** Reads the secrets that are due, and compiles anew what has others then. */
+  async refreshSecrets(env: Env): Promise<void> {
+    const vaults = this.vaults(env);
+    const held = this.#held;
+    if (held === null) return;
+    // No other request does the same meanwhile; one that is broken off is made good for.
+    vaults.due = Date.now() + REFRESH_PATIENCE;
+    const { changes, referring } = await vaults.resolve(held.referring, new Map());
+    // Newer config has come meanwhile; what it lacks of this is due.
+    if (this.#held !== held) return vaults.settle(this.#held?.referring ?? NO_REFERRING_ROWS);
+    if (changes.size > 0) {
+      this.#held = { ...held, live: { ...held.live, path: held.live.path.update(changes) }, referring };
+      this.#held.live.path.settle();
+    }
+    vaults.settle(referring);
   }
 
   /** Makes `next` what requests see, unless something newer has come meanwhile. */
@@ -113,6 +147,7 @@ export class CurrentConfig {
     if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
     this.#held = next;
     next.live.path.settle();
+    this.#vaults?.settle(next.referring);
   }
 }
 

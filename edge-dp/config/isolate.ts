@@ -14,6 +14,8 @@ type WaitUntil = (work: Promise<unknown>) => void;
 const START_PATIENCE = 5_000;
 /** Milliseconds the first request after a quiet time waits for news at most. */
 const NEWS_PATIENCE = 50;
+/** Milliseconds that secrets may be older than their time without a request waiting for new ones. */
+const SECRETS_PATIENCE = 1_000;
 /** So many intervals without a request, and the config may be old: the next request waits for the answer. */
 const IDLE_INTERVALS = 4;
 /** Milliseconds the owner of the link has to answer a question for news. */
@@ -47,6 +49,16 @@ export class Isolate {
     const held = this.current.held;
     if (held === null) return this.started(env, waitUntil).then(({ live }) => live);
     const now = Date.now();
+    const { secretsDue } = this.current;
+    if (now >= secretsDue) {
+      const refreshing = this.current.refreshSecrets(env).catch((error: unknown) => {
+        console.error(`secrets cannot be read again: ${messageOf(error)}`);
+      });
+      waitUntil(refreshing);
+      // No request came when they were due: they may be much older than their time.
+      if (now - secretsDue > SECRETS_PATIENCE)
+        return Promise.race([refreshing, after(NEWS_PATIENCE)]).then(() => (this.current.held ?? held).live);
+    }
     // A clock that was set back must not put the next question off for as long.
     if (now >= this.#askedAt && now < this.#askAgainAt) return held.live;
     this.#askedAt = now;

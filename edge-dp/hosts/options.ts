@@ -23,6 +23,8 @@ export interface DataPlaneOptions {
   readonly dns?: DnsOptions;
   /** What connections of plugins' own are verified by where they name no CAs, on hosts that can; absent: the public CAs. */
   readonly trust?: TrustOptions;
+  /** What the `env` vault has; absent: this process's environment on workerd, nothing on Miniflare. */
+  readonly secrets?: SecretOptions;
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
@@ -57,6 +59,18 @@ export interface DnsOptions {
   readonly notFoundTtl: number;
   readonly errorTtl: number;
 }
+
+/** Where `{vault://env/…}` is looked up. Never logged, and on no disk but the file's. */
+export interface SecretOptions {
+  /** On workerd besides the environment of this process. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Of `NAME=value` lines, which win; read again when it changes (on Miniflare: with each start and reload). */
+  readonly file: string | null;
+  /** What the names of variables that `{vault://env/…}` means begin with. */
+  readonly prefix: string | null;
+}
+
+export const NO_SECRETS: SecretOptions = { variables: {}, file: null, prefix: null };
 
 /** The system's name servers, and Kong's pauses. */
 export const SYSTEM_DNS: DnsOptions = {

@@ -3,6 +3,7 @@ import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
 import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
+import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
 import { DEFAULT_LUA, type ProxySettings } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
@@ -31,6 +32,8 @@ interface RequestPathDependencies {
   readonly node?: Pick<Fetcher, 'fetch'> | undefined;
   /** Who this is, for plugins. */
   readonly identity?: { readonly id: string; readonly hostname: string };
+  /** What references of scripts come to; absent: nothing. */
+  readonly vaults?: Vaults;
   /** Milliseconds work may go on after a request; absent: for as long as it takes. */
   readonly patience?: number;
   /** The bundled ones when absent. */
@@ -67,6 +70,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     egress: tunnel === undefined ? egress : createEgress({ network, egress: tunnel }),
     tunnel: tunnel ?? null,
     lua: settings.lua ?? DEFAULT_LUA,
+    vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
@@ -76,6 +80,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
 
 /** For tests of the request path alone. */
 const UNNAMED = { id: '', hostname: '' };
+const NO_VAULTS: Vaults = { secret: async () => ({ value: null, missing: 'there are no vaults' }) };
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime, unsent: Unsent): RequestPath {
   return {

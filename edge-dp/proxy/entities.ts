@@ -2,6 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import { headFieldProblem } from '../../shared/head-fields.ts';
 import { isRecord } from '../../shared/record.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
+import type { RowSecrets } from '../config/changes.ts';
 import { RowReader } from '../config/row.ts';
 import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
@@ -51,6 +52,8 @@ export interface Certificate {
   readonly id: string;
   readonly cert: string;
   readonly key: string | null;
+  /** Why the pair cannot be used: a secret of it is not there. */
+  readonly missing: string | null;
 }
 
 const SERVICE_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'tls_passthrough', 'udp']);
@@ -103,9 +106,9 @@ export function readRoute(row: BundleRow): Route {
 }
 
 /** A pair to show upstreams. */
-export function readCertificate(row: BundleRow): Certificate {
+export function readCertificate(row: BundleRow, secrets?: RowSecrets): Certificate {
   const read = new RowReader('certificates', row);
-  return { id: row.id, cert: read.string('cert'), key: read.string('key') };
+  return { id: row.id, cert: read.string('cert'), key: read.string('key'), missing: secrets?.missing ?? null };
 }
 
 /** A consumer group as requests need it. */
@@ -115,7 +118,7 @@ export function readConsumerGroup(row: BundleRow): ConsumerGroup {
 
 /** An authority that upstreams' certificates may chain to. */
 export function readCaCertificate(row: BundleRow): Certificate {
-  return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), key: null };
+  return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), key: null, missing: null };
 }
 
 function readMatching(read: RowReader): RouteRow {

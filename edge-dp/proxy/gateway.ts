@@ -1,7 +1,7 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { Balancers } from '../balancer/balancers.ts';
 import type { NameTable } from '../balancer/name-table.ts';
-import type { ConfigChanges, TableChanges } from '../config/changes.ts';
+import type { ConfigChanges, RowSecrets, TableChanges } from '../config/changes.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { PersistentMap } from '../config/persistent-map.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
@@ -108,11 +108,11 @@ export class Gateway {
 function applied<T>(
   map: PersistentMap<T>,
   changes: TableChanges | undefined,
-  read: (row: BundleRow) => T,
+  read: (row: BundleRow, secrets?: RowSecrets) => T,
 ): PersistentMap<T> {
   let next = map;
   for (const id of changes?.deletes ?? []) next = next.delete(id);
-  for (const row of changes?.upserts ?? []) next = next.set(row.id, read(row));
+  for (const row of changes?.upserts ?? []) next = next.set(row.id, read(row, changes?.secrets?.get(row.id)));
   return next;
 }
 

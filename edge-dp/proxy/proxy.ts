@@ -39,7 +39,10 @@ export async function proxy(
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
   const own = gateway.tls(matched.service, peers.clientCertificate);
   const tls = 'missing' in own ? own : chosenTls(own, choice);
-  if ('missing' in tls) return refused(context, `service ${service.name ?? service.id} needs ${tls.missing}`);
+  if ('missing' in tls) {
+    const { missing, reason } = tls;
+    return refused(context, `service ${service.name ?? service.id} needs ${missing}`, reason);
+  }
   if (context.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
     return exit(context.error(411, 'Length required'));
   if (isKeptForRetry(context, route, service, peers)) await context.body.read(REPLAYABLE_BODY);
@@ -170,9 +173,9 @@ function isKeptForRetry(context: ProxyContext, route: Route, service: Service, p
   return isIdempotent(method) ? method !== 'GET' && method !== 'HEAD' : peers.several;
 }
 
-/** Fails closed: the config protects the request in a way this data plane has no means for. */
-function refused(context: ProxyContext, reason: string): Outcome {
-  console.error(`request ${context.id}: ${reason}`);
+/** Fails closed (`details` are for the log alone): the config protects the request in a way this data plane has no means for. */
+function refused(context: ProxyContext, reason: string, details: string | null = null): Outcome {
+  console.error(`request ${context.id}: ${reason}${details === null ? '' : ` (${details})`}`);
   return failed(context.error(500, `this data plane cannot proxy the request: ${reason}`));
 }
 

@@ -2,7 +2,7 @@ import type { UpstreamTls } from './egress/egress.ts';
 import type { Certificate, Service } from './entities.ts';
 
 /**
- * What a service asks of TLS, with its certificates found. A certificate that is not there is named instead: the request
+ * What a service asks of TLS, with its certificates found. A certificate that is not there is named instead, and so is one whose secrets are not there: the request
  * then fails, for without it the upstream would be trusted on less, or see less, than the config says.
  */
 export function upstreamTls(
@@ -10,14 +10,16 @@ export function upstreamTls(
   certificates: Pick<ReadonlyMap<string, Certificate>, 'get'>,
   caCertificates: Pick<ReadonlyMap<string, Certificate>, 'get'>,
   fallbackCertificate: string | null,
-): UpstreamTls | { readonly missing: string } {
+): UpstreamTls | { readonly missing: string; readonly reason: string | null } {
   const id = service.clientCertificate ?? fallbackCertificate;
   const certificate = id === null ? undefined : certificates.get(id);
-  if (id !== null && certificate === undefined) return { missing: `certificate ${id}` };
+  if (id !== null && certificate === undefined) return { missing: `certificate ${id}`, reason: null };
+  if (certificate !== undefined && certificate.missing !== null)
+    return { missing: `certificate ${id}`, reason: certificate.missing };
   const ca: string[] = [];
   for (const caId of service.caCertificates) {
     const found = caCertificates.get(caId);
-    if (found === undefined) return { missing: `CA certificate ${caId}` };
+    if (found === undefined) return { missing: `CA certificate ${caId}`, reason: null };
     ca.push(found.cert);
   }
   return {

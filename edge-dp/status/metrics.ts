@@ -43,6 +43,23 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       value: 1,
     },
   ];
+  const vaults = isolate.current.vaults(env);
+  all.push(
+    {
+      name: 'holdfast_vault_references',
+      type: 'gauge',
+      help: 'References to vaults in the config requests are served by',
+      labels: {},
+      value: vaults.size,
+    },
+    {
+      name: 'holdfast_vault_references_unresolved',
+      type: 'gauge',
+      help: 'Those of them that could not be resolved: what has them fails closed',
+      labels: {},
+      value: vaults.unresolved.length,
+    },
+  );
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',

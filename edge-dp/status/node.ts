@@ -16,13 +16,14 @@ export const nodeRoutes: readonly StatusRoute[] = [
 /** What Kong shows while there is no config. */
 const NO_CONFIG_HASH = '0'.repeat(32);
 
-async function status({ live, env }: StatusRequest): Promise<Response> {
+async function status({ live, env, isolate }: StatusRequest): Promise<Response> {
   return json({
     configuration_hash: live.configHash ?? NO_CONFIG_HASH,
     configuration_serial: live.serial,
     configuration_source: live.source,
     configuration_withheld: await withheld(env),
     node_id: env.SETTINGS.node.id,
+    unresolved_references: isolate.current.vaults(env).unresolved,
   });
 }
 

@@ -14,6 +14,7 @@ export const CAPABILITIES = {
   destination_address: 'the address clients connected to (`net.dst.ip`)',
   edge_fields: "what Cloudflare's network knows of clients (`edge.*`)",
   consumer_groups: 'plugins of consumer groups (`consumer_group`)',
+  vault_references: 'references to vaults (`{vault://…}`)',
   inbound_http2: 'HTTP/2 and gRPC from clients',
   inbound_client_certificate: 'client certificates asked of clients',
   inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`)',

@@ -54,8 +54,8 @@ interface Conflicting {
   readonly reason: string;
 }
 
-/** A data plane without these takes config for another than it is: a group's plugin for everybody's. */
-const MISREAD: ReadonlySet<string> = new Set<Capability>(['consumer_groups']);
+/** A data plane without these takes config for another than it is: a group's plugin for everybody's, a reference for the secret. */
+const MISREAD: ReadonlySet<string> = new Set<Capability>(['consumer_groups', 'vault_references']);
 
 /** Plugins the control plane knows and the data plane does not: worth a word when it connects, no more. */
 export function absentPlugins(known: Iterable<string>, node: Pick<NodeDescription, 'plugins'>): readonly string[] {

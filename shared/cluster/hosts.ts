@@ -22,7 +22,8 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'files',
     'syslog',
     'tls_unverified',
+    'vault_references',
   ],
-  miniflare: ['upstream_host', 'consumer_groups', 'udp', 'files', 'syslog', 'tls_unverified'],
-  cloudflare: ['upstream_host', 'client_address', 'edge_fields', 'consumer_groups'],
+  miniflare: ['upstream_host', 'consumer_groups', 'udp', 'files', 'syslog', 'tls_unverified', 'vault_references'],
+  cloudflare: ['upstream_host', 'client_address', 'edge_fields', 'consumer_groups', 'vault_references'],
 };

@@ -2,6 +2,7 @@ import { predicates } from '../atc/check.ts';
 import { parseExpression } from '../atc/parser.ts';
 import { plugins } from '../plugins/registry.ts';
 import { isRecord, type Row, recordOrEmpty } from '../record.ts';
+import { referencesIn } from '../reference-fields.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
 import { need, type Requirement } from './need.ts';
 
@@ -45,8 +46,19 @@ const rules: Readonly<Record<string, Rule>> = {
     if (isRecord(row.consumer_group)) yield need('consumer_groups', 'consumer_group');
     const plugin = plugins.get(String(row.name));
     if (plugin?.needs !== undefined) yield* plugin.needs(recordOrEmpty(row.config));
+    yield* referenceNeeds('plugins', row);
   },
+  certificates: (row) => referenceNeeds('certificates', row),
 };
+
+function* referenceNeeds(table: string, row: Row): Generator<Requirement> {
+  const [reference] = referencesIn(table, row);
+  if (reference === undefined) return;
+  yield {
+    capability: 'vault_references',
+    reason: `it refers to ${reference}, which needs ${CAPABILITIES.vault_references}`,
+  };
+}
 
 /** One for each capability the fields of an expression need; none for one that is not valid, which is told elsewhere. */
 function expressionNeeds(source: string): readonly Requirement[] {

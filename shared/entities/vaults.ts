@@ -1,5 +1,11 @@
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
-import { defineEntity } from '../schema/vocabulary.ts';
+import { defineEntity, defineField } from '../schema/vocabulary.ts';
+
+/**
+ * How long what was read of a vault is good for, in seconds, as in the vaults of Kong's Enterprise edition: a secret (0: until config
+ * that refers to it is applied anew), that there is none, and one that can no longer be had.
+ */
+const seconds = defineField({ type: 'integer', between: [0, 100_000_000], extension: true });
 
 /** Where `{vault://prefix/…}` references are looked up. */
 export const vaults = defineEntity({
@@ -41,6 +47,9 @@ export const vaults = defineEntity({
               type: 'string',
               match: { pattern: '^[%a_-][%a%d_-]*$', regex: /^[A-Za-z_-][A-Za-z0-9_-]*$/ },
             },
+            ttl: seconds,
+            neg_ttl: seconds,
+            resurrect_ttl: seconds,
           },
         },
       },

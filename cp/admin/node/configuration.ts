@@ -6,12 +6,13 @@ const MASK = '******';
 const SECRETS = new Set(Object.entries(properties).flatMap(([name, { secret }]) => (secret ? [name] : [])));
 
 /**
- * The settings as Kong shows its own in `GET /` → `configuration`: secrets masked, listeners both as text and taken
+ * The settings as Kong shows its own in `GET /` → `configuration`: secrets masked, references to vaults as they were written, listeners both as text and taken
  * apart, the embedded database under the name of what it is to a client, `postgres`.
  */
 export function describeConfiguration(settings: Settings, logLevel: LogLevel): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(settings)) {
+  const { references = {}, ...own } = settings;
+  for (const [name, value] of Object.entries(own)) {
     shown[name] = SECRETS.has(name) && value !== null ? MASK : value;
   }
   for (const plane of ['admin', 'admin_gui', 'proxy', 'status'] as const) {
@@ -25,6 +26,7 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
   return {
     ...shown,
     cluster_control_plane: settings.cluster_control_plane.map(({ host, port }) => `${host}:${port}`).join(', '),
+    ...references,
     // A PostgreSQL there is none of has no address; to clients the embedded database behaves as any other.
     ...(settings.database === 'embedded' ? absent(settings, 'pg_') : {}),
     // What a role does not listen on is not there.

@@ -5,7 +5,7 @@ import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
 import type { EgressOptions, EgressStart, FromEgress } from './messages.ts';
 
 /** Where an egress process serves. Descriptors are the caller's. */
-export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dns' | 'trust'> {
+export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dns' | 'trust' | 'secrets'> {
   /** Listening socket the Workers reach it on. */
   readonly descriptor: number;
   readonly relays: readonly RelayPlan[];
@@ -47,6 +47,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     identities: Object.fromEntries(identities),
     relays: plan.relays.map(({ host, port }) => ({ host, port })),
     dns: plan.dns,
+    secrets: plan.secrets,
   };
   // A process that ended before it could be told is reported by `ended`.
   child.send(start, () => {});

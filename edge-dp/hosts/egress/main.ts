@@ -7,10 +7,11 @@ import { isMessage } from '../supervision/message.ts';
 import { EGRESS_DESCRIPTOR, type EgressStart, type FromEgress } from './messages.ts';
 import { egressServer } from './server.ts';
 
-function serve({ relays, ...options }: EgressStart): void {
+function serve({ relays, secrets, ...options }: EgressStart): void {
   for (const [place, { host, port }] of relays.entries()) relay(EGRESS_DESCRIPTOR + 1 + place, host, port);
   egressServer({
     ...options,
+    secrets: { ...secrets, variables: { ...process.env, ...secrets.variables } },
     onIdentity: (name, text) => tell({ type: 'identity', name, text }),
   }).listen({ fd: EGRESS_DESCRIPTOR }, () => tell({ type: 'ready' }));
 }

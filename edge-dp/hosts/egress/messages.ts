@@ -1,4 +1,4 @@
-import type { DnsOptions, TrustOptions } from '../options.ts';
+import type { DnsOptions, SecretOptions, TrustOptions } from '../options.ts';
 
 /** What an egress server is to know. */
 export interface EgressOptions {
@@ -7,6 +7,7 @@ export interface EgressOptions {
   /** Where paths of files that do not begin with `/` begin. */
   readonly folder: string;
   readonly dns: DnsOptions;
+  readonly secrets: SecretOptions;
   /** Null: the public CAs. */
   readonly trust: TrustOptions | null;
   /** TLS identities handed over before, by name. */

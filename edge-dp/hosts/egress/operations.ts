@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type SyslogEntry, unpackPackets } from '../../proxy/egress/host-services.ts';
 import type { DnsAnswer } from '../../proxy/egress/protocol.ts';
+import { Environment } from '../environment.ts';
+import type { SecretOptions } from '../options.ts';
 import { AppendedFiles } from './appended-files.ts';
 import { ClientConnections } from './client-connections.ts';
 import { Datagrams } from './datagrams.ts';
@@ -20,6 +22,7 @@ export interface OperationParts {
   readonly identities: Identities;
   readonly followed: FollowedExchanges;
   readonly names: NameService;
+  readonly secrets: SecretOptions;
   readonly tunnels: Tunnels;
   /** Where paths of files that do not begin with `/` begin. */
   readonly folder: string;
@@ -43,7 +46,8 @@ export class Operations {
   readonly #syslog = new SystemLog(SYSLOG_SOCKET, `kong[${process.pid}]`);
   readonly #known: Readonly<Record<string, (question: Question) => Promise<number | object>>>;
 
-  constructor({ identities, followed, names, tunnels, folder, onIdentity }: OperationParts) {
+  constructor({ identities, followed, names, secrets, tunnels, folder, onIdentity }: OperationParts) {
+    const environment = new Environment(secrets);
     this.#files = new AppendedFiles(folder);
     this.#known = {
       'PUT identities': async ({ parts: [name = ''], text }) => {
@@ -62,6 +66,10 @@ export class Operations {
         const type = query.get('type') ?? 'A';
         if (type === 'A' || type === 'AAAA' || type === 'SRV') return names.resolve(name, type);
         throw new EgressError('bad_request', false, `no DNS records of type ${type}`);
+      },
+      'POST secrets': async ({ text }) => {
+        const wanted: unknown = JSON.parse(await text());
+        return environment.read(Array.isArray(wanted) ? wanted.map(String) : []);
       },
       'POST tunnels': async ({ parts: [ticket, does], query, text }) => {
         if (ticket === undefined) return tunnels.open(parseTunnelTarget(await text()));

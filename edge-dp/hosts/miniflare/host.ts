@@ -19,8 +19,9 @@ import { NOTICE } from '../../notice.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
 import { egressServer } from '../egress/server.ts';
+import { Environment } from '../environment.ts';
 import { nodeIdentity } from '../node-identity.ts';
-import { type DataPlane, type DataPlaneOptions, type Listener, SYSTEM_DNS } from '../options.ts';
+import { type DataPlane, type DataPlaneOptions, type Listener, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
 import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
 import { spawnedBy } from './spawned.ts';
@@ -89,6 +90,7 @@ async function miniflareOptions(
     // A port that is found free is not known before the Worker runs.
     ports: { http: proxy?.port || null, https: null },
   });
+  const environment = new Environment(options.secrets ?? NO_SECRETS);
   const { code, wasm } = await bundleWorker(entry);
   const worker: WorkerOptions = {
     name: WORKER_NAME,
@@ -98,7 +100,7 @@ async function miniflareOptions(
     ],
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: [...COMPATIBILITY_FLAGS],
-    bindings: { SETTINGS: jsonOf(settings) },
+    bindings: { ...(await environment.all()), SETTINGS: jsonOf(settings) },
     kvNamespaces: { KV: 'bundle' },
     durableObjects: {
       LINK: { className: 'ClusterLink', useSQLite: true },
@@ -160,6 +162,8 @@ async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions)
     folder: resolve(prefix),
     dns,
     trust: trust ?? null,
+    // They are the Worker's own bindings here, as on Cloudflare.
+    secrets: NO_SECRETS,
     identities: {},
     onIdentity: () => {},
   });

@@ -3,7 +3,7 @@ import { isLoopback } from '../../../shared/browser-guard.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker } from '../bundle-worker.ts';
-import { type DataPlaneOptions, SYSTEM_DNS } from '../options.ts';
+import { type DataPlaneOptions, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
 import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
 import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
@@ -107,6 +107,7 @@ function descriptors({
       folder: resolve(options.prefix),
       dns: options.dns ?? SYSTEM_DNS,
       trust: options.trust ?? null,
+      secrets: options.secrets ?? NO_SECRETS,
     },
   };
 }

@@ -1,15 +1,15 @@
 import type { BundleRow } from '../../../shared/bundle/format.ts';
-import { headFieldProblem } from '../../../shared/head-fields.ts';
+import { headFieldFault } from '../../../shared/head-fields.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { messageOf } from '../../../shared/thrown.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../../shared/workspace.ts';
-import type { TableChanges } from '../../config/changes.ts';
+import type { RowSecrets, TableChanges } from '../../config/changes.ts';
 import { ConfigError } from '../../config/config-error.ts';
 import { PersistentMap } from '../../config/persistent-map.ts';
 import { RowReader } from '../../config/row.ts';
 import type { PluginRegistry } from '../registry.ts';
 import { byKongOrder, Chain, NO_PLUGINS, type PluginInstance } from './chain.ts';
-import type { Place, Plugin } from './plugin.ts';
+import type { Hooks, Place, Plugin } from './plugin.ts';
 import { Recent } from './recent.ts';
 import type { Services } from './services.ts';
 
@@ -76,7 +76,7 @@ export class PluginPlan {
     for (const id of changes.deletes) edit.remove(id);
     // All old rows go before any new one comes: a place may pass from one row to another in one change.
     for (const row of changes.upserts) edit.remove(row.id);
-    for (const row of changes.upserts) edit.add(row.id, this.#place(row));
+    for (const row of changes.upserts) edit.add(row.id, this.#place(row, changes.secrets?.get(row.id)));
     return new PluginPlan(this.#registry, this.#services, edit.tables, [...this.#gone, ...edit.gone]);
   }
 
@@ -177,7 +177,7 @@ export class PluginPlan {
     );
   }
 
-  #place(row: BundleRow): Placed {
+  #place(row: BundleRow, secrets: RowSecrets | undefined): Placed {
     const read = new RowReader('plugins', row);
     const name = read.string('name');
     const place: Place = {
@@ -197,14 +197,47 @@ export class PluginPlan {
     if (!http || !read.boolean('enabled', true)) return { key, instance: null };
     const config = read.raw('config');
     if (!isRecord(config)) throw read.refuse('config', 'a record', config);
-    const unsendable = headFieldProblem(name, config);
-    if (unsendable !== undefined) throw read.error(`'${name}': config.${unsendable}`);
+    const unsendable = headFieldFault(name, config);
+    if (secrets !== undefined) {
+      const fault = unsendable === undefined ? null : `config.${unsendable.path} cannot stand in a header`;
+      const hooks = this.#withSecrets(plugin, config, place, secrets, fault);
+      return { key, instance: { plugin, place, config, hooks } };
+    }
+    if (unsendable !== undefined) throw read.error(`'${name}': config.${unsendable.path}: ${unsendable.problem}`);
     try {
       return { key, instance: { plugin, place, config, hooks: plugin.compile(config, place, this.#services) } };
     } catch (error) {
       throw new ConfigError(`plugins ${row.id}: '${name}' does not compile: ${messageOf(error)}`);
     }
   }
+
+  /** Secrets are the node's own: what is wrong with them is no reason to refuse the config, and is told without their text. */
+  #withSecrets(
+    plugin: Plugin,
+    config: unknown,
+    place: Place,
+    { references, missing }: RowSecrets,
+    fault: string | null,
+  ): Hooks {
+    if (missing !== null) return failing(plugin, missing);
+    const values = `with the value of ${references.join(', ')}`;
+    let problem = fault;
+    try {
+      if (problem === null) return plugin.compile(config, place, this.#services);
+    } catch {
+      problem = 'the configuration does not compile';
+    }
+    console.error(`plugins ${place.id}: '${plugin.name}': ${problem}, ${values}`);
+    return failing(plugin, `${problem}, ${values}`);
+  }
+}
+
+/** Of a configuration that lacks what it needs: nothing gets past it, unless the plugin only watches. */
+function failing({ watches }: Plugin, reason: string): Hooks {
+  const fail = (): never => {
+    throw new Error(reason);
+  };
+  return watches === true ? { log: fail } : { access: fail };
 }
 
 /** A request that matched no route. */

@@ -14,6 +14,11 @@ export interface Plugin<Config = unknown> {
   readonly version: string;
   readonly priority: number;
   /**
+   * It only looks at what comes of requests: where the secrets of its configuration cannot be had, they go on without it. All
+   * others fail closed.
+   */
+  readonly watches?: true;
+  /**
    * Once per configuration, when config is applied: whatever can be computed from `config` belongs here. Throws what is wrong
    * with it, in words for the operator: the config is then refused and the last one kept. Nothing may be sent from here.
    */

@@ -9,6 +9,8 @@ export interface Services {
   readonly node: { readonly id: string; readonly hostname: string };
   /** What Lua in config may do on this node. */
   readonly lua: LuaSettings;
+  /** For references to vaults that are not in config: those a script asks for. Those in config are secrets already. */
+  readonly vaults: Vaults;
   /** One line of the node's log. */
   log(level: LogLevel, message: string): void;
   /**
@@ -38,6 +40,13 @@ export interface Services {
   records(collection: string, scope: Scope): Records;
   /** A memory of the isolate, the least recently used out first. Those who name the same one share it. */
   cache<T>(name: string, options: { readonly maxBytes: number }): Cache<T>;
+}
+
+export interface Vaults {
+  /** What a reference comes to on this node, or why there is nothing; kept for as long as its vault says. */
+  secret(
+    reference: string,
+  ): Promise<{ readonly value: string; readonly missing: null } | { readonly value: null; readonly missing: string }>;
 }
 
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warn' | 'error' | 'crit';

@@ -2,7 +2,7 @@ import { NOTICE } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings } from '../../settings.ts';
-import { type LogLevel, type Records, ServiceError, type Services } from '../runtime/services.ts';
+import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
 import { fetchService } from './fetch.ts';
@@ -22,6 +22,7 @@ export interface ServiceDependencies {
   /** `env.TUNNEL`; null: there is no egress process. */
   readonly tunnel: Tunnel | null;
   readonly lua: LuaSettings;
+  readonly vaults: Vaults;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
   /** Milliseconds work may go on after a request. */
@@ -32,7 +33,7 @@ export interface ServiceDependencies {
 export type Unsent = Pick<Queues, 'hurry' | 'pending'>;
 
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress, tunnel, lua, shared, patience }: ServiceDependencies): {
+export function createServices({ node, network, egress, tunnel, lua, vaults, shared, patience }: ServiceDependencies): {
   readonly services: Services;
   readonly unsent: Unsent;
 } {
@@ -44,6 +45,7 @@ export function createServices({ node, network, egress, tunnel, lua, shared, pat
   const services: Services = {
     node,
     lua,
+    vaults,
     log,
     fetch: fetchService(egress),
     ...host,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { describeConfiguration } from '../../../cp/admin/node/configuration.ts';
 import { listenersWithoutCertificate, tlsListeners } from '../../../cp/listeners/listener-pair.ts';
 import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
@@ -208,7 +209,6 @@ describe('settings', () => {
 
   it.each([
     [{ KONG_PROXY_LISTEN: '0.0.0.0:8000 proxy_protocol' }, /'proxy_protocol' .*not supported/],
-    [{ KONG_PG_PASSWORD: '{vault://env/pg-password}' }, /cannot refer to vaults.*HOLDFAST_PG_PASSWORD/],
     [{ HOLDFAST_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_SSL_CERT_KEY: 'a,b' }, /one certificate/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
     [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
@@ -218,6 +218,44 @@ describe('settings', () => {
     [{ HOLDFAST_DECLARATIVE_CONFIG: 'kong.yml' }, /holdfast config import/],
   ])('refuse combinations that cannot work: %o', (environment, message) => {
     expect(problemsOf({ environment }).join('\n')).toMatch(message);
+  });
+
+  it('refer to secrets in the environment and in a file of variables, and show them only as they were written', () => {
+    const file = conf('SAFE_TRUSTED=10.0.0.0/8\n');
+    const environment = {
+      HOLDFAST_DATABASE: 'postgres',
+      HOLDFAST_VAULT_ENV_FILE: file,
+      HOLDFAST_VAULT_ENV_PREFIX: 'safe_',
+      KONG_PG_PASSWORD: '{vault://env/pg-login/password}',
+      KONG_PG_USER: '{vault://env/pg-login/user}',
+      HOLDFAST_TRUSTED_IPS: '::1, {vault://env/trusted}',
+      SAFE_PG_LOGIN: JSON.stringify({ user: 'u-7', password: 'p,w' }),
+    };
+    const { settings } = loadSettings({ environment });
+    expect(settings).toMatchObject({ pg_password: 'p,w', pg_user: 'u-7', trusted_ips: ['::1', '10.0.0.0/8'] });
+    const shown = JSON.stringify(describeConfiguration(settings, 'notice'));
+    expect(shown).toContain('"pg_user":"{vault://env/pg-login/user}"');
+    expect(shown).not.toContain('u-7');
+  });
+
+  it.each([
+    [
+      '{vault://env/absent}',
+      "pg_user = '{vault://env/absent}' (environment variable KONG_PG_USER): the variable ABSENT is not set",
+    ],
+    ['{vault://env/plain/part}', 'PLAIN: its value is no JSON'],
+    ['{vault://hcv/x}', "settings can refer to the vault 'env' alone"],
+    ['{vault://env/}', 'it names no secret'],
+  ])('name the reference that leads nowhere: %s', (reference, message) => {
+    const problems = problemsOf({ environment: { KONG_PG_USER: reference, PLAIN: 'sec-ret' } }).join('\n');
+    expect(problems).toContain(message);
+    expect(problems).not.toContain('sec-ret');
+  });
+
+  it('do not show a secret that is not allowed', () => {
+    const problems = problemsOf({ environment: { KONG_PG_PORT: '{vault://env/port}', PORT: 'sec-ret' } }).join('\n');
+    expect(problems).toContain("pg_port = '{vault://env/port}' (environment variable KONG_PG_PORT) is not allowed");
+    expect(problems).not.toContain('sec-ret');
   });
 
   it('say which file could not be read', () => {

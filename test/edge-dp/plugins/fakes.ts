@@ -85,6 +85,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
   return {
     node: { id: '00000000-0000-4000-8000-000000000000', hostname: 'node.test' },
     lua: DEFAULT_LUA,
+    vaults: { secret: async (reference) => ({ value: null, missing: `no ${reference} in this test` }) },
     log,
     fetch: none('fetch'),
     connect: none('connect'),

@@ -18,6 +18,18 @@ it.each<[string, readonly string[]]>([
   expect(needed({ protocols: ['http'], expression })).toEqual(capabilities);
 });
 
+it('asks for vaults where a field that may refer to one does', () => {
+  const needs = (table: string, row: Row) => requirements(table, row).map(({ reason }) => reason);
+  const reference = '{vault://env/x}';
+  const config = { secret_v1: reference, tolerance_second: 1 };
+  expect(needs('plugins', { name: 'standard-webhooks', config })[0]).toMatch(
+    /^it refers to \{vault:\/\/env\/x\}, which/,
+  );
+  expect(needs('certificates', { cert: 'PEM', key: reference })).toHaveLength(1);
+  expect(needs('certificates', { cert: 'PEM', key: 'PEM' })).toEqual([]);
+  expect(needs('plugins', { name: 'request-termination', config: { message: reference } })).toEqual([]);
+});
+
 it('asks for what a plugin says beside its schema, and for groups where one is named', () => {
   const capabilities = (row: Row) => requirements('plugins', row).map(({ capability }) => capability);
   expect(capabilities({ name: 'ip-restriction', config: { allow: ['10.0.0.1'] } })).toEqual(['client_address']);

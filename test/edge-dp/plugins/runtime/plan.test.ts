@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OwnResponse } from '../../../../edge-dp/http/messages.ts';
 import type { PluginRegistry } from '../../../../edge-dp/plugins/registry.ts';
 import { PluginPlan } from '../../../../edge-dp/plugins/runtime/plan.ts';
@@ -259,5 +259,52 @@ describe('the plugin plan', () => {
     expect(change('nope', 'a')).toThrow("plugins 2: this data plane has no plugin 'nope'");
     expect(change('zzz', 'broken')).toThrow("plugins 2: 'zzz' does not compile: label must not be broken");
     expect(idsOf(plan, HERE)).toEqual(['1']);
+  });
+
+  describe('with secrets of the node', () => {
+    const references = ['{vault://env/token}'];
+    /** An http-log with the secret in a header, and what is written to the log meanwhile. */
+    const withSecret = (value: string, missing: string | null, watches: boolean) => {
+      const compile = (config: unknown) => {
+        if (JSON.stringify(config).includes('unusable')) throw new Error(`${value} is no good`);
+        return { access: () => undefined, log: () => undefined };
+      };
+      const plugin: Plugin = { name: 'http-log', version: '1.0.0', priority: 1, compile, ...(watches && { watches }) };
+      const errors: unknown[] = [];
+      const spy = vi.spyOn(console, 'error').mockImplementation((line) => void errors.push(line));
+      const plan = PluginPlan.empty(new Map([[plugin.name, plugin]]), fakeServices()).update({
+        upserts: [{ ...row('1', 'http-log', { label: '' }), config: { headers: { Authorization: value } } }],
+        deletes: [],
+        secrets: new Map([['1', { references, missing }]]),
+      });
+      spy.mockRestore();
+      return { hooks: plan.chain(HERE).instances[0]?.hooks, logged: errors.join('\n') };
+    };
+
+    it('runs as any other where they are there', () => {
+      expect(() => withSecret('Bearer x', null, false).hooks?.access?.(fakeRequest())).not.toThrow();
+    });
+
+    it.each([
+      [
+        'ends a line of a header',
+        'bad-s3cret\r\nX-Evil: 1',
+        null,
+        'config.headers.* cannot stand in a header, with the value of',
+      ],
+      ['does not compile', 'bad-s3cret unusable', null, 'does not compile, with the value of {vault://env/token}'],
+      ['is not there', '{vault://env/token}', '{vault://env/token} cannot be resolved: why', 'cannot be resolved: why'],
+    ])('fails closed where one %s, and says so without the secret', (_, value, missing, words) => {
+      const { hooks, logged } = withSecret(value, missing, false);
+      expect(() => hooks?.access?.(fakeRequest())).toThrow(words);
+      if (missing === null) expect(logged).toContain(words);
+      expect(logged).not.toContain('s3cret');
+    });
+
+    it('lets requests go on without a plugin that only watches', () => {
+      const { hooks } = withSecret('x', '{vault://env/token} cannot be resolved: why', true);
+      expect(hooks?.access).toBeUndefined();
+      expect(hooks?.log).toThrow('cannot be resolved: why');
+    });
   });
 });

@@ -1,0 +1,37 @@
+import { isRecord } from './record.ts';
+
+/**
+ * Places in a row or a plugin's config that a data plane, which loads no schemas, has to know: fields apart by dots, `*` for each
+ * item of a list or value of a map, `@` for each key of one.
+ */
+export type FieldPath = string;
+
+/** The texts in that place. */
+export function* textsAt(value: unknown, steps: readonly string[], at = 0): Generator<string, void> {
+  const step = steps[at];
+  if (step === undefined) {
+    if (typeof value === 'string') yield value;
+  } else if (step === '*') {
+    const items = Array.isArray(value) || isRecord(value) ? Object.values(value) : [];
+    for (const item of items) yield* textsAt(item, steps, at + 1);
+  } else if (isRecord(value)) {
+    if (step === '@') yield* Object.keys(value);
+    else if (Object.hasOwn(value, step)) yield* textsAt(value[step], steps, at + 1);
+  }
+}
+
+/** The value with the texts in that place replaced; what has none of them is the same object. Keys stay as they are. */
+export function replaceTexts(
+  value: unknown,
+  steps: readonly string[],
+  replace: (text: string) => string,
+  at = 0,
+): unknown {
+  const step = steps[at];
+  if (step === undefined) return typeof value === 'string' ? replace(value) : value;
+  const inner = (item: unknown): unknown => replaceTexts(item, steps, replace, at + 1);
+  if (step === '*' && Array.isArray(value)) return value.map(inner);
+  if (!isRecord(value)) return value;
+  if (step === '*') return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, inner(item)]));
+  return Object.hasOwn(value, step) ? { ...value, [step]: inner(value[step]) } : value;
+}
