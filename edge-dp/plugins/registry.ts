@@ -11,6 +11,7 @@ import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import rateLimiting from './rate-limiting.ts';
 import requestTransformer from './request-transformer.ts';
+import responseTransformer from './response-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import standardWebhooks from './standard-webhooks.ts';
 
@@ -32,6 +33,7 @@ const BUNDLED: readonly Plugin[] = [
   preFunction,
   rateLimiting,
   requestTransformer,
+  responseTransformer,
   standardWebhooks,
 ];
 

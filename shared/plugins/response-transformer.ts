@@ -1,5 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { headerRenameError, list, pair } from './fields/header-pairs.ts';
 
@@ -46,3 +46,5 @@ export const responseTransformer = definePlugin({
     },
   },
 });
+
+export type ResponseTransformerConfig = Entity<typeof responseTransformer>['config'];

@@ -7,23 +7,28 @@ import type { Parameters } from './parameters.ts';
  * The members at the top of a JSON object. What no rule names stays byte for byte: numbers beyond 2^53, escapes, blanks within. Of
  * several of one name the last counts.
  */
-export class JsonParameters implements Parameters {
+export class JsonParameters implements Parameters<JsonValue> {
   readonly #members: Map<string, Member>;
+  readonly #renamesFalse: boolean;
 
-  private constructor(members: Map<string, Member>) {
+  private constructor(members: Map<string, Member>, renamesFalse: boolean) {
     this.#members = members;
+    this.#renamesFalse = renamesFalse;
   }
 
-  /** Null for other JSON, and for what is none; nothing at all is an empty object. */
-  static read(body: Uint8Array): JsonParameters | null {
-    if (body.length === 0) return new JsonParameters(new Map());
+  /**
+   * Null for other JSON, and for what is none; nothing at all is an empty object. A member that is false is not there for rules, as
+   * in Kong; `renamesFalse`: but for those that rename.
+   */
+  static read(body: Uint8Array, renamesFalse: boolean): JsonParameters | null {
+    if (body.length === 0) return new JsonParameters(new Map(), renamesFalse);
     const object = parsed(body);
     if (object === null) return null;
     const members = new Map<string, Member>();
     for (const { name, value, end } of membersOf(body)) {
       members.set(name, { value: object[name], json: body.subarray(value, end) });
     }
-    return new JsonParameters(members);
+    return new JsonParameters(members, renamesFalse);
   }
 
   remove(name: string): boolean {
@@ -31,26 +36,26 @@ export class JsonParameters implements Parameters {
   }
 
   rename(from: string, to: string): boolean {
-    const member = this.#counting(from);
+    const member = this.#renamesFalse ? this.#members.get(from) : this.#counting(from);
     if (member === undefined) return false;
     this.#members.delete(from);
     this.#members.set(to, member);
     return true;
   }
 
-  replace(name: string, value: string): boolean {
+  replace(name: string, value: JsonValue): boolean {
     if (this.#counting(name) === undefined) return false;
     this.#set(name, value);
     return true;
   }
 
-  add(name: string, value: string): boolean {
+  add(name: string, value: JsonValue): boolean {
     if (this.#counting(name) !== undefined) return false;
     this.#set(name, value);
     return true;
   }
 
-  append(name: string, value: string): boolean {
+  append(name: string, value: JsonValue): boolean {
     const before = this.#members.get(name);
     const json = before === undefined ? `[${JSON.stringify(value)}]` : appended(before, JSON.stringify(value));
     this.#members.set(name, { value: TABLE, json: UTF8.encode(json) });
@@ -65,16 +70,17 @@ export class JsonParameters implements Parameters {
     return parts.length === 0 ? EMPTY : concatBytes([...parts, CLOSE]);
   }
 
-  /** A member that is there for Lua: false is not. */
   #counting(name: string): Member | undefined {
     const member = this.#members.get(name);
     return member?.value === false ? undefined : member;
   }
 
-  #set(name: string, value: string): void {
+  #set(name: string, value: JsonValue): void {
     this.#members.set(name, { value, json: UTF8.encode(JSON.stringify(value)) });
   }
 }
+
+export type JsonValue = string | number | boolean;
 
 interface Member {
   /** As it was parsed; `TABLE` for what has become a list. */

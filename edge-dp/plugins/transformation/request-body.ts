@@ -58,7 +58,7 @@ function changedBody(
 function read(kind: BodyKind, contentType: string, body: Uint8Array) {
   switch (kind) {
     case 'json':
-      return JsonParameters.read(body);
+      return JsonParameters.read(body, false);
     case 'multipart':
       return MultipartParameters.read(contentType, body);
     case 'form':
