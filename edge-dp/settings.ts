@@ -32,7 +32,6 @@ export interface StatusSettings {
   readonly loopback: boolean;
 }
 
-/** Kong's proxy properties, parsed. */
 /** What Lua in config may do. */
 export interface LuaSettings {
   readonly untrusted: 'off' | 'sandbox' | 'on';
@@ -44,6 +43,7 @@ export interface LuaSettings {
 
 export const DEFAULT_LUA: LuaSettings = { untrusted: 'sandbox', requires: [], environment: [] };
 
+/** Kong's proxy properties, parsed. */
 export interface ProxySettings {
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
   readonly trustedIps: readonly string[];
@@ -56,6 +56,8 @@ export interface ProxySettings {
   /** `untrusted_lua` and its lists; absent: the sandbox, with nothing added. */
   readonly lua?: LuaSettings;
   readonly errorDefaultType: string;
+  /** Bytes for copies of answers (`mem_cache_size`); absent: what an isolate on Cloudflare, with 128 MB in all, has room for. */
+  readonly memCacheSize?: number;
   /** Kong's `dns_order` for names of targets; absent: `LAST, SRV, A, AAAA`. */
   readonly dnsOrder?: readonly ('LAST' | 'SRV' | 'A' | 'AAAA')[];
   /** The names of services that are no upstream are looked up by the node (`dns_resolver` is set), not by the runtime. */
@@ -64,4 +66,9 @@ export interface ProxySettings {
   readonly clientBodyTimeout: number;
   /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */
   readonly ports: { readonly http: number | null; readonly https: number | null };
+}
+
+/** Bytes of memory for copies of answers. */
+export function responseMemory({ memCacheSize = 32 << 20 }: Pick<ProxySettings, 'memCacheSize'>): number {
+  return memCacheSize;
 }

@@ -32,7 +32,7 @@ const isolate = new Isolate({
       identity: SETTINGS.node,
       vaults,
       // Cloudflare ends what goes on for longer than 30 seconds.
-      ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000 }),
+      ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false }),
     }),
   plugins: pluginVersions(),
 });

@@ -73,6 +73,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
         environment: settings.untrusted_lua_sandbox_environment,
       },
       errorDefaultType: settings.error_default_type,
+      memCacheSize: settings.mem_cache_size,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
       resolvesServices: settings.dns_resolver.length > 0,
       // CNAMEs are followed for every type.

@@ -77,7 +77,6 @@ const OPEN_SOURCE = new Set([
   'kic',
   'lmdb_environment_path',
   'lmdb_map_size',
-  'mem_cache_size',
   'new_dns_client',
   'node_id',
   'openresty_path',

@@ -10,6 +10,7 @@ import {
   type PropertyValue,
   path,
   secret,
+  size,
   text,
   words,
 } from './property.ts';
@@ -123,6 +124,8 @@ export const properties = {
   untrusted_lua: oneOf(['off', 'sandbox', 'on'], 'sandbox'),
   untrusted_lua_sandbox_requires: words(''),
   untrusted_lua_sandbox_environment: words(''),
+  /** Memory of a node for copies of answers; each process has a quarter of it more, for those it gave last. */
+  mem_cache_size: size('128m', [1 << 20, 8 * 2 ** 30]),
   error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
 } as const;
 

@@ -83,6 +83,22 @@ export function duration(initial: string): Property<number> {
 
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
+/** nginx's notation of a size, in bytes: `65536`, `512k`, `128m`, `2g`. */
+export function size(initial: string, [low, high]: readonly [number, number]): Property<number> {
+  return {
+    default: initial,
+    allowed: `a size such as '512k', '128m' or '2g', from ${low} to ${high} bytes`,
+    secret: false,
+    parse: (value) => {
+      const [, amount, unit = ''] = /^(\d{1,12})([kmg])?$/i.exec(value) ?? [];
+      const bytes = Number(amount) * (SIZES[unit.toLowerCase()] ?? Number.NaN);
+      return bytes >= low && bytes <= high ? bytes : undefined;
+    },
+  };
+}
+
+const SIZES: Readonly<Record<string, number>> = { '': 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 };
+
 /** Comma-separated words; none for an empty text or `off`. */
 export function words(initial: string): Property<readonly string[]> {
   return list(initial, 'a comma-separated list', (word) => word);

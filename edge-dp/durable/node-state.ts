@@ -1,18 +1,28 @@
 import { DurableObject } from 'cloudflare:workers';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import { responseMemory } from '../settings.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
-import { COUNTER_SHARDS, parseCounterQuestion, parseRecordQuestion } from './state-messages.ts';
+import { ResponseKeeper } from './response-keeper.ts';
+import {
+  COUNTER_SHARDS,
+  parseCounterQuestion,
+  parseRecordQuestion,
+  parseResponseQuestion,
+  RESPONSES,
+} from './state-messages.ts';
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
- * memory as Kong's do, and one for each collection of records, which live on disk.
+ * memory as Kong's do, one for each collection of records, which live on disk, and one for the copies of answers, in memory.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
   #forgettingSaid = false;
   readonly #records: KeptRecords;
+  /** Made by the first question: the other instances keep no answers. */
+  #responses: Promise<ResponseKeeper> | null = null;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -20,8 +30,10 @@ export class NodeState extends DurableObject<Env> {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const [, , kind] = new URL(request.url).pathname.split('/');
+    const { pathname, searchParams } = new URL(request.url);
+    const [, , kind] = pathname.split('/');
     try {
+      if (kind === RESPONSES) return await this.#answerOfResponses(request, searchParams.get('key') ?? '');
       const body: unknown = await request.json();
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
@@ -36,6 +48,28 @@ export class NodeState extends DurableObject<Env> {
     console.warn(
       `more than ${most} counters in one of ${COUNTER_SHARDS} parts: those used longest ago start at 0 again`,
     );
+  }
+
+  async #answerOfResponses(request: Request, key: string): Promise<Response> {
+    this.#responses ??= this.#newKeeper();
+    const responses = await this.#responses;
+    switch (request.method) {
+      case 'GET': {
+        const packed = responses.get(key);
+        return packed === null ? new Response('no such response', { status: 404 }) : new Response(packed);
+      }
+      case 'PUT':
+        responses.put(new Uint8Array(await request.arrayBuffer()));
+        return new Response(null, { status: 204 });
+      default:
+        return Response.json(await responses.answer(parseResponseQuestion(await request.json()), Date.now()));
+    }
+  }
+
+  async #newKeeper(): Promise<ResponseKeeper> {
+    const keeper = new ResponseKeeper(this.ctx.storage, responseMemory(this.env.SETTINGS.proxy));
+    await keeper.restore();
+    return keeper;
   }
 
   override async alarm(): Promise<void> {

@@ -5,6 +5,9 @@ import { mustBeRecord, type Row } from '../../shared/record.ts';
  *
  *     POST /state/counters/<shard>       CounterQuestion; an answer for each window, in order
  *     POST /state/records/<collection>   RecordQuestion; RecordAnswer
+ *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
+ *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
+ *     PUT  /state/responses              takes one; 204
  */
 export const STATE_PATH = '/state/';
 
@@ -53,6 +56,16 @@ export interface RecordAnswer {
   /** Of `add`: whether nothing was there. */
   readonly added?: boolean;
 }
+
+/** Copies of answers and their purges have one keeper. */
+export const RESPONSES = 'responses';
+
+/** `purge` is the Admin API's, `invalidate` a request's; `show` is what a purge by that key would make void. */
+export type ResponseQuestion =
+  | { readonly does: 'news'; readonly epoch: string | null; readonly since: number }
+  | { readonly does: 'invalidate'; readonly target: string }
+  | { readonly does: 'purge'; readonly of: 'all' | 'plugin' | 'key'; readonly name: string }
+  | { readonly does: 'show'; readonly key: string; readonly plugin: string | null };
 
 const QUESTIONS = ['lease', 'one', 'add', 'look'] as const;
 
@@ -103,6 +116,28 @@ export function parseRecordQuestion(value: unknown): RecordQuestion {
       throw new TypeError('no question about records');
   }
 }
+
+/** Throws a `TypeError` for what is none. */
+export function parseResponseQuestion(value: unknown): ResponseQuestion {
+  const read = mustBeRecord(value, 'the question');
+  switch (read.does) {
+    case 'news':
+      return { does: 'news', epoch: typeof read.epoch === 'string' ? read.epoch : null, since: number(read, 'since') };
+    case 'invalidate':
+      return { does: 'invalidate', target: text(read, 'target') };
+    case 'purge': {
+      const of = PURGED.find((one) => one === read.of);
+      if (of === undefined) throw new TypeError('no kind of purge');
+      return { does: 'purge', of, name: text(read, 'name') };
+    }
+    case 'show':
+      return { does: 'show', key: text(read, 'key'), plugin: typeof read.plugin === 'string' ? read.plugin : null };
+    default:
+      throw new TypeError('no question about responses');
+  }
+}
+
+const PURGED = ['all', 'plugin', 'key'] as const;
 
 function text(read: Readonly<Row>, field: string): string {
   const value = read[field];

@@ -9,6 +9,7 @@ import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
+import proxyCache from './proxy-cache.ts';
 import rateLimiting from './rate-limiting.ts';
 import requestTransformer from './request-transformer.ts';
 import responseTransformer from './response-transformer.ts';
@@ -31,6 +32,7 @@ const BUNDLED: readonly Plugin[] = [
   keyAuth,
   postFunction,
   preFunction,
+  proxyCache,
   rateLimiting,
   requestTransformer,
   responseTransformer,

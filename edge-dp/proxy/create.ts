@@ -5,7 +5,7 @@ import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
-import { DEFAULT_LUA, type ProxySettings } from '../settings.ts';
+import { DEFAULT_LUA, type ProxySettings, responseMemory } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
@@ -34,6 +34,8 @@ interface RequestPathDependencies {
   readonly identity?: { readonly id: string; readonly hostname: string };
   /** What references of scripts come to; absent: nothing. */
   readonly vaults?: Vaults;
+  /** Whether what isolates share is in the same box; absent: it is. */
+  readonly near?: boolean;
   /** Milliseconds work may go on after a request; absent: for as long as it takes. */
   readonly patience?: number;
   /** The bundled ones when absent. */
@@ -72,6 +74,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     lua: settings.lua ?? DEFAULT_LUA,
     vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
+    responseMemory: responseMemory(settings),
+    near: dependencies.near ?? true,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
   const own = { registry: dependencies.plugins ?? plugins, services };

@@ -5,7 +5,7 @@ import type { qualified } from '../plugins/runtime/plugin.ts';
 import { ResponseReply } from '../plugins/runtime/reply.ts';
 import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
-import { defaultMessage, errorPage } from './errors.ts';
+import { defaultMessage } from './errors.ts';
 import { ExchangeLog } from './exchange-log.ts';
 import type { Gateway } from './gateway.ts';
 import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
@@ -28,12 +28,13 @@ export async function handle(
   lazy: LazyTables,
 ): Promise<HttpResponse> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
-  const { clientBodyTimeout } = runtime;
+  const { clientBodyTimeout, errorDefaultType } = runtime;
   const context = new ProxyContext(incoming, arrival, {
     lazy,
     groups: gateway.consumerGroups,
     client,
     clientBodyTimeout,
+    errorDefaultType,
   });
   let outcome: Outcome;
   try {
@@ -55,7 +56,7 @@ async function answer(
   arrival: Arrival,
 ): Promise<Outcome> {
   if (isMalformed(context.incoming)) {
-    const refusal = errorPage(runtime.errorDefaultType, context, 400);
+    const refusal = context.errorPage(400);
     refusal.closing = true;
     return exit(refusal);
   }
@@ -68,7 +69,7 @@ async function answer(
   }
   if (context.incoming.method === 'TRACE') {
     usePlugins(gateway, runtime, context);
-    return failed(errorPage(runtime.errorDefaultType, context, 405));
+    return failed(context.errorPage(405));
   }
 
   const match = gateway.router.match(routerRequest(context, arrival));

@@ -11,6 +11,19 @@ export function queryValues(query: string, name: string): (string | true)[] {
   return values;
 }
 
+/** All arguments, decoded, in order; `true` for one without `=`. More than Kong looks at: none may go unseen. */
+export function allArguments(query: string): readonly Argument[] {
+  const found: Argument[] = [];
+  for (const part of query.split('&')) {
+    const equals = part.indexOf('=');
+    if (equals >= 0) found.push([decodeQuery(part.slice(0, equals)), decodeQuery(part.slice(equals + 1))]);
+    else if (part !== '') found.push([decodeQuery(part), true]);
+  }
+  return found;
+}
+
+type Argument = readonly [name: string, value: string | true];
+
 /** The query without every argument of that name, the rest as Kong writes it then: escapes in one way, `flag` as `flag=`. */
 export function withoutArgument(query: string, name: string): string {
   const parts = query.split('&').filter((part) => part !== '');

@@ -14,7 +14,7 @@ import { type Captures, NO_CAPTURES } from '../router/capture.ts';
 import { splitHost } from '../router/host.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
-import { defaultMessage, errorResponse, exitResponse, negotiate } from './errors.ts';
+import { defaultMessage, errorPage, errorResponse, exitResponse, negotiate } from './errors.ts';
 import type { ExchangeLog } from './exchange-log.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
@@ -60,6 +60,7 @@ export class ProxyContext implements GatewayRequest {
   readonly arrival: Arrival;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
+  readonly #errorDefaultType: string;
   #headers: RequestHeaders | null = null;
   #forwarded: Forwarded | null = null;
   #identity: RequestIdentity | null = null;
@@ -76,6 +77,7 @@ export class ProxyContext implements GatewayRequest {
       readonly groups: GroupsById;
       readonly client: ClientAddress;
       readonly clientBodyTimeout: number;
+      readonly errorDefaultType: string;
     },
   ) {
     this.startedAt = Date.now();
@@ -92,6 +94,7 @@ export class ProxyContext implements GatewayRequest {
     this.arrival = arrival;
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
+    this.#errorDefaultType = parts.errorDefaultType;
   }
 
   get headers(): RequestHeaders {
@@ -172,6 +175,10 @@ export class ProxyContext implements GatewayRequest {
   error(status: number, message = defaultMessage(status), headers?: Readonly<Record<string, string>>): OwnResponse {
     const format = negotiate({ headers: this.fields, version: this.incoming.version });
     return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
+  }
+
+  errorPage(status: number): OwnResponse {
+    return errorPage(this.#errorDefaultType, this, status);
   }
 
   exit(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): OwnResponse {

@@ -1,6 +1,6 @@
 import { anyHeaderName, protocols } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { isSharedDictionary } from './fields/shared-dictionaries.ts';
 
@@ -69,3 +69,5 @@ function dictionaryError(plugin: Readonly<Record<string, unknown>>): string | un
   if (getPath(plugin, ['config', 'strategy']) !== 'memory' || typeof name !== 'string') return undefined;
   return isSharedDictionary(name) ? undefined : `missing shared dict '${name}'`;
 }
+
+export type ProxyCacheConfig = Entity<typeof proxyCache>['config'];

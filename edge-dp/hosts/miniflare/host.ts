@@ -105,7 +105,7 @@ async function miniflareOptions(
     durableObjects: {
       LINK: { className: 'ClusterLink', useSQLite: true },
       HEALTH: { className: 'HealthChecker', useSQLite: true },
-      STATE: { className: 'NodeState', useSQLite: true },
+      STATE: { className: 'NodeState', useSQLite: true, unsafePreventEviction: true },
     },
     serviceBindings: {
       NODE: { name: kCurrentWorker, entrypoint: 'NodeService' },

@@ -50,9 +50,10 @@ export const WARM_UP_SOCKET = 'warm-up';
  * The class names are those `edge-dp/worker.ts` exports.
  */
 const DURABLE_OBJECTS = [
-  { binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link' },
-  { binding: 'HEALTH', className: 'HealthChecker', uniqueKey: 'holdfast-health-checker' },
-  { binding: 'STATE', className: 'NodeState', uniqueKey: 'holdfast-node-state' },
+  { binding: 'LINK', className: 'ClusterLink', uniqueKey: 'holdfast-cluster-link', stays: false },
+  { binding: 'HEALTH', className: 'HealthChecker', uniqueKey: 'holdfast-health-checker', stays: false },
+  // Counters and copies of answers live in memory: it must not be let go of when nobody has asked for ten seconds.
+  { binding: 'STATE', className: 'NodeState', uniqueKey: 'holdfast-node-state', stays: true },
 ] as const;
 const KV_STORE_KEY = 'holdfast-kv';
 
@@ -74,7 +75,9 @@ export function workerdConfig(node: WorkerdNode, role: 'first' | 'other'): strin
 }
 
 function firstServices(node: WorkerdNode): string[] {
-  const namespaces = DURABLE_OBJECTS.map(({ className, uniqueKey }) => durableObject(className, uniqueKey));
+  const namespaces = DURABLE_OBJECTS.map(({ className, uniqueKey, stays }) =>
+    durableObject(className, uniqueKey, stays),
+  );
   const links = DURABLE_OBJECTS.map(({ binding, className }) =>
     struct({ name: text(binding), durableObjectNamespace: text(className) }),
   );
@@ -183,8 +186,13 @@ function worker(
   });
 }
 
-function durableObject(className: string, uniqueKey: string): string {
-  return struct({ className: text(className), uniqueKey: text(uniqueKey), enableSql: 'true' });
+function durableObject(className: string, uniqueKey: string, stays = false): string {
+  return struct({
+    className: text(className),
+    uniqueKey: text(uniqueKey),
+    enableSql: 'true',
+    ...(stays && { preventEviction: 'true' }),
+  });
 }
 
 function service(name: string, kind: Readonly<Record<string, string>>): string {

@@ -61,6 +61,8 @@ export interface GatewayRequest {
   lookupAll(table: string, value: string): readonly Row[] | Promise<readonly Row[]>;
   /** Kong's error body, negotiated by Accept (`kong.response.error`); the status's own text when there is no message. */
   error(status: number, message?: string, headers?: Readonly<Record<string, string>>): HttpResponse;
+  /** The same as nginx gives its error pages: `error_default_type` where Accept and Content-Type say nothing. */
+  errorPage(status: number): HttpResponse;
   /** A table as compact JSON, a text as it is, or nothing; no request id (`kong.response.exit`). */
   exit(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): HttpResponse;
   /**

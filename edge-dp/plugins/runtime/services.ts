@@ -1,3 +1,4 @@
+import type { StoredResponse } from '../../durable/stored-response.ts';
 import type { BodySource, HttpResponse } from '../../http/messages.ts';
 import type { LuaSettings } from '../../settings.ts';
 
@@ -40,6 +41,8 @@ export interface Services {
   records(collection: string, scope: Scope): Records;
   /** A memory of the isolate, the least recently used out first. Those who name the same one share it. */
   cache<T>(name: string, options: { readonly maxBytes: number }): Cache<T>;
+  /** Copies of answers, in the memory of the node. */
+  readonly responses: Responses;
 }
 
 export interface Vaults {
@@ -219,4 +222,19 @@ export interface Cache<T> {
   set(key: string, value: T, ttl: number, bytes: number): void;
   delete(key: string): void;
   clear(): void;
+}
+
+/**
+ * Copies of answers, shared by the isolates of the node; on Cloudflare each isolate's own. Which of them may be used for a request is
+ * the plugin's to judge; what was purged, or made void by an unsafe request, is not given any more. Never throws: a node whose shared
+ * memory does not answer goes on with the isolate's.
+ */
+export interface Responses {
+  /** Null: none. At once where the isolate has it. */
+  find(key: string): StoredResponse | null | Promise<StoredResponse | null>;
+  keep(response: StoredResponse): Promise<void>;
+  /** An unsafe request has succeeded: what was asked of that URI before is void (RFC 9111 section 4.4). */
+  invalidate(target: string): Promise<void>;
+  /** Bytes a single one may have. */
+  readonly largest: number;
 }

@@ -11,6 +11,7 @@ import { LeasedCounters } from './leased-counters.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
 import { NodeRecords } from './node-records.ts';
+import { NodeResponses } from './node-responses.ts';
 import { askNode } from './node-state.ts';
 import { Queues } from './queues.ts';
 
@@ -25,6 +26,10 @@ export interface ServiceDependencies {
   readonly vaults: Vaults;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
+  /** Bytes for copies of answers. */
+  readonly responseMemory: number;
+  /** Whether the node's shared memory is near: in the same box. */
+  readonly near: boolean;
   /** Milliseconds work may go on after a request. */
   readonly patience: number;
 }
@@ -33,11 +38,20 @@ export interface ServiceDependencies {
 export type Unsent = Pick<Queues, 'hurry' | 'pending'>;
 
 /** The services of a Worker, one set for each isolate. */
-export function createServices({ node, network, egress, tunnel, lua, vaults, shared, patience }: ServiceDependencies): {
+export function createServices({
+  node,
+  network,
+  egress,
+  tunnel,
+  lua,
+  vaults,
+  shared,
+  ...others
+}: ServiceDependencies): {
   readonly services: Services;
   readonly unsent: Unsent;
 } {
-  const queues = new Queues(log, patience);
+  const queues = new Queues(log, others.patience);
   const caches = new Caches();
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
@@ -56,6 +70,7 @@ export function createServices({ node, network, egress, tunnel, lua, vaults, sha
     },
     queue: (name, options, send) => queues.open(name, options, send),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
+    responses: new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log }),
     counters: ask === null ? memoryCounters() : new LeasedCounters(ask),
     records: (collection) => {
       const known = records.get(collection) ?? (ask === null ? new MemoryRecords() : new NodeRecords(ask, collection));

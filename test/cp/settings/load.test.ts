@@ -108,9 +108,9 @@ describe('settings', () => {
   });
 
   it('warn about properties of Kong that have no counterpart instead of refusing a kong.conf', () => {
-    const { warnings } = loadSettings({ conf: conf('nginx_http_gzip = on\nmem_cache_size = 128m'), environment: {} });
+    const { warnings } = loadSettings({ conf: conf('nginx_http_gzip = on\nhost_ports = 8000'), environment: {} });
     expect(warnings).toEqual([
-      expect.stringMatching(/^without effect, .*: nginx_http_gzip \(.*:1\), mem_cache_size \(.*:2\)$/),
+      expect.stringMatching(/^without effect, .*: nginx_http_gzip \(.*:1\), host_ports \(.*:2\)$/),
     ]);
   });
 

@@ -6,6 +6,7 @@ import { ServiceError, type Services } from '../../../edge-dp/plugins/runtime/se
 import { Caches } from '../../../edge-dp/plugins/services/caches.ts';
 import { memoryCounters } from '../../../edge-dp/plugins/services/memory-counters.ts';
 import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.ts';
+import { NodeResponses } from '../../../edge-dp/plugins/services/node-responses.ts';
 import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
 import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
 import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
@@ -39,6 +40,7 @@ export function fakeRequest({ rows = {}, groups = [], ip = '127.0.0.1', ...messa
     groups: new Map(groups.map((group) => [group.id, group])),
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
     clientBodyTimeout: 60_000,
+    errorDefaultType: 'text/plain',
   });
 }
 
@@ -100,6 +102,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
       return known;
     },
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
+    responses: new NodeResponses(null, { maxBytes: 8 << 20, near: true, log }),
     ...own,
   };
 }

@@ -1,0 +1,62 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { allArguments } from '../proxy/query.ts';
+import type { GatewayRequest } from './runtime/request.ts';
+
+/** What tells the requests of one configuration apart, beside consumer, route, method, scheme, host and path. */
+interface KeyConfig {
+  readonly plugin: string;
+  readonly ignoreCase: boolean;
+  /** In order; null: all arguments. */
+  readonly queryParameters: readonly string[] | null;
+  readonly headers: readonly string[];
+}
+
+/** 64 hex digits. As JSON, so that no value can pass for a part of another. */
+export function cacheKey(request: GatewayRequest, { plugin, ignoreCase, queryParameters, headers }: KeyConfig): string {
+  const { proto, host } = request.forwarded;
+  return digest([
+    plugin,
+    request.identity.consumer?.id ?? null,
+    request.route?.id ?? null,
+    request.method,
+    proto,
+    host.toLowerCase(),
+    ignoreCase ? request.rawPath.toLowerCase() : request.rawPath,
+    argumentsOf(request.query, queryParameters),
+    headers.map((name) => request.headers.get(name)),
+  ]);
+}
+
+/** The key of the variant for a request of an answer that varies (RFC 9111 section 4.1). */
+export function variantKey(primary: string, variesBy: readonly string[], request: GatewayRequest): string {
+  return digest([primary, variesBy.map((name) => [name, normalized(request.headers.get(name))])]);
+}
+
+/** The lower-case names of a Vary field, sorted; null: it names none. */
+export function variesByOf(vary: string | null): readonly string[] | null {
+  const names = (vary ?? '').split(',').map((name) => name.trim().toLowerCase());
+  const named = [...new Set(names.filter((name) => name !== ''))].sort();
+  return named.length === 0 ? null : named;
+}
+
+/** Blanks around the items of a list say nothing. */
+function normalized(value: string | null): string | null {
+  return value === null ? null : value.trim().replace(/\s*,\s*/g, ',');
+}
+
+/** Sorted by name and value: their order is no difference. */
+function argumentsOf(query: string, names: readonly string[] | null): unknown {
+  if (query === '') return [];
+  const all = allArguments(query);
+  const counted = names === null ? all : all.filter(([name]) => names.includes(name));
+  return [...counted].sort(([a, v], [b, w]) => compare(a, b) || compare(String(v), String(w)));
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function digest(parts: unknown): string {
+  return bytesToHex(sha256(new TextEncoder().encode(JSON.stringify(parts))));
+}

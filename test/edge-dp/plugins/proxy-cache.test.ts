@@ -1,0 +1,257 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ResponseKeeper } from '../../../edge-dp/durable/response-keeper.ts';
+import { pack, type StoredResponse } from '../../../edge-dp/durable/stored-response.ts';
+import { NodeResponses } from '../../../edge-dp/plugins/services/node-responses.ts';
+import { id, type ProxyNode, startProxyNode } from '../proxy/node.ts';
+
+const CONFIG = {
+  response_code: [200, 206, 304, 404],
+  request_method: ['GET', 'HEAD', 'POST'],
+  content_type: ['text/plain', 'application/json'],
+  cache_ttl: 300,
+  strategy: 'memory',
+  cache_control: false,
+  ignore_uri_case: false,
+  storage_ttl: null,
+  memory: { dictionary_name: 'kong_db_cache' },
+  vary_query_params: null,
+  vary_headers: null,
+  response_headers: { age: true, 'X-Cache-Status': true, 'X-Cache-Key': true },
+};
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+const PLAIN = { 'content-type': 'text/plain' };
+
+describe('proxy-cache on a node of three processes', () => {
+  let node: ProxyNode;
+  let asked = 0;
+  /** What the origin does with requests, by the first part of the path; else it counts them. */
+  const handlers = new Map<string, Handler>();
+  const origin = createServer((request, response) => {
+    asked++;
+    const handler = handlers.get(request.url?.split(/[/?]/)[1] ?? '');
+    if (handler === undefined) response.writeHead(200, PLAIN).end(`${request.method} ${asked}`);
+    else handler(request, response);
+  });
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+    const { port } = origin.address() as AddressInfo;
+    const plugin = (n: number, route: number, config: object) => ({
+      id: id(n),
+      name: 'proxy-cache',
+      protocols: ['http'],
+      route: { id: id(route) },
+      config: { ...CONFIG, ...config },
+    });
+    const route = (n: number, path: string) => ({
+      id: id(n),
+      paths: [path],
+      strip_path: true,
+      protocols: ['http'],
+      service: { id: id(1) },
+    });
+    node = await startProxyNode(
+      {
+        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port, retries: 0 }],
+        routes: [route(2, '/kong'), route(3, '/rules')],
+        plugins: [plugin(4, 2, {}), plugin(5, 3, { cache_control: true })],
+      },
+      { processes: 3 },
+    );
+    const statuses = async () =>
+      new Set((await Promise.all(Array.from({ length: 12 }, () => send('/kong/ready')))).map(({ status }) => status));
+    await expect
+      .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
+      .toEqual(new Set([200]));
+  });
+  afterAll(async () => {
+    await node?.stop();
+    origin.closeAllConnections();
+    origin.close();
+  });
+
+  // A connection each, so that every process gets some.
+  const send = async (path: string, init: { method?: string; headers?: Record<string, string> } = {}) => {
+    const { method = 'GET', headers = {} } = init;
+    const response = await fetch(`${node.url}${path}`, { method, headers: { connection: 'close', ...headers } });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+  const outcome = async (...request: Parameters<typeof send>) => (await send(...request)).headers.get('x-cache-status');
+  /** What each of several processes says. */
+  const outcomes = async (...request: Parameters<typeof send>) =>
+    new Set(await Promise.all(Array.from({ length: 12 }, () => outcome(...request))));
+
+  it('gives every process what one of them has kept', async () => {
+    const first = await send('/kong/shared');
+    expect(first.headers.get('x-cache-status')).toBe('Miss');
+    // It is kept behind the answer.
+    await expect
+      .poll(() => outcomes('/kong/shared'), { timeout: 10_000, message: 'all processes to have it' })
+      .toEqual(new Set(['Hit']));
+    expect((await send('/kong/shared')).text).toBe(first.text);
+  });
+
+  it('passes an answer on as it comes, and keeps it whole or not at all', async () => {
+    let finish: (() => void) | undefined;
+    handlers.set('slow', (_, response) => {
+      response.writeHead(200, PLAIN).write('first ');
+      finish = () => void response.end('last');
+    });
+    const passed = await fetch(`${node.url}/kong/slow`);
+    const reader = passed.body?.getReader();
+    const { value } = (await reader?.read()) ?? {};
+    expect(new TextDecoder().decode(value)).toBe('first ');
+    finish?.();
+    while ((await reader?.read())?.done === false);
+    handlers.delete('slow');
+    await expect.poll(async () => (await send('/kong/slow')).text, { timeout: 5_000 }).toBe('first last');
+
+    handlers.set('broken', (_, response) => {
+      response.writeHead(200, { ...PLAIN, 'content-length': '100' }).write('half');
+      setTimeout(() => response.destroy(), 50);
+    });
+    await send('/kong/broken').catch(() => undefined);
+    handlers.delete('broken');
+    expect(await outcome('/kong/broken')).toBe('Miss');
+  });
+
+  it('takes no part for a whole, and answers conditions from the copy', async () => {
+    handlers.set('tagged', (request, response) => {
+      const part = request.headers.range !== undefined;
+      response.writeHead(part ? 206 : 200, {
+        ...PLAIN,
+        etag: '"one"',
+        'last-modified': 'Sun, 06 Nov 1994 08:49:37 GMT',
+      });
+      response.end(part ? 'pa' : 'part');
+    });
+    expect(await outcome('/kong/tagged', { headers: { range: 'bytes=0-1' } })).toBe('Bypass');
+    expect(await outcome('/kong/tagged')).toBe('Miss');
+    await expect.poll(() => outcomes('/kong/tagged'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    const unchanged = await send('/kong/tagged', { headers: { 'if-none-match': 'W/"one", "two"' } });
+    expect([unchanged.status, unchanged.text, unchanged.headers.get('etag')]).toEqual([304, '', '"one"']);
+    expect(unchanged.headers.get('content-type')).toBeNull();
+    const since = { 'if-modified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' };
+    expect((await send('/kong/tagged', { headers: since })).status).toBe(304);
+    const both = await send('/kong/tagged', { headers: { ...since, 'if-none-match': '"two"' } });
+    expect([both.status, both.text]).toEqual([200, 'part']);
+  });
+
+  it('answers HEAD with the length that GET would have', async () => {
+    handlers.set('long', (_, response) => void response.writeHead(200, { ...PLAIN, 'content-length': '1234' }).end());
+    await send('/kong/long', { method: 'HEAD' });
+    await expect.poll(() => outcome('/kong/long', { method: 'HEAD' }), { timeout: 5_000 }).toBe('Hit');
+    expect((await send('/kong/long', { method: 'HEAD' })).headers.get('content-length')).toBe('1234');
+  });
+
+  it('lets no client choose what another one gets', async () => {
+    const many = Array.from({ length: 101 }, (_, n) => `a${n}=1`).join('&');
+    const pairs = [
+      ['?a=1%3Ab%3D2', '?a=1&b=2'],
+      ['?a=1,2', '?a=1&a=2'],
+      ['?a', '?a=true'],
+      ['?a=%22%5D', '?a='],
+      [`?${many}&x=1`, `?${many}&x=2`],
+    ];
+    for (const [one, other] of pairs) {
+      const { headers } = await send(`/kong/keys${one}`);
+      expect((await send(`/kong/keys${other}`)).headers.get('x-cache-key'), `${one} ${other}`).not.toBe(
+        headers.get('x-cache-key'),
+      );
+    }
+    const hosts = ['a.test', 'b.test', 'A.test'].map(async (host) => {
+      const { text } = await node.raw(`GET /kong/hosts HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      return /x-cache-key: (\w+)/i.exec(text)?.[1];
+    });
+    const [a, b, upper] = await Promise.all(hosts);
+    expect(a).toBe(upper);
+    expect(a).not.toBe(b);
+  });
+
+  it('with cache_control keeps a variant for each value of what Vary names', async () => {
+    handlers.set('vary', (request, response) => {
+      response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=60', vary: 'Accept-Language, X-Part' });
+      response.end(`${request.headers['accept-language']}`);
+    });
+    for (const language of ['de', 'fr']) {
+      const headers = { 'accept-language': language };
+      expect(await outcome('/rules/vary', { headers })).toBe('Miss');
+      await expect.poll(() => outcomes('/rules/vary', { headers }), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+      expect((await send('/rules/vary', { headers })).text).toBe(language);
+    }
+    expect((await send('/rules/vary', { headers: { 'accept-language': 'de' } })).text).toBe('de');
+    handlers.set('any', (_, response) => {
+      response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=60', vary: '*' }).end();
+    });
+    expect(await outcome('/rules/any')).toBe('Bypass');
+  });
+
+  it('with cache_control has every process forget what was written to, and writes nothing from memory', async () => {
+    handlers.set('document', (_, response) => {
+      response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=60' }).end(String(asked));
+    });
+    const { text } = await send('/rules/document');
+    await expect.poll(() => outcomes('/rules/document'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    expect(await outcome('/rules/document', { method: 'POST' })).toBe('Bypass');
+    // Each process hears of it before an answer that comes a quarter of a second later.
+    const texts = async () => Promise.all(Array.from({ length: 12 }, async () => (await send('/rules/document')).text));
+    await expect.poll(texts, { timeout: 5_000, message: 'no process to have the old one' }).not.toContain(text);
+    expect(await texts()).not.toContain(text);
+  });
+
+  it('with cache_control answers 504 to who wants a copy alone, in the form of the gateway’s own errors', async () => {
+    const headers = { 'cache-control': 'only-if-cached' };
+    const {
+      status,
+      headers: told,
+      text,
+    } = await send('/rules/none', { headers: { ...headers, accept: 'text/plain' } });
+    expect([status, told.get('x-cache-status')]).toEqual([504, null]);
+    expect(text).toMatch(/^The upstream server is timing out\nrequest_id: \w+\n$/);
+  });
+});
+
+/** An entry of so many bytes. */
+function entry(key: string, bytes: number): StoredResponse {
+  const now = Date.now();
+  const times = { requestedAt: now, storedAt: now, until: now + 60_000 };
+  const rest = { lifetime: 60, age: 0, mustRevalidate: false, variesBy: null, status: 200, headers: [] };
+  return { key, primary: key, plugin: 'p', target: `http://a/${key}`, body: new Uint8Array(bytes), ...times, ...rest };
+}
+
+describe('the memory of responses', () => {
+  it('stays within its bytes over 10,000 entries, and keeps what was used last', async () => {
+    const own = new NodeResponses(null, { maxBytes: 1 << 20, near: true, log: () => undefined });
+    for (let n = 0; n < 10_000; n++) {
+      await own.keep(entry(`k${n}`, 0));
+      if (n % 100 === 0) expect(await own.find('k0')).not.toBeNull();
+    }
+    let left = 0;
+    for (let n = 0; n < 10_000; n++) if ((await own.find(`k${n}`)) !== null) left++;
+    // Each weighs a KB at least, whatever is in it.
+    expect(left).toBeLessThanOrEqual(1024);
+    expect(left).toBeGreaterThan(900);
+    await own.keep(entry('large', 1 << 20));
+    expect(await own.find('large')).toBeNull();
+  });
+
+  it('takes nothing that was asked for before it was purged', async () => {
+    const stored = new Map<string, unknown>();
+    const storage = {
+      get: async (name: string) => stored.get(name),
+      put: async (name: string, value: unknown) => void stored.set(name, value),
+    };
+    const keeper = new ResponseKeeper(storage, 1 << 20);
+    const early = entry('a', 1);
+    await keeper.answer({ does: 'purge', of: 'plugin', name: 'p' }, Date.now());
+    keeper.put(pack(early));
+    expect(keeper.get('a')).toBeNull();
+    const late = { ...early, requestedAt: Date.now() + 1 };
+    keeper.put(pack(late));
+    expect(keeper.get('a')).not.toBeNull();
+  });
+});
