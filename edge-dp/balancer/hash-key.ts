@@ -6,7 +6,7 @@ import type { HashSource, Upstream } from './upstream.ts';
 interface Hashable {
   readonly clientIp: string;
   readonly consumer: { readonly id: string } | null;
-  readonly credential: { readonly id: string } | null;
+  readonly credential: { readonly id: string | null } | null;
   readonly headers: HeaderFields;
   /** Normalised path. */
   readonly path: string;

@@ -7,6 +7,7 @@ import hmacAuth from './hmac-auth.ts';
 import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
+import ldapAuth from './ldap-auth.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import proxyCache from './proxy-cache.ts';
@@ -30,6 +31,7 @@ const BUNDLED: readonly Plugin[] = [
   ipRestriction,
   jwt,
   keyAuth,
+  ldapAuth,
   postFunction,
   preFunction,
   proxyCache,

@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { headerValue, host, httpProtocols, noConsumer, port } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Asks for a user name and password known to an LDAP server. */
@@ -8,6 +9,11 @@ export const ldapAuth = definePlugin({
   version: KONG_VERSION,
   priority: 1200,
   phases: ['access'],
+  *needs({ ldaps, start_tls, verify_ldap_host }) {
+    if ((ldaps === true || start_tls === true) && verify_ldap_host !== true) {
+      yield need('tls_unverified', 'config.verify_ldap_host', false);
+    }
+  },
   fields: {
     consumer: noConsumer,
     protocols: httpProtocols,
@@ -44,3 +50,5 @@ export const ldapAuth = definePlugin({
     },
   },
 });
+
+export type LdapAuthConfig = Entity<typeof ldapAuth>['config'];

@@ -11,6 +11,8 @@ interface Peer {
 
 const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
+  slapadd: { commands: ['slapadd'], apt: 'slapd' },
+  slapd: { commands: ['slapd'], apt: 'slapd' },
 } as const satisfies Readonly<Record<string, Peer>>;
 
 /** Where servers are that Debian keeps out of a person's PATH. */

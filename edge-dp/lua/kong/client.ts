@@ -24,7 +24,7 @@ export const client: Library = {
     if (credential === null) return undefined;
     const { consumer } = request.identity;
     return {
-      id: credential.id,
+      ...(credential.id === null ? {} : { id: credential.id }),
       ...(consumer === null ? {} : { consumer_id: consumer.id, consumer: { id: consumer.id } }),
     };
   }),

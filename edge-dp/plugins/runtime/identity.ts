@@ -12,7 +12,8 @@ export interface AuthenticatedConsumer {
 
 /** What that was found by. */
 export interface AuthenticatedCredential {
-  readonly id: string;
+  /** Null for one that no entity is kept of. */
+  readonly id: string | null;
   /** What `X-Credential-Identifier` shows; null: nothing. */
   readonly identifier: string | null;
 }

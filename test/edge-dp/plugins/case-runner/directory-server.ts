@@ -5,7 +5,22 @@ import { generateListenerCertificate } from '../../../../cp/pki/certificate.ts';
 /** An LDAP server (RFC 4511) that knows four people, for simple binds and StartTLS. */
 export interface DirectoryServer {
   readonly port: number;
+  /** The names of all binds, in their order, and whether each came over TLS. */
+  readonly binds: { readonly name: string; readonly secure: boolean }[];
+  /** Connections that were made so far. */
+  readonly connections: number;
+  /** Ends all connections. */
+  disconnect(): void;
   stop(): Promise<void>;
+}
+
+/** How a server is other than usual. */
+interface DirectoryOptions {
+  readonly pair?: { readonly cert: string; readonly key: string };
+  /** `at once`: it speaks TLS from the start; `never`: it refuses StartTLS. */
+  readonly tls?: 'at once' | 'on request' | 'never';
+  /** The bytes it answers a bind with in place of its own; null: its own. */
+  readonly reply?: (name: string) => Buffer | null;
 }
 
 const BASE = 'ou=people,dc=example,dc=test';
@@ -22,30 +37,62 @@ const [SUCCESS, PROTOCOL_ERROR, INVALID_CREDENTIALS] = [0, 2, 49];
 const TAG = { integer: 0x02, string: 0x04, enumerated: 0x0a, sequence: 0x30, simple: 0x80 } as const;
 const OPERATION = { bind: 0x60, bound: 0x61, unbind: 0x42, extended: 0x77, extendedAnswer: 0x78 } as const;
 
-export async function startDirectoryServer(): Promise<DirectoryServer> {
-  const context = createSecureContext(await generateListenerCertificate());
+export async function startDirectoryServer({
+  pair,
+  tls = 'on request',
+  reply = () => null,
+}: DirectoryOptions = {}): Promise<DirectoryServer> {
+  const secureContext = createSecureContext(pair ?? (await generateListenerCertificate()));
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    serve(socket, () => {
-      socket.removeAllListeners('data');
-      serve(new TLSSocket(socket, { isServer: true, secureContext: context }), null);
+  const binds: { name: string; secure: boolean }[] = [];
+  let connections = 0;
+  const secure = (socket: Socket): void => {
+    socket.removeAllListeners('data');
+    serve(new TLSSocket(socket, { isServer: true, secureContext }), true);
+  };
+  const serve = (socket: Socket, isSecure: boolean): void =>
+    answerMessages(socket, {
+      startTls: isSecure || tls !== 'on request' ? null : () => secure(socket),
+      bind(name, password) {
+        binds.push({ name, secure: isSecure });
+        return reply(name) ?? (PEOPLE.get(name.toLowerCase()) === password ? SUCCESS : INVALID_CREDENTIALS);
+      },
     });
+  const server = createServer((socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => sockets.delete(socket));
+    if (tls === 'at once') secure(socket);
+    else serve(socket, false);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
+  const disconnect = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    binds,
+    get connections() {
+      return connections;
+    },
+    disconnect,
     stop() {
-      for (const socket of sockets) socket.destroy();
+      disconnect();
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
 }
 
-/** Answers messages; `secure` takes the connection over for TLS. */
-function serve(socket: Socket, secure: (() => void) | null): void {
+interface Service {
+  /** Takes the connection over for TLS; null: it does not. */
+  readonly startTls: (() => void) | null;
+  /** Gives a result code, or the bytes to answer. Undefined password: it was no simple bind. */
+  bind(name: string, password: string | undefined): number | Buffer;
+}
+
+function answerMessages(socket: Socket, { startTls, bind }: Service): void {
   let buffer = Buffer.alloc(0);
   socket.on('error', () => socket.destroy());
   socket.on('data', (data) => {
@@ -57,21 +104,25 @@ function serve(socket: Socket, secure: (() => void) | null): void {
         socket.end();
       } else if (operation.tag === OPERATION.bind) {
         const [, name, password] = elements(operation.content);
-        const known = PEOPLE.get(String(name?.content).toLowerCase());
-        const right = password?.tag === TAG.simple && known !== undefined && known === String(password.content);
-        socket.write(answer(id.content, OPERATION.bound, right ? SUCCESS : INVALID_CREDENTIALS));
+        const code = bind(String(name?.content), password?.tag === TAG.simple ? String(password.content) : undefined);
+        socket.write(typeof code === 'number' ? bindResult(code, id.content) : code);
       } else {
         const [name] = elements(operation.content);
-        const startTls = operation.tag === OPERATION.extended && String(name?.content) === START_TLS;
-        if (startTls && secure !== null) {
+        const wanted = operation.tag === OPERATION.extended && String(name?.content) === START_TLS;
+        if (wanted && startTls !== null) {
           socket.write(answer(id.content, OPERATION.extendedAnswer, SUCCESS));
-          secure();
+          startTls();
           return;
         }
         socket.write(answer(id.content, OPERATION.extendedAnswer, PROTOCOL_ERROR));
       }
     }
   });
+}
+
+/** A whole answer to a bind; the message is number 1 unless said otherwise. */
+export function bindResult(code: number, id: Buffer = Buffer.of(1)): Buffer {
+  return answer(id, OPERATION.bound, code);
 }
 
 interface Element {
