@@ -62,11 +62,6 @@ describe('proxy-cache on a node of three processes', () => {
       },
       { processes: 3 },
     );
-    const statuses = async () =>
-      new Set((await Promise.all(Array.from({ length: 12 }, () => send('/kong/ready')))).map(({ status }) => status));
-    await expect
-      .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
-      .toEqual(new Set([200]));
   });
   afterAll(async () => {
     await node?.stop();
@@ -84,6 +79,14 @@ describe('proxy-cache on a node of three processes', () => {
   /** What each of several processes says. */
   const outcomes = async (...request: Parameters<typeof send>) =>
     new Set(await Promise.all(Array.from({ length: 12 }, () => outcome(...request))));
+
+  it('runs in every process', async () => {
+    const statuses = async () =>
+      new Set((await Promise.all(Array.from({ length: 12 }, () => send('/kong/ready')))).map(({ status }) => status));
+    await expect
+      .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
+      .toEqual(new Set([200]));
+  });
 
   it('gives every process what one of them has kept', async () => {
     const first = await send('/kong/shared');
