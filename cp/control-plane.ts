@@ -177,6 +177,7 @@ async function startCluster(
     publisher,
     registry: store.nodes,
     messages: store.messages,
+    records: store.records,
     plugins: plugins.keys(),
     version: VERSION,
     purgeDelay: settings.cluster_data_plane_purge_delay,

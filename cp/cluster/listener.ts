@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
-import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
+import type { Explained, ExplainMessage, Order } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
-import type { ControlPlaneMessages, NodeRegistry } from '../store/store.ts';
+import type { ControlPlaneMessages, NodeRegistry, SharedRecords } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
 import { Claims } from './claims.ts';
 import { Entrance } from './entrance.ts';
@@ -24,6 +24,7 @@ import { ManifestTexts } from './offers.ts';
 import { type HealthOrder, type PeerMessage, Peers } from './peers.ts';
 import { Questions } from './questions.ts';
 import { Quotas } from './quotas.ts';
+import { RecordsDesk } from './records-desk.ts';
 import type { NodeSession, SessionContext } from './session.ts';
 import { WithheldLog } from './withholding.ts';
 
@@ -41,6 +42,8 @@ export interface ClusterListenerOptions {
   readonly registry: NodeRegistry;
   /** To the other control planes on the database. */
   readonly messages: ControlPlaneMessages;
+  /** What data planes share. */
+  readonly records: SharedRecords;
   /** Names of the plugins this control plane knows. */
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
@@ -108,6 +111,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     version: options.version,
     log,
     answered: (session, answer) => questions.answered(session, answer),
+    shares: (session, message) => desk.receive(session, message),
     takeHealth: (session, length) => nodes.takeHealth(session, length),
     changed: (session, urgent) => nodes.changed(session, urgent),
     absentPlugins: (node) => absentPlugins(known, node),
@@ -120,6 +124,15 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   const end = (session: NodeSession): void => {
     if (!links.end(session)) https.end(session);
   };
+  const tell = (session: NodeSession, order: Order): void => {
+    if (!links.tell(session, order)) https.tell(session, order);
+  };
+  const desk = new RecordsDesk({
+    records: options.records,
+    tell,
+    connected: (session) => nodes.get(session.node.id) === session,
+    log,
+  });
   const endOf = (id: string): void => {
     claims.forget(id);
     const session = nodes.get(id);
@@ -186,6 +199,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   async function close(): Promise<void> {
     unsubscribe();
     peers.stop();
+    desk.stop();
     nodes.stopping();
     https.close();
     await links.close();
@@ -215,9 +229,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       async explain(request) {
         const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
         if (newest === undefined) return { outcome: 'disconnected' };
-        const answer = await questions.explain(request, newest, (message) => {
-          if (!links.tell(newest, message)) https.tell(newest, message);
-        });
+        const answer = await questions.explain(request, newest, (message) => tell(newest, message));
         if (answer === null) return { outcome: 'silent' };
         return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
       },

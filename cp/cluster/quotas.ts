@@ -102,7 +102,7 @@ function placeOf(peer: Peer): string {
 }
 
 /** So many of each key, in a minute that begins with the first. */
-class PerMinute {
+export class PerMinute {
   readonly #most: number;
   readonly #taken = new Map<string, { readonly since: number; count: number }>();
 
@@ -110,16 +110,16 @@ class PerMinute {
     this.#most = most;
   }
 
-  take(key: string): boolean {
+  take(key: string, count = 1): boolean {
     const now = Date.now();
     for (const [other, { since }] of this.#taken) {
       if (Math.abs(now - since) < MINUTE) break;
       this.#taken.delete(other);
     }
     const taken = this.#taken.get(key);
-    if (taken === undefined) this.#taken.set(key, { since: now, count: 1 });
-    else if (taken.count >= this.#most) return false;
-    else taken.count++;
+    if ((taken?.count ?? 0) + count > this.#most) return false;
+    if (taken === undefined) this.#taken.set(key, { since: now, count });
+    else taken.count += count;
     return true;
   }
 

@@ -7,6 +7,8 @@ import type {
   FromDataPlane,
   Hello,
   NodeDescription,
+  RecordsKnown,
+  RecordsMessage,
   SyncStatus,
   Withheld,
 } from '../../shared/cluster/messages.ts';
@@ -28,6 +30,8 @@ export interface SessionContext {
   readonly absentPlugins: (node: NodeDescription) => readonly string[];
   /** The node has answered a question. */
   readonly answered: (session: NodeSession, answer: Explained) => void;
+  /** The node says something of what data planes share. */
+  readonly shares: (session: NodeSession, message: RecordsMessage | RecordsKnown) => void;
   /** Whether there is room for health of so many characters of this node. */
   readonly takeHealth: (session: NodeSession, length: number) => boolean;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
@@ -153,6 +157,10 @@ export class NodeSession {
       }
       case 'explained':
         this.#context.answered(this, message);
+        break;
+      case 'records':
+      case 'records_known':
+        this.#context.shares(this, message);
         break;
       case 'heartbeat': {
         const health = this.#healthOf(message.health);

@@ -3,7 +3,7 @@ import { configFeed } from '../declarative/pack.ts';
 import { PackedConfig } from '../publisher/config.ts';
 import type { Conflict } from '../publisher/demands.ts';
 import { Shelf } from '../publisher/shelf.ts';
-import { publishedTables } from '../publisher/tables.ts';
+import { declaredTables } from '../publisher/tables.ts';
 import type { Settings } from '../settings/properties.ts';
 import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
@@ -32,7 +32,7 @@ export async function checkConfig(
 
 /** Looks at what would be published: rows of disabled services and the like ask nothing of anyone. */
 async function report(feed: Pick<ChangeFeed, 'snapshot'>, plugins: ReadonlySet<string>): Promise<void> {
-  const packed = await PackedConfig.load(feed, publishedTables(), new Shelf({ age: 0, bytes: 0 }), Date.now());
+  const packed = await PackedConfig.load(feed, declaredTables(), new Shelf({ age: 0, bytes: 0 }), Date.now());
   process.stdout.write('the configuration is valid\n');
   for (const [host, capabilities] of Object.entries(HOST_CAPABILITIES)) {
     const conflicts = packed.conflicts(capabilities);

@@ -7,7 +7,7 @@ import { plugins } from '../../shared/plugins/registry.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import { PackedConfig } from '../publisher/config.ts';
 import { Shelf } from '../publisher/shelf.ts';
-import { publishedTables } from '../publisher/tables.ts';
+import { declaredTables } from '../publisher/tables.ts';
 import type { ChangeFeed } from '../store/store.ts';
 
 /** No cluster: what a data plane serves of its own `declarative_config` was signed by nobody. */
@@ -19,7 +19,7 @@ export async function packConfig(
 ): Promise<{ manifest: Manifest; objects: readonly PackedObject[] }> {
   const shelf = new Shelf({ age: 0, bytes: 0 });
   const now = Date.now();
-  const packed = await PackedConfig.load(configFeed(config), publishedTables(), shelf, now);
+  const packed = await PackedConfig.load(configFeed(config), declaredTables(), shelf, now);
   const manifest = await buildManifest({
     cluster: NO_CLUSTER,
     group: DEFAULT_GROUP,

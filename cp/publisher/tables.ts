@@ -3,8 +3,16 @@ import { entities } from '../../shared/entities/registry.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { hashedFields, type PublishedTable } from './travel.ts';
 
-/** The tables of a bundle: every entity whose schema says how it travels, with the further ways to find its rows. */
+/**
+ * The tables of a bundle: every entity whose schema says how it travels, with the further ways to find its rows. What data
+ * planes make too does not travel in it.
+ */
 export function publishedTables(): PublishedTable[] {
+  return entities.filter(({ records }) => records === undefined).flatMap(tablesOf);
+}
+
+/** The same for a data plane's own declarative config, which is all it ever hears of. */
+export function declaredTables(): PublishedTable[] {
   return entities.flatMap(tablesOf);
 }
 

@@ -30,7 +30,11 @@ export function changeFeed(
     snapshot: (entities) => openSnapshot(database, catalog, entities),
     async advanceTo(serial) {
       await database.transaction(async (session) => {
-        await session.query(`UPDATE config_serial SET serial = $1::bigint WHERE serial < $1::bigint`, [serial]);
+        await session.query(
+          // Numbers of shared records are given anew in a restored database, too: nobody must take them for the former ones.
+          `UPDATE config_serial SET serial = $1::bigint, records_log = gen_random_uuid() WHERE serial < $1::bigint`,
+          [serial],
+        );
         // A change set without changes: what follows is one above, and every reader is woken.
         await session.query('SELECT current_change_set()');
       });

@@ -2,6 +2,7 @@ import type { Catalog } from './catalog.ts';
 import { pruneChanges } from './change-feed.ts';
 import { type Database, identifier } from './database.ts';
 import { outage, type StoreLog } from './outage.ts';
+import { purgeRecords } from './record-room.ts';
 
 /** Milliseconds between rounds; reads leave out what has run out in the meantime. */
 const INTERVAL = 15_000;
@@ -20,6 +21,7 @@ export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, i
     busy = true;
     try {
       await purgeExpired(database, catalog);
+      await purgeRecords(database);
       await pruneChanges(database, LONGEST_LOG);
       if (database.driver === 'pglite') analysed = await renewStatistics(database, analysed);
       state.worked();

@@ -11,6 +11,7 @@ import { openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres/open.ts';
 import type { PostgresSettings } from './postgres/settings.ts';
 import { schemas as ownSchemas } from './schemas.ts';
+import { sharedRecords } from './shared-records.ts';
 import type { Store } from './store.ts';
 import { findWorkspace } from './workspaces.ts';
 
@@ -67,6 +68,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
           if (text !== null) onMessage(text);
         }),
     },
+    records: sharedRecords(database, catalog, heard),
     condition: (limit) => watch.look(limit),
     async close() {
       stopKeepingHouse();

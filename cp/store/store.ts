@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 import type { DatabaseCondition } from './condition.ts';
 
@@ -236,6 +237,21 @@ export interface ControlPlaneMessages {
   subscribe(onMessage: (text: string) => void): () => void;
 }
 
+/** What data planes share: see `shared/cluster/records.ts`. */
+export interface SharedRecords {
+  /**
+   * Does what a data plane says, in order and in one transaction; an outcome for each, that what was refused leaves the others
+   * as they are. Throws without a database.
+   */
+  apply(node: string, changes: readonly RecordChange[]): Promise<readonly RecordOutcome[]>;
+  /** The newest change. */
+  position(): Promise<RecordPosition>;
+  /** What comes behind a position; everything when it is none of this log, or deletions behind it were forgotten. */
+  after(known: RecordPosition | null): Promise<RecordPage>;
+  /** Calls back soon after a change by this or another control plane. */
+  subscribe(onChange: () => void): () => void;
+}
+
 /** A control plane's whole state, in whichever database. Close it when done. */
 export interface Store {
   readonly driver: 'pglite' | 'postgres';
@@ -244,6 +260,7 @@ export interface Store {
   readonly changes: ChangeFeed;
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;
+  readonly records: SharedRecords;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
   close(): Promise<void>;

@@ -238,7 +238,26 @@ const LOGGED = [
   { event: 'DELETE', rows: 'OLD', operation: 'delete' },
 ];
 
+/** Rows that are there already are shared as if they had just been written. */
+function sharingSteps(table: Table, fields: readonly string[], catalog: Catalog): Step[] {
+  if (catalog.triggers.has(`${table.name}.share_row`)) return [];
+  const name = identifier(table.name);
+  const key = identifier(table.key);
+  return [
+    {
+      description: `share the rows of ${table.name} with data planes`,
+      statements: [
+        `CREATE TRIGGER share_row AFTER INSERT OR UPDATE OR DELETE ON ${name}
+          FOR EACH ROW EXECUTE FUNCTION share_row(${fields.map(literal).join(', ')})`,
+        `UPDATE ${name} SET ${key} = ${key}`,
+      ],
+    },
+  ];
+}
+
 function triggerSteps(table: Table, catalog: Catalog): Step[] {
+  const { records } = table.schema;
+  if (records !== undefined) return sharingSteps(table, records, catalog);
   if (!table.logged || table.key !== 'id') return [];
   return LOGGED.flatMap(({ event, rows, operation }) => {
     const name = `log_${operation}`;

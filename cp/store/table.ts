@@ -98,7 +98,7 @@ function deriveTable(schema: EntitySchema, schemas: ReadonlyMap<string, EntitySc
     ),
     workspaced,
     expires: schema.ttl === true,
-    logged: schema.db_export !== false,
+    logged: schema.db_export !== false && schema.records === undefined,
   };
 }
 

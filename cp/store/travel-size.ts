@@ -1,4 +1,5 @@
 import { LIMITS } from '../../shared/bundle/format.ts';
+import { LARGEST_RECORD } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 import { schemaViolation } from '../../shared/schema/errors.ts';
 import { identifier, type Session } from './database.ts';
@@ -12,15 +13,17 @@ const MOST_BYTES = LIMITS.object - 1024;
  * data planes. `text`: the rows' JSON, which is about as long as what travels.
  */
 export function refuseUntravelling(table: Table, rows: readonly Row[], text: string): void {
-  if (!table.logged || table.schema.bundle === undefined) return;
+  const { records, bundle } = table.schema;
+  if (records === undefined && (!table.logged || bundle === undefined)) return;
+  const most = records === undefined ? MOST_BYTES : LARGEST_RECORD;
   // A character takes three bytes at most.
-  if (text.length * 3 <= MOST_BYTES) return;
+  if (text.length * 3 <= most) return;
   for (const row of rows) {
     const bytes = Buffer.byteLength(JSON.stringify(row));
-    if (bytes <= MOST_BYTES) continue;
+    if (bytes <= most) continue;
     throw schemaViolation({
       '@entity': [
-        `row ${row[table.key]} of '${table.name}' has ${bytes} bytes as it travels to data planes, at most ${MOST_BYTES} are taken`,
+        `row ${row[table.key]} of '${table.name}' has ${bytes} bytes as it travels to data planes, at most ${most} are taken`,
       ],
     });
   }

@@ -18,7 +18,7 @@ export async function findWorkspace(catalog: Catalog, session: Session, name: st
 }
 
 /** A workspace whose reads and writes go through one session. */
-function workspaceOver(
+export function workspaceOver(
   catalog: Catalog,
   session: Session,
   identity: { readonly id: string; readonly name: string },

@@ -1,5 +1,7 @@
 import type { Bytes, Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import { objectName } from '../../shared/bundle/object.ts';
+import { arrayOf } from '../../shared/bundle/shape.ts';
+import { parseRecordChange, type RecordChange, type RecordOutcome } from '../../shared/cluster/records.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from './cache.ts';
@@ -16,6 +18,7 @@ import type { Standing } from './trust.ts';
  *     GET  /link               200 and `LinkState` as JSON
  *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
  *     POST /reports            `Report` as JSON; 204
+ *     POST /records            changes of shared records for the control plane: their outcomes, or null when it does not answer
  */
 export interface News extends Standing {
   /** Null until a control plane gave one (and with cache mode `off`, once per life of the owner's process). */
@@ -117,6 +120,7 @@ export interface NodeOwner {
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
   readonly linkState: LinkState;
+  records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null>;
   heard(told: Told): void;
 }
 
@@ -143,6 +147,9 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     if (request.method === 'POST' && resource === 'reports') {
       await owner.report(parseReport(await request.json()));
       return new Response(null, { status: 204 });
+    }
+    if (request.method === 'POST' && resource === 'records') {
+      return Response.json(await owner.records(arrayOf(await request.json(), 'changes', parseRecordChange)));
     }
     return new Response('no such resource', { status: 404 });
   } catch (error) {

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
 import type { ExplainMessage, FromDataPlane, ManifestMessage, Order, Rejected } from '../../shared/cluster/messages.ts';
 import { proveNode } from '../../shared/cluster/node-proof.ts';
+import type { RecordChange, RecordOutcome } from '../../shared/cluster/records.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -29,6 +30,8 @@ import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
 import { Offered } from './offered.ts';
 import { Orders } from './orders.ts';
+import { RecordsLink } from './records-link.ts';
+import { SHARED_PATH } from './state-messages.ts';
 
 /** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
 interface Standing {
@@ -79,6 +82,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** Upstreams whose health did not fit. */
     #healthLeft = 0;
     #failuresKept = 0;
+    readonly #records: RecordsLink;
 
     constructor(state: DurableObjectState, env: Env) {
       super(state, env);
@@ -86,6 +90,13 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#store = new BundleStore(bundleCache(env));
       this.#link = new Link(controlPlanes(env), this, 0);
       isolate.linkOwned(env);
+      this.#records = new RecordsLink({
+        keeper: env.STATE?.get(env.STATE.idFromName(`${linkName(env)}${SHARED_PATH}`)) ?? null,
+        send: (message) => this.#link.send(message),
+        connected: () => this.#link.connected,
+        waitUntil: (work) => this.ctx.waitUntil(work),
+        warn: (message) => this.log('warn', message),
+      });
       void state.blockConcurrencyWhile(() => this.#restore());
     }
 
@@ -163,6 +174,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       isolate.traffic.heard(name, requests);
     }
 
+    records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null> {
+      return this.#records.tell(changes);
+    }
+
     async report(report: Report): Promise<void> {
       if (report.type === 'health') {
         this.#takeHealth(report.health);
@@ -196,7 +211,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const hello = { type: 'hello', node, manifest: this.#newest?.manifest ?? null, nonce } as const;
       if (challenge === null) return [fittingHello(hello)];
       const proof = await proveNode({ node: node.id, nonce, challenge }, await nodeKey(this.ctx.storage));
-      return [fittingHello({ ...hello, proof })];
+      return [fittingHello({ ...hello, proof }), ...(await this.#records.greeting())];
     }
 
     heartbeat(): FromDataPlane {
@@ -258,6 +273,12 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           break;
         case 'explain':
           this.ctx.waitUntil(this.#explain(order));
+          break;
+        case 'records_done':
+          this.#records.done(order);
+          break;
+        case 'records_news':
+          this.#records.news(order);
       }
     }
 

@@ -1,4 +1,4 @@
-import { object, string } from '../../shared/bundle/shape.ts';
+import { arrayOf, object, string } from '../../shared/bundle/shape.ts';
 import {
   type ManifestMessage,
   type Order,
@@ -6,6 +6,7 @@ import {
   SYNC_STATUSES,
   type SyncStatus,
 } from '../../shared/cluster/messages.ts';
+import { parseRecordOutcome, parseRecordPage } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 
 /** What a control plane says, before anything of it is believed. */
@@ -57,6 +58,14 @@ export function parseOrder(read: Readonly<Row>): Order | null {
       };
     case 'explain':
       return { type: 'explain', id: string(read.id, 'id'), request: object(read.request, 'request') };
+    case 'records_done':
+      return {
+        type: 'records_done',
+        id: string(read.id, 'id'),
+        outcomes: read.outcomes === null ? null : arrayOf(read.outcomes, 'outcomes', parseRecordOutcome),
+      };
+    case 'records_news':
+      return { type: 'records_news', page: parseRecordPage(read.page, 'page') };
     default:
       return null;
   }

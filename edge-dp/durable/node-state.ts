@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { responseMemory } from '../settings.ts';
+import { ClusterKeeper } from './cluster-keeper.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
 import { ResponseKeeper } from './response-keeper.ts';
@@ -10,12 +11,14 @@ import {
   parseCounterQuestion,
   parseRecordQuestion,
   parseResponseQuestion,
+  parseSharedQuestion,
   RESPONSES,
 } from './state-messages.ts';
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
- * memory as Kong's do, one for each collection of records, which live on disk, and one for the copies of answers, in memory.
+ * memory as Kong's do, one for each collection of records, which live on disk, one for what all data planes share, and one for the
+ * copies of answers, in memory.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -23,10 +26,12 @@ export class NodeState extends DurableObject<Env> {
   readonly #records: KeptRecords;
   /** Made by the first question: the other instances keep no answers. */
   #responses: Promise<ResponseKeeper> | null = null;
+  readonly #shared: ClusterKeeper;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     this.#records = new KeptRecords(state.storage);
+    this.#shared = new ClusterKeeper(state, env);
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -35,6 +40,7 @@ export class NodeState extends DurableObject<Env> {
     try {
       if (kind === RESPONSES) return await this.#answerOfResponses(request, searchParams.get('key') ?? '');
       const body: unknown = await request.json();
+      if (kind === 'cluster') return Response.json(await this.#shared.answer(parseSharedQuestion(body)));
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
     } catch (error) {
@@ -73,6 +79,7 @@ export class NodeState extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    await this.#records.sweep(Date.now());
+    if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
+    else await this.#records.sweep(Date.now());
   }
 }

@@ -1,3 +1,4 @@
+import { parseRecordPage, type RecordPage } from '../../shared/cluster/records.ts';
 import { mustBeRecord, type Row } from '../../shared/record.ts';
 
 /**
@@ -8,8 +9,22 @@ import { mustBeRecord, type Row } from '../../shared/record.ts';
  *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
  *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
  *     PUT  /state/responses              takes one; 204
+ *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}`
  */
 export const STATE_PATH = '/state/';
+
+/** The one keeper of what all data planes share. */
+export const SHARED_PATH = `${STATE_PATH}cluster`;
+
+/** By isolates, and (all but `record`) by the owner of the link. */
+export type SharedQuestion =
+  | { readonly ask: 'record'; readonly collection: string; readonly question: RecordQuestion }
+  /** How far it knows what the control plane has. */
+  | { readonly ask: 'position' }
+  /** The control plane can be told. */
+  | { readonly ask: 'linked' }
+  /** What others did. */
+  | { readonly ask: 'news'; readonly page: RecordPage };
 
 /** Counters are spread over so many keepers. */
 export const COUNTER_SHARDS = 16;
@@ -48,7 +63,14 @@ export interface CounterAnswer {
 /** `ttl` in seconds; 0: until it is deleted. */
 export type RecordQuestion =
   | { readonly does: 'get' | 'take' | 'delete'; readonly key: string }
-  | { readonly does: 'put' | 'add'; readonly key: string; readonly value: unknown; readonly ttl: number };
+  | {
+      readonly does: 'put' | 'add';
+      readonly key: string;
+      readonly value: unknown;
+      readonly ttl: number;
+      /** Members of the value that only the control plane gets. */
+      readonly secrets?: Readonly<Row>;
+    };
 
 export interface RecordAnswer {
   /** Of `get` and `take`; null: there is none. */
@@ -111,7 +133,13 @@ export function parseRecordQuestion(value: unknown): RecordQuestion {
       return { does: read.does, key };
     case 'put':
     case 'add':
-      return { does: read.does, key, value: read.value, ttl: number(read, 'ttl') };
+      return {
+        does: read.does,
+        key,
+        value: read.value,
+        ttl: number(read, 'ttl'),
+        ...(read.secrets === undefined ? {} : { secrets: mustBeRecord(read.secrets, 'secrets') }),
+      };
     default:
       throw new TypeError('no question about records');
   }
@@ -138,6 +166,21 @@ export function parseResponseQuestion(value: unknown): ResponseQuestion {
 }
 
 const PURGED = ['all', 'plugin', 'key'] as const;
+
+export function parseSharedQuestion(value: unknown): SharedQuestion {
+  const read = mustBeRecord(value, 'the question');
+  switch (read.ask) {
+    case 'record':
+      return { ask: 'record', collection: text(read, 'collection'), question: parseRecordQuestion(read.question) };
+    case 'position':
+    case 'linked':
+      return { ask: read.ask };
+    case 'news':
+      return { ask: 'news', page: parseRecordPage(read.page, 'page') };
+    default:
+      throw new TypeError('no question about what is shared');
+  }
+}
 
 function text(read: Readonly<Row>, field: string): string {
   const value = read[field];

@@ -1,3 +1,5 @@
+import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from './records.ts';
+
 /**
  * What the planes say to each other on `GET /v1/link` (WebSocket, one JSON text frame per message), and in the bodies
  * of its plain HTTPS form. Unknown message types and unknown members are ignored, so either side may be newer.
@@ -111,6 +113,34 @@ export interface Explained {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** What a data plane did with shared records, or asks of them: answered with `RecordsDone` of the same `id`. One at a time. */
+export interface RecordsMessage {
+  readonly type: 'records';
+  readonly id: string;
+  readonly changes: readonly RecordChange[];
+}
+
+/**
+ * Up to where a data plane knows the shared records; null: none. Answered with `RecordsNews` at once, and when it has all there is
+ * once more as soon as there is something. It says so anew whenever it has taken over what it was told.
+ */
+export interface RecordsKnown {
+  readonly type: 'records_known';
+  readonly position: RecordPosition | null;
+}
+
+/** An outcome for each change; null: the control plane cannot say, as its database does not answer. */
+export interface RecordsDone {
+  readonly type: 'records_done';
+  readonly id: string;
+  readonly outcomes: readonly RecordOutcome[] | null;
+}
+
+export interface RecordsNews {
+  readonly type: 'records_news';
+  readonly page: RecordPage;
+}
+
 /** Config is being withheld from this node, and why (version or plugin incompatibility). */
 export interface Withheld {
   readonly type: 'withheld';
@@ -119,7 +149,7 @@ export interface Withheld {
 }
 
 /** What a data plane does, or tells, because a control plane says so; the manifest, signed by itself, apart. */
-export type Order = TargetHealthMessage | ExplainMessage | Withheld;
+export type Order = TargetHealthMessage | ExplainMessage | Withheld | RecordsDone | RecordsNews;
 
 /** An order, signed: see `order.ts`. */
 export interface OrderMessage {
@@ -127,7 +157,7 @@ export interface OrderMessage {
   readonly order: string;
 }
 
-export type FromDataPlane = Hello | Applied | Rejected | Heartbeat | Explained;
+export type FromDataPlane = Hello | Applied | Rejected | Heartbeat | Explained | RecordsMessage | RecordsKnown;
 export type FromControlPlane = ManifestMessage | OrderMessage | Heartbeat | Order;
 
 /** Kong's values, in its spelling. */

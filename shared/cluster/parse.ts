@@ -1,5 +1,16 @@
 import { utf8 } from '../bundle/canonical.ts';
-import { array, integer, json, object, oneOf, recordOf, ShapeError, string, stringLike } from '../bundle/shape.ts';
+import {
+  array,
+  arrayOf,
+  integer,
+  json,
+  object,
+  oneOf,
+  recordOf,
+  ShapeError,
+  string,
+  stringLike,
+} from '../bundle/shape.ts';
 import type { Row } from '../record.ts';
 import { withoutUnseen } from '../unseen.ts';
 import { UUID } from '../uuid.ts';
@@ -7,6 +18,7 @@ import { LARGEST } from './bounds.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { labelsFault } from './labels.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
+import { MOST_CHANGES, parseRecordChange, parseRecordPosition } from './records.ts';
 
 /** Beyond these a description is refused: it is stored and shown. */
 const NAME_LENGTH = 253;
@@ -27,6 +39,8 @@ const LARGEST_OF: Readonly<Record<FromDataPlane['type'], number>> = {
   rejected: LARGEST.message,
   heartbeat: LARGEST.health + AROUND_HEALTH,
   explained: LARGEST.message,
+  records: LARGEST.message,
+  records_known: SMALL,
 };
 
 /** base64url of 16 to 64 bytes. */
@@ -79,6 +93,20 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         id: string(read.id, 'explained.id'),
         status: integer(read.status, 'explained.status', 200, 599),
         body: object(read.body, 'explained.body'),
+      };
+    case 'records': {
+      const changes = array(read.changes, 'records.changes');
+      if (changes.length > MOST_CHANGES) throw new ShapeError(`records.changes: more than ${MOST_CHANGES} entries`);
+      return {
+        type: 'records',
+        id: stringLike(read.id, 'records.id', UUID, 'a UUID in lower case'),
+        changes: arrayOf(changes, 'records.changes', parseRecordChange),
+      };
+    }
+    case 'records_known':
+      return {
+        type: 'records_known',
+        position: nullable(read.position, 'records_known.position', parseRecordPosition),
       };
   }
 }

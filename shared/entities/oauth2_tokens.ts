@@ -1,7 +1,7 @@
 import { autoTimestamp, headerValue, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
-/** Tokens handed in through the Admin API; those a data plane issues live there. */
+/** Tokens, whether a data plane issued them or the Admin API was told of them. */
 export const oauth2Tokens = defineEntity({
   name: 'oauth2_tokens',
   primary_key: ['id'],
@@ -9,7 +9,13 @@ export const oauth2Tokens = defineEntity({
   cache_key: ['access_token'],
   workspaceable: true,
   ttl: true,
-  bundle: { mode: 'lazy', lookup: 'access_token', hashed: ['access_token', 'refresh_token'] },
+  bundle: {
+    mode: 'lazy',
+    lookup: 'access_token',
+    hashed: ['access_token', 'refresh_token'],
+    also: ['refresh_token'],
+  },
+  records: ['access_token', 'refresh_token'],
   fields: {
     id: uuid,
     created_at: autoTimestamp,

@@ -9,6 +9,7 @@ export const sessions = defineEntity({
   cache_key: ['session_id'],
   ttl: true,
   db_export: false,
+  records: ['session_id'],
   fields: {
     id: uuid,
     session_id: { type: 'string', unique: true, required: true },

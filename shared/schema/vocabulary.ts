@@ -288,6 +288,12 @@ export interface EntitySchema<F extends Fields = Fields> {
   /** False: neither exported declaratively nor published. */
   readonly db_export?: boolean;
   readonly bundle?: BundleRule;
+  /**
+   * Data planes make rows of this entity too, so they are no config: they travel at once, as records of the collections
+   * `<entity>.<field>` for each of these fields, by the SHA-256 of its value, and are in no bundle but a declarative config's.
+   * The rows of the first are how data planes write them.
+   */
+  readonly records?: readonly string[];
 }
 
 /** What a plugin is; what it does stands in `edge-dp/plugins/<name>.ts`. */

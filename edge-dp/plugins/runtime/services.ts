@@ -1,3 +1,4 @@
+import type { Row } from '../../../shared/record.ts';
 import type { StoredResponse } from '../../durable/stored-response.ts';
 import type { BodySource, HttpResponse } from '../../http/messages.ts';
 import type { LuaSettings } from '../../settings.ts';
@@ -203,12 +204,19 @@ export interface Counters {
   usage(windows: readonly Window[], scope: Scope): readonly Usage[] | Promise<readonly Usage[]>;
 }
 
-/** Values are JSON. Throws `ServiceError` with `unavailable`. */
+/**
+ * Values are JSON, of 32 KB at most. Throws `ServiceError` with `unavailable`. In scope `cluster` what is put is known on this node
+ * at once and on the others soon, all the same while the control plane is away; what `add` and `take` decide is then decided by
+ * the node.
+ */
 export interface Records {
   /** Null: none, or its time is over. */
   get(key: string): Promise<unknown>;
-  /** `ttl` in seconds; 0: until it is deleted. */
-  put(key: string, value: unknown, ttl: number): Promise<void>;
+  /**
+   * `ttl` in seconds; 0: until it is deleted. `secrets`: members of the value that only the control plane gets, where others are
+   * to have digests of them.
+   */
+  put(key: string, value: unknown, ttl: number, secrets?: Readonly<Row>): Promise<void>;
   /** Puts it only where nothing is; false when something is. */
   add(key: string, value: unknown, ttl: number): Promise<boolean>;
   /** Gets and deletes in one step: for what may be used once. */

@@ -10,7 +10,7 @@ import { hostServices, type Tunnel } from './host-services.ts';
 import { LeasedCounters } from './leased-counters.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
-import { NodeRecords } from './node-records.ts';
+import { NodeRecords, ofTheCluster, ofTheNode } from './node-records.ts';
 import { NodeResponses } from './node-responses.ts';
 import { askNode } from './node-state.ts';
 import { Queues } from './queues.ts';
@@ -72,9 +72,12 @@ export function createServices({
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     responses: new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log }),
     counters: ask === null ? memoryCounters() : new LeasedCounters(ask),
-    records: (collection) => {
-      const known = records.get(collection) ?? (ask === null ? new MemoryRecords() : new NodeRecords(ask, collection));
-      records.set(collection, known);
+    records: (collection, scope) => {
+      const name = `${scope} ${collection}`;
+      const keeper = scope === 'cluster' ? ofTheCluster : ofTheNode;
+      const known =
+        records.get(name) ?? (ask === null ? new MemoryRecords() : new NodeRecords(keeper(ask, collection)));
+      records.set(name, known);
       return known;
     },
   };

@@ -1,24 +1,35 @@
 import { mustBeRecord, type Row } from '../../../shared/record.ts';
-import type { RecordQuestion } from '../../durable/state-messages.ts';
+import type { RecordQuestion, SharedQuestion } from '../../durable/state-messages.ts';
 import type { Records } from '../runtime/services.ts';
 import type { AskState } from './node-state.ts';
 
-/** Records of the whole node. */
-export class NodeRecords implements Records {
-  readonly #ask: AskState;
-  readonly #path: string;
+/** How a keeper of records is asked. */
+type AskRecords = (question: RecordQuestion) => Promise<unknown>;
 
-  constructor(ask: AskState, collection: string) {
+/** The node's own keeper of a collection. */
+export function ofTheNode(ask: AskState, collection: string): AskRecords {
+  return (question) => ask(`records/${encodeURIComponent(collection)}`, question);
+}
+
+/** The node's keeper of what all data planes share. */
+export function ofTheCluster(ask: AskState, collection: string): AskRecords {
+  return (question) => ask('cluster', { ask: 'record', collection, question } satisfies SharedQuestion);
+}
+
+/** Records that others of the node, or of the cluster, see too. */
+export class NodeRecords implements Records {
+  readonly #ask: AskRecords;
+
+  constructor(ask: AskRecords) {
     this.#ask = ask;
-    this.#path = `records/${encodeURIComponent(collection)}`;
   }
 
   async get(key: string): Promise<unknown> {
     return (await this.#question({ does: 'get', key })).value ?? null;
   }
 
-  async put(key: string, value: unknown, ttl: number): Promise<void> {
-    await this.#question({ does: 'put', key, value, ttl });
+  async put(key: string, value: unknown, ttl: number, secrets?: Readonly<Row>): Promise<void> {
+    await this.#question({ does: 'put', key, value, ttl, ...(secrets !== undefined && { secrets }) });
   }
 
   async add(key: string, value: unknown, ttl: number): Promise<boolean> {
@@ -34,6 +45,6 @@ export class NodeRecords implements Records {
   }
 
   async #question(question: RecordQuestion): Promise<Readonly<Row>> {
-    return mustBeRecord(await this.#ask(this.#path, question), 'the answer about records');
+    return mustBeRecord(await this.#ask(question), 'the answer about records');
   }
 }

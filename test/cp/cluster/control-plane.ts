@@ -11,7 +11,7 @@ import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
-import type { NodeRecord, NodeRegistry, RefusedClaim, Store } from '../../../cp/store/store.ts';
+import type { NodeRecord, NodeRegistry, RefusedClaim, SharedRecords, Store } from '../../../cp/store/store.ts';
 import { parseOrder } from '../../../edge-dp/durable/incoming.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { generateSigningKey, type SigningKey } from '../../../shared/bundle/signing.ts';
@@ -110,10 +110,18 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
+/** Where nothing is shared. */
+const NO_RECORDS: SharedRecords = {
+  apply: async (_, changes) => changes.map(() => ({ outcome: 'refused', reason: 'not here' })),
+  position: async () => ({ log: NODE_ID, number: 0 }),
+  after: async () => ({ after: 0, position: { log: NODE_ID, number: 0 }, records: [], more: false }),
+  subscribe: () => () => undefined,
+};
+
 /** A control plane over a database in memory, with real sockets. */
 export async function startControlPlane(
-  options: { feed?: MemoryFeed; tls?: ClusterTls } & Partial<
-    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay'>
+  options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
+    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records'>
   > = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
@@ -130,13 +138,14 @@ export async function startControlPlane(
   const registry = new MemoryRegistry();
   const listener = await startClusterListener({
     id: crypto.randomUUID(),
-    listen: [{ host: '127.0.0.1', port: 0 }],
+    listen: [{ host: '127.0.0.1', port: options.port ?? 0 }],
     telemetryListen: [{ host: '127.0.0.1', port: 0 }],
     tls: options.tls ?? loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
     revocation: options.revocation ?? null,
     publisher,
     registry,
     messages: { send: async () => {}, subscribe: () => () => {} },
+    records: options.records ?? NO_RECORDS,
     plugins: ['key-auth', 'cors'],
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
@@ -183,6 +192,7 @@ export async function controlPlaneOver(
     publisher,
     registry: store.nodes,
     messages: store.messages,
+    records: store.records,
     plugins: plugins.keys(),
     version,
     purgeDelay: 1000,

@@ -128,6 +128,37 @@ describe('a hostile data plane', () => {
     });
   });
 
+  test('that floods what all share is told to wait before the database is asked, and cut off when it says what is none', async () => {
+    let applied = 0;
+    const plane = await startControlPlane({
+      records: {
+        apply: async (_, changes) => {
+          applied += changes.length;
+          return changes.map(() => ({ outcome: 'done' }) as const);
+        },
+        position: async () => ({ log: NODE_ID, number: 0 }),
+        after: async () => ({ after: 0, position: { log: NODE_ID, number: 0 }, records: [], more: false }),
+        subscribe: () => () => undefined,
+      },
+    });
+    closers.push(() => plane.stop());
+    const link = await open(plane.port);
+    link.say(hello());
+    await link.hear('manifest');
+    const change = { does: 'put', collection: 'c', key: 'k', value: 1, until: null } as const;
+    const say = (changes: readonly unknown[]) => {
+      link.socket.send(JSON.stringify({ type: 'records', id: crypto.randomUUID(), changes }));
+    };
+    const outcomes: unknown[] = [];
+    for (let n = 0; n < 100; n++) say(Array.from({ length: 200 }, () => change));
+    for (let n = 0; n < 100; n++) outcomes.push((await link.hear('records_done')).outcomes?.[0]?.outcome);
+    expect(new Set(outcomes)).toEqual(new Set(['done', 'later']));
+    expect(applied).toBeLessThanOrEqual(12_000);
+    say([{ ...change, value: 'x'.repeat(40_000) }]);
+    expect(await link.closed()).toBe(4400);
+    expect(plane.log.join('\n')).toContain('records.changes[0].value: 40002 characters, of 32768');
+  });
+
   test('that claims to be ever other nodes is refused before they fill the memory, and nodes that are there stay', async () => {
     const plane = await start();
     const link = await open(plane.port);
@@ -139,6 +170,7 @@ describe('a hostile data plane', () => {
       log: () => undefined,
       absentPlugins: () => [],
       answered: () => undefined,
+      shares: () => undefined,
       changed: () => undefined,
       takeHealth: () => true,
     };

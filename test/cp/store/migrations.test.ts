@@ -54,6 +54,7 @@ onBothDrivers('migrations', (backend) => {
       '002_nodes',
       '003_nodes_of_control_planes',
       '004_keys_of_nodes',
+      '005_shared_records',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

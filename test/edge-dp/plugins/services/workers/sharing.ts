@@ -2,22 +2,24 @@ import { Isolate } from '../../../../../edge-dp/config/isolate.ts';
 import { clusterLink } from '../../../../../edge-dp/durable/cluster-link.ts';
 import { healthChecker } from '../../../../../edge-dp/durable/health-checker.ts';
 import type { Plugin } from '../../../../../edge-dp/plugins/runtime/plugin.ts';
+import type { Scope } from '../../../../../edge-dp/plugins/runtime/services.ts';
 import { createRequestPath } from '../../../../../edge-dp/proxy/create.ts';
 import { internet } from '../../../../../edge-dp/proxy/egress/internet.ts';
 import { proxyEntrypoint } from '../../../../../edge-dp/proxy/entrypoint.ts';
 import { statusEntrypoint } from '../../../../../edge-dp/status/entrypoint.ts';
+import { metricsRoutes } from '../../../../../edge-dp/status/metrics.ts';
 import { nodeRoutes } from '../../../../../edge-dp/status/node.ts';
 
 /**
  * The whole Worker with one plugin, which does with the node's shared state what a request says: `/take/<key>/<limit>`,
- * `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`; `/slow` takes a while. Paths go to `collector` in a queue that waits for ever.
+ * `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`, `/use/<key>`, `/delete/<key>`; `/slow` takes a while. Paths go to `collector` in a queue that waits for ever.
  */
-const sharing: Plugin<{ readonly collector?: string }> = {
+const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> = {
   name: 'sharing',
-  version: '1.0.0',
+  version: '3.9.3',
   priority: 1,
-  compile({ collector }, _place, { counters, records, queue, fetch }) {
-    const kept = records('test', 'node');
+  compile({ collector, scope = 'node' }, _place, { counters, records, queue, fetch }) {
+    const kept = records('test', scope);
     const collected = queue<string>('collected', FOR_EVER, async (batch) => {
       (await fetch({ url: collector ?? '', method: 'POST', body: JSON.stringify(batch), timeout: 5000 })).discard();
     });
@@ -33,6 +35,11 @@ const sharing: Plugin<{ readonly collector?: string }> = {
           case 'put':
             await kept.put(key, { text: value }, 60);
             return request.exit(204);
+          case 'delete':
+            await kept.delete(key);
+            return request.exit(204);
+          case 'use':
+            return request.exit(200, JSON.stringify(await kept.take(key)));
           case 'once':
             return request.exit((await kept.add(key, 1, 60)) ? 201 : 409);
           case 'slow':
@@ -64,12 +71,12 @@ const plugins = new Map([[sharing.name, sharing]]);
 const isolate = new Isolate({
   createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
     createRequestPath({ settings: SETTINGS.proxy, network: NETWORK ?? internet, egress: EGRESS, node: NODE, plugins }),
-  plugins: { sharing: '1.0.0' },
+  plugins: { sharing: '3.9.3' },
 });
 
 export default proxyEntrypoint(isolate);
 export { NodeService } from '../../../../../edge-dp/durable/node-service.ts';
 export { NodeState } from '../../../../../edge-dp/durable/node-state.ts';
-export class Status extends statusEntrypoint(isolate, nodeRoutes) {}
+export class Status extends statusEntrypoint(isolate, [...nodeRoutes, ...metricsRoutes]) {}
 export class ClusterLink extends clusterLink(isolate) {}
 export class HealthChecker extends healthChecker(isolate) {}

@@ -1,0 +1,128 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openStore } from '../../../../cp/store/open.ts';
+import type { Store } from '../../../../cp/store/store.ts';
+import type { DataPlane } from '../../../../edge-dp/hosts/options.ts';
+import packageFile from '../../../../package.json' with { type: 'json' };
+import { type ControlPlane, shared, signingKey, startControlPlane } from '../../../cp/cluster/control-plane.ts';
+import { MemoryFeed } from '../../../cp/publisher/memory-feed.ts';
+import { freshPrefix } from '../../../embedded-database.ts';
+import { until } from '../../../until.ts';
+import { hosts, nodeOptions, proxyUrl, statusUrl } from '../../hosts.ts';
+import { id } from '../../proxy/node.ts';
+
+const SHARING_WORKER = fileURLToPath(new URL('./workers/sharing.ts', import.meta.url));
+const WAIT = { timeout: 20_000 };
+
+describe('what all data planes share', () => {
+  const feed = new MemoryFeed();
+  const folders: string[] = [];
+  const log: string[] = [];
+  let store: Store;
+  let plane: ControlPlane;
+  let nodes: DataPlane[] = [];
+
+  const startPlane = async (port?: number): Promise<void> => {
+    plane = await startControlPlane({
+      feed,
+      version: packageFile.version,
+      records: store.records,
+      ...(port === undefined ? {} : { port }),
+    });
+  };
+  const stopPlane = async (): Promise<void> => {
+    await plane.stop();
+    // As they see it themselves: until then each waits for an answer before it goes by what it knows.
+    for (const node of [0, 1]) await expect.poll(() => linked(node), WAIT).toBe(false);
+  };
+  const linked = async (node: number): Promise<boolean> => {
+    const metrics = await fetch(statusUrl(nodes[node] ?? expect.fail('not started'), '/metrics'));
+    return /^kong_control_plane_connected 1$/m.test(await metrics.text());
+  };
+  const startNode = async (place: number): Promise<DataPlane> => {
+    const [, start] = hosts[place] ?? expect.fail('there are two hosts');
+    folders[place] ??= await mkdtemp(join(tmpdir(), 'holdfast sharing '));
+    return start(
+      nodeOptions(folders[place], null, {
+        controlPlanes: [{ host: '127.0.0.1', port: plane.port }],
+        clusterTls: { ...shared, ca: shared.cert, serverName: 'kong_clustering' },
+        trustedKeys: { cluster: signingKey.cluster, keys: [signingKey.publicKey] },
+        log: (_, message) => void log.push(message),
+      }),
+      SHARING_WORKER,
+    );
+  };
+  const send = async (node: number, path: string): Promise<unknown> => {
+    const response = await fetch(proxyUrl(nodes[node] ?? expect.fail('not started'), path));
+    const text = await response.text();
+    if (response.status >= 500) throw new Error(`${response.status} ${text}`);
+    return text === '' ? response.status : JSON.parse(text);
+  };
+
+  beforeAll(async () => {
+    const prefix = await freshPrefix('migrated');
+    folders[2] = prefix;
+    store = await openStore({ database: 'embedded', prefix }, { migrate: true });
+    feed.put('routes', { id: id(1), paths: ['/'], protocols: ['http'] });
+    feed.put('plugins', { id: id(2), name: 'sharing', protocols: ['http'], config: { scope: 'cluster' } });
+    await startPlane();
+    nodes = await Promise.all([startNode(0), startNode(1)]);
+    for (const node of [0, 1]) {
+      const serves = async () => (await fetch(proxyUrl(nodes[node] ?? expect.fail('not started'), '/get/none'))).ok;
+      await until(serves, 'a data plane to have the config');
+    }
+  });
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.stop(0)));
+    await plane?.stop();
+    await store?.close();
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  });
+
+  it('is known on the other one at once, and gone from it soon after it is deleted', async () => {
+    expect(await send(0, '/put/token/of-a')).toBe(204);
+    expect(await send(1, '/get/token')).toEqual({ text: 'of-a' });
+    expect(await send(1, '/delete/token')).toBe(204);
+    await expect.poll(() => send(0, '/get/token'), WAIT).toBeNull();
+  });
+
+  it('is used, or made, once, whoever is asked and at the same time', async () => {
+    await send(0, '/put/code/x');
+    const uses = await Promise.all([0, 1, 0, 1].map((node) => send(node, '/use/code')));
+    expect(uses.filter((found) => found !== null)).toEqual([{ text: 'x' }]);
+    const made = await Promise.all([0, 1, 0, 1].map((node) => send(node, '/once/one')));
+    expect(made.toSorted()).toEqual([201, 409, 409, 409]);
+  });
+
+  it('goes on without a control plane, and is brought together when that is back', async () => {
+    await send(0, '/put/before/b');
+    await expect.poll(() => send(1, '/get/before'), WAIT).toEqual({ text: 'b' });
+    // Told, not asked for: it is to be known when nobody can be asked. What comes after it shows that it is there.
+    await send(0, '/put/pushed/p');
+    await send(0, '/put/before/c');
+    await expect.poll(() => send(1, '/get/before'), WAIT).toEqual({ text: 'c' });
+    const { port } = plane;
+    await stopPlane();
+
+    expect(await send(1, '/get/pushed')).toEqual({ text: 'p' });
+    expect(await send(0, '/put/alone/a')).toBe(204);
+    expect(await send(0, '/get/alone')).toEqual({ text: 'a' });
+    expect(await send(1, '/get/alone')).toBeNull();
+    expect(await send(1, '/delete/before')).toBe(204);
+    expect(await send(0, '/use/pushed')).toEqual({ text: 'p' });
+    expect(await send(0, '/use/pushed')).toBeNull();
+    // What waits to be told outlives the node.
+    await nodes[0]?.stop(0);
+    nodes[0] = await startNode(0);
+    expect(await send(0, '/get/alone')).toEqual({ text: 'a' });
+
+    await startPlane(port);
+    await expect.poll(() => send(1, '/get/alone'), WAIT).toEqual({ text: 'a' });
+    await expect.poll(() => send(0, '/get/before'), WAIT).toBeNull();
+    await expect.poll(() => send(1, '/get/pushed'), WAIT).toBeNull();
+    expect(log.join('\n')).toContain('the control plane cannot be told what this node has to share');
+  });
+});
