@@ -44,6 +44,7 @@ function indexRow(row: BundleRow, key: string): BundleRow[] {
 function digested(row: BundleRow, rule: BundleRule): BundleRow {
   const hashed = hashedFields(rule);
   if (hashed.length === 0) return row;
+  if (rule.mode === 'lazy' && rule.unless !== undefined && row[rule.unless] === true) return row;
   const copy: Record<string, unknown> & { readonly id: string } = { ...row };
   for (const field of hashed) {
     const value = copy[field];

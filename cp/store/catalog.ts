@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-
+import { randomSecret } from '../../shared/random-secret.ts';
 import type { Context } from '../../shared/schema/complete.ts';
-import { randomSecret } from '../../shared/schema/random.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { type Statements, statementsFor } from './statements.ts';
 import { deriveTables, type Table, type Tables } from './table.ts';

@@ -8,6 +8,7 @@ import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import ldapAuth from './ldap-auth.ts';
+import oauth2 from './oauth2.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import proxyCache from './proxy-cache.ts';
@@ -32,6 +33,7 @@ const BUNDLED: readonly Plugin[] = [
   jwt,
   keyAuth,
   ldapAuth,
+  oauth2,
   postFunction,
   preFunction,
   proxyCache,

@@ -10,7 +10,7 @@ export const oauth2Credentials = defineEntity({
   cache_key: ['client_id'],
   workspaceable: true,
   admin_api_name: 'oauth2',
-  bundle: { mode: 'lazy', lookup: 'client_id' },
+  bundle: { mode: 'lazy', lookup: 'id', also: ['client_id'], hashed: ['client_secret'], unless: 'hash_secret' },
   fields: {
     id: uuid,
     created_at: autoTimestamp,

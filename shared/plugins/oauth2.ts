@@ -1,5 +1,5 @@
 import { anyHeaderName, headerValue, httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Asks for OAuth 2.0 tokens and issues them (RFC 6749). */
@@ -48,6 +48,8 @@ export const oauth2 = definePlugin({
     },
   },
 });
+
+export type OAuth2Config = Entity<typeof oauth2>['config'];
 
 const FLOWS = [
   'enable_authorization_code',

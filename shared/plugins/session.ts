@@ -1,5 +1,5 @@
+import { randomSecret } from '../random-secret.ts';
 import { anyHeaderName, headerValue, noConsumer, protocols } from '../schema/kinds.ts';
-import { randomSecret } from '../schema/random.ts';
 import { defineField, definePlugin, type ShorthandField } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 

@@ -249,7 +249,8 @@ export type BundleRule =
   | { readonly mode: 'eager' }
   /**
    * Spread by `lookup`, the value a request finds the row by, and loaded when a request asks.
-   * `hashed`: fields that travel as lower-case hex SHA-256 only, so that a stolen bundle holds no usable secret.
+   * `hashed`: fields that travel as lower-case hex SHA-256 only, so that a stolen bundle holds no usable secret; `unless`: but for
+   * rows where this field is true, whose secrets are stored as hashes already.
    * `also`: further fields a request may know the row by. Each makes one more lazy table (`indexTable`), spread by that
    * field, whose rows hold only the id to look up next: changing anything else of a row does not change it.
    */
@@ -257,6 +258,7 @@ export type BundleRule =
       readonly mode: 'lazy';
       readonly lookup: string;
       readonly hashed?: readonly string[];
+      readonly unless?: string;
       readonly also?: readonly string[];
     };
 

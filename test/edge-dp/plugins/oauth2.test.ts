@@ -1,0 +1,203 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadClusterTls, loadTrustedKeys } from '../../../cp/pki/cluster-tls.ts';
+import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { type RunningControlPlane, runControlPlane } from '../../cp/running-control-plane.ts';
+import { admin } from '../../e2e/processes.ts';
+import { until } from '../../until.ts';
+import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+
+const WAIT = { timeout: 20_000 };
+
+describe('tokens on two data planes', () => {
+  const folders: string[] = [];
+  let plane: RunningControlPlane;
+  let nodes: DataPlane[] = [];
+  let upstream: Server;
+  let seen: IncomingHttpHeaders = {};
+  let message = '';
+
+  const call = (path: string, method = 'GET', body?: unknown) => admin(`${plane.admin}${path}`, method, body);
+  const startNode = async (): Promise<DataPlane> => {
+    const { cluster_cert: cert, cluster_cert_key: key, bundle_trusted_keys: keys } = plane.settings;
+    const tls = loadClusterTls({ mode: 'shared', cert: cert ?? '', key: key ?? '', ca: null, end: 'client' });
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast tokens '));
+    folders.push(folder);
+    return startWorkerdHost(
+      nodeOptions(folder, null, {
+        controlPlanes: [{ host: '127.0.0.1', port: plane.plane.cluster?.port ?? 0 }],
+        clusterTls: { cert: tls.cert, key: tls.key, ca: tls.cert, serverName: 'kong_clustering' },
+        trustedKeys: loadTrustedKeys(keys ?? '', 'bundle_trusted_keys'),
+        proxy: { trustedIps: ['127.0.0.1'] },
+      }),
+    );
+  };
+  const send = async (node: number, path: string, init: RequestInit = {}) => {
+    const headers = { host: 'api.test', 'x-forwarded-proto': 'https', ...init.headers };
+    const response = await fetch(proxyUrl(nodes[node] ?? expect.fail('not started'), path), { ...init, headers });
+    const text = await response.text();
+    const json: Record<string, unknown> = text.startsWith('{') ? JSON.parse(text) : {};
+    return { status: response.status, json, text };
+  };
+  const token = (node: number, form: Record<string, string>) =>
+    send(node, '/api/oauth2/token', {
+      method: 'POST',
+      body: new URLSearchParams({ client_id: 'app', client_secret: 'a-secret', ...form }),
+    });
+  const password = (node: number, user = 'u1') =>
+    token(node, { grant_type: 'password', provision_key: 'key', authenticated_userid: user, scope: 'read' });
+  const use = async (node: number, access: unknown) =>
+    (await send(node, '/api/x', { headers: { authorization: `Bearer ${access}` } })).status;
+
+  beforeAll(async () => {
+    upstream = createServer(async (request, response) => {
+      let body = '';
+      for await (const chunk of request.setEncoding('utf8')) body += chunk;
+      seen = request.headers;
+      message = `${request.url} ${JSON.stringify(request.headers)} ${body}`;
+      response.end('seen');
+    });
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const address = upstream.address();
+    plane = await runControlPlane();
+    const port = typeof address === 'object' ? address?.port : 0;
+    await call('/services', 'POST', { name: 'api', url: `http://127.0.0.1:${port}` });
+    await call('/services/api/routes', 'POST', { name: 'api', paths: ['/api'] });
+    await call('/services/api/plugins', 'POST', {
+      name: 'oauth2',
+      config: {
+        provision_key: 'key',
+        scopes: ['read'],
+        enable_password_grant: true,
+        enable_authorization_code: true,
+        accept_http_if_already_terminated: true,
+        hide_credentials: true,
+      },
+    });
+    await call('/consumers', 'POST', { username: 'ada' });
+    await call('/consumers/ada/oauth2', 'POST', {
+      name: 'app',
+      client_id: 'app',
+      client_secret: 'a-secret',
+      redirect_uris: ['https://app.test/back'],
+    });
+    nodes = await Promise.all([startNode(), startNode()]);
+    for (const node of [0, 1]) {
+      const ready = async () => (await send(node, '/api/oauth2/token')).status === 405;
+      await until(ready, 'a data plane to have the config');
+    }
+  });
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.stop(0)));
+    await plane?.stop();
+    await new Promise((resolve) => upstream?.close(resolve));
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  });
+
+  it('are good on the other one at once, with who and what they stand for, and stay hidden from the upstream', async () => {
+    const { status, json } = await password(0);
+    expect(status, JSON.stringify(json)).toBe(200);
+    expect(await use(1, json.access_token)).toBe(200);
+    expect(seen).toMatchObject({
+      'x-consumer-username': 'ada',
+      'x-credential-identifier': 'app',
+      'x-authenticated-userid': 'u1',
+      'x-authenticated-scope': 'read',
+    });
+    expect(seen).not.toHaveProperty('authorization');
+    for (const [place, body] of [
+      ['query', null],
+      ['form', new URLSearchParams({ access_token: String(json.access_token), other: '1' })],
+      ['json', JSON.stringify({ access_token: json.access_token, other: 1 })],
+    ] as const) {
+      const init =
+        body === null
+          ? {}
+          : { method: 'POST', body, ...(place === 'json' && { headers: { 'content-type': 'application/json' } }) };
+      const path = body === null ? `/api/x?access_token=${json.access_token}&other=1` : '/api/x';
+      expect((await send(1, path, init)).status, place).toBe(200);
+      expect(message, place).toContain('other');
+      expect(message, place).not.toContain(String(json.access_token));
+    }
+  });
+
+  it('are refreshed, and codes exchanged, once, whichever of them is asked and at the same time', async () => {
+    const { json } = await password(0);
+    const refreshes = await Promise.all(
+      [0, 1, 0, 1].map((node) =>
+        token(node, { grant_type: 'refresh_token', refresh_token: String(json.refresh_token) }),
+      ),
+    );
+    expect(refreshes.map(({ status }) => status).toSorted()).toEqual([200, 400, 400, 400]);
+    const fresh = refreshes.find(({ status }) => status === 200);
+    for (const node of [0, 1]) {
+      expect(await use(node, fresh?.json.access_token)).toBe(200);
+      await expect.poll(() => use(node, json.access_token), WAIT).toBe(401);
+    }
+    const { json: authorized } = await send(0, '/api/oauth2/authorize', {
+      method: 'POST',
+      body: new URLSearchParams({
+        client_id: 'app',
+        response_type: 'code',
+        provision_key: 'key',
+        authenticated_userid: 'u2',
+        scope: 'read',
+      }),
+    });
+    const code = new URL(String(authorized.redirect_uri)).searchParams.get('code') ?? '';
+    const exchanges = await Promise.all(
+      [1, 0, 1].map((node) => token(node, { grant_type: 'authorization_code', code })),
+    );
+    expect(exchanges.map(({ status }) => status).toSorted()).toEqual([200, 400, 400]);
+  });
+
+  it('are seen, made and ended at the Admin API', async () => {
+    const { json } = await password(1, 'seen');
+    const row = await call(`/oauth2_tokens/${json.access_token}`);
+    expect(row).toMatchObject({ authenticated_userid: 'seen', refresh_token: json.refresh_token, scope: 'read' });
+    await call(`/oauth2_tokens/${json.access_token}`, 'DELETE').catch(() => undefined);
+    for (const node of [0, 1]) await expect.poll(() => use(node, json.access_token), WAIT).toBe(401);
+
+    const credential = await call('/consumers/ada/oauth2/app');
+    const service = await call('/services/api');
+    const made = {
+      credential: { id: credential.id },
+      service: { id: service.id },
+      expires_in: 60,
+      access_token: 'made',
+    };
+    await call('/oauth2_tokens', 'POST', made);
+    for (const node of [0, 1]) expect(await use(node, 'made')).toBe(200);
+  });
+
+  it('of a user whose name would end the header are not issued', async () => {
+    for (const user of ['a\r\nX-Admin: 1', 'a\u0000']) {
+      const { status, json } = await password(0, user);
+      expect([status, json.error]).toEqual([400, 'invalid_authenticated_userid']);
+    }
+    // In letters of any alphabet they are.
+    const { json } = await password(0, 'Ада');
+    expect(await use(1, json.access_token)).toBe(200);
+  });
+
+  it('go on without a control plane: those known everywhere everywhere, new ones where they were issued', async () => {
+    const { json: before } = await password(0);
+    const { json: marker } = await password(0);
+    await expect.poll(() => use(1, marker.access_token), WAIT).toBe(200);
+    expect(await use(1, before.access_token)).toBe(200);
+    await plane.plane.stop();
+    for (const node of [0, 1]) {
+      const linked = async () =>
+        (await (await fetch(statusUrl(nodes[node] ?? expect.fail(), '/metrics'))).text()).includes('connected 1');
+      await expect.poll(linked, WAIT).toBe(false);
+    }
+    const { status, json: alone } = await password(1);
+    expect(status).toBe(200);
+    expect([await use(0, before.access_token), await use(1, before.access_token)]).toEqual([200, 200]);
+    expect([await use(0, alone.access_token), await use(1, alone.access_token)]).toEqual([401, 200]);
+  });
+});
