@@ -3,6 +3,7 @@ import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
+import grpcWeb from './grpc-web.ts';
 import hmacAuth from './hmac-auth.ts';
 import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
@@ -28,6 +29,7 @@ const BUNDLED: readonly Plugin[] = [
   botDetection,
   correlationId,
   cors,
+  grpcWeb,
   hmacAuth,
   ipRestriction,
   jwt,

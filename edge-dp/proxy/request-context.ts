@@ -131,7 +131,15 @@ export class ProxyContext implements GatewayRequest {
   }
 
   get upstream(): UpstreamChoice {
-    this.#choice ??= { scheme: null, path: null, target: null, timeouts: null, retries: null, verifyTls: null };
+    this.#choice ??= {
+      scheme: null,
+      path: null,
+      target: null,
+      timeouts: null,
+      retries: null,
+      verifyTls: null,
+      trailers: null,
+    };
     return this.#choice;
   }
 

@@ -88,6 +88,8 @@ export function upstreamRequest(
 ): UpstreamRequest {
   const { service, peer } = parts;
   const secure = service.protocol === 'https' || service.protocol === 'grpcs';
+  const http2 = service.protocol.startsWith('grpc');
+  const trailers = http2 ? (context.choice?.trailers ?? null) : null;
   const preserved = parts.route.preserveHost ? context.incoming.headers.get('host') : null;
   return {
     scheme: secure ? 'https' : 'http',
@@ -98,7 +100,8 @@ export function upstreamRequest(
     method: context.method,
     headers: parts.headers,
     body: parts.body,
-    version: service.protocol.startsWith('grpc') ? '2' : '1.1',
+    version: http2 ? '2' : '1.1',
+    ...(trailers !== null && { trailers }),
     websocket: parts.websocket,
     followed: parts.followed,
     hasLeft: parts.hasLeft,

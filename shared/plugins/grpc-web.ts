@@ -1,6 +1,6 @@
 import { need } from '../cluster/need.ts';
 import { headerValue, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Translates between gRPC-Web and gRPC. */
@@ -23,3 +23,5 @@ export const grpcWeb = definePlugin({
     },
   },
 });
+
+export type GrpcWebConfig = Entity<typeof grpcWeb>['config'];

@@ -106,4 +106,6 @@ export interface UpstreamChoice {
   timeouts: { readonly connect: number; readonly read: number; readonly write: number } | null;
   retries: number | null;
   verifyTls: boolean | null;
+  /** `grpc-web`: trailers of an HTTP/2 answer come as the last frame of its body (gRPC's PROTOCOL-WEB). Null: they are dropped. */
+  trailers: 'grpc-web' | null;
 }

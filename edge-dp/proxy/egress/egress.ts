@@ -20,6 +20,8 @@ export interface UpstreamRequest {
   readonly body: UpstreamBody;
   /** `2` for gRPC upstreams. */
   readonly version: '1.1' | '2';
+  /** With version `2`: the trailers of the answer are appended to its body, as a frame of gRPC-Web. */
+  readonly trailers?: 'grpc-web';
   readonly websocket: boolean;
   /** Somebody must learn when the exchange is over: a WebSocket's end is not told by every way. */
   readonly followed?: boolean;
