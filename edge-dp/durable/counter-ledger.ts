@@ -15,42 +15,60 @@ const SWEEP = 10_000;
 /** Windows kept by one ledger, each some 200 bytes. Beyond, those counted longest ago are forgotten. */
 const MOST = 25_000;
 
+/** What is counted of windows elsewhere. */
+export interface Others {
+  of(window: CountedWindow): number;
+  /** An isolate was told that others had counted so much, before this ledger began: what holds until it is known better. */
+  assume(window: CountedWindow, used: number, now: number): void;
+}
+
 /**
  * The counts of many windows, of which isolates lease parts: what is granted counts as used, so that what they spend together
  * never goes above a limit. In memory only: after a restart it learns from the isolates what they know.
  */
 export class CounterLedger {
   readonly #counts: CountedWindows<number>;
+  readonly #others: Others | null;
   readonly #isolates = new Map<string, number>();
   /** Tells this ledger from the one before it. */
   #born = 0;
   #sweepAt = 0;
 
   /** `full` is called when windows had to be forgotten, `most` being how many are kept. */
-  constructor(full: (most: number) => void, most = MOST) {
+  constructor(full: (most: number) => void, most = MOST, others: Others | null = null) {
     this.#counts = new CountedWindows(most, () => full(most));
+    this.#others = others;
   }
 
   answer({ isolate, does, amount, windows }: CounterQuestion, now: number): readonly CounterAnswer[] {
     if (this.#born === 0) this.#born = now;
     this.#isolates.set(isolate, now);
     if (now >= this.#sweepAt) this.#sweep(now);
-    const used = windows.map((window) => this.#used(window));
+    const used = windows.map((window) => this.#used(window, now));
     const rooms = windows.map(({ limit }, i) => limit - (used[i] ?? 0) >= amount);
     const grants = (does === 'lease' || does === 'one') && rooms.every((room) => room);
     return windows.map((window, i) => {
       const before = used[i] ?? 0;
       const granted = grants ? this.#grant(window, before, amount, does === 'lease') : 0;
       const after = Math.max(0, before + (does === 'add' ? amount : granted));
-      if (after > 0 || before > 0) this.#counts.set(window, after, now);
+      const own = after - (this.#others?.of(window) ?? 0);
+      if (own !== 0 || this.#counts.get(window) !== undefined) this.#counts.set(window, own, now);
       return { granted, used: after, room: rooms[i] ?? false, ledger: this.#born };
     });
   }
 
-  /** What is counted here; or what the isolate knows of this ledger's predecessor. */
-  #used(window: CountedWindow): number {
-    const counted = this.#counts.get(window) ?? 0;
-    return window.ledger === this.#born ? counted : Math.max(counted, window.used);
+  /** What was counted here, without others. */
+  own(window: CountedWindow): number {
+    return this.#counts.get(window) ?? 0;
+  }
+
+  /** What is counted here and elsewhere; or what the isolate knows of this ledger's predecessor. */
+  #used(window: CountedWindow, now: number): number {
+    const own = this.own(window);
+    const counted = own + (this.#others?.of(window) ?? 0);
+    if (window.ledger === this.#born || window.used <= counted) return counted;
+    this.#others?.assume(window, window.used - own, now);
+    return window.used;
   }
 
   #grant({ limit, length }: CountedWindow, used: number, amount: number, more: boolean): number {

@@ -1,15 +1,21 @@
 import { DurableObject } from 'cloudflare:workers';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import type { Services } from '../plugins/runtime/services.ts';
+import { connectService } from '../plugins/services/connect.ts';
+import { hostServices } from '../plugins/services/host-services.ts';
+import { internet } from '../proxy/egress/internet.ts';
 import { responseMemory } from '../settings.ts';
 import { ClusterKeeper } from './cluster-keeper.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
+import { RedisCounters } from './redis-counters.ts';
 import { ResponseKeeper } from './response-keeper.ts';
 import {
   COUNTER_SHARDS,
   parseCounterQuestion,
   parseRecordQuestion,
+  parseRedisQuestion,
   parseResponseQuestion,
   parseSharedQuestion,
   RESPONSES,
@@ -17,8 +23,8 @@ import {
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
- * memory as Kong's do, one for each collection of records, which live on disk, one for what all data planes share, and one for the
- * copies of answers, in memory.
+ * memory as Kong's do, one for each Redis that is counted in, one for each collection of records, which live on disk, one for what
+ * all data planes share, and one for the copies of answers, in memory.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -27,11 +33,13 @@ export class NodeState extends DurableObject<Env> {
   /** Made by the first question: the other instances keep no answers. */
   #responses: Promise<ResponseKeeper> | null = null;
   readonly #shared: ClusterKeeper;
+  readonly #redis: RedisCounters;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     this.#records = new KeptRecords(state.storage);
     this.#shared = new ClusterKeeper(state, env);
+    this.#redis = new RedisCounters(connectOf(env), (work) => state.waitUntil(work));
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -42,6 +50,7 @@ export class NodeState extends DurableObject<Env> {
       const body: unknown = await request.json();
       if (kind === 'cluster') return Response.json(await this.#shared.answer(parseSharedQuestion(body)));
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
+      if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
     } catch (error) {
       return new Response(messageOf(error), { status: error instanceof TypeError ? 400 : 503 });
@@ -82,4 +91,8 @@ export class NodeState extends DurableObject<Env> {
     if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
     else await this.#records.sweep(Date.now());
   }
+}
+
+function connectOf({ TUNNEL, NETWORK }: Env): Services['connect'] {
+  return TUNNEL === undefined ? connectService(NETWORK ?? internet) : hostServices(TUNNEL).connect;
 }

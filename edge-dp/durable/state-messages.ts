@@ -1,10 +1,12 @@
 import { parseRecordPage, type RecordPage } from '../../shared/cluster/records.ts';
 import { mustBeRecord, type Row } from '../../shared/record.ts';
+import type { RedisServer } from '../redis/client.ts';
 
 /**
  * What isolates ask the node's keepers of shared state (`NodeState`) over `env.NODE`; JSON both ways:
  *
  *     POST /state/counters/<shard>       CounterQuestion; an answer for each window, in order
+ *     POST /state/redis/<name of the server>   RedisQuestion; the same
  *     POST /state/records/<collection>   RecordQuestion; RecordAnswer
  *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
  *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
@@ -60,6 +62,13 @@ export interface CounterAnswer {
   readonly ledger: number;
 }
 
+/** About counters that are in a Redis. */
+export interface RedisQuestion extends CounterQuestion {
+  readonly server: RedisServer;
+  /** Seconds between two comparisons of what the node counted with what is there; null: each request is counted there. */
+  readonly syncRate: number | null;
+}
+
 /** `ttl` in seconds; 0: until it is deleted. */
 export type RecordQuestion =
   | { readonly does: 'get' | 'take' | 'delete'; readonly key: string }
@@ -111,6 +120,29 @@ export function parseCounterQuestion(value: unknown): CounterQuestion {
         ledger: number(window, 'ledger'),
       };
     }),
+  };
+}
+
+/** Throws a `TypeError` for what is none. */
+export function parseRedisQuestion(value: unknown): RedisQuestion {
+  const read = mustBeRecord(value, 'the question');
+  const server = mustBeRecord(read.server, 'the server');
+  const tls = server.tls === null ? null : mustBeRecord(server.tls, 'tls');
+  return {
+    ...parseCounterQuestion(value),
+    server: {
+      host: text(server, 'host'),
+      port: number(server, 'port'),
+      timeout: number(server, 'timeout'),
+      username: server.username === null ? null : text(server, 'username'),
+      password: server.password === null ? null : text(server, 'password'),
+      database: number(server, 'database'),
+      tls: tls && {
+        verify: tls.verify !== false,
+        serverName: tls.serverName === null ? null : text(tls, 'serverName'),
+      },
+    },
+    syncRate: read.syncRate === null ? null : number(read, 'syncRate'),
   };
 }
 

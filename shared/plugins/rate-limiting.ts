@@ -3,7 +3,7 @@ import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { errorStatusError } from './fields/error-status.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
-import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
+import { redis, redisChecks, redisFormerNames, redisNeeds } from './fields/redis.ts';
 
 /** Allows so many requests per period. */
 export const rateLimiting = definePlugin({
@@ -11,6 +11,7 @@ export const rateLimiting = definePlugin({
   version: KONG_VERSION,
   priority: 910,
   phases: ['access'],
+  needs: redisNeeds,
   fields: {
     protocols: httpProtocols,
     config: {

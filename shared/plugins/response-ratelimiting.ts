@@ -2,7 +2,7 @@ import { anyHeaderName, httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { PERIODS, periodOrderError, periods } from './fields/periods.ts';
-import { redis, redisChecks, redisFormerNames } from './fields/redis.ts';
+import { redis, redisChecks, redisFormerNames, redisNeeds } from './fields/redis.ts';
 
 /** Allows so much per period of what upstreams count in a response header. */
 export const responseRatelimiting = definePlugin({
@@ -10,6 +10,7 @@ export const responseRatelimiting = definePlugin({
   version: KONG_VERSION,
   priority: 900,
   phases: ['access', 'header_filter', 'log'],
+  needs: redisNeeds,
   fields: {
     protocols: httpProtocols,
     config: {

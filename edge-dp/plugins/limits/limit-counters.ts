@@ -1,4 +1,5 @@
 import { messageOf } from '../../../shared/thrown.ts';
+import type { RedisServer } from '../../redis/client.ts';
 import type { Place } from '../runtime/plugin.ts';
 import {
   type Counters,
@@ -12,6 +13,21 @@ import {
 interface Policy {
   readonly policy: string | null;
   readonly fault_tolerant: boolean;
+  readonly redis: RedisConfig;
+  /** Seconds; -1: each request is counted in Redis itself. */
+  readonly sync_rate?: number;
+}
+
+interface RedisConfig {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly timeout: number | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly database: number | null;
+  readonly ssl: boolean | null;
+  readonly ssl_verify: boolean | null;
+  readonly server_name: string | null;
 }
 
 /** Milliseconds between two lines about counters that cannot be reached. */
@@ -28,9 +44,12 @@ export class LimitCounters {
   readonly #complain: (reason: string) => void;
   #complainedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(plugin: string, { policy, fault_tolerant }: Policy, place: Place, services: Services) {
-    if (policy === 'redis') throw new Error("policy 'redis' is not on data planes so far");
-    this.#counters = services.counters;
+  constructor(plugin: string, config: Policy, place: Place, services: Services) {
+    const { policy, fault_tolerant, sync_rate = -1 } = config;
+    this.#counters =
+      policy === 'redis'
+        ? services.redisCounters(serverOf(config.redis), sync_rate === -1 ? null : sync_rate)
+        : services.counters;
     this.#scope = policy === 'cluster' ? 'cluster' : 'node';
     this.#tolerant = fault_tolerant;
     this.#complain = (reason) =>
@@ -74,3 +93,25 @@ export class LimitCounters {
 
 /** Null: nobody knows. */
 type Usages = readonly Usage[] | null;
+
+function serverOf({
+  host,
+  port,
+  timeout,
+  username,
+  password,
+  database,
+  ssl,
+  ssl_verify,
+  server_name,
+}: RedisConfig): RedisServer {
+  return {
+    host: host ?? '127.0.0.1',
+    port: port ?? 6379,
+    timeout: timeout ?? 2_000,
+    username,
+    password,
+    database: database ?? 0,
+    tls: ssl === true ? { verify: ssl_verify === true, serverName: server_name } : null,
+  };
+}

@@ -1,6 +1,7 @@
 import type { Row } from '../../../shared/record.ts';
 import type { StoredResponse } from '../../durable/stored-response.ts';
 import type { BodySource, HttpResponse } from '../../http/messages.ts';
+import type { RedisServer } from '../../redis/client.ts';
 import type { LuaSettings } from '../../settings.ts';
 
 /**
@@ -38,6 +39,11 @@ export interface Services {
   queue<T>(name: string, options: QueueOptions, send: SendBatch<T>): Queue<T>;
   /** Counts within windows of time, shared by the isolates of the node, or by all nodes. */
   readonly counters: Counters;
+  /**
+   * Counts in a Redis, whatever their scope: each request there and then, or (`syncRate`, seconds) on the node, which compares notes with it
+   * that often. The node has one connection to each server.
+   */
+  redisCounters(server: RedisServer, syncRate: number | null): Counters;
   /** Small values with an end, shared by the isolates of the node, or by all nodes: tokens, sessions, challenges. */
   records(collection: string, scope: Scope): Records;
   /** A memory of the isolate, the least recently used out first. Those who name the same one share it. */

@@ -7,9 +7,9 @@ import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
 import { fetchService } from './fetch.ts';
 import { hostServices, type Tunnel } from './host-services.ts';
-import { LeasedCounters } from './leased-counters.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
+import { nodeCounters, redisCounters } from './node-counters.ts';
 import { NodeRecords, ofTheCluster, ofTheNode } from './node-records.ts';
 import { NodeResponses } from './node-responses.ts';
 import { askNode } from './node-state.ts';
@@ -71,7 +71,12 @@ export function createServices({
     queue: (name, options, send) => queues.open(name, options, send),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     responses: new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log }),
-    counters: ask === null ? memoryCounters() : new LeasedCounters(ask),
+    counters: ask === null ? memoryCounters() : nodeCounters(ask),
+    redisCounters(server, syncRate) {
+      if (ask === null)
+        throw new ServiceError('unsupported', 'this data plane has nobody to keep a connection to Redis');
+      return redisCounters(ask, server, syncRate);
+    },
     records: (collection, scope) => {
       const name = `${scope} ${collection}`;
       const keeper = scope === 'cluster' ? ofTheCluster : ofTheNode;

@@ -1,13 +1,7 @@
 import { xxHash32 } from '../../balancer/xxhash32.ts';
 import { CountedWindows } from '../../durable/counted-windows.ts';
-import {
-  COUNTER_SHARDS,
-  type CounterAnswer,
-  type CounterQuestion,
-  parseCounterAnswers,
-} from '../../durable/state-messages.ts';
+import { type CounterAnswer, type CounterQuestion, parseCounterAnswers } from '../../durable/state-messages.ts';
 import type { Counters, Usage, Window } from '../runtime/services.ts';
-import type { AskState } from './node-state.ts';
 
 /** What the isolate knows of one window. */
 interface Known {
@@ -27,14 +21,20 @@ const BELIEVED_FULL = 1_000;
 /** Windows remembered. What is leased of a forgotten one counts as used and is not spent. */
 const MOST = 20_000;
 
-/** Counters of the whole node: spent out of leases, asked for where a lease is used up. */
+/** Brings a question to the keeper of one part of the counters. */
+export type AskCounters = (shard: number, question: CounterQuestion) => Promise<unknown>;
+
+/** Counters that are kept elsewhere: spent out of leases, asked for where a lease is used up. */
 export class LeasedCounters implements Counters {
-  readonly #ask: AskState;
+  readonly #ask: AskCounters;
+  readonly #shards: number;
   readonly #known = new CountedWindows<Known>(MOST, () => undefined);
   /** Made with the first question: a Worker has no random numbers before its first request. */
   #isolate: string | null = null;
 
-  constructor(ask: AskState) {
+  /** `shards`: how many keepers there are. */
+  constructor(shards: number, ask: AskCounters) {
+    this.#shards = shards;
     this.#ask = ask;
   }
 
@@ -109,7 +109,7 @@ export class LeasedCounters implements Counters {
     const isolate = this.#isolate;
     const shards = new Map<number, Window[]>();
     for (const window of windows) {
-      const shard = xxHash32(window.key) % COUNTER_SHARDS;
+      const shard = xxHash32(window.key) % this.#shards;
       shards.set(shard, [...(shards.get(shard) ?? []), window]);
     }
     await Promise.all(
@@ -119,7 +119,7 @@ export class LeasedCounters implements Counters {
           return { ...window, used, ledger };
         });
         const question: CounterQuestion = { isolate, does, amount, windows: counted };
-        const answers = parseCounterAnswers(await this.#ask(`counters/${shard}`, question), own.length);
+        const answers = parseCounterAnswers(await this.#ask(shard, question), own.length);
         for (const [i, window] of own.entries()) this.#learn(window, does, answers[i]);
       }),
     );

@@ -3,10 +3,10 @@ import { STATE_PATH } from '../../durable/state-messages.ts';
 import { ServiceError } from '../runtime/services.ts';
 
 /** Milliseconds a keeper of state has to answer. */
-const PATIENCE = 2_000;
+const PATIENCE = 5_000;
 
-/** Asks the node's keepers of shared state. Throws `ServiceError` with `unavailable` when they do not answer. */
-export type AskState = (path: string, question: unknown) => Promise<unknown>;
+/** Asks the node's keepers of shared state, `patience` being milliseconds. Throws `ServiceError` with `unavailable` when they do not answer. */
+export type AskState = (path: string, question: unknown, patience?: number) => Promise<unknown>;
 
 /** The part of `env.NODE` used here. */
 interface Node {
@@ -18,12 +18,12 @@ interface Node {
 
 /** Over `env.NODE`. */
 export function askNode(node: Node): AskState {
-  return async (path, question) => {
+  return async (path, question, patience = PATIENCE) => {
     try {
       const answer = await node.fetch(`http://node${STATE_PATH}${path}`, {
         method: 'POST',
         body: JSON.stringify(question),
-        signal: AbortSignal.timeout(PATIENCE),
+        signal: AbortSignal.timeout(patience),
       });
       if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
       return await answer.json();

@@ -1,3 +1,5 @@
+import { need } from '../../cluster/need.ts';
+import { isRecord, type Row } from '../../record.ts';
 import { host, port, sni, timeout } from '../../schema/kinds.ts';
 import { defineField, type EntityCheck, type ShorthandField } from '../../schema/vocabulary.ts';
 import { renamed } from './renamed.ts';
@@ -41,3 +43,9 @@ export const redisChecks: readonly EntityCheck[] = ['host', 'port', 'timeout'].m
     then_match: { required: true },
   },
 }));
+
+/** What a server that is counted in asks of the data plane. */
+export function* redisNeeds({ policy, redis }: Readonly<Row>) {
+  if (policy !== 'redis' || !isRecord(redis) || redis.ssl !== true || redis.ssl_verify === true) return;
+  yield need('tls_unverified', 'config.redis.ssl_verify', redis.ssl_verify ?? false);
+}

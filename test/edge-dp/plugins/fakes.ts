@@ -96,6 +96,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
     syslog: none('syslog'),
     queue: (name, options, send) => queues.open(name, options, send),
     counters: memoryCounters(),
+    redisCounters: () => memoryCounters(),
     records: (collection) => {
       const known = records.get(collection) ?? new MemoryRecords();
       records.set(collection, known);

@@ -12,7 +12,7 @@ function isolates(count: number) {
   let ledger = newLedger();
   let restarts = 0;
   const asked = { times: 0 };
-  const ask = async (_path: string, question: unknown) => {
+  const ask = async (_shard: number, question: unknown) => {
     asked.times += 1;
     return ledger.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question))), Date.now() + restarts);
   };
@@ -20,7 +20,7 @@ function isolates(count: number) {
     ledger = newLedger();
     restarts += 1;
   };
-  return { asked, restart, all: Array.from({ length: count }, () => new LeasedCounters(ask)) };
+  return { asked, restart, all: Array.from({ length: count }, () => new LeasedCounters(1, ask)) };
 }
 
 const window = (limit: number, key = 'k', length = 3_600_000): Window => ({ key, start: Date.now(), length, limit });
@@ -142,7 +142,7 @@ describe('counters of a node', () => {
   });
 
   it('say when what keeps them does not answer', async () => {
-    const counters = new LeasedCounters(async () => {
+    const counters = new LeasedCounters(1, async () => {
       throw new Error('gone');
     });
     await expect(counters.take([window(1)], 1)).rejects.toThrow('gone');
