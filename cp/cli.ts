@@ -40,16 +40,17 @@ Settings come from the file and from HOLDFAST_<NAME> (or KONG_<NAME>) in the env
 `;
 
 const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void> | void>> = {
-  start: (invocation) =>
+  start: withPluginLua((invocation) =>
     start(invocation, {
       start: (options) => startWorkerdHost(options),
       identity: nodeIdentity,
       plugins: dataPlanePlugins,
     }),
+  ),
   reload,
   health,
   check,
-  config: (invocation) => config(invocation, dataPlanePlugins),
+  config: withPluginLua((invocation) => config(invocation, dataPlanePlugins)),
   migrations,
   hybrid,
   version,
@@ -58,6 +59,14 @@ const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void
 /** Read only by the commands that ask: it brings the code of all plugins. */
 async function dataPlanePlugins(): Promise<ReadonlySet<string>> {
   return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
+}
+
+/** A command that may meet plugins in Lua, which are checked by what runs them. */
+function withPluginLua(command: (invocation: Invocation) => Promise<void>): (invocation: Invocation) => Promise<void> {
+  return async (invocation) => {
+    (await import('../edge-dp/hosts/plugin-lua.ts')).provideDataPlaneLua();
+    await command(invocation);
+  };
 }
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -25,6 +25,7 @@ import { clusterFiles } from './pki/gen-cert.ts';
 import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
+import { takesLuaPlugins } from './settings/lua-plugins.ts';
 import type { Settings } from './settings/properties.ts';
 import { openStore } from './store/open.ts';
 import { schemasFor } from './store/schemas.ts';
@@ -64,7 +65,7 @@ export async function startControlPlane(
     for (const each of started.splice(0).reverse()) await each();
   };
   try {
-    const schemas = schemasFor(settings.router_flavor, enabledPlugins);
+    const schemas = schemasFor(settings.router_flavor, enabledPlugins, takesLuaPlugins(settings));
     const store = await openStore(storeSettings(settings), {
       migrate: settings.database === 'embedded',
       schemas,

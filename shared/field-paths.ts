@@ -2,7 +2,7 @@ import { isRecord } from './record.ts';
 
 /**
  * Places in a row or a plugin's config that a data plane, which loads no schemas, has to know: fields apart by dots, `*` for each
- * item of a list or value of a map, `@` for each key of one.
+ * item of a list or value of a map, `@` for each key of one, `**` for every text within.
  */
 export type FieldPath = string;
 
@@ -11,9 +11,11 @@ export function* textsAt(value: unknown, steps: readonly string[], at = 0): Gene
   const step = steps[at];
   if (step === undefined) {
     if (typeof value === 'string') yield value;
-  } else if (step === '*') {
+  } else if (step === '**' && typeof value === 'string') {
+    yield value;
+  } else if (step === '*' || step === '**') {
     const items = Array.isArray(value) || isRecord(value) ? Object.values(value) : [];
-    for (const item of items) yield* textsAt(item, steps, at + 1);
+    for (const item of items) yield* textsAt(item, steps, step === '**' ? at : at + 1);
   } else if (isRecord(value)) {
     if (step === '@') yield* Object.keys(value);
     else if (Object.hasOwn(value, step)) yield* textsAt(value[step], steps, at + 1);
@@ -29,9 +31,11 @@ export function replaceTexts(
 ): unknown {
   const step = steps[at];
   if (step === undefined) return typeof value === 'string' ? replace(value) : value;
-  const inner = (item: unknown): unknown => replaceTexts(item, steps, replace, at + 1);
-  if (step === '*' && Array.isArray(value)) return value.map(inner);
+  if (step === '**' && typeof value === 'string') return replace(value);
+  const each = step === '*' || step === '**';
+  const inner = (item: unknown): unknown => replaceTexts(item, steps, replace, step === '**' ? at : at + 1);
+  if (each && Array.isArray(value)) return value.map(inner);
   if (!isRecord(value)) return value;
-  if (step === '*') return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, inner(item)]));
+  if (each) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, inner(item)]));
   return Object.hasOwn(value, step) ? { ...value, [step]: inner(value[step]) } : value;
 }

@@ -49,10 +49,20 @@ export const entityReferences: Readonly<Record<string, readonly FieldPath[]>> = 
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Where a row of a table may refer to vaults; undefined: nowhere. */
-function placesOf(table: string, row: Row): readonly (readonly string[])[] | undefined {
-  return table === 'plugins' ? compiledPlugins.get(String(row.name)) : compiledEntities.get(table);
+/**
+ * Where a row of a table may refer to vaults; undefined: nowhere. Of a plugin that came with the config (`sent`) only its schema knows,
+ * which stays on the control plane: in any text of its config.
+ */
+function placesOf(table: string, row: Row, sent: IsSent): readonly (readonly string[])[] | undefined {
+  if (table !== 'plugins') return compiledEntities.get(table);
+  const name = String(row.name);
+  return sent(name) ? ANYWHERE : compiledPlugins.get(name);
 }
+
+/** Whether a plugin of this name came with the config. */
+type IsSent = (plugin: string) => boolean;
+
+const ANYWHERE = [['config', '**']];
 
 const compiledPlugins = compiled(pluginReferences, 'config.');
 const compiledEntities = compiled(entityReferences, '');
@@ -67,8 +77,8 @@ function compiled(
 }
 
 /** The references to vaults in a row, each once. */
-export function referencesIn(table: string, row: Row): readonly string[] {
-  const places = placesOf(table, row);
+export function referencesIn(table: string, row: Row, sent: IsSent): readonly string[] {
+  const places = placesOf(table, row, sent);
   if (places === undefined) return NONE;
   const found = new Set<string>();
   for (const steps of places) for (const text of textsAt(row, steps)) if (isReference(text)) found.add(text);
@@ -78,9 +88,14 @@ export function referencesIn(table: string, row: Row): readonly string[] {
 const NONE: readonly string[] = [];
 
 /** The row with each reference replaced by what `secretOf` gives for it. */
-export function withoutReferences<R extends Row>(table: string, row: R, secretOf: (reference: string) => string): R {
+export function withoutReferences<R extends Row>(
+  table: string,
+  row: R,
+  sent: IsSent,
+  secretOf: (reference: string) => string,
+): R {
   let next: unknown = row;
-  for (const steps of placesOf(table, row) ?? []) {
+  for (const steps of placesOf(table, row, sent) ?? []) {
     next = replaceTexts(next, steps, (text) => (isReference(text) ? secretOf(text) : text));
   }
   return isRecord(next) ? { ...row, ...next } : row;

@@ -47,7 +47,14 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
       : NO_BODY;
     const workspace = await openWorkspace(split(c.req.raw, c.env).workspace);
-    const reply = await operation.handle({ method, params: c.req.param(), query, body, workspace });
+    const reply = await operation.handle({
+      method,
+      params: c.req.param(),
+      query,
+      body,
+      workspace,
+      luaPlugins: options.store.luaPlugins,
+    });
     return send(c, reply.status === 405 ? refused(route, method) : reply);
   }
 

@@ -1,3 +1,4 @@
+import type { LuaPlugins } from '../store/lua-plugins.ts';
 import type { Workspace } from '../store/store.ts';
 import type { OperationDescription } from './openapi/description.ts';
 import type { Reply } from './reply.ts';
@@ -31,6 +32,7 @@ export interface Call {
   readonly query: Query;
   readonly body: Body;
   readonly workspace: Workspace;
+  readonly luaPlugins: LuaPlugins;
 }
 
 /** The value of a path parameter the route is known to have. */

@@ -6,6 +6,7 @@ import { exportYaml } from '../../shared/declarative/export.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { allRows } from '../declarative/all-rows.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
+import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
@@ -24,7 +25,11 @@ export async function config(invocation: Invocation, ofDataPlane: DataPlanePlugi
   const [action = '', file] = invocation.words;
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
-  const schemas = schemasFor(settings.router_flavor, await enabledPlugins(settings, ofDataPlane));
+  const schemas = schemasFor(
+    settings.router_flavor,
+    await enabledPlugins(settings, ofDataPlane),
+    takesLuaPlugins(settings),
+  );
   switch (action) {
     case 'parse':
       return parse(schemas, file ?? DEFAULT_FILE);

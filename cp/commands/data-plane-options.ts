@@ -13,6 +13,7 @@ import { PkiError } from '../pki/error.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
 import { certificatesOf, readPem } from '../pki/pem.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
+import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { schemasFor } from '../store/schemas.ts';
@@ -113,6 +114,6 @@ function trustedKeys(settings: Settings) {
 async function declarative(settings: Settings, plugins: DataPlanePlugins) {
   const path = settings.declarative_config;
   if (path === null) return null;
-  const schemas = schemasFor(settings.router_flavor, await plugins());
+  const schemas = schemasFor(settings.router_flavor, await plugins(), takesLuaPlugins(settings));
   return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
 }

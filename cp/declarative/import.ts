@@ -88,7 +88,7 @@ export async function importConfig(
   config: ParsedConfig,
   { mode, catalog, progress, onStart, onRow }: ImportOptions,
 ): Promise<ImportOutcome> {
-  const context = { ...catalog.context, verbatim: !config.meta._transform };
+  const context = { ...config.context, verbatim: !config.meta._transform };
   const tables = declarable().map(({ name }) => catalog.table(name));
   return workspace.transaction(async (inside) => {
     onStart?.();

@@ -20,6 +20,8 @@ export class PackedConfig {
   readonly #disabled = new DisabledRows();
   /** How many published rows configure a plugin, by its name. */
   readonly #configured = new Map<string, number>();
+  /** Names of the plugins that are sent with the config, by the id of their rows. */
+  readonly #sent = new Names();
   readonly #demands = new Demands();
 
   /** Reads and packs everything in the database. */
@@ -91,6 +93,8 @@ export class PackedConfig {
   plugins(version: PluginVersion): Manifest['plugins'] {
     const plugins: Record<string, string> = {};
     for (const name of [...this.#configured.keys()].sort()) {
+      // It comes with the config.
+      if (this.#sent.has(name)) continue;
       const known = version(name);
       if (known === undefined) {
         throw new PublishRefused(
@@ -103,9 +107,9 @@ export class PackedConfig {
     return plugins;
   }
 
-  /** The plugins that published rows configure, by name, with the number of those rows. */
+  /** The plugins data planes must have by themselves, as published rows configure them: by name, with the number of those rows. */
   pluginUses(): ReadonlyMap<string, number> {
-    return this.#configured;
+    return new Map([...this.#configured].filter(([name]) => !this.#sent.has(name)));
   }
 
   /** The published rows that a runtime with these capabilities cannot honour. */
@@ -121,11 +125,13 @@ export class PackedConfig {
   #arrive(table: string, rows: readonly BundleRow[]): void {
     this.#demands.add(table, rows);
     if (table === 'plugins') this.#count(rows, 1);
+    if (table === 'custom_plugins') this.#sent.add(rows);
   }
 
   #leave(table: string, rows: readonly BundleRow[]): void {
     this.#demands.remove(table, rows);
     if (table === 'plugins') this.#count(rows, -1);
+    if (table === 'custom_plugins') this.#sent.remove(rows);
   }
 
   #count(rows: readonly BundleRow[], by: 1 | -1): void {
@@ -135,6 +141,26 @@ export class PackedConfig {
       if (count > 0) this.#configured.set(name, count);
       else this.#configured.delete(name);
     }
+  }
+}
+
+/** Names of rows, each of which may be another's by the time the first lets go of it. */
+class Names {
+  readonly #byId = new Map<string, string>();
+  #names = new Set<string>();
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  add(rows: readonly BundleRow[]): void {
+    for (const { id, name } of rows) this.#byId.set(id, String(name));
+    this.#names = new Set(this.#byId.values());
+  }
+
+  remove(rows: readonly BundleRow[]): void {
+    for (const { id } of rows) this.#byId.delete(id);
+    this.#names = new Set(this.#byId.values());
   }
 }
 

@@ -18,6 +18,8 @@ export interface Catalog {
 export interface Schemas {
   readonly entities: readonly EntitySchema[];
   readonly subschema: Context['subschema'];
+  /** False: rows cannot be of plugins in Lua. */
+  readonly luaPlugins?: boolean;
 }
 
 /** The tables of these schemas with their statements, worked out once. */
@@ -31,6 +33,7 @@ export function catalogOf(schemas: Schemas): Catalog {
       uuid: randomUUID,
       secret: () => randomSecret(32),
       subschema: schemas.subschema,
+      luaPlugins: schemas.luaPlugins ?? true,
       entity: (name) => tables.get(name)?.schema,
     },
     table(entity) {

@@ -66,8 +66,13 @@ export function entityStore(place: Place, table: Table): EntityStore {
   }
 
   /** Runs a write that also touches other rows in a transaction, and any other as the single statement it is. */
-  function writing(work: (over: Session) => Promise<Row>): Promise<Row> {
-    return behaviour.afterWrite !== undefined ? session.transaction(work) : work(session);
+  function writing(input: Row, work: (over: Session) => Promise<Row>): Promise<Row> {
+    const whole = behaviour.afterWrite !== undefined || behaviour.binds?.(input) === true;
+    return whole ? session.transaction(work) : work(session);
+  }
+
+  async function contextOf(rows: readonly Row[], over: Session, context: Context = catalog.context): Promise<Context> {
+    return behaviour.context === undefined ? context : behaviour.context(context, rows, over);
   }
 
   async function resolved(input: Row, over: Session): Promise<Row> {
@@ -89,6 +94,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     { current = null, bulk = false }: { current?: Row | null; bulk?: boolean } = {},
   ): Write => ({
     operation,
+    catalog,
     bulk,
     input,
     current,
@@ -100,7 +106,8 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const { input: taken, ttl } = takeTtl(table, given, options);
     const input = await resolved(taken, over);
     const write = writeOf('insert', input, over);
-    const row = await before(await completeInsert(table.schema, input, catalog.context), write);
+    const context = await contextOf([input], over);
+    const row = await before(await completeInsert(table.schema, input, context), write);
     const [stored] = await store(statements.insert, [{ row, ttl }], over);
     return after(stored ?? row, write);
   }
@@ -111,7 +118,8 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const input = 'id' in key ? rest : { ...rest, [key.field]: key.value };
     const existing = 'id' in key ? { [table.key]: primaryKey(table, key.id) } : null;
     const write = writeOf('upsert', input, over);
-    const row = await before(await completeUpsert(table.schema, input, existing, catalog.context), write);
+    const context = await contextOf([input], over);
+    const row = await before(await completeUpsert(table.schema, input, existing, context), write);
     const statement = 'id' in key ? statements.upsert : statements.upsertBy(uniqueOf(table, key.field));
     const [stored] = await store(statement, [{ row, ttl: ttl ?? null }], over);
     if (stored === undefined) throw takenElsewhere(table, key);
@@ -126,7 +134,8 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const { [table.key]: _ignored, ...input } = await resolved(taken, over);
     const write = writeOf('update', input, over, { current });
     const { ttl: _left, ...existing } = current;
-    const row = await before(await completeUpdate(table.schema, input, existing, catalog.context), write);
+    const context = await contextOf([{ ...existing, ...input }], over);
+    const row = await before(await completeUpdate(table.schema, input, existing, context), write);
     const [stored] = await store(statements.update, [{ row, ttl }], over);
     if (stored === undefined) throw notFound(keyFields(table, key));
     return after(stored, write);
@@ -142,16 +151,17 @@ export function entityStore(place: Place, table: Table): EntityStore {
     return written;
   }
 
-  async function writeBatch(inputs: readonly Row[], replace: boolean, context: Context, over: Session): Promise<Row[]> {
+  async function writeBatch(inputs: readonly Row[], replace: boolean, given: Context, over: Session): Promise<Row[]> {
+    const context = await contextOf(inputs, over, given);
     const writes: Write[] = [];
     const rows: Timed[] = [];
-    for (const given of inputs) {
-      const { input: taken, ttl } = takeTtl(table, given, undefined);
+    for (const row of inputs) {
+      const { input: taken, ttl } = takeTtl(table, row, undefined);
       const input = await resolved(taken, over);
       const write = writeOf(replace ? 'upsert' : 'insert', input, over, { bulk: true });
-      const row = await before(await completeInsert(table.schema, input, context), write);
+      const complete = await before(await completeInsert(table.schema, input, context), write);
       writes.push(write);
-      rows.push({ row, ttl });
+      rows.push({ row: complete, ttl });
     }
     const statement = replace ? statements.upsert : statements.insert;
     const stored = await storeAll(statement, rows, over);
@@ -197,9 +207,9 @@ export function entityStore(place: Place, table: Table): EntityStore {
       const rows = keys.map((id) => found.get(id)).filter((row) => row !== undefined);
       return shown(rows, session);
     },
-    insert: (input, options) => writing((over) => insertOne(input, options, over)),
+    insert: (input, options) => writing(input, (over) => insertOne(input, options, over)),
     update: (key, input, options) => session.transaction((over) => updateOne(key, input, options, over)),
-    upsert: (key, input, options) => writing((over) => upsertOne(key, input, options, over)),
+    upsert: (key, input, options) => writing(input, (over) => upsertOne(key, input, options, over)),
     insertMany: (inputs) => writeMany(inputs, false, catalog.context),
     upsertMany: (inputs, { verbatim = false } = {}) => writeMany(inputs, true, { ...catalog.context, verbatim }),
     async delete(key) {

@@ -3,6 +3,7 @@ import { changeFeed } from './change-feed.ts';
 import { ConditionWatch } from './condition.ts';
 import type { Database } from './database.ts';
 import { keepHouse } from './housekeeping.ts';
+import { luaPlugins, NO_LUA_PLUGINS } from './lua-plugins.ts';
 import { migrate, migrationStatus } from './migrations.ts';
 import { nodeRegistry } from './nodes.ts';
 import { CHANNELS, notifications } from './notifications.ts';
@@ -57,6 +58,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
   return {
     driver: database.driver,
     workspace: (name) => findWorkspace(catalog, database, name),
+    luaPlugins: catalog.context.luaPlugins === false ? NO_LUA_PLUGINS : luaPlugins(database),
     changes: changes.feed,
     nodes: nodeRegistry(database),
     messages: {

@@ -10,9 +10,15 @@ export const schemas: Schemas = {
 
 /**
  * The same with routes as a router flavour has them, and of the plugins those that are `enabled` (null: all known ones).
- * Rows that configure another are refused; those that are there stay, and can be read and deleted.
+ * Rows that configure another are refused; those that are there stay, and can be read and deleted. `luaPlugins`: whether plugins in
+ * Lua are taken.
  */
-export const schemasFor = (flavor: RouterFlavor, enabled: ReadonlySet<string> | null = null): Schemas => ({
+export const schemasFor = (
+  flavor: RouterFlavor,
+  enabled: ReadonlySet<string> | null = null,
+  luaPlugins = true,
+): Schemas => ({
+  luaPlugins,
   entities: entitiesFor(flavor),
   subschema: (entity, key) => ((enabled?.has(key) ?? true) ? schemas.subschema(entity, key) : undefined),
 });

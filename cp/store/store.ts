@@ -2,6 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 import type { DatabaseCondition } from './condition.ts';
+import type { LuaPlugins } from './lua-plugins.ts';
 
 /** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
 export interface Page {
@@ -257,6 +258,7 @@ export interface Store {
   readonly driver: 'pglite' | 'postgres';
   /** The named workspace, or null. */
   workspace(name: string): Promise<Workspace | null>;
+  readonly luaPlugins: LuaPlugins;
   readonly changes: ChangeFeed;
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;

@@ -23,7 +23,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
       host: facts.host,
       group: options.group,
       labels: options.labels,
-      capabilities: facts.capabilities,
+      capabilities: facts.capabilities.filter((one) => one !== 'lua' || options.proxy.lua?.untrusted !== 'off'),
     },
     cluster: options.trustedKeys.cluster,
     trustedKeys: options.trustedKeys.keys,

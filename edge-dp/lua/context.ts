@@ -1,3 +1,4 @@
+import type { LuaMachine } from '../../shared/lua/machine.ts';
 import { type LuaCall, LuaEnd, type LuaNative, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import type { Exchange } from '../plugins/runtime/exchange.ts';
@@ -6,7 +7,7 @@ import type { Reply } from '../plugins/runtime/reply.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import type { Services } from '../plugins/runtime/services.ts';
 
-export type LuaPhase = 'rewrite' | 'access' | 'header_filter' | 'body_filter' | 'log';
+export type LuaPhase = 'rewrite' | 'access' | 'response' | 'header_filter' | 'body_filter' | 'log';
 
 /** What a plugin with Lua in its config runs it in, the same for all its requests. */
 export interface LuaSite {
@@ -64,9 +65,9 @@ export interface BodyChunk {
   whole: Uint8Array[] | null;
 }
 
-/** Lua tables of one request by name: `kong.ctx.shared` and the like. */
+/** Lua tables of one request by name (`kong.ctx.shared` and the like), as the machine that asks sees them. */
 export interface RequestTables {
-  get(name: string): LuaReference;
+  get(name: string, lua: LuaMachine): LuaReference;
   /** What `ngx.req.read_body` read; null: it was not read, or too long. */
   body: Uint8Array | null;
   /** What `ngx.say` and `ngx.print` said so far. */
@@ -93,8 +94,8 @@ export function contextIn(call: LuaCall, name: string, phases: readonly LuaPhase
 }
 
 export const BEFORE_UPSTREAM: readonly LuaPhase[] = ['rewrite', 'access'];
-export const WITH_HEAD: readonly LuaPhase[] = ['rewrite', 'access', 'header_filter'];
-export const AFTER_HEAD: readonly LuaPhase[] = ['header_filter', 'body_filter', 'log'];
+export const WITH_HEAD: readonly LuaPhase[] = ['rewrite', 'access', 'response', 'header_filter'];
+export const AFTER_HEAD: readonly LuaPhase[] = ['response', 'header_filter', 'body_filter', 'log'];
 
 /** A library: names to native functions, or to libraries within. */
 export type Library = { readonly [name: string]: LuaNative | Library | string | number | boolean };

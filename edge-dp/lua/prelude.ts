@@ -236,10 +236,23 @@ modules['resty.http'] = { new = function()
   return client
 end }
 for name in pairs(host.refused) do modules[name] = nil end
-local loaded = {}
+-- Modules that come as source: of custom plugins.
+local sources, loading = {}, {}
+local function provide(name, source) sources[name] = source end
 function require(name)
   local module = modules[name]
   if module ~= nil then return module end
+  local source = sources[name]
+  if source ~= nil then
+    if loading[name] then error("loop or previous error loading module '" .. name .. "'", 2) end
+    loading[name] = true
+    local chunk, message = load(source, '@' .. name:gsub('%.', '/') .. '.lua')
+    if not chunk then error("error loading module '" .. name .. "': " .. message, 0) end
+    module = chunk(name)
+    if module == nil then module = true end
+    modules[name], loading[name] = module, nil
+    return module
+  end
   error("module '" .. tostring(name) .. "' is not there: plugins at the edge have " .. host.module_names, 2)
 end
 local names = {}
@@ -340,5 +353,5 @@ return function(chunk, requires, environment)
   add_globals(env, environment)
   env._G = env
   return setfenv(chunk, setmetatable(env, { __index = base, __metatable = false }))
-end, template
+end, template, provide, require
 `;

@@ -1,9 +1,9 @@
 import type { LuaMachine } from '../../shared/lua/machine.ts';
-import type { LuaReference, LuaValue } from '../../shared/lua/value.ts';
+import { LuaReference, type LuaValue } from '../../shared/lua/value.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import { slot } from '../plugins/runtime/slot.ts';
+import { isList, isMap } from './arguments.ts';
 import type { RequestTables } from './context.ts';
-import { current } from './scripts.ts';
 
 const tablesOf = slot<RequestTables>();
 
@@ -23,28 +23,48 @@ class MachineTables implements RequestTables {
   said = '';
   readonly logValues = new Map<string, LuaValue>();
   status: number | null = null;
-  #held: Held | null = null;
+  readonly #held: Held = new Map();
+  /** Where each of the tables was used last. */
+  readonly #seats = new Map<string, LuaMachine>();
 
-  get(name: string): LuaReference {
-    const { machine: lua } = current();
-    if (this.#held === null || this.#held.machine !== lua) {
-      this.#held = { machine: lua, tables: new Map() };
-      registry.register(this, this.#held);
+  get(name: string, lua: LuaMachine): LuaReference {
+    let own = this.#held.get(lua);
+    if (own === undefined) {
+      if (this.#held.size === 0) registry.register(this, this.#held);
+      own = new Map();
+      this.#held.set(lua, own);
     }
-    let table = this.#held.tables.get(name);
-    if (table === undefined) {
-      table = lua.table();
-      this.#held.tables.set(name, table);
-    }
+    const before = this.#seats.get(name);
+    this.#seats.set(name, lua);
+    const known = own.get(name);
+    if (known !== undefined && before === lua) return known;
+    if (known !== undefined) lua.release(known);
+    const table = before === undefined || before === lua ? lua.table() : lua.keep(this.#contents(name, before));
+    own.set(name, table);
     return table;
+  }
+
+  /** What a plugin in another machine put there: plain values, for functions stay where they are. */
+  #contents(name: string, lua: LuaMachine): LuaValue {
+    const table = this.#held.get(lua)?.get(name);
+    if (table === undefined || lua.lost !== null) return {};
+    const value = lua.read(table);
+    return isMap(value) || isList(value) ? withoutFunctions(value) : {};
   }
 }
 
-interface Held {
-  readonly machine: LuaMachine;
-  readonly tables: Map<string, LuaReference>;
+function withoutFunctions(value: LuaValue): LuaValue {
+  if (value instanceof LuaReference) {
+    value.machine.release(value);
+    return undefined;
+  }
+  if (isList(value)) return value.map(withoutFunctions);
+  if (isMap(value)) return new Map([...value].map(([key, item]) => [key, withoutFunctions(item)]));
+  return value;
 }
 
-const registry = new FinalizationRegistry<Held>(({ machine, tables }) => {
-  if (machine.lost === null) for (const table of tables.values()) machine.release(table);
+type Held = Map<LuaMachine, Map<string, LuaReference>>;
+
+const registry = new FinalizationRegistry<Held>((held) => {
+  for (const [lua, tables] of held) if (lua.lost === null) for (const table of tables.values()) lua.release(table);
 });

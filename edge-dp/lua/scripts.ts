@@ -1,24 +1,9 @@
-import { LuaMachine } from '../../shared/lua/machine.ts';
-import { providedLua } from '../../shared/lua/provided.ts';
-import { LuaEnd, LuaNative, type LuaRecord, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
-import { KONG_VERSION } from '../../shared/version.ts';
+import type { LuaMachine } from '../../shared/lua/machine.ts';
+import { LuaEnd, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
 import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
-import { contextOf, type LuaContext } from './context.ts';
-import { decodeJson, encodeJson } from './json.ts';
-import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
-import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
-import { request } from './kong/request.ts';
-import { response } from './kong/response.ts';
-import { service } from './kong/service.ts';
-import { bit } from './ngx/bits.ts';
-import { moreCodecs } from './ngx/codecs.ts';
-import { LEVELS, ngx } from './ngx/ngx.ts';
-import { next, replace } from './ngx/regex.ts';
-import { lookups } from './ngx/request.ts';
-import { GATEWAY_PRELUDE } from './prelude.ts';
-import { fetchNative } from './resty-http.ts';
-import { templateCaptures, templateHeaders } from './template-inputs.ts';
+import type { LuaContext } from './context.ts';
+import { type GatewayLua, gatewayLua, isFunction } from './gateway-lua.ts';
 
 /**
  * Lua of config in this isolate: one machine for all of it, made when the first script is compiled and made anew should it break
@@ -26,17 +11,9 @@ import { templateCaptures, templateHeaders } from './template-inputs.ts';
  */
 let gateway: GatewayLua | null = null;
 
-export interface GatewayLua {
-  readonly machine: LuaMachine;
-  /** Puts a chunk into the sandbox. */
-  readonly sandbox: LuaReference;
-  /** Makes of a chunk that gives the values of a template's expressions one that gives them as texts. */
-  readonly template: LuaReference;
-}
-
 /** The machine that runs Lua now. */
 export function current(): GatewayLua {
-  if (gateway === null || gateway.machine.lost !== null) gateway = gatewayMachine();
+  if (gateway === null || gateway.machine.lost !== null) gateway = gatewayLua();
   return gateway;
 }
 
@@ -108,12 +85,8 @@ const NONE: readonly LuaValue[] = [];
 export const LUA_IS_OFF =
   "loading of untrusted Lua code disabled because 'untrusted_lua' config option is set to 'off'";
 
-export function isFunction(value: LuaValue, lua: LuaMachine): value is LuaReference {
-  return typeof value === 'object' && value !== null && 'machine' in value && value.machine === lua;
-}
-
 /** The answer that a run left in its context, if it ended the request. */
-function ended(
+export function ended(
   context: LuaContext,
   run: () => readonly LuaValue[] | Promise<readonly LuaValue[]>,
 ): Answer | undefined | Promise<Answer | undefined> {
@@ -126,93 +99,5 @@ function ended(
     return outcome instanceof Promise ? outcome.then(() => undefined, answered) : undefined;
   } catch (error) {
     return answered(error);
-  }
-}
-
-function gatewayMachine(): GatewayLua {
-  const lua = new LuaMachine(providedLua());
-  lua.define('kong', {
-    request,
-    response,
-    service,
-    client,
-    router,
-    node,
-    plugin,
-    ip,
-    version: KONG_VERSION,
-    version_num: VERSION_NUMBER,
-    configuration: { role: 'data_plane', database: 'off' },
-  });
-  lua.define('ngx', ngx);
-  const setUp = lua.load(GATEWAY_PRELUDE, '=gateway');
-  const given = lua.run(setUp, [prelude()], null, 1e9);
-  lua.release(setUp);
-  const [sandbox, template] = given instanceof Promise ? [] : given;
-  if (!isFunction(sandbox, lua) || !isFunction(template, lua)) throw new Error('the prelude gave no sandbox');
-  return { machine: lua, sandbox, template };
-}
-
-/** Tables that each configuration has of its own. */
-const OF_A_PLUGIN: ReadonlySet<string> = new Set(['plugin', 'template']);
-
-function prelude(): LuaRecord {
-  return {
-    ...lookups,
-    ...moreCodecs,
-    bit,
-    log: write,
-    levels: LEVELS,
-    refused: {},
-    fetch: fetchNative,
-    re_next: next,
-    re_replace: replace,
-    table: new LuaNative('table', (call) => {
-      const { tables, site } = contextOf(call);
-      const name = call.text(1);
-      return tables.get(OF_A_PLUGIN.has(name) ? `${name} ${site.place.id}` : name);
-    }),
-    template_headers: templateHeaders,
-    template_captures: templateCaptures,
-    authenticated_groups: authenticatedGroups,
-    set_authenticated_groups: setAuthenticatedGroups,
-    set_log_value: new LuaNative('set_serialize_value', (call) => {
-      contextOf(call).tables.logValues.set(call.text(1), call.value(2));
-      return undefined;
-    }),
-    timer: new LuaNative('timer', (call) => {
-      const context = contextOf(call);
-      const fn = call.function(2);
-      const wait = Math.max(call.number(1), 0) * 1000;
-      context.request.waitUntil(later(fn, wait, context));
-      return undefined;
-    }),
-    cjson: {
-      null: ngx.null,
-      encode: new LuaNative('encode', (call) => {
-        const text = encodeJson(call.value(1));
-        call.charge(text.length / 4);
-        return text;
-      }),
-      decode: new LuaNative('decode', (call) => {
-        const text = call.text(1);
-        call.charge(text.length / 2);
-        return decodeJson(text);
-      }),
-    },
-  };
-}
-
-/** `ngx.timer.at`: after the answer, in the time the request leaves. */
-async function later(fn: LuaReference, wait: number, context: LuaContext): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, wait));
-  const { machine: lua } = fn;
-  if (lua.lost !== null) return;
-  try {
-    await lua.run(fn, NONE, context);
-  } catch (error) {
-    context.site.services.log('error', `${context.site.plugin}: a timer failed: ${String(error)}`);
-  } finally {
-    lua.release(fn);
   }
 }

@@ -5,8 +5,9 @@ import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import { queryValues } from '../proxy/query.ts';
 import type { LuaSettings } from '../settings.ts';
 import { LuaContext, type LuaSite } from './context.ts';
+import { type GatewayLua, isFunction } from './gateway-lua.ts';
 import { requestTables } from './request-tables.ts';
-import { current, type GatewayLua, isFunction, LUA_IS_OFF } from './scripts.ts';
+import { current, LUA_IS_OFF } from './scripts.ts';
 
 /**
  * A text with `$(…)` in it, each a Lua expression over `headers`, `query_params`, `uri_captures` and `shared`; nil and false are

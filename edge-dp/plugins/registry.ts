@@ -48,6 +48,9 @@ const BUNDLED: readonly Plugin[] = [
 /** The bundled ones. */
 export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));
 
+/** Whether a plugin is none of this data plane's own, so that it must come with the config. */
+export const isSentPlugin = (name: string): boolean => !plugins.has(name);
+
 /** What the data plane says in its hello: plugin names with versions. */
 export function pluginVersions(registry: PluginRegistry = plugins): Readonly<Record<string, string>> {
   return Object.fromEntries([...registry.values()].map((plugin) => [plugin.name, plugin.version]));

@@ -91,6 +91,7 @@ export class Gateway {
     const services = applied(parts.services, changes.get('services'), readService);
     const routes = applied(parts.routes, changes.get('routes'), readRoute);
     const plugins = changes.get('plugins');
+    const sent = changes.get('custom_plugins');
     return new Gateway({
       services,
       routes,
@@ -99,7 +100,7 @@ export class Gateway {
       caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       router: rerouted(parts, { services, routes }, changes),
-      plugins: plugins === undefined ? parts.plugins : parts.plugins.update(plugins),
+      plugins: plugins === undefined && sent === undefined ? parts.plugins : parts.plugins.update(plugins, sent),
       balancers: parts.balancers.update(changes),
     });
   }

@@ -1,6 +1,7 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import { entityReferences, referencesIn } from '../../shared/reference-fields.ts';
 import type { ConfigChanges } from '../config/changes.ts';
+import { isSentPlugin } from '../plugins/registry.ts';
 import type { Secret } from './secret-values.ts';
 import { type SecretSource, sourceOf, type Vaults } from './sources.ts';
 
@@ -51,7 +52,7 @@ export function afterChanges(
     for (const id of changes.get(table)?.deletes ?? []) rows.delete(keyOf(table, id));
     for (const row of changes.get(table)?.upserts ?? []) {
       const key = keyOf(table, row.id);
-      const references = row.enabled === false ? [] : referencesIn(table, row);
+      const references = row.enabled === false ? [] : referencesIn(table, row, isSentPlugin);
       if (references.length === 0) {
         rows.delete(key);
         continue;

@@ -2,6 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import { withoutReferences } from '../../shared/reference-fields.ts';
 import type { ConfigChanges, RowSecrets, TableChanges } from '../config/changes.ts';
 import type { Env } from '../env.ts';
+import { isSentPlugin } from '../plugins/registry.ts';
 import {
   afterChanges,
   NO_REFERRING_ROWS,
@@ -128,7 +129,7 @@ function withSecrets(changes: ConfigChanges, rows: readonly ReferringRow[]): Con
       const values = new Map(references.map(({ text, compiled }) => [text, compiled]));
       byId.set(
         row.id,
-        withoutReferences(table, row, (text) => values.get(text)?.value ?? text),
+        withoutReferences(table, row, isSentPlugin, (text) => values.get(text)?.value ?? text),
       );
       const missing = references.find(({ compiled }) => compiled?.value === null);
       secrets.set(row.id, {

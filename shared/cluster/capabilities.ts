@@ -13,6 +13,7 @@ export const CAPABILITIES = {
   client_address: 'the address of the connected client (`ip-restriction`, `sources`, `net.src.*`)',
   destination_address: 'the address clients connected to (`net.dst.ip`)',
   edge_fields: "what Cloudflare's network knows of clients (`edge.*`)",
+  lua: "Lua that comes with the config (`custom_plugins`, `pre-function`): `untrusted_lua` is not 'off'",
   consumer_groups: 'plugins of consumer groups (`consumer_group`)',
   vault_references: 'references to vaults (`{vault://…}`)',
   inbound_http2: 'HTTP/2 and gRPC from clients',

@@ -27,12 +27,13 @@ export function incompatibility(
   const { absent, other } = pluginFaults(node.plugins, configured);
   if (absent !== null) faults.push({ sync_status: 'plugin_set_incompatible', reason: absent });
   if (other !== null) faults.push({ sync_status: 'plugin_version_incompatible', reason: other });
-  const misread = conflicts.find(({ capability }) => MISREAD.has(capability));
-  if (misread !== undefined) {
-    const { entity, id, reason } = misread;
+  const fatal = conflicts.find(({ capability }) => FATAL.has(capability));
+  if (fatal !== undefined) {
+    const { entity, id, reason, capability } = fatal;
+    const why = FATAL.get(capability);
     faults.push({
       sync_status: 'plugin_set_incompatible',
-      reason: `${entity} ${id}: ${reason}; this data plane is too old to know what it says`,
+      reason: `${entity} ${id}: ${reason}; this data plane ${why}`,
     });
   }
   const [first] = faults;
@@ -54,8 +55,14 @@ interface Conflicting {
   readonly reason: string;
 }
 
-/** A data plane without these takes config for another than it is: a group's plugin for everybody's, a reference for the secret. */
-const MISREAD: ReadonlySet<string> = new Set<Capability>(['consumer_groups', 'vault_references']);
+/**
+ * A data plane without these cannot load the config, or takes it for another than it is: a group's plugin for everybody's, a reference for the
+ * secret. */
+const FATAL: ReadonlyMap<string, string> = new Map<Capability, string>([
+  ['consumer_groups', 'is too old to know what it says'],
+  ['vault_references', 'is too old to know what it says'],
+  ['lua', 'is set to run none, or too old to know it'],
+]);
 
 /** Plugins the control plane knows and the data plane does not: worth a word when it connects, no more. */
 export function absentPlugins(known: Iterable<string>, node: Pick<NodeDescription, 'plugins'>): readonly string[] {

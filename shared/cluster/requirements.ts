@@ -45,6 +45,7 @@ const rules: Readonly<Record<string, Rule>> = {
   *plugins(row) {
     if (isRecord(row.consumer_group)) yield need('consumer_groups', 'consumer_group');
     const plugin = plugins.get(String(row.name));
+    if (plugin === undefined) yield need('lua', 'name', row.name);
     if (plugin?.needs !== undefined) yield* plugin.needs(recordOrEmpty(row.config));
     yield* referenceNeeds('plugins', row);
   },
@@ -52,7 +53,7 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 function* referenceNeeds(table: string, row: Row): Generator<Requirement> {
-  const [reference] = referencesIn(table, row);
+  const [reference] = referencesIn(table, row, (name) => !plugins.has(name));
   if (reference === undefined) return;
   yield {
     capability: 'vault_references',

@@ -1,4 +1,5 @@
 import { entities, entity } from '../entities/registry.ts';
+import { withLuaPlugins } from '../lua-plugins/with-lua-plugins.ts';
 import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
 import { referenceErrors } from '../schema/reference.ts';
@@ -26,6 +27,8 @@ export interface ParsedConfig {
   readonly meta: DocumentMeta;
   /** Entity name, then id. */
   readonly entities: ReadonlyMap<string, ReadonlyMap<string, DeclaredRow>>;
+  /** What the rows were completed with: the plugins in Lua that the document brings are part of it. */
+  readonly context: Context;
 }
 
 /** The document is well-formed but not a valid configuration. `fields` mirrors the document. */
@@ -55,7 +58,8 @@ export async function parseDeclarative(
 ): Promise<ParsedConfig> {
   const errors: FieldErrors = {};
   const { meta, items } = takeApart(document, schemas, errors);
-  const own = meta._transform ? context : { ...context, verbatim: true };
+  const luaPlugins = items.filter(({ schema }) => schema.name === 'custom_plugins').map(({ input }) => input);
+  const own = withLuaPlugins(meta._transform ? context : { ...context, verbatim: true }, luaPlugins);
   if (meta._format_version !== '3.0') rewriteLegacyPaths(items);
 
   const ids = new Map<Item, string>();
@@ -80,7 +84,7 @@ export async function parseDeclarative(
   for (const { item, text } of dangling) placeDangling(errors, item, text);
   const result = gather(items, ids, declared, errors);
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
-  return { meta, entities: result };
+  return { meta, entities: result, context: own };
 }
 
 /** Rows checked at a time. */

@@ -7,6 +7,7 @@ import { certificates } from './certificates.ts';
 import { consumerGroupConsumers } from './consumer_group_consumers.ts';
 import { consumerGroups } from './consumer_groups.ts';
 import { consumers } from './consumers.ts';
+import { customPlugins } from './custom_plugins.ts';
 import { filterChains } from './filter_chains.ts';
 import { hmacauthCredentials } from './hmacauth_credentials.ts';
 import { jwtSecrets } from './jwt_secrets.ts';
@@ -36,6 +37,7 @@ export const entities: readonly EntitySchema[] = [
   consumers,
   consumerGroups,
   consumerGroupConsumers,
+  customPlugins,
   plugins,
   upstreams,
   targets,

@@ -104,6 +104,25 @@ export class LuaMachine {
     return this.#stack.keep(this.#main);
   }
 
+  /** A value that is kept until it is released, so that it is made but once. */
+  keep(value: LuaValue): LuaReference {
+    this.#alive();
+    this.#stack.push(this.#main, value);
+    return this.#stack.keep(this.#main);
+  }
+
+  /** What is kept, copied out. Throws for a table that is too deep or holds itself. */
+  read(kept: LuaReference): LuaValue {
+    this.#alive();
+    const lua = this.#lua;
+    lua.lua_rawgeti(this.#main, REGISTRY, kept.reference);
+    try {
+      return this.#stack.read(this.#main, -1);
+    } finally {
+      lua.lua_settop(this.#main, 0);
+    }
+  }
+
   /** Lets go of a function or a table. */
   release(fn: LuaReference): void {
     this.#lua.luaL_unref(this.#main, REGISTRY, fn.reference);

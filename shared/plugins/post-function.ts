@@ -1,6 +1,6 @@
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
-import { PHASES, phaseFunctions, somePhase } from './fields/phase-functions.ts';
+import { PHASES, phaseFunctionNeeds, phaseFunctions, somePhase } from './fields/phase-functions.ts';
 
 /** Runs Lua after all other plugins of a phase. */
 export const postFunction = definePlugin({
@@ -10,4 +10,5 @@ export const postFunction = definePlugin({
   phases: PHASES,
   fields: phaseFunctions('post-function'),
   entity_checks: somePhase,
+  needs: phaseFunctionNeeds,
 });

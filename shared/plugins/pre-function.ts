@@ -1,6 +1,6 @@
 import { definePlugin } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
-import { PHASES, phaseFunctions, somePhase } from './fields/phase-functions.ts';
+import { PHASES, phaseFunctionNeeds, phaseFunctions, somePhase } from './fields/phase-functions.ts';
 
 /** Runs Lua before all other plugins of a phase. */
 export const preFunction = definePlugin({
@@ -10,4 +10,5 @@ export const preFunction = definePlugin({
   phases: PHASES,
   fields: phaseFunctions('pre-function'),
   entity_checks: somePhase,
+  needs: phaseFunctionNeeds,
 });

@@ -13,6 +13,8 @@ import type { EntitySchema, FieldErrors, Subschema } from './vocabulary.ts';
 export interface Context extends AutoValues {
   /** The sub-schema an entity takes from a registry: a plugin's by its name. */
   subschema(entity: string, key: string): Subschema | undefined;
+  /** False: configurations of plugins in Lua (`custom_plugins`) are not taken, since nobody here could run them. */
+  readonly luaPlugins?: boolean;
   /** An entity by its name, to tell what is wrong with a reference that spells out more than a key. */
   entity?(name: string): EntitySchema | undefined;
   /** The input is in its stored form already (an export with `_transform: false`): nothing is transformed again. */

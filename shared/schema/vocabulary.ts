@@ -12,10 +12,10 @@ import type { HeadPart } from '../head.ts';
 /** Returns the error text, or nothing when the value is fine. Runs last, after the declarative rules passed. */
 type CustomValidator<T = unknown> = (value: T) => string | undefined;
 
-/** A regular expression rule with the text it fails with. `pattern` is the Lua pattern Kong publishes, `regex` ours. */
+/** A pattern rule with the text it fails with. `pattern` is the Lua pattern Kong publishes, `regex` what tests a value. */
 export interface PatternRule {
   readonly pattern: string;
-  readonly regex: RegExp;
+  readonly regex: Pick<RegExp, 'test'>;
   readonly err?: string;
 }
 

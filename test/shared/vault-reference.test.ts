@@ -76,10 +76,21 @@ describe('a reference', () => {
       name: 'http-log',
       config: { http_endpoint: 'http://x', headers: { a: '{vault://env/a}', b: 'c' }, content_type: '{vault://env/b}' },
     };
-    expect(referencesIn('plugins', row)).toEqual(['{vault://env/a}']);
-    expect(withoutReferences('plugins', row, () => 'S')).toEqual({
+    const bundled = () => false;
+    expect(referencesIn('plugins', row, bundled)).toEqual(['{vault://env/a}']);
+    expect(withoutReferences('plugins', row, bundled, () => 'S')).toEqual({
       ...row,
       config: { ...row.config, headers: { a: 'S', b: 'c' } },
+    });
+  });
+
+  it('is replaced anywhere in the config of a plugin that came with it', () => {
+    const row = { id: '1', name: 'own', config: { list: [{ deep: '{vault://env/a}' }], b: '{vault://env/b}', c: 1 } };
+    const sent = () => true;
+    expect(referencesIn('plugins', row, sent)).toEqual(['{vault://env/a}', '{vault://env/b}']);
+    expect(withoutReferences('plugins', row, sent, () => 'S')).toEqual({
+      ...row,
+      config: { list: [{ deep: 'S' }], b: 'S', c: 1 },
     });
   });
 });

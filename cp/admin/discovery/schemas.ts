@@ -1,12 +1,13 @@
 import { plugins } from '../../../shared/plugins/registry.ts';
+import type { Row } from '../../../shared/record.ts';
 import { type Context, validate } from '../../../shared/schema/complete.ts';
 import { printSchema } from '../../../shared/schema/print.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { readInput } from '../entity/input.ts';
 import { type JsonSchema, messageSchema, objectOf } from '../openapi/description.ts';
-import { message, ok } from '../reply.ts';
-import { type AdminRoute, type Operation, param } from '../route.ts';
+import { message, ok, type Reply } from '../reply.ts';
+import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
 import { unstoredSchemas } from './unstored-schemas.ts';
 import { validationContext } from './validation-context.ts';
 
@@ -41,8 +42,8 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
     {
       path: '/schemas/plugins/{name}',
       methods: {
-        GET: show('a plugin', 'name', (name) => {
-          const plugin = plugins.get(name);
+        GET: show('a plugin', 'name', async (name, { luaPlugins }) => {
+          const plugin = plugins.get(name) ?? (await luaPlugins.named(name));
           return plugin === undefined ? message(404, `No plugin named '${name}'`) : ok(printSchema(plugin));
         }),
       },
@@ -65,7 +66,11 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
   ];
 }
 
-function show(what: string, parameter: string, answer: (name: string) => ReturnType<typeof ok>): Operation {
+function show(
+  what: string,
+  parameter: string,
+  answer: (name: string, call: Call) => Reply | Promise<Reply>,
+): Operation {
   return {
     describe: {
       summary: `The schema of ${what}, in Kong’s format`,
@@ -73,7 +78,17 @@ function show(what: string, parameter: string, answer: (name: string) => ReturnT
       success: { status: 200, schema: printed },
       errors: [404],
     },
-    handle: (call) => answer(param(call, parameter)),
+    handle: (call) => answer(param(call, parameter), call),
+  };
+}
+
+/** With the plugin in Lua that a row names, if it names one. */
+async function withNamedPlugin(context: Context, schema: EntitySchema, { name }: Row, call: Call): Promise<Context> {
+  const named = schema.name === 'plugins' && typeof name === 'string' ? await call.luaPlugins.named(name) : undefined;
+  if (named === undefined) return context;
+  return {
+    ...context,
+    subschema: (entity, key) => context.subschema(entity, key) ?? (key === name ? named : undefined),
   };
 }
 
@@ -90,8 +105,8 @@ function checking(find: (name: string) => EntitySchema | undefined, context: Con
       const name = call.params.db_entity_name ?? '';
       const schema = find(name);
       if (schema === undefined) return message(404, `No entity named '${name}'`);
-      const input = readInput(schema, call.body);
-      await validate(schema, input, context);
+      const input = await readInput(call, schema);
+      await validate(schema, input, await withNamedPlugin(context, schema, input, call));
       return message(200, 'schema validation successful');
     },
   };

@@ -80,7 +80,7 @@ export function create(reference: Reference): Operation {
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
-      const input = readInput(child, call.body);
+      const input = await readInput(call, child);
       return created(await call.workspace.entity(child.name).insert({ ...input, [field]: { id } }));
     },
   };
@@ -113,7 +113,7 @@ function replace(reference: Reference): Operation {
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
-      const input = readInput(child, call.body);
+      const input = await readInput(call, child);
       const owned = { ...input, [field]: { id } };
       return ok(await call.workspace.entity(child.name).upsert(childKey(call, reference), owned));
     },
@@ -133,7 +133,7 @@ function modify(reference: Reference): Operation {
     async handle(call) {
       const { [field]: owner } = await childOf(call, reference);
       const key = childKey(call, reference);
-      const input = readInput(child, call.body, await storedDiscriminator(call, child, key));
+      const input = await readInput(call, child, await storedDiscriminator(call, child, key));
       // The parent counts as sent, as in Kong: what is derived from it (a password's digest) is derived anew.
       return ok(await call.workspace.entity(child.name).update(key, { [field]: owner, ...input }));
     },

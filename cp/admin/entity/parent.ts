@@ -69,7 +69,7 @@ function replace(reference: Reference): Operation {
     },
     async handle(call) {
       const ids = await referredId(call, reference);
-      const input = readInput(parent, call.body);
+      const input = await readInput(call, parent);
       if (ids.parent !== null) return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, input));
       const fresh = crypto.randomUUID();
       return call.workspace.transaction(async (inside) => {
@@ -96,7 +96,7 @@ function modify(reference: Reference): Operation {
     },
     async handle(call) {
       const key = { id: await requiredId(call, reference) };
-      const input = readInput(parent, call.body, await storedDiscriminator(call, parent, key));
+      const input = await readInput(call, parent, await storedDiscriminator(call, parent, key));
       return ok(await call.workspace.entity(parent.name).update(key, input));
     },
   };

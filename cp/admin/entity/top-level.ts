@@ -45,9 +45,9 @@ function create(schema: EntitySchema): Operation {
       success: { status: 201, schema: rowOf(schema.name) },
       errors: [400, 409],
     },
-    async handle({ workspace, body }) {
-      const input = readInput(schema, body);
-      return created(await workspace.entity(schema.name).insert(input));
+    async handle(call) {
+      const input = await readInput(call, schema);
+      return created(await call.workspace.entity(schema.name).insert(input));
     },
   };
 }
@@ -77,7 +77,7 @@ function replace(schema: EntitySchema): Operation {
       errors: [400, 409],
     },
     async handle(call) {
-      const input = readInput(schema, call.body);
+      const input = await readInput(call, schema);
       return ok(await call.workspace.entity(schema.name).upsert(rowKey(schema, param(call, schema.name)), input));
     },
   };
@@ -95,7 +95,7 @@ function modify(schema: EntitySchema): Operation {
     async handle(call) {
       const key = rowKey(schema, param(call, schema.name));
       const discriminator = await storedDiscriminator(call, schema, key);
-      const input = readInput(schema, call.body, discriminator);
+      const input = await readInput(call, schema, discriminator);
       return ok(await call.workspace.entity(schema.name).update(key, input));
     },
   };

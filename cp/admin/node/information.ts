@@ -16,11 +16,7 @@ const DEFAULT_LOG_LEVEL = 'notice';
  * `/{workspace}/kong` instead.
  */
 export function informationRoutes({ store, node, settings, plugins: enabled, log }: AdminOptions): AdminRoute[] {
-  const available = Object.fromEntries(
-    [...plugins.values()]
-      .filter(({ name }) => enabled?.has(name) ?? true)
-      .map(({ name, version, priority }) => [name, { version, priority }] as const),
-  );
+  const bundled = [...plugins.values()].filter(({ name }) => enabled?.has(name) ?? true);
   const configured = pluginsInUse(store);
   return ['/', '/kong'].map((path) => ({
     path,
@@ -48,6 +44,12 @@ export function informationRoutes({ store, node, settings, plugins: enabled, log
         },
         async handle() {
           const { running, pending } = activeTimers();
+          const available = Object.fromEntries(
+            [...bundled, ...(await store.luaPlugins.all())].map(({ name, version, priority }) => [
+              name,
+              { version, priority },
+            ]),
+          );
           return ok({
             tagline: 'Welcome to kong',
             version: KONG_VERSION,

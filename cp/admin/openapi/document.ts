@@ -1,4 +1,4 @@
-import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
+import type { EntitySchema, PluginSchema } from '../../../shared/schema/vocabulary.ts';
 import { WITHHELD } from '../cluster/unreached.ts';
 import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
@@ -21,11 +21,17 @@ export function openApiRoutes(
           tag: 'information',
           success: { status: 200, schema: { type: 'object' } },
         },
-        handle: () => ({ status: 200, body: text, headers: { 'content-type': 'application/json; charset=utf-8' } }),
+        async handle({ luaPlugins }) {
+          const sent = await luaPlugins.all();
+          const body = sent.length === 0 ? text : documentWith(sent);
+          return { status: 200, body, headers: { 'content-type': 'application/json; charset=utf-8' } };
+        },
       },
     },
   };
-  const text = JSON.stringify(openApiDocument([...routes, own], entities, version));
+  const documentWith = (luaPlugins: readonly PluginSchema[]) =>
+    JSON.stringify(openApiDocument([...routes, own], entities, version, luaPlugins));
+  const text = documentWith([]);
   return [own];
 }
 
@@ -34,6 +40,7 @@ function openApiDocument(
   routes: readonly AdminRoute[],
   entities: readonly EntitySchema[],
   version: string,
+  luaPlugins: readonly PluginSchema[],
 ): JsonSchema {
   const described = routes.filter((route) => route.disabled !== true);
   return {
@@ -52,7 +59,7 @@ function openApiDocument(
       .sort()
       .map((name) => ({ name })),
     paths: Object.fromEntries(described.map((route) => [route.path, pathItem(route)])),
-    components: { schemas: componentSchemas(entities), responses: sharedResponses },
+    components: { schemas: componentSchemas(entities, luaPlugins), responses: sharedResponses },
   };
 }
 

@@ -74,7 +74,7 @@ function stringRules(field: StringField): JsonSchema {
     minLength: field.len_eq ?? field.len_min ?? 1,
     maxLength: field.len_eq ?? field.len_max,
     pattern:
-      field.match !== undefined && field.match.regex.flags === ''
+      field.match?.regex instanceof RegExp && field.match.regex.flags === ''
         ? field.match.regex.source
         : field.starts_with !== undefined
           ? `^${field.starts_with.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')}`

@@ -18,7 +18,10 @@ export const pluginRoutes = (enabled: ReadonlySet<string> | null): readonly Admi
             schema: objectOf({ enabled_plugins: { type: 'array', items: { type: 'string' } } }),
           },
         },
-        handle: () => ok({ enabled_plugins: [...plugins.keys()].filter((name) => enabled?.has(name) ?? true) }),
+        async handle({ luaPlugins }) {
+          const bundled = [...plugins.keys()].filter((name) => enabled?.has(name) ?? true);
+          return ok({ enabled_plugins: [...bundled, ...(await luaPlugins.all()).map(({ name }) => name)] });
+        },
       },
     },
   },
@@ -32,9 +35,9 @@ export const pluginRoutes = (enabled: ReadonlySet<string> | null): readonly Admi
           success: { status: 200, schema: { type: 'object' } },
           errors: [404],
         },
-        handle(call) {
+        async handle(call) {
           const name = param(call, 'name');
-          const config = plugins.get(name)?.fields.config;
+          const config = (plugins.get(name) ?? (await call.luaPlugins.named(name)))?.fields.config;
           return config?.type === 'record' ? ok(printSchema(config)) : message(404, `No plugin named '${name}'`);
         },
       },

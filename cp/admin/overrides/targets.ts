@@ -78,7 +78,7 @@ function add(): Operation {
     ...generated,
     async handle(call) {
       await parentOf(call, ofUpstream());
-      const { target } = readInput(schemaOf('targets'), call.body);
+      const { target } = await readInput(call, schemaOf('targets'));
       if (typeof target === 'string' && !isTarget(target)) {
         throw schemaViolation({ target: 'Invalid target; not a valid hostname or ip address' });
       }
@@ -127,7 +127,7 @@ const write = (method: 'PUT' | 'PATCH'): Operation => ({
   },
   async handle(call) {
     const { id } = await targetOf(call);
-    const input = readInput(schemaOf('targets'), call.body);
+    const input = await readInput(call, schemaOf('targets'));
     return ok(await call.workspace.entity('targets').update({ id }, input));
   },
 });

@@ -1,4 +1,6 @@
 import type { Row } from '../../../shared/record.ts';
+import type { Context } from '../../../shared/schema/complete.ts';
+import type { Catalog } from '../catalog.ts';
 import type { Session } from '../database.ts';
 import type { Workspace } from '../store.ts';
 
@@ -11,6 +13,7 @@ interface Inside {
 /** What a behaviour is told of a write. */
 export interface Write extends Inside {
   readonly operation: 'insert' | 'update' | 'upsert';
+  readonly catalog: Catalog;
   /** One of many rows that are loaded together, each for itself. */
   readonly bulk: boolean;
   /** What the caller gave, which tells a field left out from one set to its default. */
@@ -24,6 +27,10 @@ export interface Write extends Inside {
  * `KongError` to refuse. With `afterWrite` everything runs in one transaction.
  */
 export interface Behaviour {
+  /** What rows are completed with where that is in the database as well. `rows`: what the caller gave, or what is there. */
+  context?(context: Context, rows: readonly Row[], session: Session): Promise<Context>;
+  /** Whether a write must be one transaction, so that what it was completed with is still there when it is committed. */
+  binds?(input: Row): boolean;
   /** Given the complete, valid row; returns the row to store. */
   beforeWrite?(row: Row, write: Write): Promise<Row>;
   /** Given the row as stored; returns the row as shown. */

@@ -1,6 +1,7 @@
 import type { Behaviour } from './behaviour.ts';
 import { caCertificates } from './ca-certificates.ts';
 import { certificates } from './certificates.ts';
+import { customPlugins } from './custom-plugins.ts';
 import { plugins } from './plugins.ts';
 import { workspaces } from './workspaces.ts';
 
@@ -8,6 +9,7 @@ import { workspaces } from './workspaces.ts';
 export const behaviours: Readonly<Record<string, Behaviour>> = {
   ca_certificates: caCertificates,
   certificates,
+  custom_plugins: customPlugins,
   plugins,
   workspaces,
 };

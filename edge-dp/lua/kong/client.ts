@@ -50,7 +50,7 @@ export const setAuthenticatedGroups = new LuaNative('authenticated_groups', (cal
 
 /** An entity as Lua sees it: what is not set is not there. */
 export function entity(row: Row): LuaValue {
-  return fromJson(row, 0, undefined);
+  return fromJson(row, 0, null);
 }
 
 function get(name: string, read: (context: LuaContext) => LuaValue): LuaNative {

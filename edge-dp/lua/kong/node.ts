@@ -36,6 +36,8 @@ export const ip: Library = {
 
 /** What the prelude writes a line of the node's log with: level, message. */
 export const write = new LuaNative('log', (call: LuaCall) => {
+  // A plugin that is being loaded: there is nobody to tell yet.
+  if (call.host === null) return undefined;
   const context = contextOf(call);
   context.site.services.log(levelOf(call.text(1)), `${context.site.plugin}: ${call.text(2)}`);
   return undefined;

@@ -157,12 +157,12 @@ function multipart(table: ReturnType<LuaCall['value']>): [string, string] {
 }
 
 async function answerBody(call: LuaCall): Promise<LuaResult> {
-  const { reply } = contextIn(call, 'kong.service.response.get_raw_body', ['header_filter']);
+  const { reply } = contextIn(call, 'kong.service.response.get_raw_body', ['response', 'header_filter']);
   return reply === null ? undefined : await reply.body.read(ANSWER_LIMIT);
 }
 
 async function answerTable(call: LuaCall): Promise<LuaResult> {
-  const { reply } = contextIn(call, 'kong.service.response.get_body', ['header_filter']);
+  const { reply } = contextIn(call, 'kong.service.response.get_body', ['response', 'header_filter']);
   if (reply === null) return undefined;
   const type = call.optionalText(1) ?? reply.headers.get('content-type') ?? '';
   const bytes = await reply.body.read(ANSWER_LIMIT);

@@ -1,14 +1,13 @@
-import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { headFieldFault } from '../../../shared/head-fields.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { messageOf } from '../../../shared/thrown.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../../shared/workspace.ts';
 import type { RowSecrets, TableChanges } from '../../config/changes.ts';
 import { ConfigError } from '../../config/config-error.ts';
-import { PersistentMap } from '../../config/persistent-map.ts';
 import { RowReader } from '../../config/row.ts';
 import type { PluginRegistry } from '../registry.ts';
 import { byKongOrder, Chain, NO_PLUGINS, type PluginInstance } from './chain.ts';
+import { type CompiledRow, Edit, NO_PLACES, type Placed, type PlanTables, type SentPlugins } from './plan-tables.ts';
 import type { Hooks, Place, Plugin } from './plugin.ts';
 import { Recent } from './recent.ts';
 import type { Services } from './services.ts';
@@ -40,8 +39,7 @@ const CALLER_CHAINS = 10_000;
 export class PluginPlan {
   readonly #registry: PluginRegistry;
   readonly #services: Services;
-  readonly #tables: Tables;
-  readonly #order: readonly Plugin[];
+  readonly #tables: PlanTables;
   /** By route, so that no request without a consumer's plugins makes a key. */
   readonly #ofRoutes = new WeakMap<object, Chain>();
   readonly #ofTargets = new Map<string, Chain>();
@@ -52,31 +50,30 @@ export class PluginPlan {
   readonly #gone: PluginInstance[];
   #rewriting: readonly PluginInstance[] | null = null;
 
-  private constructor(registry: PluginRegistry, services: Services, tables: Tables, gone: PluginInstance[] = []) {
+  private constructor(registry: PluginRegistry, services: Services, tables: PlanTables, gone: PluginInstance[] = []) {
     this.#registry = registry;
     this.#services = services;
     this.#tables = tables;
     this.#gone = gone;
-    this.#order = [...tables.names.keys()].flatMap((name) => registry.get(name) ?? []).sort(byKongOrder);
   }
 
   static empty(registry: PluginRegistry, services: Services): PluginPlan {
-    return new PluginPlan(registry, services, {
-      byId: PersistentMap.empty(),
-      byPlace: PersistentMap.empty(),
-      names: new Map(),
-      consumers: PersistentMap.empty(),
-      groups: PersistentMap.empty(),
-    });
+    return new PluginPlan(registry, services, NO_PLACES);
   }
 
-  /** Throws `ConfigError` naming the plugin that is unknown here or whose configuration does not compile. */
-  update(changes: TableChanges): PluginPlan {
+  /**
+   * Applies changes of plugin rows, and of the plugins that come with the config (`sent`). Throws `ConfigError` naming the plugin that
+   * is unknown here or does not load, or whose configuration does not compile.
+   */
+  update(changes: TableChanges = NO_CHANGES, sent: TableChanges = NO_CHANGES): PluginPlan {
     const edit = new Edit(this.#tables);
+    const own = new Set([...changes.deletes, ...changes.upserts.map(({ id }) => id)]);
+    const renewed = edit.replaceSent(sent, this.#services.lua).filter(({ row }) => !own.has(row.id));
+    const rows = [...changes.upserts.map((row) => ({ row, secrets: changes.secrets?.get(row.id) })), ...renewed];
     for (const id of changes.deletes) edit.remove(id);
     // All old rows go before any new one comes: a place may pass from one row to another in one change.
-    for (const row of changes.upserts) edit.remove(row.id);
-    for (const row of changes.upserts) edit.add(row.id, this.#place(row, changes.secrets?.get(row.id)));
+    for (const { row } of rows) edit.remove(row.id);
+    for (const row of rows) edit.add(row.row.id, this.#place(row, edit.sent));
     return new PluginPlan(this.#registry, this.#services, edit.tables, [...this.#gone, ...edit.gone]);
   }
 
@@ -104,7 +101,7 @@ export class PluginPlan {
 
   /** What a request to the route runs as long as nobody is known to have sent it; null: it matched none. */
   ofRoute(route: { readonly id: string; readonly service: string | null; readonly workspace: string } | null): Chain {
-    if (this.#order.length === 0) return NO_PLUGINS;
+    if (this.#tables.names.size === 0) return NO_PLUGINS;
     if (route === null) return this.chain(GLOBAL);
     const known = this.#ofRoutes.get(route);
     if (known !== undefined) return known;
@@ -144,8 +141,8 @@ export class PluginPlan {
   }
 
   #choose(target: Target, caller: Caller): Chain {
-    const instances = this.#order.flatMap((plugin) => this.#select(plugin.name, target, caller) ?? []);
-    return instances.length === 0 ? NO_PLUGINS : new Chain(instances);
+    const chosen = [...this.#tables.names.keys()].flatMap((name) => this.#select(name, target, caller) ?? []);
+    return chosen.length === 0 ? NO_PLUGINS : new Chain(chosen.sort((a, b) => byKongOrder(a.plugin, b.plugin)));
   }
 
   /** Kong's precedence: the most specific combination wins, nothing is merged. */
@@ -177,7 +174,7 @@ export class PluginPlan {
     );
   }
 
-  #place(row: BundleRow, secrets: RowSecrets | undefined): Placed {
+  #place({ row, secrets }: CompiledRow, sent: SentPlugins): Placed {
     const read = new RowReader('plugins', row);
     const name = read.string('name');
     const place: Place = {
@@ -189,23 +186,29 @@ export class PluginPlan {
       consumer: read.reference('consumer'),
       consumerGroup: read.reference('consumer_group'),
     };
-    const key = placeKey(place.workspace, name, place.route, place.service, place.consumer, place.consumerGroup);
+    const plugin = this.#registry.get(name) ?? sent.get(name)?.plugin;
+    if (plugin === undefined) throw new ConfigError(`plugins ${row.id}: this data plane has no plugin '${name}'`);
+    // Versions of one plugin take each other's place.
+    const key = placeKey(place.workspace, plugin.name, place.route, place.service, place.consumer, place.consumerGroup);
+    const kept = sent.has(name) ? { row, secrets } : null;
     const protocols = read.strings('protocols');
     const http = protocols.length === 0 || protocols.some((protocol) => HTTP_PROTOCOLS.has(protocol));
-    const plugin = this.#registry.get(name);
-    if (plugin === undefined) throw new ConfigError(`plugins ${row.id}: this data plane has no plugin '${name}'`);
-    if (!http || !read.boolean('enabled', true)) return { key, instance: null };
+    if (!http || !read.boolean('enabled', true)) return { key, row: kept, instance: null };
     const config = read.raw('config');
     if (!isRecord(config)) throw read.refuse('config', 'a record', config);
     const unsendable = headFieldFault(name, config);
     if (secrets !== undefined) {
       const fault = unsendable === undefined ? null : `config.${unsendable.path} cannot stand in a header`;
       const hooks = this.#withSecrets(plugin, config, place, secrets, fault);
-      return { key, instance: { plugin, place, config, hooks } };
+      return { key, row: kept, instance: { plugin, place, config, hooks } };
     }
     if (unsendable !== undefined) throw read.error(`'${name}': config.${unsendable.path}: ${unsendable.problem}`);
     try {
-      return { key, instance: { plugin, place, config, hooks: plugin.compile(config, place, this.#services) } };
+      return {
+        key,
+        row: kept,
+        instance: { plugin, place, config, hooks: plugin.compile(config, place, this.#services) },
+      };
     } catch (error) {
       throw new ConfigError(`plugins ${row.id}: '${name}' does not compile: ${messageOf(error)}`);
     }
@@ -243,82 +246,9 @@ function failing({ watches }: Plugin, reason: string): Hooks {
 /** A request that matched no route. */
 const GLOBAL: Target = { workspace: DEFAULT_WORKSPACE.id, route: null, service: null };
 
+const NO_CHANGES: TableChanges = { upserts: [], deletes: [] };
+
 const HTTP_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs']);
-
-interface Placed {
-  readonly key: string;
-  /** Null: disabled, or for other protocols. */
-  readonly instance: PluginInstance | null;
-}
-
-interface Tables {
-  readonly byId: PersistentMap<Placed>;
-  readonly byPlace: PersistentMap<PluginInstance>;
-  /** Configured names, each with its number of rows. */
-  readonly names: ReadonlyMap<string, number>;
-  /** Number of rows bound to each consumer and group: only these need chains of their own. */
-  readonly consumers: PersistentMap<number>;
-  readonly groups: PersistentMap<number>;
-}
-
-/** The tables while rows go and come. */
-class Edit {
-  #byId: Tables['byId'];
-  #byPlace: Tables['byPlace'];
-  #consumers: Tables['consumers'];
-  #groups: Tables['groups'];
-  readonly #names: Map<string, number>;
-  readonly gone: PluginInstance[] = [];
-
-  constructor({ byId, byPlace, names, consumers, groups }: Tables) {
-    this.#byId = byId;
-    this.#byPlace = byPlace;
-    this.#names = new Map(names);
-    this.#consumers = consumers;
-    this.#groups = groups;
-  }
-
-  get tables(): Tables {
-    return {
-      byId: this.#byId,
-      byPlace: this.#byPlace,
-      names: this.#names,
-      consumers: this.#consumers,
-      groups: this.#groups,
-    };
-  }
-
-  remove(id: string): void {
-    const old = this.#byId.get(id);
-    if (old === undefined) return;
-    this.#byId = this.#byId.delete(id);
-    if (old.instance === null) return;
-    if (this.#byPlace.get(old.key) === old.instance) this.#byPlace = this.#byPlace.delete(old.key);
-    this.#count(old.instance, -1);
-    if (old.instance.hooks.close !== undefined) this.gone.push(old.instance);
-  }
-
-  add(id: string, placed: Placed): void {
-    this.#byId = this.#byId.set(id, placed);
-    if (placed.instance === null) return;
-    this.#byPlace = this.#byPlace.set(placed.key, placed.instance);
-    this.#count(placed.instance, 1);
-  }
-
-  #count({ plugin, place }: PluginInstance, by: 1 | -1): void {
-    const named = (this.#names.get(plugin.name) ?? 0) + by;
-    if (named <= 0) this.#names.delete(plugin.name);
-    else this.#names.set(plugin.name, named);
-    this.#consumers = counted(this.#consumers, place.consumer, by);
-    this.#groups = counted(this.#groups, place.consumerGroup, by);
-  }
-}
-
-function counted(counts: PersistentMap<number>, key: string | null, by: 1 | -1): PersistentMap<number> {
-  if (key === null) return counts;
-  const next = (counts.get(key) ?? 0) + by;
-  return next <= 0 ? counts.delete(key) : counts.set(key, next);
-}
 
 function placeKey(
   workspace: string,

@@ -1,3 +1,4 @@
+import { need, type Requirement } from '../../cluster/need.ts';
 import { luaSyntaxError } from '../../lua/syntax.ts';
 import { noConsumer, protocols } from '../../schema/kinds.ts';
 import { type ArrayField, defineField, type EntityCheck } from '../../schema/vocabulary.ts';
@@ -33,6 +34,10 @@ export function phaseFunctions(plugin: string) {
       },
     },
   } as const;
+}
+
+export function* phaseFunctionNeeds(): Iterable<Requirement> {
+  yield need('lua', 'config');
 }
 
 export const PHASES = ['certificate', 'rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;

@@ -41,12 +41,14 @@ interface AdminServerOptions {
   readonly routerFlavor?: RouterFlavor;
   /** Names of the plugins that can be configured; absent: all. */
   readonly plugins?: ReadonlySet<string>;
+  /** Whether plugins in Lua are taken; absent: yes. */
+  readonly luaPlugins?: boolean;
 }
 
 /** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
 export async function startAdmin(settings: StoreSettings, options: AdminServerOptions = {}): Promise<AdminServer> {
   const { routerFlavor = 'traditional_compatible' } = options;
-  const schemas = schemasFor(routerFlavor, options.plugins ?? null);
+  const schemas = schemasFor(routerFlavor, options.plugins ?? null, options.luaPlugins);
   const store = await openStore(settings, { migrate: true, schemas });
   const log: string[] = [];
   const connections = new ConnectionCounts();

@@ -8,6 +8,8 @@ import { loadSigningKey } from '../../../cp/pki/cluster-tls.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
 import { type Row, recordOrEmpty } from '../../../shared/record.ts';
+import { STAMP } from '../../lua-plugins/stamp.ts';
+import '../../plugin-lua.ts';
 import { startPostgres } from '../../postgres-server.ts';
 import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
@@ -104,6 +106,16 @@ describe('config with a plugin that a connected data plane does not have', () =>
     const document = { _format_version: '3.0', plugins: [{ name: 'cors' }, { name: 'key-auth' }] };
     expect(await written('POST', '/config', document)).toMatch(/^config is withheld from 1 of 1 .*'cors'/);
     expect(await written('POST', '/config', { _format_version: '3.0' })).toBe(null);
+  });
+
+  it('is withheld where it is in Lua that the data plane does not run', async () => {
+    await dataPlane({ hostname: 'no-lua', plugins: everything, capabilities: ['consumer_groups'] });
+    expect(await written('POST', '/custom-plugins', STAMP)).toBe(null);
+    expect(await written('POST', '/plugins', { name: 'stamp', config: { text: 'ab' } })).toMatch(
+      /^config is withheld from 1 of 1 .*no-lua: plugins [0-9a-f-]+: 'name' is "stamp", which needs Lua that comes with .*`untrusted_lua` .*; this data plane is set to run none, or too old to know it$/,
+    );
+    await written('DELETE', `/plugins/${(await pluginIds()).get('stamp')}`);
+    expect(await written('DELETE', '/custom-plugins/stamp')).toBe(null);
   });
 
   it('shows in /status, in the metrics, in health and in one line of the log for each change', async () => {

@@ -161,7 +161,7 @@ describe('Lua of a plugin', () => {
 
   it('says in which phases a function may be called', async () => {
     await expect(access('kong.response.get_source()')).rejects.toThrow(
-      "function 'kong.response.get_source' cannot be called in access phase (only in: header_filter, body_filter, log)",
+      "function 'kong.response.get_source' cannot be called in access phase (only in: response, header_filter, body_filter, log)",
     );
   });
 });

@@ -39,7 +39,7 @@ it('asks for what a plugin says beside its schema, and for groups where one is n
   expect(capabilities({ name: 'ldap-auth', config: { start_tls: true, verify_ldap_host: false } })).toEqual([
     'tls_unverified',
   ]);
-  expect(capabilities({ name: 'nobody-knows', config: null })).toEqual([]);
+  expect(capabilities({ name: 'one-that-is-sent', config: null })).toEqual(['lua']);
 });
 
 it('says which field of the expression asks for it', () => {

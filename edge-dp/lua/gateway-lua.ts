@@ -1,0 +1,134 @@
+import { type LuaLimits, LuaMachine } from '../../shared/lua/machine.ts';
+import { providedLua } from '../../shared/lua/provided.ts';
+import { LuaNative, type LuaRecord, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { contextOf, type LuaContext } from './context.ts';
+import { decodeJson, encodeJson } from './json.ts';
+import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
+import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
+import { request } from './kong/request.ts';
+import { response } from './kong/response.ts';
+import { service } from './kong/service.ts';
+import { bit } from './ngx/bits.ts';
+import { moreCodecs } from './ngx/codecs.ts';
+import { LEVELS, ngx } from './ngx/ngx.ts';
+import { next, replace } from './ngx/regex.ts';
+import { lookups } from './ngx/request.ts';
+import { GATEWAY_PRELUDE } from './prelude.ts';
+import { fetchNative } from './resty-http.ts';
+import { templateCaptures, templateHeaders } from './template-inputs.ts';
+
+/** A Lua machine with `kong` and `ngx`, as Lua on data planes finds it. */
+export interface GatewayLua {
+  readonly machine: LuaMachine;
+  /** Puts a chunk into the sandbox: `(chunk, requires, environment)`. */
+  readonly sandbox: LuaReference;
+  /** Makes of a chunk that gives the values of a template's expressions one that gives them as texts. */
+  readonly template: LuaReference;
+  /** Adds a module for `require`: `(name, source)`. */
+  readonly provide: LuaReference;
+  /** Lua's own `require`. */
+  readonly require: LuaReference;
+}
+
+export function gatewayLua(limits?: LuaLimits): GatewayLua {
+  const lua = new LuaMachine(providedLua(), limits);
+  lua.define('kong', {
+    request,
+    response,
+    service,
+    client,
+    router,
+    node,
+    plugin,
+    ip,
+    version: KONG_VERSION,
+    version_num: VERSION_NUMBER,
+    configuration: { role: 'data_plane', database: 'off' },
+  });
+  lua.define('ngx', ngx);
+  const setUp = lua.load(GATEWAY_PRELUDE, '=gateway');
+  const given = lua.run(setUp, [prelude(lua)], null, 1e9);
+  lua.release(setUp);
+  const [sandbox, template, provide, require] = given instanceof Promise ? [] : given;
+  const own = (value: LuaValue): LuaReference => {
+    if (!isFunction(value, lua)) throw new Error('the prelude did not give its functions');
+    return value;
+  };
+  return {
+    machine: lua,
+    sandbox: own(sandbox),
+    template: own(template),
+    provide: own(provide),
+    require: own(require),
+  };
+}
+
+/** A function of this machine. */
+export function isFunction(value: LuaValue, lua: LuaMachine): value is LuaReference {
+  return typeof value === 'object' && value !== null && 'machine' in value && value.machine === lua;
+}
+
+/** Tables that each configuration has of its own. */
+const OF_A_PLUGIN: ReadonlySet<string> = new Set(['plugin', 'template']);
+
+function prelude(lua: LuaMachine): LuaRecord {
+  return {
+    ...lookups,
+    ...moreCodecs,
+    bit,
+    log: write,
+    levels: LEVELS,
+    refused: {},
+    fetch: fetchNative,
+    re_next: next,
+    re_replace: replace,
+    table: new LuaNative('table', (call) => {
+      const { tables, site } = contextOf(call);
+      const name = call.text(1);
+      return tables.get(OF_A_PLUGIN.has(name) ? `${name} ${site.place.id}` : name, lua);
+    }),
+    template_headers: templateHeaders,
+    template_captures: templateCaptures,
+    authenticated_groups: authenticatedGroups,
+    set_authenticated_groups: setAuthenticatedGroups,
+    set_log_value: new LuaNative('set_serialize_value', (call) => {
+      contextOf(call).tables.logValues.set(call.text(1), call.value(2));
+      return undefined;
+    }),
+    timer: new LuaNative('timer', (call) => {
+      const context = contextOf(call);
+      const fn = call.function(2);
+      const wait = Math.max(call.number(1), 0) * 1000;
+      context.request.waitUntil(later(fn, wait, context));
+      return undefined;
+    }),
+    cjson: {
+      null: ngx.null,
+      encode: new LuaNative('encode', (call) => {
+        const text = encodeJson(call.value(1));
+        call.charge(text.length / 4);
+        return text;
+      }),
+      decode: new LuaNative('decode', (call) => {
+        const text = call.text(1);
+        call.charge(text.length / 2);
+        return decodeJson(text);
+      }),
+    },
+  };
+}
+
+/** `ngx.timer.at`: after the answer, in the time the request leaves. */
+async function later(fn: LuaReference, wait: number, context: LuaContext): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, wait));
+  const { machine: lua } = fn;
+  if (lua.lost !== null) return;
+  try {
+    await lua.run(fn, [], context);
+  } catch (error) {
+    context.site.services.log('error', `${context.site.plugin}: a timer failed: ${String(error)}`);
+  } finally {
+    lua.release(fn);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Answer, Hooks } from '../plugins/runtime/plugin.ts';
+import type { GatewayRequest } from '../plugins/runtime/request.ts';
+import { LuaContext, type LuaPhase, type LuaSite } from './context.ts';
+import { requestTables } from './request-tables.ts';
+
+/** Runs what a plugin has for the phase of the context. Without a promise as long as nothing waits. */
+export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Answer | undefined>;
+
+/** The hooks of a plugin that does its work in Lua: one for each of its phases. */
+export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: RunPhase): Hooks {
+  const context = (phase: LuaPhase, request: GatewayRequest, more?: ConstructorParameters<typeof LuaContext>[4]) =>
+    new LuaContext(phase, site, request, requestTables(request), more);
+  const hooks: Hooks = {};
+  if (phases.has('rewrite')) hooks.rewrite = (request) => run(context('rewrite', request));
+  if (phases.has('access')) hooks.access = (request) => run(context('access', request));
+  if (phases.has('response')) {
+    hooks.response = async (request, reply) => {
+      // Kong buffers the answer for this phase.
+      await reply.body.read(BUFFERED);
+      return run(context('response', request, { reply }));
+    };
+  } else if (phases.has('header_filter') || phases.has('body_filter')) {
+    hooks.response = (request, reply) => {
+      const filtered = phases.has('header_filter') ? run(context('header_filter', request, { reply })) : undefined;
+      if (phases.has('body_filter')) reply.body.through(bodyFilter(run, context('body_filter', request, { reply })));
+      return filtered;
+    };
+  }
+  if (phases.has('log')) {
+    hooks.log = (exchange) => {
+      const done = run(context('log', exchange.request, { exchange }));
+      if (done instanceof Promise) exchange.request.waitUntil(done);
+    };
+  }
+  return hooks;
+}
+
+/** Bytes of an answer that `response` waits for; what is longer passes on as it streams. */
+const BUFFERED = 10 * 1024 * 1024;
+
+/** `body_filter`: sees each chunk in `ngx.arg`, and at the end an empty last one. */
+function bodyFilter(run: RunPhase, context: LuaContext): TransformStream<Uint8Array, Uint8Array> {
+  let whole: Uint8Array[] | null = null;
+  const filter = async (
+    bytes: Uint8Array,
+    last: boolean,
+    controller: TransformStreamDefaultController<Uint8Array>,
+  ): Promise<void> => {
+    const chunk = { bytes, last, whole };
+    context.chunk = chunk;
+    await run(context);
+    whole = chunk.whole;
+    if (chunk.bytes !== null && chunk.bytes.length > 0) controller.enqueue(chunk.bytes);
+  };
+  return new TransformStream({
+    transform: (bytes, controller) => filter(bytes, false, controller),
+    flush: (controller) => filter(new Uint8Array(), true, controller),
+  });
+}

@@ -1,0 +1,27 @@
+import type { Row } from '../record.ts';
+import type { Context } from '../schema/complete.ts';
+import { luaPluginSchema } from './provided.ts';
+import { sourceOf } from './read-plugin.ts';
+import { LuaPluginRefused } from './source.ts';
+
+/** The context with plugins in Lua beside the bundled ones: rows of `custom_plugins`, read when one is first asked for. */
+export function withLuaPlugins(context: Context, rows: Iterable<Readonly<Row>>): Context {
+  if (context.luaPlugins === false) return context;
+  const byName = new Map([...rows].map((row) => [String(row.name), row]));
+  if (byName.size === 0) return context;
+  return {
+    ...context,
+    subschema(entity, key) {
+      const own = context.subschema(entity, key);
+      const row = entity === 'plugins' && own === undefined ? byName.get(key) : undefined;
+      if (row === undefined) return own;
+      try {
+        return luaPluginSchema(sourceOf(row));
+      } catch (error) {
+        // What is wrong with it is told of its own row.
+        if (error instanceof LuaPluginRefused) return undefined;
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import '../../plugin-lua.ts';
+import { admin as api } from '../../e2e/processes.ts';
+import { STAMP } from '../../lua-plugins/stamp.ts';
+import { hosts } from '../hosts.ts';
+import { exchange } from './case-runner/exchange.ts';
+import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
+import { type CaseUpstream, startCaseUpstream } from './case-runner/upstream.ts';
+
+const SCHEMA = `return { name = "NAME", fields = { { config = { type = "record", fields = {
+  { mode = { type = "string", default = "ok" } }, { url = { type = "string" } } } } } } }`;
+
+/** A plugin named `name` of a handler whose parts are these functions. */
+const plugin = (name: string, parts: string, more: object = {}) => ({
+  name,
+  schema: SCHEMA.replace('NAME', name.split('@')[0] ?? name),
+  handler: `local H = { PRIORITY = 900, VERSION = "1.0.0" } ${parts} return H`,
+  ...more,
+});
+
+const PLUGINS = [
+  STAMP,
+  plugin(
+    'hostile',
+    `local kept = "whole"
+    function H:access(conf)
+      if conf.mode == "loop" then while true do end end
+      if conf.mode == "caught" then pcall(function() while true do end end) end
+      if conf.mode == "rep" then return ("a"):rep(1e9) end
+      if conf.mode == "pattern" then return ("a"):rep(300):find(".-.-.-.-b") end
+      if conf.mode == "deep" then local function f(n) return 1 + f(n + 1) end return f(1) end
+      if conf.mode == "table" then local t = {} for i = 1, 1e9 do t[i] = { i } end end
+      if conf.mode == "error" then error("as told") end
+      kong.service.request.set_header("X-Kept", kept)
+    end`,
+  ),
+  plugin(
+    'parts',
+    `local words = require "kong.plugins.parts.words"
+    function H:access(conf) kong.service.request.set_header("X-Words", words.greet(conf.mode)) end`,
+    {
+      modules: {
+        'kong.plugins.parts.words':
+          'local up = require("lib.up") return { greet = function(who) return up("hello " .. who) end }',
+        'lib.up': 'return string.upper',
+      },
+    },
+  ),
+  plugin(
+    'calls',
+    `local http = require "resty.http"
+    function H:access(conf)
+      local answer = assert(http.new():request_uri(conf.url, { headers = { ["X-Ask"] = kong.request.get_header("x-ask") } }))
+      kong.service.request.set_header("X-Answer", kong.request.get_header("x-ask") .. " " .. answer.status)
+    end
+    function H:log() end`,
+  ),
+  plugin(
+    'buffers',
+    `function H:response() local body = kong.service.response.get_raw_body() return kong.response.exit(201, { length = #body }) end`,
+  ),
+  plugin('versions', `function H:access() kong.response.set_header("X-Version", "one") end`),
+  plugin('versions@2', `function H:access() kong.response.set_header("X-Version", "two") end`),
+];
+
+describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start) => {
+  let gateway: CaseGateway;
+  let upstream: CaseUpstream;
+
+  const get = (host: string, headers: [string, string][] = []) =>
+    exchange(
+      {
+        method: 'GET',
+        path: '/some?a=b',
+        headers: [['Host', `${host}.test`], ['Connection', 'close'], ...headers],
+        body: null,
+        tls: false,
+      },
+      gateway.ports.plain,
+    );
+  /** A route of that host, and its plugins. */
+  const route = async (host: string, ...plugins: object[]) => {
+    await api(`${gateway.admin}/services/s/routes`, 'POST', { name: host, hosts: [`${host}.test`] });
+    for (const each of plugins) await api(`${gateway.admin}/routes/${host}/plugins`, 'POST', each);
+  };
+
+  beforeAll(async () => {
+    upstream = await startCaseUpstream();
+    gateway = await startCaseGateway(start, { tls: false });
+    for (const each of PLUGINS) await api(`${gateway.admin}/custom-plugins`, 'POST', each);
+    const url = `http://${upstream.host}:${upstream.port}/ask`;
+    await api(`${gateway.admin}/services`, 'POST', { name: 's', url: `http://${upstream.host}:${upstream.port}` });
+    await route('marked', { name: 'stamp', config: { text: 'ab' } });
+    await route('refused', {
+      name: 'stamp',
+      config: { text: 'ab', mode: 'refuse', refusal: { status: 418 }, weights: { x: 1.5 } },
+    });
+    await route(
+      'shared',
+      { name: 'stamp', config: { text: 'ab' } },
+      {
+        name: 'post-function',
+        config: {
+          access: [
+            `kong.service.request.set_header('x-by', kong.ctx.shared.stamp.by[1]) kong.ctx.shared.stamp.by[2] = 'post'`,
+          ],
+        },
+      },
+    );
+    for (const mode of ['loop', 'caught', 'rep', 'pattern', 'deep', 'table', 'error', 'ok']) {
+      await route(`hostile-${mode}`, { name: 'hostile', config: { mode } });
+    }
+    await route('parts', { name: 'parts', config: { mode: 'you' } });
+    await route('calls', { name: 'calls', config: { url } });
+    await route('buffers', { name: 'buffers' });
+    await api(`${gateway.admin}/plugins`, 'POST', { name: 'versions' });
+    await route('second', { name: 'versions@2' });
+    await gateway.applied();
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    await upstream?.stop();
+  });
+
+  it('run their phases with their configuration', async () => {
+    const answer = await get('marked');
+    expect(answer).toMatchObject({ status: 200, headers: { 'x-stamped': 'ab', 'x-seen': 'true' } });
+    expect(JSON.parse(answer.text).headers).toMatchObject({ 'x-stamp': 'abab' });
+    expect(await get('refused')).toMatchObject({ status: 418, text: '{"message":"no","weights":{"x":1.5}}' });
+  });
+
+  it('share kong.ctx.shared with Lua in other machines, both ways', async () => {
+    const answer = await get('shared');
+    expect(JSON.parse(answer.text).headers).toMatchObject({ 'x-by': 'ab' });
+    expect(answer.headers).toMatchObject({ 'x-shared': '{"by":["ab","post"]}' });
+  });
+
+  it.each(['loop', 'caught', 'rep', 'pattern', 'deep', 'table', 'error'])(
+    'end within their budget: %s',
+    async (mode) => {
+      for (const _twice of [1, 2]) {
+        const answer = await get(`hostile-${mode}`);
+        expect(answer.status).toBe(500);
+        expect(JSON.parse(answer.text)).toMatchObject({
+          message: 'An unexpected error occurred',
+          request_id: expect.any(String),
+        });
+      }
+      expect(JSON.parse((await get('hostile-ok')).text).headers).toMatchObject({ 'x-kept': 'whole' });
+    },
+  );
+
+  it('bring modules of their own', async () => {
+    expect(JSON.parse((await get('parts')).text).headers).toMatchObject({ 'x-words': 'HELLO YOU' });
+  });
+
+  it('wait for others without mixing requests', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => get('calls', [['X-Ask', `n${n}`]])));
+    expect(answers.map(({ text }) => JSON.parse(text).headers['x-answer'])).toEqual(answers.map((_, n) => `n${n} 200`));
+  });
+
+  it('see the whole answer in the phase response', async () => {
+    const answer = await get('buffers');
+    expect(answer.status).toBe(201);
+    expect(JSON.parse(answer.text).length).toBeGreaterThan(20);
+  });
+
+  it('have one version in use, the one closest to the request', async () => {
+    expect((await get('marked')).headers).toMatchObject({ 'x-version': 'one' });
+    expect((await get('second')).headers).toMatchObject({ 'x-version': 'two' });
+  });
+
+  it('take another handler for all rows at once, and go when nothing is of them', async () => {
+    const handler = PLUGINS.find(({ name }) => name === 'versions@2')?.handler.replace('two', 'three');
+    await api(`${gateway.admin}/custom-plugins/versions@2`, 'PATCH', { handler });
+    await gateway.applied();
+    await expect.poll(async () => (await get('second')).headers['x-version'], { timeout: 10_000 }).toBe('three');
+    const [row] = (await api(`${gateway.admin}/routes/second/plugins`)).data as { id: string }[];
+    await api(`${gateway.admin}/plugins/${row?.id}`, 'DELETE');
+    await api(`${gateway.admin}/custom-plugins/versions@2`, 'DELETE');
+    await gateway.applied();
+    await expect.poll(async () => (await get('second')).headers['x-version'], { timeout: 10_000 }).toBe('one');
+  });
+});
