@@ -15,6 +15,7 @@ import preFunction from './pre-function.ts';
 import proxyCache from './proxy-cache.ts';
 import rateLimiting from './rate-limiting.ts';
 import requestTransformer from './request-transformer.ts';
+import responseRatelimiting from './response-ratelimiting.ts';
 import responseTransformer from './response-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import standardWebhooks from './standard-webhooks.ts';
@@ -41,6 +42,7 @@ const BUNDLED: readonly Plugin[] = [
   proxyCache,
   rateLimiting,
   requestTransformer,
+  responseRatelimiting,
   responseTransformer,
   standardWebhooks,
 ];
