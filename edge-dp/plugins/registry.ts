@@ -1,4 +1,7 @@
 import acl from './acl.ts';
+import aiPromptDecorator from './ai-prompt-decorator.ts';
+import aiPromptGuard from './ai-prompt-guard.ts';
+import aiPromptTemplate from './ai-prompt-template.ts';
 import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
@@ -26,6 +29,9 @@ export type PluginRegistry = ReadonlyMap<string, Plugin>;
 // biome-ignore format: a plugin a line
 const BUNDLED: readonly Plugin[] = [
   acl,
+  aiPromptDecorator,
+  aiPromptGuard,
+  aiPromptTemplate,
   basicAuth,
   botDetection,
   correlationId,

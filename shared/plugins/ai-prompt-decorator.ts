@@ -1,5 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
 
@@ -44,3 +44,5 @@ export const aiPromptDecorator = definePlugin({
   },
   entity_checks: [{ at_least_one_of: ['config.prompts.prepend', 'config.prompts.append'] }],
 });
+
+export type AiPromptDecoratorConfig = Entity<typeof aiPromptDecorator>['config'];

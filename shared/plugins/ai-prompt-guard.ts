@@ -1,6 +1,6 @@
 import { httpProtocols } from '../schema/kinds.ts';
 import { regexError } from '../schema/rules.ts';
-import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { llmFormat, maxRequestBodySize } from './fields/llm.ts';
 
@@ -45,3 +45,5 @@ export const aiPromptGuard = definePlugin({
     },
   ],
 });
+
+export type AiPromptGuardConfig = Entity<typeof aiPromptGuard>['config'];

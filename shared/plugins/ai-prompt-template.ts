@@ -1,5 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { maxRequestBodySize } from './fields/llm.ts';
 
@@ -34,3 +34,5 @@ export const aiPromptTemplate = definePlugin({
     },
   },
 });
+
+export type AiPromptTemplateConfig = Entity<typeof aiPromptTemplate>['config'];

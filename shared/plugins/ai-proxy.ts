@@ -1,5 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { auth, llmFormat, logging, maxRequestBodySize, model, modelChecks, routeType } from './fields/llm.ts';
 
@@ -57,3 +57,5 @@ export const aiProxy = definePlugin({
     },
   ],
 });
+
+export type AiProxyConfig = Entity<typeof aiProxy>['config'];

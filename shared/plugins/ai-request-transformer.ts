@@ -1,5 +1,5 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { connection, llm, prompt, transformerChecks } from './fields/llm-transformer.ts';
 
@@ -24,3 +24,5 @@ export const aiRequestTransformer = definePlugin({
   },
   entity_checks: transformerChecks,
 });
+
+export type AiRequestTransformerConfig = Entity<typeof aiRequestTransformer>['config'];

@@ -1,0 +1,41 @@
+import { isRecord, type Row, recordOrEmpty } from '../../../shared/record.ts';
+
+/** Whose requests clients send (`llm_format`). */
+export type LlmFormat = 'openai' | 'gemini' | 'bedrock';
+
+/** A payload of that format as OpenAI would have it, as far as prompts go. */
+export function openAiPayload(payload: Row | null, format: string | null): Row | null {
+  if (payload === null) return null;
+  if (format === 'gemini') return { ...payload, messages: geminiMessages(payload) };
+  if (format === 'bedrock') return { ...payload, messages: bedrockMessages(payload) };
+  return payload;
+}
+
+function geminiMessages({ systemInstruction, system_instruction, contents }: Row): readonly Row[] {
+  const system = systemInstruction ?? system_instruction;
+  const turns = Array.isArray(contents) ? contents : contents === undefined ? [] : [contents];
+  return [
+    ...(isRecord(system) ? [{ role: 'system', content: textsOf(system.parts) }] : []),
+    ...turns.filter(isRecord).map(({ role, parts }) => ({
+      role: typeof role === 'string' ? (GEMINI_ROLES[role] ?? role) : 'user',
+      content: textsOf(parts),
+    })),
+  ];
+}
+
+const GEMINI_ROLES: Readonly<Record<string, string>> = { human: 'user', model: 'assistant', function: 'tool' };
+
+function bedrockMessages({ system, messages }: Row): readonly Row[] {
+  const turns = Array.isArray(messages) ? messages.filter(isRecord) : [];
+  return [
+    ...(Array.isArray(system) ? [{ role: 'system', content: textsOf(system) }] : []),
+    ...turns.map(({ role, content }) => ({ role, content: textsOf(content) })),
+  ];
+}
+
+/** The texts among the parts of a message. */
+function textsOf(parts: unknown): string {
+  if (typeof parts === 'string') return parts;
+  const all = Array.isArray(parts) ? parts : [parts];
+  return all.flatMap((part) => recordOrEmpty(part).text ?? []).join('\n');
+}
