@@ -61,6 +61,8 @@ export interface HttpResponse {
 export interface ResponseEnd {
   /** The client, or the upstream in the middle of its body, was gone before the last byte. */
   readonly aborted: boolean;
+  /** It was the client. */
+  readonly clientLeft: boolean;
 }
 
 export type EndListener = (end: ResponseEnd) => void;

@@ -1,5 +1,5 @@
 import type { LuaMachine } from '../../shared/lua/machine.ts';
-import { type LuaCall, LuaEnd, type LuaNative, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import { type LuaCall, LuaEnd, type LuaNative, type LuaReference } from '../../shared/lua/value.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import type { Exchange } from '../plugins/runtime/exchange.ts';
 import type { Answer, Place } from '../plugins/runtime/plugin.ts';
@@ -72,8 +72,6 @@ export interface RequestTables {
   body: Uint8Array | null;
   /** What `ngx.say` and `ngx.print` said so far. */
   said: string;
-  /** What `kong.log.set_serialize_value` puts into the request's log entry: path to value. */
-  readonly logValues: Map<string, LuaValue>;
   /** What `ngx.status` was set to before there is a reply. */
   status: number | null;
 }

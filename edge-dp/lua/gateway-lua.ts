@@ -5,10 +5,12 @@ import { KONG_VERSION } from '../../shared/version.ts';
 import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
+import { serialize, setSerializeValue } from './kong/log.ts';
 import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
 import { request } from './kong/request.ts';
 import { response } from './kong/response.ts';
 import { service } from './kong/service.ts';
+import { parseVaultReference, vaultGet } from './kong/vault.ts';
 import { bit } from './ngx/bits.ts';
 import { moreCodecs } from './ngx/codecs.ts';
 import { LEVELS, ngx } from './ngx/ngx.ts';
@@ -92,10 +94,10 @@ function prelude(lua: LuaMachine): LuaRecord {
     template_captures: templateCaptures,
     authenticated_groups: authenticatedGroups,
     set_authenticated_groups: setAuthenticatedGroups,
-    set_log_value: new LuaNative('set_serialize_value', (call) => {
-      contextOf(call).tables.logValues.set(call.text(1), call.value(2));
-      return undefined;
-    }),
+    set_log_value: setSerializeValue,
+    serialize,
+    vault_get: vaultGet,
+    parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {
       const context = contextOf(call);
       const fn = call.function(2);

@@ -21,7 +21,6 @@ export function requestTables(request: GatewayRequest): RequestTables {
 class MachineTables implements RequestTables {
   body: Uint8Array | null = null;
   said = '';
-  readonly logValues = new Map<string, LuaValue>();
   status: number | null = null;
   readonly #held: Held = new Map();
   /** Where each of the tables was used last. */

@@ -48,12 +48,23 @@ export class Script {
    * `LuaFault` for an error in Lua.
    */
   run(context: LuaContext): Answer | undefined | Promise<Answer | undefined> {
+    const now = this.#ready();
+    return ended(context, () => this.#call(now, context));
+  }
+
+  /** Runs it for what it returns. A promise once it waits. Throws `LuaFault`. */
+  values(context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    return this.#ready().run(this.#compiled, NONE, context);
+  }
+
+  /** The machine that runs it now. */
+  #ready(): LuaMachine {
     const now = current();
     if (this.#compiled.machine !== now.machine) {
       this.#compiled = this.#compile(now);
       this.#settled = false;
     }
-    return ended(context, () => this.#call(now.machine, context));
+    return now.machine;
   }
 
   #call(lua: LuaMachine, context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {

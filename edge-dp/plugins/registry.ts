@@ -6,12 +6,15 @@ import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
+import fileLog from './file-log.ts';
 import grpcWeb from './grpc-web.ts';
 import hmacAuth from './hmac-auth.ts';
+import httpLog from './http-log.ts';
 import ipRestriction from './ip-restriction.ts';
 import jwt from './jwt.ts';
 import keyAuth from './key-auth.ts';
 import ldapAuth from './ldap-auth.ts';
+import loggly from './loggly.ts';
 import oauth2 from './oauth2.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
@@ -22,6 +25,9 @@ import responseRatelimiting from './response-ratelimiting.ts';
 import responseTransformer from './response-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import standardWebhooks from './standard-webhooks.ts';
+import syslog from './syslog.ts';
+import tcpLog from './tcp-log.ts';
+import udpLog from './udp-log.ts';
 
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;
@@ -36,12 +42,15 @@ const BUNDLED: readonly Plugin[] = [
   botDetection,
   correlationId,
   cors,
+  fileLog,
   grpcWeb,
   hmacAuth,
+  httpLog,
   ipRestriction,
   jwt,
   keyAuth,
   ldapAuth,
+  loggly,
   oauth2,
   postFunction,
   preFunction,
@@ -51,6 +60,9 @@ const BUNDLED: readonly Plugin[] = [
   responseRatelimiting,
   responseTransformer,
   standardWebhooks,
+  syslog,
+  tcpLog,
+  udpLog,
 ];
 
 /** The bundled ones. */

@@ -116,6 +116,11 @@ export function readConsumerGroup(row: BundleRow): ConsumerGroup {
   return { id: row.id, name: new RowReader('consumer_groups', row).string('name') };
 }
 
+/** What a workspace is called in log entries. */
+export function readWorkspaceName(row: BundleRow): string {
+  return new RowReader('workspaces', row).string('name');
+}
+
 /** An authority that upstreams' certificates may chain to. */
 export function readCaCertificate(row: BundleRow): Certificate {
   return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), key: null, missing: null };

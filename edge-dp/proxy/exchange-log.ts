@@ -53,7 +53,7 @@ export class ExchangeLog {
             websocket: false,
           };
     const reply = new ResponseReply(response, sentAt === null ? 'error' : 'service', (work) => context.waitUntil(work));
-    this.#log(outcome, reply, headAt, { aborted: true });
+    this.#log(outcome, reply, headAt, { aborted: true, clientLeft: true });
   }
 
   #log(outcome: Outcome, reply: ResponseReply, headAt: number, end: ResponseEnd): void {

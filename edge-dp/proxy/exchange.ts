@@ -10,6 +10,7 @@ export class ProxyExchange implements Exchange {
   readonly reply: ResponseReply;
   readonly aborted: boolean;
   readonly endedAt = Date.now();
+  readonly #end: ResponseEnd;
   readonly #outcome: Outcome;
   /** When the answer's head was ready: milliseconds since the epoch. */
   readonly #headAt: number;
@@ -26,12 +27,29 @@ export class ProxyExchange implements Exchange {
     this.request = request;
     this.reply = parts.reply;
     this.aborted = parts.end.aborted;
+    this.#end = parts.end;
     this.#outcome = parts.outcome;
     this.#headAt = parts.headAt;
   }
 
   get upstreamTarget(): string | null {
     return this.request.sentTarget;
+  }
+
+  get upstreamUri(): string {
+    return this.request.sentTarget ?? this.request.targetUpstream?.() ?? '';
+  }
+
+  get workspaceName(): string | null {
+    return this.request.workspaceName;
+  }
+
+  get listenerPort(): number | null {
+    return this.request.arrival.localPort;
+  }
+
+  get clientLeft(): boolean {
+    return this.request.clientGone || this.#end.clientLeft;
   }
 
   get tries(): readonly Try[] {
@@ -42,9 +60,19 @@ export class ProxyExchange implements Exchange {
     const { startedAt } = this.request;
     const outcome = this.#outcome;
     const whole = { receive: this.endedAt - this.#headAt, request: this.endedAt - startedAt };
-    if (outcome.source === 'kong') return { ...whole, kong: this.#headAt - startedAt - outcome.waited, proxy: -1 };
-    const { sentAt, headAt } = outcome.times;
+    const times = outcome.times ?? this.#whenLeft();
+    if (times === null) {
+      const waited = outcome.source === 'kong' ? outcome.waited : 0;
+      return { ...whole, kong: this.#headAt - startedAt - waited, proxy: -1 };
+    }
+    const { sentAt, headAt } = times;
     return { ...whole, kong: sentAt - startedAt, proxy: headAt - sentAt };
+  }
+
+  /** Of a request that was under way when its client left. */
+  #whenLeft(): { readonly sentAt: number; readonly headAt: number } | null {
+    const { sentAt } = this.request;
+    return this.clientLeft && sentAt !== null ? { sentAt, headAt: this.#headAt } : null;
   }
 
   get bytes(): { readonly in: number | null; readonly out: number | null } {

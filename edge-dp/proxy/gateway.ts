@@ -18,6 +18,7 @@ import {
   readConsumerGroup,
   readRoute,
   readService,
+  readWorkspaceName,
   type Service,
 } from './entities.ts';
 import { upstreamTls } from './upstream-tls.ts';
@@ -30,6 +31,7 @@ interface Parts {
   readonly certificates: PersistentMap<Certificate>;
   readonly caCertificates: PersistentMap<Certificate>;
   readonly consumerGroups: PersistentMap<ConsumerGroup>;
+  readonly workspaceNames: PersistentMap<string>;
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
@@ -40,6 +42,7 @@ export class Gateway {
   readonly services: PersistentMap<Service>;
   readonly routes: PersistentMap<Route>;
   readonly consumerGroups: PersistentMap<ConsumerGroup>;
+  readonly workspaceNames: PersistentMap<string>;
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
@@ -51,6 +54,7 @@ export class Gateway {
     this.services = parts.services;
     this.routes = parts.routes;
     this.consumerGroups = parts.consumerGroups;
+    this.workspaceNames = parts.workspaceNames;
     this.router = parts.router;
     this.plugins = parts.plugins;
     this.balancers = parts.balancers;
@@ -68,6 +72,7 @@ export class Gateway {
       certificates: PersistentMap.empty(),
       caCertificates: PersistentMap.empty(),
       consumerGroups: PersistentMap.empty(),
+      workspaceNames: PersistentMap.empty(),
       router: createRouter(flavor),
       plugins: PluginPlan.empty(plugins.registry, plugins.services),
       balancers: Balancers.empty(names),
@@ -99,6 +104,7 @@ export class Gateway {
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
       caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
+      workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),
       router: rerouted(parts, { services, routes }, changes),
       plugins: plugins === undefined && sent === undefined ? parts.plugins : parts.plugins.update(plugins, sent),
       balancers: parts.balancers.update(changes),

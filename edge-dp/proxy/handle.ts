@@ -18,6 +18,7 @@ import { ProxyContext } from './request-context.ts';
 import type { Arrival } from './request-path.ts';
 import { markOwn, markProxied } from './response-headers.ts';
 import type { ProxyRuntime } from './runtime.ts';
+import { upstreamTarget } from './upstream-request.ts';
 
 /** One request through one config, start to end: router, protocol checks, plugins, upstream, response phases, log. */
 export async function handle(
@@ -32,6 +33,7 @@ export async function handle(
   const context = new ProxyContext(incoming, arrival, {
     lazy,
     groups: gateway.consumerGroups,
+    workspaceNames: gateway.workspaceNames,
     client,
     clientBodyTimeout,
     errorDefaultType,
@@ -56,6 +58,7 @@ async function answer(
   arrival: Arrival,
 ): Promise<Outcome> {
   if (isMalformed(context.incoming)) {
+    usePlugins(gateway, runtime, context);
     const refusal = context.errorPage(400);
     refusal.closing = true;
     return exit(refusal);
@@ -78,13 +81,16 @@ async function answer(
     usePlugins(gateway, runtime, context);
     return exit(context.error(404, 'no Route matched with those values'));
   }
+  const mismatch = checkProtocol(context, route, context.forwarded);
+  if (mismatch !== null) {
+    // As in Kong it counts as matched by none: of plugins the global ones see it.
+    usePlugins(gateway, runtime, context);
+    return exit(mismatch);
+  }
   context.route = route;
   context.service = route.service === null ? null : (gateway.services.get(route.service) ?? null);
   context.captures = match.captures;
   usePlugins(gateway, runtime, context);
-
-  const mismatch = checkProtocol(context, route, context.forwarded);
-  if (mismatch !== null) return exit(mismatch);
 
   // With another method than GET it is no handshake (RFC 6455 section 4.1), and the runtime could not pass on a 101.
   const { fields, method, service } = context;
@@ -96,6 +102,8 @@ async function answer(
   if (context.plugins !== null) {
     admitToPlugins(fields, context.incoming.fieldNames, context.client.trusted);
     context.send = send;
+    if (context.log !== null)
+      context.targetUpstream = () => upstreamTarget(context, route, service, match, runtime.flavor);
     const step = context.plugins.access(context);
     const early = step instanceof Promise ? await step : step;
     if (early !== undefined) return answeredBy(context, early);

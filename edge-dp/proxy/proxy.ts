@@ -93,12 +93,16 @@ export async function proxy(
     const repeatable = mayRetry(failure, request.method, body);
     // nginx does not count that as a try either; it is no reason to bother another target with it.
     again = failure.stale === true && repeatable && !again;
-    if (again) continue;
+    if (again) {
+      context.tries?.pop();
+      continue;
+    }
     const last = !repeatable || left === 0;
     peers.failed(failure, last);
     if (last) break;
     left -= 1;
   }
+  context.clientGone = failure.code === 'client_left';
   console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
@@ -204,10 +208,22 @@ type Attempt = { -readonly [K in keyof Try]: Try[K] };
 
 /** An attempt that begins, for those who tell of it. */
 function attemptAt({ host, port }: Peer, startedAt: number): Attempt {
-  return { host, port, startedAt, balancerLatency: Date.now() - startedAt, status: null, failure: null };
+  return {
+    host,
+    port,
+    startedAt,
+    balancerLatency: Date.now() - startedAt,
+    status: null,
+    failure: null,
+    failedAs: null,
+  };
 }
 
 function tellOutcome(attempt: Attempt, result: UpstreamResult): void {
   if (result.kind === 'response') attempt.status = result.response.status;
-  else attempt.failure = result.failure.code;
+  else {
+    attempt.failure = result.failure.code;
+    const status = statusOf(result.failure);
+    attempt.failedAs = status === 502 || status === 504 ? status : null;
+  }
 }

@@ -46,6 +46,8 @@ export class ProxyContext implements GatewayRequest {
   send: (() => Promise<Outcome>) | null = null;
   /** What sending it came to. */
   outcome: Outcome | null = null;
+  /** What would be sent upstream; null: no route. Only where a plugin will ask. */
+  targetUpstream: (() => string) | null = null;
   /** What was sent upstream; null: nothing yet. */
   sentTarget: string | null = null;
   sentHeaders: HeaderFields | null = null;
@@ -55,12 +57,15 @@ export class ProxyContext implements GatewayRequest {
   tries: Try[] | null = null;
   /** Where plugins log. */
   log: ExchangeLog | null = null;
+  /** The client was found to be gone before there was an answer. */
+  clientGone = false;
   /** The answer is on its way. */
   answered = false;
   readonly arrival: Arrival;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
   readonly #errorDefaultType: string;
+  readonly #workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
   #headers: RequestHeaders | null = null;
   #forwarded: Forwarded | null = null;
   #identity: RequestIdentity | null = null;
@@ -75,6 +80,7 @@ export class ProxyContext implements GatewayRequest {
     parts: {
       readonly lazy: LazyTables;
       readonly groups: GroupsById;
+      readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
       readonly client: ClientAddress;
       readonly clientBodyTimeout: number;
       readonly errorDefaultType: string;
@@ -95,6 +101,7 @@ export class ProxyContext implements GatewayRequest {
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
     this.#errorDefaultType = parts.errorDefaultType;
+    this.#workspaceNames = parts.workspaceNames;
   }
 
   get headers(): RequestHeaders {
@@ -118,6 +125,11 @@ export class ProxyContext implements GatewayRequest {
 
   get workspace(): string {
     return this.route?.workspace ?? DEFAULT_WORKSPACE.id;
+  }
+
+  get workspaceName(): string | null {
+    const { workspace } = this;
+    return this.#workspaceNames.get(workspace) ?? (workspace === DEFAULT_WORKSPACE.id ? DEFAULT_WORKSPACE.name : null);
   }
 
   get identity(): RequestIdentity {

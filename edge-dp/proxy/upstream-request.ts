@@ -50,7 +50,7 @@ export function upstreamHeaders(
 export function upstreamTarget(
   context: ProxyContext,
   route: Route,
-  service: Service,
+  service: Service | null,
   match: MatchedPath,
   flavor: string,
 ): string {
@@ -60,9 +60,9 @@ export function upstreamTarget(
   return chosen === null && context.rawTarget.endsWith('?') ? `${path}?` : path;
 }
 
-function matchedUpstreamPath(route: Route, service: Service, match: MatchedPath, flavor: string): string {
+function matchedUpstreamPath(route: Route, service: Service | null, match: MatchedPath, flavor: string): string {
   return upstreamPath({
-    servicePath: service.path,
+    servicePath: service?.path ?? null,
     path: match.path,
     matchedPrefix: match.matchedPrefix,
     stripPath: route.stripPath,

@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 
@@ -26,4 +27,9 @@ export const fileLog = definePlugin({
       },
     },
   },
+  needs: function* ({ path }) {
+    if (path !== '/dev/stdout' && path !== '/dev/stderr') yield need('files', 'config.path', path);
+  },
 });
+
+export type FileLogConfig = Entity<typeof fileLog>['config'];

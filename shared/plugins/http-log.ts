@@ -1,7 +1,7 @@
 import { isRecord } from '../record.ts';
 import { parseUrl } from '../schema/formats/text.ts';
 import { headerName, headerValue, protocols, url } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { formerQueueFields, queue } from './fields/queue.ts';
@@ -55,6 +55,8 @@ export const httpLog = definePlugin({
     },
   },
 });
+
+export type HttpLogConfig = Entity<typeof httpLog>['config'];
 
 /** Two ways to say who calls would contradict each other. */
 function doubleAuthorizationError({ http_endpoint, headers }: Readonly<Record<string, unknown>>): string | undefined {

@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { SEVERITIES } from './fields/severities.ts';
@@ -29,4 +30,9 @@ export const loggly = definePlugin({
       },
     },
   },
+  needs: function* ({ host }) {
+    yield need('udp', 'config.host', host);
+  },
 });
+
+export type LogglyConfig = Entity<typeof loggly>['config'];

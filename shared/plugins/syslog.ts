@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 import { SEVERITIES } from './fields/severities.ts';
@@ -51,4 +52,9 @@ export const syslog = definePlugin({
       },
     },
   },
+  needs: function* ({ facility }) {
+    yield need('syslog', 'config.facility', facility);
+  },
 });
+
+export type SyslogConfig = Entity<typeof syslog>['config'];

@@ -1,5 +1,5 @@
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { customLogFields } from './fields/custom-log-fields.ts';
 
@@ -26,3 +26,5 @@ export const tcpLog = definePlugin({
     },
   },
 });
+
+export type TcpLogConfig = Entity<typeof tcpLog>['config'];

@@ -31,7 +31,7 @@ export function followed(response: Response, following: Following): Response | P
   const { body, headers, status, statusText } = response;
   const bare = status === 204 || status === 205 || status === 304;
   if (response.webSocket !== null || bare || (!last && (body === null || head))) {
-    if (listeners.length > 0) waitUntil((over?.() ?? Promise.resolve()).then(() => ended({ aborted: false })));
+    if (listeners.length > 0) waitUntil((over?.() ?? Promise.resolve()).then(() => ended(WHOLE)));
     return response;
   }
   const length = Number(headers.get('content-length') ?? (body === null ? 0 : Number.NaN));
@@ -40,8 +40,8 @@ export function followed(response: Response, following: Following): Response | P
     const through = Number.isInteger(length) ? new FixedLengthStream(length) : new IdentityTransformStream();
     waitUntil(
       sends(through.writable).then(
-        () => ended({ aborted: false }),
-        () => ended({ aborted: true }),
+        () => ended(WHOLE),
+        () => ended({ aborted: true, clientLeft: left.aborted }),
       ),
     );
     return new Response(through.readable, init);
@@ -50,10 +50,12 @@ export function followed(response: Response, following: Following): Response | P
     return passedOn((to) => send(head ? null : body, to, following));
   return readAhead(body, length).then((ahead) => {
     if (ahead.whole === null) return passedOn((to) => moveRest(ahead, to, left));
-    waitUntil(Promise.resolve().then(() => ended({ aborted: false })));
+    waitUntil(Promise.resolve().then(() => ended(WHOLE)));
     return new Response(ahead.whole, init);
   });
 }
+
+const WHOLE: ResponseEnd = { aborted: false, clientLeft: false };
 
 async function send(
   body: ReadableStream<Uint8Array> | null,

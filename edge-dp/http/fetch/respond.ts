@@ -49,7 +49,7 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
 function tellAtOnce(listeners: readonly EndListener[], waitUntil: WaitUntil): void {
   waitUntil(
     Promise.resolve().then(() => {
-      for (const ended of listeners) ended({ aborted: false });
+      for (const ended of listeners) ended({ aborted: false, clientLeft: false });
     }),
   );
 }

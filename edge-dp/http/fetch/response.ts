@@ -71,7 +71,7 @@ export class FetchResponse implements HttpResponse, BodySource {
 
   discard(): void {
     void this.#native.body?.cancel().catch(() => undefined);
-    for (const ended of this.#listeners.splice(0)) ended({ aborted: true });
+    for (const ended of this.#listeners.splice(0)) ended({ aborted: true, clientLeft: false });
   }
 
   /** With all changes. */

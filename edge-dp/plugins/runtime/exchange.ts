@@ -9,6 +9,12 @@ export interface Exchange {
   readonly reply: { readonly status: number; readonly headers: HeaderFields; readonly source: ReplySource };
   /** Path and query sent upstream; null when nothing was. */
   readonly upstreamTarget: string | null;
+  /** The same, or what would have been sent had no plugin answered; empty where no route was matched. */
+  readonly upstreamUri: string;
+  /** Of the request's workspace; null: the config does not have it. */
+  readonly workspaceName: string | null;
+  /** Of the listener it came in on; null where the host does not tell. */
+  readonly listenerPort: number | null;
   /** One for each attempt, in order; empty when nothing was sent. */
   readonly tries: readonly Try[];
   readonly latencies: Latencies;
@@ -16,6 +22,8 @@ export interface Exchange {
   readonly bytes: { readonly in: number | null; readonly out: number | null };
   /** The client was gone before the last byte, or the upstream in the middle of its body. Before the head: the status is 499. */
   readonly aborted: boolean;
+  /** It was the client that was gone. */
+  readonly clientLeft: boolean;
   /** Milliseconds since the epoch. */
   readonly endedAt: number;
 }
@@ -33,6 +41,8 @@ export interface Try {
   readonly status: number | null;
   /** Why there was no answer; null when there was one, or the client left first. */
   readonly failure: string | null;
+  /** The status a failure counts as: 504 for what took too long, 502 for all else; null without one. */
+  readonly failedAs: number | null;
 }
 
 /** Milliseconds. */

@@ -167,6 +167,8 @@ export interface QueueOptions {
   readonly initial_retry_delay: number;
   readonly max_retry_delay: number;
   readonly max_retry_time: number;
+  /** 1, or absent: one batch after the other; -1: each as soon as it is full. */
+  readonly concurrency_limit?: number;
 }
 
 /** Sends a batch. Throws when it is to be tried again. */

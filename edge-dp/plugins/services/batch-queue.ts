@@ -77,14 +77,18 @@ export class BatchQueue {
   }
 
   async #run(runner: { readonly since: number }): Promise<void> {
-    const { max_batch_size, max_coalescing_delay } = this.#parts.options;
+    const { max_batch_size, max_coalescing_delay, concurrency_limit = 1 } = this.#parts.options;
+    const beside = new Set<Promise<boolean>>();
     while (this.#runner === runner && this.#entries.length > 0) {
       if (this.#entries.length < max_batch_size && !this.#hurried) {
         await this.#company(max_coalescing_delay * 1000);
         if (this.#runner !== runner) return;
       }
-      if (!(await this.#sendBatch(this.#entries.splice(0, max_batch_size), runner.since))) break;
+      const sent = this.#sendBatch(this.#entries.splice(0, max_batch_size), runner.since);
+      if (concurrency_limit === -1) beside.add(sent);
+      else if (!(await sent)) break;
     }
+    await Promise.all(beside);
     if (this.#runner === runner) this.#runner = null;
   }
 

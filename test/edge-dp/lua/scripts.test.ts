@@ -75,6 +75,30 @@ describe('Lua of a plugin', () => {
     expect(await told(source, { target: '/p?q=1', headers: { 'x-a': 'one', cookie: 'b=a; c=d' } })).toBe(expected);
   });
 
+  it('asks vaults of the node for secrets', async () => {
+    const vaults = {
+      secret: async (reference: string) =>
+        reference === '{vault://env/there}'
+          ? { value: 's3cret', missing: null }
+          : { value: null, missing: 'this node has no variable' },
+    };
+    const source = `
+      local there = kong.vault.get('{vault://env/there}')
+      local absent, why = kong.vault.get('{vault://env/absent}')
+      local _, bad = kong.vault.get('{vault://env}')
+      local r = kong.vault.parse_reference('{vault://app/cert/key?prefix=SSL_#2}')
+      local updated = kong.vault.update({ a = 'old', b = { c = 1 }, ['$refs'] = { a = '{vault://env/there}', d = '{vault://env/absent}' } })
+      kong.service.request.set_header('x-told', table.concat({ there, tostring(absent), why, bad, r.name, r.resource, r.key,
+        r.config.prefix, tostring(r.version), updated.a, '<' .. updated.d .. '>', tostring(kong.vault.is_reference('{vault://x/y}')) }, ' '))`;
+    const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, fakeServices({ vaults }));
+    const request = fakeRequest();
+    await hooks.access?.(request);
+    expect(request.headers.get('x-told')).toBe(
+      's3cret nil could not get value from external vault (this node has no variable) ' +
+        'reference url is missing path [{vault://env}] app cert key SSL_ 2 s3cret <> true',
+    );
+  });
+
   it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
     const json =
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";

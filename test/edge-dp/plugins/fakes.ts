@@ -25,7 +25,10 @@ interface FakeRequest {
 }
 
 /** A request as hooks get it: the proxy's own, over no network and no runtime's messages. */
-export function fakeRequest({ rows = {}, groups = [], ip = '127.0.0.1', ...message }: FakeRequest = {}): ProxyContext {
+export function fakeRequest(
+  { rows = {}, groups = [], ip = '127.0.0.1', ...message }: FakeRequest = {},
+  waitUntil: (work: Promise<unknown>) => void = () => undefined,
+): ProxyContext {
   const arrival = {
     peerIp: ip,
     peerPort: 40_000,
@@ -33,11 +36,12 @@ export function fakeRequest({ rows = {}, groups = [], ip = '127.0.0.1', ...messa
     scheme: 'http',
     sni: null,
     edge: null,
-    waitUntil: () => undefined,
+    waitUntil,
   } as const;
   return new ProxyContext(incoming(message), arrival, {
     lazy: { lookupAll: async (table, value) => new Map(Object.entries(rows[table] ?? {})).get(value) ?? [] },
     groups: new Map(groups.map((group) => [group.id, group])),
+    workspaceNames: new Map(),
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
     clientBodyTimeout: 60_000,
     errorDefaultType: 'text/plain',

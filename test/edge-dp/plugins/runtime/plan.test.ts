@@ -88,7 +88,12 @@ async function run(plan: PluginPlan, log: Log) {
   const reply = new ResponseReply(response, 'exit', () => undefined);
   await plugins.response(request, reply);
   plugins.log(
-    new ProxyExchange(request, { outcome: exit(response), reply, headAt: Date.now(), end: { aborted: false } }),
+    new ProxyExchange(request, {
+      outcome: exit(response),
+      reply,
+      headAt: Date.now(),
+      end: { aborted: false, clientLeft: false },
+    }),
   );
   return answer;
 }

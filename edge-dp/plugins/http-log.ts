@@ -1,0 +1,58 @@
+import type { HttpLogConfig } from '../../shared/plugins/http-log.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { compileCustomFields } from './custom-log-fields.ts';
+import { fingerprint } from './fingerprint.ts';
+import { logText } from './log-entry.ts';
+import { queueOptions } from './queue-options.ts';
+import type { Plugin } from './runtime/plugin.ts';
+
+/** Sends log entries to an HTTP server, as one JSON object each or, with batches of more than one, as JSON arrays. */
+const httpLog: Plugin<HttpLogConfig> = {
+  name: 'http-log',
+  version: KONG_VERSION,
+  priority: 12,
+  watches: true,
+  compile(config, place, services) {
+    const { url, shown } = endpointOf(config.http_endpoint);
+    const custom = compileCustomFields(config.custom_fields_by_lua, { plugin: 'http-log', place, services });
+    const queue = queueOptions(config.queue);
+    const method = config.method ?? 'POST';
+    const timeout = config.timeout ?? 10_000;
+    const headers = { ...config.headers, 'Content-Type': config.content_type ?? 'application/json' };
+    // Configurations that send the same way share a queue, and their entries batches.
+    const key = fingerprint([url, method, timeout, headers, queue]);
+    const entries = services.queue<string>(`http-log ${shown} ${key}`, queue, async (batch) => {
+      const [entry = ''] = batch;
+      const body = queue.max_batch_size === 1 ? entry : `[${batch.join(',')}]`;
+      const response = await services.fetch({ url, method, headers, body, timeout });
+      if (response.status >= 300) {
+        response.discard();
+        throw new Error(`${shown} answered ${response.status}`);
+      }
+      response.discard();
+    });
+    return {
+      log(exchange) {
+        custom.fill(exchange, () => {
+          const text = logText(exchange);
+          entries.push(text, exchange.request, queue.max_bytes === null ? 0 : utf8.encode(text).length);
+        });
+      },
+      close() {
+        entries.close();
+        custom.close();
+      },
+    };
+  },
+};
+
+export default httpLog;
+
+const utf8 = new TextEncoder();
+
+/** The endpoint, and how the log calls it: without user, password and query, which may be secret. */
+function endpointOf(endpoint: string): { readonly url: string; readonly shown: string } {
+  const url = URL.parse(endpoint);
+  if (url === null) throw new Error('http_endpoint is no URL');
+  return { url: url.href, shown: `${url.origin}${url.pathname}` };
+}

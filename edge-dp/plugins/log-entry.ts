@@ -1,0 +1,176 @@
+import { isRecord } from '../../shared/record.ts';
+import type { HeaderFields } from '../http/fields.ts';
+import { decodeArguments } from '../lua/arguments.ts';
+import { correlation } from './correlation-id.ts';
+import { changed, type LogChange } from './log-changes.ts';
+import type { Exchange, Try } from './runtime/exchange.ts';
+import { slot } from './runtime/slot.ts';
+
+/** The ids of a request's trace by the formats it was told upstream in: the `trace_id` of its log entry. */
+export const traceIds = slot<Readonly<Record<string, string>>>();
+
+/** What `kong.log.set_serialize_value` and `custom_fields_by_lua` change of the entry, in order. */
+const changes = slot<LogChange[]>();
+
+export function changeLogEntry(request: Exchange['request'], change: LogChange): void {
+  const all = changes.get(request);
+  if (all === undefined) changes.set(request, [change]);
+  else all.push(change);
+}
+
+/** Kong's log entry (`kong.log.serialize`), as JSON. Not to be changed: all plugins that log a request share it. */
+export type LogEntry = Readonly<Record<string, unknown>>;
+
+interface Made {
+  readonly plain: LogEntry;
+  /** The same with the first `count` changes. */
+  readonly entry: LogEntry;
+  readonly count: number;
+  text: string | null;
+}
+
+const made = slot<Made>();
+
+/** The entry of a request that is over, made when the first plugin asks. */
+export function logEntry(exchange: Exchange): LogEntry {
+  return upToDate(exchange).entry;
+}
+
+/** The same as one line of JSON. */
+export function logText(exchange: Exchange): string {
+  const now = upToDate(exchange);
+  now.text ??= JSON.stringify(now.entry);
+  return now.text;
+}
+
+function upToDate(exchange: Exchange): Made {
+  const { request } = exchange;
+  const known = made.get(request);
+  const all = changes.get(request) ?? [];
+  if (known !== undefined && known.count === all.length) return known;
+  const plain = known?.plain ?? describe(exchange);
+  const now: Made = { plain, entry: all.reduce(changed, plain), count: all.length, text: null };
+  made.set(request, now);
+  return now;
+}
+
+function describe(exchange: Exchange): LogEntry {
+  const { request, reply, latencies, workspaceName } = exchange;
+  const { route, service, identity } = request;
+  const { consumer, credential } = identity;
+  const correlationId = correlation.get(request);
+  const trace = traceIds.get(request);
+  return {
+    request: describeRequest(exchange),
+    response: {
+      status: statusOf(exchange),
+      headers: headersOf(reply.headers),
+      size: exchange.clientLeft ? 0 : headSize(reply.headers, STATUS_LINE) + (exchange.bytes.out ?? 0),
+    },
+    latencies: { kong: latencies.kong, proxy: latencies.proxy, request: latencies.request, receive: latencies.receive },
+    ...(route !== null && { tries: triesOf(exchange), route: whole(route.row) }),
+    ...(service !== null && { service: whole(service.row) }),
+    ...(consumer !== null && { consumer: withoutWorkspace(whole(consumer.row)) }),
+    ...(credential !== null && { authenticated_entity: { id: credential.id } }),
+    client_ip: request.client.ip,
+    started_at: request.startedAt,
+    source: exchange.tries.length > 0 && (reply.source === 'service' || exchange.clientLeft) ? 'upstream' : 'kong',
+    upstream_status: exchange.tries.map(statusText).join(', '),
+    upstream_uri: exchange.upstreamUri,
+    workspace: request.workspace,
+    ...(workspaceName !== null && { workspace_name: workspaceName }),
+    ...(correlationId !== undefined && { correlation_id: correlationId }),
+    ...(trace !== undefined && { trace_id: trace }),
+  };
+}
+
+function describeRequest({ request, bytes, listenerPort }: Exchange): Readonly<Record<string, unknown>> {
+  const { incoming, rawTarget, scheme } = request;
+  const [, host = 'kong'] = /^(\[[^\]]*\]|[^:]+)/.exec(incoming.headers.get('host') ?? '') ?? [];
+  const port = listenerPort ?? (scheme === 'https' ? 443 : 80);
+  const line = `${incoming.method} ${rawTarget} HTTP/1.1\r\n`.length;
+  return {
+    id: request.id,
+    uri: rawTarget,
+    url: `${scheme}://${host}:${port}${rawTarget}`,
+    querystring: Object.fromEntries(decodeArguments(request.query, 0)),
+    method: request.method,
+    headers: { ...headersOf(request.headers), ...redacted(request.headers) },
+    size: headSize(incoming.headers, line) + (bytes.in ?? 0),
+  };
+}
+
+/** Bytes of `HTTP/1.1 200 OK` and the like: the reason is not known. */
+const STATUS_LINE = 'HTTP/1.1 200 OK\r\n'.length;
+
+/** As text, a blank line behind them: what a client sends or gets but for the runtime's own. */
+function headSize(headers: HeaderFields, line: number): number {
+  let size = line + 2;
+  for (const [name, value] of headers) size += name.length + value.length + 4;
+  return size;
+}
+
+const REDACTED = ['authorization', 'proxy-authorization'];
+
+function redacted(headers: HeaderFields): Readonly<Record<string, string>> {
+  return Object.fromEntries(REDACTED.filter((name) => headers.has(name)).map((name) => [name, 'REDACTED']));
+}
+
+/** Lines of Set-Cookie cannot be joined. */
+function headersOf(headers: HeaderFields): Readonly<Record<string, string | readonly string[]>> {
+  const lines: [string, string | readonly string[]][] = [];
+  for (const [name, value] of headers) if (name !== 'set-cookie') lines.push([name, value]);
+  const cookies = headers.getSetCookie();
+  const [cookie] = cookies;
+  if (cookie !== undefined) lines.push(['set-cookie', cookies.length === 1 ? cookie : cookies]);
+  return Object.fromEntries(lines);
+}
+
+/** nginx's for a client that left, whatever it had got. */
+function statusOf({ clientLeft, reply }: Exchange): number {
+  return clientLeft ? 499 : reply.status;
+}
+
+/** `-`: the client left before there was an answer. */
+function statusText({ status, failedAs }: Try): string {
+  return String(status ?? failedAs ?? '-');
+}
+
+function triesOf({ tries, aborted, clientLeft }: Exchange): readonly object[] {
+  return tries.map((attempt, at) => {
+    const { host, port, startedAt, balancerLatency, failedAs } = attempt;
+    // It answered, and then did not send all of its body.
+    const brokeOff = at === tries.length - 1 && aborted && !clientLeft;
+    const code = failedAs ?? (brokeOff ? 502 : null);
+    return {
+      ip: host,
+      port,
+      balancer_start: startedAt,
+      balancer_start_ns: startedAt * 1e6,
+      balancer_latency: balancerLatency,
+      balancer_latency_ns: balancerLatency * 1e6,
+      ...(code !== null && { state: 'failed', code }),
+    };
+  });
+}
+
+/** Rows without what is not set, made once for each: they live as long as the config. */
+const wholes = new WeakMap<object, Readonly<Record<string, unknown>>>();
+
+function whole(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  let known = wholes.get(row);
+  if (known === undefined) {
+    known = withoutNulls(row);
+    wholes.set(row, known);
+  }
+  return known;
+}
+
+function withoutNulls(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const set = Object.entries(row).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(set.map(([name, value]) => [name, isRecord(value) ? withoutNulls(value) : value]));
+}
+
+function withoutWorkspace({ ws_id: _, ...row }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return row;
+}

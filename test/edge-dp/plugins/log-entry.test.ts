@@ -1,0 +1,351 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
+import { freePorts } from '../../e2e/free-port.ts';
+import { admin } from '../../e2e/processes.ts';
+import { rawRequest } from '../../raw-http.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
+import { type LogSink, startLogSink } from './log-sink.ts';
+
+// What a Kong 3.9.3 sends to an HTTP server for the same requests, field by field.
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nX-Up: 1\r\n\r\n{"up":"stream"}';
+const uuid = expect.stringMatching(/^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/);
+const seconds = expect.any(Number);
+const digits = expect.stringMatching(/^\d+$/);
+
+describe('the log entry', () => {
+  let gateway: CaseGateway;
+  let upstream: Upstream;
+  let sink: LogSink;
+
+  beforeAll(async () => {
+    sink = await startLogSink();
+    upstream = await startUpstream(({ line }, socket) => {
+      if (line.includes('/mid')) {
+        socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(100)}`);
+        return undefined;
+      }
+      if (line.includes('/slow')) return undefined;
+      if (line.includes('/drip')) {
+        const dripping = setInterval(() => socket.write('x'.repeat(100)), 50);
+        socket.once('close', () => clearInterval(dripping));
+        return 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n';
+      }
+      if (line.includes('/repeat'))
+        return 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n';
+      if (line.startsWith('HEAD')) return 'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n';
+      if (line.includes('/500')) return 'HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n';
+      return OK;
+    });
+    gateway = await startCaseGateway(startWorkerdHost, { tls: false });
+    const post = (path: string, body: unknown) => admin(`${gateway.admin}${path}`, 'POST', body);
+    const route = async (name: string, service: string | null, more: object = {}) => {
+      const to = service === null ? {} : { service: { name: service } };
+      return post('/routes', { name, hosts: [`${name}.test`], ...to, ...more });
+    };
+    const plugin = (on: string, name: string, config: object = {}) => post(`/routes/${on}/plugins`, { name, config });
+    await post('/plugins', { name: 'http-log', config: { http_endpoint: `http://127.0.0.1:${sink.port}/log` } });
+    const [unused] = await freePorts(1);
+    const own = { host: '127.0.0.1', port: upstream.port };
+    await post('/services', { name: 'up', ...own, retries: 2, tags: ['t1'] });
+    await post('/services', { name: 'based', ...own, path: '/base' });
+    await post('/services', { name: 'refused', host: '127.0.0.1', port: unused ?? 1, retries: 2 });
+    await post('/services', { name: 'impatient', ...own, read_timeout: 300, retries: 1 });
+    await route('main', 'up', { tags: ['rt1', 'rt2'] });
+    await route('noservice', null);
+    await route('refused', 'refused');
+    await route('impatient', 'impatient');
+    await route('https-only', 'up', { protocols: ['https'] });
+    await route('based', 'based', { paths: ['/pre'] });
+    await route('auth', 'up');
+    await plugin('auth', 'key-auth', { key_names: ['apikey'] });
+    await plugin('auth', 'correlation-id', { header_name: 'x-corr' });
+    await post('/consumers', { username: 'ada', custom_id: 'cid', tags: ['c1'] });
+    await post('/consumers/ada/key-auth', { key: 'obs-key' });
+    await route('lua', 'up');
+    await plugin('lua', 'http-log', {
+      http_endpoint: `http://127.0.0.1:${sink.port}/log`,
+      custom_fields_by_lua: {
+        my_const: "return 'abc'",
+        my_num: 'return 1.5',
+        my_table: "return { a = 1, b = { 'x', 'y' } }",
+        my_holes: 'return { 1, 2, nil, 4 }',
+        my_false: 'return false',
+        'my.dotted': "return 'd'",
+        my_header: "return kong.request.get_header('x-case')",
+        route: 'return nil',
+        'request.headers.x-secret': 'return nil',
+        authenticated_entity: "return 'replaced'",
+        my_function: 'return function() end',
+        my_error: "error('no')",
+      },
+    });
+    await route('fn', 'up');
+    await plugin('fn', 'pre-function', {
+      log: [
+        `kong.log.set_serialize_value('from_fn', { n = 1 })
+         kong.log.set_serialize_value('client_ip', 'x', { mode = 'add' })
+         kong.log.set_serialize_value('absent', 'x', { mode = 'replace' })
+         local entry = kong.log.serialize()
+         kong.log.set_serialize_value('seen', entry.request.method .. entry.response.status .. entry.from_fn.n)`,
+      ],
+    });
+    await gateway.applied();
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    await upstream?.stop();
+    await sink?.stop();
+  });
+
+  /** Sends a request that can be found again; answers with its entry. */
+  const entryOf = async (
+    name: string,
+    line: string,
+    { host = 'main', headers = [] as readonly string[], body = '' } = {},
+  ): Promise<Record<string, unknown>> => {
+    const lines = [line, `Host: ${host}.test`, 'User-Agent: obs/1', `X-Case: ${name}`, ...headers];
+    await rawRequest(gateway.ports.plain, [...lines, 'Connection: close'], body);
+    return find(name);
+  };
+  const find = async (name: string): Promise<Record<string, unknown>> => {
+    const { text } = await sink.find(`the entry of ${name}`, (sent) => sent.text.includes(`"x-case":"${name}"`));
+    return JSON.parse(text);
+  };
+
+  it('of a proxied request has every field of Kong, and no other', async () => {
+    const entry = await entryOf('get', 'GET /ok HTTP/1.1', {
+      headers: ['Authorization: Basic c2VjcmV0', 'Cookie: a=b'],
+    });
+    expect(entry).toEqual({
+      client_ip: '127.0.0.1',
+      started_at: expect.closeTo(Date.now(), -6),
+      latencies: { kong: seconds, proxy: seconds, receive: seconds, request: seconds },
+      request: {
+        id: expect.stringMatching(/^[\da-f]{32}$/),
+        method: 'GET',
+        uri: '/ok',
+        url: `http://main.test:${gateway.ports.plain}/ok`,
+        querystring: {},
+        size: seconds,
+        headers: expect.objectContaining({
+          host: 'main.test',
+          'user-agent': 'obs/1',
+          'x-case': 'get',
+          authorization: 'REDACTED',
+          cookie: 'a=b',
+        }),
+      },
+      response: {
+        status: 200,
+        size: seconds,
+        headers: {
+          'content-type': 'application/json',
+          'content-length': '15',
+          'x-up': '1',
+          date: expect.any(String),
+          'proxy-connection': 'close',
+          server: 'kong/3.9.3',
+          via: '1.1 kong/3.9.3',
+          'x-kong-proxy-latency': digits,
+          'x-kong-upstream-latency': digits,
+          'x-kong-request-id': expect.stringMatching(/^[\da-f]{32}$/),
+        },
+      },
+      route: {
+        id: uuid,
+        name: 'main',
+        hosts: ['main.test'],
+        tags: ['rt1', 'rt2'],
+        protocols: ['http', 'https'],
+        https_redirect_status_code: 426,
+        path_handling: 'v0',
+        preserve_host: false,
+        regex_priority: 0,
+        request_buffering: true,
+        response_buffering: true,
+        strip_path: true,
+        service: { id: uuid },
+        created_at: seconds,
+        updated_at: seconds,
+        ws_id: uuid,
+      },
+      service: {
+        id: uuid,
+        name: 'up',
+        host: '127.0.0.1',
+        port: upstream.port,
+        protocol: 'http',
+        enabled: true,
+        retries: 2,
+        tags: ['t1'],
+        connect_timeout: 60000,
+        read_timeout: 60000,
+        write_timeout: 60000,
+        created_at: seconds,
+        updated_at: seconds,
+        ws_id: uuid,
+      },
+      source: 'upstream',
+      tries: [
+        {
+          ip: '127.0.0.1',
+          port: upstream.port,
+          balancer_start: seconds,
+          balancer_start_ns: seconds,
+          balancer_latency: seconds,
+          balancer_latency_ns: seconds,
+        },
+      ],
+      upstream_status: '200',
+      upstream_uri: '/ok',
+      workspace: entry.workspace,
+      workspace_name: DEFAULT_WORKSPACE.name,
+    });
+    const { request, response } = entry as { request: { size: number }; response: { size: number } };
+    expect(request.size).toBe(
+      Buffer.byteLength(
+        'GET /ok HTTP/1.1\r\nHost: main.test\r\nUser-Agent: obs/1\r\nX-Case: get\r\nAuthorization: Basic c2VjcmV0\r\nCookie: a=b\r\nConnection: close\r\n\r\n',
+      ),
+    );
+    expect(response.size).toBeGreaterThan(200);
+    expect(response.size).toBeLessThan(400);
+    expect(sink.received[0]).toMatchObject({ method: 'POST', target: '/log' });
+    expect(sink.received[0]?.headers['content-type']).toBe('application/json');
+  });
+
+  it('tells the query decoded, and the path upstream', async () => {
+    const entry = await entryOf('query', 'GET /pre/x?q=1&q=2&e=%C3%A9+x&flag&empty=&%5Bk%5D=v HTTP/1.1', {
+      host: 'based',
+    });
+    expect(entry).toMatchObject({
+      request: {
+        uri: '/pre/x?q=1&q=2&e=%C3%A9+x&flag&empty=&%5Bk%5D=v',
+        querystring: { q: ['1', '2'], e: 'é x', flag: true, empty: '', '[k]': 'v' },
+      },
+      upstream_uri: '/base/x?q=1&q=2&e=%C3%A9+x&flag&empty=&%5Bk%5D=v',
+    });
+  });
+
+  it('tells who sent it, and what plugins made of its headers', async () => {
+    const entry = await entryOf('key-auth', 'GET /ok HTTP/1.1', {
+      host: 'auth',
+      headers: ['apikey: obs-key', 'X-Corr: given'],
+    });
+    expect(entry).toMatchObject({
+      authenticated_entity: { id: uuid },
+      correlation_id: 'given',
+      request: { headers: { apikey: 'obs-key', 'x-consumer-username': 'ada', 'x-credential-identifier': uuid } },
+    });
+    expect(entry.authenticated_entity).toEqual({ id: uuid });
+    expect(entry.consumer).toEqual({
+      id: uuid,
+      username: 'ada',
+      custom_id: 'cid',
+      tags: ['c1'],
+      created_at: seconds,
+      updated_at: seconds,
+    });
+  });
+
+  const gateways = { source: 'kong', upstream_status: '' };
+  it.each([
+    [
+      '401',
+      { host: 'auth' },
+      { ...gateways, tries: [], upstream_uri: '/ok', latencies: { proxy: -1 }, response: { status: 401 } },
+    ],
+    [
+      '404',
+      { host: 'nowhere' },
+      { ...gateways, upstream_uri: '', latencies: { proxy: -1 }, response: { status: 404 } },
+    ],
+    ['503', { host: 'noservice' }, { ...gateways, tries: [], upstream_uri: '/ok', response: { status: 503 } }],
+    ['426', { host: 'https-only' }, { ...gateways, upstream_uri: '', response: { status: 426 } }],
+  ])('of an answer of the gateway: %s', async (name, options, fields) => {
+    const entry = await entryOf(`own-${name}`, 'GET /ok HTTP/1.1', options);
+    expect(entry).toMatchObject(fields);
+    const matched = 'tries' in fields;
+    expect([entry.route !== undefined, entry.tries !== undefined]).toEqual([matched, matched]);
+    expect(entry.service !== undefined).toBe(name === '401');
+  });
+
+  const failed = (code: number) => ({ state: 'failed', code, ip: '127.0.0.1' });
+  it.each([
+    ['refused', 'GET /ok', 502, '502, 502, 502', [failed(502), failed(502), failed(502)]],
+    ['impatient', 'GET /slow', 504, '504, 504', [failed(504), failed(504)]],
+  ])('of an upstream that fails (%s) has all tries', async (host, line, status, statuses, tries) => {
+    const entry = await entryOf(`fails-${host}`, `${line} HTTP/1.1`, { host });
+    expect(entry).toMatchObject({ source: 'kong', upstream_status: statuses, response: { status } });
+    expect(entry.tries).toMatchObject(tries);
+    expect(entry.latencies).not.toMatchObject({ proxy: -1 });
+  });
+
+  it('of an upstream that dies in the middle of its body says so of the try', async () => {
+    const socket = connect(gateway.ports.plain, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('GET /mid HTTP/1.1\r\nHost: main.test\r\nX-Case: mid-body\r\n\r\n');
+    socket.resume();
+    const entry = await find('mid-body');
+    socket.destroy();
+    expect(entry).toMatchObject({ source: 'upstream', upstream_status: '200', response: { status: 200 } });
+    expect(entry.tries).toMatchObject([failed(502)]);
+  });
+
+  it.each([
+    ['slow', '-', 'before there is an answer'],
+    ['drip', '200', 'in the middle of the answer'],
+  ])('of a client that leaves (/%s) has 499', async (path, status) => {
+    const socket = connect(gateway.ports.plain, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`GET /${path} HTTP/1.1\r\nHost: main.test\r\nX-Case: left-${path}\r\n\r\n`);
+    if (path === 'drip') await new Promise((resolve) => socket.once('data', resolve));
+    else await new Promise((resolve) => setTimeout(resolve, 300));
+    socket.destroy();
+    const entry = await find(`left-${path}`);
+    expect(entry).toMatchObject({ source: 'upstream', upstream_status: status, response: { status: 499, size: 0 } });
+    expect((entry.tries as object[])[0]).not.toHaveProperty('state');
+  });
+
+  it('has lines of Set-Cookie one by one, and sizes of bodies', async () => {
+    expect(await entryOf('repeat', 'GET /repeat HTTP/1.1')).toMatchObject({
+      response: { headers: { 'set-cookie': ['a=1', 'b=2'] } },
+    });
+    const entry = await entryOf('post', 'POST /ok HTTP/1.1', { headers: ['Content-Length: 7'], body: 'a=1&b=2' });
+    const head =
+      'POST /ok HTTP/1.1\r\nHost: main.test\r\nUser-Agent: obs/1\r\nX-Case: post\r\nContent-Length: 7\r\nConnection: close\r\n\r\n';
+    expect(entry).toMatchObject({ request: { method: 'POST', size: head.length + 7 } });
+    expect(await entryOf('upstreams-500', 'GET /500 HTTP/1.1')).toMatchObject({
+      source: 'upstream',
+      upstream_status: '500',
+      response: { status: 500 },
+    });
+  });
+
+  it('has the fields that Lua computes; one that fails is left out, and the rest is logged', async () => {
+    const entry = await entryOf('lua', 'GET /ok HTTP/1.1', { host: 'lua', headers: ['X-Secret: s'] });
+    expect(entry).toMatchObject({
+      my_const: 'abc',
+      my_num: 1.5,
+      my_table: { a: 1, b: ['x', 'y'] },
+      my_holes: [1, 2, null, 4],
+      my_false: false,
+      my: { dotted: 'd' },
+      my_header: 'lua',
+      authenticated_entity: 'replaced',
+    });
+    expect(Object.keys(entry)).not.toEqual(expect.arrayContaining(['route']));
+    expect(entry).not.toHaveProperty('my_function');
+    expect(entry).not.toHaveProperty('my_error');
+    expect((entry.request as { headers: object }).headers).not.toHaveProperty('x-secret');
+  });
+
+  it('can be read and changed by functions of the log phase', async () => {
+    const entry = await entryOf('fn', 'GET /ok HTTP/1.1', { host: 'fn' });
+    expect(entry).toMatchObject({ from_fn: { n: 1 }, client_ip: '127.0.0.1', seen: 'GET2001' });
+    expect(entry).not.toHaveProperty('absent');
+  });
+});

@@ -1,0 +1,232 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import fileLog from '../../../edge-dp/plugins/file-log.ts';
+import httpLog from '../../../edge-dp/plugins/http-log.ts';
+import type { SyslogLine } from '../../../edge-dp/plugins/runtime/services.ts';
+import syslog from '../../../edge-dp/plugins/syslog.ts';
+import { admin } from '../../e2e/processes.ts';
+import { once } from '../../once.ts';
+import { rawRequest } from '../../raw-http.ts';
+import { until } from '../../until.ts';
+import { hosts } from '../hosts.ts';
+import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
+import { exchangeOf } from './exchange-of.ts';
+import { EVERYWHERE, fakeServices } from './fakes.ts';
+import { type LogSink, startLogSink } from './log-sink.ts';
+
+const QUEUE = { max_batch_size: 1, max_retry_time: 60, initial_retry_delay: 0.05, max_retry_delay: 0.1 };
+
+describe.each(hosts)('log entries on %s', (_, start) => {
+  let gateway: CaseGateway;
+  let sink: LogSink;
+  let tcp: Server;
+  let udp: UdpSocket;
+  let folder: string;
+  const lines: string[] = [];
+  const packets: string[] = [];
+  let connections = 0;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast log '));
+    sink = await startLogSink();
+    tcp = createServer((socket) => {
+      connections += 1;
+      let rest = '';
+      socket.setEncoding('utf8').on('data', (text: string) => {
+        const parts = `${rest}${text}`.split('\n');
+        rest = parts.pop() ?? '';
+        lines.push(...parts);
+      });
+      socket.on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    udp = createSocket('udp4', (packet) => void packets.push(packet.toString('utf8')));
+    udp.bind(0, '127.0.0.1');
+    await once(udp, 'listening');
+    gateway = await startCaseGateway(start, { tls: false });
+    const on = async (name: string, plugin: string, config: object): Promise<void> => {
+      await admin(`${gateway.admin}/routes`, 'POST', { name, hosts: [`${name}.test`] });
+      await admin(`${gateway.admin}/routes/${name}/plugins`, 'POST', { name: plugin, config });
+    };
+    const http = `127.0.0.1:${sink.port}`;
+    const peer = { host: '127.0.0.1', port: (tcp.address() as AddressInfo).port };
+    const packet = { host: '127.0.0.1', port: udp.address().port };
+    await on('one', 'http-log', {
+      http_endpoint: `http://a%20b:c@${http}/one?q=1`,
+      headers: { 'X-Own': 'x' },
+      queue: QUEUE,
+    });
+    const batch = { ...QUEUE, max_batch_size: 3, max_coalescing_delay: 0.5 };
+    await on('batch-a', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
+    await on('batch-b', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
+    await on('again', 'http-log', { http_endpoint: `http://${http}/again`, queue: QUEUE });
+    await on('file', 'file-log', { path: join(folder, 'entries') });
+    await on('tcp', 'tcp-log', peer);
+    await on('udp', 'udp-log', packet);
+    await on('loggly', 'loggly', {
+      ...packet,
+      key: 'the-key',
+      tags: ['kong', 'q"uote]'],
+      log_level: 'err',
+      successful_severity: 'info',
+      client_errors_severity: 'warning',
+      server_errors_severity: 'crit',
+    });
+    await gateway.applied();
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    await sink?.stop();
+    tcp?.close();
+    udp?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Routes without a service: answered 503. */
+  const ask = (name: string, what: string): Promise<unknown> =>
+    rawRequest(gateway.ports.plain, ['GET /x HTTP/1.1', `Host: ${name}.test`, `X-Case: ${what}`]);
+  const told = (text: string): string => JSON.parse(text).request.headers['x-case'];
+
+  it('go to an HTTP server with user, password and headers, one by one', async () => {
+    await ask('one', 'alone');
+    const { method, target, headers, text } = await sink.find('an entry', (sent) => sent.target.startsWith('/one'));
+    expect([method, target, told(text)]).toEqual(['POST', '/one?q=1', 'alone']);
+    expect(headers).toMatchObject({
+      authorization: `Basic ${Buffer.from('a b:c').toString('base64')}`,
+      'x-own': 'x',
+      'content-type': 'application/json',
+    });
+  });
+
+  it('go in batches that plugins with equal settings share', async () => {
+    await Promise.all([ask('batch-a', '1'), ask('batch-b', '2'), ask('batch-a', '3')]);
+    const full = await sink.find('a whole batch', (sent) => sent.target === '/batch');
+    expect(full.method).toBe('PUT');
+    expect(
+      JSON.parse(full.text)
+        .map((entry: object) => told(JSON.stringify(entry)))
+        .sort(),
+    ).toEqual(['1', '2', '3']);
+    await ask('batch-b', '4');
+    const alone = await sink.find('the rest', (sent) => sent.target === '/batch' && sent !== full);
+    expect(JSON.parse(alone.text)).toHaveLength(1);
+  });
+
+  it('are sent again to a server that refuses, breaks off or redirects, until it takes them', async () => {
+    const sent = () => sink.received.filter(({ target }) => target === '/again').length;
+    for (const answer of [500, 'close', 302, 200] as const) {
+      const before = sent();
+      sink.answer = answer;
+      if (answer === 500) await ask('again', 'kept');
+      await until(() => sent() > before, `an attempt that is answered ${answer}`);
+    }
+    const { text } = sink.received.findLast(({ target }) => target === '/again') ?? { text: '' };
+    expect(told(text)).toBe('kept');
+  });
+
+  it('are lines of a file', async () => {
+    await Promise.all(['1', '2', '3'].map((what) => ask('file', what)));
+    const read = async () => (await readFile(join(folder, 'entries'), 'utf8').catch(() => '')).split('\n');
+    await until(async () => (await read()).length === 4, 'three lines in the file');
+    expect((await read()).slice(0, 3).map(told).sort()).toEqual(['1', '2', '3']);
+  });
+
+  it('are lines on one connection that is kept', async () => {
+    for (const what of ['1', '2']) {
+      await ask('tcp', what);
+      await until(() => lines.some((line) => told(line) === what), `line ${what}`);
+    }
+    expect(connections).toBe(1);
+  });
+
+  it('are packets, for Loggly with its head, as urgent as the answer', async () => {
+    await ask('udp', 'packet');
+    await ask('loggly', 'crit');
+    await until(() => packets.length === 2, 'two packets');
+    expect(told(packets.find((packet) => packet.startsWith('{')) ?? '')).toBe('packet');
+    const [, head, entry = ''] = /^(<.*?\]) (\{.*)$/.exec(packets.find((packet) => packet.startsWith('<')) ?? '') ?? [];
+    expect(head).toMatch(
+      /^<10>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+ kong - - \[the-key@41058 tag="kong" tag="q\\"uote\\\]"\]$/,
+    );
+    expect(told(entry)).toBe('crit');
+  });
+});
+
+describe('what a plugin that logs makes of an exchange', () => {
+  const severities = {
+    log_level: 'warning',
+    successful_severity: 'info',
+    client_errors_severity: 'warning',
+    server_errors_severity: 'err',
+    custom_fields_by_lua: null,
+  } as const;
+
+  it.each([
+    [200, []],
+    [404, ['warning']],
+    [503, ['err']],
+  ])('goes to syslog as its status says: %i', async (status, expected) => {
+    const written: SyslogLine[] = [];
+    const services = fakeServices({ syslog: async (all) => void written.push(...all) });
+    const hooks = syslog.compile({ ...severities, facility: 'local3' }, EVERYWHERE, services);
+    const { exchange, over } = exchangeOf(status);
+    hooks.log?.(exchange);
+    await over();
+    expect(written.map(({ severity }) => severity)).toEqual(expected);
+    for (const { facility, message } of written) {
+      expect(facility).toBe('local3');
+      expect(JSON.parse(message).response.status).toBe(status);
+    }
+  });
+
+  it('is not waited for by the plugin, and what cannot be written is told without secrets', async () => {
+    const told: string[] = [];
+    const log = (_: string, line: string) => void told.push(line);
+    const append = async () => Promise.reject(new Error('the disk is full'));
+    const files = fileLog.compile(
+      { path: '/x', reopen: false, custom_fields_by_lua: null },
+      EVERYWHERE,
+      fakeServices({ append, log }),
+    );
+    const fetch = async () => Promise.reject(new Error('refused'));
+    const queue = {
+      ...QUEUE,
+      max_retry_time: 0,
+      max_coalescing_delay: 0,
+      max_entries: 10,
+      max_bytes: null,
+      concurrency_limit: 1,
+    };
+    const http = httpLog.compile(
+      {
+        http_endpoint: 'https://user:pass-word@logs.test/in?token=s3cret',
+        method: 'POST',
+        content_type: 'application/json',
+        timeout: 1,
+        keepalive: 1,
+        retry_count: null,
+        queue_size: null,
+        flush_timeout: null,
+        headers: { 'X-Key': 'k3y' },
+        queue: { ...queue, concurrency_limit: 1 },
+        custom_fields_by_lua: null,
+      },
+      EVERYWHERE,
+      fakeServices({ fetch, log }),
+    );
+    const { exchange, over } = exchangeOf(200);
+    files.log?.(exchange);
+    http.log?.(exchange);
+    await over();
+    expect(told.join('\n')).toMatch(
+      /queue file-log \/x: 1 entries could not be sent and were dropped: the disk is full/,
+    );
+    expect(told.join('\n')).toMatch(/queue http-log https:\/\/logs\.test\/in [\da-f]{12}: .* refused/);
+    expect(told.join('\n')).not.toMatch(/pass-word|s3cret|k3y/);
+  });
+});
