@@ -61,6 +61,8 @@ export class LuaContext {
 export interface BodyChunk {
   bytes: Uint8Array | null;
   readonly last: boolean;
+  /** `ngx.arg[2] = true`: nothing comes after it. */
+  ended: boolean;
   /** All chunks so far, once somebody has asked for the whole body. */
   whole: Uint8Array[] | null;
 }

@@ -4,6 +4,7 @@ import { LuaNative, type LuaRecord, type LuaReference, type LuaValue } from '../
 import { KONG_VERSION } from '../../shared/version.ts';
 import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
+import { jwtDecode, jwtVerify } from './jwt.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
 import { serialize, setSerializeValue } from './kong/log.ts';
 import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
@@ -11,6 +12,7 @@ import { request } from './kong/request.ts';
 import { response } from './kong/response.ts';
 import { service } from './kong/service.ts';
 import { parseVaultReference, vaultGet } from './kong/vault.ts';
+import { LIBRARIES } from './libraries.ts';
 import { bit } from './ngx/bits.ts';
 import { moreCodecs } from './ngx/codecs.ts';
 import { LEVELS, ngx } from './ngx/ngx.ts';
@@ -82,6 +84,9 @@ function prelude(lua: LuaMachine): LuaRecord {
     log: write,
     levels: LEVELS,
     refused: {},
+    libraries: LIBRARIES,
+    jwt_decode: jwtDecode,
+    jwt_verify: jwtVerify,
     fetch: fetchNative,
     re_next: next,
     re_replace: replace,

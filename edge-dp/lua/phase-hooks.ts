@@ -1,6 +1,6 @@
 import type { Answer, Hooks } from '../plugins/runtime/plugin.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
-import { LuaContext, type LuaPhase, type LuaSite } from './context.ts';
+import { type BodyChunk, LuaContext, type LuaPhase, type LuaSite } from './context.ts';
 import { requestTables } from './request-tables.ts';
 
 /** Runs what a plugin has for the phase of the context. Without a promise as long as nothing waits. */
@@ -41,15 +41,17 @@ const BUFFERED = 10 * 1024 * 1024;
 /** `body_filter`: sees each chunk in `ngx.arg`, and at the end an empty last one. */
 function bodyFilter(run: RunPhase, context: LuaContext): TransformStream<Uint8Array, Uint8Array> {
   let whole: Uint8Array[] | null = null;
+  let ended = false;
   const filter = async (
     bytes: Uint8Array,
     last: boolean,
     controller: TransformStreamDefaultController<Uint8Array>,
   ): Promise<void> => {
-    const chunk = { bytes, last, whole };
+    if (ended) return;
+    const chunk: BodyChunk = { bytes, last, whole, ended };
     context.chunk = chunk;
     await run(context);
-    whole = chunk.whole;
+    ({ whole, ended } = chunk);
     if (chunk.bytes !== null && chunk.bytes.length > 0) controller.enqueue(chunk.bytes);
   };
   return new TransformStream({

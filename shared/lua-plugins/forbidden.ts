@@ -17,6 +17,8 @@ const GLOBALS: readonly (readonly [name: RegExp, reason: string])[] = [
 
 const MODULES: readonly (readonly [name: RegExp, reason: string])[] = [
   [/^ffi$|^jit(?:\.|$)/, 'there is no machine code'],
+  [/^kong\.plugins\.base_plugin$/, 'Kong has none since 3.0: a handler is a table of functions'],
+  [/^(?:socket|socket\.(?:http|tcp)|ssl|ssl\.https|ltn12|http\.request)$/, 'they block: resty.http sends requests'],
   [/^(?:io|lfs|posix|ngx\.pipe|resty\.shell)(?:\.|$)/, 'there are no files and no processes'],
   [/^kong\.(?:db|dao|singletons|cache|runloop|api|clustering|cluster_events|worker_events)(?:\.|$)/, 'data planes have no database and none of its parts'],
   [/\.(?:daos|dao)$/, 'plugins bring no entities of their own'],

@@ -24,7 +24,8 @@ export function loadHandler(lua: PluginLua, name: string): LoadedHandler {
   if (!(handler instanceof Map)) throw new Error('handler.lua must return a table');
   const { VERSION, PRIORITY } = Object.fromEntries(handler);
   release(handler);
-  if (typeof VERSION !== 'string' || !/^\d+\.\d+\.\d+/.test(VERSION)) {
+  const version = typeof VERSION === 'string' ? /\d+(?:\.\d+)*/.exec(VERSION)?.[0] : undefined;
+  if (version === undefined || version.split('.').length > 3) {
     throw new Error(`VERSION must be a text as '1.0.0', found ${shown(VERSION)}`);
   }
   if (typeof PRIORITY !== 'number' || !Number.isInteger(PRIORITY)) {
@@ -44,7 +45,7 @@ export function loadHandler(lua: PluginLua, name: string): LoadedHandler {
   if (phases.has('response') && (phases.has('header_filter') || phases.has('body_filter'))) {
     throw new Error("phase 'response' cannot be there together with 'header_filter' or 'body_filter'");
   }
-  return { version: VERSION, priority: PRIORITY, phases, keep, run };
+  return { version, priority: PRIORITY, phases, keep, run };
 }
 
 /** Lets go of what was read with it. */

@@ -1,6 +1,7 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { md5, sha1 } from '@noble/hashes/legacy.js';
 import { sha224, sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
+import type { CHash } from '@noble/hashes/utils.js';
 import { type LuaCall, LuaNative, type LuaResult } from '../../../shared/lua/value.ts';
 import { decodeArguments, encodeArguments, escapeBytes, unescapeText } from '../arguments.ts';
 import type { Library } from '../context.ts';
@@ -35,6 +36,12 @@ export const moreCodecs: Library = {
     if (algorithm === undefined) throw new Error(`there is no digest ${call.text(1)}`);
     return algorithm(call.bytes(2).slice());
   }),
+  hmac: codec('hmac', (call) => {
+    const algorithm = DIGESTS[call.text(1)];
+    if (algorithm === undefined) throw new Error(`there is no digest ${call.text(1)}`);
+    call.charge(call.bytes(3).length / 2);
+    return hmac(algorithm, call.bytes(2).slice(), call.bytes(3).slice());
+  }),
   random_bytes: codec('random_bytes', (call) => {
     const size = call.number(1);
     if (size < 0 || size > 65_536) throw new Error('a length from 0 to 65536 is expected');
@@ -42,7 +49,7 @@ export const moreCodecs: Library = {
   }),
 };
 
-const DIGESTS: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
+const DIGESTS: Readonly<Record<string, CHash>> = {
   md5,
   sha1,
   sha224,

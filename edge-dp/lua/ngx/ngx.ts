@@ -66,7 +66,12 @@ export const ngx: LuaRecord = {
     const status = call.number(1);
     // ngx.OK and ngx.ERROR end the phase alone; a status ends the request with it.
     if (status < 200) return undefined;
-    const answer = context.request.exit(status, context.tables.said || undefined);
+    const { said, status: set } = context.tables;
+    if (said === '') return context.exit(context.request.exit(status));
+    // What was said went out under the status of that moment.
+    const answer = context.request.exit(set ?? 200, said);
+    const type = context.request.replyHeaders.get('content-type');
+    if (type !== null) answer.headers.set('content-type', type);
     return context.exit(answer);
   }),
   redirect: new LuaNative('redirect', (call) => {

@@ -79,6 +79,7 @@ export const lookups: Library = {
   }),
   set_argument: new LuaNative('set_argument', (call) => {
     const { chunk } = contextIn(call, 'ngx.arg', ['body_filter']);
+    if (chunk !== null && call.number(1) === 2) chunk.ended = call.truth(2);
     if (chunk !== null && call.number(1) === 1) chunk.bytes = call.has(2) ? call.bytes(2).slice() : null;
     return undefined;
   }),
@@ -116,6 +117,9 @@ function variable({ request, reply, exchange }: LuaContext, name: string): LuaVa
   if (answer === undefined) return undefined;
   if (name === 'status') return answer.status;
   if (name === 'upstream_status') return answer.source === 'service' ? String(answer.status) : undefined;
+  if (name.startsWith('upstream_http_')) {
+    return answer.source === 'service' ? answer.headers.get(name.slice(14).replaceAll('_', '-')) : undefined;
+  }
   if (name.startsWith('sent_http_')) return answer.headers.get(name.slice(10).replaceAll('_', '-'));
   return undefined;
 }

@@ -99,6 +99,44 @@ describe('Lua of a plugin', () => {
     );
   });
 
+  it.each([
+    [
+      "local c = require('resty.lrucache').new(4) for i = 1, 9 do c:set(i, i) c:get(1) end c:set('t', 1, 0) tell(c:get(1), c:get(2), c:get(9), (c:get('t')), c:count() <= 4)",
+      '1 nil 9 nil true',
+    ],
+    [
+      "local u = require('socket.url') local p = u.parse('https://a:b@[::1]:8443/x/y?q=1#f') tell(p.host, p.port, p.user, p.path, p.query, u.build(p))",
+      '::1 8443 a /x/y q=1 https://a:b@[::1]:8443/x/y?q=1#f',
+    ],
+    [
+      "local s = require('pl.stringx') tell(s.endswith('a.lua', '.lua'), s.startswith('abc', { 'x', 'ab' }), s.strip(' a '), #s.split('a,b,c', ',', 2), s.replace('a.a.a', '.', '%1', 1), s.count('aaa', 'a'), s.rstrip('a]]', ']'))",
+      'true true a 2 a%1a.a 3 a',
+    ],
+    [
+      "local t = require('pl.tablex') local r = t.readonly({ 1 }) tell(r[1], pcall(function() r[2] = 2 end), t.find({ 'a', 'b' }, 'b'), t.deepcompare({ a = { 1 } }, t.deepcopy({ a = { 1 } })), t.size({ a = 1, 2 }))",
+      '1 false 2 true 2',
+    ],
+    [
+      "local u = require('kong.tools.utils') local id = u.uuid() tell(u.is_valid_uuid(id), u.uuid() == id, u.table_contains({ 1, 2 }, 2), #u.split('a,b', ','), u.is_valid_uuid('x'))",
+      'true false true 2 false',
+    ],
+    [
+      "local h = require('resty.hmac') local o = require('resty.openssl.hmac').new('k', 'sha256') o:update('a') local d = require('resty.openssl.digest').new('sha256') tell(h:new('k', h.ALGOS.SHA256):final('a', true), ngx.encode_base64(o:final()), ngx.encode_base64(d:final('')))",
+      '78da91511e675587f5b9df78bedebaf5560da2abb88162ee875dcdf744951d9e eNqRUR5nVYf1ud94vt669VYNoqu4gWLuh13N90SVHZ4= 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=',
+    ],
+    [
+      "local d = ngx.shared.mine d:set('a', 1, 60) tell(d:get('a'), d:add('a', 2), d:incr('a', 2), d:incr('n', 1, 5), d:ttl('a') > 0, ngx.shared.other:get('a'), d:set('gone', 1, 1e-9), d:get('gone'))",
+      '1 false 3 6 true nil true nil',
+    ],
+    [
+      "local n = 0 local function load(x) n = n + 1 return x end local a = kong.cache:get('k', nil, load, 7) local b = kong.cache:get('k', nil, load, 8) kong.cache:invalidate('k') local c = kong.cache:get('k', { ttl = 1 }, load, 9) tell(a, b, c, n, (select(2, kong.cache:get('bad', nil, function() return nil, 'why' end))))",
+      '7 7 9 2 why',
+    ],
+    ["tell(require('kong.meta')._VERSION, require('kong.constants').HEADERS.ANONYMOUS)", '3.9.3 X-Anonymous-Consumer'],
+  ])('has modules and memories that plugins expect: %s', async (script, words) => {
+    expect(await told(script, {}, { ...DEFAULT_LUA, untrusted: 'on' })).toBe(words);
+  });
+
   it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
     const json =
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import '../../plugin-lua.ts';
 import { admin as api } from '../../e2e/processes.ts';
@@ -56,6 +57,45 @@ const PLUGINS = [
     function H:log() end`,
   ),
   plugin(
+    'tokens',
+    `local parser = require "kong.plugins.jwt.jwt_parser"
+    local constants = require "kong.constants"
+    local function load_key() return "secret" end
+    function H:access(conf)
+      local token = ngx.re.match(kong.request.get_header("authorization") or "", "^[Bb]earer\\\\s+(.+)$", "jo")
+      if not token then return kong.response.exit(401, { message = "no token" }) end
+      local jwt, message = parser:new(token[1])
+      if message then return kong.response.exit(401, { message = message }) end
+      local key, _, level = kong.cache:get("key", { ttl = 60 }, load_key)
+      if not jwt:verify_signature(key) then return kong.response.exit(403, { message = "bad signature" }) end
+      local ok, errors = jwt:verify_registered_claims({ "exp" })
+      if not ok then return kong.response.exit(403, errors) end
+      kong.client.authenticate({ id = "5d3b2a8a-7a39-4d8b-9d7f-3b8c6f5a0a11", username = jwt.claims.sub }, { key = jwt.claims.sub })
+      kong.service.request.set_header("X-Level", tostring(level))
+      kong.service.request.set_header("X-Header", constants.HEADERS.CONSUMER_USERNAME)
+    end`,
+  ),
+  plugin(
+    'limits',
+    `function H:header_filter()
+      if tonumber(ngx.var.upstream_http_content_length) > 10 then
+        ngx.ctx.too_long, ngx.status = true, 413
+      end
+    end
+    function H:body_filter()
+      if ngx.ctx.too_long then ngx.arg[1], ngx.arg[2] = "too long", true end
+    end`,
+  ),
+  plugin(
+    'says',
+    `function H:access(conf)
+      ngx.status = 203
+      ngx.header["Content-Type"] = "text/x-said"
+      ngx.print("said ", { "in ", "parts" })
+      return ngx.exit(200)
+    end`,
+  ),
+  plugin(
     'buffers',
     `function H:response() local body = kong.service.response.get_raw_body() return kong.response.exit(201, { length = #body }) end`,
   ),
@@ -112,7 +152,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     }
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
-    await route('buffers', { name: 'buffers' });
+    for (const name of ['buffers', 'tokens', 'limits', 'says']) await route(name, { name });
     await api(`${gateway.admin}/plugins`, 'POST', { name: 'versions' });
     await route('second', { name: 'versions@2' });
     await gateway.applied();
@@ -163,6 +203,35 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     const answer = await get('buffers');
     expect(answer.status).toBe(201);
     expect(JSON.parse(answer.text).length).toBeGreaterThan(20);
+  });
+
+  it('find out who it is, with a token that a key must verify and a cache', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = (claims: object, key = 'secret') => {
+      const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
+      return `Bearer ${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+    };
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    const asked = (authorization: string) => get('tokens', [['Authorization', authorization]]);
+    expect(await get('tokens')).toMatchObject({ status: 401, text: '{"message":"no token"}' });
+    expect(await asked('Bearer a.b.c')).toMatchObject({ status: 401, text: '{"message":"invalid JSON"}' });
+    expect(await asked(token({ sub: 'ada', exp }, 'other'))).toMatchObject({ status: 403 });
+    expect(await asked(token({ sub: 'ada', exp: 1 }))).toMatchObject({ status: 403, text: '{"exp":"token expired"}' });
+    const answer = await asked(token({ sub: 'ada', exp }));
+    expect(JSON.parse(answer.text).headers).toMatchObject({
+      'x-consumer-username': 'ada',
+      'x-level': '1',
+      'x-header': 'X-Consumer-Username',
+    });
+  });
+
+  it('answer as OpenResty does, and end bodies early', async () => {
+    expect(await get('says')).toMatchObject({
+      status: 203,
+      headers: { 'content-type': 'text/x-said' },
+      text: 'said in parts',
+    });
+    expect(await get('limits')).toMatchObject({ status: 413, text: 'too long' });
   });
 
   it('have one version in use, the one closest to the request', async () => {
