@@ -3,6 +3,7 @@ import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
+import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
 import { configRoutes } from './declarative/config.ts';
@@ -57,6 +58,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     cacheRoutes,
     clusteringRoutes(cluster),
     debugRouteRoutes(cluster),
+    proxyCacheRoutes(cluster),
     logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
     robotsRoutes,
   );

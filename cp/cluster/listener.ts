@@ -21,7 +21,7 @@ import {
 } from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
-import { type HealthOrder, type PeerMessage, Peers } from './peers.ts';
+import { type HealthOrder, type PeerMessage, Peers, type PurgeOrder } from './peers.ts';
 import { Questions } from './questions.ts';
 import { Quotas } from './quotas.ts';
 import { RecordsDesk } from './records-desk.ts';
@@ -66,6 +66,10 @@ export interface ClusterListener {
   readonly publisher: Publisher;
   /** Tells every data plane that is connected, to this or another control plane, about a target's health. */
   setTargetHealth(order: HealthOrder): Promise<void>;
+  /** Tells every data plane that is connected, to this or another control plane, to forget copies of answers. */
+  purge(order: PurgeOrder): Promise<void>;
+  /** What each data plane that is connected here has under a key; null: it did not answer in time. */
+  copies(key: string, plugin: string | null): Promise<readonly (Copy | null)[]>;
   /**
    * Forgets a data plane, with the keys its id belongs to, and ends its link wherever it is connected: whoever says it is that
    * node next, is. False when there was none.
@@ -79,6 +83,13 @@ export interface ClusterListener {
   /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
   renew(identity: ClusterIdentity): void;
   close(): Promise<void>;
+}
+
+/** A copy of an answer, as a data plane shows it. */
+interface Copy {
+  readonly node: string;
+  readonly status: number;
+  readonly body: Explained['body'];
 }
 
 type Explanation =
@@ -139,14 +150,17 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     nodes.forgetHere(id);
     if (session !== undefined) end(session);
   };
-  const tellTargetHealth = (order: HealthOrder): void => {
-    const message = { type: 'target_health', ...order } as const;
-    links.broadcast(message);
-    https.broadcast(message);
+  const broadcast = (order: Order): void => {
+    links.broadcast(order);
+    https.broadcast(order);
   };
   const take = (message: PeerMessage): void => {
     if ('target_health' in message) {
-      tellTargetHealth(message.target_health);
+      broadcast({ type: 'target_health', ...message.target_health });
+      return;
+    }
+    if ('purge' in message) {
+      broadcast({ type: 'purge', ...message.purge });
       return;
     }
     const { forget: id } = message;
@@ -217,9 +231,20 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       nodes,
       publisher,
       async setTargetHealth(order) {
-        tellTargetHealth(order);
+        broadcast({ type: 'target_health', ...order });
         await peers.spread({ target_health: order });
       },
+      async purge(order) {
+        broadcast({ type: 'purge', ...order });
+        await peers.spread({ purge: order });
+      },
+      copies: (key, plugin) =>
+        Promise.all(
+          [...nodes.connected()].map(async (session) => {
+            const answer = await questions.ask(session, (id) => tell(session, { type: 'show_copy', id, key, plugin }));
+            return answer === null ? null : { node: session.node.id, status: answer.status, body: answer.body };
+          }),
+        ),
       async forget(id) {
         endOf(id);
         const known = await nodes.forget(id);
@@ -229,7 +254,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       async explain(request) {
         const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
         if (newest === undefined) return { outcome: 'disconnected' };
-        const answer = await questions.explain(request, newest, (message) => tell(newest, message));
+        const answer = await questions.ask(newest, (id) => tell(newest, { type: 'explain', id, request }));
         if (answer === null) return { outcome: 'silent' };
         return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
       },

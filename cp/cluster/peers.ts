@@ -1,5 +1,5 @@
 import { json, object, string } from '../../shared/bundle/shape.ts';
-import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
+import type { PurgeMessage, TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { ControlPlaneMessages } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
@@ -7,7 +7,12 @@ import type { ClusterLog } from './mtls-server.ts';
 export type HealthOrder = Omit<TargetHealthMessage, 'type'>;
 
 /** What control planes tell each other. */
-export type PeerMessage = { readonly target_health: HealthOrder } | { readonly forget: string };
+export type PeerMessage =
+  | { readonly target_health: HealthOrder }
+  | { readonly purge: PurgeOrder }
+  | { readonly forget: string };
+
+export type PurgeOrder = Omit<PurgeMessage, 'type'>;
 
 /** Characters of a message; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
 const LONGEST_ORDER = 2_000;
@@ -27,6 +32,7 @@ export class Peers {
         const read = object(json(text, 'message'), 'message');
         if (read.from === own) return;
         if (read.forget !== undefined) take({ forget: string(read.forget, 'message.forget') });
+        else if (read.purge !== undefined) take({ purge: purgeOf(object(read.purge, 'message.purge')) });
         else take({ target_health: orderOf(object(read.target_health, 'message.target_health')) });
       } catch (error) {
         log('warn', `a message of another control plane was not understood: ${messageOf(error)}`);
@@ -43,6 +49,11 @@ export class Peers {
   stop(): void {
     this.#unsubscribe();
   }
+}
+
+function purgeOf({ of, name }: Readonly<Record<string, unknown>>): PurgeOrder {
+  if (of !== 'plugin' && of !== 'key') throw new TypeError('a purge of plugin or key is expected');
+  return { of, name: string(name, 'name') };
 }
 
 function orderOf(read: Readonly<Record<string, unknown>>): HealthOrder {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Explained, ExplainMessage } from '../../shared/cluster/messages.ts';
+import type { Explained } from '../../shared/cluster/messages.ts';
 import type { NodeSession } from './session.ts';
 
 /** Milliseconds a data plane has for its answer. */
@@ -9,12 +9,8 @@ const PATIENCE = 5_000;
 export class Questions {
   readonly #waiting = new Map<string, { readonly of: NodeSession; readonly take: (answer: Explained) => void }>();
 
-  /** Has `tell` send the question to one data plane. Resolves with null when no answer of it comes in time. */
-  explain(
-    request: ExplainMessage['request'],
-    of: NodeSession,
-    tell: (message: ExplainMessage) => void,
-  ): Promise<Pick<Explained, 'status' | 'body'> | null> {
+  /** Has `tell` send the question, with this id, to one data plane. Resolves with null when no answer of it comes in time. */
+  ask(of: NodeSession, tell: (id: string) => void): Promise<Pick<Explained, 'status' | 'body'> | null> {
     const id = randomUUID();
     return new Promise((resolve) => {
       const late = setTimeout(() => {
@@ -27,7 +23,7 @@ export class Questions {
         resolve(answer);
       };
       this.#waiting.set(id, { of, take });
-      tell({ type: 'explain', id, request });
+      tell(id);
     });
   }
 

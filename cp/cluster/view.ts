@@ -7,7 +7,7 @@ import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry, NodeSummary } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
 import type { Nodes } from './nodes.ts';
-import type { HealthOrder } from './peers.ts';
+import type { HealthOrder, PurgeOrder } from './peers.ts';
 import { targetsOf } from './target-health.ts';
 import { withheldElsewhere, withheldFrom, withheldInWords } from './withholding.ts';
 
@@ -18,6 +18,8 @@ interface ConnectedNodes {
   readonly publisher: Pick<Publisher, 'conflicts' | 'trouble' | 'current' | 'flush'>;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
+  purge(order: PurgeOrder): Promise<void>;
+  copies: ClusterListener['copies'];
   forget: ClusterListener['forget'];
 }
 
@@ -48,6 +50,18 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
   /** What other control planes have to do with; nobody, while the database is away. */
   async function elsewhere(plugins: readonly string[]): Promise<readonly NodeRecord[]> {
     return await registry.troubledElsewhere(self.id, plugins).catch(() => []);
+  }
+
+  /** Whether a data plane is connected to another control plane. */
+  async function anyElsewhere(): Promise<boolean> {
+    await nodes.flush();
+    let offset: string | undefined;
+    do {
+      const page = await registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
+      if (page.nodes.some((node) => node.connected && nodes.get(node.id) === undefined)) return true;
+      offset = page.offset;
+    } while (offset !== undefined);
+    return false;
   }
 
   return {
@@ -87,6 +101,14 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     },
     setTargetHealth: (order) => connected.setTargetHealth(order),
     explain: (request) => connected.explain(request),
+    purge: (order) => connected.purge(order),
+    async copy(key, plugin) {
+      const answers = await connected.copies(key, plugin);
+      const found = answers.find((answer) => answer?.status === 200);
+      if (found != null) return { outcome: 'found', node: found.node, body: found.body };
+      const unknown = answers.some((answer) => answer?.status !== 404) || (await anyElsewhere());
+      return { outcome: unknown ? 'unknown' : 'none' };
+    },
   };
 }
 

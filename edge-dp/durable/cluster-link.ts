@@ -1,8 +1,17 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
-import type { ExplainMessage, FromDataPlane, ManifestMessage, Order, Rejected } from '../../shared/cluster/messages.ts';
+import type {
+  ExplainMessage,
+  FromDataPlane,
+  ManifestMessage,
+  Order,
+  PurgeMessage,
+  Rejected,
+  ShowCopyMessage,
+} from '../../shared/cluster/messages.ts';
 import { proveNode } from '../../shared/cluster/node-proof.ts';
 import type { RecordChange, RecordOutcome } from '../../shared/cluster/records.ts';
+import { isRecord, mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -31,7 +40,7 @@ import { nodeKey } from './node-key.ts';
 import { Offered } from './offered.ts';
 import { Orders } from './orders.ts';
 import { RecordsLink } from './records-link.ts';
-import { SHARED_PATH } from './state-messages.ts';
+import { RESPONSES, type ResponseQuestion, SHARED_PATH, STATE_PATH } from './state-messages.ts';
 
 /** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
 interface Standing {
@@ -279,6 +288,12 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           break;
         case 'records_news':
           this.#records.news(order);
+          break;
+        case 'purge':
+          this.ctx.waitUntil(this.#purge(order));
+          break;
+        case 'show_copy':
+          this.ctx.waitUntil(this.#showCopy(order));
       }
     }
 
@@ -290,6 +305,37 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       } catch (error) {
         this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
       }
+    }
+
+    async #purge({ of, name }: PurgeMessage): Promise<void> {
+      try {
+        await this.#askKeeper({ does: 'purge', of, name });
+      } catch (error) {
+        this.log('warn', `copies of answers were not purged (${of} ${name}): ${messageOf(error)}`);
+      }
+    }
+
+    async #showCopy({ id, key, plugin }: ShowCopyMessage): Promise<void> {
+      try {
+        const { entry } = mustBeRecord(await this.#askKeeper({ does: 'show', key, plugin }), 'the answer');
+        const found = isRecord(entry);
+        this.#link.send(
+          fittingAnswer({ type: 'explained', id, status: found ? 200 : 404, body: found ? { ...entry } : {} }),
+        );
+      } catch (error) {
+        this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
+      }
+    }
+
+    /** The keeper of copies of answers. */
+    async #askKeeper(question: ResponseQuestion): Promise<unknown> {
+      const { STATE } = this.env;
+      if (STATE === undefined) throw new Error('this node keeps none');
+      const path = `${STATE_PATH}${RESPONSES}`;
+      const keeper = STATE.get(STATE.idFromName(`${linkName(this.env)}${path}`));
+      const answer = await keeper.fetch(`http://node${path}`, { method: 'POST', body: JSON.stringify(question) });
+      if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
+      return answer.json();
     }
 
     wakeIn(milliseconds: number): void {

@@ -35,6 +35,8 @@ export function parseFromControlPlane(text: string): Incoming | null {
     case 'withheld':
     case 'target_health':
     case 'explain':
+    case 'purge':
+    case 'show_copy':
       return { type: 'unsigned', order: read.type };
     case 'heartbeat':
       return { type: 'heartbeat', serial: typeof read.serial === 'number' ? read.serial : null };
@@ -66,10 +68,20 @@ export function parseOrder(read: Readonly<Row>): Order | null {
       };
     case 'records_news':
       return { type: 'records_news', page: parseRecordPage(read.page, 'page') };
+    case 'purge': {
+      const of = PURGED.find((one) => one === read.of);
+      return of === undefined ? null : { type: 'purge', of, name: string(read.name, 'name') };
+    }
+    case 'show_copy': {
+      const plugin = typeof read.plugin === 'string' ? read.plugin : null;
+      return { type: 'show_copy', id: string(read.id, 'id'), key: string(read.key, 'key'), plugin };
+    }
     default:
       return null;
   }
 }
+
+const PURGED = ['plugin', 'key'] as const;
 
 function syncStatus(value: unknown): SyncStatus {
   return SYNC_STATUSES.find((status) => status === value) ?? 'unknown';

@@ -66,10 +66,10 @@ export class PurgeView {
         return;
       case 'target':
         this.#targets ??= new Float64Array(BUCKETS);
-        this.#targets[bucketOf(name)] = at;
+        this.#targets[bucketOf(name)] = Math.max(at, this.#targets[bucketOf(name)] ?? 0);
         return;
       default:
-        this.#named.set(`${of} ${name}`, at);
+        this.#named.set(`${of} ${name}`, Math.max(at, this.#named.get(`${of} ${name}`) ?? 0));
         if (this.#named.size <= MOST_NAMED) return;
         this.#named.clear();
         this.#all = Math.max(this.#all, at);

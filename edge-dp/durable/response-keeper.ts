@@ -12,6 +12,9 @@ interface Storage {
 /** Purges of the Admin API that outlive the process: other processes of the node may not have heard of them. */
 const KEPT_PURGES = 100;
 
+/** Bytes of a body that is shown; longer ones would not fit into a message to the control plane. */
+const MOST_SHOWN = 32 << 10;
+
 /** The copies of answers of a whole node, in memory, and what was purged of them. */
 export class ResponseKeeper {
   readonly #kept: ByteCache<StoredResponse>;
@@ -93,9 +96,10 @@ export class ResponseKeeper {
     if (found === null || (plugin !== null && found.plugin !== plugin)) return null;
     const { status, headers, body, storedAt, lifetime } = found;
     return {
+      plugin: found.plugin,
       status,
       headers: Object.fromEntries(headers),
-      body: new TextDecoder().decode(body),
+      body: body.length > MOST_SHOWN ? null : new TextDecoder().decode(body),
       body_len: body.length,
       timestamp: Math.floor(storedAt / 1000),
       ttl: lifetime,

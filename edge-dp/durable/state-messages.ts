@@ -95,7 +95,7 @@ export const RESPONSES = 'responses';
 export type ResponseQuestion =
   | { readonly does: 'news'; readonly epoch: string | null; readonly since: number }
   | { readonly does: 'invalidate'; readonly target: string }
-  | { readonly does: 'purge'; readonly of: 'all' | 'plugin' | 'key'; readonly name: string }
+  | { readonly does: 'purge'; readonly of: 'plugin' | 'key'; readonly name: string }
   | { readonly does: 'show'; readonly key: string; readonly plugin: string | null };
 
 const QUESTIONS = ['lease', 'one', 'add', 'look'] as const;
@@ -197,7 +197,7 @@ export function parseResponseQuestion(value: unknown): ResponseQuestion {
   }
 }
 
-const PURGED = ['all', 'plugin', 'key'] as const;
+const PURGED = ['plugin', 'key'] as const;
 
 export function parseSharedQuestion(value: unknown): SharedQuestion {
   const read = mustBeRecord(value, 'the question');

@@ -105,7 +105,24 @@ export interface ExplainMessage {
   readonly request: Readonly<Record<string, unknown>>;
 }
 
-/** What the data plane's own `POST /debug/route` answers. */
+/** The Admin API's `DELETE /proxy-cache…`: what of the copies of answers is void from now on. */
+export interface PurgeMessage {
+  readonly type: 'purge';
+  /** Those of a plugin's configuration (`name` is its id), or one (`name` is its key). */
+  readonly of: 'plugin' | 'key';
+  readonly name: string;
+}
+
+/** `GET /proxy-cache/{key}`: the data plane answers with `Explained` of the same `id`, 404 when it has none. */
+export interface ShowCopyMessage {
+  readonly type: 'show_copy';
+  readonly id: string;
+  readonly key: string;
+  /** Only of this plugin's configuration; null: of any. */
+  readonly plugin: string | null;
+}
+
+/** The answer to a question: what the data plane's own `POST /debug/route` answers, or a copy as Kong shows it. */
 export interface Explained {
   readonly type: 'explained';
   readonly id: string;
@@ -149,7 +166,14 @@ export interface Withheld {
 }
 
 /** What a data plane does, or tells, because a control plane says so; the manifest, signed by itself, apart. */
-export type Order = TargetHealthMessage | ExplainMessage | Withheld | RecordsDone | RecordsNews;
+export type Order =
+  | TargetHealthMessage
+  | ExplainMessage
+  | PurgeMessage
+  | ShowCopyMessage
+  | Withheld
+  | RecordsDone
+  | RecordsNews;
 
 /** An order, signed: see `order.ts`. */
 export interface OrderMessage {

@@ -25,6 +25,19 @@ export interface ClusterView {
   targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
   /** Tells every connected data plane; returns once the order is on its way. */
   setTargetHealth(order: TargetHealthOrder): Promise<void>;
+  /** Has every connected data plane forget copies of answers; returns once the order is on its way. */
+  purge(order: CopyPurge): Promise<void>;
+  /**
+   * The copy a data plane that is connected here has under a key, of one plugin's configuration or (null) of any. `unknown`: none of
+   * those that answered has one, but others may.
+   */
+  copy(
+    key: string,
+    plugin: string | null,
+  ): Promise<
+    | { readonly outcome: 'found'; readonly node: string; readonly body: Readonly<Record<string, unknown>> }
+    | { readonly outcome: 'none' | 'unknown' }
+  >;
   /** Has a connected data plane say where a request would go, and why. */
   explain(request: Readonly<Record<string, unknown>>): Promise<
     | {
@@ -37,6 +50,12 @@ export interface ClusterView {
     /** No data plane is connected; none answered in time. */
     | { readonly outcome: 'disconnected' | 'silent' }
   >;
+}
+
+/** Which copies of answers are void: those of a plugin's configuration by its id, or one by its key. */
+export interface CopyPurge {
+  readonly of: 'plugin' | 'key';
+  readonly name: string;
 }
 
 /** How far the newest config reaches. */

@@ -42,14 +42,17 @@ export class NodeResponses implements Responses {
   readonly #purges = new PurgeView();
   #epoch: string | null = null;
   #version = 0;
-  /** Milliseconds since the epoch. */
-  #askedAt = 0;
+  /** What was purged until then is known; milliseconds since the epoch. */
+  #heardAt = 0;
+  /** For how long that is enough. */
+  #interval: number;
   #complainedAt = 0;
 
   /** `node`: `env.NODE`; null: this isolate is all there is. */
   constructor(node: Node | null, options: NodeResponsesOptions) {
     this.#node = node;
     this.#options = options;
+    this.#interval = options.near ? NEWS_NEAR : NEWS_FAR;
     const alone = node === null || !options.near;
     this.#own = new ByteCache(alone ? options.maxBytes : options.maxBytes / OWN_PART);
     this.largest = Math.min(LARGEST, this.#own.maxBytes / 2);
@@ -58,13 +61,12 @@ export class NodeResponses implements Responses {
   find(key: string): StoredResponse | null | Promise<StoredResponse | null> {
     const { near } = this.#options;
     if (this.#node === null) return this.#living(key);
-    const now = Date.now();
     // A clock that was set back must not put the question off for as long.
-    if (Math.abs(now - this.#askedAt) < (near ? NEWS_NEAR : NEWS_FAR)) {
+    if (Math.abs(Date.now() - this.#heardAt) < this.#interval) {
       const own = this.#living(key);
       return own === null && near ? this.#fetched(key) : own;
     }
-    this.#askedAt = now;
+    // Each request by itself: what another one waits for ends when that one does.
     return this.#hear().then(() => this.#living(key) ?? (near ? this.#fetched(key) : null));
   }
 
@@ -100,7 +102,10 @@ export class NodeResponses implements Responses {
 
   /** What was purged since it was asked last. */
   async #hear(): Promise<void> {
+    const askedAt = Date.now();
     const news = await this.#ask({ does: 'news', epoch: this.#epoch, since: this.#version }, parsePurgeNews);
+    this.#heardAt = news === null ? Date.now() : askedAt;
+    this.#interval = news === null ? PATIENCE : this.#options.near ? NEWS_NEAR : NEWS_FAR;
     if (news === null) return;
     const { epoch, version, purges } = news;
     for (const purge of purges) this.#purges.add(purge);

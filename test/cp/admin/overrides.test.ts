@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type {
   ClusterView,
+  CopyPurge,
   DataPlaneDetail,
   NodeUpstreamHealth,
   TargetHealthOrder,
@@ -38,6 +39,8 @@ describe('what the Admin API does differently for single entities', () => {
   let admin: AdminServer;
   let health: NodeUpstreamHealth[] = [];
   const orders: TargetHealthOrder[] = [];
+  const purges: CopyPurge[] = [];
+  let copies: ClusterView['copy'] = async () => ({ outcome: 'none' });
   const cluster: ClusterView = {
     dataPlanes: async ({ offset }) =>
       offset === undefined ? { rows: [dataPlane], offset: 'next' } : { rows: [{ ...dataPlane, id: 'b' }] },
@@ -45,6 +48,8 @@ describe('what the Admin API does differently for single entities', () => {
     targetHealth: async () => health,
     setTargetHealth: async (order) => void orders.push(order),
     explain: async () => ({ outcome: 'disconnected' }),
+    purge: async (order) => void purges.push(order),
+    copy: (key, plugin) => copies(key, plugin),
     forget: async (id) => id === dataPlane.id,
     reach: () => ({ serial: 7, trouble: null, connected: 0, withheld: [] }),
     unreached: async () => null,
@@ -228,6 +233,37 @@ describe('what the Admin API does differently for single entities', () => {
     expect(orders).toEqual([
       { upstream: upstream.id, target: target.id, address: null, healthy: false },
       { upstream: upstream.id, target: target.id, address: '10.0.0.1:80', healthy: true },
+    ]);
+  });
+
+  it('shows and purges cached responses of its data planes, of the workspace that is asked', async () => {
+    const key = 'a'.repeat(64);
+    const config = { strategy: 'memory' };
+    const { body: plugin } = await admin.send('POST', '/plugins', { json: { name: 'proxy-cache', config } });
+    await admin.send('POST', '/workspaces', { json: { name: 'other' } });
+    const answers = async (method: 'GET' | 'DELETE', path: string) => (await admin.send(method, path)).status;
+
+    copies = async () => ({ outcome: 'none' });
+    expect(await answers('GET', `/proxy-cache/${key}`)).toBe(404);
+    expect(await answers('DELETE', `/proxy-cache/${key}`)).toBe(404);
+    copies = async () => ({ outcome: 'unknown' });
+    expect(await answers('GET', `/proxy-cache/${key}`)).toBe(504);
+    copies = async (name, of) => ({ outcome: 'found', node: 'n1', body: { plugin: plugin.id, status: 200, name, of } });
+    expect((await admin.send('GET', `/proxy-cache/${plugin.id}/caches/${key}`)).body).toEqual({
+      ...{ status: 200, name: key, of: plugin.id },
+      ...{ plugin_id: plugin.id, data_plane: 'n1' },
+    });
+    expect(await answers('GET', `/other/proxy-cache/${key}`)).toBe(404);
+    expect(await answers('GET', `/proxy-cache/${crypto.randomUUID()}/caches/${key}`)).toBe(404);
+    expect(await answers('GET', `/proxy-cache/${'A'.repeat(64)}`)).toBe(404);
+
+    expect(purges).toEqual([]);
+    expect(await answers('DELETE', `/proxy-cache/${key}`)).toBe(204);
+    expect(await answers('DELETE', '/proxy-cache')).toBe(204);
+    expect(await answers('DELETE', '/other/proxy-cache')).toBe(204);
+    expect(purges).toEqual([
+      { of: 'key', name: key },
+      { of: 'plugin', name: plugin.id },
     ]);
   });
 

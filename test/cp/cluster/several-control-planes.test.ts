@@ -52,6 +52,11 @@ test('a control plane shows, and orders, the targets of data planes that are con
   // Its own order did not come back to it over the database.
   expect(await link.hear('target_health')).toMatchObject({ target: 't2' });
 
+  await other.view.purge({ of: 'key', name: 'k' });
+  expect(await link.hear('purge')).toEqual({ type: 'purge', of: 'key', name: 'k' });
+  // Whoever is connected elsewhere may have what nobody here has.
+  expect(await other.view.copy('k', null)).toEqual({ outcome: 'unknown' });
+
   // An address no target can have is passed over, not an error.
   await one.view.setTargetHealth({ ...order, address: 'x'.repeat(10_000) });
 

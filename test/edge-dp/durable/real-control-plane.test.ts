@@ -47,6 +47,7 @@ describe.each(hosts)('on %s', (_, start) => {
     const body = { message: 'path: should start with: /' };
     const answer = { outcome: 'answered', node: id, status: 400, body };
     expect(await listener.explain({ path: 'nowhere' })).toEqual(answer);
+    expect(await listener.copies('a'.repeat(64), null)).toEqual([{ node: id, status: 404, body: {} }]);
 
     await node.stop(0);
     await alterCache(prefix, (key) => (key === 'manifest' ? Buffer.from('garbage') : null));

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ResponseKeeper } from '../../../edge-dp/durable/response-keeper.ts';
 import { pack, type StoredResponse } from '../../../edge-dp/durable/stored-response.ts';
@@ -20,6 +21,9 @@ const CONFIG = {
   vary_headers: null,
   response_headers: { age: true, 'X-Cache-Status': true, 'X-Cache-Key': true },
 };
+
+/** Milliseconds after which every process asks what was purged before it answers. */
+const HEARD = 300;
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -76,13 +80,15 @@ describe('proxy-cache on a node of three processes', () => {
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
   const outcome = async (...request: Parameters<typeof send>) => (await send(...request)).headers.get('x-cache-status');
+  /** What each of several processes answers. */
+  const texts = async (path: string) => Promise.all(Array.from({ length: 12 }, async () => (await send(path)).text));
   /** What each of several processes says. */
   const outcomes = async (...request: Parameters<typeof send>) =>
     new Set(await Promise.all(Array.from({ length: 12 }, () => outcome(...request))));
 
   it('runs in every process', async () => {
     const statuses = async () =>
-      new Set((await Promise.all(Array.from({ length: 12 }, () => send('/kong/ready')))).map(({ status }) => status));
+      new Set((await Promise.all(Array.from({ length: 60 }, () => send('/kong/ready')))).map(({ status }) => status));
     await expect
       .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
       .toEqual(new Set([200]));
@@ -200,10 +206,45 @@ describe('proxy-cache on a node of three processes', () => {
     const { text } = await send('/rules/document');
     await expect.poll(() => outcomes('/rules/document'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
     expect(await outcome('/rules/document', { method: 'POST' })).toBe('Bypass');
-    // Each process hears of it before an answer that comes a quarter of a second later.
-    const texts = async () => Promise.all(Array.from({ length: 12 }, async () => (await send('/rules/document')).text));
-    await expect.poll(texts, { timeout: 5_000, message: 'no process to have the old one' }).not.toContain(text);
-    expect(await texts()).not.toContain(text);
+    await pause(HEARD);
+    expect(await texts('/rules/document')).not.toContain(text);
+  });
+
+  it('forgets in every process what the control plane says, and shows it what there is', async () => {
+    const { controlPlane } = node;
+    /** What the control plane is shown under a key. */
+    const shown = async (key: string, plugin: string | null = null) => {
+      const question = crypto.randomUUID();
+      await controlPlane.tell({ type: 'show_copy', id: question, key, plugin });
+      const { status, body } = await controlPlane.heard('explained', (answer) => answer.id === question);
+      return status === 200 ? body : null;
+    };
+    const kept = async (path: string) => {
+      const { headers, text } = await send(path);
+      const key = headers.get('x-cache-key') ?? '';
+      await expect
+        .poll(() => shown(key), { timeout: 5_000, message: 'the copy to be kept' })
+        .toMatchObject({ body: text });
+      expect(new Set(await texts(path))).toEqual(new Set([text]));
+      return { path, key, text };
+    };
+    const gone = async ({ path, key, text }: Awaited<ReturnType<typeof kept>>) => {
+      await expect.poll(() => shown(key), { timeout: 5_000, message: 'the copy to be gone' }).toBeNull();
+      await pause(HEARD);
+      expect(await texts(path)).not.toContain(text);
+    };
+    const first = await kept('/kong/purged');
+    const entry = { status: 200, body_len: first.text.length, ttl: 300, version: 1, plugin: id(4) };
+    expect(await shown(first.key, id(4))).toMatchObject(entry);
+    expect(await shown(first.key, id(5))).toBeNull();
+    await controlPlane.tell({ type: 'purge', of: 'key', name: first.key });
+    await gone(first);
+
+    const second = await kept('/kong/purged-later');
+    await controlPlane.tell({ type: 'purge', of: 'plugin', name: id(5) });
+    expect(await shown(second.key)).toMatchObject({ body: second.text });
+    await controlPlane.tell({ type: 'purge', of: 'plugin', name: id(4) });
+    await gone(second);
   });
 
   it('with cache_control answers 504 to who wants a copy alone, in the form of the gateway’s own errors', async () => {

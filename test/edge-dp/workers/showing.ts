@@ -60,3 +60,4 @@ export default proxyEntrypoint(isolate);
 export class Status extends statusEntrypoint(isolate, [...nodeRoutes, ...metricsRoutes]) {}
 export class ClusterLink extends clusterLink(isolate) {}
 export { NodeService } from '../../../edge-dp/durable/node-service.ts';
+export { NodeState } from '../../../edge-dp/durable/node-state.ts';
