@@ -20,10 +20,14 @@ import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import proxyCache from './proxy-cache.ts';
 import rateLimiting from './rate-limiting.ts';
+import redirect from './redirect.ts';
+import requestSizeLimiting from './request-size-limiting.ts';
+import requestTermination from './request-termination.ts';
 import requestTransformer from './request-transformer.ts';
 import responseRatelimiting from './response-ratelimiting.ts';
 import responseTransformer from './response-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
+import session from './session.ts';
 import standardWebhooks from './standard-webhooks.ts';
 import syslog from './syslog.ts';
 import tcpLog from './tcp-log.ts';
@@ -56,9 +60,13 @@ const BUNDLED: readonly Plugin[] = [
   preFunction,
   proxyCache,
   rateLimiting,
+  redirect,
+  requestSizeLimiting,
+  requestTermination,
   requestTransformer,
   responseRatelimiting,
   responseTransformer,
+  session,
   standardWebhooks,
   syslog,
   tcpLog,

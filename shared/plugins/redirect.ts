@@ -1,5 +1,5 @@
 import { httpProtocols, url } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Sends clients elsewhere. */
@@ -21,3 +21,5 @@ export const redirect = definePlugin({
     },
   },
 });
+
+export type RedirectConfig = Entity<typeof redirect>['config'];

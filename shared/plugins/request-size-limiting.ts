@@ -1,5 +1,5 @@
 import { httpProtocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Refuses requests with large bodies. */
@@ -26,3 +26,5 @@ export const requestSizeLimiting = definePlugin({
     },
   },
 });
+
+export type RequestSizeLimitingConfig = Entity<typeof requestSizeLimiting>['config'];

@@ -1,5 +1,5 @@
 import { headerName, headerValue, httpProtocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests itself. */
@@ -25,6 +25,8 @@ export const requestTermination = definePlugin({
     },
   },
 });
+
+export type RequestTerminationConfig = Entity<typeof requestTermination>['config'];
 
 function combinationError({
   message,

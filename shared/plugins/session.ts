@@ -1,6 +1,6 @@
 import { randomSecret } from '../random-secret.ts';
 import { anyHeaderName, headerValue, noConsumer, protocols } from '../schema/kinds.ts';
-import { defineField, definePlugin, type ShorthandField } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity, type ShorthandField } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Names from before version 3.2. */
@@ -74,3 +74,5 @@ export const session = definePlugin({
     },
   },
 });
+
+export type SessionConfig = Entity<typeof session>['config'];

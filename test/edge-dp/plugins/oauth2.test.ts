@@ -13,7 +13,7 @@ import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
 
 const WAIT = { timeout: 20_000 };
 
-describe('tokens on two data planes', () => {
+describe('tokens, and sessions, on two data planes', () => {
   const folders: string[] = [];
   let plane: RunningControlPlane;
   let nodes: DataPlane[] = [];
@@ -85,6 +85,17 @@ describe('tokens on two data planes', () => {
       client_secret: 'a-secret',
       redirect_uris: ['https://app.test/back'],
     });
+    await call('/services/api/routes', 'POST', { name: 'app', paths: ['/app'] });
+    await call('/consumers', 'POST', { username: 'nobody' });
+    await call('/consumers/ada/key-auth', 'POST', { key: 'a-key' });
+    const session = { storage: 'kong', logout_methods: ['POST'] };
+    await call('/routes/app/plugins', 'POST', { name: 'session', config: session });
+    await call('/routes/app/plugins', 'POST', { name: 'key-auth', config: { anonymous: 'nobody' } });
+    // On the other route alone.
+    const { data } = await call('/services/api/plugins');
+    const [oauth2] = Array.isArray(data) ? data : [];
+    const route = await call('/routes/api');
+    await call(`/plugins/${oauth2.id}`, 'PATCH', { route: { id: route.id } });
     nodes = await Promise.all([startNode(), startNode()]);
     for (const node of [0, 1]) {
       const ready = async () => (await send(node, '/api/oauth2/token')).status === 405;
@@ -172,6 +183,28 @@ describe('tokens on two data planes', () => {
     };
     await call('/oauth2_tokens', 'POST', made);
     for (const node of [0, 1]) expect(await use(node, 'made')).toBe(200);
+  });
+
+  it('of sessions are good on both, and end on both, by a logout or at the Admin API', async () => {
+    const visit = async (node: number, headers: Record<string, string>, init: RequestInit = {}, query = '') => {
+      const response = await fetch(proxyUrl(nodes[node] ?? expect.fail(), `/app${query}`), { ...init, headers });
+      await response.text();
+      return { cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '', user: seen['x-consumer-username'] };
+    };
+    const { cookie } = await visit(0, { apikey: 'a-key' });
+    expect(await visit(1, { cookie })).toEqual({ cookie: '', user: 'ada' });
+    const { data } = await call('/sessions');
+    expect(data).toHaveLength(1);
+    await visit(1, { cookie }, { method: 'POST' }, '?session_logout');
+    for (const node of [0, 1]) await expect.poll(() => visit(node, { cookie }), WAIT).toMatchObject({ user: 'nobody' });
+    expect(await call('/sessions')).toMatchObject({ data: [] });
+
+    const again = await visit(0, { apikey: 'a-key' });
+    const { data: rows } = await call('/sessions');
+    for (const row of Array.isArray(rows) ? rows : []) await call(`/sessions/${row.id}`, 'DELETE');
+    for (const node of [0, 1]) {
+      await expect.poll(() => visit(node, { cookie: again.cookie }), WAIT).toMatchObject({ user: 'nobody' });
+    }
   });
 
   it('of a user whose name would end the header are not issued', async () => {

@@ -1,0 +1,99 @@
+import type { RequestTerminationConfig } from '../../shared/plugins/request-termination.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { allArguments, queryValues } from '../proxy/query.ts';
+import { splitHost } from '../router/host.ts';
+import type { Plugin } from './runtime/plugin.ts';
+import type { GatewayRequest } from './runtime/request.ts';
+import type { Services } from './runtime/services.ts';
+
+/** Answers requests itself: with a message, with a body, or with what it saw of the request. */
+const requestTermination: Plugin<RequestTerminationConfig> = {
+  name: 'request-termination',
+  version: KONG_VERSION,
+  priority: 2,
+  compile({ status_code, content_type, body, message, echo, trigger }, _place, { node }) {
+    const text = message ?? MESSAGES[status_code];
+    const content = body ?? (text === undefined ? undefined : { message: text });
+    const headers = body && content_type ? { 'Content-Type': withCharset(content_type) } : {};
+    return {
+      access(request) {
+        if (trigger && !request.headers.has(trigger) && queryValues(request.query, trigger).length === 0)
+          return undefined;
+        if (!echo) return request.exit(status_code, content, headers);
+        return seen(request, node).then((all) =>
+          request.exit(status_code, { ...(text !== undefined && { message: text }), ...all }),
+        );
+      },
+    };
+  },
+};
+
+export default requestTermination;
+
+const MESSAGES: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
+  404: 'Not found',
+  405: 'Method not allowed',
+  500: 'An unexpected error occurred',
+  502: 'Bad Gateway',
+  503: 'Service unavailable',
+};
+
+/** Kong says what charset its own texts are in, where nobody else does. */
+function withCharset(type: string): string {
+  return TEXTS.has(type.trim().toLowerCase()) ? `${type.trim()}; charset=UTF-8` : type;
+}
+
+const TEXTS: ReadonlySet<string> = new Set([
+  'text/html',
+  'text/xml',
+  'text/plain',
+  'text/vnd.wap.wml',
+  'application/javascript',
+  'application/rss+xml',
+]);
+
+/** Bodies are echoed up to this size. */
+const BODY_LIMIT = 1 << 20;
+
+async function seen(request: GatewayRequest, node: Services['node']): Promise<Readonly<Record<string, unknown>>> {
+  const raw = await request.body.read(BODY_LIMIT);
+  const text = raw === null || raw.length === 0 ? undefined : new TextDecoder().decode(raw);
+  return {
+    kong: { node_id: node.id, hostname: node.hostname },
+    request: {
+      scheme: request.scheme,
+      host: splitHost(request.headers.get('host') ?? '').host,
+      port: request.forwarded.port,
+      headers: Object.fromEntries(request.headers),
+      query: table(request.query),
+      body: text === undefined ? undefined : parsed(request.headers.get('content-type'), text),
+      raw_body: text,
+      method: request.method,
+      path: request.rawPath,
+      uri_captures: { named: request.captures.named, unnamed: request.captures.positional },
+    },
+    matched_route: request.route?.row,
+    matched_service: request.service?.row,
+  };
+}
+
+/** A body's arguments as Kong reads them; undefined for types it does not. */
+function parsed(type: string | null, text: string): unknown {
+  const plain = type?.split(';', 1)[0]?.trim().toLowerCase();
+  if (plain === 'application/x-www-form-urlencoded') return table(text);
+  if (plain !== 'application/json') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Arguments by name; a list where there are several of one. */
+function table(query: string): Readonly<Record<string, unknown>> {
+  const values = Map.groupBy(allArguments(query), ([name]) => name);
+  const single = (all: readonly (readonly [string, string | true])[]) =>
+    all.length > 1 ? all.map(([, value]) => value) : all[0]?.[1];
+  return Object.fromEntries([...values].map(([name, all]) => [name, single(all)]));
+}
