@@ -430,7 +430,7 @@ const COMPILE = new LuaNative('compile', () => undefined);
 const AWAIT = 8;
 /** Instructions between two looks at the budget. */
 const STEP = 100;
-const INSTRUCTIONS_A_MS = 20_000;
+const INSTRUCTIONS_A_MS = 25_000;
 /** A script may catch that its budget is used up and clean up, but not go on. */
 const MOST_REFUSALS = 100;
 const BUDGET = 'instruction budget used up';

@@ -258,6 +258,8 @@ class Matcher {
     const index = digit - 0x31;
     const end = this.#ends[index];
     if (index < 0 || index >= this.#level || end === UNFINISHED) throw new PatternError('invalid capture index');
+    // A position has no text that could come again.
+    if (end === POSITION) return FAIL;
     const start = this.#starts[index] ?? 0;
     const length = (end ?? start) - start;
     for (let i = 0; i < length; i++) {

@@ -92,6 +92,10 @@ describe('the Lua machine', () => {
     'local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t, function(a, b) return a > b end) end',
     'return string.format("%s", ("a"):rep(8e6)):rep(100)',
     'local f = loadstring while true do f("return 1") end',
+    'while true do string.format("%99.99f%99.99f%99.99f", 1, 2, 3) end',
+    'while true do tonumber(("1"):rep(8e6)) end',
+    'local s = ("x"):rep(8e6) local t = {} while true do t[s .. #t] = 1 end',
+    'local t = {} for i = 1, 3e5 do t[i] = {} end while true do collectgarbage() end',
   ])('ends %s, and lives on', async (source) => {
     // How much processor time it takes is not asked here: a busy machine would answer. It is a matter of instructions.
     const { kind, message } = await fault(source);

@@ -361,6 +361,37 @@ describe('the phases of plugins', () => {
         .toEqual([expect.stringContaining(line)]);
     });
 
+    it('with another one that does in every phase: one answer, a line for each that failed, and nothing is left of it', async () => {
+      const failing = (name: string) => ({
+        access: [
+          ['share', 'k', name] as const,
+          ['append', 'x-a', name] as const,
+          ['throw', `boom ${name} access`] as const,
+        ],
+        response: [['throw', `boom ${name} response`] as const],
+        log: 'throw' as const,
+      });
+      await probe.use({ p0: failing('p0'), p1: failing('p1'), p2: { log: true } });
+      const before = probe.gateway.log.length;
+      const answer = await get('/', 'Accept: application/json\r\n');
+      const { message, request_id } = JSON.parse(bodyOf(answer));
+      expect([headOf(answer).slice(9, 12), message]).toEqual(['500', 'An unexpected error occurred']);
+      expect(await probe.told(1)).toMatchObject([{ name: 'p2', status: 500, source: 'error' }]);
+      const failures = () =>
+        probe.gateway.log.slice(before).flatMap((line) => {
+          const [, request, plugin, route, phase] =
+            /request (\w+): plugin (\w+) \(\S+\) of route (\w+) failed in (\w+)/.exec(line) ?? [];
+          return request === request_id ? [`${plugin} of ${route} in ${phase}`] : [];
+        });
+      await expect
+        .poll(failures, { message: 'the lines of all failures' })
+        .toEqual(['p0 of probed in access', 'p0 of probed in response', 'p0 of probed in log', 'p1 of probed in log']);
+      await probe.use({ p0: { access: [['recall', 1]], response: [['source']] } });
+      const next = await get();
+      expect([headOf(next).slice(9, 12), fieldOf(next, 'x-recalled')]).toEqual(['200', '[null]']);
+      expect(probe.upstream.seen.at(-1)?.all('x-a')).toEqual([]);
+    });
+
     it('in log keeps no other from it', async () => {
       await probe.use({ p0: { log: 'throw' }, p1: { log: true } });
       expect(headOf(await get())).toContain('200');

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+
+const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+const HOSTILE: readonly (readonly [name: string, source: string, ends: RegExp])[] = [
+  ['loop', 'while true do end', /instruction budget used up/],
+  ['caught-loop', 'while true do pcall(function() while true do end end) end', /instruction budget used up/],
+  ['long-text', 'local s = ("a"):rep(1e9)', /resulting string too large/],
+  ['pattern', 'local a = ("a"):rep(700):find(".-.-.-b")', /instruction budget used up/],
+  ['recursion', 'local function f() return 1 + f() end f()', /stack overflow/],
+  ['table', 'local t = {} local i = 1 while true do t[i] = {} i = i + 1 end', /budget used up|not enough memory/],
+  ['texts', 'local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end', /budget used up|not enough memory/],
+];
+
+describe('scripts without end', () => {
+  let gateway: RunningGateway;
+
+  const waits = `
+    local own = kong.request.get_header('x-own')
+    for i = 1, 5 do
+      ngx.sleep(0.002)
+      kong.ctx.shared.seen = (kong.ctx.shared.seen or '') .. kong.request.get_header('x-own')
+      ngx.ctx.seen = (ngx.ctx.seen or 0) + 1
+    end
+    kong.response.exit(200, own .. ' ' .. kong.ctx.shared.seen .. ' ' .. ngx.ctx.seen)`;
+
+  beforeAll(async () => {
+    const scripts = [...HOSTILE.map(([name, source]) => [name, source] as const), ['waits', waits] as const];
+    gateway = await startGateway({
+      tables: {
+        routes: scripts.map(([name], n) => ({ id: id(n), name, protocols: ['http'], paths: [`/${name}`] })),
+        plugins: scripts.map(([, source], n) => ({
+          id: id(100 + n),
+          name: 'pre-function',
+          protocols: ['http'],
+          route: { id: id(n) },
+          config: { certificate: [], rewrite: [], access: [source], header_filter: [], body_filter: [], log: [] },
+        })),
+      },
+    });
+  });
+  afterAll(() => gateway?.stop());
+
+  const get = (path: string, own = 'x') =>
+    gateway.raw(`GET /${path} HTTP/1.1\r\nHost: a\r\nX-Own: ${own}\r\nAccept: application/json\r\n\r\n`);
+
+  it.each(HOSTILE)(
+    '%s: the client gets 500, the log names plugin and route, the next request runs',
+    async (name, _, ends) => {
+      const before = gateway.log.length;
+      const answer = await get(name);
+      expect(answer).toMatch(/^HTTP\/1\.1 500 /);
+      const { message, request_id } = JSON.parse(answer.split('\r\n\r\n')[1] ?? '');
+      expect(message).toBe('An unexpected error occurred');
+      const line = `request ${request_id}: plugin pre-function (${id(100 + HOSTILE.findIndex(([own]) => own === name))}) of route ${name} failed in access: `;
+      await expect
+        .poll(() => gateway.log.slice(before).find((each) => each.includes(line)), { message: 'the line of the log' })
+        .toMatch(ends);
+      expect(await get('waits', 'a')).toMatch(/\r\n\r\na aaaaa 5$/);
+    },
+  );
+
+  it('and a hundred requests that wait never see each other', async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => get('waits', `<${n}>`)));
+    expect(answers.map((answer) => answer.split('\r\n\r\n')[1])).toEqual(
+      Array.from({ length: 100 }, (_, n) => `<${n}> ${`<${n}>`.repeat(5)} 5`),
+    );
+  });
+});
