@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 
 import { isLoopback } from '../shared/browser-guard.ts';
 import { plugins } from '../shared/plugins/registry.ts';
+import { sharedChallenges } from './acme/challenges.ts';
+import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
 import type { AdminLog } from './admin/options.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
@@ -22,6 +24,7 @@ import { loadListenerPair, tlsListeners } from './listeners/listener-pair.ts';
 import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
+import { loadTrust } from './pki/trust.ts';
 import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
@@ -89,10 +92,20 @@ export async function startControlPlane(
     const cluster = await startCluster(settings, nodeId, store, publisher, log.part('cluster'));
     started.push(() => cluster.close());
 
+    const acme = new AcmeOrders({
+      store,
+      challenges: sharedChallenges(store.records, nodeId),
+      trust: loadTrust(settings),
+      log: log.part('acme'),
+    });
+    acme.start();
+    started.push(() => acme.stop());
+
     const connections = new ConnectionCounts();
     const browsers = new BrowserGuard(settings, log.part('admin'));
     const app = createAdminApi({
       store,
+      acme,
       node: { id: nodeId, hostname: hostname(), version: VERSION },
       settings,
       cluster: clusterView(store.nodes, cluster),

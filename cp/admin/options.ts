@@ -4,10 +4,13 @@ import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
 import type { ConfigLoader } from './declarative/config-loader.ts';
+import type { AcmeDesk } from './overrides/acme.ts';
 
 /** What the Admin API is made of; put together by the start command or by a test. */
 export interface AdminOptions {
   readonly store: Store;
+  /** What orders certificates (`/acme`). */
+  readonly acme: AcmeDesk;
   readonly node: NodeInformation;
   readonly settings: Settings;
   /** Null: this control plane has no cluster listener. */

@@ -21,6 +21,7 @@ import { timerRoutes } from './node/timers.ts';
 import { OPENAPI_PATH, openApiRoutes } from './openapi/document.ts';
 import type { AdminOptions } from './options.ts';
 import { aclRoutes } from './overrides/acls.ts';
+import { acmeRoutes } from './overrides/acme.ts';
 import { certificateRoutes } from './overrides/certificates.ts';
 import { consumerGroupRoutes } from './overrides/consumer-groups.ts';
 import { consumerRoutes } from './overrides/consumers.ts';
@@ -47,6 +48,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
   ).map(repeatingPut);
   const described = mergeRoutes(
     tellUnreached(writing, cluster),
+    acmeRoutes(options.acme),
     pluginRoutes(options.plugins),
     upstreamHealthRoutes(cluster, node.id),
     tagRoutes,

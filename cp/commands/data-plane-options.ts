@@ -9,9 +9,8 @@ import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.t
 import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
-import { PkiError } from '../pki/error.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
-import { certificatesOf, readPem } from '../pki/pem.ts';
+import { loadTrust } from '../pki/trust.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -59,7 +58,7 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
       notFoundTtl: settings.dns_not_found_ttl,
       errorTtl: settings.dns_error_ttl,
     },
-    trust: trustOptions(settings),
+    trust: loadTrust(settings),
     proxy: {
       routerFlavor: settings.router_flavor,
       trustedIps: settings.trusted_ips,
@@ -92,16 +91,6 @@ function clusterTls(settings: Settings) {
   const [first] = settings.cluster_control_plane;
   const named = settings.cluster_mtls === 'shared' ? SHARED_SERVER_NAME : (first?.host ?? '');
   return { cert: tls.cert, key: tls.key, ca: tls.ca, serverName: settings.cluster_server_name ?? named };
-}
-
-function trustOptions({ lua_ssl_trusted_certificate: named }: Settings) {
-  const files = named.filter((each) => each !== 'system');
-  const certificates = files.flatMap((path) => {
-    const found = certificatesOf(readPem(path, 'lua_ssl_trusted_certificate'));
-    if (found.length === 0) throw new PkiError(`lua_ssl_trusted_certificate: '${path}' holds no certificate`);
-    return found;
-  });
-  return { publicCas: files.length < named.length, certificates };
 }
 
 function trustedKeys(settings: Settings) {

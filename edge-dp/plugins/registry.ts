@@ -1,4 +1,5 @@
 import acl from './acl.ts';
+import acme from './acme.ts';
 import aiPromptDecorator from './ai-prompt-decorator.ts';
 import aiPromptGuard from './ai-prompt-guard.ts';
 import aiPromptTemplate from './ai-prompt-template.ts';
@@ -39,6 +40,7 @@ export type PluginRegistry = ReadonlyMap<string, Plugin>;
 // biome-ignore format: a plugin a line
 const BUNDLED: readonly Plugin[] = [
   acl,
+  acme,
   aiPromptDecorator,
   aiPromptGuard,
   aiPromptTemplate,

@@ -72,14 +72,15 @@ export function errorResponse(format: ErrorFormat, error: ErrorBody): OwnRespons
   return new OwnResponse(error.status, TEMPLATES[format](error.message, error.requestId), headers);
 }
 
-/** `kong.response.exit` with a table: compact JSON, no request id. */
+/** `kong.response.exit`: a table as compact JSON, without a request id; a text as it is, and no Content-Type but what is said. */
 export function exitResponse(
   status: number,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): OwnResponse {
   if (body === null || body === undefined) return new OwnResponse(status, null, headers);
-  if (typeof body === 'string') return new OwnResponse(status, body, headers);
+  // Bytes: to a text the runtime would give a type of its own.
+  if (typeof body === 'string') return new OwnResponse(status, new TextEncoder().encode(body), headers);
   return new OwnResponse(status, JSON.stringify(body), {
     'content-type': 'application/json; charset=utf-8',
     ...headers,

@@ -18,14 +18,13 @@ export const CAPABILITIES = {
   vault_references: 'references to vaults (`{vault://…}`)',
   inbound_http2: 'HTTP/2 and gRPC from clients',
   inbound_client_certificate: 'client certificates asked of clients',
-  inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`)',
+  inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`, certificates of `acme`)',
   stream: 'TCP, TLS and UDP listeners',
   udp: 'UDP sent by plugins (`udp-log`, `statsd`, `datadog`, `loggly`)',
   files: 'files that plugins write (`file-log`)',
   syslog: "the machine's syslog (`syslog`)",
   tls_unverified: 'connections of plugins whose certificate is taken unchecked (`ssl_verify: false` and the like)',
   http_proxy: 'HTTP proxies for requests of plugins (`proxy_url` and the like)',
-  certificates_by_control_plane: 'certificates ordered by the control plane (`acme`)',
 } as const;
 
 export type Capability = keyof typeof CAPABILITIES;

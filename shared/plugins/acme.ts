@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { host, hosts, httpProtocols, noConsumer, noRoute, noService, port, url } from '../schema/kinds.ts';
-import { defineField, definePlugin } from '../schema/vocabulary.ts';
+import { defineField, definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { redis } from './fields/redis.ts';
 import { renamed } from './fields/renamed.ts';
@@ -75,6 +76,7 @@ export const acme = definePlugin({
   priority: 1705,
   phases: ['init_worker', 'configure', 'certificate', 'access'],
   entities: ['acme_storage'],
+  needs: () => [need('inbound_sni', 'name', 'acme')],
   fields: {
     consumer: noConsumer,
     service: noService,
@@ -139,6 +141,8 @@ export const acme = definePlugin({
     { custom_entity_check: { field_sources: ['config.storage'], fn: () => undefined } },
   ],
 });
+
+export type AcmeConfig = Entity<typeof acme>['config'];
 
 const RESERVED = ['kong_acme:renew_config:', 'kong_acme:renew_last_run', 'kong_acme:cert_key:'];
 

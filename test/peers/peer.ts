@@ -12,6 +12,7 @@ interface Peer {
 const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
   redis: { commands: ['redis-server', 'valkey-server'], apt: 'redis-server' },
+  pebble: { commands: ['pebble'], apt: 'pebble' },
   slapadd: { commands: ['slapadd'], apt: 'slapd' },
   slapd: { commands: ['slapd'], apt: 'slapd' },
 } as const satisfies Readonly<Record<string, Peer>>;

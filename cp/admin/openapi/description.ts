@@ -9,7 +9,7 @@ export interface OperationDescription {
   readonly query?: readonly QueryParameter[];
   readonly body?: BodyDescription;
   readonly success: {
-    readonly status: 200 | 201 | 204;
+    readonly status: 200 | 201 | 202 | 204;
     /** Absent: no body. */
     readonly schema?: JsonSchema;
     /** `application/json` when absent. */

@@ -1,3 +1,5 @@
+import { sharedChallenges } from '../../../cp/acme/challenges.ts';
+import { AcmeOrders } from '../../../cp/acme/orders.ts';
 import { createAdminApi } from '../../../cp/admin/app.ts';
 import type { ClusterView } from '../../../cp/admin/cluster/cluster-view.ts';
 import { configLoader } from '../../../cp/declarative/loader.ts';
@@ -57,6 +59,12 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
   const write = (level: string, message: string) => log.push(`${level}: ${message}`);
   const app = createAdminApi({
     store,
+    acme: new AcmeOrders({
+      store,
+      challenges: sharedChallenges(store.records, '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11'),
+      trust: { publicCas: true, certificates: [] },
+      log: write,
+    }),
     node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
     settings: all,
     cluster: options.cluster ?? null,

@@ -24,7 +24,10 @@ export interface CaseGateway {
 }
 
 /** A host of the last settings that have an effect on cases; TLS where the host can. */
-export async function startCaseGateway(start: StartHost, { tls }: { readonly tls: boolean }): Promise<CaseGateway> {
+export async function startCaseGateway(
+  start: StartHost,
+  { tls, environment = {} }: { readonly tls: boolean; readonly environment?: Readonly<Record<string, string>> },
+): Promise<CaseGateway> {
   const prefix = await freshPrefix('migrated');
   const { settings } = loadSettings({
     environment: {
@@ -37,6 +40,7 @@ export async function startCaseGateway(start: StartHost, { tls }: { readonly tls
       HOLDFAST_STATUS_LISTEN: '127.0.0.1:0',
       HOLDFAST_NGINX_WORKER_PROCESSES: '1',
       HOLDFAST_ALLOW_DEBUG_HEADER: 'on',
+      ...environment,
     },
   });
   const lines: string[] = [];

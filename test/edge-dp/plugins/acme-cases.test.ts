@@ -1,0 +1,3 @@
+import { runCases } from './case-runner/run-cases.ts';
+
+runCases('acme', ['workerd']);
