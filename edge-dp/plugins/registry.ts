@@ -3,6 +3,7 @@ import acme from './acme.ts';
 import aiPromptDecorator from './ai-prompt-decorator.ts';
 import aiPromptGuard from './ai-prompt-guard.ts';
 import aiPromptTemplate from './ai-prompt-template.ts';
+import aiProxy from './ai-proxy.ts';
 import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
@@ -44,6 +45,7 @@ const BUNDLED: readonly Plugin[] = [
   aiPromptDecorator,
   aiPromptGuard,
   aiPromptTemplate,
+  aiProxy,
   basicAuth,
   botDetection,
   correlationId,

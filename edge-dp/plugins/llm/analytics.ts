@@ -1,19 +1,59 @@
+import type { Row } from '../../../shared/record.ts';
+import { changeLogEntry } from '../log-entry.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
-import { slot } from '../runtime/slot.ts';
-
-/** What AI plugins have to say in the log entry of a request, by the path of the field. */
-const notes = slot<Map<string, unknown>>();
+import type { Usage } from './driver.ts';
+import type { Model } from './model.ts';
 
 /** Puts JSON into the request's log entry; fields apart by dots. */
 export function noteInLog(request: GatewayRequest, path: string, value: unknown): void {
-  const known = notes.get(request) ?? new Map<string, unknown>();
-  known.set(path, value);
-  notes.set(request, known);
+  changeLogEntry(request, { path, value, mode: 'set' });
 }
 
-/** All that was noted so far. */
-export function notedForLog(request: GatewayRequest): ReadonlyMap<string, unknown> {
-  return notes.get(request) ?? NOTHING;
+/** An exchange with a model that has ended. */
+export interface ModelExchange {
+  readonly model: Model;
+  /** What the answer calls it. */
+  readonly answeredBy: unknown;
+  readonly usage: Usage;
+  /** Milliseconds from the request to the end of the answer. */
+  readonly took: number;
+  /** The texts of request and answer, where they are to be logged. */
+  readonly payloads: { readonly request: string; readonly response: string } | null;
 }
 
-const NOTHING: ReadonlyMap<string, unknown> = new Map();
+/** Tells of it in the log entry, as Kong does: `ai.<namespace>.meta`, `.usage` and `.payload`. */
+export function logExchange(request: GatewayRequest, namespace: string, plugin: string, exchange: ModelExchange): void {
+  const { model, usage, took, payloads } = exchange;
+  const [prompt, completion] = [usage.prompt ?? 0, usage.completion ?? 0];
+  noteInLog(request, `ai.${namespace}.meta`, {
+    plugin_id: plugin,
+    provider_name: model.provider,
+    request_model: model.name ?? 'UNSPECIFIED',
+    response_model: exchange.answeredBy ?? model.name ?? 'UNSPECIFIED',
+    llm_latency: took,
+    ...azureMeta(model),
+  });
+  noteInLog(request, `ai.${namespace}.usage`, {
+    time_per_token: completion > 0 ? Math.floor(took / completion) : 0,
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    cost: costOf(model, prompt, completion),
+  });
+  if (payloads !== null) noteInLog(request, `ai.${namespace}.payload`, payloads);
+}
+
+function azureMeta({ provider, options }: Model): Row {
+  if (provider !== 'azure') return {};
+  return {
+    azure_instance_id: options?.azure_instance,
+    azure_deployment_id: options?.azure_deployment_id,
+    azure_api_version: options?.azure_api_version,
+  };
+}
+
+/** Costs are configured for a million tokens. */
+function costOf({ options }: Model, prompt: number, completion: number): number {
+  const [input, output] = [options?.input_cost ?? null, options?.output_cost ?? null];
+  return input === null || output === null ? 0 : (prompt * input + completion * output) / 1_000_000;
+}

@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from 'vitest';
 import aiPromptDecorator from '../../../edge-dp/plugins/ai-prompt-decorator.ts';
 import aiPromptGuard from '../../../edge-dp/plugins/ai-prompt-guard.ts';
 import aiPromptTemplate from '../../../edge-dp/plugins/ai-prompt-template.ts';
-import { notedForLog } from '../../../edge-dp/plugins/llm/analytics.ts';
 import type { Hooks } from '../../../edge-dp/plugins/runtime/plugin.ts';
 import type { AiPromptGuardConfig } from '../../../shared/plugins/ai-prompt-guard.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
+import { logged } from './logged.ts';
 
 const ask = (body: string, type = 'application/json') =>
   fakeRequest({ method: 'POST', headers: { 'content-type': type }, body });
@@ -42,7 +42,7 @@ describe('AI prompts', () => {
     expect(await hooks.access?.(request)).toBeUndefined();
     const body = JSON.parse(new TextDecoder().decode((await request.body.read(10_000)) ?? undefined));
     expect(body).toEqual({ messages: [message(`${evil} ${evil}`)] });
-    expect(notedForLog(request).get('ai.payload.original_request')).toBe(sent);
+    expect(logged(request)).toMatchObject({ ai: { payload: { original_request: sent } } });
     for (const [refused, why] of [
       [{ messages: '{template://b}' }, 'could not find template name [b]'],
       [{ prompt: '{template://a}', properties: { x: 1 } }, 'property values must be a string, got number'],

@@ -124,8 +124,10 @@ async function sendCanned(answer: CannedAnswer, response: ServerResponse): Promi
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (chunks === undefined) {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
-    response.end(text);
+    if (typeof body !== 'string' && !response.hasHeader('content-type')) {
+      response.setHeader('content-type', 'application/json');
+    }
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
     return;
   }
   for (const chunk of chunks) {

@@ -1,0 +1,177 @@
+import type { AiProxyConfig } from '../../shared/plugins/ai-proxy.ts';
+import { isRecord, type Row } from '../../shared/record.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { escapePath } from '../lua/kong/service.ts';
+import { logExchange } from './llm/analytics.ts';
+import { answeredUsage, nativeUsage, translateAnswer } from './llm/answers.ts';
+import { compileCredentials, putHeaders } from './llm/credentials.ts';
+import { type Destination, destinationOf } from './llm/destination.ts';
+import { type Operation, TranslationProblem, type Usage } from './llm/driver.ts';
+import { drivers } from './llm/drivers.ts';
+import { compileModel, type Model, TemplateProblem } from './llm/model.ts';
+import { openAiPayload } from './llm/native-formats.ts';
+import { modelError, readPayload, writePayload } from './llm/payload.ts';
+import { translateStream } from './llm/stream.ts';
+import { estimatedCompletionTokens, estimatedPromptTokens } from './llm/usage.ts';
+import { checkedPayload, RefusedPayload } from './llm/validation.ts';
+import type { Answer, Plugin } from './runtime/plugin.ts';
+import type { Reply } from './runtime/reply.ts';
+import type { GatewayRequest } from './runtime/request.ts';
+import { slot } from './runtime/slot.ts';
+
+/** What a request for a model became on its way there. */
+interface Asked {
+  readonly model: Model;
+  readonly streaming: boolean;
+  readonly sentAt: number;
+  /** Of the prompt, for providers that do not count. */
+  readonly estimated: number;
+  readonly sent: Row;
+}
+
+const asked = slot<Asked>();
+
+/** Sends requests in OpenAI's shape to the models of nine providers, and gives their answers in OpenAI's shape. */
+const aiProxy: Plugin<AiProxyConfig> = {
+  name: 'ai-proxy',
+  version: KONG_VERSION,
+  priority: 770,
+  compile(config, place, services) {
+    const { route_type: route, llm_format: format, logging, response_streaming: streams } = config;
+    const { provider } = config.model;
+    const template = compileModel(config.model);
+    const driver = drivers[provider];
+    const credentials = compileCredentials(provider, config.auth, services);
+    const native = format !== null && format !== 'openai';
+    const limit = config.max_request_body_size ?? 0;
+    const preserve = route === 'preserve';
+    const operation: Operation = route === 'llm/v1/completions' ? route : 'llm/v1/chat';
+
+    /** What the client sent as a request that may be sent. Throws `RefusedPayload`, `TemplateProblem`. */
+    const prepare = async (request: GatewayRequest) => {
+      const model = template.fill(request);
+      const read = await readPayload(request, limit);
+      const payload = openAiPayload(read, format) ?? {};
+      const asks = native
+        ? /:stream|-stream(?:$|\?)/.test(request.rawTarget) || payload.stream === true
+        : payload.stream;
+      return checkedPayload({ ...payload, stream: asks }, { model, route, streams });
+    };
+
+    const send = async (request: GatewayRequest, model: Model, payload: Row): Promise<void> => {
+      const streaming = payload.stream === true;
+      const sent = native || preserve ? payload : driver.request(payload, model, operation);
+      if (!native && !preserve) await writePayload(request, credentials.inBody(sent));
+      const to = destinationOf(model, { route, streaming, path: request.rawPath });
+      request.query = credentials.inQuery(request.query, model);
+      const path = escapePath(to.path);
+      const body = (await request.body.read(Number.MAX_SAFE_INTEGER)) ?? new Uint8Array();
+      const made = await credentials.made({ method: request.method, query: request.query, body }, model, {
+        ...to,
+        path,
+      });
+      putHeaders(request, credentials, made);
+      if (provider === 'anthropic') {
+        const version = model.options?.anthropic_version ?? null;
+        if (version !== null) request.headers.set('anthropic-version', version);
+      }
+      // Other codings could not be undone.
+      request.headers.set('Accept-Encoding', provider === 'gemini' ? 'identity' : 'gzip, identity');
+      go(request, to, path);
+      const estimated = COUNTS.has(provider) ? 0 : estimatedPromptTokens(payload, streaming);
+      asked.set(request, { model, streaming, sentAt: Date.now(), estimated, sent });
+    };
+
+    /** Once the answer is complete. */
+    const tell = (request: GatewayRequest, was: Asked, used: Usage, answeredBy: unknown, said: string): void => {
+      if (!logging.log_statistics) return;
+      const usage = { prompt: used.prompt ?? was.estimated, completion: used.completion };
+      const payloads = logging.log_payloads ? { request: JSON.stringify(was.sent), response: said } : null;
+      const took = Date.now() - was.sentAt;
+      logExchange(request, 'proxy', place.id, { model: was.model, answeredBy, usage, took, payloads });
+    };
+
+    const answerWhole = async (request: GatewayRequest, reply: Reply, was: Asked): Promise<undefined> => {
+      if (DROPS_COOKIES.has(provider)) reply.headers.delete('set-cookie');
+      const bytes = await reply.body.read(ANSWER_LIMIT);
+      const text = bytes === null ? null : TEXT.decode(bytes);
+      if (native) {
+        tell(request, was, nativeUsage(text), undefined, text ?? '');
+        return undefined;
+      }
+      const outcome = translateAnswer(text, driver, was.model, operation);
+      if ('problem' in outcome) {
+        services.log('error', `request ${request.id}: plugin ai-proxy (${place.id}): ${outcome.problem}`);
+        reply.status = 500;
+        reply.body.replace(JSON.stringify({ error: { message: outcome.problem } }));
+        return undefined;
+      }
+      if (outcome.text !== text || reply.headers.has('content-encoding')) reply.body.replace(outcome.text);
+      tell(
+        request,
+        was,
+        answeredUsage(outcome.answer),
+        isRecord(outcome.answer) ? outcome.answer.model : undefined,
+        outcome.text,
+      );
+      return undefined;
+    };
+
+    return {
+      async access(request) {
+        let prepared: Awaited<ReturnType<typeof prepare>>;
+        try {
+          prepared = await prepare(request);
+          await send(request, prepared.model, prepared.payload);
+        } catch (error) {
+          const answer = refusal(request, error);
+          if (answer !== null) return answer;
+          services.log('error', `request ${request.id}: plugin ai-proxy (${place.id}): ${messageOf(error)}`);
+          return modelError(request, 500, 'LLM request failed before proxying');
+        }
+        return undefined;
+      },
+
+      response(request, reply) {
+        const was = asked.get(request);
+        if (was === undefined || reply.source !== 'service') return undefined;
+        const contentType = reply.headers.get('content-type');
+        if (was.streaming) reply.headers.set('Content-Type', 'text/event-stream');
+        if (reply.status !== 200) return undefined;
+        if (config.model_name_header) reply.headers.set('X-Kong-LLM-Model', `${provider}/${was.model.name ?? ''}`);
+        if (preserve) return undefined;
+        if (!was.streaming) return answerWhole(request, reply, was);
+        const events = driver.stream(was.model, operation);
+        const ended = (used: Usage, said: string): void => {
+          const usage = { ...used, completion: used.completion ?? estimatedCompletionTokens(said.trim().length) };
+          tell(request, was, usage, undefined, said);
+        };
+        if (!native) reply.body.through(translateStream(contentType, events, ended));
+        return undefined;
+      },
+    };
+  },
+};
+
+export default aiProxy;
+
+/** Providers that say how many tokens a prompt took. */
+const COUNTS: ReadonlySet<Model['provider']> = new Set(['cohere', 'llama2', 'anthropic', 'gemini', 'bedrock']);
+/** Providers whose cookies are theirs alone. */
+const DROPS_COOKIES: ReadonlySet<Model['provider']> = new Set(['openai', 'azure', 'mistral', 'gemini', 'bedrock']);
+const ANSWER_LIMIT = 16 * 1024 * 1024;
+const TEXT = new TextDecoder();
+
+function go({ upstream }: GatewayRequest, { scheme, host, port }: Destination, path: string): void {
+  upstream.scheme = scheme;
+  upstream.target = { host, port };
+  upstream.path = path;
+}
+
+/** The answer where it was the client; null: something else went wrong. */
+function refusal(request: GatewayRequest, error: unknown): Answer | null {
+  const isClients =
+    error instanceof RefusedPayload || error instanceof TemplateProblem || error instanceof TranslationProblem;
+  return isClients ? modelError(request, 400, error.message) : null;
+}

@@ -1,0 +1,429 @@
+import { generateKeyPairSync, verify } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
+import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
+import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
+import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
+import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
+import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
+import { proxyConfig } from './llm-config.ts';
+import { logged } from './logged.ts';
+
+type Config = Parameters<typeof proxyConfig>[0];
+interface Answer {
+  readonly status?: number;
+  readonly type?: string;
+  readonly body: string | readonly Uint8Array[];
+}
+
+const CHAT = { messages: [{ role: 'user', content: 'say hello' }] };
+
+/** Sends a payload; gives what goes to the provider. */
+async function send(config: Config, payload: unknown, services: Partial<Services> = {}, target = '/') {
+  const hooks = aiProxy.compile(proxyConfig(config), EVERYWHERE, fakeServices(services));
+  const request = fakeRequest({
+    method: 'POST',
+    target,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(payload),
+  });
+  const refused = await hooks.access?.(request);
+  const sent = JSON.parse(new TextDecoder().decode((await request.body.read(1e7)) ?? undefined));
+  return { hooks, request, refused, sent };
+}
+
+/** The same, and what the client gets of the provider's answer. */
+async function exchange(config: Config, payload: unknown, { status = 200, type, body }: Answer) {
+  const { hooks, request, refused } = await send(config, payload);
+  expect(refused).toBeUndefined();
+  const content = typeof body === 'string' ? new TextEncoder().encode(body) : streamSource(ReadableStream.from(body));
+  const reply = new ResponseReply(
+    new OwnResponse(status, content, type === undefined ? {} : { 'content-type': type }),
+    'service',
+    () => undefined,
+  );
+  await hooks.response?.(request, reply);
+  const bytes = await reply.body.read(1e7);
+  return { request, reply, text: new TextDecoder().decode(bytes ?? undefined) };
+}
+
+/** The data of server-sent events, JSON where it is. */
+function eventsOf(text: string): readonly unknown[] {
+  return text
+    .split('\n\n')
+    .filter((event) => event !== '')
+    .map((event) => {
+      const data = event.replace(/^data: /, '');
+      return data === '[DONE]' ? data : JSON.parse(data);
+    });
+}
+
+const said = (events: readonly unknown[]): string =>
+  events.map((event) => Object(event).choices?.[0]?.delta?.content ?? Object(event).choices?.[0]?.text ?? '').join('');
+
+/** Bytes cut so that characters, lines and events are broken everywhere. */
+function pieces(bytes: Uint8Array, size: number): readonly Uint8Array[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.slice(i * size, (i + 1) * size));
+}
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** A message of Amazon's event stream. */
+function amazonMessage(type: string, body: unknown): Uint8Array {
+  const name = utf8(':event-type');
+  const value = utf8(type);
+  const headers = Buffer.concat([Buffer.from([name.length]), name, Buffer.from([7, 0, value.length]), value]);
+  const payload = utf8(JSON.stringify(body));
+  const message = Buffer.alloc(16 + headers.length + payload.length);
+  message.writeUInt32BE(message.length, 0);
+  message.writeUInt32BE(headers.length, 4);
+  headers.copy(message, 12);
+  message.set(payload, 12 + headers.length);
+  return message;
+}
+
+const json = (...lines: readonly unknown[]) => lines.map((line) => JSON.stringify(line)).join('\n');
+const sse = (...events: readonly (readonly [string | null, unknown])[]) =>
+  events
+    .map(
+      ([event, data]) =>
+        `${event === null ? '' : `event: ${event}\r\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\r\n\r\n`,
+    )
+    .join('');
+
+/** Streams that say `héllo, 😀` in each provider's published shape, and what they cost. */
+const STREAMS: readonly (readonly [string, Config, string, Uint8Array, readonly [number, number]])[] = [
+  [
+    'openai',
+    { provider: 'openai' },
+    'text/event-stream; charset=utf-8',
+    utf8(
+      `: a comment\n\n${sse([null, { choices: [{ index: 0, delta: { role: 'assistant', content: 'héllo' } }] }], [null, { choices: [{ index: 0, delta: { content: ', 😀' } }] }], [null, { choices: [], usage: { prompt_tokens: 5, completion_tokens: 2 } }], [null, '[DONE]'])}`,
+    ),
+    [5, 2],
+  ],
+  [
+    'anthropic',
+    { provider: 'anthropic', options: { anthropic_version: '2023-06-01' } },
+    'text/event-stream',
+    utf8(
+      sse(
+        [
+          'message_start',
+          {
+            type: 'message_start',
+            message: { id: 'm', role: 'assistant', usage: { input_tokens: 5, output_tokens: 1 } },
+          },
+        ],
+        ['content_block_start', { type: 'content_block_start', content_block: { type: 'text', text: '' } }],
+        ['ping', { type: 'ping' }],
+        ['content_block_delta', { type: 'content_block_delta', delta: { type: 'text_delta', text: 'héllo' } }],
+        ['content_block_delta', { type: 'content_block_delta', delta: { type: 'text_delta', text: ', 😀' } }],
+        ['content_block_stop', { type: 'content_block_stop' }],
+        ['message_delta', { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 2 } }],
+        ['message_stop', { type: 'message_stop' }],
+      ),
+    ),
+    [5, 2],
+  ],
+  [
+    'cohere',
+    { provider: 'cohere' },
+    'application/stream+json',
+    utf8(
+      json(
+        { event_type: 'stream-start', generation_id: 'g' },
+        { event_type: 'text-generation', text: 'héllo' },
+        { event_type: 'text-generation', text: ', 😀' },
+        { event_type: 'stream-end', response: { meta: { billed_units: { input_tokens: 5, output_tokens: 2 } } } },
+      ),
+    ),
+    [5, 2],
+  ],
+  [
+    'llama2 behind ollama',
+    { provider: 'llama2', options: { llama2_format: 'ollama', upstream_url: 'http://ollama.test' } },
+    'application/x-ndjson',
+    utf8(
+      json(
+        { model: 'm', message: { role: 'assistant', content: 'héllo' }, done: false },
+        { model: 'm', message: { role: 'assistant', content: ', 😀' }, done: false },
+        { model: 'm', message: { role: 'assistant', content: '' }, done: true, prompt_eval_count: 5, eval_count: 2 },
+      ),
+    ),
+    [5, 2],
+  ],
+  [
+    'gemini',
+    { provider: 'gemini' },
+    'application/json; charset=UTF-8',
+    utf8(
+      `[${json({ candidates: [{ content: { role: 'model', parts: [{ text: 'héllo' }] } }] })}\n,\r\n${json({
+        candidates: [{ content: { role: 'model', parts: [{ text: ', 😀' }] }, finishReason: 'STOP' }],
+        usageMetadata: { promptTokenCount: 5, candidatesTokenCount: 2 },
+      })}\n]\n`,
+    ),
+    [5, 2],
+  ],
+  [
+    'bedrock',
+    {
+      provider: 'bedrock',
+      options: { bedrock: { aws_region: 'eu-west-1' } },
+      auth: { aws_access_key_id: 'AKID', aws_secret_access_key: 'secret' },
+    },
+    'application/vnd.amazon.eventstream',
+    Buffer.concat([
+      amazonMessage('messageStart', { role: 'assistant' }),
+      amazonMessage('contentBlockDelta', { contentBlockIndex: 0, delta: { text: 'héllo' } }),
+      amazonMessage('contentBlockDelta', { contentBlockIndex: 0, delta: { text: ', 😀' } }),
+      amazonMessage('contentBlockStop', { contentBlockIndex: 0 }),
+      amazonMessage('messageStop', { stopReason: 'end_turn' }),
+      amazonMessage('metadata', { usage: { inputTokens: 5, outputTokens: 2, totalTokens: 7 } }),
+    ]),
+    [5, 2],
+  ],
+  [
+    'huggingface',
+    { provider: 'huggingface' },
+    'text/event-stream',
+    utf8(
+      sse(
+        [null, { choices: [{ delta: { content: 'héllo' } }] }],
+        [null, { choices: [{ delta: { content: ', 😀' } }] }],
+        [null, '[DONE]'],
+      ),
+    ),
+    // It does not say: two words of the prompt, nine characters of the answer.
+    [4, 3],
+  ],
+];
+
+describe('ai-proxy', () => {
+  it.each(STREAMS)(
+    'streams what %s says as OpenAI would, wherever its bytes are cut',
+    async (_, config, type, bytes, cost) => {
+      for (const size of [1, 7, 1000]) {
+        const { request, reply, text } = await exchange(
+          config,
+          { ...CHAT, stream: true },
+          { type, body: pieces(bytes, size) },
+        );
+        expect(reply.headers.get('content-type')).toBe('text/event-stream');
+        const events = eventsOf(text);
+        expect(said(events), text).toBe('héllo, 😀');
+        expect(events.at(-1)).toBe('[DONE]');
+        const usage = { prompt_tokens: cost[0], completion_tokens: cost[1], total_tokens: cost[0] + cost[1] };
+        expect(logged(request)).toMatchObject({ ai: { proxy: { usage } } });
+      }
+    },
+  );
+
+  it('tells a client of a stream that it cannot read, and does not keep what never ends', async () => {
+    const odd = await exchange(
+      { provider: 'openai' },
+      { ...CHAT, stream: true },
+      { type: 'text/html', body: pieces(utf8('<p>oops'), 2) },
+    );
+    expect(eventsOf(odd.text)).toEqual([{ error: true, message: 'empty or unsupported transformer response' }]);
+    const endless = { type: 'text/event-stream', body: Array.from({ length: 6 }, () => utf8('x'.repeat(1 << 20))) };
+    await expect(exchange({ provider: 'openai' }, { ...CHAT, stream: true }, endless)).rejects.toThrow(/longer than/);
+  });
+
+  it('tells in the log what an answer took and cost', async () => {
+    const answer = {
+      model: 'm-2',
+      choices: [{ message: { content: 'x' } }],
+      usage: { prompt_tokens: 1000, completion_tokens: 20 },
+    };
+    const { request } = await exchange(
+      {
+        provider: 'openai',
+        options: { input_cost: 2, output_cost: 50 },
+        logging: { log_statistics: true, log_payloads: true },
+      },
+      CHAT,
+      { type: 'application/json', body: JSON.stringify(answer) },
+    );
+    expect(logged(request)).toMatchObject({
+      ai: {
+        proxy: {
+          meta: { plugin_id: EVERYWHERE.id, provider_name: 'openai', request_model: 'm', response_model: 'm-2' },
+          usage: { prompt_tokens: 1000, completion_tokens: 20, total_tokens: 1020, cost: 0.003 },
+          payload: { response: JSON.stringify(answer), request: expect.stringContaining('say hello') },
+        },
+      },
+    });
+  });
+
+  it('finds each provider, and what its options say of the way', () => {
+    const to = (config: Config, asked: Partial<Parameters<typeof destinationOf>[1]> = {}) => {
+      const { model, route_type: route } = proxyConfig(config);
+      const { scheme, host, port, path } = destinationOf(model, { route, streaming: false, path: '/own', ...asked });
+      return `${scheme}://${host}:${port}${path}`;
+    };
+    expect(to({ provider: 'openai' })).toBe('https://api.openai.com:443/v1/chat/completions');
+    expect(to({ provider: 'openai', route_type: 'llm/v1/completions' })).toBe(
+      'https://api.openai.com:443/v1/completions',
+    );
+    expect(to({ provider: 'openai', route_type: 'preserve' })).toBe('https://api.openai.com:443/own');
+    expect(to({ provider: 'openai', options: { upstream_path: 'x/y' } })).toBe('https://api.openai.com:443/x/y');
+    expect(to({ provider: 'openai', options: { upstream_url: 'http://a.test:81/p' } })).toBe('http://a.test:81/p');
+    const azure = { azure_instance: 'in', azure_deployment_id: 'de' };
+    expect(to({ provider: 'azure', options: azure })).toBe(
+      'https://in.openai.azure.com:443/openai/deployments/de/chat/completions',
+    );
+    expect(to({ provider: 'anthropic' })).toBe('https://api.anthropic.com:443/v1/messages');
+    expect(to({ provider: 'cohere' })).toBe('https://api.cohere.com:443/v1/chat');
+    expect(to({ provider: 'mistral' })).toBe('https://api.mistral.ai:443/v1/chat/completions');
+    expect(to({ provider: 'huggingface', name: 'a/b' })).toBe(
+      'https://api-inference.huggingface.co:443/models/a/b/v1/chat/completions',
+    );
+    expect(to({ provider: 'gemini' }, { streaming: true })).toBe(
+      'https://generativelanguage.googleapis.com:443/v1beta/models/m:streamGenerateContent',
+    );
+    const gemini = { api_endpoint: 'eu-aiplatform.googleapis.com', project_id: 'p', location_id: 'l' };
+    expect(to({ provider: 'gemini', options: { gemini } })).toBe(
+      'https://eu-aiplatform.googleapis.com:443/v1/projects/p/locations/l/publishers/google/models/m:generateContent',
+    );
+    const bedrock = { provider: 'bedrock', name: 'an.x:0', options: { bedrock: { aws_region: 'eu-west-1' } } } as const;
+    expect(to(bedrock)).toBe('https://bedrock-runtime.eu-west-1.amazonaws.com:443/model/an.x%3A0/converse');
+    expect(to(bedrock, { streaming: true })).toMatch(/converse-stream$/);
+  });
+
+  it('hands tools, pictures and their results on in the words of each provider', async () => {
+    const chat = {
+      messages: [
+        { role: 'system', content: 'be brief' },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'what is it' },
+            { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+          ],
+        },
+        {
+          role: 'assistant',
+          tool_calls: [{ id: 't1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }],
+        },
+        { role: 'tool', tool_call_id: 't1', content: '{"b":2}' },
+      ],
+      tools: [{ type: 'function', function: { name: 'f', description: 'd', parameters: { type: 'object' } } }],
+      max_tokens: 9,
+    };
+    const { sent: gemini } = await send({ provider: 'gemini' }, chat);
+    expect(gemini).toMatchObject({
+      systemInstruction: { parts: [{ text: 'be brief' }] },
+      contents: [
+        { role: 'user', parts: [{ text: 'what is it' }, { inlineData: { data: 'AAAA', mimeType: 'image/png' } }] },
+        { role: 'function', parts: [{ function_call: { name: 'f', args: { a: 1 } } }] },
+        { role: 'function', parts: [{ function_response: { name: 'f', response: { content: ['{"b":2}'] } } }] },
+      ],
+      tools: [{ function_declarations: [{ name: 'f' }] }],
+      generationConfig: { maxOutputTokens: 9 },
+    });
+    const { sent: claude } = await send({ provider: 'anthropic' }, chat);
+    expect(claude).toMatchObject({
+      system: 'be brief',
+      messages: [
+        { role: 'user' },
+        { role: 'assistant', content: [{ type: 'tool_use', id: 't1', name: 'f', input: { a: 1 } }] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't1', content: '{"b":2}' }] },
+      ],
+      tools: [{ name: 'f', input_schema: { type: 'object' } }],
+    });
+    const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 's' };
+    const { sent: converse, request } = await send(
+      { provider: 'bedrock', options: { bedrock: { aws_region: 'eu-west-1' } }, auth: keys },
+      chat,
+    );
+    expect(converse).toMatchObject({
+      system: [{ text: 'be brief' }],
+      messages: [
+        { role: 'user' },
+        { role: 'assistant', content: [{ toolUse: { toolUseId: 't1', name: 'f', input: { a: 1 } } }] },
+        { role: 'user', content: [{ toolResult: { toolUseId: 't1', content: [{ json: { b: 2 } }] } }] },
+      ],
+      toolConfig: { tools: [{ toolSpec: { name: 'f', inputSchema: { json: { type: 'object' } } } }] },
+      inferenceConfig: { maxTokens: 9 },
+    });
+    expect(request.headers.get('authorization')).toMatch(
+      /^AWS4-HMAC-SHA256 Credential=AKID\/\d{8}\/eu-west-1\/bedrock\//,
+    );
+  });
+
+  it('refuses what the configuration does not allow, before anything is sent', async () => {
+    const refusal = async (config: Config, payload: unknown) => {
+      const { refused, request } = await send(config, payload);
+      expect(request.choice?.target ?? null).toBeNull();
+      return refused;
+    };
+    const words = (message: string) => ({ status: 400, content: JSON.stringify({ error: { message } }) });
+    expect(await refusal({ provider: 'openai' }, { ...CHAT, model: 'other' })).toMatchObject(
+      words('cannot use own model - must be: m'),
+    );
+    expect(await refusal({ provider: 'openai' }, { ...CHAT, prompt: 'x' })).toMatchObject(
+      words('request matches multiple LLM request formats'),
+    );
+    expect(await refusal({ provider: 'openai' }, { messages: [] })).toMatchObject(
+      words("request body doesn't contain valid prompts"),
+    );
+    expect(
+      await refusal({ provider: 'openai' }, { messages: [{ role: 'user', content: 'x'.repeat(9000) }] }),
+    ).toMatchObject(words("request body doesn't contain valid prompts"));
+    expect(await refusal({ provider: 'bedrock', options: { bedrock: { aws_region: 'r' } } }, CHAT)).toMatchObject({
+      status: 500,
+    });
+  });
+
+  it('signs as the example in the documents of AWS', async () => {
+    const key = {
+      accessKeyId: 'AKIDEXAMPLE',
+      secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+      sessionToken: null,
+      region: 'us-east-1',
+      service: 'service',
+    };
+    const request = { method: 'GET', host: 'example.amazonaws.com', path: '/', query: '', body: new Uint8Array() };
+    const { Authorization } = await signatureHeaders(request, key, Date.UTC(2015, 7, 30, 12, 36, 0));
+    expect(Authorization).toContain('Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31');
+  });
+
+  it('asks for the token of a service account once, and keeps its key to itself', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const account = JSON.stringify({ client_email: 'a@b.test', private_key: pem, token_uri: 'https://token.test/t' });
+    const asked: OutgoingRequest[] = [];
+    const fetch: Services['fetch'] = async (request) => {
+      asked.push(request);
+      return new OwnResponse(200, '{"access_token":"tok","expires_in":3600}');
+    };
+    const config = proxyConfig({
+      provider: 'gemini',
+      auth: { gcp_use_service_account: true, gcp_service_account_json: account },
+    });
+    const hooks = aiProxy.compile(config, EVERYWHERE, fakeServices({ fetch }));
+    for (let i = 0; i < 2; i++) {
+      const request = fakeRequest({ method: 'POST', body: JSON.stringify(CHAT) });
+      expect(await hooks.access?.(request)).toBeUndefined();
+      expect(request.headers.get('authorization')).toBe('Bearer tok');
+    }
+    expect(asked).toHaveLength(1);
+    const assertion = new URLSearchParams(String(asked[0]?.body)).get('assertion') ?? '';
+    const [head, claims, signature = ''] = assertion.split('.');
+    expect(JSON.parse(Buffer.from(claims ?? '', 'base64url').toString())).toMatchObject({
+      iss: 'a@b.test',
+      aud: 'https://token.test/t',
+    });
+    const signed = Buffer.from(`${head}.${claims}`);
+    expect(verify('sha256', signed, publicKey, Buffer.from(signature, 'base64url'))).toBe(true);
+    const broken = proxyConfig({
+      provider: 'gemini',
+      auth: { gcp_use_service_account: true, gcp_service_account_json: 'secret' },
+    });
+    expect(() => aiProxy.compile(broken, EVERYWHERE, fakeServices())).toThrow(
+      /^auth.gcp_service_account_json is no JSON$/,
+    );
+  });
+});
