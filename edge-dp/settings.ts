@@ -43,6 +43,16 @@ export interface LuaSettings {
 
 export const DEFAULT_LUA: LuaSettings = { untrusted: 'sandbox', requires: [], environment: [] };
 
+/** Which steps of a request become spans (`tracing_instrumentations`), and of how many requests. */
+export interface TracingSettings {
+  /** `all`, or Kong's names of steps; empty: none. */
+  readonly instrumentations: readonly string[];
+  /** From 0 to 1. */
+  readonly samplingRate: number;
+}
+
+export const NO_TRACING: TracingSettings = { instrumentations: [], samplingRate: 0.01 };
+
 /** Kong's proxy properties, parsed. */
 export interface ProxySettings {
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
@@ -55,6 +65,8 @@ export interface ProxySettings {
   readonly allowDebugHeader: boolean;
   /** `untrusted_lua` and its lists; absent: the sandbox, with nothing added. */
   readonly lua?: LuaSettings;
+  /** Absent: `NO_TRACING`. */
+  readonly tracing?: TracingSettings;
   readonly errorDefaultType: string;
   /** Bytes for copies of answers (`mem_cache_size`); absent: what an isolate on Cloudflare, with 128 MB in all, has room for. */
   readonly memCacheSize?: number;

@@ -72,6 +72,10 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
         requires: settings.untrusted_lua_sandbox_requires,
         environment: settings.untrusted_lua_sandbox_environment,
       },
+      tracing: {
+        instrumentations: settings.tracing_instrumentations,
+        samplingRate: settings.tracing_sampling_rate,
+      },
       errorDefaultType: settings.error_default_type,
       memCacheSize: settings.mem_cache_size,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,

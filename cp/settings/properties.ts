@@ -10,6 +10,7 @@ import {
   type PropertyValue,
   path,
   secret,
+  share,
   size,
   text,
   words,
@@ -18,6 +19,20 @@ import {
 /** Kong's, and AAAA for names that have nothing else. */
 const DNS_ORDER = 'LAST, SRV, A, AAAA, CNAME';
 const SECOND_LIMIT = 2 ** 31 - 1;
+
+/** Kong's; database and DNS queries and plugins' HTTP requests are accepted, and make no spans here. */
+const TRACED_STEPS = [
+  'all',
+  'request',
+  'db_query',
+  'dns_query',
+  'router',
+  'http_client',
+  'balancer',
+  'plugin_rewrite',
+  'plugin_access',
+  'plugin_header_filter',
+] as const;
 
 /**
  * Every setting, by Kong's name and with Kong's meaning; those Kong does not have carry a comment. The defaults run
@@ -126,6 +141,12 @@ export const properties = {
   untrusted_lua_sandbox_environment: words(''),
   /** Memory of a node for copies of answers; each process has a quarter of it more, for those it gave last. */
   mem_cache_size: size('128m', [1 << 20, 8 * 2 ** 30]),
+  /** Which steps of a request become spans for `opentelemetry`: Kong's names, `all`, or `off`. */
+  tracing_instrumentations: list('off', `${TRACED_STEPS.map((step) => `'${step}'`).join(', ')} or 'off'`, (step) =>
+    TRACED_STEPS.find((known) => known === step),
+  ),
+  /** Of how many requests, from 0 to 1, where neither a client nor the plugin's config decides. */
+  tracing_sampling_rate: share('0.01'),
   error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
 } as const;
 

@@ -62,6 +62,16 @@ export function integer(initial: number, [low, high]: readonly [number, number])
   };
 }
 
+/** A number from 0 to 1. */
+export function share(initial: string): Property<number> {
+  return {
+    default: initial,
+    allowed: 'a number from 0 to 1',
+    secret: false,
+    parse: (value) => (/^(0|1|0?\.\d+|[01]\.\d+)$/.test(value) && Number(value) <= 1 ? Number(value) : undefined),
+  };
+}
+
 /** A number that need not be set. */
 export function optionalInteger(range: readonly [number, number]): Property<number | null> {
   return { ...integer(range[0], range), default: null };

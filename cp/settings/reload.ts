@@ -32,6 +32,8 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'untrusted_lua',
   'untrusted_lua_sandbox_requires',
   'untrusted_lua_sandbox_environment',
+  'tracing_instrumentations',
+  'tracing_sampling_rate',
   'error_default_type',
 ]);
 

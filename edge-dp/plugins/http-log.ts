@@ -5,6 +5,7 @@ import { fingerprint } from './fingerprint.ts';
 import { logText } from './log-entry.ts';
 import { queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
+import { shownUrl } from './shown-url.ts';
 
 /** Sends log entries to an HTTP server, as one JSON object each or, with batches of more than one, as JSON arrays. */
 const httpLog: Plugin<HttpLogConfig> = {
@@ -13,7 +14,7 @@ const httpLog: Plugin<HttpLogConfig> = {
   priority: 12,
   watches: true,
   compile(config, place, services) {
-    const { url, shown } = endpointOf(config.http_endpoint);
+    const { url, shown } = shownUrl(config.http_endpoint, 'http_endpoint');
     const custom = compileCustomFields(config.custom_fields_by_lua, { plugin: 'http-log', place, services });
     const queue = queueOptions(config.queue);
     const method = config.method ?? 'POST';
@@ -49,10 +50,3 @@ const httpLog: Plugin<HttpLogConfig> = {
 export default httpLog;
 
 const utf8 = new TextEncoder();
-
-/** The endpoint, and how the log calls it: without user, password and query, which may be secret. */
-function endpointOf(endpoint: string): { readonly url: string; readonly shown: string } {
-  const url = URL.parse(endpoint);
-  if (url === null) throw new Error('http_endpoint is no URL');
-  return { url: url.href, shown: `${url.origin}${url.pathname}` };
-}

@@ -18,6 +18,7 @@ import keyAuth from './key-auth.ts';
 import ldapAuth from './ldap-auth.ts';
 import loggly from './loggly.ts';
 import oauth2 from './oauth2.ts';
+import opentelemetry from './opentelemetry.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
 import proxyCache from './proxy-cache.ts';
@@ -34,6 +35,7 @@ import standardWebhooks from './standard-webhooks.ts';
 import syslog from './syslog.ts';
 import tcpLog from './tcp-log.ts';
 import udpLog from './udp-log.ts';
+import zipkin from './zipkin.ts';
 
 /** Plugins this data plane can run, by name. A bundle that configures another is refused by name. */
 export type PluginRegistry = ReadonlyMap<string, Plugin>;
@@ -60,6 +62,7 @@ const BUNDLED: readonly Plugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  opentelemetry,
   postFunction,
   preFunction,
   proxyCache,
@@ -75,6 +78,7 @@ const BUNDLED: readonly Plugin[] = [
   syslog,
   tcpLog,
   udpLog,
+  zipkin,
 ];
 
 /** The bundled ones. */

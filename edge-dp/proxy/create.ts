@@ -5,7 +5,7 @@ import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
-import { DEFAULT_LUA, type ProxySettings, responseMemory } from '../settings.ts';
+import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
@@ -72,6 +72,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     egress: tunnel === undefined ? egress : createEgress({ network, egress: tunnel }),
     tunnel: tunnel ?? null,
     lua: settings.lua ?? DEFAULT_LUA,
+    tracing: settings.tracing ?? NO_TRACING,
     vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
     responseMemory: responseMemory(settings),

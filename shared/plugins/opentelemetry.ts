@@ -1,5 +1,5 @@
 import { anyHeaderName, headerName, headerValue, httpProtocols, timeout, url } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
 import { queue } from './fields/queue.ts';
@@ -53,6 +53,8 @@ export const opentelemetry = definePlugin({
     },
   },
 });
+
+export type OpentelemetryConfig = Entity<typeof opentelemetry>['config'];
 
 function attributesError(attributes: Readonly<Record<string, unknown>>): string | undefined {
   return Object.values(attributes).includes('') ? 'required field missing' : undefined;

@@ -1,6 +1,6 @@
 import { isRecord } from '../record.ts';
 import { anyHeaderName, protocols, timeout, url } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { propagation } from './fields/propagation.ts';
 import { queue } from './fields/queue.ts';
@@ -84,6 +84,8 @@ export const zipkin = definePlugin({
     },
   },
 });
+
+export type ZipkinConfig = Entity<typeof zipkin>['config'];
 
 function repeatedTagError(tags: readonly unknown[]): string | undefined {
   const names = tags.map((tag) => (isRecord(tag) ? tag.name : undefined));

@@ -1,6 +1,7 @@
 import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
 import { KONG_VERSION } from '../../../shared/version.ts';
 import type { LogLevel } from '../../plugins/runtime/services.ts';
+import { keepLine } from '../../plugins/tracing/log-lines.ts';
 import { contextOf, type Library } from '../context.ts';
 import { entity } from './client.ts';
 
@@ -38,8 +39,11 @@ export const ip: Library = {
 export const write = new LuaNative('log', (call: LuaCall) => {
   // A plugin that is being loaded: there is nobody to tell yet.
   if (call.host === null) return undefined;
-  const context = contextOf(call);
-  context.site.services.log(levelOf(call.text(1)), `${context.site.plugin}: ${call.text(2)}`);
+  const { site, request } = contextOf(call);
+  const level = levelOf(call.text(1));
+  const text = call.text(2);
+  site.services.log(level, `${site.plugin}: ${text}`);
+  keepLine(request, level, text);
   return undefined;
 });
 

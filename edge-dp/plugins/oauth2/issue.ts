@@ -16,7 +16,6 @@ import {
   insecure,
   isError,
   type ProtocolError,
-  provisioned,
   requiresProof,
   scopeOf,
   serviceOf,
@@ -160,7 +159,7 @@ async function byClient(
 ): Promise<Outcome> {
   // Who names a user must be the one that knows them.
   const named = parameters.has('authenticated_userid');
-  if (named && !provisioned(parameters, config)) return INVALID_PROVISION_KEY;
+  if (named && parameters.text('provision_key') !== config.provision_key) return INVALID_PROVISION_KEY;
   if (client === null) return INVALID_CLIENT;
   const scope = scopeOf(parameters, config);
   if (isError(scope)) return scope;
@@ -178,7 +177,7 @@ async function byUser(
   parameters: Parameters,
   client: Client | null,
 ): Promise<Outcome> {
-  if (!provisioned(parameters, config)) return INVALID_PROVISION_KEY;
+  if (parameters.text('provision_key') !== config.provision_key) return INVALID_PROVISION_KEY;
   const userId = userIdOf(parameters);
   if (isError(userId)) return userId;
   if (client === null) return INVALID_CLIENT;

@@ -6,6 +6,7 @@ import type { RowSecrets, TableChanges } from '../../config/changes.ts';
 import { ConfigError } from '../../config/config-error.ts';
 import { RowReader } from '../../config/row.ts';
 import type { PluginRegistry } from '../registry.ts';
+import { timed } from '../tracing/plugin-times.ts';
 import { byKongOrder, Chain, NO_PLUGINS, type PluginInstance } from './chain.ts';
 import { type CompiledRow, Edit, NO_PLACES, type Placed, type PlanTables, type SentPlugins } from './plan-tables.ts';
 import type { Hooks, Place, Plugin } from './plugin.ts';
@@ -204,14 +205,16 @@ export class PluginPlan {
     }
     if (unsendable !== undefined) throw read.error(`'${name}': config.${unsendable.path}: ${unsendable.problem}`);
     try {
-      return {
-        key,
-        row: kept,
-        instance: { plugin, place, config, hooks: plugin.compile(config, place, this.#services) },
-      };
+      return { key, row: kept, instance: { plugin, place, config, hooks: this.#compiled(plugin, config, place) } };
     } catch (error) {
       throw new ConfigError(`plugins ${row.id}: '${name}' does not compile: ${messageOf(error)}`);
     }
+  }
+
+  #compiled(plugin: Plugin, config: unknown, place: Place): Hooks {
+    const hooks = plugin.compile(config, place, this.#services);
+    const { instrumentations } = this.#services.tracing;
+    return instrumentations.length === 0 ? hooks : timed(plugin.name, hooks, new Set(instrumentations));
   }
 
   /** Secrets are the node's own: what is wrong with them is no reason to refuse the config, and is told without their text. */
@@ -226,7 +229,7 @@ export class PluginPlan {
     const values = `with the value of ${references.join(', ')}`;
     let problem = fault;
     try {
-      if (problem === null) return plugin.compile(config, place, this.#services);
+      if (problem === null) return this.#compiled(plugin, config, place);
     } catch {
       problem = 'the configuration does not compile';
     }

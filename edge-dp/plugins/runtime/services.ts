@@ -2,7 +2,7 @@ import type { Row } from '../../../shared/record.ts';
 import type { StoredResponse } from '../../durable/stored-response.ts';
 import type { BodySource, HttpResponse } from '../../http/messages.ts';
 import type { RedisServer } from '../../redis/client.ts';
-import type { LuaSettings } from '../../settings.ts';
+import type { LuaSettings, TracingSettings } from '../../settings.ts';
 
 /**
  * What a plugin may use of its node: one implementation for each host, fakes in tests. What a host cannot do throws
@@ -12,6 +12,7 @@ export interface Services {
   readonly node: { readonly id: string; readonly hostname: string };
   /** What Lua in config may do on this node. */
   readonly lua: LuaSettings;
+  readonly tracing: TracingSettings;
   /** For references to vaults that are not in config: those a script asks for. Those in config are secrets already. */
   readonly vaults: Vaults;
   /** One line of the node's log. */

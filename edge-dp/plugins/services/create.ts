@@ -1,7 +1,7 @@
 import { NOTICE } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
-import type { LuaSettings } from '../../settings.ts';
+import type { LuaSettings, TracingSettings } from '../../settings.ts';
 import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
@@ -23,6 +23,7 @@ export interface ServiceDependencies {
   /** `env.TUNNEL`; null: there is no egress process. */
   readonly tunnel: Tunnel | null;
   readonly lua: LuaSettings;
+  readonly tracing: TracingSettings;
   readonly vaults: Vaults;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
@@ -44,6 +45,7 @@ export function createServices({
   egress,
   tunnel,
   lua,
+  tracing,
   vaults,
   shared,
   ...others
@@ -59,6 +61,7 @@ export function createServices({
   const services: Services = {
     node,
     lua,
+    tracing,
     vaults,
     log,
     fetch: fetchService(egress),

@@ -9,7 +9,7 @@ import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.
 import { NodeResponses } from '../../../edge-dp/plugins/services/node-responses.ts';
 import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
 import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
-import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
+import { DEFAULT_LUA, NO_TRACING } from '../../../edge-dp/settings.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 
@@ -91,6 +91,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
   return {
     node: { id: '00000000-0000-4000-8000-000000000000', hostname: 'node.test' },
     lua: DEFAULT_LUA,
+    tracing: NO_TRACING,
     vaults: { secret: async (reference) => ({ value: null, missing: `no ${reference} in this test` }) },
     log,
     fetch: none('fetch'),

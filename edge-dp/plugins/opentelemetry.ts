@@ -1,0 +1,147 @@
+import type { OpentelemetryConfig } from '../../shared/plugins/opentelemetry.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { fingerprint } from './fingerprint.ts';
+import { traceIds } from './log-entry.ts';
+import { queueOptions } from './queue-options.ts';
+import type { Exchange } from './runtime/exchange.ts';
+import type { Plugin } from './runtime/plugin.ts';
+import type { GatewayRequest } from './runtime/request.ts';
+import type { Queue, Services } from './runtime/services.ts';
+import { slot } from './runtime/slot.ts';
+import { shownUrl } from './shown-url.ts';
+import { linesOf } from './tracing/log-lines.ts';
+import { encodeLogs, encodeTraces, type LogRecord, type TracedSpan } from './tracing/otlp.ts';
+import { compilePropagation } from './tracing/propagation.ts';
+import { type RequestTrace, requestSpans } from './tracing/request-spans.ts';
+import { isSampled } from './tracing/sampling.ts';
+import type { Attribute } from './tracing/span.ts';
+import { type Incoming, randomId } from './tracing/trace-context.ts';
+
+const traces = slot<RequestTrace>();
+
+/** Sends traces and logs of requests by OTLP over HTTP, and tells upstreams of the trace. */
+const opentelemetry: Plugin<OpentelemetryConfig> = {
+  name: 'opentelemetry',
+  version: KONG_VERSION,
+  priority: 14,
+  watches: true,
+  compile(config, _place, services) {
+    const { traces_endpoint, logs_endpoint, http_response_header_for_traceid: traceHeader } = config;
+    const propagation = compilePropagation(config);
+    const resource = resourceOf(config, services);
+    const spans = outlet<TracedSpan>(traces_endpoint, config, services, (batch) => encodeTraces(resource, batch));
+    const records = outlet<LogRecord>(logs_endpoint, config, services, (batch) => encodeLogs(resource, batch));
+    const { instrumentations, samplingRate } = services.tracing;
+    const sampling = { ofConfig: config.sampling_rate, ofNode: samplingRate };
+    const recording = instrumentations.length > 0;
+    return {
+      access(request) {
+        const { headers } = request;
+        const found = propagation.extract(headers);
+        const trace = begin(found?.context ?? null, recording, sampling);
+        traces.set(request, trace);
+        const formats = propagation.inject(
+          headers,
+          {
+            traceId: trace.traceId,
+            fresh: found?.context.traceId == null,
+            // Without spans the upstream's parent is the request itself, of which nobody is told.
+            spanId: recording ? trace.upstreamSpanId : trace.rootSpanId,
+            parentId: recording ? trace.rootSpanId : trace.parentSpanId,
+            sampled: trace.sampled,
+            debug: found?.context.debug === true,
+            baggage: found?.context.baggage ?? [],
+          },
+          found,
+        );
+        traceIds.set(request, Object.fromEntries(formats.map((format) => [format, trace.traceId])));
+        return undefined;
+      },
+      response(request, reply) {
+        const trace = traces.get(request);
+        if (traceHeader !== null && trace !== undefined)
+          reply.headers.set(traceHeader, trace.traceId.padStart(32, '0'));
+        return undefined;
+      },
+      log(exchange) {
+        const { request } = exchange;
+        const trace = traces.get(request) ?? null;
+        if (spans !== null && trace?.sampled === true) {
+          for (const span of requestSpans(exchange, trace, instrumentations)) {
+            spans.push({ traceId: trace.traceId, span }, request);
+          }
+        }
+        if (records !== null) for (const record of logRecords(exchange, trace)) records.push(record, request);
+      },
+      close() {
+        spans?.close();
+        records?.close();
+      },
+    };
+  },
+};
+
+export default opentelemetry;
+
+/** The client's trace, or one of its own. `ofConfig` decides over the client, but for one that was asked not to be seen. */
+function begin(
+  incoming: Incoming | null,
+  recording: boolean,
+  { ofConfig, ofNode }: { readonly ofConfig: number | null; readonly ofNode: number },
+): RequestTrace {
+  const traceId = incoming?.traceId ?? randomId(16);
+  const asked = incoming?.sampled ?? null;
+  const chosen = ofConfig === null ? (asked ?? isSampled(traceId, ofNode)) : isSampled(traceId, ofConfig);
+  return {
+    traceId,
+    parentSpanId: incoming?.spanId ?? null,
+    rootSpanId: randomId(8),
+    upstreamSpanId: randomId(8),
+    sampled: recording && asked !== false && chosen,
+  };
+}
+
+function resourceOf({ resource_attributes }: OpentelemetryConfig, { node }: Services): readonly Attribute[] {
+  const attributes = new Map<string, string>([
+    ['service.name', 'kong'],
+    ['service.instance.id', node.id],
+    ['service.version', KONG_VERSION],
+  ]);
+  for (const [name, value] of Object.entries(resource_attributes ?? {})) attributes.set(name, value);
+  return [...attributes];
+}
+
+/** Null: there is no endpoint. */
+function outlet<T>(
+  endpoint: string | null,
+  config: OpentelemetryConfig,
+  services: Services,
+  encode: (batch: readonly T[]) => Uint8Array<ArrayBuffer>,
+): Queue<T> | null {
+  if (endpoint === null) return null;
+  const { url, shown } = shownUrl(endpoint, 'endpoint');
+  const { headers, resource_attributes } = config;
+  const queue = queueOptions(config.queue);
+  const sent = { ...headers, 'Content-Type': 'application/x-protobuf' };
+  const timeout = (config.connect_timeout ?? 1000) + (config.read_timeout ?? 5000);
+  const key = fingerprint([url, sent, timeout, queue, resource_attributes]);
+  return services.queue<T>(`opentelemetry ${shown} ${key}`, queue, async (batch) => {
+    const response = await services.fetch({ url, method: 'POST', headers: sent, body: encode(batch), timeout });
+    response.discard();
+    if (response.status >= 300) throw new Error(`${shown} answered ${response.status}`);
+  });
+}
+
+function logRecords({ request }: Exchange, trace: RequestTrace | null): readonly LogRecord[] {
+  return linesOf(request)
+    .filter(({ level }) => level !== 'debug')
+    .map(({ at, level, text }) => ({ at, level, text, attributes: idOf(request), trace: trace && inTrace(trace) }));
+}
+
+function idOf({ id }: GatewayRequest): readonly Attribute[] {
+  return [['request.id', id]];
+}
+
+function inTrace({ traceId, rootSpanId, sampled }: RequestTrace): NonNullable<LogRecord['trace']> {
+  return { traceId, spanId: rootSpanId, sampled };
+}

@@ -1,0 +1,28 @@
+import { decimal, type Format, fromDecimal, NOTHING } from '../trace-context.ts';
+
+/** Datadog's headers, with decimal ids of 64 bits. */
+export const datadog: Format = {
+  extract(headers) {
+    const priority = headers.get('x-datadog-sampling-priority');
+    const trace = headers.get('x-datadog-trace-id');
+    if (priority === null && trace === null) return null;
+    const sampled = priority === null ? null : DECISIONS.get(priority);
+    if (sampled === undefined) return null;
+    const traceId = trace === null ? null : fromDecimal(trace.trim());
+    const parent = headers.get('x-datadog-parent-id');
+    const spanId = traceId === null || parent === null ? null : fromDecimal(parent.trim());
+    return { ...NOTHING, traceId, spanId, sampled };
+  },
+  inject(headers, { traceId, spanId, sampled }) {
+    headers.set('x-datadog-trace-id', decimal(traceId));
+    headers.set('x-datadog-parent-id', decimal(spanId));
+    headers.set('x-datadog-sampling-priority', sampled ? '1' : '0');
+  },
+};
+
+const DECISIONS: ReadonlyMap<string, boolean> = new Map([
+  ['2', true],
+  ['1', true],
+  ['0', false],
+  ['-1', false],
+]);

@@ -1,0 +1,125 @@
+import { ProtobufWriter } from './protobuf-writer.ts';
+import type { Attribute, AttributeValue, Span } from './span.ts';
+
+/** A span with the trace it belongs to. */
+export interface TracedSpan {
+  readonly traceId: string;
+  readonly span: Span;
+}
+
+/** One line of the log of a request. */
+export interface LogRecord {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly level: keyof typeof SEVERITIES;
+  readonly text: string;
+  readonly attributes: readonly Attribute[];
+  /** Null: the request has no trace. */
+  readonly trace: { readonly traceId: string; readonly spanId: string; readonly sampled: boolean } | null;
+}
+
+/** Who made the spans, as Kong names it. */
+const SCOPE = { name: 'kong-internal', version: '0.1.0' };
+
+/** `ExportTraceServiceRequest` of OTLP 1.x. */
+export function encodeTraces(resource: readonly Attribute[], spans: readonly TracedSpan[]): Uint8Array<ArrayBuffer> {
+  return encodeExport(resource, (scope) => {
+    for (const traced of spans) scope.message(2, (span) => writeSpan(span, traced));
+  });
+}
+
+/** `ExportLogsServiceRequest`. */
+export function encodeLogs(resource: readonly Attribute[], records: readonly LogRecord[]): Uint8Array<ArrayBuffer> {
+  return encodeExport(resource, (scope) => {
+    for (const record of records) scope.message(2, (message) => writeRecord(message, record));
+  });
+}
+
+/** Both requests have one form: a resource, a scope, and what is in it. */
+function encodeExport(
+  resource: readonly Attribute[],
+  contents: (scope: ProtobufWriter) => void,
+): Uint8Array<ArrayBuffer> {
+  const request = new ProtobufWriter();
+  request.message(1, (one) => {
+    one.message(1, (message) => writeAttributes(message, 1, resource));
+    one.message(2, (scope) => {
+      scope.message(1, (message) => {
+        message.text(1, SCOPE.name);
+        message.text(2, SCOPE.version);
+      });
+      contents(scope);
+    });
+  });
+  return request.bytes;
+}
+
+function writeSpan(message: ProtobufWriter, { traceId, span }: TracedSpan): void {
+  message.raw(1, traceBytes(traceId));
+  message.raw(2, bytesOf(span.id));
+  if (span.parentId !== null) message.raw(4, bytesOf(span.parentId));
+  message.text(5, span.name);
+  message.number(6, KINDS[span.kind]);
+  message.fixed64(7, nanoseconds(span.start));
+  message.fixed64(8, nanoseconds(span.end));
+  writeAttributes(message, 9, span.attributes);
+  if (span.failed) message.message(15, (status) => status.number(3, STATUS_ERROR));
+}
+
+const KINDS = { internal: 1, server: 2, client: 3 } as const;
+const STATUS_ERROR = 2;
+
+function writeRecord(message: ProtobufWriter, { at, level, text, attributes, trace }: LogRecord): void {
+  const [number, name] = SEVERITIES[level];
+  message.fixed64(1, nanoseconds(at));
+  message.number(2, number);
+  message.text(3, name);
+  message.message(5, (body) => body.text(1, text));
+  writeAttributes(message, 6, attributes);
+  if (trace !== null) {
+    message.fixed32(8, trace.sampled ? 1 : 0);
+    message.raw(9, traceBytes(trace.traceId));
+    message.raw(10, bytesOf(trace.spanId));
+  }
+  message.fixed64(11, nanoseconds(at));
+}
+
+/** nginx's levels, as OTLP's severity numbers and their own names. */
+const SEVERITIES = {
+  debug: [5, 'DEBUG'],
+  info: [9, 'INFO'],
+  notice: [11, 'NOTICE'],
+  warn: [13, 'WARN'],
+  error: [17, 'ERR'],
+  crit: [19, 'CRIT'],
+} as const;
+
+function writeAttributes(message: ProtobufWriter, field: number, attributes: readonly Attribute[]): void {
+  for (const [name, value] of attributes) {
+    message.message(field, (attribute) => {
+      attribute.text(1, name);
+      attribute.message(2, (any) => writeValue(any, value));
+    });
+  }
+}
+
+function writeValue(any: ProtobufWriter, value: AttributeValue): void {
+  if (typeof value === 'string') any.text(1, value);
+  else if ('int' in value) any.number(3, value.int);
+  else any.double(4, value.double);
+}
+
+/** OTLP's trace ids have 128 bits. */
+function traceBytes(id: string): Uint8Array {
+  return bytesOf(id.padStart(32, '0'));
+}
+
+function bytesOf(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(at * 2, at * 2 + 2), 16);
+  return bytes;
+}
+
+function nanoseconds(milliseconds: number): bigint {
+  return BigInt(Math.round(milliseconds)) * 1_000_000n;
+}

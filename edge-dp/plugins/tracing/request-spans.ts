@@ -1,0 +1,107 @@
+import { parseIp } from '../../../shared/atc/ip.ts';
+import type { Exchange, Try } from '../runtime/exchange.ts';
+import { matchedPath } from './matched-path.ts';
+import { pluginTimes } from './plugin-times.ts';
+import type { Attribute, Span } from './span.ts';
+import { randomId } from './trace-context.ts';
+
+/** The trace a request belongs to, and the ids of its own spans in it. */
+export interface RequestTrace {
+  readonly traceId: string;
+  /** The caller's span; null: the trace begins here. */
+  readonly parentSpanId: string | null;
+  readonly rootSpanId: string;
+  /** What the upstream was told; that of the last attempt. */
+  readonly upstreamSpanId: string;
+  readonly sampled: boolean;
+}
+
+/** The spans of a request as Kong's tracer makes them: the request, the router, each plugin's phases, each attempt. */
+export function requestSpans(
+  exchange: Exchange,
+  { rootSpanId, parentSpanId, upstreamSpanId }: RequestTrace,
+  instrumentations: readonly string[],
+): readonly Span[] {
+  const { request, endedAt, tries } = exchange;
+  const wants = (name: string): boolean => instrumentations.includes('all') || instrumentations.includes(name);
+  const spans: Span[] = [
+    {
+      id: rootSpanId,
+      parentId: parentSpanId,
+      name: 'kong',
+      kind: 'server',
+      start: request.startedAt,
+      end: endedAt,
+      attributes: rootAttributes(exchange),
+      failed: false,
+    },
+  ];
+  const inside = (name: string, start: number, end: number): Span => ({
+    id: randomId(8),
+    parentId: rootSpanId,
+    name,
+    kind: 'internal',
+    start,
+    end,
+    attributes: [],
+    failed: false,
+  });
+  // Workers have no clock that runs while they compute.
+  if (wants('router')) spans.push(inside('kong.router', request.startedAt, request.startedAt));
+  for (const { phase, plugin, start, end } of pluginTimes(request)) {
+    spans.push(inside(`kong.${phase}.plugin.${plugin}`, start, end));
+  }
+  if (wants('balancer')) {
+    tries.forEach((attempt, place) => {
+      const last = place === tries.length - 1;
+      spans.push({
+        id: last ? upstreamSpanId : randomId(8),
+        parentId: rootSpanId,
+        name: 'kong.balancer',
+        kind: 'client',
+        start: attempt.startedAt,
+        end: tries[place + 1]?.startedAt ?? endOfLast(exchange),
+        attributes: tryAttributes(exchange, attempt, place + 1),
+        failed: attempt.failedAs !== null,
+      });
+    });
+  }
+  return spans;
+}
+
+/** When the head of the answer was there. */
+export function endOfLast({ endedAt, latencies }: Exchange): number {
+  return endedAt - latencies.receive;
+}
+
+function rootAttributes({ request, reply, aborted, clientLeft }: Exchange): readonly Attribute[] {
+  const { incoming, client, scheme, rawTarget, id } = request;
+  const host = incoming.headers.get('host') ?? '';
+  const route = matchedPath(request);
+  const unanswered = aborted && clientLeft && reply.status === CLIENT_LEFT;
+  return [
+    ['http.method', incoming.method],
+    ['http.url', `${scheme}://${host}${rawTarget}`],
+    ['http.host', host.replace(/:\d+$/, '')],
+    ['http.scheme', scheme],
+    ['http.flavor', incoming.version],
+    ['http.client_ip', client.ip],
+    ['net.peer.ip', client.peerIp],
+    ['kong.request.id', id],
+    ...(unanswered || route === null ? [] : [['http.route', route] as const]),
+    ...(unanswered ? [] : [['http.status_code', { int: reply.status }] as const]),
+  ];
+}
+
+const CLIENT_LEFT = 499;
+
+function tryAttributes({ request }: Exchange, { host, port, failedAs }: Try, count: number): readonly Attribute[] {
+  const name = request.service?.row.host;
+  return [
+    ...(parseIp(host) !== null ? [['net.peer.ip', host] as const] : []),
+    ['net.peer.port', { double: port }],
+    ['net.peer.name', typeof name === 'string' ? name : host],
+    ['try_count', { double: count }],
+    ...(failedAs === null ? [] : [['http.status_code', { int: failedAs }] as const]),
+  ];
+}

@@ -1,0 +1,18 @@
+/** One step of a trace, over. */
+export interface Span {
+  readonly id: string;
+  /** Null: the first of the trace. */
+  readonly parentId: string | null;
+  readonly name: string;
+  readonly kind: 'internal' | 'server' | 'client';
+  /** Milliseconds since the epoch. */
+  readonly start: number;
+  readonly end: number;
+  readonly attributes: readonly Attribute[];
+  readonly failed: boolean;
+}
+
+export type Attribute = readonly [name: string, value: AttributeValue];
+
+/** Numbers come in the two kinds that OTLP has. */
+export type AttributeValue = string | { readonly int: number } | { readonly double: number };

@@ -1,0 +1,98 @@
+import type { ZipkinConfig } from '../../shared/plugins/zipkin.ts';
+import { KONG_VERSION } from '../../shared/version.ts';
+import { fingerprint } from './fingerprint.ts';
+import { traceIds } from './log-entry.ts';
+import { queueOptions } from './queue-options.ts';
+import type { Plugin } from './runtime/plugin.ts';
+import { slot } from './runtime/slot.ts';
+import { shownUrl } from './shown-url.ts';
+import { compilePropagation, type Found } from './tracing/propagation.ts';
+import { isSampled } from './tracing/sampling.ts';
+import { randomId } from './tracing/trace-context.ts';
+import { compileZipkinSpans, type ZipkinSpan, type ZipkinTrace } from './tracing/zipkin-spans.ts';
+
+const traces = slot<ZipkinTrace>();
+
+/** Sends traces to a Zipkin server (API v2), and tells upstreams of them. */
+const zipkin: Plugin<ZipkinConfig> = {
+  name: 'zipkin',
+  version: KONG_VERSION,
+  priority: 100000,
+  watches: true,
+  compile(config, _place, services) {
+    const { http_endpoint, http_response_header_for_traceid: traceHeader, sample_ratio, traceid_byte_count } = config;
+    const propagation = compilePropagation(config);
+    const describe = compileZipkinSpans(config, services.node.id);
+    const spans = http_endpoint === null ? null : outlet(http_endpoint);
+
+    function outlet(endpoint: string) {
+      const { url, shown } = shownUrl(endpoint, 'http_endpoint');
+      const queue = queueOptions(config.queue);
+      const timeout = (config.connect_timeout ?? 2000) + (config.read_timeout ?? 5000);
+      const key = fingerprint([url, timeout, queue]);
+      return services.queue<ZipkinSpan>(`zipkin ${shown} ${key}`, queue, async (batch) => {
+        const headers = { 'Content-Type': 'application/json' };
+        const body = JSON.stringify(batch);
+        const response = await services.fetch({ url, method: 'POST', headers, body, timeout });
+        response.discard();
+        if (response.status >= 300) throw new Error(`${shown} answered ${response.status}`);
+      });
+    }
+
+    return {
+      access(request) {
+        const { headers } = request;
+        const found = propagation.extract(headers);
+        const trace = begin(found, traceid_byte_count === 8 ? 8 : 16, sample_ratio ?? 0);
+        traces.set(request, trace);
+        const formats = propagation.inject(
+          headers,
+          {
+            traceId: trace.traceId,
+            fresh: found?.context.traceId == null,
+            spanId: trace.proxySpanId,
+            parentId: trace.serverSpanId,
+            sampled: trace.sampled,
+            debug: found?.context.debug === true,
+            baggage: found?.context.baggage ?? [],
+          },
+          found,
+        );
+        traceIds.set(request, Object.fromEntries(formats.map((format) => [format, trace.traceId])));
+        return undefined;
+      },
+      response(request, reply) {
+        const trace = traces.get(request);
+        if (traceHeader !== null && trace !== undefined) reply.headers.set(traceHeader, trace.traceId);
+        return undefined;
+      },
+      log(exchange) {
+        const trace = traces.get(exchange.request);
+        if (spans === null || trace === undefined || !trace.sampled) return;
+        for (const span of describe(exchange, trace)) spans.push(span, exchange.request);
+      },
+      close() {
+        spans?.close();
+      },
+    };
+  },
+};
+
+export default zipkin;
+
+/** Formats whose callers count on their own span being ours too. */
+const SHARING = new Set(['b3', 'b3-single', 'jaeger']);
+
+function begin(found: Found | null, bytes: 8 | 16, ratio: number): ZipkinTrace {
+  const context = found?.context;
+  const traceId = context?.traceId ?? randomId(bytes);
+  const caller = context?.spanId ?? null;
+  const shared = found !== null && caller !== null && SHARING.has(found.format);
+  return {
+    traceId,
+    serverSpanId: shared ? caller : randomId(8),
+    parentSpanId: shared ? (context?.parentId ?? null) : caller,
+    proxySpanId: randomId(8),
+    sampled: context?.sampled ?? isSampled(traceId, ratio),
+  };
+}

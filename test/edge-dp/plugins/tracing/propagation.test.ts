@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import opentelemetry from '../../../../edge-dp/plugins/opentelemetry.ts';
+import zipkin from '../../../../edge-dp/plugins/zipkin.ts';
+import type { OpentelemetryConfig } from '../../../../shared/plugins/opentelemetry.ts';
+import type { ZipkinConfig } from '../../../../shared/plugins/zipkin.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from '../fakes.ts';
+
+type Fields = Readonly<Record<string, string>>;
+
+interface Vectors {
+  /** Headers of clients; `{T}` is a trace id, `{S}` a span id, `{P}` its parent, `{T2}` and `{S2}` others. */
+  readonly incoming: Readonly<Record<string, Fields>>;
+  readonly configs: Readonly<
+    Record<
+      string,
+      {
+        readonly plugin: 'opentelemetry' | 'zipkin';
+        readonly config: {
+          readonly header_type: string;
+          readonly propagation: {
+            readonly extract: readonly string[] | null;
+            readonly inject: readonly string[] | null;
+          };
+        };
+        /** What the upstream gets for each of the client's headers; `=`: as they were. `{new …}` is made by the gateway. */
+        readonly upstream: Readonly<Record<string, Fields>>;
+        /** The same without `tracing_instrumentations`. */
+        readonly upstream_without_spans?: Readonly<Record<string, Fields>>;
+      }
+    >
+  >;
+}
+
+/** As recorded from Kong 3.9.3. */
+const vectors: Vectors = JSON.parse(readFileSync(new URL('propagation.json', import.meta.url), 'utf8'));
+
+const IDS: Fields = {
+  T: '0af7651916cd43dd8448eb211c80319c',
+  S: 'b7ad6b7169203331',
+  P: '5e5f6a7b8c9d0e1f',
+  T2: '1bf7651916cd43dd8448eb211c80319d',
+  S2: 'c7ad6b7169203332',
+};
+
+const NAMES = new Set(
+  Object.values(vectors.configs).flatMap(({ upstream }) => Object.values(upstream).flatMap((row) => Object.keys(row))),
+);
+
+function hex(id: string): string {
+  return BigInt(`0x${id.slice(-16)}`).toString();
+}
+
+/** Puts ids in for `{T}`, `{T.low64}`, `{T[0:8]}`, `{S dec}` and the like; leaves unknown ones. */
+function filled(template: string, ids: Fields): string {
+  return template.replace(/\{([^{}]+)\}/g, (whole, what: string) => {
+    if (what === '16 zeros') return '0'.repeat(16);
+    const [, name = '', low, from, to, decimal] = /^(.*?)(\.low64)?(?:\[(\d+):(\d+)\])?( dec)?$/.exec(what) ?? [];
+    const id = ids[name];
+    if (id === undefined) return whole;
+    const part = low === undefined ? id : id.slice(-16);
+    if (from !== undefined) return part.slice(Number(from), Number(to));
+    return decimal === undefined ? part : hex(part);
+  });
+}
+
+/** What the gateway made, found where the templates name it alone. */
+function made(expected: Fields, got: Fields): Fields {
+  const ids: Record<string, string> = {};
+  for (const [name, template] of Object.entries(expected)) {
+    const names: string[] = [];
+    const pattern = filled(template, IDS)
+      .replace(/[.*+?^$()|[\]\\]/g, '\\$&')
+      .replace(/\{([^{}]*)\}/g, (_, what: string) => {
+        names.push(what.replaceAll('\\', ''));
+        return '([0-9a-f]+)';
+      });
+    const found = new RegExp(`^${pattern}$`).exec(got[name] ?? '');
+    names.forEach((what, at) => {
+      const value = found?.[at + 1];
+      if (value !== undefined && /^new (trace|\d)$/.test(what)) ids[what] ??= value;
+    });
+    const halves = names.indexOf('new trace[0:8]');
+    if (halves >= 0 && found !== null) ids['new trace'] ??= `${found[halves + 1]}${found[halves + 2]}`;
+  }
+  return ids;
+}
+
+function run(name: string, headers: Fields, recording: boolean): Fields {
+  const entry = vectors.configs[name];
+  if (entry === undefined) throw new Error(`no config ${name}`);
+  const services = fakeServices({ tracing: { instrumentations: recording ? ['all'] : [], samplingRate: 1 } });
+  const config = {
+    traces_endpoint: null,
+    logs_endpoint: null,
+    http_endpoint: null,
+    sampling_rate: null,
+    ...entry.config,
+  };
+  const hooks =
+    entry.plugin === 'zipkin'
+      ? zipkin.compile(config as unknown as ZipkinConfig, EVERYWHERE, services)
+      : opentelemetry.compile(config as unknown as OpentelemetryConfig, EVERYWHERE, services);
+  const request = fakeRequest({ headers });
+  hooks.access?.(request);
+  return Object.fromEntries([...request.headers].filter(([header]) => NAMES.has(header)));
+}
+
+/** A `tracestate` beside `traceparent` makes Kong lose the client's trace. */
+function losesTrace(sent: Fields, row: Fields, extracts: boolean): boolean {
+  return extracts && sent.tracestate !== undefined && JSON.stringify(row).includes('{new trace}');
+}
+
+describe.each(Object.keys(vectors.configs))('%s', (name) => {
+  const entry = vectors.configs[name];
+  if (entry === undefined) return;
+  const { upstream, upstream_without_spans, config, plugin } = entry;
+  const { extract, inject } = config.propagation;
+  const extracts = extract !== null ? extract.length > 0 : inject === null && config.header_type !== 'ignore';
+  const all: readonly (readonly [rows: Readonly<Record<string, Fields>>, recording: boolean])[] = [
+    [upstream, true],
+    [upstream_without_spans ?? {}, false],
+  ];
+  for (const [rows, recording] of all) {
+    it.each(Object.keys(rows))(`tells the upstream of %s${recording ? '' : ' without spans'}`, (client) => {
+      const sent = Object.fromEntries(
+        Object.entries(vectors.incoming[client] ?? {}).map(([field, value]) => [field, filled(value, IDS)]),
+      );
+      const row: Fields = rows[client] ?? {};
+      const got = run(name, sent, recording);
+      if (losesTrace(sent, row, extracts)) {
+        expect(got.traceparent).toContain(`00-${IDS.T}-`);
+        expect(got.traceparent).not.toBe(sent.traceparent);
+        expect(JSON.stringify(got)).not.toMatch(/x-b3-traceid":"(?!0af7651916cd43dd8448eb211c80319c)/);
+        return;
+      }
+      const template: Record<string, string> = Object.fromEntries(
+        Object.entries(row).map(([field, value]) => [field, value === '=' ? (sent[field] ?? '') : value]),
+      );
+      // Kong's zipkin leaves the decision out of the one header when it is no.
+      if (plugin === 'zipkin' && template.b3 !== undefined) {
+        template.b3 = template.b3.replace(/^(\{[^}]+\}-\{new 1\})-(\{new 2\})$/, '$1-0-$2');
+      }
+      const ids = { ...IDS, ...made(template, got) };
+      const expected = Object.fromEntries(
+        Object.entries(template).map(([field, value]) => {
+          const text = filled(value, ids);
+          const somewhere = text.replace('{new dec}', /\d{5,20}(?=;|$)/.exec(got[field] ?? '')?.[0] ?? '{new dec}');
+          return [field, somewhere];
+        }),
+      );
+      expect(got).toEqual(expected);
+    });
+  }
+});

@@ -1,0 +1,332 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isRecord } from '../../../../shared/record.ts';
+import { KONG_VERSION } from '../../../../shared/version.ts';
+import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { attributes, bytes, decode, type Message, nested, text } from './protobuf.ts';
+
+/** What spans of a request look like, and where they are sent: on a real socket, with collectors of the test's own. */
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const CALLER = 'b7ad6b7169203331';
+
+interface Post {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+const posts: Post[] = [];
+const upstreamSaw: IncomingHttpHeaders[] = [];
+let failures = 0;
+const servers: ReturnType<typeof createServer>[] = [];
+let gateway: RunningGateway;
+
+async function listening(listener: RequestListener): Promise<number> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+const PROPAGATION = { extract: null, clear: null, inject: null };
+const QUEUE = {
+  max_batch_size: 200,
+  max_coalescing_delay: 0.05,
+  max_entries: 10_000,
+  max_bytes: null,
+  max_retry_time: 60,
+  initial_retry_delay: 0.01,
+  max_retry_delay: 1,
+  concurrency_limit: 1,
+};
+
+beforeAll(async () => {
+  const collector = await listening((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      if (failures > 0) {
+        failures -= 1;
+        response.writeHead(503).end();
+        return;
+      }
+      posts.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) });
+      response.writeHead(202).end('{}');
+    });
+  });
+  const upstream = await listening((request, response) => {
+    upstreamSaw.push(request.headers);
+    response.writeHead(request.url === '/up/broken' ? 500 : 200).end('answer');
+  });
+  const closed = await listening(() => undefined);
+  await new Promise((resolve) => servers.pop()?.close(resolve));
+
+  const opentelemetry = {
+    traces_endpoint: `http://user:secret@127.0.0.1:${collector}/v1/traces?key=secret`,
+    logs_endpoint: `http://127.0.0.1:${collector}/v1/logs`,
+    headers: { 'X-Key': 'v' },
+    resource_attributes: { 'service.name': 'my-svc', 'deployment.environment': 'test' },
+    queue: QUEUE,
+    connect_timeout: 1000,
+    send_timeout: 5000,
+    read_timeout: 5000,
+    http_response_header_for_traceid: 'X-Trace',
+    header_type: 'preserve',
+    sampling_rate: null,
+    propagation: { ...PROPAGATION, default_format: 'w3c' },
+  };
+  const zipkin = {
+    local_service_name: 'kong',
+    http_endpoint: `http://127.0.0.1:${collector}/api/v2/spans`,
+    sample_ratio: 1,
+    default_service_name: 'by-default',
+    include_credential: true,
+    traceid_byte_count: 16,
+    header_type: 'preserve',
+    default_header_type: 'b3',
+    tags_header: 'Zipkin-Tags',
+    static_tags: [{ name: 'st', value: '1' }],
+    http_span_name: 'method_path',
+    connect_timeout: 2000,
+    send_timeout: 5000,
+    read_timeout: 5000,
+    http_response_header_for_traceid: null,
+    phase_duration_flavor: 'annotations',
+    queue: QUEUE,
+    propagation: { ...PROPAGATION, default_format: 'b3' },
+  };
+  const none = { certificate: [], rewrite: [], header_filter: [], body_filter: [], log: [] };
+  const lua = { ...none, access: ['kong.log.err("hi from lua")'] };
+  const service = (id: string, port: number) => ({
+    id,
+    name: id,
+    protocol: 'http',
+    host: '127.0.0.1',
+    port,
+    path: '/up',
+    retries: 1,
+  });
+  const route = (id: string, to: string | null) => ({
+    id,
+    name: id,
+    paths: [`/${id}`],
+    protocols: ['http'],
+    ...(to !== null && { service: { id: to } }),
+  });
+  const plugin = (id: string, name: string, on: string, config: object) => ({ id, name, route: { id: on }, config });
+  gateway = await startGateway({
+    lingering: 10_000,
+    proxy: { tracing: { instrumentations: ['all'], samplingRate: 1 } },
+    tables: {
+      services: [service('backend', upstream), service('away', closed)],
+      routes: [route('otel', 'backend'), route('refused', 'away'), route('zipkin', 'backend'), route('nowhere', null)],
+      plugins: [
+        plugin('p1', 'opentelemetry', 'otel', opentelemetry),
+        plugin('p2', 'opentelemetry', 'refused', opentelemetry),
+        plugin('p3', 'zipkin', 'zipkin', zipkin),
+        plugin('p4', 'zipkin', 'nowhere', zipkin),
+        plugin('p5', 'pre-function', 'otel', lua),
+      ],
+    },
+  });
+});
+
+afterAll(async () => {
+  await gateway?.stop();
+  for (const server of servers) server.close();
+});
+
+async function get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+  posts.length = 0;
+  upstreamSaw.length = 0;
+  const response = await fetch(`${gateway.url}${path}`, { headers });
+  await response.arrayBuffer();
+  return response;
+}
+
+async function arrived(path: string): Promise<readonly Post[]> {
+  await expect.poll(() => posts.filter((post) => post.path === path).length, { message: `spans at ${path}` }).toBe(1);
+  return posts.filter((post) => post.path === path);
+}
+
+/** The one scope of an OTLP request. */
+function scopeOf({ body }: Post): {
+  readonly resource: Readonly<Record<string, unknown>>;
+  readonly items: readonly Message[];
+} {
+  const [whole] = nested(decode(body), 1);
+  const [resource] = nested(whole ?? new Map(), 1);
+  const [scope] = nested(whole ?? new Map(), 2);
+  if (resource === undefined || scope === undefined) throw new Error('no OTLP request');
+  return { resource: attributes(resource, 1), items: nested(scope, 2) };
+}
+
+function spansOf(post: Post) {
+  return scopeOf(post).items.map((span) => ({
+    name: text(span, 5),
+    kind: span.get(6)?.[0],
+    trace: bytes(span, 1)[0]?.toString('hex'),
+    id: bytes(span, 2)[0]?.toString('hex'),
+    parent: bytes(span, 4)[0]?.toString('hex') ?? null,
+    start: Number(span.get(7)?.[0]) / 1e6,
+    end: Number(span.get(8)?.[0]) / 1e6,
+    attributes: attributes(span, 9),
+    failed: nested(span, 15)[0]?.get(3)?.[0] === 2,
+  }));
+}
+
+describe('opentelemetry', () => {
+  it('sends the spans of a request in one batch, and tells the upstream of the last one', async () => {
+    const before = Date.now();
+    const response = await get('/otel/x?q=1', { traceparent: `00-${TRACE}-${CALLER}-01` });
+    const [post] = await arrived('/v1/traces?key=secret');
+    if (post === undefined) throw new Error('no post');
+    expect(post.headers).toMatchObject({ 'content-type': 'application/x-protobuf', 'x-key': 'v' });
+    expect(post.headers.authorization).toBe(`Basic ${btoa('user:secret')}`);
+    expect(scopeOf(post).resource).toMatchObject({
+      'service.name': 'my-svc',
+      'service.version': KONG_VERSION,
+      'deployment.environment': 'test',
+    });
+    const spans = spansOf(post);
+    const [root] = spans;
+    expect(spans.map(({ name, kind }) => [name, kind])).toEqual([
+      ['kong', 2],
+      ['kong.router', 1],
+      ['kong.access.plugin.pre-function', 1],
+      ['kong.access.plugin.opentelemetry', 1],
+      ['kong.header_filter.plugin.opentelemetry', 1],
+      ['kong.balancer', 3],
+    ]);
+    expect(new Set(spans.map(({ trace }) => trace))).toEqual(new Set([TRACE]));
+    expect(spans.map(({ parent }) => parent)).toEqual([CALLER, ...Array(5).fill(root?.id)]);
+    expect(new Set(spans.map(({ id }) => id)).size).toBe(6);
+    for (const { start, end } of spans) {
+      expect(start).toBeGreaterThanOrEqual(before - 1000);
+      expect(end).toBeGreaterThanOrEqual(start);
+      expect(end).toBeLessThanOrEqual(Date.now() + 1000);
+    }
+    const host = new URL(gateway.url).host;
+    expect(root?.attributes).toEqual({
+      'http.method': 'GET',
+      'http.url': `http://${host}/otel/x?q=1`,
+      'http.host': '127.0.0.1',
+      'http.scheme': 'http',
+      'http.flavor': '1.1',
+      'http.client_ip': expect.any(String),
+      'net.peer.ip': expect.any(String),
+      'http.route': '/otel',
+      'http.status_code': { int: 200 },
+      'kong.request.id': response.headers.get('x-kong-request-id'),
+    });
+    expect(spans.at(-1)?.attributes).toMatchObject({
+      'net.peer.ip': '127.0.0.1',
+      'net.peer.name': '127.0.0.1',
+      try_count: { double: 1 },
+    });
+    expect(upstreamSaw[0]?.traceparent).toBe(`00-${TRACE}-${spans.at(-1)?.id}-01`);
+    expect(response.headers.get('x-trace')).toBe(TRACE);
+  });
+
+  it('sends what Lua wrote to the log', async () => {
+    const response = await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-01` });
+    const [post] = await arrived('/v1/logs');
+    if (post === undefined) throw new Error('no post');
+    const [record] = scopeOf(post).items;
+    if (record === undefined) throw new Error('no record');
+    expect(text(record, 3)).toBe('ERR');
+    expect(record.get(2)).toEqual([17]);
+    expect(text(nested(record, 5)[0] ?? new Map(), 1)).toContain('hi from lua');
+    expect(attributes(record, 6)).toMatchObject({ 'request.id': response.headers.get('x-kong-request-id') });
+    expect(bytes(record, 9)[0]?.toString('hex')).toBe(TRACE);
+  });
+
+  it('sends nothing of a request that its caller did not want sampled', async () => {
+    await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-00` });
+    await arrived('/v1/logs');
+    expect(posts.map(({ path }) => path)).toEqual(['/v1/logs']);
+    expect(upstreamSaw[0]?.traceparent).toMatch(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`));
+  });
+
+  it('has a span for each attempt that failed', async () => {
+    await get('/refused/x');
+    const [post] = await arrived('/v1/traces?key=secret');
+    const attempts = post === undefined ? [] : spansOf(post).filter(({ name }) => name === 'kong.balancer');
+    expect(
+      attempts.map(({ attributes: { try_count, 'http.status_code': status }, failed }) => [try_count, status, failed]),
+    ).toEqual([
+      [{ double: 1 }, { int: 502 }, true],
+      [{ double: 2 }, { int: 502 }, true],
+    ]);
+  });
+
+  it('tries again when the collector is away, and does not show the log the endpoint’s secrets', async () => {
+    failures = 2;
+    await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-01` });
+    await arrived('/v1/traces?key=secret');
+    await arrived('/v1/logs');
+    await expect.poll(() => gateway.log.join('\n')).toContain('answered 503');
+    expect(gateway.log.join('\n')).not.toContain('secret');
+  });
+});
+
+describe('zipkin', () => {
+  function spansIn(post: Post | undefined): readonly Record<string, unknown>[] {
+    const spans: unknown = JSON.parse(post?.body.toString('utf8') ?? '[]');
+    return Array.isArray(spans) ? spans.filter(isRecord) : [];
+  }
+
+  it('shares the span of a caller that speaks B3, and has one for the request, its proxying and each attempt', async () => {
+    await get('/zipkin/x', {
+      b3: `${TRACE}-${CALLER}-1`,
+      'zipkin-tags': 'a=b; c = d ;; broken; __proto__=x',
+    });
+    const [post] = await arrived('/api/v2/spans');
+    expect(post?.headers['content-type']).toBe('application/json');
+    const [attempt, proxied, server] = spansIn(post);
+    expect([attempt, proxied, server].map((span) => [span?.name, span?.kind])).toEqual([
+      ['GET /zipkin/x (balancer try 1)', 'CLIENT'],
+      ['GET /zipkin/x (proxy)', 'CLIENT'],
+      ['GET /zipkin/x', 'SERVER'],
+    ]);
+    expect(server).toMatchObject({ id: CALLER, traceId: TRACE, localEndpoint: { serviceName: 'kong' } });
+    expect(server).not.toHaveProperty('parentId');
+    expect(server?.tags).toEqual({
+      st: '1',
+      a: 'b',
+      c: 'd',
+      lc: 'kong',
+      'http.method': 'GET',
+      'http.host': '127.0.0.1',
+      'http.path': '/zipkin/x',
+      'http.protocol': 'HTTP/1.1',
+      'http.status_code': '200',
+      'kong.node.id': expect.any(String),
+    });
+    expect(proxied).toMatchObject({
+      parentId: CALLER,
+      remoteEndpoint: { serviceName: 'backend', ipv4: '127.0.0.1' },
+      tags: { 'peer.hostname': '127.0.0.1', 'kong.service_name': 'backend', 'kong.route_name': 'zipkin' },
+    });
+    expect(attempt).toMatchObject({ parentId: CALLER, tags: { 'kong.balancer.try': '1' } });
+    for (const span of [attempt, proxied, server]) {
+      expect(Number(span?.timestamp) % 1000).toBe(0);
+      expect(Number(span?.duration)).toBeGreaterThanOrEqual(0);
+    }
+    expect(upstreamSaw[0]?.b3).toBe(`${TRACE}-${proxied?.id}-1-${CALLER}`);
+  });
+
+  it('says of a request that went nowhere what it knows', async () => {
+    await get('/nowhere');
+    const [post] = await arrived('/api/v2/spans');
+    const [proxied, server] = spansIn(post);
+    expect(proxied).toMatchObject({ name: 'GET /nowhere (proxy)', remoteEndpoint: { serviceName: 'by-default' } });
+    expect(proxied?.tags).toEqual({ 'kong.route': 'nowhere', 'kong.route_name': 'nowhere' });
+    expect(server?.tags).toMatchObject({ 'http.status_code': '503' });
+    const annotations = Array.isArray(proxied?.annotations) ? proxied.annotations.filter(isRecord) : [];
+    expect(annotations.map(({ value }) => value)).toEqual(['kas', 'kaf', 'khs', 'khf', 'kbs', 'kbf']);
+  });
+});
