@@ -1,3 +1,5 @@
+// The certificate library resolves its parts through it; it has to be there first.
+import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { promisify } from 'node:util';
