@@ -4,6 +4,8 @@ import aiPromptDecorator from './ai-prompt-decorator.ts';
 import aiPromptGuard from './ai-prompt-guard.ts';
 import aiPromptTemplate from './ai-prompt-template.ts';
 import aiProxy from './ai-proxy.ts';
+import aiRequestTransformer from './ai-request-transformer.ts';
+import aiResponseTransformer from './ai-response-transformer.ts';
 import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
@@ -48,6 +50,8 @@ const BUNDLED: readonly Plugin[] = [
   aiPromptGuard,
   aiPromptTemplate,
   aiProxy,
+  aiRequestTransformer,
+  aiResponseTransformer,
   basicAuth,
   botDetection,
   correlationId,

@@ -1,7 +1,7 @@
 import { httpProtocols, noConsumer } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
-import { connection, llm, prompt, transformerChecks } from './fields/llm-transformer.ts';
+import { connection, llm, needsOfConnection, prompt, transformerChecks } from './fields/llm-transformer.ts';
 
 /** Lets an LLM rewrite requests. */
 export const aiRequestTransformer = definePlugin({
@@ -9,6 +9,7 @@ export const aiRequestTransformer = definePlugin({
   version: KONG_VERSION,
   priority: 777,
   phases: ['access'],
+  needs: needsOfConnection,
   fields: {
     protocols: httpProtocols,
     consumer: noConsumer,

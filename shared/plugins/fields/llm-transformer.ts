@@ -1,3 +1,5 @@
+import { need } from '../../cluster/need.ts';
+import type { Row } from '../../record.ts';
 import { host, port } from '../../schema/kinds.ts';
 import { regexError } from '../../schema/rules.ts';
 import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
@@ -27,6 +29,15 @@ export const connection = {
   https_proxy_host: host,
   https_proxy_port: port,
 } as const;
+
+/** What the way needs of a host. */
+export function* needsOfConnection(config: Readonly<Row>) {
+  if (config.https_verify === false) yield need('tls_unverified', 'config.https_verify', false);
+  if (typeof config.http_proxy_host === 'string')
+    yield need('http_proxy', 'config.http_proxy_host', config.http_proxy_host);
+  if (typeof config.https_proxy_host === 'string')
+    yield need('http_proxy', 'config.https_proxy_host', config.https_proxy_host);
+}
 
 /** Checks of the plugin: it chats, and a proxy has host and port. */
 export const transformerChecks: readonly EntityCheck[] = [

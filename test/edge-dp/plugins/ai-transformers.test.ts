@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { OwnResponse } from '../../../edge-dp/http/messages.ts';
+import aiRequestTransformer from '../../../edge-dp/plugins/ai-request-transformer.ts';
+import aiResponseTransformer from '../../../edge-dp/plugins/ai-response-transformer.ts';
+import { qualified } from '../../../edge-dp/plugins/runtime/plugin.ts';
+import { type OutgoingRequest, ServiceError, type Services } from '../../../edge-dp/plugins/runtime/services.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
+import { proxyConfig } from './llm-config.ts';
+import { logged } from './logged.ts';
+
+const { model, auth, logging } = proxyConfig({
+  provider: 'openai',
+  options: { upstream_url: 'http://model.test/v1?k=v' },
+  auth: { header_name: 'Authorization', header_value: 'Bearer KEY' },
+});
+const CONFIG = {
+  prompt: 'turn it round',
+  transformation_extract_pattern: null,
+  http_timeout: 60_000,
+  https_verify: true,
+  max_request_body_size: 8192,
+  http_proxy_host: null,
+  http_proxy_port: null,
+  https_proxy_host: null,
+  https_proxy_port: null,
+  llm: { route_type: 'llm/v1/chat', model, auth, logging },
+} as const;
+
+const saying = (content: string) =>
+  new OwnResponse(
+    200,
+    JSON.stringify({
+      model: 'm',
+      choices: [{ message: { content } }],
+      usage: { prompt_tokens: 3, completion_tokens: 1 },
+    }),
+  );
+
+/** A response plugin over an upstream and a model that say this. */
+async function respond(said: string, config: Partial<Parameters<typeof aiResponseTransformer.compile>[0]> = {}) {
+  const hooks = aiResponseTransformer.compile(
+    { ...CONFIG, parse_llm_response_json_instructions: true, ...config },
+    EVERYWHERE,
+    fakeServices({ fetch: async () => saying(said) }),
+  );
+  const request = fakeRequest();
+  const upstream = new OwnResponse(201, 'xyz', { 'content-type': 'text/plain', 'x-up': '1', 'content-length': '3' });
+  upstream.headers.append('Set-Cookie', 'a=1');
+  upstream.headers.append('Set-Cookie', 'b=2');
+  request.forward = async () => upstream;
+  const answer = await hooks.access?.(request);
+  if (answer === undefined) expect.fail('no answer');
+  const { response } = qualified(answer);
+  const { content } = response;
+  return { response, text: content instanceof Uint8Array ? new TextDecoder().decode(content) : String(content) };
+}
+
+describe('AI transformers', () => {
+  it('shows a model the body, with credentials of its own, and the log what it took', async () => {
+    const sent: OutgoingRequest[] = [];
+    const fetch: Services['fetch'] = async (request) => {
+      sent.push(request);
+      return saying('Here: {"a":\n1} ok');
+    };
+    const hooks = aiRequestTransformer.compile(
+      { ...CONFIG, transformation_extract_pattern: '\\{.*\\n.*\\}' },
+      EVERYWHERE,
+      fakeServices({ fetch }),
+    );
+    const request = fakeRequest({
+      method: 'POST',
+      headers: { authorization: 'mine', 'content-type': 'text/x' },
+      body: 'é',
+    });
+    expect(await hooks.access?.(request)).toBeUndefined();
+    expect(new TextDecoder().decode((await request.body.read(100)) ?? undefined)).toBe('{"a":\n1}');
+    expect(request.headers.get('content-type')).toBe('text/x');
+    expect(sent).toMatchObject([
+      { url: 'http://model.test/v1?k=v', method: 'POST', timeout: 60_000, headers: { Authorization: 'Bearer KEY' } },
+    ]);
+    expect(JSON.parse(String(sent[0]?.body))).toMatchObject({
+      messages: [
+        { role: 'system', content: 'turn it round' },
+        { role: 'user', content: 'é' },
+      ],
+    });
+    expect(logged(request)).toMatchObject({ ai: { 'ai-request-transformer': { usage: { total_tokens: 4 } } } });
+    const long = fakeRequest({ method: 'POST', body: 'x'.repeat(9000) });
+    expect(await hooks.access?.(long)).toMatchObject({ status: 413 });
+  });
+
+  it('sends nothing on when the model is not there, and keeps why to the log', async () => {
+    const lines: string[] = [];
+    const fetch: Services['fetch'] = async () => {
+      throw new ServiceError('unreachable', 'POST http://model.test: connection refused');
+    };
+    const services = fakeServices({ fetch, log: (_, line) => void lines.push(line) });
+    const hooks = aiRequestTransformer.compile(CONFIG, EVERYWHERE, services);
+    const answer = await hooks.access?.(fakeRequest({ method: 'POST', body: 'x' }));
+    expect(answer).toMatchObject({
+      status: 400,
+      content: '{"error":{"message":"failed to introspect request with AI service: request to ai service failed"}}',
+    });
+    expect(lines).toEqual([expect.stringContaining('connection refused')]);
+  });
+
+  it('gives the answer that a model says, as far as it is one', async () => {
+    const all = await respond('{"status":209,"headers":{"X-Up":"2","content-length":"9","x-n":1},"body":"<a/>"}');
+    expect(all.response.status).toBe(209);
+    expect(all.text).toBe('<a/>');
+    expect(all.response.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+    const headers = ['x-up', 'x-n', 'content-length', 'content-type'].map((name) => all.response.headers.get(name));
+    expect(headers).toEqual(['2', '1', null, 'text/plain']);
+
+    const whole = await respond('{"a":1}');
+    expect([whole.response.status, whole.text]).toEqual([200, '{"a":1}']);
+
+    for (const said of ['no JSON', '[1]', '{"status":99}', '{"headers":{"x":"a\\r\\nb"}}', '{"headers":[]}']) {
+      const { response, text } = await respond(said);
+      expect(response.status, said).toBe(500);
+      expect(text).toContain('failed to parse JSON response instructions from AI backend: ');
+    }
+    const plain = await respond('cba', { parse_llm_response_json_instructions: false });
+    expect([plain.response.status, plain.text, plain.response.headers.get('x-up')]).toEqual([201, 'cba', '1']);
+  });
+});
