@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
+import { startNodeHost } from '../edge-dp/hosts/node/host.ts';
 import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
 import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
 import { provideLua } from '../shared/lua/provided.ts';
@@ -42,7 +43,7 @@ Settings come from the file and from HOLDFAST_<NAME> (or KONG_<NAME>) in the env
 const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void> | void>> = {
   start: withPluginLua((invocation) =>
     start(invocation, {
-      start: (options) => startWorkerdHost(options),
+      start: (kind, options) => (kind === 'node' ? startNodeHost(options) : startWorkerdHost(options)),
       identity: nodeIdentity,
       plugins: dataPlanePlugins,
     }),

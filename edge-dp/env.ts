@@ -1,3 +1,4 @@
+import type { Outward } from './proxy/egress/outward.ts';
 import type { WorkerSettings } from './settings.ts';
 
 /** The Worker's bindings. Every host provides the same ones; what a host cannot provide is absent and not advertised. */
@@ -22,6 +23,8 @@ export interface Env {
   readonly EGRESS?: Fetcher;
   /** The same process (Miniflare: the host itself) for plugins' own connections, UDP, files and syslog. Absent on Cloudflare. */
   readonly TUNNEL?: Fetcher;
+  /** In place of both, on a host that sends by itself. */
+  readonly OUTWARD?: Outward;
   /** The parsed `declarative_config`, packed like a bundle, where one is given: `GET /manifest`, `GET /objects/<sha256>`. */
   readonly DECLARATIVE?: Fetcher;
 }

@@ -22,12 +22,13 @@ import { upstreamRoutes } from './status/upstreams.ts';
 provideLua(() => importedLua);
 
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, NODE }, vaults) =>
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, OUTWARD, NODE }, vaults) =>
     createRequestPath({
       settings: SETTINGS.proxy,
       network: NETWORK ?? internet,
       egress: EGRESS,
       tunnel: TUNNEL,
+      outward: OUTWARD,
       node: NODE,
       identity: SETTINGS.node,
       vaults,

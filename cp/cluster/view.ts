@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
+import { HOST_KINDS } from '../../shared/cluster/hosts.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
 import type { ClusterView, ConfigReach, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
@@ -139,7 +140,7 @@ function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail 
   const capabilities = Array.isArray(listed) ? listed.filter((one) => typeof one === 'string') : [];
   return {
     ...recordOf(node, connected),
-    host: host === 'miniflare' || host === 'cloudflare' ? host : 'workerd',
+    host: HOST_KINDS.find((kind) => kind === host) ?? 'workerd',
     connected: node.connected || connected.nodes.get(node.id) !== undefined,
     plugins: strings(plugins),
     capabilities,

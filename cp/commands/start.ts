@@ -30,7 +30,7 @@ interface DataPlane extends DataPlaneAddresses {
 
 /** What `cp/cli.ts` hands in from the data plane's side. */
 interface DataPlaneHost {
-  start(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
+  start(kind: Settings['data_plane_host'], options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
   readonly plugins: DataPlanePlugins;
   /** The id of the node whose folder this is. */
   identity(prefix: string): Promise<string>;
@@ -71,7 +71,8 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       controlPlane = await startControlPlane(settings, id, log, await enabledPlugins(settings, host.plugins));
     }
     if (settings.role !== 'control_plane') {
-      dataPlane = await host.start(await dataPlaneOptions(withLocal(settings, controlPlane), log, host.plugins));
+      const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, host.plugins);
+      dataPlane = await host.start(settings.data_plane_host, options);
     }
     const plane = dataPlane;
     let certificates = certificatesInUse(settings);

@@ -95,6 +95,8 @@ export const properties = {
   bundle_introduced_keys: text(null),
   /** Publish even a config that lost most of its rows without deletes on record: see `cp/publisher/shrink-guard.ts`. */
   publish_near_empty: onOff('off'),
+  /** What runs the data plane on this machine: workerd, as at the edge, or Node itself. */
+  data_plane_host: oneOf(['workerd', 'node'], 'workerd'),
   data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
   declarative_config: text(null),
   /** What the names of the variables that `{vault://env/…}` means begin with. */
@@ -110,7 +112,7 @@ export const properties = {
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),
   status_ssl_cert_key: secret(null),
-  /** workerd processes; `auto` is one per core. Kong's name for the same thing. */
+  /** Processes of the data plane; `auto` is one per core. Kong's name for the same thing. */
   nginx_worker_processes: workerCount(),
   /** How long a client may send nothing in the middle of a body; nginx's directive of that name, with its default. */
   nginx_http_client_body_timeout: duration('60s'),

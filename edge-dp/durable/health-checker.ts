@@ -39,7 +39,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
 
     constructor(state: DurableObjectState, env: Env) {
       super(state, env);
-      this.#egress = createEgress({ network: env.NETWORK ?? internet, egress: env.EGRESS });
+      this.#egress = createEgress({ network: env.NETWORK ?? internet, egress: env.EGRESS, outward: env.OUTWARD });
       void state.blockConcurrencyWhile(async () => {
         this.#view = new HealthView(crypto.randomUUID(), parseVerdicts(await state.storage.get('verdicts')));
       });

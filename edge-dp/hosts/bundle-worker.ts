@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
 export interface WorkerBundle {
@@ -24,38 +24,37 @@ export const WORKER_ENTRY = fileURLToPath(new URL('../worker.ts', import.meta.ur
 
 const bundles = new Map<string, Promise<WorkerBundle>>();
 
+/** `node`: with what runs it in a process of Node's. */
+type Target = 'workers' | 'node';
+
 /**
  * Bundles the Worker whose entry file is `entry` (milliseconds); the same entry is bundled once per process. Modules
  * the runtime itself provides (`cloudflare:*`, `node:*`) stay imports. Throws esbuild's errors, which name the file and line.
  */
-export function bundleWorker(entry: string = WORKER_ENTRY): Promise<WorkerBundle> {
-  let bundle = bundles.get(entry);
+export function bundleWorker(entry: string = WORKER_ENTRY, target: Target = 'workers'): Promise<WorkerBundle> {
+  const key = `${target} ${entry}`;
+  let bundle = bundles.get(key);
   if (bundle === undefined) {
-    bundle = run(entry);
+    bundle = run(entry, target);
     // A failure is not kept: the file may be mended while this process lives (development).
-    bundle.catch(() => bundles.delete(entry));
-    bundles.set(entry, bundle);
+    bundle.catch(() => bundles.delete(key));
+    bundles.set(key, bundle);
   }
   return bundle;
 }
 
-async function run(entry: string): Promise<WorkerBundle> {
+async function run(entry: string, target: Target): Promise<WorkerBundle> {
   const wasm = new Map<string, string>();
   const { outputFiles, metafile } = await build({
-    entryPoints: [entry],
     bundle: true,
     write: false,
     metafile: true,
     format: 'esm',
-    platform: 'neutral',
     target: 'es2024',
-    mainFields: ['module', 'main'],
-    conditions: ['workerd', 'worker', 'import'],
-    external: ['cloudflare:*', 'node:*'],
     charset: 'utf8',
     legalComments: 'none',
     logLevel: 'silent',
-    plugins: [importedWasm(wasm)],
+    ...(target === 'node' ? nodeOptions(entry) : workerOptions(entry, wasm)),
   });
   const [file] = outputFiles;
   if (file === undefined) throw new Error(`${entry}: esbuild made no output`);
@@ -65,6 +64,60 @@ async function run(entry: string): Promise<WorkerBundle> {
     metafile,
   };
 }
+
+function workerOptions(entry: string, wasm: Map<string, string>) {
+  return {
+    entryPoints: [entry],
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['workerd', 'worker', 'import'],
+    external: ['cloudflare:*', 'node:*'],
+    plugins: [importedWasm(wasm)],
+  } satisfies BuildOptions;
+}
+
+const NODE_MAIN = fileURLToPath(new URL('./node/process/main.ts', import.meta.url));
+
+function nodeOptions(entry: string) {
+  const lines = [`import * as worker from ${JSON.stringify(entry)};`];
+  lines.push(`import { run } from ${JSON.stringify(NODE_MAIN)};`, 'run(worker);');
+  return {
+    stdin: {
+      contents: lines.join('\n'),
+      resolveDir: fileURLToPath(new URL('.', import.meta.url)),
+      sourcefile: 'node-process.ts',
+    },
+    platform: 'node',
+    conditions: ['worker', 'import'],
+    plugins: [installedPackages, compiledWasm],
+    alias: {
+      'cloudflare:workers': fileURLToPath(new URL('./node/runtime/workers.ts', import.meta.url)),
+      'cloudflare:sockets': fileURLToPath(new URL('./node/runtime/sockets.ts', import.meta.url)),
+    },
+  } satisfies BuildOptions;
+}
+
+/** Packages written for Node, which are no ES modules, are loaded from where they are installed: the bundle lies elsewhere. */
+const installedPackages: Plugin = {
+  name: 'installed packages',
+  setup(building) {
+    building.onResolve({ filter: /^(?:undici|ws|@hono\/node-server)$/ }, ({ path }) => ({
+      path: import.meta.resolve(path),
+      external: true,
+    }));
+  },
+};
+
+/** `.wasm` files as modules compiled when the process starts, as the other runtimes do. */
+const compiledWasm: Plugin = {
+  name: 'compiled wasm',
+  setup(building) {
+    building.onLoad({ filter: /\.wasm$/ }, ({ path }) => ({
+      contents: `import { readFileSync } from 'node:fs';\nexport default new WebAssembly.Module(readFileSync(${JSON.stringify(path)}));`,
+      loader: 'js',
+    }));
+  },
+};
 
 /** Leaves imports of `.wasm` files as imports of modules of the same name, and notes which files those are. */
 function importedWasm(found: Map<string, string>): Plugin {

@@ -8,8 +8,9 @@ import { createServices, type Unsent } from '../plugins/services/create.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
-import { chooseEgress, type Egress, type EgressWay } from './egress/egress.ts';
+import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
 import { type Network, networkEgress } from './egress/network.ts';
+import type { Outward } from './egress/outward.ts';
 import { processEgress } from './egress/process.ts';
 import { socketsEgress } from './egress/sockets.ts';
 import { explainRequest } from './explain.ts';
@@ -28,6 +29,8 @@ interface RequestPathDependencies {
   readonly egress?: Fetcher | undefined;
   /** `env.TUNNEL`, where the host has one. */
   readonly tunnel?: Fetcher | undefined;
+  /** `env.OUTWARD`, where the host sends by itself: then the two above are not used for requests of clients. */
+  readonly outward?: Outward | undefined;
   /** `env.NODE`: where isolates of a node share what they know of targets. */
   readonly node?: Pick<Fetcher, 'fetch'> | undefined;
   /** Who this is, for plugins. */
@@ -48,8 +51,9 @@ interface RequestPathDependencies {
  */
 export function createRequestPath(dependencies: RequestPathDependencies): RequestPath {
   const { settings } = dependencies;
-  const names =
-    dependencies.egress === undefined ? null : new NameTable(lookupThrough(dependencies.egress), settings.dnsOrder);
+  const { outward } = dependencies;
+  const lookup = outward?.lookup ?? (dependencies.egress === undefined ? null : lookupThrough(dependencies.egress));
+  const names = lookup === null ? null : new NameTable(lookup, settings.dnsOrder);
   const egress = createEgress(dependencies);
   const runtime: ProxyRuntime = {
     flavor: settings.routerFlavor,
@@ -58,7 +62,9 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     errorDefaultType: settings.errorDefaultType,
     clientBodyTimeout: settings.clientBodyTimeout,
     egress,
-    closedByClient: dependencies.egress === undefined ? null : closedByClient(dependencies.egress),
+    carries: outward === undefined ? isCarried : () => true,
+    closedByClient:
+      dependencies.egress === undefined || outward !== undefined ? null : closedByClient(dependencies.egress),
     exchanges: { open: 0 },
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
@@ -69,7 +75,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     node: identity,
     network,
     // Plugins' own requests use all that the host can, also where upstreams' do not.
-    egress: tunnel === undefined ? egress : createEgress({ network, egress: tunnel }),
+    egress: tunnel === undefined || outward !== undefined ? egress : createEgress({ network, egress: tunnel }),
     tunnel: tunnel ?? null,
     lua: settings.lua ?? DEFAULT_LUA,
     tracing: settings.tracing ?? NO_TRACING,
@@ -110,7 +116,12 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, unsent: Unsent): R
 }
 
 /** Cheapest first: each request takes the first way that can say all of it. */
-export function createEgress({ network, egress }: Pick<RequestPathDependencies, 'network' | 'egress'>): Egress {
+export function createEgress({
+  network,
+  egress,
+  outward,
+}: Pick<RequestPathDependencies, 'network' | 'egress' | 'outward'>): Egress {
+  if (outward !== undefined) return outward.egress;
   const ways: EgressWay[] = [networkEgress(network, { alone: egress === undefined })];
   ways.push(egress === undefined ? socketsEgress(network) : processEgress(egress));
   return chooseEgress(ways);

@@ -3,6 +3,7 @@ import type { LiveConfig } from '../config/live.ts';
 import type { Env } from '../env.ts';
 import { FetchRequest } from '../http/fetch/request.ts';
 import { respond } from '../http/fetch/respond.ts';
+import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
 import type { Arrival } from './request-path.ts';
@@ -16,8 +17,18 @@ interface ListenerProps {
 export function proxyEntrypoint(isolate: Isolate): {
   fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
+  answer(request: IncomingRequest, arrival: Arrival, env: Env): Promise<HttpResponse>;
 } {
   return {
+    /** For a host that has messages of its own. */
+    answer(request, arrival, env) {
+      isolate.traffic.count();
+      const config = isolate.config(env, arrival.waitUntil);
+      return config instanceof Promise
+        ? config.then(({ path, lazy }) => path.handle(request, arrival, lazy))
+        : config.path.handle(request, arrival, config.lazy);
+    },
+
     // Not async: on this way every promise that is not needed costs each request a percent.
     fetch(request, env, context) {
       isolate.traffic.count();
@@ -51,7 +62,7 @@ function arrival(
   const scheme = listener?.scheme ?? (request.url.startsWith('https:') ? 'https' : 'http');
   const localPort = listener?.port ?? env.SETTINGS.proxy.ports[scheme] ?? edgePort(request, env);
   const { peerIp, peerPort, edge } = peer(request, env);
-  return { peerIp, peerPort, edge, localPort, scheme, sni: null, waitUntil };
+  return { peerIp, peerPort, edge, localIp: null, localPort, scheme, sni: null, waitUntil };
 }
 
 /** Cloudflare listens on several ports, and a request's URL has the one it came in on. */
@@ -75,6 +86,7 @@ function peer(request: Request, env: Env): Peer {
     case 'cloudflare':
       return { peerIp: request.headers.get('cf-connecting-ip'), peerPort: null, edge: edgeFields(request.cf) };
     case 'miniflare':
+    case 'node':
       return UNKNOWN_PEER;
   }
 }

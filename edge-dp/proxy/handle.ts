@@ -165,7 +165,7 @@ function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
     wholeHeader: (name) => fields.get(name),
     sourceIp: context.client.ip === '' ? null : context.client.ip,
     sourcePort: context.client.port,
-    destinationIp: null,
+    destinationIp: arrival.localIp,
     destinationPort: arrival.localPort,
     edge: arrival.edge,
   };

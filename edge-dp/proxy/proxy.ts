@@ -4,7 +4,7 @@ import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import type { UpstreamChoice } from '../plugins/runtime/request.ts';
 import type { Captures } from '../router/capture.ts';
-import { isCarried, type UpstreamFailure, type UpstreamResult, type UpstreamTls } from './egress/egress.ts';
+import type { UpstreamFailure, UpstreamResult, UpstreamTls } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { errorPage } from './errors.ts';
 import type { Gateway } from './gateway.ts';
@@ -43,7 +43,7 @@ export async function proxy(
     const { missing, reason } = tls;
     return refused(context, `service ${service.name ?? service.id} needs ${missing}`, reason);
   }
-  if (context.method === 'HEAD' && !isCarried({ method: 'HEAD', body: context.body.current }))
+  if (context.method === 'HEAD' && !runtime.carries({ method: 'HEAD', body: context.body.current }))
     return exit(context.error(411, 'Length required'));
   if (isKeptForRetry(context, route, service, peers)) await context.body.read(REPLAYABLE_BODY);
   const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);

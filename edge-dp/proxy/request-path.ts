@@ -34,6 +34,8 @@ export interface Arrival {
   /** The socket peer; null where the host does not tell. */
   readonly peerIp: string | null;
   readonly peerPort: number | null;
+  /** The address the client connected to; null where the host does not tell. */
+  readonly localIp: string | null;
   /** The listener it came in on. */
   readonly localPort: number | null;
   readonly scheme: 'http' | 'https';

@@ -4,7 +4,7 @@ import type { HeaderFields } from '../http/fields.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { ClosedByClient } from './client-connection.ts';
-import type { Egress } from './egress/egress.ts';
+import type { Egress, UpstreamRequest } from './egress/egress.ts';
 import type { ResponseTokens } from './response-headers.ts';
 
 /** What stays the same from config to config: the node's settings, compiled, and its way out. */
@@ -17,7 +17,9 @@ export interface ProxyRuntime {
   /** Milliseconds to wait for each part of a client's body. */
   readonly clientBodyTimeout: number;
   readonly egress: Egress;
-  /** Null where the host has no means to tell. */
+  /** Whether a body can be sent with that method at all. */
+  readonly carries: (request: Pick<UpstreamRequest, 'method' | 'body'>) => boolean;
+  /** Null where the host has no means to tell, or tells by itself (`IncomingRequest.onClientLeft`). */
   readonly closedByClient: ClosedByClient | null;
   /** Requests under way that plugins will log. */
   readonly exchanges: { open: number };

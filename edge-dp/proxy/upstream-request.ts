@@ -40,7 +40,8 @@ export function upstreamHeaders(
   const prefix = route.stripPath ? match.matchedPrefix : null;
   writeForwarded(headers, incoming.headers, context.client, context.forwarded, prefix);
   const via = headers.get('via');
-  const own = `${incoming.version} kong/${KONG_VERSION}`;
+  // As nginx tells Kong's Lua: a number, which 1.0 is not told apart from 1 in.
+  const own = `${incoming.version === '1.0' ? '1' : incoming.version} kong/${KONG_VERSION}`;
   headers.set('Via', via === null ? own : `${via}, ${own}`);
   if (options.requestId) headers.set('X-Kong-Request-Id', context.id);
   return headers;
@@ -104,6 +105,7 @@ export function upstreamRequest(
     ...(trailers !== null && { trailers }),
     websocket: parts.websocket,
     followed: parts.followed,
+    client: context.incoming,
     hasLeft: parts.hasLeft,
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },

@@ -60,7 +60,7 @@ async function drain({ request, live, waitUntil }: StatusRequest): Promise<Respo
   draining = true;
   live.path.finish();
   if (wait !== 'true' && wait !== true) return new Response(null, { status: 204 });
-  const { readable, writable } = new IdentityTransformStream();
+  const { readable, writable } = new TransformStream();
   waitUntil(finished(live, writable));
   return new Response(readable);
 }

@@ -1,7 +1,9 @@
 import type { Capability } from './capabilities.ts';
 
 /** What a data plane runs on. */
-export type HostKind = 'workerd' | 'miniflare' | 'cloudflare';
+export const HOST_KINDS = ['workerd', 'node', 'miniflare', 'cloudflare'] as const;
+
+export type HostKind = (typeof HOST_KINDS)[number];
 
 /**
  * What a data plane can do on each kind of host. workerd has an egress process beside it; Cloudflare's list is repeated
@@ -17,6 +19,24 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'upstream_http2',
     'dns_records',
     'client_address',
+    'consumer_groups',
+    'udp',
+    'files',
+    'syslog',
+    'tls_unverified',
+    'vault_references',
+    'lua',
+  ],
+  node: [
+    'upstream_host',
+    'upstream_ca',
+    'upstream_client_certificate',
+    'upstream_tls_verify_off',
+    'upstream_tls_verify_depth',
+    'upstream_http2',
+    'dns_records',
+    'client_address',
+    'destination_address',
     'consumer_groups',
     'udp',
     'files',

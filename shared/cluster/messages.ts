@@ -1,5 +1,5 @@
+import type { HostKind } from './hosts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from './records.ts';
-
 /**
  * What the planes say to each other on `GET /v1/link` (WebSocket, one JSON text frame per message), and in the bodies
  * of its plain HTTPS form. Unknown message types and unknown members are ignored, so either side may be newer.
@@ -35,7 +35,7 @@ export interface NodeDescription {
   /** Holdfast's version on the data plane. */
   readonly version: string;
   /** The runtime it runs on. */
-  readonly host: 'workerd' | 'miniflare' | 'cloudflare';
+  readonly host: HostKind;
   readonly group: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Plugins it can run, with versions. */

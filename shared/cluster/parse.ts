@@ -16,6 +16,7 @@ import { withoutUnseen } from '../unseen.ts';
 import { UUID } from '../uuid.ts';
 import { LARGEST } from './bounds.ts';
 import { CAPABILITIES } from './capabilities.ts';
+import { HOST_KINDS } from './hosts.ts';
 import { labelsFault } from './labels.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
 import { MOST_CHANGES, parseRecordChange, parseRecordPosition } from './records.ts';
@@ -121,7 +122,7 @@ function nodeDescription(value: unknown): NodeDescription {
     id: stringLike(read.id, 'hello.node.id', UUID, 'a UUID in lower case'),
     hostname: name(read.hostname, 'hello.node.hostname'),
     version: version(read.version, 'hello.node.version'),
-    host: oneOf(read.host, 'hello.node.host', ['workerd', 'miniflare', 'cloudflare']),
+    host: oneOf(read.host, 'hello.node.host', HOST_KINDS),
     group: name(read.group, 'hello.node.group'),
     labels: labels(read.labels, 'hello.node.labels'),
     plugins: plugins(read.plugins, 'hello.node.plugins'),

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { startMiniflareHost } from '../../edge-dp/hosts/miniflare/host.ts';
+import { startNodeHost } from '../../edge-dp/hosts/node/host.ts';
 import type { DataPlane, DataPlaneOptions } from '../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../edge-dp/hosts/workerd/host.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -11,6 +12,7 @@ export type StartHost = (options: DataPlaneOptions, entry?: string) => Promise<D
 export const hosts: readonly (readonly [string, StartHost])[] = [
   ['workerd', startWorkerdHost],
   ['Miniflare', startMiniflareHost],
+  ['node', startNodeHost],
 ];
 
 /** The Worker whose request path shows the rows it was compiled from. */

@@ -8,6 +8,7 @@ type Alteration = (key: string, bytes: Buffer) => Buffer | null;
 const PLACES = [
   { folder: ['durable-objects', 'holdfast-kv'], alter: alterChunks },
   { folder: ['miniflare', 'kv'], alter: alterBlobs },
+  { folder: ['native', 'storage', 'kv'], alter: alterEntries },
 ] as const;
 
 /** Changes entries behind the node's back; returns the keys that were changed. */
@@ -48,6 +49,20 @@ async function alterChunks(path: string, change: Alteration): Promise<string[]> 
       database.prepare('DELETE FROM chunk WHERE key = ?').run(String(key));
       database.prepare('INSERT INTO chunk (key, position, bytes) VALUES (?, 0, ?)').run(String(key), bytes);
       database.prepare('UPDATE entry SET size = ? WHERE key = ?').run(bytes.length, String(key));
+    }
+    database.close();
+  }
+  return changed;
+}
+
+async function alterEntries(path: string, change: Alteration): Promise<string[]> {
+  const changed: string[] = [];
+  for (const database of await databases(path)) {
+    for (const { key, value } of database.prepare('SELECT key, value FROM entry').all()) {
+      const bytes = change(String(key), Buffer.from(value as Uint8Array));
+      if (bytes === null) continue;
+      changed.push(String(key));
+      database.prepare('UPDATE entry SET value = ? WHERE key = ?').run(bytes, String(key));
     }
     database.close();
   }

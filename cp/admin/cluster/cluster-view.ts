@@ -1,3 +1,4 @@
+import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 
 /**
@@ -104,7 +105,7 @@ export interface DataPlaneRecord {
 
 /** What `GET /clustering/data-planes/{id}` adds to a record of the list. */
 export interface DataPlaneDetail extends DataPlaneRecord {
-  readonly host: 'workerd' | 'miniflare' | 'cloudflare';
+  readonly host: HostKind;
   readonly connected: boolean;
   readonly plugins: Readonly<Record<string, string>>;
   readonly capabilities: readonly string[];

@@ -1,3 +1,4 @@
+import { HOST_KINDS } from '../../../shared/cluster/hosts.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
 import { message, noContent, notFound, ok, Refusal } from '../reply.ts';
@@ -40,7 +41,7 @@ const detail: JsonSchema = {
   allOf: [
     record,
     objectOf({
-      host: { type: 'string', enum: ['workerd', 'miniflare', 'cloudflare'] },
+      host: { type: 'string', enum: [...HOST_KINDS] },
       connected: { type: 'boolean' },
       plugins: { type: 'object', additionalProperties: { type: 'string' } },
       capabilities: { type: 'array', items: { type: 'string' } },

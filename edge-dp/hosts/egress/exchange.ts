@@ -1,19 +1,23 @@
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { PassThrough, type Readable } from 'node:stream';
+import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { messageOf } from '../../../shared/thrown.ts';
-import { EGRESS_ERROR, encodeHeader } from '../../proxy/egress/protocol.ts';
+import { EGRESS_ERROR, type EgressTarget, encodeHeader } from '../../proxy/egress/protocol.ts';
+import type { AnswerSink } from './call.ts';
 import { EgressError, statusOf } from './failure.ts';
-import type { RawHeaders } from './headers.ts';
+import { headerOf, type RawHeaders, responseHeaders } from './headers.ts';
+import { joinSockets } from './http1.ts';
 
 const NOTHING = new Uint8Array();
 /** Reason phrases that are passed on. */
 const PLAIN = /^[\t\x20-\x7e]*$/;
 
 /** One request of the Worker and the response to it. */
-export class Exchange {
+export class Exchange implements AnswerSink {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** How the upstream's trailers are told. */
+  trailers: EgressTarget['trailers'];
   #body: PassThrough | null = null;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -52,14 +56,23 @@ export class Exchange {
    * ignore like any other, is left out. Throws an `EgressError` for a head that Node will not write.
    */
   begin(status: number, reason: string | undefined, headers: RawHeaders): void {
+    const passed = responseHeaders(headers);
     try {
-      if (reason === undefined) this.response.writeHead(status, [...headers]);
-      else this.response.writeHead(status, PLAIN.test(reason) ? reason : '', [...headers]);
+      if (reason === undefined) this.response.writeHead(status, passed);
+      else this.response.writeHead(status, PLAIN.test(reason) ? reason : '', passed);
     } catch (error) {
       throw new EgressError('protocol', true, `the response cannot be passed on: ${messageOf(error)}`);
     }
     // `flushHeaders` would write it in UTF-8, and bytes above 0x7f as two.
     this.response.write(NOTHING);
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.response.writableEnded || this.response.write(chunk);
+  }
+
+  onDrain(listener: () => void): void {
+    this.response.once('drain', listener);
   }
 
   /** Calls `abandon` when the Worker goes away before the response is complete. */
@@ -90,9 +103,22 @@ export class Exchange {
   }
 
   /** The response is complete, maybe before the request: the upstream does not want the rest of it. */
-  end(last?: Buffer): void {
-    this.response.end(last);
+  end(trailers: RawHeaders): void {
+    if (!this.response.headersSent || this.response.writableEnded) return;
+    if (this.trailers === 'grpc-web') this.response.end(trailerFrame(trailers));
+    else this.response.end();
     this.#discardBody();
+  }
+
+  /** Makes one connection of the Worker's and the upstream's: after the upstream's 101, with its headers. */
+  tunnel(socket: Socket, head: Buffer, upstream: Duplex, headers: RawHeaders): void {
+    this.response.detachSocket(socket);
+    const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade'];
+    lines.push(`Upgrade: ${headerOf(headers, 'upgrade') ?? this.request.headers.upgrade ?? 'websocket'}`);
+    const kept = responseHeaders(headers);
+    for (let at = 0; at < kept.length; at += 2) lines.push(`${kept[at]}: ${kept[at + 1]}`);
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+    joinSockets(socket, upstream, head);
   }
 
   /** Reads on for a while, so that the Worker, still sending, finds the answer and not a broken connection. */
@@ -109,8 +135,12 @@ export class Exchange {
 /** Milliseconds a body is read for after its request has been answered. */
 const DISCARD_FOR = 5_000;
 
-/** Any error as one for the Worker. */
-export function asEgressError(error: unknown): EgressError {
-  if (error instanceof EgressError) return error;
-  return new EgressError('bad_request', false, messageOf(error));
+/** A gRPC-Web trailer frame: flag 0x80, length, `name: value` lines (gRPC's PROTOCOL-WEB). */
+function trailerFrame(trailers: RawHeaders): Buffer {
+  let text = '';
+  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
+  const block = Buffer.from(text, 'latin1');
+  const head = Buffer.from([0x80, 0, 0, 0, 0]);
+  head.writeUInt32BE(block.byteLength, 1);
+  return Buffer.concat([head, block]);
 }

@@ -1,4 +1,5 @@
 import { errors } from 'undici';
+import { messageOf } from '../../../shared/thrown.ts';
 import type { EgressFailure, EgressFailureCode } from '../../proxy/egress/protocol.ts';
 
 /** Why there is no response, as the Worker will be told. */
@@ -56,11 +57,14 @@ export function requestFailure(
   }
   // An alert: the upstream did not accept the handshake (TLS 1.3 tells after it), so it has not read the request.
   if (isTls(code, error)) return new EgressError('tls', false, `${where}: ${message}`);
-  if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError) {
+  if (NO_HTTP.some((kind) => error instanceof kind)) {
     return new EgressError('protocol', true, `${where}: the response is not HTTP (${message})`);
   }
   return new EgressError('closed', true, `${where}: ${message}`, stale);
 }
+
+/** The last: two lengths, or a body that is longer than it says. */
+const NO_HTTP = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
 
 export function readTimeout(where: string): EgressError {
   return new EgressError('read_timeout', true, `${where}: sent nothing within read_timeout`);
@@ -82,4 +86,10 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   if (!(cause instanceof Error)) return { code: '', message: String(cause) };
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   return { code, message: cause.message };
+}
+
+/** Any error as one that says why there is no response. */
+export function asEgressError(error: unknown): EgressError {
+  if (error instanceof EgressError) return error;
+  return new EgressError('bad_request', false, messageOf(error));
 }

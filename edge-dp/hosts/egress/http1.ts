@@ -1,13 +1,11 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
-import type { EgressTarget } from '../../proxy/egress/protocol.ts';
+import type { AnswerSink, UpstreamCall } from './call.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
 import { Carried, Connection } from './connection.ts';
-import { asEgressError, type Exchange } from './exchange.ts';
-import { connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
-import { headerOf, requestHeaders, responseHeaders } from './headers.ts';
+import { asEgressError, connectFailure, EgressError, requestFailure, writeTimeout } from './failure.ts';
+import { headerOf, type RawHeaders } from './headers.ts';
 import { KeyedPool } from './keyed-pool.ts';
 
 /** Bytes of a response head; what workerd itself takes from an upstream. */
@@ -19,30 +17,18 @@ const KEEP_ALIVE = 60_000;
 export class Http1 {
   readonly #pools = new KeyedPool<Pool>((pool) => void pool.close());
 
-  /** Sends the exchange's request to `target` and streams the response back. */
-  send(exchange: Exchange, target: EgressTarget, endpoint: Endpoint): void {
-    const body = exchange.body();
-    const where = placeOf(endpoint);
-    const handler = new StreamBack(exchange, where);
-    if (body !== null) handler.watchWrites(body, target.timeouts.write);
-    this.#dispatch(
-      endpoint,
-      target,
-      { method: target.method ?? exchange.request.method ?? 'GET', body },
-      exchange.request,
-      handler,
-    );
+  /** Sends a request; the answer goes to `sink`. */
+  send(call: UpstreamCall, endpoint: Endpoint, sink: AnswerSink): void {
+    const handler = new StreamBack(sink, placeOf(endpoint), null);
+    const { body, timeouts } = call;
+    if (body instanceof Readable) handler.watchWrites(body, timeouts.write);
+    this.#dispatch(endpoint, call, { body }, handler);
   }
 
-  /** Sends an Upgrade request; after the upstream's 101 the two connections become one. */
-  upgrade(exchange: Exchange, socket: Socket, head: Buffer, target: EgressTarget, endpoint: Endpoint): void {
-    const { request, response } = exchange;
-    const protocol = request.headers.upgrade ?? 'websocket';
-    const handler = new StreamBack(exchange, placeOf(endpoint), (upstream, raw) => {
-      response.detachSocket(socket);
-      joinSockets(socket, upstream, protocol, head, raw);
-    });
-    this.#dispatch(endpoint, target, { method: 'GET', upgrade: protocol }, request, handler);
+  /** Sends an Upgrade request; after the upstream's 101 its connection goes to `upgraded`, with the headers. */
+  upgrade(call: UpstreamCall, protocol: string, endpoint: Endpoint, sink: AnswerSink, upgraded: Upgraded): void {
+    const handler = new StreamBack(sink, placeOf(endpoint), upgraded);
+    this.#dispatch(endpoint, call, { upgrade: protocol }, handler);
   }
 
   close(): void {
@@ -51,19 +37,19 @@ export class Http1 {
 
   #dispatch(
     endpoint: Endpoint,
-    target: EgressTarget,
-    { method, ...how }: Pick<Dispatcher.DispatchOptions, 'method' | 'body' | 'upgrade'>,
-    { rawHeaders }: IncomingMessage,
+    call: UpstreamCall,
+    how: Pick<Dispatcher.DispatchOptions, 'body' | 'upgrade'>,
     handler: StreamBack,
   ): void {
+    const { method, path, authority, headers, timeouts } = call;
     try {
-      this.#pool(endpoint, target).dispatch(
+      this.#pool(endpoint, call).dispatch(
         {
           method,
-          path: target.path,
-          headers: ['Host', target.authority, ...requestHeaders(rawHeaders)],
-          headersTimeout: target.timeouts.read,
-          bodyTimeout: target.timeouts.read,
+          path,
+          headers: ['Host', authority, ...headers],
+          headersTimeout: timeouts.read,
+          bodyTimeout: timeouts.read,
           ...how,
         },
         handler,
@@ -74,16 +60,13 @@ export class Http1 {
     }
   }
 
-  #pool(endpoint: Endpoint, { scheme, authority }: EgressTarget): Pool {
+  #pool(endpoint: Endpoint, { scheme, authority }: UpstreamCall): Pool {
     const { host, port, tls, connectTimeout } = endpoint;
     // undici drops a TLS connection when the Host changes: requests of different hosts do not share a pool.
-    const key = JSON.stringify([
-      scheme,
-      host,
-      port,
-      tls && [tls.identity.name, tls.serverName, authority],
-      connectTimeout,
-    ]);
+    const key =
+      tls === null
+        ? `${host} ${port} ${connectTimeout}`
+        : JSON.stringify([host, port, tls.identity.name, tls.serverName, authority, connectTimeout]);
     return this.#pools.get(key, () => {
       const where = placeOf(endpoint);
       const options = { allowH2: false, keepAliveTimeout: KEEP_ALIVE, maxHeaderSize: MAX_HEADER_SIZE };
@@ -98,27 +81,27 @@ export class Http1 {
   }
 }
 
-/** Streams one response back to the Worker. */
+/** Takes the connection of an Upgrade request over. */
+export type Upgraded = (upstream: Duplex, headers: RawHeaders) => void;
+
+/** Streams one response back. */
 class StreamBack extends Carried implements Dispatcher.DispatchHandler {
-  readonly #exchange: Exchange;
+  readonly #sink: AnswerSink;
   readonly #where: string;
-  readonly #onUpgrade: (upstream: Duplex, raw: readonly string[]) => void;
+  readonly #onUpgrade: Upgraded | null;
   #controller: Dispatcher.DispatchController | null = null;
   #abandoned = false;
   /** Whether the upstream is not taking the body at the moment. */
   #writing = false;
 
-  constructor(
-    exchange: Exchange,
-    where: string,
-    onUpgrade: (upstream: Duplex, raw: readonly string[]) => void = () => {},
-  ) {
+  constructor(sink: AnswerSink, where: string, onUpgrade: Upgraded | null) {
     super();
-    this.#exchange = exchange;
+    this.#sink = sink;
     this.#where = where;
     this.#onUpgrade = onUpgrade;
-    exchange.onAbandoned(() => {
+    sink.onAbandoned(() => {
       this.#abandoned = true;
+      this.#controller?.abort(new Error('the request was abandoned'));
     });
   }
 
@@ -141,7 +124,6 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
     this.#controller = controller;
     this.begun();
     if (this.#abandoned) controller.abort(new Error('the request was abandoned'));
-    else this.#exchange.onAbandoned(() => controller.abort(new Error('the request was abandoned')));
   }
 
   onRequestUpgrade(
@@ -150,7 +132,7 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
     _headers: unknown,
     upstream: Duplex,
   ): void {
-    this.#onUpgrade(upstream, rawHeadersOf(controller));
+    this.#onUpgrade?.(upstream, rawHeadersOf(controller.rawHeaders));
   }
 
   onResponseStart(
@@ -161,7 +143,7 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
   ): void {
     // undici reports 1xx the same way; none of them is the response.
     if (status < 200) return;
-    const raw = rawHeadersOf(controller);
+    const raw = rawHeadersOf(controller.rawHeaders);
     const coding = headerOf(raw, 'transfer-encoding');
     // undici undoes `chunked` alone, and the header that names others is not passed on.
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
@@ -169,42 +151,37 @@ class StreamBack extends Carried implements Dispatcher.DispatchHandler {
       return;
     }
     try {
-      this.#exchange.begin(status, statusMessage ?? '', responseHeaders(raw));
+      this.#sink.begin(status, statusMessage ?? '', raw);
     } catch (error) {
       controller.abort(asEgressError(error));
     }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { response } = this.#exchange;
-    if (response.write(chunk)) return;
+    if (this.#sink.data(chunk)) return;
     controller.pause();
-    response.once('drain', () => controller.resume());
+    this.#sink.onDrain(() => controller.resume());
   }
 
-  onResponseEnd(): void {
-    this.#exchange.end();
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#sink.end(rawHeadersOf(controller.rawTrailers));
   }
 
   onResponseError(_controller: unknown, error: unknown): void {
     const state = { writing: this.#writing, stale: this.staleSoFar };
-    this.#exchange.fail(requestFailure(error, this.#where, state));
+    this.#sink.fail(requestFailure(error, this.#where, state));
   }
 }
 
-function joinSockets(worker: Duplex, upstream: Duplex, protocol: string, head: Buffer, raw: readonly string[]): void {
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade'];
-  lines.push(`Upgrade: ${headerOf(raw, 'upgrade') ?? protocol}`);
-  const kept = responseHeaders(raw);
-  for (let at = 0; at < kept.length; at += 2) lines.push(`${kept[at]}: ${kept[at + 1]}`);
-  worker.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+/** Two connections as one. */
+export function joinSockets(client: Duplex, upstream: Duplex, head: Buffer): void {
   if (head.byteLength > 0) upstream.write(head);
-  upstream.pipe(worker);
-  worker.pipe(upstream);
+  upstream.pipe(client);
+  client.pipe(upstream);
   // A half that breaks takes the other with it, so that each side sees how the other ended.
   for (const [one, other] of [
-    [worker, upstream],
-    [upstream, worker],
+    [client, upstream],
+    [upstream, client],
   ] as const) {
     one.on('error', () => other.destroy());
     one.on('close', () => other.destroy());
@@ -212,7 +189,7 @@ function joinSockets(worker: Duplex, upstream: Duplex, protocol: string, head: B
 }
 
 /** Headers byte for byte, with names as sent. */
-function rawHeadersOf({ rawHeaders }: Dispatcher.DispatchController): string[] {
-  if (!Array.isArray(rawHeaders)) return [];
-  return rawHeaders.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
+function rawHeadersOf(lines: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(lines)) return [];
+  return lines.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
 }

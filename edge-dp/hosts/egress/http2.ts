@@ -1,9 +1,9 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
-import type { EgressTarget } from '../../proxy/egress/protocol.ts';
+import { Readable } from 'node:stream';
+import type { AnswerSink, UpstreamCall } from './call.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
-import { asEgressError, type Exchange } from './exchange.ts';
-import { EgressError, readTimeout, requestFailure } from './failure.ts';
-import { type RawHeaders, requestHeaders, responseHeaders } from './headers.ts';
+import { asEgressError, EgressError, readTimeout, requestFailure } from './failure.ts';
+import { headerOf, type RawHeaders } from './headers.ts';
 import { KeyedPool } from './keyed-pool.ts';
 
 /** HTTP/2 to upstreams: one session by everything that makes a connection its own, shared by its requests. */
@@ -12,25 +12,25 @@ export class Http2 {
     session.then((open) => open.close()).catch(() => {});
   });
 
-  /** Sends the exchange's request to `target` and streams the response back. Rejects with an `EgressError`. */
-  async send(exchange: Exchange, target: EgressTarget, endpoint: Endpoint): Promise<void> {
+  /** Sends a request; the answer goes to `sink`. Rejects with an `EgressError` when there is no connection. */
+  async send(call: UpstreamCall, endpoint: Endpoint, sink: AnswerSink): Promise<void> {
     const session = await this.#session(endpoint);
-    const body = exchange.body();
-    const { method = 'GET', rawHeaders } = exchange.request;
+    const { body, method, scheme, authority, path, headers } = call;
     const stream = session.request(
       {
-        ...fieldsOf(requestHeaders(rawHeaders)),
+        ...fieldsOf(headers),
         // RFC 9113 section 8.2.2 leaves one hop-by-hop field: gRPC servers insist on it.
-        ...(isGrpc(exchange) && { te: 'trailers' }),
-        ':method': target.method ?? method,
-        ':scheme': target.scheme,
-        ':authority': target.authority,
-        ':path': target.path,
+        ...(headerOf(headers, 'content-type')?.startsWith('application/grpc') && { te: 'trailers' }),
+        ':method': method,
+        ':scheme': scheme,
+        ':authority': authority,
+        ':path': path,
       },
       { endStream: body === null },
     );
-    body?.pipe(stream);
-    streamBack(stream, exchange, target, placeOf(endpoint));
+    if (body instanceof Readable) body.pipe(stream);
+    else if (body !== null) stream.end(body);
+    streamBack(stream, sink, call, placeOf(endpoint));
   }
 
   close(): void {
@@ -63,21 +63,34 @@ async function openSession(endpoint: Endpoint, gone: () => void): Promise<Client
   }
 }
 
-function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: EgressTarget, where: string): void {
-  const { response } = exchange;
+function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: UpstreamCall, where: string): void {
   let trailers: RawHeaders = [];
-  exchange.onAbandoned(() => stream.close(constants.NGHTTP2_CANCEL));
-  stream.setTimeout(target.timeouts.read, () => {
-    exchange.fail(readTimeout(where));
+  let begun = false;
+  let over = false;
+  const fail = (error: EgressError): void => {
+    if (over) return;
+    over = true;
+    sink.fail(error);
+  };
+  sink.onAbandoned(() => {
+    over = true;
+    stream.close(constants.NGHTTP2_CANCEL);
+  });
+  stream.setTimeout(timeouts.read, () => {
+    fail(readTimeout(where));
     stream.close(constants.NGHTTP2_CANCEL);
   });
   stream.on('response', (headers, _flags, raw: RawHeaders = []) => {
     const fields = raw.length > 0 ? raw : Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
-    const wire = responseHeaders(fields.filter((_, at) => !fields[at - (at % 2)]?.startsWith(':')));
     try {
-      exchange.begin(headers[':status'] ?? 502, undefined, wire);
+      begun = true;
+      sink.begin(
+        headers[':status'] ?? 502,
+        undefined,
+        fields.filter((_, at) => !fields[at - (at % 2)]?.startsWith(':')),
+      );
     } catch (error) {
-      exchange.fail(asEgressError(error));
+      fail(asEgressError(error));
       stream.close(constants.NGHTTP2_CANCEL);
     }
   });
@@ -85,19 +98,19 @@ function streamBack(stream: ClientHttp2Stream, exchange: Exchange, target: Egres
     trailers = raw;
   });
   stream.on('data', (chunk: Buffer) => {
-    if (response.writableEnded || response.write(chunk)) return;
+    if (over || sink.data(chunk)) return;
     stream.pause();
-    response.once('drain', () => stream.resume());
+    sink.onDrain(() => stream.resume());
   });
   stream.on('end', () => {
-    if (!response.headersSent || response.writableEnded) return;
-    exchange.end(target.trailers === 'grpc-web' ? trailerFrame(trailers) : undefined);
+    if (!begun || over) return;
+    over = true;
+    sink.end(trailers);
   });
-  stream.on('error', (error) => exchange.fail(streamFailure(error, stream.rstCode, where)));
+  stream.on('error', (error) => fail(streamFailure(error, stream.rstCode, where)));
   stream.on('close', () => {
-    if (!response.headersSent)
-      exchange.fail(new EgressError('closed', true, `${where}: stream closed without a response`));
-    else if (!response.writableEnded) response.destroy();
+    const what = begun ? 'stream broken off' : 'stream closed without a response';
+    fail(new EgressError('closed', true, `${where}: ${what}`));
   });
 }
 
@@ -111,20 +124,6 @@ function streamFailure(error: Error, code: number | undefined, where: string): E
     default:
       return requestFailure(error, where, { writing: false, stale: false });
   }
-}
-
-/** A gRPC-Web trailer frame: flag 0x80, length, `name: value` lines (gRPC's PROTOCOL-WEB). */
-function trailerFrame(trailers: RawHeaders): Buffer {
-  let text = '';
-  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
-  const block = Buffer.from(text, 'latin1');
-  const head = Buffer.from([0x80, 0, 0, 0, 0]);
-  head.writeUInt32BE(block.byteLength, 1);
-  return Buffer.concat([head, block]);
-}
-
-function isGrpc({ request }: Exchange): boolean {
-  return request.headers['content-type']?.startsWith('application/grpc') ?? false;
 }
 
 /** Header lines as HTTP/2 fields: lower-case names, repeated ones as lists. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { messageOf } from '../../../shared/thrown.ts';
-import type { TlsIdentity } from '../../proxy/egress/protocol.ts';
+import type { TlsIdentity, UpstreamTls } from '../../proxy/egress/protocol.ts';
 import type { TrustOptions } from '../options.ts';
 import { EgressError } from './failure.ts';
 
@@ -16,12 +16,7 @@ export interface LoadedIdentity {
 /** The TLS identities this process was handed, by name. */
 export class Identities {
   readonly #known = new Map<string, LoadedIdentity>();
-  readonly #publicCas: LoadedIdentity = {
-    name: 'public',
-    verify: true,
-    verifyDepth: null,
-    context: createSecureContext(),
-  };
+  readonly #publicCas = publicCas();
 
   /** What connections of plugins' own are verified by where they name no CAs (`lua_ssl_trusted_certificate`). */
   readonly plugins: LoadedIdentity;
@@ -39,12 +34,7 @@ export class Identities {
       throw new EgressError('bad_request', false, `TLS identity ${name}: the name is not the SHA-256 of the body`);
     }
     try {
-      const { verify, verifyDepth, ca, certificate }: TlsIdentity = JSON.parse(text);
-      const context = createSecureContext({
-        ...(ca !== null && { ca: [...ca] }),
-        ...(certificate !== null && { cert: certificate.cert, key: certificate.key }),
-      });
-      this.#known.set(name, { name, verify, verifyDepth, context });
+      this.#known.set(name, loaded(name, JSON.parse(text)));
     } catch (error) {
       const reason = messageOf(error);
       throw new EgressError('bad_request', false, `TLS identity ${name}: ${reason}`);
@@ -60,4 +50,40 @@ export class Identities {
     }
     return identity;
   }
+}
+
+/** Identities by what a service asks of TLS, for a host that is not handed them: the same object is loaded once. */
+export function loadedIdentities(): (tls: UpstreamTls) => LoadedIdentity {
+  const byTls = new WeakMap<UpstreamTls, LoadedIdentity>();
+  const byText = new Map<string, LoadedIdentity>();
+  return (tls) => {
+    const known = byTls.get(tls);
+    if (known !== undefined) return known;
+    const { verify, verifyDepth, ca, certificate } = tls;
+    const text = JSON.stringify([verify === true, verifyDepth, ca, certificate]);
+    const name = createHash('sha256').update(text).digest('hex');
+    let identity = byText.get(name);
+    if (identity === undefined) {
+      identity = loaded(name, { verify: verify === true, verifyDepth, ca: ca.length === 0 ? null : ca, certificate });
+      if (byText.size >= MOST_KEPT) byText.clear();
+      byText.set(name, identity);
+    }
+    byTls.set(tls, identity);
+    return identity;
+  };
+}
+
+/** Identities of configs that are gone are not kept for ever. */
+const MOST_KEPT = 10_000;
+
+function loaded(name: string, { verify, verifyDepth, ca, certificate }: TlsIdentity): LoadedIdentity {
+  const context = createSecureContext({
+    ...(ca !== null && { ca: [...ca] }),
+    ...(certificate !== null && { cert: certificate.cert, key: certificate.key }),
+  });
+  return { name, verify, verifyDepth, context };
+}
+
+function publicCas(): LoadedIdentity {
+  return { name: 'public', verify: true, verifyDepth: null, context: createSecureContext() };
 }

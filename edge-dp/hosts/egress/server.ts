@@ -2,11 +2,13 @@ import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Socket } from 'node:net';
 import { EGRESS_TARGET, EGRESS_TOKEN, type EgressTarget } from '../../proxy/egress/protocol.ts';
+import type { UpstreamCall } from './call.ts';
 import type { Endpoint } from './connect.ts';
 import { NameService } from './dns.ts';
-import { asEgressError, Exchange } from './exchange.ts';
-import { EgressError } from './failure.ts';
+import { Exchange } from './exchange.ts';
+import { asEgressError, EgressError } from './failure.ts';
 import { FollowedExchanges } from './followed-exchanges.ts';
+import { requestHeaders } from './headers.ts';
 import { Http1 } from './http1.ts';
 import { Http2 } from './http2.ts';
 import { Identities } from './identities.ts';
@@ -32,8 +34,10 @@ export function egressServer(options: EgressOptions): Server {
     if (exchange.request.headers[EGRESS_TARGET] === undefined) return await operations.answer(exchange);
     const target = targetOf(exchange.request);
     const endpoint = endpointOf(target, identities);
-    if (target.version === '2') await http2.send(exchange, target, endpoint);
-    else http1.send(exchange, target, endpoint);
+    const call = callOf(exchange, target);
+    exchange.trailers = target.trailers;
+    if (target.version === '2') await http2.send(call, endpoint, exchange);
+    else http1.send(call, endpoint, exchange);
   };
 
   const server = createServer({ maxHeaderSize: 512 * 1024, requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 });
@@ -51,7 +55,11 @@ export function egressServer(options: EgressOptions): Server {
       authorize(request, expected);
       const target = targetOf(request);
       if (target.exchange !== undefined) socket.once('close', followed.begin(target.exchange));
-      http1.upgrade(exchange, socket, head, target, endpointOf(target, identities));
+      const call = { ...callOf(exchange, target), method: 'GET', body: null };
+      const protocol = request.headers.upgrade ?? 'websocket';
+      http1.upgrade(call, protocol, endpointOf(target, identities), exchange, (upstream, headers) =>
+        exchange.tunnel(socket, head, upstream, headers),
+      );
     } catch (error) {
       exchange.fail(asEgressError(error));
     }
@@ -75,6 +83,19 @@ function authorize({ headers }: IncomingMessage, expected: Buffer): void {
 
 function targetOf({ headers }: IncomingMessage): EgressTarget {
   return parseTarget(String(headers[EGRESS_TARGET]));
+}
+
+function callOf(exchange: Exchange, { scheme, authority, path, timeouts, method }: EgressTarget): UpstreamCall {
+  const { request } = exchange;
+  return {
+    scheme,
+    method: method ?? request.method ?? 'GET',
+    authority,
+    path,
+    headers: requestHeaders(request.rawHeaders),
+    body: exchange.body(),
+    timeouts,
+  };
 }
 
 function endpointOf({ scheme, host, port, version, tls, timeouts }: EgressTarget, identities: Identities): Endpoint {

@@ -1,259 +1,40 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '../../../shared/thrown.ts';
 import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
-import { probeControlPlane } from '../control-plane-probe.ts';
-import type { ListeningSocket } from '../listening-socket.ts';
-import { nodeIdentity } from '../node-identity.ts';
-import { warnOfFewOpenFiles } from '../open-files.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
-import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
-import { setDamagedStorageAside } from './damaged-storage.ts';
-import { type InternalSockets, internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
-import { openSockets, type PlannedListener, planListeners } from './listeners.ts';
-import type { SupervisorPlan } from './messages.ts';
-import { writePlan } from './plan.ts';
-import { type Generation, RunFolder } from './run-folder.ts';
-import { SupervisorProcess } from './supervisor-process.ts';
+import { startSupervised } from '../supervision/supervised-host.ts';
+import { internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
+import { writeWorkerdPlan } from './plan.ts';
 
 const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.url));
 
-/** Milliseconds requests in flight get by default: Kong's `graceful_shutdown_timeout`. */
-const DRAIN = 10_000;
-/** What the Worker says of a link that failed, for a reason it had not told yet, and of one that is there again. */
-const LINK_FAILED = /^link to the control plane (is down|cannot be made): /;
-const LINK_UP = /^link to the control plane is up/;
-/** Milliseconds before everything is started again when the supervisor process itself died. */
-const RELAUNCH_PAUSE = 100;
-
 /**
- * Runs a data plane node on workerd: `processes` workerd processes on one set of listening sockets, and an egress
- * process beside them, all kept running by a supervisor process. Resolves when every process serves. Rejects, with
- * everything taken down again, when a port is taken, the prefix is in use, or a process does not come up.
- * `entry` is the Worker's main module.
+ * Runs a data plane node on workerd: `processes` workerd processes on one set of listening sockets, and an egress process beside
+ * them. `entry` is the Worker's main module.
  */
-export async function startWorkerdHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+export function startWorkerdHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
-  const nodeId = await nodeIdentity(prefix);
-  const listeners = [
-    ...(await planListeners('proxy_listen', options.proxyListen)),
-    ...(await planListeners('status_listen', options.statusListen)),
-  ];
-  const lock = await lockPrefix(prefix);
-  const host = new WorkerdHost(options, entry, prefix, nodeId, listeners, lock);
-  try {
-    // Here, not at every launch: no process of an earlier node is left once the prefix is locked.
-    setDamagedStorageAside(durableObjectsFolder(prefix), options.log);
-    warnOfFewOpenFiles(options.log);
-    await host.launch();
-  } catch (error) {
-    await host.stop(0);
-    throw error;
-  }
-  return host;
-}
-
-class WorkerdHost implements DataPlane {
-  readonly nodeId: string;
-  readonly #entry: string;
-  readonly #prefix: string;
-  readonly #lock: PrefixLock;
-  readonly #folder: RunFolder;
-  readonly #egressToken = randomBytes(24).toString('base64url');
-  #options: DataPlaneOptions;
-  /** With the ports really bound, once they are. */
-  #listeners: readonly PlannedListener[];
-  #supervisor: SupervisorProcess | null = null;
-  #generation: Generation | null = null;
-  #stopping = false;
-  /** By control plane, what was found wrong with it and told; until the link is up. */
-  readonly #findings = new Map<string, string>();
-
-  constructor(
-    options: DataPlaneOptions,
-    entry: string,
-    prefix: string,
-    nodeId: string,
-    listeners: readonly PlannedListener[],
-    lock: PrefixLock,
-  ) {
-    this.nodeId = nodeId;
-    this.#options = options;
-    this.#entry = entry;
-    this.#prefix = prefix;
-    this.#listeners = listeners;
-    this.#lock = lock;
-    this.#folder = new RunFolder(prefix);
-  }
-
-  get proxyAddresses(): DataPlane['proxyAddresses'] {
-    return this.#addresses('proxy');
-  }
-
-  get statusAddresses(): DataPlane['statusAddresses'] {
-    return this.#addresses('status');
-  }
-
-  pids(): readonly number[] {
-    return this.#supervisor?.pids ?? [];
-  }
-
-  async reload(options: DataPlaneOptions = this.#options): Promise<void> {
-    if (this.#supervisor === null) throw new Error('the data plane does not run');
-    if (options.processes !== this.#options.processes) throw new Error('another number of processes needs a restart');
-    if (JSON.stringify(namedControlPlanes(options)) !== JSON.stringify(namedControlPlanes(this.#options))) {
+  const egressToken = randomBytes(24).toString('base64url');
+  return startSupervised(options, {
+    identityFolder: prefix,
+    storage: join(prefix, 'durable-objects'),
+    prepare: () => Promise.all([bundleWorker(entry), bundleWorker(KV_ENTRY)]),
+    internalPaths: (now, folder) => internalPaths(internalSockets(folder, now)),
+    mayReload(now, before) {
+      if (JSON.stringify(namedControlPlanes(now)) === JSON.stringify(namedControlPlanes(before))) return;
       throw new Error('cluster_control_plane: other names than at the start need a restart');
-    }
-    const listeners = await keepAddresses(this.#listeners, options);
-    const generation = this.#folder.nextGeneration();
-    // When it fails half-way there are processes of both generations: the files of both stay.
-    await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
-    this.#generation?.remove();
-    this.#generation = generation;
-    this.#listeners = listeners;
-    this.#options = options;
-    this.#probeControlPlanes();
-  }
-
-  async stop(drain: number = DRAIN): Promise<void> {
-    this.#stopping = true;
-    // Whoever comes from now on is refused as soon as the last process has ended.
-    for (const socket of this.#supervisor?.sockets.values() ?? []) socket.release();
-    await this.#supervisor?.stop(drain);
-    this.#supervisor = null;
-    this.#folder.remove();
-    this.#lock.release();
-  }
-
-  /** Opens the sockets, starts the processes, waits until they serve. */
-  async launch(): Promise<void> {
-    // Everything slow first: from the opening of the sockets to their release nothing may wait (see openListeningSockets).
-    await Promise.all([bundleWorker(this.#entry), bundleWorker(KV_ENTRY)]);
-    const sockets =
-      this.#heldSockets() ?? (await openSockets(this.#listeners, internalPaths(this.#internal(this.#options))));
-    const supervisor = new SupervisorProcess(
-      sockets.map(({ descriptor }) => descriptor),
-      this.#log,
-    );
-    for (const socket of sockets) socket.release();
-    this.#supervisor = supervisor;
-    if (supervisor.pid !== null) this.#lock.shareWith(supervisor.pid);
-    // The ports really bound are kept from now on, also when everything has to be opened anew.
-    this.#listeners = this.#listeners.map((planned, place) => ({
-      ...planned,
-      listener: { ...planned.listener, port: sockets[place]?.port ?? planned.listener.port },
-    }));
-    this.#generation = this.#folder.nextGeneration();
-    await supervisor.start(await this.#writePlan(this.#options, this.#listeners, this.#generation));
-    supervisor.ended.then((how) => this.#relaunch(how));
-    this.#probeControlPlanes();
-  }
-
-  /** The sockets of a supervisor that was killed: no connection is refused while there is no other. Null without all. */
-  #heldSockets(): readonly ListeningSocket[] | null {
-    const held = this.#supervisor?.sockets;
-    const wanted = this.#listeners.length + internalPaths(this.#internal(this.#options)).length;
-    if (held === undefined || held.size !== wanted) return null;
-    return Array.from(held)
-      .toSorted(([a], [b]) => a - b)
-      .map(([place, socket]) => ({ ...socket, port: this.#listeners[place]?.listener.port ?? 0 }));
-  }
-
-  /** The supervisor was killed, and its processes with it: start everything again on the sockets that are left. */
-  async #relaunch(how: string): Promise<void> {
-    for (let pause = RELAUNCH_PAUSE; !this.#stopping; pause = Math.min(pause * 2, 10_000)) {
-      this.#options.log('error', `the supervisor process ended: ${how}\nstarting everything again in ${pause} ms`);
-      await sleep(pause);
-      if (this.#stopping) return;
-      try {
-        await this.launch();
-        this.#options.log('warn', 'the data plane is running again');
-        return;
-      } catch (error) {
-        how = messageOf(error);
-        await this.#supervisor?.stop(0);
-      }
-    }
-  }
-
-  #writePlan(
-    options: DataPlaneOptions,
-    listeners: readonly PlannedListener[],
-    generation: Generation,
-  ): Promise<SupervisorPlan> {
-    return writePlan(
-      {
-        options,
-        nodeId: this.nodeId,
-        listeners,
-        sockets: this.#internal(options),
-        egressToken: this.#egressToken,
-        workerEntry: this.#entry,
-        kvEntry: KV_ENTRY,
-        durableObjects: durableObjectsFolder(this.#prefix),
-      },
-      generation,
-    );
-  }
-
-  #internal(options: DataPlaneOptions): InternalSockets {
-    return internalSockets(this.#folder.sockets, options);
-  }
-
-  #addresses(service: PlannedListener['service']): DataPlane['proxyAddresses'] {
-    return this.#listeners
-      .filter((planned) => planned.service === service)
-      .map(({ listener: { host, port, tls } }) => ({ host, port, tls: tls !== undefined }));
-  }
-
-  /** What the processes say; after a link has failed, with what is wrong in plain words, which the Worker cannot see. */
-  readonly #log: DataPlaneOptions['log'] = (level, message) => {
-    this.#options.log(level, message);
-    if (LINK_UP.test(message)) this.#findings.clear();
-    else if (LINK_FAILED.test(message)) this.#probeControlPlanes();
-  };
-
-  /** In the background: a control plane that cannot be reached is a reason to log, not to stop. */
-  #probeControlPlanes(): void {
-    const { clusterTls, controlPlanes, log } = this.#options;
-    if (clusterTls === null) return;
-    for (const { host, port } of controlPlanes) {
-      const name = `control plane ${host}:${port}`;
-      probeControlPlane(host, port, clusterTls).then((finding) => {
-        if (finding === null || this.#stopping || this.#findings.get(name) === finding) return;
-        this.#findings.set(name, finding);
-        log('warn', `${name}: ${finding}`);
-      });
-    }
-  }
-}
-
-/** Folder of the Durable Objects' databases, made where it is not there. */
-function durableObjectsFolder(prefix: string): string {
-  const folder = join(prefix, 'durable-objects');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return folder;
-}
-
-/** The listeners with what may change of them (certificates) taken from `options`. Throws when an address would change. */
-async function keepAddresses(
-  listeners: readonly PlannedListener[],
-  options: DataPlaneOptions,
-): Promise<readonly PlannedListener[]> {
-  const wanted = [
-    ...(await planListeners('proxy_listen', options.proxyListen)),
-    ...(await planListeners('status_listen', options.statusListen)),
-  ];
-  if (wanted.length !== listeners.length) throw new Error('other listeners than at the start need a restart');
-  return listeners.map((bound, place) => {
-    const now = wanted[place];
-    const samePort = now?.listener.port === 0 || now?.listener.port === bound.listener.port;
-    if (now === undefined || now.name !== bound.name || now.address !== bound.address || !samePort) {
-      throw new Error(`${bound.setting}: another address than at the start needs a restart`);
-    }
-    return { ...now, listener: { ...now.listener, port: bound.listener.port } };
+    },
+    writePlan: (parts, generation, folder) =>
+      writeWorkerdPlan(
+        {
+          ...parts,
+          sockets: internalSockets(folder, parts.options),
+          egressToken,
+          workerEntry: entry,
+          kvEntry: KV_ENTRY,
+        },
+        generation,
+      ),
   });
 }

@@ -1,34 +1,40 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../../../shared/browser-guard.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker } from '../bundle-worker.ts';
-import { type DataPlaneOptions, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
+import { writeDeclarative } from '../declarative-folder.ts';
+import type { EgressPlan } from '../egress/egress-run.ts';
+import { NO_SECRETS, SYSTEM_DNS } from '../options.ts';
+import type { SupervisorPlan } from '../supervision/messages.ts';
+import type { Generation } from '../supervision/run-folder.ts';
+import type { NodeParts } from '../supervision/supervised-host.ts';
+import { SupervisorProcess } from '../supervision/supervisor-process.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
 import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
 import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
-import type { PlannedListener } from './listeners.ts';
-import type { SupervisorPlan } from './messages.ts';
-import type { Generation } from './run-folder.ts';
-import { SupervisorProcess } from './supervisor-process.ts';
 
-/** What one generation of a node's processes is made from. */
-interface NodeParts {
-  readonly options: DataPlaneOptions;
-  readonly nodeId: string;
-  /** With the ports really bound. */
-  readonly listeners: readonly PlannedListener[];
+/** What workerd processes run from. */
+export interface WorkerdPlan {
+  readonly kind: 'workerd';
+  /** workerd config of the first process, which holds the Durable Objects, and of the others. */
+  readonly firstConfig: string;
+  readonly otherConfig: string;
+  /** Private folder for short-lived sockets. */
+  readonly folder: string;
+  readonly egress: EgressPlan;
+}
+
+interface WorkerdParts extends NodeParts {
   readonly sockets: InternalSockets;
   readonly egressToken: string;
   /** Main modules of the data plane Worker and of the KV service. */
   readonly workerEntry: string;
   readonly kvEntry: string;
-  /** Folder of the Durable Objects' databases. */
-  readonly durableObjects: string;
 }
 
 /** Writes the files of a generation and says what the supervisor is to run from them. */
-export async function writePlan(parts: NodeParts, generation: Generation): Promise<SupervisorPlan> {
+export async function writeWorkerdPlan(parts: WorkerdParts, generation: Generation): Promise<SupervisorPlan> {
   const [worker, kv] = await Promise.all([bundleWorker(parts.workerEntry), bundleWorker(parts.kvEntry)]);
   generation.write('worker.js', worker.code);
   for (const { name, bytes } of worker.wasm) generation.write(name, bytes);
@@ -38,18 +44,23 @@ export async function writePlan(parts: NodeParts, generation: Generation): Promi
     worker.wasm.map(({ name }) => name),
     writeDeclarative(generation, parts.options),
   );
+  const { sockets, egress } = descriptors(parts);
   return {
-    firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
-    otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
     processes: parts.options.processes,
-    durableObjects: parts.durableObjects,
-    folder: dirname(parts.sockets.node),
-    ...descriptors(parts),
+    storage: parts.storage,
+    sockets,
+    runtime: {
+      kind: 'workerd',
+      firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
+      otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
+      folder: dirname(parts.sockets.node),
+      egress,
+    },
   };
 }
 
 function workerdNode(
-  { options, nodeId, listeners, sockets, egressToken, durableObjects }: NodeParts,
+  { options, nodeId, listeners, sockets, egressToken, storage }: WorkerdParts,
   wasm: readonly string[],
   declarative: string | null,
 ): WorkerdNode {
@@ -64,7 +75,7 @@ function workerdNode(
     workerScript: 'worker.js',
     workerWasm: wasm,
     kvScript: 'kv.js',
-    durableObjects,
+    durableObjects: storage,
     controlPlanes: controlPlaneAddresses(options, sockets),
     clusterTls: options.clusterTls,
     listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
@@ -86,7 +97,7 @@ function descriptors({
   listeners,
   sockets,
   egressToken,
-}: NodeParts): Pick<SupervisorPlan, 'sockets' | 'egress'> {
+}: WorkerdParts): Pick<SupervisorPlan, 'sockets'> & Pick<WorkerdPlan, 'egress'> {
   let place = 0;
   const next = (): number => SupervisorProcess.descriptorAt(place++);
   return {
@@ -110,12 +121,4 @@ function descriptors({
       secrets: options.secrets ?? NO_SECRETS,
     },
   };
-}
-
-/** Returns the folder, or null when there is none to write. */
-function writeDeclarative(generation: Generation, { declarative }: DataPlaneOptions): string | null {
-  if (declarative === null) return null;
-  generation.write('declarative/manifest', JSON.stringify(declarative.manifest));
-  for (const { name, gzip } of declarative.objects) generation.write(`declarative/objects/${name}`, gzip);
-  return join(generation.path, 'declarative');
 }

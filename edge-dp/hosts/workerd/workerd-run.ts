@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { endOf, type Log, Output, type Run, releaseTether, spawnTethered } from '../supervision/run.ts';
+import type { RuntimeLog } from '../supervision/runtime-log.ts';
 import { WARM_UP_SOCKET } from './config.ts';
-import type { RuntimeLog } from './runtime-log.ts';
 import { type SharedAddress, stopAccepting } from './stop-accepting.ts';
 
 /** Milliseconds a process may take for its start sequence before it has to serve without. */

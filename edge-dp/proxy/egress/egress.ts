@@ -1,8 +1,10 @@
 import { carrierOf } from '../../http/fetch/request.ts';
 import type { HeaderFields } from '../../http/fields.ts';
-import type { BodySource, HttpResponse } from '../../http/messages.ts';
+import type { BodySource, HttpResponse, IncomingRequest } from '../../http/messages.ts';
 import { ReadTimeout } from '../../http/read-timeout.ts';
-import type { EgressFailure, EgressFailureCode, EgressTimeouts } from './protocol.ts';
+import type { EgressFailure, EgressFailureCode, EgressTimeouts, UpstreamTls } from './protocol.ts';
+
+export type { UpstreamTls } from './protocol.ts';
 
 /** One attempt to get an answer from one address, complete down to the request target's bytes. */
 export interface UpstreamRequest {
@@ -29,6 +31,8 @@ export interface UpstreamRequest {
   /** For `https`: the server name (SNI) asked for and found in the certificate, where it is not the Host's. */
   readonly serverName?: string;
   readonly timeouts: EgressTimeouts;
+  /** Whom it is sent for: a host that sends by itself ends it when that client leaves. Absent for the gateway's own. */
+  readonly client?: Pick<IncomingRequest, 'clientLeft' | 'onClientLeft'>;
   /** Whether the client has gone while it waited; absent where nobody can tell. Never rejects. */
   readonly hasLeft?: (() => Promise<boolean>) | undefined;
 }
@@ -48,16 +52,6 @@ export type UpstreamBody =
       /** Bytes that may pass, and what the client is told who sends more. */
       readonly limit: { readonly bytes: number; readonly message: string } | null;
     };
-
-/** What a service asks of TLS; means nothing for `http`. */
-export interface UpstreamTls {
-  /** Null: not said, which is Kong's default of not verifying. */
-  readonly verify: boolean | null;
-  readonly verifyDepth: number | null;
-  /** PEM; empty for the public CAs. */
-  readonly ca: readonly string[];
-  readonly certificate: { readonly cert: string; readonly key: string } | null;
-}
 
 /**
  * Whether native fetch can carry the body: with GET and HEAD a Request takes one only from the client's own request, and the

@@ -61,6 +61,16 @@ export interface EgressTimeouts {
   readonly write: number;
 }
 
+/** What a service asks of TLS; means nothing for `http`. */
+export interface UpstreamTls {
+  /** Null: not said, which is Kong's default of not verifying. */
+  readonly verify: boolean | null;
+  readonly verifyDepth: number | null;
+  /** PEM; empty for the public CAs. */
+  readonly ca: readonly string[];
+  readonly certificate: { readonly cert: string; readonly key: string } | null;
+}
+
 /** How to do TLS with an upstream. Its name is the lower-case hex SHA-256 of the bytes that were PUT. */
 export interface TlsIdentity {
   /** False: take any certificate. */

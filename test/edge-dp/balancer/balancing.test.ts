@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -11,7 +11,7 @@ const passive = (unhealthy: object, successes = 0) => ({
   },
 });
 
-describe('balancing over targets', () => {
+describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
   const targets: Upstream[] = [];
   let gateway: RunningGateway;
   let broken: number | null = null;
@@ -85,7 +85,7 @@ describe('balancing over targets', () => {
     }
     const tables = rows();
     const routes = tables.routes.map((route) => ({ ...route, strip_path: false }));
-    gateway = await startGateway({ tables: { ...tables, routes } });
+    gateway = await startGateway({ host, tables: { ...tables, routes } });
   });
   afterAll(async () => {
     await gateway?.stop();

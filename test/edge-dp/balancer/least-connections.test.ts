@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startGateway } from '../proxy/gateway.ts';
 import { id, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -45,6 +46,7 @@ describe.each<[way: string, start: (targets: readonly Upstream[]) => Promise<Run
     (targets) => startProxyNode(tables(targets, { preserve_host: true })),
     [...STREAMS, '/socket'],
   ],
+  ['on Node', (targets) => startProxyNode(tables(targets, {}), { start: startNodeHost }), [...STREAMS, '/socket']],
   [
     "through the runtime's sockets",
     (targets) => startGateway({ tables: tables(targets, { preserve_host: true }) }),

@@ -62,8 +62,8 @@ describe.each(hosts)('on %s', (_, start) => {
     const key = registry.records.get(id)?.keys.node;
     expect(key).toMatch(/^[A-Za-z0-9_-]{43}$/);
     await node.stop(0);
-    for (const name of await readdir(prefix)) {
-      if (name !== 'node-id') await rm(join(prefix, name), { recursive: true });
+    for (const entry of await readdir(prefix, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && entry.name !== 'node-id') await rm(join(entry.parentPath, entry.name));
     }
     node = await start(options, SHOWING_WORKER);
     expect(node.nodeId).toBe(id);

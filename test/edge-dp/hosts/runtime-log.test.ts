@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RuntimeLog } from '../../../edge-dp/hosts/workerd/runtime-log.ts';
+import { RuntimeLog } from '../../../edge-dp/hosts/supervision/runtime-log.ts';
 import { NOTICE } from '../../../edge-dp/notice.ts';
 
 /** As workerd writes them with structured logging. */

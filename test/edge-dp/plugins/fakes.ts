@@ -32,6 +32,7 @@ export function fakeRequest(
   const arrival = {
     peerIp: ip,
     peerPort: 40_000,
+    localIp: null,
     localPort: 8000,
     scheme: 'http',
     sni: null,

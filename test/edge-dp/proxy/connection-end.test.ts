@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { type ProxyNode, responses, route, service, startProxyNode, statuses } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
@@ -31,6 +32,7 @@ describe.each([
   ['on workerd, natively', startWorkerdHost, '/native'],
   ['on workerd, through the egress process', startWorkerdHost, '/egress'],
   ["on Miniflare, through the runtime's sockets", startMiniflareHost, '/egress'],
+  ['on Node', startNodeHost, '/native'],
 ])('Connection: close %s', (_, start, way) => {
   let upstream: Upstream;
   let node: ProxyNode;

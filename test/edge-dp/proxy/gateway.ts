@@ -1,16 +1,27 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../edge-dp/hosts/bundle-worker.ts';
+import { openListeningSockets } from '../../../edge-dp/hosts/listening-socket.ts';
+import { runNode } from '../../../edge-dp/hosts/node/node-run.ts';
+import { NO_SECRETS, SYSTEM_DNS } from '../../../edge-dp/hosts/options.ts';
+import { RuntimeLog } from '../../../edge-dp/hosts/supervision/runtime-log.ts';
 import { V8_FLAGS } from '../../../edge-dp/hosts/v8-flags.ts';
+import { workerSettings } from '../../../edge-dp/hosts/worker-settings.ts';
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
+import { nodeOptions } from '../hosts.ts';
 import { PROXY_SETTINGS } from '../proxy-settings.ts';
 
 /** Rows by table, every field optional but what the test is about. */
 type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
 
 interface GatewayOptions {
+  /** `workerd` when absent. */
+  readonly host?: (typeof GATEWAY_HOSTS)[number];
   readonly tables: Tables;
   /** Lazy rows by table and lookup value. */
   readonly lazy?: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
@@ -38,8 +49,74 @@ export interface RunningGateway {
 
 const REQUEST_PATH = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url));
 
-/** The request path on real workerd, on a real socket, with a config of the test's own. */
-export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+/** What `startGateway` can run on: workerd (through Miniflare), or the native host's process. */
+export const GATEWAY_HOSTS = ['workerd', 'node'] as const;
+
+/** The request path on a real runtime, on a real socket, with a config of the test's own. */
+export function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  return options.host === 'node' ? startOnNode(options) : startOnWorkerd(options);
+}
+
+async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
+  const log: string[] = [];
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast gateway '));
+  const main = join(folder, 'worker.mjs');
+  await writeFile(main, (await bundleWorker(options.entry ?? REQUEST_PATH, 'node')).code);
+  const sockets = await openListeningSockets([{ address: '127.0.0.1', port: 0 }]);
+  const [socket] = sockets;
+  if (socket === undefined) throw new Error('no socket');
+  const { port } = socket;
+  const plan = {
+    settings: Object.assign(workerSettings(nodeOptions(folder, null), NODE_FACTS), { fixed: bindings(options) }),
+    storage: folder,
+    controlPlanes: [],
+    clusterTls: null,
+    dns: SYSTEM_DNS,
+    trust: null,
+    secrets: NO_SECRETS,
+    folder,
+    declarative: null,
+    listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null }],
+    nodeSocket: join(folder, 'node.sock'),
+  };
+  const run = runNode(
+    { kind: 'node', main, process: plan },
+    [{ name: 'proxy-0', descriptor: socket.descriptor, servedBy: 'all', tls: null }],
+    true,
+    new RuntimeLog((_level, line) => {
+      log.push(line);
+      if (process.env.SHOW_WORKER !== undefined) process.stderr.write(`${line}\n`);
+    }),
+  );
+  socket.release();
+  await run.ready;
+  return running(port, log, async () => {
+    run.kill();
+    await run.ended;
+    await rm(folder, { recursive: true, force: true });
+  });
+}
+
+const NODE_FACTS = {
+  nodeId: '00000000-0000-4000-8000-000000000000',
+  host: 'node',
+  capabilities: [],
+  ports: { http: 8000, https: null },
+} as const;
+
+/** What the Worker is told of the test's config. */
+function bindings(options: GatewayOptions) {
+  return {
+    TABLES: JSON.parse(JSON.stringify(options.tables)),
+    PROXY: { ...PROXY_SETTINGS, ports: { http: 8000, https: 8443 }, ...options.proxy },
+    ...(options.lazy && { LAZY: JSON.parse(JSON.stringify(options.lazy)) }),
+    ...(options.lingering && { LINGERING: options.lingering }),
+    ...(options.peer && { PEER: options.peer }),
+    ...(options.scheme && { SCHEME: options.scheme }),
+  };
+}
+
+async function startOnWorkerd(options: GatewayOptions): Promise<RunningGateway> {
   const log: string[] = [];
   const { code, wasm } = await bundleWorker(options.entry ?? REQUEST_PATH);
   process.env.MINIFLARE_WORKERD_V8_FLAGS = V8_FLAGS.join(' ');
@@ -65,14 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         ],
         compatibilityDate: COMPATIBILITY_DATE,
         compatibilityFlags: [...COMPATIBILITY_FLAGS],
-        bindings: {
-          TABLES: JSON.parse(JSON.stringify(options.tables)),
-          PROXY: { ...PROXY_SETTINGS, ports: { http: 8000, https: 8443 }, ...options.proxy },
-          ...(options.lazy && { LAZY: JSON.parse(JSON.stringify(options.lazy)) }),
-          ...(options.lingering && { LINGERING: options.lingering }),
-          ...(options.peer && { PEER: options.peer }),
-          ...(options.scheme && { SCHEME: options.scheme }),
-        },
+        bindings: bindings(options),
         serviceBindings: { NETWORK: network, ...options.services },
         unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
       },
@@ -80,10 +150,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   });
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL('gateway');
-  const port = Number(url.port);
+  return running(Number(url.port), log, () => miniflare.dispose());
+}
+
+function running(port: number, log: readonly string[], stop: () => Promise<void>): RunningGateway {
   return {
     port,
-    url: url.origin,
+    url: `http://127.0.0.1:${port}`,
     log,
     raw: (request) => exchange(port, request),
     async configure(changes) {
@@ -92,7 +165,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       const answer = await exchange(port, head + body);
       return answer.startsWith('HTTP/1.1 204') ? null : (answer.split('\r\n\r\n')[1] ?? answer);
     },
-    stop: () => miniflare.dispose(),
+    stop,
   };
 }
 
@@ -112,7 +185,8 @@ function exchange(port: number, request: string | Uint8Array): Promise<string> {
 }
 
 /** Whether an HTTP/1.1 response has fully arrived, so that a kept-alive connection need not be waited for. */
-function complete(answer: string, request: string | Uint8Array): boolean {
+function complete(whole: string, request: string | Uint8Array): boolean {
+  const answer = whole.replace(/^HTTP\/1.1 100 .*\r\n\r\n/, '');
   const end = answer.indexOf('\r\n\r\n');
   if (end < 0) return false;
   const head = answer.slice(0, end).toLowerCase();

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startGateway } from './gateway.ts';
 import { id, route, service, startProxyNode } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
@@ -44,6 +45,7 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
     (target) => startProxyNode(tables(target, { preserve_host: true }), { proxy: PROXY }),
     LOOKS,
   ],
+  ['on Node', (target) => startProxyNode(tables(target, {}), { proxy: PROXY, start: startNodeHost }), true],
   [
     "through the runtime's sockets",
     (target) => startGateway({ tables: tables(target, { preserve_host: true }), proxy: PROXY, lingering: 4_000 }),

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { once } from '../../once.ts';
-import { type RunningGateway, startGateway } from './gateway.ts';
+import { GATEWAY_HOSTS, type RunningGateway, startGateway } from './gateway.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -12,7 +12,7 @@ const status = (answer: string) => Number(answer.slice(9, 12));
 const body = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4);
 const gzipped = gzipSync('compressed by the upstream');
 
-describe('proxying', () => {
+describe.each(GATEWAY_HOSTS)('proxying on %s', (host) => {
   let upstream: Upstream;
   let streaming: Server;
   let sockets: WebSocketServer;
@@ -62,6 +62,7 @@ describe('proxying', () => {
       ...extra,
     });
     gateway = await startGateway({
+      host,
       tables: {
         services: [service(1, upstream.port), service(2, address.port)],
         routes: [
@@ -105,8 +106,10 @@ describe('proxying', () => {
     // Bytes beyond ASCII that are UTF-8, as they stand in the request.
     ['/a/é?é', '/a/%C3%A9?\xc3\xa9'],
   ])('sends the target %s upstream as %s', async (target, expected) => {
-    const { request } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    expect(request?.line).toBe(`GET ${expected} HTTP/1.1`);
+    const { request, answer } = await send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    // Node's parser takes no target that RFC 9112 does not allow.
+    if (host === 'node' && target.includes('é')) expect(status(answer)).toBe(400);
+    else expect(request?.line).toBe(`GET ${expected} HTTP/1.1`);
   });
 
   it("sends the client's own Host where the route preserves it, with a body and back", async () => {
@@ -170,7 +173,7 @@ describe('proxying', () => {
     const { request, answer } = await send(
       'POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
     );
-    expect(status(answer)).toBe(200);
+    expect(status(answer.replace('HTTP/1.1 100 Continue\r\n\r\n', ''))).toBe(200);
     expect(request?.all('Expect')).toEqual([]);
   });
 
@@ -203,13 +206,14 @@ describe('proxying', () => {
     expect(request?.line).toBe('GET /a?%zz&%00=100% HTTP/1.1');
   });
 
-  it('sends a request whose framing was smuggled into a header value as one request', async () => {
+  it('sends a request whose framing was smuggled into a header value as one request, or none', async () => {
     const { answer } = await send(
       'GET /a HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n folded: GET /evil HTTP/1.1\r\nConnection: close\r\n\r\n',
     );
-    expect(upstream.seen).toHaveLength(1);
-    expect(upstream.seen[0]?.raw).not.toMatch(/\r\n /);
-    expect(status(answer)).toBe(200);
+    // Folded lines are obsolete: one that does not unfold them refuses them (RFC 9112 section 5.2).
+    expect(status(answer)).toBe(host === 'node' ? 400 : 200);
+    expect(upstream.seen).toHaveLength(host === 'node' ? 0 : 1);
+    expect(upstream.seen[0]?.raw ?? '').not.toMatch(/\r\n /);
   });
 
   it('answers by protocol: 426, redirects, and HTTP/2 asked for of gRPC clients', async () => {

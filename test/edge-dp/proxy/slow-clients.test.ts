@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startGateway } from './gateway.ts';
 import { route, service, startProxyNode } from './node.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
@@ -26,6 +27,7 @@ describe.each([
     'through the egress process',
     (port: number) => startProxyNode(tables(port, { preserve_host: true }), { proxy: PROXY }),
   ],
+  ['on Node', (port: number) => startProxyNode(tables(port, {}), { proxy: PROXY, start: startNodeHost })],
   [
     "through the runtime's sockets",
     (port: number) => startGateway({ tables: tables(port, { preserve_host: true }), proxy: PROXY }),

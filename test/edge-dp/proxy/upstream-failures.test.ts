@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from './gateway.ts';
+import { GATEWAY_HOSTS, type RunningGateway, startGateway } from './gateway.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -18,7 +18,7 @@ async function closedPort(): Promise<number> {
 const status = (answer: string) => Number(answer.slice(9, 12));
 const body = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4);
 
-describe('upstreams that misbehave', () => {
+describe.each(GATEWAY_HOSTS)('upstreams that misbehave on %s', (host) => {
   let upstream: Upstream;
   let gateway: RunningGateway;
   let calls = 0;
@@ -79,6 +79,7 @@ describe('upstreams that misbehave', () => {
       service: service === null ? null : { id: id(service) },
     });
     gateway = await startGateway({
+      host,
       tables: {
         services: [
           service(1, upstream.port),

@@ -10,7 +10,7 @@ function text(path: string): string {
 }
 
 /** The table's columns, in order. */
-const HOSTS: readonly HostKind[] = ['workerd', 'cloudflare', 'miniflare'];
+const HOSTS: readonly HostKind[] = ['workerd', 'node', 'cloudflare', 'miniflare'];
 
 describe('docs/capabilities.md tells what hosts report of themselves', () => {
   it.each(Object.keys(CAPABILITIES))('%s', (capability) => {
@@ -19,7 +19,7 @@ describe('docs/capabilities.md tells what hosts report of themselves', () => {
       .find((line) => line.startsWith(`| \`${capability}\``));
     const told = row
       ?.split('|')
-      .slice(2, 5)
+      .slice(2, 6)
       .map((cell) => cell.trim().startsWith('yes'));
     expect(told).toEqual(HOSTS.map((host) => HOST_CAPABILITIES[host].some((own) => own === capability)));
   });

@@ -1,5 +1,6 @@
 import { FetchRequest } from '../../../../edge-dp/http/fetch/request.ts';
 import { respond } from '../../../../edge-dp/http/fetch/respond.ts';
+import { OwnResponse } from '../../../../edge-dp/http/messages.ts';
 import { importedLua } from '../../../../edge-dp/lua/modules.ts';
 import type { PluginRegistry } from '../../../../edge-dp/plugins/registry.ts';
 import { createRequestPath } from '../../../../edge-dp/proxy/create.ts';
@@ -12,33 +13,43 @@ provideLua(() => importedLua);
 // `PUT http://config/` changes them; everything else is a request to proxy.
 export function fixedConfigWorker(plugins?: PluginRegistry) {
   let path: RequestPath | undefined;
+
+  async function answer(incoming, env, waitUntil) {
+    // A host with settings alone has all of it in them.
+    const { TABLES, PROXY: settings, LAZY, LINGERING, PEER, SCHEME } = env.SETTINGS?.fixed ?? env;
+    const { NETWORK: network, EGRESS: egress, OUTWARD: outward } = env;
+    path ??= apply(createRequestPath({ settings, network, egress, outward, plugins }), TABLES);
+    if (incoming.method === 'PUT' && incoming.headers.get('host') === 'config') {
+      try {
+        path = apply(path, await new Response(incoming.body.stream()).json());
+        return new OwnResponse(204, null);
+      } catch (error) {
+        return new OwnResponse(422, `${error.name}: ${error.message}`);
+      }
+    }
+    if (LINGERING) waitUntil(new Promise((resolve) => setTimeout(resolve, LINGERING)));
+    const arrival = {
+      peerIp: PEER ?? null,
+      edge: null,
+      peerPort: 40_000,
+      localIp: null,
+      localPort: 8000,
+      scheme: SCHEME ?? 'http',
+      sni: null,
+      waitUntil,
+    };
+    const rows = (table) => new Map(Object.entries(LAZY?.[table] ?? {}));
+    const lazy = { lookupAll: async (table, value) => rows(table).get(value) ?? [] };
+    return path.handle(incoming, arrival, lazy);
+  }
+
   return {
     async fetch(request, env, context) {
-      const { PROXY: settings, NETWORK: network, EGRESS: egress } = env;
-      path ??= apply(createRequestPath({ settings, network, egress, plugins }), env.TABLES);
-      if (request.method === 'PUT' && request.headers.get('host') === 'config') {
-        try {
-          path = apply(path, await request.json());
-          return new Response(null, { status: 204 });
-        } catch (error) {
-          return new Response(`${error.name}: ${error.message}`, { status: 422 });
-        }
-      }
-      if (env.LINGERING) context.waitUntil(new Promise((resolve) => setTimeout(resolve, env.LINGERING)));
-      const arrival = {
-        peerIp: env.PEER ?? null,
-        edge: null,
-        peerPort: 40_000,
-        localPort: 8000,
-        scheme: env.SCHEME ?? 'http',
-        sni: null,
-        waitUntil: (work) => context.waitUntil(work),
-      };
-      const rows = (table) => new Map(Object.entries(env.LAZY?.[table] ?? {}));
-      const lazy = { lookupAll: async (table, value) => rows(table).get(value) ?? [] };
+      const waitUntil = (work) => context.waitUntil(work);
       const incoming = new FetchRequest(request, { version: '1.1', ownConnections: true });
-      return respond(incoming, await path.handle(incoming, arrival, lazy), arrival.waitUntil);
+      return respond(incoming, await answer(incoming, env, waitUntil), waitUntil);
     },
+    answer: (incoming, arrival, env) => answer(incoming, env, arrival.waitUntil),
   };
 }
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type HeldSocket, heldSocket } from '../held-socket.ts';
-import { isMessage } from '../supervision/message.ts';
-import { endOf, type Log, Output } from '../supervision/run.ts';
+import { isMessage } from './message.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+import { endOf, type Log, Output } from './run.ts';
 
 const MAIN = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
 

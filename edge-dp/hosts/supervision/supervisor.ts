@@ -1,18 +1,20 @@
 /**
- * The supervisor process: holds the listening sockets' descriptors, keeps the workerd processes and the egress process
- * running on them, and takes all of them down when the host that started it is gone, however it went.
+ * The supervisor process: holds the listening sockets' descriptors, keeps the processes that serve, and on workerd the egress
+ * process, running on them, and takes all of them down when the host that started it is gone, however it went.
  */
 
 import { join } from 'node:path';
 import { messageOf } from '../../../shared/thrown.ts';
 import { runEgress } from '../egress/egress-run.ts';
 import { giveToParent } from '../held-socket.ts';
-import { isMessage } from '../supervision/message.ts';
-import { Slot } from '../supervision/slot.ts';
-import { tellingStorageTrouble } from '../supervision/storage-trouble.ts';
+import { runNode } from '../node/node-run.ts';
+import { runWorkerd } from '../workerd/workerd-run.ts';
+import { isMessage } from './message.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
+import type { Run } from './run.ts';
 import { RuntimeLog } from './runtime-log.ts';
-import { type BoundSocket, runWorkerd } from './workerd-run.ts';
+import { Slot } from './slot.ts';
+import { tellingStorageTrouble } from './storage-trouble.ts';
 
 /** Milliseconds that requests in flight get when the host died without a word. */
 const ORPHANED_DRAIN = 2_000;
@@ -27,40 +29,41 @@ let egress: Slot | null = null;
 let workers: readonly Slot[] = [];
 
 async function start(plan: SupervisorPlan): Promise<void> {
-  const descriptors = [...plan.sockets, plan.egress, ...plan.egress.relays].map(({ descriptor }) => descriptor);
-  for (const descriptor of descriptors) {
+  const { runtime } = plan;
+  const outgoing = runtime.kind === 'workerd' ? runtime.egress : null;
+  const descriptors = [...plan.sockets, ...(outgoing === null ? [] : [outgoing, ...outgoing.relays])];
+  for (const { descriptor } of descriptors) {
     giveToParent(descriptor, { type: 'socket', place: descriptor - FIRST_DESCRIPTOR } satisfies FromSupervisor);
   }
-  runtimeLog = new RuntimeLog(tellingStorageTrouble(plan.durableObjects, log));
-  egress = new Slot(
-    'the egress process',
-    () => runEgress(plan.egress, identities, log),
-    log,
-    () => {},
-  );
+  runtimeLog = new RuntimeLog(tellingStorageTrouble(plan.storage, log));
+  if (outgoing !== null) {
+    egress = new Slot(
+      'the egress process',
+      () => runEgress(outgoing, identities, log),
+      log,
+      () => {},
+    );
+  }
   workers = Array.from(
     { length: plan.processes },
-    (_, place) => new Slot(nameOf(place), () => runPlace(plan, place), log, tellPids),
+    (_, place) => new Slot(`${runtime.kind} process ${place + 1}`, () => runPlace(plan, place), log, tellPids),
   );
-  await Promise.all([egress.open(), ...workers.map((worker) => worker.open())]);
+  await Promise.all([egress?.open(), ...workers.map((worker) => worker.open())]);
 }
 
-/** What workerd processes say goes through here. */
+/** What the processes say goes through here. */
 let runtimeLog = new RuntimeLog(log);
 
-/** Makes the names of the sockets that processes are warmed up, and told to finish, through. */
+/** Makes the names of the sockets that workerd processes are warmed up, and told to finish, through. */
 let warmUps = 0;
 
-function nameOf(place: number): string {
-  return `workerd process ${place + 1}`;
-}
-
-function runPlace(plan: SupervisorPlan, place: number): ReturnType<typeof runWorkerd> {
-  const sockets: BoundSocket[] = plan.sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
-  const config = place === 0 ? plan.firstConfig : plan.otherConfig;
+function runPlace({ sockets, runtime }: SupervisorPlan, place: number): Run {
+  const served = sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
+  if (runtime.kind === 'node') return runNode(runtime, served, place === 0, runtimeLog);
   warmUps += 1;
-  const socket = join(plan.folder, `warm-${process.pid}-${warmUps}.sock`);
-  return runWorkerd(config, sockets, socket, runtimeLog, log);
+  const warmUp = join(runtime.folder, `warm-${process.pid}-${warmUps}.sock`);
+  const config = place === 0 ? runtime.firstConfig : runtime.otherConfig;
+  return runWorkerd(config, served, warmUp, runtimeLog, log);
 }
 
 /**
@@ -74,7 +77,7 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
     others.length > 0
       ? null
       : new Slot(
-          'a stand-in workerd process',
+          `a stand-in ${plan.runtime.kind} process`,
           () => runPlace(plan, 1),
           log,
           () => {},

@@ -2,15 +2,14 @@ import { readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../shared/thrown.ts';
-
-import type { Log } from '../supervision/run.ts';
+import type { Log } from './run.ts';
 
 /** SQLite's primary result codes for a file whose content is not what it wrote: SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
 
 /**
- * Looks through the Durable Object databases in `folder` before workerd opens them, and renames those that are damaged, with
- * a line that says so: workerd would not start, or fail at every use, while what they hold can be had again. To be
+ * Looks through the databases in `folder` before they are opened, and renames those that are damaged, with
+ * a line that says so: a process would not start, or fail at every use, while what they hold can be had again. To be
  * called while no process uses them.
  */
 export function setDamagedStorageAside(folder: string, log: Log): void {

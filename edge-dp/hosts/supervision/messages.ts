@@ -1,5 +1,6 @@
-import type { EgressPlan } from '../egress/egress-run.ts';
-import type { SharedAddress } from './stop-accepting.ts';
+import type { NodePlan } from '../node/plan.ts';
+import type { WorkerdPlan } from '../workerd/plan.ts';
+import type { SharedAddress } from '../workerd/stop-accepting.ts';
 
 /** What the host and its supervisor process tell each other over Node's IPC channel. */
 
@@ -8,23 +9,20 @@ export const FIRST_DESCRIPTOR = 4;
 
 /** What the supervisor is to run. Descriptors are its own, inherited at its start. */
 export interface SupervisorPlan {
-  /** workerd config of the first process, which holds the Durable Objects, and of the others. */
-  readonly firstConfig: string;
-  readonly otherConfig: string;
   readonly processes: number;
-  /** Folder of the Durable Objects' databases. */
-  readonly durableObjects: string;
-  /** Private folder for short-lived sockets. */
-  readonly folder: string;
-  readonly sockets: readonly {
-    readonly name: string;
-    readonly descriptor: number;
-    /** Internal sockets and the Status API are the first process's alone. */
-    readonly servedBy: 'all' | 'first';
-    /** Of a listener with TLS; null for others. */
-    readonly tls: SharedAddress | null;
-  }[];
-  readonly egress: EgressPlan;
+  /** Folder of the node's databases. */
+  readonly storage: string;
+  readonly sockets: readonly PlannedSocket[];
+  readonly runtime: WorkerdPlan | NodePlan;
+}
+
+export interface PlannedSocket {
+  readonly name: string;
+  readonly descriptor: number;
+  /** Internal sockets and the Status API are the first process's alone. */
+  readonly servedBy: 'all' | 'first';
+  /** Of a listener with TLS; null for others. */
+  readonly tls: SharedAddress | null;
 }
 
 export type ToSupervisor =

@@ -1,9 +1,9 @@
 import { Lately } from '../../../shared/lately.ts';
 import { NOTICE } from '../../notice.ts';
-import type { Log } from '../supervision/run.ts';
+import type { Log } from './run.ts';
 
 /**
- * Reads the structured logs of a node's workerd processes: the Worker's lines as they are, the runtime's in our words and
+ * Reads the structured logs of a node's processes: the Worker's lines as they are, the runtime's in our words and
  * once for a while, since every connection that fails, and every attempt to make one, brings several.
  */
 export class RuntimeLog {

@@ -1,0 +1,149 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { DurableStorage } from './durable-storage.ts';
+
+/** What a Durable Object class of the Worker has. */
+interface DurableInstance {
+  fetch?(request: Request): Response | Promise<Response>;
+  alarm?(): Promise<void>;
+}
+
+export type DurableClass = new (state: DurableState, env: object) => DurableInstance;
+
+/** An alarm that failed is tried again after a pause, doubled up to the longest. Milliseconds. */
+const FIRST_PAUSE = 2_000;
+const LONGEST_PAUSE = 60_000;
+/** The longest Node's timers keep. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** The objects of one class: made when they are asked for first, or when an alarm of theirs is due. They live in this process. */
+export class DurableNamespace {
+  readonly #className: string;
+  readonly #make: DurableClass;
+  readonly #env: object;
+  readonly #database: DatabaseSync;
+  readonly #objects = new Map<string, LivingObject>();
+
+  constructor(className: string, make: DurableClass, env: object, database: DatabaseSync) {
+    this.#className = className;
+    this.#make = make;
+    this.#env = env;
+    this.#database = database;
+  }
+
+  idFromName(name: string): string {
+    return name;
+  }
+
+  get(name: string): { fetch(input: Request | string | URL, init?: RequestInit): Promise<Response> } {
+    const object = this.#living(name);
+    return { fetch: (input, init) => object.fetch(new Request(input, init)) };
+  }
+
+  /** Brings those back whose alarm was set when the process ended. */
+  wake(): void {
+    const prefix = `${this.#className}:`;
+    const rows = this.#database.prepare('SELECT object FROM alarm WHERE object >= ? AND object < ?');
+    for (const { object } of rows.all(prefix, `${prefix}\u{10ffff}`)) this.#living(String(object).slice(prefix.length));
+  }
+
+  stop(): void {
+    for (const object of this.#objects.values()) object.forget();
+  }
+
+  #living(name: string): LivingObject {
+    let object = this.#objects.get(name);
+    if (object === undefined) {
+      object = new LivingObject(this.#make, this.#env, this.#database, `${this.#className}:${name}`);
+      this.#objects.set(name, object);
+    }
+    return object;
+  }
+}
+
+/** The state that a class is given. */
+class DurableState {
+  readonly storage: DurableStorage;
+  /** Events wait for it. */
+  gate: Promise<unknown> = Promise.resolve();
+
+  constructor(storage: DurableStorage) {
+    this.storage = storage;
+  }
+
+  blockConcurrencyWhile<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.gate.then(work);
+    this.gate = done.catch(() => undefined);
+    return done;
+  }
+
+  waitUntil(work: Promise<unknown>): void {
+    work.catch((error: unknown) => console.error('work of the node failed:', error));
+  }
+}
+
+class LivingObject {
+  readonly #make: DurableClass;
+  readonly #env: object;
+  readonly #state: DurableState;
+  #instance: DurableInstance | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #failures = 0;
+  #ringing = false;
+
+  constructor(make: DurableClass, env: object, database: DatabaseSync, object: string) {
+    this.#make = make;
+    this.#env = env;
+    this.#state = new DurableState(new DurableStorage(database, object, (at) => this.#set(at)));
+    this.#set(this.#state.storage.alarm);
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const instance = this.#awake();
+    await this.#state.gate;
+    if (instance.fetch === undefined) throw new Error('this object answers no requests');
+    return instance.fetch(request);
+  }
+
+  forget(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #awake(): DurableInstance {
+    this.#instance ??= new this.#make(this.#state, this.#env);
+    return this.#instance;
+  }
+
+  #set(at: number | null): void {
+    this.forget();
+    if (at === null) return;
+    const pause = Math.min(Math.max(at - Date.now(), 0), LONGEST_TIMER);
+    this.#timer = setTimeout(() => void this.#ring(), pause);
+  }
+
+  /** One alarm at a time; what it sets while it rings comes after it. */
+  async #ring(): Promise<void> {
+    this.#timer = null;
+    const { storage } = this.#state;
+    if (this.#ringing) {
+      this.#timer = setTimeout(() => void this.#ring(), 1);
+      return;
+    }
+    this.#ringing = true;
+    try {
+      storage.ring();
+      const instance = this.#awake();
+      await this.#state.gate;
+      await instance.alarm?.();
+      storage.rang();
+      this.#failures = 0;
+    } catch (error) {
+      console.error('an alarm of the node failed:', error);
+      const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LONGEST_PAUSE);
+      this.#failures += 1;
+      if (storage.alarm === null) await storage.setAlarm(Date.now() + pause);
+    } finally {
+      this.#ringing = false;
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import { createServer, type Server } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { Agent, fetch } from 'undici';
+
+type Fetching = (request: Request) => Response | Promise<Response>;
+
+/** `NODE` in the process that has the Durable Objects: no socket between. */
+export function ownNode(answer: Fetching): {
+  fetch(input: Request | string | URL, init?: RequestInit): Promise<Response>;
+} {
+  return { fetch: async (input, init) => answer(new Request(input, init)) };
+}
+
+/** `NODE` in another process: the first one's, over its Unix socket. */
+export function otherNode(path: string): { fetch(url: string, init?: RequestInit): Promise<Response> } {
+  const dispatcher = new Agent({ connect: { socketPath: path }, allowH2: false });
+  return {
+    // undici's own fetch is that of Node, with types of its own.
+    fetch: async (url, init) => (await fetch(url, { ...init, dispatcher } as object)) as unknown as Response,
+  };
+}
+
+/** Answers web requests on a listening socket: the Status API's listeners, and `NodeService` for the other processes. */
+export function serveFetch(descriptor: number, answer: Fetching, server: Server = createServer()): Promise<Server> {
+  server.on('request', getRequestListener(answer, { overrideGlobalObjects: false }));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd: descriptor }, () => resolve(server));
+  });
+}

@@ -1,0 +1,23 @@
+import { join, resolve } from 'node:path';
+import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
+import type { DataPlane, DataPlaneOptions } from '../options.ts';
+import { startSupervised } from '../supervision/supervised-host.ts';
+import { NODE_SOCKET } from './messages.ts';
+import { writeNodePlan } from './plan.ts';
+
+/**
+ * Runs a data plane node on Node itself: `processes` processes on one set of listening sockets, the Worker in each of them. What
+ * it keeps, its id too, lies in a folder of its own: with another host it is another node. `entry` is the Worker's main module.
+ */
+export function startNodeHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+  const home = join(resolve(options.prefix), 'native');
+  const socketIn = (folder: string): string => join(folder, `${NODE_SOCKET}.sock`);
+  return startSupervised(options, {
+    identityFolder: home,
+    storage: join(home, 'storage'),
+    prepare: () => bundleWorker(entry, 'node'),
+    internalPaths: (_options, folder) => [socketIn(folder)],
+    mayReload: () => undefined,
+    writePlan: (parts, generation, folder) => writeNodePlan(parts, generation, { entry, nodeSocket: socketIn(folder) }),
+  });
+}

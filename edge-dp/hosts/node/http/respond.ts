@@ -1,0 +1,158 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { BodySource, EndListener, HttpResponse, ResponseEnd } from '../../../http/messages.ts';
+import { OwnResponse } from '../../../http/messages.ts';
+import { joinSockets } from '../../egress/http1.ts';
+import { ArrivingBody } from './arriving-body.ts';
+import { lingering } from './lingering.ts';
+import type { NodeRequest } from './request.ts';
+import { UpstreamResponse } from './upstream-response.ts';
+import { wireLines } from './wire-fields.ts';
+
+/** Reason phrases that are passed on. */
+const PLAIN = /^[\t\x20-\x7e]*$/;
+/** Node writes a head alone in UTF-8, and bytes above 0x7f as two, but not before bytes, be they none. */
+const NOTHING = new Uint8Array();
+const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
+
+/** An answer ready for the wire. */
+interface Ready {
+  readonly status: number;
+  readonly reason: string;
+  readonly lines: string[];
+  readonly listeners: readonly EndListener[];
+  /** The connection ends with it. */
+  readonly closing: boolean;
+}
+
+function ready(response: HttpResponse): Ready {
+  const { status } = response;
+  if (response instanceof UpstreamResponse) {
+    const { headers, listeners, reason } = response;
+    const kept = reason !== undefined && reason !== '' && PLAIN.test(reason);
+    const phrase = kept ? reason : reason === undefined ? (STATUS_CODES[status] ?? '') : '';
+    return { status, reason: phrase, lines: [...headers.lines], listeners, closing: false };
+  }
+  if (response instanceof OwnResponse) {
+    const { headers, listeners, closing } = response;
+    return { status, reason: STATUS_CODES[status] ?? '', lines: wireLines(headers), listeners, closing };
+  }
+  throw new TypeError('this response is none of this host');
+}
+
+/** Answers a request over HTTP/1; whoever listens for the end of the answer hears of it. `last`: the connection is to end with it. */
+export function respond(request: NodeRequest, response: HttpResponse, to: ServerResponse, last: boolean): void {
+  const { status, reason, lines, listeners, closing } = ready(response);
+  if (listeners.length > 0) tellEnd(to, listeners);
+  const { content } = response;
+  if (closing || last || request.body?.unasked || request.body?.broken) to.shouldKeepAlive = false;
+  lines.push('Connection', to.shouldKeepAlive ? 'keep-alive' : 'close');
+  lingering(to, request);
+  if (request.method === 'HEAD' || BODYLESS.has(status)) {
+    if (content !== null && typeof content === 'object' && !(content instanceof Uint8Array)) response.discard();
+    // What says nothing of a length would be taken for a body in chunks.
+    to.writeHead(status, reason, lines);
+    to.end();
+    return;
+  }
+  if (content === null || typeof content === 'string' || content instanceof Uint8Array) {
+    const bytes = content === null ? null : typeof content === 'string' ? Buffer.from(content) : content;
+    if (!response.headers.has('content-length')) lines.push('Content-Length', String(bytes?.byteLength ?? 0));
+    to.writeHead(status, reason, lines);
+    to.end(bytes ?? undefined);
+    return;
+  }
+  to.writeHead(status, reason, lines);
+  sendBody(content, to);
+}
+
+function sendBody(content: BodySource, to: ServerResponse): void {
+  if (content instanceof ArrivingBody && content.untaken) {
+    const { whole } = content;
+    if (whole !== null) {
+      to.end(whole);
+      return;
+    }
+    // Clients get the head at once, however long the body takes.
+    if (content.awaited) to.write(NOTHING);
+    content.sendTo({
+      write: (part) => to.write(part),
+      onDrain: (listener) => to.once('drain', listener),
+      end(trailers) {
+        if (trailers.length > 0) to.addTrailers(pairs(trailers));
+        to.end();
+      },
+      fail: () => breakOff(to),
+    });
+    return;
+  }
+  void pump(content.stream(), to);
+}
+
+async function pump(stream: ReadableStream<Uint8Array>, to: ServerResponse): Promise<void> {
+  const reader = stream.getReader();
+  to.once('close', () => void reader.cancel().catch(() => undefined));
+  to.write(NOTHING);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      if (to.destroyed) return;
+      if (!to.write(part.value)) await room(to);
+    }
+    to.end();
+  } catch {
+    breakOff(to);
+  }
+}
+
+function room(to: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    to.once('drain', resolve);
+    to.once('close', resolve);
+  });
+}
+
+/** Answers whose upstream ended in the middle of them. */
+const brokenOff = new WeakSet<ServerResponse>();
+
+function breakOff(to: ServerResponse): void {
+  brokenOff.add(to);
+  to.destroy();
+}
+
+function tellEnd(to: ServerResponse, listeners: readonly EndListener[]): void {
+  to.once('close', () => {
+    const aborted = !to.writableFinished;
+    const end: ResponseEnd = { aborted, clientLeft: aborted && !brokenOff.has(to) };
+    for (const ended of listeners) ended(end);
+  });
+}
+
+/** Answers a request to upgrade, on a connection that Node's server let go of: with the upstream's 101 it becomes a tunnel. */
+export function respondUpgrade(
+  request: NodeRequest,
+  response: HttpResponse,
+  to: ServerResponse,
+  socket: Socket,
+  head: Buffer,
+): void {
+  if (!(response instanceof UpstreamResponse) || response.tunnel === null) {
+    respond(request, response, to, true);
+    return;
+  }
+  const { tunnel, listeners } = response;
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade'];
+  const kept = response.headers.lines;
+  for (let at = 0; at < kept.length; at += 2) lines.push(`${kept[at]}: ${kept[at + 1]}`);
+  to.detachSocket(socket);
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  joinSockets(socket, tunnel, head);
+  socket.once('close', () => {
+    for (const ended of listeners) ended({ aborted: false, clientLeft: false });
+  });
+}
+
+function pairs(lines: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) found.push([lines[at] ?? '', lines[at + 1] ?? '']);
+  return found;
+}

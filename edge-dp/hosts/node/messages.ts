@@ -1,0 +1,23 @@
+import type { ProcessPlan } from './plan.ts';
+
+/** What a process that serves and its supervisor tell each other over Node's IPC channel. */
+
+export type ToProcess =
+  | {
+      readonly type: 'start';
+      readonly plan: ProcessPlan;
+      /** Has the Durable Objects and the Status API. */
+      readonly first: boolean;
+      /** Descriptors of its listening sockets by their names. */
+      readonly descriptors: Readonly<Record<string, number>>;
+    }
+  /** Finish what there is, and end. */
+  | { readonly type: 'stop' };
+
+export type FromProcess = { readonly type: 'ready' } | { readonly type: 'failed'; readonly reason: string };
+
+/** Descriptors from this one on are the listening sockets: 3 is the IPC channel. */
+export const FIRST_DESCRIPTOR = 4;
+
+/** Name of the socket on which the first process answers the others. */
+export const NODE_SOCKET = 'node';

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { isMessage } from '../supervision/message.ts';
+import type { PlannedSocket } from '../supervision/messages.ts';
+import { endOf, Output, type Run } from '../supervision/run.ts';
+import type { RuntimeLog } from '../supervision/runtime-log.ts';
+import { FIRST_DESCRIPTOR, type FromProcess, type ToProcess } from './messages.ts';
+import type { NodePlan } from './plan.ts';
+
+/** Starts one process. It is ready when it serves all `sockets` and has gone through its start sequence. */
+export function runNode(
+  { main, process: plan }: NodePlan,
+  sockets: readonly PlannedSocket[],
+  first: boolean,
+  runtimeLog: RuntimeLog,
+): Run {
+  const child = spawn(process.execPath, [...V8_FLAGS, main], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...sockets.map(({ descriptor }) => descriptor)],
+    cwd: '/',
+  });
+  const output = new Output();
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream !== null) output.read(stream, (line) => runtimeLog.line(line));
+  }
+  const ended = endOf(child, output);
+  const ready = new Promise<void>((resolve, reject) => {
+    child.on('message', (message) => {
+      if (!isMessage<FromProcess>(message)) return;
+      if (message.type === 'ready') resolve();
+      else reject(new Error(message.reason));
+    });
+    ended.then((how) => reject(new Error(`node ended at its start: ${how}`)));
+  });
+  ready.catch(() => {});
+  const tell = (message: ToProcess): void => {
+    // One that is gone cannot be told; `ended` says so to whoever waits.
+    if (child.connected) child.send(message, () => {});
+  };
+  const descriptors = Object.fromEntries(sockets.map(({ name }, place) => [name, FIRST_DESCRIPTOR + place]));
+  tell({ type: 'start', plan, first, descriptors });
+  return {
+    pid: child.pid ?? -1,
+    ready,
+    ended,
+    terminate: () => tell({ type: 'stop' }),
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+/** What lives as long as a request fits into young generations of this size; the default, 16 MB, costs memory and gives nothing. */
+const V8_FLAGS: readonly string[] = [];

@@ -1,0 +1,113 @@
+import { resolve } from 'node:path';
+import { isLoopback } from '../../../shared/browser-guard.ts';
+import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
+import type { WorkerSettings } from '../../settings.ts';
+import { bundleWorker } from '../bundle-worker.ts';
+import { writeDeclarative } from '../declarative-folder.ts';
+import {
+  type ClusterTls,
+  type DataPlaneOptions,
+  type DnsOptions,
+  NO_SECRETS,
+  type SecretOptions,
+  SYSTEM_DNS,
+  type TrustOptions,
+} from '../options.ts';
+import type { SupervisorPlan } from '../supervision/messages.ts';
+import type { Generation } from '../supervision/run-folder.ts';
+import type { NodeParts } from '../supervision/supervised-host.ts';
+import { SupervisorProcess } from '../supervision/supervisor-process.ts';
+import { listenerPorts, workerSettings } from '../worker-settings.ts';
+import { NODE_SOCKET } from './messages.ts';
+
+/** What a node's processes run from. */
+export interface NodePlan {
+  readonly kind: 'node';
+  /** The bundled Worker with what runs it. */
+  readonly main: string;
+  readonly process: ProcessPlan;
+}
+
+/** What each process needs to know. */
+export interface ProcessPlan {
+  readonly settings: WorkerSettings;
+  /** Folder of the databases. */
+  readonly storage: string;
+  readonly controlPlanes: DataPlaneOptions['controlPlanes'];
+  readonly clusterTls: ClusterTls | null;
+  readonly dns: DnsOptions;
+  /** What connections of plugins' own are verified by; null: the public CAs. */
+  readonly trust: TrustOptions | null;
+  /** What the `env` vault has, besides the environment. */
+  readonly secrets: SecretOptions;
+  /** Where paths of files that do not begin with `/` begin. */
+  readonly folder: string;
+  /** Folder with `manifest` and `objects/<sha256>`, or null. */
+  readonly declarative: string | null;
+  /** By socket name. */
+  readonly listeners: readonly PlannedNodeListener[];
+  /** The first process's Unix socket, for the others. */
+  readonly nodeSocket: string;
+}
+
+export interface PlannedNodeListener {
+  readonly name: string;
+  readonly service: 'proxy' | 'status';
+  readonly port: number;
+  /** Only this machine reaches it. */
+  readonly loopback: boolean;
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+}
+
+/** Writes the files of a generation and says what the supervisor is to run from them. `entry` is the Worker's main module. */
+export async function writeNodePlan(
+  { options, nodeId, listeners, storage }: NodeParts,
+  generation: Generation,
+  { entry, nodeSocket }: { readonly entry: string; readonly nodeSocket: string },
+): Promise<SupervisorPlan> {
+  const { code } = await bundleWorker(entry, 'node');
+  const proxyListeners = listeners.filter(({ service }) => service === 'proxy').map(({ listener }) => listener);
+  let place = 0;
+  const next = (): number => SupervisorProcess.descriptorAt(place++);
+  return {
+    processes: options.processes,
+    storage,
+    sockets: [
+      ...listeners.map(({ name, service }) => ({
+        name,
+        descriptor: next(),
+        servedBy: service === 'proxy' ? ('all' as const) : ('first' as const),
+        tls: null,
+      })),
+      { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' as const, tls: null },
+    ],
+    runtime: {
+      kind: 'node',
+      main: generation.write('worker.mjs', code),
+      process: {
+        settings: workerSettings(options, {
+          nodeId,
+          host: 'node',
+          capabilities: HOST_CAPABILITIES.node,
+          ports: listenerPorts(proxyListeners),
+        }),
+        storage,
+        controlPlanes: options.controlPlanes,
+        clusterTls: options.clusterTls,
+        dns: options.dns ?? SYSTEM_DNS,
+        trust: options.trust ?? null,
+        secrets: options.secrets ?? NO_SECRETS,
+        folder: resolve(options.prefix),
+        declarative: writeDeclarative(generation, options),
+        listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
+          name,
+          service,
+          port,
+          loopback: isLoopback(address),
+          tls,
+        })),
+        nodeSocket,
+      },
+    },
+  };
+}

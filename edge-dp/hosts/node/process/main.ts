@@ -1,0 +1,44 @@
+import { messageOf } from '../../../../shared/thrown.ts';
+import { isMessage } from '../../supervision/message.ts';
+import type { FromProcess, ToProcess } from '../messages.ts';
+import { logToSupervisor } from './log.ts';
+import { type Serving, startServing } from './serving.ts';
+import type { WorkerModule } from './worker-module.ts';
+
+/** Milliseconds between being told to stop and the end of idle connections' processes that do not end by themselves are the supervisor's. */
+let serving: Serving | null = null;
+
+/** Runs the Worker in this process as its supervisor says, and ends with it. */
+export function run(worker: WorkerModule): void {
+  logToSupervisor();
+  process.on('message', (message) => {
+    if (!isMessage<ToProcess>(message)) return;
+    if (message.type === 'start') {
+      startServing(worker, message).then(
+        (started) => {
+          serving = started;
+          tell({ type: 'ready' });
+        },
+        (error: unknown) => {
+          tell({ type: 'failed', reason: messageOf(error) });
+          setTimeout(() => process.exit(1), 20);
+        },
+      );
+    } else void stop();
+  });
+  process.on('disconnect', () => process.exit());
+  // A terminal's interrupt goes to the whole group; the host decides when this process ends.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => void stop());
+  process.on('uncaughtException', (error) => console.error('not caught:', error));
+  process.on('unhandledRejection', (error) => console.error('not handled:', error));
+}
+
+async function stop(): Promise<void> {
+  await serving?.stop();
+  process.exit();
+}
+
+function tell(message: FromProcess): void {
+  process.send?.(message, () => {});
+}

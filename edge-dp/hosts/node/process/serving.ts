@@ -1,0 +1,86 @@
+import type { Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { TLS_CIPHERS } from '../../../../shared/tls-ciphers.ts';
+import { serveFetch } from '../bindings/node-service.ts';
+import { listenForRequests, type ProxyListener } from '../http/listener.ts';
+import { NODE_SOCKET, type ToProcess } from '../messages.ts';
+import { makeEnv } from './env.ts';
+import type { WorkerModule } from './worker-module.ts';
+
+type Start = Extract<ToProcess, { type: 'start' }>;
+
+/** A process that serves. */
+export interface Serving {
+  /** Finishes what there is: requests in flight, and what plugins hold. */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds a process may take for its start sequence before it has to serve without. */
+const START_PATIENCE = 10_000;
+
+/** Starts the node's part in this process: bindings, the start sequence, and then the listeners, so that no client waits for it. */
+export async function startServing(worker: WorkerModule, { plan, first, descriptors }: Start): Promise<Serving> {
+  const { env, namespaces } = await makeEnv(worker, plan, first);
+  const waitUntil = (work: Promise<unknown>): void => {
+    work.catch((error: unknown) => console.error('work of the node failed:', error));
+  };
+  const descriptorOf = (name: string): number => {
+    const descriptor = descriptors[name];
+    if (descriptor === undefined) throw new Error(`no socket ${name}`);
+    return descriptor;
+  };
+
+  const own: Server[] = [];
+  const { NodeService, Status } = worker;
+  if (first && NodeService !== undefined) {
+    const answer = (request: Request) => new NodeService({ waitUntil }, env).fetch(request);
+    own.push(await serveFetch(descriptorOf(NODE_SOCKET), answer));
+  }
+  const status = (props: object, request: Request): Response | Promise<Response> => {
+    if (Status === undefined) return new Response(null, { status: 404 });
+    return new Status({ waitUntil, props }, env).fetch(request);
+  };
+  await atMost(START_PATIENCE, Promise.resolve(status({}, new Request('http://localhost/status'))));
+  for (const namespace of namespaces) namespace.wake();
+
+  const listeners: ProxyListener[] = [];
+  for (const { name, service, port, loopback, tls } of plan.listeners) {
+    if (service === 'proxy') {
+      const serve = worker.default.answer.bind(worker.default);
+      listeners.push(
+        await listenForRequests({ descriptor: descriptorOf(name), port, tls }, (request, arrival) =>
+          serve(request, arrival, env),
+        ),
+      );
+    } else if (first) {
+      const server =
+        tls === null ? undefined : createTlsServer({ ...tls, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS });
+      const props = { listener: { scheme: tls === null ? 'http' : 'https', port, loopback } };
+      own.push(await serveFetch(descriptorOf(name), (request) => status(props, request), server));
+    }
+  }
+
+  return {
+    async stop() {
+      const drained = Promise.all(listeners.map((listener) => listener.drain()));
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      const draining = { method: 'POST', headers, body: 'status=draining&wait=true' };
+      const sent = await status({}, new Request('http://localhost/status/ready', draining));
+      await Promise.all([drained, sent.text().catch(() => '')]);
+      for (const namespace of namespaces) namespace.stop();
+      for (const server of own) server.close();
+    },
+  };
+}
+
+/** A start that fails, or takes too long, is told in the log by those it is made of; the process serves as it can. */
+async function atMost(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | null = null;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), milliseconds);
+  });
+  const done = await Promise.race([work.catch((error: unknown) => error), late]);
+  if (timer !== null) clearTimeout(timer);
+  if (done === 'late') console.warn('a new process serves before its start sequence is done');
+  else if (done instanceof Error) console.warn(`the start sequence failed: ${done.message}`);
+}

@@ -1,0 +1,18 @@
+import type { HttpResponse, IncomingRequest } from '../../../http/messages.ts';
+import type { Arrival } from '../../../proxy/request-path.ts';
+import type { DurableClass } from '../bindings/durable-objects.ts';
+
+/** What the Worker's main module gives its host (`edge-dp/worker.ts`). */
+export interface WorkerModule {
+  readonly default: {
+    answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
+    scheduled?(controller: object, env: object, context: object): Promise<void>;
+  };
+  readonly Status?: Entrypoint;
+  readonly NodeService?: Entrypoint;
+  readonly ClusterLink?: DurableClass;
+  readonly HealthChecker?: DurableClass;
+  readonly NodeState?: DurableClass;
+}
+
+type Entrypoint = new (context: object, env: object) => { fetch(request: Request): Response | Promise<Response> };
