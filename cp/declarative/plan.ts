@@ -102,7 +102,9 @@ async function planEntity(
     const id = String(stored.id);
     if (planned.get(by)?.id !== id && (moving.has(id) || surplus.has(id))) vacate.add(id);
   }
-  return { table, rows, vacate: [...vacate], surplus: [...surplus], nameless };
+  // What data planes make too (tokens, sessions) is no config that a document would have to hold.
+  const kept = table.schema.records !== undefined && declared.length === 0;
+  return { table, rows, vacate: [...vacate], surplus: kept ? [] : [...surplus], nameless };
 }
 
 async function planRow(row: DeclaredRow, twins: Twins, table: Table, context: Context): Promise<PlannedRow> {

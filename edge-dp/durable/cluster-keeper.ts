@@ -25,7 +25,7 @@ export class ClusterKeeper {
       case 'record':
         return this.#records.answer(question.collection, question.question);
       case 'position':
-        return { position: await this.#records.position() };
+        return { position: await this.#records.position(), untold: await this.#records.untold() };
       case 'news':
         return { position: await this.#records.news(question.page) };
       case 'linked':

@@ -116,6 +116,12 @@ export class ClusterRecords {
     return (await this.#known())?.position ?? null;
   }
 
+  /** Changes that wait for the control plane. */
+  async untold(): Promise<number> {
+    await this.#load();
+    return [...this.#untold.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** The control plane can be told. */
   async linked(): Promise<void> {
     await this.#load();

@@ -11,7 +11,7 @@ import type { RedisServer } from '../redis/client.ts';
  *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
  *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
  *     PUT  /state/responses              takes one; 204
- *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}`
+ *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}` (and `untold` where that was asked)
  */
 export const STATE_PATH = '/state/';
 
@@ -21,7 +21,7 @@ export const SHARED_PATH = `${STATE_PATH}cluster`;
 /** By isolates, and (all but `record`) by the owner of the link. */
 export type SharedQuestion =
   | { readonly ask: 'record'; readonly collection: string; readonly question: RecordQuestion }
-  /** How far it knows what the control plane has. */
+  /** How far it knows what the control plane has, and how many changes that has not heard of. */
   | { readonly ask: 'position' }
   /** The control plane can be told. */
   | { readonly ask: 'linked' }

@@ -1,6 +1,9 @@
 import { METRICS_TYPE, type Metric, metricsText } from '../../shared/metrics-text.ts';
+import { mustBeRecord } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { NodeClient } from '../config/node.ts';
+import type { SharedQuestion } from '../durable/state-messages.ts';
+import { askNode } from '../plugins/services/node-state.ts';
 import type { StatusRequest, StatusRoute } from './routes.ts';
 
 /**
@@ -60,6 +63,15 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       value: vaults.unresolved.length,
     },
   );
+  const untold = await untoldRecords(env);
+  if (untold !== null)
+    all.push({
+      name: 'holdfast_shared_records_untold',
+      type: 'gauge',
+      help: 'Changes of what all data planes share (tokens, sessions) that wait for the control plane: this node alone knows them',
+      labels: {},
+      value: untold,
+    });
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',
@@ -93,4 +105,15 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       },
     );
   return new Response(metricsText(all), { headers: { 'content-type': METRICS_TYPE } });
+}
+
+/** Null: their keeper does not answer. */
+async function untoldRecords({ NODE }: StatusRequest['env']): Promise<number | null> {
+  try {
+    const answer = await askNode(NODE)('cluster', { ask: 'position' } satisfies SharedQuestion);
+    const { untold } = mustBeRecord(answer, 'the answer');
+    return typeof untold === 'number' ? untold : null;
+  } catch {
+    return null;
+  }
 }

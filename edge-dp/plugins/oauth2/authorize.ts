@@ -13,6 +13,7 @@ import {
   insecure,
   isError,
   type ProtocolError,
+  provisioned,
   requiresProof,
   scopeOf,
   serviceOf,
@@ -36,7 +37,7 @@ export async function authorize(request: GatewayRequest, endpoint: Endpoint): Pr
 
   const insecurity = insecure(request, config);
   if (insecurity !== null) return refuse(insecurity);
-  if (parameters.text('provision_key') !== config.provision_key) return refuse(INVALID_PROVISION_KEY);
+  if (!provisioned(parameters, config)) return refuse(INVALID_PROVISION_KEY);
   const userId = userIdOf(parameters);
   if (isError(userId)) return refuse(userId);
   const client = await findClient(request, parameters.text('client_id'));

@@ -1,5 +1,6 @@
 import type { OAuth2Config } from '../../../shared/plugins/oauth2.ts';
 import type { HttpResponse } from '../../http/messages.ts';
+import { sameText } from '../constant-time.ts';
 import type { Place } from '../runtime/plugin.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 import type { Client, ClientSecrets } from './clients.ts';
@@ -45,6 +46,11 @@ export function answer(
   headers: Readonly<Record<string, string>> = {},
 ): HttpResponse {
   return request.exit(status, body, { ...UNCACHED, ...headers });
+}
+
+/** Whether who asks is the page at which people log in, which knows the key. */
+export function provisioned(parameters: Parameters, { provision_key }: OAuth2Config): boolean {
+  return provision_key !== null && sameText(provision_key, parameters.text('provision_key') ?? '');
 }
 
 /** Null: the request came over HTTPS, or a trusted proxy says so and may. */

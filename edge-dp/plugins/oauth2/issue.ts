@@ -16,6 +16,7 @@ import {
   insecure,
   isError,
   type ProtocolError,
+  provisioned,
   requiresProof,
   scopeOf,
   serviceOf,
@@ -159,7 +160,7 @@ async function byClient(
 ): Promise<Outcome> {
   // Who names a user must be the one that knows them.
   const named = parameters.has('authenticated_userid');
-  if (named && parameters.text('provision_key') !== config.provision_key) return INVALID_PROVISION_KEY;
+  if (named && !provisioned(parameters, config)) return INVALID_PROVISION_KEY;
   if (client === null) return INVALID_CLIENT;
   const scope = scopeOf(parameters, config);
   if (isError(scope)) return scope;
@@ -177,7 +178,7 @@ async function byUser(
   parameters: Parameters,
   client: Client | null,
 ): Promise<Outcome> {
-  if (parameters.text('provision_key') !== config.provision_key) return INVALID_PROVISION_KEY;
+  if (!provisioned(parameters, config)) return INVALID_PROVISION_KEY;
   const userId = userIdOf(parameters);
   if (isError(userId)) return userId;
   if (client === null) return INVALID_CLIENT;

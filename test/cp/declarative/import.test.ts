@@ -164,3 +164,22 @@ consumers:
   expect(rows.basicauth_credentials?.find(({ username }) => username === 'verbatim')?.password).toBe(password);
   expect(await load(text, 'upsert')).toMatchObject({ written: 0 });
 });
+
+it('leaves tokens that data planes issued where they are, unless it holds tokens itself', async () => {
+  const text = `${await document()}`.replace(
+    'acls: [{ group: g1 }]',
+    'oauth2_credentials: [{ id: 9f5ab1d6-7b1c-4c1e-8a4c-0c7c6f6b1d11, name: app, client_id: app, client_secret: s, redirect_uris: ["https://app.test"] }]',
+  );
+  await load(text, 'replace');
+  const workspace = (await store.workspace('default')) ?? expect.fail('no default workspace');
+  const credential = await workspace.entity('oauth2_credentials').select({ field: 'client_id', value: 'app' });
+  const tokens = workspace.entity('oauth2_tokens');
+  await tokens.insert({ credential: { id: credential?.id }, expires_in: 60, access_token: 'issued' });
+  await load(text, 'replace');
+  expect((await tokens.page()).rows.map(({ access_token }) => access_token)).toEqual(['issued']);
+  await load(
+    `${text}oauth2_tokens: [{ credential: ${credential?.id}, expires_in: 60, access_token: declared }]\n`,
+    'replace',
+  );
+  expect((await tokens.page()).rows.map(({ access_token }) => access_token)).toEqual(['declared']);
+});

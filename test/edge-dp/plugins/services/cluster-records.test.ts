@@ -114,6 +114,11 @@ describe('what all data planes share', () => {
     expect(await send(1, '/delete/before')).toBe(204);
     expect(await send(0, '/use/pushed')).toEqual({ text: 'p' });
     expect(await send(0, '/use/pushed')).toBeNull();
+    const untold = async (node: number) => {
+      const text = await (await fetch(statusUrl(nodes[node] ?? expect.fail('not started'), '/metrics'))).text();
+      return Number(/^holdfast_shared_records_untold (\d+)$/m.exec(text)?.[1]);
+    };
+    expect(await untold(0)).toBeGreaterThan(0);
     // What waits to be told outlives the node.
     await nodes[0]?.stop(0);
     nodes[0] = await startNode(0);
@@ -123,6 +128,7 @@ describe('what all data planes share', () => {
     await expect.poll(() => send(1, '/get/alone'), WAIT).toEqual({ text: 'a' });
     await expect.poll(() => send(0, '/get/before'), WAIT).toBeNull();
     await expect.poll(() => send(1, '/get/pushed'), WAIT).toBeNull();
+    for (const node of [0, 1]) await expect.poll(() => untold(node), WAIT).toBe(0);
     expect(log.join('\n')).toContain('the control plane cannot be told what this node has to share');
   });
 });
