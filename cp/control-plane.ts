@@ -192,6 +192,7 @@ async function startCluster(
     registry: store.nodes,
     messages: store.messages,
     records: store.records,
+    counts: store.counts,
     plugins: plugins.keys(),
     version: VERSION,
     purgeDelay: settings.cluster_data_plane_purge_delay,

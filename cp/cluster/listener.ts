@@ -5,9 +5,10 @@ import { messageOf } from '../../shared/thrown.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { Publisher } from '../publisher/publisher.ts';
-import type { ControlPlaneMessages, NodeRegistry, SharedRecords } from '../store/store.ts';
+import type { ControlPlaneMessages, NodeRegistry, SharedCounts, SharedRecords } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
 import { Claims } from './claims.ts';
+import { CountsDesk } from './counts-desk.ts';
 import { Entrance } from './entrance.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
@@ -44,6 +45,8 @@ export interface ClusterListenerOptions {
   readonly messages: ControlPlaneMessages;
   /** What data planes share. */
   readonly records: SharedRecords;
+  /** What data planes count together. */
+  readonly counts: SharedCounts;
   /** Names of the plugins this control plane knows. */
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
@@ -123,6 +126,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     log,
     answered: (session, answer) => questions.answered(session, answer),
     shares: (session, message) => desk.receive(session, message),
+    counts: (session, message) => void countsDesk.receive(session, message),
     takeHealth: (session, length) => nodes.takeHealth(session, length),
     changed: (session, urgent) => nodes.changed(session, urgent),
     absentPlugins: (node) => absentPlugins(known, node),
@@ -144,6 +148,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     connected: (session) => nodes.get(session.node.id) === session,
     log,
   });
+  const countsDesk = new CountsDesk({ counts: options.counts, tell, log });
   const endOf = (id: string): void => {
     claims.forget(id);
     const session = nodes.get(id);

@@ -3,6 +3,7 @@ import type { Manifest } from '../../shared/bundle/format.ts';
 import { verifyManifest } from '../../shared/bundle/verification.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
 import type {
+  CountsMessage,
   Explained,
   FromDataPlane,
   Hello,
@@ -32,6 +33,8 @@ export interface SessionContext {
   readonly answered: (session: NodeSession, answer: Explained) => void;
   /** The node says something of what data planes share. */
   readonly shares: (session: NodeSession, message: RecordsMessage | RecordsKnown) => void;
+  /** The node says what it has counted. */
+  readonly counts: (session: NodeSession, message: CountsMessage) => void;
   /** Whether there is room for health of so many characters of this node. */
   readonly takeHealth: (session: NodeSession, length: number) => boolean;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
@@ -161,6 +164,9 @@ export class NodeSession {
       case 'records':
       case 'records_known':
         this.#context.shares(this, message);
+        break;
+      case 'counts':
+        this.#context.counts(this, message);
         break;
       case 'heartbeat': {
         const health = this.#healthOf(message.health);

@@ -3,6 +3,7 @@ import { pruneChanges } from './change-feed.ts';
 import { type Database, identifier } from './database.ts';
 import { outage, type StoreLog } from './outage.ts';
 import { purgeRecords } from './record-room.ts';
+import { purgeCounts } from './shared-counts.ts';
 
 /** Milliseconds between rounds; reads leave out what has run out in the meantime. */
 const INTERVAL = 15_000;
@@ -22,6 +23,7 @@ export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, i
     try {
       await purgeExpired(database, catalog);
       await purgeRecords(database);
+      await purgeCounts(database);
       await pruneChanges(database, LONGEST_LOG);
       if (database.driver === 'pglite') analysed = await renewStatistics(database, analysed);
       state.worked();

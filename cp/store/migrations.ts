@@ -5,12 +5,20 @@ import { nodes } from './migrations/002-nodes.ts';
 import { nodesOfControlPlanes } from './migrations/003-nodes-of-control-planes.ts';
 import { keysOfNodes } from './migrations/004-keys-of-nodes.ts';
 import { sharedRecords } from './migrations/005-shared-records.ts';
+import { sharedCounts } from './migrations/006-shared-counts.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
 
 /** In order; numbers are never reused. */
-const MIGRATIONS: readonly Migration[] = [changeLog, nodes, nodesOfControlPlanes, keysOfNodes, sharedRecords];
+const MIGRATIONS: readonly Migration[] = [
+  changeLog,
+  nodes,
+  nodesOfControlPlanes,
+  keysOfNodes,
+  sharedRecords,
+  sharedCounts,
+];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */
 const MIGRATION_LOCK = 0x686f6c64;

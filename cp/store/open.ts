@@ -12,6 +12,7 @@ import { openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres/open.ts';
 import type { PostgresSettings } from './postgres/settings.ts';
 import { schemas as ownSchemas } from './schemas.ts';
+import { sharedCounts } from './shared-counts.ts';
 import { sharedRecords } from './shared-records.ts';
 import type { Store } from './store.ts';
 import { findWorkspace } from './workspaces.ts';
@@ -71,6 +72,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
         }),
     },
     records: sharedRecords(database, catalog, heard),
+    counts: sharedCounts(database),
     condition: (limit) => watch.look(limit),
     async close() {
       stopKeepingHouse();

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { Count } from '../../shared/cluster/counts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 import type { DatabaseCondition } from './condition.ts';
@@ -238,6 +239,16 @@ export interface ControlPlaneMessages {
   subscribe(onMessage: (text: string) => void): () => void;
 }
 
+/** What data planes count together: see `shared/cluster/counts.ts`. */
+export interface SharedCounts {
+  /** Takes down what one has counted; gives what the others have, window by window. Throws without a database. */
+  compare(told: {
+    readonly node: string;
+    readonly ledger: string;
+    readonly counts: readonly Count[];
+  }): Promise<readonly number[]>;
+}
+
 /** What data planes share: see `shared/cluster/records.ts`. */
 export interface SharedRecords {
   /**
@@ -263,6 +274,7 @@ export interface Store {
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;
   readonly records: SharedRecords;
+  readonly counts: SharedCounts;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Bytes, Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import { objectName } from '../../shared/bundle/object.ts';
 import { arrayOf } from '../../shared/bundle/shape.ts';
+import { type Count, parseCounts } from '../../shared/cluster/counts.ts';
 import { parseRecordChange, type RecordChange, type RecordOutcome } from '../../shared/cluster/records.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
@@ -19,6 +20,7 @@ import type { Standing } from './trust.ts';
  *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
  *     POST /reports            `Report` as JSON; 204
  *     POST /records            changes of shared records for the control plane: their outcomes, or null when it does not answer
+ *     POST /counts/<ledger>    what a ledger has counted, for the control plane: what others have, or null when it does not answer
  */
 export interface News extends Standing {
   /** Null until a control plane gave one (and with cache mode `off`, once per life of the owner's process). */
@@ -121,6 +123,7 @@ export interface NodeOwner {
   report(report: Report): Promise<void>;
   readonly linkState: LinkState;
   records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null>;
+  counts(ledger: string, counts: readonly Count[]): Promise<readonly number[] | null>;
   heard(told: Told): void;
 }
 
@@ -150,6 +153,9 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     }
     if (request.method === 'POST' && resource === 'records') {
       return Response.json(await owner.records(arrayOf(await request.json(), 'changes', parseRecordChange)));
+    }
+    if (request.method === 'POST' && resource === 'counts') {
+      return Response.json(await owner.counts(name ?? '', parseCounts(await request.json(), 'counts')));
     }
     return new Response('no such resource', { status: 404 });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
+import type { Count } from '../../shared/cluster/counts.ts';
 import type {
   ExplainMessage,
   FromDataPlane,
@@ -33,6 +34,7 @@ import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
+import { CountsLink } from './counts-link.ts';
 import { fittingAnswer, fittingHealth, fittingHello, fittingReason } from './fitting.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
@@ -92,6 +94,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #healthLeft = 0;
     #failuresKept = 0;
     readonly #records: RecordsLink;
+    readonly #counts = new CountsLink({
+      send: (message) => this.#link.send(message),
+      connected: () => this.#link.connected,
+    });
 
     constructor(state: DurableObjectState, env: Env) {
       super(state, env);
@@ -183,6 +189,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       isolate.traffic.heard(name, requests);
     }
 
+    counts(ledger: string, counts: readonly Count[]): Promise<readonly number[] | null> {
+      return this.#counts.compare(ledger, counts);
+    }
+
     records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null> {
       return this.#records.tell(changes);
     }
@@ -213,6 +223,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     async greeting(challenge: string | null): Promise<readonly FromDataPlane[]> {
       const { plugins } = isolate.current.gateway;
       this.#settled = false;
+      this.#counts.reconnected();
       this.#orders = this.#newOrders();
       this.#offered.connects();
       const { nonce } = this.#orders;
@@ -285,6 +296,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           break;
         case 'records_done':
           this.#records.done(order);
+          break;
+        case 'counted':
+          this.#counts.counted(order);
           break;
         case 'records_news':
           this.#records.news(order);

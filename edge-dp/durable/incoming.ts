@@ -1,4 +1,5 @@
 import { arrayOf, object, string } from '../../shared/bundle/shape.ts';
+import { parseOthersCounts } from '../../shared/cluster/counts.ts';
 import {
   type ManifestMessage,
   type Order,
@@ -65,6 +66,12 @@ export function parseOrder(read: Readonly<Row>): Order | null {
         type: 'records_done',
         id: string(read.id, 'id'),
         outcomes: read.outcomes === null ? null : arrayOf(read.outcomes, 'outcomes', parseRecordOutcome),
+      };
+    case 'counted':
+      return {
+        type: 'counted',
+        id: string(read.id, 'id'),
+        others: read.others === null ? null : parseOthersCounts(read.others, 'others'),
       };
     case 'records_news':
       return { type: 'records_news', page: parseRecordPage(read.page, 'page') };

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { Count } from '../../shared/cluster/counts.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import type { Services } from '../plugins/runtime/services.ts';
@@ -6,7 +7,9 @@ import { connectService } from '../plugins/services/connect.ts';
 import { hostServices } from '../plugins/services/host-services.ts';
 import { internet } from '../proxy/egress/internet.ts';
 import { responseMemory } from '../settings.ts';
+import { ClusterCounters, compareOverLink } from './cluster-counters.ts';
 import { ClusterKeeper } from './cluster-keeper.ts';
+import { linkName } from './cluster-link.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
 import { RedisCounters } from './redis-counters.ts';
@@ -23,7 +26,7 @@ import {
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
- * memory as Kong's do, one for each Redis that is counted in, one for each collection of records, which live on disk, one for what
+ * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each collection of records, which live on disk, one for what
  * all data planes share, and one for the copies of answers, in memory.
  */
 export class NodeState extends DurableObject<Env> {
@@ -34,11 +37,17 @@ export class NodeState extends DurableObject<Env> {
   #responses: Promise<ResponseKeeper> | null = null;
   readonly #shared: ClusterKeeper;
   readonly #redis: RedisCounters;
+  readonly #clusterCounters: ClusterCounters;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
     this.#records = new KeptRecords(state.storage);
     this.#shared = new ClusterKeeper(state, env);
+    this.#clusterCounters = new ClusterCounters({
+      compare: comparesOver(env),
+      later: (work) => state.waitUntil(work),
+      log: (level, message) => console[level](message),
+    });
     this.#redis = new RedisCounters(connectOf(env), (work) => state.waitUntil(work));
   }
 
@@ -50,6 +59,7 @@ export class NodeState extends DurableObject<Env> {
       const body: unknown = await request.json();
       if (kind === 'cluster') return Response.json(await this.#shared.answer(parseSharedQuestion(body)));
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
+      if (kind === 'cluster_counters') return Response.json(this.#clusterCounters.answer(parseCounterQuestion(body)));
       if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
     } catch (error) {
@@ -91,6 +101,14 @@ export class NodeState extends DurableObject<Env> {
     if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
     else await this.#records.sweep(Date.now());
   }
+}
+
+/** Null: there is no control plane to compare with. */
+function comparesOver(env: Env) {
+  const { LINK } = env;
+  if (LINK === undefined || env.SETTINGS.controlPlanes === 0) return null;
+  const owner = LINK.get(LINK.idFromName(linkName(env)));
+  return (ledger: string, counts: readonly Count[]) => compareOverLink(owner, ledger, counts);
 }
 
 function connectOf({ TUNNEL, NETWORK }: Env): Services['connect'] {

@@ -18,6 +18,9 @@ export interface Change {
   readonly news: number;
 }
 
+/** Comparisons of a window after it was asked for last: in the first, others may not have told yet. */
+const ROUNDS = 3;
+
 /**
  * A ledger that counts together with others of its kind, with whom it compares notes from time to time: what it allows is right as far as
  * it knows of them.
@@ -25,17 +28,20 @@ export interface Change {
 export class SharedLedger implements Others {
   readonly #ledger: CounterLedger;
   readonly #elsewhere: CountedWindows<Elsewhere>;
-  /** Asked for since notes were compared last, longest ago first. */
-  readonly #asked = new Map<string, CountedWindow>();
+  /** What is to be compared, and how often before it was asked for again; what waits longest first. */
+  readonly #asked = new Map<string, { readonly window: CountedWindow; readonly rounds: number }>();
+
+  readonly #most: number;
 
   constructor(full: (most: number) => void, most: number) {
+    this.#most = most;
     this.#ledger = new CounterLedger(full, most, this);
     this.#elsewhere = new CountedWindows(most, () => undefined);
   }
 
   answer(question: CounterQuestion, now: number): readonly CounterAnswer[] {
     const answers = this.#ledger.answer(question, now);
-    for (const window of question.windows) this.#asked.set(`${window.key}|${window.start}|${window.length}`, window);
+    for (const window of question.windows) this.#ask(window, ROUNDS);
     return answers;
   }
 
@@ -60,10 +66,15 @@ export class SharedLedger implements Others {
   /** At most so many windows that were asked for; windows that are over are of no interest any more. */
   changes(most: number, now: number): readonly Change[] {
     const changes: Change[] = [];
-    for (const [name, window] of this.#asked) {
-      if (changes.length >= most) break;
+    const due: [string, { readonly window: CountedWindow; readonly rounds: number }][] = [];
+    for (const entry of this.#asked) {
+      if (due.length >= most) break;
+      due.push(entry);
+    }
+    for (const [name, { window, rounds }] of due) {
       this.#asked.delete(name);
       if (window.start + window.length <= now) continue;
+      if (rounds > 1) this.#ask(window, rounds - 1);
       const own = this.#ledger.own(window);
       changes.push({ window, own, news: own - (this.#elsewhere.get(window)?.told ?? 0) });
     }
@@ -77,6 +88,16 @@ export class SharedLedger implements Others {
 
   /** Nobody could be told: they are tried again with the next. */
   keep(changes: readonly Change[]): void {
-    for (const { window } of changes) this.#asked.set(`${window.key}|${window.start}|${window.length}`, window);
+    for (const { window } of changes) this.#ask(window, ROUNDS);
+  }
+
+  #ask(window: CountedWindow, rounds: number): void {
+    this.#asked.set(`${window.key}|${window.start}|${window.length}`, { window, rounds });
+    // Where nobody can be told for long, those asked for longest ago are told last.
+    if (this.#asked.size <= this.#most) return;
+    for (const oldest of this.#asked.keys()) {
+      this.#asked.delete(oldest);
+      break;
+    }
   }
 }

@@ -6,6 +6,7 @@ import type { RedisServer } from '../redis/client.ts';
  * What isolates ask the node's keepers of shared state (`NodeState`) over `env.NODE`; JSON both ways:
  *
  *     POST /state/counters/<shard>       CounterQuestion; an answer for each window, in order
+ *     POST /state/cluster_counters/<shard>     CounterQuestion; the same
  *     POST /state/redis/<name of the server>   RedisQuestion; the same
  *     POST /state/records/<collection>   RecordQuestion; RecordAnswer
  *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
@@ -30,6 +31,9 @@ export type SharedQuestion =
 
 /** Counters are spread over so many keepers. */
 export const COUNTER_SHARDS = 16;
+
+/** Those of all data planes over so many, each of which compares notes with the control plane. */
+export const CLUSTER_COUNTER_SHARDS = 4;
 
 /** A window as it travels. */
 export interface CountedWindow {

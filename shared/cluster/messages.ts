@@ -1,3 +1,4 @@
+import type { Count } from './counts.ts';
 import type { HostKind } from './hosts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from './records.ts';
 /**
@@ -153,6 +154,22 @@ export interface RecordsDone {
   readonly outcomes: readonly RecordOutcome[] | null;
 }
 
+/** What a data plane's ledger has counted in windows that all share: answered with `Counted` of the same `id`. */
+export interface CountsMessage {
+  readonly type: 'counts';
+  readonly id: string;
+  /** Whose counts these are: another one once a data plane was started again. */
+  readonly ledger: string;
+  readonly counts: readonly Count[];
+}
+
+/** What others have counted, window by window; null: the control plane cannot say. */
+export interface Counted {
+  readonly type: 'counted';
+  readonly id: string;
+  readonly others: readonly number[] | null;
+}
+
 export interface RecordsNews {
   readonly type: 'records_news';
   readonly page: RecordPage;
@@ -173,7 +190,8 @@ export type Order =
   | ShowCopyMessage
   | Withheld
   | RecordsDone
-  | RecordsNews;
+  | RecordsNews
+  | Counted;
 
 /** An order, signed: see `order.ts`. */
 export interface OrderMessage {
@@ -181,7 +199,15 @@ export interface OrderMessage {
   readonly order: string;
 }
 
-export type FromDataPlane = Hello | Applied | Rejected | Heartbeat | Explained | RecordsMessage | RecordsKnown;
+export type FromDataPlane =
+  | Hello
+  | Applied
+  | Rejected
+  | Heartbeat
+  | Explained
+  | RecordsMessage
+  | RecordsKnown
+  | CountsMessage;
 export type FromControlPlane = ManifestMessage | OrderMessage | Heartbeat | Order;
 
 /** Kong's values, in its spelling. */

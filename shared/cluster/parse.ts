@@ -16,6 +16,7 @@ import { withoutUnseen } from '../unseen.ts';
 import { UUID } from '../uuid.ts';
 import { LARGEST } from './bounds.ts';
 import { CAPABILITIES } from './capabilities.ts';
+import { parseCounts } from './counts.ts';
 import { HOST_KINDS } from './hosts.ts';
 import { labelsFault } from './labels.ts';
 import type { FromDataPlane, NodeDescription } from './messages.ts';
@@ -42,6 +43,7 @@ const LARGEST_OF: Readonly<Record<FromDataPlane['type'], number>> = {
   explained: LARGEST.message,
   records: LARGEST.message,
   records_known: SMALL,
+  counts: LARGEST.hello,
 };
 
 /** base64url of 16 to 64 bytes. */
@@ -104,6 +106,13 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         changes: arrayOf(changes, 'records.changes', parseRecordChange),
       };
     }
+    case 'counts':
+      return {
+        type: 'counts',
+        id: stringLike(read.id, 'counts.id', UUID, 'a UUID in lower case'),
+        ledger: stringLike(read.ledger, 'counts.ledger', UUID, 'a UUID in lower case'),
+        counts: parseCounts(read.counts, 'counts.counts'),
+      };
     case 'records_known':
       return {
         type: 'records_known',

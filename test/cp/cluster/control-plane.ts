@@ -11,7 +11,14 @@ import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
-import type { NodeRecord, NodeRegistry, RefusedClaim, SharedRecords, Store } from '../../../cp/store/store.ts';
+import type {
+  NodeRecord,
+  NodeRegistry,
+  RefusedClaim,
+  SharedCounts,
+  SharedRecords,
+  Store,
+} from '../../../cp/store/store.ts';
 import { parseOrder } from '../../../edge-dp/durable/incoming.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { generateSigningKey, type SigningKey } from '../../../shared/bundle/signing.ts';
@@ -118,10 +125,13 @@ const NO_RECORDS: SharedRecords = {
   subscribe: () => () => undefined,
 };
 
+/** Where nobody else counts. */
+const NO_COUNTS: SharedCounts = { compare: async ({ counts }) => counts.map(() => 0) };
+
 /** A control plane over a database in memory, with real sockets. */
 export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
-    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records'>
+    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts'>
   > = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
@@ -146,6 +156,7 @@ export async function startControlPlane(
     registry,
     messages: { send: async () => {}, subscribe: () => () => {} },
     records: options.records ?? NO_RECORDS,
+    counts: options.counts ?? NO_COUNTS,
     plugins: ['key-auth', 'cors'],
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
@@ -193,6 +204,7 @@ export async function controlPlaneOver(
     registry: store.nodes,
     messages: store.messages,
     records: store.records,
+    counts: store.counts,
     plugins: plugins.keys(),
     version,
     purgeDelay: 1000,

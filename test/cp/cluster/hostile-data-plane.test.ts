@@ -159,6 +159,34 @@ describe('a hostile data plane', () => {
     expect(plane.log.join('\n')).toContain('records.changes[0].value: 40002 characters, of 32768');
   });
 
+  test('that floods what all count together is not answered with counts, and cut off when it says what is none', async () => {
+    let compared = 0;
+    const plane = await startControlPlane({
+      counts: {
+        compare: async ({ counts }) => {
+          compared += counts.length;
+          return counts.map(() => 0);
+        },
+      },
+    });
+    closers.push(() => plane.stop());
+    const link = await open(plane.port);
+    link.say(hello());
+    await link.hear('manifest');
+    const say = (counts: readonly unknown[]) => {
+      link.socket.send(JSON.stringify({ type: 'counts', id: crypto.randomUUID(), ledger: NODE_ID, counts }));
+    };
+    const many = Array.from({ length: 500 }, (_, n) => [String(n).padStart(22, '_'), 1, 4_000_000_000]);
+    const answers: unknown[] = [];
+    for (let n = 0; n < 400; n++) say(many);
+    for (let n = 0; n < 400; n++) answers.push((await link.hear('counted')).others?.length ?? null);
+    expect(new Set(answers)).toEqual(new Set([500, null]));
+    expect(compared).toBeLessThanOrEqual(150_000);
+    say([['_'.repeat(22), -1, 4_000_000_000]]);
+    expect(await link.closed()).toBe(4400);
+    expect(plane.log.join('\n')).toContain('counts.counts[0][1]');
+  });
+
   test('that claims to be ever other nodes is refused before they fill the memory, and nodes that are there stay', async () => {
     const plane = await start();
     const link = await open(plane.port);
@@ -171,6 +199,7 @@ describe('a hostile data plane', () => {
       absentPlugins: () => [],
       answered: () => undefined,
       shares: () => undefined,
+      counts: () => undefined,
       changed: () => undefined,
       takeHealth: () => true,
     };

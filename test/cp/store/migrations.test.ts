@@ -55,6 +55,7 @@ onBothDrivers('migrations', (backend) => {
       '003_nodes_of_control_planes',
       '004_keys_of_nodes',
       '005_shared_records',
+      '006_shared_counts',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

@@ -30,6 +30,7 @@ describe('what all data planes share', () => {
       feed,
       version: packageFile.version,
       records: store.records,
+      counts: store.counts,
       ...(port === undefined ? {} : { port }),
     });
   };
@@ -97,6 +98,41 @@ describe('what all data planes share', () => {
     expect(made.toSorted()).toEqual([201, 409, 409, 409]);
   });
 
+  /** How many of so many requests a node lets through, one after the other. */
+  const take = async (node: number, key: string, limit: number, times: number): Promise<number> => {
+    let allowed = 0;
+    for (let n = 0; n < times; n++) {
+      const target = proxyUrl(nodes[node] ?? expect.fail('not started'), `/take/${key}/${limit}`);
+      const response = await fetch(target);
+      await response.text();
+      if (response.status === 200) allowed += 1;
+    }
+    return allowed;
+  };
+  const used = async (key: string): Promise<readonly unknown[]> =>
+    Promise.all([0, 1].map((node) => send(node, `/used/${key}`)));
+
+  it('counts to the limit together, beyond it only by what the others let through since they were heard of last', async () => {
+    expect(await take(0, 'quiet', 50, 30)).toBe(30);
+    await expect.poll(() => used('quiet'), WAIT).toEqual([30, 30]);
+    expect(await take(1, 'quiet', 50, 30)).toBe(20);
+    await expect.poll(() => used('quiet'), WAIT).toEqual([50, 50]);
+    expect([await take(0, 'quiet', 50, 5), await take(1, 'quiet', 50, 5)]).toEqual([0, 0]);
+
+    // Both at once, for longer than it takes to hear of each other.
+    const counts = [0, 0];
+    const until = Date.now() + 5_000;
+    const hammer = async (node: number) => {
+      while (Date.now() < until) counts[node] = (counts[node] ?? 0) + (await take(node, 'busy', 90, 1));
+    };
+    await Promise.all([hammer(0), hammer(1)]);
+    const [first = 0, second = 0] = counts;
+    expect(first + second).toBeGreaterThanOrEqual(90);
+    expect(first + second).toBeLessThanOrEqual(180);
+    await expect.poll(() => used('busy'), WAIT).toEqual([first + second, first + second]);
+    expect([await take(0, 'busy', 90, 5), await take(1, 'busy', 90, 5)]).toEqual([0, 0]);
+  });
+
   it('goes on without a control plane, and is brought together when that is back', async () => {
     await send(0, '/put/before/b');
     await expect.poll(() => send(1, '/get/before'), WAIT).toEqual({ text: 'b' });
@@ -106,6 +142,8 @@ describe('what all data planes share', () => {
     await expect.poll(() => send(1, '/get/before'), WAIT).toEqual({ text: 'c' });
     const { port } = plane;
     await stopPlane();
+    // Each counts for itself.
+    expect([await take(0, 'alone', 30, 20), await take(1, 'alone', 30, 25)]).toEqual([20, 25]);
 
     expect(await send(1, '/get/pushed')).toEqual({ text: 'p' });
     expect(await send(0, '/put/alone/a')).toBe(204);
@@ -125,6 +163,8 @@ describe('what all data planes share', () => {
     expect(await send(0, '/get/alone')).toEqual({ text: 'a' });
 
     await startPlane(port);
+    // What the node that was started anew had counted meanwhile is lost.
+    await expect.poll(() => used('alone'), WAIT).toEqual([25, 25]);
     await expect.poll(() => send(1, '/get/alone'), WAIT).toEqual({ text: 'a' });
     await expect.poll(() => send(0, '/get/before'), WAIT).toBeNull();
     await expect.poll(() => send(1, '/get/pushed'), WAIT).toBeNull();

@@ -1,9 +1,11 @@
 import * as fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClusterCounters } from '../../../../edge-dp/durable/cluster-counters.ts';
 import { CounterLedger } from '../../../../edge-dp/durable/counter-ledger.ts';
 import { parseCounterQuestion } from '../../../../edge-dp/durable/state-messages.ts';
 import type { Window } from '../../../../edge-dp/plugins/runtime/services.ts';
 import { LeasedCounters } from '../../../../edge-dp/plugins/services/leased-counters.ts';
+import type { Count } from '../../../../shared/cluster/counts.ts';
 
 const newLedger = () => new CounterLedger(() => undefined);
 
@@ -24,6 +26,97 @@ function isolates(count: number) {
 }
 
 const window = (limit: number, key = 'k', length = 3_600_000): Window => ({ key, start: Date.now(), length, limit });
+
+describe('counters of all data planes', () => {
+  beforeEach(() => void vi.useFakeTimers({ now: Date.UTC(2026, 5, 1) }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** A control plane as nodes see it, and nodes with an isolate each. */
+  function cluster(count: number) {
+    const kept = new Map<string, Map<string, number>>();
+    const control = { gone: false, answersGetLost: false };
+    const told: string[] = [];
+    const compare = async (ledger: string, counts: readonly Count[]) => {
+      if (control.gone) return null;
+      const others = counts.map(([window, used]) => {
+        const ledgers = kept.get(window) ?? new Map<string, number>();
+        kept.set(window, ledgers.set(ledger, used));
+        return [...ledgers].reduce((sum, [name, each]) => (name === ledger ? sum : sum + each), 0);
+      });
+      return control.answersGetLost ? null : others;
+    };
+    const keepers: ClusterCounters[] = [];
+    const start = (place: number) => {
+      keepers[place] = new ClusterCounters({
+        compare,
+        later: () => undefined,
+        log: (_, message) => void told.push(message),
+      });
+    };
+    for (let place = 0; place < count; place++) start(place);
+    const nodes = keepers.map(
+      (_, place) =>
+        new LeasedCounters(1, async (_shard, question) =>
+          keepers[place]?.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question)))),
+        ),
+    );
+    const take = async (place: number, own: Window, times: number) => {
+      let allowed = 0;
+      for (let i = 0; i < times; i++) if ((await nodes[place]?.take([own], 1))?.[0]?.room === true) allowed += 1;
+      return allowed;
+    };
+    return { control, told, start, take };
+  }
+  /** Each tells, and hears of what the others have told. */
+  const peace = () => vi.advanceTimersByTimeAsync(3_000);
+
+  it('go beyond a limit by what others let through since, and never again after', async () => {
+    const { take } = cluster(3);
+    const own = window(50);
+    expect([await take(0, own, 40), await take(1, own, 30), await take(2, own, 10)]).toEqual([40, 30, 10]);
+    await peace();
+    expect([await take(0, own, 5), await take(1, own, 5), await take(2, own, 5)]).toEqual([0, 0, 0]);
+    const quiet = window(50, 'quiet');
+    let allowed = 0;
+    for (let turn = 0; turn < 20; turn++) {
+      for (let place = 0; place < 3; place++) allowed += await take(place, quiet, 1);
+      await peace();
+    }
+    // Two of them came too late to hear of the last one that had room.
+    expect(allowed).toBeGreaterThanOrEqual(50);
+    expect(allowed).toBeLessThanOrEqual(52);
+  });
+
+  it('are each node’s own while nobody can be asked, said so once, and brought together afterwards', async () => {
+    const { take, control, told } = cluster(2);
+    const own = window(50);
+    control.gone = true;
+    expect([await take(0, own, 40), await take(1, own, 40)]).toEqual([40, 40]);
+    await peace();
+    expect(await take(0, own, 20)).toBe(10);
+    control.gone = false;
+    await peace();
+    expect([await take(0, own, 5), await take(1, own, 5)]).toEqual([0, 0]);
+    expect(told.filter((line) => line.includes("this one's own"))).toHaveLength(2);
+  });
+
+  it('count once what is told twice, and go on when a node’s keeper was started again', async () => {
+    const { take, control, start } = cluster(2);
+    const own = window(50);
+    control.answersGetLost = true;
+    expect(await take(0, own, 20)).toBe(20);
+    await peace();
+    control.answersGetLost = false;
+    await peace();
+    start(0);
+    expect(await take(0, own, 5)).toBe(5);
+    await peace();
+    await take(1, own, 1);
+    await peace();
+    // 20 of before, 5 and 1.
+    expect(await take(1, own, 50)).toBe(24);
+  });
+});
 
 describe('counters of a node', () => {
   it('never let isolates together take more than the limit, nor one by itself less', async () => {

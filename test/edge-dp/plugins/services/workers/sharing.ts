@@ -12,7 +12,7 @@ import { nodeRoutes } from '../../../../../edge-dp/status/node.ts';
 
 /**
  * The whole Worker with one plugin, which does with the node's shared state what a request says: `/take/<key>/<limit>`,
- * `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`, `/use/<key>`, `/delete/<key>`; `/slow` takes a while. Paths go to `collector` in a queue that waits for ever.
+ * `/used/<key>`, `/put/<key>/<text>`, `/get/<key>`, `/once/<key>`, `/use/<key>`, `/delete/<key>`; `/slow` takes a while. Paths go to `collector` in a queue that waits for ever.
  */
 const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> = {
   name: 'sharing',
@@ -28,9 +28,12 @@ const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> =
         const [, does, key = '', value = ''] = request.rawPath.split('/');
         switch (does) {
           case 'take': {
-            const window = { key, start: 0, length: Number.MAX_SAFE_INTEGER, limit: Number(value) };
-            const [usage] = await counters.take([window], 1, 'node');
+            const [usage] = await counters.take([{ ...ERA, key, limit: Number(value) }], 1, scope);
             return request.exit(usage?.room === true ? 200 : 429, String(usage?.used));
+          }
+          case 'used': {
+            const [usage] = await counters.usage([{ ...ERA, key, limit: 1 }], scope);
+            return request.exit(200, String(usage?.used));
           }
           case 'put':
             await kept.put(key, { text: value }, 60);
@@ -55,6 +58,9 @@ const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> =
     };
   },
 };
+
+/** A window that no test sees the end of. */
+const ERA = { start: 0, length: 4_000_000_000_000 };
 
 /** Nothing but an end makes this send. */
 const FOR_EVER = {
