@@ -1,25 +1,33 @@
 /**
  * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
- * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`) and prints `{requests, seconds, p50, p99,
+ * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`; with one more header line of the file
+ * `LOAD_LINES` each, in turn) and prints `{requests, seconds, p50, p99,
  * p999, longestGap, errors}` (in ms; the gap is the longest time in which no answer came on any connection).
  */
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 const [host = '127.0.0.1', port = '0', connections = '50', seconds = '5', path = '/', ...headers] =
   process.argv.slice(2);
 
 const body = process.env.LOAD_BODY;
-const request = Buffer.from(
-  [
-    `${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1`,
-    `Host: ${host}:${port}`,
-    'Accept: */*',
-    ...headers,
-    ...(body === undefined ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]),
-    '',
-    body ?? '',
-  ].join('\r\n'),
-);
+const lines = process.env.LOAD_LINES === undefined ? [] : readFileSync(process.env.LOAD_LINES, 'utf8').split('\n');
+let line = 0;
+
+const requestWith = (...more: readonly string[]): Buffer =>
+  Buffer.from(
+    [
+      `${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1`,
+      `Host: ${host}:${port}`,
+      'Accept: */*',
+      ...headers,
+      ...more,
+      ...(body === undefined ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]),
+      '',
+      body ?? '',
+    ].join('\r\n'),
+  );
+const request = requestWith();
 const latencies: number[] = [];
 let errors = 0;
 let running = true;
@@ -45,7 +53,7 @@ function open(): Socket {
   const socket = connect({ host, port: Number(port), noDelay: true });
   const send = () => {
     sent = performance.now();
-    socket.write(request);
+    socket.write(lines.length === 0 ? request : requestWith(lines[line++ % lines.length] ?? ''));
   };
   socket.on('connect', send);
   socket.on('data', (chunk) => {

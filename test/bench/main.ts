@@ -11,6 +11,7 @@ import { admin, createCluster, type RunningDataPlane, until } from '../e2e/proce
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { type Baseline, startBaseline } from './baseline.ts';
 import { machine, pin } from './cores.ts';
+import { PLUGIN_SCENARIOS, pluginScenarios } from './plugins.ts';
 import { type Load, listening, median, rate, say, load as sendLoad } from './processes.ts';
 import { measureSustained, type Sustained } from './sustained.ts';
 
@@ -44,12 +45,13 @@ const TRAFFIC_SCENARIOS = [
   '3 targets',
   'preserve_host',
   '10,000 routes',
+  ...PLUGIN_SCENARIOS,
 ];
 const ROUTES = 10_000;
 const KEY = 'bench-key';
 
-const load = (port: number, path: string, headers: readonly string[] = []): Promise<Load> =>
-  sendLoad(port, path, { connections: Number(values.connections), seconds: Number(values.seconds), headers });
+const load = (port: number, path: string, headers: readonly string[] = [], lines?: string): Promise<Load> =>
+  sendLoad(port, path, { connections: Number(values.connections), seconds: Number(values.seconds), headers, lines });
 
 async function compare(
   scenario: string,
@@ -57,13 +59,14 @@ async function compare(
   plane: RunningDataPlane,
   path: string,
   headers: readonly string[] = [],
+  lines?: string,
 ): Promise<Measured> {
   const port = Number(new URL(plane.proxy).port);
   const ours: Load[] = [];
   const bare: Load[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     bare.push(await load(baseline.port, path));
-    ours.push(await load(port, path, headers));
+    ours.push(await load(port, path, headers, lines));
     say(
       `  ${scenario}, round ${round + 1}: ${rate(ours.at(-1)).toFixed(0)} against ${rate(bare.at(-1)).toFixed(0)} requests/s`,
     );
@@ -160,6 +163,27 @@ async function measureTraffic(): Promise<void> {
       await admin(`${url}/services/balanced/routes`, 'POST', { paths: ['/balanced'] });
       await until(async () => (await fetch(`${plane.proxy}/balanced`)).status === 200, 'the targets');
       measured.push(await compare('3 targets', baseline, plane, '/balanced'));
+    }
+
+    if (PLUGIN_SCENARIOS.some(wanted)) {
+      const { scenarios, stop } = await pluginScenarios(url);
+      try {
+        for (const { name, path, headers, lines } of scenarios.filter((each) => wanted(each.name))) {
+          const [first, second = ''] = headers[0]?.split(': ') ?? [];
+          const given = first === undefined ? {} : { headers: { [first]: second } };
+          // A kept connection may have been closed while another scenario was measured.
+          const status = () =>
+            fetch(`${plane.proxy}${path}`, given).then(
+              (response) => response.status,
+              () => 0,
+            );
+          const there = async () => [200, 401].includes(await status());
+          await until(there, `the route of ${name}`);
+          measured.push(await compare(name, baseline, plane, path, headers, lines));
+        }
+      } finally {
+        stop();
+      }
     }
 
     // What the runtime's own fetch cannot say goes through the egress process, which shares the gateway's core here.

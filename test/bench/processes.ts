@@ -21,13 +21,19 @@ interface LoadOptions {
   readonly headers?: readonly string[];
   /** Sent as JSON by POST with every request; GET without one. */
   readonly body?: string;
+  /** File of header lines, of which each request has the next. */
+  readonly lines?: string | undefined;
 }
 
 /** Keeps a port busy from the second core. */
 export function load(port: number, path: string, options: LoadOptions): Promise<Load> {
-  const { connections, seconds, headers = [], body } = options;
+  const { connections, seconds, headers = [], body, lines } = options;
   const words = ['127.0.0.1', String(port), String(connections), String(seconds), path, ...headers];
-  const env = body === undefined ? process.env : { ...process.env, LOAD_BODY: body };
+  const env = {
+    ...process.env,
+    ...(body !== undefined && { LOAD_BODY: body }),
+    ...(lines !== undefined && { LOAD_LINES: lines }),
+  };
   return new Promise((resolve, reject) => {
     const child = execFile(process.execPath, [file('load.ts'), ...words], { env }, (error, output) =>
       error ? reject(error) : resolve(JSON.parse(output)),
