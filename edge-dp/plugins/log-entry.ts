@@ -54,6 +54,22 @@ function upToDate(exchange: Exchange): Made {
   return now;
 }
 
+/** nginx's for a client that left, whatever it had got. */
+export function loggedStatus({ clientLeft, reply }: Exchange): number {
+  return clientLeft ? 499 : reply.status;
+}
+
+/** Bytes of the request as text; of its body those that are known. */
+export function requestSize({ request, bytes }: Exchange): number {
+  const line = `${request.incoming.method} ${request.rawTarget} HTTP/1.1\r\n`.length;
+  return headSize(request.incoming.headers, line) + (bytes.in ?? 0);
+}
+
+/** The same of the answer; 0 for a client that left. */
+export function responseSize({ clientLeft, reply, bytes }: Exchange): number {
+  return clientLeft ? 0 : headSize(reply.headers, STATUS_LINE) + (bytes.out ?? 0);
+}
+
 function describe(exchange: Exchange): LogEntry {
   const { request, reply, latencies, workspaceName } = exchange;
   const { route, service, identity } = request;
@@ -63,9 +79,9 @@ function describe(exchange: Exchange): LogEntry {
   return {
     request: describeRequest(exchange),
     response: {
-      status: statusOf(exchange),
+      status: loggedStatus(exchange),
       headers: headersOf(reply.headers),
-      size: exchange.clientLeft ? 0 : headSize(reply.headers, STATUS_LINE) + (exchange.bytes.out ?? 0),
+      size: responseSize(exchange),
     },
     latencies: { kong: latencies.kong, proxy: latencies.proxy, request: latencies.request, receive: latencies.receive },
     ...(route !== null && { tries: triesOf(exchange), route: whole(route.row) }),
@@ -84,11 +100,11 @@ function describe(exchange: Exchange): LogEntry {
   };
 }
 
-function describeRequest({ request, bytes, listenerPort }: Exchange): Readonly<Record<string, unknown>> {
+function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> {
+  const { request, listenerPort } = exchange;
   const { incoming, rawTarget, scheme } = request;
   const [, host = 'kong'] = /^(\[[^\]]*\]|[^:]+)/.exec(incoming.headers.get('host') ?? '') ?? [];
   const port = listenerPort ?? (scheme === 'https' ? 443 : 80);
-  const line = `${incoming.method} ${rawTarget} HTTP/1.1\r\n`.length;
   return {
     id: request.id,
     uri: rawTarget,
@@ -96,7 +112,7 @@ function describeRequest({ request, bytes, listenerPort }: Exchange): Readonly<R
     querystring: Object.fromEntries(decodeArguments(request.query, 0)),
     method: request.method,
     headers: { ...headersOf(request.headers), ...redacted(request.headers) },
-    size: headSize(incoming.headers, line) + (bytes.in ?? 0),
+    size: requestSize(exchange),
   };
 }
 
@@ -124,11 +140,6 @@ function headersOf(headers: HeaderFields): Readonly<Record<string, string | read
   const [cookie] = cookies;
   if (cookie !== undefined) lines.push(['set-cookie', cookies.length === 1 ? cookie : cookies]);
   return Object.fromEntries(lines);
-}
-
-/** nginx's for a client that left, whatever it had got. */
-function statusOf({ clientLeft, reply }: Exchange): number {
-  return clientLeft ? 499 : reply.status;
 }
 
 /** `-`: the client left before there was an answer. */

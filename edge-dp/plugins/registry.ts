@@ -10,6 +10,7 @@ import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
+import datadog from './datadog.ts';
 import fileLog from './file-log.ts';
 import grpcWeb from './grpc-web.ts';
 import hmacAuth from './hmac-auth.ts';
@@ -34,6 +35,7 @@ import responseTransformer from './response-transformer.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import session from './session.ts';
 import standardWebhooks from './standard-webhooks.ts';
+import statsd from './statsd.ts';
 import syslog from './syslog.ts';
 import tcpLog from './tcp-log.ts';
 import udpLog from './udp-log.ts';
@@ -56,6 +58,7 @@ const BUNDLED: readonly Plugin[] = [
   botDetection,
   correlationId,
   cors,
+  datadog,
   fileLog,
   grpcWeb,
   hmacAuth,
@@ -79,6 +82,7 @@ const BUNDLED: readonly Plugin[] = [
   responseTransformer,
   session,
   standardWebhooks,
+  statsd,
   syslog,
   tcpLog,
   udpLog,

@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { CONSUMER_IDENTIFIERS, STAT_TYPES, sampledChecks } from './fields/metrics.ts';
 import { formerQueueFields, queue } from './fields/queue.ts';
@@ -10,6 +11,9 @@ export const datadog = definePlugin({
   version: KONG_VERSION,
   priority: 10,
   phases: ['log'],
+  *needs({ host }) {
+    yield need('udp', 'config.host', host);
+  },
   fields: {
     protocols,
     config: {
@@ -68,3 +72,5 @@ export const datadog = definePlugin({
     },
   },
 });
+
+export type DatadogConfig = Entity<typeof datadog>['config'];

@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { host, port, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import {
   CONSUMER_IDENTIFIERS,
@@ -16,6 +17,9 @@ export const statsd = definePlugin({
   version: KONG_VERSION,
   priority: 11,
   phases: ['log'],
+  *needs({ host, use_tcp }) {
+    if (use_tcp !== true) yield need('udp', 'config.host', host);
+  },
   fields: {
     protocols,
     config: {
@@ -105,3 +109,5 @@ export const statsd = definePlugin({
     },
   },
 });
+
+export type StatsdConfig = Entity<typeof statsd>['config'];

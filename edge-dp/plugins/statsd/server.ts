@@ -1,0 +1,54 @@
+import type { Connection, SendBatch, Services } from '../runtime/services.ts';
+
+export interface StatsdServer {
+  readonly host: string;
+  readonly port: number;
+  readonly tcp: boolean;
+  /** Bytes up to which lines share a UDP packet; 0: each has its own. */
+  readonly packetSize: number;
+}
+
+/** Milliseconds for a connection, and for which one is kept. */
+const TIMEOUT = 1_000;
+const KEPT = 60_000;
+
+/** Sends the lines of several requests to a StatsD server. */
+export function statsdServer(server: StatsdServer, services: Services): SendBatch<readonly string[]> {
+  if (!server.tcp) return (batch) => services.datagram(server, packets(batch.flat(), server.packetSize));
+  return async (batch) => {
+    const bytes = utf8.encode(batch.flatMap((lines) => lines.map((line) => `${line}\n`)).join(''));
+    const connection = await services.connect(server, { tls: null, timeout: TIMEOUT, pool: 'statsd' });
+    try {
+      await write(connection, bytes);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+    await connection.keep(KEPT);
+  };
+}
+
+/** Lines joined by line feeds into packets of at most so many bytes; a longer one goes alone. */
+export function packets(lines: readonly string[], size: number): readonly Uint8Array[] {
+  if (size === 0) return lines.map((line) => utf8.encode(line));
+  const full: string[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const line of lines) {
+    const length = utf8.encode(line).length;
+    if (bytes + 1 + length > size) {
+      full.push([]);
+      bytes = -1;
+    }
+    full.at(-1)?.push(line);
+    bytes += 1 + length;
+  }
+  return full.map((joined) => utf8.encode(joined.join('\n')));
+}
+
+async function write({ writable }: Connection, bytes: Uint8Array): Promise<void> {
+  const writer = writable.getWriter();
+  await writer.write(bytes);
+  writer.releaseLock();
+}
+
+const utf8 = new TextEncoder();
