@@ -12,7 +12,7 @@ export interface WorkerSettings {
   /** `https://host:port` of each, on Cloudflare: there a binding carries the client certificate, but no address. */
   readonly controlPlaneOrigins?: readonly string[];
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
-  /** base64 AES-256 key for `encrypted`. */
+  /** base64 AES-256 key for `encrypted`, or a reference to the variable that holds it (`{vault://env/…}`). */
   readonly cacheKey?: string;
   /**
    * Milliseconds between an isolate's questions to `NODE` for newer config, off the request's path; on own hosts only after

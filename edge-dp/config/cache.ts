@@ -1,6 +1,7 @@
 import { utf8 } from '../../shared/bundle/canonical.ts';
 import type { Bytes, ObjectName } from '../../shared/bundle/format.ts';
 import type { Env } from '../env.ts';
+import { settingSecret } from '../vaults/setting-secret.ts';
 import { type CacheCipher, cacheCipher } from './cipher.ts';
 import type { ObjectOrigin } from './objects.ts';
 
@@ -40,7 +41,8 @@ const OBJECTS = 'objects/';
 export function bundleCache(env: Env): BundleCache {
   const { cacheMode, cacheKey } = env.SETTINGS;
   if (cacheMode === 'off') return memoryCache;
-  return new KvCache(env.KV, cacheMode === 'encrypted' ? cacheCipher(cacheKey) : null);
+  const key = async () => (cacheKey === undefined ? undefined : await settingSecret(env, cacheKey));
+  return new KvCache(env.KV, cacheMode === 'encrypted' ? cacheCipher(key) : null);
 }
 
 class KvCache implements BundleCache {

@@ -10,11 +10,17 @@ export interface CacheCipher {
 
 const IV_LENGTH = 12;
 
-/** AES-256-GCM, a random 96-bit IV in front (NIST SP 800-38D), the cache key as additional data. `key` is base64 of 32 bytes. */
-export function cacheCipher(key: string | undefined): CacheCipher {
+/** AES-256-GCM, a random 96-bit IV in front (NIST SP 800-38D), the cache key as additional data. `key` gives base64 of 32 bytes. */
+export function cacheCipher(key: () => Promise<string | undefined>): CacheCipher {
   let imported: Promise<CryptoKey> | undefined;
   const aes = (): Promise<CryptoKey> => {
-    imported ??= importKey(key);
+    if (imported === undefined) {
+      imported = key().then(importKey);
+      // What could not be had this time may be there the next.
+      imported.catch(() => {
+        imported = undefined;
+      });
+    }
     return imported;
   };
   return {

@@ -6,7 +6,7 @@ import { utf8 } from '../../../shared/bundle/canonical.ts';
 const key = (byte: string): string => btoa(byte.repeat(32));
 
 test('what was sealed opens in its own place, under its own key, and nowhere else', async () => {
-  const cipher = cacheCipher(key('a'));
+  const cipher = cacheCipher(async () => key('a'));
   const sealed = await cipher.seal('objects/a', utf8('a secret'));
   expect(new TextDecoder().decode(sealed)).not.toContain('secret');
   expect(await cipher.open('objects/a', sealed)).toEqual(utf8('a secret'));
@@ -15,11 +15,15 @@ test('what was sealed opens in its own place, under its own key, and nowhere els
   );
   const altered = sealed.with(-1, (sealed.at(-1) ?? 0) ^ 1);
   await expect(cipher.open('objects/a', altered)).rejects.toThrow('tampered with');
-  await expect(cacheCipher(key('b')).open('objects/a', sealed)).rejects.toThrow('not encrypted under');
+  await expect(cacheCipher(async () => key('b')).open('objects/a', sealed)).rejects.toThrow('not encrypted under');
   expect(await cipher.seal('objects/a', utf8('a secret'))).not.toEqual(sealed);
 });
 
 test('a key that is none is refused', async () => {
-  await expect(cacheCipher(undefined).seal('a', utf8('b'))).rejects.toThrow("'encrypted' needs a cache key");
-  await expect(cacheCipher(btoa('short')).seal('a', utf8('b'))).rejects.toThrow('base64 of 32 bytes, found 5 bytes');
+  await expect(cacheCipher(async () => undefined).seal('a', utf8('b'))).rejects.toThrow(
+    "'encrypted' needs a cache key",
+  );
+  await expect(cacheCipher(async () => btoa('short')).seal('a', utf8('b'))).rejects.toThrow(
+    'base64 of 32 bytes, found 5 bytes',
+  );
 });
