@@ -1,7 +1,6 @@
 import type { OpentelemetryConfig } from '../../shared/plugins/opentelemetry.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
-import { traceIds } from './log-entry.ts';
 import { queueOptions } from './queue-options.ts';
 import type { Exchange } from './runtime/exchange.ts';
 import type { Plugin } from './runtime/plugin.ts';
@@ -15,6 +14,7 @@ import { compilePropagation } from './tracing/propagation.ts';
 import { type RequestTrace, requestSpans } from './tracing/request-spans.ts';
 import { isSampled } from './tracing/sampling.ts';
 import type { Attribute } from './tracing/span.ts';
+import { tellUpstream } from './tracing/tell-upstream.ts';
 import { type Incoming, randomId } from './tracing/trace-context.ts';
 
 const traces = slot<RequestTrace>();
@@ -36,25 +36,16 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
     const recording = instrumentations.length > 0;
     return {
       access(request) {
-        const { headers } = request;
-        const found = propagation.extract(headers);
+        const found = propagation.extract(request.headers);
         const trace = begin(found?.context ?? null, recording, sampling);
         traces.set(request, trace);
-        const formats = propagation.inject(
-          headers,
-          {
-            traceId: trace.traceId,
-            fresh: found?.context.traceId == null,
-            // Without spans the upstream's parent is the request itself, of which nobody is told.
-            spanId: recording ? trace.upstreamSpanId : trace.rootSpanId,
-            parentId: recording ? trace.rootSpanId : trace.parentSpanId,
-            sampled: trace.sampled,
-            debug: found?.context.debug === true,
-            baggage: found?.context.baggage ?? [],
-          },
-          found,
-        );
-        traceIds.set(request, Object.fromEntries(formats.map((format) => [format, trace.traceId])));
+        tellUpstream(request, propagation, found, {
+          traceId: trace.traceId,
+          // Without spans the upstream's parent is the request itself, of which nobody is told.
+          spanId: recording ? trace.upstreamSpanId : trace.rootSpanId,
+          parentId: recording ? trace.rootSpanId : trace.parentSpanId,
+          sampled: trace.sampled,
+        });
         return undefined;
       },
       response(request, reply) {

@@ -1,13 +1,13 @@
 import type { ZipkinConfig } from '../../shared/plugins/zipkin.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
-import { traceIds } from './log-entry.ts';
 import { queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { compilePropagation, type Found } from './tracing/propagation.ts';
 import { isSampled } from './tracing/sampling.ts';
+import { tellUpstream } from './tracing/tell-upstream.ts';
 import { randomId } from './tracing/trace-context.ts';
 import { compileZipkinSpans, type ZipkinSpan, type ZipkinTrace } from './tracing/zipkin-spans.ts';
 
@@ -41,24 +41,15 @@ const zipkin: Plugin<ZipkinConfig> = {
 
     return {
       access(request) {
-        const { headers } = request;
-        const found = propagation.extract(headers);
+        const found = propagation.extract(request.headers);
         const trace = begin(found, traceid_byte_count === 8 ? 8 : 16, sample_ratio ?? 0);
         traces.set(request, trace);
-        const formats = propagation.inject(
-          headers,
-          {
-            traceId: trace.traceId,
-            fresh: found?.context.traceId == null,
-            spanId: trace.proxySpanId,
-            parentId: trace.serverSpanId,
-            sampled: trace.sampled,
-            debug: found?.context.debug === true,
-            baggage: found?.context.baggage ?? [],
-          },
-          found,
-        );
-        traceIds.set(request, Object.fromEntries(formats.map((format) => [format, trace.traceId])));
+        tellUpstream(request, propagation, found, {
+          traceId: trace.traceId,
+          spanId: trace.proxySpanId,
+          parentId: trace.serverSpanId,
+          sampled: trace.sampled,
+        });
         return undefined;
       },
       response(request, reply) {
