@@ -14,6 +14,8 @@ interface Known {
   fullUntil: number;
   /** Questions under way: while there is one for a lease, others ask for no more than they need. */
   asking: number;
+  /** None of them is answered yet. Answers overtake each other: after the first, only more can be newer. */
+  unanswered: boolean;
 }
 
 /** Milliseconds for which a window found full is not asked about again: somebody may have given back. */
@@ -90,7 +92,10 @@ export class LeasedCounters implements Counters {
   async #lease(windows: readonly Window[], amount: number): Promise<void> {
     const known = windows.map((window) => this.#of(window));
     const does = known.some(({ asking }) => asking > 0) ? 'one' : 'lease';
-    for (const one of known) one.asking += 1;
+    for (const one of known) {
+      if (one.asking === 0) one.unanswered = true;
+      one.asking += 1;
+    }
     try {
       await this.#question(does, windows, amount);
     } finally {
@@ -129,10 +134,12 @@ export class LeasedCounters implements Counters {
     if (answer === undefined) return;
     const known = this.#of(window);
     const now = Date.now();
-    known.used = answer.used;
+    const taking = does === 'lease' || does === 'one';
+    const newest = !taking || known.unanswered || known.ledger !== answer.ledger;
+    known.used = newest ? answer.used : Math.max(known.used, answer.used);
+    if (taking) known.unanswered = false;
     known.ledger = answer.ledger;
     known.lease += answer.granted;
-    const taking = does === 'lease' || does === 'one';
     known.fullUntil = taking && !answer.room ? now + BELIEVED_FULL : 0;
     this.#known.set(window, known, now);
   }
@@ -140,7 +147,7 @@ export class LeasedCounters implements Counters {
   #of(window: Window): Known {
     let known = this.#known.get(window);
     if (known === undefined) {
-      known = { lease: 0, used: 0, ledger: 0, fullUntil: 0, asking: 0 };
+      known = { lease: 0, used: 0, ledger: 0, fullUntil: 0, asking: 0, unanswered: true };
       this.#known.set(window, known, Date.now());
     }
     return known;

@@ -156,6 +156,22 @@ describe('counters of a node', () => {
     ]);
   });
 
+  it('tell each request a count of its own, also where answers overtake each other', async () => {
+    const ledger = newLedger();
+    const waiting: (() => void)[] = [];
+    const counters = new LeasedCounters(1, async (_shard, question) => {
+      const answer = ledger.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question))), Date.now());
+      await new Promise<void>((resolve) => void waiting.push(resolve));
+      return answer;
+    });
+    const own = window(10);
+    const taken = [1, 2, 3, 4, 5].map(() => counters.take([own], 1));
+    await vi.waitFor(() => expect(waiting).toHaveLength(5));
+    for (const place of [4, 0, 2, 1, 3]) waiting[place]?.();
+    const used = (await Promise.all(taken)).map(([usage]) => usage?.used);
+    expect(used.toSorted()).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it('ask seldom where much is allowed, and not for each request once nothing is left', async () => {
     const { all, asked } = isolates(1);
     const [counters] = all;

@@ -14,7 +14,7 @@ describe.each(hosts)('what isolates of a node share, on %s', (name, start) => {
         routes: [{ id: id(1), paths: ['/'], protocols: ['http'] }],
         plugins: [{ id: id(2), name: 'sharing', protocols: ['http'], config: {} }],
       },
-      { start, entry: SHARING_WORKER, processes: name === 'workerd' ? 3 : 1 },
+      { start, entry: SHARING_WORKER, processes: name === 'Miniflare' ? 1 : 3 },
     );
   });
   afterAll(() => node?.stop());
