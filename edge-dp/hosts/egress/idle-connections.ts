@@ -2,6 +2,8 @@ import type { Socket } from 'node:net';
 
 /** How many connections of one kind wait; the one that has waited longest goes first. */
 const MOST = 64;
+/** The longest Node's timers keep. */
+const LONGEST = 2_147_483_647;
 
 interface Idle {
   readonly socket: Socket;
@@ -19,7 +21,7 @@ export class IdleConnections {
       release();
       socket.destroy();
     };
-    const timer = setTimeout(end, milliseconds);
+    const timer = setTimeout(end, Math.min(milliseconds, LONGEST));
     timer.unref();
     const release = (): void => {
       clearTimeout(timer);

@@ -16,6 +16,8 @@ interface Tunnel {
   outer: Socket;
   /** The CONNECT that carries it. */
   inner: Socket | null;
+  /** Takes what listens to the connection on behalf of that CONNECT away again: others will follow. */
+  release: () => void;
   /** Ends a connection nobody has come for. */
   patience: NodeJS.Timeout | null;
 }
@@ -35,7 +37,8 @@ export class Tunnels {
     const endpoint = this.#endpointOf(target);
     const pool = target.pool === null ? null : JSON.stringify([target.host, target.port, target.tls, target.pool]);
     const idle = pool === null ? null : this.#idle.take(pool);
-    const tunnel = { endpoint, pool, outer: idle ?? (await connect(endpoint)), inner: null, patience: null };
+    const outer = idle ?? quiet(await connect(endpoint));
+    const tunnel: Tunnel = { endpoint, pool, outer, inner: null, release: () => {}, patience: null };
     return { ticket: this.#issue(tunnel), reused: idle !== null };
   }
 
@@ -54,21 +57,28 @@ export class Tunnels {
     if (head.byteLength > 0) outer.write(head);
     inner.pipe(outer);
     outer.pipe(inner);
-    const isCarried = (): boolean => tunnel.inner === inner;
-    inner.once('end', () => {
-      if (isCarried()) outer.setTimeout(LINGER, () => outer.destroy());
-    });
-    inner.once('close', () => {
-      if (!isCarried()) return;
+    const linger = (): void => void outer.setTimeout(LINGER);
+    const late = (): void => void outer.destroy();
+    const left = (): void => {
       this.#open.delete(ticket);
       outer.destroy();
-    });
-    outer.once('close', () => {
-      if (!isCarried()) return;
+    };
+    const closed = (): void => {
       this.#open.delete(ticket);
       // What has come is still on its way to the Worker.
       inner.end();
-    });
+    };
+    inner.once('end', linger);
+    inner.once('close', left);
+    outer.once('timeout', late);
+    outer.once('close', closed);
+    tunnel.release = () => {
+      inner.off('end', linger);
+      inner.off('close', left);
+      outer.off('timeout', late);
+      outer.off('close', closed);
+      outer.setTimeout(0);
+    };
     return true;
   }
 
@@ -84,7 +94,7 @@ export class Tunnels {
       outer.destroy();
       throw new EgressError('protocol', true, `${placeOf(endpoint)}: sent more in clear when TLS was agreed on`);
     }
-    tunnel.outer = await secure(outer, endpoint, this.#tlsOf(tls));
+    tunnel.outer = quiet(await secure(outer, endpoint, this.#tlsOf(tls)));
     return { ticket: this.#issue(tunnel), reused: false };
   }
 
@@ -103,8 +113,6 @@ export class Tunnels {
       tunnel.outer.destroy();
     }, TICKET_LIFE);
     this.#open.set(ticket, tunnel);
-    // Whatever it is, its end tells it.
-    tunnel.outer.on('error', () => {});
     return ticket;
   }
 
@@ -121,7 +129,7 @@ export class Tunnels {
     const { outer } = tunnel;
     inner.unpipe(outer);
     outer.unpipe(inner);
-    outer.setTimeout(0);
+    tunnel.release();
     inner.resume();
     inner.end();
     return tunnel;
@@ -135,4 +143,9 @@ export class Tunnels {
   #tlsOf({ identity, serverName }: TunnelTls): NonNullable<Endpoint['tls']> {
     return { identity: identity === null ? this.#identities.plugins : this.#identities.get(identity), serverName };
   }
+}
+
+/** Whatever is wrong with a connection, its end tells it. */
+function quiet(socket: Socket): Socket {
+  return socket.on('error', () => {});
 }

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -22,6 +20,7 @@ import { egressServer } from '../egress/server.ts';
 import { Environment } from '../environment.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { type DataPlane, type DataPlaneOptions, type Listener, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
+import { RunFolder } from '../supervision/run-folder.ts';
 import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
 import { spawnedBy } from './spawned.ts';
@@ -155,8 +154,8 @@ interface OpenEgress {
 
 async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions): Promise<OpenEgress> {
   const token = randomBytes(24).toString('base64url');
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-'));
-  const path = join(folder, 'egress.sock');
+  const folder = new RunFolder(resolve(prefix));
+  const path = join(folder.sockets, 'egress.sock');
   const server = egressServer({
     token,
     folder: resolve(prefix),
@@ -174,7 +173,7 @@ async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions)
     close() {
       server.close();
       server.closeAllConnections();
-      rmSync(folder, { recursive: true, force: true });
+      folder.remove();
     },
   };
 }

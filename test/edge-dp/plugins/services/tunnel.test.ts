@@ -197,7 +197,7 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
   });
 
   it('is not for others on this machine', async () => {
-    const socketPath = egressSocket(node, host);
+    const socketPath = egressSocket(node);
     const ask = (head: string): Promise<string> =>
       new Promise((resolve, reject) => {
         let text = '';
@@ -240,15 +240,10 @@ function egressProcess(): number {
   return found ?? expect.fail('there is no egress process');
 }
 
-function egressSocket(node: ProxyNode, host: string): string {
-  if (host !== 'Miniflare') {
-    const names = readdirSync(join(node.prefix, 'run'));
-    return join(node.prefix, 'run', names.find((name) => /^egress.*\.sock$/.test(name)) ?? 'egress.sock');
-  }
-  const found = readdirSync(tmpdir()).map((name) => join(tmpdir(), name, 'egress.sock'));
-  return (
-    found.find((path) => path.includes('holdfast-') && existsSync(path)) ?? expect.fail('there is no egress socket')
-  );
+function egressSocket({ prefix }: ProxyNode): string {
+  const folder = join(prefix, 'run');
+  const name = readdirSync(folder).find((each) => /egress.*\.sock$/.test(each));
+  return name === undefined ? expect.fail(`there is no egress socket in ${folder}`) : join(folder, name);
 }
 
 it.runIf(process.env.PATH?.split(':').some((each) => existsSync(join(each, 'logger'))))(
