@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { BundleRule } from '../../shared/schema/vocabulary.ts';
+import { withProto } from '../protobuf/travelling-proto.ts';
 
 /** A table of the bundle: an entity whose rows travel, and how; or an index of one, by another field than its own. */
 export interface PublishedTable {
@@ -30,6 +31,7 @@ export function hashedFields(rule: BundleRule): readonly string[] {
 export function travellingRows(rows: readonly BundleRow[], table: PublishedTable): readonly BundleRow[] {
   const key = spreadKey(table.bundle);
   const carried = table.indexes === undefined ? rows : rows.flatMap((row) => indexRow(row, key));
+  if (table.name === 'plugins') return carried.map(withProto);
   return carried.map((row) => digested(row, table.bundle));
 }
 

@@ -1,7 +1,12 @@
+import type { ProtoMethod } from '../../shared/grpc/descriptor.ts';
 import type { GrpcWebConfig } from '../../shared/plugins/grpc-web.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { concatBytes } from '../http/bytes.ts';
 import { OwnResponse } from '../http/messages.ts';
-import { base64Frames, decodeBase64Text, headOf, plainFrames } from './grpc/web-frames.ts';
+import { FrameReader, frame } from './grpc/frames.ts';
+import { jsonMessages } from './grpc/json-messages.ts';
+import { compileProto, type GrpcService } from './grpc/service.ts';
+import { base64Chunks, base64Frames, decodeBase64Text, headOf, plainFrames, trailerFrame } from './grpc/web-frames.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
@@ -10,35 +15,71 @@ import { slot } from './runtime/slot.ts';
 interface Dialect {
   readonly type: string;
   readonly text: boolean;
+  /** Messages are JSON: translated by the `.proto` file. */
+  readonly json: boolean;
+  /** Messages are in frames, and trailers behind them. */
+  readonly framed: boolean;
 }
 
-const dialectOf = slot<Dialect>();
+interface Spoken {
+  readonly dialect: Dialect;
+  /** Null: messages pass as they are. */
+  readonly method: ProtoMethod | null;
+}
 
-/** Lets browsers speak gRPC (gRPC's PROTOCOL-WEB): frames pass as they are, or in base64, and trailers become the last frame. */
+const spoken = slot<Spoken>();
+
+/** Lets browsers speak gRPC (gRPC's PROTOCOL-WEB): frames pass as they are, in base64, or as JSON, and trailers become the last frame. */
 const grpcWeb: Plugin<GrpcWebConfig> = {
   name: 'grpc-web',
   version: KONG_VERSION,
   priority: 3,
-  compile({ proto, allow_origin_header: origin }) {
-    if (proto !== null) throw new Error('config.proto: this data plane does not transcode JSON for grpc-web');
+  compile({ proto, allow_origin_header: origin, pass_stripped_path: stripped }, place, services) {
+    const service = compileProto(proto);
+
+    const access = async (request: GatewayRequest): Promise<Answer | undefined> => {
+      const dialect = DIALECTS.get(request.headers.get('content-type') ?? '') ?? null;
+      let method: ProtoMethod | null = null;
+      if (dialect === null || dialect.json) {
+        if (service === null) return refusal('transcoding requests require a .proto file defining the service');
+        if (typeof service === 'string') {
+          services.log('error', `request ${request.id}: plugin grpc-web (${place.id}): config.proto: ${service}`);
+          return request.error(500);
+        }
+        method = methodOf(service, request.rawPath, stripped === true);
+        if (method === null) return refusal(`Unknown path ${JSON.stringify(request.rawPath)}`);
+        if (dialect === null) return refusal('the Content-Type is none of gRPC-Web');
+      }
+      if (dialect.text || dialect.json) {
+        const answer = await decodeBody(request, dialect, service, method);
+        if (answer !== undefined) return answer;
+      }
+      spoken.set(request, { dialect, method });
+      request.headers.set('Content-Type', 'application/grpc');
+      request.headers.set('TE', 'trailers');
+      request.upstream.trailers = 'grpc-web';
+      return undefined;
+    };
+
     return {
       access(request) {
         if (origin !== null) request.replyHeaders.set('Access-Control-Allow-Origin', origin);
-        if (request.method === 'OPTIONS') return preflight(request);
-        const dialect = DIALECTS.get(request.headers.get('content-type') ?? '');
-        if (dialect === undefined) return new OwnResponse(400, NO_PROTO);
-        dialectOf.set(request, dialect);
-        request.headers.set('Content-Type', 'application/grpc');
-        request.headers.set('TE', 'trailers');
-        request.upstream.trailers = 'grpc-web';
-        return dialect.text ? decodeBody(request) : undefined;
+        return request.method === 'OPTIONS' ? preflight(request) : access(request);
       },
       response(request, reply) {
-        const dialect = dialectOf.get(request);
-        if (dialect === undefined || reply.source !== 'service') return undefined;
+        const known = spoken.get(request);
+        if (known === undefined || reply.source !== 'service') return undefined;
+        const { dialect, method } = known;
         const head = headOf(reply);
         reply.headers.set('Content-Type', dialect.type);
-        if (request.method === 'POST') reply.body.through(dialect.text ? base64Frames(head) : plainFrames(head));
+        if (request.method !== 'POST') return undefined;
+        if (method === null || service === null || typeof service === 'string') {
+          reply.body.through(dialect.text ? base64Frames(head) : plainFrames(head));
+          return undefined;
+        }
+        const ended = (trailers: Uint8Array | null) => (dialect.framed ? trailerFrame(trailers, head) : null);
+        reply.body.through(jsonMessages(service.codec, method.output, { framed: dialect.framed, ended }));
+        if (dialect.text) reply.body.through(base64Chunks());
         return undefined;
       },
     };
@@ -50,14 +91,27 @@ export default grpcWeb;
 const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
   [
     'application/grpc-web',
-    'application/grpc-web+proto',
     'application/grpc-web-text',
+    'application/grpc-web+proto',
     'application/grpc-web-text+proto',
-  ].map((type) => [type, { type, text: type.includes('-text') }]),
+    'application/grpc-web+json',
+    'application/grpc-web-text+json',
+    'application/json',
+  ].map((type) => {
+    const framed = type !== 'application/json';
+    return [type, { type, text: type.includes('-text'), json: type.endsWith('json'), framed }];
+  }),
 );
 
 /** Kong's words; as bytes, for a text would be given a Content-Type. */
-const NO_PROTO = new TextEncoder().encode('transcoding requests require a .proto file defining the service');
+function refusal(words: string): Answer {
+  return new OwnResponse(400, new TextEncoder().encode(words));
+}
+
+/** `stripped`: what stands before the method's own path does not count. */
+function methodOf({ methods }: GrpcService, path: string, stripped: boolean): ProtoMethod | null {
+  return methods.get(stripped ? `/${path.split('/').slice(-2).join('/')}` : path) ?? null;
+}
 
 function preflight(request: GatewayRequest): Answer {
   return request.exit(200, 'OK', {
@@ -67,14 +121,34 @@ function preflight(request: GatewayRequest): Answer {
   });
 }
 
-/** Requests in base64 are read whole. */
+/** Requests in base64 and JSON are read whole. */
 const BODY_LIMIT = 10 * 1024 * 1024;
 
-async function decodeBody(request: GatewayRequest): Promise<Answer | undefined> {
+async function decodeBody(
+  request: GatewayRequest,
+  dialect: Dialect,
+  service: GrpcService | string | null,
+  method: ProtoMethod | null,
+): Promise<Answer | undefined> {
   const body = await request.body.read(BODY_LIMIT);
   if (body === null) return request.error(413);
-  const decoded = decodeBase64Text(body);
-  if (decoded === null) return request.error(400, 'the body is not base64');
-  request.body.replace(decoded);
-  return undefined;
+  const bytes = dialect.text ? decodeBase64Text(body) : body;
+  if (bytes === null) return request.error(400, 'the body is not base64');
+  if (method === null || service === null || typeof service === 'string') {
+    request.body.replace(bytes);
+    return undefined;
+  }
+  try {
+    const messages = dialect.framed ? [...new FrameReader().read(bytes)].map(({ content }) => content) : [bytes];
+    const encoded = messages.map((text) => service.codec.encode(method.input, JSON.parse(TEXT.decode(text))));
+    request.body.replace(concatBytes(encoded.map((message) => frame(0, message))));
+    return undefined;
+  } catch (error) {
+    return request.error(
+      400,
+      `the body is no message of ${method.input}: ${error instanceof Error ? error.message : ''}`,
+    );
+  }
 }
+
+const TEXT = new TextDecoder();

@@ -12,6 +12,7 @@ import correlationId from './correlation-id.ts';
 import cors from './cors.ts';
 import datadog from './datadog.ts';
 import fileLog from './file-log.ts';
+import grpcGateway from './grpc-gateway.ts';
 import grpcWeb from './grpc-web.ts';
 import hmacAuth from './hmac-auth.ts';
 import httpLog from './http-log.ts';
@@ -60,6 +61,7 @@ const BUNDLED: readonly Plugin[] = [
   cors,
   datadog,
   fileLog,
+  grpcGateway,
   grpcWeb,
   hmacAuth,
   httpLog,

@@ -1,6 +1,6 @@
 import { need } from '../cluster/need.ts';
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Translates between HTTP with JSON and gRPC. */
@@ -21,3 +21,5 @@ export const grpcGateway = definePlugin({
     },
   },
 });
+
+export type GrpcGatewayConfig = Entity<typeof grpcGateway>['config'];

@@ -3,6 +3,9 @@ import { withLuaPlugins } from '../../../shared/lua-plugins/with-lua-plugins.ts'
 import { plugins as bundled } from '../../../shared/plugins/registry.ts';
 import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
+import { messageOf } from '../../../shared/thrown.ts';
+import { readProtoFile } from '../../protobuf/proto-file.ts';
+import { WITH_PROTO } from '../../protobuf/travelling-proto.ts';
 import type { Session } from '../database.ts';
 import { idOf } from '../row-json.ts';
 import type { Behaviour } from './behaviour.ts';
@@ -30,6 +33,7 @@ export const plugins: Behaviour = {
 
   async beforeWrite(row, { operation, input, session, workspace }) {
     if (isOfLua(row.name)) await refuseOtherVersion(row, row.name, session, workspace.id);
+    refuseUselessProto(row);
     const touched = operation !== 'update' || ['protocols', 'route', 'service'].some((field) => field in input);
     const { protocols } = row;
     if (!touched || !Array.isArray(protocols)) return row;
@@ -48,6 +52,17 @@ export const plugins: Behaviour = {
     return row;
   },
 };
+
+/** A `.proto` file is this control plane's: it is read where it is configured, and whenever it travels. */
+function refuseUselessProto({ name, config }: Row): void {
+  const { proto } = recordOrEmpty(config);
+  if (!WITH_PROTO.has(name) || typeof proto !== 'string') return;
+  try {
+    readProtoFile(proto);
+  } catch (error) {
+    throw schemaViolation({ config: { proto: messageOf(error) } });
+  }
+}
 
 function isOfLua(name: unknown): name is string {
   return typeof name === 'string' && !bundled.has(name);

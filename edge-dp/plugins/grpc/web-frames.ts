@@ -71,7 +71,8 @@ export function outcomeOf(trailers: Uint8Array | null, head: Head) {
   };
 }
 
-function trailerFrame(trailers: Uint8Array | null, head: Head): Uint8Array {
+/** The outcome as the last frame. */
+export function trailerFrame(trailers: Uint8Array | null, head: Head): Uint8Array {
   const { status, message, fields } = outcomeOf(trailers, head);
   const others = [...fields].filter(([name]) => name !== 'grpc-status' && name !== 'grpc-message');
   const lines = [['grpc-status', status], ['grpc-message', message], ...others];
@@ -94,6 +95,13 @@ const HTTP_STATUSES: Readonly<Record<number, string>> = {
   503: '14',
   504: '14',
 };
+
+/** Each chunk in base64 by itself. */
+export function base64Chunks(): Frames {
+  return new TransformStream({
+    transform: (bytes, controller) => controller.enqueue(encoded(bytes)),
+  });
+}
 
 /** A body of base64, each part of it padded or not; null for what is none. */
 export function decodeBase64Text(body: Uint8Array): Uint8Array | null {

@@ -1,5 +1,9 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { admin } from '../../e2e/processes.ts';
@@ -14,6 +18,46 @@ function frame(content: Buffer | string, flags = 0): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
+const IMPORTED = `syntax = "proto3"; package shared; enum Kind { NONE = 0; SOME = 1; } message Inner { bool ok = 1; string note = 2; }`;
+const PROTO = `syntax = "proto3";
+package pkg;
+import "google/api/annotations.proto";
+import "google/protobuf/timestamp.proto";
+import "parts/imported.proto";
+message Thing {
+  string name = 1;
+  repeated int32 numbers = 2;
+  map<string, shared.Inner> inners = 3;
+  shared.Kind kind = 4;
+  google.protobuf.Timestamp at = 5;
+  int64 big = 6;
+  bytes raw = 7;
+  shared.Inner inner = 8;
+  double ratio = 9;
+  sint32 below = 10;
+  repeated string words = 11;
+  optional string maybe = 12;
+}
+service Svc {
+  rpc Mirror(Thing) returns (Thing) {
+    option (google.api.http) = {
+      get: "/v1/things/{name}"
+      additional_bindings { post: "/v1/things" body: "*" }
+      additional_bindings { put: "/v1/{name=boxes/*/things}/inner/{inner.note}" body: "inner" }
+    };
+  }
+  rpc Watch(Thing) returns (stream Thing) { option (google.api.http) = { get: "/v1/watch/**" }; }
+  rpc Missing(Thing) returns (Thing) { option (google.api.http) = { delete: "/v1/things/{name}" }; }
+}`;
+/** Another's reading of the same file. */
+const root = new protobuf.Root();
+protobuf.parse(IMPORTED, root, { keepCase: true });
+protobuf.parse(PROTO, root, { keepCase: true });
+root.addJSON(protobuf.common.get('google/protobuf/timestamp.proto')?.nested ?? {});
+const Thing = root.lookupType('pkg.Thing');
+const received: Record<string, unknown>[] = [];
+const unframed = (body: Buffer) => Thing.decode(body.subarray(5));
+
 /** What the gRPC server does, by method. */
 const METHODS: Readonly<Record<string, (stream: ServerHttp2Stream, body: Buffer) => void>> = {
   '/pkg.Svc/Echo': (stream, body) =>
@@ -24,6 +68,16 @@ const METHODS: Readonly<Record<string, (stream: ServerHttp2Stream, body: Buffer)
     const pieces = [bytes.subarray(0, 3), bytes.subarray(3, 12), bytes.subarray(12, 50_000), bytes.subarray(50_000)];
     answer(stream, pieces, { 'grpc-status': '13', 'grpc-message': 'broke%20off' });
   },
+  '/pkg.Svc/Mirror': (stream, body) => {
+    received.push(Thing.toObject(unframed(body), { longs: String, enums: String, bytes: String }));
+    answer(stream, [body], { 'grpc-status': '0' });
+  },
+  '/pkg.Svc/Watch': (stream) => {
+    const things = ['one', 'two'].map((name) => frame(Buffer.from(Thing.encode(Thing.create({ name })).finish())));
+    const bytes = Buffer.concat(things);
+    answer(stream, [bytes.subarray(0, 8), bytes.subarray(8)], { 'grpc-status': '0' });
+  },
+  '/pkg.Svc/Missing': (stream) => answer(stream, [], { 'grpc-status': '5', 'grpc-message': 'not here' }),
   '/pkg.Svc/Refuse': (stream) =>
     stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '7' }, { endStream: true }),
   '/pkg.Svc/Dies': (stream) => {
@@ -62,8 +116,14 @@ describe('gRPC upstreams over HTTP/1.1', () => {
     stream.on('end', () => METHODS[headers[':path'] ?? '']?.(stream, Buffer.concat(parts)));
   });
   let gateway: CaseGateway;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'holdfast proto '));
+    await mkdir(join(folder, 'parts'));
+    await writeFile(join(folder, 'parts', 'imported.proto'), IMPORTED);
+    await writeFile(join(folder, 'svc.proto'), PROTO);
+    await writeFile(join(folder, 'passwd'), 'root:x:0:0:secret');
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     gateway = await startCaseGateway(startWorkerdHost, { tls: false });
@@ -74,12 +134,16 @@ describe('gRPC upstreams over HTTP/1.1', () => {
       strip_path: false,
       protocols: ['http'],
     });
-    await admin(`${gateway.admin}/routes/web/plugins`, 'POST', { name: 'grpc-web' });
+    const config = { proto: join(folder, 'svc.proto') };
+    await admin(`${gateway.admin}/routes/web/plugins`, 'POST', { name: 'grpc-web', config });
+    await admin(`${gateway.admin}/services/svc/routes`, 'POST', { name: 'rest', paths: ['/v1'], protocols: ['http'] });
+    await admin(`${gateway.admin}/routes/rest/plugins`, 'POST', { name: 'grpc-gateway', config });
     await gateway.applied();
   });
   afterAll(async () => {
     await gateway?.stop();
     server.close();
+    await rm(folder, { recursive: true, force: true });
   });
 
   const call = async (method: string, type: string, body: Buffer | string) => {
@@ -131,5 +195,113 @@ describe('gRPC upstreams over HTTP/1.1', () => {
     const received = await allOf(gateway.ports.plain, `${head}Content-Length: 5\r\n\r\n\0\0\0\0\0`);
     expect(received).toMatch(/^HTTP\/1.1 200 [\s\S]*fi/);
     expect(received).not.toContain('grpc-status:');
+  });
+
+  const rest = async (method: string, path: string, body?: string) => {
+    received.length = 0;
+    const url = `http://127.0.0.1:${gateway.ports.plain}${path}`;
+    const response = await fetch(url, { method, ...(body !== undefined && { body }) });
+    return { status: response.status, headers: response.headers, text: await response.text(), sent: received[0] };
+  };
+
+  it('calls methods over plain HTTP, with all that JSON has of messages', async () => {
+    const thing = {
+      name: 'é',
+      numbers: [1, -2, 300],
+      inners: { a: { ok: true, note: 'n' }, b: { ok: false, note: '' } },
+      kind: 'SOME',
+      at: '2024-02-29T12:00:00.5Z',
+      big: '9007199254740993',
+      raw: 'AP8=',
+      inner: { ok: true, note: '' },
+      ratio: -0.25,
+      below: -7,
+      words: ['x', ''],
+      maybe: '',
+    };
+    const posted = await rest('POST', '/v1/things', JSON.stringify({ ...thing, unknown: 1 }));
+    expect(posted.status, posted.text).toBe(200);
+    expect(posted.headers.get('content-type')).toBe('application/json');
+    expect(JSON.parse(posted.text)).toEqual(thing);
+    const { at, ...others } = thing;
+    expect(posted.sent).toEqual({
+      ...others,
+      inners: { a: { ok: true, note: 'n' }, b: expect.anything() },
+      at: { seconds: String(Date.parse('2024-02-29T12:00:00Z') / 1000), nanos: 500_000_000 },
+      inner: expect.objectContaining({ ok: true }),
+    });
+
+    const got = await rest(
+      'GET',
+      '/v1/things/a%20b?numbers=1&numbers=2&inner.ok=false&inner.note=n&other=x&name=no&big=5',
+    );
+    expect(JSON.parse(got.text)).toMatchObject({
+      name: 'a b',
+      numbers: [1, 2],
+      inner: { ok: false, note: 'n' },
+      big: 5,
+    });
+    const put = await rest('PUT', '/v1/boxes/7/things/inner/deep?x=1', '{"ok":true,"note":"no"}');
+    expect(JSON.parse(put.text)).toMatchObject({ name: 'boxes/7/things', inner: { ok: true, note: 'deep' } });
+    expect((await rest('GET', '/v1/watch/a/b')).text.replaceAll(/"(?!name)\w+":[^,}]*,?/g, '')).toMatch(
+      /^\{"name":"one".*\}\{"name":"two".*\}$/,
+    );
+  });
+
+  it('tells outcomes by the status, and what cannot be called in words', async () => {
+    const missing = await rest('DELETE', '/v1/things/x');
+    expect([missing.status, missing.headers.get('grpc-status'), missing.headers.get('grpc-message')]).toEqual([
+      404,
+      '5',
+      'not here',
+    ]);
+    for (const [method, path, body, words] of [
+      ['GET', '/v1/other/x', undefined, 'failed to transcode .proto file Unknown path "/v1/other/x"'],
+      ['PATCH', '/v1/things', '{}', 'failed to transcode .proto file Unknown method "patch"'],
+      ['POST', '/v1/things', '[1]', 'body must be a table'],
+      ['POST', '/v1/things', '{"numbers":["x"]}', 'failed to encode payload'],
+      ['POST', '/v1/things', '{', /^decode json err: /],
+    ] as const) {
+      const { status, text } = await rest(method, path, body);
+      expect({ status, text }, `${method} ${path}`).toEqual({
+        status: 400,
+        text: typeof words === 'string' ? words : expect.stringMatching(words),
+      });
+    }
+    expect(await rest('OPTIONS', '/v1/things')).toMatchObject({ status: 200, text: 'OK' });
+  });
+
+  it('speaks JSON to grpc-web clients where the file says how', async () => {
+    const plain = await call('Mirror', 'application/json', '{"name":"x"}');
+    expect(JSON.parse((await plain.body).toString())).toEqual({
+      name: 'x',
+      kind: 'NONE',
+      big: 0,
+      raw: '',
+      ratio: 0,
+      below: 0,
+    });
+    const framed = await (await call('Mirror', 'application/grpc-web+json', frame('{"name":"x"}'))).body;
+    const length = framed.readUInt32BE(1);
+    expect(JSON.parse(framed.subarray(5, 5 + length).toString())).toMatchObject({ name: 'x' });
+    expect(framed.subarray(5 + length).toString('latin1')).toBe(trailers('grpc-status:0\r\ngrpc-message:\r\n'));
+    expect(await call('Nothing', 'application/json', '{}')).toMatchObject({ status: 400 });
+  });
+
+  it('refuses a file that is none where it is configured, and tells nothing of it', async () => {
+    for (const [file, why] of [
+      ['none.proto', 'cannot be read'],
+      ['passwd', 'is no .proto file: line 1 cannot be parsed'],
+      ['parts', 'is no file'],
+    ]) {
+      const answer = await fetch(`${gateway.admin}/services/svc/plugins`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'grpc-gateway', config: { proto: join(folder, file ?? '') } }),
+      });
+      const text = await answer.text();
+      expect([answer.status, text]).toEqual([400, expect.stringContaining(why ?? '')]);
+      expect(text).not.toContain('secret');
+    }
   });
 });

@@ -1,0 +1,153 @@
+import type { ScalarType } from '../../../shared/grpc/descriptor.ts';
+import { decodeBase64, encodeBase64 } from '../../http/base64.ts';
+import { BYTES, FIXED32, FIXED64, VARINT, type WireReader, type WireWriter } from './wire.ts';
+
+/** How values of a scalar type are written and read, as JSON has them: 64-bit numbers beyond 2^53 and bytes (base64) are texts. */
+export interface Scalar {
+  readonly wire: number;
+  readonly missing: unknown;
+  /** Throws for what is no such value. */
+  write(value: unknown, to: WireWriter): void;
+  read(from: WireReader): unknown;
+}
+
+function integer(value: unknown): bigint {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  if (typeof value === 'string' && /^\s*[-+]?\d+\s*$/.test(value)) return BigInt(value.trim().replace(/^\+/, ''));
+  throw new Error(`${JSON.stringify(value)} is no whole number`);
+}
+
+function float(value: unknown): number {
+  if (typeof value === 'number') return value;
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
+  if (Number.isNaN(number)) throw new Error(`${JSON.stringify(value)} is no number`);
+  return number;
+}
+
+/** As JSON can have it. */
+function json(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+function whole(value: bigint): number | string {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : String(value);
+}
+
+function varint(toWire: (value: bigint) => bigint, fromWire: (wire: bigint) => bigint): Scalar {
+  return {
+    wire: VARINT,
+    missing: 0,
+    write: (value, to) => to.varint(toWire(integer(value))),
+    read: (from) => whole(fromWire(from.varint())),
+  };
+}
+
+const zigzag = (bits: number) => (value: bigint) => BigInt.asUintN(bits, (value << 1n) ^ (value >> BigInt(bits - 1)));
+const zagzig = (wire: bigint) => (wire >> 1n) ^ -(wire & 1n);
+
+function fixed(
+  size: 4 | 8,
+  set: (view: DataView, value: unknown) => void,
+  get: (view: DataView, at: number) => number | string,
+): Scalar {
+  return {
+    wire: size === 4 ? FIXED32 : FIXED64,
+    missing: 0,
+    write: (value, to) => to.fixed(size, (view) => set(view, value)),
+    read: (from) => from.fixed(size, get),
+  };
+}
+
+const UTF8 = new TextEncoder();
+const TEXT = new TextDecoder();
+
+export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
+  int32: varint(
+    (value) => value,
+    (wire) => BigInt.asIntN(32, wire),
+  ),
+  int64: varint(
+    (value) => value,
+    (wire) => BigInt.asIntN(64, wire),
+  ),
+  uint32: varint(
+    (value) => BigInt.asUintN(32, value),
+    (wire) => BigInt.asUintN(32, wire),
+  ),
+  uint64: varint(
+    (value) => value,
+    (wire) => wire,
+  ),
+  sint32: varint(zigzag(32), zagzig),
+  sint64: varint(zigzag(64), zagzig),
+  fixed32: fixed(
+    4,
+    (view, value) => view.setUint32(0, Number(integer(value)), true),
+    (view, at) => view.getUint32(at, true),
+  ),
+  sfixed32: fixed(
+    4,
+    (view, value) => view.setInt32(0, Number(integer(value)), true),
+    (view, at) => view.getInt32(at, true),
+  ),
+  fixed64: fixed(
+    8,
+    (view, value) => view.setBigUint64(0, integer(value), true),
+    (view, at) => whole(view.getBigUint64(at, true)),
+  ),
+  sfixed64: fixed(
+    8,
+    (view, value) => view.setBigInt64(0, integer(value), true),
+    (view, at) => whole(view.getBigInt64(at, true)),
+  ),
+  float: fixed(
+    4,
+    (view, value) => view.setFloat32(0, float(value), true),
+    (view, at) => json(view.getFloat32(at, true)),
+  ),
+  double: fixed(
+    8,
+    (view, value) => view.setFloat64(0, float(value), true),
+    (view, at) => json(view.getFloat64(at, true)),
+  ),
+  bool: {
+    wire: VARINT,
+    missing: false,
+    // Of a query: anything but `0` and `false`.
+    write: (value, to) => to.varint(value === false || value === 0 || value === '0' || value === 'false' ? 0n : 1n),
+    read: (from) => from.varint() !== 0n,
+  },
+  string: {
+    wire: BYTES,
+    missing: '',
+    write(value, to) {
+      if (typeof value !== 'string' && typeof value !== 'number')
+        throw new Error(`${JSON.stringify(value)} is no text`);
+      to.bytes(UTF8.encode(String(value)));
+    },
+    read: (from) => TEXT.decode(from.bytes()),
+  },
+  bytes: {
+    wire: BYTES,
+    missing: '',
+    write(value, to) {
+      const bytes = typeof value === 'string' ? decodeBase64(value.replaceAll('-', '+').replaceAll('_', '/')) : null;
+      if (bytes === null) throw new Error(`${JSON.stringify(value)} is no base64`);
+      to.bytes(bytes);
+    },
+    read: (from) => encodeLong(from.bytes()),
+  },
+};
+
+function encodeLong(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += THREES) text += encodeBase64(bytes.subarray(at, at + THREES));
+  return text;
+}
+
+/** Whole groups of three can be put together. */
+const THREES = 8190;
