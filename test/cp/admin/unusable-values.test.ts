@@ -165,15 +165,15 @@ describe('characters nobody sees are refused in what names something', () => {
 });
 
 it('refuses ACL groups of one consumer that no bundle could carry together, and takes as many of two', async () => {
-  const groups = (from: number, count: number) =>
-    Array.from({ length: count }, (_, n) => ({ group: `${from + n}-${'x'.repeat(900)}` }));
-  const consumers = ['a', 'b'].map((username, i) => ({ username, acls: groups(i * 3000, 3000) }));
+  // Some 900 kB each.
+  const tags = Array.from({ length: 1000 }, (_, n) => `${n}${'y'.repeat(900)}`);
+  const groups = (count: number) => Array.from({ length: count }, (_, n) => ({ group: `g${n}`, tags }));
+  const consumers = ['a', 'b'].map((username) => ({ username, acls: groups(3) }));
   const document = { _format_version: '3.0', consumers };
   expect(await admin.send('POST', '/config', { json: document })).toMatchObject({ status: 201 });
-  const more = { _format_version: '3.0', consumers: [{ username: 'a', acls: groups(0, 5000) }] };
+  const more = { _format_version: '3.0', consumers: [{ username: 'a', acls: groups(5) }] };
   const refusal = { status: 400, text: expect.stringMatching(/the acls of \S+ have \d+ bytes together/) };
   expect(await admin.send('POST', '/config', { json: more })).toMatchObject(refusal);
-  const tags = Array.from({ length: 900 }, (_, n) => `${n}${'y'.repeat(900)}`);
   const added = await admin.send('POST', '/consumers/a/acls', { json: { group: 'one', tags } });
   expect(added).toMatchObject({ status: 201 });
   expect(await admin.send('POST', '/consumers/a/acls', { json: { group: 'two', tags } })).toMatchObject(refusal);
