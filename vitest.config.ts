@@ -8,8 +8,9 @@ export default defineConfig({
     // Those need programs of the machine: `npm run test:peers`.
     exclude: ['test/peers/**'],
     maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    // Waits have limits of their own, and say what is missing; this is for machines that are slow throughout.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // Only how long a failing poll goes on; the default of a second fails on a busy machine what would have come.
     expect: { poll: { timeout: 30_000 } },
   },

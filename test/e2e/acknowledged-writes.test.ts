@@ -76,5 +76,5 @@ describe.each(['embedded', 'postgres'])('on the %s database', (driver) => {
     await control.end('SIGTERM');
     expect(acknowledged.length).toBeGreaterThanOrEqual(ROUNDS * WRITERS * 20);
     expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
-  }, 120_000);
+  });
 });
