@@ -8,6 +8,7 @@ import { messageOf } from '../shared/thrown.ts';
 import { check } from './commands/check.ts';
 import { CommandError, describeFailure, type Invocation } from './commands/command.ts';
 import { config } from './commands/config.ts';
+import type { DataPlanePlugins } from './commands/enabled-plugins.ts';
 import { health } from './commands/health.ts';
 import { hybrid } from './commands/hybrid.ts';
 import { migrations } from './commands/migrations.ts';
@@ -50,7 +51,7 @@ const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void
   ),
   reload,
   health,
-  check,
+  check: (invocation) => check(invocation, dataPlanePlugins),
   config: withPluginLua((invocation) => config(invocation, dataPlanePlugins)),
   migrations,
   hybrid,
@@ -58,7 +59,7 @@ const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void
 };
 
 /** Read only by the commands that ask: it brings the code of all plugins. */
-async function dataPlanePlugins(): Promise<ReadonlySet<string>> {
+async function dataPlanePlugins(): Promise<DataPlanePlugins> {
   return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
 }
 

@@ -41,6 +41,10 @@ it('docs/architecture.md tells what every folder holds', () => {
   expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
 });
 
+it.each(['schema', 'handler'])('docs/plugin-development.md shows the %s of the example that is tested', (part) => {
+  expect(textOf('docs/plugin-development.md')).toContain(textOf(`test/own-plugins/teapot/${part}.ts`));
+});
+
 it('docs/kong-differences.md lists the plugins that run on data planes', () => {
   const [, list = ''] = /run on data planes so far:\n\n((?:- .*\n)+)/.exec(textOf('docs/kong-differences.md')) ?? [];
   const names = list.replace(/\(.*\)/g, '');

@@ -15,26 +15,23 @@ import type { Workspace } from '../store/store.ts';
 import { CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { checkConfig } from './config-check.ts';
 import { readConfigFile } from './config-file.ts';
-import { type DataPlanePlugins, enabledPlugins } from './enabled-plugins.ts';
+import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { storeSettings } from './stores.ts';
 
 const DEFAULT_FILE = 'kong.yml';
 
 /** `holdfast config parse|check|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
-export async function config(invocation: Invocation, ofDataPlane: DataPlanePlugins): Promise<void> {
+export async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins): Promise<void> {
   const [action = '', file] = invocation.words;
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
-  const schemas = schemasFor(
-    settings.router_flavor,
-    await enabledPlugins(settings, ofDataPlane),
-    takesLuaPlugins(settings),
-  );
+  const { enabled, runnable } = await choosePlugins(settings, ofDataPlane);
+  const schemas = schemasFor(settings.router_flavor, enabled, takesLuaPlugins(settings));
   switch (action) {
     case 'parse':
       return parse(schemas, file ?? DEFAULT_FILE);
     case 'check':
-      return checkConfig(settings, file, await ofDataPlane());
+      return checkConfig(settings, file, runnable);
     case 'import':
     case 'db_import':
       return withWorkspace(settings, (workspace) => load(schemas, workspace, file ?? DEFAULT_FILE));

@@ -16,13 +16,17 @@ import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
 import { schemasFor } from '../store/schemas.ts';
-import type { DataPlanePlugins } from './enabled-plugins.ts';
+import type { ChosenPlugins } from './enabled-plugins.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
 const NEWS_INTERVAL = 100;
 
 /** What a host needs to run this data plane (`DataPlaneOptions` of edge-dp/hosts), from the settings. */
-export async function dataPlaneOptions(settings: Settings, log: Log, plugins: DataPlanePlugins) {
+export async function dataPlaneOptions(
+  settings: Settings,
+  log: Log,
+  plugins: Pick<ChosenPlugins, 'runnable' | 'choice'>,
+) {
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
   const listeners = (setting: TlsListener) =>
@@ -43,9 +47,10 @@ export async function dataPlaneOptions(settings: Settings, log: Log, plugins: Da
     clusterTls: tls,
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
-    declarative: await declarative(settings, plugins),
+    declarative: await declarative(settings, plugins.runnable),
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
+    plugins: plugins.choice,
     secrets: {
       variables: {},
       file: settings.vault_env_file === null ? null : resolve(settings.vault_env_file),
@@ -104,9 +109,9 @@ function trustedKeys(settings: Settings) {
   return { cluster: null, keys: [] };
 }
 
-async function declarative(settings: Settings, plugins: DataPlanePlugins) {
+async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
   const path = settings.declarative_config;
   if (path === null) return null;
-  const schemas = schemasFor(settings.router_flavor, await plugins(), takesLuaPlugins(settings));
+  const schemas = schemasFor(settings.router_flavor, plugins, takesLuaPlugins(settings));
   return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
 }

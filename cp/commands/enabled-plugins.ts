@@ -1,15 +1,63 @@
+import { addPlugins, bundledPlugins } from '../../shared/plugins/registry.ts';
+import type { PluginSchema } from '../../shared/schema/vocabulary.ts';
 import type { Settings } from '../settings/properties.ts';
+import { CommandError } from './command.ts';
 
-/** Has the names of the plugins the data plane of this version runs. */
-export type DataPlanePlugins = () => Promise<ReadonlySet<string>>;
+/** What `cp/cli.ts` hands in from the data plane's side. */
+export interface DataPlanePlugins {
+  /** Names of the plugins that the data plane of this version runs. */
+  readonly bundled: ReadonlySet<string>;
+  /** Reads plugins of the operator's own from a folder: their schemas, and the paths of their handlers. */
+  load(
+    names: readonly string[],
+    folder: string,
+  ): Promise<readonly { readonly schema: PluginSchema; readonly handler: string }[]>;
+}
 
-/**
- * The plugins that can be configured where a data plane of this very version serves the config; null, all that are known,
- * on a control plane alone, whose data planes say themselves what they have.
- */
-export async function enabledPlugins(
-  { role }: Pick<Settings, 'role'>,
-  ofDataPlane: DataPlanePlugins,
-): Promise<ReadonlySet<string> | null> {
-  return role === 'control_plane' ? null : await ofDataPlane();
+/** Read only by the commands that ask: it brings the code of all plugins. */
+export type ReadDataPlanePlugins = () => Promise<DataPlanePlugins>;
+
+/** What the settings `plugins` and `plugins_dir` come to. */
+export interface ChosenPlugins {
+  /**
+   * Those that can be configured where a data plane of these very settings serves the config; null, all that are known, on a control
+   * plane alone, whose data planes say themselves what they have.
+   */
+  readonly enabled: ReadonlySet<string> | null;
+  /** Those that a data plane of these settings runs. */
+  readonly runnable: ReadonlySet<string>;
+  /** The same for whoever makes the Worker: bundled ones by name (null: all), and the operator's own. */
+  readonly choice: {
+    readonly bundled: readonly string[] | null;
+    readonly own: readonly { readonly name: string; readonly handler: string }[];
+  };
+}
+
+/** Reads the operator's own plugins and adds them to those that are known. Throws what is wrong with one, or with its name. */
+export async function choosePlugins(
+  { role, plugins, plugins_dir: folder }: Pick<Settings, 'role' | 'plugins' | 'plugins_dir'>,
+  read: ReadDataPlanePlugins,
+): Promise<ChosenPlugins> {
+  const ofDataPlane = await read();
+  const all = plugins.includes('bundled');
+  const listed = plugins.filter((name) => bundledPlugins.has(name));
+  const names = [...new Set(plugins.filter((name) => name !== 'bundled' && !bundledPlugins.has(name)))];
+  const [first] = names;
+  if (first !== undefined && folder === null) {
+    throw new CommandError(
+      `plugins: '${first}' is no bundled plugin; plugins_dir is to be the folder that has plugins of your own`,
+    );
+  }
+  const own = first === undefined || folder === null ? [] : await ofDataPlane.load(names, folder);
+  addPlugins(own.map(({ schema }) => schema));
+  const runnable = new Set([...ofDataPlane.bundled].filter((name) => all || listed.includes(name)).concat(names));
+  const alone = all ? null : new Set([...listed, ...names]);
+  return {
+    enabled: role === 'control_plane' ? alone : runnable,
+    runnable,
+    choice: {
+      bundled: all ? null : listed,
+      own: own.map(({ schema, handler }) => ({ name: schema.name, handler })),
+    },
+  };
 }

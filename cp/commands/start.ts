@@ -17,7 +17,7 @@ import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneOptions } from './data-plane-options.ts';
-import { type DataPlanePlugins, enabledPlugins } from './enabled-plugins.ts';
+import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
 import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';
@@ -31,7 +31,7 @@ interface DataPlane extends DataPlaneAddresses {
 /** What `cp/cli.ts` hands in from the data plane's side. */
 interface DataPlaneHost {
   start(kind: Settings['data_plane_host'], options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
-  readonly plugins: DataPlanePlugins;
+  readonly plugins: ReadDataPlanePlugins;
   /** The id of the node whose folder this is. */
   identity(prefix: string): Promise<string>;
 }
@@ -66,12 +66,13 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       await ensureClusterFiles(resolve(settings.prefix));
       await requireOwnTrust(settings);
     }
+    const plugins = await choosePlugins(settings, host.plugins);
     if (settings.role !== 'data_plane') {
       const id = await host.identity(resolve(settings.prefix));
-      controlPlane = await startControlPlane(settings, id, log, await enabledPlugins(settings, host.plugins));
+      controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
     }
     if (settings.role !== 'control_plane') {
-      const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, host.plugins);
+      const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, plugins);
       dataPlane = await host.start(settings.data_plane_host, options);
     }
     const plane = dataPlane;
@@ -93,7 +94,7 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
       reloading(settings, {
         controlPlane,
         dataPlane: plane && {
-          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, host.plugins)),
+          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, plugins)),
         },
         read: () => settingsFor(invocation).settings,
         done(now, failure) {

@@ -84,7 +84,6 @@ const OPEN_SOURCE = new Set([
   'pg_keepalive_timeout',
   'pg_max_concurrent_queries',
   'pg_semaphore_timeout',
-  'plugins',
   'port_maps',
   'proxy_access_log',
   'proxy_error_log',

@@ -137,6 +137,10 @@ export const properties = {
   headers: words('server_tokens, latency_tokens, X-Kong-Request-Id'),
   headers_upstream: words('X-Kong-Request-Id'),
   allow_debug_header: onOff('off'),
+  /** Names of plugins that can be configured and run: `bundled` for all that are part of this project. */
+  plugins: words('bundled'),
+  /** Folder with plugins of one's own, each a folder of its name. */
+  plugins_dir: text(null),
   /** Lua of pre-function, post-function and templates: not at all, with what the sandbox has, or with all there is. */
   untrusted_lua: oneOf(['off', 'sandbox', 'on'], 'sandbox'),
   untrusted_lua_sandbox_requires: words(''),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { kits } from './plugin-kits.ts';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
 export interface WorkerBundle {
@@ -72,7 +73,7 @@ function workerOptions(entry: string, wasm: Map<string, string>) {
     mainFields: ['module', 'main'],
     conditions: ['workerd', 'worker', 'import'],
     external: ['cloudflare:*', 'node:*'],
-    plugins: [importedWasm(wasm)],
+    plugins: [importedWasm(wasm), kits],
   } satisfies BuildOptions;
 }
 
@@ -89,7 +90,7 @@ function nodeOptions(entry: string) {
     },
     platform: 'node',
     conditions: ['worker', 'import'],
-    plugins: [installedPackages, compiledWasm],
+    plugins: [installedPackages, compiledWasm, kits],
     alias: {
       'cloudflare:workers': fileURLToPath(new URL('./node/runtime/workers.ts', import.meta.url)),
       'cloudflare:sockets': fileURLToPath(new URL('./node/runtime/sockets.ts', import.meta.url)),

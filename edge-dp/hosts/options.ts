@@ -1,5 +1,6 @@
 import type { Manifest, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
 import type { ProxySettings } from '../settings.ts';
+import type { PluginChoice } from './own-plugins.ts';
 
 /** What a host needs to run one data plane node; made from the settings by `cp/cli.ts` or by a test. */
 export interface DataPlaneOptions {
@@ -19,6 +20,8 @@ export interface DataPlaneOptions {
   /** workerd processes; Durable Objects live in the first. */
   readonly processes: number;
   readonly newsInterval: number;
+  /** Which plugins it has; absent: all that are part of this project. */
+  readonly plugins?: PluginChoice;
   /** How the names of targets are looked up, on hosts that can; absent: `SYSTEM_DNS`. */
   readonly dns?: DnsOptions;
   /** What connections of plugins' own are verified by where they name no CAs, on hosts that can; absent: the public CAs. */

@@ -91,11 +91,20 @@ const BUNDLED: readonly Plugin[] = [
   zipkin,
 ];
 
-/** The bundled ones. */
-export const plugins: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));
+const bundled: PluginRegistry = new Map(BUNDLED.map((plugin) => [plugin.name, plugin]));
+const known = new Map(bundled);
 
-/** Whether a plugin is none of this data plane's own, so that it must come with the config. */
-export const isSentPlugin = (name: string): boolean => !plugins.has(name);
+/** The bundled ones, unless others were chosen. */
+export const plugins: PluginRegistry = known;
+
+/** Has this Worker run the bundled plugins of these names (null: all) and the operator's own. To be done before all else. */
+export function choosePlugins(names: readonly string[] | null, own: readonly Plugin[]): void {
+  for (const name of bundled.keys()) if (names?.includes(name) === false) known.delete(name);
+  for (const plugin of own) known.set(plugin.name, plugin);
+}
+
+/** Whether only the control plane knows the schema of a plugin: one that came with the config, or the operator's own. */
+export const isSentPlugin = (name: string): boolean => !bundled.has(name);
 
 /** What the data plane says in its hello: plugin names with versions. */
 export function pluginVersions(registry: PluginRegistry = plugins): Readonly<Record<string, string>> {

@@ -1,6 +1,6 @@
 import { predicates } from '../atc/check.ts';
 import { parseExpression } from '../atc/parser.ts';
-import { plugins } from '../plugins/registry.ts';
+import { bundledPlugins, plugins } from '../plugins/registry.ts';
 import { isRecord, type Row, recordOrEmpty } from '../record.ts';
 import { referencesIn } from '../reference-fields.ts';
 import { CAPABILITIES, type Capability } from './capabilities.ts';
@@ -53,7 +53,7 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 function* referenceNeeds(table: string, row: Row): Generator<Requirement> {
-  const [reference] = referencesIn(table, row, (name) => !plugins.has(name));
+  const [reference] = referencesIn(table, row, (name) => !bundledPlugins.has(name));
   if (reference === undefined) return;
   yield {
     capability: 'vault_references',

@@ -1,7 +1,7 @@
 import { luaPluginSchema } from '../lua-plugins/provided.ts';
 import { sourceOf } from '../lua-plugins/read-plugin.ts';
 import { familyOf, LuaPluginRefused } from '../lua-plugins/source.ts';
-import { plugins } from '../plugins/registry.ts';
+import { bundledPlugins, plugins } from '../plugins/registry.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity } from '../schema/vocabulary.ts';
 
@@ -23,7 +23,9 @@ export const customPlugins = defineEntity({
         if (!/^[A-Za-z0-9][\w.-]*(@[\w.-]+)?$/.test(name)) {
           return "expected letters, digits, '-', '_' and '.', and '@' before a version's label";
         }
-        return plugins.has(familyOf(name)) ? `'${familyOf(name)}' is a bundled plugin` : undefined;
+        const family = familyOf(name);
+        if (!plugins.has(family)) return undefined;
+        return `'${family}' is ${bundledPlugins.has(family) ? 'a bundled plugin' : 'a plugin of this control plane'}`;
       },
     },
     schema: { type: 'string', required: true, len_max: 262_144 },

@@ -1,4 +1,4 @@
-import { noConsumer, noConsumerGroup } from '../schema/kinds.ts';
+import { noConsumerGroup } from '../schema/kinds.ts';
 import type { Fields, PluginSchema } from '../schema/vocabulary.ts';
 import { acl } from './acl.ts';
 import { acme } from './acme.ts';
@@ -94,12 +94,26 @@ const all: readonly PluginSchema[] = [
   zipkin,
 ];
 
+const known = new Map(all.map(entryOf));
+
 /** Every plugin the control plane knows, by name. */
-export const plugins: ReadonlyMap<string, PluginSchema> = new Map(
-  all.map((plugin) => [plugin.name, { ...plugin, fields: boundLikeConsumers(plugin.fields) }]),
-);
+export const plugins: ReadonlyMap<string, PluginSchema> = known;
+
+/** The names of those that are part of this project. */
+export const bundledPlugins: ReadonlySet<string> = new Set(known.keys());
+
+/** Adds plugins of the operator's own. To be done once, before anything is made of the registry. */
+export function addPlugins(own: readonly PluginSchema[]): void {
+  for (const plugin of own) known.set(...entryOf(plugin));
+}
+
+function entryOf(plugin: PluginSchema): [string, PluginSchema] {
+  return [plugin.name, { ...plugin, fields: boundLikeConsumers(plugin.fields) }];
+}
 
 /** What cannot be bound to a consumer, such as a plugin that finds out who it is, cannot be bound to a group of them either. */
 function boundLikeConsumers(fields: Fields): Fields {
-  return fields.consumer === noConsumer ? { ...fields, consumer_group: noConsumerGroup } : fields;
+  const { consumer } = fields;
+  const unbound = consumer?.type === 'foreign' && consumer.eq === null;
+  return unbound ? { ...fields, consumer_group: noConsumerGroup } : fields;
 }

@@ -15,11 +15,12 @@ import {
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { NOTICE } from '../../notice.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
-import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, WORKER_ENTRY } from '../bundle-worker.ts';
+import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
 import { egressServer } from '../egress/server.ts';
 import { Environment } from '../environment.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { type DataPlane, type DataPlaneOptions, type Listener, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
+import { workerEntry } from '../own-plugins.ts';
 import { RunFolder } from '../supervision/run-folder.ts';
 import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
@@ -32,9 +33,10 @@ const WORKER_NAME = 'holdfast';
  * Runs a data plane node on Miniflare: for tests and development. One process; requests on workerd's own sockets, never
  * on Miniflare's entry port, which rewrites them. What it cannot do is refused by name: TLS listeners, and more than
  * one listener of a kind. The client's address is unknown to it, `reload` refuses connections for a moment, and `stop`
- * does not wait for requests in flight. `entry` is the Worker's entry file.
+ * does not wait for requests in flight. `given` is the Worker's entry file, if it is another than usual.
  */
-export async function startMiniflareHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+export async function startMiniflareHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
+  const entry = given ?? (await workerEntry(options.plugins, join(options.prefix, 'worker')));
   const nodeId = await nodeIdentity(options.prefix);
   await mkdir(stateFolder(options), { recursive: true, mode: 0o700 });
   const egress = await openEgress(options);

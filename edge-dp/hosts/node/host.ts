@@ -1,16 +1,19 @@
 import { join, resolve } from 'node:path';
-import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
+import { bundleWorker } from '../bundle-worker.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
+import { workerEntry } from '../own-plugins.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
 import { NODE_SOCKET } from './messages.ts';
 import { writeNodePlan } from './plan.ts';
 
 /**
  * Runs a data plane node on Node itself: `processes` processes on one set of listening sockets, the Worker in each of them. What
- * it keeps, its id too, lies in a folder of its own: with another host it is another node. `entry` is the Worker's main module.
+ * it keeps, its id too, lies in a folder of its own: with another host it is another node. `given` is the Worker's main
+ * module, if it is another than usual.
  */
-export function startNodeHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+export async function startNodeHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
   const home = join(resolve(options.prefix), 'native');
+  const entry = given ?? (await workerEntry(options.plugins, join(home, 'worker')));
   const socketIn = (folder: string): string => join(folder, `${NODE_SOCKET}.sock`);
   return startSupervised(options, {
     identityFolder: home,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorker, WORKER_ENTRY } from '../bundle-worker.ts';
+import { bundleWorker } from '../bundle-worker.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
+import { workerEntry } from '../own-plugins.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
 import { internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
 import { writeWorkerdPlan } from './plan.ts';
@@ -11,10 +12,11 @@ const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.ur
 
 /**
  * Runs a data plane node on workerd: `processes` workerd processes on one set of listening sockets, and an egress process beside
- * them. `entry` is the Worker's main module.
+ * them. `given` is the Worker's main module, if it is another than usual.
  */
-export function startWorkerdHost(options: DataPlaneOptions, entry: string = WORKER_ENTRY): Promise<DataPlane> {
+export async function startWorkerdHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
+  const entry = given ?? (await workerEntry(options.plugins, join(prefix, 'worker')));
   const egressToken = randomBytes(24).toString('base64url');
   return startSupervised(options, {
     identityFolder: prefix,

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { config } from '../../../cp/commands/config.ts';
 import { dataPlaneOptions } from '../../../cp/commands/data-plane-options.ts';
+import { choosePlugins } from '../../../cp/commands/enabled-plugins.ts';
 import { createLog } from '../../../cp/instance/log.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 
 /** What a data plane of some version runs, whatever this one does. */
-const plugins = async () => new Set(['key-auth']);
+const plugins = async () => ({ bundled: new Set(['key-auth']), load: async () => [] });
 
 const NOT_ENABLED = "plugin 'acl' not enabled; add it to the 'plugins' configuration property";
 
@@ -77,6 +78,8 @@ describe('a declarative file with a plugin that data planes of this version do n
     const { settings } = loadSettings({
       environment: { HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'off', HOLDFAST_DECLARATIVE_CONFIG: file },
     });
-    await expect(dataPlaneOptions(settings, createLog('crit'), plugins)).rejects.toThrow(NOT_ENABLED);
+    await expect(dataPlaneOptions(settings, createLog('crit'), await choosePlugins(settings, plugins))).rejects.toThrow(
+      NOT_ENABLED,
+    );
   });
 });

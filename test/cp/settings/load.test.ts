@@ -158,7 +158,7 @@ describe('settings', () => {
     const { settings, origins, warnings } = loadSettings({ conf: file, environment: {} });
     expect(settings).toMatchObject({ ssl_cert: null, declarative_config: null });
     expect(origins.has('ssl_cert')).toBe(false);
-    expect(warnings.join()).toMatch(/: plugins \(\S+\), vaults \(\S+\), resolver_family \(\S+\)$/);
+    expect(warnings.join()).toMatch(/: vaults \(\S+\), resolver_family \(\S+\)$/);
   });
 
   it("take Kong's TLS listeners without a certificate, as Kong's own default file has them", () => {

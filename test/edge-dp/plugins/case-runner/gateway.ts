@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { dataPlaneOptions } from '../../../../cp/commands/data-plane-options.ts';
+import { choosePlugins } from '../../../../cp/commands/enabled-plugins.ts';
 import { startControlPlane } from '../../../../cp/control-plane.ts';
 import { createLog } from '../../../../cp/instance/log.ts';
 import { ensureSelfSignedPair } from '../../../../cp/listeners/listener-pair.ts';
@@ -47,13 +48,12 @@ export async function startCaseGateway(
   const log = createLog('warn', (line) => void lines.push(line));
   await ensureSelfSignedPair(settings);
   await ensureClusterFiles(prefix);
+  const plugins = await choosePlugins(settings, async () => dataPlanePlugins);
   const controlPlane = await startControlPlane(settings, crypto.randomUUID(), log);
   let dataPlane: DataPlane;
   try {
     const cluster = controlPlane.cluster === null ? [] : [reachable(controlPlane.cluster)];
-    dataPlane = await start(
-      await dataPlaneOptions({ ...settings, cluster_control_plane: cluster }, log, async () => dataPlanePlugins),
-    );
+    dataPlane = await start(await dataPlaneOptions({ ...settings, cluster_control_plane: cluster }, log, plugins));
   } catch (error) {
     await controlPlane.stop();
     throw error;
