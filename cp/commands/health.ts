@@ -90,7 +90,7 @@ async function probe(url: string): Promise<Finding> {
 }
 
 /** Of the Admin API's `/status` or the Status API's `/status/ready`. */
-function findingOf({ database, data_planes, configuration_withheld }: Row): Finding {
+function findingOf({ database, data_planes, configuration_withheld, unresolved_references }: Row): Finding {
   const { connected, withheld, reasons, unpublished } = recordOrEmpty(data_planes);
   const warnings: string[] = [];
   if (typeof unpublished === 'string') warnings.push(unpublished);
@@ -100,6 +100,10 @@ function findingOf({ database, data_planes, configuration_withheld }: Row): Find
     warnings.push(`config is withheld from ${withheld} of ${connected} data planes, which keep their last${why}`);
   }
   if (typeof configuration_withheld === 'string') warnings.push(`it has no newer config: ${configuration_withheld}`);
+  for (const unresolved of Array.isArray(unresolved_references) ? unresolved_references.map(recordOrEmpty) : []) {
+    const { entity, id, reference, reason } = unresolved;
+    warnings.push(`${entity} ${id} fails closed: ${reference} cannot be resolved: ${reason}`);
+  }
   const { reachable, reason } = recordOrEmpty(database);
   const why = typeof reason === 'string' ? reason : null;
   if (reachable !== false && why !== null) warnings.push(`of its database: ${why}`);

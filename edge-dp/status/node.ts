@@ -34,12 +34,14 @@ async function withheld(env: Env): Promise<string | null> {
 }
 
 /** A node that newer config is withheld from stays ready: it serves the config it has, and its neighbours have no other. */
-async function ready({ live, env }: StatusRequest): Promise<Response> {
+async function ready({ live, env, isolate }: StatusRequest): Promise<Response> {
   const reasonWithheld = await withheld(env);
+  const { unresolved } = isolate.current.vaults(env);
   const config = {
     serial: live.serial,
     configuration_hash: live.configHash ?? NO_CONFIG_HASH,
     ...(reasonWithheld === null ? {} : { configuration_withheld: reasonWithheld }),
+    ...(unresolved.length === 0 ? {} : { unresolved_references: unresolved }),
   };
   const reason = unready(live);
   return reason === null ? json({ message: 'ready', ...config }) : json({ message: reason, ...config }, 503);

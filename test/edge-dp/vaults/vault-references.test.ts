@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { health } from '../../../cp/commands/health.ts';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { admin } from '../../e2e/processes.ts';
@@ -152,15 +153,30 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
     );
   });
 
+  it('that lead nowhere are warned of by `holdfast health`', async () => {
+    const prefix = await mkdtemp(join(folder, 'prefix '));
+    const conf = join(prefix, 'holdfast.conf');
+    await mkdir(join(prefix, 'data-plane'));
+    await writeFile(join(prefix, 'data-plane', 'node-id'), node.nodeId);
+    const listen = `127.0.0.1:${node.statusAddresses[0]?.port}`;
+    await writeFile(conf, `admin_listen = off\nprefix = ${prefix}\nstatus_listen = ${listen}\n`);
+    const said: string[] = [];
+    const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+    await health({ words: [], conf, prefix, options: {} }).finally(() => spy.mockRestore());
+    expect(said.join('')).toMatch(
+      /^warning: data plane: plugins \S+ fails closed: \{vault:\/\/app\/late\} cannot be resolved: this node has no variable APP_LATE$/m,
+    );
+  });
+
   it('are followed in certificates', async () => {
     const shown = async (path: string) => (await fetch(`http://127.0.0.1:${gateway.ports.plain}${path}`)).text();
-    if (host === 'workerd') expect(await shown('/client')).toBe('true');
+    if (host !== 'Miniflare') expect(await shown('/client')).toBe('true');
     const refusal = await shown('/keyless');
     expect(refusal).toContain('needs certificate 00000000-0000-4000-8000-000000000061');
     expect(refusal).not.toContain('vault');
   });
 
-  it.runIf(host === 'workerd')(
+  it.runIf(host !== 'Miniflare')(
     'are followed again when their time is over, and secrets outlive their variables',
     async () => {
       await environment(`APP_SIGNING='${JSON.stringify({ webhook: ROTATED })}'\nAPP_LATE=${LATE}\n`);
@@ -177,7 +193,7 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
 
   it('follow the vault entity when that changes', async () => {
     await admin(`${gateway.admin}/vaults/app`, 'PATCH', { config: { prefix: 'OTHER_', resurrect_ttl: 0 } });
-    await answers('/part', host === 'workerd' ? ROTATED : PREFIXED, 500);
+    await answers('/part', host === 'Miniflare' ? PREFIXED : ROTATED, 500);
     expect(await send('/own', PLAIN)).toBe(200);
   });
 
