@@ -6,15 +6,22 @@ import { V8_FLAGS } from '../../edge-dp/hosts/v8-flags.ts';
 import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
 import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../e2e/processes.ts';
+import { listening } from './processes.ts';
 
-/** A bare pass-through Worker on the same workerd: what the platform itself costs. */
+/** A bare proxy on the same runtime: what the platform itself costs. */
 export interface Baseline {
   readonly port: number;
   readonly child: ChildProcess;
   stop(): void;
 }
 
-/** Starts it with the V8 flags and the kind of upstream binding the data plane has. */
+/** On Node: node:http and undici. */
+export async function startNodeBaseline(upstreamPort: number): Promise<Baseline> {
+  const { child, port } = await listening('bare-proxy.ts', [String(upstreamPort)], 0);
+  return { port, child, stop: () => void child.kill('SIGKILL') };
+}
+
+/** On workerd: a pass-through Worker, with the V8 flags and the kind of upstream binding the data plane has. */
 export async function startBaseline(upstreamPort: number): Promise<Baseline> {
   const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
   const [port = 0] = await freePorts(1);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --json] [-- --seconds N --rounds N --only NAME]`: real workerd behind `holdfast start`, measured
- * against a bare pass-through Worker on the same workerd in the same run. Throughput is told as a ratio to that
+ * `npm run bench [-- --json] [-- --seconds N --rounds N --only NAME --host workerd|node]`: real workerd, or Node, behind `holdfast start`, measured
+ * against a bare pass-through Worker on the same workerd, or a bare proxy on the same Node, in the same run. Throughput is told as a ratio to that
  * baseline; rounds alternate between the two, and medians are kept, because machines are noisy. The Admin API
  * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads both for two
  * minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory.
@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
-import { type Baseline, startBaseline } from './baseline.ts';
+import { type Baseline, startBaseline, startNodeBaseline } from './baseline.ts';
 import { machine, pin } from './cores.ts';
 import { PLUGIN_SCENARIOS, pluginScenarios } from './plugins.ts';
 import { type Load, listening, median, rate, say, load as sendLoad } from './processes.ts';
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '50' },
     only: { type: 'string' },
+    host: { type: 'string', default: 'workerd' },
     'sustained-seconds': { type: 'string', default: '120' },
   },
 });
@@ -121,11 +122,11 @@ const wanted = (name: string) => values.only === undefined || name.includes(valu
 async function measureTraffic(): Promise<void> {
   const upstreams = await Promise.all([1, 2, 3].map(() => listening('upstream.ts', [], 1)));
   const ports = upstreams.map(({ port }) => port);
-  const baseline = await startBaseline(ports[0] ?? 0);
+  const baseline = await (values.host === 'node' ? startNodeBaseline : startBaseline)(ports[0] ?? 0);
   pin(baseline.child.pid, 0);
   const cluster = await createCluster();
   const control = await cluster.controlPlane();
-  const plane = await cluster.dataPlane('bench');
+  const plane = await cluster.dataPlane('bench', { data_plane_host: values.host });
   pin(control.child.pid, 1);
   pin(plane.child.pid, 0);
 

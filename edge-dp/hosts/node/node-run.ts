@@ -13,7 +13,7 @@ export function runNode(
   first: boolean,
   runtimeLog: RuntimeLog,
 ): Run {
-  const child = spawn(process.execPath, [...V8_FLAGS, main], {
+  const child = spawn(process.execPath, [main], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...sockets.map(({ descriptor }) => descriptor)],
     cwd: '/',
   });
@@ -45,6 +45,3 @@ export function runNode(
     kill: () => child.kill('SIGKILL'),
   };
 }
-
-/** What lives as long as a request fits into young generations of this size; the default, 16 MB, costs memory and gives nothing. */
-const V8_FLAGS: readonly string[] = [];

@@ -1,5 +1,6 @@
 import { Agent, get } from 'node:http';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { hashedField } from '../../../shared/bundle/lookup.ts';
 import { buildManifest } from '../../../shared/bundle/manifest.ts';
@@ -150,8 +151,11 @@ async function declaring(name: string) {
 }
 
 // Miniflare runs one process; on workerd connections are spread over several.
-test('every process of a node sees the swap, also those that do not own the link', async () => {
-  const fixture = await NodeFixture.create(startWorkerdHost);
+test.each([
+  ['workerd', startWorkerdHost],
+  ['node', startNodeHost],
+])('every process of a node sees the swap, also those that do not own the link, on %s', async (_, start) => {
+  const fixture = await NodeFixture.create(start);
   onTestFinished(() => fixture.remove());
   await fixture.start({ processes: 2 });
   expect(fixture.node.pids().length).toBe(2);

@@ -1,3 +1,3 @@
 import { runCases } from './case-runner/run-cases.ts';
 
-runCases('key-auth', ['workerd', 'Miniflare']);
+runCases('key-auth', ['workerd', 'Miniflare', 'node']);

@@ -1,4 +1,4 @@
 import { runCases } from './case-runner/run-cases.ts';
 
-runCases('chains');
+runCases('chains', ['workerd', 'node']);
 runCases('global');

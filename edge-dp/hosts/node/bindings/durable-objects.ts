@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { DurableStorage } from './durable-storage.ts';
+import { requestOf } from './request-of.ts';
 
 /** What a Durable Object class of the Worker has. */
 interface DurableInstance {
@@ -36,13 +37,7 @@ export class DurableNamespace {
 
   get(name: string): { fetch(input: Request | string | URL, init?: RequestInit): Promise<Response> } {
     const object = this.#living(name);
-    return {
-      fetch: (input, init) => {
-        // One that came over a socket is passed on as it is: it only looks like those of Node, which cannot copy it.
-        const whole = input instanceof Request && init === undefined;
-        return object.fetch(whole ? input : new Request(input, init));
-      },
-    };
+    return { fetch: (input, init) => object.fetch(requestOf(input, init)) };
   }
 
   /** Brings those back whose alarm was set when the process ended. */

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Agent, fetch } from 'undici';
+import { requestOf } from './request-of.ts';
 
 type Fetching = (request: Request) => Response | Promise<Response>;
 
@@ -8,7 +9,7 @@ type Fetching = (request: Request) => Response | Promise<Response>;
 export function ownNode(answer: Fetching): {
   fetch(input: Request | string | URL, init?: RequestInit): Promise<Response>;
 } {
-  return { fetch: async (input, init) => answer(new Request(input, init)) };
+  return { fetch: async (input, init) => answer(requestOf(input, init)) };
 }
 
 /** `NODE` in another process: the first one's, over its Unix socket. */

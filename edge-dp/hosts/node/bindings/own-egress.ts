@@ -7,6 +7,7 @@ import { EGRESS_TOKEN } from '../../../proxy/egress/protocol.ts';
 import type { EgressOptions } from '../../egress/messages.ts';
 import { egressServer } from '../../egress/server.ts';
 import { type Opened, opened } from '../runtime/sockets.ts';
+import { requestOf } from './request-of.ts';
 
 /** The `EGRESS` and `TUNNEL` bindings. */
 interface OwnEgress {
@@ -31,7 +32,7 @@ export async function ownEgress(
   const dispatcher = new Agent({ connect: { socketPath }, allowH2: false });
   return {
     async fetch(input, init) {
-      const asked = new Request(input, init);
+      const asked = requestOf(input, init);
       const headers = new Headers(asked.headers);
       headers.set(EGRESS_TOKEN, token);
       const body = asked.body === null ? null : await asked.arrayBuffer();

@@ -1,6 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { BodySource, EndListener, HttpResponse, ResponseEnd } from '../../../http/messages.ts';
+import type { BodySource, Content, EndListener, HttpResponse, ResponseEnd } from '../../../http/messages.ts';
 import { OwnResponse } from '../../../http/messages.ts';
 import { joinSockets } from '../../egress/http1.ts';
 import { ArrivingBody } from './arriving-body.ts';
@@ -49,28 +49,50 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   lines.push('Connection', to.shouldKeepAlive ? 'keep-alive' : 'close');
   lingering(to, request);
   if (request.method === 'HEAD' || BODYLESS.has(status)) {
-    if (content !== null && typeof content === 'object' && !(content instanceof Uint8Array)) response.discard();
-    // What says nothing of a length would be taken for a body in chunks.
+    const held = heldBytes(content);
+    if (held === null) response.discard();
+    else if (request.method === 'HEAD' && response instanceof OwnResponse && !headed(response))
+      lines.push('Content-Length', String(held.byteLength));
     to.writeHead(status, reason, lines);
     to.end();
     return;
   }
   if (content === null || typeof content === 'string' || content instanceof Uint8Array) {
-    const bytes = content === null ? null : typeof content === 'string' ? Buffer.from(content) : content;
-    if (!response.headers.has('content-length')) lines.push('Content-Length', String(bytes?.byteLength ?? 0));
+    const bytes = heldBytes(content) ?? NOTHING;
+    if (!headed(response)) lines.push('Content-Length', String(bytes.byteLength));
     to.writeHead(status, reason, lines);
-    to.end(bytes ?? undefined);
+    end(to, bytes);
     return;
   }
   to.writeHead(status, reason, lines);
   sendBody(content, to);
 }
 
+/** Whether it says how long its body is, or what it would be for GET. */
+function headed({ status, headers }: HttpResponse): boolean {
+  return headers.has('content-length') || BODYLESS.has(status);
+}
+
+/** Content that is in memory; null: it is still on its way. */
+function heldBytes(content: Content): Uint8Array | null {
+  if (content === null) return NOTHING;
+  if (typeof content === 'string') return Buffer.from(content);
+  return content instanceof Uint8Array ? content : null;
+}
+
+/** Bytes of a body that goes out in one piece with its head: a copy costs less than a second piece. */
+const SMALL = 4 << 10;
+
+function end(to: ServerResponse, bytes: Uint8Array): void {
+  if (bytes.byteLength > SMALL) to.end(bytes);
+  else to.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'), 'latin1');
+}
+
 function sendBody(content: BodySource, to: ServerResponse): void {
   if (content instanceof ArrivingBody && content.untaken) {
     const { whole } = content;
     if (whole !== null) {
-      to.end(whole);
+      end(to, whole);
       return;
     }
     // Clients get the head at once, however long the body takes.

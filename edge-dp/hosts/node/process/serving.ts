@@ -60,8 +60,13 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
     }
   }
 
+  // A process without traffic takes a change as soon as the others.
+  const { scheduled } = worker.default;
+  const news = first ? null : setInterval(() => void scheduled?.({}, env, { waitUntil }), plan.settings.newsInterval);
+
   return {
     async stop() {
+      if (news !== null) clearInterval(news);
       const drained = Promise.all(listeners.map((listener) => listener.drain()));
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
       const draining = { method: 'POST', headers, body: 'status=draining&wait=true' };

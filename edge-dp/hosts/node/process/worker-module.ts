@@ -6,6 +6,7 @@ import type { DurableClass } from '../bindings/durable-objects.ts';
 export interface WorkerModule {
   readonly default: {
     answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
+    /** Asks for newer config, where it is time to. */
     scheduled?(controller: object, env: object, context: object): Promise<void>;
   };
   readonly Status?: Entrypoint;
