@@ -1,11 +1,15 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
 import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
 import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
+import { within } from '../../within.ts';
+import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 import { proxyConfig } from './llm-config.ts';
 import { logged } from './logged.ts';
@@ -425,5 +429,77 @@ describe('ai-proxy', () => {
     expect(() => aiProxy.compile(broken, EVERYWHERE, fakeServices())).toThrow(
       /^auth.gcp_service_account_json is no JSON$/,
     );
+  });
+});
+
+describe('ai-proxy on the wire', () => {
+  const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+  const streams: ServerResponse[] = [];
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.flushHeaders();
+      streams.push(response);
+    });
+  });
+  let gateway: RunningGateway;
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const config = proxyConfig({
+      provider: 'anthropic',
+      options: { anthropic_version: '2023-06-01', upstream_url: `http://127.0.0.1:${port}` },
+    });
+    gateway = await startGateway({
+      tables: {
+        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: 9 }],
+        routes: [{ id: id(101), paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
+        plugins: [{ id: id(201), name: 'ai-proxy', config }],
+      },
+    });
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  const ask = async (signal?: AbortSignal) => {
+    const response = await fetch(gateway.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ...CHAT, stream: true }),
+      ...(signal && { signal }),
+    });
+    const upstream = streams.pop();
+    if (upstream === undefined || response.body === null) expect.fail('no stream');
+    return { reader: response.body.pipeThrough(new TextDecoderStream()).getReader(), upstream };
+  };
+  const delta = (text: string) => sse(['content_block_delta', { delta: { text } }]);
+
+  it('gives each event when it comes', async () => {
+    const { reader, upstream } = await ask();
+    for (const text of ['one', 'two']) {
+      upstream.write(delta(text));
+      expect(said(eventsOf((await reader.read()).value ?? ''))).toBe(text);
+    }
+    upstream.end(sse(['message_stop', {}]));
+    expect(eventsOf((await reader.read()).value ?? '')).toEqual(['[DONE]']);
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  it('asks a model for no more once its client has left', async () => {
+    const client = new AbortController();
+    const { reader, upstream } = await ask(client.signal);
+    upstream.write(delta('one'));
+    await reader.read();
+    const left = new Promise<void>((resolve) => upstream.once('close', resolve));
+    client.abort();
+    await reader.read().catch(() => undefined);
+    // Where nothing is written nobody notices.
+    const writing = setInterval(() => upstream.write(delta('more')), 50);
+    await within(left, 'the upstream to be let go of', 10_000).finally(() => clearInterval(writing));
+    expect(upstream.writableFinished).toBe(false);
   });
 });
