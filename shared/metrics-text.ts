@@ -9,6 +9,17 @@ export interface Metric {
 
 export const METRICS_TYPE = 'text/plain; charset=UTF-8';
 
+/** Samples of one name as the exposition has them. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Samples by their names, which Kong puts in alphabetical order. */
+export function familiesOf(metrics: readonly Metric[]): readonly MetricFamily[] {
+  return [...Map.groupBy(metrics, ({ name }) => name)].map(([name, own]) => ({ name, text: metricsText(own) }));
+}
+
 /** The exposition of samples; those of one name must follow each other. */
 export function metricsText(metrics: readonly Metric[]): string {
   let family = '';
@@ -22,6 +33,7 @@ export function metricsText(metrics: readonly Metric[]): string {
   return text;
 }
 
-function escaped(text: string): string {
+/** The value of a label between its quotes. */
+export function escaped(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

@@ -154,6 +154,7 @@ export class CurrentConfig {
 function withoutConfig(empty: RequestPath): RequestPath {
   return {
     balancers: empty.balancers,
+    showsUpstreamHealth: false,
     update: (changes) => empty.update(changes),
     explain: (request, caller) => empty.explain(request, caller),
     settle: () => empty.settle(),

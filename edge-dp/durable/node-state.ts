@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Count } from '../../shared/cluster/counts.ts';
+import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import type { Services } from '../plugins/runtime/services.ts';
@@ -12,10 +13,12 @@ import { ClusterKeeper } from './cluster-keeper.ts';
 import { linkName } from './cluster-link.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
+import { MetricKeeper } from './metric-keeper.ts';
 import { RedisCounters } from './redis-counters.ts';
 import { ResponseKeeper } from './response-keeper.ts';
 import {
   COUNTER_SHARDS,
+  METRICS,
   parseCounterQuestion,
   parseRecordQuestion,
   parseRedisQuestion,
@@ -26,8 +29,9 @@ import {
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
- * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each collection of records, which live on disk, one for what
- * all data planes share, and one for the copies of answers, in memory.
+ * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each
+ * collection of records, which live on disk, one for what all data planes share, and, in memory, one for the copies of answers and
+ * one for what Prometheus is told.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -38,6 +42,7 @@ export class NodeState extends DurableObject<Env> {
   readonly #shared: ClusterKeeper;
   readonly #redis: RedisCounters;
   readonly #clusterCounters: ClusterCounters;
+  readonly #metrics = new MetricKeeper((message) => console.warn(message));
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -60,6 +65,7 @@ export class NodeState extends DurableObject<Env> {
       if (kind === 'cluster') return Response.json(await this.#shared.answer(parseSharedQuestion(body)));
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
       if (kind === 'cluster_counters') return Response.json(this.#clusterCounters.answer(parseCounterQuestion(body)));
+      if (kind === METRICS) return Response.json(this.#metrics.answer(mustBeRecord(body, 'the question')));
       if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
     } catch (error) {

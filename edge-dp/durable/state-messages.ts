@@ -12,9 +12,47 @@ import type { RedisServer } from '../redis/client.ts';
  *     POST /state/responses              ResponseQuestion; `PurgeNews`, `{entry}` or `{}`
  *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
  *     PUT  /state/responses              takes one; 204
+ *     POST /state/metrics                MetricsQuestion; `{}`, or MetricsAnswer
  *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}` (and `untold` where that was asked)
  */
 export const STATE_PATH = '/state/';
+
+/** The keeper of what is counted for Prometheus. */
+export const METRICS = 'metrics';
+
+/** By family and labels: what is added to a counter, or to each bucket of a histogram and, at the end, to its sum. */
+export type Samples = Readonly<Record<string, readonly (readonly [labels: string, numbers: readonly number[]])[]>>;
+
+export type MetricsQuestion =
+  | { readonly does: 'add'; readonly samples: Samples }
+  /** All of them. */
+  | { readonly does: 'show' };
+
+export interface MetricsAnswer {
+  readonly samples: Samples;
+  /** Samples that were left out, since there were too many label sets. */
+  readonly dropped: number;
+}
+
+/** Throws a `TypeError` for what is none. */
+export function parseSamples(value: unknown): Samples {
+  const read = mustBeRecord(value, 'samples');
+  return Object.fromEntries(
+    Object.entries(read).map(([family, all]) => [
+      family,
+      listOf(all, 'samples').map((item) => {
+        const [labels, numbers] = listOf(item, 'a sample');
+        if (typeof labels !== 'string') throw new TypeError('the labels of a sample must be a text');
+        return [labels, listOf(numbers, 'numbers').map(Number)] as const;
+      }),
+    ]),
+  );
+}
+
+function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(`${what} must be a list`);
+  return value;
+}
 
 /** The one keeper of what all data planes share. */
 export const SHARED_PATH = `${STATE_PATH}cluster`;

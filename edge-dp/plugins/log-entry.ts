@@ -90,7 +90,7 @@ function describe(exchange: Exchange): LogEntry {
     ...(credential !== null && { authenticated_entity: { id: credential.id } }),
     client_ip: request.client.ip,
     started_at: request.startedAt,
-    source: exchange.tries.length > 0 && (reply.source === 'service' || exchange.clientLeft) ? 'upstream' : 'kong',
+    source: sourceOf(exchange),
     upstream_status: exchange.tries.map(statusText).join(', '),
     upstream_uri: exchange.upstreamUri,
     workspace: request.workspace,
@@ -114,6 +114,11 @@ function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> 
     headers: { ...headersOf(request.headers), ...redacted(request.headers) },
     size: requestSize(exchange),
   };
+}
+
+/** Who is to be thanked, or blamed, for the answer. */
+export function sourceOf({ tries, reply, clientLeft }: Exchange): 'upstream' | 'kong' {
+  return tries.length > 0 && (reply.source === 'service' || clientLeft) ? 'upstream' : 'kong';
 }
 
 /** Bytes of `HTTP/1.1 200 OK` and the like: the reason is not known. */

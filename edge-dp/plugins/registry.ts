@@ -25,6 +25,7 @@ import oauth2 from './oauth2.ts';
 import opentelemetry from './opentelemetry.ts';
 import postFunction from './post-function.ts';
 import preFunction from './pre-function.ts';
+import prometheus from './prometheus.ts';
 import proxyCache from './proxy-cache.ts';
 import rateLimiting from './rate-limiting.ts';
 import redirect from './redirect.ts';
@@ -74,6 +75,7 @@ const BUNDLED: readonly Plugin[] = [
   opentelemetry,
   postFunction,
   preFunction,
+  prometheus,
   proxyCache,
   rateLimiting,
   redirect,

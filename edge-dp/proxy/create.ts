@@ -5,6 +5,7 @@ import { ServiceHosts } from '../balancer/service-hosts.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
+import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
@@ -71,7 +72,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     clientAddress: compileClientAddress(settings),
   };
   const { network, tunnel, identity = UNNAMED } = dependencies;
-  const { services, unsent } = createServices({
+  const { services, unsent, metrics } = createServices({
     node: identity,
     network,
     // Plugins' own requests use all that the host can, also where upstreams' do not.
@@ -86,18 +87,28 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
   const own = { registry: dependencies.plugins ?? plugins, services };
-  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime, unsent);
+  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime, { unsent, metrics });
 }
 
 /** For tests of the request path alone. */
 const UNNAMED = { id: '', hostname: '' };
 const NO_VAULTS: Vaults = { secret: async () => ({ value: null, missing: 'there are no vaults' }) };
 
-function requestPath(gateway: Gateway, runtime: ProxyRuntime, unsent: Unsent): RequestPath {
+/** What plugins' services tell of themselves. */
+interface Kept {
+  readonly unsent: Unsent;
+  readonly metrics: Pick<NodeMetrics, 'showsUpstreamHealth'>;
+}
+
+function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): RequestPath {
+  const { unsent, metrics } = kept;
   return {
+    get showsUpstreamHealth() {
+      return metrics.showsUpstreamHealth;
+    },
     balancers: gateway.balancers,
     update(changes) {
-      return requestPath(gateway.update(changes), runtime, unsent);
+      return requestPath(gateway.update(changes), runtime, kept);
     },
     explain(request, caller) {
       return explainRequest(gateway, runtime.flavor, request, caller);

@@ -17,6 +17,8 @@ export interface RequestPath {
   update(changes: ConfigChanges): RequestPath;
   /** The upstreams of this config, with what is known of their targets. */
   readonly balancers: UpstreamDirectory;
+  /** A plugin has the health of targets shown with the node's metrics. */
+  readonly showsUpstreamHealth: boolean;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
   explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
   /** Requests see this config now: what the last one had and this one has not is let go of. */

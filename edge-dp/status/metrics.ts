@@ -1,14 +1,15 @@
-import { METRICS_TYPE, type Metric, metricsText } from '../../shared/metrics-text.ts';
+import { familiesOf, METRICS_TYPE, type Metric } from '../../shared/metrics-text.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { NodeClient } from '../config/node.ts';
 import type { SharedQuestion } from '../durable/state-messages.ts';
 import { askNode } from '../plugins/services/node-state.ts';
+import { countedFamilies, upstreamHealth } from './plugin-metrics.ts';
 import type { StatusRequest, StatusRoute } from './routes.ts';
 
 /**
- * `/metrics` in Prometheus' text format 0.0.4, by Kong's names where Kong has the same. What the prometheus plugin counts
- * of each request (statuses, latencies, bandwidth) belongs to that plugin; these are true of the node without it.
+ * `/metrics` in Prometheus' text format 0.0.4, by Kong's names where Kong has the same: what is true of the node without any
+ * plugin, and what the prometheus plugin has counted of each request (statuses, latencies, bandwidth).
  */
 export const metricsRoutes: readonly StatusRoute[] = [{ path: new URLPattern({ pathname: '/metrics' }), GET: metrics }];
 
@@ -104,7 +105,16 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
         value: link.ordersRefused,
       },
     );
-  return new Response(metricsText(all), { headers: { 'content-type': METRICS_TYPE } });
+  const families = [
+    ...familiesOf(all),
+    ...(await countedFamilies(env)),
+    ...(live.path.showsUpstreamHealth ? upstreamHealth(live.path.balancers.all()) : []),
+  ];
+  const text = families
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((each) => each.text)
+    .join('');
+  return new Response(text, { headers: { 'content-type': METRICS_TYPE } });
 }
 
 /** Null: their keeper does not answer. */

@@ -1,5 +1,5 @@
 import { protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Counts requests for Prometheus. */
@@ -25,3 +25,5 @@ export const prometheus = definePlugin({
     },
   },
 });
+
+export type PrometheusConfig = Entity<typeof prometheus>['config'];

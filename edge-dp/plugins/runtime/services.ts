@@ -47,6 +47,8 @@ export interface Services {
   redisCounters(server: RedisServer, syncRate: number | null): Counters;
   /** Small values with an end, shared by the isolates of the node, or by all nodes: tokens, sessions, challenges. */
   records(collection: string, scope: Scope): Records;
+  /** Counts for Prometheus, which the node keeps while it runs and shows at its Status API. */
+  readonly metrics: Metrics;
   /** A memory of the isolate, the least recently used out first. Those who name the same one share it. */
   cache<T>(name: string, options: { readonly maxBytes: number }): Cache<T>;
   /** Copies of answers, in the memory of the node. */
@@ -231,6 +233,22 @@ export interface Records {
   /** Gets and deletes in one step: for what may be used once. */
   take(key: string): Promise<unknown>;
   delete(key: string): Promise<void>;
+}
+
+/** Counts of the whole node, a second late. `on`: the request they come from, which lends its time. */
+export interface Metrics {
+  /** `labels` as they stand in the exposition, between the braces. */
+  count(family: string, labels: string, amount: number, on: { waitUntil(work: Promise<unknown>): void }): void;
+  /** Into a histogram of these bounds, ascending. */
+  observe(
+    family: string,
+    bounds: readonly number[],
+    labels: string,
+    value: number,
+    on: { waitUntil(work: Promise<unknown>): void },
+  ): void;
+  /** Has the health of targets shown, until the function that is given is called. */
+  showUpstreamHealth(): () => void;
 }
 
 export interface Cache<T> {

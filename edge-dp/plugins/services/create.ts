@@ -10,6 +10,7 @@ import { hostServices, type Tunnel } from './host-services.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
 import { nodeCounters, redisCounters } from './node-counters.ts';
+import { NodeMetrics } from './node-metrics.ts';
 import { NodeRecords, ofTheCluster, ofTheNode } from './node-records.ts';
 import { NodeResponses } from './node-responses.ts';
 import { askNode } from './node-state.ts';
@@ -52,12 +53,14 @@ export function createServices({
 }: ServiceDependencies): {
   readonly services: Services;
   readonly unsent: Unsent;
+  readonly metrics: NodeMetrics;
 } {
   const queues = new Queues(log, others.patience);
   const caches = new Caches();
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
   const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
+  const metrics = new NodeMetrics(ask, queues);
   const services: Services = {
     node,
     lua,
@@ -72,6 +75,7 @@ export function createServices({
       else await host.append(file, text);
     },
     queue: (name, options, send) => queues.open(name, options, send),
+    metrics,
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     responses: new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log }),
     counters: ask === null ? memoryCounters() : nodeCounters(ask),
@@ -89,7 +93,7 @@ export function createServices({
       return known;
     },
   };
-  return { services, unsent: queues };
+  return { services, unsent: queues, metrics };
 }
 
 /** What a runtime can do without a process of the host beside it. */

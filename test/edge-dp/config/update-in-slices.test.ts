@@ -39,6 +39,8 @@ class Rows implements RequestPath {
     throw new Error('not asked');
   }
   settle(): void {}
+  readonly showsUpstreamHealth = false;
+
   finish(): number {
     return 0;
   }

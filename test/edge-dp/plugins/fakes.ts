@@ -6,6 +6,7 @@ import { ServiceError, type Services } from '../../../edge-dp/plugins/runtime/se
 import { Caches } from '../../../edge-dp/plugins/services/caches.ts';
 import { memoryCounters } from '../../../edge-dp/plugins/services/memory-counters.ts';
 import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.ts';
+import { NodeMetrics } from '../../../edge-dp/plugins/services/node-metrics.ts';
 import { NodeResponses } from '../../../edge-dp/plugins/services/node-responses.ts';
 import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
 import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
@@ -108,6 +109,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
       records.set(collection, known);
       return known;
     },
+    metrics: new NodeMetrics(null, queues),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     responses: new NodeResponses(null, { maxBytes: 8 << 20, near: true, log }),
     ...own,

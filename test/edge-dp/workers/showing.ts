@@ -19,6 +19,7 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
     balancers: Balancers.empty(),
     settle() {},
     finish: () => 0,
+    showsUpstreamHealth: false,
     explain() {
       throw new Error('nothing to explain');
     },

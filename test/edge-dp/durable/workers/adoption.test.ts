@@ -49,6 +49,7 @@ function anyPath(): RequestPath {
     explain: unasked,
     settle: () => undefined,
     finish: () => 0,
+    showsUpstreamHealth: false,
     handle: unasked,
   };
 }
