@@ -11,7 +11,8 @@ import { admin, createCluster, type RunningDataPlane, until } from '../e2e/proce
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { type Baseline, startBaseline, startNodeBaseline } from './baseline.ts';
 import { machine, pin } from './cores.ts';
-import { PLUGIN_SCENARIOS, pluginScenarios } from './plugins.ts';
+import { LIMIT_SCENARIOS, limitScenarios } from './limits.ts';
+import { PLUGIN_SCENARIOS, type PluginScenario, pluginScenarios } from './plugins.ts';
 import { type Load, listening, median, rate, say, load as sendLoad } from './processes.ts';
 import { measureSustained, type Sustained } from './sustained.ts';
 
@@ -47,7 +48,13 @@ const TRAFFIC_SCENARIOS = [
   'preserve_host',
   '10,000 routes',
   ...PLUGIN_SCENARIOS,
+  ...LIMIT_SCENARIOS,
 ];
+/** Scenarios with config of their own. */
+const PREPARED = [
+  [PLUGIN_SCENARIOS, pluginScenarios],
+  [LIMIT_SCENARIOS, limitScenarios],
+] as const;
 const ROUTES = 10_000;
 const KEY = 'bench-key';
 
@@ -119,6 +126,26 @@ const sustained: Sustained[] = [];
 const delays: Record<string, number> = {};
 const wanted = (name: string) => values.only === undefined || name.includes(values.only);
 
+/** Waits until the route is there, which may take until all that it needs is. */
+async function compareScenario(
+  scenario: PluginScenario,
+  baseline: Baseline,
+  plane: RunningDataPlane,
+): Promise<Measured> {
+  const { name, path, headers, lines, probe } = scenario;
+  const [field, value = ''] = (probe ?? headers[0])?.split(': ') ?? [];
+  const given = field === undefined ? {} : { headers: { [field]: value } };
+  // A kept connection may have been closed while another scenario was measured.
+  const status = () =>
+    fetch(`${plane.proxy}${path}`, given).then(
+      (response) => response.status,
+      () => 0,
+    );
+  const expected = probe === undefined ? [200, 401] : [200];
+  await until(async () => expected.includes(await status()), `the route of ${name}`);
+  return compare(name, baseline, plane, path, headers, lines);
+}
+
 async function measureTraffic(): Promise<void> {
   const upstreams = await Promise.all([1, 2, 3].map(() => listening('upstream.ts', [], 1)));
   const ports = upstreams.map(({ port }) => port);
@@ -166,21 +193,12 @@ async function measureTraffic(): Promise<void> {
       measured.push(await compare('3 targets', baseline, plane, '/balanced'));
     }
 
-    if (PLUGIN_SCENARIOS.some(wanted)) {
-      const { scenarios, stop } = await pluginScenarios(url);
+    for (const [names, prepare] of PREPARED) {
+      if (!names.some(wanted)) continue;
+      const { scenarios, stop } = await prepare(url);
       try {
-        for (const { name, path, headers, lines } of scenarios.filter((each) => wanted(each.name))) {
-          const [first, second = ''] = headers[0]?.split(': ') ?? [];
-          const given = first === undefined ? {} : { headers: { [first]: second } };
-          // A kept connection may have been closed while another scenario was measured.
-          const status = () =>
-            fetch(`${plane.proxy}${path}`, given).then(
-              (response) => response.status,
-              () => 0,
-            );
-          const there = async () => [200, 401].includes(await status());
-          await until(there, `the route of ${name}`);
-          measured.push(await compare(name, baseline, plane, path, headers, lines));
+        for (const scenario of scenarios.filter(({ name }) => wanted(name))) {
+          measured.push(await compareScenario(scenario, baseline, plane));
         }
       } finally {
         stop();

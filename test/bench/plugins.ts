@@ -15,6 +15,8 @@ export interface PluginScenario {
   readonly headers: readonly string[];
   /** File of header lines, of which each request has the next. */
   readonly lines?: string;
+  /** A header line with which the route answers 200 once everything is there. */
+  readonly probe?: string;
 }
 
 export const PLUGIN_SCENARIOS = [
