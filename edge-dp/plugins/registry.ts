@@ -6,6 +6,8 @@ import aiPromptTemplate from './ai-prompt-template.ts';
 import aiProxy from './ai-proxy.ts';
 import aiRequestTransformer from './ai-request-transformer.ts';
 import aiResponseTransformer from './ai-response-transformer.ts';
+import awsLambda from './aws-lambda.ts';
+import azureFunctions from './azure-functions.ts';
 import basicAuth from './basic-auth.ts';
 import botDetection from './bot-detection.ts';
 import correlationId from './correlation-id.ts';
@@ -56,6 +58,8 @@ const BUNDLED: readonly Plugin[] = [
   aiProxy,
   aiRequestTransformer,
   aiResponseTransformer,
+  awsLambda,
+  azureFunctions,
   basicAuth,
   botDetection,
   correlationId,

@@ -1,7 +1,9 @@
 import type { RequestTerminationConfig } from '../../shared/plugins/request-termination.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { allArguments, queryValues } from '../proxy/query.ts';
+import { queryValues } from '../proxy/query.ts';
 import { splitHost } from '../router/host.ts';
+import { withCharset } from './own-charset.ts';
+import { argumentTable, bodyTable } from './request-tables.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import type { Services } from './runtime/services.ts';
@@ -39,20 +41,6 @@ const MESSAGES: Readonly<Record<number, string>> = {
   503: 'Service unavailable',
 };
 
-/** Kong says what charset its own texts are in, where nobody else does. */
-function withCharset(type: string): string {
-  return TEXTS.has(type.trim().toLowerCase()) ? `${type.trim()}; charset=UTF-8` : type;
-}
-
-const TEXTS: ReadonlySet<string> = new Set([
-  'text/html',
-  'text/xml',
-  'text/plain',
-  'text/vnd.wap.wml',
-  'application/javascript',
-  'application/rss+xml',
-]);
-
 /** Bodies are echoed up to this size. */
 const BODY_LIMIT = 1 << 20;
 
@@ -66,8 +54,8 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
       host: splitHost(request.headers.get('host') ?? '').host,
       port: request.forwarded.port,
       headers: Object.fromEntries(request.headers),
-      query: table(request.query),
-      body: text === undefined ? undefined : parsed(request.headers.get('content-type'), text),
+      query: argumentTable(request.query),
+      body: raw === null || raw.length === 0 ? undefined : bodyOf(request.headers.get('content-type'), raw),
       raw_body: text,
       method: request.method,
       path: request.rawPath,
@@ -78,22 +66,8 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
   };
 }
 
-/** A body's arguments as Kong reads them; undefined for types it does not. */
-function parsed(type: string | null, text: string): unknown {
-  const plain = type?.split(';', 1)[0]?.trim().toLowerCase();
-  if (plain === 'application/x-www-form-urlencoded') return table(text);
-  if (plain !== 'application/json') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Arguments by name; a list where there are several of one. */
-function table(query: string): Readonly<Record<string, unknown>> {
-  const values = Map.groupBy(allArguments(query), ([name]) => name);
-  const single = (all: readonly (readonly [string, string | true])[]) =>
-    all.length > 1 ? all.map(([, value]) => value) : all[0]?.[1];
-  return Object.fromEntries([...values].map(([name, all]) => [name, single(all)]));
+/** Undefined for types that have no arguments. */
+function bodyOf(type: string | null, bytes: Uint8Array): unknown {
+  const read = bodyTable(type, bytes);
+  return read.kind === 'table' ? read.value : undefined;
 }

@@ -14,6 +14,7 @@ import { type Network, networkEgress } from './egress/network.ts';
 import type { Outward } from './egress/outward.ts';
 import { processEgress } from './egress/process.ts';
 import { socketsEgress } from './egress/sockets.ts';
+import { SERVER } from './errors.ts';
 import { explainRequest } from './explain.ts';
 import { Gateway } from './gateway.ts';
 import { handle } from './handle.ts';
@@ -82,6 +83,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     tracing: settings.tracing ?? NO_TRACING,
     vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
+    // Kong says 2 whatever the version, where it answers with what it fetched itself.
+    via: runtime.tokens.via ? `2 ${SERVER}` : null,
     responseMemory: responseMemory(settings),
     near: dependencies.near ?? true,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,

@@ -89,6 +89,7 @@ async function answer(
   }
   context.route = route;
   context.service = route.service === null ? null : (gateway.services.get(route.service) ?? null);
+  context.matchedPath = match.matchedPrefix;
   context.captures = match.captures;
   usePlugins(gateway, runtime, context);
 

@@ -39,6 +39,7 @@ export class ProxyContext implements GatewayRequest {
   query: string;
   route: Route | null = null;
   service: Service | null = null;
+  matchedPath: string | null = null;
   captures: Captures = NO_CAPTURES;
   /** The plugins of the request; null: none has anything to do with it. */
   plugins: PluginRun | null = null;

@@ -1,6 +1,7 @@
+import { need } from '../cluster/need.ts';
 import { headerValue, host, httpProtocols, port, url } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests with an AWS Lambda function. */
@@ -9,6 +10,9 @@ export const awsLambda = definePlugin({
   version: KONG_VERSION,
   priority: 750,
   phases: ['access', 'header_filter'],
+  *needs({ proxy_url }) {
+    if (typeof proxy_url === 'string') yield need('http_proxy', 'config.proxy_url', proxy_url);
+  },
   fields: {
     protocols: httpProtocols,
     config: {
@@ -61,3 +65,5 @@ function proxySchemeError(plugin: Readonly<Record<string, unknown>>): string | u
   const [, scheme] = (typeof url === 'string' && /^([^:]+):\/\//.exec(url)) || [];
   return scheme === undefined || scheme === 'http' ? undefined : 'proxy_url scheme must be http';
 }
+
+export type AwsLambdaConfig = Entity<typeof awsLambda>['config'];

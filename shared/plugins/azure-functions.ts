@@ -1,5 +1,6 @@
+import { need } from '../cluster/need.ts';
 import { headerValue, protocols } from '../schema/kinds.ts';
-import { definePlugin } from '../schema/vocabulary.ts';
+import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 
 /** Answers requests with an Azure function. */
@@ -8,6 +9,10 @@ export const azureFunctions = definePlugin({
   version: KONG_VERSION,
   priority: 749,
   phases: ['access'],
+  *needs({ https, https_verify }) {
+    if (https !== false && https_verify !== true)
+      yield need('tls_unverified', 'config.https_verify', https_verify ?? false);
+  },
   fields: {
     protocols,
     config: {
@@ -28,3 +33,5 @@ export const azureFunctions = definePlugin({
     },
   },
 });
+
+export type AzureFunctionsConfig = Entity<typeof azureFunctions>['config'];

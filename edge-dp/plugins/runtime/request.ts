@@ -34,6 +34,8 @@ export interface GatewayRequest {
   readonly service: ServiceView | null;
   /** Id of the matched route's workspace, of the default one while there is no route. */
   readonly workspace: string;
+  /** The part of the path that the route matched; null where it matches any. */
+  readonly matchedPath: string | null;
   /** What the matched route's regex captured (`$(uri_captures.x)`). */
   readonly captures: Captures;
 

@@ -10,6 +10,8 @@ import type { LuaSettings, TracingSettings } from '../../settings.ts';
  */
 export interface Services {
   readonly node: { readonly id: string; readonly hostname: string };
+  /** What the gateway adds to Via of an answer that it fetched for a client; null: `headers` does not have it. */
+  readonly via: string | null;
   /** What Lua in config may do on this node. */
   readonly lua: LuaSettings;
   readonly tracing: TracingSettings;

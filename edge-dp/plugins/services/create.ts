@@ -28,6 +28,8 @@ export interface ServiceDependencies {
   readonly vaults: Vaults;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
+  /** See `Services`. */
+  readonly via: string | null;
   /** Bytes for copies of answers. */
   readonly responseMemory: number;
   /** Whether the node's shared memory is near: in the same box. */
@@ -63,6 +65,7 @@ export function createServices({
   const metrics = new NodeMetrics(ask, queues);
   const services: Services = {
     node,
+    via: others.via,
     lua,
     tracing,
     vaults,

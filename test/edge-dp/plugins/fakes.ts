@@ -92,6 +92,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
   };
   return {
     node: { id: '00000000-0000-4000-8000-000000000000', hostname: 'node.test' },
+    via: null,
     lua: DEFAULT_LUA,
     tracing: NO_TRACING,
     vaults: { secret: async (reference) => ({ value: null, missing: `no ${reference} in this test` }) },

@@ -1,0 +1,43 @@
+import { multipartFields } from '../http/arguments/multipart.ts';
+import type { HeaderFields } from '../http/fields.ts';
+import { allArguments } from '../proxy/query.ts';
+
+/** A request in JSON, as Kong's tables come out there. */
+
+/** Arguments by name: `true` for one without `=`, a list where there are several of one. */
+export function argumentTable(query: string): Readonly<Record<string, unknown>> {
+  const values = Map.groupBy(allArguments(query), ([name]) => name);
+  return Object.fromEntries([...values].map(([name, all]) => [name, all.length > 1 ? all.map(second) : all[0]?.[1]]));
+}
+
+/** Headers by lower-case name; the lines of a name are one text. */
+export function headerTable(headers: HeaderFields): Readonly<Record<string, string>> {
+  return Object.fromEntries(headers);
+}
+
+/** A body's arguments (`kong.request.get_body`). `unknown`: its type has none; `broken`: it is not what its type says. */
+export function bodyTable(
+  type: string | null,
+  bytes: Uint8Array,
+): { readonly kind: 'table'; readonly value: unknown } | { readonly kind: 'unknown' | 'broken' } {
+  switch (type?.split(';', 1)[0]?.trim().toLowerCase()) {
+    case 'application/x-www-form-urlencoded':
+      return { kind: 'table', value: argumentTable(new TextDecoder().decode(bytes)) };
+    case 'application/json':
+      try {
+        return { kind: 'table', value: JSON.parse(new TextDecoder().decode(bytes)) };
+      } catch {
+        return { kind: 'broken' };
+      }
+    case 'multipart/form-data': {
+      const fields = multipartFields(type ?? '', bytes);
+      return fields === null ? { kind: 'broken' } : { kind: 'table', value: Object.fromEntries(fields) };
+    }
+    default:
+      return { kind: 'unknown' };
+  }
+}
+
+function second<T>([, value]: readonly [unknown, T]): T {
+  return value;
+}

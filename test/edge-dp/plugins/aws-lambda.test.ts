@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import { OwnResponse } from '../../../edge-dp/http/messages.ts';
+import { proxyResponse } from '../../../edge-dp/plugins/aws/proxy-response.ts';
+import awsLambda from '../../../edge-dp/plugins/aws-lambda.ts';
+import { qualified } from '../../../edge-dp/plugins/runtime/plugin.ts';
+import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
+import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
+import type { AwsLambdaConfig } from '../../../shared/plugins/aws-lambda.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
+
+const CONFIG: AwsLambdaConfig = {
+  timeout: 60_000,
+  keepalive: 60_000,
+  aws_key: null,
+  aws_secret: null,
+  aws_assume_role_arn: null,
+  aws_role_session_name: 'kong',
+  aws_sts_endpoint_url: null,
+  aws_region: 'eu-west-1',
+  function_name: 'fn',
+  qualifier: null,
+  invocation_type: 'RequestResponse',
+  log_type: 'Tail',
+  host: null,
+  port: 443,
+  disable_https: false,
+  unhandled_status: null,
+  forward_request_method: false,
+  forward_request_uri: false,
+  forward_request_headers: false,
+  forward_request_body: false,
+  is_proxy_integration: false,
+  awsgateway_compatible: false,
+  proxy_url: null,
+  skip_large_bodies: true,
+  base64_encode_body: true,
+  aws_imds_protocol_version: 'v1',
+  empty_arrays_mode: 'legacy',
+};
+
+/** Answers by what a URL holds; else 404. */
+type Answers = Readonly<Record<string, () => OwnResponse>>;
+
+/** The plugin on a node with that environment, among those servers. */
+function plugin(
+  config: Partial<AwsLambdaConfig>,
+  answers: Answers,
+  environment: Readonly<Record<string, string>> = {},
+) {
+  const sent: OutgoingRequest[] = [];
+  const log: string[] = [];
+  const services: Partial<Services> = {
+    log: (level, message) => void log.push(`${level} ${message}`),
+    vaults: {
+      async secret(reference) {
+        const name = reference.slice('{vault://env/'.length, -1).replaceAll('-', '_').toUpperCase();
+        const value = environment[name];
+        return value === undefined ? { value: null, missing: 'unset' } : { value, missing: null };
+      },
+    },
+    async fetch(request) {
+      sent.push(request);
+      const found = Object.entries(answers).find(([part]) => request.url.includes(part));
+      return found?.[1]() ?? new OwnResponse(404, '');
+    },
+  };
+  const hooks = awsLambda.compile({ ...CONFIG, ...config }, EVERYWHERE, fakeServices(services));
+  return {
+    sent,
+    log,
+    async call(...request: Parameters<typeof fakeRequest>) {
+      const answer = await hooks.access?.(fakeRequest(...request));
+      return answer === undefined ? expect.fail('no answer') : qualified(answer).response;
+    },
+  };
+}
+
+const json = (value: unknown) => () =>
+  new OwnResponse(200, JSON.stringify(value), { 'content-type': 'application/json' });
+const FUNCTION: Answers = { '/functions/': json({ k: 'v' }) };
+const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
+
+describe('aws-lambda', () => {
+  // From AWS's test suite of Signature Version 4.
+  it.each([
+    ['get-vanilla', 'GET', '', null, '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
+    [
+      'get-vanilla-query-order-key-case',
+      'GET',
+      'Param2=value2&Param1=value1',
+      null,
+      'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500',
+    ],
+    ['post-vanilla', 'POST', '', null, '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b'],
+  ])('signs as AWS does: %s', async (_, method, query, sessionToken, signature) => {
+    const request = { method, host: 'example.amazonaws.com', path: '/', query, body: new Uint8Array() };
+    const key = {
+      accessKeyId: 'AKIDEXAMPLE',
+      secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+      sessionToken,
+      region: 'us-east-1',
+      service: 'service',
+    };
+    const { Authorization } = await signatureHeaders(request, key, Date.UTC(2015, 7, 30, 12, 36, 0));
+    expect(Authorization).toBe(
+      `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature=${signature}`,
+    );
+  });
+
+  it('takes keys and region from the environment where the config has none', async () => {
+    const environment = {
+      AWS_ACCESS_KEY_ID: 'ENVKEY',
+      AWS_SECRET_ACCESS_KEY: 's',
+      AWS_SESSION_TOKEN: 't',
+      AWS_REGION: 'us-west-2',
+    };
+    const { sent, call } = plugin({ aws_region: null }, FUNCTION, environment);
+    expect((await call()).status).toBe(200);
+    expect(sent[0]?.url).toBe('https://lambda.us-west-2.amazonaws.com/2015-03-31/functions/fn/invocations');
+    expect(sent[0]?.headers).toMatchObject({
+      Authorization: expect.stringMatching(
+        /Credential=ENVKEY\/\d+\/us-west-2\/lambda\/.*host;x-amz-date;x-amz-security-token/,
+      ),
+      'X-Amz-Security-Token': 't',
+    });
+    await expect(plugin({ aws_region: null }, FUNCTION).call()).rejects.toThrow('no region specified');
+  });
+
+  it('takes the role of a container before that of the instance, and asks anew only near its end', async () => {
+    const role = (id: string, end = inAnHour()) =>
+      json({ AccessKeyId: id, SecretAccessKey: 's', Token: 't', Expiration: end });
+    const container = { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/v2/x', AWS_CONTAINER_AUTHORIZATION_TOKEN: 'auth' };
+    const ecs = plugin({}, { ...FUNCTION, '169.254.170.2/v2/x': role('ECSKEY') }, container);
+    await ecs.call();
+    await ecs.call();
+    expect(ecs.sent.map(({ url }) => new URL(url).host)).toEqual([
+      '169.254.170.2',
+      'lambda.eu-west-1.amazonaws.com',
+      'lambda.eu-west-1.amazonaws.com',
+    ]);
+    expect(ecs.sent[0]?.headers).toEqual({ Authorization: 'auth' });
+    expect(ecs.sent[2]?.headers).toMatchObject({ Authorization: expect.stringContaining('Credential=ECSKEY/') });
+
+    const roles = '/latest/meta-data/iam/security-credentials/';
+    const ends = new Date(Date.now() + 60_000).toISOString();
+    const answers = {
+      ...FUNCTION,
+      '/latest/api/token': () => new OwnResponse(200, 'TOKEN'),
+      [`${roles}one`]: role('EC2KEY', ends),
+      [roles]: () => new OwnResponse(200, 'one\n'),
+    };
+    const ec2 = plugin({ aws_imds_protocol_version: 'v2' }, answers);
+    await ec2.call();
+    expect(ec2.sent.map(({ method = 'GET', url }) => `${method} ${new URL(url).pathname}`).slice(0, 3)).toEqual([
+      'PUT /latest/api/token',
+      `GET ${roles}`,
+      `GET ${roles}one`,
+    ]);
+    expect(ec2.sent[2]?.headers).toEqual({ 'X-aws-ec2-metadata-token': 'TOKEN' });
+    // It ends in a minute.
+    await ec2.call();
+    expect(ec2.sent).toHaveLength(8);
+    await expect(plugin({}, FUNCTION).call()).rejects.toThrow('http://169.254.169.254 answered 404');
+    const none = plugin({}, FUNCTION, { AWS_EC2_METADATA_DISABLED: 'true' });
+    await expect(none.call()).rejects.toThrow('no AWS credentials in config or environment');
+  });
+
+  it('assumes a role, goes on with it while STS fails, and says what STS says', async () => {
+    let ends = 10 * 60_000;
+    let working = true;
+    const sts = () => {
+      if (!working)
+        return new OwnResponse(
+          403,
+          '<ErrorResponse><Error><Message>is not authorized to perform</Message></Error></ErrorResponse>',
+        );
+      const end = new Date(Date.now() + ends).toISOString();
+      return new OwnResponse(
+        200,
+        `<Credentials><AccessKeyId>ROLEKEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t/+=</SessionToken><Expiration>${end}</Expiration></Credentials>`,
+      );
+    };
+    const config = { aws_key: 'OWN', aws_secret: 's', aws_assume_role_arn: 'arn:aws:iam::1:role/a b' };
+    const answers = { ...FUNCTION, 'sts.': sts };
+    const assuming = plugin(config, answers);
+    await assuming.call();
+    await assuming.call();
+    expect(assuming.sent.map(({ url }) => url)).toEqual([
+      'https://sts.eu-west-1.amazonaws.com/?Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa%20b&RoleSessionName=kong&Version=2011-06-15',
+      expect.stringContaining('https://lambda.'),
+      expect.stringContaining('https://lambda.'),
+    ]);
+    expect(assuming.sent[0]?.headers).toMatchObject({
+      Authorization: expect.stringMatching(/Credential=OWN\/.*\/sts\//),
+    });
+    expect(assuming.sent[1]?.headers).toMatchObject({
+      Authorization: expect.stringContaining('Credential=ROLEKEY/'),
+      'X-Amz-Security-Token': 't/+=',
+    });
+
+    ends = 60_000;
+    const failing = plugin(config, answers);
+    await failing.call();
+    working = false;
+    await failing.call();
+    expect(failing.log).toEqual([expect.stringContaining('AWS credentials are not renewed')]);
+    await expect(plugin(config, answers).call()).rejects.toThrow(
+      'https://sts.eu-west-1.amazonaws.com answered 403 is not authorized to perform',
+    );
+  });
+
+  it('leaves a body out that is too long for its setting, and says so', async () => {
+    const keys = { aws_key: 'k', aws_secret: 's', forward_request_body: true };
+    const body = 'x'.repeat((1 << 20) + 1);
+    const headers = { 'content-type': 'text/plain' };
+    const bodyOf = ({ body: sent }: OutgoingRequest) =>
+      JSON.parse(new TextDecoder().decode(sent as Uint8Array)).request_body;
+    const skipping = plugin(keys, FUNCTION);
+    await skipping.call({ method: 'POST', headers, body });
+    expect(skipping.sent.map(bodyOf)).toEqual(['']);
+    expect(skipping.log).toEqual([expect.stringContaining('the body is left out')]);
+    const sending = plugin({ ...keys, skip_large_bodies: false }, FUNCTION);
+    await sending.call({ method: 'POST', headers, body });
+    expect(sending.sent.map(bodyOf)).toEqual([body]);
+  });
+
+  it.each([
+    [{ statusCode: '201', body: 'x' }, 201],
+    [{ statusCode: 200.5 }, 'statusCode validation failed'],
+    [{ statusCode: 101 }, 'statusCode validation failed'],
+    [{ body: 'x' }, 'statusCode validation failed'],
+    [{ statusCode: 200, body: 1 }, 'body must be a string'],
+    [{ statusCode: 200, body: null }, 'body must be a string'],
+    [{ statusCode: 200, headers: null }, 'headers must be a table'],
+    [{ statusCode: 200, isBase64Encoded: 'yes' }, 'isBase64Encoded must be a boolean'],
+    [{ statusCode: 200, isBase64Encoded: true, body: '%%%' }, 'body is not base64'],
+    [{ statusCode: 200, headers: { 'X-A': 'a\r\nX-B: b' } }, 'header field X-A cannot carry a line break or NUL'],
+    [{ statusCode: 200, headers: { 'X A': 'a' } }, '"X A" is no name of a header field'],
+    [[1], 'statusCode validation failed'],
+    ['text', 'proxy response must be json format'],
+    [undefined, 'Expected value but found T_END at character 1'],
+  ])('reads what a function with proxy integration says: %j', (answer, expected) => {
+    const read = proxyResponse(answer === undefined ? '' : JSON.stringify(answer));
+    expect(typeof read === 'string' ? read : read.status).toBe(expected);
+  });
+});

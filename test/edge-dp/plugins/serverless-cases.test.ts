@@ -1,0 +1,4 @@
+import { runCases } from './case-runner/run-cases.ts';
+
+runCases('aws-lambda');
+runCases('azure-functions');
