@@ -3,6 +3,7 @@ import { createWriteStream, existsSync, writeFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
+import type { Row } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { allRows } from '../declarative/all-rows.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
@@ -75,7 +76,9 @@ async function parse(schemas: Schemas, file: string): Promise<void> {
 }
 
 async function load(schemas: Schemas, workspace: Workspace, file: string): Promise<void> {
-  const document = await readConfigFile(file, schemas);
+  const there: Row[] = [];
+  for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
+  const document = await readConfigFile(file, schemas, there);
   const show = process.stderr.isTTY;
   let outcome: ImportOutcome;
   try {

@@ -1,10 +1,14 @@
+import { plugins } from '../plugins/registry.ts';
 import type { Row } from '../record.ts';
 import type { Context } from '../schema/complete.ts';
 import { luaPluginSchema } from './provided.ts';
 import { sourceOf } from './read-plugin.ts';
 import { LuaPluginRefused } from './source.ts';
 
-/** The context with plugins in Lua beside the bundled ones: rows of `custom_plugins`, read when one is first asked for. */
+/**
+ * The context with plugins in Lua beside the bundled ones: rows of `custom_plugins`, read when one is first asked for. They take the place
+ * of those of the same name that the context has already.
+ */
 export function withLuaPlugins(context: Context, rows: Iterable<Readonly<Row>>): Context {
   if (context.luaPlugins === false) return context;
   const byName = new Map([...rows].map((row) => [String(row.name), row]));
@@ -12,9 +16,8 @@ export function withLuaPlugins(context: Context, rows: Iterable<Readonly<Row>>):
   return {
     ...context,
     subschema(entity, key) {
-      const own = context.subschema(entity, key);
-      const row = entity === 'plugins' && own === undefined ? byName.get(key) : undefined;
-      if (row === undefined) return own;
+      const row = entity === 'plugins' && !plugins.has(key) ? byName.get(key) : undefined;
+      if (row === undefined) return context.subschema(entity, key);
       try {
         return luaPluginSchema(sourceOf(row));
       } catch (error) {
