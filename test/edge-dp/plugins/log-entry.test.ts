@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 import { freePorts } from '../../e2e/free-port.ts';
 import { admin } from '../../e2e/processes.ts';
 import { rawRequest } from '../../raw-http.ts';
+import { hosts } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
 import { type LogSink, startLogSink } from './log-sink.ts';
@@ -16,7 +16,7 @@ const uuid = expect.stringMatching(/^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/);
 const seconds = expect.any(Number);
 const digits = expect.stringMatching(/^\d+$/);
 
-describe('the log entry', () => {
+describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on %s', (host, start) => {
   let gateway: CaseGateway;
   let upstream: Upstream;
   let sink: LogSink;
@@ -40,7 +40,7 @@ describe('the log entry', () => {
       if (line.includes('/500')) return 'HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n';
       return OK;
     });
-    gateway = await startCaseGateway(startWorkerdHost, { tls: false });
+    gateway = await startCaseGateway(start, { tls: false });
     const post = (path: string, body: unknown) => admin(`${gateway.admin}${path}`, 'POST', body);
     const route = async (name: string, service: string | null, more: object = {}) => {
       const to = service === null ? {} : { service: { name: service } };
@@ -147,7 +147,7 @@ describe('the log entry', () => {
           'content-length': '15',
           'x-up': '1',
           date: expect.any(String),
-          'proxy-connection': 'close',
+          ...(host === 'workerd' && { 'proxy-connection': 'close' }),
           server: 'kong/3.9.3',
           via: '1.1 kong/3.9.3',
           'x-kong-proxy-latency': digits,

@@ -137,7 +137,8 @@ function room(to: ServerResponse): Promise<void> {
 const brokenOff = new WeakSet<ServerResponse>();
 
 function breakOff(to: ServerResponse): void {
-  brokenOff.add(to);
+  // Where the client left, its upstream was told to end because of that.
+  if (!to.destroyed && to.socket?.destroyed === false) brokenOff.add(to);
   to.destroy();
 }
 
