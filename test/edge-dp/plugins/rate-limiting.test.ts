@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { PERIODS, type Period } from '../../../edge-dp/plugins/limits/periods.ts';
 import rateLimiting from '../../../edge-dp/plugins/rate-limiting.ts';
@@ -228,11 +229,18 @@ describe('rate-limiting', () => {
 describe('rate-limiting in eight processes of one node', () => {
   let upstream: Upstream;
   let redis: RedisTestServer;
+  let overTls: RedisTestServer;
   let node: ProxyNode;
 
   beforeAll(async () => {
     upstream = await startUpstream();
     redis = await startRedisServer({ user: 'gateway', password: 'größe' });
+    overTls = await startRedisServer({}, await generateListenerCertificate());
+    const encrypted = (verified: boolean) => ({
+      policy: 'redis',
+      fault_tolerant: false,
+      redis: { ...CONFIG.redis, host: '127.0.0.1', port: overTls.port, ssl: true, ssl_verify: verified },
+    });
     const inRedis = {
       policy: 'redis',
       redis: {
@@ -263,13 +271,17 @@ describe('rate-limiting in eight processes of one node', () => {
     node = await startProxyNode(
       {
         services: [service],
-        routes: ['/hundred', '/killed', '/redis', '/strict', '/tolerant', '/all'].map((path, n) => route(n + 1, path)),
+        routes: ['/hundred', '/killed', '/redis', '/strict', '/tolerant', '/all', '/tls', '/verified'].map((path, n) =>
+          route(n + 1, path),
+        ),
         plugins: [
           limited(1, 100),
           limited(2, 40, { limit_by: 'header', header_name: 'X-Attempt' }),
           limited(3, 100, inRedis),
           limited(4, 1000, { ...inRedis, fault_tolerant: false }),
           limited(5, 1000, inRedis),
+          limited(7, 1000, encrypted(false)),
+          limited(8, 1000, encrypted(true)),
         ],
       },
       { start: startWorkerdHost, processes: 8 },
@@ -279,6 +291,7 @@ describe('rate-limiting in eight processes of one node', () => {
     await node?.stop();
     await upstream?.stop();
     await redis?.kill();
+    await overTls?.kill();
   });
 
   /** A connection each, so that every process gets some; a process that has no config yet is asked again. */
@@ -325,6 +338,14 @@ describe('rate-limiting in eight processes of one node', () => {
     ]);
     for (const [, [, seconds]] of kept) expect(seconds).toBeGreaterThan(0);
     expect(redis.kept()).toEqual({});
+  });
+
+  it('speaks TLS with Redis, and takes a certificate unchecked only where it is told to', async () => {
+    expect((await burst('/tls', 8)).map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect(Object.values(overTls.kept()).map(([count]) => count)).toContain('8');
+    expect(overTls.connections).toBe(1);
+    expect(await status('/verified')).toBe(500);
+    await expect.poll(() => node.log.join('\n'), { message: 'the log to say it' }).toMatch(/certificate/i);
   });
 
   it.each<[string, () => Promise<void> | void, string]>([

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { luaModules } from '../../../cp/lua/modules.ts';
 import { LuaMachine } from '../../../shared/lua/machine.ts';
 import { LuaNative, type LuaReference, type LuaValue } from '../../../shared/lua/value.ts';
@@ -46,7 +47,11 @@ interface Client {
 
 class Refused extends Error {}
 
-export async function startRedisServer(behaviour: RedisBehaviour = {}): Promise<RedisTestServer> {
+/** `pair`: what it shows to clients that speak TLS with it; null: it speaks none. */
+export async function startRedisServer(
+  behaviour: RedisBehaviour = {},
+  pair: { readonly cert: string; readonly key: string } | null = null,
+): Promise<RedisTestServer> {
   const databases = new Map<number, Map<string, Entry>>();
   const scripts = new Map<string, LuaReference>();
   const commands: string[] = [];
@@ -138,7 +143,7 @@ export async function startRedisServer(behaviour: RedisBehaviour = {}): Promise<
     return results[0];
   }
 
-  const server: Server = createServer((socket) => {
+  const serve = (socket: Socket): void => {
     sockets.add(socket);
     const client: Client = { authenticated: false, database: 0 };
     let text = '';
@@ -153,7 +158,9 @@ export async function startRedisServer(behaviour: RedisBehaviour = {}): Promise<
     });
     socket.on('error', () => undefined);
     socket.on('close', () => void sockets.delete(socket));
-  });
+  };
+  const server: Server = pair === null ? createServer(serve) : createTlsServer({ ...pair }, serve);
+  server.on('tlsClientError', () => undefined);
   let port = 0;
   const start = () =>
     new Promise<void>((resolve, reject) => {
@@ -182,7 +189,7 @@ export async function startRedisServer(behaviour: RedisBehaviour = {}): Promise<
         ]),
       ),
     async kill() {
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
     start,
