@@ -157,6 +157,7 @@ function withoutConfig(empty: RequestPath): RequestPath {
     showsUpstreamHealth: false,
     update: (changes) => empty.update(changes),
     explain: (request, caller) => empty.explain(request, caller),
+    serverCertificate: () => null,
     settle: () => empty.settle(),
     finish: () => empty.finish(),
     handle: async () => jsonResponse(503, { message: 'no configuration available' }, { 'retry-after': '5' }),

@@ -120,6 +120,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
       unsent.hurry();
       return runtime.exchanges.open + unsent.pending;
     },
+    serverCertificate: (serverName) => gateway.serverCertificate(serverName),
     settle() {
       gateway.plugins.settle();
     },

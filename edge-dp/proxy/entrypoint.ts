@@ -6,7 +6,7 @@ import { respond } from '../http/fetch/respond.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
-import type { Arrival } from './request-path.ts';
+import type { Arrival, ServerCertificate } from './request-path.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
 interface ListenerProps {
@@ -17,9 +17,13 @@ interface ListenerProps {
 export function proxyEntrypoint(isolate: Isolate): {
   fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
+  serverCertificate(serverName: string): ServerCertificate | null;
   answer(request: IncomingRequest, arrival: Arrival, env: Env): Promise<HttpResponse>;
 } {
   return {
+    /** For a host that does TLS by server name: by the config of this moment. */
+    serverCertificate: (serverName) => isolate.current.held?.live.path.serverCertificate(serverName) ?? null,
+
     /** For a host that has messages of its own. */
     answer(request, arrival, env) {
       isolate.traffic.count();

@@ -21,6 +21,7 @@ import {
   readWorkspaceName,
   type Service,
 } from './entities.ts';
+import { ServerNames } from './server-names.ts';
 import { upstreamTls } from './upstream-tls.ts';
 
 interface Parts {
@@ -30,6 +31,7 @@ interface Parts {
   readonly routesOf: PersistentMap<PersistentMap<true>>;
   readonly certificates: PersistentMap<Certificate>;
   readonly caCertificates: PersistentMap<Certificate>;
+  readonly serverNames: ServerNames;
   readonly consumerGroups: PersistentMap<ConsumerGroup>;
   readonly workspaceNames: PersistentMap<string>;
   readonly router: Router;
@@ -71,6 +73,7 @@ export class Gateway {
       routesOf: PersistentMap.empty(),
       certificates: PersistentMap.empty(),
       caCertificates: PersistentMap.empty(),
+      serverNames: ServerNames.none,
       consumerGroups: PersistentMap.empty(),
       workspaceNames: PersistentMap.empty(),
       router: createRouter(flavor),
@@ -90,6 +93,13 @@ export class Gateway {
     return tls;
   }
 
+  /** What clients that ask for the name are shown; null: what the listener has. */
+  serverCertificate(serverName: string): Certificate | null {
+    const id = this.#parts.serverNames.certificateOf(serverName);
+    const certificate = id === null ? undefined : this.#parts.certificates.get(id);
+    return certificate === undefined || certificate.missing !== null ? null : certificate;
+  }
+
   /** Throws `ConfigError` naming the row that does not compile; the receiver is as before. */
   update(changes: ConfigChanges): Gateway {
     const parts = this.#parts;
@@ -103,6 +113,7 @@ export class Gateway {
       routesOf: reindex(parts, routes, changes.get('routes')),
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
       caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
+      serverNames: parts.serverNames.update(changes.get('snis')),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),
       router: rerouted(parts, { services, routes }, changes),

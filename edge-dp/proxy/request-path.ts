@@ -21,6 +21,8 @@ export interface RequestPath {
   readonly showsUpstreamHealth: boolean;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
   explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
+  /** What clients that ask for that server name are shown, the same object each time; null: what the listener has. */
+  serverCertificate(serverName: string): ServerCertificate | null;
   /** Requests see this config now: what the last one had and this one has not is let go of. */
   settle(): void;
   /**
@@ -29,6 +31,12 @@ export interface RequestPath {
    */
   finish(): number;
   handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
+}
+
+/** A certificate with its chain, and its key: PEM. */
+export interface ServerCertificate {
+  readonly cert: string;
+  readonly key: string | null;
 }
 
 /** How a request reached this data plane: what its messages do not say. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { isLoopback } from '../../../shared/browser-guard.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
@@ -46,6 +47,8 @@ export interface ProcessPlan {
   readonly declarative: string | null;
   /** By socket name. */
   readonly listeners: readonly PlannedNodeListener[];
+  /** What sessions of TLS are sealed with, in all processes: 48 bytes in base64. */
+  readonly ticketKeys: string;
   /** The first process's Unix socket, for the others. */
   readonly nodeSocket: string;
 }
@@ -106,6 +109,7 @@ export async function writeNodePlan(
           loopback: isLoopback(address),
           tls,
         })),
+        ticketKeys: randomBytes(48).toString('base64'),
         nodeSocket,
       },
     },

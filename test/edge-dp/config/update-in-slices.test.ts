@@ -35,6 +35,10 @@ class Rows implements RequestPath {
     return new Rows(services, routes, [...this.sizes, Math.max(...size)]);
   }
 
+  serverCertificate(): null {
+    return null;
+  }
+
   get balancers(): never {
     throw new Error('not asked');
   }

@@ -77,6 +77,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     folder,
     declarative: null,
     listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null }],
+    ticketKeys: '',
     nodeSocket: join(folder, 'node.sock'),
   };
   const run = runNode(

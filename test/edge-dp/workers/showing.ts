@@ -17,6 +17,7 @@ import { nodeRoutes } from '../../../edge-dp/status/node.ts';
 function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, last: ConfigChanges): RequestPath {
   return {
     balancers: Balancers.empty(),
+    serverCertificate: () => null,
     settle() {},
     finish: () => 0,
     showsUpstreamHealth: false,

@@ -3,12 +3,12 @@ import { createServer as createTlsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { TLS_1_2_CIPHERS } from '../../../../shared/tls-ciphers.ts';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
+import { serverTls, type TlsOptions } from './server-tls.ts';
 
 /** Where the requests of a listener go. */
 export type Serve = (request: NodeRequest, arrival: Arrival) => Promise<HttpResponse>;
@@ -23,8 +23,8 @@ interface ListenerOptions {
   readonly descriptor: number;
   /** The port clients connect to. */
   readonly port: number;
-  /** Null: plain. PEM. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Null: plain. */
+  readonly tls: TlsOptions | null;
 }
 
 /** Bytes of a head: nginx's four buffers of 8 KB (`large_client_header_buffers`); of its first line, one; and its lines. */
@@ -49,16 +49,12 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
     shouldUpgradeCallback: wantsWebSocket,
   };
   const server: Server =
-    options.tls === null
-      ? createServer(limits)
-      : createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2', ciphers: CIPHERS });
+    options.tls === null ? createServer(limits) : createTlsServer({ ...limits, ...serverTls(options.tls) });
   server.maxHeadersCount = MOST_LINES + 1;
   const listener = new Http1Listener(server, options, serve);
   await listener.listen();
   return listener;
 }
-
-const CIPHERS = `TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:${TLS_1_2_CIPHERS}`;
 
 /** With another method than GET it is no handshake (RFC 6455 section 4.1). */
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {

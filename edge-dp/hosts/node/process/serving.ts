@@ -46,12 +46,14 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const listeners: ProxyListener[] = [];
   for (const { name, service, port, loopback, tls } of plan.listeners) {
     if (service === 'proxy') {
-      const serve = worker.default.answer.bind(worker.default);
-      listeners.push(
-        await listenForRequests({ descriptor: descriptorOf(name), port, tls }, (request, arrival) =>
-          serve(request, arrival, env),
-        ),
-      );
+      const { default: main } = worker;
+      const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
+      const options = {
+        descriptor: descriptorOf(name),
+        port,
+        tls: tls === null ? null : { ...tls, certificateOf, ticketKeys: plan.ticketKeys },
+      };
+      listeners.push(await listenForRequests(options, (request, arrival) => main.answer(request, arrival, env)));
     } else if (first) {
       const server =
         tls === null ? undefined : createTlsServer({ ...tls, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS });

@@ -1,10 +1,11 @@
 import type { HttpResponse, IncomingRequest } from '../../../http/messages.ts';
-import type { Arrival } from '../../../proxy/request-path.ts';
+import type { Arrival, ServerCertificate } from '../../../proxy/request-path.ts';
 import type { DurableClass } from '../bindings/durable-objects.ts';
 
 /** What the Worker's main module gives its host (`edge-dp/worker.ts`). */
 export interface WorkerModule {
   readonly default: {
+    serverCertificate?(serverName: string): ServerCertificate | null;
     answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
     /** Asks for newer config, where it is time to. */
     scheduled?(controller: object, env: object, context: object): Promise<void>;

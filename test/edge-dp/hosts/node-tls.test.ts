@@ -1,0 +1,90 @@
+import { request as httpsRequest } from 'node:https';
+import { type ConnectionOptions, connect } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { authority } from '../../cp/pki/authority.ts';
+import { id, type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+
+describe('certificates by server name on the native host', () => {
+  let upstream: Upstream;
+  let node: ProxyNode;
+  let tables: Record<string, readonly BundleRow[]>;
+
+  /** A certificate row for the common name. */
+  const certificate = async (n: number, name: string): Promise<BundleRow> => {
+    const { cert, key } = await (await authority('of tests')).leaf({ name });
+    return { id: id(n), cert, key };
+  };
+  const sni = (n: number, name: string, of: number): BundleRow => ({ id: id(n), name, certificate: { id: id(of) } });
+
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    tables = {
+      services: [service(1, upstream.port), service(2, upstream.port, { path: '/named' })],
+      routes: [route(1, '/', 1), route(2, '/', 2, { snis: ['exact.test'] })],
+      certificates: [await certificate(11, 'exact'), await certificate(12, 'wild'), await certificate(13, 'suffix')],
+      snis: [sni(21, 'Exact.test', 11), sni(22, '*.wild.test', 12), sni(23, 'suffix.*', 13)],
+    };
+    const tls = await generateListenerCertificate();
+    node = await startProxyNode(tables, { start: startNodeHost, proxyListen: [{ host: '127.0.0.1', port: 0, tls }] });
+  });
+  afterAll(async () => {
+    await node?.stop();
+    await upstream?.stop();
+  });
+
+  /** The common name of what a client that asks for the name is shown; null: the handshake fails. */
+  const shown = (servername: string, options: ConnectionOptions = {}): Promise<string | null> =>
+    new Promise((resolve) => {
+      const socket = connect({ port: node.port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options });
+      socket.once('secureConnect', () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      });
+      socket.setTimeout(30_000, () => socket.destroy());
+      socket.once('error', () => resolve(null)).once('close', () => resolve(null));
+    });
+
+  it.each([
+    ['exact.test', 'exact'],
+    ['EXACT.test', 'exact'],
+    ['a.wild.test', 'wild'],
+    ['suffix.example', 'suffix'],
+    ['unknown.test', 'localhost'],
+    ['', 'localhost'],
+  ])('shows clients that ask for %s the certificate %s', async (name, expected) => {
+    expect(await shown(name)).toBe(expected);
+  });
+
+  it('shows that of a changed config with the next handshake, and the one of * to all that nobody else has', async () => {
+    const renewed = await certificate(11, 'renewed');
+    const next = {
+      ...tables,
+      certificates: [renewed, ...(tables.certificates ?? []).slice(1)],
+      snis: [...(tables.snis ?? []), sni(24, '*', 12)],
+    };
+    await node.controlPlane.publish(Object.fromEntries(Object.entries(next).map(([name, rows]) => [name, { rows }])));
+    await expect.poll(() => shown('exact.test'), { timeout: 10_000 }).toBe('renewed');
+    expect(await shown('unknown.test')).toBe('wild');
+  });
+
+  it('knows the name where routes ask for it', async () => {
+    const ask = (servername: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const options = { host: '127.0.0.1', port: node.port, path: '/x', agent: false, rejectUnauthorized: false };
+        httpsRequest({ ...options, servername, headers: { host: 'a' } }, (response) => {
+          response.resume();
+          resolve(`${response.statusCode}`);
+        })
+          .once('error', reject)
+          .end();
+      });
+    upstream.seen.length = 0;
+    expect(await ask('exact.test')).toBe('200');
+    expect(await ask('a.wild.test')).toBe('200');
+    expect(upstream.seen.map(({ line }) => line)).toEqual(['GET /named/x HTTP/1.1', 'GET /x HTTP/1.1']);
+  });
+});
