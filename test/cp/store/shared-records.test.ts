@@ -145,6 +145,16 @@ onBothDrivers('what data planes share', ({ fresh }) => {
     );
   });
 
+  test('is told from the beginning once a restored database was moved past what data planes had of it', async () => {
+    await store.records.apply(NODE, [put('c', 'restored', 1)]);
+    const before = await store.records.position();
+    expect(await store.records.after(before)).toMatchObject({ after: before.number, records: [] });
+    await store.changes.advanceTo((await store.changes.serial()) + 10);
+    expect((await store.records.position()).log).not.toBe(before.log);
+    const page = await allAfter(before);
+    expect(page.records.map(({ key }) => key)).toContain('restored');
+  });
+
   test('is forgotten when its time is over; who was away when deletions were forgotten begins again', async () => {
     await store.records.apply(NODE, [put('c', 'brief', 1, Date.now() + 1), put('c', 'old', 1)]);
     const before = await store.records.position();
