@@ -31,7 +31,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     cacheMode: options.cacheMode,
     ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
     newsInterval: options.newsInterval,
-    vaultEnvPrefix: options.secrets?.prefix ?? null,
+    ...(options.secrets?.prefix ? { vaultEnvPrefix: options.secrets.prefix } : {}),
     proxy: { ...options.proxy, ports: facts.ports },
     status: {
       allowedHosts: options.statusAllowedHosts ?? [],

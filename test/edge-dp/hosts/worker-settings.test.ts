@@ -12,6 +12,22 @@ function namesIn(table: string): string[] {
   return [...(body.split(/\n\[/, 1)[0] ?? '').matchAll(/^(\w+) = /gm)].map(([, name = '']) => name);
 }
 
+it.each(['off', 'sandbox'] as const)(
+  'a node says that it runs Lua of the config unless untrusted_lua is off: %s',
+  (untrusted) => {
+    const options = optionsFor('/nowhere');
+    const facts = {
+      nodeId: 'n',
+      host: 'workerd',
+      capabilities: ['lua', 'udp'],
+      ports: { http: 8000, https: null },
+    } as const;
+    const lua = { untrusted, requires: [], environment: [] };
+    const { node } = workerSettings({ ...options, proxy: { ...options.proxy, lua } }, facts);
+    expect(node.capabilities).toEqual(untrusted === 'off' ? ['udp'] : ['lua', 'udp']);
+  },
+);
+
 it('wrangler.toml sets what the hosts of this repository hand the Worker', () => {
   const { node, proxy, status, ...rest } = workerSettings(optionsFor('/nowhere'), {
     nodeId: 'n',
