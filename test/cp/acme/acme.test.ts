@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { mustBeRecord, type Row } from '../../../shared/record.ts';
 import { type CaseGateway, startCaseGateway } from '../../edge-dp/plugins/case-runner/gateway.ts';
 import { type AcmeServer, startAcmeServer } from './acme-server.ts';
@@ -15,7 +16,7 @@ const MAC_KEY = Buffer.alloc(32, 7).toString('base64url');
 
 beforeAll(async () => {
   [gateway, server, strict] = await Promise.all([
-    startCaseGateway(startWorkerdHost, { tls: false }),
+    startCaseGateway(startNodeHost, { tls: true }),
     startAcmeServer(),
     startAcmeServer({ external: { 'kid-1': MAC_KEY } }),
   ]);
@@ -42,7 +43,19 @@ async function configure(config: Row): Promise<void> {
   await gateway.applied();
 }
 
-/** What is served for a name, through the entities a data plane gets. */
+/** The serial number of what the data plane serves to clients that ask for a name. */
+function shown(host: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const port = gateway.ports.tls ?? expect.fail('there is no TLS listener');
+    const socket = connect({ host: '127.0.0.1', port, servername: host, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+/** What is kept for a name. */
 async function served(host: string): Promise<X509Certificate> {
   const { json } = await call('GET', `/certificates/${host}`);
   return new X509Certificate(String(json.cert));
@@ -113,6 +126,7 @@ it('renews what is due, with the same key, in place of the old one, and nothing 
   expect((await call('POST', '/acme', { host: 'a.test' })).status).toBe(201);
   const after = await served('a.test');
   expect(after.serialNumber).not.toBe(before.serialNumber);
+  await expect.poll(() => shown('a.test'), { timeout: 15_000 }).toBe(after.serialNumber);
   expect(after.publicKey.equals(before.publicKey)).toBe(true);
   const { json } = await call('GET', '/certificates');
   expect(json.data).toHaveLength(1);
