@@ -5,16 +5,17 @@ import { delimiter, join } from 'node:path';
 interface Peer {
   /** Its names, first come first served. */
   readonly commands: readonly string[];
-  /** The Debian package that has it. */
-  readonly apt: string;
+  /** How it is had: the Debian package, or the Python package, that has it. */
+  readonly install: `apt-get install ${string}` | `pip install ${string}`;
 }
 
 const PEERS = {
-  chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], apt: 'chromium' },
-  redis: { commands: ['redis-server', 'valkey-server'], apt: 'redis-server' },
-  pebble: { commands: ['pebble'], apt: 'pebble' },
-  slapadd: { commands: ['slapadd'], apt: 'slapd' },
-  slapd: { commands: ['slapd'], apt: 'slapd' },
+  chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
+  redis: { commands: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
+  moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
+  pebble: { commands: ['pebble'], install: 'apt-get install pebble' },
+  slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
+  slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
 } as const satisfies Readonly<Record<string, Peer>>;
 
 /** Where servers are that Debian keeps out of a person's PATH. */
@@ -22,7 +23,7 @@ const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin'];
 
 /** The path of a peer's executable. Throws, saying how to get it, when this machine has none: no such test is passed over. */
 export function peerExecutable(name: keyof typeof PEERS): string {
-  const { commands, apt } = PEERS[name];
+  const { commands, install } = PEERS[name];
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_FOLDERS];
   for (const command of commands) {
     for (const folder of folders) {
@@ -30,7 +31,7 @@ export function peerExecutable(name: keyof typeof PEERS): string {
       if (folder !== '' && isExecutable(path)) return path;
     }
   }
-  throw new Error(`these tests need ${commands.join(' or ')}, which is not on this machine: apt-get install ${apt}`);
+  throw new Error(`these tests need ${commands.join(' or ')}, which is not on this machine: ${install}`);
 }
 
 function isExecutable(path: string): boolean {

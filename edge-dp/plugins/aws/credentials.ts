@@ -136,21 +136,22 @@ export function assumedRole(
   return async () => {
     const region = await regionOf();
     const url = new URL(endpoint ?? `https://sts.${region}.amazonaws.com/`);
-    const query = Object.entries({
+    const form = new URLSearchParams({
       Action: 'AssumeRole',
       RoleArn: arn,
       RoleSessionName: session,
       Version: '2011-06-15',
-    })
-      .map(([name, value]) => `${name}=${escaped(value)}`)
-      .join('&');
-    const request = { method: 'GET', host: url.host, path: url.pathname, query, body: new Uint8Array() };
+    }).toString();
+    const body = new TextEncoder().encode(form);
+    const request = { method: 'POST', host: url.host, path: url.pathname, query: '', body };
     const { accessKeyId, secretAccessKey, sessionToken } = await base();
     const key = { accessKeyId, secretAccessKey, sessionToken, region, service: 'sts' };
-    const headers = await signatureHeaders(request, key, Date.now());
+    const signed = await signatureHeaders(request, key, Date.now());
     const answer = await ask(services, {
-      url: `${url.origin}${url.pathname}?${query}`,
-      headers,
+      url: `${url.origin}${url.pathname}`,
+      method: 'POST',
+      headers: { ...signed, 'Content-Type': 'application/x-www-form-urlencoded' },
+      body,
       timeout: STS_PATIENCE,
     });
     const element = (name: string): string | null => new RegExp(`<${name}>([^<]*)</${name}>`).exec(answer)?.[1] ?? null;
@@ -186,8 +187,4 @@ async function ask(services: Services, request: OutgoingRequest): Promise<string
 function endOf(date: string): number {
   const until = Date.parse(date);
   return Number.isNaN(until) ? Date.now() + 2 * MARGIN : until;
-}
-
-function escaped(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -186,13 +186,16 @@ describe('aws-lambda', () => {
     await assuming.call();
     await assuming.call();
     expect(assuming.sent.map(({ url }) => url)).toEqual([
-      'https://sts.eu-west-1.amazonaws.com/?Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa%20b&RoleSessionName=kong&Version=2011-06-15',
+      'https://sts.eu-west-1.amazonaws.com/',
       expect.stringContaining('https://lambda.'),
       expect.stringContaining('https://lambda.'),
     ]);
     expect(assuming.sent[0]?.headers).toMatchObject({
       Authorization: expect.stringMatching(/Credential=OWN\/.*\/sts\//),
     });
+    expect(new TextDecoder().decode(assuming.sent[0]?.body as Uint8Array)).toBe(
+      'Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa+b&RoleSessionName=kong&Version=2011-06-15',
+    );
     expect(assuming.sent[1]?.headers).toMatchObject({
       Authorization: expect.stringContaining('Credential=ROLEKEY/'),
       'X-Amz-Security-Token': 't/+=',
