@@ -48,7 +48,7 @@ function anyPath(): RequestPath {
     balancers: Balancers.empty(),
     explain: unasked,
     serverCertificate: () => null,
-  settle: () => undefined,
+    settle: () => undefined,
     finish: () => 0,
     showsUpstreamHealth: false,
     handle: unasked,
