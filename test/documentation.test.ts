@@ -46,7 +46,8 @@ it.each(['schema', 'handler'])('docs/plugin-development.md shows the %s of the e
 });
 
 it('docs/kong-differences.md lists the plugins that run on data planes', () => {
-  const [, list = ''] = /bundled plugins run on data planes:\n\n((?:- .*\n)+)/.exec(textOf('docs/kong-differences.md')) ?? [];
+  const [, list = ''] =
+    /bundled plugins run on data planes:\n\n((?:- .*\n)+)/.exec(textOf('docs/kong-differences.md')) ?? [];
   const names = list.replace(/\(.*\)/g, '');
   expect([...names.matchAll(/`([a-z0-9-]+)`/g)].map(([, name]) => name).toSorted()).toEqual(
     [...plugins.keys()].toSorted(),
