@@ -67,7 +67,7 @@ export class BatchQueue {
     this.#runner = runner;
     // Whoever sent until now goes on with the batch it has, and no further.
     this.#wake?.();
-    waitUntil(this.#run(runner));
+    waitUntil(this.#run(runner, waitUntil));
   }
 
   /** What is left, and what still comes, goes at once. */
@@ -76,19 +76,17 @@ export class BatchQueue {
     this.#wake?.();
   }
 
-  async #run(runner: { readonly since: number }): Promise<void> {
+  async #run(runner: { readonly since: number }, waitUntil: WaitUntil): Promise<void> {
     const { max_batch_size, max_coalescing_delay, concurrency_limit = 1 } = this.#parts.options;
-    const beside = new Set<Promise<boolean>>();
     while (this.#runner === runner && this.#entries.length > 0) {
       if (this.#entries.length < max_batch_size && !this.#hurried) {
         await this.#company(max_coalescing_delay * 1000);
         if (this.#runner !== runner) return;
       }
       const sent = this.#sendBatch(this.#entries.splice(0, max_batch_size), runner.since);
-      if (concurrency_limit === -1) beside.add(sent);
+      if (concurrency_limit === -1) waitUntil(sent);
       else if (!(await sent)) break;
     }
-    await Promise.all(beside);
     if (this.#runner === runner) this.#runner = null;
   }
 

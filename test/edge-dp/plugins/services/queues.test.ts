@@ -61,6 +61,28 @@ describe('a queue', () => {
     expect(batches.at(-1)?.entries).toEqual(['next']);
   });
 
+  it('sends batches beside each other where there is no limit to it, also while one is tried again', async () => {
+    const { queues, batches, state, send, on, lent } = destination();
+    const slow = async (entries: readonly unknown[]) => {
+      await send(entries);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    };
+    const queue = queues.open('q', { ...OPTIONS, max_batch_size: 1, concurrency_limit: -1 }, slow);
+    state.broken = true;
+    queue.push(1, on);
+    await vi.advanceTimersByTimeAsync(10);
+    state.broken = false;
+    for (const entry of [2, 3]) queue.push(entry, on);
+    await vi.advanceTimersByTimeAsync(10);
+    queue.push(4, on);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(batches.map(({ entries }) => entries)).toEqual([[1], [2], [3], [4]]);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(batches.slice(4)).toEqual([{ at: 100, entries: [1] }]);
+    await Promise.all(lent);
+    expect(queues.pending).toBe(0);
+  });
+
   it('drops the oldest when there are too many or they weigh too much, and says so once', async () => {
     const { queues, batches, log, send, on } = destination();
     const many = queues.open('many', { ...OPTIONS, max_batch_size: 100, max_entries: 3 }, send);
