@@ -250,6 +250,18 @@ describe.each<[string, string, StartHost]>([
     ]);
   });
 
+  it.runIf(onNode)('answers as many pipelined requests as come, in their order', async () => {
+    const count = 300;
+    const targets = Array.from({ length: count }, (_, n) => `${way}/${n}`);
+    // Longer than what is read at once.
+    const padding = `X-Padding: ${'x'.repeat(2_000)}\r\n`;
+    const { text } = await send(
+      targets.map((target) => `GET ${target} HTTP/1.1\r\nHost: a\r\n${padding}\r\n`).join(''),
+      count,
+    );
+    expect(responses(text).map(({ body }) => body)).toEqual(targets);
+  });
+
   const chunks = 'Transfer-Encoding: chunked\r\n\r\n';
   it.runIf(onNode)('serves what follows a body in chunks, trailers and all', async () => {
     for (const trailers of ['', 'X-Sum: 1\r\n']) {

@@ -31,6 +31,8 @@ interface ListenerOptions {
 const MOST_HEAD = 33 << 10;
 const LONGEST_LINE = 8 << 10;
 const MOST_LINES = 1000;
+/** Requests that may have come ahead of their answers before no more are read from a connection. */
+const MOST_WAITING = 16;
 /** Milliseconds for a head, and those a connection may be idle: nginx's `client_header_timeout` and `keepalive_timeout`. */
 const HEAD_TIMEOUT = 60_000;
 const IDLE_TIMEOUT = 75_000;
@@ -126,7 +128,11 @@ class Http1Listener implements ProxyListener {
     const connection = this.#connection(socket);
     const answer = (): void => this.#answer(connection, message, response, askForBody);
     if (connection.current === null) answer();
-    else if (!connection.over) connection.waiting.push(answer);
+    else if (!connection.over) {
+      connection.waiting.push(answer);
+      // Who sends on and on without reading must not fill the memory.
+      if (connection.waiting.length === MOST_WAITING) socket.pause();
+    }
   }
 
   #answer(
@@ -150,6 +156,7 @@ class Http1Listener implements ProxyListener {
       if (!response.writableFinished) request.leave();
       connection.current = null;
       if (!response.shouldKeepAlive) connection.over = true;
+      if (connection.waiting.length === MOST_WAITING) socket.resume();
       connection.waiting.shift()?.();
     });
     this.#serve(request, { ...connection.facts, waitUntil }).then(
