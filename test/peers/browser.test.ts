@@ -3,14 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
 import { startWorkerdHost } from '../../edge-dp/hosts/workerd/host.ts';
 import { isRecord } from '../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { nodeOptions } from '../edge-dp/hosts.ts';
-import { peerExecutable } from './peer.ts';
+import { startChromium } from './chromium.ts';
 
 /** Whoever wrote the page at this name has it resolve to the machine of whoever looks at it. */
 const ATTACKER = 'evil.test';
@@ -30,20 +30,7 @@ beforeAll(async () => {
     response.setHeader('content-type', 'text/html').end('<!doctype html><title>A nice page</title>'),
   );
   await new Promise<void>((resolve) => attacker.listen(0, '127.0.0.1', resolve));
-  browser = await chromium.launchPersistentContext(join(folder, 'profile'), {
-    executablePath: peerExecutable('chromium'),
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      `--host-resolver-rules=MAP ${ATTACKER} 127.0.0.1`,
-    ],
-  });
+  browser = await startChromium([ATTACKER]);
 });
 afterAll(async () => {
   await browser?.close();
