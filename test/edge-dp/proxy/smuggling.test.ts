@@ -216,12 +216,13 @@ describe.each<[string, string, StartHost]>([
     for (const size of [3, 100_000]) {
       const { lines, statuses } = await send(
         `GET /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(size)}`,
+        1,
       );
       expect(lines).toEqual([`GET ${way}/x HTTP/1.1`]);
       expect(statuses).toEqual([200]);
       expect(upstream.seen[0]?.body.match(/x/g)).toHaveLength(size);
     }
-    const head = 'HEAD /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const head = 'HEAD /WAY/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
     if (onNode) {
       expect((await send(head + chunked(3))).lines).toEqual([`HEAD ${way}/x HTTP/1.1`]);
       expect(upstream.seen[0]?.body).toContain('xxx');
