@@ -48,6 +48,8 @@ export const DEFAULT_LIMITS: LuaLimits = { instructions: 1_000_000, memory: 32 *
  */
 export class LuaMachine {
   readonly limits: LuaLimits;
+  /** Bytes in use after the last collection made in time. */
+  #collected = 0;
   readonly #lua: LuaExports;
   readonly #main: LuaState;
   /** Threads that ended well and can run again. */
@@ -145,12 +147,21 @@ export class LuaMachine {
     host: unknown,
     instructions = this.limits.instructions,
   ): readonly LuaValue[] | Promise<readonly LuaValue[]> {
-    const thread = this.#thread();
     const lua = this.#lua;
+    this.#collectInTime();
+    const thread = this.#thread();
     const run: Run = { host, left: instructions, allowed: instructions, over: 0, end: null, clock: 0 };
     lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
     for (const value of parameters) this.#stack.push(thread.state, value);
     return this.#resume(thread, run, parameters.length);
+  }
+
+  /** Lua 5.1 begins to collect when twice what was left last time is in use, which may be more than there is, and fails without another try. */
+  #collectInTime(): void {
+    const { memory } = this.limits;
+    if (this.memory.used < Math.max(memory / 2, this.#collected + memory / 8)) return;
+    this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
+    this.#collected = this.memory.used;
   }
 
   #resume(thread: Thread, run: Run, parameters: number): readonly LuaValue[] | Promise<readonly LuaValue[]> {
