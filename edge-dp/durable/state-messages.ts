@@ -1,6 +1,7 @@
 import { parseRecordPage, type RecordPage } from '../../shared/cluster/records.ts';
 import { mustBeRecord, type Row } from '../../shared/record.ts';
 import type { RedisServer } from '../redis/client.ts';
+import { number, text } from './message-fields.ts';
 
 /**
  * What isolates ask the node's keepers of shared state (`NodeState`) over `env.NODE`; JSON both ways:
@@ -254,16 +255,4 @@ export function parseSharedQuestion(value: unknown): SharedQuestion {
     default:
       throw new TypeError('no question about what is shared');
   }
-}
-
-function text(read: Readonly<Row>, field: string): string {
-  const value = read[field];
-  if (typeof value !== 'string') throw new TypeError(`${field} must be a text`);
-  return value;
-}
-
-function number(read: Readonly<Row>, field: string): number {
-  const value = read[field];
-  if (typeof value !== 'number') throw new TypeError(`${field} must be a number`);
-  return value;
 }

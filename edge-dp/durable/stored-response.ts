@@ -1,4 +1,5 @@
-import { mustBeRecord, type Row } from '../../shared/record.ts';
+import { mustBeRecord } from '../../shared/record.ts';
+import { number, text } from './message-fields.ts';
 
 /** A copy of an answer. Of one that varies, its entry under `primary` only says by what. Times are milliseconds since the epoch. */
 export interface StoredResponse {
@@ -70,16 +71,4 @@ export function unpack(packed: Uint8Array): StoredResponse {
 
 function pair(value: unknown): (readonly [string, string])[] {
   return Array.isArray(value) ? [[String(value[0]), String(value[1])]] : [];
-}
-
-function text(read: Readonly<Row>, field: string): string {
-  const value = read[field];
-  if (typeof value !== 'string') throw new TypeError(`${field} must be a text`);
-  return value;
-}
-
-function number(read: Readonly<Row>, field: string): number {
-  const value = read[field];
-  if (typeof value !== 'number') throw new TypeError(`${field} must be a number`);
-  return value;
 }

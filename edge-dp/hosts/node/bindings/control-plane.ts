@@ -1,7 +1,8 @@
-import { Agent, fetch } from 'undici';
+import { Agent } from 'undici';
 import { type CloseEvent, type ErrorEvent, type MessageEvent, WebSocket } from 'ws';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { ClusterTls } from '../../options.ts';
+import { fetchThrough } from './fetch-through.ts';
 
 /** Bytes of one frame of a control plane: a manifest and the objects that come with it. */
 const LONGEST_FRAME = 64 << 20;
@@ -22,8 +23,7 @@ export function controlPlaneFetcher(
       if (headers.get('upgrade') === 'websocket') return upgrade(`wss://${origin}${path}`, tls, init.signal ?? null);
       try {
         const sent = { method: init.method, headers: [...headers], body: init.body, signal: init.signal };
-        // undici's own fetch is that of Node, with types of its own.
-        return (await fetch(`https://${origin}${path}`, { ...sent, dispatcher } as object)) as unknown as Response;
+        return await fetchThrough(dispatcher, `https://${origin}${path}`, sent);
       } catch (error) {
         throw lost(error);
       }

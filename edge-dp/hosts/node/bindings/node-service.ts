@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { Agent, fetch } from 'undici';
+import { Agent } from 'undici';
+import { fetchThrough } from './fetch-through.ts';
 import { requestOf } from './request-of.ts';
 
 type Fetching = (request: Request) => Response | Promise<Response>;
@@ -15,10 +16,7 @@ export function ownNode(answer: Fetching): {
 /** `NODE` in another process: the first one's, over its Unix socket. */
 export function otherNode(path: string): { fetch(url: string, init?: RequestInit): Promise<Response> } {
   const dispatcher = new Agent({ connect: { socketPath: path }, allowH2: false });
-  return {
-    // undici's own fetch is that of Node, with types of its own.
-    fetch: async (url, init) => (await fetch(url, { ...init, dispatcher } as object)) as unknown as Response,
-  };
+  return { fetch: (url, init) => fetchThrough(dispatcher, url, init) };
 }
 
 /** Answers web requests on a listening socket: the Status API's listeners, and `NodeService` for the other processes. */

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
-import { Agent, fetch } from 'undici';
+import { Agent } from 'undici';
 import { EGRESS_TOKEN } from '../../../proxy/egress/protocol.ts';
 import type { EgressOptions } from '../../egress/messages.ts';
 import { egressServer } from '../../egress/server.ts';
 import { type Opened, opened } from '../runtime/sockets.ts';
+import { fetchThrough } from './fetch-through.ts';
 import { requestOf } from './request-of.ts';
 
 /** The `EGRESS` and `TUNNEL` bindings. */
@@ -37,14 +38,7 @@ export async function ownEgress(
       headers.set(EGRESS_TOKEN, token);
       const body = asked.body === null ? null : await asked.arrayBuffer();
       const { method, signal } = asked;
-      // undici's own fetch is that of Node, with types of its own.
-      return (await fetch(asked.url, {
-        method,
-        signal,
-        headers: [...headers],
-        body,
-        dispatcher,
-      } as object)) as unknown as Response;
+      return await fetchThrough(dispatcher, asked.url, { method, signal, headers: [...headers], body });
     },
     connect: (address) => opened(tunnel(socketPath, address), ''),
   };
