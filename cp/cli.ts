@@ -15,6 +15,7 @@ import { migrations } from './commands/migrations.ts';
 import { reload } from './commands/reload.ts';
 import { start } from './commands/start.ts';
 import { version } from './commands/version.ts';
+import { worker } from './commands/worker.ts';
 import { luaModules } from './lua/modules.ts';
 import { SettingsError } from './settings/load.ts';
 
@@ -31,6 +32,7 @@ const USAGE = `Usage: holdfast COMMAND [options]
                                  the database's schema
   hybrid gen_cert [CERT KEY] [--dir DIR] [--days N]
                                  certificate pair of the cluster (good for N days, 1095 unless given) and the bundle signing key
+  worker [DIR]                   bundle the data plane's Worker for Cloudflare, with the plugins of the settings (into ./build)
   version                        print the versions
 
 Options:
@@ -55,6 +57,10 @@ const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void
   config: withPluginLua((invocation) => config(invocation, dataPlanePlugins)),
   migrations,
   hybrid,
+  worker: async (invocation) => {
+    const { writeWorker } = await import('../edge-dp/hosts/write-worker.ts');
+    await worker(invocation, dataPlanePlugins, writeWorker);
+  },
   version,
 };
 

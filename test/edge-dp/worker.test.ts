@@ -22,15 +22,27 @@ test('the Worker carries no schemas, no schema library and nothing of the contro
   for (const library of ['zod', 'ajv', 'hono', 'undici', 'valibot', 'typebox']) expect(packages).not.toContain(library);
 });
 
-test('wrangler takes the Worker with the repository configuration', async () => {
+test('wrangler has the Worker bundled with the plugins of the settings, and takes it with the repository configuration', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast wrangler '));
   try {
     const wrangler = resolve('node_modules/wrangler/bin/wrangler.js');
     const { stdout } = await promisify(execFile)(
       process.execPath,
       [wrangler, 'deploy', '--dry-run', '--outdir', folder],
-      { env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', HOME: folder, XDG_CONFIG_HOME: folder } },
+      {
+        env: {
+          ...process.env,
+          HOLDFAST_PLUGINS: 'key-auth, pre-function, teapot',
+          HOLDFAST_PLUGINS_DIR: resolve('test/own-plugins'),
+          WRANGLER_SEND_METRICS: 'false',
+          CI: 'true',
+          HOME: folder,
+          XDG_CONFIG_HOME: folder,
+        },
+      },
     );
+    expect(stdout).toContain('a Worker with 3 plugins, of your own: teapot');
+    expect(stdout).toMatch(/liblua5\.1\.wasm\W+compiled-wasm/);
     for (const binding of ['env.LINK', 'env.KV', 'env.NODE', 'env.SETTINGS', 'env.CONTROL_PLANE']) {
       expect(stdout).toContain(binding);
     }
