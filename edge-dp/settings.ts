@@ -74,6 +74,8 @@ export interface ProxySettings {
   readonly dnsOrder?: readonly ('LAST' | 'SRV' | 'A' | 'AAAA')[];
   /** The names of services that are no upstream are looked up by the node (`dns_resolver` is set), not by the runtime. */
   readonly resolvesServices?: boolean;
+  /** The node listens for TCP, TLS or UDP (`stream_listen`); absent: it does not, and routes of such are not compiled. */
+  readonly streams?: boolean;
   /** Milliseconds to wait for each part of a client's body (`nginx_http_client_body_timeout`). */
   readonly clientBodyTimeout: number;
   /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */

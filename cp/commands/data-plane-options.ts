@@ -42,6 +42,13 @@ export async function dataPlaneOptions(
     group: settings.cluster_group,
     proxyListen: listeners('proxy_listen'),
     statusListen: listeners('status_listen'),
+    streamListen:
+      settings.data_plane_host === 'node'
+        ? listeners('stream_listen').map((listener, place) => ({
+            ...listener,
+            udp: settings.stream_listen[place]?.udp === true,
+          }))
+        : [],
     // Without a certificate it stands alone, with its declarative_config.
     controlPlanes: tls === null ? [] : settings.cluster_control_plane,
     clusterTls: tls,

@@ -3,12 +3,13 @@ import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { VERSION } from '../instance/version.ts';
-import { type BoundAddress, formatAddress, localUrl } from '../settings/addresses.ts';
+import { type BoundAddress, formatAddress, localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 
 /** Where a data plane listens. */
 export interface DataPlaneAddresses {
   readonly proxyAddresses: readonly BoundAddress[];
+  readonly streamAddresses?: readonly BoundAddress[];
   readonly statusAddresses: readonly BoundAddress[];
 }
 
@@ -37,6 +38,7 @@ export function readyBlock(
     ]);
   }
   for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', localUrl(address)]);
+  for (const address of dataPlane?.streamAddresses ?? []) rows.push(['Stream', formatAddress(reachable(address))]);
   for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', localUrl(address)]);
   if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
   if (settings.role === 'data_plane') {

@@ -10,6 +10,7 @@ import type { Settings } from '../settings/properties.ts';
 /** Each listener that may serve TLS, with the setting of its certificate; `<setting>_key` is its key's. */
 export const LISTENER_CERTIFICATES = {
   proxy_listen: 'ssl_cert',
+  stream_listen: 'ssl_cert',
   status_listen: 'status_ssl_cert',
   admin_listen: 'admin_ssl_cert',
   admin_gui_listen: 'admin_gui_ssl_cert',
@@ -57,7 +58,7 @@ export function listenersWithoutCertificate(settings: Settings): readonly TlsLis
 export function tlsListeners(settings: Settings): readonly TlsListener[] {
   const { role } = settings;
   const served: readonly TlsListener[] = [
-    ...(role === 'control_plane' ? [] : (['proxy_listen', 'status_listen'] as const)),
+    ...(role === 'control_plane' ? [] : (['proxy_listen', 'stream_listen', 'status_listen'] as const)),
     ...(role === 'data_plane' ? [] : (['admin_listen', 'admin_gui_listen'] as const)),
   ];
   return served.filter((listener) => settings[listener].some(({ tls }) => tls));

@@ -119,7 +119,8 @@ function isListenFlag(flag: string): boolean {
   return LISTEN_FLAGS.has(flag) || /^(backlog=\d+|so_keepalive=[\w:]+)$/.test(flag);
 }
 
-function parseHostPort(text: string, lowestPort: number): PeerAddress | undefined {
+/** Undefined for what is no address, or has a port below `lowestPort`. */
+export function parseHostPort(text: string, lowestPort: number): PeerAddress | undefined {
   const [, v6, name, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? name;
   const port = Number(digits);

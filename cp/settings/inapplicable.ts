@@ -101,7 +101,6 @@ const OPEN_SOURCE = new Set([
   'ssl_session_timeout',
   'status_access_log',
   'status_error_log',
-  'stream_listen',
   'tls_certificate_verify',
   'upstream_keepalive_idle_timeout',
   'upstream_keepalive_max_requests',

@@ -101,6 +101,10 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   const settings = { ...values, references } as Settings;
   const conflicts = checkTogether(settings, origins);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
+  if (settings.stream_listen.length > 0 && settings.role !== 'control_plane' && settings.data_plane_host !== 'node') {
+    const given = `stream_listen (${origins.get('stream_listen') ?? 'default'})`;
+    warnings.push(`${given} has no effect: workerd cannot listen for streams, set data_plane_host = node`);
+  }
   return { settings, origins, warnings };
 }
 

@@ -15,6 +15,7 @@ import {
   text,
   words,
 } from './property.ts';
+import { streamListen } from './stream-listen.ts';
 
 /** Kong's, and AAAA for names that have nothing else. */
 const DNS_ORDER = 'LAST, SRV, A, AAAA, CNAME';
@@ -106,6 +107,7 @@ export const properties = {
 
   proxy_listen: listen('0.0.0.0:8000'),
   status_listen: listen('127.0.0.1:8100'),
+  stream_listen: streamListen,
   ssl_cert: text(null),
   ssl_cert_key: secret(null),
   /** The same for the Status API. */

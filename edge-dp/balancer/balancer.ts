@@ -86,6 +86,17 @@ export class Balancer implements BalancedUpstream {
       }
       attempt = null;
     };
+    const succeeded = (observation: Observation | null, onEnd: (listener: () => void) => void): void => {
+      if (attempt === null) return;
+      const { address, startedAt } = attempt;
+      const now = Date.now();
+      address.state.measured(now - startedAt, now);
+      finish(observation);
+      const open = connection;
+      if (open === null) return;
+      open.answered();
+      onEnd(() => open.release());
+    };
     return {
       several: this.addresses.length > 1,
       refusal: this.#refusal,
@@ -99,17 +110,9 @@ export class Balancer implements BalancedUpstream {
         if (followed) connection = address.state.connect(now);
         return peerOf(upstream, address);
       },
-      answered: (response) => {
-        if (attempt === null) return;
-        const { address, startedAt } = attempt;
-        const now = Date.now();
-        address.state.measured(now - startedAt, now);
-        finish(observationOf(response.status, upstream.health.passive));
-        const open = connection;
-        if (open === null) return;
-        open.answered();
-        response.onEnd(() => open.release());
-      },
+      answered: (response) =>
+        succeeded(observationOf(response.status, upstream.health.passive), (over) => response.onEnd(over)),
+      connected: (onEnd) => succeeded('success', onEnd),
       failed: (failure, last) => {
         if (attempt !== null) failed.add(attempt.address.state);
         connection?.release();

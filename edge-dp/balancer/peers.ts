@@ -17,6 +17,8 @@ export interface PeerPicker {
   next(): Peer | null;
   /** The last attempt was answered by the response that will be passed on. */
   answered(response: HttpResponse): void;
+  /** The last attempt came to a connection for a stream, which `onEnd` tells the end of. */
+  connected(onEnd: (listener: () => void) => void): void;
   /** The last attempt failed; `last`: no other follows. */
   failed(failure: UpstreamFailure, last: boolean): void;
 }
@@ -31,6 +33,7 @@ export function onlyPeer(service: Service): PeerPicker {
     followed: false,
     next: () => peer,
     answered: () => undefined,
+    connected: () => undefined,
     failed: () => undefined,
   };
 }

@@ -11,6 +11,8 @@ export interface DataPlaneOptions {
   readonly group: string;
   readonly proxyListen: readonly Listener[];
   readonly statusListen: readonly Listener[];
+  /** For TCP, TLS and UDP, on hosts that have them; absent: none. */
+  readonly streamListen?: readonly StreamListenAddress[];
   readonly controlPlanes: readonly { readonly host: string; readonly port: number }[];
   readonly clusterTls: ClusterTls | null;
   readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
@@ -93,12 +95,18 @@ export interface Listener {
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
+/** The same for streams. */
+export interface StreamListenAddress extends Listener {
+  readonly udp: boolean;
+}
+
 /** A running data plane node. */
 export interface DataPlane {
   readonly nodeId: string;
   /** The addresses really bound, in the order of the options. */
   readonly proxyAddresses: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
   readonly statusAddresses: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
+  readonly streamAddresses?: DataPlane['proxyAddresses'];
   /** Process ids of the running workerd processes, first the one with the Durable Objects. */
   pids(): readonly number[];
   /**

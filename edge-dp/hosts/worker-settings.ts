@@ -15,6 +15,7 @@ interface HostFacts {
 
 /** The Worker's `SETTINGS` binding. Throws when the options contradict themselves. */
 export function workerSettings(options: DataPlaneOptions, facts: HostFacts): WorkerSettings {
+  const takesStreams = facts.capabilities.includes('stream') && (options.streamListen ?? []).length > 0;
   return {
     node: {
       id: facts.nodeId,
@@ -23,7 +24,9 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
       host: facts.host,
       group: options.group,
       labels: options.labels,
-      capabilities: facts.capabilities.filter((one) => one !== 'lua' || options.proxy.lua?.untrusted !== 'off'),
+      capabilities: facts.capabilities.filter(
+        (one) => (one !== 'lua' || options.proxy.lua?.untrusted !== 'off') && (one !== 'stream' || takesStreams),
+      ),
     },
     cluster: options.trustedKeys.cluster,
     trustedKeys: options.trustedKeys.keys,
@@ -32,7 +35,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
     newsInterval: options.newsInterval,
     ...(options.secrets?.prefix ? { vaultEnvPrefix: options.secrets.prefix } : {}),
-    proxy: { ...options.proxy, ports: facts.ports },
+    proxy: { ...options.proxy, ports: facts.ports, ...(takesStreams && { streams: true }) },
     status: {
       allowedHosts: options.statusAllowedHosts ?? [],
       loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),

@@ -16,18 +16,26 @@ export interface ClientAddress {
 
 /**
  * Compiles `trusted_ips`, `real_ip_header` and `real_ip_recursive` (nginx's realip module) into a function of the
- * socket peer and the request's headers.
+ * socket peer, the request's headers, and whom the peer speaks for by the PROXY protocol. That counts where `real_ip_header` is
+ * `proxy_protocol`, and for streams, which have no headers (null).
  */
 export function compileClientAddress(
   settings: Pick<ProxySettings, 'trustedIps' | 'realIpHeader' | 'realIpRecursive'>,
-): (peerIp: string | null, peerPort: number | null, headers: HeaderFields) => ClientAddress {
+): (
+  peerIp: string | null,
+  peerPort: number | null,
+  headers: HeaderFields | null,
+  proxied?: Address | null,
+) => ClientAddress {
   const trusted = compileCidrs(settings.trustedIps);
   const header = settings.realIpHeader;
-  return (peerIp, peerPort, headers) => {
+  const byProxy = header.toLowerCase() === 'proxy_protocol';
+  return (peerIp, peerPort, headers, proxied = null) => {
     const peer = { ip: peerIp ?? '', port: peerPort, peerIp: peerIp ?? '', trusted: false };
     if (peerIp === null || !trusted.has(peerIp)) return peer;
-    const value = headers.get(header);
-    const real = value === null ? null : realAddress(value, trusted, settings.realIpRecursive);
+    const value = headers === null || byProxy ? null : headers.get(header);
+    const told = value === null ? null : realAddress(value, trusted, settings.realIpRecursive);
+    const real = headers === null || byProxy ? proxied : told;
     if (real === null) return { ...peer, trusted: true };
     return { ip: real.ip, port: real.port, peerIp, trusted: true };
   };

@@ -7,6 +7,7 @@ import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
 import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
+import { openSession } from '../stream/open-session.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
@@ -90,7 +91,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
   const own = { registry: dependencies.plugins ?? plugins, services };
-  return requestPath(Gateway.empty(runtime.flavor, own, names), runtime, { unsent, metrics });
+  const gateway = Gateway.empty(runtime.flavor, own, names, settings.streams === true);
+  return requestPath(gateway, runtime, { unsent, metrics });
 }
 
 /** For tests of the request path alone. */
@@ -123,7 +125,9 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
     serverCertificate: (serverName) => gateway.serverCertificate(serverName),
     settle() {
       gateway.plugins.settle();
+      gateway.streams?.plugins.settle();
     },
+    openSession: (arrival) => openSession(gateway, runtime, arrival),
     handle(request, arrival, lazy) {
       return handle(gateway, runtime, request, arrival, lazy);
     },

@@ -4,6 +4,7 @@ import type { Env } from '../env.ts';
 import { FetchRequest } from '../http/fetch/request.ts';
 import { respond } from '../http/fetch/respond.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
+import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
 import type { Arrival, ServerCertificate } from './request-path.ts';
@@ -19,6 +20,7 @@ export function proxyEntrypoint(isolate: Isolate): {
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
   serverCertificate(serverName: string): ServerCertificate | null;
   answer(request: IncomingRequest, arrival: Arrival, env: Env): Promise<HttpResponse>;
+  openSession(arrival: StreamArrival, env: Env): StreamPassage | null | Promise<StreamPassage | null>;
 } {
   return {
     /** For a host that does TLS by server name: by the config of this moment. */
@@ -31,6 +33,15 @@ export function proxyEntrypoint(isolate: Isolate): {
       return config instanceof Promise
         ? config.then(({ path, lazy }) => path.handle(request, arrival, lazy))
         : config.path.handle(request, arrival, config.lazy);
+    },
+
+    /** For a host that takes what is no HTTP. */
+    openSession(arrival, env) {
+      isolate.traffic.count();
+      const config = isolate.config(env, arrival.waitUntil);
+      return config instanceof Promise
+        ? config.then(({ path }) => path.openSession(arrival))
+        : config.path.openSession(arrival);
     },
 
     // Not async: on this way every promise that is not needed costs each request a percent.

@@ -9,7 +9,7 @@ import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { Services } from '../plugins/runtime/services.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
-import { createRouter, type Router } from '../router/router.ts';
+import { createRouter, createStreamRouter, type Router } from '../router/router.ts';
 import {
   type Certificate,
   type Route,
@@ -37,6 +37,13 @@ interface Parts {
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
+  readonly streams: Streams | null;
+}
+
+/** What of a config is for connections and datagrams that are no HTTP. */
+interface Streams {
+  readonly router: Router;
+  readonly plugins: PluginPlan;
 }
 
 /** One config, compiled. Immutable; `update` shares with its receiver all that did not change. */
@@ -48,6 +55,8 @@ export class Gateway {
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
+  /** Null on a node without listeners for them. */
+  readonly streams: Streams | null;
   readonly #parts: Parts;
   readonly #tls = new Map<string, ReturnType<typeof upstreamTls>>();
 
@@ -60,13 +69,16 @@ export class Gateway {
     this.router = parts.router;
     this.plugins = parts.plugins;
     this.balancers = parts.balancers;
+    this.streams = parts.streams;
   }
 
   static empty(
     flavor: RouterFlavor,
     plugins: { readonly registry: PluginRegistry; readonly services: Services },
     names: NameTable | null,
+    takesStreams = false,
   ): Gateway {
+    const { registry, services } = plugins;
     return new Gateway({
       services: PersistentMap.empty(),
       routes: PersistentMap.empty(),
@@ -77,8 +89,11 @@ export class Gateway {
       consumerGroups: PersistentMap.empty(),
       workspaceNames: PersistentMap.empty(),
       router: createRouter(flavor),
-      plugins: PluginPlan.empty(plugins.registry, plugins.services),
+      plugins: PluginPlan.empty(registry, services),
       balancers: Balancers.empty(names),
+      streams: takesStreams
+        ? { router: createStreamRouter(flavor), plugins: PluginPlan.empty(registry, services, 'stream') }
+        : null,
     });
   }
 
@@ -105,8 +120,10 @@ export class Gateway {
     const parts = this.#parts;
     const services = applied(parts.services, changes.get('services'), readService);
     const routes = applied(parts.routes, changes.get('routes'), readRoute);
-    const plugins = changes.get('plugins');
-    const sent = changes.get('custom_plugins');
+    const planned = (plan: PluginPlan): PluginPlan => {
+      const [rows, sent] = [changes.get('plugins'), changes.get('custom_plugins')];
+      return rows === undefined && sent === undefined ? plan : plan.update(rows, sent);
+    };
     return new Gateway({
       services,
       routes,
@@ -116,9 +133,13 @@ export class Gateway {
       serverNames: parts.serverNames.update(changes.get('snis')),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),
-      router: rerouted(parts, { services, routes }, changes),
-      plugins: plugins === undefined && sent === undefined ? parts.plugins : parts.plugins.update(plugins, sent),
+      router: rerouted(parts.router, HTTP_PROTOCOLS, parts, { services, routes }, changes),
+      plugins: planned(parts.plugins),
       balancers: parts.balancers.update(changes),
+      streams: parts.streams && {
+        router: rerouted(parts.streams.router, STREAM_PROTOCOLS, parts, { services, routes }, changes),
+        plugins: planned(parts.streams.plugins),
+      },
     });
   }
 }
@@ -153,8 +174,10 @@ function reindex(
   return index;
 }
 
-/** The router after a change: changed routes, and the routes of services that were switched on or off. */
+/** A router of routes with one of `protocols` after a change: changed routes, and those of services that were switched on or off. */
 function rerouted(
+  router: Router,
+  protocols: ReadonlySet<string>,
   old: Parts,
   now: { readonly services: PersistentMap<Service>; readonly routes: PersistentMap<Route> },
   changes: ConfigChanges,
@@ -168,7 +191,7 @@ function rerouted(
       throw new ConfigError(`routes ${id}: its service ${route?.service} is not part of the config`);
     if (route === undefined || service?.enabled === false) {
       if (old.routes.has(id)) deletes.add(id);
-    } else if (route.protocols.some((protocol) => HTTP_PROTOCOLS.has(protocol))) {
+    } else if (route.protocols.some((protocol) => protocols.has(protocol))) {
       upserts.set(id, route.matching);
     } else if (old.routes.has(id)) {
       deletes.add(id);
@@ -181,11 +204,12 @@ function rerouted(
       if (now.routes.get(route)?.service === id) place(route);
     }
   }
-  if (upserts.size === 0 && deletes.size === 0) return old.router;
-  return old.router.update({ upserts: [...upserts.values()], deletes: [...deletes] });
+  if (upserts.size === 0 && deletes.size === 0) return router;
+  return router.update({ upserts: [...upserts.values()], deletes: [...deletes] });
 }
 
 const HTTP_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs']);
+const STREAM_PROTOCOLS = new Set(['tcp', 'tls', 'tls_passthrough', 'udp']);
 
 function changedIds(changes: TableChanges | undefined): Iterable<string> {
   return changes === undefined ? [] : new Set([...changes.deletes, ...changes.upserts.map((row) => row.id)]);

@@ -3,6 +3,7 @@ import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { RouterRequest } from '../router/request.ts';
+import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
 
 /**
@@ -30,6 +31,8 @@ export interface RequestPath {
    * not out yet: requests that will be logged, and entries.
    */
   finish(): number;
+  /** Begins a session that is no HTTP, on hosts that take such; null: no route is for it. */
+  openSession(arrival: StreamArrival): StreamPassage | null;
   handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
 }
 

@@ -1,8 +1,7 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
-import type { HeaderFields } from '../http/fields.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
-import type { ClientAddress } from './client-address.ts';
+import type { compileClientAddress } from './client-address.ts';
 import type { ClosedByClient } from './client-connection.ts';
 import type { Egress, UpstreamRequest } from './egress/egress.ts';
 import type { ResponseTokens } from './response-headers.ts';
@@ -27,5 +26,5 @@ export interface ProxyRuntime {
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */
   readonly serviceHosts: ServiceHosts | null;
-  readonly clientAddress: (peerIp: string | null, peerPort: number | null, headers: HeaderFields) => ClientAddress;
+  readonly clientAddress: ReturnType<typeof compileClientAddress>;
 }

@@ -38,13 +38,15 @@ export function classicConditions(route: RouteRow, paths: readonly string[], dia
   return terms;
 }
 
-function sniCondition(sni: string): Predicate {
+/** What a name of `snis` asks for. */
+export function sniCondition(sni: string): Predicate {
   if (sni.endsWith('*')) return text('tls.sni', '^=', sni.slice(0, -1));
   const bare = sni.length > 1 && sni.endsWith('.') ? sni.slice(0, -1) : sni;
   return bare.startsWith('*') ? text('tls.sni', '=^', bare.slice(1)) : text('tls.sni', '==', bare);
 }
 
-function endpointCondition(side: 'net.src' | 'net.dst', { ip, port }: Endpoint): Expression {
+/** What an item of `sources` or `destinations` asks for. */
+export function endpointCondition(side: 'net.src' | 'net.dst', { ip, port }: Endpoint): Expression {
   const terms: Expression[] = [];
   if (ip) {
     const range = parseRange(ip);

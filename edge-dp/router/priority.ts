@@ -1,4 +1,4 @@
-import type { RouteRow } from './route-row.ts';
+import type { Endpoint, RouteRow } from './route-row.ts';
 
 /** The order of rules: higher numbers first, compared one after the other; then the larger id. */
 export interface Rank {
@@ -54,6 +54,25 @@ export function classicPriority(route: RouteRow, paths: readonly string[]): bigi
     return documented < EXPRESSION ? documented : EXPRESSION - 1n;
   }
   return bits | (BigInt(weight) << 29n) | (BigInt(headers) << 20n) | (wrapped << 19n);
+}
+
+const SERVER_NAME = 1n << 61n;
+
+/** The priority Kong's router gives a route of streams: addresses of both sides, or a server name, before what has less. */
+export function streamPriority({ snis, sources, destinations }: RouteRow): bigint {
+  const both = !isEmpty(sources) && !isEmpty(destinations);
+  const bits = both || !isEmpty(snis) ? SERVER_NAME : 0n;
+  return bits | (endpointWeight(sources ?? []) << 4n) | endpointWeight(destinations ?? []);
+}
+
+/** An address weighs more than a port, and that more than a block of addresses. */
+function endpointWeight(endpoints: readonly Endpoint[]): bigint {
+  let weight = 0n;
+  for (const { ip, port } of endpoints) {
+    if (ip) weight |= ip.includes('/') ? 1n : 8n;
+    if (port !== null && port !== undefined) weight |= 4n;
+  }
+  return weight;
 }
 
 /** The rank of a rule in flavour `traditional`, without the host-port precedence its host decides. */

@@ -8,7 +8,8 @@ export interface RouterRequest {
   readonly method: string;
   /** The `Host` header, port included. */
   readonly host: string | null;
-  readonly scheme: 'http' | 'https';
+  /** `net.protocol`; one of the last three for a stream. */
+  readonly scheme: 'http' | 'https' | 'tcp' | 'tls' | 'udp';
   readonly sni: string | null;
   /** The request target's path as received, and what follows its `?`. */
   readonly path: string;

@@ -5,6 +5,7 @@ import { type RouterRequest, Subject } from './request.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
 import { compileRoute, type Rule } from './rule.ts';
 import { addRule, EMPTY_INDEX, findRule, type RuleIndex, removeRule } from './rule-index.ts';
+import { compileStreamRoute } from './stream-rule.ts';
 import { Edit, get, set, type Trie, values } from './trie.ts';
 
 /** Chooses the route of a request. Immutable. */
@@ -34,18 +35,28 @@ interface RouteMatch {
   readonly path: string;
 }
 
+/** What makes rules of a route. */
+type CompileRoute = (route: RouteRow, flavor: RouterFlavor) => readonly Rule[];
+
 /** A router without routes. */
 export function createRouter(flavor: RouterFlavor): Router {
-  return new IndexedRouter(flavor, EMPTY_INDEX, null);
+  return new IndexedRouter(flavor, compileRoute, EMPTY_INDEX, null);
+}
+
+/** The same for connections and datagrams: of a request it asks for nothing but addresses, protocol and server name. */
+export function createStreamRouter(flavor: RouterFlavor): Router {
+  return new IndexedRouter(flavor, compileStreamRoute, EMPTY_INDEX, null);
 }
 
 class IndexedRouter implements Router {
   readonly #flavor: RouterFlavor;
+  readonly #compile: CompileRoute;
   readonly #index: RuleIndex;
   readonly #rulesById: Trie<readonly Rule[]> | null;
 
-  constructor(flavor: RouterFlavor, index: RuleIndex, rulesById: Trie<readonly Rule[]> | null) {
+  constructor(flavor: RouterFlavor, compile: CompileRoute, index: RuleIndex, rulesById: Trie<readonly Rule[]> | null) {
     this.#flavor = flavor;
+    this.#compile = compile;
     this.#index = index;
     this.#rulesById = rulesById;
   }
@@ -60,8 +71,8 @@ class IndexedRouter implements Router {
       rulesById = set(rulesById, id, rules.length > 0 ? rules : null, edit);
     };
     for (const id of deletes) replace(id, []);
-    for (const route of upserts) replace(route.id, compileRoute(route, this.#flavor));
-    return new IndexedRouter(this.#flavor, index, rulesById);
+    for (const route of upserts) replace(route.id, this.#compile(route, this.#flavor));
+    return new IndexedRouter(this.#flavor, this.#compile, index, rulesById);
   }
 
   match(request: RouterRequest): RouteMatch | null {

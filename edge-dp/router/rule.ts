@@ -42,8 +42,13 @@ const STREAM = new Set(['tcp', 'udp', 'tls', 'tls_passthrough']);
  */
 export function compileRoute(route: RouteRow, flavor: RouterFlavor): Rule[] {
   if (STREAM.has(route.protocols?.[0] ?? '')) return [];
+  return tellingTheRoute(route, () => rulesOf(route, flavor));
+}
+
+/** The rules that are made, each run once. What goes wrong is thrown as a `ConfigError` that names the route. */
+export function tellingTheRoute(route: RouteRow, make: () => Rule[]): Rule[] {
   try {
-    const rules = rulesOf(route, flavor);
+    const rules = make();
     for (const rule of rules) runOnce(rule);
     return rules;
   } catch (error) {
@@ -151,7 +156,8 @@ function partsOf(route: RouteRow): { id: string; paths: readonly string[] }[] {
   return [...groups.values()].map((paths, i) => ({ id: uuid5(PARTS, `${route.id}#${i + 1}`), paths }));
 }
 
-function makeRule(
+/** `paths`: those that give the rule its one priority; null where an expression may match any. */
+export function makeRule(
   route: RouteRow,
   rank: Rank,
   conditions: readonly Expression[],

@@ -38,6 +38,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'client_address',
     'destination_address',
     'inbound_sni',
+    'stream',
     'consumer_groups',
     'udp',
     'files',

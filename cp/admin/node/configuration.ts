@@ -1,5 +1,6 @@
 import type { ListenAddress } from '../../settings/addresses.ts';
 import { properties, type Settings } from '../../settings/properties.ts';
+import type { StreamListenAddress } from '../../settings/stream-listen.ts';
 import type { LogLevel } from '../options.ts';
 
 const MASK = '******';
@@ -36,12 +37,24 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
     database: settings.database === 'off' ? 'off' : 'postgres',
     log_level: logLevel,
     plugins: ['bundled'],
-    stream_listen: ['off'],
-    stream_listeners: [],
+    ...streams(settings),
     loaded_vaults: { env: true },
     portal: false,
     rbac: 'off',
     wasm: false,
+  };
+}
+
+/** Kong shows `off` where there is none. */
+function streams({ role, stream_listen: addresses }: Settings): Record<string, unknown> {
+  if (role === 'control_plane' || addresses.length === 0) return { stream_listen: ['off'], stream_listeners: [] };
+  const text = (address: StreamListenAddress): string => `${listenText(address)}${address.udp ? ' udp' : ''}`;
+  return {
+    stream_listen: addresses.map(text),
+    stream_listeners: addresses.map((address) => {
+      const { http2: _, deferred: __, ...shown } = listener(address);
+      return { ...shown, listener: text(address), udp: address.udp };
+    }),
   };
 }
 

@@ -16,6 +16,7 @@ export async function startNodeHost(options: DataPlaneOptions, given?: string): 
   const entry = given ?? (await workerEntry(options.plugins, join(home, 'worker')));
   const socketIn = (folder: string): string => join(folder, `${NODE_SOCKET}.sock`);
   return startSupervised(options, {
+    takesStreams: true,
     identityFolder: home,
     storage: join(home, 'storage'),
     prepare: () => bundleWorker(entry, 'node'),

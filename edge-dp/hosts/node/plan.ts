@@ -55,7 +55,7 @@ export interface ProcessPlan {
 
 export interface PlannedNodeListener {
   readonly name: string;
-  readonly service: 'proxy' | 'status';
+  readonly service: 'proxy' | 'status' | 'stream';
   readonly port: number;
   /** Only this machine reaches it. */
   readonly loopback: boolean;
@@ -79,7 +79,7 @@ export async function writeNodePlan(
       ...listeners.map(({ name, service }) => ({
         name,
         descriptor: next(),
-        servedBy: service === 'proxy' ? ('all' as const) : ('first' as const),
+        servedBy: service === 'status' ? ('first' as const) : ('all' as const),
         tls: null,
       })),
       { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' as const, tls: null },

@@ -8,8 +8,8 @@ import { portHolder } from '../port-holder.ts';
 /** A listener of the options with the address to bind. */
 export interface PlannedListener {
   /** The setting it comes from, for messages. */
-  readonly setting: 'proxy_listen' | 'status_listen';
-  readonly service: 'proxy' | 'status';
+  readonly setting: 'proxy_listen' | 'status_listen' | 'stream_listen';
+  readonly service: 'proxy' | 'status' | 'stream';
   /** Socket name in the workerd config. */
   readonly name: string;
   readonly address: string;
@@ -21,7 +21,7 @@ export async function planListeners(
   setting: PlannedListener['setting'],
   listeners: readonly Listener[],
 ): Promise<readonly PlannedListener[]> {
-  const service = setting === 'proxy_listen' ? 'proxy' : 'status';
+  const service = SERVICES[setting];
   return await Promise.all(
     listeners.map(async (listener, place) => ({
       setting,
@@ -32,6 +32,8 @@ export async function planListeners(
     })),
   );
 }
+
+const SERVICES = { proxy_listen: 'proxy', status_listen: 'status', stream_listen: 'stream' } as const;
 
 async function addressOf({ host }: Listener, setting: string): Promise<string> {
   if (isIP(host) !== 0) return host;

@@ -34,6 +34,8 @@ export interface NodeParts {
 
 /** What runs a node's processes: the part of a host that differs. */
 export interface SupervisedRuntime {
+  /** It listens for streams (`streamListen`). */
+  readonly takesStreams: boolean;
   /** Folder of the node's id and databases. */
   readonly identityFolder: string;
   readonly storage: string;
@@ -55,10 +57,7 @@ export interface SupervisedRuntime {
 export async function startSupervised(options: DataPlaneOptions, runtime: SupervisedRuntime): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
   const nodeId = await nodeIdentity(runtime.identityFolder);
-  const listeners = [
-    ...(await planListeners('proxy_listen', options.proxyListen)),
-    ...(await planListeners('status_listen', options.statusListen)),
-  ];
+  const listeners = await allListeners(options, runtime);
   const lock = await lockPrefix(prefix);
   const host = new SupervisedHost(options, runtime, nodeId, listeners, lock);
   try {
@@ -111,6 +110,10 @@ class SupervisedHost implements DataPlane {
     return this.#addresses('status');
   }
 
+  get streamAddresses(): DataPlane['proxyAddresses'] {
+    return this.#addresses('stream');
+  }
+
   pids(): readonly number[] {
     return this.#supervisor?.pids ?? [];
   }
@@ -119,7 +122,7 @@ class SupervisedHost implements DataPlane {
     if (this.#supervisor === null) throw new Error('the data plane does not run');
     if (options.processes !== this.#options.processes) throw new Error('another number of processes needs a restart');
     this.#runtime.mayReload(options, this.#options);
-    const listeners = await keepAddresses(this.#listeners, options);
+    const listeners = await keepAddresses(this.#listeners, options, this.#runtime);
     const generation = this.#folder.nextGeneration();
     // When it fails half-way there are processes of both generations: the files of both stay.
     await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
@@ -232,15 +235,24 @@ class SupervisedHost implements DataPlane {
   }
 }
 
+async function allListeners(
+  options: DataPlaneOptions,
+  { takesStreams }: SupervisedRuntime,
+): Promise<readonly PlannedListener[]> {
+  return [
+    ...(await planListeners('proxy_listen', options.proxyListen)),
+    ...(await planListeners('status_listen', options.statusListen)),
+    ...(await planListeners('stream_listen', takesStreams ? (options.streamListen ?? []) : [])),
+  ];
+}
+
 /** The listeners with what may change of them (certificates) taken from `options`. Throws when an address would change. */
 async function keepAddresses(
   listeners: readonly PlannedListener[],
   options: DataPlaneOptions,
+  runtime: SupervisedRuntime,
 ): Promise<readonly PlannedListener[]> {
-  const wanted = [
-    ...(await planListeners('proxy_listen', options.proxyListen)),
-    ...(await planListeners('status_listen', options.statusListen)),
-  ];
+  const wanted = await allListeners(options, runtime);
   if (wanted.length !== listeners.length) throw new Error('other listeners than at the start need a restart');
   return listeners.map((bound, place) => {
     const now = wanted[place];

@@ -19,6 +19,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
   const entry = given ?? (await workerEntry(options.plugins, join(prefix, 'worker')));
   const egressToken = randomBytes(24).toString('base64url');
   return startSupervised(options, {
+    takesStreams: false,
     identityFolder: prefix,
     storage: join(prefix, 'durable-objects'),
     prepare: () => Promise.all([bundleWorker(entry), bundleWorker(KV_ENTRY)]),

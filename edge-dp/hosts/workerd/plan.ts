@@ -80,7 +80,7 @@ function workerdNode(
     clusterTls: options.clusterTls,
     listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
       name,
-      service,
+      service: service === 'proxy' ? 'proxy' : 'status',
       port,
       loopback: isLoopback(address),
       tls,

@@ -14,6 +14,8 @@ export class Chain {
   readonly access: readonly PluginInstance[];
   readonly response: readonly PluginInstance[];
   readonly log: readonly PluginInstance[];
+  readonly preread: readonly PluginInstance[];
+  readonly logStream: readonly PluginInstance[];
   /** By the chain that went on as this one, and how far it had run. */
   readonly #continued = new WeakMap<Chain, Map<number, Chain>>();
 
@@ -22,6 +24,8 @@ export class Chain {
     this.access = instances.filter(({ hooks }) => hooks.access !== undefined);
     this.response = instances.filter(({ hooks }) => hooks.response !== undefined);
     this.log = instances.filter(({ hooks }) => hooks.log !== undefined);
+    this.preread = instances.filter(({ hooks }) => hooks.preread !== undefined);
+    this.logStream = instances.filter(({ hooks }) => hooks.logStream !== undefined);
   }
 
   /** Whether no phase has anything to run. */

@@ -40,6 +40,7 @@ const CALLER_CHAINS = 10_000;
 export class PluginPlan {
   readonly #registry: PluginRegistry;
   readonly #services: Services;
+  readonly #protocols: ReadonlySet<string>;
   readonly #tables: PlanTables;
   /** By route, so that no request without a consumer's plugins makes a key. */
   readonly #ofRoutes = new WeakMap<object, Chain>();
@@ -51,15 +52,23 @@ export class PluginPlan {
   readonly #gone: PluginInstance[];
   #rewriting: readonly PluginInstance[] | null = null;
 
-  private constructor(registry: PluginRegistry, services: Services, tables: PlanTables, gone: PluginInstance[] = []) {
+  private constructor(
+    registry: PluginRegistry,
+    services: Services,
+    protocols: ReadonlySet<string>,
+    tables: PlanTables,
+    gone: PluginInstance[] = [],
+  ) {
     this.#registry = registry;
     this.#services = services;
+    this.#protocols = protocols;
     this.#tables = tables;
     this.#gone = gone;
   }
 
-  static empty(registry: PluginRegistry, services: Services): PluginPlan {
-    return new PluginPlan(registry, services, NO_PLACES);
+  /** `kind`: what it is a plan for; a row takes part that has one protocol of that kind, as in Kong. */
+  static empty(registry: PluginRegistry, services: Services, kind: keyof typeof PROTOCOLS = 'http'): PluginPlan {
+    return new PluginPlan(registry, services, PROTOCOLS[kind], NO_PLACES);
   }
 
   /**
@@ -75,7 +84,8 @@ export class PluginPlan {
     // All old rows go before any new one comes: a place may pass from one row to another in one change.
     for (const { row } of rows) edit.remove(row.id);
     for (const row of rows) edit.add(row.row.id, this.#place(row, edit.sent));
-    return new PluginPlan(this.#registry, this.#services, edit.tables, [...this.#gone, ...edit.gone]);
+    const gone = [...this.#gone, ...edit.gone];
+    return new PluginPlan(this.#registry, this.#services, this.#protocols, edit.tables, gone);
   }
 
   /** This plan is in force now: closes the instances that went on the way to it from the last one that was. */
@@ -193,8 +203,9 @@ export class PluginPlan {
     const key = placeKey(place.workspace, plugin.name, place.route, place.service, place.consumer, place.consumerGroup);
     const kept = sent.has(name) ? { row, secrets } : null;
     const protocols = read.strings('protocols');
-    const http = protocols.length === 0 || protocols.some((protocol) => HTTP_PROTOCOLS.has(protocol));
-    if (!http || !read.boolean('enabled', true)) return { key, row: kept, instance: null };
+    const all = protocols.length === 0 && this.#protocols === PROTOCOLS.http;
+    const concerned = all || protocols.some((protocol) => this.#protocols.has(protocol));
+    if (!concerned || !read.boolean('enabled', true)) return { key, row: kept, instance: null };
     const config = read.raw('config');
     if (!isRecord(config)) throw read.refuse('config', 'a record', config);
     const unsendable = headFieldFault(name, config);
@@ -243,7 +254,7 @@ function failing({ watches }: Plugin, reason: string): Hooks {
   const fail = (): never => {
     throw new Error(reason);
   };
-  return watches === true ? { log: fail } : { access: fail };
+  return watches === true ? { log: fail, logStream: fail } : { access: fail, preread: fail };
 }
 
 /** A request that matched no route. */
@@ -251,7 +262,10 @@ const GLOBAL: Target = { workspace: DEFAULT_WORKSPACE.id, route: null, service: 
 
 const NO_CHANGES: TableChanges = { upserts: [], deletes: [] };
 
-const HTTP_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs']);
+const PROTOCOLS = {
+  http: new Set(['http', 'https', 'grpc', 'grpcs']),
+  stream: new Set(['tcp', 'tls', 'tls_passthrough', 'udp']),
+} as const;
 
 function placeKey(
   workspace: string,

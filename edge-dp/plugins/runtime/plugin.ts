@@ -3,6 +3,7 @@ import type { Exchange } from './exchange.ts';
 import type { Reply } from './reply.ts';
 import type { GatewayRequest } from './request.ts';
 import type { Services } from './services.ts';
+import type { StreamExchange, StreamSession } from './stream.ts';
 
 /**
  * What a plugin is to the data plane: the default export of `edge-dp/plugins/<name>.ts`. It is compiled once for each of
@@ -52,6 +53,13 @@ export interface Hooks {
   response?(request: GatewayRequest, reply: Reply): Step<Answer>;
   /** After the last byte, or when the client is gone. What it throws is only logged. Must not wait; `request.waitUntil` may. */
   log?(exchange: Exchange): void;
+  /**
+   * Before a connection or a UDP client's first packet is sent on, on hosts that have listeners for such (capability `stream`). A
+   * number refuses it: the `status` that is logged.
+   */
+  preread?(session: StreamSession): Step<number>;
+  /** When such a session is over. As `log`. */
+  logStream?(exchange: StreamExchange): void;
   /** The configuration is gone: let go of what `compile` made. A request that began before may still run the other hooks. */
   close?(): void;
 }

@@ -39,6 +39,10 @@ class Rows implements RequestPath {
     return null;
   }
 
+  openSession(): null {
+    return null;
+  }
+
   get balancers(): never {
     throw new Error('not asked');
   }

@@ -272,7 +272,8 @@ function broken(error: unknown, response: ServerResponse): void {
 /** What IPv6 writes before an IPv4 address (RFC 4291 section 2.5.5.2). */
 const MAPPED = '::ffff:';
 
-function plainIp(address: string | undefined): string | null {
+/** An address as all of the data plane writes it. */
+export function plainIp(address: string | undefined): string | null {
   if (address === undefined) return null;
   return address.startsWith(MAPPED) && address.includes('.') ? address.slice(MAPPED.length) : address;
 }

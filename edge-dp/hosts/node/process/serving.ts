@@ -4,6 +4,8 @@ import { TLS_CIPHERS } from '../../../../shared/tls-ciphers.ts';
 import { serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
+import { createDial } from '../stream/dial.ts';
+import { listenForTcp, type StreamListener } from '../stream/tcp-listener.ts';
 import { makeEnv } from './env.ts';
 import type { WorkerModule } from './worker-module.ts';
 
@@ -43,17 +45,22 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   await atMost(START_PATIENCE, Promise.resolve(status({}, new Request('http://localhost/status'))));
   for (const namespace of namespaces) namespace.wake();
 
-  const listeners: ProxyListener[] = [];
+  const listeners: (ProxyListener | StreamListener)[] = [];
+  const { default: main } = worker;
+  const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
+  const dialFor = createDial();
   for (const { name, service, port, loopback, tls } of plan.listeners) {
-    if (service === 'proxy') {
-      const { default: main } = worker;
-      const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
+    if (service !== 'status') {
       const options = {
         descriptor: descriptorOf(name),
         port,
         tls: tls === null ? null : { ...tls, certificateOf, ticketKeys: plan.ticketKeys },
       };
-      listeners.push(await listenForRequests(options, (request, arrival) => main.answer(request, arrival, env)));
+      const listener =
+        service === 'proxy'
+          ? listenForRequests(options, (request, arrival) => main.answer(request, arrival, env))
+          : listenForTcp(options, (arrival) => main.openSession?.(arrival, env) ?? null, dialFor);
+      listeners.push(await listener);
     } else if (first) {
       const server =
         tls === null ? undefined : createTlsServer({ ...tls, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS });

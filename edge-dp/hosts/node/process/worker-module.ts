@@ -1,5 +1,6 @@
 import type { HttpResponse, IncomingRequest } from '../../../http/messages.ts';
 import type { Arrival, ServerCertificate } from '../../../proxy/request-path.ts';
+import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import type { DurableClass } from '../bindings/durable-objects.ts';
 
 /** What the Worker's main module gives its host (`edge-dp/worker.ts`). */
@@ -7,6 +8,7 @@ export interface WorkerModule {
   readonly default: {
     serverCertificate?(serverName: string): ServerCertificate | null;
     answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
+    openSession?(arrival: StreamArrival, env: object): StreamPassage | null | Promise<StreamPassage | null>;
     /** Asks for newer config, where it is time to. */
     scheduled?(controller: object, env: object, context: object): Promise<void>;
   };

@@ -1,0 +1,31 @@
+import { type ListenAddress, parseHostPort } from './addresses.ts';
+import type { Property } from './property.ts';
+
+/** Where a data plane listens for TCP, TLS or UDP. */
+export interface StreamListenAddress extends ListenAddress {
+  readonly udp: boolean;
+}
+
+/** Words Kong allows; those behind the first line tune nginx's sockets and change nothing here. */
+const FLAGS = /^(ssl|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
+
+/** Kong's `stream_listen`: `host:port [ssl|udp] …, …` or `off`. */
+export const streamListen: Property<readonly StreamListenAddress[]> = {
+  default: 'off',
+  allowed:
+    "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'bind', 'backlog=N', 'ipv6only=on', " +
+    "'so_keepalive=…' ('udp', 'proxy_protocol' and 'ipv6only=off' are not supported)",
+  secret: false,
+  parse: (value) => {
+    if (value === 'off') return [];
+    const addresses: StreamListenAddress[] = [];
+    for (const item of value.split(',')) {
+      const [address = '', ...flags] = item.trim().split(/\s+/);
+      const peer = parseHostPort(address, 0);
+      const [tls, udp] = [flags.includes('ssl'), flags.includes('udp')];
+      if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (tls && udp)) return undefined;
+      addresses.push({ ...peer, tls, udp });
+    }
+    return addresses;
+  },
+};

@@ -1,0 +1,124 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../../../../shared/thrown.ts';
+import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
+import { plainIp } from '../http/listener.ts';
+import type { TlsOptions } from '../http/server-tls.ts';
+import { MOST_HELLO, readClientHello } from './client-hello.ts';
+import type { DialFor } from './dial.ts';
+import { type FirstBytes, preread } from './preread.ts';
+import { type Relayed, relay } from './relay.ts';
+import { TlsEnd } from './tls-end.ts';
+
+/** Where the sessions of a listener begin; null: no route is for one. */
+export type OpenSession = (arrival: StreamArrival) => StreamPassage | null | Promise<StreamPassage | null>;
+
+/** A listener for streams on a socket that this process was handed. */
+export interface StreamListener {
+  /** No more sessions; resolves when those that there are have ended. */
+  drain(): Promise<void>;
+}
+
+export interface TcpListenerOptions {
+  readonly descriptor: number;
+  readonly port: number;
+  /** Null: plain. */
+  readonly tls: TlsOptions | null;
+}
+
+/** Milliseconds for a ClientHello: nginx's `preread_timeout`. */
+const PREREAD_PATIENCE = 30_000;
+
+const NOTHING: Relayed = { up: 0, down: 0 };
+
+/** Takes TCP connections, in clear or with TLS, on a listening socket. Resolves when it listens. */
+export async function listenForTcp(
+  options: TcpListenerOptions,
+  open: OpenSession,
+  dialFor: DialFor,
+): Promise<StreamListener> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true });
+  const tls = options.tls === null ? null : new TlsEnd(options.tls);
+  server.on('connection', (socket) => {
+    socket.on('error', () => undefined);
+    serve(socket, options.port, tls, open, dialFor).catch((error: unknown) => {
+      console.error(`a session on port ${options.port} failed: ${messageOf(error)}`);
+      socket.destroy();
+    });
+  });
+  await listening(server, options);
+  return { drain: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+async function serve(
+  socket: Socket,
+  port: number,
+  tls: TlsEnd | null,
+  open: OpenSession,
+  dialFor: DialFor,
+): Promise<void> {
+  const facts = {
+    peerIp: plainIp(socket.remoteAddress),
+    peerPort: socket.remotePort ?? null,
+    localIp: plainIp(socket.localAddress),
+    localPort: port,
+    proxied: null,
+    waitUntil,
+  };
+  const hello =
+    tls === null ? null : await preread(socket, firstHello, { most: MOST_HELLO, patience: PREREAD_PATIENCE });
+  if (tls !== null && hello === null) return;
+  const passage = await open({
+    ...facts,
+    protocol: tls === null ? 'tcp' : 'tls',
+    serverName: hello?.serverName ?? null,
+  });
+  if (passage === null) {
+    socket.destroy();
+    return;
+  }
+  const secured = tls === null || passage.passthrough ? null : await tls.over(socket);
+  const client = tls === null || passage.passthrough ? socket : secured;
+  const moved = client === null ? NOTHING : await carry(client, passage, dialFor);
+  const { up: received, down: sent } = moved;
+  passage.ended({ received, sent, upstream: { received: sent, sent: received }, tls: factsOf(secured) });
+}
+
+/** From the first byte to the last. */
+async function carry(client: Socket, passage: StreamPassage, dialFor: DialFor): Promise<Relayed> {
+  const upstream = await passage.open(dialFor(client));
+  if (upstream === null) {
+    client.destroy();
+    return NOTHING;
+  }
+  passage.connected();
+  return relay(client, upstream, passage.timeouts);
+}
+
+/** What of a ClientHello decides; all of it is left for who answers it. */
+function firstHello(bytes: Buffer): FirstBytes<{ readonly serverName: string | null }> | null {
+  const hello = readClientHello(bytes);
+  if (hello.kind === 'partial') return 'more';
+  return hello.kind === 'hello' ? { value: hello, taken: 0 } : null;
+}
+
+function factsOf(secured: TLSSocket | null): { readonly version: string; readonly cipher: string } | null {
+  const version = secured?.getProtocol() ?? null;
+  return secured === null || version === null ? null : { version, cipher: secured.getCipher().name };
+}
+
+function listening(server: Server, { descriptor, port }: TcpListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd: descriptor }, () => {
+      server.off('error', reject);
+      server.on('error', (error) => console.error(`port ${port}: ${error.message}`));
+      resolve();
+    });
+  });
+}
+
+/** What sessions leave to be done goes on by itself here; what it throws must not end the process. */
+function waitUntil(work: Promise<unknown>): void {
+  work.catch((error: unknown) => console.error('work after a session failed:', error));
+}

@@ -1,0 +1,49 @@
+import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { Try } from './exchange.ts';
+import type { RouteView, ServiceView } from './request.ts';
+import type { Slots } from './slot.ts';
+
+/** A connection, or what one client sends to a UDP listener, that is no HTTP: as plugins see it before it is sent on. */
+export interface StreamSession {
+  /** 32 lower-case hex digits. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Who opened it: by the PROXY protocol where the peer is one of `trusted_ips`. */
+  readonly client: ClientAddress;
+  /** `tls`: of its route's protocols `tls` or `tls_passthrough`. */
+  readonly protocol: 'tcp' | 'tls' | 'udp';
+  /** What the client asked for by SNI; null: nothing, or no TLS. */
+  readonly serverName: string | null;
+  /** Of the listener. */
+  readonly serverPort: number;
+  readonly route: RouteView;
+  readonly service: ServiceView | null;
+  readonly workspace: string;
+  /** What plugins tell each other (`kong.ctx.shared`). */
+  readonly shared: Map<string, unknown>;
+  readonly slots: Slots;
+  /** Work that goes on after its end. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** What came of a session, when it is over. */
+export interface StreamExchange {
+  readonly session: StreamSession;
+  /** For what keeps something by request: the session. */
+  readonly request: StreamSession;
+  /** nginx's: 200 once there was an upstream, else why there was none: 403, 499, 500, 502, 503. */
+  readonly status: number;
+  /** Of the client's TLS where it ends here; null: it does not, or there is none. */
+  readonly tls: { readonly version: string; readonly cipher: string } | null;
+  /** Bytes from the client and to it, without TLS. */
+  readonly received: number;
+  readonly sent: number;
+  /** The same from and to the upstream. */
+  readonly upstream: { readonly received: number; readonly sent: number };
+  readonly tries: readonly Try[];
+  /** Milliseconds until there was an upstream, or none; and until the end. */
+  readonly latencies: { readonly kong: number; readonly session: number };
+  /** Of the session's workspace; null: the config does not have it. */
+  readonly workspaceName: string | null;
+}
