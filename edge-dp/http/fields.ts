@@ -79,7 +79,7 @@ export class FieldList implements HeaderFields {
   }
 
   set(name: string, value: string): void {
-    const line = checkedValue(name, value);
+    const line = this.#line(name, value);
     const at = this.#find(name, 0);
     if (at < 0) {
       this.#lines.push(checkedName(name), line);
@@ -90,7 +90,16 @@ export class FieldList implements HeaderFields {
   }
 
   append(name: string, value: string): void {
-    this.#lines.push(checkedName(name), checkedValue(name, value));
+    this.#lines.push(checkedName(name), this.#line(name, value));
+  }
+
+  /** A value that is more than plain ASCII as it stands in a line. */
+  protected written(value: string): string {
+    return value;
+  }
+
+  #line(name: string, value: string): string {
+    return isPlain(value) ? value : checkedValue(name, this.written(value));
   }
 
   delete(name: string): void {
@@ -173,15 +182,26 @@ function joined(name: string, first: string, second: string): string {
   return `${first}${name.toLowerCase() === 'cookie' ? ';' : ','} ${second}`;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a line, or a header for those who read it in C.
-const UNSENDABLE = /[\x00\r\n]/;
-
 function checkedName(name: string): string {
   if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
   return name;
 }
 
+/** Without what ends a line, or a header for those who read it in C. */
 function checkedValue(name: string, value: string): string {
   if (UNSENDABLE.test(value)) throw new TypeError(`header field ${name} cannot carry a line break or NUL`);
   return value.replace(/^[\t ]+|[\t ]+$/g, '');
 }
+
+/** Whether a text is ASCII, without control characters, and without blanks around it: then it can stand in a line as it is. */
+function isPlain(text: string): boolean {
+  const { length } = text;
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return length === 0 || (text.charCodeAt(0) !== 0x20 && text.charCodeAt(length - 1) !== 0x20);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what ends a line, or a header for those who read it in C.
+const UNSENDABLE = /[\x00\r\n]/;

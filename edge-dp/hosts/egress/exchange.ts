@@ -85,8 +85,8 @@ export class Exchange implements AnswerSink {
   /** Tells the Worker why there is no response, or, when one has begun, breaks it off. */
   fail(error: EgressError): void {
     if (this.response.headersSent) {
-      // It may be such an answer itself.
-      if (!this.response.writableEnded) this.response.destroy();
+      // It may be such an answer itself. Node keeps what was written until the end of this tick.
+      if (!this.response.writableEnded) process.nextTick(() => this.response.destroy());
       return;
     }
     this.#discardBody();

@@ -1,4 +1,3 @@
-import { errors } from 'undici';
 import { messageOf } from '../../../shared/thrown.ts';
 import type { EgressFailure, EgressFailureCode } from '../../proxy/egress/protocol.ts';
 
@@ -19,7 +18,7 @@ export function statusOf({ code }: EgressFailure): number {
   return code === 'connect_timeout' || code === 'read_timeout' || code === 'write_timeout' ? 504 : 502;
 }
 
-/** Reads what Node or undici say about a connection that could not be made. */
+/** Reads what Node says about a connection that could not be made. */
 export function connectFailure(error: unknown, where: string): EgressError {
   if (error instanceof EgressError) return error;
   const { code, message } = describe(error);
@@ -42,29 +41,16 @@ export function connectFailure(error: unknown, where: string): EgressError {
 }
 
 /**
- * Reads what Node or undici say about a request that was, or may have been, on its way. `writing`: the upstream was not taking
- * its body; `stale`: nothing had come of an answer on a connection that had served others.
+ * Reads what Node says about a connection that a request was, or may have been, on its way by. `stale`: nothing had come of an answer
+ * on one that had served others.
  */
-export function requestFailure(
-  error: unknown,
-  where: string,
-  { writing, stale }: { readonly writing: boolean; readonly stale: boolean },
-): EgressError {
+export function requestFailure(error: unknown, where: string, stale: boolean): EgressError {
   if (error instanceof EgressError) return error;
   const { code, message } = describe(error);
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return writing ? writeTimeout(where) : readTimeout(where);
-  }
   // An alert: the upstream did not accept the handshake (TLS 1.3 tells after it), so it has not read the request.
   if (isTls(code, error)) return new EgressError('tls', false, `${where}: ${message}`);
-  if (NO_HTTP.some((kind) => error instanceof kind)) {
-    return new EgressError('protocol', true, `${where}: the response is not HTTP (${message})`);
-  }
   return new EgressError('closed', true, `${where}: ${message}`, stale);
 }
-
-/** The last: two lengths, or a body that is longer than it says. */
-const NO_HTTP = [errors.HTTPParserError, errors.HeadersOverflowError, errors.ResponseContentLengthMismatchError];
 
 export function readTimeout(where: string): EgressError {
   return new EgressError('read_timeout', true, `${where}: sent nothing within read_timeout`);

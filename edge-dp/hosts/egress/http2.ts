@@ -122,7 +122,7 @@ function streamFailure(error: Error, code: number | undefined, where: string): E
     case constants.NGHTTP2_PROTOCOL_ERROR:
       return new EgressError('protocol', true, `${where}: the response is not HTTP/2 (${error.message})`);
     default:
-      return requestFailure(error, where, { writing: false, stale: false });
+      return requestFailure(error, where, false);
   }
 }
 

@@ -139,7 +139,8 @@ const brokenOff = new WeakSet<ServerResponse>();
 function breakOff(to: ServerResponse): void {
   // Where the client left, its upstream was told to end because of that.
   if (!to.destroyed && to.socket?.destroyed === false) brokenOff.add(to);
-  to.destroy();
+  // Node keeps what was written until the end of this tick.
+  process.nextTick(() => to.destroy());
 }
 
 function tellEnd(to: ServerResponse, listeners: readonly EndListener[]): void {

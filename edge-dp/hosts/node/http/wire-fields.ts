@@ -10,12 +10,8 @@ export class WireFields extends FieldList {
     return value === null ? null : textOf(value);
   }
 
-  override set(name: string, value: string): void {
-    super.set(name, bytesOf(value));
-  }
-
-  override append(name: string, value: string): void {
-    super.append(name, bytesOf(value));
+  protected override written(value: string): string {
+    return bytesOf(value);
   }
 
   override getSetCookie(): string[] {
@@ -40,8 +36,6 @@ export function wireLines(fields: FieldList): string[] {
   return lines;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: all that is ASCII.
-const ASCII = /^[\x00-\x7f]*$/;
 const STRICT = new TextDecoder('utf-8', { fatal: true });
 
 /** Bytes, as characters up to 0xff, read as UTF-8; what is none stays as it is. */
@@ -56,7 +50,7 @@ export function targetOf(bytes: string): string {
 
 /** Null: it is none. */
 function utf8Of(bytes: string): string | null {
-  if (ASCII.test(bytes)) return bytes;
+  if (isAscii(bytes)) return bytes;
   try {
     return STRICT.decode(Buffer.from(bytes, 'latin1'));
   } catch {
@@ -66,5 +60,10 @@ function utf8Of(bytes: string): string | null {
 
 /** Text as its bytes in UTF-8. */
 export function bytesOf(text: string): string {
-  return ASCII.test(text) ? text : Buffer.from(text).toString('latin1');
+  return isAscii(text) ? text : Buffer.from(text).toString('latin1');
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
 }

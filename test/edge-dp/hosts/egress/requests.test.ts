@@ -28,7 +28,7 @@ describe('requests', () => {
     });
     const { method, target: asked, headers } = JSON.parse(answer.text);
     expect([method, asked]).toEqual(['DELETE', path]);
-    expect(headers).toEqual(expect.arrayContaining(['host', 'Some.Host:81', 'X-Case', 'Kept']));
+    expect(headers).toEqual(expect.arrayContaining(['Host', 'Some.Host:81', 'X-Case', 'Kept']));
     expect(headers.join(' ')).not.toMatch(/x-holdfast|127\.0\.0\.1/i);
   });
 

@@ -45,11 +45,12 @@ describe('TLS', () => {
     });
     expect((await egress.send(to(null))).failure).toMatchObject({ code: 'tls', sent: false });
     const anonymous = await egress.identity({ ca: [ca.pem] });
-    // This server hangs up on clients it does not accept; others send an alert, which would be `tls`.
-    expect((await egress.send(to(anonymous))).failure).toMatchObject({ code: 'closed' });
+    // This server hangs up on clients it does not accept, and its alert may get lost with the connection.
+    const unaccepted = { code: expect.stringMatching(/^(?:tls|closed)$/) };
+    expect((await egress.send(to(anonymous))).failure).toMatchObject(unaccepted);
     const stranger = await (await authority('strangers')).leaf();
     const wrong = await egress.identity({ ca: [ca.pem], certificate: { cert: stranger.cert, key: stranger.key } });
-    expect((await egress.send(to(wrong))).failure).toMatchObject({ code: 'closed' });
+    expect((await egress.send(to(wrong))).failure).toMatchObject(unaccepted);
   });
 
   test('verification can be turned off, and the chain limited', async () => {
