@@ -58,7 +58,7 @@ export class Gateway {
   /** Null on a node without listeners for them. */
   readonly streams: Streams | null;
   readonly #parts: Parts;
-  readonly #tls = new Map<string, ReturnType<typeof upstreamTls>>();
+  readonly #tls = new WeakMap<Service, Map<string | null, ReturnType<typeof upstreamTls>>>();
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -99,12 +99,16 @@ export class Gateway {
 
   /** `fallbackCertificate`: the upstream's, for a service without one. The same object each time. */
   tls(service: Service, fallbackCertificate: string | null): ReturnType<typeof upstreamTls> {
-    const key = `${service.id}|${fallbackCertificate}`;
-    const known = this.#tls.get(key);
+    let ofService = this.#tls.get(service);
+    if (ofService === undefined) {
+      ofService = new Map();
+      this.#tls.set(service, ofService);
+    }
+    const known = ofService.get(fallbackCertificate);
     if (known !== undefined) return known;
     const { certificates, caCertificates } = this.#parts;
     const tls = upstreamTls(service, certificates, caCertificates, fallbackCertificate);
-    this.#tls.set(key, tls);
+    ofService.set(fallbackCertificate, tls);
     return tls;
   }
 

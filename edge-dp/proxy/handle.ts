@@ -1,7 +1,8 @@
 import type { LazyTables } from '../config/lazy.ts';
 import { splitLines } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
-import type { qualified } from '../plugins/runtime/plugin.ts';
+import { andThen } from '../plugins/runtime/and-then.ts';
+import type { QualifiedAnswer, Step } from '../plugins/runtime/plugin.ts';
 import { ResponseReply } from '../plugins/runtime/reply.ts';
 import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
@@ -20,8 +21,11 @@ import { markOwn, markProxied } from './response-headers.ts';
 import type { ProxyRuntime } from './runtime.ts';
 import { upstreamTarget } from './upstream-request.ts';
 
-/** One request through one config, start to end: router, protocol checks, plugins, upstream, response phases, log. */
-export async function handle(
+/**
+ * One request through one config, start to end: router, protocol checks, plugins, upstream, response phases, log. Not async, nor is
+ * what it calls before it waits for somebody: each promise on this way costs every request.
+ */
+export function handle(
   gateway: Gateway,
   runtime: ProxyRuntime,
   incoming: IncomingRequest,
@@ -38,25 +42,30 @@ export async function handle(
     clientBodyTimeout,
     errorDefaultType,
   });
-  let outcome: Outcome;
+  let outcome: Outcome | Promise<Outcome>;
   try {
-    outcome = await answer(gateway, runtime, context, arrival);
+    outcome = answer(gateway, runtime, context, arrival);
   } catch (error) {
-    const broken = clientBodyError(error);
-    outcome = broken === null ? unexpected(context, error) : exit(badBody(context, broken));
+    outcome = outcomeOf(context, error);
   }
-  const response = prepared(context, outcome);
-  if (context.plugins !== null) await afterwards(context, context.plugins, outcome, response);
-  mark(runtime, context, outcome, response);
-  return response;
+  if (!(outcome instanceof Promise)) return answeredHere(runtime, context, outcome);
+  return outcome.then(
+    (known) => finished(runtime, context, known),
+    (error: unknown) => finished(runtime, context, outcomeOf(context, error)),
+  );
 }
 
-async function answer(
+/** Without anybody having been waited for. */
+async function answeredHere(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome): Promise<HttpResponse> {
+  return finished(runtime, context, outcome);
+}
+
+function answer(
   gateway: Gateway,
   runtime: ProxyRuntime,
   context: ProxyContext,
   arrival: Arrival,
-): Promise<Outcome> {
+): Outcome | Promise<Outcome> {
   if (isMalformed(context.incoming)) {
     usePlugins(gateway, runtime, context);
     const refusal = context.errorPage(400);
@@ -64,12 +73,20 @@ async function answer(
     return exit(refusal);
   }
   const { plugins } = gateway;
-  if (plugins.rewriting.length > 0) {
-    // What fails or ends here is still met by the later phases of global plugins.
-    usePlugins(gateway, runtime, context);
-    const early = await rewrite(plugins.rewriting, context);
-    if (early !== undefined) return answeredBy(context, early);
-  }
+  if (plugins.rewriting.length === 0) return answerByRoute(gateway, runtime, context, arrival);
+  // What fails or ends here is still met by the later phases of global plugins.
+  usePlugins(gateway, runtime, context);
+  return rewrite(plugins.rewriting, context).then((early) =>
+    early === undefined ? answerByRoute(gateway, runtime, context, arrival) : answeredBy(context, early),
+  );
+}
+
+function answerByRoute(
+  gateway: Gateway,
+  runtime: ProxyRuntime,
+  context: ProxyContext,
+  arrival: Arrival,
+): Outcome | Promise<Outcome> {
   if (context.incoming.method === 'TRACE') {
     usePlugins(gateway, runtime, context);
     return failed(context.errorPage(405));
@@ -100,17 +117,36 @@ async function answer(
     service === null
       ? Promise.resolve(exit(context.error(503, 'No Service found with those values')))
       : proxy(gateway, runtime, context, { route, service, match, websocket });
-  if (context.plugins !== null) {
-    admitToPlugins(fields, context.incoming.fieldNames, context.client.trusted);
-    context.send = send;
-    if (context.log !== null)
-      context.targetUpstream = () => upstreamTarget(context, route, service, match, runtime.flavor);
-    const step = context.plugins.access(context);
-    const early = step instanceof Promise ? await step : step;
+  if (context.plugins === null) return send();
+  admitToPlugins(fields, context.incoming.fieldNames, context.client.trusted);
+  context.send = send;
+  if (context.log !== null)
+    context.targetUpstream = () => upstreamTarget(context, route, service, match, runtime.flavor);
+  return andThen<Awaited<Step<QualifiedAnswer>>, Outcome>(context.plugins.access(context), (early) => {
     if (early !== undefined) return answeredBy(context, early);
-    if (context.outcome !== null) return context.outcome;
-  }
-  return send();
+    return context.outcome ?? send();
+  });
+}
+
+/** What a request came to that could not be answered as it should have been. */
+function outcomeOf(context: ProxyContext, error: unknown): Outcome {
+  const broken = clientBodyError(error);
+  return broken === null ? unexpected(context, error) : exit(badBody(context, broken));
+}
+
+/** The answer behind the response phases, ready to be sent. */
+function finished(
+  runtime: ProxyRuntime,
+  context: ProxyContext,
+  outcome: Outcome,
+): HttpResponse | Promise<HttpResponse> {
+  const response = prepared(context, outcome);
+  const { plugins } = context;
+  const done = (): HttpResponse => {
+    mark(runtime, context, outcome, response);
+    return response;
+  };
+  return plugins === null ? done() : andThen(afterwards(context, plugins, outcome, response), done);
 }
 
 /** Chooses the plugins of the request as it is matched now. */
@@ -124,7 +160,7 @@ function usePlugins(gateway: Gateway, runtime: ProxyRuntime, context: ProxyConte
 }
 
 /** What a plugin's answer counts as. */
-function answeredBy(context: ProxyContext, answer: ReturnType<typeof qualified>): Outcome {
+function answeredBy(context: ProxyContext, answer: QualifiedAnswer): Outcome {
   const { response, waited } = answer;
   if (context.outcome !== null && response === context.outcome.response) return context.outcome;
   return answer.served ? served(response, waited) : exit(response, waited);
@@ -192,21 +228,31 @@ function mark(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome, { 
 }
 
 /** The response phase, and the log phase once the answer has gone. A plugin that throws in the first turns it into a 500. */
-async function afterwards(
+function afterwards(
   context: ProxyContext,
   plugins: PluginRun,
   outcome: Outcome,
   response: HttpResponse,
-): Promise<void> {
+): undefined | Promise<undefined> {
+  const answered = (reply: ResponseReply): undefined => {
+    context.answered = true;
+    context.log?.answered(outcome, reply);
+  };
+  if (!plugins.answers && context.log === null) {
+    context.answered = true;
+    return undefined;
+  }
   const source = outcome.source === 'kong' ? outcome.kind : 'service';
   const reply = new ResponseReply(response, source, (work) => context.waitUntil(work));
-  if (plugins.answers) {
-    try {
-      await plugins.response(context, reply);
-    } catch (error) {
-      reply.answer(unexpected(context, error).response, 'error');
-    }
+  const failedInstead = (error: unknown): undefined => {
+    reply.answer(unexpected(context, error).response, 'error');
+    return answered(reply);
+  };
+  let step: undefined | Promise<undefined>;
+  try {
+    step = plugins.response(context, reply);
+  } catch (error) {
+    return failedInstead(error);
   }
-  context.answered = true;
-  context.log?.answered(outcome, reply);
+  return step === undefined ? answered(reply) : step.then(() => answered(reply), failedInstead);
 }

@@ -90,7 +90,7 @@ export class ProxyContext implements GatewayRequest {
     this.startedAt = Date.now();
     this.incoming = incoming;
     this.client = parts.client;
-    this.id = crypto.randomUUID().replaceAll('-', '');
+    this.id = newRequestId();
     this.method = incoming.method;
     this.rawTarget = incoming.target;
     const question = this.rawTarget.indexOf('?');
@@ -216,6 +216,12 @@ export class ProxyContext implements GatewayRequest {
   waitUntil(work: Promise<unknown>): void {
     this.arrival.waitUntil(work);
   }
+}
+
+/** As nginx's `$request_id`: 32 hexadecimal digits. Cut by place, since `replaceAll` costs more than the rest. */
+function newRequestId(): string {
+  const id = crypto.randomUUID();
+  return id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24);
 }
 
 function first(rows: readonly Row[]): Row | null {

@@ -122,18 +122,38 @@ export class PluginRun {
   }
 
   /** Runs the response phase over a reply. An answer takes its place, and the rest runs over that. */
-  async response(request: GatewayRequest, reply: ResponseReply): Promise<void> {
-    for (const instance of this.#chain.response) {
+  response(request: GatewayRequest, reply: ResponseReply): undefined | Promise<undefined> {
+    return this.#responseFrom(0, request, reply);
+  }
+
+  #responseFrom(start: number, request: GatewayRequest, reply: ResponseReply): undefined | Promise<undefined> {
+    for (let at = start; at < this.#chain.response.length; at++) {
+      const instance = this.#chain.response[at];
+      if (instance === undefined) break;
       try {
-        const result = instance.hooks.response?.(request, reply);
-        const answer = result instanceof Promise ? await result : result;
-        if (answer === undefined) continue;
-        const { response, served } = qualified(answer);
-        reply.answer(response, served ? 'service' : 'exit');
+        const answer = instance.hooks.response?.(request, reply);
+        if (answer instanceof Promise) return this.#responseAfter(answer, at, instance, request, reply);
+        takePlace(answer, reply);
       } catch (error) {
         throw failure(instance, 'response', request, error);
       }
     }
+    return undefined;
+  }
+
+  async #responseAfter(
+    pending: Promise<Answer | undefined>,
+    at: number,
+    instance: PluginInstance,
+    request: GatewayRequest,
+    reply: ResponseReply,
+  ): Promise<undefined> {
+    try {
+      takePlace(await pending, reply);
+    } catch (error) {
+      throw failure(instance, 'response', request, error);
+    }
+    return this.#responseFrom(at + 1, request, reply);
   }
 
   /** A plugin that cannot log must not keep the others from it. */
@@ -146,6 +166,12 @@ export class PluginRun {
       }
     }
   }
+}
+
+function takePlace(answer: Answer | undefined, reply: ResponseReply): void {
+  if (answer === undefined) return;
+  const { response, served } = qualified(answer);
+  reply.answer(response, served ? 'service' : 'exit');
 }
 
 function failure(

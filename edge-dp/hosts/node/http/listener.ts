@@ -65,7 +65,7 @@ function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
 
 /** A client's connection. Requests that come ahead of their answers are served one after the other, as nginx does. */
 interface ClientConnection {
-  readonly facts: Omit<Arrival, 'waitUntil'>;
+  readonly facts: Arrival;
   /** The request that is served, until its answer is out. */
   current: { readonly request: NodeRequest; readonly response: ServerResponse } | null;
   readonly waiting: (() => void)[];
@@ -159,7 +159,7 @@ class Http1Listener implements ProxyListener {
       if (connection.waiting.length === MOST_WAITING) socket.resume();
       connection.waiting.shift()?.();
     });
-    this.#serve(request, { ...connection.facts, waitUntil }).then(
+    this.#serve(request, connection.facts).then(
       (answer) => this.#respond(request, answer, response),
       (error: unknown) => broken(error, response),
     );
@@ -195,7 +195,7 @@ class Http1Listener implements ProxyListener {
     response.once('finish', () => socket.end());
     socket.on('error', () => undefined);
     socket.once('close', () => request.leave());
-    this.#serve(request, { ...facts, waitUntil }).then(
+    this.#serve(request, facts).then(
       (answer) => {
         if (socket.destroyed) answer.discard();
         else respondUpgrade(request, answer, response, socket, head);
@@ -239,6 +239,7 @@ class Http1Listener implements ProxyListener {
       scheme: tls === null ? 'http' : 'https',
       sni: socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername : null,
       edge: null,
+      waitUntil,
     };
   }
 }
