@@ -1,5 +1,6 @@
 import { expressionsOf } from '../../shared/head.ts';
 import type { LuaReference, LuaValue } from '../../shared/lua/value.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { FieldList, type HeaderFields } from '../http/fields.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import { queryValues } from '../proxy/query.ts';
@@ -21,11 +22,14 @@ export interface Template {
   close(): void;
 }
 
-/** Throws where Lua is off and there is something to fill in. */
+/**
+ * One that does not compile, or needs Lua where it is off, fails with each request, as in Kong: the control plane takes those of
+ * headers and paths unread.
+ */
 export function compileTemplate(text: string, settings: LuaSettings): Template {
   const found = expressionsOf(text);
   if (found.length === 0) return { constant: text, render: () => text, close: () => undefined };
-  if (settings.untrusted === 'off') throw new Error(LUA_IS_OFF);
+  if (settings.untrusted === 'off') return failing(text, LUA_IS_OFF);
   const fixed = found.map(({ start }, i) => text.slice(found[i - 1]?.end ?? 0, start));
   const last = text.slice(found.at(-1)?.end ?? 0);
   const expressions = found.map(({ start, end }) => text.slice(start + 2, end - 1));
@@ -36,7 +40,12 @@ export function compileTemplate(text: string, settings: LuaSettings): Template {
   if (lookUps.every((read) => read !== null)) {
     return { constant: null, render: (inputs) => fill(lookUps.map((read) => read(inputs))), close: () => undefined };
   }
-  const lua = new Expressions(expressions, settings);
+  let lua: Expressions;
+  try {
+    lua = new Expressions(expressions, settings);
+  } catch (error) {
+    return failing(text, messageOf(error));
+  }
   return {
     constant: null,
     render(inputs) {
@@ -44,6 +53,18 @@ export function compileTemplate(text: string, settings: LuaSettings): Template {
       return values instanceof Promise ? values.then(fill) : fill(values);
     },
     close: () => lua.close(),
+  };
+}
+
+function failing(text: string, why: string): Template {
+  const problem = `the template ${JSON.stringify(text)} cannot be filled in: ${why}`;
+  console.warn(`${problem}; requests it is for are answered 500`);
+  return {
+    constant: null,
+    render() {
+      throw new Error(problem);
+    },
+    close: () => undefined,
   };
 }
 

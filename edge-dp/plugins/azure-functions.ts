@@ -31,7 +31,7 @@ const azureFunctions: Plugin<AzureFunctionsConfig> = {
     const prefix = withoutSlashes(config.routeprefix ?? '');
     const path = `${prefix === '' ? '' : `/${prefix}`}/${withoutSlashes(config.functionname)}`;
     const scheme = config.https === false ? 'http' : 'https';
-    const { origin } = new URL(`${scheme}://${config.appname}.${config.hostdomain}`);
+    const origin = `${scheme}://${config.appname}.${config.hostdomain}`;
     const keys = [
       ['x-functions-key', config.apikey],
       ['x-functions-clientid', config.clientid],

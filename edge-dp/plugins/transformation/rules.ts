@@ -21,7 +21,7 @@ export interface Rules {
   close(): void;
 }
 
-/** Null: there are no rules. Throws where Lua is off and a template needs it. */
+/** Null: there are no rules. */
 export function compileRules(lists: RuleLists, lua: LuaSettings): Rules | null {
   const remove = lists.remove.map((item) => splitPair(item).name);
   const slots: Slot[] = [];

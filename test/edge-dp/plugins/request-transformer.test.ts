@@ -262,6 +262,19 @@ describe('request-transformer', () => {
     expect(requests.map((request) => request.headers.get('x-a'))).toEqual(requests.map((_, i) => `${i}!`));
   });
 
+  it('fails the requests, not the config, where a template cannot be compiled', async () => {
+    for (const rules of [
+      { add: { headers: ['x-a:$(shared.written = true)'] } },
+      { replace: { uri: '/x/$((1 +))' } },
+      { add: { body: ['a:$(1 +)'] } },
+    ])
+      await expect(
+        transform(rules, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }),
+      ).rejects.toThrow(/cannot be filled in: .*(expected|unexpected)/);
+    const untouched = await transform({ add: { body: ['a:$(1 +)'] } });
+    expect(untouched.answer).toBeUndefined();
+  });
+
   it('refuses a path that a template leaves without its slash', async () => {
     await expect(transform({ replace: { uri: '$(query_params.to)' } }, { target: '/?to=x' })).rejects.toThrow(
       'path must start with /',
