@@ -72,6 +72,7 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
         if (!config.is_proxy_integration) {
           const unhandled = response.headers.get('x-amz-function-error') === 'Unhandled';
           if (unhandled && config.unhandled_status !== null) response.status = config.unhandled_status;
+          await withoutQuotes(response);
           return waitedFor(functionAnswer(response, services.via), Date.now() - began);
         }
         const text = await textOf(response, LARGEST_ANSWER);
@@ -126,6 +127,31 @@ async function bodyOf(config: AwsLambdaConfig, services: Services, request: Gate
   if (body === null)
     services.log('error', `request ${request.id}: aws-lambda: the body is left out, it is longer than ${limit} bytes`);
   return body ?? NOTHING;
+}
+
+/** A function that gives a text answers with JSON, as all do: the client gets the text itself, as with Kong. */
+async function withoutQuotes(response: HttpResponse): Promise<void> {
+  const { headers } = response;
+  if (!JSON_TYPE.test(headers.get('content-type') ?? '') || headers.has('content-encoding')) return;
+  const text = await textOf(response, LARGEST_ANSWER);
+  if (text === null) throw new Error(`Lambda answered with more than ${LARGEST_ANSWER} bytes`);
+  headers.delete('content-length');
+  response.content = null;
+  if (BODYLESS.has(response.status)) return;
+  const body = new TextEncoder().encode(unquoted(text));
+  response.content = body;
+  headers.set('Content-Length', String(body.length));
+}
+
+const JSON_TYPE = /application\/.*json/i;
+
+function unquoted(text: string): string {
+  if (!text.trimStart().startsWith('"')) return text;
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text;
+  }
 }
 
 async function textOf({ content }: HttpResponse, limit: number): Promise<string | null> {

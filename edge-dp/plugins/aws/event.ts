@@ -62,7 +62,7 @@ function chosenBody({ headers }: GatewayRequest, body: Uint8Array, base64: boole
   };
 }
 
-/** Version 1.0 of API Gateway's payload; what Kong has no counterpart of (stage, account…) is not there. */
+/** Version 1.0 of API Gateway's payload; what Kong has no counterpart of (stage, account, resource…) is not there. */
 function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean) {
   const headers = headerTable(request.headers);
   const query = argumentTable(request.query);
@@ -70,7 +70,6 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
   const [host = ''] = (request.headers.get('host') ?? '').split(/:\d*$/);
   return {
     version: '1.0',
-    resource: request.matchedPath ?? undefined,
     path,
     httpMethod: request.method,
     headers,
@@ -78,7 +77,7 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
     pathParameters: request.captures.named,
     queryStringParameters: mapped(query, (value) => (Array.isArray(value) ? value[0] : value)),
     multiValueQueryStringParameters: lists(query),
-    body: base64 ? encodeBase64(body) : new TextDecoder().decode(body),
+    body: base64 ? encodeBase64(body) : body.length === 0 ? undefined : new TextDecoder().decode(body),
     isBase64Encoded: base64,
     requestContext: {
       path,
@@ -95,16 +94,19 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
   };
 }
 
-/** As it would go upstream. */
-function pathOf({ rawPath, matchedPath, route, service }: GatewayRequest): string {
+/** As it would go upstream, what request-transformer made of it included. */
+function pathOf({ rawPath, matchedPath, route, service, upstream }: GatewayRequest): string {
   const servicePath = service?.row.path;
-  return upstreamPath({
-    servicePath: typeof servicePath === 'string' ? servicePath : null,
-    path: rawPath,
-    matchedPrefix: matchedPath,
-    stripPath: route?.row.strip_path !== false,
-    handling: 'v0',
-  });
+  return (
+    upstream.path ??
+    upstreamPath({
+      servicePath: typeof servicePath === 'string' ? servicePath : null,
+      path: rawPath,
+      matchedPrefix: matchedPath,
+      stripPath: route?.row.strip_path !== false,
+      handling: 'v0',
+    })
+  );
 }
 
 function lists(table: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

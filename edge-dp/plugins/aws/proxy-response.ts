@@ -1,6 +1,7 @@
 import { isRecord } from '../../../shared/record.ts';
 import { decodeBase64 } from '../../http/base64.ts';
 import { FieldList } from '../../http/fields.ts';
+import { jsonProblem } from './json-problem.ts';
 
 /** What a function with proxy integration wants answered. */
 interface ProxyResponse {
@@ -9,13 +10,21 @@ interface ProxyResponse {
   readonly body: Uint8Array | string;
 }
 
-/** Reads a function's answer; a text says what is wrong with it, in Kong's words where Kong has any. */
+/**
+ * Reads a function's answer; a text says what is wrong with it, in Kong's words where Kong has any. An answer that is a text of
+ * JSON within JSON is read like that JSON.
+ */
 export function proxyResponse(text: string): ProxyResponse | string {
   let answer: unknown;
+  let read = text;
   try {
-    answer = JSON.parse(text);
-  } catch (error) {
-    return jsonProblem(text, String(error));
+    answer = JSON.parse(read);
+    if (typeof answer === 'string') {
+      read = answer;
+      answer = JSON.parse(read);
+    }
+  } catch {
+    return jsonProblem(read);
   }
   if (typeof answer !== 'object' || answer === null) return 'proxy response must be json format';
   const { statusCode, headers, body, isBase64Encoded, multiValueHeaders } = isRecord(answer) ? answer : {};
@@ -47,12 +56,4 @@ function put(fields: FieldList, name: string, value: unknown): void {
     if (typeof each === 'string' || typeof each === 'number' || typeof each === 'boolean')
       fields.append(name, String(each));
   }
-}
-
-/** In the words of Kong's JSON library. */
-function jsonProblem(text: string, error: string): string {
-  const [, position] = /position (\d+)/.exec(error) ?? [];
-  if (text.trim() === '') return `Expected value but found T_END at character ${text.length + 1}`;
-  const at = position === undefined ? (text.search(/\S/) ?? 0) : Number(position);
-  return `Expected value but found invalid token at character ${at + 1}`;
 }

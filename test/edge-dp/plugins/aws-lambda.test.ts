@@ -240,10 +240,36 @@ describe('aws-lambda', () => {
     [{ statusCode: 200, headers: { 'X-A': 'a\r\nX-B: b' } }, 'header field X-A cannot carry a line break or NUL'],
     [{ statusCode: 200, headers: { 'X A': 'a' } }, '"X A" is no name of a header field'],
     [[1], 'statusCode validation failed'],
-    ['text', 'proxy response must be json format'],
+    [7, 'proxy response must be json format'],
+    [JSON.stringify({ statusCode: 202 }), 202],
+    ['text', 'Expected value but found invalid token at character 1'],
     [undefined, 'Expected value but found T_END at character 1'],
   ])('reads what a function with proxy integration says: %j', (answer, expected) => {
     const read = proxyResponse(answer === undefined ? '' : JSON.stringify(answer));
     expect(typeof read === 'string' ? read : read.status).toBe(expected);
+  });
+
+  it.each([
+    ['{"statusCode": 200', 'Expected comma or object end but found T_END at character 19'],
+    ['{x', 'Expected object key string but found invalid token at character 2'],
+    ['{"ü":1,}', 'Expected object key string but found T_OBJ_END at character 9'],
+    ['{"a" 1}', 'Expected colon but found T_NUMBER at character 6'],
+    ['[1 2]', 'Expected comma or array end but found T_NUMBER at character 4'],
+    ['{"a":"b', 'Expected value but found unexpected end of string at character 8'],
+    ['{} {}', 'Expected the end but found T_OBJ_BEGIN at character 4'],
+    ['<html>', 'Expected value but found invalid token at character 1'],
+  ])('says what is wrong with an answer that is no JSON: %s', (answer, expected) => {
+    expect(proxyResponse(answer)).toBe(expected);
+  });
+
+  it('gives the text that a function returns without its quotes, and all else as it is', async () => {
+    const answers = ['"hel\\"lo"', '{"a":[ ]}', '"broken', ''];
+    const texts = answers.map(async (answer) => {
+      const headers = { 'Content-Type': 'application/json' };
+      const { call } = plugin({ aws_key: 'k', aws_secret: 's' }, { '/': () => new OwnResponse(200, answer, headers) });
+      const { content } = await call();
+      return content instanceof Uint8Array ? new TextDecoder().decode(content) : content;
+    });
+    expect(await Promise.all(texts)).toEqual(['hel"lo', '{"a":[ ]}', '"broken', '']);
   });
 });
