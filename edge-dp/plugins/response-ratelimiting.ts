@@ -52,7 +52,7 @@ const responseRatelimiting: Plugin<ResponseRatelimitingConfig> = {
       const spent = block_on_first_violation ? found.find(({ left }) => left === 0) : undefined;
       if (spent !== undefined) return request.error(429, `API rate limit exceeded for '${spent.limit.name}'`);
       usage.set(request, found);
-      if (hide_client_headers) return undefined;
+      // As in Kong, `hide_client_headers` does not hide these: clients count on what is left of each limit.
       for (const name of names) {
         const least = Math.min(...found.filter(({ limit }) => limit.name === name).map(({ left }) => left));
         request.replyHeaders.set(`X-RateLimit-Remaining-${name}`, String(least));
