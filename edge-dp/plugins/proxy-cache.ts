@@ -4,10 +4,13 @@ import type { StoredResponse } from '../durable/stored-response.ts';
 import { type Directives, parseCacheControl } from '../http/cache-control.ts';
 import { FieldList, type HeaderFields } from '../http/fields.ts';
 import { parseMediaType, withinRange } from '../http/media-type.ts';
-import { OwnResponse } from '../http/messages.ts';
-import { cacheKey, variantKey, variesByOf } from './cache-key.ts';
-import { isNotModified, NOT_IN_304 } from './not-modified.ts';
-import { type Freshness, freshnessOf, isUsable, type Wishes, wishesOf } from './response-freshness.ts';
+import { cacheKey, variantKey, variesByOf } from './response-cache/cache-key.ts';
+import { answerOf } from './response-cache/copy-answer.ts';
+import { type Freshness, freshnessOf, isShared, isUsable, type Wishes, wishesOf } from './response-cache/freshness.ts';
+import { keepCopy, keepPassing, targetOf } from './response-cache/keep-copy.ts';
+import { fieldOf } from './response-cache/not-modified.ts';
+import { originDirectives } from './response-cache/origin-directives.ts';
+import { askAbout, confirms, freshened, hasValidator, type Revalidation } from './response-cache/revalidation.ts';
 import { andThen } from './runtime/and-then.ts';
 import { type Answer, type Plugin, type Step, served } from './runtime/plugin.ts';
 import type { Reply } from './runtime/reply.ts';
@@ -25,6 +28,7 @@ interface Lookup {
 }
 
 const looked = slot<Lookup>();
+const revalidated = slot<Revalidation>();
 
 const BYPASSED: Lookup = { status: 'Bypass', key: null, age: null };
 
@@ -51,13 +55,14 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
     const shown = config.response_headers;
 
     /** Null: nothing may be kept of it. */
-    function freshness(request: GatewayRequest, reply: Reply): Freshness | null {
-      if (reply.source === 'error' || !statuses.has(reply.status)) return null;
-      const type = parseMediaType(reply.headers.get('content-type') ?? '');
+    function freshness(request: GatewayRequest, status: number, headers: HeaderFields): Freshness | null {
+      if (!statuses.has(status)) return null;
+      const type = parseMediaType(headers.get('content-type') ?? '');
       if (type === null || !ranges.some((range) => withinRange(type, range))) return null;
       if (!byRules) return { lifetime: ttl, age: 0, mustRevalidate: false };
-      const directives = parseCacheControl(reply.headers.get('cache-control'));
-      return freshnessOf(reply.headers, directives, Math.floor(request.startedAt / 1000));
+      const said = originDirectives(headers);
+      if (request.headers.has('authorization') && !isShared(said.directives)) return null;
+      return freshnessOf(headers, said, Math.floor(request.startedAt / 1000));
     }
 
     function judge(
@@ -66,19 +71,59 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
       found: StoredResponse | null,
       asked: Directives,
     ): Step<Answer> {
+      if (found !== null && byRules && request.headers.has('authorization') && !isShared(directivesOf(found))) {
+        looked.set(request, BYPASSED);
+        return undefined;
+      }
       const lookup = judged(key, found, asked);
       looked.set(request, lookup);
-      if (found !== null && lookup.status === 'Hit') return served(answerOf(request, found));
-      if (!byRules || !asked.has('only-if-cached')) return undefined;
-      looked.set(request, { ...lookup, status: null });
-      return request.errorPage(504);
+      if (found !== null && lookup.status === 'Hit')
+        return served(answerOf(request, found, request.headers, { ranges: byRules }));
+      if (!byRules) return undefined;
+      if (asked.has('only-if-cached')) {
+        looked.set(request, { ...lookup, status: null });
+        return request.errorPage(504);
+      }
+      const revalidation = found === null ? null : askAbout(found, request);
+      if (revalidation !== null) revalidated.set(request, revalidation);
+      return undefined;
     }
 
     function judged(key: string, found: StoredResponse | null, asked: Directives): Lookup {
       if (found === null) return { status: 'Miss', key, age: null };
       const age = found.age + (Date.now() - found.storedAt) / 1000;
       const usable = isUsable(found, age, byRules ? wishesOf(asked) : NEVER_STALE);
-      return { status: usable ? 'Hit' : 'Refresh', key, age: Math.floor(age) };
+      // What is only there to be asked about is no copy to the client.
+      const gone = config.storage_ttl === null && age > found.lifetime;
+      return { status: usable ? 'Hit' : gone ? 'Miss' : 'Refresh', key, age: Math.floor(age) };
+    }
+
+    /** What is said of an answer's time with the copy of it. */
+    function kept(key: string, fresh: Freshness, headers: HeaderFields) {
+      const rests = byRules && hasValidator(headers) ? ASKED_ABOUT : 0;
+      return {
+        primary: key,
+        plugin,
+        ...fresh,
+        // Without `storage_ttl` nothing is served beyond its time, but the origin may be asked if it is still good.
+        mustRevalidate: fresh.mustRevalidate || config.storage_ttl === null,
+        stays: config.storage_ttl ?? fresh.lifetime - fresh.age + rests,
+        variesBy: byRules ? variesByOf(headers.get('vary')) : null,
+      };
+    }
+
+    /** The origin has said that a copy is still good. */
+    function renewed(request: GatewayRequest, reply: Reply, key: string, { copy, asked }: Revalidation): Answer {
+      const headers = freshened(copy.headers, reply.headers);
+      const fields = new FieldList();
+      for (const [name, value] of headers) fields.append(name, value);
+      const age = reply.headers.get('age');
+      if (age !== null) fields.set('Age', age);
+      const fresh = freshness(request, copy.status, fields);
+      if (fresh !== null)
+        keepCopy(services.responses, request, { ...kept(key, fresh, fields), headers }, copy.status, copy.body);
+      mark(reply.headers, request, { status: 'Refresh', key, age: null });
+      return served(answerOf(request, { ...copy, headers }, asked, { ranges: true }));
     }
 
     function mark(headers: HeaderFields, request: GatewayRequest, { status, key, age }: Lookup): void {
@@ -108,18 +153,15 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
           const written = byRules && reply.source === 'service' && isUnsafe(request.method) && reply.status < 400;
           return written ? services.responses.invalidate(targetOf(request)).then(() => undefined) : undefined;
         }
-        const fresh = freshness(request, reply);
+        const revalidation = revalidated.get(request);
+        if (revalidation !== undefined && confirms(reply, revalidation))
+          return renewed(request, reply, key, revalidation);
+        const fresh = reply.source === 'error' ? null : freshness(request, reply.status, reply.headers);
         if (fresh === null) {
           mark(reply.headers, request, { ...lookup, status: 'Bypass' });
           return undefined;
         }
-        keep(services, request, reply, {
-          primary: key,
-          plugin,
-          ...fresh,
-          stays: config.storage_ttl ?? fresh.lifetime - fresh.age,
-          variesBy: byRules ? variesByOf(reply.headers.get('vary')) : null,
-        });
+        keepPassing(services.responses, request, reply, kept(key, fresh, reply.headers));
         mark(reply.headers, request, lookup);
         return undefined;
       },
@@ -134,25 +176,10 @@ const DEFAULT_TTL = 300;
 /** Parts of an answer, and answers that refer to what a client has: none answers another request. */
 const INCOMPLETE: ReadonlySet<number> = new Set([206, 304]);
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+/** Seconds for which a copy that is stale is there to ask the origin about. */
+const ASKED_ABOUT = 86_400;
 /** Without `cache_control` a copy is good for its time, whatever client or origin say. */
 const NEVER_STALE: Wishes = { maxAge: null, maxStale: 0, minFresh: null };
-
-/** Not kept with an answer: about a connection, or about this one request. */
-const NOT_KEPT: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-authorization',
-  'te',
-  'trailers',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'age',
-  'x-cache-key',
-  'x-cache-status',
-]);
 
 function isUnsafe(method: string): boolean {
   return !SAFE.has(method);
@@ -160,7 +187,7 @@ function isUnsafe(method: string): boolean {
 
 /** A request that is not to be answered with a copy, nor kept. */
 function wantsNone({ headers }: GatewayRequest, asked: Directives): boolean {
-  if (headers.has('authorization') || asked.has('no-store') || asked.has('no-cache')) return true;
+  if (asked.has('no-store') || asked.has('no-cache')) return true;
   return !headers.has('cache-control') && headers.get('pragma')?.toLowerCase().includes('no-cache') === true;
 }
 
@@ -174,52 +201,6 @@ function variantOf(
   return responses.find(variantKey(found.primary, found.variesBy, request));
 }
 
-function targetOf({ forwarded: { proto, host }, rawTarget }: GatewayRequest): string {
-  return `${proto}://${host.toLowerCase()}${rawTarget}`;
-}
-
-/** What is known of an answer that is to be kept; `stays` in seconds. */
-type Kept = Pick<StoredResponse, 'primary' | 'plugin' | 'lifetime' | 'age' | 'mustRevalidate' | 'variesBy'> & {
-  readonly stays: number;
-};
-
-/** Keeps a copy as the answer passes. */
-function keep(
-  { responses }: Services,
-  request: GatewayRequest,
-  reply: Reply,
-  { stays, variesBy, ...kept }: Kept,
-): void {
-  const { status } = reply;
-  const bare = request.method === 'HEAD';
-  const declared = reply.headers.get('content-length');
-  if (!bare && Number(declared ?? 0) > responses.largest) return;
-  const headers = [...reply.headers].filter(
-    ([name]) => (!NOT_KEPT.has(name) || (bare && name === 'content-length')) && !name.includes('ratelimit-remaining'),
-  );
-  reply.body.copy(responses.largest, (body) => {
-    // An upstream that closes early leaves less than it has announced.
-    if (body === null || (!bare && declared !== null && Number(declared) !== body.length)) return;
-    const storedAt = Date.now();
-    const until = storedAt + stays * 1000;
-    const entry = { ...kept, target: targetOf(request), requestedAt: request.startedAt, storedAt, until, status };
-    const key = variesBy === null ? kept.primary : variantKey(kept.primary, variesBy, request);
-    const copies = [responses.keep({ ...entry, key, variesBy: null, headers, body })];
-    if (variesBy !== null)
-      copies.push(responses.keep({ ...entry, key: kept.primary, variesBy, headers: [], body: new Uint8Array() }));
-    request.waitUntil(Promise.all(copies));
-  });
-}
-
-/** A copy as an answer, or that the client has the same (RFC 9111 section 4.3.2). */
-function answerOf(request: GatewayRequest, { status, headers: kept, body }: StoredResponse): OwnResponse {
-  const headers = new FieldList();
-  const unchanged = status === 200 && isNotModified(request.headers, kept);
-  for (const [name, value] of kept) {
-    // What plugins say of this request takes the place of what was said of the one that was kept.
-    if (name !== 'set-cookie' && request.replyHeaders.has(name)) continue;
-    if (!unchanged || !NOT_IN_304.has(name)) headers.append(name, value);
-  }
-  if (unchanged) return new OwnResponse(304, null, headers);
-  return new OwnResponse(status, request.method === 'HEAD' ? null : body, headers);
+function directivesOf({ headers }: StoredResponse): Directives {
+  return originDirectives({ get: (name) => fieldOf(headers, name) }).directives;
 }

@@ -28,6 +28,8 @@ const HEARD = 300;
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const PLAIN = { 'content-type': 'text/plain' };
+/** Without a Cache-Control of its own a conditional request of `fetch` is one of somebody who reloads. */
+const NO_RELOAD = { 'cache-control': 'no-transform' };
 
 describe('proxy-cache on a node of three processes', () => {
   let node: ProxyNode;
@@ -197,6 +199,82 @@ describe('proxy-cache on a node of three processes', () => {
       response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=60', vary: '*' }).end();
     });
     expect(await outcome('/rules/any')).toBe('Bypass');
+  });
+
+  it('with cache_control asks the origin about a stale copy, and goes on with it in every process', async () => {
+    let tag = '"one"';
+    const conditions: unknown[] = [];
+    handlers.set('stale', (request, response) => {
+      conditions.push(request.headers['if-none-match']);
+      const same = request.headers['if-none-match']?.includes(tag) === true;
+      const lifetime = conditions.length === 1 ? 1 : 60;
+      response.writeHead(same ? 304 : 200, {
+        ...(same ? {} : PLAIN),
+        etag: tag,
+        'cache-control': `max-age=${lifetime}`,
+        'x-round': conditions.length,
+      });
+      response.end(same ? undefined : `body of ${tag}`);
+    });
+    expect(await outcome('/rules/stale')).toBe('Miss');
+    // It is told what the client has, and that the copy is asked about.
+    await pause(1_200);
+    const first = await send('/rules/stale', { headers: { 'if-none-match': '"other"', ...NO_RELOAD } });
+    expect([first.status, first.text, first.headers.get('x-cache-status')]).toEqual([200, 'body of "one"', 'Refresh']);
+    expect(conditions).toEqual([undefined, '"other", "one"']);
+    await expect.poll(() => outcomes('/rules/stale'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    const kept = await send('/rules/stale', { headers: { 'if-none-match': tag, ...NO_RELOAD } });
+    expect([kept.status, kept.headers.get('x-round')]).toEqual([304, '2']);
+
+    // What the client wants newer is asked about as well, and replaced once it is another.
+    tag = '"two"';
+    await pause(1_200);
+    const headers = { 'cache-control': 'max-age=1', range: 'bytes=0-3' };
+    const changed = await send('/rules/stale', { headers });
+    expect([changed.status, changed.text, changed.headers.get('x-cache-status')]).toEqual([
+      200,
+      'body of "two"',
+      'Refresh',
+    ]);
+    expect(conditions.at(-1)).toBe('"one"');
+  });
+
+  it.each([
+    ['bytes=1-3', {}, 206, 'bcd', 'bytes 1-3/10'],
+    ['bytes=7-', {}, 206, 'hij', 'bytes 7-9/10'],
+    ['bytes=-2', {}, 206, 'ij', 'bytes 8-9/10'],
+    ['bytes=8-99', { 'if-range': '"ten"' }, 206, 'ij', 'bytes 8-9/10'],
+    ['bytes=10-', {}, 416, '', 'bytes */10'],
+    ['bytes=1-3', { 'if-range': '"other"' }, 200, 'abcdefghij', null],
+    ['bytes=1-3', { 'if-range': 'W/"ten"' }, 200, 'abcdefghij', null],
+    ['bytes=0-0,2-2', {}, 200, 'abcdefghij', null],
+    ['bytes=3-1', {}, 200, 'abcdefghij', null],
+    ['lines=1-2', {}, 200, 'abcdefghij', null],
+  ])('with cache_control cuts %s %j out of a copy', async (range, more, status, text, place) => {
+    handlers.set('ten', (_, response) => {
+      response.writeHead(200, { ...PLAIN, etag: '"ten"', 'cache-control': 'max-age=60' }).end('abcdefghij');
+    });
+    await expect.poll(() => outcomes('/rules/ten'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    const answer = await send('/rules/ten', { headers: { range, ...more, ...NO_RELOAD } });
+    expect([answer.status, answer.text, answer.headers.get('content-range')]).toEqual([status, text, place]);
+    expect(answer.headers.get('x-cache-status')).toBe('Hit');
+  });
+
+  it('with cache_control shares between clients who show credentials only what the origin lets it', async () => {
+    for (const [path, said, outcomeOfSecond] of [
+      ['public', 'public, max-age=60', 'Hit'],
+      ['own', 'max-age=60', 'Bypass'],
+    ] as const) {
+      handlers.set(path, (_, response) => void response.writeHead(200, { ...PLAIN, 'cache-control': said }).end());
+      const headers = { authorization: 'Bearer a' };
+      expect(await outcome(`/rules/${path}`, { headers })).toBe(outcomeOfSecond === 'Hit' ? 'Miss' : 'Bypass');
+      await expect
+        .poll(() => outcomes(`/rules/${path}`, { headers: { authorization: 'Bearer b' } }), { timeout: 5_000 })
+        .toEqual(new Set([outcomeOfSecond]));
+    }
+    // Nor does what somebody without credentials was answered reach one with them.
+    await expect.poll(() => outcomes('/rules/own'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    expect(await outcome('/rules/own', { headers: { authorization: 'Bearer a' } })).toBe('Bypass');
   });
 
   it('with cache_control has every process forget what was written to, and writes nothing from memory', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseCacheControl } from '../../../edge-dp/http/cache-control.ts';
 import { FieldList } from '../../../edge-dp/http/fields.ts';
-import { freshnessOf, isUsable, wishesOf } from '../../../edge-dp/plugins/response-freshness.ts';
+import { freshnessOf, isUsable, wishesOf } from '../../../edge-dp/plugins/response-cache/freshness.ts';
+import { originDirectives } from '../../../edge-dp/plugins/response-cache/origin-directives.ts';
 
 /** Seconds since the epoch. */
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5) / 1000;
@@ -9,7 +10,8 @@ const at = (seconds: number): string => new Date((NOW + seconds) * 1000).toUTCSt
 
 /** What a shared cache may do with an answer that comes now. */
 function freshness(fields: Readonly<Record<string, string>>) {
-  return freshnessOf(FieldList.of(fields), parseCacheControl(fields['cache-control'] ?? null), NOW);
+  const headers = FieldList.of(fields);
+  return freshnessOf(headers, originDirectives(headers), NOW);
 }
 
 describe('how long an answer may be used', () => {
@@ -28,6 +30,11 @@ describe('how long an answer may be used', () => {
     ['no-store', { 'cache-control': 'max-age=60, No-Store' }, null],
     ['private to some fields', { 'cache-control': 'max-age=60, private="a, b"' }, null],
     ['no-cache', { 'cache-control': 'no-cache, max-age=60' }, null],
+    ['CDN-Cache-Control comes first', { 'cdn-cache-control': 'foo, max-age=9', 'cache-control': 'no-store' }, 9],
+    ['and alone', { 'cdn-cache-control': 'no-transform', 'cache-control': 'max-age=5', expires: at(60) }, null],
+    ['and forbids', { 'cdn-cache-control': 'private', 'cache-control': 'max-age=5' }, null],
+    ['but not where it cannot be read', { 'cdn-cache-control': 'max-age=9, &', 'cache-control': 'max-age=5' }, 5],
+    ['nor with a text for a number', { 'cdn-cache-control': 'max-age="9"', 'cache-control': 'max-age=5' }, 5],
     ['varies by everything', { 'cache-control': 'max-age=60', vary: 'a, *' }, null],
   ])('%s', (_, fields, lifetime) => {
     expect(freshness(fields)?.lifetime ?? null).toBe(lifetime);

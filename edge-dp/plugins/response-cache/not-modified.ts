@@ -1,5 +1,5 @@
-import type { HeaderFields } from '../http/fields.ts';
-import { parseHttpDate } from '../http/http-date.ts';
+import type { HeaderFields } from '../../http/fields.ts';
+import { parseHttpDate } from '../../http/http-date.ts';
 
 /** What an answer of 304 leaves out: it is about content that does not come (RFC 9110 section 15.4.5). */
 export const NOT_IN_304: ReadonlySet<string> = new Set([
@@ -10,8 +10,11 @@ export const NOT_IN_304: ReadonlySet<string> = new Set([
   'content-type',
 ]);
 
+/** Headers of a copy, names in lower case. */
+export type KeptFields = readonly (readonly [name: string, value: string])[];
+
 /** Whether the client has what is kept, by its own conditions (RFC 9110 section 13.2.2); for GET and HEAD of a 200. */
-export function isNotModified(asked: HeaderFields, kept: readonly (readonly [name: string, value: string])[]): boolean {
+export function isNotModified(asked: HeaderFields, kept: KeptFields): boolean {
   const tags = asked.get('if-none-match');
   if (tags !== null) {
     const tag = fieldOf(kept, 'etag');
@@ -23,7 +26,8 @@ export function isNotModified(asked: HeaderFields, kept: readonly (readonly [nam
   return modified !== null && modified <= since;
 }
 
-function fieldOf(fields: readonly (readonly [name: string, value: string])[], name: string): string | null {
+/** The first of that name. */
+export function fieldOf(fields: KeptFields, name: string): string | null {
   return fields.find(([own]) => own === name)?.[1] ?? null;
 }
 
@@ -32,6 +36,7 @@ function tagsOf(list: string): readonly string[] {
   return list.match(/"[^"]*"/g) ?? [];
 }
 
-function withoutWeakness(tag: string): string {
+/** The opaque part of a tag. */
+export function withoutWeakness(tag: string): string {
   return tag.trim().replace(/^W\//, '');
 }

@@ -1,6 +1,7 @@
-import { type Directives, seconds } from '../http/cache-control.ts';
-import type { HeaderFields } from '../http/fields.ts';
-import { parseHttpDate } from '../http/http-date.ts';
+import { type Directives, seconds } from '../../http/cache-control.ts';
+import type { HeaderFields } from '../../http/fields.ts';
+import { parseHttpDate } from '../../http/http-date.ts';
+import type { OriginDirectives } from './origin-directives.ts';
 
 /** How long an answer may be used again by a shared cache (RFC 9111 section 4.2). Seconds. */
 export interface Freshness {
@@ -15,14 +16,27 @@ const UNSTORED = ['no-store', 'no-cache', 'private'] as const;
 /** Directives by which a shared cache serves nothing stale (section 5.2.2). */
 const REVALIDATED = ['must-revalidate', 'proxy-revalidate', 's-maxage'] as const;
 
+/** Directives by which what was said to one who showed credentials may be said to others (section 3.5). */
+const SHARED = ['public', 's-maxage', 'must-revalidate'] as const;
+
+export function isShared(directives: Directives): boolean {
+  return SHARED.some((name) => directives.has(name));
+}
+
 /** Null: it must not be stored, or is stale as it comes. `now` in seconds since the epoch, when its head came. */
-export function freshnessOf(headers: HeaderFields, directives: Directives, now: number): Freshness | null {
+export function freshnessOf(
+  headers: HeaderFields,
+  { directives, targeted }: OriginDirectives,
+  now: number,
+): Freshness | null {
   if (UNSTORED.some((name) => directives.has(name))) return null;
   if (headers.get('vary')?.includes('*')) return null;
   const date = parseHttpDate(headers.get('date') ?? '');
   const age = Math.max(ageValue(headers.get('age')), date === null ? 0 : now - date);
   const lifetime =
-    seconds(directives, 's-maxage') ?? seconds(directives, 'max-age') ?? untilExpiry(headers, date ?? now);
+    seconds(directives, 's-maxage') ??
+    seconds(directives, 'max-age') ??
+    (targeted ? 0 : untilExpiry(headers, date ?? now));
   if (lifetime - age <= 0) return null;
   return { lifetime, age, mustRevalidate: REVALIDATED.some((name) => directives.has(name)) };
 }

@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { allArguments } from '../proxy/query.ts';
-import type { GatewayRequest } from './runtime/request.ts';
+import { allArguments } from '../../proxy/query.ts';
+import type { GatewayRequest } from '../runtime/request.ts';
 
 /** What tells the requests of one configuration apart, beside consumer, route, method, scheme, host and path. */
 interface KeyConfig {
