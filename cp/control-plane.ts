@@ -132,6 +132,7 @@ export async function startControlPlane(
       host,
       port,
       tls: settings.admin_listen[place]?.tls ?? false,
+      http2: false,
     }));
 
     for (const address of adminAddresses) warnOfOpen(address, log.part('admin'));

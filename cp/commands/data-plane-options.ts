@@ -30,9 +30,10 @@ export async function dataPlaneOptions(
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
   const listeners = (setting: TlsListener) =>
-    settings[setting].map(({ host, port, tls }: ListenAddress) => ({
+    settings[setting].map(({ host, port, tls, http2 }: ListenAddress) => ({
       host,
       port,
+      http2,
       ...(tls ? { tls: loadListenerPair(settings, setting) } : {}),
     }));
   return {

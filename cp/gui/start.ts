@@ -69,7 +69,7 @@ export async function startUi(
         throw bindFailure('admin_gui_listen', address, error);
       });
       listeners.push(listener);
-      addresses.push({ host: listener.host, port: listener.port, tls: address.tls });
+      addresses.push({ host: listener.host, port: listener.port, tls: address.tls, http2: false });
     }
   } catch (error) {
     await close();

@@ -9,6 +9,8 @@ export interface ListenAddress {
   /** 0 for any free port. */
   readonly port: number;
   readonly tls: boolean;
+  /** Clients may speak HTTP/2. */
+  readonly http2: boolean;
 }
 
 /** A server to connect to. */
@@ -18,17 +20,17 @@ export interface PeerAddress {
 }
 
 /**
- * Words Kong allows after a listen address. `ssl` is honoured and `ipv6only=on` is the case anyway; the others tune nginx's
+ * Words Kong allows after a listen address. `ssl` and `http2` are honoured and `ipv6only=on` is the case anyway; the others tune nginx's
  * sockets and change nothing here. Not among them: those that would have to have an effect.
  */
 const LISTEN_FLAGS = new Set(['ssl', 'http2', 'deferred', 'bind', 'reuseport', 'ipv6only=on']);
 
-/** Kong's `*_listen`: `host:port [ssl] [reuseport] [backlog=N], …` or `off`. */
+/** Kong's `*_listen`: `host:port [ssl] [http2] [reuseport] [backlog=N], …` or `off`. */
 export function listen(initial: string): Property<readonly ListenAddress[]> {
   return {
     default: initial,
     allowed:
-      "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', " +
+      "'off', or comma-separated 'host:port' with optional 'ssl', 'http2', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', " +
       "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)",
     secret: false,
     parse: (value) => {
@@ -38,7 +40,7 @@ export function listen(initial: string): Property<readonly ListenAddress[]> {
         const [address = '', ...flags] = item.trim().split(/\s+/);
         const peer = parseHostPort(address, 0);
         if (!peer || !flags.every(isListenFlag)) return undefined;
-        addresses.push({ ...peer, tls: flags.includes('ssl') });
+        addresses.push({ ...peer, tls: flags.includes('ssl'), http2: flags.includes('http2') });
       }
       return addresses;
     },

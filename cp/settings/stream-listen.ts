@@ -24,7 +24,7 @@ export const streamListen: Property<readonly StreamListenAddress[]> = {
       const peer = parseHostPort(address, 0);
       const [tls, udp] = [flags.includes('ssl'), flags.includes('udp')];
       if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (tls && udp)) return undefined;
-      addresses.push({ ...peer, tls, udp });
+      addresses.push({ ...peer, tls, http2: false, udp });
     }
     return addresses;
   },

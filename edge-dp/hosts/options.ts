@@ -93,6 +93,8 @@ export interface Listener {
   readonly port: number;
   /** PEM pair for a TLS listener. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Clients may speak HTTP/2, on hosts that can; absent: they may not. */
+  readonly http2?: boolean;
 }
 
 /** The same for streams. */

@@ -6,8 +6,9 @@ import { METRICS, type MetricsQuestion, parseSamples, type Samples } from '../du
 import type { Env } from '../env.ts';
 import { FAMILIES } from '../plugins/metric-families.ts';
 import { askNode } from '../plugins/services/node-state.ts';
+import { HOST_FAMILIES } from './host-families.ts';
 
-/** What the prometheus plugin has counted on all isolates of the node; none where their keeper does not answer. */
+/** What the prometheus plugin and the host have counted in all processes of the node; none where their keeper does not answer. */
 export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFamily[]> {
   let samples: Samples;
   let dropped: number;
@@ -20,7 +21,7 @@ export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFam
     return [];
   }
   const families: MetricFamily[] = [];
-  for (const [name, { help, bounds }] of Object.entries(FAMILIES)) {
+  for (const [name, { help, bounds }] of Object.entries({ ...FAMILIES, ...HOST_FAMILIES })) {
     const own = samples[name];
     if (own === undefined) continue;
     const lines = bounds === null ? counterLines(name, own) : histogramLines(name, bounds, own);

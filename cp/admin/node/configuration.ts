@@ -63,7 +63,8 @@ function absent(settings: Settings, prefix: string): Record<string, null> {
 }
 
 const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-const listenText = ({ host, port, tls }: ListenAddress): string => `${hostText(host)}:${port}${tls ? ' ssl' : ''}`;
+const listenText = ({ host, port, tls, http2 }: ListenAddress): string =>
+  `${hostText(host)}:${port}${tls ? ' ssl' : ''}${http2 ? ' http2' : ''}`;
 
 function listener(address: ListenAddress) {
   return {
@@ -71,7 +72,7 @@ function listener(address: ListenAddress) {
     ip: address.host,
     port: address.port,
     ssl: address.tls,
-    http2: false,
+    http2: address.http2,
     proxy_protocol: false,
     deferred: false,
     bind: false,

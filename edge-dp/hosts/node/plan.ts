@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { isLoopback } from '../../../shared/browser-guard.ts';
+import type { Capability } from '../../../shared/cluster/capabilities.ts';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import type { WorkerSettings } from '../../settings.ts';
 import { bundleWorker } from '../bundle-worker.ts';
@@ -9,6 +10,7 @@ import {
   type ClusterTls,
   type DataPlaneOptions,
   type DnsOptions,
+  type Listener,
   NO_SECRETS,
   type SecretOptions,
   SYSTEM_DNS,
@@ -59,6 +61,8 @@ export interface PlannedNodeListener {
   readonly port: number;
   /** Only this machine reaches it. */
   readonly loopback: boolean;
+  /** Clients may speak HTTP/2. */
+  readonly http2: boolean;
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }
 
@@ -91,7 +95,7 @@ export async function writeNodePlan(
         settings: workerSettings(options, {
           nodeId,
           host: 'node',
-          capabilities: HOST_CAPABILITIES.node,
+          capabilities: capabilities(proxyListeners),
           ports: listenerPorts(proxyListeners),
         }),
         storage,
@@ -102,10 +106,11 @@ export async function writeNodePlan(
         secrets: options.secrets ?? NO_SECRETS,
         folder: resolve(options.prefix),
         declarative: writeDeclarative(generation, options),
-        listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
+        listeners: listeners.map(({ name, service, address, listener: { port, tls = null, http2 = false } }) => ({
           name,
           service,
           port,
+          http2,
           loopback: isLoopback(address),
           tls,
         })),
@@ -114,4 +119,10 @@ export async function writeNodePlan(
       },
     },
   };
+}
+
+/** Where no listener takes HTTP/2 there is no gRPC from clients either: the control plane is to know. */
+function capabilities(listeners: readonly Listener[]): readonly Capability[] {
+  const http2 = listeners.some((listener) => listener.http2 === true);
+  return http2 ? HOST_CAPABILITIES.node : HOST_CAPABILITIES.node.filter((name) => name !== 'inbound_http2');
 }

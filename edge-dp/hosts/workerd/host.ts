@@ -17,6 +17,8 @@ const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.ur
 export async function startWorkerdHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
   const entry = given ?? (await workerEntry(options.plugins, join(prefix, 'worker')));
+  if (options.proxyListen.some(({ http2 }) => http2 === true))
+    options.log('notice', "proxy_listen: 'http2' is for data_plane_host = node; on workerd clients get HTTP/1.1");
   const egressToken = randomBytes(24).toString('base64url');
   return startSupervised(options, {
     takesStreams: false,

@@ -74,7 +74,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     browsers: new BrowserGuard(all, write),
     log: write,
   });
-  const listener = await listen(app, { host: '127.0.0.1', port: 0, tls: false }, connections);
+  const listener = await listen(app, { host: '127.0.0.1', port: 0, tls: false, http2: false }, connections);
   const url = `http://127.0.0.1:${listener.port}`;
   return {
     url,

@@ -12,8 +12,8 @@ import type { ListenAddress } from '../../../cp/settings/addresses.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 
 const ADMIN: ListenAddress[] = [
-  { host: '127.0.0.1', port: 9444, tls: true },
-  { host: '127.0.0.1', port: 9001, tls: false },
+  { host: '127.0.0.1', port: 9444, tls: true, http2: false },
+  { host: '127.0.0.1', port: 9001, tls: false, http2: false },
 ];
 const PIXEL = Buffer.from('89504e470d0a1a0a2f5f5f6b6d5f626173655f5f2fff', 'hex');
 

@@ -84,7 +84,7 @@ describe('settings', () => {
       `${file}:2: expected 'name = value', found 'this is no setting'`,
       `role = 'boss' (environment variable HOLDFAST_ROLE) is not allowed; allowed: 'traditional', 'control_plane', 'data_plane'`,
       `pg_port = '70000' (${file}:1) is not allowed; allowed: a whole number from 1 to 65535`,
-      `admin_listen = '300.1.1.1:80' (environment variable KONG_ADMIN_LISTEN) is not allowed; allowed: 'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', 'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)`,
+      `admin_listen = '300.1.1.1:80' (environment variable KONG_ADMIN_LISTEN) is not allowed; allowed: 'off', or comma-separated 'host:port' with optional 'ssl', 'http2', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', 'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)`,
       `proxy_lisen = '0.0.0.0:80' (${file}:3) is not a setting of Holdfast; did you mean 'proxy_listen'?`,
     ]);
   });

@@ -76,7 +76,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     secrets: NO_SECRETS,
     folder,
     declarative: null,
-    listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null }],
+    listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null, http2: false }],
     ticketKeys: '',
     nodeSocket: join(folder, 'node.sock'),
   };

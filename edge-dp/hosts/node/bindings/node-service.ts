@@ -4,17 +4,20 @@ import { Agent } from 'undici';
 import { fetchThrough } from './fetch-through.ts';
 import { requestOf } from './request-of.ts';
 
+/** The node's service, wherever it is. */
+export interface NodeBinding {
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+}
+
 type Fetching = (request: Request) => Response | Promise<Response>;
 
 /** `NODE` in the process that has the Durable Objects: no socket between. */
-export function ownNode(answer: Fetching): {
-  fetch(input: Request | string | URL, init?: RequestInit): Promise<Response>;
-} {
+export function ownNode(answer: Fetching): NodeBinding {
   return { fetch: async (input, init) => answer(requestOf(input, init)) };
 }
 
 /** `NODE` in another process: the first one's, over its Unix socket. */
-export function otherNode(path: string): { fetch(url: string, init?: RequestInit): Promise<Response> } {
+export function otherNode(path: string): NodeBinding {
   const dispatcher = new Agent({ connect: { socketPath: path }, allowH2: false });
   return { fetch: (url, init) => fetchThrough(dispatcher, url, init) };
 }

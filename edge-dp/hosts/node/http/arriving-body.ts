@@ -16,6 +16,7 @@ const KEPT = 64 << 10;
 
 /** The body of an upstream's answer on its way in: for one taker, a web stream's reader or a target. */
 export class ArrivingBody implements BodySource {
+  readonly mayHaveTrailers: boolean;
   /** Nobody wants the rest. */
   readonly #cancel: () => void;
   #parts: Buffer[] = [];
@@ -25,8 +26,10 @@ export class ArrivingBody implements BodySource {
   #stream: ReadableStream<Uint8Array> | null = null;
   #onRoom: (() => void) | null = null;
 
-  constructor(cancel: () => void) {
+  /** `mayHaveTrailers`: nobody can tell before its end. */
+  constructor(cancel: () => void, { mayHaveTrailers }: { readonly mayHaveTrailers: boolean }) {
     this.#cancel = cancel;
+    this.mayHaveTrailers = mayHaveTrailers;
   }
 
   /** Nobody takes it yet. */
@@ -37,6 +40,11 @@ export class ArrivingBody implements BodySource {
   /** Nothing of it is there yet. */
   get awaited(): boolean {
     return this.#parts.length === 0 && this.#end === null;
+  }
+
+  /** It ended without a byte, and without trailers. */
+  get nothing(): boolean {
+    return this.#end !== null && 'trailers' in this.#end && this.#end.trailers.length === 0 && this.#parts.length === 0;
   }
 
   /** All of it in one part, when it is there already; null otherwise. */

@@ -7,16 +7,18 @@ const AHEAD = 64 << 10;
 /** The body of a request on its way in. It is one reader's: a web stream's, or a host's that takes the parts as they come. */
 export class ClientBody implements IncomingBodySource {
   readonly #from: Readable;
+  readonly #trailers: () => readonly string[];
   #stream: ReadableStream<Uint8Array> | null = null;
   #putBack = false;
   #broken: Error | null = null;
   #ask: (() => void) | null;
   #onBroken: ((error: Error) => void) | null = null;
 
-  /** `ask`: tells a client that waits with it to send it. */
-  constructor(from: Readable, ask: (() => void) | null = null) {
+  /** `ask`: tells a client that waits with it to send it. `trailers`: what came behind its end. */
+  constructor(from: Readable, ask: (() => void) | null, trailers: () => readonly string[]) {
     this.#from = from;
     this.#ask = ask;
+    this.#trailers = trailers;
     from.once('error', (error) => this.fail(error));
     from.once('close', () => {
       if (!from.readableEnded) this.fail(new Error('the client went away in the middle of its body'));
@@ -36,6 +38,11 @@ export class ClientBody implements IncomingBodySource {
   /** What comes in, unless somebody reads it as a web stream, or has read a part of it. */
   get untouched(): Readable | null {
     return this.#stream === null && !this.#putBack ? this.#from : null;
+  }
+
+  /** Names and values in turn; once it has ended. */
+  get trailers(): readonly string[] {
+    return this.#trailers();
   }
 
   get source(): Readable {

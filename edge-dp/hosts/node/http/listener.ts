@@ -5,6 +5,8 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
+import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
+import { type Count, Misuse } from '../http2/misuse.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
@@ -25,6 +27,10 @@ interface ListenerOptions {
   readonly port: number;
   /** Null: plain. */
   readonly tls: TlsOptions | null;
+  /** Clients may speak HTTP/2. */
+  readonly http2: boolean;
+  /** Takes what is counted beside requests. */
+  readonly count: Count;
 }
 
 /** Bytes of a head: nginx's four buffers of 8 KB (`large_client_header_buffers`); of its first line, one; and its lines. */
@@ -37,7 +43,7 @@ const MOST_WAITING = 16;
 const HEAD_TIMEOUT = 60_000;
 const IDLE_TIMEOUT = 75_000;
 
-/** Serves HTTP/1 on a listening socket. Resolves when it listens. */
+/** Serves HTTP/1, and HTTP/2 where it is allowed, on a listening socket. Resolves when it listens. */
 export async function listenForRequests(options: ListenerOptions, serve: Serve): Promise<ProxyListener> {
   const limits = {
     maxHeaderSize: MOST_HEAD,
@@ -51,7 +57,13 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
     shouldUpgradeCallback: wantsWebSocket,
   };
   const server: Server =
-    options.tls === null ? createServer(limits) : createTlsServer({ ...limits, ...serverTls(options.tls) });
+    options.tls === null
+      ? createServer(limits)
+      : createTlsServer({
+          ...limits,
+          ...serverTls(options.tls),
+          ...(options.http2 && { ALPNProtocols: PROTOCOLS }),
+        });
   server.maxHeadersCount = MOST_LINES + 1;
   const listener = new Http1Listener(server, options, serve);
   await listener.listen();
@@ -78,6 +90,7 @@ class Http1Listener implements ProxyListener {
   readonly #options: ListenerOptions;
   readonly #serve: Serve;
   readonly #connections = new WeakMap<Duplex, ClientConnection>();
+  readonly #http2: Http2Connections | null;
   #draining = false;
 
   constructor(server: Server, options: ListenerOptions, serve: Serve) {
@@ -92,6 +105,7 @@ class Http1Listener implements ProxyListener {
     server.on('connect', (_message, socket) => refuse(socket, 400));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
     server.on('tlsClientError', () => undefined);
+    this.#http2 = options.http2 ? this.#newHttp2() : null;
   }
 
   listen(): Promise<void> {
@@ -107,10 +121,25 @@ class Http1Listener implements ProxyListener {
 
   drain(): Promise<void> {
     this.#draining = true;
-    return new Promise((resolve) => {
+    const http1 = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
     });
+    return Promise.all([http1, this.#http2?.drain()]).then(() => undefined);
+  }
+
+  #newHttp2(): Http2Connections {
+    const { port, tls, count } = this.#options;
+    const http2 = new Http2Connections({
+      serve: this.#serve,
+      limits: { head: MOST_HEAD, line: LONGEST_LINE, fields: MOST_LINES },
+      firstTimeout: HEAD_TIMEOUT,
+      idleTimeout: IDLE_TIMEOUT,
+      misuse: new Misuse(port, count),
+      facts: (socket) => this.#facts(socket),
+    });
+    http2.intercept(this.#server, { tls: tls !== null });
+    return http2;
   }
 
   #connection(socket: Socket): ClientConnection {

@@ -68,7 +68,7 @@ export function http1Request(message: IncomingMessage, askForBody: (() => void) 
     replaceHost(lines, authority);
   }
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  const body = announced ? new ClientBody(message, askForBody) : null;
+  const body = announced ? new ClientBody(message, askForBody, () => message.rawTrailers) : null;
   return new NodeRequest({ method, target: targetOf(target), version: httpVersion, lines, body });
 }
 

@@ -1,5 +1,6 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { BodySource, Content, EndListener, HttpResponse, ResponseEnd } from '../../../http/messages.ts';
 import { OwnResponse } from '../../../http/messages.ts';
 import { joinSockets } from '../../egress/http1.ts';
@@ -13,10 +14,10 @@ import { wireLines } from './wire-fields.ts';
 const PLAIN = /^[\t\x20-\x7e]*$/;
 /** Node writes a head alone in UTF-8, and bytes above 0x7f as two, but not before bytes, be they none. */
 const NOTHING = new Uint8Array();
-const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
+export const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** An answer ready for the wire. */
-interface Ready {
+export interface Ready {
   readonly status: number;
   readonly reason: string;
   readonly lines: string[];
@@ -25,7 +26,8 @@ interface Ready {
   readonly closing: boolean;
 }
 
-function ready(response: HttpResponse): Ready {
+/** Throws a `TypeError` for a response that is none of this host's. */
+export function ready(response: HttpResponse): Ready {
   const { status } = response;
   if (response instanceof UpstreamResponse) {
     const { headers, listeners, reason } = response;
@@ -69,12 +71,12 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
 }
 
 /** Whether it says how long its body is, or what it would be for GET. */
-function headed({ status, headers }: HttpResponse): boolean {
+export function headed({ status, headers }: HttpResponse): boolean {
   return headers.has('content-length') || BODYLESS.has(status);
 }
 
 /** Content that is in memory; null: it is still on its way. */
-function heldBytes(content: Content): Uint8Array | null {
+export function heldBytes(content: Content): Uint8Array | null {
   if (content === null) return NOTHING;
   if (typeof content === 'string') return Buffer.from(content);
   return content instanceof Uint8Array ? content : null;
@@ -108,13 +110,14 @@ function sendBody(content: BodySource, to: ServerResponse): void {
     });
     return;
   }
-  void pump(content.stream(), to);
+  to.write(NOTHING);
+  void pump(content.stream(), to, () => breakOff(to));
 }
 
-async function pump(stream: ReadableStream<Uint8Array>, to: ServerResponse): Promise<void> {
+/** Writes all of a body, as fast as it is taken, and ends; `broken`: it broke off. */
+export async function pump(stream: ReadableStream<Uint8Array>, to: Writable, broken: () => void): Promise<void> {
   const reader = stream.getReader();
   to.once('close', () => void reader.cancel().catch(() => undefined));
-  to.write(NOTHING);
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       if (to.destroyed) return;
@@ -122,11 +125,11 @@ async function pump(stream: ReadableStream<Uint8Array>, to: ServerResponse): Pro
     }
     to.end();
   } catch {
-    breakOff(to);
+    broken();
   }
 }
 
-function room(to: ServerResponse): Promise<void> {
+function room(to: Writable): Promise<void> {
   return new Promise((resolve) => {
     to.once('drain', resolve);
     to.once('close', resolve);

@@ -5,7 +5,7 @@ import { openDatabase } from '../bindings/database.ts';
 import { type DurableClass, DurableNamespace } from '../bindings/durable-objects.ts';
 import { prepareDurableStorage } from '../bindings/durable-storage.ts';
 import { SqliteKv } from '../bindings/kv.ts';
-import { otherNode, ownNode } from '../bindings/node-service.ts';
+import { type NodeBinding, otherNode, ownNode } from '../bindings/node-service.ts';
 import { ownEgress } from '../bindings/own-egress.ts';
 import type { ProcessPlan } from '../plan.ts';
 import { connect } from '../runtime/sockets.ts';
@@ -17,7 +17,12 @@ export async function makeEnv(
   worker: WorkerModule,
   plan: ProcessPlan,
   first: boolean,
-): Promise<{ readonly env: Readonly<Record<string, unknown>>; readonly namespaces: readonly DurableNamespace[] }> {
+): Promise<{
+  readonly env: Readonly<Record<string, unknown>>;
+  /** `NODE`. */
+  readonly node: NodeBinding;
+  readonly namespaces: readonly DurableNamespace[];
+}> {
   const { folder, dns, trust } = plan;
   const secrets = { ...plan.secrets, variables: { ...process.env, ...plan.secrets.variables } };
   const egress = await ownEgress(join(dirname(plan.nodeSocket), `egress-${process.pid}.sock`), {
@@ -37,9 +42,13 @@ export async function makeEnv(
     ...(plan.declarative !== null && { DECLARATIVE: filesOf(plan.declarative) }),
   };
   const { NodeService } = worker;
-  if (!first || NodeService === undefined) return { env: { ...env, NODE: otherNode(plan.nodeSocket) }, namespaces: [] };
+  if (!first || NodeService === undefined) {
+    const node = otherNode(plan.nodeSocket);
+    return { env: { ...env, NODE: node }, node, namespaces: [] };
+  }
 
-  env.NODE = ownNode((request) => new NodeService({ waitUntil }, env).fetch(request));
+  const node = ownNode((request) => new NodeService({ waitUntil }, env).fetch(request));
+  env.NODE = node;
   const database = openDatabase(plan.storage, 'durable-objects');
   prepareDurableStorage(database);
   const namespaces: DurableNamespace[] = [];
@@ -50,7 +59,7 @@ export async function makeEnv(
     env[binding] = namespace;
     namespaces.push(namespace);
   }
-  return { env, namespaces };
+  return { env, node, namespaces };
 }
 
 /** Class names are part of where their data lies: never change one. */

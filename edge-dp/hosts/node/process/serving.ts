@@ -7,6 +7,7 @@ import { NODE_SOCKET, type ToProcess } from '../messages.ts';
 import { createDial } from '../stream/dial.ts';
 import { listenForTcp, type StreamListener } from '../stream/tcp-listener.ts';
 import { makeEnv } from './env.ts';
+import { hostCounts } from './host-counts.ts';
 import type { WorkerModule } from './worker-module.ts';
 
 type Start = Extract<ToProcess, { type: 'start' }>;
@@ -22,7 +23,8 @@ const START_PATIENCE = 10_000;
 
 /** Starts the node's part in this process: bindings, the start sequence, and then the listeners, so that no client waits for it. */
 export async function startServing(worker: WorkerModule, { plan, first, descriptors }: Start): Promise<Serving> {
-  const { env, namespaces } = await makeEnv(worker, plan, first);
+  const { env, node, namespaces } = await makeEnv(worker, plan, first);
+  const count = hostCounts(node);
   const waitUntil = (work: Promise<unknown>): void => {
     work.catch((error: unknown) => console.error('work of the node failed:', error));
   };
@@ -49,12 +51,14 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const { default: main } = worker;
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
   const dialFor = createDial();
-  for (const { name, service, port, loopback, tls } of plan.listeners) {
+  for (const { name, service, port, loopback, tls, http2 } of plan.listeners) {
     if (service !== 'status') {
       const options = {
         descriptor: descriptorOf(name),
         port,
         tls: tls === null ? null : { ...tls, certificateOf, ticketKeys: plan.ticketKeys },
+        http2,
+        count,
       };
       const listener =
         service === 'proxy'

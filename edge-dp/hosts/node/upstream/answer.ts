@@ -3,7 +3,7 @@ import { messageOf } from '../../../../shared/thrown.ts';
 import { clientFailure, failed, type UpstreamRequest, type UpstreamResult } from '../../../proxy/egress/egress.ts';
 import type { AnswerSink } from '../../egress/call.ts';
 import { EgressError } from '../../egress/failure.ts';
-import type { RawHeaders } from '../../egress/headers.ts';
+import { headerOf, type RawHeaders } from '../../egress/headers.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import { UpstreamResponse } from '../http/upstream-response.ts';
 import { WireFields } from '../http/wire-fields.ts';
@@ -17,14 +17,16 @@ export class Answer implements AnswerSink {
   readonly result: Promise<UpstreamResult>;
   readonly #upload: Upload | null;
   readonly #headOnly: boolean;
+  readonly #version: UpstreamRequest['version'];
   #settle: ((result: UpstreamResult) => void) | null = null;
   #body: ArrivingBody | null = null;
   #abandon: (() => void) | null = null;
   #abandoned = false;
 
-  constructor({ method, client }: UpstreamRequest, upload: Upload | null) {
+  constructor({ method, version, client }: UpstreamRequest, upload: Upload | null) {
     this.#upload = upload;
     this.#headOnly = method === 'HEAD';
+    this.#version = version;
     this.result = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -42,7 +44,8 @@ export class Answer implements AnswerSink {
       throw new EgressError('protocol', true, `the upstream's ${headers[unwritable - 1]} has control characters`);
     }
     const bare = this.#headOnly || status === 204 || status === 304;
-    this.#body = new ArrivingBody(() => this.abandon());
+    const mayHaveTrailers = this.#version === '2' || headerOf(headers, 'transfer-encoding') !== undefined;
+    this.#body = new ArrivingBody(() => this.abandon(), { mayHaveTrailers });
     const head = { status, reason, headers: new WireFields([...headers]) };
     const parts = { body: bare ? null : this.#body, abandon: () => this.abandon() };
     this.#resolve({ kind: 'response', response: new UpstreamResponse(head, parts) });

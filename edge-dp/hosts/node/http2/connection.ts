@@ -1,0 +1,249 @@
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { HttpResponse } from '../../../http/messages.ts';
+import type { Arrival } from '../../../proxy/request-path.ts';
+import type { NodeRequest } from '../http/request.ts';
+import { Allowance } from './allowance.ts';
+import { answer, breakOff, endedByClient, isComplete, refuseStream } from './answer.ts';
+import type { MisuseKind } from './misuse.ts';
+import { type HeadLimits, http2Request } from './request.ts';
+import { answerWebSocket } from './websocket.ts';
+
+/** What a listener gives each of its connections. */
+export interface Http2Surroundings {
+  /** Where its requests go. */
+  readonly serve: (request: NodeRequest, facts: Arrival) => Promise<HttpResponse>;
+  readonly limits: HeadLimits;
+  /** Milliseconds without a request. */
+  readonly idleTimeout: number;
+  readonly misuse: (kind: MisuseKind, peer: string | null, details: string | null) => void;
+}
+
+/** Streams at a time: nginx's `http2_max_concurrent_streams`. */
+const MOST_STREAMS = 128;
+/** Bytes of a header list for nghttp2: above what is answered 400, since what exceeds this is reset without an answer. */
+const MOST_HEADER_LIST = 128 << 10;
+
+const SETTINGS = {
+  // Browsers' WebSockets: RFC 8441.
+  enableConnectProtocol: true,
+  enablePush: false,
+  maxConcurrentStreams: MOST_STREAMS,
+  maxHeaderListSize: MOST_HEADER_LIST,
+} as const;
+
+const SESSION = {
+  settings: SETTINGS,
+  maxHeaderListPairs: 2_000,
+  // What upstreams repeat is theirs to repeat.
+  strictSingleValueFields: false,
+  // Megabytes: all that streams may have on their way in.
+  maxSessionMemory: 32,
+  // nghttp2 ends connections without a word; it stands behind the allowances below.
+  streamResetBurst: 4_000,
+  streamResetRate: 200,
+} as const;
+
+/** Streams that a client may end before they are answered. A gRPC client with many short deadlines does so all the time. */
+const RESETS = { most: 1_000, perSecond: 33 };
+const PINGS = { most: 1_000, perSecond: 50 };
+/** Bytes sent that allow another PING: clients that measure the path send some with all they receive. */
+const BYTES_PER_PING = 1_024;
+const SETTINGS_FRAMES = { most: 100, perSecond: 1 };
+/** nginx's bound for floods: so many bytes, and eight for each that meant something. */
+const IDLE_BYTES = 1 << 20;
+const IDLE_SHARE = 8;
+/** Milliseconds in which a client must take something of an answer: nginx's `send_timeout`. */
+const SEND_TIMEOUT = 60_000;
+/** Milliseconds in which a client that is asked to leave knows it, and those in which it has to have gone. */
+const GOAWAY_KNOWN = 1_000;
+const GONE = 5_000;
+
+/** `lastStreamID` of a GOAWAY that is a warning: requests on their way are still taken (RFC 9113 section 6.8). */
+const ALL_STREAMS = 2 ** 31 - 1;
+
+/** A stream with a request, until its answer is out. */
+interface Exchange {
+  readonly stream: ServerHttp2Stream;
+  /** Bytes of the answer that the client had not taken when it was last looked at, and since when it took none. */
+  untaken: number;
+  since: number;
+}
+
+/** A client's connection in HTTP/2, within bounds. */
+export class Http2Connection {
+  readonly #socket: Socket;
+  readonly #facts: Arrival;
+  readonly #around: Http2Surroundings;
+  readonly #session: ServerHttp2Session;
+  readonly #exchanges = new Set<Exchange>();
+  readonly #resets: Allowance;
+  readonly #pings: Allowance;
+  readonly #settings: Allowance;
+  /** Bytes of header fields and bodies that came. */
+  #meant = 0;
+  #sentAtPing = 0;
+  #idleSince: number;
+  /** Milliseconds: when it was told to end; null: it goes on. */
+  #endingSince: number | null = null;
+  /** It is ended for what its client does. */
+  #barred = false;
+
+  constructor(socket: Socket, facts: Arrival, around: Http2Surroundings, ended: () => void) {
+    const now = performance.now();
+    this.#socket = socket;
+    this.#facts = facts;
+    this.#around = around;
+    this.#resets = new Allowance(RESETS, now);
+    this.#pings = new Allowance(PINGS, now);
+    this.#settings = new Allowance(SETTINGS_FRAMES, now);
+    this.#idleSince = now;
+    const session = performServerHandshake(socket, SESSION);
+    this.#session = session;
+    session.on('stream', (stream, _headers, flags, block) => this.#begin(stream, flags, block));
+    session.on('ping', () => this.#pinged());
+    session.on('remoteSettings', () => {
+      if (!this.#settings.take(performance.now())) this.#misused('settings');
+    });
+    session.on('error', (error) => {
+      if (!this.#barred && isMisuse(error)) around.misuse('protocol', facts.peerIp, error.message);
+    });
+    session.once('close', ended);
+  }
+
+  /** Nothing new is taken, what there is is finished; then it ends. */
+  leave(): void {
+    const session = this.#session;
+    if (this.#endingSince !== null || session.destroyed) return;
+    this.#endingSince = performance.now();
+    const close = (): void => {
+      if (!session.destroyed) session.close();
+    };
+    session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
+    const late = setTimeout(close, GOAWAY_KNOWN);
+    // What a client sends behind the answer to this it has sent knowing.
+    session.ping(() => {
+      clearTimeout(late);
+      close();
+    });
+  }
+
+  /** Looks at what only time tells; once in a while. */
+  look(now: number): void {
+    if (this.#endingSince !== null) {
+      if (this.#exchanges.size === 0 && now - this.#endingSince > GONE) this.#destroy();
+      return;
+    }
+    for (const exchange of this.#exchanges) this.#lookAt(exchange, now);
+    const { bytesRead, bytesWritten } = this.#socket;
+    if (bytesRead > IDLE_BYTES + IDLE_SHARE * (this.#meant + bytesWritten)) this.#misused('idle_frames');
+    else if (this.#exchanges.size === 0 && now - this.#idleSince > this.#around.idleTimeout) this.leave();
+  }
+
+  #begin(stream: ServerHttp2Stream, flags: number, block: readonly string[]): void {
+    stream.on('error', () => undefined);
+    // Ended in the same breath: nobody has to know of it.
+    if (stream.destroyed || stream.closed) {
+      this.#reset();
+      return;
+    }
+    if (this.#barred) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    const { limits, serve } = this.#around;
+    const bodyless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    for (let at = 0; at < block.length; at++) this.#meant += block[at]?.length ?? 0;
+    const begun = http2Request(stream, block, { bodyless, limits });
+    if ('status' in begun) {
+      refuseStream(stream, begun.status, begun.message);
+      return;
+    }
+    const { request, websocket } = begun;
+    const exchange: Exchange = { stream, untaken: 0, since: 0 };
+    this.#exchanges.add(exchange);
+    if (request.body !== null) this.#countBody(stream);
+    stream.once('close', () => {
+      this.#exchanges.delete(exchange);
+      this.#idleSince = performance.now();
+      if (isComplete(stream)) return;
+      if (endedByClient(stream)) this.#reset();
+      request.leave();
+    });
+    serve(request, this.#facts).then(
+      (response) => {
+        if (stream.destroyed || stream.closed) response.discard();
+        else this.#answer(request, websocket, response, stream);
+      },
+      (error: unknown) => broken(error, stream),
+    );
+  }
+
+  #answer(request: NodeRequest, websocket: string | null, response: HttpResponse, stream: ServerHttp2Stream): void {
+    try {
+      if (websocket === null) answer(request, response, stream);
+      else answerWebSocket(request, websocket, response, stream);
+    } catch (error) {
+      response.discard();
+      broken(error, stream);
+    }
+  }
+
+  /** Without setting the stream in motion, which whoever wants the body does. */
+  #countBody(stream: ServerHttp2Stream): void {
+    stream.pause();
+    stream.on('data', (part: Buffer) => {
+      this.#meant += part.byteLength;
+    });
+  }
+
+  #pinged(): void {
+    const { bytesWritten } = this.#socket;
+    this.#pings.give((bytesWritten - this.#sentAtPing) / BYTES_PER_PING);
+    this.#sentAtPing = bytesWritten;
+    if (!this.#pings.take(performance.now())) this.#misused('pings');
+  }
+
+  #reset(): void {
+    if (!this.#resets.take(performance.now())) this.#misused('resets');
+  }
+
+  #lookAt(exchange: Exchange, now: number): void {
+    const { stream } = exchange;
+    const untaken = stream.writableFinished ? 0 : stream.writableLength;
+    if (untaken === 0 || untaken !== exchange.untaken) {
+      exchange.untaken = untaken;
+      exchange.since = now;
+    } else if (now - exchange.since > SEND_TIMEOUT) {
+      this.#around.misuse('stalled', this.#facts.peerIp, null);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+  }
+
+  #misused(kind: MisuseKind): void {
+    if (this.#barred) return;
+    this.#barred = true;
+    this.#endingSince ??= performance.now();
+    this.#around.misuse(kind, this.#facts.peerIp, null);
+    if (!this.#session.destroyed) this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    // Not at once: the client may read why.
+    setTimeout(() => this.#destroy(), GOAWAY_KNOWN).unref();
+  }
+
+  #destroy(): void {
+    if (!this.#session.destroyed) this.#session.destroy();
+    this.#socket.destroy();
+  }
+}
+
+/** Not the end of a connection that is nobody's fault. */
+function isMisuse(error: Error): boolean {
+  const code = 'code' in error ? error.code : null;
+  return code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ETIMEDOUT';
+}
+
+/** A fault of our own, where there is no answer. */
+function broken(error: unknown, stream: ServerHttp2Stream): void {
+  console.error('a request was not answered:', error);
+  breakOff(stream);
+}

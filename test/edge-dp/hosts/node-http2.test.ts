@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { type ClientHttp2Session, constants, type OutgoingHttpHeaders } from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+import { answerOf, ask2, openHttp2 } from './http2-client.ts';
+
+let upstream: Upstream;
+let node: ProxyNode;
+let secure: string;
+const sessions: ClientHttp2Session[] = [];
+/** What upstreams' sockets were asked for that answer by hand. */
+const held = new Map<string, { write(bytes: string): void; ended: Promise<void> }>();
+
+async function open(origin = secure): Promise<ClientHttp2Session> {
+  const session = await openHttp2(origin);
+  sessions.push(session);
+  return session;
+}
+
+const get = (path: string, more: OutgoingHttpHeaders = {}): OutgoingHttpHeaders => ({ ':path': path, ...more });
+
+beforeAll(async () => {
+  upstream = await startUpstream(({ line, body, header }, socket) => {
+    const path = line.split(' ')[1] ?? '';
+    if (path.startsWith('/held')) {
+      const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      held.set(path, { write: (bytes) => void socket.write(bytes, 'latin1'), ended });
+      return undefined;
+    }
+    if (path === '/trailers')
+      return (
+        'HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n' +
+        'Keep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: "1"\r\nETag: "2"\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n'
+      );
+    if (path.startsWith('/ws')) {
+      socket.removeAllListeners('data');
+      socket.on('data', (part) => socket.write(part));
+      const key = path === '/ws' ? header('sec-websocket-key') : 'another';
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+      return (
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        `Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
+      );
+    }
+    if (path === '/none') return 'HTTP/1.1 204 No Content\r\n\r\n';
+    if (path === '/odd') return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
+    return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  });
+  const tls = await generateListenerCertificate();
+  const listener = { host: '127.0.0.1', port: 0, http2: true };
+  node = await startProxyNode(
+    { services: [service(1, upstream.port)], routes: [route(1, '/', 1), route(2, '/nowhere', 1, { service: null })] },
+    { start: startNodeHost, proxyListen: [listener, { ...listener, tls }] },
+  );
+  secure = `https://127.0.0.1:${node.dataPlane.proxyAddresses[1]?.port}`;
+});
+afterEach(() => {
+  for (const session of sessions.splice(0)) session.destroy();
+  upstream.seen.length = 0;
+});
+afterAll(async () => {
+  await node?.stop();
+  await upstream?.stop();
+});
+
+describe('HTTP/2 from clients', () => {
+  it('comes by ALPN with TLS and by prior knowledge in clear, and HTTP/1.1 beside it on both', async () => {
+    for (const origin of [secure, node.url]) {
+      const answer = await ask2(await open(origin), get('/x', { ':method': 'POST' }), 'body');
+      expect(answer).toMatchObject({ status: 200, text: expect.stringContaining('body'), code: 0 });
+      expect(answer.headers.via).toMatch(/^1\.1 kong\//);
+    }
+    const shown = await new Promise((resolve, reject) => {
+      const options = { port: Number(new URL(secure).port), host: '127.0.0.1', rejectUnauthorized: false };
+      const socket = connectTls({ ...options, ALPNProtocols: ['http/1.1'] }, () => {
+        resolve(socket.alpnProtocol);
+        socket.destroy();
+      });
+      socket.once('error', reject);
+    });
+    expect(shown).toBe('http/1.1');
+    expect((await node.raw('GET /1 HTTP/1.1\r\nHost: a\r\n\r\n', { answers: 1 })).text).toContain(' 200 OK\r\n');
+    // It begins like the preface of HTTP/2.
+    expect((await node.raw('P / HTTP/1.1\r\n\r\n')).text).toContain(' 400 ');
+    const versions = upstream.seen.map(({ header }) => header('via')?.split(' ')[0]);
+    expect(versions).toEqual(['2', '2', '1.1']);
+  });
+
+  it('has fields as they came, in one line of cookies, with the authority as Host, and trailers of the answer', async () => {
+    const session = await open();
+    const fields = { cookie: ['a=1', 'b=2'], 'x-bytes': 'caf\u00c3\u00a9', te: 'trailers' };
+    const answer = await ask2(session, get('/trailers', { ':authority': 'Name.test:81', ...fields }));
+    expect(answer).toMatchObject({ status: 200, text: 'ok', trailers: { 'x-sum': '7' }, code: 0 });
+    expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2']);
+    expect(answer.headers).toMatchObject({ trailer: 'X-Sum' });
+    expect(answer.headers).not.toHaveProperty('keep-alive');
+    expect(answer.headers).not.toHaveProperty('connection');
+    const [seen] = upstream.seen;
+    expect(seen?.all('cookie')).toEqual(['a=1; b=2']);
+    expect(seen?.header('x-bytes')).toBe('caf\u00c3\u00a9');
+    expect(seen?.header('x-forwarded-host')).toBe('name.test');
+    expect(seen?.header('te')).toBe('trailers');
+  });
+
+  it.each<[string, OutgoingHttpHeaders, number]>([
+    ['a Host beside the authority that says something else', { ':authority': 'one', host: 'other' }, 400],
+    ['a target that is no path', { ':method': 'OPTIONS', ':path': '*' }, 400],
+    ['more fields than anybody needs', { 'x-long': 'a'.repeat(34 << 10) }, 400],
+    ['a target that is too long', { ':path': `/${'a'.repeat(9 << 10)}` }, 414],
+    ['CONNECT', { ':method': 'CONNECT', ':path': undefined, ':scheme': undefined, ':authority': 'a:1' }, 400],
+  ])('refuses %s', async (_, headers, status) => {
+    const session = await open();
+    expect(await ask2(session, get('/x', headers))).toMatchObject({ status });
+    expect(upstream.seen).toEqual([]);
+    expect(await ask2(session, get('/after', { host: '127.0.0.1', ':authority': '127.0.0.1' }))).toMatchObject({
+      status: 200,
+    });
+  });
+
+  it('answers 404, 204 and HEAD without a body, and 502 for a status that HTTP/2 cannot say', async () => {
+    const session = await open();
+    expect(await ask2(session, get('/none'))).toMatchObject({ status: 204, text: '', code: 0 });
+    expect(await ask2(session, get('/x', { ':method': 'HEAD' }))).toMatchObject({ status: 200, text: '', code: 0 });
+    expect(await ask2(session, get('/odd'))).toMatchObject({ status: 502, code: 0 });
+  });
+
+  it('moves bodies as they come, both ways at once, no faster than they are taken', async () => {
+    const session = await open();
+    const stream = session.request({ ':path': '/held/stream', ':method': 'POST' });
+    const answer = answerOf(stream);
+    stream.write('first');
+    const big = 'x'.repeat(3 << 20);
+    stream.end(big);
+    await expect.poll(() => held.has('/held/stream'), { message: 'the upload did not end' }).toBe(true);
+    expect(upstream.seen[0]?.header('transfer-encoding')).toBe('chunked');
+    held.get('/held/stream')?.write(`HTTP/1.1 200 OK\r\nContent-Length: ${big.length}\r\n\r\n${big}`);
+    expect((await answer).text.length).toBe(big.length);
+  });
+
+  it('ends the request upstream when the client ends its stream, and the stream when the upstream breaks off', async () => {
+    const session = await open();
+    const stream = session.request(get('/held/left'));
+    await expect.poll(() => held.has('/held/left'), { message: 'it did not arrive' }).toBe(true);
+    stream.close(constants.NGHTTP2_CANCEL);
+    await held.get('/held/left')?.ended;
+    const cut = ask2(session, get('/held/cut'));
+    await expect.poll(() => held.has('/held/cut'), { message: 'it did not arrive' }).toBe(true);
+    held.get('/held/cut')?.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n');
+    expect(await cut).toMatchObject({ status: 200, text: 'ok', code: constants.NGHTTP2_INTERNAL_ERROR });
+    expect(await ask2(session, get('/after'))).toMatchObject({ status: 200 });
+  });
+
+  it('opens WebSockets (RFC 8441) to upstreams of HTTP/1.1, and answers what becomes none', async () => {
+    const session = await open();
+    if (session.remoteSettings.enableConnectProtocol !== true)
+      await new Promise((resolve) => session.once('remoteSettings', resolve));
+    expect(session.remoteSettings.enableConnectProtocol).toBe(true);
+    const connect = (path: string, protocol = 'websocket') =>
+      session.request(
+        { ':method': 'CONNECT', ':protocol': protocol, ':path': path, 'sec-websocket-version': '13' },
+        { endStream: false },
+      );
+    const socket = connect('/ws');
+    const parts: Buffer[] = [];
+    socket.on('data', (part: Buffer) => parts.push(part));
+    const headers = await new Promise<Record<string, unknown>>((resolve) => socket.once('response', resolve));
+    expect(headers).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+    expect(headers).not.toHaveProperty('sec-websocket-accept');
+    expect(upstream.seen[0]?.all('connection').join().toLowerCase()).toContain('upgrade');
+    socket.write('frames');
+    await expect.poll(() => Buffer.concat(parts).toString(), { message: 'nothing came back' }).toBe('frames');
+    socket.end();
+    await new Promise((resolve) => socket.once('close', resolve));
+    const other = connect('/ws', 'connect-udp');
+    expect(await answerOf(other)).toMatchObject({ status: 501 });
+    const denied = connect('/none');
+    expect(await answerOf(denied)).toMatchObject({ status: 204 });
+    const impostor = connect('/ws-impostor');
+    expect(await answerOf(impostor)).toMatchObject({ status: 502 });
+  });
+
+  it('says that the rest of a body is not wanted behind an answer that came early', async () => {
+    const session = await open();
+    const stream = session.request({ ':path': '/nowhere', ':method': 'POST' });
+    // More than a window: it cannot end by itself.
+    stream.write('x'.repeat(1 << 20));
+    expect(await answerOf(stream)).toMatchObject({ status: 503, text: expect.stringContaining('No Service'), code: 0 });
+    expect(await ask2(session, get('/after'))).toMatchObject({ status: 200 });
+  });
+});
