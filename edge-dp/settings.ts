@@ -78,6 +78,8 @@ export interface ProxySettings {
   readonly streams?: boolean;
   /** Milliseconds to wait for each part of a client's body (`nginx_http_client_body_timeout`). */
   readonly clientBodyTimeout: number;
+  /** Bytes of a request's body (`nginx_http_client_max_body_size`); absent or 0: as many as come. */
+  readonly maxBodySize?: number;
   /** Listener ports, first plain then TLS, for `X-Forwarded-Port` and port-specific routes. */
   readonly ports: { readonly http: number | null; readonly https: number | null };
 }

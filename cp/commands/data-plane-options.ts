@@ -10,8 +10,10 @@ import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
+import { readPem } from '../pki/pem.ts';
 import { loadTrust } from '../pki/trust.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
+import { clientTls } from '../settings/client-tls.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf } from '../store/catalog.ts';
@@ -50,6 +52,14 @@ export async function dataPlaneOptions(
             udp: settings.stream_listen[place]?.udp === true,
           }))
         : [],
+    tls: proxyTls(settings),
+    http: {
+      headTimeout: settings.nginx_http_client_header_timeout,
+      sendTimeout: settings.nginx_http_send_timeout,
+      idleTimeout: settings.nginx_http_keepalive_timeout,
+      requests: settings.nginx_http_keepalive_requests,
+      headBuffers: settings.nginx_http_large_client_header_buffers,
+    },
     // Without a certificate it stands alone, with its declarative_config.
     controlPlanes: tls === null ? [] : settings.cluster_control_plane,
     clusterTls: tls,
@@ -92,12 +102,23 @@ export async function dataPlaneOptions(
       errorDefaultType: settings.error_default_type,
       memCacheSize: settings.mem_cache_size,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
+      maxBodySize: settings.nginx_http_client_max_body_size,
       resolvesServices: settings.dns_resolver.length > 0,
       // CNAMEs are followed for every type.
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
     statusAllowedHosts: settings.status_allowed_hosts,
     log: log.part('data plane'),
+  };
+}
+
+function proxyTls(settings: Settings) {
+  const { dhparam, ...tls } = clientTls(settings);
+  return {
+    ...tls,
+    dhparam: dhparam === null || dhparam.startsWith('ffdhe') ? dhparam : readPem(dhparam, 'ssl_dhparam'),
+    sessionTickets: settings.ssl_session_tickets,
+    sessionTimeout: Math.ceil(settings.ssl_session_timeout / 1000),
   };
 }
 

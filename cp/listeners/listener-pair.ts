@@ -6,6 +6,7 @@ import { generateListenerCertificate, type PemPair } from '../pki/certificate.ts
 import { PkiError } from '../pki/error.ts';
 import { certificatesOf, readPem } from '../pki/pem.ts';
 import type { Settings } from '../settings/properties.ts';
+import { listed } from '../settings/rules.ts';
 
 /** Each listener that may serve TLS, with the setting of its certificate; `<setting>_key` is its key's. */
 export const LISTENER_CERTIFICATES = {
@@ -22,9 +23,19 @@ export type TlsListener = keyof typeof LISTENER_CERTIFICATES;
  * The pair a TLS listener shows: as set or, as in Kong, the self-signed one in the prefix. Read anew each time, which is
  * what takes a renewed certificate into use. Throws `PkiError` when it cannot be read or is no pair.
  */
-export function loadListenerPair(settings: Settings, listener: TlsListener): PemPair {
+export function loadListenerPair(settings: Settings, listener: TlsListener): ListenerPairs {
   const setting = LISTENER_CERTIFICATES[listener];
-  const files = listenerFiles(settings, listener);
+  const [first, ...others] = listenerFiles(settings, listener).map((files) => loadPair(files, setting));
+  if (first === undefined) throw new PkiError(`${setting}: names no certificate`);
+  return { ...first, others };
+}
+
+/** What a listener shows: a pair, and others with other types of keys. */
+interface ListenerPairs extends PemPair {
+  readonly others: readonly PemPair[];
+}
+
+function loadPair(files: PemPair, setting: string): PemPair {
   const pair = { cert: readPem(files.cert, setting), key: readPem(files.key, `${setting}_key`) };
   const [leaf] = certificatesOf(pair.cert);
   if (leaf === undefined) throw new PkiError(`${setting}: holds no certificate`);
@@ -38,10 +49,12 @@ export function loadListenerPair(settings: Settings, listener: TlsListener): Pem
   return pair;
 }
 
-function listenerFiles(settings: Settings, listener: TlsListener): PemPair {
+function listenerFiles(settings: Settings, listener: TlsListener): readonly PemPair[] {
   const setting = LISTENER_CERTIFICATES[listener];
   const { [setting]: cert, [`${setting}_key` as const]: key } = settings;
-  return cert !== null && key !== null ? { cert, key } : selfSignedFiles(settings);
+  if (cert === null || key === null) return [selfSignedFiles(settings)];
+  const keys = listed(key);
+  return listed(cert).map((file, place) => ({ cert: file, key: keys[place] ?? '' }));
 }
 
 function selfSignedFiles({ prefix }: Settings): PemPair {

@@ -6,7 +6,7 @@ import { isInapplicable } from './inapplicable.ts';
 import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
 import { hasReferences, type SettingSecrets, settingSecrets, withSettingSecrets } from './references.ts';
-import { checkTogether } from './rules.ts';
+import { checkTogether, idleSettings } from './rules.ts';
 
 /** Where a setting's value came from, for people. */
 type Origin = string;
@@ -55,7 +55,7 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     fromEnvironment(sources.environment),
     fromCommand(sources),
   ]) {
-    for (const [name, entry] of source) given.set(name, entry);
+    for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
   }
 
   const values: Record<string, unknown> = {};
@@ -105,8 +105,20 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     const given = `stream_listen (${origins.get('stream_listen') ?? 'default'})`;
     warnings.push(`${given} has no effect: workerd cannot listen for streams, set data_plane_host = node`);
   }
-  return { settings, origins, warnings };
+  return { settings, origins, warnings: [...warnings, ...idleSettings(settings, origins)] };
 }
+
+/** Other names that Kong has for settings: older ones, and directives it puts closer to the proxy's listeners. */
+const ALIASES: Readonly<Record<string, SettingName>> = {
+  client_max_body_size: 'nginx_http_client_max_body_size',
+  nginx_proxy_client_max_body_size: 'nginx_http_client_max_body_size',
+  nginx_proxy_client_body_timeout: 'nginx_http_client_body_timeout',
+  nginx_proxy_client_header_timeout: 'nginx_http_client_header_timeout',
+  nginx_proxy_send_timeout: 'nginx_http_send_timeout',
+  nginx_proxy_keepalive_timeout: 'nginx_http_keepalive_timeout',
+  nginx_proxy_keepalive_requests: 'nginx_http_keepalive_requests',
+  nginx_proxy_large_client_header_buffers: 'nginx_http_large_client_header_buffers',
+};
 
 /** What references of other settings come to; that of a setting the vault needs itself has to be plain. */
 function secretsFor(

@@ -1,5 +1,7 @@
 import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
+import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
 import {
+  buffers,
   duration,
   integer,
   labels,
@@ -12,6 +14,7 @@ import {
   secret,
   share,
   size,
+  spaced,
   text,
   words,
 } from './property.ts';
@@ -20,6 +23,7 @@ import { streamListen } from './stream-listen.ts';
 /** Kong's, and AAAA for names that have nothing else. */
 const DNS_ORDER = 'LAST, SRV, A, AAAA, CNAME';
 const SECOND_LIMIT = 2 ** 31 - 1;
+const DAY = 24 * 3_600_000;
 
 /** Kong's; database and DNS queries and plugins' HTTP requests are accepted, and make no spans here. */
 const TRACED_STEPS = [
@@ -108,8 +112,18 @@ export const properties = {
   proxy_listen: listen('0.0.0.0:8000'),
   status_listen: listen('127.0.0.1:8100'),
   stream_listen: streamListen,
+  /** Several by comma: one for each type of key. */
   ssl_cert: text(null),
   ssl_cert_key: secret(null),
+  /** How clients may speak TLS: a preset, or with `custom` what the settings below it say. */
+  ssl_cipher_suite: oneOf(CIPHER_SUITES, 'intermediate'),
+  ssl_ciphers: text(null),
+  ssl_protocols: spaced('TLSv1.2 TLSv1.3', TLS_VERSIONS),
+  ssl_prefer_server_ciphers: onOff('on'),
+  /** A group of RFC 7919, a PEM file, or PEM. */
+  ssl_dhparam: text(null),
+  ssl_session_tickets: onOff('on'),
+  ssl_session_timeout: duration('1d', 7 * DAY),
   /** The same for the Status API. */
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),
@@ -118,6 +132,18 @@ export const properties = {
   nginx_worker_processes: workerCount(),
   /** How long a client may send nothing in the middle of a body; nginx's directive of that name, with its default. */
   nginx_http_client_body_timeout: duration('60s'),
+  /** How long a client may take for a request's head, and for a TLS handshake. */
+  nginx_http_client_header_timeout: duration('60s'),
+  /** How long a client may take none of its answer. */
+  nginx_http_send_timeout: duration('60s'),
+  /** How long a connection may be idle; `0`: it ends with its first answer. */
+  nginx_http_keepalive_timeout: duration('75s', DAY, 0),
+  /** Requests of a connection. */
+  nginx_http_keepalive_requests: integer(10_000, [1, SECOND_LIMIT]),
+  /** How many buffers of which size a request's head may take: a line may not be longer than one, the head not than all. */
+  nginx_http_large_client_header_buffers: buffers('4 8k'),
+  /** Bytes of a request's body; `0`: as many as come. */
+  nginx_http_client_max_body_size: size('0', [0, 2 ** 50]),
   router_flavor: oneOf(['traditional_compatible', 'expressions', 'traditional'], 'traditional_compatible'),
   dns_order: list(
     DNS_ORDER,

@@ -77,21 +77,50 @@ export function optionalInteger(range: readonly [number, number]): Property<numb
   return { ...integer(range[0], range), default: null };
 }
 
-/** nginx's notation of a time, in milliseconds: `90`, `60s`, `500ms`, `1m`, `1h`. */
-export function duration(initial: string): Property<number> {
+/** nginx's notation of a time, in milliseconds: `90`, `60s`, `500ms`, `1m`, `1h`, `1d`. */
+export function duration(initial: string, longest = 24 * 3_600_000, shortest = 1): Property<number> {
   return {
     default: initial,
-    allowed: "a time such as '60s', '500ms' or '2m', from 1 ms to 24 hours",
+    allowed: `a time such as '60s', '500ms' or '2m', from ${shortest} ms to ${longest / 3_600_000} hours`,
     secret: false,
     parse: (value) => {
-      const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h)?$/.exec(value) ?? [];
+      const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(value) ?? [];
       const time = Number(amount) * (MILLISECONDS[unit] ?? Number.NaN);
-      return time >= 1 && time <= 24 * 3_600_000 ? time : undefined;
+      return time >= shortest && time <= longest ? time : undefined;
     },
   };
 }
 
-const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** nginx's `number size`: so many buffers of so many bytes. */
+export function buffers(initial: string): Property<{ readonly count: number; readonly size: number }> {
+  return {
+    default: initial,
+    allowed: "a number of buffers from 1 to 1000 and their size from 1k to 1m, such as '4 8k'",
+    secret: false,
+    parse: (value) => {
+      const [, amount = '', each = ''] = /^(\d+)\s+(\S+)$/.exec(value) ?? [];
+      const count = integer(1, [1, 1000]).parse(amount);
+      const bytes = size(each, [1 << 10, 1 << 20]).parse(each);
+      return count === undefined || bytes === undefined ? undefined : { count, size: bytes };
+    },
+  };
+}
+
+/** Words of a list, by blanks. */
+export function spaced<const V extends string>(initial: string, words: readonly V[]): Property<readonly V[]> {
+  return {
+    default: initial,
+    allowed: `one or more of ${words.map((word) => `'${word}'`).join(', ')}, separated by blanks`,
+    secret: false,
+    parse: (value) => {
+      const given = value.split(/\s+/);
+      const known = words.filter((word) => given.includes(word));
+      return given.every((word) => words.some((one) => one === word)) ? known : undefined;
+    },
+  };
+}
 
 /** nginx's notation of a size, in bytes: `65536`, `512k`, `128m`, `2g`. */
 export function size(initial: string, [low, high]: readonly [number, number]): Property<number> {

@@ -1,11 +1,18 @@
-import type { SettingName, Settings } from './properties.ts';
+import { cipherProblem } from './client-tls.ts';
+import { properties, type SettingName, type Settings } from './properties.ts';
+import type { Property } from './property.ts';
 
 type Origins = ReadonlyMap<SettingName, string>;
 
 /** What must hold between settings; one sentence for each rule that does not, naming the settings and where they are set. */
 export function checkTogether(settings: Settings, origins: Origins): string[] {
   const say = (name: SettingName) => `${name} = '${settings[name] ?? ''}' (${origins.get(name) ?? 'default'})`;
-  return [...roleProblems(settings, origins, say), ...pairProblems(settings, say), ...clusterProblems(settings, say)];
+  return [
+    ...roleProblems(settings, origins, say),
+    ...pairProblems(settings, say),
+    ...tlsProblems(settings, say),
+    ...clusterProblems(settings, say),
+  ];
 }
 
 /** A setting with its value and where that comes from. */
@@ -74,12 +81,62 @@ function pairProblems(settings: Settings, say: Say): string[] {
     if ((settings[cert] === null) !== (settings[key] === null)) {
       problems.push(`${cert} and ${key} go together: set both or neither`);
     }
-    if (settings[cert]?.includes(',') && !settings[cert].includes('-----BEGIN ')) {
-      problems.push(`${say(cert)}: Holdfast shows one certificate on a listener; name one file, not a list`);
+    const several = settings[cert]?.includes(',') && !settings[cert].includes('-----BEGIN ');
+    if (cert !== 'ssl_cert' && several) {
+      problems.push(`${say(cert)}: Holdfast shows one certificate on this listener; name one file, not a list`);
     }
+  }
+  const { ssl_cert: certs, ssl_cert_key: keys } = settings;
+  if (certs !== null && keys !== null && listed(certs).length !== listed(keys).length) {
+    problems.push('ssl_cert and ssl_cert_key must have equally many entries, in the same order');
   }
   return problems;
 }
+
+/** The items of a setting that may be a list of files or PEM. */
+export function listed(value: string | null): readonly string[] {
+  return value === null ? [] : value.split(',').map((item) => item.trim());
+}
+
+function tlsProblems(settings: Settings, say: Say): string[] {
+  const cipher = cipherProblem(settings);
+  const problems = cipher === null ? [] : [`${say('ssl_ciphers')}: ${cipher}`];
+  if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
+    problems.push("ssl_cipher_suite = 'custom' needs ssl_ciphers: the list of ciphers, as 'openssl ciphers' reads it");
+  }
+  return problems;
+}
+
+/** Settings that are set and change nothing as others stand; one sentence for each. */
+export function idleSettings(settings: Settings, origins: Origins): string[] {
+  const { ssl_cipher_suite: suite, data_plane_host: host, role } = settings;
+  const said: string[] = [];
+  const isSet = (name: SettingName): boolean => {
+    const { default: initial, parse }: Property<unknown> = properties[name];
+    const usual = initial === null ? null : parse(initial);
+    return origins.has(name) && JSON.stringify(settings[name]) !== JSON.stringify(usual);
+  };
+  for (const name of suite === 'custom' ? [] : CUSTOM_TLS) {
+    const taken = name === 'ssl_dhparam' && (suite === 'old' || suite === 'fips');
+    if (isSet(name) && !taken) said.push(`${name} has no effect: ssl_cipher_suite is '${suite}'`);
+  }
+  for (const name of host === 'node' || role === 'control_plane' ? [] : ON_NODE) {
+    if (isSet(name)) said.push(`${name} has no effect: data_plane_host is '${host}'; it needs 'node'`);
+  }
+  return said;
+}
+
+const CUSTOM_TLS = ['ssl_ciphers', 'ssl_protocols', 'ssl_prefer_server_ciphers', 'ssl_dhparam'] as const;
+const ON_NODE = [
+  'ssl_cipher_suite',
+  'ssl_session_tickets',
+  'ssl_session_timeout',
+  'nginx_http_client_header_timeout',
+  'nginx_http_send_timeout',
+  'nginx_http_keepalive_timeout',
+  'nginx_http_keepalive_requests',
+  'nginx_http_large_client_header_buffers',
+] as const;
 
 function clusterProblems(settings: Settings, say: Say): string[] {
   const problems: string[] = [];

@@ -10,6 +10,10 @@ export interface DataPlaneOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly group: string;
   readonly proxyListen: readonly Listener[];
+  /** How `proxyListen` speaks TLS, on the host `node`; absent: Kong's `intermediate`. */
+  readonly tls?: TlsLimits;
+  /** What clients of `proxyListen` may take, on the host `node`; absent: nginx's defaults. */
+  readonly http?: HttpLimits;
   readonly statusListen: readonly Listener[];
   /** For TCP, TLS and UDP, on hosts that have them; absent: none. */
   readonly streamListen?: readonly StreamListenAddress[];
@@ -92,9 +96,47 @@ export interface Listener {
   /** 0 for any free port. */
   readonly port: number;
   /** PEM pair for a TLS listener. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: ListenerTls;
   /** Clients may speak HTTP/2, on hosts that can; absent: they may not. */
   readonly http2?: boolean;
+}
+
+/** What a listener shows. Hosts that show one pair take the first. */
+export interface ListenerTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Pairs with other types of keys. */
+  readonly others?: readonly { readonly cert: string; readonly key: string }[];
+}
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** How the proxy's listeners speak TLS (`ssl_*`). */
+export interface TlsLimits {
+  readonly versions: readonly TlsVersion[];
+  /** OpenSSL's list, for TLS 1.2 and below; null: OpenSSL's own. */
+  readonly ciphers: string | null;
+  /** The server's order counts, not the client's. */
+  readonly preferServerCiphers: boolean;
+  /** A group of RFC 7919, or parameters in PEM; null: no DHE. */
+  readonly dhparam: string | null;
+  readonly sessionTickets: boolean;
+  /** Seconds. */
+  readonly sessionTimeout: number;
+}
+
+/** What clients may take of a listener (nginx's directives of `nginx_http_*`). Times in milliseconds. */
+export interface HttpLimits {
+  /** For a request's head. */
+  readonly headTimeout: number;
+  /** Without taking any of its answer. */
+  readonly sendTimeout: number;
+  /** Between requests; 0: a connection ends with its first answer. */
+  readonly idleTimeout: number;
+  /** Of a connection. */
+  readonly requests: number;
+  /** A line of the head may not be longer than one buffer, the head not than all. */
+  readonly headBuffers: { readonly count: number; readonly size: number };
 }
 
 /** The same for streams. */

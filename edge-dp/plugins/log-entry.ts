@@ -102,7 +102,7 @@ function describe(exchange: Exchange): LogEntry {
 
 function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> {
   const { request, listenerPort } = exchange;
-  const { incoming, rawTarget, scheme } = request;
+  const { incoming, rawTarget, scheme, tls, clientVerify } = request;
   const [, host = 'kong'] = /^(\[[^\]]*\]|[^:]+)/.exec(incoming.headers.get('host') ?? '') ?? [];
   const port = listenerPort ?? (scheme === 'https' ? 443 : 80);
   return {
@@ -113,6 +113,9 @@ function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> 
     method: request.method,
     headers: { ...headersOf(request.headers), ...redacted(request.headers) },
     size: requestSize(exchange),
+    ...(tls !== null && {
+      tls: { version: tls.version, cipher: tls.cipher, client_verify: clientVerify ?? tls.clientVerify },
+    }),
   };
 }
 

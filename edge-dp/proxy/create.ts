@@ -64,6 +64,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
     errorDefaultType: settings.errorDefaultType,
     clientBodyTimeout: settings.clientBodyTimeout,
+    maxBodySize: settings.maxBodySize ?? 0,
     egress,
     carries: outward === undefined ? isCarried : () => true,
     closedByClient:

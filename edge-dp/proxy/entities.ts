@@ -52,6 +52,8 @@ export interface Certificate {
   readonly id: string;
   readonly cert: string;
   readonly key: string | null;
+  /** `cert_alt` and `key_alt`. */
+  readonly alternative: { readonly cert: string; readonly key: string } | null;
   /** Why the pair cannot be used: a secret of it is not there. */
   readonly missing: string | null;
 }
@@ -108,7 +110,15 @@ export function readRoute(row: BundleRow): Route {
 /** A pair to show upstreams. */
 export function readCertificate(row: BundleRow, secrets?: RowSecrets): Certificate {
   const read = new RowReader('certificates', row);
-  return { id: row.id, cert: read.string('cert'), key: read.string('key'), missing: secrets?.missing ?? null };
+  const cert = read.optionalString('cert_alt');
+  const key = read.optionalString('key_alt');
+  return {
+    id: row.id,
+    cert: read.string('cert'),
+    key: read.string('key'),
+    alternative: cert === null || key === null ? null : { cert, key },
+    missing: secrets?.missing ?? null,
+  };
 }
 
 /** A consumer group as requests need it. */
@@ -123,7 +133,8 @@ export function readWorkspaceName(row: BundleRow): string {
 
 /** An authority that upstreams' certificates may chain to. */
 export function readCaCertificate(row: BundleRow): Certificate {
-  return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), key: null, missing: null };
+  const cert = new RowReader('ca_certificates', row).string('cert');
+  return { id: row.id, cert, key: null, alternative: null, missing: null };
 }
 
 function readMatching(read: RowReader): RouteRow {

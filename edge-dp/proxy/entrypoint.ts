@@ -7,6 +7,7 @@ import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
+import { edgeTls } from './edge-tls.ts';
 import type { Arrival, ServerCertificate } from './request-path.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
@@ -77,7 +78,8 @@ function arrival(
   const scheme = listener?.scheme ?? (request.url.startsWith('https:') ? 'https' : 'http');
   const localPort = listener?.port ?? env.SETTINGS.proxy.ports[scheme] ?? edgePort(request, env);
   const { peerIp, peerPort, edge } = peer(request, env);
-  return { peerIp, peerPort, edge, localIp: null, localPort, scheme, sni: null, waitUntil };
+  const tls = env.SETTINGS.node.host === 'cloudflare' ? edgeTls(request.cf) : null;
+  return { peerIp, peerPort, edge, localIp: null, localPort, scheme, sni: null, tls, waitUntil };
 }
 
 /** Cloudflare listens on several ports, and a request's URL has the one it came in on. */

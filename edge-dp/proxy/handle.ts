@@ -33,13 +33,14 @@ export function handle(
   lazy: LazyTables,
 ): Promise<HttpResponse> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
-  const { clientBodyTimeout, errorDefaultType } = runtime;
+  const { clientBodyTimeout, maxBodySize, errorDefaultType } = runtime;
   const context = new ProxyContext(incoming, arrival, {
     lazy,
     groups: gateway.consumerGroups,
     workspaceNames: gateway.workspaceNames,
     client,
     clientBodyTimeout,
+    maxBodySize,
     errorDefaultType,
   });
   let outcome: Outcome | Promise<Outcome>;
@@ -66,9 +67,10 @@ function answer(
   context: ProxyContext,
   arrival: Arrival,
 ): Outcome | Promise<Outcome> {
-  if (isMalformed(context.incoming)) {
+  const refused = isMalformed(context.incoming) ? 400 : context.body.tooLarge ? 413 : null;
+  if (refused !== null) {
     usePlugins(gateway, runtime, context);
-    const refusal = context.errorPage(400);
+    const refusal = context.errorPage(refused);
     refusal.closing = true;
     return exit(refusal);
   }

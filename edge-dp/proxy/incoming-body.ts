@@ -5,13 +5,15 @@ import type { IncomingBodySource, IncomingRequest } from '../http/messages.ts';
 import { readBody } from '../http/read-body.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
 import type { RequestBody } from '../plugins/runtime/request.ts';
-import type { UpstreamBody } from './egress/egress.ts';
+import { BodyTooLarge, type UpstreamBody } from './egress/egress.ts';
+import { defaultMessage } from './errors.ts';
 
-/** The client went away in the middle of its body, its chunks are malformed, or nothing came for too long. */
+/** The client went away in the middle of its body, its chunks are malformed, nothing came for too long, or too much. */
 export class ClientBodyError extends Error {
   override readonly name = 'ClientBodyError';
 
-  get status(): 400 | 408 {
+  get status(): 400 | 408 | 413 {
+    if (this.cause instanceof BodyTooLarge) return 413;
     return this.cause instanceof ReadTimeout ? 408 : 400;
   }
 }
@@ -22,21 +24,32 @@ export class IncomingBody implements RequestBody {
   readonly #headers: HeaderFields;
   readonly #length: number | null;
   readonly #patience: number;
+  readonly #maxSize: number;
   #state: UpstreamBody;
   #read: Uint8Array | null | undefined;
   #arguments: { readonly type: string | null; readonly of: Promise<BodyArguments | null> } | null = null;
 
-  /** `headers`: those that go upstream, which tell of the body. `patience`: milliseconds to wait for each part of it. */
-  constructor(request: IncomingRequest, headers: HeaderFields, patience: number) {
+  /**
+   * `headers`: those that go upstream, which tell of the body. `patience`: milliseconds to wait for each part of it. `maxSize`: bytes
+   * it may have; 0: as many as come.
+   */
+  constructor(request: IncomingRequest, headers: HeaderFields, patience: number, maxSize: number) {
     this.#source = request.body;
     this.#headers = headers;
     this.#patience = patience;
+    this.#maxSize = maxSize;
     const length = request.headers.get('content-length');
     this.#length = length === null || request.headers.has('transfer-encoding') ? null : Number(length);
     this.#state =
       request.body === null
         ? { kind: 'none' }
         : { kind: 'incoming', source: request.body, length: this.#length, patience, limit: null };
+    if (maxSize > 0 && this.#length === null) this.limit(maxSize, defaultMessage(413));
+  }
+
+  /** It says itself that it is longer than it may be. */
+  get tooLarge(): boolean {
+    return this.#maxSize > 0 && (this.#length ?? 0) > this.#maxSize;
   }
 
   /** What to send; it can be sent again when it is no stream. */
@@ -68,6 +81,10 @@ export class IncomingBody implements RequestBody {
         throw new ClientBodyError(messageOf(error), { cause: error });
       });
     const { bytes, rest } = await readBody(this.#source.stream(), limit, waiting);
+    if (this.#maxSize > 0 && (bytes?.length ?? 0) > this.#maxSize) {
+      const cause = new BodyTooLarge(defaultMessage(413));
+      throw new ClientBodyError(cause.message, { cause });
+    }
     if (rest === null) {
       this.#keep(bytes);
       return bytes;
@@ -97,7 +114,9 @@ export class IncomingBody implements RequestBody {
   }
 
   limit(bytes: number, message: string): void {
-    if (this.#state.kind === 'incoming') this.#state = { ...this.#state, limit: { bytes, message } };
+    const state = this.#state;
+    if (state.kind !== 'incoming' || (state.limit !== null && state.limit.bytes <= bytes)) return;
+    this.#state = { ...state, limit: { bytes, message } };
   }
 
   #keep(bytes: Uint8Array): void {

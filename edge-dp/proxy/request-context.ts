@@ -19,7 +19,7 @@ import type { ExchangeLog } from './exchange-log.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
 import type { Outcome } from './outcome.ts';
-import type { Arrival } from './request-path.ts';
+import type { Arrival, ClientTls } from './request-path.ts';
 
 /**
  * A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. What only plugins
@@ -56,6 +56,7 @@ export class ProxyContext implements GatewayRequest {
   sentAt: number | null = null;
   /** Filled where a plugin will ask. */
   tries: Try[] | null = null;
+  clientVerify: string | null = null;
   /** Where plugins log. */
   log: ExchangeLog | null = null;
   /** The client was found to be gone before there was an answer. */
@@ -84,6 +85,7 @@ export class ProxyContext implements GatewayRequest {
       readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
       readonly client: ClientAddress;
       readonly clientBodyTimeout: number;
+      readonly maxBodySize: number;
       readonly errorDefaultType: string;
     },
   ) {
@@ -97,7 +99,7 @@ export class ProxyContext implements GatewayRequest {
     this.rawPath = question < 0 ? this.rawTarget : this.rawTarget.slice(0, question);
     this.query = question < 0 ? '' : this.rawTarget.slice(question + 1);
     this.fields = incoming.copyOf(incoming.headers);
-    this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout);
+    this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout, parts.maxBodySize);
     this.arrival = arrival;
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
@@ -117,6 +119,10 @@ export class ProxyContext implements GatewayRequest {
 
   get scheme(): 'http' | 'https' {
     return this.arrival.scheme;
+  }
+
+  get tls(): ClientTls | null {
+    return this.arrival.tls;
   }
 
   get forwarded(): Forwarded {

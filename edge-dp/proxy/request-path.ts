@@ -40,6 +40,20 @@ export interface RequestPath {
 export interface ServerCertificate {
   readonly cert: string;
   readonly key: string | null;
+  /** Another pair of it, with a key of another type. */
+  readonly alternative: { readonly cert: string; readonly key: string } | null;
+}
+
+/** TLS as the client speaks it. */
+export interface ClientTls {
+  /** `TLSv1.3` and the like. */
+  readonly version: string;
+  /** In OpenSSL's names. */
+  readonly cipher: string;
+  /** Of its certificate, as nginx's `$ssl_client_verify`: `NONE`, `SUCCESS` or `FAILED:<reason>`. */
+  readonly clientVerify: string;
+  /** What it showed, PEM, its own certificate first; null: nothing. */
+  readonly clientChain: string | null;
 }
 
 /** How a request reached this data plane: what its messages do not say. */
@@ -53,6 +67,8 @@ export interface Arrival {
   readonly localPort: number | null;
   readonly scheme: 'http' | 'https';
   readonly sni: string | null;
+  /** Null: no TLS, or the host does not tell. */
+  readonly tls: ClientTls | null;
   /** What the network knows of the client (`edge.*` in expressions); null where there is no such network. */
   readonly edge: Readonly<Record<string, unknown>> | null;
   readonly waitUntil: (work: Promise<unknown>) => void;

@@ -15,6 +15,8 @@ export interface ProxyRuntime {
   readonly errorDefaultType: string;
   /** Milliseconds to wait for each part of a client's body. */
   readonly clientBodyTimeout: number;
+  /** Bytes of a client's body; 0: as many as come. */
+  readonly maxBodySize: number;
   readonly egress: Egress;
   /** Whether a body can be sent with that method at all. */
   readonly carries: (request: Pick<UpstreamRequest, 'method' | 'body'>) => boolean;

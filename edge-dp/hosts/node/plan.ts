@@ -10,10 +10,13 @@ import {
   type ClusterTls,
   type DataPlaneOptions,
   type DnsOptions,
+  type HttpLimits,
   type Listener,
+  type ListenerTls,
   NO_SECRETS,
   type SecretOptions,
   SYSTEM_DNS,
+  type TlsLimits,
   type TrustOptions,
 } from '../options.ts';
 import type { SupervisorPlan } from '../supervision/messages.ts';
@@ -21,7 +24,9 @@ import type { Generation } from '../supervision/run-folder.ts';
 import type { NodeParts } from '../supervision/supervised-host.ts';
 import { SupervisorProcess } from '../supervision/supervisor-process.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
+import { DEFAULT_HTTP_LIMITS } from './http/limits.ts';
 import { NODE_SOCKET } from './messages.ts';
+import { DEFAULT_LIMITS } from './tls/limits.ts';
 
 /** What a node's processes run from. */
 export interface NodePlan {
@@ -49,8 +54,10 @@ export interface ProcessPlan {
   readonly declarative: string | null;
   /** By socket name. */
   readonly listeners: readonly PlannedNodeListener[];
-  /** What sessions of TLS are sealed with, in all processes: 48 bytes in base64. */
-  readonly ticketKeys: string;
+  readonly tls: TlsLimits;
+  readonly http: HttpLimits;
+  /** What the keys of TLS sessions are made of, in all processes: base64. */
+  readonly ticketSecret: string;
   /** The first process's Unix socket, for the others. */
   readonly nodeSocket: string;
 }
@@ -63,7 +70,7 @@ export interface PlannedNodeListener {
   readonly loopback: boolean;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly tls: ListenerTls | null;
 }
 
 /** Writes the files of a generation and says what the supervisor is to run from them. `entry` is the Worker's main module. */
@@ -114,7 +121,9 @@ export async function writeNodePlan(
           loopback: isLoopback(address),
           tls,
         })),
-        ticketKeys: randomBytes(48).toString('base64'),
+        tls: options.tls ?? DEFAULT_LIMITS,
+        http: options.http ?? DEFAULT_HTTP_LIMITS,
+        ticketSecret: randomBytes(48).toString('base64'),
         nodeSocket,
       },
     },

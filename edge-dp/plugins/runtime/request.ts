@@ -4,6 +4,7 @@ import type { HeaderFields } from '../../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../../http/messages.ts';
 import type { ClientAddress } from '../../proxy/client-address.ts';
 import type { Forwarded } from '../../proxy/forwarded-headers.ts';
+import type { ClientTls } from '../../proxy/request-path.ts';
 import type { Captures } from '../../router/capture.ts';
 import type { Identity } from './identity.ts';
 import type { Slots } from './slot.ts';
@@ -27,6 +28,10 @@ export interface GatewayRequest {
   readonly client: ClientAddress;
   /** Of the listener it came in on. */
   readonly scheme: 'http' | 'https';
+  /** TLS as the client speaks it; null: it does not, or the host does not tell. */
+  readonly tls: ClientTls | null;
+  /** What a plugin has found of the client's certificate, in place of what TLS did (`kong.client.tls.set_client_verify`). */
+  clientVerify: string | null;
   /** Scheme, host, port and path as the client saw them, `X-Forwarded-*` of trusted peers believed (`get_forwarded_*`). */
   readonly forwarded: Forwarded;
   /** Null while no route is matched: in `rewrite`, and for requests that match none. */

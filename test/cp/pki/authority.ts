@@ -13,6 +13,12 @@ import {
 import { crypto } from '../../../cp/pki/crypto-provider.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
+} as const;
 
 interface Leaf {
   readonly name?: string;
@@ -20,6 +26,8 @@ interface Leaf {
   readonly notAfter?: Date;
   readonly usages?: readonly ('serverAuth' | 'clientAuth' | 'ocspSigning')[];
   readonly ocsp?: string;
+  /** Of its key; ECDSA when absent. */
+  readonly type?: 'rsa';
 }
 
 /** A certificate authority for tests: it can make leaves and other authorities below itself. */
@@ -80,7 +88,7 @@ function withKeys(
     keys,
     pem: certificate.toString('pem'),
     async leaf(options = {}) {
-      const own = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const own = await crypto.subtle.generateKey(options.type === 'rsa' ? RSA : ALGORITHM, true, ['sign', 'verify']);
       const leaf = await issue(`CN=${options.name ?? 'cp.test'}`, own.publicKey, options, false);
       const pkcs8 = await crypto.subtle.exportKey('pkcs8', own.privateKey);
       return {

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 import { describeConfiguration } from '../../../cp/admin/node/configuration.ts';
 import { listenersWithoutCertificate, tlsListeners } from '../../../cp/listeners/listener-pair.ts';
+import { clientTls } from '../../../cp/settings/client-tls.ts';
 import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'settings-'));
@@ -93,9 +94,56 @@ describe('settings', () => {
     const read = (text: string) =>
       loadSettings({ environment: { HOLDFAST_NGINX_HTTP_CLIENT_BODY_TIMEOUT: text } }).settings
         .nginx_http_client_body_timeout;
-    expect(['90', '60s', '500ms', '2m', '1h'].map(read)).toEqual([90_000, 60_000, 500, 120_000, 3_600_000]);
-    for (const wrong of ['0', '-1', '1.5s', 'NaN', '60 s', '25h', '1d'])
+    expect(['90', '60s', '500ms', '2m', '1h', '1d'].map(read)).toEqual([
+      90_000, 60_000, 500, 120_000, 3_600_000, 86_400_000,
+    ]);
+    for (const wrong of ['0', '-1', '1.5s', 'NaN', '60 s', '25h', '2d'])
       expect(() => read(wrong), wrong).toThrow('is not allowed');
+  });
+
+  it('take how clients may speak TLS, and name what has no effect beside other settings', () => {
+    const read = (environment: Record<string, string>) => loadSettings({ environment });
+    const problems = (environment: Record<string, string>) => problemsOf({ environment });
+    expect(clientTls(read({}).settings)).toMatchObject({ versions: ['TLSv1.2', 'TLSv1.3'], dhparam: 'ffdhe2048' });
+    const custom = {
+      KONG_SSL_CIPHER_SUITE: 'custom',
+      KONG_SSL_CIPHERS: 'AES128-SHA',
+      KONG_SSL_PROTOCOLS: 'TLSv1.1 TLSv1',
+    };
+    expect(clientTls(read(custom).settings)).toEqual({
+      versions: ['TLSv1', 'TLSv1.1'],
+      ciphers: 'AES128-SHA',
+      preferServerCiphers: true,
+      dhparam: null,
+    });
+    expect(problems({ KONG_SSL_CIPHER_SUITE: 'custom' })).toEqual([expect.stringContaining('needs ssl_ciphers')]);
+    expect(problems({ ...custom, KONG_SSL_CIPHERS: 'nonsense' })).toEqual([
+      expect.stringContaining("no list of ciphers as 'openssl ciphers' reads it"),
+    ]);
+    expect(problems({ KONG_SSL_PROTOCOLS: 'SSLv3' })).toEqual([expect.stringContaining('is not allowed')]);
+    expect(problems({ KONG_SSL_CERT: 'a.crt, b.crt', KONG_SSL_CERT_KEY: 'a.key' })).toEqual([
+      'ssl_cert and ssl_cert_key must have equally many entries, in the same order',
+    ]);
+    const node = { KONG_DATA_PLANE_HOST: 'node', KONG_SSL_CIPHERS: 'AES128-SHA', KONG_SSL_PREFER_SERVER_CIPHERS: 'on' };
+    expect(read(node).warnings).toEqual(["ssl_ciphers has no effect: ssl_cipher_suite is 'intermediate'"]);
+    expect(read({ KONG_SSL_CIPHER_SUITE: 'modern' }).warnings).toEqual([
+      "ssl_cipher_suite has no effect: data_plane_host is 'workerd'; it needs 'node'",
+    ]);
+  });
+
+  it("take nginx's limits by their older names and those of the proxy's listeners as well", () => {
+    const { settings, warnings } = loadSettings({
+      conf: conf(
+        'client_max_body_size = 8m\nnginx_proxy_large_client_header_buffers = 8 16k\nnginx_proxy_keepalive_timeout = 0',
+      ),
+      environment: { KONG_DATA_PLANE_HOST: 'node' },
+    });
+    expect(settings).toMatchObject({
+      nginx_http_client_max_body_size: 8 << 20,
+      nginx_http_large_client_header_buffers: { count: 8, size: 16 << 10 },
+      nginx_http_keepalive_timeout: 0,
+    });
+    expect(warnings).toEqual([]);
   });
 
   it('never print a secret', () => {
@@ -209,7 +257,7 @@ describe('settings', () => {
 
   it.each([
     [{ KONG_PROXY_LISTEN: '0.0.0.0:8000 proxy_protocol' }, /'proxy_protocol' .*not supported/],
-    [{ HOLDFAST_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_SSL_CERT_KEY: 'a,b' }, /one certificate/],
+    [{ HOLDFAST_ADMIN_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_ADMIN_SSL_CERT_KEY: 'a,b' }, /one certificate/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
     [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
     [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],

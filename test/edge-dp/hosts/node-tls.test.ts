@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
@@ -22,10 +24,16 @@ describe('certificates by server name on the native host', () => {
 
   beforeAll(async () => {
     upstream = await startUpstream();
+    const alternative = await (await authority('of others')).leaf({ name: 'wild-rsa', type: 'rsa' });
     tables = {
       services: [service(1, upstream.port), service(2, upstream.port, { path: '/named' })],
       routes: [route(1, '/', 1), route(2, '/', 2, { snis: ['exact.test'] })],
-      certificates: [await certificate(11, 'exact'), await certificate(12, 'wild'), await certificate(13, 'suffix')],
+      certificates: [
+        await certificate(11, 'exact'),
+        { ...(await certificate(12, 'wild')), cert_alt: alternative.cert, key_alt: alternative.key },
+        await certificate(13, 'suffix'),
+      ],
+      plugins: [{ id: id(31), name: 'file-log', config: { path: 'requests.log', reopen: false } }],
       snis: [sni(21, 'Exact.test', 11), sni(22, '*.wild.test', 12), sni(23, 'suffix.*', 13)],
     };
     const tls = await generateListenerCertificate();
@@ -59,6 +67,18 @@ describe('certificates by server name on the native host', () => {
     expect(await shown(name)).toBe(expected);
   });
 
+  it('shows the other pair of a certificate to clients that know its type alone', async () => {
+    const rsa = { sigalgs: 'RSA-PSS+SHA256:RSA+SHA256' };
+    expect(await shown('a.wild.test', rsa)).toBe('wild-rsa');
+    expect(await shown('exact.test', rsa)).toBe(null);
+  });
+
+  it('tells who speaks plain HTTP to it that it is to speak TLS', async () => {
+    const { text, closed } = await node.raw('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*The plain HTTP request was sent to HTTPS port/);
+    expect(closed).toBe(true);
+  });
+
   it('shows that of a changed config with the next handshake, and the one of * to all that nobody else has', async () => {
     const renewed = await certificate(11, 'renewed');
     const next = {
@@ -86,5 +106,9 @@ describe('certificates by server name on the native host', () => {
     expect(await ask('exact.test')).toBe('200');
     expect(await ask('a.wild.test')).toBe('200');
     expect(upstream.seen.map(({ line }) => line)).toEqual(['GET /named/x HTTP/1.1', 'GET /x HTTP/1.1']);
+    const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
+    await expect
+      .poll(logged, { timeout: 10_000 })
+      .toMatch(/"tls":\{"version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","client_verify":"NONE"\}/);
   });
 });

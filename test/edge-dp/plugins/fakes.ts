@@ -34,6 +34,7 @@ export function fakeRequest(
     peerIp: ip,
     peerPort: 40_000,
     localIp: null,
+    tls: null,
     localPort: 8000,
     scheme: 'http',
     sni: null,
@@ -46,6 +47,7 @@ export function fakeRequest(
     workspaceNames: new Map(),
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
     clientBodyTimeout: 60_000,
+    maxBodySize: 0,
     errorDefaultType: 'text/plain',
   });
 }

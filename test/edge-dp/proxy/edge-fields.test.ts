@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { edgeFields } from '../../../edge-dp/proxy/edge-fields.ts';
+import { edgeTls } from '../../../edge-dp/proxy/edge-tls.ts';
 import { checkExpression } from '../../../shared/atc/check.ts';
 
 it('gives the edge fields expressions know, from what Cloudflare says of a request', () => {
@@ -15,4 +16,15 @@ it('gives the edge fields expressions know, from what Cloudflare says of a reque
 
 it('gives none where the runtime says nothing', () => {
   expect(edgeFields(undefined)).toEqual({});
+});
+
+it('gives TLS as the edge tells of it, in the words of OpenSSL and nginx', () => {
+  const cf = { tlsVersion: 'TLSv1.3', tlsCipher: 'AEAD-AES128-GCM-SHA256' };
+  const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', clientChain: null };
+  expect(edgeTls(cf)).toEqual({ ...tls, clientVerify: 'NONE' });
+  expect(edgeTls({ ...cf, tlsClientAuth: { certVerified: 'FAILED:certificate has expired' } })).toEqual({
+    ...tls,
+    clientVerify: 'FAILED:certificate has expired',
+  });
+  expect([edgeTls({ tlsVersion: '' }), edgeTls(undefined)]).toEqual([null, null]);
 });

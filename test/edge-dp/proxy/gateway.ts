@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, type WorkerOptions } from 'miniflare';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../../../edge-dp/hosts/bundle-worker.ts';
 import { openListeningSockets } from '../../../edge-dp/hosts/listening-socket.ts';
+import { DEFAULT_HTTP_LIMITS } from '../../../edge-dp/hosts/node/http/limits.ts';
 import { runNode } from '../../../edge-dp/hosts/node/node-run.ts';
+import { DEFAULT_LIMITS } from '../../../edge-dp/hosts/node/tls/limits.ts';
 import { NO_SECRETS, SYSTEM_DNS } from '../../../edge-dp/hosts/options.ts';
 import { RuntimeLog } from '../../../edge-dp/hosts/supervision/runtime-log.ts';
 import { V8_FLAGS } from '../../../edge-dp/hosts/v8-flags.ts';
@@ -77,7 +79,9 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     folder,
     declarative: null,
     listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null, http2: false }],
-    ticketKeys: '',
+    tls: DEFAULT_LIMITS,
+    http: DEFAULT_HTTP_LIMITS,
+    ticketSecret: '',
     nodeSocket: join(folder, 'node.sock'),
   };
   const run = runNode(

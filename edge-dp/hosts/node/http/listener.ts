@@ -1,16 +1,17 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
+import type { HttpLimits } from '../../options.ts';
 import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
 import { type Count, Misuse } from '../http2/misuse.ts';
+import { SocketTls } from '../tls/client-tls.ts';
+import { Handshakes, type ListenerTlsOptions, type TlsOptions } from '../tls/handshakes.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
-import { serverTls, type TlsOptions } from './server-tls.ts';
 
 /** Where the requests of a listener go. */
 export type Serve = (request: NodeRequest, arrival: Arrival) => Promise<HttpResponse>;
@@ -26,49 +27,59 @@ interface ListenerOptions {
   /** The port clients connect to. */
   readonly port: number;
   /** Null: plain. */
-  readonly tls: TlsOptions | null;
+  readonly tls: ListenerTlsOptions | null;
+  readonly limits: HttpLimits;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
   /** Takes what is counted beside requests. */
   readonly count: Count;
 }
 
-/** Bytes of a head: nginx's four buffers of 8 KB (`large_client_header_buffers`); of its first line, one; and its lines. */
-const MOST_HEAD = 33 << 10;
-const LONGEST_LINE = 8 << 10;
+/** Lines of a head, as nginx has it; and the bytes beyond the limit up to which it is read, to see what is too long. */
 const MOST_LINES = 1000;
+const BEYOND = 64 << 10;
 /** Requests that may have come ahead of their answers before no more are read from a connection. */
 const MOST_WAITING = 16;
-/** Milliseconds for a head, and those a connection may be idle: nginx's `client_header_timeout` and `keepalive_timeout`. */
-const HEAD_TIMEOUT = 60_000;
-const IDLE_TIMEOUT = 75_000;
+/** The longest time between two looks at who is late with a head. */
+const LOOK = 5_000;
 
 /** Serves HTTP/1, and HTTP/2 where it is allowed, on a listening socket. Resolves when it listens. */
 export async function listenForRequests(options: ListenerOptions, serve: Serve): Promise<ProxyListener> {
-  const limits = {
-    maxHeaderSize: MOST_HEAD,
-    headersTimeout: HEAD_TIMEOUT,
+  const { headTimeout, idleTimeout, headBuffers } = options.limits;
+  const server = createServer({
+    maxHeaderSize: headBuffers.count * headBuffers.size + BEYOND,
+    headersTimeout: headTimeout,
+    connectionsCheckingInterval: Math.min(headTimeout, LOOK),
     requestTimeout: 0,
-    keepAliveTimeout: IDLE_TIMEOUT,
+    keepAliveTimeout: idleTimeout,
     // Of requests in HTTP/1.0 nobody expects one.
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
     shouldUpgradeCallback: wantsWebSocket,
-  };
-  const server: Server =
-    options.tls === null
-      ? createServer(limits)
-      : createTlsServer({
-          ...limits,
-          ...serverTls(options.tls),
-          ...(options.http2 && { ALPNProtocols: PROTOCOLS }),
-        });
+  });
   server.maxHeadersCount = MOST_LINES + 1;
+  if (options.tls !== null)
+    speakTls(server, { ...options.tls, protocols: options.http2 ? PROTOCOLS : ['http/1.1'], patience: headTimeout });
   const listener = new Http1Listener(server, options, serve);
   await listener.listen();
   return listener;
 }
+
+/** Has a server do a handshake with each connection, and serve what comes within: its `secureConnection`, as with Node's own. */
+function speakTls(server: Server, options: TlsOptions): void {
+  for (const serve of server.listeners('connection'))
+    server.on('secureConnection', (socket) => Reflect.apply(serve, server, [socket]));
+  server.removeAllListeners('connection');
+  const handshakes = new Handshakes(options, {
+    secured: (socket) => void server.emit('secureConnection', socket),
+    plain: (socket) => refuse(socket, 400, PLAIN_ON_TLS),
+  });
+  server.on('connection', (socket) => void handshakes.take(socket));
+}
+
+/** nginx's words. */
+const PLAIN_ON_TLS = 'The plain HTTP request was sent to HTTPS port';
 
 /** With another method than GET it is no handshake (RFC 6455 section 4.1). */
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
@@ -81,6 +92,8 @@ interface ClientConnection {
   /** The request that is served, until its answer is out. */
   current: { readonly request: NodeRequest; readonly response: ServerResponse } | null;
   readonly waiting: (() => void)[];
+  /** Requests so far. */
+  count: number;
   /** Nothing more is served: what follows may be no request of this client. */
   over: boolean;
 }
@@ -104,7 +117,6 @@ class Http1Listener implements ProxyListener {
     server.on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head));
     server.on('connect', (_message, socket) => refuse(socket, 400));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
-    server.on('tlsClientError', () => undefined);
     this.#http2 = options.http2 ? this.#newHttp2() : null;
   }
 
@@ -129,12 +141,14 @@ class Http1Listener implements ProxyListener {
   }
 
   #newHttp2(): Http2Connections {
-    const { port, tls, count } = this.#options;
+    const { port, tls, count, limits } = this.#options;
+    const { headBuffers, headTimeout, idleTimeout, sendTimeout } = limits;
     const http2 = new Http2Connections({
       serve: this.#serve,
-      limits: { head: MOST_HEAD, line: LONGEST_LINE, fields: MOST_LINES },
-      firstTimeout: HEAD_TIMEOUT,
-      idleTimeout: IDLE_TIMEOUT,
+      limits: { head: headBuffers.count * headBuffers.size, line: headBuffers.size, fields: MOST_LINES },
+      firstTimeout: headTimeout,
+      idleTimeout,
+      sendTimeout,
       misuse: new Misuse(port, count),
       facts: (socket) => this.#facts(socket),
     });
@@ -145,7 +159,7 @@ class Http1Listener implements ProxyListener {
   #connection(socket: Socket): ClientConnection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
-      connection = { facts: this.#facts(socket), current: null, waiting: [], over: false };
+      connection = { facts: this.#facts(socket), current: null, waiting: [], count: 0, over: false };
       this.#connections.set(socket, connection);
     }
     return connection;
@@ -172,7 +186,7 @@ class Http1Listener implements ProxyListener {
   ): void {
     const { socket } = message;
     if (connection.over || socket.destroyed) return;
-    const fault = faultOf(message);
+    const fault = faultOf(message, this.#options.limits);
     const request = fault === null ? http1Request(message, askForBody) : null;
     if (request === null) {
       connection.over = true;
@@ -180,6 +194,9 @@ class Http1Listener implements ProxyListener {
       return;
     }
     connection.current = { request, response };
+    connection.count += 1;
+    const { idleTimeout, requests } = this.#options.limits;
+    const last = idleTimeout === 0 || connection.count >= requests;
     response.sendDate = false;
     response.once('close', () => {
       if (!response.writableFinished) request.leave();
@@ -189,18 +206,18 @@ class Http1Listener implements ProxyListener {
       connection.waiting.shift()?.();
     });
     this.#serve(request, connection.facts).then(
-      (answer) => this.#respond(request, answer, response),
+      (answer) => this.#respond(request, answer, response, last),
       (error: unknown) => broken(error, response),
     );
   }
 
-  #respond(request: NodeRequest, answer: HttpResponse, response: ServerResponse): void {
+  #respond(request: NodeRequest, answer: HttpResponse, response: ServerResponse, last: boolean): void {
     if (response.destroyed || response.socket === null) {
       answer.discard();
       return;
     }
     try {
-      respond(request, answer, response, this.#draining);
+      respond(request, answer, response, { last: last || this.#draining, patience: this.#options.limits.sendTimeout });
     } catch (error) {
       answer.discard();
       broken(error, response);
@@ -208,7 +225,7 @@ class Http1Listener implements ProxyListener {
   }
 
   #upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const fault = faultOf(message);
+    const fault = faultOf(message, this.#options.limits);
     const request = fault === null ? http1Request(message) : null;
     // Behind requests that are not answered yet it is no handshake: nobody can tell what follows them.
     const free = socket instanceof Socket && this.#connection(socket).current === null;
@@ -227,7 +244,7 @@ class Http1Listener implements ProxyListener {
     this.#serve(request, facts).then(
       (answer) => {
         if (socket.destroyed) answer.discard();
-        else respondUpgrade(request, answer, response, socket, head);
+        else respondUpgrade(request, answer, response, { socket, head, patience: this.#options.limits.sendTimeout });
       },
       (error: unknown) => broken(error, response),
     );
@@ -250,9 +267,13 @@ class Http1Listener implements ProxyListener {
       return;
     }
     const { code = '' } = error;
-    if (isGone(error) || socket.destroyed) socket.destroy();
-    else if (code === 'HPE_HEADER_OVERFLOW') refuse(socket, TOO_LARGE.status, TOO_LARGE.message);
-    else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') refuse(socket, 408);
+    // Who has said nothing at all is told nothing: it would be taken for the answer to what is said next.
+    const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0;
+    if (isGone(error) || socket.destroyed || silent) socket.destroy();
+    else if (code === 'HPE_HEADER_OVERFLOW') {
+      if (isUnbroken(error)) refuse(socket, 414);
+      else refuse(socket, TOO_LARGE.status, TOO_LARGE.message);
+    } else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') refuse(socket, 408);
     // By the same code it calls what does not end the line.
     else if (code === 'HPE_INVALID_VERSION' && error.message.endsWith('HTTP version')) refuse(socket, 505);
     else refuse(socket, 400);
@@ -267,6 +288,7 @@ class Http1Listener implements ProxyListener {
       localPort: port,
       scheme: tls === null ? 'http' : 'https',
       sni: socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername : null,
+      tls: socket instanceof TLSSocket ? new SocketTls(socket) : null,
       edge: null,
       waitUntil,
     };
@@ -277,13 +299,28 @@ function isGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
+/** What came last of a head that is too long is one line: the request line, most likely. */
+function isUnbroken(error: Error): boolean {
+  return 'rawPacket' in error && error.rawPacket instanceof Buffer && !error.rawPacket.includes('\n');
+}
+
 /** Why a request that the parser let through is refused here; null: it is not. */
-function faultOf({ url = '', method = '', httpVersion, rawHeaders, headers }: IncomingMessage): {
+function faultOf(
+  { url = '', method = '', httpVersion, rawHeaders, headers }: IncomingMessage,
+  { headBuffers: { count, size } }: HttpLimits,
+): {
   readonly status: number;
   readonly message?: string;
 } | null {
-  if (url.length + method.length > LONGEST_LINE) return { status: 414 };
+  if (url.length + method.length + ' HTTP/1.1\r\n '.length > size) return { status: 414 };
   if (rawHeaders.length > MOST_LINES * 2) return TOO_LARGE;
+  let whole = url.length;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const line = (rawHeaders[at]?.length ?? 0) + (rawHeaders[at + 1]?.length ?? 0) + ': \r\n'.length;
+    if (line > size) return TOO_LARGE;
+    whole += line;
+  }
+  if (whole > count * size) return TOO_LARGE;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return { status: 505 };
   return httpVersion === '1.1' && !headers.host && url.startsWith('/') ? { status: 400 } : null;
 }

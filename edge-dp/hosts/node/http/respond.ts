@@ -7,6 +7,7 @@ import { joinSockets } from '../../egress/http1.ts';
 import { ArrivingBody } from './arriving-body.ts';
 import { lingering } from './lingering.ts';
 import type { NodeRequest } from './request.ts';
+import { expectClient } from './send-timeout.ts';
 import { UpstreamResponse } from './upstream-response.ts';
 import { wireLines } from './wire-fields.ts';
 
@@ -42,8 +43,17 @@ export function ready(response: HttpResponse): Ready {
   throw new TypeError('this response is none of this host');
 }
 
-/** Answers a request over HTTP/1; whoever listens for the end of the answer hears of it. `last`: the connection is to end with it. */
-export function respond(request: NodeRequest, response: HttpResponse, to: ServerResponse, last: boolean): void {
+/** How an answer is sent. */
+interface Terms {
+  /** The connection is to end with it. */
+  readonly last: boolean;
+  /** Milliseconds its client may take nothing of it. */
+  readonly patience: number;
+}
+
+/** Answers a request over HTTP/1; whoever listens for the end of the answer hears of it. */
+export function respond(request: NodeRequest, response: HttpResponse, to: ServerResponse, terms: Terms): void {
+  const { last, patience } = terms;
   const { status, reason, lines, listeners, closing } = ready(response);
   if (listeners.length > 0) tellEnd(to, listeners);
   const { content } = response;
@@ -64,10 +74,11 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
     if (!headed(response)) lines.push('Content-Length', String(bytes.byteLength));
     to.writeHead(status, reason, lines);
     end(to, bytes);
+    expectClient(to, patience);
     return;
   }
   to.writeHead(status, reason, lines);
-  sendBody(content, to);
+  sendBody(content, to, patience);
 }
 
 /** Whether it says how long its body is, or what it would be for GET. */
@@ -90,42 +101,58 @@ function end(to: ServerResponse, bytes: Uint8Array): void {
   else to.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'), 'latin1');
 }
 
-function sendBody(content: BodySource, to: ServerResponse): void {
+function sendBody(content: BodySource, to: ServerResponse, patience: number): void {
   if (content instanceof ArrivingBody && content.untaken) {
     const { whole } = content;
     if (whole !== null) {
       end(to, whole);
+      expectClient(to, patience);
       return;
     }
     // Clients get the head at once, however long the body takes.
     if (content.awaited) to.write(NOTHING);
     content.sendTo({
-      write: (part) => to.write(part),
+      write(part) {
+        const room = to.write(part);
+        if (!room) expectClient(to, patience);
+        return room;
+      },
       onDrain: (listener) => to.once('drain', listener),
       end(trailers) {
         if (trailers.length > 0) to.addTrailers(pairs(trailers));
         to.end();
+        expectClient(to, patience);
       },
       fail: () => breakOff(to),
     });
     return;
   }
   to.write(NOTHING);
-  void pump(content.stream(), to, () => breakOff(to));
+  const full = (): void => expectClient(to, patience);
+  void pump(content.stream(), to, { broken: () => breakOff(to), full });
 }
 
-/** Writes all of a body, as fast as it is taken, and ends; `broken`: it broke off. */
-export async function pump(stream: ReadableStream<Uint8Array>, to: Writable, broken: () => void): Promise<void> {
+/** Who sends a body hears when it broke off, and when bytes of it begin to wait for the client. */
+interface PumpListener {
+  readonly broken: () => void;
+  readonly full: () => void;
+}
+
+/** Writes all of a body, as fast as it is taken, and ends. */
+export async function pump(stream: ReadableStream<Uint8Array>, to: Writable, on: PumpListener): Promise<void> {
   const reader = stream.getReader();
   to.once('close', () => void reader.cancel().catch(() => undefined));
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       if (to.destroyed) return;
-      if (!to.write(part.value)) await room(to);
+      if (to.write(part.value)) continue;
+      on.full();
+      await room(to);
     }
     to.end();
+    on.full();
   } catch {
-    broken();
+    on.broken();
   }
 }
 
@@ -159,11 +186,10 @@ export function respondUpgrade(
   request: NodeRequest,
   response: HttpResponse,
   to: ServerResponse,
-  socket: Socket,
-  head: Buffer,
+  { socket, head, patience }: { readonly socket: Socket; readonly head: Buffer; readonly patience: number },
 ): void {
   if (!(response instanceof UpstreamResponse) || response.tunnel === null) {
-    respond(request, response, to, true);
+    respond(request, response, to, { last: true, patience });
     return;
   }
   const { tunnel, listeners } = response;

@@ -136,7 +136,7 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
   if (!isSource(content)) return;
   if (!(content instanceof ArrivingBody) || !content.untaken) {
     to.respond(head, {});
-    void pump(content.stream(), to, () => breakOff(to));
+    void pump(content.stream(), to, { broken: () => breakOff(to), full: () => undefined });
     return;
   }
   // A gRPC client takes an outcome from the head only where the head is all there is.

@@ -16,6 +16,8 @@ export interface Http2Surroundings {
   readonly limits: HeadLimits;
   /** Milliseconds without a request. */
   readonly idleTimeout: number;
+  /** Milliseconds in which a client must take something of an answer. */
+  readonly sendTimeout: number;
   readonly misuse: (kind: MisuseKind, peer: string | null, details: string | null) => void;
 }
 
@@ -53,8 +55,6 @@ const SETTINGS_FRAMES = { most: 100, perSecond: 1 };
 /** nginx's bound for floods: so many bytes, and eight for each that meant something. */
 const IDLE_BYTES = 1 << 20;
 const IDLE_SHARE = 8;
-/** Milliseconds in which a client must take something of an answer: nginx's `send_timeout`. */
-const SEND_TIMEOUT = 60_000;
 /** Milliseconds in which a client that is asked to leave knows it, and those in which it has to have gone. */
 const GOAWAY_KNOWN = 1_000;
 const GONE = 5_000;
@@ -214,7 +214,7 @@ export class Http2Connection {
     if (untaken === 0 || untaken !== exchange.untaken) {
       exchange.untaken = untaken;
       exchange.since = now;
-    } else if (now - exchange.since > SEND_TIMEOUT) {
+    } else if (now - exchange.since > this.#around.sendTimeout) {
       this.#around.misuse('stalled', this.#facts.peerIp, null);
       stream.close(constants.NGHTTP2_CANCEL);
     }

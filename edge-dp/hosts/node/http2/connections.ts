@@ -34,10 +34,10 @@ export class Http2Connections {
 
   constructor(options: Options) {
     this.#options = options;
-    const { serve, limits, idleTimeout, misuse } = options;
+    const { serve, limits, idleTimeout, sendTimeout, misuse } = options;
     const tell = (kind: MisuseKind, peer: string | null, details: string | null): void =>
       misuse.tell(kind, peer, details);
-    this.#around = { serve, limits, idleTimeout, misuse: tell };
+    this.#around = { serve, limits, idleTimeout, sendTimeout, misuse: tell };
   }
 
   /**

@@ -56,7 +56,11 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
       const options = {
         descriptor: descriptorOf(name),
         port,
-        tls: tls === null ? null : { ...tls, certificateOf, ticketKeys: plan.ticketKeys },
+        limits: plan.http,
+        tls:
+          tls === null
+            ? null
+            : { pairs: [tls, ...(tls.others ?? [])], limits: plan.tls, certificateOf, ticketSecret: plan.ticketSecret },
         http2,
         count,
       };

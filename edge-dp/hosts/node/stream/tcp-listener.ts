@@ -3,10 +3,10 @@ import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import { plainIp } from '../http/listener.ts';
-import type { TlsOptions } from '../http/server-tls.ts';
-import { MOST_HELLO, readClientHello } from './client-hello.ts';
+import { MOST_HELLO } from '../tls/client-hello.ts';
+import { firstHello, type ListenerTlsOptions } from '../tls/handshakes.ts';
 import type { DialFor } from './dial.ts';
-import { type FirstBytes, preread } from './preread.ts';
+import { preread } from './preread.ts';
 import { type Relayed, relay } from './relay.ts';
 import { TlsEnd } from './tls-end.ts';
 
@@ -23,7 +23,7 @@ export interface TcpListenerOptions {
   readonly descriptor: number;
   readonly port: number;
   /** Null: plain. */
-  readonly tls: TlsOptions | null;
+  readonly tls: ListenerTlsOptions | null;
 }
 
 /** Milliseconds for a ClientHello: nginx's `preread_timeout`. */
@@ -65,9 +65,13 @@ async function serve(
     proxied: null,
     waitUntil,
   };
-  const hello =
+  const first =
     tls === null ? null : await preread(socket, firstHello, { most: MOST_HELLO, patience: PREREAD_PATIENCE });
-  if (tls !== null && hello === null) return;
+  const hello = first?.hello ?? null;
+  if (tls !== null && hello === null) {
+    socket.destroy();
+    return;
+  }
   const passage = await open({
     ...facts,
     protocol: tls === null ? 'tcp' : 'tls',
@@ -77,7 +81,7 @@ async function serve(
     socket.destroy();
     return;
   }
-  const secured = tls === null || passage.passthrough ? null : await tls.over(socket);
+  const secured = tls === null || hello === null || passage.passthrough ? null : await tls.over(socket, hello);
   const client = tls === null || passage.passthrough ? socket : secured;
   const moved = client === null ? NOTHING : await carry(client, passage, dialFor);
   const { up: received, down: sent } = moved;
@@ -93,13 +97,6 @@ async function carry(client: Socket, passage: StreamPassage, dialFor: DialFor): 
   }
   passage.connected();
   return relay(client, upstream, passage.timeouts);
-}
-
-/** What of a ClientHello decides; all of it is left for who answers it. */
-function firstHello(bytes: Buffer): FirstBytes<{ readonly serverName: string | null }> | null {
-  const hello = readClientHello(bytes);
-  if (hello.kind === 'partial') return 'more';
-  return hello.kind === 'hello' ? { value: hello, taken: 0 } : null;
 }
 
 function factsOf(secured: TLSSocket | null): { readonly version: string; readonly cipher: string } | null {

@@ -1,25 +1,29 @@
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { serverTls, type TlsOptions } from '../http/server-tls.ts';
+import type { TLSSocket } from 'node:tls';
+import type { ClientHello } from '../tls/client-hello.ts';
+import { Handshakes, type ListenerTlsOptions } from '../tls/handshakes.ts';
 
 /** Milliseconds for a handshake: nginx's `ssl_handshake_timeout`. */
 const HANDSHAKE_PATIENCE = 60_000;
 
-/** Ends TLS on connections that others have accepted, and looked into: the server that knows how never listens itself. */
+/** Ends TLS on connections that others have accepted, and looked into. */
 export class TlsEnd {
-  readonly #server: Server;
+  readonly #handshakes: Handshakes;
   /** By the client's address: no two connections of one listener have the same. */
   readonly #waiting = new Map<string, (secured: TLSSocket) => void>();
 
-  constructor(options: TlsOptions) {
-    const limits = { allowHalfOpen: true, handshakeTimeout: HANDSHAKE_PATIENCE };
-    this.#server = createServer({ ...serverTls(options), ...limits });
-    this.#server.on('tlsClientError', (_error, secured) => secured.destroy());
-    this.#server.on('secureConnection', (secured) => this.#waiting.get(addressOf(secured))?.(secured));
+  constructor(options: ListenerTlsOptions) {
+    this.#handshakes = new Handshakes(
+      { ...options, protocols: [], patience: HANDSHAKE_PATIENCE },
+      {
+        secured: (secured) => this.#waiting.get(addressOf(secured))?.(secured),
+        plain: (socket) => socket.destroy(),
+      },
+    );
   }
 
   /** Null: the client did not go through with it, and the connection is closed. */
-  over(socket: Socket): Promise<TLSSocket | null> {
+  over(socket: Socket, hello: ClientHello): Promise<TLSSocket | null> {
     const address = addressOf(socket);
     return new Promise((resolve) => {
       const settle = (secured: TLSSocket | null): void => {
@@ -35,7 +39,7 @@ export class TlsEnd {
       }
       socket.once('close', closed);
       this.#waiting.set(address, settle);
-      this.#server.emit('connection', socket);
+      this.#handshakes.begin(socket, hello);
     });
   }
 }

@@ -33,6 +33,7 @@ export function fixedConfigWorker(plugins?: PluginRegistry) {
       edge: null,
       peerPort: 40_000,
       localIp: null,
+      tls: null,
       localPort: 8000,
       scheme: SCHEME ?? 'http',
       sni: null,

@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TlsOptions as ServerOptions, type TLSSocket } from 'node:tls';
+import { messageOf } from '../../../../shared/thrown.ts';
+import type { ServerCertificate } from '../../../proxy/request-path.ts';
+import type { TlsLimits } from '../../options.ts';
+import { type FirstBytes, preread } from '../stream/preread.ts';
+import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
+import { limitOptions } from './limits.ts';
+import { choose, type Pair, schemeOf } from './pairs.ts';
+import { TicketKeys } from './ticket-keys.ts';
+
+/** How a listener does TLS, whatever is spoken within. */
+export type ListenerTlsOptions = Omit<TlsOptions, 'patience' | 'protocols'>;
+
+/** How a listener does TLS. */
+export interface TlsOptions {
+  /** What clients are shown that ask for no name, or for one that nobody has: one for each type of key. */
+  readonly pairs: readonly Pair[];
+  readonly limits: TlsLimits;
+  /** Of the live config; null: the pairs above. The same object as long as it is the same. */
+  readonly certificateOf: (serverName: string) => ServerCertificate | null;
+  /** Base64; the same in all processes of the node. */
+  readonly ticketSecret: string;
+  /** Protocols within (ALPN), the preferred one first; empty: nobody is told. */
+  readonly protocols: readonly string[];
+  /** Milliseconds a client has for its handshake. */
+  readonly patience: number;
+}
+
+/** What becomes of connections. */
+export interface Handshaken {
+  /** TLS began: its `alpnProtocol` is one of the options', or false. */
+  secured(socket: TLSSocket): void;
+  /** It began with something else than TLS. */
+  plain(socket: Socket): void;
+}
+
+/** Pairs ready to be shown, by a server that listens nowhere: connections are handed to it. */
+interface Shown {
+  readonly pairs: readonly Pair[];
+  server: Server | null;
+  ticketAge: number;
+}
+
+/** All pairs of a certificate, and each by itself. */
+interface ShownCertificate {
+  readonly all: Shown;
+  readonly each: readonly (Shown & { readonly scheme: number | null })[];
+}
+
+const TLS_1_3 = 0x0304;
+
+/**
+ * Does the handshakes of a listener. Each client's first words are read before TLS begins: by them, and the config of their
+ * moment, is chosen what it is shown. Node's own way, a callback for the server name, knows one pair for each name, and leaves the
+ * listener's other pair to clients that prefer its type.
+ */
+export class Handshakes {
+  readonly #options: TlsOptions;
+  readonly #then: Handshaken;
+  readonly #limits: ServerOptions;
+  readonly #tickets: TicketKeys;
+  readonly #own: ShownCertificate;
+  readonly #certificates = new WeakMap<ServerCertificate, ShownCertificate | null>();
+
+  /** Throws when a pair of the listener's own cannot be used. */
+  constructor(options: TlsOptions, then: Handshaken) {
+    this.#options = options;
+    this.#then = then;
+    this.#limits = limitOptions(options.limits);
+    this.#tickets = new TicketKeys(options.ticketSecret, options.limits.sessionTimeout * 1000);
+    this.#own = this.#ready(options.pairs);
+  }
+
+  /** Takes a connection that nothing was read from. */
+  async take(socket: Socket): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const first = await preread(socket, firstHello, { most: MOST_HELLO, patience: this.#options.patience });
+    if (first === null) return;
+    if (first.hello === null) this.#then.plain(socket);
+    else this.begin(socket, first.hello);
+  }
+
+  /** Takes a connection whose hello was read, and put back. */
+  begin(socket: Socket, hello: ClientHello): void {
+    const server = this.#choose(hello);
+    if (server === null) socket.destroy();
+    else server.emit('connection', socket);
+  }
+
+  /** Null: what it asks for cannot be shown, and nothing is shown in its place. */
+  #choose(hello: ClientHello): Server | null {
+    const { serverName } = hello;
+    const certificate = serverName === null ? null : this.#options.certificateOf(serverName);
+    const shown = certificate === null ? this.#own : this.#shownOf(certificate, serverName ?? '');
+    if (shown === null) return null;
+    const { all, each } = shown;
+    const modern = this.#options.limits.versions.includes('TLSv1.3') && hello.versions.includes(TLS_1_3);
+    // Before TLS 1.3 the suites of both ends decide, and with them OpenSSL.
+    return this.#serverOf((modern && each.length > 1 ? choose(hello, each) : undefined) ?? all);
+  }
+
+  #shownOf(certificate: ServerCertificate, serverName: string): ShownCertificate | null {
+    const known = this.#certificates.get(certificate);
+    if (known !== undefined) return known;
+    const { cert, key, alternative } = certificate;
+    let made: ShownCertificate | null = null;
+    try {
+      made = this.#ready([{ cert, key: key ?? '' }, ...(alternative === null ? [] : [alternative])]);
+    } catch (error) {
+      console.error(`the certificate for server name ${serverName} cannot be used: ${messageOf(error)}`);
+    }
+    this.#certificates.set(certificate, made);
+    return made;
+  }
+
+  #ready(pairs: readonly Pair[]): ShownCertificate {
+    const all = { pairs, server: null, ticketAge: 0 };
+    this.#serverOf(all);
+    const each = pairs.map((pair) => ({ pairs: [pair], scheme: schemeOf(pair), server: null, ticketAge: 0 }));
+    return { all, each };
+  }
+
+  #serverOf(shown: Shown): Server {
+    const { age } = this.#tickets;
+    if (shown.server === null) shown.server = this.#newServer(shown.pairs, age);
+    else if (shown.ticketAge !== age) shown.server.setTicketKeys(this.#tickets.keysOf(age));
+    shown.ticketAge = age;
+    return shown.server;
+  }
+
+  #newServer(pairs: readonly Pair[], age: number): Server {
+    const { protocols, patience } = this.#options;
+    const server = createServer({
+      ...this.#limits,
+      cert: pairs.map(({ cert }) => cert),
+      key: pairs.map(({ key }) => key),
+      ticketKeys: this.#tickets.keysOf(age),
+      sessionIdContext: 'holdfast',
+      ...(protocols.length > 0 && { ALPNProtocols: [...protocols] }),
+      handshakeTimeout: patience,
+    });
+    server.on('secureConnection', (socket) => this.#then.secured(socket));
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    return server;
+  }
+}
+
+/** What of a connection's first bytes decides; all of it is left for who answers. Without a hello it is no TLS. */
+export function firstHello(bytes: Buffer): FirstBytes<{ readonly hello: ClientHello | null }> {
+  const reading = readClientHello(bytes);
+  if (reading.kind === 'incomplete') return 'more';
+  return { value: { hello: reading.kind === 'hello' ? reading.hello : null }, taken: 0 };
+}

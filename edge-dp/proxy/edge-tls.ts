@@ -1,0 +1,22 @@
+import { isRecord } from '../../shared/record.ts';
+import type { ClientTls } from './request-path.ts';
+
+/** TLS as clients speak it with Cloudflare's network, by what that tells of a request (`request.cf`); null: they do not. */
+export function edgeTls(cf: unknown): ClientTls | null {
+  if (!isRecord(cf) || typeof cf.tlsVersion !== 'string' || cf.tlsVersion === '') return null;
+  const { tlsVersion, tlsCipher, tlsClientAuth } = cf;
+  const verified = isRecord(tlsClientAuth) ? tlsClientAuth.certVerified : null;
+  return {
+    version: tlsVersion,
+    cipher: OPENSSL_NAMES[String(tlsCipher)] ?? String(tlsCipher ?? ''),
+    clientVerify: typeof verified === 'string' && verified !== '' ? verified : 'NONE',
+    clientChain: null,
+  };
+}
+
+/** Of the suites of TLS 1.3, which Cloudflare names without their prefix. */
+const OPENSSL_NAMES: Readonly<Record<string, string>> = {
+  'AEAD-AES128-GCM-SHA256': 'TLS_AES_128_GCM_SHA256',
+  'AEAD-AES256-GCM-SHA384': 'TLS_AES_256_GCM_SHA384',
+  'AEAD-CHACHA20-POLY1305-SHA256': 'TLS_CHACHA20_POLY1305_SHA256',
+};
