@@ -2,6 +2,7 @@ import { provideLua } from '../shared/lua/provided.ts';
 import { Isolate } from './config/isolate.ts';
 import { clusterLink } from './durable/cluster-link.ts';
 import { healthChecker } from './durable/health-checker.ts';
+import { edgeCache } from './http/fetch/edge-cache.ts';
 import { importedLua } from './lua/modules.ts';
 import { pluginVersions } from './plugins/registry.ts';
 import { createRequestPath } from './proxy/create.ts';
@@ -34,6 +35,7 @@ const isolate = new Isolate({
       vaults,
       // Cloudflare ends what goes on for longer than 30 seconds.
       ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false }),
+      ...(SETTINGS.node.capabilities.includes('edge_cache') && { edgeCache: edgeCache() }),
     }),
   plugins: pluginVersions(),
 });

@@ -98,7 +98,7 @@ export class ResponseKeeper {
     return {
       plugin: found.plugin,
       status,
-      headers: Object.fromEntries(headers),
+      headers: { ...shownHeaders(headers), 'X-Cache-Key': found.primary },
       body: body.length > MOST_SHOWN ? null : new TextDecoder().decode(body),
       body_len: body.length,
       timestamp: Math.floor(storedAt / 1000),
@@ -106,4 +106,15 @@ export class ResponseKeeper {
       version: 1,
     };
   }
+}
+
+/** As Kong shows them: names as they are commonly spelt, the lines of one name as a list. */
+function shownHeaders(headers: StoredResponse['headers']): Readonly<Record<string, string | readonly string[]>> {
+  const shown = new Map<string, string | readonly string[]>();
+  for (const [name, value] of headers) {
+    const spelt = name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+    const before = shown.get(spelt);
+    shown.set(spelt, before === undefined ? value : [before, value].flat());
+  }
+  return Object.fromEntries(shown);
 }

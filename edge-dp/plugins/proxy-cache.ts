@@ -15,7 +15,7 @@ import { andThen } from './runtime/and-then.ts';
 import { type Answer, type Plugin, type Step, served } from './runtime/plugin.ts';
 import type { Reply } from './runtime/reply.ts';
 import type { GatewayRequest } from './runtime/request.ts';
-import type { Services } from './runtime/services.ts';
+import type { Responses, Services } from './runtime/services.ts';
 import { slot } from './runtime/slot.ts';
 
 /** What became of a request. */
@@ -39,6 +39,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
   priority: 100,
   compile(config, { id: plugin }, services) {
     const byRules = config.cache_control;
+    const responses = responsesOf(config.strategy, plugin, services);
     const methods: ReadonlySet<string> = new Set(
       byRules ? config.request_method.filter((method) => !isUnsafe(method)) : config.request_method,
     );
@@ -121,7 +122,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
       if (age !== null) fields.set('Age', age);
       const fresh = freshness(request, copy.status, fields);
       if (fresh !== null)
-        keepCopy(services.responses, request, { ...kept(key, fresh, fields), headers }, copy.status, copy.body);
+        keepCopy(responses, request, { ...kept(key, fresh, fields), headers }, copy.status, copy.body);
       mark(reply.headers, request, { status: 'Refresh', key, age: null });
       return served(answerOf(request, { ...copy, headers }, asked, { ranges: true }));
     }
@@ -141,7 +142,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
           return undefined;
         }
         const key = cacheKey(request, keyConfig);
-        const found = andThen(services.responses.find(key), (one) => variantOf(services, request, one));
+        const found = andThen(responses.find(key), (one) => variantOf(responses, request, one));
         return andThen(found, (one) => judge(request, key, one, asked));
       },
       response(request, reply) {
@@ -151,7 +152,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
         if (status === 'Hit' || status === null || key === null) {
           mark(reply.headers, request, lookup);
           const written = byRules && reply.source === 'service' && isUnsafe(request.method) && reply.status < 400;
-          return written ? services.responses.invalidate(targetOf(request)).then(() => undefined) : undefined;
+          return written ? responses.invalidate(targetOf(request)).then(() => undefined) : undefined;
         }
         const revalidation = revalidated.get(request);
         if (revalidation !== undefined && confirms(reply, revalidation))
@@ -161,7 +162,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
           mark(reply.headers, request, { ...lookup, status: 'Bypass' });
           return undefined;
         }
-        keepPassing(services.responses, request, reply, kept(key, fresh, reply.headers));
+        keepPassing(responses, request, reply, kept(key, fresh, reply.headers));
         mark(reply.headers, request, lookup);
         return undefined;
       },
@@ -181,6 +182,17 @@ const ASKED_ABOUT = 86_400;
 /** Without `cache_control` a copy is good for its time, whatever client or origin say. */
 const NEVER_STALE: Wishes = { maxAge: null, maxStale: 0, minFresh: null };
 
+/** The control plane says where there is no such cache; a node without one keeps copies itself. */
+function responsesOf(
+  strategy: ProxyCacheConfig['strategy'],
+  plugin: string,
+  { responses, edgeResponses, log }: Services,
+): Responses {
+  if (strategy === 'memory') return responses;
+  if (edgeResponses === null) log('warn', `proxy-cache (${plugin}): there is no edge here, copies are kept in memory`);
+  return edgeResponses ?? responses;
+}
+
 function isUnsafe(method: string): boolean {
   return !SAFE.has(method);
 }
@@ -193,7 +205,7 @@ function wantsNone({ headers }: GatewayRequest, asked: Directives): boolean {
 
 /** What is kept for a request of an answer that varies. */
 function variantOf(
-  { responses }: Services,
+  responses: Responses,
   request: GatewayRequest,
   found: StoredResponse | null,
 ): StoredResponse | null | Promise<StoredResponse | null> {

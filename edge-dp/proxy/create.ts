@@ -2,6 +2,7 @@ import { lookupThrough } from '../balancer/egress-lookup.ts';
 import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
 import { ServiceHosts } from '../balancer/service-hosts.ts';
+import type { EdgeCache } from '../http/edge-cache.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { Vaults } from '../plugins/runtime/services.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
@@ -42,6 +43,8 @@ interface RequestPathDependencies {
   readonly vaults?: Vaults;
   /** Whether what isolates share is in the same box; absent: it is. */
   readonly near?: boolean;
+  /** Absent: there is none. */
+  readonly edgeCache?: EdgeCache;
   /** Milliseconds work may go on after a request; absent: for as long as it takes. */
   readonly patience?: number;
   /** The bundled ones when absent. */
@@ -89,6 +92,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     via: runtime.tokens.via ? `2 ${SERVER}` : null,
     responseMemory: responseMemory(settings),
     near: dependencies.near ?? true,
+    edgeCache: dependencies.edgeCache ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
   const own = { registry: dependencies.plugins ?? plugins, services };

@@ -12,6 +12,7 @@ export const CAPABILITIES = {
   dns_records: 'DNS records with their TTL (targets by name, SRV)',
   client_address: 'the address of the connected client (`ip-restriction`, `sources`, `net.src.*`)',
   destination_address: 'the address clients connected to (`net.dst.ip`)',
+  edge_cache: "the cache of Cloudflare's data centers (`strategy: edge` of `proxy-cache`)",
   edge_fields: "what Cloudflare's network knows of clients (`edge.*`)",
   lua: "Lua that comes with the config (`custom_plugins`, `pre-function`): `untrusted_lua` is not 'off'",
   consumer_groups: 'plugins of consumer groups (`consumer_group`)',

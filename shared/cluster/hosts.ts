@@ -50,6 +50,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
   ],
   miniflare: [
     'upstream_host',
+    'edge_cache',
     'consumer_groups',
     'udp',
     'files',
@@ -58,5 +59,13 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'vault_references',
     'lua',
   ],
-  cloudflare: ['upstream_host', 'client_address', 'edge_fields', 'consumer_groups', 'vault_references', 'lua'],
+  cloudflare: [
+    'upstream_host',
+    'client_address',
+    'edge_cache',
+    'edge_fields',
+    'consumer_groups',
+    'vault_references',
+    'lua',
+  ],
 };

@@ -1,10 +1,11 @@
+import { need } from '../cluster/need.ts';
 import { anyHeaderName, protocols } from '../schema/kinds.ts';
 import { getPath } from '../schema/record.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
 import { isSharedDictionary } from './fields/shared-dictionaries.ts';
 
-/** Keeps responses in memory. */
+/** Keeps responses in memory, or in the cache of the edge. */
 export const proxyCache = definePlugin({
   name: 'proxy-cache',
   version: KONG_VERSION,
@@ -36,7 +37,7 @@ export const proxyCache = definePlugin({
           elements: { type: 'string' },
         },
         cache_ttl: { type: 'integer', default: 300, gt: 0 },
-        strategy: { type: 'string', required: true, one_of: ['memory'] },
+        strategy: { type: 'string', required: true, one_of: ['memory'], also: ['edge'] },
         cache_control: { type: 'boolean', required: true, default: false },
         ignore_uri_case: { type: 'boolean', required: false, default: false },
         storage_ttl: { type: 'integer' },
@@ -60,6 +61,9 @@ export const proxyCache = definePlugin({
         },
       },
     },
+  },
+  needs: function* ({ strategy }) {
+    if (strategy === 'edge') yield need('edge_cache', 'config.strategy', strategy);
   },
   entity_checks: [{ custom_entity_check: { field_sources: ['config'], fn: dictionaryError } }],
 });

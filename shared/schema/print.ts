@@ -51,6 +51,7 @@ function printRules(rules: Field | Readonly<Record<string, unknown>>): object {
 function printRule(rule: string, value: unknown): unknown {
   switch (rule) {
     case 'head':
+    case 'also':
     case 'caseless':
       return undefined;
     case 'fields':

@@ -142,7 +142,7 @@ function valueRules(field: Field): Rule[] {
     rules.push((v) => (unwanted.has(v) ? text : undefined));
   }
   if ('one_of' in field && field.one_of) {
-    const wanted = new Set<unknown>(field.one_of);
+    const wanted = new Set<unknown>([...field.one_of, ...(('also' in field && field.also) || [])]);
     const text = `expected one of: ${field.one_of.join(', ')}`;
     rules.push((v) => (wanted.has(v) ? undefined : text));
   }

@@ -54,6 +54,8 @@ interface Deprecation {
 export interface StringField extends FieldBase {
   readonly type: 'string';
   readonly one_of?: readonly string[];
+  /** Taken beside `one_of`. Not printed: Kong does not know them. */
+  readonly also?: readonly string[];
   readonly not_one_of?: readonly string[];
   readonly uuid?: boolean;
   readonly is_regex?: boolean;
@@ -338,7 +340,7 @@ export function defineField<const F extends Field>(field: F): F {
 
 /** The TypeScript type of a stored value of a field. */
 type FieldValue<F> = F extends { readonly type: 'string'; readonly one_of: readonly (infer V)[] }
-  ? V
+  ? V | (F extends { readonly also: readonly (infer A)[] } ? A : never)
   : F extends { readonly type: 'string' }
     ? string
     : F extends { readonly type: 'number' | 'integer' }

@@ -68,7 +68,7 @@ function typeSchema(field: Field, direction: Direction): JsonSchema {
 
 function stringRules(field: StringField): JsonSchema {
   return defined({
-    enum: field.one_of,
+    enum: field.one_of === undefined ? undefined : [...field.one_of, ...(field.also ?? [])],
     format: field.uuid === true ? 'uuid' : undefined,
     // Kong's own rule for strings that say nothing of their length.
     minLength: field.len_eq ?? field.len_min ?? 1,

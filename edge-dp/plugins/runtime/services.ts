@@ -55,6 +55,8 @@ export interface Services {
   cache<T>(name: string, options: { readonly maxBytes: number }): Cache<T>;
   /** Copies of answers, in the memory of the node. */
   readonly responses: Responses;
+  /** Copies of answers, in the cache of the edge; null where there is none. */
+  readonly edgeResponses: Responses | null;
 }
 
 export interface Vaults {

@@ -1,3 +1,4 @@
+import type { EdgeCache } from '../../http/edge-cache.ts';
 import { NOTICE } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
@@ -5,6 +6,7 @@ import type { LuaSettings, TracingSettings } from '../../settings.ts';
 import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
+import { EdgeResponses } from './edge-responses.ts';
 import { fetchService } from './fetch.ts';
 import { hostServices, type Tunnel } from './host-services.ts';
 import { memoryCounters } from './memory-counters.ts';
@@ -34,6 +36,8 @@ export interface ServiceDependencies {
   readonly responseMemory: number;
   /** Whether the node's shared memory is near: in the same box. */
   readonly near: boolean;
+  /** Null: there is none. */
+  readonly edgeCache: EdgeCache | null;
   /** Milliseconds work may go on after a request. */
   readonly patience: number;
 }
@@ -63,6 +67,7 @@ export function createServices({
   const ask = shared === null ? null : askNode(shared);
   const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
   const metrics = new NodeMetrics(ask, queues);
+  const responses = new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log });
   const services: Services = {
     node,
     via: others.via,
@@ -80,7 +85,8 @@ export function createServices({
     queue: (name, options, send) => queues.open(name, options, send),
     metrics,
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
-    responses: new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log }),
+    responses,
+    edgeResponses: others.edgeCache === null ? null : new EdgeResponses(others.edgeCache, responses, log),
     counters: ask === null ? memoryCounters() : nodeCounters(ask),
     redisCounters(server, syncRate) {
       if (ask === null)

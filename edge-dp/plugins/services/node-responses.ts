@@ -70,6 +70,12 @@ export class NodeResponses implements Responses {
     return this.#hear().then(() => this.#living(key) ?? (near ? this.#fetched(key) : null));
   }
 
+  /** What is void, once what was purged by now is known. */
+  purges(): PurgeView | Promise<PurgeView> {
+    if (this.#node === null || Math.abs(Date.now() - this.#heardAt) < this.#interval) return this.#purges;
+    return this.#hear().then(() => this.#purges);
+  }
+
   async keep(response: StoredResponse): Promise<void> {
     this.#take(response);
     if (this.#options.near) await this.#send('PUT', '', pack(response), () => null);

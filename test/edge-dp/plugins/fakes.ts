@@ -114,6 +114,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
     },
     metrics: new NodeMetrics(null, queues),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
+    edgeResponses: null,
     responses: new NodeResponses(null, { maxBytes: 8 << 20, near: true, log }),
     ...own,
   };

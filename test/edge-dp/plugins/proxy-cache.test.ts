@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ResponseKeeper } from '../../../edge-dp/durable/response-keeper.ts';
 import { pack, type StoredResponse } from '../../../edge-dp/durable/stored-response.ts';
+import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
 import { NodeResponses } from '../../../edge-dp/plugins/services/node-responses.ts';
 import { id, type ProxyNode, startProxyNode } from '../proxy/node.ts';
 
@@ -313,7 +314,8 @@ describe('proxy-cache on a node of three processes', () => {
     };
     const first = await kept('/kong/purged');
     const entry = { status: 200, body_len: first.text.length, ttl: 300, version: 1, plugin: id(4) };
-    expect(await shown(first.key, id(4))).toMatchObject(entry);
+    const headers = { 'Content-Type': 'text/plain', 'X-Cache-Key': first.key };
+    expect(await shown(first.key, id(4))).toMatchObject({ ...entry, headers });
     expect(await shown(first.key, id(5))).toBeNull();
     await controlPlane.tell({ type: 'purge', of: 'key', name: first.key });
     await gone(first);
@@ -334,6 +336,47 @@ describe('proxy-cache on a node of three processes', () => {
     } = await send('/rules/none', { headers: { ...headers, accept: 'text/plain' } });
     expect([status, told.get('x-cache-status')]).toEqual([504, null]);
     expect(text).toMatch(/^The upstream server is timing out\nrequest_id: \w+\n$/);
+  });
+});
+
+describe('proxy-cache in the cache of the edge', () => {
+  it('keeps copies there, each for its time, until they are purged', async () => {
+    let asked = 0;
+    const origin = createServer((_, response) => void response.writeHead(200, PLAIN).end(`${++asked}`));
+    await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+    const { port } = origin.address() as AddressInfo;
+    const node = await startProxyNode(
+      {
+        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port, retries: 0 }],
+        routes: [{ id: id(2), paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
+        plugins: [
+          {
+            id: id(3),
+            name: 'proxy-cache',
+            protocols: ['http'],
+            route: { id: id(2) },
+            config: { ...CONFIG, strategy: 'edge' },
+          },
+        ],
+      },
+      { start: startMiniflareHost },
+    );
+    try {
+      const send = async () => {
+        const response = await fetch(`${node.url}/kept`);
+        return `${response.headers.get('x-cache-status')} ${await response.text()}`;
+      };
+      await expect.poll(send, { message: 'a copy to be kept' }).toBe('Hit 1');
+      const { headers } = await fetch(`${node.url}/kept`);
+      const name = headers.get('x-cache-key') ?? '';
+      await node.controlPlane.tell({ type: 'purge', of: 'key', name });
+      await expect.poll(send, { message: 'the copy to be void' }).toMatch(/^Miss/);
+      await expect.poll(send, { message: 'another to be kept' }).toBe('Hit 2');
+    } finally {
+      await node.stop();
+      origin.closeAllConnections();
+      origin.close();
+    }
   });
 });
 

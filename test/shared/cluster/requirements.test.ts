@@ -34,6 +34,8 @@ it('asks for what a plugin says beside its schema, and for groups where one is n
   const capabilities = (row: Row) => requirements('plugins', row).map(({ capability }) => capability);
   expect(capabilities({ name: 'ip-restriction', config: { allow: ['10.0.0.1'] } })).toEqual(['client_address']);
   expect(capabilities({ name: 'grpc-web', config: {} })).toEqual(['upstream_http2']);
+  expect(capabilities({ name: 'proxy-cache', config: { strategy: 'edge' } })).toEqual(['edge_cache']);
+  expect(capabilities({ name: 'proxy-cache', config: { strategy: 'memory' } })).toEqual([]);
   expect(capabilities({ name: 'cors', consumer_group: { id: 'g' }, config: {} })).toEqual(['consumer_groups']);
   expect(capabilities({ name: 'ldap-auth', config: { ldaps: true, verify_ldap_host: true } })).toEqual([]);
   expect(capabilities({ name: 'ldap-auth', config: { start_tls: true, verify_ldap_host: false } })).toEqual([

@@ -37,6 +37,12 @@ function unchanged(row: Row): Row {
   return 'updated_at' in row ? { ...row, updated_at: 1_800_000_000 } : row;
 }
 
+test('takes what Kong does not know where a field says so, and names it to nobody', async () => {
+  const cache = (strategy: string) => insert('plugins', { name: 'proxy-cache', config: { strategy } });
+  expect(await cache('edge')).toMatchObject({ config: { strategy: 'edge' } });
+  expect(await refusal(cache('disk'))).toEqual({ config: { strategy: 'expected one of: memory' } });
+});
+
 describe('every entity and plugin', () => {
   test.each(samples)('%s: a complete row has every field and is complete already', async (_name, schema, input) => {
     const row = await completeInsert(schema, input, context());
