@@ -23,6 +23,8 @@ interface Tables {
 /** The balancers of one config, found by the upstream's workspace and name. Immutable; a change makes those it concerns anew. */
 export class Balancers implements UpstreamDirectory {
   readonly #tables: Tables;
+  /** By service, so that a request makes no key; null: its host is no upstream. */
+  readonly #ofServices = new WeakMap<object, Balancer | null>();
 
   private constructor(tables: Tables) {
     this.#tables = tables;
@@ -39,7 +41,17 @@ export class Balancers implements UpstreamDirectory {
     });
   }
 
-  /** By the workspace and host of a service; the host is an upstream's name in that workspace, or an address. */
+  /** Of a service that does not change; its host is an upstream's name in its workspace, or an address. */
+  of(service: { readonly workspace: string; readonly host: string }): Balancer | undefined {
+    let balancer = this.#ofServices.get(service);
+    if (balancer === undefined) {
+      balancer = this.named(service.workspace, service.host) ?? null;
+      this.#ofServices.set(service, balancer);
+    }
+    return balancer ?? undefined;
+  }
+
+  /** By the workspace and host of a service. */
   named(workspace: string, host: string): Balancer | undefined {
     return this.#tables.byName.get(nameKey({ workspace, name: host }));
   }

@@ -23,8 +23,19 @@ export interface PeerPicker {
   failed(failure: UpstreamFailure, last: boolean): void;
 }
 
-/** A service whose host is no upstream: one address, tried again and again. */
+const onlyPeers = new WeakMap<Service, PeerPicker>();
+
+/** A service whose host is no upstream: one address, tried again and again. It remembers nothing, and serves all requests. */
 export function onlyPeer(service: Service): PeerPicker {
+  let peers = onlyPeers.get(service);
+  if (peers === undefined) {
+    peers = peerOf(service);
+    onlyPeers.set(service, peers);
+  }
+  return peers;
+}
+
+function peerOf(service: Service): PeerPicker {
   const peer = { host: service.host, port: service.port, hostname: service.host };
   return {
     several: false,

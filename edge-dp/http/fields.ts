@@ -161,20 +161,26 @@ export class FieldList implements HeaderFields {
   /** The place of the first line of a name from `from` on; -1 when there is none. */
   #find(name: string, from: number): number {
     const lines = this.#lines;
-    let lower: string | null = null;
-    for (let at = from; at < lines.length; at += 2) {
-      const own = lines[at] ?? '';
-      if (own.length !== name.length) continue;
-      if (own === name) return at;
-      lower ??= name.toLowerCase();
-      if (own.toLowerCase() === lower) return at;
-    }
+    for (let at = from; at < lines.length; at += 2) if (isSameName(lines[at] ?? '', name)) return at;
     return -1;
   }
 
   #removeFrom(name: string, from: number): void {
     for (let at = this.#find(name, from); at >= 0; at = this.#find(name, at)) this.#lines.splice(at, 2);
   }
+}
+
+/** Whether two names of fields are one. From behind: many begin alike, and nothing is made to compare them. */
+function isSameName(one: string, other: string): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = one.length - 1; at >= 0; at--) {
+    const a = one.charCodeAt(at);
+    const b = other.charCodeAt(at);
+    if (a === b) continue;
+    const letter = a | 0x20;
+    if (letter !== (b | 0x20) || letter < 0x61 || letter > 0x7a) return false;
+  }
+  return true;
 }
 
 /** Two lines as one: RFC 9110 section 5.3; for Cookie RFC 9113 section 8.2.3. */

@@ -23,6 +23,9 @@ const BROKEN_ESCAPE = /^[^?]*%(?:00|(?![\da-f]{2}))/i;
 
 /** `host[:port]` (RFC 3986 section 3.2) without user. An empty port is none; whether the name is one is not looked at. */
 function isAuthority(host: string): boolean {
-  const match = /^(?:\[[\da-f:.]+\]|[^\s,/@?#\\:[\]]+)(?::(\d{0,5}))?$/i.exec(host);
-  return match !== null && Number(match[1] ?? 0) <= 65_535;
+  if (!AUTHORITY.test(host)) return false;
+  const colon = host.lastIndexOf(':');
+  return colon <= host.lastIndexOf(']') || Number(host.slice(colon + 1)) <= 65_535;
 }
+
+const AUTHORITY = /^(?:\[[\da-f:.]+\]|[^\s,/@?#\\:[\]]+)(?::\d{0,5})?$/i;

@@ -32,7 +32,7 @@ export async function proxy(
   const { route } = matched;
   const service = choice === null ? matched.service : chosenService(matched.service, choice);
   const { host, port } = service;
-  const balancer = gateway.balancers.named(service.workspace, host) ?? runtime.serviceHosts?.of(host, port);
+  const balancer = gateway.balancers.of(service) ?? runtime.serviceHosts?.of(host, port);
   const resolving = balancer?.resolve((work) => context.waitUntil(work)) ?? null;
   if (resolving !== null) await resolving;
   const peers =

@@ -94,7 +94,7 @@ export function upstreamRequest(
   const preserved = parts.route.preserveHost ? context.incoming.headers.get('host') : null;
   return {
     scheme: secure ? 'https' : 'http',
-    host: peer.host.replace(/^\[|\]$/g, ''),
+    host: peer.host.startsWith('[') ? peer.host.slice(1, -1) : peer.host,
     port: peer.port,
     authority: context.chosenHost ?? preserved ?? authority(peer, secure),
     target: parts.target,

@@ -55,7 +55,7 @@ export class Exchange implements AnswerSink {
    * Sends the head of the response at once. `reason`: undefined for the status' usual one; one beyond ASCII, which clients
    * ignore like any other, is left out. Throws an `EgressError` for a head that Node will not write.
    */
-  begin(status: number, reason: string | undefined, headers: RawHeaders): void {
+  begin(status: number, reason: string | undefined, headers: string[]): void {
     const passed = responseHeaders(headers);
     try {
       if (reason === undefined) this.response.writeHead(status, passed);

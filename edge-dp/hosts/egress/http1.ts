@@ -10,9 +10,14 @@ export type { Upgraded } from './http1-connection.ts';
 /** Milliseconds an idle connection is kept: Kong's `upstream_keepalive_idle_timeout`. */
 const KEEP_ALIVE = 60_000;
 
+/** Hosts whose keys are kept. */
+const MOST_KEYS = 1000;
+
 /** HTTP/1.1 to upstreams: connection pools by everything that makes a connection its own. */
 export class Http1 {
   readonly #pools = new KeyedPool<Pool>((pool) => pool.close());
+  /** Keys of plain endpoints by host, as they were last put together. */
+  readonly #keys = new Map<string, { readonly port: number; readonly connectTimeout: number; readonly key: string }>();
 
   /** Sends a request; the answer goes to `sink`. */
   send(call: UpstreamCall, endpoint: Endpoint, sink: AnswerSink): void {
@@ -30,11 +35,18 @@ export class Http1 {
 
   #pool(endpoint: Endpoint): Pool {
     const { host, port, tls, connectTimeout } = endpoint;
-    const key =
-      tls === null
-        ? `${host} ${port} ${connectTimeout}`
-        : `${host} ${port} ${connectTimeout} ${tls.identity.name} ${tls.serverName}`;
+    const plain = this.#plainKey(host, port, connectTimeout);
+    const key = tls === null ? plain : `${plain} ${tls.identity.name} ${tls.serverName}`;
     return this.#pools.get(key, () => new Pool(endpoint));
+  }
+
+  #plainKey(host: string, port: number, connectTimeout: number): string {
+    const known = this.#keys.get(host);
+    if (known?.port === port && known.connectTimeout === connectTimeout) return known.key;
+    if (this.#keys.size >= MOST_KEYS) this.#keys.clear();
+    const key = `${host} ${port} ${connectTimeout}`;
+    this.#keys.set(host, { port, connectTimeout, key });
+    return key;
   }
 }
 

@@ -1,9 +1,11 @@
 /** Milliseconds without use after which a value is let go. */
 const IDLE = 5 * 60_000;
+/** How often within it is looked for those: who uses a value does not look at the clock for it. */
+const LOOKS = 5;
 
 /** Values made on demand, by key, and let go of when nobody asked for them for a while. */
 export class KeyedPool<Value> {
-  readonly #values = new Map<string, { readonly value: Value; usedAt: number }>();
+  readonly #values = new Map<string, { readonly value: Value; idle: number }>();
   readonly #dispose: (value: Value) => void;
   #sweep: NodeJS.Timeout | null = null;
 
@@ -14,11 +16,11 @@ export class KeyedPool<Value> {
   get(key: string, make: () => Value): Value {
     let entry = this.#values.get(key);
     if (entry === undefined) {
-      entry = { value: make(), usedAt: 0 };
+      entry = { value: make(), idle: 0 };
       this.#values.set(key, entry);
-      this.#sweep ??= setInterval(() => this.#letGo(), IDLE / 5).unref();
+      this.#sweep ??= setInterval(() => this.#letGo(), IDLE / LOOKS).unref();
     }
-    entry.usedAt = performance.now();
+    entry.idle = 0;
     return entry.value;
   }
 
@@ -35,11 +37,11 @@ export class KeyedPool<Value> {
   }
 
   #letGo(): void {
-    const before = performance.now() - IDLE;
-    for (const [key, { value, usedAt }] of this.#values) {
-      if (usedAt >= before) continue;
+    for (const [key, entry] of this.#values) {
+      entry.idle += 1;
+      if (entry.idle <= LOOKS) continue;
       this.#values.delete(key);
-      this.#dispose(value);
+      this.#dispose(entry.value);
     }
   }
 }

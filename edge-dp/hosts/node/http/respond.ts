@@ -34,7 +34,7 @@ export function ready(response: HttpResponse): Ready {
     const { headers, listeners, reason } = response;
     const kept = reason !== undefined && reason !== '' && PLAIN.test(reason);
     const phrase = kept ? reason : reason === undefined ? (STATUS_CODES[status] ?? '') : '';
-    return { status, reason: phrase, lines: [...headers.lines], listeners, closing: false };
+    return { status, reason: phrase, lines: headers.lines.slice(), listeners, closing: false };
   }
   if (response instanceof OwnResponse) {
     const { headers, listeners, closing } = response;
@@ -98,7 +98,11 @@ const SMALL = 4 << 10;
 
 function end(to: ServerResponse, bytes: Uint8Array): void {
   if (bytes.byteLength > SMALL) to.end(bytes);
-  else to.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'), 'latin1');
+  else to.end(asBuffer(bytes).toString('latin1'), 'latin1');
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function sendBody(content: BodySource, to: ServerResponse, patience: number): void {

@@ -25,12 +25,12 @@ export class WireFields extends FieldList {
 
 /** A copy that may be changed. */
 export function copied(fields: FieldList): WireFields {
-  return new WireFields([...fields.lines]);
+  return new WireFields(fields.lines.slice());
 }
 
-/** Lines as they go on the wire: of fields that hold text, those beyond ASCII in UTF-8. */
+/** Lines as they go on the wire, for the caller: of fields that hold text, those beyond ASCII in UTF-8. */
 export function wireLines(fields: FieldList): string[] {
-  const lines = [...fields.lines];
+  const lines = fields.lines.slice();
   if (fields instanceof WireFields) return lines;
   for (let at = 1; at < lines.length; at += 2) lines[at] = bytesOf(lines[at] ?? '');
   return lines;

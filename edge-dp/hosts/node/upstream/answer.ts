@@ -9,9 +9,6 @@ import { UpstreamResponse } from '../http/upstream-response.ts';
 import { WireFields } from '../http/wire-fields.ts';
 import type { Upload } from './upload.ts';
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about.
-const UNWRITABLE = /[\x00-\x08\x0a-\x1f\x7f]/;
-
 /** Takes one answer of an upstream: a result once there is a head, its body as it comes. */
 export class Answer implements AnswerSink {
   readonly result: Promise<UpstreamResult>;
@@ -36,17 +33,17 @@ export class Answer implements AnswerSink {
     });
   }
 
-  begin(status: number, reason: string | undefined, headers: RawHeaders): void {
+  begin(status: number, reason: string | undefined, headers: string[]): void {
     if (status < 200) throw new EgressError('protocol', true, `the upstream answered with status ${status}`);
     // Node would not write it to the client.
-    const unwritable = headers.findIndex((line) => UNWRITABLE.test(line));
+    const unwritable = headers.findIndex(isUnwritable);
     if (unwritable >= 0) {
       throw new EgressError('protocol', true, `the upstream's ${headers[unwritable - 1]} has control characters`);
     }
     const bare = this.#headOnly || status === 204 || status === 304;
     const mayHaveTrailers = this.#version === '2' || headerOf(headers, 'transfer-encoding') !== undefined;
     this.#body = new ArrivingBody(() => this.abandon(), { mayHaveTrailers });
-    const head = { status, reason, headers: new WireFields([...headers]) };
+    const head = { status, reason, headers: new WireFields(headers) };
     const parts = { body: bare ? null : this.#body, abandon: () => this.abandon() };
     this.#resolve({ kind: 'response', response: new UpstreamResponse(head, parts) });
   }
@@ -113,4 +110,13 @@ export class Answer implements AnswerSink {
     this.#settle = null;
     settle?.(result);
   }
+}
+
+/** Control characters but for the tab. */
+function isUnwritable(line: string): boolean {
+  for (let at = 0; at < line.length; at++) {
+    const code = line.charCodeAt(at);
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f) return true;
+  }
+  return false;
 }
