@@ -166,7 +166,7 @@ async function healthPrints(): Promise<string> {
     return true;
   });
   try {
-    await health({ words: [], conf: undefined, prefix, options: {} });
+    await health.run({ words: [], conf: undefined, prefix, options: {} });
   } finally {
     write.mockRestore();
     note.remove();

@@ -182,7 +182,7 @@ describe('tokens, and sessions, on two data planes', () => {
       access_token: 'made',
     };
     await call('/oauth2_tokens', 'POST', made);
-    for (const node of [0, 1]) expect(await use(node, 'made')).toBe(200);
+    for (const node of [0, 1]) await expect.poll(() => use(node, 'made'), WAIT).toBe(200);
   });
 
   it('of sessions are good on both, and end on both, by a logout or at the Admin API', async () => {
@@ -192,15 +192,19 @@ describe('tokens, and sessions, on two data planes', () => {
       return { cookie: response.headers.getSetCookie()[0]?.split(';')[0] ?? '', user: seen['x-consumer-username'] };
     };
     const { cookie } = await visit(0, { apikey: 'a-key' });
-    expect(await visit(1, { cookie })).toEqual({ cookie: '', user: 'ada' });
-    const { data } = await call('/sessions');
-    expect(data).toHaveLength(1);
+    await expect.poll(() => visit(1, { cookie }), WAIT).toEqual({ cookie: '', user: 'ada' });
+    await expect.poll(async () => (await call('/sessions')).data, WAIT).toHaveLength(1);
     await visit(1, { cookie }, { method: 'POST' }, '?session_logout');
     for (const node of [0, 1]) await expect.poll(() => visit(node, { cookie }), WAIT).toMatchObject({ user: 'nobody' });
-    expect(await call('/sessions')).toMatchObject({ data: [] });
+    await expect.poll(async () => (await call('/sessions')).data, WAIT).toEqual([]);
 
     const again = await visit(0, { apikey: 'a-key' });
-    const { data: rows } = await call('/sessions');
+    let rows: unknown;
+    const shared = async () => {
+      ({ data: rows } = await call('/sessions'));
+      return rows;
+    };
+    await expect.poll(shared, WAIT).toHaveLength(1);
     for (const row of Array.isArray(rows) ? rows : []) await call(`/sessions/${row.id}`, 'DELETE');
     for (const node of [0, 1]) {
       await expect.poll(() => visit(node, { cookie: again.cookie }), WAIT).toMatchObject({ user: 'nobody' });
@@ -214,7 +218,7 @@ describe('tokens, and sessions, on two data planes', () => {
     }
     // In letters of any alphabet they are.
     const { json } = await password(0, 'Ада');
-    expect(await use(1, json.access_token)).toBe(200);
+    await expect.poll(() => use(1, json.access_token), WAIT).toBe(200);
   });
 
   it('go on without a control plane: those known everywhere everywhere, new ones where they were issued', async () => {

@@ -229,11 +229,14 @@ describe('opentelemetry', () => {
     });
     expect(upstreamSaw[0]?.traceparent).toBe(`00-${TRACE}-${spans.at(-1)?.id}-01`);
     expect(response.headers.get('x-trace')).toBe(TRACE);
+    // Not to be taken for the next request's.
+    await arrived('/v1/logs');
   });
 
   it('sends what Lua wrote to the log', async () => {
     const response = await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-01` });
     const [post] = await arrived('/v1/logs');
+    await arrived('/v1/traces?key=secret');
     if (post === undefined) throw new Error('no post');
     const [record] = scopeOf(post).items;
     if (record === undefined) throw new Error('no record');
