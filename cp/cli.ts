@@ -1,115 +1,116 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { startNodeHost } from '../edge-dp/hosts/node/host.ts';
-import { nodeIdentity } from '../edge-dp/hosts/node-identity.ts';
-import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
 import { provideLua } from '../shared/lua/provided.ts';
 import { messageOf } from '../shared/thrown.ts';
-import { check } from './commands/check.ts';
-import { CommandError, describeFailure, type Invocation } from './commands/command.ts';
-import { config } from './commands/config.ts';
+import { type Command, CommandError, describeFailure, type Option } from './commands/command.ts';
 import type { DataPlanePlugins } from './commands/enabled-plugins.ts';
-import { health } from './commands/health.ts';
-import { hybrid } from './commands/hybrid.ts';
-import { migrations } from './commands/migrations.ts';
-import { reload } from './commands/reload.ts';
-import { start } from './commands/start.ts';
-import { version } from './commands/version.ts';
-import { worker } from './commands/worker.ts';
+import { COMMON_OPTIONS, type Commands, commandUsage, usage } from './commands/usage.ts';
 import { luaModules } from './lua/modules.ts';
 import { SettingsError } from './settings/load.ts';
 
-const USAGE = `Usage: holdfast COMMAND [options]
-
-  start                          run the role of the settings (default: control plane and a local data plane)
-  reload                         have a running instance read settings, certificates and keys anew, without dropping a connection
-  health                         say whether the instance of this prefix runs and serves
-  check [CONF]                   check the settings and print those that are set
-  config parse|import|export|init [FILE]
-                                 declarative configuration (YAML or JSON; kong.yml)
-  config check [FILE]            what data planes cannot honour of a file, or of the database
-  migrations bootstrap|up|list|status
-                                 the database's schema
-  hybrid gen_cert [CERT KEY] [--dir DIR] [--days N]
-                                 certificate pair of the cluster (good for N days, 1095 unless given) and the bundle signing key
-  worker [DIR]                   bundle the data plane's Worker for Cloudflare, with the plugins of the settings (into ./build)
-  version                        print the versions
-
-Options:
-  -c, --conf FILE                settings file (default: ./holdfast.conf, then /etc/holdfast/holdfast.conf)
-  -p, --prefix DIR               folder of everything Holdfast keeps (default: .holdfast)
-  -h, --help                     this text
-
-Settings come from the file and from HOLDFAST_<NAME> (or KONG_<NAME>) in the environment.
-`;
-
-const commands: Readonly<Record<string, (invocation: Invocation) => Promise<void> | void>> = {
-  start: withPluginLua((invocation) =>
-    start(invocation, {
-      start: (kind, options) => (kind === 'node' ? startNodeHost(options) : startWorkerdHost(options)),
-      identity: nodeIdentity,
-      plugins: dataPlanePlugins,
-    }),
-  ),
-  reload,
-  health,
-  check: (invocation) => check(invocation, dataPlanePlugins),
-  config: withPluginLua((invocation) => config(invocation, dataPlanePlugins)),
-  migrations,
-  hybrid,
-  worker: async (invocation) => {
-    const { writeWorker } = await import('../edge-dp/hosts/write-worker.ts');
-    await worker(invocation, dataPlanePlugins, writeWorker);
-  },
-  version,
+/** By name, in the order help shows them. Each is read when it is asked for: what `start` is made of is of no use to `stop`. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () =>
+    withPluginLua(
+      (await import('./commands/start.ts')).startCommand({
+        start: async (kind, options) =>
+          kind === 'node'
+            ? (await import('../edge-dp/hosts/node/host.ts')).startNodeHost(options)
+            : (await import('../edge-dp/hosts/workerd/host.ts')).startWorkerdHost(options),
+        identity: async (prefix) => (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix),
+        plugins: dataPlanePlugins,
+      }),
+    ),
+  stop: async () => (await import('./commands/stop.ts')).stop,
+  quit: async () => (await import('./commands/stop.ts')).quit,
+  restart: async () => (await import('./commands/restart.ts')).restart,
+  reload: async () => (await import('./commands/reload.ts')).reload,
+  health: async () => (await import('./commands/health.ts')).health,
+  prepare: async () => (await import('./commands/prepare.ts')).prepare,
+  check: async () => (await import('./commands/check.ts')).checkCommand(dataPlanePlugins),
+  config: async () => withPluginLua((await import('./commands/config.ts')).configCommand(dataPlanePlugins)),
+  migrations: async () => (await import('./commands/migrations.ts')).migrations,
+  hybrid: async () => (await import('./commands/hybrid.ts')).hybrid,
+  worker: async () =>
+    (await import('./commands/worker.ts')).workerCommand(dataPlanePlugins, async (choice, folder) =>
+      (await import('../edge-dp/hosts/write-worker.ts')).writeWorker(choice, folder),
+    ),
+  vault: async () => (await import('./commands/vault.ts')).vault,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand(all),
+  version: async () => (await import('./commands/version.ts')).version,
 };
 
-/** Read only by the commands that ask: it brings the code of all plugins. */
+async function all(): Promise<Commands> {
+  return Object.fromEntries(
+    await Promise.all(Object.entries(commands).map(async ([name, read]) => [name, await read()] as const)),
+  );
+}
+
+/** It brings the code of all plugins. */
 async function dataPlanePlugins(): Promise<DataPlanePlugins> {
   return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
 }
 
 /** A command that may meet plugins in Lua, which are checked by what runs them. */
-function withPluginLua(command: (invocation: Invocation) => Promise<void>): (invocation: Invocation) => Promise<void> {
-  return async (invocation) => {
-    (await import('../edge-dp/hosts/plugin-lua.ts')).provideDataPlaneLua();
-    await command(invocation);
+function withPluginLua(command: Command): Command {
+  return {
+    ...command,
+    async run(invocation) {
+      (await import('../edge-dp/hosts/plugin-lua.ts')).provideDataPlaneLua();
+      await command.run(invocation);
+    },
   };
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  const { values, positionals } = parse(argv);
-  const { conf, prefix, help, version: versionFlag, ...options } = values;
-  const [name = versionFlag ? 'version' : 'help', ...words] = positionals;
-  if (help || name === 'help') {
-    process.stdout.write(USAGE);
+  const name = nameIn(argv);
+  if (name === 'help') {
+    process.stdout.write(usage(await all()));
     return;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) throw new CommandError(`unknown command '${name}'\n\n${USAGE}`, 2);
+  const read = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (read === undefined) throw new CommandError(`unknown command '${name}'\n\n${usage(await all())}`, 2);
+  const command = await read();
+  const { values, words } = parse(name, command, argv);
+  if (values.help === true) {
+    process.stdout.write(commandUsage(name, command));
+    return;
+  }
   // A reader that has seen enough (`| head`) ends a listing, but not a running gateway.
   process.stdout.on('error', () => name === 'start' || process.exit(0));
   // Nor does a log that nobody reads any more (a closed terminal, `2>&1 | head`).
   process.stderr.on('error', () => {});
-  await command({ words, conf, prefix, options });
+  const { conf, prefix, ...options } = values;
+  await command.run({
+    words,
+    conf: typeof conf === 'string' ? conf : undefined,
+    prefix: typeof prefix === 'string' ? prefix : undefined,
+    options,
+  });
 }
 
-function parse(argv: readonly string[]) {
+/** The first word that is no option, nor the value of one that every command takes. */
+function nameIn(argv: readonly string[]): string {
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? '';
+    if (/^(?:-[cp]|--conf|--prefix)$/.test(word)) index++;
+    else if (!word.startsWith('-')) return word;
+  }
+  return argv.some((word) => word === '-v' || word === '--version') ? 'version' : 'help';
+}
+
+function parse(name: string, command: Command, argv: readonly string[]) {
+  const options: Record<string, { type: 'boolean' | 'string'; short?: string }> =
+    name === 'version' ? { version: { type: 'boolean', short: 'v' } } : {};
+  for (const [option, { takes, short }] of Object.entries<Option>({ ...command.options, ...COMMON_OPTIONS })) {
+    options[option] = { type: takes === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) };
+  }
   try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        conf: { type: 'string', short: 'c' },
-        prefix: { type: 'string', short: 'p' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'v' },
-        dir: { type: 'string' },
-        days: { type: 'string' },
-      },
-    });
+    const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options });
+    // None may be given several times, so none is a list.
+    return { values: values as Readonly<Record<string, string | boolean | undefined>>, words: positionals.slice(1) };
   } catch (error) {
-    throw new CommandError(`${messageOf(error)}\n\n${USAGE}`, 2);
+    throw new CommandError(`${messageOf(error)}\n\n${commandUsage(name, command)}`, 2);
   }
 }
 

@@ -1,10 +1,19 @@
 import { properties, type SettingName } from '../settings/properties.ts';
-import { type Invocation, settingsFor } from './command.ts';
+import { type Command, settingsFor } from './command.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 
-/** `holdfast check [CONF]`: the settings as `start` would read them, or everything that is wrong with them. */
-export async function check({ words, conf, prefix }: Invocation, ofDataPlane: ReadDataPlanePlugins): Promise<void> {
-  const { settings, origins, warnings } = settingsFor({ conf: words[0] ?? conf, prefix });
+/** The settings as `start` would read them, or everything that is wrong with them. */
+export function checkCommand(ofDataPlane: ReadDataPlanePlugins): Command {
+  return {
+    summary: 'check the settings and print those that are set',
+    forms: { '[CONF]': 'the settings of this file, or of the one that start would read' },
+    examples: ['holdfast check', 'holdfast check /etc/kong/kong.conf'],
+    run: ({ words, conf, prefix }) => check({ conf: words[0] ?? conf, prefix }, ofDataPlane),
+  };
+}
+
+async function check(sources: Parameters<typeof settingsFor>[0], ofDataPlane: ReadDataPlanePlugins): Promise<void> {
+  const { settings, origins, warnings } = settingsFor(sources);
   await choosePlugins(settings, ofDataPlane);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`settings are valid (role ${settings.role}, database ${settings.database})\n`);

@@ -39,8 +39,37 @@ export interface Invocation {
   readonly words: readonly string[];
   readonly conf: string | undefined;
   readonly prefix: string | undefined;
-  /** Command-specific options, by name without dashes. */
+  /** Those of the command's own that were given, by name without dashes. */
   readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/** An option of a command's own. */
+export interface Option {
+  readonly short?: string;
+  /** What stands for its value in help; none where the option is a switch. */
+  readonly takes?: string;
+  readonly text: string;
+}
+
+/** A command: what it does, and what help and completion say of it. */
+export interface Command {
+  /** One line, for the list of all commands. */
+  readonly summary: string;
+  /** What may follow its name, one form each with what that does; empty where nothing more is to say than the summary. */
+  readonly forms?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, Option>>;
+  readonly examples: readonly string[];
+  /** Exit codes of its own, beside 0 (done), 1 (failed) and 2 (asked for wrongly). */
+  readonly exitCodes?: Readonly<Record<number, string>>;
+  run(invocation: Invocation): Promise<void> | void;
+}
+
+/** Reads a whole number of seconds, days and the like. Throws, naming the option, where it is none from `least` to `most`. */
+export function wholeNumber(given: unknown, option: string, least: number, most: number): number | undefined {
+  if (given === undefined) return undefined;
+  const number = Number(given);
+  if (Number.isInteger(number) && number >= least && number <= most && given !== '') return number;
+  throw new CommandError(`--${option} takes a whole number from ${least} to ${most}, not '${given}'`, 2);
 }
 
 /** The settings a command works with, from file, environment and its own options. */

@@ -18,21 +18,36 @@ export async function readConfigFile(
   schemas: Schemas,
   there: readonly Row[] = [],
 ): Promise<ParsedConfig> {
+  return parseConfigText(readConfigText(file), file, schemas, there);
+}
+
+/** The text of a declarative file. Throws `CommandError`. */
+export function readConfigText(file: string): string {
   if (!/\.(ya?ml|json)$/.test(file)) {
     throw new CommandError(`unknown file type: ${file}. (Accepted types: json, yaml)`);
   }
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
   }
+}
+
+/** `readConfigFile` for text that was read already. */
+export async function parseConfigText(
+  text: string,
+  file: string,
+  schemas: Schemas,
+  there: readonly Row[] = [],
+): Promise<ParsedConfig> {
   try {
     return await parseConfig(text, withLuaPlugins(catalogOf(schemas).context, there), schemas.entities);
   } catch (error) {
-    if (error instanceof KongError) {
-      throw new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(error.fields ?? {})}`);
-    }
-    throw error;
+    throw error instanceof KongError ? invalidFile(file, error.fields ?? {}) : error;
   }
+}
+
+/** Everything that is wrong with a file, as Kong words it. */
+export function invalidFile(file: string, fields: Readonly<Record<string, unknown>>): CommandError {
+  return new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(fields)}`);
 }

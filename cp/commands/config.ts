@@ -13,16 +13,37 @@ import { catalogOf, type Schemas } from '../store/catalog.ts';
 import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
-import { CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
+import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { checkConfig } from './config-check.ts';
-import { readConfigFile } from './config-file.ts';
+import { invalidFile, readConfigFile, readConfigText } from './config-file.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
+import { AdminRefusal, type RunningAdmin, runningAdmin } from './running-admin.ts';
 import { storeSettings } from './stores.ts';
 
 const DEFAULT_FILE = 'kong.yml';
 
-/** `holdfast config parse|check|import|export|init [FILE]`; Kong's `db_import` and `db_export` are understood too. */
-export async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins): Promise<void> {
+/** Declarative configuration; Kong's `db_import` and `db_export` are understood too. */
+export function configCommand(ofDataPlane: ReadDataPlanePlugins): Command {
+  return {
+    summary: 'declarative configuration (YAML or JSON): parse, check, import, export, init',
+    forms: {
+      'init [FILE]': 'make a file to begin with',
+      'parse [FILE]': 'say what is wrong with a file',
+      'check [FILE]': 'what data planes cannot honour of a file, or of the database',
+      'import [FILE]':
+        'create and change what the file names, as one change; what it does not name stays (also: db_import)',
+      'export [FILE]': 'write all of the database to a file (also: db_export)',
+    },
+    examples: [
+      'holdfast config parse kong.yml',
+      'holdfast config import kong.yml',
+      'holdfast config export backup.yml',
+    ],
+    run: (invocation) => config(invocation, ofDataPlane),
+  };
+}
+
+async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins): Promise<void> {
   const [action = '', file] = invocation.words;
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
@@ -35,10 +56,10 @@ export async function config(invocation: Invocation, ofDataPlane: ReadDataPlaneP
       return checkConfig(settings, file, runnable);
     case 'import':
     case 'db_import':
-      return withWorkspace(settings, (workspace) => load(schemas, workspace, file ?? DEFAULT_FILE));
+      return load(settings, schemas, file ?? DEFAULT_FILE);
     case 'export':
     case 'db_export':
-      return withWorkspace(settings, (workspace) => save(workspace, file ?? DEFAULT_FILE));
+      return save(settings, file ?? DEFAULT_FILE);
     default:
       throw unknownAction('config', ['parse', 'check', 'import', 'export', 'init'], action);
   }
@@ -75,14 +96,36 @@ async function parse(schemas: Schemas, file: string): Promise<void> {
   process.stdout.write('parse successful\n');
 }
 
-async function load(schemas: Schemas, workspace: Workspace, file: string): Promise<void> {
+async function load(settings: Settings, schemas: Schemas, file: string): Promise<void> {
+  const admin = runningAdmin(settings);
+  const { written, unchanged, warnings } =
+    admin === null
+      ? await withWorkspace(settings, (workspace) => loadInto(schemas, workspace, file))
+      : await loadThrough(admin, file);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  process.stdout.write(`import successful: ${written} written, ${unchanged} unchanged\n`);
+}
+
+async function loadThrough(admin: RunningAdmin, file: string): Promise<LoadOutcome> {
+  const type = /\.json$/.test(file) ? 'application/json' : 'application/yaml';
+  try {
+    return JSON.parse(await admin.ask('/config/import', { text: readConfigText(file), type }));
+  } catch (error) {
+    if (!(error instanceof AdminRefusal)) throw error;
+    const invalid = Object.keys(error.fields).length > 0 && error.message.startsWith('declarative config is invalid');
+    throw invalid ? invalidFile(file, error.fields) : new CommandError(`nothing was imported: ${error.message}`);
+  }
+}
+
+type LoadOutcome = Pick<ImportOutcome, 'written' | 'unchanged' | 'warnings'>;
+
+async function loadInto(schemas: Schemas, workspace: Workspace, file: string): Promise<LoadOutcome> {
   const there: Row[] = [];
   for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
   const document = await readConfigFile(file, schemas, there);
   const show = process.stderr.isTTY;
-  let outcome: ImportOutcome;
   try {
-    outcome = await importConfig(workspace, document, {
+    return await importConfig(workspace, document, {
       mode: 'upsert',
       catalog: catalogOf(schemas),
       progress: (written, total) => {
@@ -96,31 +139,41 @@ async function load(schemas: Schemas, workspace: Workspace, file: string): Promi
   } finally {
     if (show) process.stderr.write('\n');
   }
-  for (const warning of outcome.warnings) process.stderr.write(`warning: ${warning}\n`);
-  process.stdout.write(`import successful: ${outcome.written} written, ${outcome.unchanged} unchanged\n`);
 }
 
-async function save(workspace: Workspace, file: string): Promise<void> {
+async function save(settings: Settings, file: string): Promise<void> {
   refuseOverwriting(file);
+  const admin = runningAdmin(settings);
+  if (admin === null) {
+    await withWorkspace(settings, (workspace) =>
+      write(
+        file,
+        exportYaml((entity) => allRows(workspace, entity)),
+      ),
+    );
+  } else await write(file, [await admin.ask('/config/export')]);
+  process.stdout.write(`exported to ${file}\n`);
+}
+
+async function write(file: string, document: AsyncIterable<string> | Iterable<string>): Promise<void> {
   const output = createWriteStream(file, { flags: 'wx', mode: 0o600 });
-  for await (const text of exportYaml((entity) => allRows(workspace, entity))) {
+  for await (const text of document) {
     if (!output.write(text)) await once(output, 'drain');
   }
   output.end();
   await finished(output);
-  process.stdout.write(`exported to ${file}\n`);
 }
 
 function refuseOverwriting(file: string): void {
   if (existsSync(file)) throw new CommandError(`${file} already exists. Will not overwrite it.`);
 }
 
-async function withWorkspace(settings: Settings, work: (workspace: Workspace) => Promise<void>): Promise<void> {
+async function withWorkspace<T>(settings: Settings, work: (workspace: Workspace) => Promise<T>): Promise<T> {
   const store = await openStore(storeSettings(settings), { schemas: schemasFor(settings.router_flavor) });
   try {
     const workspace = await store.workspace('default');
     if (!workspace) throw new CommandError("the database has no workspace 'default': run 'holdfast migrations up'");
-    await work(workspace);
+    return await work(workspace);
   } finally {
     await store.close();
   }

@@ -9,10 +9,16 @@ import { findInstance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { localUrl } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
 
-/** `holdfast health`: exits 0 when the instance of this prefix runs and its interfaces answer. */
-export async function health(invocation: Invocation): Promise<void> {
+/** Whether the instance of this prefix runs and its interfaces answer. */
+export const health: Command = {
+  summary: 'say whether the instance of this prefix runs and serves',
+  examples: ['holdfast health', 'holdfast health --prefix /var/lib/holdfast'],
+  run: askHealth,
+};
+
+async function askHealth(invocation: Invocation): Promise<void> {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);

@@ -2,16 +2,19 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** Milliseconds: requests in flight may hold up each process that is replaced for as long as they may last. */
 const PATIENCE = 120_000;
 
-/**
- * `holdfast reload`: has the running instance read settings, certificates and keys anew. Exits 0 when all of it is in
- * force, and tells why when it is not.
- */
-export async function reload(invocation: Invocation): Promise<void> {
+/** Has the running instance read settings, certificates and keys anew. Done when all of it is in force. */
+export const reload: Command = {
+  summary: 'have a running instance read settings, certificates and keys anew, without dropping a connection',
+  examples: ['holdfast reload', 'holdfast reload --prefix /var/lib/holdfast'],
+  run: reloadInstance,
+};
+
+async function reloadInstance(invocation: Invocation): Promise<void> {
   const { settings } = settingsFor(invocation);
   const folder = resolve(settings.prefix);
   const instance = findInstance(folder);

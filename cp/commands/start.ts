@@ -2,22 +2,18 @@ import { resolve } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
 import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
 import { createLog } from '../instance/log.ts';
-import { makePrefix } from '../instance/prefix.ts';
-import { closeToOthers, openFilesNotices } from '../instance/private-files.ts';
-import {
-  ensureSelfSignedPair,
-  LISTENER_CERTIFICATES,
-  listenersWithoutCertificate,
-} from '../listeners/listener-pair.ts';
+import { LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../listeners/listener-pair.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { CertificateWatch } from '../pki/certificate-watch.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
-import { clusterFiles, ensureClusterFiles } from '../pki/gen-cert.ts';
+import { clusterFiles } from '../pki/gen-cert.ts';
 import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneOptions } from './data-plane-options.ts';
+import { startDetached } from './detached.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
+import { prepareFolder } from './prepare.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
 import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';
@@ -39,8 +35,24 @@ interface DataPlaneHost {
 /** Milliseconds requests in flight get when the process is to stop: Kong's `graceful_shutdown_timeout`. */
 const DRAIN = 10_000;
 
-/** `holdfast start`: runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
-export async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
+/** The main job, here or in the background. */
+export function startCommand(host: DataPlaneHost): Command {
+  return {
+    summary: 'run the role of the settings (default: control plane and a local data plane)',
+    options: {
+      detach: { short: 'd', text: 'in the background, once it serves; its log is holdfast.log in the prefix' },
+    },
+    examples: [
+      'holdfast start',
+      'holdfast start --conf /etc/holdfast/holdfast.conf',
+      'holdfast start --detach && holdfast stop',
+    ],
+    run: (invocation) => (invocation.options.detach === true ? startDetached(invocation) : start(invocation, host)),
+  };
+}
+
+/** Runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
+async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
   const { settings, warnings } = settingsFor(invocation);
   const log = createLog(settings.log_level);
   for (const warning of warnings) log('warn', warning);
@@ -52,20 +64,14 @@ export async function start(invocation: Invocation, host: DataPlaneHost): Promis
   let dataPlane: DataPlane | null = null;
   const note = new InstanceNote(resolve(settings.prefix), log);
   try {
-    const prefix = resolve(settings.prefix);
-    makePrefix(prefix);
-    for (const notice of openFilesNotices(prefix, closeToOthers(prefix))) log('warn', notice);
-    await ensureSelfSignedPair(settings);
+    await prepareFolder(settings, (notice) => log('warn', notice));
     for (const listener of listenersWithoutCertificate(settings)) {
       log(
         'warn',
         `${listener} shows a self-signed certificate made here, since ${LISTENER_CERTIFICATES[listener]} is not set`,
       );
     }
-    if (settings.role === 'traditional') {
-      await ensureClusterFiles(resolve(settings.prefix));
-      await requireOwnTrust(settings);
-    }
+    if (settings.role === 'traditional') await requireOwnTrust(settings);
     const plugins = await choosePlugins(settings, host.plugins);
     if (settings.role !== 'data_plane') {
       const id = await host.identity(resolve(settings.prefix));

@@ -1,21 +1,29 @@
 import { createHash } from 'node:crypto';
 
+import { exportYaml } from '../../shared/declarative/export.ts';
+import { withLuaPlugins } from '../../shared/lua-plugins/with-lua-plugins.ts';
 import type { Row } from '../../shared/record.ts';
 import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loader.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Workspace } from '../store/store.ts';
+import { allRows } from './all-rows.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig } from './import.ts';
 
-/** `POST /config`: the document becomes the workspace's whole config, as one serial. */
+/** `/config`: a document becomes the workspace's whole config or is merged into it, as one serial; or the config a document. */
 export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
   const catalog = catalogOf(schemas);
   const loading = new Set<string>();
   /** By workspace: the text loaded last, and the serial at which the config was just that. */
   const loaded = new Map<string, { readonly digest: string; readonly serial: number }>();
 
-  async function replace(name: string, document: Parameters<ConfigLoader['load']>[1]): Promise<LoadedConfig> {
+  async function workspaceOf(name: string): Promise<Workspace> {
     const workspace = await store.workspace(name);
     if (!workspace) throw new Error(`there is no workspace '${name}'`);
+    return workspace;
+  }
+
+  async function replace(name: string, document: Parameters<ConfigLoader['load']>[1]): Promise<LoadedConfig> {
+    const workspace = await workspaceOf(name);
     const parsed = await parseConfig(document, catalog.context, schemas.entities);
     const before = await store.changes.serial();
     let config: Record<string, Record<string, Row>> = {};
@@ -51,6 +59,24 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
       } finally {
         loading.delete(name);
       }
+    },
+    async merge(name, document) {
+      if (loading.has(name)) return null;
+      loading.add(name);
+      try {
+        const workspace = await workspaceOf(name);
+        const there: Row[] = [];
+        for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
+        const parsed = await parseConfig(document, withLuaPlugins(catalog.context, there), schemas.entities);
+        const { written, unchanged, warnings } = await importConfig(workspace, parsed, { mode: 'upsert', catalog });
+        return { written, unchanged, warnings };
+      } finally {
+        loading.delete(name);
+      }
+    },
+    async *document(name) {
+      const workspace = await workspaceOf(name);
+      yield* exportYaml((entity) => allRows(workspace, entity));
     },
   };
 }

@@ -88,19 +88,29 @@ export function findInstance(prefix: string): Instance | null {
   try {
     // One of an earlier version told less.
     instance = { certificates: [], reloads: NO_RELOADS, ...JSON.parse(readFileSync(join(prefix, FILE), 'utf8')) };
-    process.kill(instance.pid, 0);
-    if (birth(instance.pid) !== instance.born) return null;
   } catch {
     return null;
   }
-  return instance;
+  return isRunning(instance) ? instance : null;
 }
 
-/** proc(5): field 22 is the start time; the name in field 2 may hold spaces and ends with the last parenthesis. */
+/** Whether the process is there still, and the same. One that has ended and waits for its parent to notice is not. */
+export function isRunning({ pid, born }: Pick<Instance, 'pid' | 'born'>): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process is there all the same.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+  }
+  return birth(pid) === born;
+}
+
+/** proc(5): field 3 is the state, 22 the start time; the name in field 2 may hold spaces and ends with the last parenthesis. */
 function birth(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? undefined : fields[18];
   } catch {
     return undefined;
   }

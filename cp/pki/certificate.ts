@@ -1,5 +1,6 @@
 // The certificate library resolves its parts through it; it has to be there first.
 import 'reflect-metadata';
+import type { webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -15,12 +16,13 @@ import { crypto } from './crypto-provider.ts';
 export const SHARED_SERVER_NAME = 'kong_clustering';
 
 /** Kong's lifetime of a generated cluster certificate. */
-const DAYS = 1095;
-const DAY = 86_400_000;
+export const DAYS = 1095;
+/** Milliseconds. */
+export const DAY = 86_400_000;
 /** Clocks of the two planes may differ a little. */
-const BACKDATED = 300_000;
+export const BACKDATED = 300_000;
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } as const;
+export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } as const;
 
 export interface PemPair {
   readonly cert: string;
@@ -44,7 +46,7 @@ async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
-    serialNumber: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex'),
+    serialNumber: serialNumber(),
     notBefore: new Date(now.getTime() - BACKDATED),
     notAfter: new Date(now.getTime() + days * DAY),
     signingAlgorithm: ALGORITHM,
@@ -56,6 +58,17 @@ async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
-  return { cert: `${certificate.toString('pem')}\n`, key: `${PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n` };
+  return { cert: `${certificate.toString('pem')}\n`, key: await exported(keys.privateKey) };
+}
+
+/** A random one, in hexadecimal; a high first bit would make it negative. */
+export function serialNumber(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** PKCS#8 in PEM. */
+export async function exported(key: webcrypto.CryptoKey): Promise<string> {
+  return `${PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`;
 }

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
-import { messageOf } from '../../shared/thrown.ts';
 import { generateClusterCertificate } from './certificate.ts';
 import { PkiError } from './error.ts';
+import { refusePresent, writeOnce } from './write-once.ts';
 
 /** Where a cluster's files stand in a folder. */
 export function clusterFiles(folder: string) {
@@ -25,12 +24,7 @@ export type ClusterFiles = ReturnType<typeof clusterFiles>;
  * `PkiError` says which and no file is made. `days`: how long the certificate is good for.
  */
 export async function generateClusterFiles(files: ClusterFiles, days?: number): Promise<ClusterFiles> {
-  const present = Object.values(files).filter((file) => existsSync(file));
-  if (present.length > 0) {
-    throw new PkiError(
-      `not overwriting ${present.join(', ')}: choose an empty folder, or move the old files away first`,
-    );
-  }
+  refusePresent(Object.values(files));
   await makeMissing(files, days);
   return files;
 }
@@ -48,17 +42,23 @@ async function makeMissing(files: ClusterFiles, days?: number): Promise<readonly
   const made: string[] = [];
   if (absent(files.cert, files.key)) {
     const { cert, key } = await generateClusterCertificate(new Date(), days);
-    write(files.key, key, 0o600);
-    write(files.cert, cert, 0o644);
+    writeOnce(files.key, key, 0o600);
+    writeOnce(files.cert, cert, 0o644);
     made.push(files.cert, files.key);
   }
-  if (absent(files.signingKey, files.trustedKeys)) {
-    const { privateFile, trustedFile } = await generateSigningKey();
-    write(files.signingKey, privateFile, 0o600);
-    write(files.trustedKeys, trustedFile, 0o644);
-    made.push(files.signingKey, files.trustedKeys);
-  }
-  return made;
+  return [...made, ...(await makeSigningKey(files))];
+}
+
+/** The bundle signing key with its public half, where they are not there. Returns the files made. */
+export async function makeSigningKey({
+  signingKey,
+  trustedKeys,
+}: Pick<ClusterFiles, 'signingKey' | 'trustedKeys'>): Promise<readonly string[]> {
+  if (!absent(signingKey, trustedKeys)) return [];
+  const { privateFile, trustedFile } = await generateSigningKey();
+  writeOnce(signingKey, privateFile, 0o600);
+  writeOnce(trustedKeys, trustedFile, 0o644);
+  return [signingKey, trustedKeys];
 }
 
 function absent(first: string, second: string): boolean {
@@ -68,17 +68,4 @@ function absent(first: string, second: string): boolean {
   throw new PkiError(
     `${present} is there but ${missing} is not: restore it, or move ${present} away to make a new pair`,
   );
-}
-
-/** Written whole, then linked: a power cut leaves no half file, and should another process have made it, that one stays. */
-function write(file: string, text: string, mode: number): void {
-  const whole = `${file}.${randomUUID()}`;
-  try {
-    writeFileSync(whole, text, { mode, flush: true });
-    linkSync(whole, file);
-  } catch (error) {
-    throw new PkiError(`cannot write ${file}: ${messageOf(error)}`);
-  } finally {
-    rmSync(whole, { force: true });
-  }
 }

@@ -39,8 +39,13 @@ interface SettingsSources {
   readonly overrides?: Readonly<Partial<Record<SettingName, string>>>;
 }
 
-/** Looked for in this order when no file is named. */
-const DEFAULT_CONF_FILES = ['holdfast.conf', '/etc/holdfast/holdfast.conf'] as const;
+/** Looked for in this order when no file is named; the last two are where Kong looks. */
+const DEFAULT_CONF_FILES = [
+  'holdfast.conf',
+  '/etc/holdfast/holdfast.conf',
+  '/etc/kong/kong.conf',
+  '/etc/kong.conf',
+] as const;
 
 /**
  * Reads settings from, in rising order of strength: defaults, the configuration file, `KONG_*`, `HOLDFAST_*`, the

@@ -62,6 +62,24 @@ export function migrate(database: Database, tables: Tables): Promise<string[]> {
   });
 }
 
+/** Deletes everything that this user has in the current schema, as Kong's does: what was made by this version or an earlier one. */
+export function reset(database: Database): Promise<void> {
+  return database.maintenance(async (session) => {
+    await session.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+    if (!(await isBootstrapped(session))) return;
+    const owned = await session.query(
+      `SELECT 'TABLE ' || oid::regclass AS what FROM pg_class
+         WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND relowner = current_user::regrole
+       UNION ALL SELECT 'SEQUENCE ' || oid::regclass FROM pg_class
+         WHERE relkind = 'S' AND relnamespace = current_schema()::regnamespace AND relowner = current_user::regrole
+       UNION ALL SELECT 'FUNCTION ' || oid::regprocedure FROM pg_proc
+         WHERE prokind = 'f' AND pronamespace = current_schema()::regnamespace AND proowner = current_user::regrole`,
+    );
+    // One may have taken the next with it.
+    for (const { what } of owned) await session.query(`DROP ${String(what).replace(' ', ' IF EXISTS ')} CASCADE`);
+  });
+}
+
 /** What has run and what has not; reads only. */
 export async function migrationStatus(session: Session, tables: Tables): Promise<MigrationStatus> {
   const executed = (await isBootstrapped(session)) ? await executedMigrations(session) : new Map<string, Date>();

@@ -1,5 +1,5 @@
 /**
- * The seam to declarative config (`POST /config`). Implemented over `shared/declarative` and the store; it parses,
+ * The seam to declarative config (`/config`). Implemented over `shared/declarative` and the store; it parses,
  * validates and loads as one transaction with one serial.
  */
 export interface ConfigLoader {
@@ -12,6 +12,21 @@ export interface ConfigLoader {
     document: string | Readonly<Record<string, unknown>>,
     options: LoadOptions,
   ): Promise<LoadOutcome>;
+  /**
+   * Creates and changes what a document names, as one change, and leaves the rest of the workspace alone. Throws as `load` does; null:
+   * another document is being loaded into the same workspace.
+   */
+  merge(workspace: string, document: string | Readonly<Record<string, unknown>>): Promise<MergedConfig | null>;
+  /** The workspace as a declarative document in YAML. */
+  document(workspace: string): AsyncIterable<string>;
+}
+
+/** What became of a document that was merged. */
+export interface MergedConfig {
+  readonly written: number;
+  readonly unchanged: number;
+  /** What was taken as asked but may not be what was meant, in whole sentences. */
+  readonly warnings: readonly string[];
 }
 
 interface LoadOptions {

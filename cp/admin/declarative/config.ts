@@ -1,5 +1,5 @@
 import type { AdminLog } from '../options.ts';
-import { message, Refusal, type Reply } from '../reply.ts';
+import { message, ok, Refusal, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import type { AdminRoute, Call } from '../route.ts';
 import type { ConfigLoader } from './config-loader.ts';
@@ -19,66 +19,128 @@ const notWithDatabase = message(400, 'this endpoint is only available when Kong 
 
 /**
  * `/config`. Kong offers it without a database only. Here `POST` loads a declarative document into the database, as
- * one change; `GET` keeps Kong's answer for nodes with a database (`holdfast config export` writes the document).
+ * one change; `GET` keeps Kong's answer for nodes with a database. `/config/import` and `/config/export` are what
+ * `holdfast config` asks of a running instance.
  */
 export function configRoutes(loader: ConfigLoader | null, log: AdminLog): AdminRoute[] {
-  return [
-    {
-      path: '/config',
-      body: { limit: DOCUMENT_LIMIT, yaml: true },
-      methods: {
-        GET: {
-          describe: {
-            summary: 'Never available with a database',
-            tag: 'config',
-            success: { status: 200, schema: { type: 'object' } },
-            errors: [400],
-          },
-          handle: () => notWithDatabase,
+  return [replacing(loader, log), merging(loader, log), exporting(loader)];
+}
+
+function replacing(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
+  return {
+    path: '/config',
+    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    methods: {
+      GET: {
+        describe: {
+          summary: 'Never available with a database',
+          tag: 'config',
+          success: { status: 200, schema: { type: 'object' } },
+          errors: [400],
         },
-        POST: {
-          describe: {
-            summary: 'Replace the configuration by a declarative document, as one change',
-            tag: 'config',
-            query: [
-              {
-                name: 'flatten_errors',
-                description: '`1`: report errors entity by entity.',
-                schema: { type: 'string' },
-              },
-              {
-                name: 'check_hash',
-                description: '`1`: answer 304 when this very text was loaded last and nothing has changed since.',
-                schema: { type: 'string' },
-              },
-            ],
-            body: { required: true, schema: { type: 'object' } },
-            success: { status: 201, schema: { type: 'object', additionalProperties: { type: 'object' } } },
-            errors: [304, 400, 429],
-          },
-          async handle(call) {
-            if (loader === null) return notWithDatabase;
-            const asked = (name: string) => isTrue(call.query.get(name) ?? argument(call.body, name));
-            const loaded = await loader.load(call.workspace.name, documentOf(call), {
-              flattenErrors: asked('flatten_errors'),
-              checkHash: asked('check_hash'),
-            });
-            if (loaded.outcome === 'busy') return stillLoading;
-            if (loaded.outcome === 'unchanged') return { status: 304 };
-            const { written, unchanged, deleted } = loaded;
-            // What a document lacks is deleted, which Kong with a database never does by this request.
-            log(
-              deleted > 0 ? 'warn' : 'info',
-              `POST /config made a document the config of workspace '${call.workspace.name}': ` +
-                `${deleted} entities deleted, ${written} written, ${unchanged} unchanged`,
-            );
-            const headers = { [CHANGES]: `written=${written}, deleted=${deleted}, unchanged=${unchanged}` };
-            return { status: 201, body: loaded.config, headers };
-          },
+        handle: () => notWithDatabase,
+      },
+      POST: {
+        describe: {
+          summary: 'Replace the configuration by a declarative document, as one change',
+          tag: 'config',
+          query: [
+            {
+              name: 'flatten_errors',
+              description: '`1`: report errors entity by entity.',
+              schema: { type: 'string' },
+            },
+            {
+              name: 'check_hash',
+              description: '`1`: answer 304 when this very text was loaded last and nothing has changed since.',
+              schema: { type: 'string' },
+            },
+          ],
+          body: { required: true, schema: { type: 'object' } },
+          success: { status: 201, schema: { type: 'object', additionalProperties: { type: 'object' } } },
+          errors: [304, 400, 429],
+        },
+        async handle(call) {
+          if (loader === null) return notWithDatabase;
+          const asked = (name: string) => isTrue(call.query.get(name) ?? argument(call.body, name));
+          const loaded = await loader.load(call.workspace.name, documentOf(call), {
+            flattenErrors: asked('flatten_errors'),
+            checkHash: asked('check_hash'),
+          });
+          if (loaded.outcome === 'busy') return stillLoading;
+          if (loaded.outcome === 'unchanged') return { status: 304 };
+          const { written, unchanged, deleted } = loaded;
+          // What a document lacks is deleted, which Kong with a database never does by this request.
+          log(
+            deleted > 0 ? 'warn' : 'info',
+            `POST /config made a document the config of workspace '${call.workspace.name}': ` +
+              `${deleted} entities deleted, ${written} written, ${unchanged} unchanged`,
+          );
+          const headers = { [CHANGES]: `written=${written}, deleted=${deleted}, unchanged=${unchanged}` };
+          return { status: 201, body: loaded.config, headers };
         },
       },
     },
-  ];
+  };
+}
+
+function merging(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
+  return {
+    path: '/config/import',
+    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    methods: {
+      POST: {
+        describe: {
+          summary: 'Create and change what a declarative document names, as one change; what it does not name stays',
+          tag: 'config',
+          body: { required: true, schema: { type: 'object' } },
+          success: {
+            status: 200,
+            schema: {
+              type: 'object',
+              properties: {
+                written: { type: 'integer' },
+                unchanged: { type: 'integer' },
+                warnings: { type: 'array', items: { type: 'string' } },
+              },
+            },
+          },
+          errors: [400, 409, 429],
+        },
+        async handle(call) {
+          if (loader === null) return notWithDatabase;
+          const merged = await loader.merge(call.workspace.name, documentOf(call));
+          if (merged === null) return stillLoading;
+          const { written, unchanged } = merged;
+          const counts = `${written} entities written, ${unchanged} unchanged`;
+          log('info', `POST /config/import in workspace '${call.workspace.name}': ${counts}`);
+          return ok(merged);
+        },
+      },
+    },
+  };
+}
+
+function exporting(loader: ConfigLoader | null): AdminRoute {
+  return {
+    path: '/config/export',
+    methods: {
+      GET: {
+        describe: {
+          summary: 'The workspace as a declarative document in YAML, secrets included',
+          tag: 'config',
+          success: { status: 200, schema: { type: 'string' } },
+          errors: [400],
+        },
+        async handle(call) {
+          if (loader === null) return notWithDatabase;
+          let body = '';
+          for await (const text of loader.document(call.workspace.name)) body += text;
+          return ok(body, { 'content-type': 'application/yaml; charset=utf-8' });
+        },
+      },
+    },
+  };
 }
 
 function documentOf({ body }: Call): string | Readonly<Record<string, unknown>> {

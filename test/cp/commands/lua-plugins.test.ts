@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { config } from '../../../cp/commands/config.ts';
+import { configCommand } from '../../../cp/commands/config.ts';
 import '../../plugin-lua.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { STAMP } from '../../lua-plugins/stamp.ts';
@@ -22,7 +22,12 @@ async function run(action: string, document?: object): Promise<string> {
   );
   const plugins = async () => ({ bundled: new Set<string>(), load: async () => [] });
   try {
-    await config({ words: [action, file], conf: join(prefix, 'holdfast.conf'), prefix, options: {} }, plugins);
+    await configCommand(plugins).run({
+      words: [action, file],
+      conf: join(prefix, 'holdfast.conf'),
+      prefix,
+      options: {},
+    });
     return file;
   } finally {
     for (const each of written) each.mockRestore();

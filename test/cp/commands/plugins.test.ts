@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { config } from '../../../cp/commands/config.ts';
+import { configCommand } from '../../../cp/commands/config.ts';
 import { dataPlaneOptions } from '../../../cp/commands/data-plane-options.ts';
 import { choosePlugins } from '../../../cp/commands/enabled-plugins.ts';
 import { createLog } from '../../../cp/instance/log.ts';
@@ -50,7 +50,7 @@ async function run(words: readonly string[], role: string): Promise<string> {
   const conf = join(folder, `${role}.conf`);
   writeFileSync(conf, `role = ${role}\ncluster_cert = c\ncluster_cert_key = k\nbundle_signing_key = b\n`);
   try {
-    await config({ words, conf, prefix: folder, options: {} }, plugins);
+    await configCommand(plugins).run({ words, conf, prefix: folder, options: {} });
     return printed;
   } finally {
     write.mockRestore();

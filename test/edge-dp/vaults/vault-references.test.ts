@@ -162,7 +162,7 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
     await writeFile(conf, `admin_listen = off\nprefix = ${prefix}\nstatus_listen = ${listen}\n`);
     const said: string[] = [];
     const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
-    await health({ words: [], conf, prefix, options: {} }).finally(() => spy.mockRestore());
+    await Promise.resolve(health.run({ words: [], conf, prefix, options: {} })).finally(() => spy.mockRestore());
     expect(said.join('')).toMatch(
       /^warning: data plane: plugins \S+ fails closed: \{vault:\/\/app\/late\} cannot be resolved: this node has no variable APP_LATE$/m,
     );

@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findInstance, type Instance } from '../instance/instance.ts';
+import { makePrefix } from '../instance/prefix.ts';
+import { CommandError, type Invocation, settingsFor } from './command.ts';
+
+/** Milliseconds. A first start makes the database. */
+const PATIENCE = 120_000;
+
+/**
+ * Starts an instance of its own session, in the background, its output going to `holdfast.log` in the prefix. Resolves once it serves;
+ * throws with the end of that log where it ends instead.
+ */
+export async function startDetached(invocation: Invocation): Promise<void> {
+  // All that is wrong with the settings is said here rather than in the log.
+  const prefix = resolve(settingsFor(invocation).settings.prefix);
+  const running = findInstance(prefix);
+  if (running !== null) throw new CommandError(`Holdfast is already running at ${prefix} (pid ${running.pid})`);
+  makePrefix(prefix);
+  const path = join(prefix, 'holdfast.log');
+  const log = openSync(path, 'a', 0o600);
+  const before = fstatSync(log).size;
+  const [, cli = ''] = process.argv;
+  const child = spawn(process.execPath, [...process.execArgv, cli, 'start', ...options(invocation)], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    // Run by npm it would end with npm.
+    env: { ...process.env, npm_command: undefined },
+  });
+  closeSync(log);
+  const { pid } = child;
+  if (pid === undefined) throw new CommandError('the system does not let another process start');
+  const instance = await ready(prefix, pid, () => child.exitCode ?? child.signalCode);
+  if (instance === null) {
+    const said = readFileSync(path).subarray(before).toString('utf8').trimEnd().split('\n').slice(-20).join('\n');
+    throw new CommandError(`it ended instead of starting; from ${path}:\n${said}`);
+  }
+  child.unref();
+  const addresses = [
+    instance.admin && `Admin API ${instance.admin}`,
+    instance.status && `Status API ${instance.status}`,
+  ];
+  process.stdout.write(
+    `Holdfast (pid ${pid}) has started; its log is ${path}\n${addresses.map((line) => (line ? `  ${line}\n` : '')).join('')}`,
+  );
+}
+
+function options({ conf, prefix }: Invocation): string[] {
+  return [...(conf === undefined ? [] : ['--conf', conf]), ...(prefix === undefined ? [] : ['--prefix', prefix])];
+}
+
+/** Null: it has ended. */
+async function ready(prefix: string, pid: number, end: () => number | string | null): Promise<Instance | null> {
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(50)) {
+    const instance = findInstance(prefix);
+    if (instance?.pid === pid) return instance;
+    if (end() !== null) return null;
+  }
+  throw new CommandError(
+    `Holdfast (pid ${pid}) does not say that it serves, after ${PATIENCE / 1000} s; see its log in ${prefix}`,
+  );
+}
