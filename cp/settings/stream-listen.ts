@@ -7,14 +7,14 @@ export interface StreamListenAddress extends ListenAddress {
 }
 
 /** Words Kong allows; those behind the first line tune nginx's sockets and change nothing here. */
-const FLAGS = /^(ssl|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
+const FLAGS = /^(ssl|udp|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
 
 /** Kong's `stream_listen`: `host:port [ssl|udp] …, …` or `off`. */
 export const streamListen: Property<readonly StreamListenAddress[]> = {
   default: 'off',
   allowed:
-    "'off', or comma-separated 'host:port' with optional 'ssl', 'reuseport', 'bind', 'backlog=N', 'ipv6only=on', " +
-    "'so_keepalive=…' ('udp', 'proxy_protocol' and 'ipv6only=off' are not supported)",
+    "'off', or comma-separated 'host:port' with optional 'ssl' or 'udp', 'reuseport', 'bind', 'backlog=N', 'ipv6only=on', " +
+    "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)",
   secret: false,
   parse: (value) => {
     if (value === 'off') return [];

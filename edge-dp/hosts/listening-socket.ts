@@ -1,5 +1,18 @@
+import { createSocket } from 'node:dgram';
 import { renameSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer, type ListenOptions, type Server } from 'node:net';
+import { type AddressInfo, createServer, isIP, type ListenOptions, type Server } from 'node:net';
+import { udpHandle } from './udp-handle.ts';
+
+/** What is to be opened: a TCP port, one of UDP, or a Unix socket. */
+export type WantedSocket =
+  | { readonly address: string; readonly port: number }
+  | {
+      readonly address: string;
+      readonly port: number;
+      /** Those with one name share the port: the kernel gives all datagrams of a client to one of them. */
+      readonly udp: { readonly name: string; readonly shared: boolean };
+    }
+  | { readonly path: string };
 
 /** A socket that listens while nobody accepts: made to be handed to other processes by its descriptor. */
 export interface ListeningSocket {
@@ -18,11 +31,19 @@ const BACKLOG = 4096;
  * polls: no connection is ever accepted here. `address` must be an IP address, or `path` a Unix socket's path.
  * Rejects with Node's error of the first that cannot be opened, after closing the rest.
  */
-export async function openListeningSockets(
-  wanted: readonly ({ readonly address: string; readonly port: number } | { readonly path: string })[],
-): Promise<readonly ListeningSocket[]> {
+export async function openListeningSockets(wanted: readonly WantedSocket[]): Promise<readonly ListeningSocket[]> {
+  const datagrams = new Map<string, Promise<ListeningSocket>>();
   const opened = await Promise.allSettled(
-    wanted.map((where) => ('path' in where ? onPath(where.path) : onPort(where))),
+    wanted.map((where) => {
+      if ('path' in where) return onPath(where.path);
+      if (!('udp' in where)) return onPort(where);
+      const { name, shared } = where.udp;
+      const first = datagrams.get(name);
+      if (first !== undefined) return first.then(({ port }) => onDatagrams({ ...where, port }, shared));
+      const own = onDatagrams(where, shared);
+      datagrams.set(name, own);
+      return own;
+    }),
   );
   const sockets = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = opened.find((result) => result.status === 'rejected');
@@ -35,10 +56,23 @@ async function onPort({ address, port }: { address: string; port: number }): Pro
   const server = await listen({ host: address, port, backlog: BACKLOG, ipv6Only: true });
   const bound: AddressInfo | string | null = server.address();
   return {
-    descriptor: descriptorOf(server),
+    descriptor: descriptorOf(handleOf(server)),
     port: typeof bound === 'object' && bound !== null ? bound.port : port,
     release: () => server.close(),
   };
+}
+
+async function onDatagrams(
+  { address, port }: { readonly address: string; readonly port: number },
+  shared: boolean,
+): Promise<ListeningSocket> {
+  const v6 = isIP(address) === 6;
+  const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', reusePort: shared, ...(v6 && { ipv6Only: true }) });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ port, address, exclusive: true }, resolve);
+  });
+  return { descriptor: descriptorOf(udpHandle(socket)), port: socket.address().port, release: () => socket.close() };
 }
 
 async function onPath(path: string): Promise<ListeningSocket> {
@@ -47,7 +81,7 @@ async function onPath(path: string): Promise<ListeningSocket> {
   rmSync(bound, { force: true });
   const server = await listen({ path: bound, backlog: BACKLOG });
   renameSync(bound, path);
-  return { descriptor: descriptorOf(server), port: 0, release: () => server.close() };
+  return { descriptor: descriptorOf(handleOf(server)), port: 0, release: () => server.close() };
 }
 
 function listen(options: ListenOptions): Promise<Server> {
@@ -58,10 +92,13 @@ function listen(options: ListenOptions): Promise<Server> {
   });
 }
 
-/** Node has no public way to a server's descriptor; the handle has had one on POSIX systems since Node 0.x. */
-function descriptorOf(server: Server): number {
-  const descriptor: unknown = Reflect.get(Object(Reflect.get(server, '_handle')), 'fd');
+/** Node has no public way to a socket's descriptor; the handle has had one on POSIX systems since Node 0.x. */
+function descriptorOf(handle: unknown): number {
+  const descriptor: unknown = Reflect.get(Object(handle), 'fd');
   if (typeof descriptor === 'number' && descriptor >= 0) return descriptor;
-  server.close();
   throw new Error('this system gives no descriptor of a listening socket');
+}
+
+function handleOf(server: Server): unknown {
+  return Reflect.get(server, '_handle');
 }

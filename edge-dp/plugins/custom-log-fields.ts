@@ -4,13 +4,13 @@ import { LuaContext, type LuaSite } from '../lua/context.ts';
 import { jsonOf } from '../lua/kong/log.ts';
 import { requestTables } from '../lua/request-tables.ts';
 import { Script } from '../lua/scripts.ts';
-import { changeLogEntry } from './log-entry.ts';
+import { changeLogEntry, type Logged } from './log-entry.ts';
 import type { Exchange } from './runtime/exchange.ts';
 
 /** `custom_fields_by_lua` of the plugins that log: what Lua computes into the log entry, for this plugin and those after it. */
 export interface CustomLogFields {
-  /** Goes on once the entry has them: at once, unless Lua waits. */
-  fill(exchange: Exchange, next: () => void): void;
+  /** Goes on once the entry has them: at once, unless Lua waits. Those of sessions that are no HTTP have none. */
+  fill(exchange: Logged, next: () => void): void;
   close(): void;
 }
 
@@ -45,6 +45,7 @@ export function compileCustomFields(sources: Readonly<Record<string, string>> | 
 
   return {
     fill(exchange, next) {
+      if ('session' in exchange) return next();
       const context = new LuaContext('log', site, exchange.request, requestTables(exchange.request), { exchange });
       const waiting = fields.flatMap(({ path, script }) => fillOne(exchange, context, path, script) ?? []);
       if (waiting.length === 0) return next();

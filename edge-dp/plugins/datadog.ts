@@ -1,11 +1,10 @@
 import type { DatadogConfig } from '../../shared/plugins/datadog.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
-import { loggedStatus } from './log-entry.ts';
+import { type Logged, loggedStatus } from './log-entry.ts';
 import { metricLine, type Tag, tagValue } from './metrics-line.ts';
 import { consumerName, VALUES } from './metrics-values.ts';
 import { queueOptions } from './queue-options.ts';
-import type { Exchange } from './runtime/exchange.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
 /** Sends metrics of requests to a Datadog agent over UDP, a packet each. */
@@ -30,7 +29,10 @@ const datadog: Plugin<DatadogConfig> = {
     const { service_name_tag, status_tag, consumer_tag } = config;
     const metrics = config.metrics.map(({ name, stat_type, sample_rate, tags, consumer_identifier }) => {
       const { stat, of } = VALUES[name] ?? { stat: name, of: () => 1 };
-      const line = (exchange: Exchange): string => {
+      const line = (exchange: Logged): string | null => {
+        const value = of(exchange);
+        // A session has no upstream's answer to be waited for.
+        if ('session' in exchange && value === -1) return null;
         const { service, identity } = exchange.request;
         const host = typeof service?.row.host === 'string' ? service.row.host : '';
         const called = (service?.name ?? host).replaceAll('.', '_');
@@ -44,7 +46,7 @@ const datadog: Plugin<DatadogConfig> = {
         ];
         const metric = {
           name: `${config.prefix ?? 'kong'}.${stat}`,
-          value: of(exchange),
+          value,
           type: stat_type,
           rate: sample_rate,
         };
@@ -52,13 +54,14 @@ const datadog: Plugin<DatadogConfig> = {
       };
       return line;
     });
+    const log = (exchange: Logged): void =>
+      entries.push(
+        metrics.flatMap((line) => line(exchange) ?? []),
+        exchange.request,
+      );
     return {
-      log(exchange) {
-        entries.push(
-          metrics.map((line) => line(exchange)),
-          exchange.request,
-        );
-      },
+      log,
+      logStream: log,
       close: () => entries.close(),
     };
   },

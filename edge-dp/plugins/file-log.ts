@@ -1,7 +1,7 @@
 import type { FileLogConfig } from '../../shared/plugins/file-log.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
-import { logText } from './log-entry.ts';
+import { type Logged, logText } from './log-entry.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { UNQUEUED } from './unqueued.ts';
 
@@ -17,10 +17,11 @@ const fileLog: Plugin<FileLogConfig> = {
     const lines = services.queue<string>(name, UNQUEUED, (batch) =>
       services.append({ path, reopen }, `${batch.join('\n')}\n`),
     );
+    const log = (exchange: Logged): void =>
+      custom.fill(exchange, () => lines.push(logText(exchange), exchange.request));
     return {
-      log(exchange) {
-        custom.fill(exchange, () => lines.push(logText(exchange), exchange.request));
-      },
+      log,
+      logStream: log,
       close() {
         lines.close();
         custom.close();

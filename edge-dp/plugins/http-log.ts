@@ -2,7 +2,7 @@ import type { HttpLogConfig } from '../../shared/plugins/http-log.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
 import { fingerprint } from './fingerprint.ts';
-import { logText } from './log-entry.ts';
+import { type Logged, logText } from './log-entry.ts';
 import { queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { shownUrl } from './shown-url.ts';
@@ -32,13 +32,14 @@ const httpLog: Plugin<HttpLogConfig> = {
       }
       response.discard();
     });
+    const log = (exchange: Logged): void =>
+      custom.fill(exchange, () => {
+        const text = logText(exchange);
+        entries.push(text, exchange.request, queue.max_bytes === null ? 0 : utf8.encode(text).length);
+      });
     return {
-      log(exchange) {
-        custom.fill(exchange, () => {
-          const text = logText(exchange);
-          entries.push(text, exchange.request, queue.max_bytes === null ? 0 : utf8.encode(text).length);
-        });
-      },
+      log,
+      logStream: log,
       close() {
         entries.close();
         custom.close();

@@ -8,15 +8,20 @@ const ipRestriction: Plugin<IpRestrictionConfig> = {
   name: 'ip-restriction',
   version: KONG_VERSION,
   priority: 990,
-  compile({ allow, deny, status, message }) {
+  compile({ allow, deny, status, message }, _place, services) {
     const allowed = allow === null || allow.length === 0 ? null : compileCidrs(allow);
     const denied = compileCidrs(deny ?? []);
+    const lets = (ip: string): boolean => !denied.has(ip) && (allowed === null || allowed.has(ip));
     return {
       access(request) {
         const { ip } = request.client;
         if (ip === '') return request.error(403, UNKNOWN);
-        if (!denied.has(ip) && (allowed === null || allowed.has(ip))) return undefined;
-        return request.error(status ?? 403, message ?? `IP address not allowed: ${ip}`);
+        return lets(ip) ? undefined : request.error(status ?? 403, message ?? `IP address not allowed: ${ip}`);
+      },
+      preread({ id, client: { ip } }) {
+        if (ip !== '' && lets(ip)) return undefined;
+        services.log('warn', `session ${id}: ${ip === '' ? UNKNOWN : (message ?? `IP address not allowed: ${ip}`)}`);
+        return status ?? 403;
       },
     };
   },

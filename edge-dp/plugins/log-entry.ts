@@ -4,7 +4,9 @@ import { decodeArguments } from '../lua/arguments.ts';
 import { correlation } from './correlation-id.ts';
 import { changed, type LogChange } from './log-changes.ts';
 import type { Exchange, Try } from './runtime/exchange.ts';
-import { slot } from './runtime/slot.ts';
+import { type Slots, slot } from './runtime/slot.ts';
+import type { StreamExchange } from './runtime/stream.ts';
+import { describeSession } from './stream-log-entry.ts';
 
 /** The ids of a request's trace by the formats it was told upstream in: the `trace_id` of its log entry. */
 export const traceIds = slot<Readonly<Record<string, string>>>();
@@ -12,7 +14,10 @@ export const traceIds = slot<Readonly<Record<string, string>>>();
 /** What `kong.log.set_serialize_value` and `custom_fields_by_lua` change of the entry, in order. */
 const changes = slot<LogChange[]>();
 
-export function changeLogEntry(request: Exchange['request'], change: LogChange): void {
+/** What is logged: a request, or a session that is no HTTP. */
+export type Logged = Exchange | StreamExchange;
+
+export function changeLogEntry(request: { readonly slots: Slots }, change: LogChange): void {
   const all = changes.get(request);
   if (all === undefined) changes.set(request, [change]);
   else all.push(change);
@@ -32,41 +37,46 @@ interface Made {
 const made = slot<Made>();
 
 /** The entry of a request that is over, made when the first plugin asks. */
-export function logEntry(exchange: Exchange): LogEntry {
+export function logEntry(exchange: Logged): LogEntry {
   return upToDate(exchange).entry;
 }
 
 /** The same as one line of JSON. */
-export function logText(exchange: Exchange): string {
+export function logText(exchange: Logged): string {
   const now = upToDate(exchange);
   now.text ??= JSON.stringify(now.entry);
   return now.text;
 }
 
-function upToDate(exchange: Exchange): Made {
+function upToDate(exchange: Logged): Made {
   const { request } = exchange;
   const known = made.get(request);
   const all = changes.get(request) ?? [];
   if (known !== undefined && known.count === all.length) return known;
-  const plain = known?.plain ?? describe(exchange);
+  const plain = known?.plain ?? ('session' in exchange ? describeStream(exchange) : describe(exchange));
   const now: Made = { plain, entry: all.reduce(changed, plain), count: all.length, text: null };
   made.set(request, now);
   return now;
 }
 
 /** nginx's for a client that left, whatever it had got. */
-export function loggedStatus({ clientLeft, reply }: Exchange): number {
-  return clientLeft ? 499 : reply.status;
+export function loggedStatus(exchange: Logged): number {
+  if ('session' in exchange) return exchange.status;
+  return exchange.clientLeft ? 499 : exchange.reply.status;
 }
 
 /** Bytes of the request as text; of its body those that are known. */
-export function requestSize({ request, bytes }: Exchange): number {
+export function requestSize(exchange: Logged): number {
+  if ('session' in exchange) return exchange.received;
+  const { request, bytes } = exchange;
   const line = `${request.incoming.method} ${request.rawTarget} HTTP/1.1\r\n`.length;
   return headSize(request.incoming.headers, line) + (bytes.in ?? 0);
 }
 
 /** The same of the answer; 0 for a client that left. */
-export function responseSize({ clientLeft, reply, bytes }: Exchange): number {
+export function responseSize(exchange: Logged): number {
+  if ('session' in exchange) return exchange.sent;
+  const { clientLeft, reply, bytes } = exchange;
   return clientLeft ? 0 : headSize(reply.headers, STATUS_LINE) + (bytes.out ?? 0);
 }
 
@@ -97,6 +107,21 @@ function describe(exchange: Exchange): LogEntry {
     ...(workspaceName !== null && { workspace_name: workspaceName }),
     ...(correlationId !== undefined && { correlation_id: correlationId }),
     ...(trace !== undefined && { trace_id: trace }),
+  };
+}
+
+function describeStream(exchange: StreamExchange): LogEntry {
+  const { session, tries, workspaceName } = exchange;
+  const { route, service } = session;
+  return {
+    ...describeSession(exchange),
+    tries: tries.map((attempt) => tryOf(attempt, attempt.failedAs)),
+    route: whole(route.row),
+    ...(service !== null && { service: whole(service.row) }),
+    client_ip: session.client.ip,
+    started_at: session.startedAt,
+    workspace: session.workspace,
+    ...(workspaceName !== null && { workspace_name: workspaceName }),
   };
 }
 
@@ -157,20 +182,23 @@ function statusText({ status, failedAs }: Try): string {
 
 function triesOf({ tries, aborted, clientLeft }: Exchange): readonly object[] {
   return tries.map((attempt, at) => {
-    const { host, port, startedAt, balancerLatency, failedAs } = attempt;
     // It answered, and then did not send all of its body.
     const brokeOff = at === tries.length - 1 && aborted && !clientLeft;
-    const code = failedAs ?? (brokeOff ? 502 : null);
-    return {
-      ip: host,
-      port,
-      balancer_start: startedAt,
-      balancer_start_ns: startedAt * 1e6,
-      balancer_latency: balancerLatency,
-      balancer_latency_ns: balancerLatency * 1e6,
-      ...(code !== null && { state: 'failed', code }),
-    };
+    return tryOf(attempt, attempt.failedAs ?? (brokeOff ? 502 : null));
   });
+}
+
+/** `code`: what it failed as; null: it did not. */
+function tryOf({ host, port, startedAt, balancerLatency }: Try, code: number | null): object {
+  return {
+    ip: host,
+    port,
+    balancer_start: startedAt,
+    balancer_start_ns: startedAt * 1e6,
+    balancer_latency: balancerLatency,
+    balancer_latency_ns: balancerLatency * 1e6,
+    ...(code !== null && { state: 'failed', code }),
+  };
 }
 
 /** Rows without what is not set, made once for each: they live as long as the config. */

@@ -1,4 +1,4 @@
-import type { Exchange } from './runtime/exchange.ts';
+import type { Logged } from './log-entry.ts';
 import type { SyslogLine } from './runtime/services.ts';
 
 type Severity = SyslogLine['severity'];
@@ -14,12 +14,13 @@ export interface SeverityConfig {
   readonly server_errors_severity: Severity | null;
 }
 
-/** The severity of a request's entry; null: less urgent than `log_level`, and not sent. */
-export function severityOf(config: SeverityConfig, { reply }: Exchange): Severity | null {
+/** The severity of an entry, by its status; null: less urgent than `log_level`, and not sent. */
+export function severityOf(config: SeverityConfig, exchange: Logged): Severity | null {
+  const status = 'session' in exchange ? exchange.status : exchange.reply.status;
   const severity =
-    (reply.status >= 500
+    (status >= 500
       ? config.server_errors_severity
-      : reply.status >= 400
+      : status >= 400
         ? config.client_errors_severity
         : config.successful_severity) ?? 'info';
   return severityNumber(severity) <= severityNumber(config.log_level ?? 'info') ? severity : null;

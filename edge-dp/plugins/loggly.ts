@@ -1,7 +1,7 @@
 import type { LogglyConfig } from '../../shared/plugins/loggly.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
-import { logText } from './log-entry.ts';
+import { type Logged, logText } from './log-entry.ts';
 import { severityNumber, severityOf } from './log-severity.ts';
 import { packetQueue } from './packet-queue.ts';
 import type { Plugin } from './runtime/plugin.ts';
@@ -17,16 +17,18 @@ const loggly: Plugin<LogglyConfig> = {
     const packets = packetQueue('loggly', { host: host ?? 'logs-01.loggly.com', port: port ?? 514 }, services);
     const data = `[${[`${key}@${LOGGLY}`, ...(tags ?? []).map((tag) => `tag="${escaped(tag)}"`)].join(' ')}]`;
     const from = `${services.node.hostname} kong - - ${data}`;
+    const log = (exchange: Logged): void => {
+      const severity = severityOf(severities, exchange);
+      if (severity === null) return;
+      const priority = USER * 8 + severityNumber(severity);
+      custom.fill(exchange, () => {
+        const time = `${new Date().toISOString().slice(0, 'YYYY-MM-DDThh:mm:ss'.length)}Z`;
+        packets.push(`<${priority}>1 ${time} ${from} ${logText(exchange)}`, exchange.request);
+      });
+    };
     return {
-      log(exchange) {
-        const severity = severityOf(severities, exchange);
-        if (severity === null) return;
-        const priority = USER * 8 + severityNumber(severity);
-        custom.fill(exchange, () => {
-          const time = `${new Date().toISOString().slice(0, 'YYYY-MM-DDThh:mm:ss'.length)}Z`;
-          packets.push(`<${priority}>1 ${time} ${from} ${logText(exchange)}`, exchange.request);
-        });
-      },
+      log,
+      logStream: log,
       close() {
         packets.close();
         custom.close();

@@ -29,6 +29,11 @@ export const FAMILIES = {
     help: 'Total latency incurred during requests for each service/route in Kong',
     bounds: UPSTREAM_BOUNDS,
   },
+  kong_session_duration_ms: {
+    help: 'latency incurred in stream session for each service/route in Kong',
+    bounds: UPSTREAM_BOUNDS,
+  },
+  kong_stream_sessions_total: { help: 'Stream status codes per service/route in Kong', bounds: null },
   kong_upstream_latency_ms: {
     help: 'Latency added by upstream response for each service/route in Kong',
     bounds: UPSTREAM_BOUNDS,

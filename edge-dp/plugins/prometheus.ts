@@ -2,7 +2,7 @@ import { escaped } from '../../shared/metrics-text.ts';
 import type { PrometheusConfig } from '../../shared/plugins/prometheus.ts';
 import { isRecord, recordOrEmpty } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { logEntry, loggedStatus, requestSize, responseSize, sourceOf } from './log-entry.ts';
+import { type Logged, logEntry, loggedStatus, requestSize, responseSize, sourceOf } from './log-entry.ts';
 import { FAMILIES } from './metric-families.ts';
 import type { Exchange } from './runtime/exchange.ts';
 import type { Plugin } from './runtime/plugin.ts';
@@ -41,14 +41,31 @@ const prometheus: Plugin<PrometheusConfig> = {
           bytes('egress', responseSize(exchange));
         }
         if (latency_metrics) {
-          const took = (family: keyof typeof FAMILIES, value: number) => {
-            const { bounds } = FAMILIES[family];
-            if (bounds !== null && value >= 0)
-              metrics.observe(family, bounds, `${target},${workspace}`, value, request);
-          };
-          took('kong_kong_latency_ms', latencies.kong);
-          took('kong_request_latency_ms', latencies.request);
-          took('kong_upstream_latency_ms', latencies.proxy);
+          const labels = `${target},${workspace}`;
+          took(metrics, 'kong_kong_latency_ms', labels, latencies.kong, request);
+          took(metrics, 'kong_request_latency_ms', labels, latencies.request, request);
+          took(metrics, 'kong_upstream_latency_ms', labels, latencies.proxy, request);
+        }
+      },
+      logStream(exchange) {
+        const { session, latencies, status } = exchange;
+        const target = `service="${serviceOf(exchange)}",route="${escaped(session.route.name ?? session.route.id)}"`;
+        const workspace = `workspace="${escaped(exchange.workspaceName ?? '')}"`;
+        if (status_code_metrics) {
+          // By who decided: 403 and the like are the gateway's, what the upstreams did not do is theirs.
+          const source = exchange.tries.length > 0 ? 'service' : 'kong';
+          const labels = `${target},code="${status}",source="${source}",${workspace}`;
+          metrics.count('kong_stream_sessions_total', labels, 1, session);
+        }
+        if (bandwidth_metrics) {
+          const bytes = (direction: string, amount: number) =>
+            metrics.count('kong_bandwidth_bytes', `${target},direction="${direction}",${workspace}`, amount, session);
+          bytes('ingress', exchange.received);
+          bytes('egress', exchange.sent);
+        }
+        if (latency_metrics) {
+          took(metrics, 'kong_kong_latency_ms', `${target},${workspace}`, latencies.kong, session);
+          took(metrics, 'kong_session_duration_ms', `${target},${workspace}`, latencies.session, session);
         }
       },
     };
@@ -57,7 +74,18 @@ const prometheus: Plugin<PrometheusConfig> = {
 
 export default prometheus;
 
-function serviceOf({ request: { service } }: Exchange): string {
+function took(
+  metrics: Metrics,
+  family: keyof typeof FAMILIES,
+  labels: string,
+  value: number,
+  on: Parameters<Metrics['observe']>[4],
+): void {
+  const { bounds } = FAMILIES[family];
+  if (bounds !== null && value >= 0) metrics.observe(family, bounds, labels, value, on);
+}
+
+function serviceOf({ request: { service } }: Logged): string {
   return service === null ? '' : escaped(service.name ?? String(service.row.host ?? ''));
 }
 

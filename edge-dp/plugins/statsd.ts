@@ -1,7 +1,7 @@
 import type { StatsdConfig } from '../../shared/plugins/statsd.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
-import { loggedStatus } from './log-entry.ts';
+import { type Logged, loggedStatus } from './log-entry.ts';
 import { queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { compileMetrics } from './statsd/metrics.ts';
@@ -26,12 +26,14 @@ const statsd: Plugin<StatsdConfig> = {
     const entries = services.queue<readonly string[]>(name, options, statsdServer(server, services));
     const metrics = compileMetrics(config, services.node.hostname.replaceAll('.', '_'));
     const counts = compileStatuses(config.allow_status_codes);
+    const log = (exchange: Logged): void => {
+      if (!counts(loggedStatus(exchange))) return;
+      const lines = metrics.flatMap((metric) => metric(exchange) ?? []);
+      if (lines.length > 0) entries.push(lines, exchange.request);
+    };
     return {
-      log(exchange) {
-        if (!counts(loggedStatus(exchange))) return;
-        const lines = metrics.flatMap((metric) => metric(exchange) ?? []);
-        if (lines.length > 0) entries.push(lines, exchange.request);
-      },
+      log,
+      logStream: log,
       close: () => entries.close(),
     };
   },

@@ -1,7 +1,7 @@
 import type { TcpLogConfig } from '../../shared/plugins/tcp-log.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
-import { logText } from './log-entry.ts';
+import { type Logged, logText } from './log-entry.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { Connection, Services } from './runtime/services.ts';
 import { UNQUEUED } from './unqueued.ts';
@@ -20,10 +20,11 @@ const tcpLog: Plugin<TcpLogConfig> = {
     const lines = services.queue<string>(name, UNQUEUED, (batch) =>
       send(services, peer, utf8.encode(`${batch.join('\n')}\n`)),
     );
+    const log = (exchange: Logged): void =>
+      custom.fill(exchange, () => lines.push(logText(exchange), exchange.request));
     return {
-      log(exchange) {
-        custom.fill(exchange, () => lines.push(logText(exchange), exchange.request));
-      },
+      log,
+      logStream: log,
       close() {
         lines.close();
         custom.close();

@@ -1,7 +1,7 @@
 import type { UdpLogConfig } from '../../shared/plugins/udp-log.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
-import { logText } from './log-entry.ts';
+import { type Logged, logText } from './log-entry.ts';
 import { packetQueue } from './packet-queue.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
@@ -14,10 +14,11 @@ const udpLog: Plugin<UdpLogConfig> = {
   compile({ host, port, custom_fields_by_lua }, place, services) {
     const custom = compileCustomFields(custom_fields_by_lua, { plugin: 'udp-log', place, services });
     const packets = packetQueue('udp-log', { host, port }, services);
+    const log = (exchange: Logged): void =>
+      custom.fill(exchange, () => packets.push(logText(exchange), exchange.request));
     return {
-      log(exchange) {
-        custom.fill(exchange, () => packets.push(logText(exchange), exchange.request));
-      },
+      log,
+      logStream: log,
       close() {
         packets.close();
         custom.close();

@@ -33,6 +33,7 @@ export class Session implements StreamSession, StreamPassage {
   readonly client: ClientAddress;
   readonly route: Route;
   readonly service: Service | null;
+  readonly identity = { consumer: null };
   readonly shared = new Map<string, unknown>();
   readonly slots = new SlotArray();
   readonly passthrough: boolean;

@@ -71,6 +71,8 @@ export interface PlannedNodeListener {
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
   readonly tls: ListenerTls | null;
+  /** The address it is bound to, of one that takes datagrams; null: connections. */
+  readonly udp: string | null;
 }
 
 /** Writes the files of a generation and says what the supervisor is to run from them. `entry` is the Worker's main module. */
@@ -87,10 +89,11 @@ export async function writeNodePlan(
     processes: options.processes,
     storage,
     sockets: [
-      ...listeners.map(({ name, service }) => ({
+      ...listeners.map(({ name, service, udp }) => ({
         name,
         descriptor: next(),
-        servedBy: service === 'status' ? ('first' as const) : ('all' as const),
+        servedBy: udp?.process ?? (service === 'status' ? ('first' as const) : ('all' as const)),
+        udp: udp !== null,
         tls: null,
       })),
       { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' as const, tls: null },
@@ -113,13 +116,14 @@ export async function writeNodePlan(
         secrets: options.secrets ?? NO_SECRETS,
         folder: resolve(options.prefix),
         declarative: writeDeclarative(generation, options),
-        listeners: listeners.map(({ name, service, address, listener: { port, tls = null, http2 = false } }) => ({
+        listeners: listeners.map(({ name, service, address, udp, listener: { port, tls = null, http2 = false } }) => ({
           name,
           service,
           port,
           http2,
           loopback: isLoopback(address),
           tls,
+          udp: udp === null ? null : address,
         })),
         tls: options.tls ?? DEFAULT_LIMITS,
         http: options.http ?? DEFAULT_HTTP_LIMITS,

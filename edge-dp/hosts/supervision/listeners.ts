@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { messageOf } from '../../../shared/thrown.ts';
-import { type ListeningSocket, openListeningSockets } from '../listening-socket.ts';
-import type { Listener } from '../options.ts';
+import { type ListeningSocket, openListeningSockets, type WantedSocket } from '../listening-socket.ts';
+import type { Listener, StreamListenAddress } from '../options.ts';
 import { portHolder } from '../port-holder.ts';
 
 /** A listener of the options with the address to bind. */
@@ -14,23 +14,31 @@ export interface PlannedListener {
   readonly name: string;
   readonly address: string;
   readonly listener: Listener;
+  /** For UDP the process that serves it: each has a socket of its own on the port, so that a client keeps its process. Null: TCP. */
+  readonly udp: { readonly process: number; readonly processes: number } | null;
 }
 
 /** Resolves the listeners' host names to addresses. Rejects naming the setting. */
 export async function planListeners(
   setting: PlannedListener['setting'],
-  listeners: readonly Listener[],
+  listeners: readonly (Listener | StreamListenAddress)[],
+  processes: number,
 ): Promise<readonly PlannedListener[]> {
   const service = SERVICES[setting];
-  return await Promise.all(
-    listeners.map(async (listener, place) => ({
-      setting,
-      service,
-      name: `${service}-${place}`,
-      address: await addressOf(listener, setting),
-      listener,
-    })),
+  const planned = await Promise.all(
+    listeners.map(async (listener, place) => {
+      const address = await addressOf(listener, setting);
+      const name = `${service}-${place}`;
+      const plan = { setting, service, name, address, listener };
+      if (!('udp' in listener) || !listener.udp) return [{ ...plan, udp: null }];
+      return Array.from({ length: processes }, (_, process) => ({
+        ...plan,
+        name: `${name}-${process}`,
+        udp: { process, processes },
+      }));
+    }),
   );
+  return planned.flat();
 }
 
 const SERVICES = { proxy_listen: 'proxy', status_listen: 'status', stream_listen: 'stream' } as const;
@@ -44,17 +52,29 @@ async function addressOf({ host }: Listener, setting: string): Promise<string> {
   }
 }
 
-/** Opens the listeners' sockets and `paths` together; rejects naming the setting, and who holds a port in use. */
+/**
+ * Opens the listeners' sockets and `paths` together, but for those that are `held`, by their places. Rejects naming the setting, and
+ * who holds a port in use.
+ */
 export async function openSockets(
   listeners: readonly PlannedListener[],
   paths: readonly string[],
+  held: ReadonlyMap<number, ListeningSocket>,
 ): Promise<readonly ListeningSocket[]> {
+  const wanted = [...listeners.map(socketOf), ...paths.map((path) => ({ path }))];
   try {
-    const addresses = listeners.map(({ address, listener }) => ({ address, port: listener.port }));
-    return await openListeningSockets([...addresses, ...paths.map((path) => ({ path }))]);
+    const opened = await openListeningSockets(wanted.filter((_, place) => !held.has(place)));
+    const rest = opened.values();
+    return wanted.flatMap((_, place) => held.get(place) ?? rest.next().value ?? []);
   } catch (error) {
     throw new Error(explain(error, listeners), { cause: error });
   }
+}
+
+function socketOf({ address, listener: { port }, name, udp }: PlannedListener): WantedSocket {
+  if (udp === null) return { address, port };
+  const shared = name.slice(0, name.lastIndexOf('-'));
+  return { address, port, udp: { name: shared, shared: udp.processes > 1 } };
 }
 
 function explain(error: unknown, listeners: readonly PlannedListener[]): string {

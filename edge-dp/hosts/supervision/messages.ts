@@ -19,8 +19,10 @@ export interface SupervisorPlan {
 export interface PlannedSocket {
   readonly name: string;
   readonly descriptor: number;
-  /** Internal sockets and the Status API are the first process's alone. */
-  readonly servedBy: 'all' | 'first';
+  /** Internal sockets and the Status API are the first process's alone, a UDP socket that of the process with the number. */
+  readonly servedBy: 'all' | 'first' | number;
+  /** Takes datagrams: not one that can be held for a supervisor that was killed. */
+  readonly udp?: boolean;
   /** Of a listener with TLS; null for others. */
   readonly tls: SharedAddress | null;
 }

@@ -147,7 +147,7 @@ class SupervisedHost implements DataPlane {
   async launch(): Promise<void> {
     // From the opening of the sockets to their release nothing may wait (see openListeningSockets).
     await this.#runtime.prepare();
-    const sockets = this.#heldSockets() ?? (await openSockets(this.#listeners, this.#internalPaths()));
+    const sockets = await openSockets(this.#listeners, this.#internalPaths(), this.#heldSockets());
     const supervisor = new SupervisorProcess(
       sockets.map(({ descriptor }) => descriptor),
       this.#log,
@@ -166,14 +166,14 @@ class SupervisedHost implements DataPlane {
     this.#probeControlPlanes();
   }
 
-  /** The sockets of a supervisor that was killed: no connection is refused while there is no other. Null without all. */
-  #heldSockets(): readonly ListeningSocket[] | null {
-    const held = this.#supervisor?.sockets;
-    const wanted = this.#listeners.length + this.#internalPaths().length;
-    if (held === undefined || held.size !== wanted) return null;
-    return Array.from(held)
-      .toSorted(([a], [b]) => a - b)
-      .map(([place, socket]) => ({ ...socket, port: this.#listeners[place]?.listener.port ?? 0 }));
+  /** The sockets of a supervisor that was killed, by their places: no connection is refused while there is no other. All or none, UDP apart. */
+  #heldSockets(): ReadonlyMap<number, ListeningSocket> {
+    const held = this.#supervisor?.sockets ?? new Map<number, never>();
+    const wanted = this.#listeners.filter(({ udp }) => udp === null).length + this.#internalPaths().length;
+    if (held.size !== wanted) return new Map();
+    return new Map(
+      [...held].map(([place, socket]) => [place, { ...socket, port: this.#listeners[place]?.listener.port ?? 0 }]),
+    );
   }
 
   /** The supervisor was killed, and its processes with it: start everything again on the sockets that are left. */
@@ -209,7 +209,7 @@ class SupervisedHost implements DataPlane {
 
   #addresses(service: PlannedListener['service']): DataPlane['proxyAddresses'] {
     return this.#listeners
-      .filter((planned) => planned.service === service)
+      .filter((planned) => planned.service === service && (planned.udp?.process ?? 0) === 0)
       .map(({ listener: { host, port, tls } }) => ({ host, port, tls: tls !== undefined }));
   }
 
@@ -239,10 +239,11 @@ async function allListeners(
   options: DataPlaneOptions,
   { takesStreams }: SupervisedRuntime,
 ): Promise<readonly PlannedListener[]> {
+  const { processes, streamListen = [] } = options;
   return [
-    ...(await planListeners('proxy_listen', options.proxyListen)),
-    ...(await planListeners('status_listen', options.statusListen)),
-    ...(await planListeners('stream_listen', takesStreams ? (options.streamListen ?? []) : [])),
+    ...(await planListeners('proxy_listen', options.proxyListen, processes)),
+    ...(await planListeners('status_listen', options.statusListen, processes)),
+    ...(await planListeners('stream_listen', takesStreams ? streamListen : [], processes)),
   ];
 }
 

@@ -31,7 +31,8 @@ let workers: readonly Slot[] = [];
 async function start(plan: SupervisorPlan): Promise<void> {
   const { runtime } = plan;
   const outgoing = runtime.kind === 'workerd' ? runtime.egress : null;
-  const descriptors = [...plan.sockets, ...(outgoing === null ? [] : [outgoing, ...outgoing.relays])];
+  const held = plan.sockets.filter(({ udp }) => udp !== true);
+  const descriptors = [...held, ...(outgoing === null ? [] : [outgoing, ...outgoing.relays])];
   for (const { descriptor } of descriptors) {
     giveToParent(descriptor, { type: 'socket', place: descriptor - FIRST_DESCRIPTOR } satisfies FromSupervisor);
   }
@@ -58,7 +59,7 @@ let runtimeLog = new RuntimeLog(log);
 let warmUps = 0;
 
 function runPlace({ sockets, runtime }: SupervisorPlan, place: number): Run {
-  const served = sockets.filter(({ servedBy }) => servedBy === 'all' || place === 0);
+  const served = sockets.filter(({ servedBy: by }) => by === 'all' || by === place || (by === 'first' && place === 0));
   if (runtime.kind === 'node') return runNode(runtime, served, place === 0, runtimeLog);
   warmUps += 1;
   const warmUp = join(runtime.folder, `warm-${process.pid}-${warmUps}.sock`);

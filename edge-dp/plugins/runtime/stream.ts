@@ -20,6 +20,8 @@ export interface StreamSession {
   readonly route: RouteView;
   readonly service: ServiceView | null;
   readonly workspace: string;
+  /** Nobody: there is nothing in a stream to tell consumers by. */
+  readonly identity: { readonly consumer: null };
   /** What plugins tell each other (`kong.ctx.shared`). */
   readonly shared: Map<string, unknown>;
   readonly slots: Slots;

@@ -1,12 +1,11 @@
 import type { StatsdConfig } from '../../../shared/plugins/statsd.ts';
-import { loggedStatus } from '../log-entry.ts';
+import { type Logged, loggedStatus } from '../log-entry.ts';
 import { type Metric, metricLine, namePart, type Tag, tagValue } from '../metrics-line.ts';
 import { consumerName, VALUES } from '../metrics-values.ts';
-import type { Exchange } from '../runtime/exchange.ts';
 import type { ServiceView } from '../runtime/request.ts';
 
 /** The line a metric makes of a request; null: none. */
-type MetricOf = (exchange: Exchange) => string | null;
+type MetricOf = (exchange: Logged) => string | null;
 
 type MetricConfig = NonNullable<StatsdConfig['metrics']>[number];
 
@@ -46,7 +45,7 @@ class CompiledMetric {
   }
 
   /** With everything in its name. */
-  plain(prefix: string, exchange: Exchange): string | null {
+  plain(prefix: string, exchange: Logged): string | null {
     const scope = `${prefix}.${this.#scopeOf(exchange.request.service)}`;
     const value = this.valueOf(exchange);
     if (value !== null) return metricLine({ ...value, name: `${scope}.${value.name}` }, null, 'dogstatsd');
@@ -55,7 +54,7 @@ class CompiledMetric {
   }
 
   /** Null: it is no value of the request, or there is none, as where nothing was sent upstream. */
-  valueOf(exchange: Exchange): Metric | null {
+  valueOf(exchange: Logged): Metric | null {
     const { name, stat_type, sample_rate } = this.#metric;
     const known = Object.hasOwn(VALUES, name) ? VALUES[name] : undefined;
     const value = known?.of(exchange) ?? -1;
@@ -64,7 +63,7 @@ class CompiledMetric {
   }
 
   /** Null: there is no service, and then no tags either. */
-  tagsOf(exchange: Exchange): readonly Tag[] | null {
+  tagsOf(exchange: Logged): readonly Tag[] | null {
     const { service, route } = exchange.request;
     const called = this.#serviceName(service);
     if (called === null) return null;
@@ -80,7 +79,7 @@ class CompiledMetric {
   }
 
   /** What counts consumers and statuses, which tags do in the other styles. */
-  #countOf(prefix: string, scope: string, exchange: Exchange): Metric | null {
+  #countOf(prefix: string, scope: string, exchange: Logged): Metric | null {
     const { name, sample_rate: rate } = this.#metric;
     const status = loggedStatus(exchange);
     const count = (named: string): Metric => ({ name: named, value: 1, type: 'counter', rate });
@@ -128,7 +127,7 @@ class CompiledMetric {
     }
   }
 
-  #workspaceName({ request, workspaceName }: Exchange): string | null {
+  #workspaceName({ request, workspaceName }: Logged): string | null {
     return this.#of.workspace === 'workspace_id' ? request.workspace : workspaceName;
   }
 }

@@ -1,38 +1,349 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createServer as createTlsServer,
+  type TLSSocket,
+} from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { authority } from '../../cp/pki/authority.ts';
+import { until } from '../../until.ts';
+import { within } from '../../within.ts';
 import { id, type ProxyNode, startProxyNode } from '../proxy/node.ts';
 
+/** Milliseconds anything here may take before it is said to be missing. */
+const LIMIT = 60_000;
+
+/** Each case has a client address of its own, 127.0.1.<case>, by which its route is found. */
+const clientOf = (n: number): string => `127.0.1.${n}`;
+
 describe('streams on the native host', () => {
+  const servers: (Server | UdpSocket)[] = [];
+  /** What echoes, and what the other upstreams have been told or were left by. */
+  const seen: { readonly text: string[]; ended: number; reset: number } = { text: [], ended: 0, reset: 0 };
+  let logs: Server;
+  const entries: Record<string, unknown>[] = [];
   let node: ProxyNode;
-  let upstream: Server;
+  let ca: Awaited<ReturnType<typeof authority>>;
+
+  const listen = async (server: Server): Promise<number> => {
+    servers.push(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  };
+  const tcp = (serve: (socket: Socket) => void): Promise<number> =>
+    listen(createServer({ allowHalfOpen: true }, (socket) => serve(socket.on('error', () => undefined))));
+  const udp = async (answer: (text: string, port: number) => readonly string[]): Promise<number> => {
+    const socket = createSocket('udp4');
+    servers.push(socket);
+    socket.on('message', (datagram, from) => {
+      for (const text of answer(datagram.toString(), from.port)) socket.send(text, from.port, from.address);
+    });
+    await new Promise<void>((bound) => socket.bind(0, '127.0.0.1', bound));
+    return socket.address().port;
+  };
+  /** A port nobody listens at. */
+  const deadPort = async (): Promise<number> => {
+    const server = createServer();
+    const port = await listen(server);
+    server.close();
+    return port;
+  };
+
+  const rows: Record<string, BundleRow[]> = { services: [], routes: [], upstreams: [], targets: [], plugins: [] };
+  /** A service, and the route to it for the client of the case. */
+  const serve = (n: number, port: number, service: object = {}, route: object = {}): void => {
+    rows.services?.push({ id: id(n), name: `s${n}`, host: '127.0.0.1', port, protocol: 'tcp', ...service });
+    const matching = { protocols: ['tcp'], sources: [{ ip: clientOf(n) }] };
+    rows.routes?.push({ id: id(n), name: `r${n}`, ...matching, service: { id: id(n) }, ...route });
+  };
 
   beforeAll(async () => {
-    upstream = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
-    await once(upstream, 'listening');
-    const address = upstream.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    const tables: Record<string, readonly BundleRow[]> = {
-      services: [{ id: id(1), host: '127.0.0.1', port, protocol: 'tcp' }],
-      routes: [{ id: id(1), protocols: ['tcp'], sources: [{ ip: '127.0.0.0/8' }], service: { id: id(1) } }],
-    };
-    node = await startProxyNode(tables, {
-      start: startNodeHost,
-      streamListen: [{ host: '127.0.0.1', port: 0, udp: false }],
+    ca = await authority('upstreams');
+    const own = await ca.leaf({ name: 'inner.test' });
+    const shown = await (await authority('shown')).leaf({ name: 'named.test' });
+    const echo = await tcp((socket) => socket.pipe(socket));
+    const secure = createTlsServer(
+      { cert: own.cert, key: own.key, requestCert: true, rejectUnauthorized: false, allowHalfOpen: true },
+      (socket: TLSSocket) => {
+        const { subject } = socket.getPeerCertificate();
+        socket.end(`${socket.servername} ${subject?.CN}`);
+      },
+    ).on('tlsClientError', () => undefined);
+    const securePort = await listen(secure);
+    const dead = await deadPort();
+    logs = createServer((socket) => {
+      let text = '';
+      socket.on('data', (part) => {
+        text += part;
+        for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+          entries.push(JSON.parse(text.slice(0, end)));
+          text = text.slice(end + 1);
+        }
+      });
     });
-  });
+    const logPort = await listen(logs);
+
+    serve(1, echo);
+    serve(2, await tcp((socket) => socket.on('data', (part) => seen.text.push(`${part}`)).end('ended first')));
+    serve(3, await tcp((socket) => socket.once('data', () => socket.resetAndDestroy())));
+    serve(4, await tcp((socket) => socket.on('error', () => (seen.reset += 1)).write('hi')));
+    serve(5, dead, { host: 'pool.test', retries: 1 });
+    rows.upstreams?.push({ id: id(5), name: 'pool.test', algorithm: 'round-robin' });
+    for (const [n, port] of [
+      [51, dead],
+      [52, echo],
+    ] as const)
+      rows.targets?.push({ id: id(n), upstream: { id: id(5) }, target: `127.0.0.1:${port}` });
+    serve(6, await tcp((socket) => socket.write('here').valueOf()), { read_timeout: 300 });
+    serve(7, echo, { enabled: false });
+    serve(8, dead, { retries: 0 });
+    serve(9, echo);
+    rows.plugins?.push({
+      id: id(9),
+      name: 'ip-restriction',
+      protocols: ['tcp'],
+      route: { id: id(9) },
+      config: { deny: ['127.0.0.0/8'], allow: null, status: null, message: null },
+    });
+    const tls = { protocols: ['tls'], sources: null };
+    serve(20, echo, {}, { ...tls, snis: ['named.test'] });
+    serve(
+      21,
+      securePort,
+      {
+        protocol: 'tls',
+        host: 'localhost',
+        tls_verify: true,
+        ca_certificates: [id(90)],
+        client_certificate: { id: id(91) },
+      },
+      { ...tls, snis: ['inner.test'], preserve_host: true },
+    );
+    serve(
+      22,
+      securePort,
+      { protocol: 'tls', tls_verify: true },
+      { ...tls, snis: ['untrusted.test'], preserve_host: true },
+    );
+    serve(23, securePort, {}, { protocols: ['tls_passthrough'], sources: null, snis: ['*.inner.test'] });
+    rows.ca_certificates = [{ id: id(90), cert: ca.pem }];
+    const client = await ca.leaf({ name: 'gateway' });
+    rows.certificates = [
+      { id: id(91), cert: client.cert, key: client.key },
+      { id: id(92), cert: shown.cert, key: shown.key },
+    ];
+    rows.snis = [{ id: id(92), name: 'named.test', certificate: { id: id(92) } }];
+    serve(
+      30,
+      await udp((text, port) => [`${text} 1`, `${text} from ${port}`]),
+      { protocol: 'udp' },
+      { protocols: ['udp'] },
+    );
+    serve(31, await udp(() => []), { protocol: 'udp', host: 'datagrams.test', retries: 5 }, { protocols: ['udp'] });
+    rows.upstreams?.push({ id: id(31), name: 'datagrams.test' });
+    const answering = await udp((text) => [`${text} answered`]);
+    for (const [n, port] of [
+      [311, dead],
+      [312, answering],
+    ] as const)
+      rows.targets?.push({ id: id(n), upstream: { id: id(31) }, target: `127.0.0.1:${port}` });
+    rows.plugins?.push({
+      id: id(99),
+      name: 'tcp-log',
+      protocols: ['tcp', 'udp', 'tls', 'tls_passthrough'],
+      config: {
+        host: '127.0.0.1',
+        port: logPort,
+        timeout: 10_000,
+        keepalive: 60_000,
+        tls: false,
+        custom_fields_by_lua: null,
+      },
+    });
+
+    node = await startProxyNode(rows, {
+      start: startNodeHost,
+      streamListen: [
+        { host: '127.0.0.1', port: 0, udp: false },
+        { host: '127.0.0.1', port: 0, udp: false, tls: await generateListenerCertificate() },
+        { host: '127.0.0.1', port: 0, udp: true },
+      ],
+    });
+  }, 120_000);
   afterAll(async () => {
     await node?.stop();
-    upstream?.close();
+    for (const server of servers) server.close();
   });
 
-  it('moves bytes', async () => {
-    const socket = connect(node.dataPlane.streamAddresses?.[0]?.port ?? 0, '127.0.0.1');
-    socket.end('hello');
+  const portOf = (listener: number): number => node.dataPlane.streamAddresses?.[listener]?.port ?? 0;
+  const open = (n: number): Socket => connect({ port: portOf(0), host: '127.0.0.1', localAddress: clientOf(n) });
+  const openTls = (servername: string, options: ConnectionOptions = {}): TLSSocket =>
+    connectTls({ port: portOf(1), host: '127.0.0.1', servername, rejectUnauthorized: false, ...options });
+  /** All that comes until the other side ends; and how it does. */
+  const rest = (socket: Socket): Promise<{ text: string; end: string }> => {
     let text = '';
-    for await (const part of socket) text += part;
-    expect(text).toBe('hello');
+    let end = 'closed';
+    socket.on('data', (part) => (text += part));
+    socket.on('end', () => (end = 'ended'));
+    socket.on('error', (error) => (end = 'code' in error ? String(error.code) : error.message));
+    return within(
+      new Promise((resolve) => socket.on('close', () => resolve({ text, end }))),
+      'the end of a connection',
+      LIMIT,
+    );
+  };
+  /** The log entry of the last session to the route. */
+  const entryOf = async (route: string): Promise<Record<string, unknown>> => {
+    const find = () => entries.findLast((entry) => Object(entry.route).name === route);
+    await until(() => find() !== undefined, `a log entry of ${route}`, LIMIT);
+    return find() ?? {};
+  };
+
+  it('moves bytes, passes on the end of one direction, and logs the session as Kong does', async () => {
+    const socket = open(1);
+    socket.end('hello');
+    expect(await rest(socket)).toEqual({ text: 'hello', end: 'ended' });
+    expect(await entryOf('r1')).toMatchObject({
+      session: { received: 5, sent: 5, status: 200, server_port: portOf(0) },
+      upstream: { received: 5, sent: 5 },
+      client_ip: clientOf(1),
+      service: { name: 's1' },
+      tries: [{ ip: '127.0.0.1' }],
+      workspace: expect.any(String),
+      latencies: { kong: expect.any(Number), session: expect.any(Number) },
+    });
+  });
+
+  it('lets a client go on sending to an upstream that has ended its side', async () => {
+    const socket = connect({ port: portOf(0), host: '127.0.0.1', localAddress: clientOf(2), allowHalfOpen: true });
+    let text = '';
+    socket.on('data', (part) => (text += part));
+    await once(socket, 'end');
+    expect(text).toBe('ended first');
+    socket.end('still there');
+    await until(() => seen.text.join('') === 'still there', 'what was sent behind the end', LIMIT);
+  });
+
+  it('passes on resets, of upstreams and of clients', async () => {
+    const socket = open(3);
+    socket.write('x');
+    expect(await rest(socket)).toMatchObject({ end: 'ECONNRESET' });
+    const leaving = open(4);
+    await once(leaving, 'data');
+    leaving.resetAndDestroy();
+    await until(() => seen.reset > 0, 'the reset at the upstream', LIMIT);
+  });
+
+  it('tries another target of the upstream when one cannot be connected to', async () => {
+    for (let i = 0; i < 3; i++) {
+      const socket = open(5);
+      socket.end(`to the pool ${i}`);
+      expect((await rest(socket)).text).toBe(`to the pool ${i}`);
+    }
+    const tried = () =>
+      entries.some(({ route, tries }) => Object(route).name === 'r5' && Array.isArray(tries) && tries.length === 2);
+    await until(tried, 'an entry with two tries', LIMIT);
+    const entry = entries.find(
+      ({ route, tries }) => Object(route).name === 'r5' && Array.isArray(tries) && tries.length === 2,
+    );
+    expect(entry).toMatchObject({
+      session: { status: 200 },
+      tries: [{ state: 'failed', code: 502 }, { ip: '127.0.0.1' }],
+    });
+  });
+
+  it('ends a session in which nothing moves for read_timeout', async () => {
+    expect((await rest(open(6))).text).toBe('here');
+  });
+
+  it.each([
+    ['no route is for it', 10, null],
+    ['its service is switched off', 7, null],
+    ['nobody listens at its upstream', 8, 502],
+    ['a plugin refuses it', 9, 403],
+  ])('closes a connection when %s', async (_why, n, status) => {
+    const socket = open(n);
+    socket.on('error', () => undefined).write('hello');
+    expect((await rest(socket)).text).toBe('');
+    if (status !== null) expect(await entryOf(`r${n}`)).toMatchObject({ session: { status } });
+  });
+
+  it('ends TLS with the certificate of the name, and passes on what is inside', async () => {
+    const socket = openTls('named.test');
+    await once(socket, 'secureConnect');
+    expect(socket.getPeerCertificate().subject.CN).toBe('named.test');
+    socket.end('secret');
+    expect((await rest(socket)).text).toBe('secret');
+    const entry = await entryOf('r20');
+    expect(entry).toMatchObject({ session: { received: 6, sent: 6, status: 200, tls: { version: 'TLSv1.3' } } });
+  });
+
+  it('speaks TLS to a tls service: verified, with its client certificate, by the name the client asked for', async () => {
+    expect((await rest(openTls('inner.test'))).text).toBe('inner.test gateway');
+    expect((await rest(openTls('untrusted.test'))).text).toBe('');
+    expect(await entryOf('r22')).toMatchObject({ session: { status: 502 } });
+  });
+
+  it('passes TLS through by the name in the ClientHello, however it comes in pieces', async () => {
+    const socket = openTls('a.inner.test', { ca: ca.pem });
+    await once(socket, 'secureConnect');
+    expect(socket.getPeerCertificate().subject.CN).toBe('inner.test');
+    expect((await rest(socket)).text).toBe('a.inner.test undefined');
+    // A link that carries the first bytes one at a time.
+    const link = await tcp((client) => {
+      const gateway = connect({ port: portOf(1), host: '127.0.0.1', noDelay: true });
+      gateway.on('error', () => undefined).pipe(client);
+      client.once('data', async (hello: Buffer) => {
+        client.pause();
+        for (const byte of hello.subarray(0, 80)) {
+          gateway.write(Buffer.of(byte));
+          await new Promise(setImmediate);
+        }
+        gateway.write(hello.subarray(80));
+        client.pipe(gateway);
+      });
+    });
+    expect((await rest(openTls('b.inner.test', { port: link }))).text).toBe('b.inner.test undefined');
+  });
+
+  it.each([
+    ['is no TLS', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['never ends', Buffer.concat([Buffer.of(22, 3, 1, 63, 255, 1, 0, 63, 251), Buffer.alloc(16_384)])],
+    ['is longer than any', Buffer.of(22, 3, 1, 63, 255, 1, 255, 255, 255)],
+  ])('closes a TLS connection whose beginning %s', async (_what, bytes) => {
+    const socket = connect(portOf(1), '127.0.0.1');
+    socket.on('error', () => undefined).write(bytes);
+    expect((await rest(socket)).text).toBe('');
+  });
+
+  /** Sends datagrams from one socket until so many came back. */
+  const ask = async (n: number, texts: readonly string[], answers: number): Promise<readonly string[]> => {
+    const socket = createSocket('udp4');
+    await new Promise<void>((bound) => socket.bind(0, clientOf(n), bound));
+    const came: string[] = [];
+    socket.on('message', (datagram) => came.push(datagram.toString()));
+    for (const text of texts) socket.send(text, portOf(2), '127.0.0.1');
+    await until(() => came.length >= answers, `${answers} answers over UDP, not ${came.length}`, LIMIT);
+    socket.close();
+    return came;
+  };
+
+  it('keeps the datagrams of a client together, apart from those of others', async () => {
+    const [one, two] = await Promise.all([ask(30, ['a', 'b'], 4), ask(30, ['c', 'd'], 4)]);
+    const ports = (came: readonly string[]) => new Set(came.flatMap((text) => text.split(' from ')[1] ?? []));
+    expect(one.filter((text) => text.endsWith(' 1'))).toEqual(['a 1', 'b 1']);
+    expect([ports(one).size, ports(two).size]).toEqual([1, 1]);
+    expect(ports(one)).not.toEqual(ports(two));
+  });
+
+  it('sends the datagrams of a target that is not there to another', async () => {
+    for (let i = 0; i < 3; i++) expect(await ask(31, [`q${i}`], 1)).toEqual([`q${i} answered`]);
   });
 });

@@ -78,7 +78,9 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     secrets: NO_SECRETS,
     folder,
     declarative: null,
-    listeners: [{ name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null, http2: false }],
+    listeners: [
+      { name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null, http2: false, udp: null },
+    ],
     tls: DEFAULT_LIMITS,
     http: DEFAULT_HTTP_LIMITS,
     ticketSecret: '',

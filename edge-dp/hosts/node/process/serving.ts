@@ -5,7 +5,8 @@ import { serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
 import { createDial } from '../stream/dial.ts';
-import { listenForTcp, type StreamListener } from '../stream/tcp-listener.ts';
+import { listenForTcp, type OpenSession, type StreamListener } from '../stream/tcp-listener.ts';
+import { listenForUdp } from '../stream/udp-listener.ts';
 import { makeEnv } from './env.ts';
 import { hostCounts } from './host-counts.ts';
 import type { WorkerModule } from './worker-module.ts';
@@ -51,8 +52,13 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const { default: main } = worker;
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
   const dialFor = createDial();
-  for (const { name, service, port, loopback, tls, http2 } of plan.listeners) {
-    if (service !== 'status') {
+  const openSession: OpenSession = (arrival) => main.openSession?.(arrival, env) ?? null;
+  for (const { name, service, port, loopback, tls, http2, udp } of plan.listeners) {
+    if (udp !== null) {
+      // Each process has one of its own; those of the others are none of its business.
+      const descriptor = descriptors[name];
+      if (descriptor !== undefined) listeners.push(await listenForUdp({ descriptor, port, address: udp }, openSession));
+    } else if (service !== 'status') {
       const options = {
         descriptor: descriptorOf(name),
         port,
@@ -67,7 +73,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
       const listener =
         service === 'proxy'
           ? listenForRequests(options, (request, arrival) => main.answer(request, arrival, env))
-          : listenForTcp(options, (arrival) => main.openSession?.(arrival, env) ?? null, dialFor);
+          : listenForTcp(options, openSession, dialFor);
       listeners.push(await listener);
     } else if (first) {
       const server =

@@ -22,6 +22,8 @@ export function createDial(): DialFor {
     try {
       if (place.tls?.settings.certificate?.key === '') throw new Error('the client certificate has no key');
       const connection = await connect(endpointOf(place));
+      // From here on its end tells what was wrong.
+      connection.on('error', () => undefined);
       if (!client.destroyed) return { kind: 'connected', connection };
       connection.destroy();
       return LEFT;

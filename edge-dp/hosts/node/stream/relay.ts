@@ -60,6 +60,8 @@ export function relay(
     };
     direction(client, upstream, 'up');
     direction(upstream, client, 'down');
+    // One that broke off before anybody listened will not say so again.
+    if (client.destroyed || upstream.destroyed) breakOff('close');
   });
 }
 

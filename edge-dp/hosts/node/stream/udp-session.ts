@@ -1,0 +1,153 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { messageOf } from '../../../../shared/thrown.ts';
+import type { UpstreamFailure } from '../../../proxy/egress/egress.ts';
+import type { Dial, StreamPassage, StreamPlace } from '../../../stream/passage.ts';
+import { placeOf } from '../../egress/connect.ts';
+import { connectFailure } from '../../egress/failure.ts';
+
+/** Datagrams, and bytes of them, that are kept for an upstream that is not there yet, or has not answered. */
+const MOST_KEPT = 32;
+const MOST_KEPT_BYTES = 128 << 10;
+/** Milliseconds for the answers that are still on their way once the client's datagrams go to another process. */
+const LAST_ANSWERS = 2_000;
+
+/** What one client sends to a UDP listener, and what it is answered, until nothing has come for a while. */
+export class UdpSession {
+  readonly #reply: (datagram: Buffer) => void;
+  readonly #onEnd: () => void;
+  /** What no upstream has answered: for the next one. Null once one has. */
+  #kept: Buffer[] | null = [];
+  #keptBytes = 0;
+  #passage: StreamPassage | null = null;
+  #upstream: Socket | null = null;
+  #idle: NodeJS.Timeout | undefined;
+  #over = false;
+  readonly #moved = { received: 0, sent: 0, upstream: { received: 0, sent: 0 }, tls: null };
+
+  constructor(
+    open: () => StreamPassage | null | Promise<StreamPassage | null>,
+    reply: (datagram: Buffer) => void,
+    onEnd: () => void,
+  ) {
+    this.#reply = reply;
+    this.#onEnd = onEnd;
+    this.#begin(open).catch((error: unknown) => {
+      console.error(`a UDP session failed: ${messageOf(error)}`);
+      this.end();
+    });
+  }
+
+  /** From the client. */
+  send(datagram: Buffer): void {
+    this.#moved.received += datagram.length;
+    this.#idle?.refresh();
+    const room = this.#keptBytes + datagram.length <= MOST_KEPT_BYTES;
+    if (this.#kept !== null && this.#kept.length < MOST_KEPT && room) {
+      this.#kept.push(datagram);
+      this.#keptBytes += datagram.length;
+    }
+    if (this.#upstream !== null) this.#forward(this.#upstream, datagram);
+  }
+
+  /** No more comes from the client: what is on its way to it is waited for. */
+  finish(): void {
+    if (this.#upstream === null) this.end();
+    else this.#wait(LAST_ANSWERS);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#idle);
+    this.#close();
+    this.#passage?.ended(this.#moved);
+    this.#onEnd();
+  }
+
+  async #begin(open: () => StreamPassage | null | Promise<StreamPassage | null>): Promise<void> {
+    this.#passage = await open();
+    const upstream = (await this.#passage?.open(this.#dial)) ?? null;
+    this.#goOn(upstream);
+  }
+
+  #goOn(upstream: Socket | null): void {
+    if (upstream === null || this.#over || this.#passage === null) {
+      upstream?.close();
+      this.end();
+      return;
+    }
+    this.#upstream = upstream;
+    upstream.on('message', (datagram) => this.#answer(datagram));
+    this.#wait(this.#passage.timeouts.read);
+    for (const datagram of this.#kept ?? []) this.#forward(upstream, datagram);
+  }
+
+  #answer(datagram: Buffer): void {
+    if (this.#kept !== null) {
+      this.#kept = null;
+      this.#passage?.connected();
+    }
+    this.#moved.upstream.received += datagram.length;
+    this.#moved.sent += datagram.length;
+    this.#idle?.refresh();
+    this.#reply(datagram);
+  }
+
+  #forward(upstream: Socket, datagram: Buffer): void {
+    upstream.send(datagram, (error) => {
+      if (error !== null) this.#broken(upstream, error);
+      else this.#moved.upstream.sent += datagram.length;
+    });
+  }
+
+  /** The machine, or a network on the way, says that nobody is there. */
+  #broken(upstream: Socket, error: Error): void {
+    if (upstream !== this.#upstream || this.#over) return;
+    this.#close();
+    if (this.#kept === null || this.#passage === null) {
+      this.end();
+      return;
+    }
+    const { failure } = connectFailure(error, 'over UDP');
+    this.#passage.reopen(failure, this.#dial).then(
+      (next) => this.#goOn(next),
+      () => this.end(),
+    );
+  }
+
+  readonly #dial: Dial<Socket> = async (place) => {
+    try {
+      const connection = await connected(place);
+      connection.on('error', (error) => this.#broken(connection, error));
+      return { kind: 'connected', connection };
+    } catch (error) {
+      const failure: UpstreamFailure = connectFailure(error, `${placeOf(place)} over UDP`).failure;
+      return { kind: 'failure', failure };
+    }
+  };
+
+  #wait(milliseconds: number): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.end(), milliseconds);
+  }
+
+  #close(): void {
+    this.#upstream?.close();
+    this.#upstream = null;
+  }
+}
+
+/** A socket that takes datagrams of that peer alone, and is told when there is none. */
+async function connected({ host, port }: StreamPlace): Promise<Socket> {
+  const { address, family } = await lookup(host);
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.connect(port, address, () => {
+      socket.off('error', reject);
+      resolve();
+    });
+  });
+  return socket;
+}
