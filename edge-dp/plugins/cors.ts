@@ -6,8 +6,8 @@ import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
 
-/** Set once a preflight is answered: its headers are complete. */
-const answered = slot<true>();
+/** Set for a preflight: its answer's headers are complete, or are the service's to say (`preflight_continue`). */
+const preflight = slot<true>();
 
 /** Answers preflight requests and marks the answers to others (Fetch standard, CORS protocol). */
 const cors: Plugin<CorsConfig> = {
@@ -39,6 +39,7 @@ const cors: Plugin<CorsConfig> = {
         const origin = request.headers.get('origin');
         const method = request.headers.get('access-control-request-method');
         if (request.method !== 'OPTIONS' || origin === null || method === null) return undefined;
+        preflight.set(request, true);
         if (config.preflight_continue) return undefined;
         const answer = request.exit(200);
         const fields = answer.headers;
@@ -50,11 +51,10 @@ const cors: Plugin<CorsConfig> = {
         if (config.private_network && request.headers.get('access-control-request-private-network') === 'true')
           fields.set('Access-Control-Allow-Private-Network', 'true');
         fields.set('Content-Length', '0');
-        answered.set(request, true);
         return answer;
       },
       response(request, reply) {
-        if (answered.get(request)) return undefined;
+        if (preflight.get(request)) return undefined;
         mark(reply.headers, request);
         if (exposed !== null) reply.headers.set('Access-Control-Expose-Headers', exposed);
         return undefined;
@@ -81,19 +81,11 @@ function compileOrigins(origins: readonly string[]): Allow {
     // One plain origin is told to everybody, whoever asks.
     if (LITERAL.test(only)) return () => ({ allowed: only, varies: true });
   }
-  if (origins.includes('*')) return anyOr(compileAll(origins.slice(0, origins.indexOf('*'))));
+  if (origins.includes('*')) return (origin) => ({ allowed: origin === null ? null : '*', varies: true });
   const match = compileAll(origins);
   return (origin) => {
     const found = origin === null ? null : match(origin);
     return { allowed: found, varies: true };
-  };
-}
-
-/** Entries are tried in order; the wildcard ends them. */
-function anyOr(match: (origin: string) => string | null): Allow {
-  return (origin) => {
-    const found = origin === null ? null : match(origin);
-    return found === null ? ANY : { allowed: found, varies: true };
   };
 }
 
@@ -128,9 +120,12 @@ function anchored(pattern: string): Regex {
   return compiled.regex;
 }
 
-/** RFC 6454: scheme and host in lower case, the scheme's own port left out. What is no origin (`null`, a bare name) stays as it is. */
+/**
+ * RFC 6454: scheme and host in lower case, the scheme's own port and what follows it left out. What is no URL (`null`, a bare
+ * name) stays as it is.
+ */
 function normalized(origin: string): Origin {
-  const match = /^([a-z][a-z0-9+.-]*):\/\/(\[[^\]]*\]|[^:/?#]+)(?::(\d*))?$/i.exec(origin);
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(\[[^\]]*\]|[^:/?#]+)(?::(\d*))?(?:[/?#].*)?$/i.exec(origin);
   if (match === null) return { whole: origin, host: origin };
   const scheme = (match[1] ?? '').toLowerCase();
   const host = (match[2] ?? '').toLowerCase();

@@ -37,6 +37,7 @@ const jwt: Plugin<JwtConfig> = {
       const [token] = tokens;
       if (token === undefined) return unauthorized;
       if (tokens.size > 1) return refuse('Multiple tokens provided');
+      if (token === true) return refuse('Unrecognizable token');
       // Parsing is most of what a token that was seen before costs; its times are looked at again.
       const known = verified.get(token);
       const decoded = known?.token ?? decodeToken(token);
@@ -108,11 +109,11 @@ interface Verified {
 const VERIFIED_BYTES = 4 * 1024 * 1024;
 const VERIFIED_SECONDS = 300;
 
-/** All different tokens of a request. */
-function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly RegExp[]): ReadonlySet<string> {
-  const tokens = new Set<string>();
+/** All different tokens of a request; `true` for a query argument without a value. */
+function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly RegExp[]): ReadonlySet<string | true> {
+  const tokens = new Set<string | true>();
   for (const name of config.uri_param_names ?? []) {
-    for (const value of queryValues(request.query, name)) if (value !== true && value !== '') tokens.add(value);
+    for (const value of queryValues(request.query, name)) if (value !== '') tokens.add(value);
   }
   if (cookies.length > 0) {
     const header = request.headers.get('cookie') ?? '';
@@ -131,8 +132,9 @@ function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly 
 /** Spelt in two ways, and found anywhere, as in Kong. */
 const BEARER = /\s*[Bb]earer\s+(.+)/;
 
+/** nginx finds cookies by names in any case. */
 function cookiePattern(name: string): RegExp {
-  return new RegExp(`(?:^|;)\\s*${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}=([^;]*)`);
+  return new RegExp(`(?:^|;)\\s*${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}=([^;]*)`, 'i');
 }
 
 function secretOf(credential: Row, base64: boolean): Uint8Array | null {

@@ -1,4 +1,5 @@
 import { messageOf } from '../thrown.ts';
+import { type Allowance, Budget } from './budget.ts';
 import { type CallAccess, StackCall } from './call.ts';
 import { PRELUDE } from './prelude.ts';
 import { toLua51 } from './source.ts';
@@ -56,6 +57,8 @@ export class LuaMachine {
   readonly #idle: Thread[] = [];
   readonly #stack: LuaStack;
   readonly #access: CallAccess;
+  readonly #hookAt: number;
+  readonly #allowance: Allowance;
   /** The run whose instructions are being counted, null between runs. */
   #run: Run | null = null;
   #awaiting: Promise<LuaResult> | null = null;
@@ -63,15 +66,18 @@ export class LuaMachine {
 
   constructor(modules: LuaModules, limits: LuaLimits = DEFAULT_LIMITS) {
     this.limits = limits;
-    const { lua, callAt, hookAt } = instantiate(modules, {
+    const { lua, callAt, hookAt, allocAt, allowance } = instantiate(modules, {
       call: (state) => this.#call(state),
       hook: (state) => this.#hook(state),
       // Outside a run nobody could be told "not enough memory": a little more is there for what the machine itself does.
       mayGrow: (bytes) => bytes <= limits.memory + (this.#run === null ? RESERVE : 0),
     });
     this.#lua = lua;
+    this.#hookAt = hookAt;
+    this.#allowance = allowance;
     this.#main = lua.luaL_newstate();
     if (this.#main === 0) throw new LuaMachineLost('no memory for a Lua state');
+    lua.lua_setallocf(this.#main, allocAt, 0);
     this.#stack = new LuaStack(this, lua, callAt);
     this.#access = { lua, stack: this.#stack, charge: (state, instructions) => this.#charge(state, instructions) };
     lua.luaL_openlibs(this.#main);
@@ -150,7 +156,7 @@ export class LuaMachine {
     const lua = this.#lua;
     this.#collectInTime();
     const thread = this.#thread();
-    const run: Run = { host, left: instructions, allowed: instructions, over: 0, end: null, clock: 0 };
+    const run: Run = { host, budget: new Budget(instructions, this.#allowance), end: null };
     lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
     for (const value of parameters) this.#stack.push(thread.state, value);
     return this.#resume(thread, run, parameters.length);
@@ -170,6 +176,7 @@ export class LuaMachine {
     const status = this.#within(run, () => lua.lua_resume(state, parameters));
     if (status === 0) {
       const values = this.#take(state);
+      if (run.budget.large) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
       if (this.#idle.length < MAX_IDLE) this.#idle.push(thread);
       else this.#drop(thread);
       return values;
@@ -217,7 +224,7 @@ export class LuaMachine {
       this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
       throw new LuaFault('memory', 'not enough memory');
     }
-    throw new LuaFault(run.over > 0 ? 'budget' : 'error', this.#describe(value), value);
+    throw new LuaFault(run.budget.over ? 'budget' : 'error', this.#describe(value), value);
   }
 
   #describe(value: LuaValue): string {
@@ -230,8 +237,9 @@ export class LuaMachine {
   #within<T>(run: Run, work: () => T): T {
     this.#alive();
     const before = this.#run;
+    before?.budget.pause();
     this.#run = run;
-    run.clock = performance.now();
+    run.budget.begin();
     try {
       return work();
     } catch (thrown) {
@@ -241,7 +249,9 @@ export class LuaMachine {
           : new LuaMachineLost(`Lua broke down: ${messageOf(thrown)}`, { cause: thrown });
       throw this.#lost;
     } finally {
+      run.budget.pause();
       this.#run = before;
+      before?.budget.begin();
     }
   }
 
@@ -277,9 +287,10 @@ export class LuaMachine {
     const add = (name: string, run: LuaNative['run']) => {
       natives[name] = new LuaNative(name, run);
     };
-    add('ended', () => this.#run !== null && (this.#run.over > 0 || this.#run.end !== null));
-    add('room', () => {
+    add('ended', () => this.#run !== null && (this.#run.budget.over || this.#run.end !== null));
+    add('room', (call) => {
       if (this.#lua.emscripten_stack_get_free() < STACK_RESERVE) throw new Error('C stack overflow');
+      call.charge(A_COROUTINE);
       return undefined;
     });
     add('charge', (call) => {
@@ -288,7 +299,7 @@ export class LuaMachine {
     });
     add('room_for', (call) => {
       if (call.number(1) > this.limits.memory / 4) throw new Error('resulting string too large');
-      call.charge(call.number(1) / 64);
+      call.charge(call.number(1) / 16);
       return undefined;
     });
     for (const native of stringNatives) natives[native.name] = native;
@@ -305,7 +316,7 @@ export class LuaMachine {
     lua.lua_rawset(main, -3);
     lua.lua_pushvalue(main, -1);
     lua.lua_insert(main, 1);
-    const run: Run = { host: null, left: 1e9, allowed: 1e9, over: 0, end: null, clock: 0 };
+    const run: Run = { host: null, budget: new Budget(1e9, this.#allowance), end: null };
     const status = this.#within(run, () => lua.lua_pcall(main, 1, 0, 0));
     if (status !== 0) throw new LuaMachineLost(`the prelude failed: ${this.#describe(this.#stack.read(main, -1))}`);
     this.#stack.pushText(main, 'waiting');
@@ -341,23 +352,28 @@ export class LuaMachine {
   #hook(state: LuaState): void {
     const run = this.#run;
     if (run === null) return;
-    // A long string or a large table makes an instruction dear: an interval counts by its time where that says more.
-    const now = performance.now();
-    const byTime = Math.min((now - run.clock) * INSTRUCTIONS_A_MS, run.allowed / 10);
-    run.clock = now;
-    run.left -= Math.max(STEP, byTime);
-    if (run.left < 0) this.#overBudget(state, run);
+    const { budget } = run;
+    const within = budget.spend(this.#lua.lua_gethookcount(state));
+    if (budget.large) this.#countFinely(state);
+    if (!within) this.#overBudget(state, run);
   }
 
   #charge(state: LuaState, instructions: number): void {
     const run = this.#run;
     if (run === null) return;
-    run.left -= instructions;
-    if (run.left < 0) this.#overBudget(state, run);
+    const within = run.budget.charge(instructions);
+    if (run.budget.large) this.#countFinely(state);
+    if (!within) this.#overBudget(state, run);
+  }
+
+  #countFinely(state: LuaState): void {
+    if (this.#lua.lua_gethookcount(state) !== FINE_STEP) {
+      this.#lua.lua_sethook(state, this.#hookAt, MASK_COUNT, FINE_STEP);
+    }
   }
 
   #overBudget(state: LuaState, run: Run): void {
-    if (++run.over > MOST_REFUSALS) throw new LuaMachineLost('a script went on after its budget was used up');
+    if (run.budget.ignored) throw new LuaMachineLost('a script went on after its budget was used up');
     this.#raise(state, BUDGET, 0);
   }
 
@@ -404,6 +420,7 @@ export class LuaMachine {
   #compileFor(state: LuaState): number {
     const [text, name] = [this.#stack.read(state, 1), this.#stack.read(state, 2)];
     const source = typeof text === 'string' ? text : '';
+    this.#charge(state, source.length * INSTRUCTIONS_A_CHARACTER);
     const refusal =
       typeof text !== 'string'
         ? 'bad argument #1 (a text in UTF-8 expected)'
@@ -418,14 +435,9 @@ export class LuaMachine {
 /** One run from its first instruction to its last, waits included. */
 interface Run {
   readonly host: unknown;
-  left: number;
-  readonly allowed: number;
-  /** How often it was told that its budget is used up. */
-  over: number;
+  readonly budget: Budget;
   /** What a native function ended it with. */
   end: LuaEnd | null;
-  /** When its instructions were last counted, in milliseconds. */
-  clock: number;
 }
 
 interface Thread {
@@ -441,9 +453,12 @@ const COMPILE = new LuaNative('compile', () => undefined);
 const AWAIT = 8;
 /** Instructions between two looks at the budget. */
 const STEP = 100;
-const INSTRUCTIONS_A_MS = 25_000;
-/** A script may catch that its budget is used up and clean up, but not go on. */
-const MOST_REFUSALS = 100;
+/** The same in a run that has long strings or large tables. */
+const FINE_STEP = 2;
+/** What a coroutine costs to be made and resumed, beside its instructions. */
+const A_COROUTINE = 50;
+/** What compiling costs. */
+const INSTRUCTIONS_A_CHARACTER = 4;
 const BUDGET = 'instruction budget used up';
 const PRELUDE_PLACE = 'prelude:';
 const RESERVE = 1024 * 1024;

@@ -103,13 +103,27 @@ end
 
 -- Long strings pay for what a single call does with them.
 local LONG = 4096
-local function priced(f)
+local function priced(f, rate)
   return function(s, ...)
-    if type(s) == 'string' and #s > LONG then charge(#s / 4) end
+    if type(s) == 'string' and #s > LONG then charge(#s * rate) end
     return f(s, ...)
   end
 end
-for _, name in ipairs { 'upper', 'lower', 'reverse', 'byte', 'sub', 'format' } do string[name] = priced(string[name]) end
+for _, name in ipairs { 'upper', 'lower', 'reverse', 'byte', 'sub' } do string[name] = priced(string[name], 1 / 4) end
+local number = tonumber
+function tonumber(...)
+  local s = ...
+  if type(s) == 'string' and #s > LONG then charge(#s) end
+  return number(...)
+end
+local format = priced(string.format, 1 / 4)
+function string.format(...)
+  for i = 2, select('#', ...) do
+    local s = select(i, ...)
+    if type(s) == 'string' and #s > LONG then charge(#s / 2) end
+  end
+  return format(...)
+end
 local repeated = string.rep
 function string.rep(s, n)
   if (type(s) == 'string' or type(s) == 'number') and type(n) == 'number' and n > 0 then
@@ -179,6 +193,64 @@ end
 function table.concat(t, ...)
   if #t > 64 then charge(#t / 2) end
   return raw_concat(t, ...)
+end
+local spread = unpack
+function unpack(t, from, to)
+  local last = to or #t
+  if type(last) == 'number' and last > 64 then charge(last / 4) end
+  return spread(t, from or 1, last)
+end
+function table.maxn(t)
+  local most = 0
+  for key in pairs(t) do
+    if type(key) == 'number' and key > most then most = key end
+  end
+  return most
+end
+-- Lua's own takes the square of the length for some lists, and its comparison could not wait.
+local function less(a, b) return a < b end
+local function plain(t, length)
+  local kind = type(t[1])
+  if kind ~= 'number' and kind ~= 'string' then return false end
+  for i = 2, length do
+    if type(t[i]) ~= kind then return false end
+  end
+  return true
+end
+local function sorted(t, length, before)
+  local from, to = t, {}
+  local width = 1
+  while width < length do
+    for low = 1, length, 2 * width do
+      local middle, high = low + width, low + 2 * width
+      if middle > length + 1 then middle = length + 1 end
+      if high > length + 1 then high = length + 1 end
+      local left, right = low, middle
+      for at = low, high - 1 do
+        if left < middle and (right >= high or not before(from[right], from[left])) then
+          to[at] = from[left]
+          left = left + 1
+        else
+          to[at] = from[right]
+          right = right + 1
+        end
+      end
+    end
+    from, to = to, from
+    width = width * 2
+  end
+  if from ~= t then
+    for at = 1, length do t[at] = from[at] end
+  end
+end
+local raw_sort = table.sort
+function table.sort(t, before)
+  local length = type(t) == 'table' and #t or 0
+  if type(before) == 'function' or before == nil and length > 1 and plain(t, length) then
+    return sorted(t, length, before or less)
+  end
+  if length > 64 then charge(length) end
+  return raw_sort(t, before)
 end
 
 debug = { traceback = function(message) return message == nil and '' or message end }

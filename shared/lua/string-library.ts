@@ -1,4 +1,4 @@
-import { type Capture, findMatch, isPlain, type Match } from './pattern.ts';
+import { type Capture, type Charge, findMatch, isPlain, type Match } from './pattern.ts';
 import { type LuaCall, LuaNative, type LuaResult, LuaResults, type LuaValue, results } from './value.ts';
 
 /** The functions of Lua's string library that match patterns, counted step by step; the prelude puts them in place. */
@@ -14,8 +14,7 @@ export const stringNatives: readonly LuaNative[] = [
 function find(call: LuaCall): LuaResult {
   const { subject, pattern, from } = given(call);
   if (call.truth(4) || isPlain(pattern)) {
-    const at = indexOf(subject, pattern, from);
-    call.charge(((at < 0 ? subject.length : at) - from) / 8);
+    const at = indexOf(subject, pattern, from, (steps) => call.charge(steps / 8));
     return at < 0 ? undefined : results(at + 1, at + pattern.length);
   }
   const found = findMatch(subject, pattern, from, true, (steps) => call.charge(steps));
@@ -61,6 +60,7 @@ function substitute(call: LuaCall): LuaResult {
     const found = findMatch(subject, pattern, at, true, (steps) => call.charge(steps));
     if (found === null) break;
     count++;
+    call.charge(A_PIECE);
     parts.push(subject.subarray(copied, found.start), filled(replacement, subject, found));
     copied = found.end;
     at = following(found) - 1;
@@ -107,7 +107,7 @@ function filled(replacement: Uint8Array, subject: Uint8Array, found: Match): Uin
 function given(call: LuaCall, start?: number) {
   const subject = call.bytes(1).slice();
   const pattern = call.bytes(2).slice();
-  call.charge(subject.length / 64);
+  call.charge((subject.length + pattern.length * 8) / 64);
   const init = start === undefined ? (call.optionalNumber(3) ?? 1) : 1;
   const from = init > 0 ? init - 1 : init < 0 ? Math.max(subject.length + init, 0) : 0;
   return { subject, pattern, from: Math.min(Math.trunc(from), subject.length) };
@@ -127,14 +127,21 @@ function following({ start, end }: Match): number {
   return (end === start ? end + 1 : end) + 1;
 }
 
-function indexOf(subject: Uint8Array, wanted: Uint8Array, from: number): number {
+function indexOf(subject: Uint8Array, wanted: Uint8Array, from: number, charge: Charge): number {
   const [first] = wanted;
   if (first === undefined) return from;
+  let looked = from;
   for (let at = subject.indexOf(first, from); at >= 0; at = subject.indexOf(first, at + 1)) {
-    if (at + wanted.length > subject.length) return -1;
+    if (at + wanted.length > subject.length) break;
     let same = 1;
     while (same < wanted.length && subject[at + same] === wanted[same]) same++;
+    charge(at - looked + same * 8);
+    looked = at;
     if (same === wanted.length) return at;
   }
+  charge(subject.length - looked);
   return -1;
 }
+
+/** Instructions that a replaced match costs, beside the matching. */
+const A_PIECE = 20;

@@ -1,8 +1,13 @@
+import type { Allowance } from './budget.ts';
+
 /** The two WebAssembly modules of the Lua machine, and what they offer. */
 export interface LuaModules {
   /** Lua 5.1 (`wasmoon-lua5.1/dist/liblua5.1.wasm`). */
   readonly lua: WebAssembly.Module;
-  /** `trampolines.wasm` beside this file: hands two imported functions on, so that they can stand in Lua's function table. */
+  /**
+   * `trampolines.wasm` beside this file: hands two imported functions on, so that they can stand in Lua's function table, and has
+   * the allocator that counts what Lua allocates.
+   */
   readonly trampolines: WebAssembly.Module;
 }
 
@@ -19,6 +24,7 @@ export interface LuaExports {
   emscripten_stack_get_free(): number;
   malloc(size: number): number;
   free(pointer: number): void;
+  realloc(pointer: number, size: number): number;
   stackSave(): number;
   stackRestore(pointer: number): void;
   setThrew(threw: number, value: number): void;
@@ -36,6 +42,8 @@ export interface LuaExports {
   lua_call(state: LuaState, parameters: number, results: number): void;
   lua_error(state: LuaState): number;
   lua_sethook(state: LuaState, hook: number, mask: number, count: number): number;
+  lua_gethookcount(state: LuaState): number;
+  lua_setallocf(state: LuaState, alloc: number, data: number): void;
   lua_gc(state: LuaState, what: number, data: number): number;
   lua_checkstack(state: LuaState, size: number): number;
   lua_gettop(state: LuaState): number;
@@ -110,11 +118,13 @@ export interface LuaHost {
   mayGrow(bytes: number): boolean;
 }
 
-/** A fresh Lua, and where the host's two functions stand in its function table. */
+/** A fresh Lua, where the host's two functions and the counting allocator stand in its function table, and what that counts by. */
 export interface LuaInstance {
   readonly lua: LuaExports;
   readonly callAt: number;
   readonly hookAt: number;
+  readonly allocAt: number;
+  readonly allowance: Allowance;
 }
 
 /** wasi's and Emscripten's numbers for "there is no such function here". */
@@ -201,13 +211,26 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
   lua.__wasm_call_ctors();
   lua.emscripten_stack_init();
   const trampolines = new WebAssembly.Instance(modules.trampolines, {
-    env: { call: (state: LuaState) => host.call(state), hook: (state: LuaState) => host.hook(state) },
+    env: {
+      call: (state: LuaState) => host.call(state),
+      hook: (state: LuaState) => host.hook(state),
+      realloc: lua.realloc,
+      free: lua.free,
+    },
   }).exports;
+  const { call, hook, alloc, allowance } = trampolines;
+  if (!isAllowance(allowance)) throw new LuaMachineLost('the trampolines are not those expected');
   const table = lua.__indirect_function_table;
-  const callAt = table.grow(2);
-  table.set(callAt, trampolines.call);
-  table.set(callAt + 1, trampolines.hook);
-  return { lua, callAt, hookAt: callAt + 1 };
+  const callAt = table.grow(3);
+  [call, hook, alloc].forEach((each, n) => {
+    table.set(callAt + n, each);
+  });
+  return { lua, callAt, hookAt: callAt + 1, allocAt: callAt + 2, allowance };
+}
+
+/** An exported global, a number. */
+function isAllowance(value: unknown): value is Allowance {
+  return typeof value === 'object' && value !== null && 'value' in value && typeof value.value === 'number';
 }
 
 function luaExports(exports: object): LuaExports {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FieldList } from '../../../edge-dp/http/fields.ts';
 import cors from '../../../edge-dp/plugins/cors.ts';
 import { type CorsConfig, cors as schema } from '../../../shared/plugins/cors.ts';
 import { compileRule } from '../../../shared/schema/rules.ts';
@@ -35,8 +36,9 @@ describe('cors', () => {
     ['https://example.com x', null],
     ['https://[::1]:8443', 'https://[::1]:8443'],
     ['https://münchen.test', null],
+    ['https://path.test', 'https://path.test'],
   ])('matches whole origins only: %s', async (origin, allowed) => {
-    const origins = ['https://example.com', '(.*[.])?example[.]com', 'https://\\[::1\\]:8443'];
+    const origins = ['https://example.com', '(.*[.])?example[.]com', 'https://\\[::1\\]:8443', 'https://path.test/'];
     expect((await preflight({ origins }, origin))['access-control-allow-origin'] ?? null).toBe(allowed);
   });
 
@@ -60,6 +62,54 @@ describe('cors', () => {
       'https://good.test',
     );
     expect(await preflight({ origins }, 'https://evil.test')).not.toHaveProperty('access-control-allow-origin');
+  });
+
+  it('leaves a preflight that is the service’s to answer as it is, and no other request', async () => {
+    const hooks = cors.compile({ ...CONFIG, preflight_continue: true }, EVERYWHERE, fakeServices());
+    const marked = async (more: Record<string, string>, method = 'OPTIONS') => {
+      const request = fakeRequest({ method, headers: { origin: 'https://a.test', ...more } });
+      expect(await hooks.access?.(request)).toBeUndefined();
+      const reply = { status: 200, headers: FieldList.of({}), source: 'service' };
+      await hooks.response?.(request, Object(reply));
+      return Object.fromEntries(reply.headers);
+    };
+    expect(await marked({ 'access-control-request-method': 'GET' })).toEqual({});
+    expect(await marked({})).toEqual({ 'access-control-allow-origin': '*' });
+    expect(await marked({ 'access-control-request-method': 'GET' }, 'GET')).toEqual({
+      'access-control-allow-origin': '*',
+    });
+  });
+
+  it('takes a wildcard among others for all origins, told apart from none', async () => {
+    const config = { origins: ['https://a.test', '*'], credentials: true };
+    expect(await preflight(config, 'https://a.test')).toMatchObject({
+      'access-control-allow-origin': 'https://a.test',
+      'access-control-allow-credentials': 'true',
+      vary: 'Origin',
+    });
+    expect(await preflight({ origins: ['https://a.test', '*'] }, 'https://a.test')).toMatchObject({
+      'access-control-allow-origin': '*',
+      vary: 'Origin',
+    });
+  });
+
+  it('tells of private networks who asks, where that is configured', async () => {
+    const asked = async (private_network: boolean, value: string) => {
+      const hooks = cors.compile({ ...CONFIG, private_network }, EVERYWHERE, fakeServices());
+      const headers = {
+        origin: 'https://a.test',
+        'access-control-request-method': 'GET',
+        'access-control-request-private-network': value,
+      };
+      const answer = await hooks.access?.(fakeRequest({ method: 'OPTIONS', headers }));
+      if (answer === undefined || !('status' in answer)) throw new Error('no preflight');
+      return answer.headers.get('access-control-allow-private-network');
+    };
+    expect([await asked(true, 'true'), await asked(true, 'false'), await asked(false, 'true')]).toEqual([
+      'true',
+      null,
+      null,
+    ]);
   });
 
   it('refuses a pattern that is none when config is applied', () => {

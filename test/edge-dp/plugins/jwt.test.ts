@@ -1,5 +1,6 @@
-import { type CryptoKey, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { type CryptoKey, exportSPKI, generateKeyPair, importJWK, type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { verificationKey } from '../../../edge-dp/plugins/json-web-token.ts';
 import jwt from '../../../edge-dp/plugins/jwt.ts';
 import type { JwtConfig } from '../../../shared/plugins/jwt.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
@@ -47,10 +48,17 @@ function gateway(config: Partial<JwtConfig> = {}, credential: Credential = {}) {
   };
 }
 
-const signed = (claims: JWTPayload, secret = SECRET, alg = 'HS256') =>
-  new SignJWT(claims).setProtectedHeader({ alg, typ: 'JWT' }).sign(new TextEncoder().encode(secret));
+const signed = (claims: JWTPayload, secret = SECRET, alg = 'HS256', typ = 'JWT') =>
+  new SignJWT(claims).setProtectedHeader({ alg, typ }).sign(new TextEncoder().encode(secret));
 const part = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+/** The claims of the examples of RFC 7515, as signed there. */
+const PAYLOAD = 'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ';
+const RSA_MODULUS =
+  'ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1' +
+  'W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQ' +
+  'Y4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ';
 
 describe('jwt', () => {
   it('verifies the example of RFC 7515, appendix A.1', async () => {
@@ -62,6 +70,52 @@ describe('jwt', () => {
     const ask = gateway({ secret_is_base64: true }, { secret: key });
     expect(await ask(token)).toBe('ada');
     expect(await ask(token.replace(/k$/, 'g'))).toEqual({ message: 'Invalid signature' });
+  });
+
+  // RFC 7515 appendices A.2 and A.3, RFC 8037 appendix A.4 (whose payload is no JSON).
+  it.each([
+    [
+      'RS256',
+      { kty: 'RSA', n: RSA_MODULUS, e: 'AQAB' },
+      PAYLOAD,
+      'cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1d' +
+        'nZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwu' +
+        'sC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw',
+    ],
+    [
+      'ES256',
+      {
+        kty: 'EC',
+        crv: 'P-256',
+        x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+        y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+      },
+      PAYLOAD,
+      'DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q',
+    ],
+    [
+      'EdDSA',
+      { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' },
+      'RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc',
+      'hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg',
+    ],
+  ])('verifies the example of the RFCs for %s', async (alg, jwk, payload, signature) => {
+    const key = await importJWK(jwk, alg, { extractable: true });
+    if (key instanceof Uint8Array) throw new Error('no public key');
+    const pem = await exportSPKI(key);
+    const header = part(`{"alg":"${alg}"}`);
+    const token = {
+      header: {},
+      claims: {},
+      algorithm: alg,
+      signed: new TextEncoder().encode(`${header}.${payload}`),
+      signature: new Uint8Array(Buffer.from(signature, 'base64url')),
+    };
+    expect(await verificationKey(alg, new Uint8Array(), pem).verify(token)).toBe(true);
+    if (payload === PAYLOAD) {
+      const ask = gateway({}, { algorithm: alg, rsa_public_key: pem });
+      expect(await ask(`${header}.${payload}.${signature}`)).toBe('ada');
+    }
   });
 
   it.each(['RS256', 'RS512', 'PS256', 'PS384', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
@@ -85,7 +139,10 @@ describe('jwt', () => {
     expect(await ask(header({ alg: 'NONE' }))).toEqual({ message: 'Bad token; invalid alg' });
     expect(await ask(header({ alg: ['HS256'] }))).toEqual({ message: 'Bad token; invalid alg' });
     expect(await ask(header({ alg: 'HS384' }))).toEqual({ message: 'Invalid algorithm' });
-    expect(await ask(header({ alg: 'HS256', typ: 'JOSE' }))).toEqual({ message: 'Bad token; invalid typ' });
+    expect(await ask(await signed({ iss: 'joe' }, SECRET, 'HS256', 'at+jwt'))).toBe('ada');
+    expect(await ask(header({ alg: 'HS256' }, ''))).toEqual({ message: 'Invalid signature' });
+    expect(await ask(header({ alg: 'HS256' }, 'AAAA.AAAA'))).toEqual({ message: 'Bad token; invalid signature' });
+    expect(await ask(header({ alg: 'HS256' }, 'A+/A'))).toEqual({ message: 'Bad token; invalid signature' });
     expect(await ask(`${part({ alg: 'HS256' })}.${part('"joe"')}.AAAA`)).toEqual({
       message: 'Bad token; invalid claims',
     });
@@ -100,6 +157,16 @@ describe('jwt', () => {
     expect(await ask(`${part('{"alg":"HS256","kid":"../../dev/null"}')}.${part({ iss: 'joe' })}.AAAA`)).toEqual({
       message: 'Invalid signature',
     });
+  });
+
+  it('takes a query argument without a value for a token that is none', async () => {
+    const ask = gateway();
+    expect(await ask('', { target: '/?jwt' })).toEqual({ message: 'Unrecognizable token' });
+    expect(await ask('', { target: '/?jwt=' })).toEqual({ message: 'Unauthorized' });
+    expect(await ask(await signed({ iss: 'joe' }), { target: '/?jwt' })).toEqual({
+      message: 'Multiple tokens provided',
+    });
+    expect(await ask('', { headers: { cookie: `TOKEN=${await signed({ iss: 'joe' })}` } })).toBe('ada');
   });
 
   it('takes a huge token for what it is', async () => {
