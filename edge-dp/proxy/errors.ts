@@ -1,4 +1,6 @@
+import { recordOrEmpty } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { FieldList } from '../http/fields.ts';
 import { type IncomingRequest, OwnResponse } from '../http/messages.ts';
 
 /** The representations Kong's error bodies come in. */
@@ -25,7 +27,7 @@ export function negotiatePage(request: Asking, errorDefaultType: string): ErrorF
 function negotiated(request: Asking, otherwise: string | null): ErrorFormat {
   const { headers } = request;
   const http2 = overHttp2(request);
-  if (http2 && headers.get('content-type')?.startsWith('application/grpc') === true) return 'grpc';
+  if (isGrpc(request)) return 'grpc';
   const accept = headers.get('accept');
   if (accept === null) return otherwise === null ? 'json' : withoutGrpc(bestOf(otherwise), 'json');
   return http2 ? bestOf(accept) : withoutGrpc(bestOf(accept), 'empty');
@@ -33,6 +35,11 @@ function negotiated(request: Asking, otherwise: string | null): ErrorFormat {
 
 function withoutGrpc(format: ErrorFormat, instead: ErrorFormat): ErrorFormat {
   return format === 'grpc' ? instead : format;
+}
+
+/** gRPC as clients speak it: over HTTP/1.1 its type is like any other. */
+export function isGrpc(request: Asking): boolean {
+  return overHttp2(request) && request.headers.get('content-type')?.startsWith(GRPC) === true;
 }
 
 export function overHttp2({ version }: Pick<IncomingRequest, 'version'>): boolean {
@@ -58,18 +65,48 @@ interface ErrorBody {
 
 /** An answer of the gateway itself, in Kong's exact templates. */
 export function errorResponse(format: ErrorFormat, error: ErrorBody): OwnResponse {
-  if (format === 'grpc') {
-    return new OwnResponse(200, null, {
-      ...error.headers,
-      'content-type': 'application/grpc',
-      'content-length': '0',
-      'grpc-status': String(grpcStatus(error.status)),
-      'grpc-message': error.message,
-    });
-  }
+  if (format === 'grpc') return grpcAnswer(error.status, error.message, error.headers);
   if (format === 'empty') return new OwnResponse(error.status, null, error.headers);
   const headers = { ...error.headers, 'content-type': `${CONTENT_TYPES[format]}; charset=utf-8` };
   return new OwnResponse(error.status, TEMPLATES[format](error.message, error.requestId), headers);
+}
+
+const GRPC = 'application/grpc';
+
+/** All of an answer in its head: gRPC's outcome, under the status that it would have had. */
+function grpcAnswer(status: number, message: string, headers: Readonly<Record<string, string>> = {}): OwnResponse {
+  const list = FieldList.of(headers);
+  list.set('content-type', GRPC);
+  list.set('content-length', '0');
+  if (!list.has('grpc-status')) list.set('grpc-status', String(grpcStatus(status)));
+  list.set('grpc-message', percentEncoded(message));
+  return new OwnResponse(status, null, list);
+}
+
+/** As gRPC over HTTP/2 asks for: visible ASCII as it is, all else by its bytes. */
+function percentEncoded(message: string): string {
+  if (PLAIN_MESSAGE.test(message)) return message;
+  let encoded = '';
+  for (const byte of new TextEncoder().encode(message))
+    encoded +=
+      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return encoded;
+}
+
+const PLAIN_MESSAGE = /^[ -$&-~]*$/;
+
+/** `exitResponse` for a gRPC client, which reads an outcome and no body; where the answer names a type of its own, it is like any other. */
+export function grpcExitResponse(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): OwnResponse {
+  const type = Object.keys(headers).find((name) => name.toLowerCase() === 'content-type');
+  if (type !== undefined) return exitResponse(status, body, headers);
+  const said = typeof body === 'string' ? body : recordOrEmpty(body).message;
+  return grpcAnswer(status, typeof said === 'string' ? said : (GRPC_NAMES[grpcStatus(status)] ?? ''), headers);
 }
 
 /** `kong.response.exit`: a table as compact JSON, without a request id; a text as it is, and no Content-Type but what is said. */
@@ -166,6 +203,23 @@ const GRPC_STATUS: Readonly<Record<number, number>> = {
   501: 12,
   503: 14,
   504: 4,
+};
+
+/** The names of gRPC's outcomes that a status can come to. */
+const GRPC_NAMES: Readonly<Record<number, string>> = {
+  0: 'OK',
+  1: 'Canceled',
+  2: 'Unknown',
+  3: 'InvalidArgument',
+  4: 'DeadlineExceeded',
+  5: 'NotFound',
+  6: 'AlreadyExists',
+  7: 'PermissionDenied',
+  8: 'ResourceExhausted',
+  12: 'Unimplemented',
+  13: 'Internal',
+  14: 'Unavailable',
+  16: 'Unauthenticated',
 };
 
 const MESSAGES: Readonly<Record<number, string>> = {

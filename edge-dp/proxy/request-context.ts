@@ -14,7 +14,15 @@ import { type Captures, NO_CAPTURES } from '../router/capture.ts';
 import { splitHost } from '../router/host.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
-import { defaultMessage, errorPage, errorResponse, exitResponse, negotiate } from './errors.ts';
+import {
+  defaultMessage,
+  errorPage,
+  errorResponse,
+  exitResponse,
+  grpcExitResponse,
+  isGrpc,
+  negotiate,
+} from './errors.ts';
 import type { ExchangeLog } from './exchange-log.ts';
 import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
@@ -209,7 +217,8 @@ export class ProxyContext implements GatewayRequest {
   }
 
   exit(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): OwnResponse {
-    return exitResponse(status, body, headers);
+    const grpc = isGrpc({ headers: this.fields, version: this.incoming.version });
+    return grpc ? grpcExitResponse(status, body, headers) : exitResponse(status, body, headers);
   }
 
   async forward(): Promise<HttpResponse> {

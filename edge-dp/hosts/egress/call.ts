@@ -15,6 +15,8 @@ export interface UpstreamCall {
   readonly headers: RawHeaders;
   /** Null: it has none. A stream is destroyed with the request. */
   readonly body: Readable | Uint8Array | null;
+  /** What comes behind the body, once it has ended; null: nothing can. */
+  readonly trailers: (() => RawHeaders) | null;
   readonly timeouts: EgressTimeouts;
 }
 

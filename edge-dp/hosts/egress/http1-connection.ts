@@ -4,7 +4,7 @@ import type { AnswerSink, UpstreamCall } from './call.ts';
 import { Deadline } from './deadline.ts';
 import { asEgressError, EgressError, readTimeout, requestFailure, writeTimeout } from './failure.ts';
 import type { RawHeaders } from './headers.ts';
-import { lengthIn, NotHttp, type ResponseHead, requestHead } from './http1-head.ts';
+import { lengthIn, NotHttp, type ResponseHead, requestHead, trailerLines } from './http1-head.ts';
 import { type ResponseEvents, ResponseReader } from './http1-reader.ts';
 import { Http1Upload } from './http1-upload.ts';
 
@@ -90,7 +90,8 @@ export class Http1Connection implements ResponseEvents {
     let length: number | 'chunked' | null = null;
     if (body instanceof Readable) length = lengthIn(call.headers) ?? 'chunked';
     else if (body !== null) length = body.byteLength;
-    else if (EXPECT_BODY.has(call.method)) length = 0;
+    // As its client said it.
+    else if (lengthIn(call.headers) === 0) length = 0;
     let head: string;
     try {
       head = requestHead(call, length, upgrade?.protocol ?? null);
@@ -110,7 +111,8 @@ export class Http1Connection implements ResponseEvents {
     if (body instanceof Readable) {
       this.#deadline.lift();
       socket.write(head, 'latin1');
-      this.#upload = new Http1Upload(body, length === 'chunked' ? null : Number(length), socket, {
+      const framing = typeof length === 'number' ? length : (): string => trailerLines(call.trailers?.() ?? []);
+      this.#upload = new Http1Upload(body, framing, socket, {
         onStalled: () => this.#wait('write', call.timeouts.write),
         onFlowing: () => this.#flowing(),
         onSent: () => this.#flowing(),
@@ -303,6 +305,3 @@ export class Http1Connection implements ResponseEvents {
     this.#keeper.gone(this);
   }
 }
-
-/** Those that are sent with a length even where it is 0 (RFC 9110 section 8.6). */
-const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);

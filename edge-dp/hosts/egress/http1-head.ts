@@ -169,6 +169,16 @@ export function lengthIn(headers: RawHeaders): number | null {
   return null;
 }
 
+/** Trailers, names and values in turn, each as a line with its end. What cannot be one is left out. */
+export function trailerLines(trailers: RawHeaders): string {
+  let lines = '';
+  for (let at = 0; at + 1 < trailers.length; at += 2) {
+    const name = trailers[at] ?? '';
+    if (isToken(name) && !isOwn(name)) lines += `${name}: ${line(trailers[at + 1] ?? '')}\r\n`;
+  }
+  return lines;
+}
+
 function isOwn(name: string): boolean {
   switch (name.length) {
     case 4:

@@ -10,19 +10,25 @@ interface UploadEvents {
   onBroken(error: Error): void;
 }
 
-/** Sends a body part by part, as fast as the connection takes it: with its length, which it must keep to, or in chunks. */
+/**
+ * Sends a body part by part, as fast as the connection takes it: with its length, which it must keep to, or in chunks, with trailers
+ * behind the last.
+ */
 export class Http1Upload {
   readonly #body: Readable;
   readonly #socket: Socket;
   readonly #events: UploadEvents;
   readonly #length: number | null;
+  readonly #trailers: () => string;
   #sent = 0;
   #stalled = false;
   #over = false;
 
-  constructor(body: Readable, length: number | null, socket: Socket, events: UploadEvents) {
+  /** `framing`: bytes; or, for a body in chunks, the lines of its trailers, which are asked for at its end. */
+  constructor(body: Readable, framing: number | (() => string), socket: Socket, events: UploadEvents) {
     this.#body = body;
-    this.#length = length;
+    this.#length = typeof framing === 'number' ? framing : null;
+    this.#trailers = typeof framing === 'number' ? () => '' : framing;
     this.#socket = socket;
     this.#events = events;
     body.on('data', (part: Buffer) => this.#send(part));
@@ -77,7 +83,7 @@ export class Http1Upload {
       return;
     }
     this.#over = true;
-    if (this.#length === null && !this.#socket.write('0\r\n\r\n', 'latin1') && !this.#stalled) {
+    if (this.#length === null && !this.#socket.write(`0\r\n${this.#trailers()}\r\n`, 'latin1') && !this.#stalled) {
       this.#stalled = true;
       this.#events.onStalled();
     }

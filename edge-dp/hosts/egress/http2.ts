@@ -1,69 +1,61 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
+import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Readable } from 'node:stream';
 import type { AnswerSink, UpstreamCall } from './call.ts';
-import { connect, type Endpoint, placeOf } from './connect.ts';
+import { type Endpoint, placeOf } from './connect.ts';
 import { asEgressError, EgressError, readTimeout, requestFailure } from './failure.ts';
 import { headerOf, type RawHeaders } from './headers.ts';
+import { type Http2Lease, Http2Sessions } from './http2-sessions.ts';
 import { KeyedPool } from './keyed-pool.ts';
 
-/** HTTP/2 to upstreams: one session by everything that makes a connection its own, shared by its requests. */
+/** HTTP/2 to upstreams: connections by everything that makes one its own, each shared by as many requests as it takes. */
 export class Http2 {
-  readonly #sessions = new KeyedPool<Promise<ClientHttp2Session>>((session) => {
-    session.then((open) => open.close()).catch(() => {});
-  });
+  readonly #upstreams = new KeyedPool<Http2Sessions>((sessions) => sessions.close());
 
   /** Sends a request; the answer goes to `sink`. Rejects with an `EgressError` when there is no connection. */
   async send(call: UpstreamCall, endpoint: Endpoint, sink: AnswerSink): Promise<void> {
-    const session = await this.#session(endpoint);
-    const { body, method, scheme, authority, path, headers } = call;
-    const stream = session.request(
-      {
-        ...fieldsOf(headers),
-        // RFC 9113 section 8.2.2 leaves one hop-by-hop field: gRPC servers insist on it.
-        ...(headerOf(headers, 'content-type')?.startsWith('application/grpc') && { te: 'trailers' }),
-        ':method': method,
-        ':scheme': scheme,
-        ':authority': authority,
-        ':path': path,
-      },
-      { endStream: body === null },
-    );
+    const lease = await this.#sessions(endpoint).take();
+    const { body, method, scheme, authority, path, headers, trailers } = call;
+    let stream: ClientHttp2Stream;
+    try {
+      stream = lease.session.request(
+        {
+          ...fieldsOf(headers),
+          // RFC 9113 section 8.2.2 leaves one hop-by-hop field: gRPC servers insist on it.
+          ...(headerOf(headers, 'content-type')?.startsWith('application/grpc') && { te: 'trailers' }),
+          ':method': method,
+          ':scheme': scheme,
+          ':authority': authority,
+          ':path': path,
+        },
+        { endStream: body === null, waitForTrailers: trailers !== null && body !== null },
+      );
+    } catch (error) {
+      lease.end();
+      throw error;
+    }
+    if (trailers !== null) stream.once('wantTrailers', () => stream.sendTrailers(fieldsOf(trailers())));
     if (body instanceof Readable) body.pipe(stream);
     else if (body !== null) stream.end(body);
-    streamBack(stream, sink, call, placeOf(endpoint));
+    streamBack(stream, sink, call, { where: placeOf(endpoint), lease });
   }
 
   close(): void {
-    this.#sessions.clear();
+    this.#upstreams.clear();
   }
 
-  #session(endpoint: Endpoint): Promise<ClientHttp2Session> {
+  #sessions(endpoint: Endpoint): Http2Sessions {
     const { host, port, tls, connectTimeout } = endpoint;
     const key = JSON.stringify([host, port, tls && [tls.identity.name, tls.serverName], connectTimeout]);
-    const session: Promise<ClientHttp2Session> = this.#sessions.get(key, () =>
-      openSession(endpoint, () => this.#sessions.forget(key, session)),
-    );
-    return session;
+    return this.#upstreams.get(key, () => new Http2Sessions(endpoint));
   }
 }
 
-async function openSession(endpoint: Endpoint, gone: () => void): Promise<ClientHttp2Session> {
-  try {
-    const socket = await connect(endpoint);
-    const scheme = endpoint.tls === null ? 'http' : 'https';
-    const session = connectHttp2(`${scheme}://${placeOf(endpoint)}`, { createConnection: () => socket });
-    // Requests on it report their own errors; the session only has to be replaced.
-    session.on('error', gone);
-    session.on('goaway', gone);
-    session.on('close', gone);
-    return session;
-  } catch (error) {
-    queueMicrotask(gone);
-    throw error;
-  }
-}
-
-function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: UpstreamCall, where: string): void {
+function streamBack(
+  stream: ClientHttp2Stream,
+  sink: AnswerSink,
+  { timeouts }: UpstreamCall,
+  { where, lease }: { readonly where: string; readonly lease: Http2Lease },
+): void {
   let trailers: RawHeaders = [];
   let begun = false;
   let over = false;
@@ -71,6 +63,11 @@ function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: U
     if (over) return;
     over = true;
     sink.fail(error);
+  };
+  const finish = (): void => {
+    if (!begun || over) return;
+    over = true;
+    sink.end(trailers);
   };
   sink.onAbandoned(() => {
     over = true;
@@ -80,7 +77,7 @@ function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: U
     fail(readTimeout(where));
     stream.close(constants.NGHTTP2_CANCEL);
   });
-  stream.on('response', (headers, _flags, raw: RawHeaders = []) => {
+  stream.on('response', (headers, flags, raw: RawHeaders = []) => {
     const fields = raw.length > 0 ? raw : Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
     try {
       begun = true;
@@ -93,6 +90,8 @@ function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: U
       fail(asEgressError(error));
       stream.close(constants.NGHTTP2_CANCEL);
     }
+    // The head is all of it: it is to be so for the client too.
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0) finish();
   });
   stream.on('trailers', (_headers, _flags, raw: RawHeaders = []) => {
     trailers = raw;
@@ -102,19 +101,16 @@ function streamBack(stream: ClientHttp2Stream, sink: AnswerSink, { timeouts }: U
     stream.pause();
     sink.onDrain(() => stream.resume());
   });
-  stream.on('end', () => {
-    if (!begun || over) return;
-    over = true;
-    sink.end(trailers);
-  });
-  stream.on('error', (error) => fail(streamFailure(error, stream.rstCode, where)));
+  stream.on('end', finish);
+  stream.on('error', (error) => fail(streamFailure(error, stream.rstCode, where, lease.unheard())));
   stream.on('close', () => {
+    lease.end();
     const what = begun ? 'stream broken off' : 'stream closed without a response';
-    fail(new EgressError('closed', true, `${where}: ${what}`));
+    fail(new EgressError('closed', true, `${where}: ${what}`, lease.unheard()));
   });
 }
 
-function streamFailure(error: Error, code: number | undefined, where: string): EgressError {
+function streamFailure(error: Error, code: number | undefined, where: string, unheard: boolean): EgressError {
   switch (code) {
     // A promise that nothing was processed (RFC 9113 section 8.7).
     case constants.NGHTTP2_REFUSED_STREAM:
@@ -122,7 +118,7 @@ function streamFailure(error: Error, code: number | undefined, where: string): E
     case constants.NGHTTP2_PROTOCOL_ERROR:
       return new EgressError('protocol', true, `${where}: the response is not HTTP/2 (${error.message})`);
     default:
-      return requestFailure(error, where, false);
+      return requestFailure(error, where, unheard);
   }
 }
 

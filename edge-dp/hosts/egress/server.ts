@@ -94,6 +94,8 @@ function callOf(exchange: Exchange, { scheme, authority, path, timeouts, method 
     path,
     headers: requestHeaders(request.rawHeaders),
     body: exchange.body(),
+    // workerd passes none on.
+    trailers: null,
     timeouts,
   };
 }

@@ -120,10 +120,15 @@ function exit(call: LuaCall): never {
         : given instanceof Uint8Array
           ? new TextDecoder().decode(given)
           : String(given);
-  const answer = context.request.exit(status, content);
-  if (table) answer.headers.set('Content-Type', 'application/json; charset=utf-8');
+  const headers = call.has(3) ? entries(call, 3) : [];
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type');
+  let answer = context.request.exit(status, content, type && { 'content-type': String(type[1]) });
+  if (answer.headers.has('grpc-status')) {
+    // Of a table gRPC clients get the message, as an outcome.
+    if (table) answer = context.request.exit(status, { message: isMap(given) ? given.get('message') : undefined });
+  } else if (table) answer.headers.set('Content-Type', 'application/json; charset=utf-8');
   else if (given !== undefined) answer.headers.delete('content-type');
-  if (call.has(3)) for (const [name, value] of entries(call, 3)) setHeader(answer.headers, name, value);
+  for (const [name, value] of headers) setHeader(answer.headers, name, value);
   return context.exit(answer);
 }
 

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
 import { type ClientHttp2Session, constants, type OutgoingHttpHeaders } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +11,10 @@ import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { answerOf, ask2, openHttp2 } from './http2-client.ts';
 
 let upstream: Upstream;
+let reader: Server;
 let node: ProxyNode;
+/** Trailers, and the length, of what `reader` was sent. */
+const read: { trailers: readonly string[]; length: string | undefined }[] = [];
 let secure: string;
 const sessions: ClientHttp2Session[] = [];
 /** What upstreams' sockets were asked for that answer by hand. */
@@ -50,10 +55,20 @@ beforeAll(async () => {
     if (path === '/odd') return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
     return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   });
+  reader = createServer((request, response) => {
+    request.resume().on('end', () => {
+      read.push({ trailers: request.rawTrailers, length: request.headers['content-length'] });
+      response.end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(reader, 'listening');
   const tls = await generateListenerCertificate();
   const listener = { host: '127.0.0.1', port: 0, http2: true };
   node = await startProxyNode(
-    { services: [service(1, upstream.port)], routes: [route(1, '/', 1), route(2, '/nowhere', 1, { service: null })] },
+    {
+      services: [service(1, upstream.port), service(2, Number(Object(reader.address()).port))],
+      routes: [route(1, '/', 1), route(2, '/nowhere', 1, { service: null }), route(3, '/read', 2)],
+    },
     { start: startNodeHost, proxyListen: [listener, { ...listener, tls }] },
   );
   secure = `https://127.0.0.1:${node.dataPlane.proxyAddresses[1]?.port}`;
@@ -65,6 +80,8 @@ afterEach(() => {
 afterAll(async () => {
   await node?.stop();
   await upstream?.stop();
+  reader?.closeAllConnections();
+  reader?.close();
 });
 
 describe('HTTP/2 from clients', () => {
@@ -139,6 +156,25 @@ describe('HTTP/2 from clients', () => {
     expect(upstream.seen[0]?.header('transfer-encoding')).toBe('chunked');
     held.get('/held/stream')?.write(`HTTP/1.1 200 OK\r\nContent-Length: ${big.length}\r\n\r\n${big}`);
     expect((await answer).text.length).toBe(big.length);
+  });
+
+  it('passes trailers of requests on, but for those that would be taken for something else', async () => {
+    const stream = (await open()).request({ ':path': '/read', ':method': 'POST' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7', authorization: 'no', 'x-consumer-id': '1' }));
+    const answer = answerOf(stream);
+    stream.end('body');
+    expect(await answer).toMatchObject({ status: 200 });
+    const head = 'POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX-Own: 1\r\n\r\n';
+    await node.raw(`${head}4\r\nbody\r\n0\r\nX-Sum: 8\r\nHost: no\r\nX-Own: 2\r\n\r\n`, { answers: 1 });
+    // An empty body is as long as its client says.
+    await ask2(await open(), get('/read', { ':method': 'POST' }));
+    await node.raw('POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', { answers: 1 });
+    expect(read).toEqual([
+      { trailers: ['x-sum', '7'], length: undefined },
+      { trailers: ['X-Sum', '8'], length: undefined },
+      { trailers: [], length: undefined },
+      { trailers: [], length: '0' },
+    ]);
   });
 
   it('ends the request upstream when the client ends its stream, and the stream when the upstream breaks off', async () => {

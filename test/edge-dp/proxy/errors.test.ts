@@ -41,7 +41,14 @@ it('speaks gRPC over HTTP/2 only, and says no more than the status where nothing
   const error = { status: 404, message: 'no', requestId: '0' };
   expect(errorResponse('empty', error)).toMatchObject({ status: 404, content: null });
   expect(errorResponse('empty', error).headers.has('content-type')).toBe(false);
-  expect(errorResponse('grpc', error)).toMatchObject({ status: 200, content: null });
+  const outcome = errorResponse('grpc', { ...error, message: '100 % größe' });
+  expect(outcome).toMatchObject({ status: 404, content: null });
+  expect(Object.fromEntries(outcome.headers)).toMatchObject({
+    'content-type': 'application/grpc',
+    'content-length': '0',
+    'grpc-status': '5',
+    'grpc-message': '100 %25 gr%C3%B6%C3%9Fe',
+  });
 });
 
 it('lets no message become a part of the page it is told on', () => {

@@ -13,6 +13,7 @@ import { loadedIdentities } from '../../egress/identities.ts';
 import type { DnsOptions } from '../../options.ts';
 import { bytesOf, wireLines } from '../http/wire-fields.ts';
 import { Answer } from './answer.ts';
+import { trailersOf } from './trailers.ts';
 import { Upload } from './upload.ts';
 
 /** Sends requests upstream from this process. */
@@ -58,10 +59,12 @@ export function createOutward(dns: DnsOptions): Outward {
 }
 
 function callOf(
-  { scheme, method, authority, target, headers, body, timeouts }: UpstreamRequest,
+  { scheme, method, authority, target, headers, body, timeouts, client }: UpstreamRequest,
   upload: Upload | null,
 ): UpstreamCall {
   const lines = wireLines(listOf(headers));
+  // A client decides itself whether it says so (RFC 9110 section 8.6).
+  if (client === undefined && body.kind === 'none' && EXPECT_BODY.has(method)) lines.push('Content-Length', '0');
   return {
     scheme,
     method,
@@ -69,9 +72,12 @@ function callOf(
     path: bytesOf(target),
     headers: lines,
     body: upload ?? (body.kind === 'bytes' ? body.bytes : null),
+    trailers: body.kind === 'incoming' ? trailersOf(body.source, lines) : null,
     timeouts,
   };
 }
+
+const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 function listOf(headers: HeaderFields): FieldList {
   if (headers instanceof Lines) return headers;
