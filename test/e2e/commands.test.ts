@@ -174,7 +174,10 @@ it('tells of every command its options, examples and exit codes, and refuses the
   expect(names).toEqual(expect.arrayContaining(['start', 'stop', 'quit', 'restart', 'prepare', 'vault', 'completion']));
   for (const name of ['quit', 'migrations', 'hybrid']) {
     const help = await alone(name, '--help');
-    expect(help).toEqual({ code: 0, output: expect.stringMatching(/Options:\n[\s\S]*Examples:\n[\s\S]*Exit codes:\n {2}0/) });
+    expect(help).toEqual({
+      code: 0,
+      output: expect.stringMatching(/Options:\n[\s\S]*Examples:\n[\s\S]*Exit codes:\n {2}0/),
+    });
   }
   expect(await alone('stop', '--days', '3')).toEqual({
     code: 2,
