@@ -32,10 +32,11 @@ export async function dataPlaneOptions(
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
   const listeners = (setting: TlsListener) =>
-    settings[setting].map(({ host, port, tls, http2 }: ListenAddress) => ({
+    settings[setting].map(({ host, port, tls, http2, proxyProtocol = false }: ListenAddress) => ({
       host,
       port,
       http2,
+      proxyProtocol,
       ...(tls ? { tls: loadListenerPair(settings, setting) } : {}),
     }));
   return {

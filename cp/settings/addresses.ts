@@ -11,6 +11,8 @@ export interface ListenAddress {
   readonly tls: boolean;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
+  /** Connections begin with a header of the PROXY protocol; absent: they do not. */
+  readonly proxyProtocol?: boolean;
 }
 
 /** A server to connect to. */
@@ -25,13 +27,15 @@ export interface PeerAddress {
  */
 const LISTEN_FLAGS = new Set(['ssl', 'http2', 'deferred', 'bind', 'reuseport', 'ipv6only=on']);
 
-/** Kong's `*_listen`: `host:port [ssl] [http2] [reuseport] [backlog=N], …` or `off`. */
-export function listen(initial: string): Property<readonly ListenAddress[]> {
+/** Kong's `*_listen`: `host:port [ssl] [http2] [reuseport] [backlog=N], …` or `off`. `proxied`: it may have `proxy_protocol`. */
+export function listen(initial: string, { proxied = false } = {}): Property<readonly ListenAddress[]> {
   return {
     default: initial,
     allowed:
       "'off', or comma-separated 'host:port' with optional 'ssl', 'http2', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', " +
-      "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)",
+      (proxied
+        ? "'so_keepalive=…', 'proxy_protocol' ('ipv6only=off' is not supported)"
+        : "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)"),
     secret: false,
     parse: (value) => {
       if (value === 'off') return [];
@@ -39,8 +43,11 @@ export function listen(initial: string): Property<readonly ListenAddress[]> {
       for (const item of value.split(',')) {
         const [address = '', ...flags] = item.trim().split(/\s+/);
         const peer = parseHostPort(address, 0);
-        if (!peer || !flags.every(isListenFlag)) return undefined;
-        addresses.push({ ...peer, tls: flags.includes('ssl'), http2: flags.includes('http2') });
+        const proxyProtocol = proxied && flags.includes('proxy_protocol');
+        if (!peer || !flags.every((flag) => isListenFlag(flag) || (proxied && flag === 'proxy_protocol')))
+          return undefined;
+        const [tls, http2] = [flags.includes('ssl'), flags.includes('http2')];
+        addresses.push({ ...peer, tls, http2, ...(proxyProtocol && { proxyProtocol }) });
       }
       return addresses;
     },

@@ -109,7 +109,7 @@ export const properties = {
   /** File of `NAME=value` lines that the vault `env` has besides the environment; read again when it changes. */
   vault_env_file: text(null),
 
-  proxy_listen: listen('0.0.0.0:8000'),
+  proxy_listen: listen('0.0.0.0:8000', { proxied: true }),
   status_listen: listen('127.0.0.1:8100'),
   stream_listen: streamListen,
   /** Several by comma: one for each type of key. */

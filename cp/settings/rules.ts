@@ -63,6 +63,14 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
       );
     }
   }
+  if (
+    role !== 'control_plane' &&
+    settings.data_plane_host !== 'node' &&
+    settings.proxy_listen.some(({ proxyProtocol }) => proxyProtocol)
+  ) {
+    const where = `proxy_listen (${origins.get('proxy_listen') ?? 'default'})`;
+    problems.push(`${where}: 'proxy_protocol' is not supported by workerd; set data_plane_host = node`);
+  }
   if (settings.dns_order.every((type) => type === 'LAST' || type === 'CNAME')) {
     problems.push(`${say('dns_order')} finds no address: list 'A', 'AAAA' or 'SRV'`);
   }

@@ -7,14 +7,14 @@ export interface StreamListenAddress extends ListenAddress {
 }
 
 /** Words Kong allows; those behind the first line tune nginx's sockets and change nothing here. */
-const FLAGS = /^(ssl|udp|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
+const FLAGS = /^(ssl|udp|proxy_protocol|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
 
 /** Kong's `stream_listen`: `host:port [ssl|udp] …, …` or `off`. */
 export const streamListen: Property<readonly StreamListenAddress[]> = {
   default: 'off',
   allowed:
-    "'off', or comma-separated 'host:port' with optional 'ssl' or 'udp', 'reuseport', 'bind', 'backlog=N', 'ipv6only=on', " +
-    "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)",
+    "'off', or comma-separated 'host:port' with optional 'ssl', 'proxy_protocol' or 'udp', 'reuseport', 'bind', 'backlog=N', " +
+    "'ipv6only=on', 'so_keepalive=…' ('ipv6only=off' is not supported)",
   secret: false,
   parse: (value) => {
     if (value === 'off') return [];
@@ -23,8 +23,9 @@ export const streamListen: Property<readonly StreamListenAddress[]> = {
       const [address = '', ...flags] = item.trim().split(/\s+/);
       const peer = parseHostPort(address, 0);
       const [tls, udp] = [flags.includes('ssl'), flags.includes('udp')];
-      if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (tls && udp)) return undefined;
-      addresses.push({ ...peer, tls, http2: false, udp });
+      const proxyProtocol = flags.includes('proxy_protocol');
+      if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (udp && (tls || proxyProtocol))) return undefined;
+      addresses.push({ ...peer, tls, http2: false, udp, ...(proxyProtocol && { proxyProtocol }) });
     }
     return addresses;
   },

@@ -99,6 +99,8 @@ export interface Listener {
   readonly tls?: ListenerTls;
   /** Clients may speak HTTP/2, on hosts that can; absent: they may not. */
   readonly http2?: boolean;
+  /** Connections begin with a header of the PROXY protocol, on hosts that can; absent: they do not. */
+  readonly proxyProtocol?: boolean;
 }
 
 /** What a listener shows. Hosts that show one pair take the first. */

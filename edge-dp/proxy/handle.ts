@@ -32,7 +32,7 @@ export function handle(
   arrival: Arrival,
   lazy: LazyTables,
 ): Promise<HttpResponse> {
-  const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers);
+  const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers, arrival.proxied);
   const { clientBodyTimeout, maxBodySize, errorDefaultType } = runtime;
   const context = new ProxyContext(incoming, arrival, {
     lazy,

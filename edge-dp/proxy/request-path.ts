@@ -3,7 +3,7 @@ import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { RouterRequest } from '../router/request.ts';
-import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
+import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
 
 /**
@@ -61,6 +61,8 @@ export interface Arrival {
   /** The socket peer; null where the host does not tell. */
   readonly peerIp: string | null;
   readonly peerPort: number | null;
+  /** Whom the peer says it speaks for, by the PROXY protocol; absent or null: for nobody. */
+  readonly proxied?: ProxiedClient | null;
   /** The address the client connected to; null where the host does not tell. */
   readonly localIp: string | null;
   /** The listener it came in on. */

@@ -63,8 +63,8 @@ function absent(settings: Settings, prefix: string): Record<string, null> {
 }
 
 const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-const listenText = ({ host, port, tls, http2 }: ListenAddress): string =>
-  `${hostText(host)}:${port}${tls ? ' ssl' : ''}${http2 ? ' http2' : ''}`;
+const listenText = ({ host, port, tls, http2, proxyProtocol }: ListenAddress): string =>
+  `${hostText(host)}:${port}${tls ? ' ssl' : ''}${http2 ? ' http2' : ''}${proxyProtocol ? ' proxy_protocol' : ''}`;
 
 function listener(address: ListenAddress) {
   return {
@@ -73,7 +73,7 @@ function listener(address: ListenAddress) {
     port: address.port,
     ssl: address.tls,
     http2: address.http2,
-    proxy_protocol: false,
+    proxy_protocol: address.proxyProtocol === true,
     deferred: false,
     bind: false,
     reuseport: false,

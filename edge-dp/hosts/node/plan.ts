@@ -70,6 +70,8 @@ export interface PlannedNodeListener {
   readonly loopback: boolean;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
+  /** Connections begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean;
   readonly tls: ListenerTls | null;
   /** The address it is bound to, of one that takes datagrams; null: connections. */
   readonly udp: string | null;
@@ -116,13 +118,14 @@ export async function writeNodePlan(
         secrets: options.secrets ?? NO_SECRETS,
         folder: resolve(options.prefix),
         declarative: writeDeclarative(generation, options),
-        listeners: listeners.map(({ name, service, address, udp, listener: { port, tls = null, http2 = false } }) => ({
+        listeners: listeners.map(({ name, service, address, udp, listener }) => ({
           name,
           service,
-          port,
-          http2,
+          port: listener.port,
+          http2: listener.http2 ?? false,
+          proxyProtocol: listener.proxyProtocol ?? false,
           loopback: isLoopback(address),
-          tls,
+          tls: listener.tls ?? null,
           udp: udp === null ? null : address,
         })),
         tls: options.tls ?? DEFAULT_LIMITS,

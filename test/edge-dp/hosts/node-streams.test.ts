@@ -1,5 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import {
   type ConnectionOptions,
@@ -112,8 +113,8 @@ describe('streams on the native host', () => {
       route: { id: id(9) },
       config: { deny: ['127.0.0.0/8'], allow: null, status: null, message: null },
     });
-    const tls = { protocols: ['tls'], sources: null };
-    serve(20, echo, {}, { ...tls, snis: ['named.test'] });
+    const byName = { protocols: ['tls'], sources: null };
+    serve(20, echo, {}, { ...byName, snis: ['named.test'] });
     serve(
       21,
       securePort,
@@ -124,13 +125,13 @@ describe('streams on the native host', () => {
         ca_certificates: [id(90)],
         client_certificate: { id: id(91) },
       },
-      { ...tls, snis: ['inner.test'], preserve_host: true },
+      { ...byName, snis: ['inner.test'], preserve_host: true },
     );
     serve(
       22,
       securePort,
       { protocol: 'tls', tls_verify: true },
-      { ...tls, snis: ['untrusted.test'], preserve_host: true },
+      { ...byName, snis: ['untrusted.test'], preserve_host: true },
     );
     serve(23, securePort, {}, { protocols: ['tls_passthrough'], sources: null, snis: ['*.inner.test'] });
     rows.ca_certificates = [{ id: id(90), cert: ca.pem }];
@@ -154,6 +155,10 @@ describe('streams on the native host', () => {
       [312, answering],
     ] as const)
       rows.targets?.push({ id: id(n), upstream: { id: id(31) }, target: `127.0.0.1:${port}` });
+    serve(40, echo, {}, { sources: [{ ip: '192.0.2.1', port: 4001 }] });
+    serve(41, echo, {}, { protocols: ['tls'], sources: [{ ip: '2001:db8::1' }] });
+    const web = await listen(createHttpServer((request, response) => response.end(request.headers['x-real-ip'])));
+    serve(42, web, { protocol: 'http' }, { protocols: ['http', 'https'], sources: null, paths: ['/'] });
     rows.plugins?.push({
       id: id(99),
       name: 'tcp-log',
@@ -168,13 +173,21 @@ describe('streams on the native host', () => {
       },
     });
 
+    const tls = await generateListenerCertificate();
     node = await startProxyNode(rows, {
       start: startNodeHost,
       streamListen: [
         { host: '127.0.0.1', port: 0, udp: false },
-        { host: '127.0.0.1', port: 0, udp: false, tls: await generateListenerCertificate() },
+        { host: '127.0.0.1', port: 0, udp: false, tls },
         { host: '127.0.0.1', port: 0, udp: true },
+        { host: '127.0.0.1', port: 0, udp: false, proxyProtocol: true },
+        { host: '127.0.0.1', port: 0, udp: false, proxyProtocol: true, tls },
       ],
+      proxyListen: [
+        { host: '127.0.0.1', port: 0, proxyProtocol: true },
+        { host: '127.0.0.1', port: 0, proxyProtocol: true, tls },
+      ],
+      proxy: { trustedIps: ['127.0.0.0/8'], realIpHeader: 'proxy_protocol' },
     });
   }, 120_000);
   afterAll(async () => {
@@ -345,5 +358,82 @@ describe('streams on the native host', () => {
 
   it('sends the datagrams of a target that is not there to another', async () => {
     for (let i = 0; i < 3; i++) expect(await ask(31, [`q${i}`], 1)).toEqual([`q${i} answered`]);
+  });
+
+  describe('PROXY protocol', () => {
+    const binary = (command: number, family: number, addresses: string): Buffer =>
+      Buffer.concat([
+        Buffer.from('0d0a0d0a000d0a515549540a', 'hex'),
+        Buffer.of(0x20 + command, family, 0, addresses.length / 2 + 5),
+        Buffer.from(addresses, 'hex'),
+        // Something added, of a type nobody knows.
+        Buffer.of(0xee, 0, 2, 1, 2),
+      ]);
+    const headers: Readonly<Record<string, Buffer>> = {
+      'version 1': Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 4001 443\r\n'),
+      'version 2': binary(1, 0x11, 'c0000201c63364010fa101bb'),
+      'version 2, IPv6': binary(1, 0x21, `20010db8${'0'.repeat(22)}01${'20010db8'.padEnd(32, '0')}0fa101bb`),
+    };
+    const write = async (socket: Socket, bytes: Buffer): Promise<void> => {
+      for (const part of [bytes.subarray(0, 5), bytes.subarray(5)]) {
+        await new Promise((sent) => socket.write(part, sent));
+        await new Promise(setImmediate);
+      }
+    };
+    const secured = async (socket: Socket): Promise<TLSSocket> => {
+      const inner = connectTls({ socket, servername: 'named.test', rejectUnauthorized: false });
+      await once(inner, 'secureConnect');
+      return inner;
+    };
+
+    it.each(['version 1', 'version 2'])('routes and logs a session by whom the header names (%s)', async (version) => {
+      const socket = connect({ port: portOf(3), host: '127.0.0.1', noDelay: true });
+      await write(socket, Buffer.concat([headers[version] ?? Buffer.of(), Buffer.from('hel')]));
+      socket.end('lo');
+      expect((await rest(socket)).text).toBe('hello');
+      expect(await entryOf('r40')).toMatchObject({ client_ip: '192.0.2.1', session: { received: 5 } });
+    });
+
+    it('reads it before TLS', async () => {
+      const socket = connect({ port: portOf(4), host: '127.0.0.1', noDelay: true });
+      await write(socket, headers['version 2, IPv6'] ?? Buffer.of());
+      const inner = await secured(socket);
+      inner.end('hello');
+      expect((await rest(inner)).text).toBe('hello');
+    });
+
+    it.each([
+      ['none', Buffer.from('hello hello hello')],
+      ['one with an address that is none', Buffer.from('PROXY TCP4 192.0.2.256 198.51.100.1 4001 443\r\nhello')],
+      ['one of a line without end', Buffer.from(`PROXY TCP4 ${'1'.repeat(200)}`)],
+      [
+        'one of another version',
+        Buffer.concat([Buffer.from('0d0a0d0a000d0a515549540a31110000', 'hex'), Buffer.alloc(9)]),
+      ],
+      [
+        'one that is too long',
+        Buffer.concat([Buffer.from('0d0a0d0a000d0a515549540a2111ffff', 'hex'), Buffer.alloc(9)]),
+      ],
+      ['one of a proxy for itself, for which no route is', Buffer.concat([binary(0, 0, ''), Buffer.from('hello')])],
+    ])('closes a connection with %s', async (_what, bytes) => {
+      const socket = connect(portOf(3), '127.0.0.1');
+      socket.on('error', () => undefined).write(bytes);
+      expect((await rest(socket)).text).toBe('');
+    });
+
+    it.each([
+      ['in clear', 0, 'version 1', '192.0.2.1'],
+      ['over TLS', 1, 'version 2, IPv6', '2001:db8::1'],
+    ])('is believed for requests %s, where real_ip_header says so', async (_how, listener, version, ip) => {
+      const port = node.dataPlane.proxyAddresses[listener]?.port ?? 0;
+      const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+      await write(socket, headers[version] ?? Buffer.of());
+      const inner = listener === 0 ? socket : await secured(socket);
+      inner.write('GET / HTTP/1.1\r\nHost: a\r\nX-Real-IP: 203.0.113.9\r\nConnection: close\r\n\r\n');
+      const { text } = await rest(inner);
+      expect(text).toMatch(/^HTTP\/1\.1 200 /);
+      expect(text).toContain(ip);
+      expect(text).not.toContain('203.0.113.9');
+    });
   });
 });

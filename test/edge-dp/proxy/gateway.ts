@@ -79,7 +79,16 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     folder,
     declarative: null,
     listeners: [
-      { name: 'proxy-0', service: 'proxy' as const, port, loopback: true, tls: null, http2: false, udp: null },
+      {
+        name: 'proxy-0',
+        service: 'proxy' as const,
+        port,
+        loopback: true,
+        tls: null,
+        http2: false,
+        proxyProtocol: false,
+        udp: null,
+      },
     ],
     tls: DEFAULT_LIMITS,
     http: DEFAULT_HTTP_LIMITS,

@@ -4,9 +4,11 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
+import type { ProxiedClient } from '../../../stream/passage.ts';
 import type { HttpLimits } from '../../options.ts';
 import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
 import { type Count, Misuse } from '../http2/misuse.ts';
+import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions } from '../tls/handshakes.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
@@ -31,6 +33,8 @@ interface ListenerOptions {
   readonly limits: HttpLimits;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
+  /** Connections begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean;
   /** Takes what is counted beside requests. */
   readonly count: Count;
 }
@@ -104,6 +108,8 @@ class Http1Listener implements ProxyListener {
   readonly #serve: Serve;
   readonly #connections = new WeakMap<Duplex, ClientConnection>();
   readonly #http2: Http2Connections | null;
+  /** Whom a connection was opened for. */
+  #proxied: (socket: Socket) => ProxiedClient | null = () => null;
   #draining = false;
 
   constructor(server: Server, options: ListenerOptions, serve: Serve) {
@@ -118,6 +124,7 @@ class Http1Listener implements ProxyListener {
     server.on('connect', (_message, socket) => refuse(socket, 400));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
     this.#http2 = options.http2 ? this.#newHttp2() : null;
+    if (options.proxyProtocol) this.#proxied = expectProxyHeaders(server, options.limits.headTimeout);
   }
 
   listen(): Promise<void> {
@@ -284,6 +291,7 @@ class Http1Listener implements ProxyListener {
     return {
       peerIp: plainIp(socket.remoteAddress),
       peerPort: socket.remotePort ?? null,
+      proxied: this.#proxied(socket),
       localIp: plainIp(socket.localAddress),
       localPort: port,
       scheme: tls === null ? 'http' : 'https',

@@ -53,7 +53,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
   const dialFor = createDial();
   const openSession: OpenSession = (arrival) => main.openSession?.(arrival, env) ?? null;
-  for (const { name, service, port, loopback, tls, http2, udp } of plan.listeners) {
+  for (const { name, service, port, loopback, tls, http2, proxyProtocol, udp } of plan.listeners) {
     if (udp !== null) {
       // Each process has one of its own; those of the others are none of its business.
       const descriptor = descriptors[name];
@@ -68,6 +68,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
             ? null
             : { pairs: [tls, ...(tls.others ?? [])], limits: plan.tls, certificateOf, ticketSecret: plan.ticketSecret },
         http2,
+        proxyProtocol,
         count,
       };
       const listener =

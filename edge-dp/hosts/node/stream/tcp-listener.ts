@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import { plainIp } from '../http/listener.ts';
+import { readProxyHeader } from '../proxy-protocol.ts';
 import { MOST_HELLO } from '../tls/client-hello.ts';
 import { firstHello, type ListenerTlsOptions } from '../tls/handshakes.ts';
 import type { DialFor } from './dial.ts';
@@ -24,12 +25,15 @@ export interface TcpListenerOptions {
   readonly port: number;
   /** Null: plain. */
   readonly tls: ListenerTlsOptions | null;
+  /** Connections begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean;
 }
 
-/** Milliseconds for a ClientHello: nginx's `preread_timeout`. */
+/** Milliseconds for a ClientHello, and for a header of the PROXY protocol: nginx's `preread_timeout`, and `proxy_protocol_timeout`. */
 const PREREAD_PATIENCE = 30_000;
 
 const NOTHING: Relayed = { up: 0, down: 0 };
+const NO_HEADER = { client: null };
 
 /** Takes TCP connections, in clear or with TLS, on a listening socket. Resolves when it listens. */
 export async function listenForTcp(
@@ -41,7 +45,7 @@ export async function listenForTcp(
   const tls = options.tls === null ? null : new TlsEnd(options.tls);
   server.on('connection', (socket) => {
     socket.on('error', () => undefined);
-    serve(socket, options.port, tls, open, dialFor).catch((error: unknown) => {
+    serve(socket, options, tls, open, dialFor).catch((error: unknown) => {
       console.error(`a session on port ${options.port} failed: ${messageOf(error)}`);
       socket.destroy();
     });
@@ -52,17 +56,19 @@ export async function listenForTcp(
 
 async function serve(
   socket: Socket,
-  port: number,
+  { port, proxyProtocol }: TcpListenerOptions,
   tls: TlsEnd | null,
   open: OpenSession,
   dialFor: DialFor,
 ): Promise<void> {
+  const header = proxyProtocol ? await readProxyHeader(socket, PREREAD_PATIENCE) : NO_HEADER;
+  if (header === null) return;
   const facts = {
     peerIp: plainIp(socket.remoteAddress),
     peerPort: socket.remotePort ?? null,
     localIp: plainIp(socket.localAddress),
     localPort: port,
-    proxied: null,
+    proxied: header.client,
     waitUntil,
   };
   const first =
