@@ -120,6 +120,7 @@ function proxyTls(settings: Settings) {
     dhparam: dhparam === null || dhparam.startsWith('ffdhe') ? dhparam : readPem(dhparam, 'ssl_dhparam'),
     sessionTickets: settings.ssl_session_tickets,
     sessionTimeout: Math.ceil(settings.ssl_session_timeout / 1000),
+    stapling: settings.nginx_http_ssl_stapling,
   };
 }
 

@@ -124,6 +124,8 @@ export const properties = {
   ssl_dhparam: text(null),
   ssl_session_tickets: onOff('on'),
   ssl_session_timeout: duration('1d', 7 * DAY),
+  /** What OCSP responders say of certificates is shown with them. */
+  nginx_http_ssl_stapling: onOff('off'),
   /** The same for the Status API. */
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),

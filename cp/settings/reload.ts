@@ -22,6 +22,7 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'ssl_dhparam',
   'ssl_session_tickets',
   'ssl_session_timeout',
+  'nginx_http_ssl_stapling',
   'nginx_http_client_body_timeout',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',

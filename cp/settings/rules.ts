@@ -139,6 +139,7 @@ const ON_NODE = [
   'ssl_cipher_suite',
   'ssl_session_tickets',
   'ssl_session_timeout',
+  'nginx_http_ssl_stapling',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',
   'nginx_http_keepalive_timeout',

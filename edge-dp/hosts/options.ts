@@ -125,6 +125,8 @@ export interface TlsLimits {
   readonly sessionTickets: boolean;
   /** Seconds. */
   readonly sessionTimeout: number;
+  /** What the responders that certificates name say of them is shown with them. */
+  readonly stapling: boolean;
 }
 
 /** What clients may take of a listener (nginx's directives of `nginx_http_*`). Times in milliseconds. */

@@ -13,6 +13,7 @@ const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
   redis: { commands: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
   moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
+  openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
   pebble: { commands: ['pebble'], install: 'apt-get install pebble' },
   slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },

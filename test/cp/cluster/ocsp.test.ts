@@ -1,125 +1,26 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import {
-  BasicOCSPResponse,
-  CertStatus,
-  id_pkix_ocsp_basic,
-  KeyHash,
-  OCSPRequest,
-  OCSPResponse,
-  OCSPResponseStatus,
-  ResponderID,
-  ResponseBytes,
-  ResponseData,
-  RevokedInfo,
-  SingleResponse,
-  Version,
-} from '@peculiar/asn1-ocsp';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
+import { X509Certificate } from 'node:crypto';
+import { CertStatus, RevokedInfo } from '@peculiar/asn1-ocsp';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { revocationCheck } from '../../../cp/cluster/ocsp.ts';
 import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
-import { crypto } from '../../../cp/pki/crypto-provider.ts';
-import { once } from '../../once.ts';
 import { type Authority, authority } from '../pki/authority.ts';
+import { type Behaviour, type Responder, startResponder } from '../pki/ocsp-responder.ts';
 import { type ClientTls, type ControlPlane, call, NODE_ID, startControlPlane } from './control-plane.ts';
 
-const ECDSA_SHA256 = '1.2.840.10045.4.3.2';
-
-/** What the responder says next. */
-interface Behaviour {
-  readonly status?: CertStatus;
-  readonly signer?: Pick<Authority, 'certificate' | 'keys'>;
-  /** The signer's certificate stands in the answer. */
-  readonly appointed?: boolean;
-  readonly age?: number;
-  /** Milliseconds the answer is valid for; null: it does not say. */
-  readonly validity?: number | null;
-  readonly http?: number;
-  readonly otherSerial?: boolean;
-}
-
 let behaviour: Behaviour = {};
-let asked = 0;
-let responder: Server;
+let responder: Responder;
 let url = '';
 let root: Authority;
 
-/** A minimal OCSP responder over a CA key, signing what `behaviour` says. */
 beforeAll(async () => {
   root = await authority('cluster root');
-  responder = createServer(async (request, response) => {
-    asked++;
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const parsed = AsnConvert.parse(Buffer.concat(chunks), OCSPRequest);
-    const certID = parsed.tbsRequest.requestList[0]?.reqCert;
-    if (certID === undefined) throw new Error('no certificate asked about');
-    if (behaviour.otherSerial) certID.serialNumber = new Uint8Array([1, 2, 3]).buffer;
-    const { signer = root, validity = 3_600_000 } = behaviour;
-    const thisUpdate = new Date(Date.now() - (behaviour.age ?? 0));
-    const spki = AsnConvert.parse(signer.certificate.rawData, Certificate).tbsCertificate.subjectPublicKeyInfo;
-    const data = new ResponseData({
-      version: Version.v1,
-      responderID: new ResponderID({
-        byKey: new KeyHash(createHash('sha1').update(Buffer.from(spki.subjectPublicKey)).digest()),
-      }),
-      producedAt: thisUpdate,
-      responses: [
-        new SingleResponse({
-          certID,
-          certStatus: behaviour.status ?? new CertStatus({ good: null }),
-          thisUpdate,
-          ...(validity === null ? {} : { nextUpdate: new Date(thisUpdate.getTime() + validity) }),
-        }),
-      ],
-    });
-    const raw = await crypto.subtle.sign(
-      { name: 'ECDSA', hash: 'SHA-256' },
-      signer.keys.privateKey,
-      AsnConvert.serialize(data),
-    );
-    const basic = new BasicOCSPResponse({
-      tbsResponseData: data,
-      signatureAlgorithm: new AlgorithmIdentifier({ algorithm: ECDSA_SHA256 }),
-      signature: derSignature(new Uint8Array(raw)),
-      ...(behaviour.appointed === true && { certs: [AsnConvert.parse(signer.certificate.rawData, Certificate)] }),
-    });
-    const answer = new OCSPResponse({
-      responseStatus: OCSPResponseStatus.successful,
-      responseBytes: new ResponseBytes({
-        responseType: id_pkix_ocsp_basic,
-        response: new OctetString(AsnConvert.serialize(basic)),
-      }),
-    });
-    response.writeHead(behaviour.http ?? 200, { 'content-type': 'application/ocsp-response' });
-    response.end(Buffer.from(AsnConvert.serialize(answer)));
-  });
-  responder.listen(0, '127.0.0.1');
-  await once(responder, 'listening');
-  const address = responder.address();
-  if (address === null || typeof address === 'string') throw new Error('not bound');
-  url = `http://127.0.0.1:${address.port}/ocsp`;
+  responder = await startResponder(root, () => behaviour);
+  ({ url } = responder);
 });
-afterAll(() => {
-  responder.close();
-  responder.closeAllConnections();
-});
+afterAll(() => responder?.stop());
 afterEach(() => {
   behaviour = {};
 });
-
-/** WebCrypto gives r and s; X.509 wants them as a DER sequence. */
-function derSignature(raw: Uint8Array): ArrayBuffer {
-  const integer = (bytes: Uint8Array) => {
-    const trimmed = Buffer.from(bytes.subarray(bytes.findIndex((byte) => byte !== 0)));
-    const padded = (trimmed[0] ?? 0) > 127 ? Buffer.concat([Buffer.from([0]), trimmed]) : trimmed;
-    return Buffer.concat([Buffer.from([2, padded.length]), padded]);
-  };
-  const both = Buffer.concat([integer(raw.subarray(0, 32)), integer(raw.subarray(32))]);
-  return new Uint8Array(Buffer.concat([Buffer.from([0x30, both.length]), both])).buffer;
-}
 
 const revoked = () =>
   new CertStatus({ revoked: new RevokedInfo({ revocationTime: new Date('2026-01-02T03:04:05Z') }) });
@@ -134,9 +35,9 @@ describe('the revocation check', () => {
   test('passes a good certificate, and does not ask again at once', async () => {
     const checking = check('on');
     const leaf = await leafOf();
-    const before = asked;
+    const before = responder.asked;
     expect([await checking(leaf), await checking(leaf)]).toEqual([null, null]);
-    expect(asked - before).toBe(1);
+    expect(responder.asked - before).toBe(1);
   });
 
   test('asks again after five minutes, however long the answer is good for', async () => {
@@ -144,7 +45,7 @@ describe('the revocation check', () => {
     onTestFinished(() => void vi.useRealTimers());
     const checking = check('on');
     const leaf = await leafOf();
-    const before = asked;
+    const before = responder.asked;
     behaviour = { validity: 3_600_000 };
     expect(await checking(leaf)).toBeNull();
     behaviour = { validity: 3_600_000, status: revoked() };
@@ -152,7 +53,7 @@ describe('the revocation check', () => {
     expect(await checking(leaf)).toBeNull();
     vi.setSystemTime(Date.now() + 2_000);
     expect(await checking(leaf)).toContain('was revoked at');
-    expect(asked - before).toBe(2);
+    expect(responder.asked - before).toBe(2);
   });
 
   test('refuses a revoked certificate in both modes', async () => {

@@ -1,11 +1,13 @@
 import { createServer, connect as open, type Server } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { CertStatus, RevokedInfo } from '@peculiar/asn1-ocsp';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readClientHello } from '../../../edge-dp/hosts/node/tls/client-hello.ts';
 import { Handshakes, type TlsOptions } from '../../../edge-dp/hosts/node/tls/handshakes.ts';
 import { DEFAULT_LIMITS } from '../../../edge-dp/hosts/node/tls/limits.ts';
 import type { TlsLimits } from '../../../edge-dp/hosts/options.ts';
 import { type Authority, authority } from '../../cp/pki/authority.ts';
+import { type Behaviour, type Responder, startResponder } from '../../cp/pki/ocsp-responder.ts';
 import { once } from '../../once.ts';
 
 type Leaf = Awaited<ReturnType<Authority['leaf']>>;
@@ -227,5 +229,86 @@ describe('sessions', () => {
     expect(await resumes(port, port)).toBe(true);
     expect(await resumes(port, port, () => void vi.setSystemTime(Date.now() + 3_600_000))).toBe(false);
     expect(await resumes(port, port)).toBe(true);
+  });
+});
+
+describe('what a responder says of a certificate', () => {
+  let says: Behaviour = {};
+  let responder: Responder;
+  let ca: Authority;
+  beforeAll(async () => {
+    ca = await authority('of stapling');
+    responder = await startResponder(ca, () => says);
+  });
+  afterAll(() => responder?.stop());
+  afterEach(() => {
+    says = {};
+    vi.restoreAllMocks();
+  });
+
+  /** A listener with a certificate of its own. */
+  async function stapling(options: { readonly whole?: boolean; readonly type?: 'rsa' } = {}): Promise<number> {
+    const { cert, key } = await ca.leaf({ name: 'stapled', ocsp: responder.url });
+    const pair = { cert: options.whole === false ? cert : `${cert}\n${ca.pem}`, key };
+    return listen({ stapling: true }, { pairs: [pair, ...(options.type === 'rsa' ? [rsa] : [])] });
+  }
+  /** What a client is shown that asks; null: nothing. */
+  const shown = (port: number, options: ConnectionOptions = {}): Promise<Buffer | string | null> =>
+    new Promise((resolve) => {
+      const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, requestOCSP: true, ...options });
+      socket.once('OCSPResponse', (response: Buffer | null) => resolve(response?.byteLength ? response : null));
+      socket.once('error', (error) => resolve(`failed: ${error.message}`)).resume();
+      socket.setTimeout(30_000, () => resolve('no answer'));
+      socket.once('end', () => socket.destroy());
+    });
+
+  it('is shown to who asks, in both versions of TLS, and asked for once', async () => {
+    const port = await stapling({ type: 'rsa' });
+    const before = responder.asked;
+    expect(await shown(port)).toBe(null);
+    await expect.poll(() => shown(port), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    expect(responder.asked - before).toBe(1);
+    const alone = await stapling();
+    await expect.poll(() => shown(alone, { maxVersion: 'TLSv1.2' }), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    expect(await shake(alone, {}, nameOf)).toBe('stapled');
+  });
+
+  it.each<[string, Behaviour, RegExp]>([
+    [
+      'revokes it',
+      { status: new CertStatus({ revoked: new RevokedInfo({ revocationTime: new Date(0) }) }) },
+      /is not good/,
+    ],
+    ['speaks of another', { otherSerial: true }, /about other certificates/],
+    ['is out of date', { age: 7_200_000 }, /out of date/],
+    ['fails', { http: 500 }, /answered with 500/],
+  ])('is not shown where it %s, and the log says why', async (_, behaviour, reason) => {
+    says = behaviour;
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const port = await stapling();
+    expect(await shown(port)).toBe(null);
+    await expect.poll(() => warned.mock.calls.join(), { timeout: 10_000 }).toMatch(reason);
+    expect(await shown(port)).toBe(null);
+  });
+
+  it('is not shown beyond its time, and asked for again in time', async () => {
+    says = { validity: 1_800_000 };
+    const port = await stapling();
+    await expect.poll(() => shown(port), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    says = { http: 500 };
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const before = responder.asked;
+    vi.setSystemTime(Date.now() + 1_700_000);
+    expect(await shown(port)).toBeInstanceOf(Buffer);
+    await expect.poll(() => responder.asked - before, { timeout: 10_000 }).toBe(1);
+    vi.setSystemTime(Date.now() + 200_000);
+    expect(await shown(port)).toBe(null);
+  });
+
+  it('cannot be asked for without the certificate of the issuer, which the log says', async () => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    expect(await shown(await stapling({ whole: false }))).toBe(null);
+    expect(warned.mock.calls.join()).toMatch(/CN=stapled: its chain lacks the certificate of its issuer/);
   });
 });

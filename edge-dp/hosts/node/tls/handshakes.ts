@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TlsOptions as ServerOptions, type TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
@@ -7,6 +8,7 @@ import { type FirstBytes, preread } from '../stream/preread.ts';
 import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
 import { limitOptions } from './limits.ts';
 import { choose, type Pair, schemeOf } from './pairs.ts';
+import { Staple } from './staple.ts';
 import { TicketKeys } from './ticket-keys.ts';
 
 /** How a listener does TLS, whatever is spoken within. */
@@ -130,7 +132,7 @@ export class Handshakes {
   }
 
   #newServer(pairs: readonly Pair[], age: number): Server {
-    const { protocols, patience } = this.#options;
+    const { protocols, patience, limits } = this.#options;
     const server = createServer({
       ...this.#limits,
       cert: pairs.map(({ cert }) => cert),
@@ -140,10 +142,19 @@ export class Handshakes {
       ...(protocols.length > 0 && { ALPNProtocols: [...protocols] }),
       handshakeTimeout: patience,
     });
+    const [pair, another] = pairs;
+    // Nobody says which of two is shown.
+    if (limits.stapling && pair !== undefined && another === undefined) showStaple(server, pair);
     server.on('secureConnection', (socket) => this.#then.secured(socket));
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;
   }
+}
+
+/** Shows clients that ask for it what is known of the pair's certificate. */
+function showStaple(server: Server, { cert }: Pair): void {
+  const staple = new Staple(cert, new X509Certificate(cert).subject.replaceAll('\n', ', '));
+  server.on('OCSPRequest', (_certificate, _issuer, answer) => answer(null, staple.current));
 }
 
 /** What of a connection's first bytes decides; all of it is left for who answers. Without a hello it is no TLS. */

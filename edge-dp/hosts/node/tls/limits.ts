@@ -21,6 +21,7 @@ export const DEFAULT_LIMITS: TlsLimits = {
   dhparam: 'ffdhe2048',
   sessionTickets: true,
   sessionTimeout: 86_400,
+  stapling: false,
 };
 
 /** What TLS 1.3 has; Node turns it off where none of them is in the list. */
