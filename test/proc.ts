@@ -36,6 +36,20 @@ export function peakMemory(pid: number): number {
   return memoryOf(pid, 'VmHWM');
 }
 
+/** Milliseconds of processor time a process and those below it have used. 0 where there is no /proc. */
+export function processorTime(pid: number): number {
+  let ticks = 0;
+  for (const each of [pid, ...descendants(pid)]) {
+    // proc_pid_stat(5): utime and stime are the 14th and the 15th field.
+    const fields = statOf(`/proc/${each}`);
+    ticks += Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0);
+  }
+  return ticks * MILLISECONDS_A_TICK;
+}
+
+/** USER_HZ, which is 100 on every Linux Node runs on. */
+const MILLISECONDS_A_TICK = 10;
+
 function memoryOf(pid: number, line: 'VmRSS' | 'VmHWM'): number {
   const kilobytes = new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(textOf(`/proc/${pid}/status`) ?? '')?.[1];
   return Number(kilobytes ?? 0) * 1024;

@@ -8,7 +8,7 @@ import { pin } from './cores.ts';
 import { type Load, listening, load, median, rate, say } from './processes.ts';
 
 /** The Admin API against bare HTTP, JSON and one statement on the same kind of database, in the same run. */
-interface AdminNumbers {
+export interface AdminNumbers {
   readonly scenario: string;
   readonly driver: string;
   /** Requests per second; for the import, seconds. */

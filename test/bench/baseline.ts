@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,22 +7,17 @@ import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
 import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../e2e/processes.ts';
 import { listening } from './processes.ts';
+import type { Rival } from './rival.ts';
 
-/** A bare proxy on the same runtime: what the platform itself costs. */
-export interface Baseline {
-  readonly port: number;
-  readonly child: ChildProcess;
-  stop(): void;
+/** A bare proxy on Node, node:http and undici: what the platform itself costs. */
+export async function startNodeBaseline(upstreamPort: number, pair: { cert: string; key: string }): Promise<Rival> {
+  const { child, ports } = await listening('bare-proxy.ts', [String(upstreamPort), pair.cert, pair.key], 0);
+  const [plain = 0, tls = 0, http2 = 0] = ports;
+  return { name: 'bare', ports: { plain, tls, http2 }, child, stop: () => void child.kill('SIGKILL') };
 }
 
-/** On Node: node:http and undici. */
-export async function startNodeBaseline(upstreamPort: number): Promise<Baseline> {
-  const { child, port } = await listening('bare-proxy.ts', [String(upstreamPort)], 0);
-  return { port, child, stop: () => void child.kill('SIGKILL') };
-}
-
-/** On workerd: a pass-through Worker, with the V8 flags and the kind of upstream binding the data plane has. */
-export async function startBaseline(upstreamPort: number): Promise<Baseline> {
+/** The same on workerd: a pass-through Worker, with the V8 flags and the kind of upstream binding the data plane has. */
+export async function startBaseline(upstreamPort: number): Promise<Rival> {
   const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
   const [port = 0] = await freePorts(1);
   writeFileSync(
@@ -57,7 +52,8 @@ const config :Workerd.Config = (
     'the pass-through Worker',
   );
   return {
-    port,
+    name: 'bare',
+    ports: { plain: port },
     child,
     stop() {
       child.kill('SIGKILL');

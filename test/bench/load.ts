@@ -1,16 +1,18 @@
 /**
  * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
- * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`; with one more header line of the file
+ * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`; over TLS where it has `LOAD_TLS`; with one more header line of the file
  * `LOAD_LINES` each, in turn) and prints `{requests, seconds, p50, p99,
  * p999, longestGap, errors}` (in ms; the gap is the longest time in which no answer came on any connection).
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 const [host = '127.0.0.1', port = '0', connections = '50', seconds = '5', path = '/', ...headers] =
   process.argv.slice(2);
 
 const body = process.env.LOAD_BODY;
+const overTls = process.env.LOAD_TLS !== undefined;
 const lines = process.env.LOAD_LINES === undefined ? [] : readFileSync(process.env.LOAD_LINES, 'utf8').split('\n');
 let line = 0;
 
@@ -50,12 +52,14 @@ function responseLength(buffer: Buffer): number {
 function open(): Socket {
   let buffer: Buffer = Buffer.alloc(0);
   let sent = 0;
-  const socket = connect({ host, port: Number(port), noDelay: true });
+  const plain = connect({ host, port: Number(port), noDelay: true });
+  // Whose certificate it is, is not what is measured.
+  const socket = overTls ? connectTls({ socket: plain, rejectUnauthorized: false }) : plain;
   const send = () => {
     sent = performance.now();
     socket.write(lines.length === 0 ? request : requestWith(lines[line++ % lines.length] ?? ''));
   };
-  socket.on('connect', send);
+  socket.on(overTls ? 'secureConnect' : 'connect', send);
   socket.on('data', (chunk) => {
     buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
     const end = responseLength(buffer);

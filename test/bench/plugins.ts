@@ -1,12 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { admin } from '../e2e/processes.ts';
-import { once } from '../once.ts';
+import { startSink } from './sink.ts';
 
 /** A route with plugins, and what its requests carry. */
 export interface PluginScenario {
@@ -107,14 +105,4 @@ export async function pluginScenarios(
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Where log entries go. */
-async function startSink(): Promise<{ readonly port: number; stop(): void }> {
-  const server: Server = createServer((request, response) => {
-    request.resume().on('end', () => response.end());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, stop: () => void server.close() };
 }

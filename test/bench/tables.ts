@@ -1,0 +1,83 @@
+import type { AdminNumbers } from './admin.ts';
+import type { Measured } from './compare.ts';
+import { machine } from './cores.ts';
+import type { Sustained } from './sustained.ts';
+
+interface Results {
+  readonly measured: readonly Measured[];
+  readonly sustained: readonly Sustained[];
+  readonly delays: Readonly<Record<string, number>>;
+  readonly administration: readonly AdminNumbers[];
+}
+
+/** The results as tables of Markdown, those that have rows. */
+export function tables(
+  { measured, sustained, delays, administration }: Results,
+  how: { readonly connections: number; readonly rounds: number; readonly seconds: number; readonly sustained: string },
+): string {
+  const rivals = [...new Set(measured.flatMap((each) => Object.keys(each.rivals)))];
+  const all = [
+    table(
+      [
+        'scenario',
+        'requests/s',
+        'µs a request',
+        ...rivals.flatMap((name) => [`of ${name}`, `µs, ${name} / ours`]),
+        'p50 ms',
+        'p99 ms',
+        'errors',
+      ],
+      measured.map(({ scenario, rps, micros, p50, p99, errors, rivals: theirs }) => [
+        scenario,
+        rps.toFixed(0),
+        micros.toFixed(1),
+        ...rivals.flatMap((name) => [theirs[name]?.ratio.toFixed(2) ?? '', theirs[name]?.microsRatio.toFixed(2) ?? '']),
+        p50.toFixed(2),
+        p99.toFixed(1),
+        String(errors),
+      ]),
+    ),
+    table(
+      [
+        `sustained, ${how.sustained} s`,
+        'requests/s',
+        'p50 ms',
+        'p99.9 ms',
+        'longest gap ms',
+        'MB before, at most, behind',
+        'errors',
+      ],
+      sustained.map(({ gateway, rps, p50, p999, longestGap, memory, errors }) => [
+        gateway,
+        rps.toFixed(0),
+        p50.toFixed(2),
+        p999.toFixed(0),
+        longestGap.toFixed(0),
+        memory.join(', '),
+        String(errors),
+      ]),
+    ),
+    table(
+      ["from the Admin API's answer", 'median ms'],
+      Object.entries(delays).map(([name, ms]) => [name, ms.toFixed(0)]),
+    ),
+    table(
+      ['Admin API', 'database', 'requests/s or seconds', 'bare', 'ratio', 'errors'],
+      administration.map(({ scenario, driver, ours, bare, ratio, errors }) => [
+        scenario,
+        driver,
+        ours.toFixed(1),
+        bare.toFixed(1),
+        ratio.toFixed(2),
+        String(errors),
+      ]),
+    ),
+  ];
+  const { connections, rounds, seconds } = how;
+  return `\n${machine()}\n${connections} connections, medians of ${rounds} rounds of ${seconds} s\n${all.join('')}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  return `\n${[head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('')}`;
+}
