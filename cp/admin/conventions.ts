@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { Arrival, BrowserGuard } from '../listeners/browser-guard.ts';
+import { SERIAL } from './cluster/freshness.ts';
 import { WITHHELD } from './cluster/unreached.ts';
 
 /** The headers every answer of Kong's Admin API carries; browsers get what `guard` lets them have. */
@@ -18,7 +19,8 @@ export function kongHeaders(guard: BrowserGuard): MiddlewareHandler<{ Bindings: 
     else if (verdict.kind === 'welcome' && verdict.origin !== null) {
       headers.set('Access-Control-Allow-Origin', verdict.origin);
       headers.set('Access-Control-Allow-Credentials', 'true');
-      if (headers.has(WITHHELD)) headers.set('Access-Control-Expose-Headers', WITHHELD);
+      const own = [SERIAL, WITHHELD].filter((name) => headers.has(name));
+      if (own.length > 0) headers.set('Access-Control-Expose-Headers', own.join(', '));
     }
   };
 }

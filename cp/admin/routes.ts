@@ -2,6 +2,7 @@ import { entitiesFor } from '../../shared/entities/registry.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
+import { tellSerial, waitRoutes } from './cluster/freshness.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
 import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
 import { tellUnreached } from './cluster/unreached.ts';
@@ -47,7 +48,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     configRoutes(options.config, log),
   ).map(repeatingPut);
   const described = mergeRoutes(
-    tellUnreached(writing, cluster),
+    tellSerial(tellUnreached(writing, cluster), options.store.changes),
     acmeRoutes(options.acme),
     pluginRoutes(options.plugins),
     upstreamHealthRoutes(cluster, node.id),
@@ -59,6 +60,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     timerRoutes,
     cacheRoutes,
     clusteringRoutes(cluster),
+    waitRoutes(cluster, options.store.changes),
     debugRouteRoutes(cluster),
     proxyCacheRoutes(cluster),
     logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),

@@ -3,7 +3,13 @@ import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import { HOST_KINDS } from '../../shared/cluster/hosts.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
-import type { ClusterView, ConfigReach, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
+import type {
+  ClusterView,
+  ConfigReach,
+  DataPlaneDetail,
+  DataPlaneRecord,
+  ServedSerial,
+} from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry, NodeSummary } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
@@ -93,6 +99,28 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       await connected.nodes.flush();
       const node = await registry.get(id);
       return node === null ? null : detailOf(node, connected);
+    },
+    async serials() {
+      await nodes.flush();
+      const served: ServedSerial[] = [];
+      let offset: string | undefined;
+      do {
+        const page = await registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
+        for (const node of page.nodes) {
+          const { id, hostname, serial } = node;
+          const here = nodes.get(id);
+          const reason = node.reason ?? publisher.trouble();
+          served.push({
+            id,
+            hostname,
+            serial: here?.record.serial ?? serial,
+            reason,
+            connected: node.connected || here !== undefined,
+          });
+        }
+        offset = page.offset;
+      } while (offset !== undefined);
+      return served;
     },
     forget: (id) => connected.forget(id),
     async targetHealth(upstream) {

@@ -68,7 +68,8 @@ it('loses no request when the control plane is killed under load, serves from it
 
   control = await cluster.controlPlane();
   await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'second', paths: ['/second'] });
-  await until(async () => (await get('/second')) === 200, 'the change made after the outage');
+  expect(await admin(`${control.admin}/wait?timeout=120`)).toMatchObject({ nodes: [{ serial: expect.any(Number) }] });
+  expect(await get('/second')).toBe(200);
 });
 
 it('tells the data planes at the control plane with the config they serve', async () => {

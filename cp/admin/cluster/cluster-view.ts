@@ -13,6 +13,8 @@ export interface ClusterView {
     readonly offset?: string;
   }>;
   dataPlane(id: string): Promise<DataPlaneDetail | null>;
+  /** What every known data plane serves, by what is known of it now. */
+  serials(): Promise<readonly ServedSerial[]>;
   /** Forgets a data plane and whose its id was, and ends its link. False when there was none. */
   forget(id: string): Promise<boolean>;
   /** How far what is committed reaches, as this control plane knows without asking anybody. */
@@ -75,6 +77,17 @@ export interface WithheldNode {
   readonly id: string;
   readonly hostname: string;
   readonly reason: string;
+}
+
+/** Which config a data plane serves. */
+export interface ServedSerial {
+  readonly id: string;
+  readonly hostname: string;
+  readonly connected: boolean;
+  /** Null: none. */
+  readonly serial: number | null;
+  /** Why it refused its last config, or why config is withheld from it; null when all is well. */
+  readonly reason: string | null;
 }
 
 /** A row of `GET /clustering/data-planes`: Kong's fields and three of our own. Times are Unix seconds. */

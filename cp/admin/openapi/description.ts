@@ -17,6 +17,7 @@ export interface OperationDescription {
   };
   /** A write whose answer tells when it does not reach every data plane. */
   readonly tellsUnreached?: true;
+  readonly tellsSerial?: true;
   /** Client errors it can answer with, besides those any operation has. */
   readonly errors?: readonly (304 | 400 | 404 | 405 | 409 | 429 | 501 | 503 | 504)[];
 }

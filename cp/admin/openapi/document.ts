@@ -1,4 +1,5 @@
 import type { EntitySchema, PluginSchema } from '../../../shared/schema/vocabulary.ts';
+import { SERIAL } from '../cluster/freshness.ts';
 import { WITHHELD } from '../cluster/unreached.ts';
 import { type AdminRoute, type Method, operationsOf } from '../route.ts';
 import { componentSchemas } from './components.ts';
@@ -117,7 +118,14 @@ function operationId(path: string, method: Method): string {
     .join('');
 }
 
-function responses(method: Method, { success, tellsUnreached, errors = [] }: OperationDescription): JsonSchema {
+function responses(
+  method: Method,
+  { success, tellsUnreached, tellsSerial, errors = [] }: OperationDescription,
+): JsonSchema {
+  const headers = {
+    ...(tellsSerial && { [SERIAL]: serialHeader }),
+    ...(tellsUnreached && { [WITHHELD]: withheldHeader }),
+  };
   const content =
     success.schema === undefined
       ? {}
@@ -125,7 +133,7 @@ function responses(method: Method, { success, tellsUnreached, errors = [] }: Ope
   const answers: Record<string, JsonSchema> = {
     [success.status]: {
       description: DESCRIPTIONS[success.status] ?? 'Success',
-      ...(tellsUnreached && method !== 'GET' && { headers: { [WITHHELD]: withheldHeader } }),
+      ...(method !== 'GET' && Object.keys(headers).length > 0 && { headers }),
       ...content,
     },
     403: reference('403'),
@@ -141,6 +149,11 @@ function responses(method: Method, { success, tellsUnreached, errors = [] }: Ope
   }
   return answers;
 }
+
+const serialHeader: JsonSchema = {
+  description: 'Serial of a config that has what was written; `GET /wait/{serial}` answers once data planes serve it.',
+  schema: { type: 'integer' },
+};
 
 const withheldHeader: JsonSchema = {
   description:

@@ -4,6 +4,7 @@ import type {
   CopyPurge,
   DataPlaneDetail,
   NodeUpstreamHealth,
+  ServedSerial,
   TargetHealthOrder,
 } from '../../../cp/admin/cluster/cluster-view.ts';
 import { authority } from '../pki/authority.ts';
@@ -40,6 +41,7 @@ describe('what the Admin API does differently for single entities', () => {
   let health: NodeUpstreamHealth[] = [];
   const orders: TargetHealthOrder[] = [];
   const purges: CopyPurge[] = [];
+  let served: ServedSerial[] = [];
   let copies: ClusterView['copy'] = async () => ({ outcome: 'none' });
   const cluster: ClusterView = {
     dataPlanes: async ({ offset }) =>
@@ -51,6 +53,7 @@ describe('what the Admin API does differently for single entities', () => {
     purge: async (order) => void purges.push(order),
     copy: (key, plugin) => copies(key, plugin),
     forget: async (id) => id === dataPlane.id,
+    serials: async () => served,
     reach: () => ({ serial: 7, trouble: null, connected: 0, withheld: [] }),
     unreached: async () => null,
   };
@@ -64,6 +67,49 @@ describe('what the Admin API does differently for single entities', () => {
     await database?.drop();
   });
   beforeEach(() => emptyDatabase(admin));
+
+  it('says of each write which config has it, and waits for the data planes that are to serve it', async () => {
+    const made = await admin.send('POST', '/services', { json: { host: 'a' } });
+    const serial = Number(made.headers.get('x-holdfast-serial'));
+    const next = await admin.send('DELETE', `/services/${made.body.id}`);
+    expect(Number(next.headers.get('x-holdfast-serial'))).toBe(serial + 1);
+    for (const nothing of [await admin.send('GET', '/services'), await admin.send('POST', '/services', { json: {} })])
+      expect(nothing.headers.has('x-holdfast-serial')).toBe(false);
+
+    const node = (hostname: string, now: number | null, reason: string | null = null, connected = true) => ({
+      id: `${hostname}-id`,
+      hostname,
+      connected,
+      serial: now,
+      reason,
+    });
+    served = [node('old', serial, 'no plugin acl'), node('new', serial + 1), node('gone', serial + 5, null, false)];
+    const wait = (path: string) => admin.send('GET', `/wait${path}`);
+    expect(await wait(`/${serial}`)).toMatchObject({
+      status: 200,
+      body: {
+        serial,
+        nodes: [
+          { id: 'old-id', hostname: 'old', serial },
+          { hostname: 'new', serial: serial + 1 },
+        ],
+      },
+    });
+    expect(await wait('?nodes=new&timeout=0')).toMatchObject({ status: 200, body: { serial: serial + 1 } });
+    expect(await wait('?timeout=0.1')).toMatchObject({
+      status: 504,
+      body: { message: `serial ${serial + 1} is not served after 0.1 s: old serves ${serial} (no plugin acl)` },
+    });
+    expect((await wait(`/${serial}?nodes=gone,%20never,new-id&timeout=0`)).body.message).toBe(
+      `serial ${serial} is not served after 0 s: gone is not connected; never is not connected`,
+    );
+    const later = wait('?nodes=old');
+    served = [node('old', serial + 2)];
+    expect((await later).status).toBe(200);
+    served = [];
+    expect((await wait('?timeout=0')).body.message).toContain('no data plane is connected');
+    for (const path of ['/x', '/-1', '?timeout=a', '?timeout=301']) expect((await wait(path)).status).toBe(400);
+  });
 
   it('says that there is no data plane to ask where a request would go', async () => {
     const { status, body } = await admin.send('POST', '/debug/route', { json: { path: '/' } });
