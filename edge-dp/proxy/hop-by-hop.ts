@@ -23,9 +23,11 @@ export function admitToPlugins(headers: HeaderFields, names: readonly string[], 
   for (const name of names) if (isImpostor(name, trusted)) headers.delete(name);
 }
 
-/** The part of it that comes after them: they see what belongs to the connection, as Kong's do. */
-export function stripAfterPlugins(headers: HeaderFields): void {
-  const te = headers.get('te');
+/**
+ * The part of it that comes after them: they see what belongs to the connection, as Kong's do. `te`: the client's own, since
+ * whether it wants trailers is not theirs to say.
+ */
+export function stripAfterPlugins(headers: HeaderFields, te: string | null): void {
   for (const name of REQUEST_HOP_BY_HOP) headers.delete(name);
   keepTrailers(headers, te);
 }

@@ -34,7 +34,7 @@ export function upstreamHeaders(
   const headers = plugins === null ? context.fields : incoming.copyOf(context.fields);
   const cookie = headers.get('cookie');
   if (plugins === null) stripRequestHeaders(headers, incoming.fieldNames, context.client.trusted);
-  else stripAfterPlugins(headers);
+  else stripAfterPlugins(headers, incoming.headers.get('te'));
   headers.delete('host');
   if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
   const prefix = route.stripPath ? match.matchedPrefix : null;

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { isRecord, mustBeRecord, type Row } from '../../../../shared/record.ts';
 
 /** What the Admin API is told before a case's steps; all of it is one configuration with the other cases of the file. */
@@ -85,6 +86,13 @@ export interface Case {
   readonly setup: readonly SetupCall[];
   readonly answers?: readonly CannedAnswer[];
   readonly steps: readonly Step[];
+}
+
+/** The names of all files in `cases/`. */
+export function caseFiles(): readonly string[] {
+  return readdirSync(new URL('../cases', import.meta.url))
+    .map((file) => basename(file, '.json'))
+    .sort();
 }
 
 /** The cases of `cases/<name>.json`. Throws on members the runner does not know: a misspelt expectation would hold always. */

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openStore, type StoreSettings } from '../../../../cp/store/open.ts';
 import { plugins } from '../../../../edge-dp/plugins/registry.ts';
 import { plugins as schemas } from '../../../../shared/plugins/registry.ts';
 import { isRecord, type Row } from '../../../../shared/record.ts';
+import { type PostgresServer, startPostgres } from '../../../postgres-server.ts';
 import { hosts } from '../../hosts.ts';
-import { type Case, pluginsOf, readCases, type Step } from './case.ts';
+import { type Case, caseFiles, pluginsOf, readCases, type Step } from './case.ts';
 import { type DirectoryServer, startDirectoryServer } from './directory-server.ts';
 import { type CaseAnswer, exchange } from './exchange.ts';
 import { type CaseGateway, startCaseGateway } from './gateway.ts';
@@ -15,49 +17,78 @@ import { resolve, resolveRequest } from './values.ts';
 
 type HostName = (typeof hosts)[number][0];
 
+/** Files whose plugins hold for all requests: set up when the others are done. */
+const FOR_ALL_REQUESTS = ['global'];
+
 /**
- * One test per case of `cases/<file>.json` on each host, all in one configuration: set up through the Admin API of a whole
- * product, tried through its data plane, over sockets. Left out, and named in the title, are cases whose plugins no data
- * plane has, and on hosts without TLS listeners those that need one.
+ * One test per case of the `files` of `cases/` (all, when not said) on `host`, in one product: set up file by file through
+ * its Admin API, tried through its data plane, over sockets. Left out, and named in the title, are cases whose plugins no
+ * data plane has, and on hosts without TLS listeners those that need one.
  */
-export function runCases(file: string, on: readonly HostName[] = ['workerd']): void {
+export function runCases(host: HostName, files: readonly string[] = caseFiles()): void {
+  const [, start] = hosts.find(([name]) => name === host) ?? expect.fail(`there is no host '${host}'`);
+  const tls = host !== 'Miniflare';
+  const [last, first] = split(files, (file) => FOR_ALL_REQUESTS.includes(file));
+  let postgres: PostgresServer;
+  let product: Product;
+  beforeAll(async () => {
+    // Two thousand writes cost the embedded database a minute.
+    postgres = await startPostgres();
+    const settings = postgres.settings();
+    await (await openStore(settings, { migrate: true })).close();
+    const gateway = await startCaseGateway(start, { tls, environment: environmentOf(settings) });
+    product = { host, gateway, directory: await startDirectoryServer() };
+  });
+  afterAll(async () => {
+    await product?.gateway.stop();
+    await product?.directory.stop();
+    await postgres?.stop();
+  });
+  for (const file of [...first, ...last]) runFile(file, host, tls, () => product);
+}
+
+/** What the cases of all files share. */
+interface Product {
+  readonly host: HostName;
+  readonly gateway: CaseGateway;
+  readonly directory: DirectoryServer;
+}
+
+function environmentOf(settings: StoreSettings): Readonly<Record<string, string>> {
+  const given = Object.entries(settings).filter(([, value]) => value !== null);
+  return Object.fromEntries(given.map(([name, value]) => [`HOLDFAST_${name.toUpperCase()}`, String(value)]));
+}
+
+function runFile(file: string, host: HostName, tls: boolean, product: () => Product): void {
   const cases = readCases(file);
-  for (const [host, start] of hosts.filter(([name]) => on.includes(name))) {
-    const tls = host !== 'Miniflare';
-    const [lacking, run] = split(cases, (each) => [...pluginsOf(each)].some((plugin) => !plugins.has(plugin)));
-    const [secure, tried] = split(run, ({ steps }) => !tls && steps.some(({ request }) => request.tls));
-    const missing = new Set(lacking.flatMap((each) => [...pluginsOf(each)].filter((plugin) => !plugins.has(plugin))));
-    const without = [
-      ...(lacking.length > 0 ? [`${lacking.length} that need ${[...missing].sort().join(', ')}`] : []),
-      ...(secure.length > 0 ? [`${secure.length} over TLS`] : []),
-    ];
-    // Of a plugin that is there this is a mistake, which the suite without a test tells.
-    if (tried.length === 0 && !schemas.has(file)) continue;
-    const title = `cases of ${file} on ${host}${without.length > 0 ? `, but ${without.join(' and ')}` : ''}`;
-    describe(title, () => {
-      const prepared = new Map<Case, PreparedCase>();
-      let gateway: CaseGateway;
-      let directory: DirectoryServer;
-      beforeAll(async () => {
-        directory = await startDirectoryServer();
-        gateway = await startCaseGateway(start, { tls });
-        for (const each of tried) prepared.set(each, await prepare(each, gateway, directory));
-        await gateway.applied();
-      });
-      afterAll(async () => {
-        await gateway?.stop();
-        await directory?.stop();
-        for (const { upstream } of prepared.values()) await upstream.stop();
-      });
-      for (const each of tried) {
-        it(each.name, async () => {
-          const { upstream, failure, refused } = prepared.get(each) ?? expect.fail('it was not set up');
-          expect(failure, 'set up through the Admin API').toBeNull();
-          if (!refused) await runSteps(each, gateway, upstream, host);
-        });
-      }
+  const [lacking, run] = split(cases, (each) => [...pluginsOf(each)].some((plugin) => !plugins.has(plugin)));
+  const [secure, tried] = split(run, ({ steps }) => !tls && steps.some(({ request }) => request.tls));
+  const missing = new Set(lacking.flatMap((each) => [...pluginsOf(each)].filter((plugin) => !plugins.has(plugin))));
+  const without = [
+    ...(lacking.length > 0 ? [`${lacking.length} that need ${[...missing].sort().join(', ')}`] : []),
+    ...(secure.length > 0 ? [`${secure.length} over TLS`] : []),
+  ];
+  // Of a plugin that is there this is a mistake, which the suite without a test tells.
+  if (tried.length === 0 && (secure.length > 0 || !schemas.has(file))) return;
+  describe(`cases of ${file} on ${host}${without.length > 0 ? `, but ${without.join(' and ')}` : ''}`, () => {
+    const prepared = new Map<Case, PreparedCase>();
+    beforeAll(async () => {
+      await Promise.all(tried.map(async (each) => prepared.set(each, await prepare(each, product()))));
+      await product().gateway.applied();
     });
-  }
+    afterAll(async () => {
+      for (const { upstream } of prepared.values()) await upstream.stop();
+    });
+    // Cases that let time pass do so together.
+    const [patient, others] = split(tried, ({ steps }) => steps.some(({ wait_ms }) => wait_ms !== undefined));
+    const trial = (each: Case) => async () => {
+      const { upstream, failure, refused } = prepared.get(each) ?? expect.fail('it was not set up');
+      expect(failure, 'set up through the Admin API').toBeNull();
+      if (!refused) await runSteps(each, product(), upstream);
+    };
+    for (const each of others) it(each.name, trial(each));
+    for (const each of patient) it.concurrent(each.name, trial(each));
+  });
 }
 
 interface PreparedCase {
@@ -68,7 +99,7 @@ interface PreparedCase {
   readonly refused: boolean;
 }
 
-async function prepare(each: Case, gateway: CaseGateway, directory: DirectoryServer): Promise<PreparedCase> {
+async function prepare(each: Case, { gateway, directory }: Product): Promise<PreparedCase> {
   const upstream = await startCaseUpstream(each.answers, {
     port80: JSON.stringify(each.setup).includes('UPSTREAM_LABEL'),
   });
@@ -110,7 +141,7 @@ function placed(value: unknown, upstream: CaseUpstream, directory: DirectoryServ
     .replaceAll('UPSTREAM', `${upstream.host}:${upstream.port}`);
 }
 
-async function runSteps({ steps }: Case, gateway: CaseGateway, upstream: CaseUpstream, host: string): Promise<void> {
+async function runSteps({ steps }: Case, { gateway, host }: Product, upstream: CaseUpstream): Promise<void> {
   const answers: CaseAnswer[] = [];
   for (const [place, step] of steps.entries()) {
     if (step.wait_ms !== undefined) await pause(step.wait_ms);

@@ -1,3 +1,3 @@
 import { runCases } from './case-runner/run-cases.ts';
 
-runCases('correlation-id');
+runCases('node');
