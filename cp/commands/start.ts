@@ -54,7 +54,7 @@ export function startCommand(host: DataPlaneHost): Command {
 /** Runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
 async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
   const { settings, warnings } = settingsFor(invocation);
-  const log = createLog(settings.log_level);
+  const log = createLog(settings.log_level, undefined, settings.log_format);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
   const signals = listenForSignals(log);

@@ -12,13 +12,22 @@ export interface Log {
   level: LogLevel;
 }
 
+/** How a line is written: for people, or as a JSON object of its own. */
+export type LogFormat = 'text' | 'json';
+
 /** A log on standard error, which keeps standard output for what a command was asked to print. */
-export function createLog(level: LogLevel, write: (line: string) => void = writeToStderr): Log {
+export function createLog(
+  level: LogLevel,
+  write: (line: string) => void = writeToStderr,
+  format: LogFormat = 'text',
+): Log {
   const shared = { level };
   const named = (name: string): Log => {
     const log = (severity: LogLevel, message: string) => {
       if (LOG_LEVELS.indexOf(severity) < LOG_LEVELS.indexOf(shared.level)) return;
-      write(`${new Date().toISOString()} [${severity}] ${name}: ${message.replaceAll('\n', '\n    ')}\n`);
+      const time = new Date().toISOString();
+      if (format === 'json') write(`${JSON.stringify({ time, level: severity, part: name, message })}\n`);
+      else write(`${time} [${severity}] ${name}: ${message.replaceAll('\n', '\n    ')}\n`);
     };
     return Object.defineProperty(Object.assign(log, { part: named }), 'level', {
       get: () => shared.level,

@@ -48,6 +48,8 @@ export const properties = {
   /** Folder for everything Holdfast keeps: database, certificates, keys, the data plane's cache. */
   prefix: text('.holdfast'),
   log_level: oneOf(['debug', 'info', 'notice', 'warn', 'error', 'crit'], 'notice'),
+  /** `json`: a JSON object in each line of the log. */
+  log_format: oneOf(['text', 'json'], 'text'),
 
   database: oneOf(['embedded', 'postgres', 'off'], 'embedded'),
   pg_host: text('127.0.0.1'),

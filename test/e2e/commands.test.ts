@@ -30,6 +30,7 @@ const settings = {
   cluster_cert_key: join(keys, 'localhost.key'),
   bundle_signing_key: join(keys, 'bundle-signing.key'),
   vault_env_file: join(prefix, 'secrets.env'),
+  log_format: 'json',
 };
 writeFileSync(settings.vault_env_file, 'APP_SECRET=x\n');
 
@@ -149,6 +150,15 @@ describe('an instance in the background', () => {
     expect(await run('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has stopped\n` });
     expect(await run('stop')).toEqual({ code: 1, output: expect.stringContaining('is not running at') });
     expect(existsSync(join(prefix, 'instance.json'))).toBe(false);
+
+    const log = readFileSync(join(prefix, 'holdfast.log'), 'utf8').split('\n');
+    expect(log.filter((line) => / \[[a-z]+\] /.test(line))).toEqual([]);
+    expect(log.flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []))).toContainEqual({
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      level: 'notice',
+      part: 'holdfast',
+      message: 'stopped',
+    });
   });
 });
 
