@@ -26,7 +26,8 @@ export class Staple {
     this.#name = name;
     const question = questionOf(chain);
     this.#question = typeof question === 'string' ? null : question;
-    if (typeof question === 'string') console.warn(`no OCSP answers are shown with the certificate ${name}: ${question}`);
+    if (typeof question === 'string')
+      console.warn(`no OCSP answers are shown with the certificate ${name}: ${question}`);
   }
 
   /** Null: there is none to show. */
