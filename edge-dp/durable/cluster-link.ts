@@ -1,18 +1,9 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
 import type { Count } from '../../shared/cluster/counts.ts';
-import type {
-  ExplainMessage,
-  FromDataPlane,
-  ManifestMessage,
-  Order,
-  PurgeMessage,
-  Rejected,
-  ShowCopyMessage,
-} from '../../shared/cluster/messages.ts';
+import type { ExplainMessage, FromDataPlane, ManifestMessage, Order } from '../../shared/cluster/messages.ts';
 import { proveNode } from '../../shared/cluster/node-proof.ts';
 import type { RecordChange, RecordOutcome } from '../../shared/cluster/records.ts';
-import { isRecord, mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -34,15 +25,18 @@ import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
+import { CopiesLink } from './copies-link.ts';
 import { CountsLink } from './counts-link.ts';
-import { fittingAnswer, fittingHealth, fittingHello, fittingReason } from './fitting.ts';
+import { fittingAnswer, fittingHello } from './fitting.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
 import { Offered } from './offered.ts';
 import { Orders } from './orders.ts';
 import { RecordsLink } from './records-link.ts';
-import { RESPONSES, type ResponseQuestion, SHARED_PATH, STATE_PATH } from './state-messages.ts';
+import { Refusals } from './refusals.ts';
+import { SHARED_PATH } from './state-messages.ts';
+import { TargetHealthLink } from './target-health-link.ts';
 
 /** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
 interface Standing {
@@ -50,9 +44,6 @@ interface Standing {
   readonly highestSerial: number | null;
   readonly version: string | null;
 }
-
-/** Refusals kept for a control plane that cannot be reached now. */
-const REPORTS = 32;
 
 /** Characters of inline objects kept for a manifest not yet looked at; what is missing then is fetched. */
 const MOST_INLINE = 8 << 20;
@@ -82,21 +73,22 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** The newest manifest not yet looked at, with every inline object that came since. */
     #pending: ManifestMessage | null = null;
     #adopting = false;
-    #reports: Rejected[] = [];
-    /** Reasons isolates have told since the config changed last. */
-    readonly #reported = new Set<string>();
-    /** The control plane answered the hello with something, and we it. */
-    #settled = false;
-    #health: Readonly<Record<string, unknown>> = {};
     /** Why there is newer config that this node does not take; null: there is none that is known of. */
     #withheld: string | null = null;
-    /** Upstreams whose health did not fit. */
-    #healthLeft = 0;
     #failuresKept = 0;
     readonly #records: RecordsLink;
-    readonly #counts = new CountsLink({
-      send: (message) => this.#link.send(message),
+    readonly #toControlPlane = {
+      send: (message: FromDataPlane) => this.#link.send(message),
       connected: () => this.#link.connected,
+      waitUntil: (work: Promise<unknown>) => this.ctx.waitUntil(work),
+      warn: (message: string) => this.log('warn', message),
+    };
+    readonly #counts = new CountsLink(this.#toControlPlane);
+    readonly #refusals = new Refusals(this.#toControlPlane);
+    readonly #copies = new CopiesLink({ ...this.#toControlPlane, keeper: (path) => this.#keeper(path) });
+    readonly #targetHealth = new TargetHealthLink({
+      ...this.#toControlPlane,
+      checker: () => this.env.HEALTH?.get(this.env.HEALTH.idFromName(linkName(this.env))) ?? null,
     });
 
     constructor(state: DurableObjectState, env: Env) {
@@ -105,14 +97,14 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#store = new BundleStore(bundleCache(env));
       this.#link = new Link(controlPlanes(env), this, 0);
       isolate.linkOwned(env);
-      this.#records = new RecordsLink({
-        keeper: env.STATE?.get(env.STATE.idFromName(`${linkName(env)}${SHARED_PATH}`)) ?? null,
-        send: (message) => this.#link.send(message),
-        connected: () => this.#link.connected,
-        waitUntil: (work) => this.ctx.waitUntil(work),
-        warn: (message) => this.log('warn', message),
-      });
+      this.#records = new RecordsLink({ ...this.#toControlPlane, keeper: this.#keeper(SHARED_PATH) });
       void state.blockConcurrencyWhile(() => this.#restore());
+    }
+
+    /** Of what plugins share; null: not on this node. */
+    #keeper(path: string): DurableObjectStub | null {
+      const { STATE } = this.env;
+      return STATE?.get(STATE.idFromName(`${linkName(this.env)}${path}`)) ?? null;
     }
 
     async #restore(): Promise<void> {
@@ -199,30 +191,17 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async report(report: Report): Promise<void> {
       if (report.type === 'health') {
-        this.#takeHealth(report.health);
+        this.#targetHealth.take(report.health);
         // The control plane shows it to people who wait for it: not only with the next heartbeat.
         if (this.#link.connected) this.#link.send(this.heartbeat());
-      } else if (!this.#reported.has(report.reason)) {
-        // Several isolates find the same damage, each as often as it looks.
-        this.#reported.add(report.reason);
-        this.#reject(report.serial, report.reason);
-      }
-    }
-
-    #takeHealth(reported: Readonly<Record<string, unknown>>): void {
-      const { health, left } = fittingHealth(reported);
-      this.#health = health;
-      if (left > 0 && this.#healthLeft === 0) {
-        this.log('warn', `target health is too long for the control plane: that of ${left} upstreams is not sent`);
-      }
-      this.#healthLeft = left;
+      } else this.#refusals.reported(report.serial, report.reason);
     }
 
     // What the link asks.
 
     async greeting(challenge: string | null): Promise<readonly FromDataPlane[]> {
       const { plugins } = isolate.current.gateway;
-      this.#settled = false;
+      this.#refusals.greeted();
       this.#counts.reconnected();
       this.#orders = this.#newOrders();
       this.#offered.connects();
@@ -236,7 +215,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     heartbeat(): FromDataPlane {
       const live = isolate.current.held?.live;
-      const health = this.#health;
+      const { health } = this.#targetHealth;
       return {
         type: 'heartbeat',
         serial: live?.serial ?? null,
@@ -285,11 +264,11 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'withheld':
           this.#offered.withheld();
           this.#withheld = `${order.reason} (${order.sync_status})`;
-          this.#sayReports();
+          this.#refusals.settle();
           this.log('warn', `the control plane withholds config from this node: ${order.reason} (${order.sync_status})`);
           break;
         case 'target_health':
-          this.#tellHealthChecker('/health/orders', order);
+          this.#targetHealth.tellChecker('/health/orders', order);
           break;
         case 'explain':
           this.ctx.waitUntil(this.#explain(order));
@@ -304,10 +283,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           this.#records.news(order);
           break;
         case 'purge':
-          this.ctx.waitUntil(this.#purge(order));
+          this.ctx.waitUntil(this.#copies.purge(order));
           break;
         case 'show_copy':
-          this.ctx.waitUntil(this.#showCopy(order));
+          this.ctx.waitUntil(this.#copies.show(order));
       }
     }
 
@@ -319,37 +298,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       } catch (error) {
         this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
       }
-    }
-
-    async #purge({ of, name }: PurgeMessage): Promise<void> {
-      try {
-        await this.#askKeeper({ does: 'purge', of, name });
-      } catch (error) {
-        this.log('warn', `copies of answers were not purged (${of} ${name}): ${messageOf(error)}`);
-      }
-    }
-
-    async #showCopy({ id, key, plugin }: ShowCopyMessage): Promise<void> {
-      try {
-        const { entry } = mustBeRecord(await this.#askKeeper({ does: 'show', key, plugin }), 'the answer');
-        const found = isRecord(entry);
-        this.#link.send(
-          fittingAnswer({ type: 'explained', id, status: found ? 200 : 404, body: found ? { ...entry } : {} }),
-        );
-      } catch (error) {
-        this.#link.send({ type: 'explained', id, status: 500, body: { message: messageOf(error) } });
-      }
-    }
-
-    /** The keeper of copies of answers. */
-    async #askKeeper(question: ResponseQuestion): Promise<unknown> {
-      const { STATE } = this.env;
-      if (STATE === undefined) throw new Error('this node keeps none');
-      const path = `${STATE_PATH}${RESPONSES}`;
-      const keeper = STATE.get(STATE.idFromName(`${linkName(this.env)}${path}`));
-      const answer = await keeper.fetch(`http://node${path}`, { method: 'POST', body: JSON.stringify(question) });
-      if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`);
-      return answer.json();
     }
 
     wakeIn(milliseconds: number): void {
@@ -405,45 +353,22 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'applied':
           this.#withheld = null;
           this.#link.settled();
-          this.#reported.clear();
+          this.#refusals.changed();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
-          this.#tellHealthChecker('/health/wake', null);
-          this.#sayReports();
+          this.#targetHealth.tellChecker('/health/wake', null);
+          this.#refusals.settle();
           return;
         case 'refused':
           this.#withheld = `refused by this node: ${adoption.reason}`;
-          this.#sayReports();
-          this.#reject(adoption.serial, adoption.reason);
+          this.#refusals.settle();
+          this.#refusals.tell(adoption.serial, adoption.reason);
           return;
         case 'interrupted':
           // Nothing is wrong with the manifest itself: the next hello brings it again.
-          this.#sayReports();
-          this.#reject(adoption.serial, adoption.reason);
+          this.#refusals.settle();
+          this.#refusals.tell(adoption.serial, adoption.reason);
           this.#link.fail(adoption.reason);
       }
-    }
-
-    #tellHealthChecker(path: string, message: unknown): void {
-      const { HEALTH } = this.env;
-      if (HEALTH === undefined) return;
-      const told = HEALTH.get(HEALTH.idFromName(linkName(this.env))).fetch(`http://node${path}`, {
-        method: 'POST',
-        body: JSON.stringify(message),
-      });
-      this.ctx.waitUntil(told.catch((error: unknown) => this.log('warn', `health checker: ${messageOf(error)}`)));
-    }
-
-    #reject(serial: number | null, reason: string): void {
-      this.log('warn', `config refused: ${reason}`);
-      const rejected: Rejected = { type: 'rejected', serial, reason: fittingReason(reason) };
-      if (this.#link.connected && this.#settled) this.#link.send(rejected);
-      else this.#reports = [...this.#reports.filter((other) => other.reason !== reason), rejected].slice(-REPORTS);
-    }
-
-    /** What was refused before the link was up is told after the first ACK, which would wipe it from the registry. */
-    #sayReports(): void {
-      this.#settled = true;
-      for (const report of this.#reports.splice(0)) this.#link.send(report);
     }
   };
 }
