@@ -18,7 +18,7 @@ import { moreCodecs } from './ngx/codecs.ts';
 import { LEVELS, ngx } from './ngx/ngx.ts';
 import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
-import { GATEWAY_PRELUDE } from './prelude.ts';
+import { GATEWAY_PRELUDE } from './prelude/prelude.ts';
 import { fetchNative } from './resty-http.ts';
 import { templateCaptures, templateHeaders } from './template-inputs.ts';
 

@@ -1,0 +1,69 @@
+/** `kong.ctx`, `kong.log` and `kong.table`; the locals at its top are those of all parts. */
+export const KONG_PRELUDE = `
+local host = ...
+local setmetatable, rawget, rawset, type, tostring, select = setmetatable, rawget, rawset, type, tostring, select
+local concat = table.concat
+
+-- The one field of kong.ctx.shared that plugins of the gateway read is kept where they do.
+local shared = {
+  __index = function(_, name)
+    if name == 'authenticated_groups' then return host.authenticated_groups() end
+  end,
+  __newindex = function(t, name, value)
+    if name == 'authenticated_groups' then host.set_authenticated_groups(value) else rawset(t, name, value) end
+  end,
+}
+
+-- kong.ctx.shared is the request's, kong.ctx.plugin that of one configuration's.
+kong.ctx = setmetatable({}, {
+  __index = function(_, name)
+    if name == 'plugin' then return host.table(name) end
+    if name == 'shared' then return setmetatable(host.table(name), shared) end
+  end,
+  __newindex = function(_, name) error("cannot set 'kong.ctx." .. tostring(name) .. "'", 2) end,
+})
+
+local function words(...)
+  local all = { ... }
+  for i = 1, select('#', ...) do all[i] = tostring(all[i]) end
+  return concat(all)
+end
+local log = {}
+for _, level in ipairs { 'debug', 'info', 'notice', 'warn', 'err', 'crit', 'alert', 'emerg' } do
+  log[level] = function(...) host.log(level, words(...)) end
+end
+log.deprecation = function(...) host.log('warn', words(...)) end
+local function shown(value, indent, seen)
+  if type(value) == 'string' then return ('%q'):format(value) end
+  if type(value) ~= 'table' then return tostring(value) end
+  if seen[value] then return '<cycle>' end
+  seen[value] = true
+  local parts, n = {}, 0
+  for k, v in pairs(value) do
+    n = n + 1
+    local key = type(k) == 'string' and k or '[' .. tostring(k) .. ']'
+    parts[n] = indent .. '  ' .. key .. ' = ' .. shown(v, indent .. '  ', seen)
+  end
+  seen[value] = nil
+  if n == 0 then return '{}' end
+  return '{\\n' .. concat(parts, ',\\n') .. '\\n' .. indent .. '}'
+end
+local function inspect(...)
+  local all = { ... }
+  for i = 1, select('#', ...) do all[i] = shown(all[i], '', {}) end
+  host.log('debug', concat(all, ' '))
+end
+log.inspect = setmetatable({ on = function() end, off = function() end }, { __call = function(_, ...) inspect(...) end })
+kong.log = setmetatable(log, { __call = function(_, ...) host.log('notice', words(...)) end })
+
+kong.table = {
+  new = function() return {} end,
+  clear = function(t) for k in pairs(t) do t[k] = nil end end,
+  merge = function(a, b)
+    local all = {}
+    for k, v in pairs(a or {}) do all[k] = v end
+    for k, v in pairs(b or {}) do all[k] = v end
+    return all
+  end,
+}
+`;

@@ -1,0 +1,103 @@
+/** `require`, with the modules of OpenResty and Kong that are written in Lua, and those that come as source. */
+export const MODULES_PRELUDE = `
+local function safely(f)
+  return function(value)
+    local ok, result = pcall(f, value)
+    if ok then return result end
+    return nil, result
+  end
+end
+local modules = {
+  cjson = host.cjson,
+  ['cjson.safe'] = {
+    null = host.cjson.null,
+    encode = safely(host.cjson.encode),
+    decode = safely(host.cjson.decode),
+  },
+  bit = host.bit,
+  ['resty.string'] = { to_hex = host.to_hex, atoi = tonumber },
+  ['resty.random'] = { bytes = host.random_bytes },
+  ['ngx.re'] = { split = function(subject, regex, options)
+    local parts, n, at, copied = {}, 0, 1, 1
+    while at <= #subject do
+      local from, to = host.re_next(subject, regex, options or '', at)
+      if from == nil or to < from then break end
+      n = n + 1
+      parts[n] = subject:sub(copied, from - 1)
+      copied, at = to + 1, to + 1
+    end
+    parts[n + 1] = subject:sub(copied)
+    return parts
+  end },
+  ['ngx.base64'] = { encode_base64url = host.encode_base64url, decode_base64url = host.decode_base64url },
+  ['table.new'] = kong.table.new,
+  ['table.clear'] = kong.table.clear,
+  ['table.nkeys'] = function(t) local n = 0 for _ in pairs(t) do n = n + 1 end return n end,
+  ['table.isempty'] = function(t) return next(t) == nil end,
+  ['kong.tools.string'] = {
+    strip = function(s) return (tostring(s):match('^%s*(.-)%s*$')) end,
+    split = function(s, by)
+      local parts, n, at = {}, 0, 1
+      while true do
+        local from, to = s:find(by, at, true)
+        n = n + 1
+        if from == nil or by == '' then parts[n] = s:sub(at) return parts end
+        parts[n] = s:sub(at, from - 1)
+        at = to + 1
+      end
+    end,
+  },
+}
+local function hash(name, size)
+  return { new = function()
+    local parts = {}
+    return {
+      update = function(_, text) parts[#parts + 1] = text return true end,
+      final = function() return host.digest(name, concat(parts)) end,
+      reset = function() parts = {} return true end,
+    }
+  end }
+end
+for _, name in ipairs { 'md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512' } do modules['resty.' .. name] = hash(name) end
+modules['resty.http'] = { new = function()
+  local timeout = 60000
+  local client = {}
+  function client.set_timeout(_, ms) timeout = ms end
+  function client.set_timeouts(_, connect, send, read) timeout = read end
+  function client.request_uri(_, uri, options)
+    local answer, message = host.fetch(uri, options or {}, timeout)
+    if answer == nil then return nil, message end
+    setmetatable(answer.headers, spelt)
+    return answer
+  end
+  function client.close() return 1 end
+  function client.set_keepalive() return 1 end
+  return client
+end }
+for name in pairs(host.refused) do modules[name] = nil end
+-- Modules that come as source: of custom plugins.
+local sources, loading = {}, {}
+local function provide(name, source) sources[name] = source end
+for name, source in pairs(host.libraries) do sources[name] = 'local _, host = ... ' .. source end
+function require(name)
+  local module = modules[name]
+  if module ~= nil then return module end
+  local source = sources[name]
+  if source ~= nil then
+    if loading[name] then error("loop or previous error loading module '" .. name .. "'", 2) end
+    loading[name] = true
+    local chunk, message = load(source, '@' .. name:gsub('%.', '/') .. '.lua')
+    if not chunk then error("error loading module '" .. name .. "': " .. message, 0) end
+    module = chunk(name, host.libraries[name] and host or nil)
+    if module == nil then module = true end
+    modules[name], loading[name] = module, nil
+    return module
+  end
+  error("module '" .. tostring(name) .. "' is not there: plugins at the edge have " .. host.module_names, 2)
+end
+local names = {}
+for name in pairs(modules) do names[#names + 1] = name end
+for name in pairs(host.libraries) do names[#names + 1] = name end
+table.sort(names)
+host.module_names = concat(names, ', ')
+`;

@@ -1,0 +1,89 @@
+/** The sandbox of scripts, the environment of templates, and what the prelude gives: `sandbox, template, provide, require`. */
+export const SANDBOX_PRELUDE = `
+-- The sandbox: libraries that a script can read and not change, globals of its own, and no way to others'.
+local function frozen(t, seen)
+  if seen[t] then return seen[t] end
+  local view = {}
+  seen[t] = view
+  local within = {}
+  for k, v in pairs(t) do if type(v) == 'table' then within[k] = frozen(v, seen) end end
+  local assigns = t == ngx or t == ngx.var or t == ngx.header or t == ngx.arg or t == ngx.ctx
+  local outer = getmetatable(t)
+  return setmetatable(view, {
+    __metatable = false,
+    __index = function(_, k)
+      local inner = within[k]
+      if inner ~= nil then return inner end
+      return t[k]
+    end,
+    __newindex = function(_, k, v)
+      if not assigns or (t == ngx and k ~= 'status') then error("attempt to modify a read-only table", 2) end
+      t[k] = v
+    end,
+    __call = outer and outer.__call and function(_, ...) return t(...) end or nil,
+  })
+end
+getmetatable('').__metatable = false
+local seen, base = {}, {}
+for _, name in ipairs { 'assert', 'error', 'getmetatable', 'ipairs', 'next', 'pairs', 'pcall', 'print', 'rawequal', 'rawget',
+  'select', 'setmetatable', 'tonumber', 'tostring', 'type', 'unpack', 'xpcall', '_VERSION' } do base[name] = _G[name] end
+for _, name in ipairs { 'bit', 'coroutine', 'kong', 'math', 'ngx', 'os', 'string', 'table' } do
+  base[name] = frozen(name == 'bit' and host.bit or _G[name], seen)
+end
+local function add_globals(env, paths)
+  for _, path in ipairs(paths) do
+    local from, to = _G, env
+    local parent, last = path:match('^(.-)%.?([^.]+)$')
+    for part in parent:gmatch('[^.]+') do
+      from = type(from) == 'table' and from[part] or nil
+      to[part] = to[part] or {}
+      to = to[part]
+    end
+    if type(from) == 'table' then to[last] = from[last] end
+  end
+end
+
+-- Expressions of templates see the request through four tables, each made when it is first asked for.
+local inputs = {
+  headers = any_spelling(host.template_headers),
+  query_params = function() return kong.request.get_query(1000) end,
+  uri_captures = host.template_captures,
+  shared = function() return kong.ctx.shared end,
+}
+local function texts(...)
+  local all, n = { ... }, select('#', ...)
+  for i = 1, n do all[i] = tostring(all[i]) end
+  return unpack(all, 1, n)
+end
+local function template(chunk, open, environment)
+  local globals = _G
+  if not open then
+    globals = { type = type }
+    add_globals(globals, environment)
+  end
+  setfenv(chunk, setmetatable({}, {
+    __metatable = false,
+    __index = function(_, name)
+      local input = inputs[name]
+      if input == nil then return globals[name] end
+      local made = host.table('template')
+      if made[name] == nil then made[name] = input() end
+      return made[name]
+    end,
+    __newindex = function() error('This environment is read-only.', 2) end,
+  }))
+  return function() return texts(chunk()) end
+end
+
+return function(chunk, requires, environment)
+  local allowed = {}
+  for _, name in ipairs(requires) do allowed[name] = true end
+  local env = { require = function(name)
+    if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
+    return require(name)
+  end }
+  add_globals(env, environment)
+  env._G = env
+  return setfenv(chunk, setmetatable(env, { __index = base, __metatable = false }))
+end, template, provide, require
+`;

@@ -1,0 +1,40 @@
+/** `kong.vault`, and the parts of `kong` for traces and logs. */
+export const VAULT_PRELUDE = `
+local no_span = setmetatable({}, { __index = function() return function(self) return self end end })
+kong.tracing = { start_span = function() return no_span end, active_span = function() end, set_active_span = function() end }
+kong.telemetry = { log = function() return true end }
+local function is_reference(text)
+  return type(text) == 'string' and text:sub(1, 9) == '{vault://' and text:sub(-1) == '}'
+end
+-- Of config with its references, which are kept beside it: what cannot be resolved becomes empty.
+local function update(config)
+  if type(config) ~= 'table' then return config end
+  for key, value in pairs(config) do if type(value) == 'table' and key ~= '$refs' then update(value) end end
+  local references = config['$refs']
+  if type(references) ~= 'table' then return config end
+  for key, reference in pairs(references) do
+    if type(reference) == 'table' then
+      config[key] = type(config[key]) == 'table' and config[key] or {}
+      for i, each in pairs(reference) do config[key][i] = host.vault_get(each) or '' end
+    else
+      config[key] = host.vault_get(reference) or ''
+    end
+  end
+  return config
+end
+kong.vault = {
+  is_reference = is_reference,
+  parse_reference = host.parse_reference,
+  get = host.vault_get,
+  update = update,
+  flush = function() end,
+  -- Calls again with options that were looked up anew where the first call did not work.
+  try = function(callback, options)
+    local answers = { callback(options) }
+    if answers[1] or type(options) ~= 'table' or type(options['$refs']) ~= 'table' then return unpack(answers) end
+    return callback(update(options))
+  end,
+}
+kong.log.set_serialize_value = host.set_log_value
+kong.log.serialize = host.serialize
+`;
