@@ -17,6 +17,22 @@ export interface HeaderFields {
   keys(): Iterable<string>;
   /** Names in lower case with their values, lines joined; `set-cookie` comes once a line. In no particular order. */
   [Symbol.iterator](): Iterator<[string, string]>;
+  /** Names in lower case with the value of each line, in order. Absent where the host joins lines before anybody sees them. */
+  eachLine?(): Iterable<[string, string]>;
+}
+
+/** Names in lower case with the value of each line, as far as the host tells lines apart. */
+export function eachLineOf(headers: HeaderFields): Iterable<[string, string]> {
+  return headers.eachLine?.() ?? headers;
+}
+
+/** The value of the first line of a name, as far as the host tells lines apart; null when there is none. */
+export function firstLine(headers: HeaderFields, name: string): string | null {
+  const all = headers.get(name);
+  if (all === null || headers.eachLine === undefined || !all.includes(', ')) return all;
+  const lower = name.toLowerCase();
+  for (const [own, value] of headers.eachLine()) if (own === lower) return value;
+  return all;
 }
 
 /** The lines of a field, or the items of a list in one line: joined, they cannot be told apart. */
@@ -130,6 +146,11 @@ export class FieldList implements HeaderFields {
       }
     }
     yield* all;
+  }
+
+  *eachLine(): Generator<[string, string], void> {
+    for (let at = 0; at < this.#lines.length; at += 2)
+      yield [(this.#lines[at] ?? '').toLowerCase(), this.#lines[at + 1] ?? ''];
   }
 
   /** Puts them onto others, before what those have under the same names. */

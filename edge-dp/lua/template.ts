@@ -1,7 +1,7 @@
 import { expressionsOf } from '../../shared/head.ts';
 import type { LuaReference, LuaValue } from '../../shared/lua/value.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import { FieldList, type HeaderFields } from '../http/fields.ts';
+import { eachLineOf, FieldList, type HeaderFields } from '../http/fields.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import { queryValues } from '../proxy/query.ts';
 import type { LuaSettings } from '../settings.ts';
@@ -90,7 +90,7 @@ export class TemplateInputs {
   keepHeaders(): void {
     if (this.#headers !== this.request.headers) return;
     const kept = new FieldList();
-    for (const [name, value] of this.#headers) kept.append(name, value);
+    for (const [name, value] of eachLineOf(this.#headers)) kept.append(name, value);
     this.#headers = kept;
     if (this.#context !== null) this.#context.templateHeaders = kept;
   }

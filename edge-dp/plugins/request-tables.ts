@@ -1,5 +1,5 @@
 import { multipartFields } from '../http/arguments/multipart.ts';
-import type { HeaderFields } from '../http/fields.ts';
+import { eachLineOf, type HeaderFields } from '../http/fields.ts';
 import { allArguments } from '../proxy/query.ts';
 
 /** A request in JSON, as Kong's tables come out there. */
@@ -10,9 +10,14 @@ export function argumentTable(query: string): Readonly<Record<string, unknown>> 
   return Object.fromEntries([...values].map(([name, all]) => [name, all.length > 1 ? all.map(second) : all[0]?.[1]]));
 }
 
-/** Headers by lower-case name; the lines of a name are one text. */
-export function headerTable(headers: HeaderFields): Readonly<Record<string, string>> {
-  return Object.fromEntries(headers);
+/** Headers by lower-case name; several lines of one are a list where the host tells them apart, else one text. */
+export function headerTable(headers: HeaderFields): Readonly<Record<string, string | readonly string[]>> {
+  const table = new Map<string, string | readonly string[]>();
+  for (const [name, value] of eachLineOf(headers)) {
+    const before = table.get(name);
+    table.set(name, before === undefined ? value : [before, value].flat());
+  }
+  return Object.fromEntries(table);
 }
 
 /** A body's arguments (`kong.request.get_body`). `unknown`: its type has none; `broken`: it is not what its type says. */

@@ -3,7 +3,7 @@ import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues } from '../proxy/query.ts';
 import { splitHost } from '../router/host.ts';
 import { withCharset } from './own-charset.ts';
-import { argumentTable, bodyTable } from './request-tables.ts';
+import { argumentTable, bodyTable, headerTable } from './request-tables.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import type { Services } from './runtime/services.ts';
@@ -53,7 +53,7 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
       scheme: request.scheme,
       host: splitHost(request.headers.get('host') ?? '').host,
       port: request.forwarded.port,
-      headers: Object.fromEntries(request.headers),
+      headers: headerTable(request.headers),
       query: argumentTable(request.query),
       body: raw === null || raw.length === 0 ? undefined : bodyOf(request.headers.get('content-type'), raw),
       raw_body: text,

@@ -1,6 +1,6 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { multipartFields } from '../../http/arguments/multipart.ts';
-import type { HeaderFields } from '../../http/fields.ts';
+import { eachLineOf, firstLine, type HeaderFields } from '../../http/fields.ts';
 import type { Captures } from '../../router/capture.ts';
 import { decodeArguments } from '../arguments.ts';
 import { contextOf, type Library } from '../context.ts';
@@ -61,9 +61,9 @@ export function most(call: LuaCall, at: number, name: string): number {
   return max;
 }
 
-/** A header's value; an underscore in the name stands for a dash where there is none of that name. */
+/** The value of a header's first line; an underscore in the name stands for a dash where there is none of that name. */
 export function headerOf(headers: HeaderFields, name: string): string | null {
-  return headers.get(name) ?? (name.includes('_') ? headers.get(name.replaceAll('_', '-')) : null);
+  return firstLine(headers, name) ?? (name.includes('_') ? firstLine(headers, name.replaceAll('_', '-')) : null);
 }
 
 /** Groups by name, and by number from 1 on. */
@@ -74,10 +74,10 @@ export function capturesTable({ positional, named }: Captures) {
   };
 }
 
-/** Names in lower case; several Set-Cookie lines are a list. */
+/** Names in lower case; several lines of one are a list where the host tells them apart, those of Set-Cookie everywhere. */
 export function headersTable(headers: HeaderFields, max: number): Map<string, LuaValue> {
   const table = new Map<string, LuaValue>();
-  for (const [name, value] of headers) {
+  for (const [name, value] of eachLineOf(headers)) {
     const before = table.get(name);
     if (before === undefined && table.size >= max) break;
     if (before === undefined) table.set(name, value);

@@ -72,10 +72,10 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
     version: '1.0',
     path,
     httpMethod: request.method,
-    headers,
+    headers: mapped(headers, first),
     multiValueHeaders: lists(headers),
     pathParameters: request.captures.named,
-    queryStringParameters: mapped(query, (value) => (Array.isArray(value) ? value[0] : value)),
+    queryStringParameters: mapped(query, first),
     multiValueQueryStringParameters: lists(query),
     body: base64 ? encodeBase64(body) : body.length === 0 ? undefined : new TextDecoder().decode(body),
     isBase64Encoded: base64,
@@ -85,7 +85,7 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
       httpMethod: request.method,
       domainName: host,
       domainPrefix: host.split('.', 1)[0],
-      identity: { sourceIp: request.client.peerIp, userAgent: headers['user-agent'] },
+      identity: { sourceIp: request.client.peerIp, userAgent: first(headers['user-agent']) },
       requestId: request.id,
       requestTime: clfTime(new Date(request.startedAt)),
       requestTimeEpoch: request.startedAt,
@@ -107,6 +107,10 @@ function pathOf({ rawPath, matchedPath, route, service, upstream }: GatewayReque
       handling: 'v0',
     })
   );
+}
+
+function first(value: unknown): unknown {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 function lists(table: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

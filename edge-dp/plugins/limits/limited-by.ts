@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { normalizePath } from '../../../shared/normalize-path.ts';
+import { firstLine } from '../../http/fields.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 
 /** What requests are told apart by; null: this one has none of it. */
@@ -33,7 +34,7 @@ function identifierOf(limitBy: string, header: string, path: string): Identify {
     case 'service':
       return ({ service }) => service?.id ?? null;
     case 'header':
-      return ({ headers }) => headers.get(header);
+      return ({ headers }) => firstLine(headers, header);
     case 'path':
       return ({ rawPath }) => (rawPath === path || normalizePath(rawPath) === path ? path : null);
     default:

@@ -1,4 +1,4 @@
-import type { HeaderFields } from '../../http/fields.ts';
+import { eachLineOf, type HeaderFields } from '../../http/fields.ts';
 
 /**
  * A request's headers as plugins see and change them. Knows whether Host was set, even to what it was: the upstream is told
@@ -46,6 +46,10 @@ export class RequestHeaders implements HeaderFields {
 
   [Symbol.iterator](): Iterator<[string, string]> {
     return this.fields[Symbol.iterator]();
+  }
+
+  eachLine(): Iterable<[string, string]> {
+    return eachLineOf(this.fields);
   }
 }
 

@@ -262,6 +262,24 @@ describe('request-transformer', () => {
     expect(requests.map((request) => request.headers.get('x-a'))).toEqual(requests.map((_, i) => `${i}!`));
   });
 
+  it('shows Lua the lines of a header as a list, where the host tells them apart', async () => {
+    const first = 'type(headers["X-Foo"]) == "table" and headers["X-Foo"][1] .. "-first" or headers["X-Foo"]';
+    const hooks = requestTransformer.compile(
+      config({ add: { headers: [`x-a:$(${first})`] }, replace: { headers: ['x-bar:b'] } }),
+      EVERYWHERE,
+      fakeServices(),
+    );
+    for (const [lines, expected] of [
+      [['a', 'b'], 'a-first'],
+      [['a, b'], 'a, b'],
+    ] as const) {
+      const request = fakeRequest();
+      for (const line of lines) request.headers.append('X-Foo', line);
+      await hooks.access?.(request);
+      expect(request.headers.get('x-a')).toBe(expected);
+    }
+  });
+
   it('fails the requests, not the config, where a template cannot be compiled', async () => {
     for (const rules of [
       { add: { headers: ['x-a:$(shared.written = true)'] } },

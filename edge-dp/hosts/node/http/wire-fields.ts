@@ -21,6 +21,10 @@ export class WireFields extends FieldList {
   override *[Symbol.iterator](): Generator<[string, string], void> {
     for (const [name, value] of super[Symbol.iterator]()) yield [name, textOf(value)];
   }
+
+  override *eachLine(): Generator<[string, string], void> {
+    for (const [name, value] of super.eachLine()) yield [name, textOf(value)];
+  }
 }
 
 /** A copy that may be changed. */
