@@ -7,6 +7,7 @@ import type { AnswerSink } from './call.ts';
 import { EgressError, statusOf } from './failure.ts';
 import { headerOf, type RawHeaders, responseHeaders } from './headers.ts';
 import { joinSockets } from './http1.ts';
+import { trailerFrame } from './trailer-frame.ts';
 
 const NOTHING = new Uint8Array();
 /** Reason phrases that are passed on. */
@@ -134,13 +135,3 @@ export class Exchange implements AnswerSink {
 
 /** Milliseconds a body is read for after its request has been answered. */
 const DISCARD_FOR = 5_000;
-
-/** A gRPC-Web trailer frame: flag 0x80, length, `name: value` lines (gRPC's PROTOCOL-WEB). */
-function trailerFrame(trailers: RawHeaders): Buffer {
-  let text = '';
-  for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
-  const block = Buffer.from(text, 'latin1');
-  const head = Buffer.from([0x80, 0, 0, 0, 0]);
-  head.writeUInt32BE(block.byteLength, 1);
-  return Buffer.concat([head, block]);
-}

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { admin } from '../../e2e/processes.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
@@ -106,7 +107,10 @@ function allOf(port: number, request: string): Promise<string> {
   return promise;
 }
 
-describe('gRPC upstreams over HTTP/1.1', () => {
+describe.each([
+  ['workerd', startWorkerdHost],
+  ['node', startNodeHost],
+] as const)('gRPC upstreams over HTTP/1.1, on %s', (_host, start) => {
   const seen: IncomingHttpHeaders[] = [];
   const server = createServer().on('stream', (stream, headers) => {
     seen.push(headers);
@@ -126,7 +130,7 @@ describe('gRPC upstreams over HTTP/1.1', () => {
     await writeFile(join(folder, 'passwd'), 'root:x:0:0:secret');
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    gateway = await startCaseGateway(startWorkerdHost, { tls: false });
+    gateway = await startCaseGateway(start, { tls: false });
     await admin(`${gateway.admin}/services`, 'POST', { name: 'svc', url: `grpc://127.0.0.1:${port}` });
     await admin(`${gateway.admin}/services/svc/routes`, 'POST', {
       name: 'web',

@@ -4,6 +4,7 @@ import { clientFailure, failed, type UpstreamRequest, type UpstreamResult } from
 import type { AnswerSink } from '../../egress/call.ts';
 import { EgressError } from '../../egress/failure.ts';
 import { headerOf, type RawHeaders } from '../../egress/headers.ts';
+import { trailerFrame } from '../../egress/trailer-frame.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import { UpstreamResponse } from '../http/upstream-response.ts';
 import { WireFields } from '../http/wire-fields.ts';
@@ -15,15 +16,18 @@ export class Answer implements AnswerSink {
   readonly #upload: Upload | null;
   readonly #headOnly: boolean;
   readonly #version: UpstreamRequest['version'];
+  /** Trailers go into the body, as its last frame. */
+  readonly #framesTrailers: boolean;
   #settle: ((result: UpstreamResult) => void) | null = null;
   #body: ArrivingBody | null = null;
   #abandon: (() => void) | null = null;
   #abandoned = false;
 
-  constructor({ method, version, client }: UpstreamRequest, upload: Upload | null) {
+  constructor({ method, version, client, trailers }: UpstreamRequest, upload: Upload | null) {
     this.#upload = upload;
     this.#headOnly = method === 'HEAD';
     this.#version = version;
+    this.#framesTrailers = trailers === 'grpc-web' && !this.#headOnly;
     this.result = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -58,7 +62,12 @@ export class Answer implements AnswerSink {
 
   end(trailers: RawHeaders): void {
     this.#abandon = null;
-    this.#body?.finish(trailers);
+    if (!this.#framesTrailers) {
+      this.#body?.finish(trailers);
+      return;
+    }
+    this.#body?.push(trailerFrame(trailers));
+    this.#body?.finish([]);
   }
 
   fail(error: EgressError): void {
