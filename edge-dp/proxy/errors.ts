@@ -118,6 +118,7 @@ export function exitResponse(
   if (body === null || body === undefined) return new OwnResponse(status, null, headers);
   // Bytes: to a text the runtime would give a type of its own.
   if (typeof body === 'string') return new OwnResponse(status, new TextEncoder().encode(body), headers);
+  if (body instanceof Uint8Array) return new OwnResponse(status, new Uint8Array(body), headers);
   return new OwnResponse(status, JSON.stringify(body), {
     'content-type': 'application/json; charset=utf-8',
     ...headers,

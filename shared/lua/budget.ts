@@ -77,8 +77,8 @@ export class Budget {
     const now = performance.now();
     const bytes = this.#granted - this.#allowance.value;
     if (bytes > LARGE) this.#large = true;
-    // A process that was not run for a while is not to blame for it: one look takes no more than a part by time.
-    const most = this.#large ? this.#allowed / 4 : this.#allowed / 10;
+    // Who was not run for a while, or meets functions that are compiled only now, is not to blame: what is dear is so again and again.
+    const most = this.#allowed / (this.#large ? 20 : 40);
     const byTime = Math.min((now - this.#clock) * INSTRUCTIONS_A_MS, most);
     this.#clock = now;
     this.#left -= Math.max(instructions + this.#pending, byTime, bytes / BYTES_AN_INSTRUCTION);

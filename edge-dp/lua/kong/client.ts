@@ -1,10 +1,12 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import type { Row } from '../../../shared/record.ts';
 import { isUuid } from '../../../shared/uuid.ts';
+import { findConsumer } from '../../plugins/authentication.ts';
 import type { AuthenticatedConsumer } from '../../plugins/runtime/identity.ts';
 import { isMap } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { fromJson } from '../json.ts';
+import { stringOf } from './checks.ts';
 
 /** `kong.client`: who sent the request. */
 export const client: Library = {
@@ -64,9 +66,10 @@ async function groups(call: LuaCall): Promise<LuaValue[]> {
 
 async function loadConsumer(call: LuaCall): Promise<LuaResult> {
   const { request } = contextIn(call, 'kong.client.load_consumer', BEFORE_UPSTREAM);
-  const id = call.text(1);
-  if (!isUuid(id) && !call.truth(2)) throw new Error('cannot load a consumer with an id that is not a uuid');
-  const row = await request.lookup('consumers', id);
+  const id = stringOf(call, 1, 'consumer_id');
+  const byUsername = call.truth(2);
+  if (!isUuid(id) && !byUsername) throw new Error('cannot load a consumer with an id that is not a uuid');
+  const row = byUsername ? await findConsumer(request, id) : await request.lookup('consumers', id);
   return row === null ? results(undefined, `consumer not found: ${id}`) : entity(row);
 }
 

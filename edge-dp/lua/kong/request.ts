@@ -1,10 +1,12 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import { normalizePath } from '../../../shared/normalize-path.ts';
 import { multipartFields } from '../../http/arguments/multipart.ts';
 import { eachLineOf, firstLine, type HeaderFields } from '../../http/fields.ts';
 import type { Captures } from '../../router/capture.ts';
-import { decodeArguments } from '../arguments.ts';
-import { contextOf, type Library } from '../context.ts';
+import { decodeArguments, isList, isMap } from '../arguments.ts';
+import { contextOf, type Library, type LuaContext } from '../context.ts';
 import { decodeJson } from '../json.ts';
+import { stringOf } from './checks.ts';
 
 /** `kong.request`: the request as the client sent it and as plugins before have left it. */
 export const request: Library = {
@@ -14,27 +16,33 @@ export const request: Library = {
   get_forwarded_scheme: get('get_forwarded_scheme', ({ request }) => request.forwarded.proto),
   get_forwarded_host: get('get_forwarded_host', ({ request }) => request.forwarded.host),
   get_forwarded_port: get('get_forwarded_port', ({ request }) => request.forwarded.port),
-  get_forwarded_path: get('get_forwarded_path', ({ request }) => request.forwarded.path),
-  get_forwarded_prefix: get('get_forwarded_prefix', ({ request }) =>
-    request.client.trusted ? request.incoming.headers.get('x-forwarded-prefix') : null,
+  get_forwarded_path: get(
+    'get_forwarded_path',
+    ({ request }) => trusted(request, 'x-forwarded-path') ?? normalizePath(request.rawPath),
+  ),
+  get_forwarded_prefix: get(
+    'get_forwarded_prefix',
+    ({ request }) => trusted(request, 'x-forwarded-prefix') ?? strippedPrefix(request),
   ),
   get_http_version: get('get_http_version', ({ request }) => Number(request.incoming.version)),
   get_method: get('get_method', ({ request }) => request.method),
-  get_path: get('get_path', ({ request }) => decodedPath(request.rawPath)),
+  get_path: get('get_path', ({ request }) => normalizePath(request.rawPath)),
   get_raw_path: get('get_raw_path', ({ request }) => request.rawPath),
   get_path_with_query: get('get_path_with_query', ({ request }) =>
     request.query === '' ? request.rawPath : `${request.rawPath}?${request.query}`,
   ),
   get_raw_query: get('get_raw_query', ({ request }) => request.query),
   get_query_arg: new LuaNative('get_query_arg', (call) => {
-    const name = call.text(1);
+    const name = stringOf(call, 1, 'query argument name');
     const value = decodeArguments(contextOf(call).request.query, DEFAULT_MAX).get(name);
     return Array.isArray(value) ? value[0] : value;
   }),
   get_query: new LuaNative('get_query', (call) =>
     decodeArguments(contextOf(call).request.query, most(call, 1, 'max_args')),
   ),
-  get_header: new LuaNative('get_header', (call) => headerOf(contextOf(call).request.headers, call.text(1))),
+  get_header: new LuaNative('get_header', (call) =>
+    headerOf(contextOf(call).request.headers, stringOf(call, 1, 'header name')),
+  ),
   get_headers: new LuaNative('get_headers', (call) =>
     headersTable(contextOf(call).request.headers, most(call, 1, 'max_headers')),
   ),
@@ -55,6 +63,7 @@ function get(name: string, read: (context: ReturnType<typeof contextOf>) => LuaV
 
 /** A count of 1 to 1000, 100 when none is given. */
 export function most(call: LuaCall, at: number, name: string): number {
+  if (call.has(at) && call.type(at) !== 'number') throw new Error(`${name} must be a number`);
   const max = call.optionalNumber(at) ?? DEFAULT_MAX;
   if (max < 1) throw new Error(`${name} must be >= 1`);
   if (max > 1000) throw new Error(`${name} must be <= 1000`);
@@ -111,10 +120,10 @@ export function readBody(media: string, type: string, bytes: Uint8Array, max: nu
   switch (media) {
     case 'application/json':
       try {
-        return results(decodeJson(text), null, media);
-      } catch {
-        return results(null, 'invalid json body', media);
-      }
+        const value = decodeJson(text);
+        if (isList(value) || isMap(value)) return results(value, null, media);
+      } catch {}
+      return results(null, 'invalid json body', media);
     case 'multipart/form-data':
       return results(multipartFields(type, bytes), null, media);
     default:
@@ -126,13 +135,13 @@ function hostOf(host: string): string {
   return /^(\[[^\]]*\]|[^:]*)/.exec(host)?.[1] ?? host;
 }
 
-/** Escapes undone but those of reserved characters, as Kong normalizes paths. */
-function decodedPath(raw: string): string {
-  return raw.replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
-    try {
-      return decodeURI(escapes);
-    } catch {
-      return escapes;
-    }
-  });
+/** A header of a client that is believed. */
+function trusted({ client, incoming }: LuaContext['request'], name: string): string | null {
+  return client.trusted ? incoming.headers.get(name) : null;
+}
+
+/** What `strip_path` takes away. */
+function strippedPrefix({ route, matchedPath }: LuaContext['request']): string | undefined {
+  const strips = route !== null && route.row.strip_path !== false;
+  return strips && matchedPath !== null && matchedPath !== '' && matchedPath !== '/' ? matchedPath : undefined;
 }

@@ -1,9 +1,10 @@
-import { type LuaCall, LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
+import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
 import { concatBytes } from '../../http/bytes.ts';
 import type { HeaderFields } from '../../http/fields.ts';
 import { isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { encodeJson } from '../json.ts';
+import { headerOfCall, headersOfCall, stringOf } from './checks.ts';
 import { headerOf, headersTable, most } from './request.ts';
 
 /** `kong.response`: what the client gets. */
@@ -12,7 +13,9 @@ export const response: Library = {
     const { reply, exchange } = contextOf(call);
     return reply?.status ?? exchange?.reply.status;
   }),
-  get_header: new LuaNative('get_header', (call) => headerOf(headersNow(contextOf(call)), call.text(1))),
+  get_header: new LuaNative('get_header', (call) =>
+    headerOf(headersNow(contextOf(call)), stringOf(call, 1, 'header name')),
+  ),
   get_headers: new LuaNative('get_headers', (call) =>
     headersTable(headersNow(contextOf(call)), most(call, 1, 'max_headers')),
   ),
@@ -22,28 +25,28 @@ export const response: Library = {
   }),
   set_status: new LuaNative('set_status', (call) => {
     const { reply } = contextIn(call, 'kong.response.set_status', WITH_HEAD);
-    const status = call.number(1);
-    if (status < 100 || status > 599) throw new Error('code should be an integer between 100 and 599');
+    const status = statusOf(call, 100);
     if (reply !== null) reply.status = status;
     return undefined;
   }),
   set_header: new LuaNative('set_header', (call) => {
     const context = contextIn(call, 'kong.response.set_header', WITH_HEAD);
-    setHeader(headersNow(context), call.text(1), call.value(2));
+    setHeader(headersNow(context), ...headerOfCall(call));
     return undefined;
   }),
   add_header: new LuaNative('add_header', (call) => {
     const context = contextIn(call, 'kong.response.add_header', WITH_HEAD);
-    for (const text of headerTexts(call.value(2))) headersNow(context).append(call.text(1), text);
+    const [name, lines] = headerOfCall(call);
+    for (const line of lines) headersNow(context).append(name, line);
     return undefined;
   }),
   clear_header: new LuaNative('clear_header', (call) => {
-    headersNow(contextIn(call, 'kong.response.clear_header', WITH_HEAD)).delete(call.text(1));
+    headersNow(contextIn(call, 'kong.response.clear_header', WITH_HEAD)).delete(stringOf(call, 1, 'header name'));
     return undefined;
   }),
   set_headers: new LuaNative('set_headers', (call) => {
     const context = contextIn(call, 'kong.response.set_headers', WITH_HEAD);
-    for (const [name, value] of entries(call, 1)) setHeader(headersNow(context), name, value);
+    for (const [name, lines] of headersOfCall(call, 1)) setHeader(headersNow(context), name, lines);
     return undefined;
   }),
   get_raw_body: new LuaNative('get_raw_body', (call) => {
@@ -72,71 +75,61 @@ export function headersNow({ request, reply, exchange }: LuaContext): HeaderFiel
   return reply?.headers ?? exchange?.reply.headers ?? request.replyHeaders;
 }
 
-/** Sets one line, or one for each of a list. */
-export function setHeader(headers: HeaderFields, name: string, value: LuaValue): void {
-  const [first, ...rest] = headerTexts(value);
+/** Sets a header to these lines; without any it goes. */
+export function setHeader(headers: HeaderFields, name: string, [first, ...rest]: readonly string[]): void {
   if (first === undefined) {
     headers.delete(name);
     return;
   }
   headers.set(name, first);
-  for (const text of rest) headers.append(name, text);
+  for (const line of rest) headers.append(name, line);
 }
 
-export function headerTexts(value: LuaValue): string[] {
-  const values = isList(value) ? value : isMap(value) && value.size === 0 ? [] : [value];
-  return values.map((each) => {
-    if (typeof each === 'string') return each.trim();
-    if (typeof each === 'number' || typeof each === 'boolean') return String(each);
-    throw new Error('header value must be a string, number, boolean or a list of them');
-  });
+/** A status between `least` and 599. */
+function statusOf(call: LuaCall, least: number): number {
+  if (call.type(1) !== 'number') throw new Error('code must be a number');
+  const status = call.number(1);
+  if (!Number.isInteger(status) || status < least || status > 599) {
+    throw new Error(`code must be a number between ${least} and 599`);
+  }
+  return status;
 }
 
-/** A table of names and values. */
-export function entries(call: LuaCall, at: number): [string, LuaValue][] {
-  const table = call.value(at);
-  if (!isMap(table) && !isList(table)) throw new Error('headers must be a table');
-  if (isList(table)) throw new Error('headers must have strings as names');
-  return [...table].map(([name, value]) => {
-    if (typeof name !== 'string') throw new Error(`invalid name "${String(name)}": got number, expected string`);
-    return [name, value];
-  });
+/** `headers` of an answer: a table, or nothing. */
+function answerHeaders(call: LuaCall): (readonly [name: string, lines: string[]])[] {
+  if (!call.has(3)) return [];
+  if (call.type(3) !== 'table') throw new Error('headers must be a nil or table');
+  return headersOfCall(call, 3).filter(([name]) => !/^transfer[-_]encoding$/i.test(name));
 }
 
-/** `kong.response.exit(status, body, headers)`: a table is sent as JSON. */
+/** `kong.response.exit(status, body, headers)`: a table is sent as JSON, a text as the bytes it is. */
 function exit(call: LuaCall): never {
   const context = contextIn(call, 'kong.response.exit', WITH_HEAD);
-  const status = call.number(1);
-  if (!Number.isInteger(status) || status < 100 || status > 599) {
-    throw new Error('code must be a number between 100 and 599');
-  }
+  const status = statusOf(call, 100);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
-  const content =
-    given === undefined
-      ? undefined
-      : table
-        ? encodeJson(given)
-        : given instanceof Uint8Array
-          ? new TextDecoder().decode(given)
-          : String(given);
-  const headers = call.has(3) ? entries(call, 3) : [];
-  const type = headers.find(([name]) => name.toLowerCase() === 'content-type');
-  let answer = context.request.exit(status, content, type && { 'content-type': String(type[1]) });
+  if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');
+  const content = table ? encodeJson(given) : given instanceof Uint8Array ? given.slice() : given;
+  const headers = answerHeaders(call);
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1].join(', ');
+  let answer = context.request.exit(status, content, type === undefined ? {} : { 'content-type': type });
   if (answer.headers.has('grpc-status')) {
     // Of a table gRPC clients get the message, as an outcome.
     if (table) answer = context.request.exit(status, { message: isMap(given) ? given.get('message') : undefined });
   } else if (table) answer.headers.set('Content-Type', 'application/json; charset=utf-8');
-  else if (given !== undefined) answer.headers.delete('content-type');
-  for (const [name, value] of headers) setHeader(answer.headers, name, value);
+  for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
   return context.exit(answer);
 }
 
-/** `kong.response.error(status, message, headers)`: Kong's template by Accept. */
+/** `kong.response.error(status, message, headers)`: Kong's template by Accept, or by the Content-Type that is given. */
 function error(call: LuaCall): never {
   const context = contextIn(call, 'kong.response.error', ['rewrite', 'access']);
-  const status = call.number(1);
-  const answer = context.request.error(status, call.optionalText(2));
-  if (call.has(3)) for (const [name, value] of entries(call, 3)) setHeader(answer.headers, name, value);
+  const status = statusOf(call, 400);
+  const given = call.value(2);
+  const table = isMap(given) || isList(given);
+  if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('message must be a nil, a string or a table');
+  const headers = answerHeaders(call);
+  const answer = context.request.error(status, table ? encodeJson(given) : call.optionalText(2));
+  for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
   return context.exit(answer);
 }

@@ -2,43 +2,36 @@ import { type LuaCall, LuaNative, type LuaResult, results } from '../../../share
 import { encodeArguments, isMap } from '../arguments.ts';
 import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
 import { encodeJson } from '../json.ts';
+import { headerOfCall, headersOfCall, integerOf, stringOf } from './checks.ts';
 import { headerOf, headersTable, most, readBody } from './request.ts';
-import { entries, headerTexts, setHeader } from './response.ts';
+import { setHeader } from './response.ts';
 
 /** `kong.service`: where the request goes, what it says there, and what the service answered. */
 export const service: Library = {
   set_upstream: change('set_upstream', ({ request }, call) => {
-    request.upstream.target = { upstream: call.text(1) };
+    request.upstream.target = { upstream: stringOf(call, 1, 'host') };
     return true;
   }),
   set_target: change('set_target', ({ request }, call) => {
-    const port = call.number(2);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new Error(`port must be an integer between 0 and 65535: given ${port}`);
-    }
-    request.upstream.target = { host: call.text(1), port };
+    const host = stringOf(call, 1, 'host');
+    request.upstream.target = { host, port: integerOf(call, 2, 'port', 0, 65_535) };
     return undefined;
   }),
   set_timeouts: change('set_timeouts', ({ request }, call) => {
-    const [connect, write, read] = [1, 2, 3].map((at) => {
-      const value = call.number(at);
-      if (!Number.isInteger(value) || value < 1 || value > 2_147_483_646) {
-        throw new Error('timeout must be an integer between 1 and 2147483646');
-      }
-      return value;
-    });
-    request.upstream.timeouts = { connect: connect ?? 1, write: write ?? 1, read: read ?? 1 };
+    const timeout = (at: number, name: string) => integerOf(call, at, name, 1, 2_147_483_646);
+    request.upstream.timeouts = {
+      connect: timeout(1, 'connect_timeout'),
+      write: timeout(2, 'write_timeout'),
+      read: timeout(3, 'read_timeout'),
+    };
     return undefined;
   }),
   set_retries: change('set_retries', ({ request }, call) => {
-    const retries = call.number(1);
-    if (!Number.isInteger(retries) || retries < 0 || retries > 32_767) {
-      throw new Error(`port must be an integer between 0 and 32767: given ${retries}`);
-    }
-    request.upstream.retries = retries;
+    request.upstream.retries = integerOf(call, 1, 'retries', 0, 32_767);
     return undefined;
   }),
   set_tls_verify: change('set_tls_verify', ({ request }, call) => {
+    if (call.type(1) !== 'boolean') throw new Error('argument must be a boolean');
     request.upstream.verifyTls = call.truth(1);
     return true;
   }),
@@ -46,48 +39,51 @@ export const service: Library = {
     // The whole body is there for who asks: nothing to prepare.
     enable_buffering: change('enable_buffering', () => undefined),
     set_scheme: change('set_scheme', ({ request }, call) => {
-      const scheme = call.text(1);
+      const scheme = stringOf(call, 1, 'scheme');
       if (scheme !== 'http' && scheme !== 'https') throw new Error(`invalid scheme: ${scheme}`);
       request.upstream.scheme = scheme;
       return undefined;
     }),
     set_path: change('set_path', ({ request }, call) => {
-      const path = call.text(1);
+      const path = stringOf(call, 1, 'path');
       if (!path.startsWith('/')) throw new Error('path must start with /');
       request.upstream.path = escapePath(path);
       return undefined;
     }),
     set_raw_query: change('set_raw_query', ({ request }, call) => {
-      request.query = call.text(1);
+      request.query = stringOf(call, 1, 'query');
       return undefined;
     }),
     set_method: change('set_method', ({ request }, call) => {
-      const method = call.text(1);
-      if (!/^[A-Z]+$/.test(method)) throw new Error(`invalid method: ${method}`);
+      const method = stringOf(call, 1, 'method');
+      if (!METHODS.has(method)) throw new Error(`invalid method: ${method}`);
       request.method = method;
       return undefined;
     }),
     set_query: change('set_query', ({ request }, call) => {
+      if (call.type(1) !== 'table') throw new Error('args must be a table');
       request.query = encodeArguments(call.value(1));
       return undefined;
     }),
     set_header: change('set_header', ({ request }, call) => {
-      setHeader(request.headers, call.text(1), call.value(2));
+      setHeader(request.headers, ...headerOfCall(call));
       return undefined;
     }),
     add_header: change('add_header', ({ request }, call) => {
-      for (const text of headerTexts(call.value(2))) request.headers.append(call.text(1), text);
+      const [name, lines] = headerOfCall(call);
+      for (const line of lines) request.headers.append(name, line);
       return undefined;
     }),
     clear_header: change('clear_header', ({ request }, call) => {
-      request.headers.delete(call.text(1));
+      request.headers.delete(stringOf(call, 1, 'header'));
       return undefined;
     }),
     set_headers: change('set_headers', ({ request }, call) => {
-      for (const [name, value] of entries(call, 1)) setHeader(request.headers, name, value);
+      for (const [name, lines] of headersOfCall(call, 1)) setHeader(request.headers, name, lines);
       return undefined;
     }),
     set_raw_body: change('set_raw_body', ({ request }, call) => {
+      if (call.type(1) !== 'string') throw new Error('body must be a string');
       request.body.replace(call.bytes(1).slice());
       return undefined;
     }),
@@ -114,6 +110,11 @@ export function escapePath(path: string): string {
   return path.replace(/[^\x21-\x7e]+|["<>\\^`{|}]/g, (text) => encodeURIComponent(text));
 }
 
+/** Those that nginx knows by name. */
+const METHODS: ReadonlySet<string> = new Set(
+  'GET HEAD PUT POST DELETE OPTIONS MKCOL COPY MOVE PROPFIND PROPPATCH LOCK UNLOCK PATCH TRACE'.split(' '),
+);
+
 /** Answers are read up to here. */
 const ANSWER_LIMIT = 10 * 1024 * 1024;
 
@@ -135,6 +136,8 @@ function ofService({ reply, exchange }: LuaContext) {
 }
 
 function setBody({ request }: LuaContext, call: LuaCall): LuaResult {
+  if (call.type(1) !== 'table') throw new Error('args must be a table');
+  if (call.has(2) && call.type(2) !== 'string') throw new Error('mime must be a string');
   const table = call.value(1);
   const type = call.optionalText(2) ?? request.headers.get('content-type') ?? undefined;
   if (type === undefined) throw new Error('mime must be given, or the request have a Content-Type');

@@ -1,6 +1,8 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import { normalizePath } from '../../../shared/normalize-path.ts';
 import { decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
+import { headerLines } from '../kong/checks.ts';
 import { BODY_LIMIT, headersTable } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 
@@ -19,7 +21,9 @@ export const request: Library = {
   set_uri_args: change('set_uri_args', ({ request }, call) => {
     request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : call.text(1);
   }),
-  set_header: change('set_header', ({ request }, call) => setHeader(request.headers, call.text(1), call.value(2))),
+  set_header: change('set_header', ({ request }, call) => {
+    setHeader(request.headers, call.text(1), headerLines(call.text(1), call.value(2) ?? []));
+  }),
   clear_header: change('clear_header', ({ request }, call) => request.headers.delete(call.text(1))),
   read_body: new LuaNative(
     'read_body',
@@ -69,7 +73,8 @@ export const lookups: Library = {
     headersNow(contextOf(call)).get(call.text(1).replaceAll('_', '-')),
   ),
   set_reply_header: new LuaNative('set_reply_header', (call) => {
-    setHeader(headersNow(contextOf(call)), call.text(1).replaceAll('_', '-'), call.value(2) ?? []);
+    const name = call.text(1).replaceAll('_', '-');
+    setHeader(headersNow(contextOf(call)), name, headerLines(name, call.value(2) ?? []));
     return undefined;
   }),
   argument: new LuaNative('argument', (call) => {
@@ -131,8 +136,8 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   host: ({ headers }) => /^(\[[^\]]*\]|[^:]*)/.exec(headers.get('host') ?? '')?.[1]?.toLowerCase(),
   request_method: ({ method }) => method,
   request_uri: ({ rawTarget }) => rawTarget,
-  uri: ({ rawPath }) => rawPath,
-  document_uri: ({ rawPath }) => rawPath,
+  uri: ({ rawPath }) => decodedPath(rawPath),
+  document_uri: ({ rawPath }) => decodedPath(rawPath),
   request: ({ method, rawTarget, incoming }) => `${method} ${rawTarget} HTTP/${incoming.version}`,
   scheme: ({ scheme }) => scheme,
   https: ({ scheme }) => (scheme === 'https' ? 'on' : ''),
@@ -149,6 +154,17 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   upstream_scheme: ({ upstream }) => upstream.scheme,
   upstream_uri: ({ upstream }) => upstream.path,
 };
+
+/** nginx's `$uri`: normalized, every escape decoded that can be text. */
+function decodedPath(raw: string): string {
+  return normalizePath(raw).replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes;
+    }
+  });
+}
 
 function cookie(header: string, name: string): string | undefined {
   for (const part of header.split(';')) {

@@ -170,6 +170,55 @@ describe('Lua of a plugin', () => {
     expect(await told("tell(leaked, string.format('%d', 1), ('x'):upper(), _G.leaked)")).toBe('nil 1 X nil');
   });
 
+  it.each([
+    ["kong.response.exit('200')", 'code must be a number'],
+    ['kong.response.exit(600)', 'code must be a number between 100 and 599'],
+    ['kong.response.exit(200, 5)', 'body must be a nil, string or table'],
+    ["kong.response.exit(200, 'x', 'y')", 'headers must be a nil or table'],
+    ["kong.response.exit(200, 'x', { y = print })", 'invalid header value for "y": got function'],
+    ['kong.response.error(399)', 'code must be a number between 400 and 599'],
+    ['kong.response.error(400, true)', 'message must be a nil, a string or a table'],
+    ["kong.response.set_header(1, 'x')", 'invalid header name "1": got number, expected string'],
+    ["kong.service.request.set_header('x')", 'invalid header value for "x": got nil'],
+    ['kong.service.request.set_headers({ x = { true } })', 'invalid header value in array "x": got boolean'],
+    ["kong.service.request.set_method('BREW')", 'invalid method: BREW'],
+    ['kong.service.request.set_query(1)', 'args must be a table'],
+    ['kong.service.request.set_body(1)', 'args must be a table'],
+    ['kong.service.request.set_raw_body(1)', 'body must be a string'],
+    ["kong.service.set_target('x', 1.5)", 'port must be an integer'],
+    ["kong.service.set_target('x', 65536)", 'port must be an integer between 0 and 65535: given 65536'],
+    ["kong.service.set_timeouts(1, 0, 'x')", 'write_timeout must be an integer between 1 and 2147483646: given 0'],
+    ["kong.service.set_retries('x')", 'retries must be an integer'],
+    ["kong.service.set_tls_verify('on')", 'argument must be a boolean'],
+    ['kong.request.get_query_arg(1)', 'query argument name must be a string'],
+    ["kong.request.get_query('x')", 'max_args must be a number'],
+    ['kong.client.load_consumer(1)', 'consumer_id must be a string'],
+  ])("refuses what Kong's functions do not take, in its words: %s", async (call, words) => {
+    const caught = `local ok, e = pcall(function() ${call} end) kong.service.request.set_header('x-told', tostring(e))`;
+    const { request, answer } = await access(caught);
+    expect(answer).toBeUndefined();
+    expect(request.headers.get('x-told')).toContain(words);
+  });
+
+  it('tells paths as Kong normalizes them, and sends bytes as they are', async () => {
+    const target = '/a/%7Ex%2Fy//z/../%61?q=1';
+    expect(
+      await told('tell(kong.request.get_path(), kong.request.get_forwarded_path(), ngx.var.uri)', { target }),
+    ).toBe('/a/~x%2Fy/a /a/~x%2Fy/a /a/~x/y/a');
+    const { answer } = await access("kong.response.exit(200, '\\255\\0\\1')");
+    expect(answer).toMatchObject({ status: 200, content: Uint8Array.of(255, 0, 1) });
+    expect(
+      await told('local body, e = kong.request.get_body() tell(body, e)', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '"text"',
+      }),
+    ).toBe('nil invalid json body');
+    const ada = { id: '00000000-0000-4000-8000-000000000001', username: 'ada' };
+    const rows = { 'consumers.username': { ada: [ada] }, consumers: { [ada.id]: [ada] } };
+    expect(await told("tell(kong.client.load_consumer('ada', true).id)", { rows })).toBe(ada.id);
+  });
+
   it('answers with an exit, past pcall, and with a redirect', async () => {
     const { answer } = await access(
       "pcall(function() kong.response.exit(201, { a = 1 }, { ['x-b'] = 'c' }) end) error('on')",
