@@ -4,7 +4,7 @@
  * processor time are told as ratios to those; rounds alternate between all, and medians are kept, because machines are noisy. The Admin API
  * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads gateway and bare
  * proxy for two minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory. `--only` takes a part
- * of a scenario's name, or a group: traffic, plugins, limits, logs, sustained, propagation, admin. Without it all of them run on workerd,
+ * of a scenario's name, or a group: traffic, plugins, limits, logs, sustained, memory, propagation, admin. Without it all of them run on workerd,
  * on Node traffic and propagation.
  */
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { type Compared, compare, type Measured } from './compare.ts';
 import { machine, pin } from './cores.ts';
 import { LIMIT_SCENARIOS, limitScenarios } from './limits.ts';
 import { LOG_SCENARIOS, logScenarios } from './logs.ts';
+import { MEMORY_SCENARIOS, type Memory, measureMemory } from './memory.ts';
 import { startNginx } from './nginx.ts';
 import { PLUGIN_SCENARIOS, type PluginScenario, pluginScenarios } from './plugins.ts';
 import { listening, median, say } from './processes.ts';
@@ -51,6 +52,7 @@ const TRAFFIC = [
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   traffic: TRAFFIC,
   sustained: ['sustained'],
+  memory: MEMORY_SCENARIOS,
   propagation: ['propagation'],
   plugins: PLUGIN_SCENARIOS,
   limits: LIMIT_SCENARIOS,
@@ -111,6 +113,7 @@ async function addRoutes(adminUrl: string, count: number): Promise<void> {
 
 const measured: Measured[] = [];
 const sustained: Sustained[] = [];
+const memory: Memory[] = [];
 const delays: Record<string, number> = {};
 
 /** Waits until the route is there, which may take until all that it needs is. */
@@ -178,6 +181,7 @@ async function measureTraffic(): Promise<void> {
       const seconds = Number(values['sustained-seconds']);
       sustained.push(...(await measureSustained(gateways, '/first', { connections: howLong.connections, seconds })));
     }
+    memory.push(...(await measureMemory(ours, '/first', wanted)));
     if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, served, 11));
 
     if (wanted('key-auth') || wanted('three plugins')) {
@@ -252,7 +256,7 @@ if (traffic) await measureTraffic();
 const administration = (GROUPS.admin ?? []).some(wanted)
   ? await measureAdmin({ seconds: howLong.seconds, rounds: howLong.rounds, wanted })
   : [];
-const results = { measured, sustained, delays, administration };
+const results = { measured, sustained, memory, delays, administration };
 process.stdout.write(
   values.json
     ? `${JSON.stringify({ machine: machine(), ...results }, null, 2)}\n`

@@ -1,18 +1,20 @@
 import type { AdminNumbers } from './admin.ts';
 import type { Measured } from './compare.ts';
 import { machine } from './cores.ts';
+import type { Memory } from './memory.ts';
 import type { Sustained } from './sustained.ts';
 
 interface Results {
   readonly measured: readonly Measured[];
   readonly sustained: readonly Sustained[];
+  readonly memory: readonly Memory[];
   readonly delays: Readonly<Record<string, number>>;
   readonly administration: readonly AdminNumbers[];
 }
 
 /** The results as tables of Markdown, those that have rows. */
 export function tables(
-  { measured, sustained, delays, administration }: Results,
+  { measured, sustained, memory, delays, administration }: Results,
   how: { readonly connections: number; readonly rounds: number; readonly seconds: number; readonly sustained: string },
 ): string {
   const rivals = [...new Set(measured.flatMap((each) => Object.keys(each.rivals)))];
@@ -56,6 +58,10 @@ export function tables(
         memory.join(', '),
         String(errors),
       ]),
+    ),
+    table(
+      ['all processes of the gateway', 'MB before', 'at most', 'behind'],
+      memory.map(({ scenario, before, most, behind }) => [scenario, String(before), String(most), String(behind)]),
     ),
     table(
       ["from the Admin API's answer", 'median ms'],

@@ -1,0 +1,91 @@
+import { request as httpRequest } from 'node:http';
+
+import { openIdle } from '../idle-connections.ts';
+import { descendants, residentMemory } from '../proc.ts';
+import { say } from './processes.ts';
+import type { Rival } from './rival.ts';
+
+export const MEMORY_SCENARIOS = [
+  'memory: 10,000 idle connections',
+  'memory: 2,000 idle TLS connections',
+  'memory: 1 GB both ways',
+] as const;
+
+/** MB of the gateway and all its processes. */
+export interface Memory {
+  readonly scenario: string;
+  readonly before: number;
+  readonly most: number;
+  readonly behind: number;
+}
+
+/** `path` leads to the upstream of the bench. */
+export async function measureMemory(
+  ours: Rival,
+  path: string,
+  wanted: (scenario: string) => boolean,
+): Promise<Memory[]> {
+  const works: readonly (readonly [string, () => Promise<unknown>])[] = [
+    [MEMORY_SCENARIOS[0], () => idle(ours.ports.plain ?? 0, 10_000, false, path)],
+    [MEMORY_SCENARIOS[1], () => idle(ours.ports.tls ?? 0, 2_000, true, path)],
+    [MEMORY_SCENARIOS[2], () => mirror(ours.ports.plain ?? 0, `${path}/mirror`, 1 << 10)],
+  ];
+  const measured: Memory[] = [];
+  for (const [scenario, work] of works) {
+    if (!wanted(scenario)) continue;
+    say(`  ${scenario}`);
+    const before = megabytes(ours);
+    let most = before;
+    const watch = setInterval(() => {
+      most = Math.max(most, megabytes(ours));
+    }, 250);
+    try {
+      await work();
+    } finally {
+      clearInterval(watch);
+    }
+    measured.push({ scenario, before, most: Math.max(most, megabytes(ours)), behind: megabytes(ours) });
+  }
+  return measured;
+}
+
+async function idle(port: number, count: number, tls: boolean, path: string): Promise<void> {
+  const connections = await openIdle(port, count, { path, tls });
+  // As long as it takes to see them at rest.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const open = connections.open();
+  connections.end();
+  if (open < count) throw new Error(`${count - open} of ${count} idle connections were closed`);
+}
+
+/** Sends so many MB to where all of it comes back. */
+function mirror(port: number, path: string, megabytes: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ port, path, method: 'POST', agent: false });
+    const part = Buffer.alloc(1 << 20, 7);
+    let left = megabytes;
+    let returned = 0;
+    const write = (): void => {
+      while (left > 0) {
+        left -= 1;
+        if (!request.write(part)) return void request.once('drain', write);
+      }
+      request.end();
+    };
+    request.on('error', reject).on('response', (response) => {
+      response.on('error', reject).on('data', (data: Buffer) => {
+        returned += data.byteLength;
+      });
+      response.on('end', () => {
+        if (returned === megabytes << 20) resolve();
+        else reject(new Error(`${returned} bytes came back of ${megabytes} MB`));
+      });
+    });
+    write();
+  });
+}
+
+function megabytes({ child }: Rival): number {
+  const pids = child.pid === undefined ? [] : [child.pid, ...descendants(child.pid)];
+  return Math.round(pids.reduce((sum, pid) => sum + residentMemory(pid), 0) / (1 << 20));
+}
