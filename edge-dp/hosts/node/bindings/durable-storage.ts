@@ -9,6 +9,15 @@ export function prepareDurableStorage(database: DatabaseSync): void {
   `);
 }
 
+interface ListOptions {
+  readonly limit?: number;
+  readonly startAfter?: string;
+  readonly prefix?: string;
+}
+
+/** Of Unicode, and so of SQLite's order of texts. */
+const LAST_CHARACTER = '\u{10ffff}';
+
 /** Called with when an object's alarm is to ring; null: not at all. */
 export type AlarmListener = (at: number | null) => void;
 
@@ -37,7 +46,9 @@ export class DurableStorage {
         'INSERT INTO item (object, key, value) VALUES (?, ?, ?) ON CONFLICT (object, key) DO UPDATE SET value = excluded.value',
       ),
       delete: database.prepare('DELETE FROM item WHERE object = ? AND key = ?'),
-      list: database.prepare('SELECT key, value FROM item WHERE object = ? AND key > ? ORDER BY key LIMIT ?'),
+      list: database.prepare(
+        'SELECT key, value FROM item WHERE object = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
+      ),
       alarm: database.prepare('SELECT at FROM alarm WHERE object = ?'),
       setAlarm: database.prepare(
         'INSERT INTO alarm (object, at) VALUES (?, ?) ON CONFLICT (object) DO UPDATE SET at = excluded.at',
@@ -67,14 +78,11 @@ export class DurableStorage {
     });
   }
 
-  async list({
-    limit = -1,
-    startAfter = '',
-  }: {
-    readonly limit?: number;
-    readonly startAfter?: string;
-  } = {}): Promise<Map<string, unknown>> {
-    const rows = this.#statements.list.all(this.#object, startAfter, limit);
+  /** In the order of keys. Throws for an option of the runtime's that is not served: it may not be passed over. */
+  async list({ limit = -1, startAfter = '', prefix = '', ...others }: ListOptions = {}): Promise<Map<string, unknown>> {
+    const [other] = Object.keys(others);
+    if (other !== undefined) throw new Error(`storage.list: '${other}' is not there`);
+    const rows = this.#statements.list.all(this.#object, startAfter, prefix, `${prefix}${LAST_CHARACTER}`, limit);
     return new Map(
       rows.map(({ key, value }) => [String(key), value instanceof Uint8Array ? deserialize(value) : undefined]),
     );
