@@ -12,6 +12,9 @@ interface Peer {
 const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
   redis: { commands: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
+  psql: { commands: ['psql'], install: 'apt-get install postgresql-client' },
+  dig: { commands: ['dig'], install: 'apt-get install bind9-dnsutils' },
+  nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
   moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
   openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
   pebble: { commands: ['pebble'], install: 'apt-get install pebble' },
