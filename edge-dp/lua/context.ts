@@ -1,13 +1,15 @@
 import type { LuaMachine } from '../../shared/lua/machine.ts';
 import { type LuaCall, LuaEnd, type LuaNative, type LuaReference } from '../../shared/lua/value.ts';
 import type { HeaderFields } from '../http/fields.ts';
+import type { Logged } from '../plugins/log-entry.ts';
 import type { Exchange } from '../plugins/runtime/exchange.ts';
 import type { Answer, Place } from '../plugins/runtime/plugin.ts';
 import type { Reply } from '../plugins/runtime/reply.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import type { Services } from '../plugins/runtime/services.ts';
+import type { StreamSession } from '../plugins/runtime/stream.ts';
 
-export type LuaPhase = 'rewrite' | 'access' | 'response' | 'header_filter' | 'body_filter' | 'log';
+export type LuaPhase = 'preread' | 'rewrite' | 'access' | 'response' | 'header_filter' | 'body_filter' | 'log';
 
 /** What a plugin with Lua in its config runs it in, the same for all its requests. */
 export interface LuaSite {
@@ -17,19 +19,23 @@ export interface LuaSite {
 }
 
 /**
- * One phase of one request, as the functions that Lua calls see it: what a run of the machine is started with. What the phases of a
- * request have in common (`kong.ctx`, `ngx.ctx`) is in `tables`.
+ * One phase of one request, or of a session that is no HTTP, as the functions that Lua calls see it: what a run of the machine is
+ * started with. What the phases of a request have in common (`kong.ctx`, `ngx.ctx`) is in `tables`.
  */
 export class LuaContext {
   readonly phase: LuaPhase;
   readonly site: LuaSite;
-  readonly request: GatewayRequest;
+  /** What both kinds have in common is asked of this. */
+  readonly subject: GatewayRequest | StreamSession;
   /** From the response phase on. */
   readonly reply: Reply | null;
-  readonly exchange: Exchange | null;
+  /** In the log phase. */
+  readonly logged: Logged | null;
   readonly tables: RequestTables;
   /** What `kong.response.exit` ends the request with. */
   answer: Answer | null = null;
+  /** The status that a session was refused with. */
+  refusal: number | null = null;
   /** The headers that templates see: as they were when one first looked. */
   templateHeaders: HeaderFields | null = null;
   /** The chunk that body_filter is run for. */
@@ -38,16 +44,38 @@ export class LuaContext {
   constructor(
     phase: LuaPhase,
     site: LuaSite,
-    request: GatewayRequest,
+    subject: GatewayRequest | StreamSession,
     tables: RequestTables,
-    { reply = null, exchange = null }: { readonly reply?: Reply | null; readonly exchange?: Exchange | null } = {},
+    { reply = null, exchange = null }: { readonly reply?: Reply | null; readonly exchange?: Logged | null } = {},
   ) {
     this.phase = phase;
     this.site = site;
-    this.request = request;
+    this.subject = subject;
     this.tables = tables;
     this.reply = reply;
-    this.exchange = exchange;
+    this.logged = exchange;
+  }
+
+  /** The request. Throws for a session, which has nothing of what is asked for then. */
+  get request(): GatewayRequest {
+    if ('serverPort' in this.subject) throw new Error('not available for streams: there is no request');
+    return this.subject;
+  }
+
+  /** Null: it is a request. */
+  get session(): StreamSession | null {
+    return 'serverPort' in this.subject ? this.subject : null;
+  }
+
+  /** What came of the request. Null: it is not over, or no request. */
+  get exchange(): Exchange | null {
+    return this.logged !== null && 'reply' in this.logged ? this.logged : null;
+  }
+
+  /** Ends the phase by refusing the session, past every `pcall`. */
+  refuse(status: number): never {
+    this.refusal = status;
+    throw new LuaEnd('the session is refused');
   }
 
   /** Ends the phase with an answer, past every `pcall`. */

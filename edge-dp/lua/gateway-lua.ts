@@ -107,7 +107,7 @@ function prelude(lua: LuaMachine): LuaRecord {
       const context = contextOf(call);
       const fn = call.function(2);
       const wait = Math.max(call.number(1), 0) * 1000;
-      context.request.waitUntil(later(fn, wait, context));
+      context.subject.waitUntil(later(fn, wait, context));
       return undefined;
     }),
     cjson: {

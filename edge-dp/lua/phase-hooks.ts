@@ -1,5 +1,7 @@
+import type { Logged } from '../plugins/log-entry.ts';
 import type { Answer, Hooks } from '../plugins/runtime/plugin.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
+import type { StreamSession } from '../plugins/runtime/stream.ts';
 import { type BodyChunk, LuaContext, type LuaPhase, type LuaSite } from './context.ts';
 import { requestTables } from './request-tables.ts';
 
@@ -8,8 +10,11 @@ export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Ans
 
 /** The hooks of a plugin that does its work in Lua: one for each of its phases. */
 export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: RunPhase): Hooks {
-  const context = (phase: LuaPhase, request: GatewayRequest, more?: ConstructorParameters<typeof LuaContext>[4]) =>
-    new LuaContext(phase, site, request, requestTables(request), more);
+  const context = (
+    phase: LuaPhase,
+    subject: GatewayRequest | StreamSession,
+    more?: ConstructorParameters<typeof LuaContext>[4],
+  ) => new LuaContext(phase, site, subject, requestTables(subject), more);
   const hooks: Hooks = {};
   if (phases.has('rewrite')) hooks.rewrite = (request) => run(context('rewrite', request));
   if (phases.has('access')) hooks.access = (request) => run(context('access', request));
@@ -27,9 +32,18 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
     };
   }
   if (phases.has('log')) {
-    hooks.log = (exchange) => {
+    const log = (exchange: Logged): void => {
       const done = run(context('log', exchange.request, { exchange }));
       if (done instanceof Promise) exchange.request.waitUntil(done);
+    };
+    hooks.log = log;
+    hooks.logStream = log;
+  }
+  if (phases.has('preread')) {
+    hooks.preread = (session) => {
+      const own = context('preread', session);
+      const done = run(own);
+      return done instanceof Promise ? done.then(() => own.refusal ?? undefined) : (own.refusal ?? undefined);
     };
   }
   return hooks;

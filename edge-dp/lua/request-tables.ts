@@ -1,14 +1,13 @@
 import type { LuaMachine } from '../../shared/lua/machine.ts';
 import { LuaReference, type LuaValue } from '../../shared/lua/value.ts';
-import type { GatewayRequest } from '../plugins/runtime/request.ts';
-import { slot } from '../plugins/runtime/slot.ts';
+import { type Slots, slot } from '../plugins/runtime/slot.ts';
 import { isList, isMap } from './arguments.ts';
 import type { RequestTables } from './context.ts';
 
 const tablesOf = slot<RequestTables>();
 
-/** The Lua tables of a request, which all of its Lua shares (`kong.ctx.shared`, `ngx.ctx`). */
-export function requestTables(request: GatewayRequest): RequestTables {
+/** The Lua tables of a request, or a session, which all of its Lua shares (`kong.ctx.shared`, `ngx.ctx`). */
+export function requestTables(request: { readonly slots: Slots }): RequestTables {
   let known = tablesOf.get(request);
   if (known === undefined) {
     known = new MachineTables();

@@ -5,11 +5,10 @@ import { jsonOf } from '../lua/kong/log.ts';
 import { requestTables } from '../lua/request-tables.ts';
 import { Script } from '../lua/scripts.ts';
 import { changeLogEntry, type Logged } from './log-entry.ts';
-import type { Exchange } from './runtime/exchange.ts';
 
 /** `custom_fields_by_lua` of the plugins that log: what Lua computes into the log entry, for this plugin and those after it. */
 export interface CustomLogFields {
-  /** Goes on once the entry has them: at once, unless Lua waits. Those of sessions that are no HTTP have none. */
+  /** Goes on once the entry has them: at once, unless Lua waits. */
   fill(exchange: Logged, next: () => void): void;
   close(): void;
 }
@@ -21,15 +20,15 @@ export function compileCustomFields(sources: Readonly<Record<string, string>> | 
   );
   if (fields.length === 0) return NONE;
 
-  const put = ({ request }: Exchange, path: string, [value]: readonly LuaValue[]): void =>
+  const put = ({ request }: Logged, path: string, [value]: readonly LuaValue[]): void =>
     changeLogEntry(request, { path, value: jsonOf(value), mode: 'set' });
-  const failed = ({ request }: Exchange, path: string, error: unknown): void =>
+  const failed = ({ request }: Logged, path: string, error: unknown): void =>
     site.services.log(
       'error',
       `request ${request.id}: plugin ${site.plugin} (${site.place.id}): custom_fields_by_lua.${path}: ${messageOf(error)}`,
     );
   /** A field that fails is left out. */
-  const fillOne = (exchange: Exchange, context: LuaContext, path: string, script: Script): Promise<void> | null => {
+  const fillOne = (exchange: Logged, context: LuaContext, path: string, script: Script): Promise<void> | null => {
     try {
       const values = script.values(context);
       if (!(values instanceof Promise)) {
@@ -45,7 +44,6 @@ export function compileCustomFields(sources: Readonly<Record<string, string>> | 
 
   return {
     fill(exchange, next) {
-      if ('session' in exchange) return next();
       const context = new LuaContext('log', site, exchange.request, requestTables(exchange.request), { exchange });
       const waiting = fields.flatMap(({ path, script }) => fillOne(exchange, context, path, script) ?? []);
       if (waiting.length === 0) return next();

@@ -2,8 +2,8 @@ import { LuaReference, type LuaValue } from '../lua/value.ts';
 import type { PluginLua } from './plugin-lua.ts';
 import { moduleName } from './source.ts';
 
-/** Phases in which a plugin sees requests; the rest of a handler's functions are none of ours or run by themselves. */
-export const PHASES = ['rewrite', 'access', 'response', 'header_filter', 'body_filter', 'log'] as const;
+/** Phases in which a plugin sees requests, and with the first and the last sessions that are no HTTP; the rest of a handler's functions are none of ours or run by themselves. */
+export const PHASES = ['preread', 'rewrite', 'access', 'response', 'header_filter', 'body_filter', 'log'] as const;
 
 export type PluginPhase = (typeof PHASES)[number];
 

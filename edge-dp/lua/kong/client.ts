@@ -10,15 +10,17 @@ import { stringOf } from './checks.ts';
 
 /** `kong.client`: who sent the request. */
 export const client: Library = {
-  get_ip: get('get_ip', ({ request }) => request.client.peerIp),
-  get_forwarded_ip: get('get_forwarded_ip', ({ request }) => request.client.ip),
-  get_port: get('get_port', ({ request }) => request.client.port),
-  get_forwarded_port: get('get_forwarded_port', ({ request }) => request.client.port),
-  get_protocol: get('get_protocol', ({ request }) =>
-    request.client.trusted ? request.forwarded.proto : request.scheme,
-  ),
-  get_consumer: get('get_consumer', ({ request }) => {
-    const { consumer } = request.identity;
+  get_ip: get('get_ip', ({ subject }) => subject.client.peerIp),
+  get_forwarded_ip: get('get_forwarded_ip', ({ subject }) => subject.client.ip),
+  get_port: get('get_port', ({ subject }) => subject.client.port),
+  get_forwarded_port: get('get_forwarded_port', ({ subject }) => subject.client.port),
+  get_protocol: get('get_protocol', (context) => {
+    if (context.session !== null) return context.session.protocol;
+    const { client, forwarded, scheme } = context.request;
+    return client.trusted ? forwarded.proto : scheme;
+  }),
+  get_consumer: get('get_consumer', ({ subject }) => {
+    const { consumer } = subject.identity;
     return consumer === null ? undefined : entity(consumer.row);
   }),
   get_credential: get('get_credential', ({ request }) => {

@@ -6,22 +6,22 @@ import { fromJson } from '../json.ts';
 
 /** `kong.log.serialize`: the log entry of the request. */
 export const serialize = new LuaNative('serialize', (call) => {
-  const { exchange } = contextIn(call, 'kong.log.serialize', ['log']);
-  return exchange === null ? undefined : fromJson(logEntry(exchange), 0, undefined);
+  const { logged } = contextIn(call, 'kong.log.serialize', ['log']);
+  return logged === null ? undefined : fromJson(logEntry(logged), 0, undefined);
 });
 
 const MODES = ['set', 'add', 'replace'] as const;
 
 /** `kong.log.set_serialize_value(key, value, options)`. */
 export const setSerializeValue = new LuaNative('set_serialize_value', (call) => {
-  const { request } = contextOf(call);
+  const { subject } = contextOf(call);
   if (call.type(1) !== 'string' || call.text(1) === '') throw new Error('key must be a non-empty string');
   const options = call.value(3);
   if (options !== undefined && !isMap(options)) throw new Error('options must be a table');
   const given = options?.get('mode') ?? 'set';
   const mode = MODES.find((known) => known === given);
   if (mode === undefined) throw new Error("mode must be 'set', 'add' or 'replace'");
-  changeLogEntry(request, { path: call.text(1), value: jsonOf(call.value(2)), mode });
+  changeLogEntry(subject, { path: call.text(1), value: jsonOf(call.value(2)), mode });
   return undefined;
 });
 

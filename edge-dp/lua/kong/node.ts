@@ -8,11 +8,11 @@ import { entity } from './client.ts';
 /** `kong.router`: what the request matched. */
 export const router: Library = {
   get_route: new LuaNative('get_route', (call) => {
-    const { route } = contextOf(call).request;
+    const { route } = contextOf(call).subject;
     return route === null ? undefined : entity(route.row);
   }),
   get_service: new LuaNative('get_service', (call) => {
-    const { service } = contextOf(call).request;
+    const { service } = contextOf(call).subject;
     return service === null ? undefined : entity(service.row);
   }),
 };
@@ -30,7 +30,7 @@ export const plugin: Library = {
 /** `kong.ip`. */
 export const ip: Library = {
   is_trusted: new LuaNative('is_trusted', (call) => {
-    const { client } = contextOf(call).request;
+    const { client } = contextOf(call).subject;
     return client.trusted && call.text(1) === client.peerIp;
   }),
 };
@@ -39,11 +39,11 @@ export const ip: Library = {
 export const write = new LuaNative('log', (call: LuaCall) => {
   // A plugin that is being loaded: there is nobody to tell yet.
   if (call.host === null) return undefined;
-  const { site, request } = contextOf(call);
+  const { site, subject } = contextOf(call);
   const level = levelOf(call.text(1));
   const text = call.text(2);
   site.services.log(level, `${site.plugin}: ${text}`);
-  keepLine(request, level, text);
+  keepLine(subject, level, text);
   return undefined;
 });
 

@@ -48,7 +48,7 @@ export const request: Library = {
   ),
   get_raw_body: new LuaNative('get_raw_body', (call) => rawBody(call), true),
   get_body: new LuaNative('get_body', (call) => body(call), true),
-  get_start_time: get('get_start_time', ({ request }) => request.startedAt),
+  get_start_time: get('get_start_time', ({ subject }) => subject.startedAt),
   get_uri_captures: get('get_uri_captures', ({ request }) => capturesTable(request.captures)),
 };
 

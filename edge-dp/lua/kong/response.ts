@@ -104,8 +104,9 @@ function answerHeaders(call: LuaCall): (readonly [name: string, lines: string[]]
 
 /** `kong.response.exit(status, body, headers)`: a table is sent as JSON, a text as the bytes it is. */
 function exit(call: LuaCall): never {
-  const context = contextIn(call, 'kong.response.exit', WITH_HEAD);
+  const context = contextIn(call, 'kong.response.exit', ['preread', ...WITH_HEAD]);
   const status = statusOf(call, 100);
+  if (context.session !== null) return context.refuse(status);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');
@@ -123,8 +124,9 @@ function exit(call: LuaCall): never {
 
 /** `kong.response.error(status, message, headers)`: Kong's template by Accept, or by the Content-Type that is given. */
 function error(call: LuaCall): never {
-  const context = contextIn(call, 'kong.response.error', ['rewrite', 'access']);
+  const context = contextIn(call, 'kong.response.error', ['preread', 'rewrite', 'access']);
   const status = statusOf(call, 400);
+  if (context.session !== null) return context.refuse(status);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('message must be a nil, a string or a table');

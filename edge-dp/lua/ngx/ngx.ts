@@ -66,6 +66,7 @@ export const ngx: LuaRecord = {
     const status = call.number(1);
     // ngx.OK and ngx.ERROR end the phase alone; a status ends the request with it.
     if (status < 200) return undefined;
+    if (context.session !== null) return context.refuse(status);
     const { said, status: set } = context.tables;
     if (said === '') return context.exit(context.request.exit(status));
     // What was said went out under the status of that moment.

@@ -1,5 +1,7 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { normalizePath } from '../../../shared/normalize-path.ts';
+import type { Logged } from '../../plugins/log-entry.ts';
+import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { headerLines } from '../kong/checks.ts';
@@ -51,7 +53,7 @@ export const request: Library = {
     request.body.replace(bytes);
     tables.body = bytes;
   }),
-  start_time: new LuaNative('start_time', (call) => contextOf(call).request.startedAt / 1000),
+  start_time: new LuaNative('start_time', (call) => contextOf(call).subject.startedAt / 1000),
   http_version: new LuaNative('http_version', (call) => Number(contextOf(call).request.incoming.version)),
   is_internal: new LuaNative('is_internal', () => false),
 };
@@ -109,7 +111,10 @@ function change(name: string, run: (context: LuaContext, call: LuaCall) => void)
 }
 
 /** nginx's variables, those that a data plane has. Nil for others. */
-function variable({ request, reply, exchange }: LuaContext, name: string): LuaValue {
+function variable(context: LuaContext, name: string): LuaValue {
+  const { session, logged } = context;
+  if (session !== null) return sessionVariable(session, logged, name);
+  const { request, reply, exchange } = context;
   const known = VARIABLES[name];
   if (known !== undefined) return known(request);
   if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
@@ -164,6 +169,38 @@ function decodedPath(raw: string): string {
       return escapes;
     }
   });
+}
+
+/** Those of nginx's stream modules. */
+function sessionVariable(session: StreamSession, exchange: Logged | null, name: string): LuaValue {
+  switch (name) {
+    case 'remote_addr':
+      return session.client.ip;
+    case 'realip_remote_addr':
+      return session.client.peerIp;
+    case 'remote_port':
+      return session.client.port === null ? undefined : String(session.client.port);
+    case 'server_port':
+      return String(session.serverPort);
+    case 'protocol':
+      return session.protocol === 'udp' ? 'UDP' : 'TCP';
+    case 'ssl_server_name':
+    case 'ssl_preread_server_name':
+      return session.serverName ?? undefined;
+  }
+  if (exchange === null || !('session' in exchange)) return undefined;
+  switch (name) {
+    case 'status':
+      return String(exchange.status);
+    case 'bytes_received':
+      return String(exchange.received);
+    case 'bytes_sent':
+      return String(exchange.sent);
+    case 'session_time':
+      return (exchange.latencies.session / 1000).toFixed(3);
+    default:
+      return undefined;
+  }
 }
 
 function cookie(header: string, name: string): string | undefined {

@@ -20,6 +20,12 @@ import { id, type ProxyNode, startProxyNode } from '../proxy/node.ts';
 /** Milliseconds anything here may take before it is said to be missing. */
 const LIMIT = 60_000;
 
+/** A plugin in Lua that lets nobody in. */
+const DOOR = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, conf)
+  kong.log.set_serialize_value('knocked', ngx.var.remote_addr)
+  return kong.response.exit(conf.status)
+end }`;
+
 /** Each case has a client address of its own, 127.0.1.<case>, by which its route is found. */
 const clientOf = (n: number): string => `127.0.1.${n}`;
 
@@ -159,6 +165,21 @@ describe('streams on the native host', () => {
     serve(41, echo, {}, { protocols: ['tls'], sources: [{ ip: '2001:db8::1' }] });
     const web = await listen(createHttpServer((request, response) => response.end(request.headers['x-real-ip'])));
     serve(42, web, { protocol: 'http' }, { protocols: ['http', 'https'], sources: null, paths: ['/'] });
+    const log = [
+      'kong.log.set_serialize_value("lua", { ip = kong.client.get_ip(), route = kong.router.get_route().name, sent = ngx.var.bytes_sent })',
+      'kong.request.get_method()',
+    ];
+    const phases = { certificate: [], rewrite: [], access: ['x()'], header_filter: [], body_filter: [], log };
+    rows.plugins?.push({ id: id(98), name: 'pre-function', protocols: ['tcp'], route: { id: id(1) }, config: phases });
+    serve(43, echo);
+    rows.custom_plugins = [{ id: id(97), name: 'door', handler: DOOR, modules: null }];
+    rows.plugins?.push({
+      id: id(96),
+      name: 'door',
+      protocols: ['tcp'],
+      route: { id: id(43) },
+      config: { status: 451 },
+    });
     rows.plugins?.push({
       id: id(99),
       name: 'tcp-log',
@@ -169,7 +190,7 @@ describe('streams on the native host', () => {
         timeout: 10_000,
         keepalive: 60_000,
         tls: false,
-        custom_fields_by_lua: null,
+        custom_fields_by_lua: { spoken: 'return ngx.var.protocol' },
       },
     });
 
@@ -229,9 +250,17 @@ describe('streams on the native host', () => {
       client_ip: clientOf(1),
       service: { name: 's1' },
       tries: [{ ip: '127.0.0.1' }],
+      spoken: 'TCP',
+      lua: { ip: clientOf(1), route: 'r1', sent: '5' },
       workspace: expect.any(String),
       latencies: { kong: expect.any(Number), session: expect.any(Number) },
     });
+  });
+
+  it('tells the log what Lua asks for that only requests have', () => {
+    expect(node.log.join('\n')).toMatch(
+      /session \w+: plugin pre-function .* of route r1 failed in log: .*not available for streams/,
+    );
   });
 
   it('lets a client go on sending to an upstream that has ended its side', async () => {
@@ -281,6 +310,7 @@ describe('streams on the native host', () => {
     ['its service is switched off', 7, null],
     ['nobody listens at its upstream', 8, 502],
     ['a plugin refuses it', 9, 403],
+    ['a plugin in Lua refuses it', 43, 451],
   ])('closes a connection when %s', async (_why, n, status) => {
     const socket = open(n);
     socket.on('error', () => undefined).write('hello');
