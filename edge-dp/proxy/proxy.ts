@@ -103,7 +103,9 @@ export async function proxy(
     left -= 1;
   }
   context.clientGone = failure.code === 'client_left';
-  console.warn(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
+  // Clients leave all the time, and over HTTP/2 a thousand times on one connection: that is nothing to warn of.
+  const tell = context.clientGone ? console.info : console.warn;
+  tell(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return failed(context.error(503, 'name resolution failed'));

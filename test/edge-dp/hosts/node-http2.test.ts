@@ -8,7 +8,19 @@ import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
-import { answerOf, ask2, openHttp2 } from './http2-client.ts';
+import {
+  answerOf,
+  ask2,
+  block,
+  END_HEADERS,
+  END_STREAM,
+  FRAMES,
+  frame,
+  GET,
+  openHttp2,
+  RawHttp2,
+  uint32,
+} from './http2-client.ts';
 
 let upstream: Upstream;
 let reader: Server;
@@ -17,6 +29,7 @@ let node: ProxyNode;
 const read: { trailers: readonly string[]; length: string | undefined }[] = [];
 let secure: string;
 const sessions: ClientHttp2Session[] = [];
+const raws: RawHttp2[] = [];
 /** What upstreams' sockets were asked for that answer by hand. */
 const held = new Map<string, { write(bytes: string): void; ended: Promise<void> }>();
 
@@ -75,6 +88,7 @@ beforeAll(async () => {
 });
 afterEach(() => {
   for (const session of sessions.splice(0)) session.destroy();
+  for (const raw of raws.splice(0)) raw.socket.destroy();
   upstream.seen.length = 0;
 });
 afterAll(async () => {
@@ -227,4 +241,159 @@ describe('HTTP/2 from clients', () => {
     expect(await answerOf(stream)).toMatchObject({ status: 503, text: expect.stringContaining('No Service'), code: 0 });
     expect(await ask2(session, get('/after'))).toMatchObject({ status: 200 });
   });
+});
+
+describe('bounds of HTTP/2', () => {
+  const client = (): RawHttp2 => {
+    const raw = new RawHttp2(node.port);
+    raws.push(raw);
+    return raw;
+  };
+  const request = (stream: number, ...more: readonly (readonly [string, string])[]): Buffer =>
+    frame(FRAMES.HEADERS, END_STREAM | END_HEADERS, stream, block(...GET, ...more));
+  const metric = async (reason: string): Promise<string | undefined> => {
+    const text = await (await fetch(`${node.statusUrl}/metrics`)).text();
+    return new RegExp(`^holdfast_http2_connections_ended_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(text)?.[1];
+  };
+
+  it.each<[string, readonly [string, string]]>([
+    ['Connection', ['connection', 'close']],
+    ['Keep-Alive', ['keep-alive', 'timeout=5']],
+    ['Proxy-Connection', ['proxy-connection', 'close']],
+    ['Transfer-Encoding', ['transfer-encoding', 'chunked']],
+    ['Upgrade', ['upgrade', 'websocket']],
+    ['a TE other than trailers', ['te', 'gzip']],
+    ['a name in upper case', ['X-Upper', '1']],
+    ['a second path', [':path', '/other']],
+    ['two lengths', ['content-length', '1, 2']],
+  ])('end the stream of a request with %s, and no other', async (_, field) => {
+    const raw = client();
+    raw.send(request(1, field), request(3));
+    await expect.poll(() => raw.resetOf(1), { message: 'it was not reset' }).toBe(constants.NGHTTP2_PROTOCOL_ERROR);
+    await expect.poll(() => upstream.seen.length, { message: 'the other was not served' }).toBe(1);
+    expect(raw.goaways).toEqual([]);
+  });
+
+  it.each<[string, string, (raw: RawHttp2) => void | Promise<void>]>([
+    [
+      'resets',
+      'streams that are ended as soon as they begin',
+      (raw) => {
+        for (let n = 0; n < 1_100; n++)
+          raw.send(request(1 + 2 * n), frame(FRAMES.RST_STREAM, 0, 1 + 2 * n, uint32(constants.NGHTTP2_CANCEL)));
+      },
+    ],
+    [
+      'protocol',
+      'streams that the client has the node reset',
+      (raw) => {
+        for (let n = 0; n < 1_100; n++)
+          raw.send(
+            frame(FRAMES.HEADERS, END_HEADERS, 1 + 2 * n, block(...GET)),
+            frame(FRAMES.WINDOW_UPDATE, 0, 1 + 2 * n, uint32(0)),
+          );
+      },
+    ],
+    [
+      'pings',
+      'PING frames',
+      async (raw) => {
+        // Of more that wait for their acknowledgement nghttp2 makes an end by itself.
+        for (let round = 1; round <= 3; round++) {
+          raw.send(...Array.from({ length: 500 }, () => frame(FRAMES.PING, 0, 0, Buffer.alloc(8))));
+          const answered = (): boolean => raw.goaways.length > 0 || raw.count(FRAMES.PING) === round * 500;
+          await expect.poll(answered, { message: 'no acknowledgements' }).toBe(true);
+        }
+      },
+    ],
+    [
+      'settings',
+      'SETTINGS frames',
+      (raw) => {
+        for (let n = 0; n < 200; n++) raw.send(frame(FRAMES.SETTINGS, 0, 0));
+      },
+    ],
+    [
+      'idle_frames',
+      'window updates',
+      (raw) => {
+        const update = frame(FRAMES.WINDOW_UPDATE, 0, 0, uint32(1));
+        raw.send(Buffer.concat(Array.from({ length: 100_000 }, () => update)));
+      },
+    ],
+    [
+      'protocol',
+      'PRIORITY frames',
+      (raw) => {
+        const priority = frame(FRAMES.PRIORITY, 0, 1, Buffer.from([0, 0, 0, 3, 16]));
+        raw.send(Buffer.concat(Array.from({ length: 100_000 }, () => priority)));
+      },
+    ],
+    [
+      'protocol',
+      'header blocks in endless pieces',
+      (raw) => {
+        raw.send(frame(FRAMES.HEADERS, 0, 1, block(...GET)));
+        for (let n = 0; n < 50; n++) raw.send(frame(FRAMES.CONTINUATION, 0, 1, block([`x-${n}`, 'a'])));
+      },
+    ],
+  ])('end a connection for %s: %s', async (reason, _, attack) => {
+    const before = Number((await metric(reason)) ?? 0);
+    const raw = client();
+    await attack(raw);
+    await raw.closed;
+    expect(raw.goaways.at(-1)).not.toBe(constants.NGHTTP2_NO_ERROR);
+    expect(raw.goaways.length).toBeGreaterThan(0);
+    await expect.poll(() => metric(reason), { message: 'it was not counted' }).toBe(`${before + 1}`);
+    const told = (): boolean => node.log.some((line) => line.includes('ended an HTTP/2 connection'));
+    await expect.poll(told, { message: 'the log has nothing of it' }).toBe(true);
+    expect(await ask2(await open(node.url), get('/after'))).toMatchObject({ status: 200 });
+  });
+
+  it('hold: no more streams at a time than was said, and no header list beyond what is read', async () => {
+    const raw = client();
+    for (let n = 0; n < 130; n++)
+      raw.send(frame(FRAMES.HEADERS, END_HEADERS, 1 + 2 * n, block(...GET, ['x-n', `${n}`])));
+    await expect.poll(() => raw.resetOf(259), { message: 'it was taken' }).toBe(constants.NGHTTP2_REFUSED_STREAM);
+    expect(raw.resetOf(1)).toBe(null);
+    const many = client();
+    const field = block(['x-many', 'a'.repeat(120)]);
+    const rest = Buffer.concat(Array.from({ length: 120 }, () => field));
+    const pieces = Array.from({ length: 8 }, (_, n) => frame(FRAMES.CONTINUATION, n === 7 ? END_HEADERS : 0, 1, rest));
+    many.send(frame(FRAMES.HEADERS, END_STREAM, 1, block(...GET)), ...pieces);
+    const refused = (): boolean => many.resetOf(1) !== null || many.frames.some(({ stream }) => stream === 1);
+    await expect.poll(refused, { message: 'nothing came of it' }).toBe(true);
+    expect(upstream.seen).toEqual([]);
+  });
+
+  it('end what a client that has closed its side had asked for', async () => {
+    const raw = client();
+    raw.send(
+      frame(
+        FRAMES.HEADERS,
+        END_STREAM | END_HEADERS,
+        1,
+        block(...GET.slice(0, 2), [':path', '/held/closed'], ...GET.slice(3)),
+      ),
+    );
+    await expect.poll(() => held.has('/held/closed'), { message: 'it did not arrive' }).toBe(true);
+    raw.socket.end();
+    await held.get('/held/closed')?.ended;
+    await raw.closed;
+  });
+});
+
+it('a reload has clients of HTTP/2 go over to the new processes, and finishes what they asked for', async () => {
+  const session = await open();
+  const goaways: number[] = [];
+  session.on('goaway', (code) => goaways.push(code));
+  const answer = ask2(session, get('/held/reloaded'));
+  await expect.poll(() => held.has('/held/reloaded'), { message: 'it did not arrive' }).toBe(true);
+  const reloaded = node.dataPlane.reload();
+  await expect.poll(() => goaways.length, { message: 'no GOAWAY' }).toBeGreaterThan(0);
+  expect(goaways).not.toContain(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  held.get('/held/reloaded')?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+  expect(await answer).toMatchObject({ status: 200, text: 'ok', code: 0 });
+  await reloaded;
+  expect(await ask2(await open(), get('/after'))).toMatchObject({ status: 200 });
 });

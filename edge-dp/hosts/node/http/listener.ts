@@ -149,13 +149,14 @@ class Http1Listener implements ProxyListener {
 
   #newHttp2(): Http2Connections {
     const { port, tls, count, limits } = this.#options;
-    const { headBuffers, headTimeout, idleTimeout, sendTimeout } = limits;
+    const { headBuffers, headTimeout, idleTimeout, sendTimeout, requests } = limits;
     const http2 = new Http2Connections({
       serve: this.#serve,
       limits: { head: headBuffers.count * headBuffers.size, line: headBuffers.size, fields: MOST_LINES },
       firstTimeout: headTimeout,
       idleTimeout,
       sendTimeout,
+      requests,
       misuse: new Misuse(port, count),
       facts: (socket) => this.#facts(socket),
     });

@@ -5,7 +5,7 @@ import type { Arrival } from '../../../proxy/request-path.ts';
 import type { NodeRequest } from '../http/request.ts';
 import { Allowance } from './allowance.ts';
 import { answer, breakOff, endedByClient, isComplete, refuseStream } from './answer.ts';
-import type { MisuseKind } from './misuse.ts';
+import type { Misuse, MisuseKind } from './misuse.ts';
 import { type HeadLimits, http2Request } from './request.ts';
 import { answerWebSocket } from './websocket.ts';
 
@@ -14,11 +14,14 @@ export interface Http2Surroundings {
   /** Where its requests go. */
   readonly serve: (request: NodeRequest, facts: Arrival) => Promise<HttpResponse>;
   readonly limits: HeadLimits;
-  /** Milliseconds without a request. */
+  /** Milliseconds for the first request, and those without one behind it. */
+  readonly firstTimeout: number;
   readonly idleTimeout: number;
+  /** Requests of one connection. */
+  readonly requests: number;
   /** Milliseconds in which a client must take something of an answer. */
   readonly sendTimeout: number;
-  readonly misuse: (kind: MisuseKind, peer: string | null, details: string | null) => void;
+  readonly misuse: Misuse;
 }
 
 /** Streams at a time: nginx's `http2_max_concurrent_streams`. */
@@ -80,12 +83,15 @@ export class Http2Connection {
   readonly #resets: Allowance;
   readonly #pings: Allowance;
   readonly #settings: Allowance;
+  #requests = 0;
   /** Bytes of header fields and bodies that came. */
   #meant = 0;
   #sentAtPing = 0;
   #idleSince: number;
   /** Milliseconds: when it was told to end; null: it goes on. */
   #endingSince: number | null = null;
+  /** Why it ends is known: its client left, or was told. */
+  #explained = false;
   /** It is ended for what its client does. */
   #barred = false;
 
@@ -98,6 +104,8 @@ export class Http2Connection {
     this.#pings = new Allowance(PINGS, now);
     this.#settings = new Allowance(SETTINGS_FRAMES, now);
     this.#idleSince = now;
+    // A client that has closed its side is gone, as for nginx: it can open no window any more.
+    socket.allowHalfOpen = false;
     const session = performServerHandshake(socket, SESSION);
     this.#session = session;
     session.on('stream', (stream, _headers, flags, block) => this.#begin(stream, flags, block));
@@ -106,9 +114,19 @@ export class Http2Connection {
       if (!this.#settings.take(performance.now())) this.#misused('settings');
     });
     session.on('error', (error) => {
-      if (!this.#barred && isMisuse(error)) around.misuse('protocol', facts.peerIp, error.message);
+      if (!this.#barred && isMisuse(error)) this.#tellFault(error.message);
+      this.#explained = true;
     });
-    session.once('close', ended);
+    const left = (): void => {
+      this.#explained = true;
+    };
+    socket.once('end', left).once('error', left);
+    session.once('goaway', left);
+    session.once('close', () => {
+      // nghttp2 says itself why, to the client alone.
+      if (!this.#explained && this.#endingSince === null) this.#tellFault('by what nghttp2 bounds');
+      ended();
+    });
   }
 
   /** Nothing new is taken, what there is is finished; then it ends. */
@@ -130,14 +148,20 @@ export class Http2Connection {
 
   /** Looks at what only time tells; once in a while. */
   look(now: number): void {
-    if (this.#endingSince !== null) {
-      if (this.#exchanges.size === 0 && now - this.#endingSince > GONE) this.#destroy();
+    const idle = this.#exchanges.size === 0;
+    if (this.#endingSince !== null && idle && now - this.#endingSince > GONE) {
+      this.#destroy();
       return;
     }
     for (const exchange of this.#exchanges) this.#lookAt(exchange, now);
     const { bytesRead, bytesWritten } = this.#socket;
     if (bytesRead > IDLE_BYTES + IDLE_SHARE * (this.#meant + bytesWritten)) this.#misused('idle_frames');
-    else if (this.#exchanges.size === 0 && now - this.#idleSince > this.#around.idleTimeout) this.leave();
+    else if (idle && now - this.#idleSince > this.#patience) this.leave();
+  }
+
+  get #patience(): number {
+    const { firstTimeout, idleTimeout } = this.#around;
+    return this.#requests === 0 ? firstTimeout : idleTimeout;
   }
 
   #begin(stream: ServerHttp2Stream, flags: number, block: readonly string[]): void {
@@ -160,6 +184,8 @@ export class Http2Connection {
       return;
     }
     const { request, websocket } = begun;
+    this.#requests += 1;
+    if (this.#requests >= this.#around.requests) this.leave();
     const exchange: Exchange = { stream, untaken: 0, since: 0 };
     this.#exchanges.add(exchange);
     if (request.body !== null) this.#countBody(stream);
@@ -215,7 +241,7 @@ export class Http2Connection {
       exchange.untaken = untaken;
       exchange.since = now;
     } else if (now - exchange.since > this.#around.sendTimeout) {
-      this.#around.misuse('stalled', this.#facts.peerIp, null);
+      this.#around.misuse.tell('stalled', this.#facts.peerIp);
       stream.close(constants.NGHTTP2_CANCEL);
     }
   }
@@ -224,14 +250,20 @@ export class Http2Connection {
     if (this.#barred) return;
     this.#barred = true;
     this.#endingSince ??= performance.now();
-    this.#around.misuse(kind, this.#facts.peerIp, null);
+    this.#around.misuse.tell(kind, this.#facts.peerIp);
     if (!this.#session.destroyed) this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     // Not at once: the client may read why.
     setTimeout(() => this.#destroy(), GOAWAY_KNOWN).unref();
   }
 
+  #tellFault(details: string): void {
+    this.#around.misuse.tell('protocol', this.#facts.peerIp, details);
+  }
+
   #destroy(): void {
-    if (!this.#session.destroyed) this.#session.destroy();
+    // Without an error Node's last word to the client would be that there is none.
+    const error = this.#barred ? new Error('ended for what its client does') : undefined;
+    if (!this.#session.destroyed) this.#session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM);
     this.#socket.destroy();
   }
 }

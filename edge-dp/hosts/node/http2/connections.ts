@@ -3,7 +3,6 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Arrival } from '../../../proxy/request-path.ts';
 import { Http2Connection, type Http2Surroundings } from './connection.ts';
-import type { Misuse, MisuseKind } from './misuse.ts';
 
 /** Milliseconds between two looks at what connections do. */
 const LOOKS = 1_000;
@@ -14,17 +13,13 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** What a listener offers by ALPN that takes HTTP/2 (RFC 7301), the better first. */
 export const PROTOCOLS = ['h2', 'http/1.1'];
 
-interface Options extends Omit<Http2Surroundings, 'misuse'> {
-  readonly misuse: Misuse;
+interface Options extends Http2Surroundings {
   readonly facts: (socket: Socket) => Arrival;
-  /** Milliseconds for the first bytes of a connection in clear. */
-  readonly firstTimeout: number;
 }
 
 /** The connections of one listener that speak HTTP/2. */
 export class Http2Connections {
   readonly #options: Options;
-  readonly #around: Http2Surroundings;
   readonly #open = new Set<Http2Connection>();
   /** Which have not said yet what they speak. */
   readonly #silent = new Set<Socket>();
@@ -34,10 +29,6 @@ export class Http2Connections {
 
   constructor(options: Options) {
     this.#options = options;
-    const { serve, limits, idleTimeout, sendTimeout, misuse } = options;
-    const tell = (kind: MisuseKind, peer: string | null, details: string | null): void =>
-      misuse.tell(kind, peer, details);
-    this.#around = { serve, limits, idleTimeout, sendTimeout, misuse: tell };
   }
 
   /**
@@ -71,7 +62,7 @@ export class Http2Connections {
 
   #take(socket: Socket): void {
     if (socket.destroyed) return;
-    const connection = new Http2Connection(socket, this.#options.facts(socket), this.#around, () => {
+    const connection = new Http2Connection(socket, this.#options.facts(socket), this.#options, () => {
       this.#open.delete(connection);
       if (this.#open.size > 0) return;
       if (this.#looking !== null) clearInterval(this.#looking);

@@ -1,15 +1,15 @@
 import { HTTP2_ENDED } from '../../../status/host-families.ts';
 
-/** Why a connection is ended that its client would have gone on with. */
+/** Why a connection, or for `stalled` a stream, is ended that its client would have gone on with. */
 export type MisuseKind = 'resets' | 'pings' | 'settings' | 'idle_frames' | 'stalled' | 'protocol';
 
 const WORDS: Readonly<Record<MisuseKind, string>> = {
-  resets: 'streams ended by the client before their answer, faster than is served (as in CVE-2023-44487)',
-  pings: 'more PING frames than anybody needs',
-  settings: 'more SETTINGS frames than anybody needs',
-  idle_frames: 'frames that carry nothing',
-  stalled: 'an answer that the client asked for and does not take',
-  protocol: 'no HTTP/2',
+  resets: 'an HTTP/2 connection whose client ends streams before their answer, again and again (as in CVE-2023-44487)',
+  pings: 'an HTTP/2 connection for its PING frames',
+  settings: 'an HTTP/2 connection for its SETTINGS frames',
+  idle_frames: 'an HTTP/2 connection for frames that carry nothing',
+  stalled: 'an HTTP/2 stream whose client takes nothing of the answer',
+  protocol: 'an HTTP/2 connection that does not keep to the protocol',
 };
 
 /** Milliseconds between two lines about the same. */
@@ -40,6 +40,6 @@ export class Misuse {
     this.#told.set(kind, { at: now, untold: 0 });
     const others = before === undefined || before.untold === 0 ? '' : `, and ${before.untold} more since the last line`;
     const why = details === null ? WORDS[kind] : `${WORDS[kind]} (${details})`;
-    console.warn(`port ${this.#port}: ended an HTTP/2 connection of ${peer ?? 'a client'}: ${why}${others}`);
+    console.warn(`port ${this.#port}: client ${peer ?? 'unknown'}: ended ${why}${others}`);
   }
 }
