@@ -17,7 +17,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { messageOf } from '../../shared/thrown.ts';
-import { ALGORITHM, BACKDATED, DAY, DAYS, exported, serialNumber } from './certificate.ts';
+import { ALGORITHM, DAYS, exported, selfSignedWith, serialNumber, validity } from './certificate.ts';
 import { crypto } from './crypto-provider.ts';
 import { PkiError } from './error.ts';
 import { clusterFiles, makeSigningKey } from './gen-cert.ts';
@@ -41,22 +41,12 @@ export async function generateAuthority(folder: string, days = AUTHORITY_DAYS, n
   const { signingKey, trustedKeys } = clusterFiles(folder);
   refusePresent([files.cert, files.key, signingKey, trustedKeys]);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=Holdfast cluster CA',
-    serialNumber: serialNumber(),
-    notBefore: new Date(now.getTime() - BACKDATED),
-    notAfter: new Date(now.getTime() + days * DAY),
-    signingAlgorithm: ALGORITHM,
-    keys,
-    extensions: [
-      new BasicConstraintsExtension(true, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  writeOnce(files.key, await exported(keys.privateKey), 0o600);
-  writeOnce(files.cert, `${certificate.toString('pem')}\n`, 0o644);
+  const { cert, key } = await selfSignedWith('Holdfast cluster CA', now, days, [
+    new BasicConstraintsExtension(true, undefined, true),
+    new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+  ]);
+  writeOnce(files.key, key, 0o600);
+  writeOnce(files.cert, cert, 0o644);
   await makeSigningKey({ signingKey, trustedKeys });
   return { ...files, signingKey, trustedKeys };
 }
@@ -94,7 +84,7 @@ export async function issueCertificate({ role, name, from, to, days = DAYS }: Is
   const files = { cert: join(to, `${name}.crt`), key: join(to, `${name}.key`) };
   refusePresent(Object.values(files));
   const authority = await loadAuthority(from);
-  const notAfter = new Date(now.getTime() + days * DAY);
+  const { notBefore, notAfter } = validity(now, days);
   if (notAfter > authority.certificate.notAfter) {
     throw new PkiError(
       `${authority.path} ends ${authority.certificate.notAfter.toISOString()}, before ${days} days are over: choose fewer with --days`,
@@ -106,7 +96,7 @@ export async function issueCertificate({ role, name, from, to, days = DAYS }: Is
     subject: `CN=${name}`,
     issuer: authority.certificate.subject,
     serialNumber: serialNumber(),
-    notBefore: new Date(now.getTime() - BACKDATED),
+    notBefore,
     notAfter,
     signingAlgorithm: { ...ALGORITHM, ...authority.key.algorithm },
     signingKey: authority.key,

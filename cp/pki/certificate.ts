@@ -5,6 +5,7 @@ import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
+  type Extension,
   PemConverter,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
@@ -17,10 +18,9 @@ export const SHARED_SERVER_NAME = 'kong_clustering';
 
 /** Kong's lifetime of a generated cluster certificate. */
 export const DAYS = 1095;
-/** Milliseconds. */
-export const DAY = 86_400_000;
+const DAY = 86_400_000;
 /** Clocks of the two planes may differ a little. */
-export const BACKDATED = 300_000;
+const BACKDATED = 300_000;
 
 export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } as const;
 
@@ -42,23 +42,36 @@ export function generateListenerCertificate(now: Date = new Date()): Promise<Pem
   return selfSigned('localhost', [ExtendedKeyUsage.serverAuth], now);
 }
 
-async function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date, days = DAYS): Promise<PemPair> {
+function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date, days = DAYS): Promise<PemPair> {
+  return selfSignedWith(name, now, days, [
+    new BasicConstraintsExtension(false, undefined, true),
+    new ExtendedKeyUsageExtension([...usages]),
+    new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
+  ]);
+}
+
+/** A new key's certificate, signed by itself; the identifier of the key is added to the extensions. */
+export async function selfSignedWith(
+  name: string,
+  now: Date,
+  days: number,
+  extensions: readonly Extension[],
+): Promise<PemPair> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     serialNumber: serialNumber(),
-    notBefore: new Date(now.getTime() - BACKDATED),
-    notAfter: new Date(now.getTime() + days * DAY),
+    ...validity(now, days),
     signingAlgorithm: ALGORITHM,
     keys,
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new ExtendedKeyUsageExtension([...usages]),
-      new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
+    extensions: [...extensions, await SubjectKeyIdentifierExtension.create(keys.publicKey)],
   });
   return { cert: `${certificate.toString('pem')}\n`, key: await exported(keys.privateKey) };
+}
+
+/** From a little before now on. */
+export function validity(now: Date, days: number): { readonly notBefore: Date; readonly notAfter: Date } {
+  return { notBefore: new Date(now.getTime() - BACKDATED), notAfter: new Date(now.getTime() + days * DAY) };
 }
 
 /** A random one, in hexadecimal; a high first bit would make it negative. */

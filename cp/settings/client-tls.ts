@@ -1,5 +1,6 @@
 import { createSecureContext } from 'node:tls';
 import { messageOf } from '../../shared/thrown.ts';
+import { INTERMEDIATE_CIPHERS } from '../../shared/tls-ciphers.ts';
 import type { Settings } from './properties.ts';
 
 export const CIPHER_SUITES = ['modern', 'intermediate', 'old', 'fips', 'custom'] as const;
@@ -17,19 +18,8 @@ interface ClientTls {
   readonly dhparam: string | null;
 }
 
-const MODERN_AEAD = [
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-  'DHE-RSA-AES128-GCM-SHA256',
-  'DHE-RSA-AES256-GCM-SHA384',
-  'DHE-RSA-CHACHA20-POLY1305',
-];
 const OLD = [
-  ...MODERN_AEAD,
+  INTERMEDIATE_CIPHERS,
   'ECDHE-ECDSA-AES128-SHA256',
   'ECDHE-RSA-AES128-SHA256',
   'ECDHE-ECDSA-AES128-SHA',
@@ -57,7 +47,7 @@ export function clientTls(settings: Settings): ClientTls {
     case 'intermediate':
       return {
         versions: ['TLSv1.2', 'TLSv1.3'],
-        ciphers: MODERN_AEAD.join(':'),
+        ciphers: INTERMEDIATE_CIPHERS,
         preferServerCiphers: false,
         dhparam: 'ffdhe2048',
       };

@@ -1,31 +1,19 @@
 import { constants } from 'node:crypto';
 import type { TlsOptions } from 'node:tls';
+import { INTERMEDIATE_CIPHERS, TLS_1_3_CIPHERS } from '../../../../shared/tls-ciphers.ts';
 import type { TlsLimits, TlsVersion } from '../../options.ts';
 import { ffdheParameters } from './ffdhe.ts';
 
 /** Kong's `intermediate`. */
 export const DEFAULT_LIMITS: TlsLimits = {
   versions: ['TLSv1.2', 'TLSv1.3'],
-  ciphers: [
-    'ECDHE-ECDSA-AES128-GCM-SHA256',
-    'ECDHE-RSA-AES128-GCM-SHA256',
-    'ECDHE-ECDSA-AES256-GCM-SHA384',
-    'ECDHE-RSA-AES256-GCM-SHA384',
-    'ECDHE-ECDSA-CHACHA20-POLY1305',
-    'ECDHE-RSA-CHACHA20-POLY1305',
-    'DHE-RSA-AES128-GCM-SHA256',
-    'DHE-RSA-AES256-GCM-SHA384',
-    'DHE-RSA-CHACHA20-POLY1305',
-  ].join(':'),
+  ciphers: INTERMEDIATE_CIPHERS,
   preferServerCiphers: false,
   dhparam: 'ffdhe2048',
   sessionTickets: true,
   sessionTimeout: 86_400,
   stapling: false,
 };
-
-/** What TLS 1.3 has; Node turns it off where none of them is in the list. */
-const SUITES_OF_1_3 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
 
 const WITHOUT: Readonly<Record<TlsVersion, number>> = {
   TLSv1: constants.SSL_OP_NO_TLSv1,
@@ -42,7 +30,7 @@ export function limitOptions(limits: TlsLimits): TlsOptions {
   let secureOptions = sessionTickets ? 0 : constants.SSL_OP_NO_TICKET;
   for (const version of VERSIONS) if (!versions.includes(version)) secureOptions |= WITHOUT[version];
   const list = [
-    ...(versions.includes('TLSv1.3') ? [SUITES_OF_1_3] : []),
+    ...(versions.includes('TLSv1.3') ? [TLS_1_3_CIPHERS] : []),
     ...(ciphers === null ? ['DEFAULT'] : [ciphers]),
     // OpenSSL 3 has no TLS below 1.2 at its usual level of security.
     ...(old ? ['@SECLEVEL=0'] : []),
