@@ -11,8 +11,8 @@ export type ToProcess =
       /** Descriptors of its listening sockets by their names. */
       readonly descriptors: Readonly<Record<string, number>>;
     }
-  /** Finish what there is, and end. */
-  | { readonly type: 'stop' };
+  /** Finish what there is, and end; in so many milliseconds the process is killed. */
+  | { readonly type: 'stop'; readonly drain: number };
 
 export type FromProcess = { readonly type: 'ready' } | { readonly type: 'failed'; readonly reason: string };
 

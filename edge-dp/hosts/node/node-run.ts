@@ -41,7 +41,7 @@ export function runNode(
     pid: child.pid ?? -1,
     ready,
     ended,
-    terminate: () => tell({ type: 'stop' }),
+    terminate: (drain) => tell({ type: 'stop', drain }),
     kill: () => child.kill('SIGKILL'),
   };
 }

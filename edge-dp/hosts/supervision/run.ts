@@ -11,8 +11,8 @@ export interface Run {
   readonly ready: Promise<void>;
   /** How it ended, in words, with the last lines it wrote. Never rejects. */
   readonly ended: Promise<string>;
-  /** Asks it to finish what it is doing and end. */
-  terminate(): void;
+  /** Asks it to finish what it is doing and end; `drain`: milliseconds until it is killed. */
+  terminate(drain: number): void;
   kill(): void;
 }
 

@@ -100,7 +100,7 @@ export class Slot {
 }
 
 async function end(run: Run, drain: number): Promise<void> {
-  run.terminate();
+  run.terminate(drain);
   const abort = new AbortController();
   const late = sleep(drain, 'late', { signal: abort.signal }).catch(() => 'cancelled');
   if ((await Promise.race([run.ended, late])) === 'late') {

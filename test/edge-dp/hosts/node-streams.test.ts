@@ -466,4 +466,14 @@ describe('streams on the native host', () => {
       expect(text).not.toContain('203.0.113.9');
     });
   });
+
+  it('ends and logs, when it stops, the sessions that do not end by themselves', async () => {
+    const socket = open(4);
+    await once(socket, 'data');
+    entries.length = 0;
+    const ended = rest(socket);
+    await node.dataPlane.stop(4_000);
+    await ended;
+    expect(await entryOf('r4')).toMatchObject({ session: { sent: 2, status: 200 } });
+  });
 });

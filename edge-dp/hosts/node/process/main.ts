@@ -5,7 +5,9 @@ import { logToSupervisor } from './log.ts';
 import { type Serving, startServing } from './serving.ts';
 import type { WorkerModule } from './worker-module.ts';
 
-/** Milliseconds between being told to stop and the end of idle connections' processes that do not end by themselves are the supervisor's. */
+/** Milliseconds for a process that somebody else tells to stop: Kong's `graceful_shutdown_timeout`. */
+const DRAIN = 10_000;
+
 let serving: Serving | null = null;
 
 /** Runs the Worker in this process as its supervisor says, and ends with it. */
@@ -24,18 +26,18 @@ export function run(worker: WorkerModule): void {
           setTimeout(() => process.exit(1), 20);
         },
       );
-    } else void stop();
+    } else void stop(message.drain);
   });
   process.on('disconnect', () => process.exit());
   // A terminal's interrupt goes to the whole group; the host decides when this process ends.
   process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => void stop());
+  process.on('SIGTERM', () => void stop(DRAIN));
   process.on('uncaughtException', (error) => console.error('not caught:', error));
   process.on('unhandledRejection', (error) => console.error('not handled:', error));
 }
 
-async function stop(): Promise<void> {
-  await serving?.stop();
+async function stop(drain: number): Promise<void> {
+  await serving?.stop(drain);
   process.exit();
 }
 

@@ -13,10 +13,13 @@ import type { WorkerModule } from './worker-module.ts';
 
 type Start = Extract<ToProcess, { type: 'start' }>;
 
+/** Milliseconds before a process is killed in which it ends the sessions there still are, and has them logged. */
+const LAST_WORDS = 1_500;
+
 /** A process that serves. */
 export interface Serving {
-  /** Finishes what there is: requests in flight, and what plugins hold. */
-  stop(): Promise<void>;
+  /** Finishes what there is within `drain` ms: requests in flight, sessions, and what plugins hold. */
+  stop(drain: number): Promise<void>;
 }
 
 /** Milliseconds a process may take for its start sequence before it has to serve without. */
@@ -89,8 +92,15 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const news = first ? null : setInterval(() => void scheduled?.({}, env, { waitUntil }), plan.settings.newsInterval);
 
   return {
-    async stop() {
+    async stop(drain) {
       if (news !== null) clearInterval(news);
+      // What does not end by itself must still be logged.
+      setTimeout(
+        () => {
+          for (const listener of listeners) if ('cut' in listener) listener.cut();
+        },
+        drain - Math.min(LAST_WORDS, drain / 2),
+      );
       const drained = Promise.all(listeners.map((listener) => listener.drain()));
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
       const draining = { method: 'POST', headers, body: 'status=draining&wait=true' };

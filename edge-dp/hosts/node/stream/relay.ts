@@ -28,6 +28,7 @@ export function relay(
       resolve(moved);
     };
     const breakOff = (how: 'reset' | 'close'): void => {
+      open = 0;
       for (const socket of [client, upstream]) {
         if (how === 'reset') reset(socket);
         else socket.destroy();
@@ -54,8 +55,8 @@ export function relay(
       });
       from.on('error', () => breakOff('reset'));
       from.once('close', () => {
-        // Closed without an end of what it sent.
-        if (!from.readableEnded) breakOff(from.errored === null ? 'close' : 'reset');
+        // Before both directions have ended.
+        if (open > 0) breakOff(from.errored === null ? 'close' : 'reset');
       });
     };
     direction(client, upstream, 'up');

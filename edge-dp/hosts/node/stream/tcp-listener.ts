@@ -18,6 +18,8 @@ export type OpenSession = (arrival: StreamArrival) => StreamPassage | null | Pro
 export interface StreamListener {
   /** No more sessions; resolves when those that there are have ended. */
   drain(): Promise<void>;
+  /** Ends those that there still are. */
+  cut(): void;
 }
 
 export interface TcpListenerOptions {
@@ -43,15 +45,22 @@ export async function listenForTcp(
 ): Promise<StreamListener> {
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   const tls = options.tls === null ? null : new TlsEnd(options.tls);
+  const clients = new Set<Socket>();
   server.on('connection', (socket) => {
-    socket.on('error', () => undefined);
+    clients.add(socket);
+    socket.on('error', () => undefined).once('close', () => clients.delete(socket));
     serve(socket, options, tls, open, dialFor).catch((error: unknown) => {
       console.error(`a session on port ${options.port} failed: ${messageOf(error)}`);
       socket.destroy();
     });
   });
   await listening(server, options);
-  return { drain: () => new Promise((resolve) => server.close(() => resolve())) };
+  return {
+    drain: () => new Promise((resolve) => server.close(() => resolve())),
+    cut() {
+      for (const client of clients) client.destroy();
+    },
+  };
 }
 
 async function serve(

@@ -60,6 +60,10 @@ class UdpListener implements StreamListener {
     });
   }
 
+  cut(): void {
+    for (const session of [...this.#sessions.values()]) session.end();
+  }
+
   #take(datagram: Buffer, from: RemoteInfo): void {
     const client = `${from.address} ${from.port}`;
     let session = this.#sessions.get(client);
