@@ -32,11 +32,12 @@ export async function dataPlaneOptions(
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
   const listeners = (setting: TlsListener) =>
-    settings[setting].map(({ host, port, tls, http2, proxyProtocol = false }: ListenAddress) => ({
+    settings[setting].map(({ host, port, tls, http2, proxyProtocol = false, dualStack = false }: ListenAddress) => ({
       host,
       port,
       http2,
       proxyProtocol,
+      dualStack,
       ...(tls ? { tls: loadListenerPair(settings, setting) } : {}),
     }));
   return {

@@ -13,6 +13,8 @@ export interface ListenAddress {
   readonly http2: boolean;
   /** Connections begin with a header of the PROXY protocol; absent: they do not. */
   readonly proxyProtocol?: boolean;
+  /** An IPv6 address takes IPv4 connections as well (`ipv6only=off`); absent: it does not. */
+  readonly dualStack?: boolean;
 }
 
 /** A server to connect to. */
@@ -27,14 +29,23 @@ export interface PeerAddress {
  */
 const LISTEN_FLAGS = new Set(['ssl', 'http2', 'deferred', 'bind', 'reuseport', 'ipv6only=on']);
 
-/** Kong's `*_listen`: `host:port [ssl] [http2] [reuseport] [backlog=N], …` or `off`. `proxied`: it may have `proxy_protocol`. */
+/** Words that only data planes have a meaning for. */
+const DATA_PLANE_FLAGS = new Set(['proxy_protocol', 'ipv6only=off']);
+
+/** What those among them say. */
+export function dataPlaneFlags(flags: readonly string[]): Pick<ListenAddress, 'proxyProtocol' | 'dualStack'> {
+  const [proxyProtocol, dualStack] = [flags.includes('proxy_protocol'), flags.includes('ipv6only=off')];
+  return { ...(proxyProtocol && { proxyProtocol }), ...(dualStack && { dualStack }) };
+}
+
+/** Kong's `*_listen`: `host:port [ssl] [http2] [reuseport] [backlog=N], …` or `off`. `proxied`: it is the data planes'. */
 export function listen(initial: string, { proxied = false } = {}): Property<readonly ListenAddress[]> {
   return {
     default: initial,
     allowed:
       "'off', or comma-separated 'host:port' with optional 'ssl', 'http2', 'reuseport', 'deferred', 'bind', 'backlog=N', 'ipv6only=on', " +
       (proxied
-        ? "'so_keepalive=…', 'proxy_protocol' ('ipv6only=off' is not supported)"
+        ? "'ipv6only=off', 'so_keepalive=…', 'proxy_protocol'"
         : "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)"),
     secret: false,
     parse: (value) => {
@@ -43,11 +54,10 @@ export function listen(initial: string, { proxied = false } = {}): Property<read
       for (const item of value.split(',')) {
         const [address = '', ...flags] = item.trim().split(/\s+/);
         const peer = parseHostPort(address, 0);
-        const proxyProtocol = proxied && flags.includes('proxy_protocol');
-        if (!peer || !flags.every((flag) => isListenFlag(flag) || (proxied && flag === 'proxy_protocol')))
-          return undefined;
+        const own = flags.filter((flag) => !(proxied && DATA_PLANE_FLAGS.has(flag)));
+        if (!peer || !own.every(isListenFlag)) return undefined;
         const [tls, http2] = [flags.includes('ssl'), flags.includes('http2')];
-        addresses.push({ ...peer, tls, http2, ...(proxyProtocol && { proxyProtocol }) });
+        addresses.push({ ...peer, tls, http2, ...dataPlaneFlags(flags) });
       }
       return addresses;
     },

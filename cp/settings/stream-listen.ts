@@ -1,4 +1,4 @@
-import { type ListenAddress, parseHostPort } from './addresses.ts';
+import { dataPlaneFlags, type ListenAddress, parseHostPort } from './addresses.ts';
 import type { Property } from './property.ts';
 
 /** Where a data plane listens for TCP, TLS or UDP. */
@@ -7,14 +7,14 @@ export interface StreamListenAddress extends ListenAddress {
 }
 
 /** Words Kong allows; those behind the first line tune nginx's sockets and change nothing here. */
-const FLAGS = /^(ssl|udp|proxy_protocol|ipv6only=on|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
+const FLAGS = /^(ssl|udp|proxy_protocol|ipv6only=(?:on|off)|bind|reuseport|backlog=\d+|so_keepalive=[\w:]+)$/;
 
 /** Kong's `stream_listen`: `host:port [ssl|udp] …, …` or `off`. */
 export const streamListen: Property<readonly StreamListenAddress[]> = {
   default: 'off',
   allowed:
     "'off', or comma-separated 'host:port' with optional 'ssl', 'proxy_protocol' or 'udp', 'reuseport', 'bind', 'backlog=N', " +
-    "'ipv6only=on', 'so_keepalive=…' ('ipv6only=off' is not supported)",
+    "'ipv6only=on', 'ipv6only=off', 'so_keepalive=…'",
   secret: false,
   parse: (value) => {
     if (value === 'off') return [];
@@ -23,9 +23,9 @@ export const streamListen: Property<readonly StreamListenAddress[]> = {
       const [address = '', ...flags] = item.trim().split(/\s+/);
       const peer = parseHostPort(address, 0);
       const [tls, udp] = [flags.includes('ssl'), flags.includes('udp')];
-      const proxyProtocol = flags.includes('proxy_protocol');
-      if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (udp && (tls || proxyProtocol))) return undefined;
-      addresses.push({ ...peer, tls, http2: false, udp, ...(proxyProtocol && { proxyProtocol }) });
+      if (!peer || !flags.every((flag) => FLAGS.test(flag)) || (udp && (tls || flags.includes('proxy_protocol'))))
+        return undefined;
+      addresses.push({ ...peer, tls, http2: false, udp, ...dataPlaneFlags(flags) });
     }
     return addresses;
   },

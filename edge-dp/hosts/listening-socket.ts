@@ -5,14 +5,20 @@ import { udpHandle } from './udp-handle.ts';
 
 /** What is to be opened: a TCP port, one of UDP, or a Unix socket. */
 export type WantedSocket =
-  | { readonly address: string; readonly port: number }
-  | {
-      readonly address: string;
-      readonly port: number;
+  | Port
+  | (Port & {
       /** Those with one name share the port: the kernel gives all datagrams of a client to one of them. */
       readonly udp: { readonly name: string; readonly shared: boolean };
-    }
+    })
   | { readonly path: string };
+
+interface Port {
+  /** An IP address. */
+  readonly address: string;
+  readonly port: number;
+  /** That of IPv6 takes IPv4 as well; absent: it does not. */
+  readonly dualStack?: boolean;
+}
 
 /** A socket that listens while nobody accepts: made to be handed to other processes by its descriptor. */
 export interface ListeningSocket {
@@ -52,8 +58,8 @@ export async function openListeningSockets(wanted: readonly WantedSocket[]): Pro
   throw failed.reason;
 }
 
-async function onPort({ address, port }: { address: string; port: number }): Promise<ListeningSocket> {
-  const server = await listen({ host: address, port, backlog: BACKLOG, ipv6Only: true });
+async function onPort({ address, port, dualStack = false }: Port): Promise<ListeningSocket> {
+  const server = await listen({ host: address, port, backlog: BACKLOG, ipv6Only: !dualStack });
   const bound: AddressInfo | string | null = server.address();
   return {
     descriptor: descriptorOf(handleOf(server)),
@@ -62,12 +68,10 @@ async function onPort({ address, port }: { address: string; port: number }): Pro
   };
 }
 
-async function onDatagrams(
-  { address, port }: { readonly address: string; readonly port: number },
-  shared: boolean,
-): Promise<ListeningSocket> {
+async function onDatagrams({ address, port, dualStack = false }: Port, shared: boolean): Promise<ListeningSocket> {
   const v6 = isIP(address) === 6;
-  const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', reusePort: shared, ...(v6 && { ipv6Only: true }) });
+  const only = v6 && !dualStack ? { ipv6Only: true } : {};
+  const socket = createSocket({ type: v6 ? 'udp6' : 'udp4', reusePort: shared, ...only });
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
     socket.bind({ port, address, exclusive: true }, resolve);

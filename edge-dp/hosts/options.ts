@@ -101,6 +101,8 @@ export interface Listener {
   readonly http2?: boolean;
   /** Connections begin with a header of the PROXY protocol, on hosts that can; absent: they do not. */
   readonly proxyProtocol?: boolean;
+  /** An IPv6 address takes IPv4 as well; absent: it does not. */
+  readonly dualStack?: boolean;
 }
 
 /** What a listener shows. Hosts that show one pair take the first. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
     data_plane_host: 'node',
     router_flavor: 'expressions',
     nginx_worker_processes: '2',
-    stream_listen: `127.0.0.1:${first} reuseport backlog=1024, 127.0.0.1:${second}, 127.0.0.1:${datagrams} udp`,
+    stream_listen: `127.0.0.1:${first} reuseport backlog=1024, [::]:${second} ipv6only=off, 127.0.0.1:${datagrams} udp`,
   };
   gateway = await holdfast(['start'], settings, tmpdir());
 });
@@ -88,7 +88,7 @@ it('shows its listeners, and has no conflict with routes of streams', async () =
   expect(await greeted(second)).toBe('');
   expect(await read('/')).toMatchObject({
     configuration: {
-      stream_listen: [`127.0.0.1:${first}`, `127.0.0.1:${second}`, `127.0.0.1:${datagrams} udp`],
+      stream_listen: [`127.0.0.1:${first}`, `[::]:${second} ipv6only=off`, `127.0.0.1:${datagrams} udp`],
       stream_listeners: [{ port: first, udp: false }, {}, { port: datagrams, udp: true, ssl: false }],
     },
   });

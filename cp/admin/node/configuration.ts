@@ -63,8 +63,8 @@ function absent(settings: Settings, prefix: string): Record<string, null> {
 }
 
 const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-const listenText = ({ host, port, tls, http2, proxyProtocol }: ListenAddress): string =>
-  `${hostText(host)}:${port}${tls ? ' ssl' : ''}${http2 ? ' http2' : ''}${proxyProtocol ? ' proxy_protocol' : ''}`;
+const listenText = ({ host, port, tls, http2, proxyProtocol, dualStack }: ListenAddress): string =>
+  `${hostText(host)}:${port}${tls ? ' ssl' : ''}${http2 ? ' http2' : ''}${proxyProtocol ? ' proxy_protocol' : ''}${dualStack ? ' ipv6only=off' : ''}`;
 
 function listener(address: ListenAddress) {
   return {

@@ -71,10 +71,11 @@ export async function openSockets(
   }
 }
 
-function socketOf({ address, listener: { port }, name, udp }: PlannedListener): WantedSocket {
-  if (udp === null) return { address, port };
+function socketOf({ address, listener, name, udp }: PlannedListener): WantedSocket {
+  const { port, dualStack = false } = listener;
+  if (udp === null) return { address, port, dualStack };
   const shared = name.slice(0, name.lastIndexOf('-'));
-  return { address, port, udp: { name: shared, shared: udp.processes > 1 } };
+  return { address, port, dualStack, udp: { name: shared, shared: udp.processes > 1 } };
 }
 
 function explain(error: unknown, listeners: readonly PlannedListener[]): string {

@@ -243,6 +243,24 @@ describe('settings', () => {
     expect(warnings).toEqual([`pg_host is set twice: ${file}:2 wins over ${file}:1`]);
   });
 
+  it('take what a data plane listens for that is no HTTP, and say where nobody would', () => {
+    const environment = {
+      HOLDFAST_STREAM_LISTEN:
+        '0.0.0.0:5432 reuseport backlog=16384, [::]:8443 ssl proxy_protocol ipv6only=off, 0.0.0.0:53 udp',
+    };
+    const { settings, warnings } = loadSettings({ environment });
+    expect(settings.stream_listen).toEqual([
+      { host: '0.0.0.0', port: 5432, tls: false, http2: false, udp: false },
+      { host: '::', port: 8443, tls: true, http2: false, udp: false, proxyProtocol: true, dualStack: true },
+      { host: '0.0.0.0', port: 53, tls: false, http2: false, udp: true },
+    ]);
+    expect(warnings).toEqual([expect.stringMatching(/^stream_listen .* has no effect: .* set data_plane_host = node/)]);
+    const onNode = { ...environment, HOLDFAST_DATA_PLANE_HOST: 'node' };
+    expect(loadSettings({ environment: onNode }).warnings).toEqual([]);
+    for (const wrong of ['0.0.0.0:53 udp ssl', '0.0.0.0:53 udp proxy_protocol', '0.0.0.0:1 http2'])
+      expect(problemsOf({ environment: { HOLDFAST_STREAM_LISTEN: wrong } }).join()).toContain('is not allowed');
+  });
+
   it('leave variables alone that a neighbour in a cluster or an image of Kong sets', () => {
     const environment = {
       KONG_VERSION: '3.9.3',

@@ -180,6 +180,16 @@ describe('streams on the native host', () => {
       route: { id: id(43) },
       config: { status: 451 },
     });
+    const [left, right] = await Promise.all(['left', 'right'].map((name) => tcp((socket) => socket.write(name))));
+    for (const [n, balanced] of [
+      [60, { name: 'least.test', algorithm: 'least-connections' }],
+      [61, { name: 'hash.test', algorithm: 'consistent-hashing', hash_on: 'ip' }],
+    ] as const) {
+      serve(n, dead, { host: balanced.name });
+      rows.upstreams?.push({ id: id(n), ...balanced });
+      for (const port of [left, right])
+        rows.targets?.push({ id: id(n * 1000 + (port ?? 0)), upstream: { id: id(n) }, target: `127.0.0.1:${port}` });
+    }
     rows.plugins?.push({
       id: id(99),
       name: 'tcp-log',
@@ -299,6 +309,36 @@ describe('streams on the native host', () => {
       session: { status: 200 },
       tries: [{ state: 'failed', code: 502 }, { ip: '127.0.0.1' }],
     });
+  });
+
+  /** Opens a connection, with the name its upstream greets with. */
+  const greeted = async (n: number): Promise<{ socket: Socket; by: string }> => {
+    const socket = open(n);
+    return { socket, by: String((await once(socket, 'data'))[0]) };
+  };
+
+  it('counts open connections for least-connections, from their beginning to their end', async () => {
+    const all = [];
+    for (let i = 0; i < 4; i++) all.push(await greeted(60));
+    const ofLeft = all.filter(({ by }) => by === 'left');
+    expect(ofLeft).toHaveLength(2);
+    const over = () => entries.filter(({ route }) => Object(route).name === 'r60').length;
+    // The upstream keeps its side open: a reset ends both.
+    for (const { socket } of ofLeft) socket.resetAndDestroy();
+    await until(() => over() === 2, 'the end of two sessions', LIMIT);
+    const more = [await greeted(60), await greeted(60)];
+    expect(more.map(({ by }) => by)).toEqual(['left', 'left']);
+    for (const { socket } of [...all, ...more]) socket.destroy();
+  });
+
+  it('hashes by the address of the client', async () => {
+    const names = new Set<string>();
+    for (let i = 0; i < 6; i++) {
+      const { socket, by } = await greeted(61);
+      names.add(by);
+      socket.destroy();
+    }
+    expect(names.size).toBe(1);
   });
 
   it('ends a session in which nothing moves for read_timeout', async () => {
