@@ -1,16 +1,21 @@
 import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** A program of another project that tests run against, and that npm cannot bring. */
 interface Peer {
   /** Its names, first come first served. */
   readonly commands: readonly string[];
-  /** How it is had: the Debian package, or the Python package, that has it. */
-  readonly install: `apt-get install ${string}` | `pip install ${string}`;
+  /** How it is had: the Debian package, the Python package, or the Go module that has it. */
+  readonly install: `apt-get install ${string}` | `pip install ${string}` | `go install ${string}`;
 }
 
 const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
+  curl: { commands: ['curl'], install: 'apt-get install curl' },
+  grpcurl: { commands: ['grpcurl'], install: 'go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest' },
+  h2load: { commands: ['h2load'], install: 'apt-get install nghttp2-client' },
+  h2spec: { commands: ['h2spec'], install: 'go install github.com/summerwind/h2spec/cmd/h2spec@latest' },
   redis: { commands: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
   psql: { commands: ['psql'], install: 'apt-get install postgresql-client' },
   dig: { commands: ['dig'], install: 'apt-get install bind9-dnsutils' },
@@ -22,8 +27,8 @@ const PEERS = {
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
 } as const satisfies Readonly<Record<string, Peer>>;
 
-/** Where servers are that Debian keeps out of a person's PATH. */
-const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin'];
+/** Where servers are that Debian keeps out of a person's PATH, and where Go puts what it installs. */
+const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin', join(homedir(), 'go', 'bin')];
 
 /** The path of a peer's executable. Throws, saying how to get it, when this machine has none: no such test is passed over. */
 export function peerExecutable(name: keyof typeof PEERS): string {
