@@ -206,7 +206,7 @@ describe('the link', () => {
         id: 'b',
         name: 'b',
         capability: 'inbound_http2',
-        reason: '\'protocols\' is "grpc", which needs HTTP/2 and gRPC from clients',
+        reason: '\'protocols\' is "grpc", which needs HTTP/2 and gRPC from clients (`http2` of `proxy_listen`)',
       },
     ];
     expect((await view.dataPlane(NODE_ID))?.conflicts).toEqual(conflicts);

@@ -77,8 +77,12 @@ function sizeOf(buffer: string): number | null {
     const line = buffer.indexOf('\r\n', at);
     if (line < 0) return null;
     const size = Number.parseInt(buffer.slice(at, line), 16);
+    if (size === 0) {
+      // Behind the trailers, if there are any.
+      const last = buffer.indexOf('\r\n\r\n', line);
+      return last < 0 ? null : last + 4;
+    }
     at = line + 2 + size + 2;
-    if (size === 0) return buffer.length >= at ? at : null;
   }
 }
 
