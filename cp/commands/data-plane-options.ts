@@ -122,7 +122,15 @@ function proxyTls(settings: Settings) {
     sessionTickets: settings.ssl_session_tickets,
     sessionTimeout: Math.ceil(settings.ssl_session_timeout / 1000),
     stapling: settings.nginx_http_ssl_stapling,
+    ...clientVerification(settings),
   };
+}
+
+function clientVerification(settings: Settings) {
+  const { nginx_http_ssl_verify_client: mode, nginx_http_ssl_client_certificate: ca } = settings;
+  if (mode === 'off') return {};
+  const read = ca === null ? null : readPem(ca, 'nginx_http_ssl_client_certificate');
+  return { clients: { mode, ca: read } };
 }
 
 function clusterTls(settings: Settings) {

@@ -128,6 +128,9 @@ export const properties = {
   ssl_session_timeout: duration('1d', 7 * DAY),
   /** What OCSP responders say of certificates is shown with them. */
   nginx_http_ssl_stapling: onOff('off'),
+  /** What is asked of clients' certificates, and what these must chain to: a PEM file, or PEM. */
+  nginx_http_ssl_verify_client: oneOf(['off', 'on', 'optional', 'optional_no_ca'], 'off'),
+  nginx_http_ssl_client_certificate: text(null),
   /** The same for the Status API. */
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),

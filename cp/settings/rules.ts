@@ -112,6 +112,10 @@ function tlsProblems(settings: Settings, say: Say): string[] {
   if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
     problems.push("ssl_cipher_suite = 'custom' needs ssl_ciphers: the list of ciphers, as 'openssl ciphers' reads it");
   }
+  const { nginx_http_ssl_verify_client: verify, nginx_http_ssl_client_certificate: ca } = settings;
+  if ((verify === 'on' || verify === 'optional') && ca === null) {
+    problems.push(`${say('nginx_http_ssl_verify_client')} needs nginx_http_ssl_client_certificate: the CAs of clients`);
+  }
   return problems;
 }
 
@@ -140,6 +144,8 @@ const ON_NODE = [
   'ssl_session_tickets',
   'ssl_session_timeout',
   'nginx_http_ssl_stapling',
+  'nginx_http_ssl_verify_client',
+  'nginx_http_ssl_client_certificate',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',
   'nginx_http_keepalive_timeout',

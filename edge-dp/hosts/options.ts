@@ -127,8 +127,18 @@ export interface TlsLimits {
   readonly sessionTickets: boolean;
   /** Seconds. */
   readonly sessionTimeout: number;
+  /** What is asked of clients; absent: nothing. */
+  readonly clients?: ClientVerification;
   /** What the responders that certificates name say of them is shown with them. */
   readonly stapling: boolean;
+}
+
+/** How clients' certificates are looked at (`ssl_verify_client` and its kin of nginx). */
+export interface ClientVerification {
+  /** `on`: none is served without a good one. `optional`: one that is shown must be good. `optional_no_ca`: its CA may be unknown. */
+  readonly mode: 'on' | 'optional' | 'optional_no_ca';
+  /** PEM of what they must chain to, which clients are told; null: nothing, so that none can be good. */
+  readonly ca: string | null;
 }
 
 /** What clients may take of a listener (nginx's directives of `nginx_http_*`). Times in milliseconds. */

@@ -10,7 +10,8 @@ export function edgeTls(cf: unknown): ClientTls | null {
     version: tlsVersion,
     cipher: OPENSSL_NAMES[String(tlsCipher)] ?? String(tlsCipher ?? ''),
     clientVerify: typeof verified === 'string' && verified !== '' ? verified : 'NONE',
-    clientChain: null,
+    refusal: null,
+    clientCertificate: null,
   };
 }
 

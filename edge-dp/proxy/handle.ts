@@ -74,6 +74,11 @@ function answer(
     refusal.closing = true;
     return exit(refusal);
   }
+  const refusal = arrival.tls === null ? null : arrival.tls.refusal;
+  if (refusal !== null) {
+    usePlugins(gateway, runtime, context);
+    return exit(context.error(400, refusal));
+  }
   const { plugins } = gateway;
   if (plugins.rewriting.length === 0) return answerByRoute(gateway, runtime, context, arrival);
   // What fails or ends here is still met by the later phases of global plugins.

@@ -52,8 +52,10 @@ export interface ClientTls {
   readonly cipher: string;
   /** Of its certificate, as nginx's `$ssl_client_verify`: `NONE`, `SUCCESS` or `FAILED:<reason>`. */
   readonly clientVerify: string;
-  /** What it showed, PEM, its own certificate first; null: nothing. */
-  readonly clientChain: string | null;
+  /** Why nothing is served over this connection, in the words for the client: its certificate is not there, or not good. Null: it is. */
+  readonly refusal: string | null;
+  /** PEM of its certificate; null: it showed none, or the host does not tell. */
+  readonly clientCertificate: string | null;
 }
 
 /** How a request reached this data plane: what its messages do not say. */

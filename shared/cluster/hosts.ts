@@ -37,6 +37,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'dns_records',
     'client_address',
     'destination_address',
+    'inbound_client_certificate',
     'inbound_http2',
     'inbound_sni',
     'stream',

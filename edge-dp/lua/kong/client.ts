@@ -4,7 +4,7 @@ import { isUuid } from '../../../shared/uuid.ts';
 import { findConsumer } from '../../plugins/authentication.ts';
 import type { AuthenticatedConsumer } from '../../plugins/runtime/identity.ts';
 import { isMap } from '../arguments.ts';
-import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
+import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { fromJson } from '../json.ts';
 import { stringOf } from './checks.ts';
 
@@ -36,7 +36,33 @@ export const client: Library = {
   get_consumer_groups: new LuaNative('get_consumer_groups', async (call) => [...(await groups(call))], true),
   load_consumer: new LuaNative('load_consumer', (call) => loadConsumer(call), true),
   authenticate: new LuaNative('authenticate', authenticate),
+  tls: {
+    get_full_client_certificate_chain: get(
+      'get_full_client_certificate_chain',
+      ({ request }) => request.tls?.clientCertificate ?? undefined,
+    ),
+    set_client_verify: new LuaNative('set_client_verify', setClientVerify),
+    // Where TLS begins there are no plugins.
+    request_client_certificate: new LuaNative('request_client_certificate', inCertificate),
+    disable_session_reuse: new LuaNative('disable_session_reuse', inCertificate),
+  },
 };
+
+function setClientVerify(call: LuaCall): LuaResult {
+  const { request } = contextIn(call, 'kong.client.tls.set_client_verify', WITH_HEAD);
+  const verify = call.text(1);
+  if (verify !== 'SUCCESS' && verify !== 'NONE' && !verify.startsWith('FAILED:')) {
+    const accepted = '"SUCCESS", "NONE" or "FAILED:<reason>"';
+    throw new Error(`unknown client verify value: ${verify} accepted values are: ${accepted}`);
+  }
+  request.clientVerify = verify;
+  return undefined;
+}
+
+function inCertificate(call: LuaCall): LuaResult {
+  contextIn(call, 'kong.client.tls', []);
+  return undefined;
+}
 
 /** `kong.ctx.shared.authenticated_groups`: the groups that the authentication itself named, which the acl plugin goes by. */
 export const authenticatedGroups = get('authenticated_groups', ({ request }) => {

@@ -5,14 +5,31 @@ import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { DEFAULT_LIMITS } from '../../../edge-dp/hosts/node/tls/limits.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
-import { authority } from '../../cp/pki/authority.ts';
+import { type Authority, authority } from '../../cp/pki/authority.ts';
 import { id, type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+
+/** What pre-function is given for its access phase alone. */
+const functions = (access: string) => ({
+  certificate: [],
+  rewrite: [],
+  access: [access],
+  header_filter: [],
+  body_filter: [],
+  log: [],
+});
+const ASKED = `
+  kong.service.request.set_header("X-Verify", ngx.var.ssl_client_verify)
+  kong.service.request.set_header("X-Chain", #(kong.client.tls.get_full_client_certificate_chain() or ""))
+  kong.client.tls.set_client_verify("FAILED:said a plugin")
+`;
 
 describe('certificates by server name on the native host', () => {
   let upstream: Upstream;
   let node: ProxyNode;
+  let clients: Authority;
   let tables: Record<string, readonly BundleRow[]>;
 
   /** A certificate row for the common name. */
@@ -24,20 +41,28 @@ describe('certificates by server name on the native host', () => {
 
   beforeAll(async () => {
     upstream = await startUpstream();
+    clients = await authority('of clients');
     const alternative = await (await authority('of others')).leaf({ name: 'wild-rsa', type: 'rsa' });
     tables = {
       services: [service(1, upstream.port), service(2, upstream.port, { path: '/named' })],
-      routes: [route(1, '/', 1), route(2, '/', 2, { snis: ['exact.test'] })],
+      routes: [route(3, '/asked', 1, { name: 'asked' }), route(1, '/', 1), route(2, '/', 2, { snis: ['exact.test'] })],
       certificates: [
         await certificate(11, 'exact'),
         { ...(await certificate(12, 'wild')), cert_alt: alternative.cert, key_alt: alternative.key },
         await certificate(13, 'suffix'),
       ],
-      plugins: [{ id: id(31), name: 'file-log', config: { path: 'requests.log', reopen: false } }],
+      plugins: [
+        { id: id(32), name: 'pre-function', route: { id: route(3, '/', 1).id }, config: functions(ASKED) },
+        { id: id(31), name: 'file-log', config: { path: 'requests.log', reopen: false } },
+      ],
       snis: [sni(21, 'Exact.test', 11), sni(22, '*.wild.test', 12), sni(23, 'suffix.*', 13)],
     };
     const tls = await generateListenerCertificate();
-    node = await startProxyNode(tables, { start: startNodeHost, proxyListen: [{ host: '127.0.0.1', port: 0, tls }] });
+    node = await startProxyNode(tables, {
+      start: startNodeHost,
+      proxyListen: [{ host: '127.0.0.1', port: 0, tls }],
+      tls: { ...DEFAULT_LIMITS, clients: { mode: 'optional', ca: clients.pem } },
+    });
   });
   afterAll(async () => {
     await node?.stop();
@@ -91,20 +116,43 @@ describe('certificates by server name on the native host', () => {
     expect(await shown('unknown.test')).toBe('wild');
   });
 
-  it('knows the name where routes ask for it', async () => {
-    const ask = (servername: string): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const options = { host: '127.0.0.1', port: node.port, path: '/x', agent: false, rejectUnauthorized: false };
-        httpsRequest({ ...options, servername, headers: { host: 'a' } }, (response) => {
-          response.resume();
-          resolve(`${response.statusCode}`);
-        })
-          .once('error', reject)
-          .end();
-      });
+  /** The status of an answer, and its body. */
+  const ask = (path: string, options: ConnectionOptions = {}): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const where = { host: '127.0.0.1', port: node.port, path, agent: false, rejectUnauthorized: false };
+      httpsRequest({ ...where, headers: { host: 'a' }, ...options }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        response.once('end', () => resolve(`${response.statusCode} ${text}`));
+      })
+        .once('error', reject)
+        .end();
+    });
+
+  it('tells plugins and the log of clients’ certificates, and serves none with a bad one', async () => {
+    const good = await clients.leaf({ name: 'good' });
     upstream.seen.length = 0;
-    expect(await ask('exact.test')).toBe('200');
-    expect(await ask('a.wild.test')).toBe('200');
+    expect(await ask('/asked', good)).toMatch(/^200 /);
+    expect(await ask('/asked')).toMatch(/^200 /);
+    const headers = upstream.seen.map(({ header }) => [header('X-Verify'), header('X-Chain')]);
+    expect(headers).toEqual([
+      ['SUCCESS', String(good.cert.length + 1)],
+      ['NONE', '0'],
+    ]);
+    expect(await ask('/asked', await (await authority('of others')).leaf())).toMatch(
+      /^400 [\s\S]*The SSL certificate error/,
+    );
+    expect(upstream.seen).toHaveLength(2);
+    const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
+    await expect.poll(logged, { timeout: 10_000 }).toMatch(/"client_verify":"FAILED:said a plugin"/);
+  });
+
+  it('knows the name where routes ask for it', async () => {
+    upstream.seen.length = 0;
+    expect(await ask('/x', { servername: 'exact.test' })).toMatch(/^200 /);
+    expect(await ask('/x', { servername: 'a.wild.test' })).toMatch(/^200 /);
     expect(upstream.seen.map(({ line }) => line)).toEqual(['GET /named/x HTTP/1.1', 'GET /x HTTP/1.1']);
     const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
     await expect

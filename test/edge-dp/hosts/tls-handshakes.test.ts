@@ -3,12 +3,14 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { CertStatus, RevokedInfo } from '@peculiar/asn1-ocsp';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readClientHello } from '../../../edge-dp/hosts/node/tls/client-hello.ts';
+import { SocketTls } from '../../../edge-dp/hosts/node/tls/client-tls.ts';
 import { Handshakes, type TlsOptions } from '../../../edge-dp/hosts/node/tls/handshakes.ts';
 import { DEFAULT_LIMITS } from '../../../edge-dp/hosts/node/tls/limits.ts';
-import type { TlsLimits } from '../../../edge-dp/hosts/options.ts';
+import type { ClientVerification, TlsLimits } from '../../../edge-dp/hosts/options.ts';
 import { type Authority, authority } from '../../cp/pki/authority.ts';
 import { type Behaviour, type Responder, startResponder } from '../../cp/pki/ocsp-responder.ts';
 import { once } from '../../once.ts';
+import { within } from '../../within.ts';
 
 type Leaf = Awaited<ReturnType<Authority['leaf']>>;
 
@@ -26,7 +28,11 @@ afterAll(() => {
 });
 
 /** A listener that says `hello` to whoever has shaken hands. */
-async function listen(limits: Partial<TlsLimits> = {}, more: Partial<TlsOptions> = {}): Promise<number> {
+async function listen(
+  limits: Partial<TlsLimits> = {},
+  more: Partial<TlsOptions> = {},
+  seen: (socket: TLSSocket) => void = () => undefined,
+): Promise<number> {
   const handshakes = new Handshakes(
     {
       pairs: [rsa, ecdsa],
@@ -38,7 +44,10 @@ async function listen(limits: Partial<TlsLimits> = {}, more: Partial<TlsOptions>
       ...more,
     },
     {
-      secured: (socket) => void socket.on('error', () => undefined).end('hello'),
+      secured(socket) {
+        seen(socket);
+        socket.on('error', () => undefined).end('hello');
+      },
       plain: (socket) => socket.end('plain'),
     },
   );
@@ -205,6 +214,48 @@ describe('what a listener speaks', () => {
   });
 });
 
+describe('a client that is asked for its certificate', () => {
+  /** What is known of the client's certificate, and why nothing is served; `options`: of the client. */
+  async function seen(
+    clients: ClientVerification,
+    options: ConnectionOptions,
+  ): Promise<readonly [string, string | null]> {
+    const { promise, resolve } = Promise.withResolvers<readonly [string, string | null]>();
+    const port = await listen({ clients }, {}, (socket) => {
+      const tls = new SocketTls(socket, clients);
+      resolve([tls.clientVerify, tls.refusal]);
+    });
+    await shake(port, options, () => '');
+    return within(promise, 'a handshake', 30_000);
+  }
+
+  it('is served as nginx’s directive says', async () => {
+    const ca = await authority('of clients');
+    const [good, late, below, other] = await Promise.all([
+      ca.leaf({ name: 'good' }),
+      ca.leaf({ name: 'late', notAfter: new Date(Date.now() - 3_600_000) }),
+      ca.intermediate('one').then((one) => one.leaf({ name: 'below' })),
+      (await authority('of others')).leaf({ name: 'other' }),
+    ]);
+    const on: ClientVerification = { mode: 'on', ca: ca.pem };
+    const none = 'No required SSL certificate was sent';
+    const bad = 'The SSL certificate error';
+    const expired = 'FAILED:certificate has expired';
+    const unknown = expect.stringMatching(/^FAILED:unable to (get local issuer|verify the first) certificate$/);
+    expect(await seen(on, {})).toEqual(['NONE', none]);
+    expect(await seen(on, good)).toEqual(['SUCCESS', null]);
+    expect(await seen(on, { ...good, maxVersion: 'TLSv1.2' })).toEqual(['SUCCESS', null]);
+    expect(await seen(on, late)).toEqual([expired, bad]);
+    expect(await seen(on, other)).toEqual([unknown, bad]);
+    expect(await seen(on, below)).toEqual(['SUCCESS', null]);
+    expect(await seen({ ...on, mode: 'optional' }, {})).toEqual(['NONE', null]);
+    expect(await seen({ ...on, mode: 'optional' }, other)).toEqual([unknown, bad]);
+    const free: ClientVerification = { mode: 'optional_no_ca', ca: null };
+    expect(await seen(free, other)).toEqual([unknown, null]);
+    expect(await seen({ ...free, ca: ca.pem }, late)).toEqual([expired, bad]);
+  });
+});
+
 describe('sessions', () => {
   /** The ticket of a first connection; whether a second one with it goes on with the session. */
   async function resumes(first: number, second: number, between = (): void => undefined): Promise<boolean> {
@@ -219,6 +270,8 @@ describe('sessions', () => {
     expect(await resumes(await listen(), await listen())).toBe(true);
     const other = await listen({}, { ticketSecret: Buffer.alloc(48, 8).toString('base64') });
     expect(await resumes(await listen(), other)).toBe(false);
+    const asking = await listen({ clients: { mode: 'optional', ca: null } });
+    expect(await resumes(await listen(), asking)).toBe(false);
     const without = await listen({ sessionTickets: false });
     expect(await resumes(without, without)).toBe(false);
   });

@@ -20,7 +20,7 @@ it('gives none where the runtime says nothing', () => {
 
 it('gives TLS as the edge tells of it, in the words of OpenSSL and nginx', () => {
   const cf = { tlsVersion: 'TLSv1.3', tlsCipher: 'AEAD-AES128-GCM-SHA256' };
-  const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', clientChain: null };
+  const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', refusal: null, clientCertificate: null };
   expect(edgeTls(cf)).toEqual({ ...tls, clientVerify: 'NONE' });
   expect(edgeTls({ ...cf, tlsClientAuth: { certVerified: 'FAILED:certificate has expired' } })).toEqual({
     ...tls,

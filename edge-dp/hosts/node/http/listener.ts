@@ -297,7 +297,7 @@ class Http1Listener implements ProxyListener {
       localPort: port,
       scheme: tls === null ? 'http' : 'https',
       sni: socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername : null,
-      tls: socket instanceof TLSSocket ? new SocketTls(socket) : null,
+      tls: socket instanceof TLSSocket ? new SocketTls(socket, tls?.limits.clients ?? null) : null,
       edge: null,
       waitUntil,
     };

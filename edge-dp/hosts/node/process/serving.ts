@@ -7,6 +7,7 @@ import { NODE_SOCKET, type ToProcess } from '../messages.ts';
 import { createDial } from '../stream/dial.ts';
 import { listenForTcp, type OpenSession, type StreamListener } from '../stream/tcp-listener.ts';
 import { listenForUdp } from '../stream/udp-listener.ts';
+import type { ListenerTlsOptions } from '../tls/handshakes.ts';
 import { makeEnv } from './env.ts';
 import { hostCounts } from './host-counts.ts';
 import type { WorkerModule } from './worker-module.ts';
@@ -77,7 +78,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
       const listener =
         service === 'proxy'
           ? listenForRequests(options, (request, arrival) => main.answer(request, arrival, env))
-          : listenForTcp(options, openSession, dialFor);
+          : listenForTcp(withoutClients(options), openSession, dialFor);
       listeners.push(await listener);
     } else if (first) {
       const server =
@@ -122,4 +123,11 @@ async function atMost(milliseconds: number, work: Promise<unknown>): Promise<voi
   if (timer !== null) clearTimeout(timer);
   if (done === 'late') console.warn('a new process serves before its start sequence is done');
   else if (done instanceof Error) console.warn(`the start sequence failed: ${done.message}`);
+}
+
+/** Clients of streams are not asked for certificates: the setting is that of nginx's HTTP. */
+function withoutClients<T extends { readonly tls: ListenerTlsOptions | null }>(options: T): T {
+  if (options.tls === null) return options;
+  const { clients: _, ...limits } = options.tls.limits;
+  return { ...options, tls: { ...options.tls, limits } };
 }

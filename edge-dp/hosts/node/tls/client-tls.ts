@@ -1,13 +1,22 @@
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { ClientTls } from '../../../proxy/request-path.ts';
+import type { ClientVerification } from '../../options.ts';
 
 /** What a connection's TLS came to, read when somebody asks. */
 export class SocketTls implements ClientTls {
   readonly #socket: TLSSocket;
-  #chain: string | null | undefined;
+  readonly #clients: ClientVerification | null;
+  #verify: string | undefined;
+  #refusal: string | null | undefined;
 
-  constructor(socket: TLSSocket) {
+  /** `clients`: what was asked of the client; null: nothing. */
+  constructor(socket: TLSSocket, clients: ClientVerification | null) {
     this.#socket = socket;
+    this.#clients = clients;
+    if (clients === null) {
+      this.#verify = 'NONE';
+      this.#refusal = null;
+    }
   }
 
   get version(): string {
@@ -19,33 +28,32 @@ export class SocketTls implements ClientTls {
   }
 
   get clientVerify(): string {
+    this.#verify ??= this.#verified();
+    return this.#verify;
+  }
+
+  get refusal(): string | null {
+    if (this.#refusal === undefined) this.#refusal = refusalOf(this.clientVerify, this.#clients?.mode ?? 'optional');
+    return this.#refusal;
+  }
+
+  get clientCertificate(): string | null {
+    return this.#clients === null ? null : (this.#socket.getPeerX509Certificate()?.toString() ?? null);
+  }
+
+  #verified(): string {
     const { authorized, authorizationError } = this.#socket;
     if (this.#socket.getPeerX509Certificate() === undefined) return 'NONE';
     return authorized ? 'SUCCESS' : `FAILED:${reasonOf(String(authorizationError))}`;
   }
-
-  get clientChain(): string | null {
-    this.#chain ??= chainOf(this.#socket);
-    return this.#chain;
-  }
 }
 
-/** PEM of what the client showed; null: nothing. */
-function chainOf(socket: TLSSocket): string | null {
-  if (socket.getPeerX509Certificate() === undefined) return null;
-  const found: Buffer[] = [];
-  // The last one is its own issuer, or has none.
-  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  while (next?.raw !== undefined && !found.includes(next.raw)) {
-    found.push(next.raw);
-    next = next.issuerCertificate;
-  }
-  return found.map(pemOf).join('');
-}
-
-function pemOf(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+/** nginx's words for what it has the statuses 496 and 495 for. */
+function refusalOf(verify: string, mode: ClientVerification['mode']): string | null {
+  if (verify === 'SUCCESS') return null;
+  if (verify === 'NONE') return mode === 'on' ? 'No required SSL certificate was sent' : null;
+  const unknown = mode === 'optional_no_ca' && UNKNOWN_CA.has(verify.slice('FAILED:'.length));
+  return unknown ? null : 'The SSL certificate error';
 }
 
 /** OpenSSL's words, as nginx has them, for Node's names of them. */
@@ -68,3 +76,12 @@ const REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unable to get local issuer certificate',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unable to verify the first certificate',
 };
+
+/** What nginx lets pass where the CA need not be known. */
+const UNKNOWN_CA: ReadonlySet<string> = new Set([
+  'self-signed certificate',
+  'self-signed certificate in certificate chain',
+  'unable to get issuer certificate',
+  'unable to get local issuer certificate',
+  'unable to verify the first certificate',
+]);

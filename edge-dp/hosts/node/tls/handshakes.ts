@@ -1,9 +1,9 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TlsOptions as ServerOptions, type TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { ServerCertificate } from '../../../proxy/request-path.ts';
-import type { TlsLimits } from '../../options.ts';
+import type { ClientVerification, TlsLimits } from '../../options.ts';
 import { type FirstBytes, preread } from '../stream/preread.ts';
 import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
 import { limitOptions } from './limits.ts';
@@ -138,7 +138,7 @@ export class Handshakes {
       cert: pairs.map(({ cert }) => cert),
       key: pairs.map(({ key }) => key),
       ticketKeys: this.#tickets.keysOf(age),
-      sessionIdContext: 'holdfast',
+      ...asked(limits.clients ?? null),
       ...(protocols.length > 0 && { ALPNProtocols: [...protocols] }),
       handshakeTimeout: patience,
     });
@@ -149,6 +149,20 @@ export class Handshakes {
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;
   }
+}
+
+/** A session that was begun where nothing was asked of a client does not go on where something is. */
+function asked(clients: ClientVerification | null): ServerOptions {
+  if (clients === null) return { sessionIdContext: 'holdfast' };
+  const { mode, ca } = clients;
+  return {
+    requestCert: true,
+    // Who is refused is told so over HTTP.
+    rejectUnauthorized: false,
+    // Without any Node would take the public ones.
+    ca: ca ?? [],
+    sessionIdContext: createHash('sha256').update(`${mode} ${ca}`).digest('hex').slice(0, 32),
+  };
 }
 
 /** Shows clients that ask for it what is known of the pair's certificate. */
