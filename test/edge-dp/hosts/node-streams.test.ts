@@ -140,6 +140,12 @@ describe('streams on the native host', () => {
       { ...byName, snis: ['untrusted.test'], preserve_host: true },
     );
     serve(23, securePort, {}, { protocols: ['tls_passthrough'], sources: null, snis: ['*.inner.test'] });
+    serve(
+      24,
+      await tcp((socket) => socket.resume().on('end', () => setImmediate(() => socket.end('all of it read')))),
+      {},
+      { ...byName, snis: ['late.test'] },
+    );
     rows.ca_certificates = [{ id: id(90), cert: ca.pem }];
     const client = await ca.leaf({ name: 'gateway' });
     rows.certificates = [
@@ -366,6 +372,15 @@ describe('streams on the native host', () => {
     expect((await rest(socket)).text).toBe('secret');
     const entry = await entryOf('r20');
     expect(entry).toMatchObject({ session: { received: 6, sent: 6, status: 200, tls: { version: 'TLSv1.3' } } });
+  });
+
+  it('passes on what comes after a TLS client has ended its side, and outlives handshakes that fail', async () => {
+    const failed = openTls('late.test', { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' });
+    expect((await rest(failed)).text).toBe('');
+    expect(await entryOf('r24')).toMatchObject({ session: { status: 499, sent: 0 } });
+    const socket = openTls('late.test');
+    socket.end('x'.repeat(100_000));
+    expect((await rest(socket)).text).toBe('all of it read');
   });
 
   it('speaks TLS to a tls service: verified, with its client certificate, by the name the client asked for', async () => {

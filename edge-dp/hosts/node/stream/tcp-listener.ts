@@ -96,11 +96,17 @@ async function serve(
     socket.destroy();
     return;
   }
-  const secured = tls === null || hello === null || passage.passthrough ? null : await tls.over(socket, hello);
-  const client = tls === null || passage.passthrough ? socket : secured;
-  const moved = client === null ? NOTHING : await carry(client, passage, dialFor);
-  const { up: received, down: sent } = moved;
-  passage.ended({ received, sent, upstream: { received: sent, sent: received }, tls: factsOf(secured) });
+  let secured: TLSSocket | null = null;
+  let moved = NOTHING;
+  try {
+    const ends = tls !== null && hello !== null && !passage.passthrough;
+    if (ends) secured = await tls.over(socket, hello);
+    const client = ends ? secured : socket;
+    if (client !== null) moved = await carry(client, passage, dialFor);
+  } finally {
+    const { up: received, down: sent } = moved;
+    passage.ended({ received, sent, upstream: { received: sent, sent: received }, tls: factsOf(secured) });
+  }
 }
 
 /** From the first byte to the last. */
