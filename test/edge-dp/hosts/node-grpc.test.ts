@@ -15,6 +15,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { within } from '../../within.ts';
 import { id, type ProxyNode, service, startProxyNode } from '../proxy/node.ts';
 import { openHttp2 } from './http2-client.ts';
 
@@ -252,7 +253,8 @@ describe('gRPC', () => {
     const session = await openHttp2(node.url);
     const stream = session.request({ ':path': '/test.Echo/Unary', ':method': 'POST', 'content-type': 'text/plain' });
     stream.end();
-    const head = await new Promise<Record<string, unknown>>((resolve) => stream.once('response', resolve));
+    const response = new Promise<Record<string, unknown>>((resolve) => stream.once('response', resolve));
+    const head = await within(response, 'an answer', 60_000);
     expect(head[':status']).toBe(415);
     session.destroy();
   });

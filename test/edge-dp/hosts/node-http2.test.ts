@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { within } from '../../within.ts';
 import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import {
@@ -21,6 +22,11 @@ import {
   RawHttp2,
   uint32,
 } from './http2-client.ts';
+
+/** Milliseconds. */
+const PATIENCE = 60_000;
+const never = Promise.reject(new Error('there is no such request'));
+never.catch(() => undefined);
 
 let upstream: Upstream;
 let reader: Server;
@@ -196,7 +202,7 @@ describe('HTTP/2 from clients', () => {
     const stream = session.request(get('/held/left'));
     await expect.poll(() => held.has('/held/left'), { message: 'it did not arrive' }).toBe(true);
     stream.close(constants.NGHTTP2_CANCEL);
-    await held.get('/held/left')?.ended;
+    await within(held.get('/held/left')?.ended ?? never, 'the request upstream to end', PATIENCE);
     const cut = ask2(session, get('/held/cut'));
     await expect.poll(() => held.has('/held/cut'), { message: 'it did not arrive' }).toBe(true);
     held.get('/held/cut')?.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n');
@@ -217,14 +223,15 @@ describe('HTTP/2 from clients', () => {
     const socket = connect('/ws');
     const parts: Buffer[] = [];
     socket.on('data', (part: Buffer) => parts.push(part));
-    const headers = await new Promise<Record<string, unknown>>((resolve) => socket.once('response', resolve));
+    const response = new Promise<Record<string, unknown>>((resolve) => socket.once('response', resolve));
+    const headers = await within(response, 'the handshake', PATIENCE);
     expect(headers).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
     expect(headers).not.toHaveProperty('sec-websocket-accept');
     expect(upstream.seen[0]?.all('connection').join().toLowerCase()).toContain('upgrade');
     socket.write('frames');
     await expect.poll(() => Buffer.concat(parts).toString(), { message: 'nothing came back' }).toBe('frames');
     socket.end();
-    await new Promise((resolve) => socket.once('close', resolve));
+    await within(once(socket, 'close'), 'the stream to end', PATIENCE);
     const other = connect('/ws', 'connect-udp');
     expect(await answerOf(other)).toMatchObject({ status: 501 });
     const denied = connect('/none');
@@ -341,7 +348,7 @@ describe('bounds of HTTP/2', () => {
     const before = Number((await metric(reason)) ?? 0);
     const raw = client();
     await attack(raw);
-    await raw.closed;
+    await within(raw.closed, 'the connection to end', PATIENCE);
     expect(raw.goaways.at(-1)).not.toBe(constants.NGHTTP2_NO_ERROR);
     expect(raw.goaways.length).toBeGreaterThan(0);
     await expect.poll(() => metric(reason), { message: 'it was not counted' }).toBe(`${before + 1}`);
@@ -378,8 +385,8 @@ describe('bounds of HTTP/2', () => {
     );
     await expect.poll(() => held.has('/held/closed'), { message: 'it did not arrive' }).toBe(true);
     raw.socket.end();
-    await held.get('/held/closed')?.ended;
-    await raw.closed;
+    await within(held.get('/held/closed')?.ended ?? never, 'the request upstream to end', PATIENCE);
+    await within(raw.closed, 'the connection to end', PATIENCE);
   });
 });
 

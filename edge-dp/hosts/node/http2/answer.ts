@@ -6,7 +6,7 @@ import type { NodeRequest } from '../http/request.ts';
 import { BODYLESS, headed, heldBytes, pump, ready } from '../http/respond.ts';
 
 /** Bytes of a body in memory that are given to the stream at once: what is queued must show that a client takes some of it. */
-const PIECE = 64 << 10;
+const PIECE = 16 << 10;
 
 /** Fields that HTTP/2 does not have (RFC 9113 section 8.2.2). */
 const OF_CONNECTIONS: ReadonlySet<string> = new Set([

@@ -236,6 +236,7 @@ export class Http2Connection {
 
   #lookAt(exchange: Exchange, now: number): void {
     const { stream } = exchange;
+    if (stream.closed) return;
     const untaken = stream.writableFinished ? 0 : stream.writableLength;
     if (untaken === 0 || untaken !== exchange.untaken) {
       exchange.untaken = untaken;
