@@ -6,6 +6,7 @@ import {
   type DetailedPeerCertificate,
   type TLSSocket,
 } from 'node:tls';
+import type { DirectReads } from './direct-reads.ts';
 import { connectFailure, EgressError } from './failure.ts';
 import type { LoadedIdentity } from './identities.ts';
 
@@ -28,11 +29,15 @@ export function placeOf({ host, port }: { readonly host: string; readonly port: 
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Connects, TLS handshake included. Rejects with an `EgressError` that says exactly what went wrong. */
-export function connect(endpoint: Endpoint): Promise<Socket> {
+/**
+ * Connects, TLS handshake included. `reads`: who gets what comes over plain TCP. Rejects with an `EgressError` that says exactly what
+ * went wrong.
+ */
+export function connect(endpoint: Endpoint, reads: DirectReads | null = null): Promise<Socket> {
   const { host, port, tls, halfOpen = false } = endpoint;
   if (tls !== null) return established(openTls(endpoint, tls, { host, port }), 'secureConnect', endpoint);
-  return established(connectTcp({ host, port, allowHalfOpen: halfOpen }), 'connect', endpoint);
+  const onread = reads === null ? {} : { onread: reads.options };
+  return established(connectTcp({ host, port, allowHalfOpen: halfOpen, ...onread }), 'connect', endpoint);
 }
 
 /** Goes over to the endpoint's TLS on a connection to it that was plain so far. Rejects as `connect`; then it is closed. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, Readable } from 'node:stream';
 import type { AnswerSink, UpstreamCall } from './call.ts';
 import { Deadline } from './deadline.ts';
+import type { DirectReads } from './direct-reads.ts';
 import { asEgressError, EgressError, readTimeout, requestFailure, writeTimeout } from './failure.ts';
 import type { RawHeaders } from './headers.ts';
 import { lengthIn, NotHttp, type ResponseHead, requestHead, trailerLines } from './http1-head.ts';
@@ -52,6 +53,8 @@ interface Keeper {
 /** An HTTP/1.1 connection to an upstream, which serves one request at a time. */
 export class Http1Connection implements ResponseEvents {
   readonly #socket: Socket;
+  /** What is read lies where others will read to. */
+  readonly #shared: boolean;
   readonly #where: string;
   readonly #keeper: Keeper;
   readonly #reader = new ResponseReader(this);
@@ -67,15 +70,18 @@ export class Http1Connection implements ResponseEvents {
   #paused = false;
   #gone = false;
 
-  constructor(socket: Socket, where: string, keeper: Keeper) {
+  /** `reads`: of the socket, where it does not give them itself. */
+  constructor(socket: Socket, reads: DirectReads | null, where: string, keeper: Keeper) {
     this.#socket = socket;
+    this.#shared = reads !== null;
     this.#where = where;
     this.#keeper = keeper;
-    socket.on('data', this.#onData);
     socket.on('drain', this.#onDrain);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
+    if (reads === null) socket.on('data', this.#onData);
+    else reads.attach(this.#onData);
   }
 
   /** Sends a request; the connection must be free. */
@@ -165,7 +171,7 @@ export class Http1Connection implements ResponseEvents {
 
   onBody(part: Buffer): void {
     const sink = this.#exchange?.sink;
-    if (sink === undefined || sink.data(part) || this.#paused) return;
+    if (sink === undefined || sink.data(this.#shared ? Buffer.from(part) : part) || this.#paused) return;
     this.#paused = true;
     this.#socket.pause();
     sink.onDrain(() => this.#resume());

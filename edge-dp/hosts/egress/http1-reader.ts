@@ -45,7 +45,7 @@ export class ResponseReader {
     this.#kept = null;
   }
 
-  /** Gives the bytes behind the response, or behind the head of a 101. Throws `NotHttp`. */
+  /** Keeps nothing of `part` itself. Gives the bytes behind the response, or behind the head of a 101. Throws `NotHttp`. */
   read(part: Buffer): Buffer | null {
     const bytes = this.#kept === null ? part : Buffer.concat([this.#kept, part]);
     this.#kept = null;
@@ -53,7 +53,8 @@ export class ResponseReader {
     while (at < bytes.length) {
       const next = this.#step(bytes, at);
       if (next < 0) {
-        this.#kept = bytes.subarray(at);
+        const rest = bytes.subarray(at);
+        this.#kept = bytes === part ? Buffer.from(rest) : rest;
         return null;
       }
       at = next;

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { AnswerSink, UpstreamCall } from './call.ts';
 import { connect, type Endpoint, placeOf } from './connect.ts';
+import { DirectReads } from './direct-reads.ts';
 import { connectFailure, EgressError } from './failure.ts';
 import { Http1Connection, Http1Exchange, type Upgraded } from './http1-connection.ts';
 import { KeyedPool } from './keyed-pool.ts';
@@ -64,7 +65,8 @@ class Pool {
   }
 
   send(exchange: Http1Exchange): void {
-    const connection = this.#free.pop();
+    // What becomes a tunnel is a stream from its first byte on.
+    const connection = exchange.upgrade === null ? this.#free.pop() : undefined;
     if (connection !== undefined) connection.send(exchange);
     else void this.#open(exchange);
   }
@@ -92,8 +94,9 @@ class Pool {
 
   async #open(exchange: Http1Exchange): Promise<void> {
     let connection: Http1Connection;
+    const reads = this.#endpoint.tls === null && exchange.upgrade === null ? new DirectReads() : null;
     try {
-      connection = new Http1Connection(await connect(this.#endpoint), this.#where, this);
+      connection = new Http1Connection(await connect(this.#endpoint, reads), reads, this.#where, this);
     } catch (error) {
       exchange.fail(connectFailure(error, this.#where));
       return;
