@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 
 import { isLoopback } from '../shared/browser-guard.ts';
 import { plugins } from '../shared/plugins/registry.ts';
+import { AccessLog, accessLogFile } from './access-log/access-log.ts';
 import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
@@ -115,6 +116,10 @@ export async function startControlPlane(
       browsers,
       log: adminLog(log.part('admin')),
     });
+    const { admin_access_log } = settings;
+    const accessLog =
+      admin_access_log === 'off' ? null : new AccessLog(accessLogFile(admin_access_log, settings), log.part('admin'));
+    if (accessLog !== null) started.push(() => accessLog.close());
     const admin: HttpListener[] = [];
     for (const address of settings.admin_listen) {
       const listener = await listen(
@@ -122,6 +127,7 @@ export async function startControlPlane(
         address,
         connections,
         address.tls ? loadListenerPair(settings, 'admin_listen') : undefined,
+        { accessLog },
       ).catch((error) => {
         throw bindFailure('admin_listen', address, error);
       });

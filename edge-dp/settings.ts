@@ -1,3 +1,4 @@
+import type { AccessLogFile } from '../shared/access-log/format.ts';
 import type { PublicKeyJwk } from '../shared/bundle/format.ts';
 import type { NodeDescription } from '../shared/cluster/messages.ts';
 
@@ -30,6 +31,8 @@ export interface StatusSettings {
   readonly allowedHosts: readonly string[];
   /** It listens at loopback alone; used where the host does not say so of the single listener. */
   readonly loopback: boolean;
+  /** `status_access_log`; absent: off. */
+  readonly accessLog?: AccessLogFile;
 }
 
 /** What Lua in config may do. */
@@ -65,6 +68,8 @@ export interface ProxySettings {
   readonly allowDebugHeader: boolean;
   /** `untrusted_lua` and its lists; absent: the sandbox, with nothing added. */
   readonly lua?: LuaSettings;
+  /** `proxy_access_log`; absent: off. */
+  readonly accessLog?: AccessLogFile;
   /** Absent: `NO_TRACING`. */
   readonly tracing?: TracingSettings;
   readonly errorDefaultType: string;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { accessLogFile } from '../access-log/access-log.ts';
 import { parseConfig } from '../declarative/import.ts';
 import { packConfig } from '../declarative/pack.ts';
 import type { Log } from '../instance/log.ts';
@@ -101,6 +102,7 @@ export async function dataPlaneOptions(
         instrumentations: settings.tracing_instrumentations,
         samplingRate: settings.tracing_sampling_rate,
       },
+      ...(settings.proxy_access_log !== 'off' && { accessLog: accessLogFile(settings.proxy_access_log, settings) }),
       errorDefaultType: settings.error_default_type,
       memCacheSize: settings.mem_cache_size,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
@@ -110,7 +112,11 @@ export async function dataPlaneOptions(
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
     statusAllowedHosts: settings.status_allowed_hosts,
+    ...(settings.status_access_log !== 'off' && {
+      statusAccessLog: accessLogFile(settings.status_access_log, settings),
+    }),
     log: log.part('data plane'),
+    output: (to: 'stdout' | 'stderr', line: string) => void process[to].write(`${line}\n`),
   };
 }
 

@@ -43,7 +43,12 @@ export function listenForSignals(log: Log): Signals {
   });
   // nginx's "reopen the logs" and "replace the executable": sent by log rotation, fatal by default (or Node's debugger).
   for (const name of ['SIGUSR1', 'SIGUSR2'] as const) {
-    process.on(name, () => log('info', `${name}: nothing to do, the log goes to standard error`));
+    process.on(name, () =>
+      log(
+        'info',
+        `${name}: nothing to do: the log goes to standard error, and files of access logs are opened anew for each batch of lines`,
+      ),
+    );
   }
   return {
     stop,

@@ -1,8 +1,9 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
+import type { AccessLog } from '../access-log/access-log.ts';
 import type { PemPair } from '../pki/certificate.ts';
 import type { ListenAddress } from '../settings/addresses.ts';
 import type { Arrival } from './browser-guard.ts';
@@ -39,14 +40,21 @@ export async function listen(
   address: ListenAddress,
   counts: ConnectionCounts,
   tls?: PemPair,
-  patience: Patience = PATIENCE,
+  {
+    patience = PATIENCE,
+    accessLog = null,
+  }: { readonly patience?: Patience; readonly accessLog?: AccessLog | null } = {},
 ): Promise<HttpListener> {
   if (address.tls && tls === undefined) {
     throw new Error(`${address.host}:${address.port} is to be served with ssl, but there is no certificate for it`);
   }
   const inFlight = new InFlight();
   const handle = getRequestListener(
-    (request, { incoming }) => app.fetch(request, { localAddress: incoming.socket.localAddress, target: incoming.url }),
+    async (request, { incoming }) => {
+      const response = await app.fetch(request, { localAddress: incoming.socket.localAddress, target: incoming.url });
+      if (incoming instanceof IncomingMessage) accessLog?.answered(incoming, response.headers);
+      return response;
+    },
     // The name is for requests without one, as probes of HTTP/1.0 are.
     { overrideGlobalObjects: false, hostname: 'localhost' },
   );
@@ -62,6 +70,7 @@ export async function listen(
   const silent = new SilentConnections(server);
   counts.watch(server);
   inFlight.watch(server);
+  accessLog?.watch(server, address.tls ? 'https' : 'http');
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // As in nginx, `[::]` is IPv6 alone: `0.0.0.0` stands beside it.

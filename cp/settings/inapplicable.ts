@@ -42,7 +42,6 @@ const FAMILIES = [
 ];
 
 const OPEN_SOURCE = new Set([
-  'admin_access_log',
   'admin_error_log',
   'admin_gui_access_log',
   'admin_gui_csp_header',
@@ -84,14 +83,12 @@ const OPEN_SOURCE = new Set([
   'pg_max_concurrent_queries',
   'pg_semaphore_timeout',
   'port_maps',
-  'proxy_access_log',
   'proxy_error_log',
   'proxy_server',
   'proxy_server_ssl_verify',
   'proxy_stream_access_log',
   'proxy_stream_error_log',
   'ssl_session_cache_size',
-  'status_access_log',
   'status_error_log',
   'tls_certificate_verify',
   'upstream_keepalive_idle_timeout',

@@ -1,3 +1,4 @@
+import { accessLog, logFormat } from './access-log.ts';
 import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
 import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
 import {
@@ -71,6 +72,8 @@ export const properties = {
   admin_ssl_cert_key: secret(null),
   /** Names of this server under which browsers may ask the Admin API and the web UI at loopback: see `BrowserGuard`. */
   admin_allowed_hosts: hostNames(),
+  /** A line for each request; Kong's notation: a path, perhaps the name of a format, or `off`. */
+  admin_access_log: accessLog('logs/admin_access.log'),
   admin_gui_listen: listen('127.0.0.1:8002'),
   admin_gui_ssl_cert: text(null),
   admin_gui_ssl_cert_key: secret(null),
@@ -113,6 +116,11 @@ export const properties = {
 
   proxy_listen: listen('0.0.0.0:8000', { proxied: true }),
   status_listen: listen('127.0.0.1:8100'),
+  /** Off unless it is asked for: on workerd a line costs a third of what a small request does. Kong's default is `logs/access.log`. */
+  proxy_access_log: accessLog('off'),
+  status_access_log: accessLog('off'),
+  /** A format of one's own for these: nginx's `log_format` directive, in Kong's way of setting nginx's directives. */
+  nginx_http_log_format: logFormat(),
   stream_listen: streamListen,
   /** Several by comma: one for each type of key. */
   ssl_cert: text(null),

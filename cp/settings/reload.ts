@@ -52,6 +52,9 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'tracing_instrumentations',
   'tracing_sampling_rate',
   'error_default_type',
+  'proxy_access_log',
+  'status_access_log',
+  'nginx_http_log_format',
 ]);
 
 /** The settings of a running instance after a reload: `fresh` where that can be, and the names of those that cannot. */

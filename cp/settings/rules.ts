@@ -1,3 +1,5 @@
+import { KNOWN_FORMATS } from '../../shared/access-log/format.ts';
+import { formatNamed } from './access-log.ts';
 import { cipherProblem } from './client-tls.ts';
 import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
@@ -12,8 +14,24 @@ export function checkTogether(settings: Settings, origins: Origins): string[] {
     ...pairProblems(settings, say),
     ...tlsProblems(settings, say),
     ...clusterProblems(settings, say),
+    ...logProblems(settings, origins),
   ];
 }
+
+function logProblems(settings: Settings, origins: Origins): string[] {
+  const own = settings.nginx_http_log_format;
+  return ACCESS_LOGS.flatMap((name) => {
+    const target = settings[name];
+    if (target === 'off' || formatNamed(target.format, own) !== null) return [];
+    const known = [...Object.keys(KNOWN_FORMATS), ...(own === null ? [] : [own.name])].map((one) => `'${one}'`);
+    const where = origins.get(name) ?? 'default';
+    return [
+      `${name} (${where}): there is no log format '${target.format}'; known: ${known.join(', ')}; nginx_http_log_format defines another`,
+    ];
+  });
+}
+
+const ACCESS_LOGS = ['proxy_access_log', 'status_access_log', 'admin_access_log'] as const;
 
 /** A setting with its value and where that comes from. */
 type Say = (name: SettingName) => string;

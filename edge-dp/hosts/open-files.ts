@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type { Log } from './supervision/run.ts';
+import type { DataPlaneOptions } from './options.ts';
 
 /** Each connection to a client, and each to an upstream, is one. */
 const ENOUGH = 4096;
 
 /** Says so when this process, and those it starts, may open few files: a workerd that runs out of them ends. */
-export function warnOfFewOpenFiles(log: Log): void {
+export function warnOfFewOpenFiles(log: DataPlaneOptions['log']): void {
   const limit = openFileLimit();
   if (limit === null || limit >= ENOUGH) return;
   log(

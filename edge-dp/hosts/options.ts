@@ -1,3 +1,4 @@
+import type { AccessLogFile } from '../../shared/access-log/format.ts';
 import type { Manifest, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
 import type { ProxySettings } from '../settings.ts';
 import type { PluginChoice } from './own-plugins.ts';
@@ -37,7 +38,11 @@ export interface DataPlaneOptions {
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
+  /** Absent: requests of the Status API are not logged. */
+  readonly statusAccessLog?: AccessLogFile;
   readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
+  /** What plugins and access logs write to `/dev/stdout` and `/dev/stderr`, without the end of the line; absent: as `log` at `info`. */
+  readonly output?: (to: 'stdout' | 'stderr', line: string) => void;
 }
 
 /** What a data plane shows control planes, and what theirs must be. PEM. */

@@ -39,6 +39,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     status: {
       allowedHosts: options.statusAllowedHosts ?? [],
       loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),
+      ...(options.statusAccessLog !== undefined && { accessLog: options.statusAccessLog }),
     },
   };
 }

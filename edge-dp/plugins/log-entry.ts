@@ -176,7 +176,7 @@ function headersOf(headers: HeaderFields): Readonly<Record<string, string | read
 }
 
 /** `-`: the client left before there was an answer. */
-function statusText({ status, failedAs }: Try): string {
+export function statusText({ status, failedAs }: Try): string {
   return String(status ?? failedAs ?? '-');
 }
 

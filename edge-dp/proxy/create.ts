@@ -9,6 +9,7 @@ import { createServices, type Unsent } from '../plugins/services/create.ts';
 import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { openSession } from '../stream/open-session.ts';
+import { AccessLog } from './access-log/access-log.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
@@ -61,22 +62,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const lookup = outward?.lookup ?? (dependencies.egress === undefined ? null : lookupThrough(dependencies.egress));
   const names = lookup === null ? null : new NameTable(lookup, settings.dnsOrder);
   const egress = createEgress(dependencies);
-  const runtime: ProxyRuntime = {
-    flavor: settings.routerFlavor,
-    tokens: compileResponseTokens(settings),
-    sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
-    errorDefaultType: settings.errorDefaultType,
-    clientBodyTimeout: settings.clientBodyTimeout,
-    maxBodySize: settings.maxBodySize ?? 0,
-    egress,
-    carries: outward === undefined ? isCarried : () => true,
-    closedByClient:
-      dependencies.egress === undefined || outward !== undefined ? null : closedByClient(dependencies.egress),
-    exchanges: { open: 0 },
-    health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
-    serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
-    clientAddress: compileClientAddress(settings),
-  };
+  const tokens = compileResponseTokens(settings);
   const { network, tunnel, identity = UNNAMED } = dependencies;
   const { services, unsent, metrics } = createServices({
     node: identity,
@@ -89,12 +75,30 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
     // Kong says 2 whatever the version, where it answers with what it fetched itself.
-    via: runtime.tokens.via ? `2 ${SERVER}` : null,
+    via: tokens.via ? `2 ${SERVER}` : null,
     responseMemory: responseMemory(settings),
     near: dependencies.near ?? true,
     edgeCache: dependencies.edgeCache ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
   });
+  const { accessLog } = settings;
+  const runtime: ProxyRuntime = {
+    flavor: settings.routerFlavor,
+    tokens,
+    sendRequestId: settings.headersUpstream.some((token) => token.toLowerCase() === 'x-kong-request-id'),
+    errorDefaultType: settings.errorDefaultType,
+    clientBodyTimeout: settings.clientBodyTimeout,
+    maxBodySize: settings.maxBodySize ?? 0,
+    egress,
+    carries: outward === undefined ? isCarried : () => true,
+    closedByClient:
+      dependencies.egress === undefined || outward !== undefined ? null : closedByClient(dependencies.egress),
+    exchanges: { open: 0 },
+    accessLog: accessLog === undefined ? null : new AccessLog(accessLog, services),
+    health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
+    serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
+    clientAddress: compileClientAddress(settings),
+  };
   const own = { registry: dependencies.plugins ?? plugins, services };
   const gateway = Gateway.empty(runtime.flavor, own, names, settings.streams === true);
   return requestPath(gateway, runtime, { unsent, metrics });

@@ -4,6 +4,13 @@ import { ProxyExchange } from './exchange.ts';
 import { failed, type Outcome } from './outcome.ts';
 import type { ProxyContext } from './request-context.ts';
 
+/** What the node knows of requests that are logged. */
+interface Logging {
+  /** Counts those that are not over. */
+  readonly exchanges: { open: number };
+  readonly accessLog: { write(exchange: ProxyExchange): void } | null;
+}
+
 /** nginx's status of a request whose client left before it was answered. */
 const CLIENT_LEFT = 499;
 
@@ -14,15 +21,14 @@ const CLIENT_LEFT = 499;
 export class ExchangeLog {
   readonly #context: ProxyContext;
   readonly #over: () => void;
-  readonly #exchanges: { open: number };
+  readonly #runtime: Logging;
   #ended = false;
 
-  /** `exchanges`: counts those that are not over. */
-  constructor(context: ProxyContext, exchanges: { open: number }) {
+  constructor(context: ProxyContext, runtime: Logging) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#context = context;
-    this.#exchanges = exchanges;
-    exchanges.open += 1;
+    this.#runtime = runtime;
+    runtime.exchanges.open += 1;
     this.#over = resolve;
     // The runtime lets go of a request whose client is gone, unless something is still to be done.
     context.waitUntil(promise);
@@ -60,8 +66,11 @@ export class ExchangeLog {
     if (this.#ended) return;
     this.#ended = true;
     const context = this.#context;
-    context.plugins?.log(new ProxyExchange(context, { outcome, reply, headAt, end }));
-    this.#exchanges.open -= 1;
+    const { accessLog, exchanges } = this.#runtime;
+    const exchange = new ProxyExchange(context, { outcome, reply, headAt, end });
+    context.plugins?.log(exchange);
+    accessLog?.write(exchange);
+    exchanges.open -= 1;
     this.#over();
   }
 }

@@ -8,6 +8,7 @@ import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { defaultMessage } from './errors.ts';
 import { ExchangeLog } from './exchange-log.ts';
+import { requestFacts, requestWords } from './failure-line.ts';
 import type { Gateway } from './gateway.ts';
 import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
@@ -148,21 +149,21 @@ function finished(
   outcome: Outcome,
 ): HttpResponse | Promise<HttpResponse> {
   const response = prepared(context, outcome);
-  const { plugins } = context;
   const done = (): HttpResponse => {
     mark(runtime, context, outcome, response);
     return response;
   };
-  return plugins === null ? done() : andThen(afterwards(context, plugins, outcome, response), done);
+  if (context.plugins === null && context.log === null) return done();
+  return andThen(afterwards(context, outcome, response), done);
 }
 
 /** Chooses the plugins of the request as it is matched now. */
 function usePlugins(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext): void {
   const chain = gateway.plugins.ofRoute(context.route);
   context.plugins = chain.idle ? null : new PluginRun(gateway.plugins, chain, context);
-  if (chain.log.length > 0 && context.log === null) {
+  if ((chain.log.length > 0 || runtime.accessLog !== null) && context.log === null) {
     context.tries = [];
-    context.log = new ExchangeLog(context, runtime.exchanges);
+    context.log = new ExchangeLog(context, runtime);
   }
 }
 
@@ -188,8 +189,8 @@ function badBody(context: ProxyContext, { status }: ClientBodyError): HttpRespon
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */
 function unexpected(context: ProxyContext, error: unknown): Outcome {
-  if (error instanceof PluginFailure) console.error(error.message);
-  else console.error(`request ${context.id}:`, error);
+  if (error instanceof PluginFailure) console.error(`${error.message} (${requestFacts(context)})`);
+  else console.error(`${requestWords(context)}:`, error);
   return failed(context.error(500));
 }
 
@@ -235,17 +236,13 @@ function mark(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome, { 
 }
 
 /** The response phase, and the log phase once the answer has gone. A plugin that throws in the first turns it into a 500. */
-function afterwards(
-  context: ProxyContext,
-  plugins: PluginRun,
-  outcome: Outcome,
-  response: HttpResponse,
-): undefined | Promise<undefined> {
+function afterwards(context: ProxyContext, outcome: Outcome, response: HttpResponse): undefined | Promise<undefined> {
+  const { plugins } = context;
   const answered = (reply: ResponseReply): undefined => {
     context.answered = true;
     context.log?.answered(outcome, reply);
   };
-  if (!plugins.answers && context.log === null) {
+  if (plugins?.answers !== true && context.log === null) {
     context.answered = true;
     return undefined;
   }
@@ -257,7 +254,7 @@ function afterwards(
   };
   let step: undefined | Promise<undefined>;
   try {
-    step = plugins.response(context, reply);
+    step = plugins?.response(context, reply);
   } catch (error) {
     return failedInstead(error);
   }

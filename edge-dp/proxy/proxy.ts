@@ -7,6 +7,7 @@ import type { Captures } from '../router/capture.ts';
 import type { UpstreamFailure, UpstreamResult, UpstreamTls } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { errorPage } from './errors.ts';
+import { requestWords } from './failure-line.ts';
 import type { Gateway } from './gateway.ts';
 import { exit, failed, type Outcome } from './outcome.ts';
 import type { ProxyContext } from './request-context.ts';
@@ -61,7 +62,10 @@ export async function proxy(
   for (let left = service.retries, again = false; ; ) {
     const startedAt = context.tries === null ? 0 : Date.now();
     if (!again) peer = peers.next();
-    if (peer === null) return failed(context.error(503, peers.refusal));
+    if (peer === null) {
+      console.warn(`${requestWords(context)}: ${peers.refusal}`);
+      return failed(context.error(503, peers.refusal));
+    }
     const attempted = context.tries === null ? null : attemptAt(peer, startedAt);
     if (attempted !== null) context.tries?.push(attempted);
     const body = context.body.current;
@@ -105,7 +109,7 @@ export async function proxy(
   context.clientGone = failure.code === 'client_left';
   // Clients leave all the time, and over HTTP/2 a thousand times on one connection: that is nothing to warn of.
   const tell = context.clientGone ? console.info : console.warn;
-  tell(`request ${context.id}: service ${service.name ?? service.id}: ${failure.code}: ${failure.message}`);
+  tell(`${requestWords(context, peer)}: ${failure.code}: ${failure.message}`);
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return failed(context.error(503, 'name resolution failed'));
@@ -181,7 +185,7 @@ function isKeptForRetry(context: ProxyContext, route: Route, service: Service, p
 
 /** Fails closed (`details` are for the log alone): the config protects the request in a way this data plane has no means for. */
 function refused(context: ProxyContext, reason: string, details: string | null = null): Outcome {
-  console.error(`request ${context.id}: ${reason}${details === null ? '' : ` (${details})`}`);
+  console.error(`${requestWords(context)}: ${reason}${details === null ? '' : ` (${details})`}`);
   return failed(context.error(500, `this data plane cannot proxy the request: ${reason}`));
 }
 

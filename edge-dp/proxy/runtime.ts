@@ -1,6 +1,7 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
+import type { AccessLog } from './access-log/access-log.ts';
 import type { compileClientAddress } from './client-address.ts';
 import type { ClosedByClient } from './client-connection.ts';
 import type { Egress, UpstreamRequest } from './egress/egress.ts';
@@ -22,8 +23,10 @@ export interface ProxyRuntime {
   readonly carries: (request: Pick<UpstreamRequest, 'method' | 'body'>) => boolean;
   /** Null where the host has no means to tell, or tells by itself (`IncomingRequest.onClientLeft`). */
   readonly closedByClient: ClosedByClient | null;
-  /** Requests under way that plugins will log. */
+  /** Requests under way that will be logged. */
   readonly exchanges: { open: number };
+  /** Null: `proxy_access_log` is off. */
+  readonly accessLog: AccessLog | null;
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */

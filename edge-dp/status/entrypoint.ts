@@ -3,11 +3,12 @@ import { judgeBrowser } from '../../shared/browser-guard.ts';
 import type { Isolate } from '../config/isolate.ts';
 import type { Env } from '../env.ts';
 import type { WorkerSettings } from '../settings.ts';
+import { logStatusRequest } from './access-log.ts';
 import { json, type StatusRoute } from './routes.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
 interface ListenerProps {
-  readonly listener?: { readonly loopback?: boolean };
+  readonly listener?: { readonly scheme?: string; readonly port?: number; readonly loopback?: boolean };
 }
 
 /**
@@ -23,6 +24,16 @@ export function statusEntrypoint(
 ) => WorkerEntrypoint<Env> {
   return class Status extends WorkerEntrypoint<Env, ListenerProps> {
     override async fetch(request: Request): Promise<Response> {
+      const startedAt = Date.now();
+      const response = await this.#answer(request);
+      const listener = this.ctx.props?.listener;
+      const waitUntil = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+      // What the host itself asks comes by no listener.
+      if (listener !== undefined) logStatusRequest(this.env, { request, response, startedAt, listener, waitUntil });
+      return response;
+    }
+
+    async #answer(request: Request): Promise<Response> {
       const refused = refusedToBrowser(request, this.env.SETTINGS.status, this.ctx.props);
       if (refused !== null) return json({ message: refused }, 403);
       const url = new URL(request.url);

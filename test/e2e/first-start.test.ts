@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,6 +52,8 @@ beforeAll(async () => {
     admin_gui_listen: 'off',
     cluster_listen: '127.0.0.1:0',
     cluster_telemetry_listen: 'off',
+    proxy_access_log: '/dev/stdout short',
+    nginx_http_log_format: 'short escape=json \'{"told":"$request $status"}\'',
   };
   upstream = createServer((request, response) => {
     if (request.headers[KEEP.toLowerCase()]) held.push(response);
@@ -81,6 +93,15 @@ it('prints where everything is and what to try, and that works as printed', asyn
   await admin(`${adminUrl}/services`, 'POST', { name: 'hello', url: `http://127.0.0.1:${port}` });
   await admin(`${adminUrl}/services/hello/routes`, 'POST', { name: 'hello', paths: ['/hello'] });
   await until(async () => (await fetch(`${proxyUrl}/hello`)).status === 200, 'the first route');
+  await until(
+    () => /^\{"told":"GET \/hello HTTP\/1\.1 200"\}$/m.test(gateway.output()),
+    'the line of proxy_access_log on standard output',
+  );
+  const adminLog = join(folder, '.holdfast', 'logs', 'admin_access.log');
+  await until(
+    () => /^127\.0\.0\.1 - - \[.*\] "POST \/services HTTP\/1\.1" 201 \d+ "-" /m.test(readFileSync(adminLog, 'utf8')),
+    'the line of admin_access_log',
+  );
   const health = await runHoldfast(['health'], settings, folder);
   expect(health).toMatchObject({ code: 0 });
   expect(health.output).toContain('Holdfast is healthy');

@@ -13,13 +13,14 @@ import {
   type WorkerOptions,
 } from 'miniflare';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
-import { NOTICE } from '../../notice.ts';
+import { NOTICE, outputOf } from '../../notice.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
 import { egressServer } from '../egress/server.ts';
 import { Environment } from '../environment.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { type DataPlane, type DataPlaneOptions, type Listener, NO_SECRETS, SYSTEM_DNS } from '../options.ts';
+import { writeOutput } from '../output.ts';
 import { workerEntry } from '../own-plugins.ts';
 import { RunFolder } from '../supervision/run-folder.ts';
 import { V8_FLAGS } from '../v8-flags.ts';
@@ -138,7 +139,9 @@ async function miniflareOptions(
     durableObjectsPersist: join(stateFolder(options), 'durable'),
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       forward(stdout, (line) => {
-        if (line.startsWith(NOTICE)) options.log('notice', line.slice(NOTICE.length));
+        const output = outputOf(line);
+        if (output !== null) writeOutput(options, output.level, output.text);
+        else if (line.startsWith(NOTICE)) options.log('notice', line.slice(NOTICE.length));
         else options.log('info', line);
       });
       forward(stderr, (line) => options.log('warn', line));

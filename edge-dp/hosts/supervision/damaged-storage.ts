@@ -2,7 +2,7 @@ import { readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../shared/thrown.ts';
-import type { Log } from './run.ts';
+import type { DataPlaneOptions } from '../options.ts';
 
 /** SQLite's primary result codes for a file whose content is not what it wrote: SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
@@ -12,7 +12,7 @@ const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
  * a line that says so: a process would not start, or fail at every use, while what they hold can be had again. To be
  * called while no process uses them.
  */
-export function setDamagedStorageAside(folder: string, log: Log): void {
+export function setDamagedStorageAside(folder: string, log: DataPlaneOptions['log']): void {
   for (const path of databasesIn(folder)) {
     const damage = damageOf(path, log);
     if (damage === null) continue;
@@ -35,7 +35,7 @@ function databasesIn(folder: string): readonly string[] {
 }
 
 /** What is wrong with a database's content; null when it is sound, or cannot be looked at. */
-function damageOf(path: string, log: Log): string | null {
+function damageOf(path: string, log: DataPlaneOptions['log']): string | null {
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(path);

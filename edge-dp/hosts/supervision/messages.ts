@@ -1,6 +1,7 @@
 import type { NodePlan } from '../node/plan.ts';
 import type { WorkerdPlan } from '../workerd/plan.ts';
 import type { SharedAddress } from '../workerd/stop-accepting.ts';
+import type { LogLevel } from './run.ts';
 
 /** What the host and its supervisor process tell each other over Node's IPC channel. */
 
@@ -39,4 +40,4 @@ export type FromSupervisor =
   /** Comes with the listening socket that is the supervisor's descriptor at `place`. */
   | { readonly type: 'socket'; readonly place: number }
   | { readonly type: 'pids'; readonly pids: readonly number[] }
-  | { readonly type: 'log'; readonly level: 'info' | 'notice' | 'warn' | 'error'; readonly message: string };
+  | { readonly type: 'log'; readonly level: LogLevel; readonly message: string };

@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
-export type Log = (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
+/** `stdout` and `stderr`: what is to be written there as it is. */
+export type LogLevel = 'info' | 'notice' | 'warn' | 'error' | 'stdout' | 'stderr';
+export type Log = (level: LogLevel, message: string) => void;
 
 /** One operating system process, from its start to its end. */
 export interface Run {

@@ -1,5 +1,5 @@
 import { Lately } from '../../../shared/lately.ts';
-import { NOTICE } from '../../notice.ts';
+import { NOTICE, outputOf } from '../../notice.ts';
 import type { Log } from './run.ts';
 
 /**
@@ -21,6 +21,11 @@ export class RuntimeLog {
     if (entry === null) this.#log('warn', line);
     else if (entry.message.startsWith(NOTICE)) this.#notice(entry.message.slice(NOTICE.length));
     else {
+      const output = outputOf(entry.message);
+      if (output !== null) {
+        this.#log(output.level, output.text);
+        return;
+      }
       const words = entry.level === 'info' ? null : runtimeWords(entry.message);
       if (words === null) this.#log(entry.level, entry.message);
       else if (this.#told.isNew(words)) this.#log('warn', words);

@@ -7,10 +7,12 @@ import type { ListeningSocket } from '../listening-socket.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { warnOfFewOpenFiles } from '../open-files.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
+import { writeOutput } from '../output.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
 import { setDamagedStorageAside } from './damaged-storage.ts';
 import { openSockets, type PlannedListener, planListeners } from './listeners.ts';
 import type { SupervisorPlan } from './messages.ts';
+import type { Log } from './run.ts';
 import { type Generation, RunFolder } from './run-folder.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
 
@@ -214,7 +216,11 @@ class SupervisedHost implements DataPlane {
   }
 
   /** What the processes say; after a link has failed, with what is wrong in plain words, which the Worker cannot see. */
-  readonly #log: DataPlaneOptions['log'] = (level, message) => {
+  readonly #log: Log = (level, message) => {
+    if (level === 'stdout' || level === 'stderr') {
+      writeOutput(this.#options, level, message);
+      return;
+    }
     this.#options.log(level, message);
     if (LINK_UP.test(message)) this.#findings.clear();
     else if (LINK_FAILED.test(message)) this.#probeControlPlanes();

@@ -11,7 +11,7 @@ import { runNode } from '../node/node-run.ts';
 import { runWorkerd } from '../workerd/workerd-run.ts';
 import { isMessage } from './message.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
-import type { Run } from './run.ts';
+import type { LogLevel, Run } from './run.ts';
 import { RuntimeLog } from './runtime-log.ts';
 import { Slot } from './slot.ts';
 import { tellingStorageTrouble } from './storage-trouble.ts';
@@ -101,7 +101,7 @@ async function stop(drain: number): Promise<void> {
   await egress?.stop(0);
 }
 
-function log(level: 'info' | 'notice' | 'warn' | 'error', message: string): void {
+function log(level: LogLevel, message: string): void {
   tell({ type: 'log', level, message });
 }
 

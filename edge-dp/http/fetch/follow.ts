@@ -41,7 +41,7 @@ export function followed(response: Response, following: Following): Response | P
     waitUntil(
       sends(through.writable).then(
         () => ended(WHOLE),
-        () => ended({ aborted: true, clientLeft: left.aborted }),
+        (error: unknown) => ended({ aborted: true, clientLeft: left.aborted || error instanceof NobodyTakes }),
       ),
     );
     return new Response(through.readable, init);
@@ -63,8 +63,28 @@ async function send(
   { made, last, left }: Pick<Following, 'made' | 'last' | 'left'>,
 ): Promise<void> {
   // Where nothing comes for a while no write would fail: the upstream would be held for nobody.
-  if (body !== null) await (made ? move(body, to, left) : body.pipeTo(to, { preventClose: true, signal: left }));
+  if (body !== null) await (made ? move(body, to, left) : pipe(body, to, left));
   await (last ? failBehind(to) : to.close());
+}
+
+/** The client is gone: its side failed, whether or not the runtime has said so of the request yet. */
+class NobodyTakes extends Error {}
+
+async function pipe(
+  body: ReadableStream<Uint8Array>,
+  to: WritableStream<Uint8Array>,
+  left: AbortSignal,
+): Promise<void> {
+  try {
+    await body.pipeTo(to, { preventClose: true, signal: left });
+  } catch (error) {
+    // A source that failed says so; one that was cancelled, since nobody took what it gave, has ended.
+    const failedItself = await body.getReader().closed.then(
+      () => false,
+      () => true,
+    );
+    throw failedItself ? error : new NobodyTakes(String(error));
+  }
 }
 
 async function moveRest(
@@ -91,7 +111,11 @@ async function moveFrom(
   const writer = to.getWriter();
   left.addEventListener('abort', () => void reader.cancel(left.reason).catch(() => undefined));
   try {
-    for (let part = await first; !part.done; part = await reader.read()) await writer.write(part.value);
+    for (let part = await first; !part.done; part = await reader.read()) {
+      await writer.write(part.value).catch((error: unknown) => {
+        throw new NobodyTakes(String(error));
+      });
+    }
     left.throwIfAborted();
   } catch (error) {
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);

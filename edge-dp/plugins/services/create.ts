@@ -1,5 +1,5 @@
 import type { EdgeCache } from '../../http/edge-cache.ts';
-import { NOTICE } from '../../notice.ts';
+import { NOTICE, outputMark } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings, TracingSettings } from '../../settings.ts';
@@ -78,9 +78,11 @@ export function createServices({
     fetch: fetchService(egress),
     ...host,
     async append(file, text) {
-      if (file.path === '/dev/stdout') console.log(text.replace(/\n$/, ''));
-      else if (file.path === '/dev/stderr') console.error(text.replace(/\n$/, ''));
-      else await host.append(file, text);
+      const output = outputMark(file.path);
+      if (output === null) return host.append(file, text);
+      // A host passes each line on as it is; elsewhere `console` is where they are looked for.
+      const mark = tunnel === null ? '' : output;
+      for (const line of text.replace(/\n$/, '').split('\n')) console.log(`${mark}${line}`);
     },
     queue: (name, options, send) => queues.open(name, options, send),
     metrics,

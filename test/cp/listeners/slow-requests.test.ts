@@ -42,7 +42,7 @@ it.each([
   };
   const address = { host: '127.0.0.1', port: 0, tls: false, http2: false };
   const patience = { headers: 200, request: 200, interval: 50 };
-  listener = await listen(app, address, new ConnectionCounts(), undefined, patience);
+  listener = await listen(app, address, new ConnectionCounts(), undefined, { patience });
   expect(await trickle(listener.port, beginning)).toMatch(/^HTTP\/1\.1 408 /);
   expect(outcomes).not.toContain('whole');
 });

@@ -168,7 +168,7 @@ describe('settings', () => {
       environment: {},
     });
     expect(settings).toMatchObject({ role: 'traditional', database: 'postgres', pg_schema: 'public', ssl_cert: null });
-    expect(warnings).toEqual([expect.stringMatching(/^without effect, .*: admin_access_log \(.*worker_consistency/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^without effect, .*: admin_error_log \(.*worker_consistency/)]);
   });
 
   it('take what the documents of Kong tell people to write: hybrid mode, plugin servers, Enterprise', () => {

@@ -38,6 +38,12 @@ describe('the log of the runtime', () => {
     expect(lines).toEqual([words, 'notice link to the control plane is up', words]);
   });
 
+  it('leaves out what is no log, but for the standard output or error of the node', () => {
+    const { lines, read } = reader();
+    read(line('info', 'stdout: {"a":1}'), line('info', 'stderr: b'));
+    expect(lines).toEqual(['stdout {"a":1}', 'stderr b']);
+  });
+
   it('is passed on as it is where the Worker speaks, or nobody is known to', () => {
     const { lines, read } = reader();
     const said = [line('info', 'kj/x.c++:1: said'), line('warn', 'w'), line('warn', 'w'), line('log', 'l'), 'a crash'];

@@ -1,0 +1,134 @@
+import { mkdirSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { dirname, resolve } from 'node:path';
+import { type AccessLogFile, compileFormat } from '../../shared/access-log/format.ts';
+import type { LogFacts } from '../../shared/access-log/variables.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import type { Log } from '../instance/log.ts';
+import { type AccessLogTarget, formatNamed } from '../settings/access-log.ts';
+import type { Settings } from '../settings/properties.ts';
+
+/** Milliseconds lines wait for company. */
+const PAUSE = 100;
+/** Lines that wait while the file cannot be written; the oldest go. */
+const MOST_WAITING = 10_000;
+
+/** A log file of a plane: its absolute path, in a folder that is there, and the format. */
+export function accessLogFile(
+  { path, format }: AccessLogTarget,
+  settings: Pick<Settings, 'prefix' | 'nginx_http_log_format'>,
+): AccessLogFile {
+  const known = formatNamed(format, settings.nginx_http_log_format);
+  if (known === null) throw new Error(`there is no log format '${format}'`);
+  const file = resolve(settings.prefix, path);
+  if (!file.startsWith('/dev/')) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return { path: file, format: known };
+}
+
+/** `admin_access_log`: a line for each request of a listener of this process. */
+export class AccessLog {
+  readonly #path: string;
+  readonly #format: (facts: LogFacts) => string;
+  readonly #log: Log;
+  readonly #answers = new WeakMap<IncomingMessage, Headers>();
+  #waiting: string[] = [];
+  #writing: Promise<void> | null = null;
+  /** Why the last attempt failed: said once. */
+  #failure: string | null = null;
+
+  constructor({ path, format }: AccessLogFile, log: Log) {
+    this.#path = path;
+    this.#format = compileFormat(format);
+    this.#log = log;
+  }
+
+  /** The head of the answer to a request, which is written past what the server would tell. */
+  answered(request: IncomingMessage, headers: Headers): void {
+    this.#answers.set(request, headers);
+  }
+
+  watch(server: Server, scheme: 'http' | 'https'): void {
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+      const startedAt = Date.now();
+      const { remoteAddress = '', remotePort = null, localPort = null } = request.socket;
+      const client = { ip: remoteAddress.replace(/^::ffff:/, ''), port: remotePort };
+      response.once('close', () => {
+        const headers = this.#answers.get(request) ?? new Headers();
+        this.#add(this.#format(factsOf(request, response, { headers, client, port: localPort, scheme, startedAt })));
+      });
+    });
+  }
+
+  /** Resolves when what there is has been written. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#write();
+  }
+
+  #add(line: string): void {
+    this.#waiting.push(line);
+    if (this.#waiting.length > MOST_WAITING) this.#waiting.shift();
+    this.#writing ??= new Promise<void>((over) => setTimeout(over, PAUSE)).then(() => this.#write());
+  }
+
+  /** By the name it has now: a file that was moved away by log rotation is let go of. */
+  async #write(): Promise<void> {
+    const lines = this.#waiting;
+    this.#waiting = [];
+    this.#writing = null;
+    if (lines.length === 0) return;
+    const text = `${lines.join('\n')}\n`;
+    try {
+      if (this.#path === '/dev/stdout') process.stdout.write(text);
+      else if (this.#path === '/dev/stderr') process.stderr.write(text);
+      else await appendFile(this.#path, text);
+      this.#failure = null;
+    } catch (error) {
+      const failure = messageOf(error);
+      if (failure !== this.#failure) this.#log('error', `admin_access_log ${this.#path}: lines are lost: ${failure}`);
+      this.#failure = failure;
+    }
+  }
+}
+
+function factsOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  arrival: Pick<LogFacts, 'client' | 'port' | 'scheme'> & { readonly headers: Headers; readonly startedAt: number },
+): LogFacts {
+  const { headers, startedAt, client, port, scheme } = arrival;
+  const endedAt = Date.now();
+  const left = !response.writableFinished;
+  const header = (name: string): string | null => text(request.headers[name]);
+  const answerHeader = (name: string): string | null => headers.get(name);
+  const declared = answerHeader('content-length');
+  const { method = '', url = '', httpVersion } = request;
+  return {
+    client,
+    port,
+    scheme,
+    method,
+    target: url,
+    protocol: `HTTP/${httpVersion}`,
+    status: left && !response.headersSent ? 499 : response.statusCode,
+    bodyBytes: left || method === 'HEAD' ? 0 : declared === null ? null : Number(declared),
+    requestBytes: null,
+    answerBytes: null,
+    took: endedAt - startedAt,
+    endedAt,
+    requestId: answerHeader('x-kong-admin-request-id') ?? answerHeader('x-kong-request-id'),
+    header,
+    answerHeader,
+    tries: [],
+    upstreamTook: null,
+    route: null,
+    service: null,
+    consumer: null,
+  };
+}
+
+function text(value: string | readonly string[] | undefined): string | null {
+  if (value === undefined) return null;
+  return typeof value === 'object' ? value.join(', ') : value;
+}
