@@ -12,7 +12,7 @@ import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions } from '../tls/handshakes.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
-import { http1Request, type NodeRequest } from './request.ts';
+import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
 
 /** Where the requests of a listener go. */
@@ -331,6 +331,7 @@ function faultOf(
   }
   if (whole > count * size) return TOO_LARGE;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return { status: 505 };
+  if (repeatsAuthorization(rawHeaders)) return { status: 400 };
   return httpVersion === '1.1' && !headers.host && url.startsWith('/') ? { status: 400 } : null;
 }
 

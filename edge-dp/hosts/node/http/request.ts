@@ -55,6 +55,20 @@ export class NodeRequest implements IncomingRequest {
   }
 }
 
+/** Who says who they are twice says nothing: servers differ in which of the lines counts, and nginx refuses both. */
+export function repeatsAuthorization(lines: readonly string[]): boolean {
+  let found = false;
+  for (let at = 0; at < lines.length; at += 2) {
+    const name = lines[at] ?? '';
+    if (name.length !== AUTHORIZATION.length || name.toLowerCase() !== AUTHORIZATION) continue;
+    if (found) return true;
+    found = true;
+  }
+  return false;
+}
+
+const AUTHORIZATION = 'authorization';
+
 /** A request as Node's parser read it. Null: its target has no form that a gateway serves (RFC 9112 section 3.2). */
 export function http1Request(message: IncomingMessage, askForBody: (() => void) | null = null): NodeRequest | null {
   const { method = '', url = '', rawHeaders, httpVersion, headers } = message;

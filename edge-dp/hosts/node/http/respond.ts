@@ -17,6 +17,8 @@ const PLAIN = /^[\t\x20-\x7e]*$/;
 const NOTHING = new Uint8Array();
 export const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
+const RESET_CONTENT = 205;
+
 /** An answer ready for the wire. */
 export interface Ready {
   readonly status: number;
@@ -34,6 +36,8 @@ export function ready(response: HttpResponse): Ready {
     const { headers, listeners, reason } = response;
     const kept = reason !== undefined && reason !== '' && PLAIN.test(reason);
     const phrase = kept ? reason : reason === undefined ? (STATUS_CODES[status] ?? '') : '';
+    // It goes without its body, and clients would take what follows for that.
+    if (status === RESET_CONTENT) headers.set('Content-Length', '0');
     return { status, reason: phrase, lines: headers.lines.slice(), listeners, closing: false };
   }
   if (response instanceof OwnResponse) {

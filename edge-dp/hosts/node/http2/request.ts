@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerHttp2Stream } from 'node:http2';
 import { ClientBody } from '../http/client-body.ts';
 import { TOO_LARGE } from '../http/refuse.ts';
-import { NodeRequest } from '../http/request.ts';
+import { NodeRequest, repeatsAuthorization } from '../http/request.ts';
 import { targetOf } from '../http/wire-fields.ts';
 
 /** Bytes of all fields, of method and target, and how many fields there may be. */
@@ -40,7 +40,7 @@ export function http2Request(
   // Section 8.3.1: one of them, or both saying the same.
   if (hosts.length > 1 || host === '' || (authority !== '' && host.toLowerCase() !== authority.toLowerCase()))
     return { status: 400 };
-  if (!path.startsWith('/')) return { status: 400 };
+  if (!path.startsWith('/') || repeatsAuthorization(lines)) return { status: 400 };
   const target = targetOf(path);
   lines.unshift('host', authority === '' ? host : authority);
   if (method === 'CONNECT') {

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { type ProxyNode, responses, route, service, startProxyNode, statuses } from '../proxy/node.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
+
+/** A request: its line, and those of its head. */
+const message = (line: string, ...lines: readonly string[]) =>
+  `${[line, ...lines].map((one) => `${one}\r\n`).join('')}\r\n`;
+const get = (...lines: readonly string[]) => message('GET /x HTTP/1.1', 'Host: a', ...lines);
+const post = (...lines: readonly string[]) => message('POST /x HTTP/1.1', 'Host: a', ...lines);
+const NEXT = message('GET /next HTTP/1.1', 'Host: a');
+
+describe('requests byte for byte on the native host', () => {
+  let upstream: Upstream;
+  let node: ProxyNode;
+
+  beforeAll(async () => {
+    upstream = await startUpstream(({ line }) => {
+      if (line.includes('/reset')) return 'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok';
+      if (line.includes('/early'))
+        return 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Fine By Me\r\nContent-Length: 2\r\n\r\nok';
+      if (line.includes('/odd')) return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
+      if (line.includes('/trailers'))
+        return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n';
+      if (line.includes('/junk')) return 'HTTP/1.1 xx\r\n\r\n';
+      return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    });
+    node = await startProxyNode(
+      {
+        services: [service(1, upstream.port), service(2, 1, { retries: 0 })],
+        routes: [
+          route(1, '/', 1, { strip_path: false }),
+          route(2, '/refused', 2),
+          route(3, '/secure', 1, { protocols: ['https'] }),
+          route(4, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
+        ],
+      },
+      { start: startNodeHost },
+    );
+  });
+  afterAll(async () => {
+    await node?.stop();
+    await upstream?.stop();
+  });
+
+  /** What comes back of bytes and a request behind them; of what the upstream got, all but that. */
+  async function send(bytes: string, answers?: number) {
+    upstream.seen.length = 0;
+    const { text, closed } = await node.raw(bytes + NEXT, answers === undefined ? {} : { answers });
+    return { text, closed, seen: upstream.seen.filter(({ line }) => !line.includes('/next')) };
+  }
+
+  it.each([
+    ['an escape of NUL', message('GET /x%00 HTTP/1.1', 'Host: a')],
+    ['half an escape', message('GET /x%4 HTTP/1.1', 'Host: a')],
+    ['no escape at all', message('GET /x%zz HTTP/1.1', 'Host: a')],
+    ['a tab in the request line', message('GET\t/x HTTP/1.1', 'Host: a')],
+    ['a blank in the target', message('GET /x y HTTP/1.1', 'Host: a')],
+    ['a method in lower case', message('get /x HTTP/1.1', 'Host: a')],
+    ['a line without a colon', get('X-A')],
+    ['a blank before the colon', get('X-A : 1')],
+    ['a folded line', get('X-A: 1', ' 2')],
+    ['a bare CR', get('X-A: 1\rX-B: 2')],
+    ['bare line feeds', 'GET /x HTTP/1.1\nHost: a\n\n'],
+    ['no version', 'GET /x\r\n\r\n', 505],
+    ['two Authorization lines', get('Authorization: Basic YTpi', 'authorization: Basic Yzpk')],
+    ['two Hosts', get('Host: b')],
+    ['an empty Host', message('GET /x HTTP/1.1', 'Host:')],
+    ['no Host', message('GET /x HTTP/1.1')],
+    ['a Host that is none', message('GET /x HTTP/1.1', 'Host: a/b')],
+    ['a target without a slash', message('GET x HTTP/1.1', 'Host: a')],
+    ['half an absolute target', message('GET http:/a/x HTTP/1.1', 'Host: a')],
+    ['the target *', message('OPTIONS * HTTP/1.1', 'Host: a')],
+    ['CONNECT', message('CONNECT a:80 HTTP/1.1', 'Host: a')],
+    ['a length twice', `${post('Content-Length: 1', 'Content-Length: 1')}a`],
+    ['a negative length', post('Content-Length: -1')],
+    ['a transfer coding that is none', post('Transfer-Encoding: identity')],
+    ['both a length and chunks', `${post('Content-Length: 5', 'Transfer-Encoding: chunked')}0\r\n\r\n`],
+    ['HTTP/2.0', message('GET /x HTTP/2.0', 'Host: a'), 505],
+  ])('are refused for %s, with a page that has the request’s id', async (_, bytes, status = 400) => {
+    const { text, closed, seen } = await send(bytes);
+    expect([statuses(text), closed, seen]).toEqual([[status], true, []]);
+    expect(text).toMatch(/\r\nServer: kong\/[\s\S]*\r\n\r\n[^\r\n]+\nrequest_id: [0-9a-f]{32}/);
+    expect(text).toContain('\r\nConnection: close\r\n');
+  });
+
+  it.each<[string, string, string, readonly string[]]>([
+    ['lines of one name', get('User-Agent: 1', 'User-Agent: 2'), 'GET /x', ['User-Agent: 1', 'User-Agent: 2']],
+    ['blanks around a value, which are none of it', get('X-A:  1 \t '), 'GET /x', ['X-A: 1']],
+    [
+      'names as they are spelt, of all that may be in one',
+      get('x-CaSe: 1', "!#$%&'*+^|~: 2"),
+      'GET /x',
+      ['x-CaSe: 1', "!#$%&'*+^|~: 2"],
+    ],
+    ['fields without a value', get('Origin:'), 'GET /x', ['Origin: ']],
+    ['an empty line before it', `\r\n${get()}`, 'GET /x', []],
+    [
+      'an absolute target, whose host counts',
+      message('GET http://b/x?y HTTP/1.1', 'Host: a'),
+      'GET /x?y',
+      ['X-Forwarded-Host: b'],
+    ],
+    [
+      'an absolute target without a path',
+      message('GET http://b HTTP/1.1', 'Host: a'),
+      'GET /',
+      ['X-Forwarded-Host: b'],
+    ],
+    [
+      'dot segments, which are told as they came',
+      message('GET /a/../x/./y HTTP/1.1', 'Host: a'),
+      'GET /x/y',
+      ['X-Forwarded-Path: /a/../x/./y'],
+    ],
+    ['a query as it is', message('GET /x?"<>|{}^`\\%zz HTTP/1.1', 'Host: a'), 'GET /x?"<>|{}^`\\%zz', []],
+    [
+      'a port in the Host, which is not the listener’s',
+      message('GET /x HTTP/1.1', 'Host: a:99'),
+      'GET /x',
+      ['X-Forwarded-Host: a'],
+    ],
+    ['a method few know', message('PROPFIND /x HTTP/1.1', 'Host: a'), 'PROPFIND /x', []],
+    ['TE, where it asks for trailers', get('TE: trailers'), 'GET /x', ['TE: trailers']],
+    [
+      'a body in chunks',
+      `${post('Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\n\r\n`,
+      'POST /x',
+      ['Transfer-Encoding: chunked'],
+    ],
+  ])('pass on %s', async (_, bytes, line, lines) => {
+    const { text, seen } = await send(bytes, 2);
+    expect(statuses(text)).toEqual([200, 200]);
+    expect(seen.map((one) => one.line)).toEqual([`${line} HTTP/1.1`]);
+    for (const one of lines) expect(seen[0]?.raw).toContain(`\r\n${one}\r\n`);
+  });
+
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
+    'say nothing of a body that %s does not have',
+    async (method) => {
+      const { seen } = await send(message(`${method} /x HTTP/1.1`, 'Host: a'), 2);
+      expect(seen.map(({ line }) => line)).toEqual([`${method} /x HTTP/1.1`]);
+      expect(seen[0]?.raw).not.toMatch(/\r\n(content-length|transfer-encoding):/i);
+    },
+  );
+
+  it('in HTTP/1.0 end their connection, unless it is to stay, and are told as such', async () => {
+    const once = await send(message('GET /x HTTP/1.0', 'Host: a'));
+    expect([statuses(once.text), once.closed, once.seen[0]?.header('Via')]).toEqual([[200], true, '1 kong/3.9.3']);
+    const kept = await send(message('GET /x HTTP/1.0', 'Host: a', 'Connection: keep-alive'), 2);
+    expect(statuses(kept.text)).toEqual([200, 200]);
+    expect(statuses((await send(message('GET /x HTTP/1.0'))).text)).toEqual([200]);
+  });
+
+  it('that wait for 100 get it once their body is wanted, and not before', async () => {
+    const { text, seen } = await send(`${post('Content-Length: 2', 'Expect: 100-continue')}hi`, 3);
+    expect(statuses(text)).toEqual([100, 200, 200]);
+    expect(seen[0]?.body).toBe('hi');
+    expect(seen[0]?.header('Expect')).toBeUndefined();
+    const secure = message('POST /secure HTTP/1.1', 'Host: a', 'Content-Length: 2', 'Expect: 100-continue');
+    expect(statuses((await node.raw(secure)).text)).toEqual([426]);
+  });
+
+  it('are answered as Kong answers them, by its own pages and with the upstream’s own words', async () => {
+    const answer = async (path: string, method = 'GET') =>
+      (await send(message(`${method} ${path} HTTP/1.1`, 'Host: a'), 2)).text.split(
+        /(?=HTTP\/1\.1 200 OK\r\n[\s\S]*ok$)/,
+      )[0] ?? '';
+    expect(await answer('/secure')).toMatch(/^HTTP\/1\.1 426 [\s\S]*\r\nUpgrade: TLS\/1\.2, HTTP\/1\.1\r\n/);
+    expect(await answer('/moved')).toMatch(/^HTTP\/1\.1 301 [\s\S]*\r\nLocation: https:\/\/a\/moved\r\n[\s\S]*<html>/);
+    expect(await answer('/refused')).toMatch(
+      /^HTTP\/1\.1 502 [\s\S]*X-Kong-Upstream-Latency: [\s\S]*X-Kong-Proxy-Latency: /,
+    );
+    expect(await answer('/junk')).toMatch(/^HTTP\/1\.1 502 /);
+    expect(await answer('/x', 'TRACE')).toMatch(/^HTTP\/1\.1 405 /);
+    expect(await answer('/odd')).toMatch(/^HTTP\/1\.1 799 Odd\r\n/);
+    expect(await answer('/early')).toMatch(/^HTTP\/1\.1 200 Fine By Me\r\n/);
+    expect(await answer('/trailers')).toMatch(/\r\n0\r\nX-Sum: 1\r\n\r\n/);
+  });
+
+  it('answered with 205 are followed by the next answer, not by a body', async () => {
+    const { text } = await send(message('GET /reset HTTP/1.1', 'Host: a'), 2);
+    expect(responses(text).map(({ status, body }) => [status, body])).toEqual([
+      [205, ''],
+      [200, 'ok'],
+    ]);
+  });
+});
