@@ -126,8 +126,13 @@ beforeAll(async () => {
         route(4, '/test.Denied', 1),
         route(5, '/test.Secure', 1, ['grpcs']),
         route(6, '/test.Locked', 1),
+        route(7, '/test.Scripted', 1),
       ],
       plugins: [
+        plugin(3, 'pre-function', 7, {
+          access: ["return kong.response.exit(403, { message = 'not you' })"],
+          ...{ certificate: [], rewrite: [], header_filter: [], body_filter: [], log: [] },
+        }),
         plugin(1, 'request-termination', 4, { status_code: 429, message: 'not now: größe' }),
         plugin(2, 'key-auth', 6, {
           ...{ key_names: ['apikey'], key_in_header: true, key_in_query: true, key_in_body: false },
@@ -241,6 +246,7 @@ describe.each([
     ['/test.Nowhere/X', status.UNAVAILABLE, 'No Service found with those values'],
     ['/test.Refused/X', status.INTERNAL, 'An invalid response was received from the upstream server'],
     ['/test.Denied/X', status.RESOURCE_EXHAUSTED, 'not now: größe'],
+    ['/test.Scripted/X', status.PERMISSION_DENIED, 'not you'],
     ['/test.Locked/X', status.UNAUTHENTICATED, 'No API key found in request'],
   ])('says for %s by an outcome why it is not served', async (path, code, details) => {
     expect(await call(to(), path, 'x')).toMatchObject({ code, details });
