@@ -22,6 +22,7 @@ const PEERS = {
   nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
   moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
   openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
+  promtool: { commands: ['promtool'], install: 'apt-get install prometheus' },
   pebble: { commands: ['pebble'], install: 'apt-get install pebble' },
   slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
