@@ -105,6 +105,11 @@ export class PluginPlan {
     return this.#rewriting;
   }
 
+  /** Whether what a request runs can depend on who sends it. */
+  get knowsCallers(): boolean {
+    return this.#tables.consumers.size > 0 || this.#tables.groups.size > 0;
+  }
+
   /** Whether plugins are bound to consumer groups at all. */
   get knowsGroups(): boolean {
     return this.#tables.groups.size > 0;

@@ -97,6 +97,7 @@ export class PluginRun {
     const consumer = request.identity.consumer?.id ?? null;
     if (consumer === this.#consumer) return null;
     this.#consumer = consumer;
+    if (!this.#plan.knowsCallers) return null;
     if (!this.#plan.knowsGroups) {
       this.#continue(at, request, []);
       return null;
