@@ -155,8 +155,14 @@ export class FieldList implements HeaderFields {
 
   /** Puts them onto others, before what those have under the same names. */
   precede(others: HeaderFields): void {
-    for (const name of this.#names()) {
-      const own = name === 'set-cookie' ? others.getSetCookie() : [others.get(name)];
+    for (let at = 0; at < this.#lines.length; at += 2) {
+      const name = this.#lines[at] ?? '';
+      if (!this.#isFirst(at, name)) continue;
+      if (!others.has(name)) {
+        this.#appendTo(others, name);
+        continue;
+      }
+      const own = isSameName(name, 'set-cookie') ? others.getSetCookie() : [others.get(name)];
       others.delete(name);
       this.#appendTo(others, name);
       for (const value of own) if (value !== null) others.append(name, value);
@@ -165,12 +171,16 @@ export class FieldList implements HeaderFields {
 
   /** Puts them onto others that have nothing under the same names, but for Set-Cookie, which comes beside. */
   complete(others: HeaderFields): void {
-    for (const name of this.#names()) if (name === 'set-cookie' || !others.has(name)) this.#appendTo(others, name);
+    for (let at = 0; at < this.#lines.length; at += 2) {
+      const name = this.#lines[at] ?? '';
+      if (!this.#isFirst(at, name)) continue;
+      if (isSameName(name, 'set-cookie') || !others.has(name)) this.#appendTo(others, name);
+    }
   }
 
-  /** In lower case, each once. */
-  #names(): ReadonlySet<string> {
-    return new Set(this.keys());
+  /** Whether no line before has that name: one goes with all of its name. */
+  #isFirst(at: number, name: string): boolean {
+    return this.#find(name, 0) === at;
   }
 
   #appendTo(others: HeaderFields, name: string): void {
