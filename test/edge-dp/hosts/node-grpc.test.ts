@@ -254,6 +254,10 @@ describe.each([
 });
 
 describe('gRPC', () => {
+  it('is what the node says that it can do', async () => {
+    expect((await node.controlPlane.heard('hello')).node.capabilities).toContain('inbound_http2');
+  });
+
   it('is told apart from what is none, and from what has to be secure', async () => {
     expect(await call(plain, '/test.Secure/X', 'x')).toMatchObject({ details: 'gRPC request matched gRPCs route' });
     const session = await openHttp2(node.url);

@@ -98,7 +98,9 @@ describe('processes of the native host', () => {
   });
 
   test('lets a request in flight finish, ends idle connections, and leaves no process behind', async () => {
-    const { dataPlane, url, raw } = await start(1);
+    const { dataPlane, controlPlane, url, raw } = await start(1);
+    // Clients may speak HTTP/2 where a listener says so.
+    expect((await controlPlane.heard('hello')).node.capabilities).not.toContain('inbound_http2');
     const pids = [
       ...dataPlane.pids(),
       ...descendants(process.pid).filter((pid) => commandOf(pid).includes('worker.mjs')),
