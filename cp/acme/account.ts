@@ -15,10 +15,16 @@ export async function accountKey(
 ): Promise<KeyObject> {
   const place = `kong_acme:account:${api_uri}:${Buffer.from(String(account_email)).toString('base64')}`;
   const kept = await storage.get(place);
-  if (kept !== null) return readKey(() => createPrivateKey(String(JSON.parse(kept).key)), `acme_storage '${place}'`);
+  if (kept !== null) return keptKey(kept, place);
   const key = account_key === null ? await newKey({ type: 'ecc' }) : await namedKey(workspace, account_key);
-  await storage.add(place, JSON.stringify({ key: pemOf(key) }), 0);
-  return key;
+  if (await storage.add(place, JSON.stringify({ key: pemOf(key) }), 0)) return key;
+  // Another order was faster: theirs is the account.
+  const theirs = await storage.get(place);
+  return theirs === null ? key : keptKey(theirs, place);
+}
+
+function keptKey(kept: string, place: string): KeyObject {
+  return readKey(() => createPrivateKey(String(JSON.parse(kept).key)), `acme_storage '${place}'`);
 }
 
 /** A key entity's private half, by its kid and, where one is named, its set. */

@@ -66,8 +66,16 @@ export class AcmeOrders {
     return this.#round;
   }
 
-  /** Orders a certificate for a name now, whatever there is. Throws `AcmeError`. */
-  async update(workspace: Workspace, config: AcmeConfig, host: string): Promise<void> {
+  /**
+   * Orders a certificate for a name now, unless `needed` says that there is one by now: another control plane may have been faster.
+   * Throws `AcmeError`.
+   */
+  async update(
+    workspace: Workspace,
+    config: AcmeConfig,
+    host: string,
+    needed: () => Promise<boolean> = async () => true,
+  ): Promise<void> {
     const storage = new AcmeStorage(workspace);
     const backoff = `kong_acme:fail_backoff:${host}`;
     const before = readBackoff(await storage.get(backoff));
@@ -79,9 +87,9 @@ export class AcmeOrders {
       );
     }
     const lock = `kong_acme:update_lock:${host}`;
-    if (!(await storage.add(lock, 'placeholder', LOCK)))
-      throw new AcmeError(`an order for ${host} is under way already`);
+    if (!(await storage.add(lock, 'placeholder', LOCK))) throw new OrderUnderWay(host);
     try {
+      if (!(await needed())) return;
       await this.#order(workspace, storage, config, host);
       await storage.delete(backoff);
     } catch (error) {
@@ -169,16 +177,27 @@ export class AcmeOrders {
     const renewed = (await storage.list(RENEW)).filter(served);
     for (const host of new Set([...configured, ...renewed])) {
       if (this.#stopped) return;
-      const found = await certificateOf(workspace, host);
-      if (found !== null && !isDue(found, config.renew_threshold_days ?? 14)) continue;
+      const needed = async () => {
+        const found = await certificateOf(workspace, host);
+        return found === null || isDue(found, config.renew_threshold_days ?? 14);
+      };
+      if (!(await needed())) continue;
       if (readBackoff(await storage.get(`kong_acme:fail_backoff:${host}`)).until * 1000 > Date.now()) continue;
       try {
-        await this.update(workspace, config, host);
+        await this.update(workspace, config, host, needed);
       } catch (error) {
         if (this.#stopped) return;
+        if (error instanceof OrderUnderWay) continue;
         this.#options.log('error', `no certificate for ${host}: ${messageOf(error)}`);
       }
     }
+  }
+}
+
+/** Another control plane, or another request, orders for the same name. */
+class OrderUnderWay extends AcmeError {
+  constructor(host: string) {
+    super(`an order for ${host} is under way already`);
   }
 }
 

@@ -15,6 +15,8 @@ export interface AcmeServer {
   readonly ordered: string[];
   /** Registrations, as they were signed. */
   readonly accounts: Readonly<Row>[];
+  /** The keys of accounts, each once. */
+  readonly accountKeys: readonly JWK[];
   /** The port challenges are asked for at, whatever the name. */
   challengePort: number;
   /** How it is other than usual. */
@@ -64,6 +66,9 @@ export async function startAcmeServer({ external = {} }: AcmeServerOptions = {})
     url: '',
     ordered: [],
     accounts: [],
+    get accountKeys() {
+      return [...keys.values()];
+    },
     challengePort: 0,
     faults,
     stop: () => http.close(),
