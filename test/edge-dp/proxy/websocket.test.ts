@@ -3,6 +3,8 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { once } from '../../once.ts';
 import { type ProxyNode, route, service, startProxyNode, statuses } from './node.ts';
@@ -48,7 +50,11 @@ function serveSockets(server: ReturnType<typeof createHttpServer>, ends: [number
   return sockets;
 }
 
-describe('WebSockets', () => {
+describe.each([
+  ['workerd', startWorkerdHost, ['natively', 'through the egress process']],
+  // It has no egress process.
+  ['node', startNodeHost, ['natively']],
+] as const)('WebSockets on %s', (host, start, ways) => {
   const ends: [number, string][] = [];
   const servers: { close(): unknown; closeAllConnections(): void }[] = [];
   let node: ProxyNode;
@@ -68,20 +74,23 @@ describe('WebSockets', () => {
       servers.push(server);
     }
     const [plainPort = 0, securePort = 0] = ports;
-    node = await startProxyNode({
-      services: [
-        service(1, plainPort),
-        service(3, plainPort, { read_timeout: 1_500, write_timeout: 1_500, connect_timeout: 1_500 }),
-        service(2, securePort, { protocol: 'https', tls_verify: false }),
-      ],
-      routes: [
-        route(1, '/native', 1),
-        route(2, '/egress', 1, { preserve_host: true }),
-        route(3, '/tls', 2),
-        route(4, '/native/idle', 3),
-        route(5, '/egress/idle', 3, { preserve_host: true }),
-      ],
-    });
+    node = await startProxyNode(
+      {
+        services: [
+          service(1, plainPort),
+          service(3, plainPort, { read_timeout: 1_500, write_timeout: 1_500, connect_timeout: 1_500 }),
+          service(2, securePort, { protocol: 'https', tls_verify: false }),
+        ],
+        routes: [
+          route(1, '/native', 1),
+          route(2, '/egress', 1, { preserve_host: true }),
+          route(3, '/tls', 2),
+          route(4, '/native/idle', 3),
+          route(5, '/egress/idle', 3, { preserve_host: true }),
+        ],
+      },
+      { start },
+    );
     Object.assign(bases, {
       directly: `ws://127.0.0.1:${plainPort}`,
       natively: `ws://127.0.0.1:${node.port}/native`,
@@ -98,7 +107,8 @@ describe('WebSockets', () => {
   });
 
   // The same client with and without a gateway between: what holds directly must hold through it.
-  describe.each([['directly'], ['natively'], ['through the egress process'], ['to a TLS upstream']])('%s', (how) => {
+  const all = [...(host === 'workerd' ? ['directly'] : []), ...ways, 'to a TLS upstream'];
+  describe.each(all)('%s', (how) => {
     async function open(path = '/', protocols: string[] = [], options: ClientOptions = {}) {
       const socket = new WebSocket(`${bases[how]}${path}`, protocols, { maxPayload: 64 << 20, ...options });
       const messages: Message[] = [];
@@ -244,7 +254,7 @@ describe('WebSockets', () => {
     expect(statuses(text)).toEqual([426]);
   });
 
-  it.each([['natively'], ['through the egress process']])('serves 200 at once %s, each its own', async (how) => {
+  it.each(ways)('serves 200 at once %s, each its own', async (how) => {
     const echoes = await Promise.all(
       Array.from({ length: 200 }, async (_, n) => {
         const socket = new WebSocket(`${bases[how]}/`);
@@ -258,23 +268,20 @@ describe('WebSockets', () => {
     for (const { socket } of echoes) socket.close();
   });
 
-  it.each([['natively'], ['through the egress process']])(
-    'holds the upstream back for a slow reader %s',
-    async (how) => {
-      const before = residentBytes(node.dataPlane);
-      const socket = new WebSocket(`${bases[how]}/flood`, { maxPayload: 64 << 20 });
-      await once(socket, 'open');
-      socket.pause();
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      const grown = residentBytes(node.dataPlane) - before;
-      let bytes = 0;
-      socket.on('message', (data: Buffer) => {
-        bytes += data.length;
-      });
-      socket.resume();
-      await expect.poll(() => bytes).toBe(64 << 20);
-      socket.close();
-      expect(grown).toBeLessThan(32 << 20);
-    },
-  );
+  it.each(ways)('holds the upstream back for a slow reader %s', async (how) => {
+    const before = residentBytes(node.dataPlane);
+    const socket = new WebSocket(`${bases[how]}/flood`, { maxPayload: 64 << 20 });
+    await once(socket, 'open');
+    socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const grown = residentBytes(node.dataPlane) - before;
+    let bytes = 0;
+    socket.on('message', (data: Buffer) => {
+      bytes += data.length;
+    });
+    socket.resume();
+    await expect.poll(() => bytes).toBe(64 << 20);
+    socket.close();
+    expect(grown).toBeLessThan(32 << 20);
+  });
 });
