@@ -1,6 +1,7 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
@@ -435,8 +436,27 @@ describe('ai-proxy', () => {
 describe('ai-proxy on the wire', () => {
   const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
   const streams: ServerResponse[] = [];
+  const WHOLE = JSON.stringify({
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'claude',
+    content: [{ type: 'text', text: 'hello' }],
+    stop_reason: 'end_turn',
+    usage: { input_tokens: 3, output_tokens: 4 },
+  });
+  const LIMITED = JSON.stringify({ type: 'error', error: { type: 'rate_limit_error', message: 'slow down' } });
   const server = createServer((request, response) => {
-    request.resume().on('end', () => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      if (JSON.parse(body).stream !== true) {
+        response.writeHead(body.includes('too much') ? 429 : 200, { 'content-type': 'application/json' });
+        response.end(body.includes('too much') ? LIMITED : WHOLE);
+        return;
+      }
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.flushHeaders();
       streams.push(response);
@@ -487,6 +507,35 @@ describe('ai-proxy on the wire', () => {
     upstream.end(sse(['message_stop', {}]));
     expect(eventsOf((await reader.read()).value ?? '')).toEqual(['[DONE]']);
     expect((await reader.read()).done).toBe(true);
+  });
+
+  describe("for OpenAI's own client, which is given another address and nothing else", () => {
+    const client = () => new OpenAI({ baseURL: gateway.url, apiKey: 'none', maxRetries: 0 });
+    const question = (content: string) => ({ model: '', messages: [{ role: 'user' as const, content }] });
+
+    it('is a chat as of OpenAI, whoever answers it', async () => {
+      const answer = await client().chat.completions.create(question('hi'));
+      expect(answer).toMatchObject({
+        object: 'chat.completion',
+        choices: [{ index: 0, finish_reason: 'end_turn', message: { role: 'assistant', content: 'hello' } }],
+        usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 },
+      });
+    });
+
+    it('is a stream of it, part by part, to its end', async () => {
+      const stream = await client().chat.completions.create({ ...question('hi'), stream: true });
+      const upstream = streams.pop();
+      if (upstream === undefined) expect.fail('no stream');
+      for (const text of ['one ', 'two']) upstream.write(delta(text));
+      upstream.end(sse(['message_stop', {}]));
+      let text = '';
+      for await (const part of stream) text += part.choices[0]?.delta.content ?? '';
+      expect(text).toBe('one two');
+    });
+
+    it('is the error of the provider’s rate limit, with its status', async () => {
+      await expect(client().chat.completions.create(question('too much'))).rejects.toMatchObject({ status: 429 });
+    });
   });
 
   it('asks a model for no more once its client has left', async () => {
