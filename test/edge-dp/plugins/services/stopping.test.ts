@@ -2,11 +2,16 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNodeHost } from '../../../../edge-dp/hosts/node/host.ts';
+import { startWorkerdHost } from '../../../../edge-dp/hosts/workerd/host.ts';
 import { id, type ProxyNode, startProxyNode } from '../../proxy/node.ts';
 
 const SHARING_WORKER = fileURLToPath(new URL('./workers/sharing.ts', import.meta.url));
 
-describe('what plugins have queued', () => {
+describe.each([
+  ['workerd', startWorkerdHost],
+  ['node', startNodeHost],
+] as const)('what plugins have queued, on %s', (_, start) => {
   const collected: string[] = [];
   const collector = createServer((request, response) => {
     let text = '';
@@ -30,7 +35,7 @@ describe('what plugins have queued', () => {
           { id: id(2), name: 'sharing', protocols: ['http'], config: { collector: `http://127.0.0.1:${port}/` } },
         ],
       },
-      { entry: SHARING_WORKER, processes: 2 },
+      { start, entry: SHARING_WORKER, processes: 2 },
     );
   });
   afterAll(async () => {

@@ -75,8 +75,15 @@ const FOR_EVER = {
 
 const plugins = new Map([[sharing.name, sharing]]);
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, NODE }) =>
-    createRequestPath({ settings: SETTINGS.proxy, network: NETWORK ?? internet, egress: EGRESS, node: NODE, plugins }),
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, OUTWARD, NODE }) =>
+    createRequestPath({
+      settings: SETTINGS.proxy,
+      network: NETWORK ?? internet,
+      egress: EGRESS,
+      outward: OUTWARD,
+      node: NODE,
+      plugins,
+    }),
   plugins: { sharing: '3.9.3' },
 });
 
