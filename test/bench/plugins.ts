@@ -25,6 +25,9 @@ export const PLUGIN_SCENARIOS = [
   'plugins: pre-function, three calls',
   'plugins: http-log, batches of 200',
   'plugins: eight together',
+  'plugins: prometheus, all families',
+  'plugins: opentelemetry, 1 % sampled',
+  'plugins: opentelemetry, all sampled',
 ] as const;
 
 /** More than are remembered as verified. */
@@ -98,6 +101,15 @@ export async function pluginScenarios(
     ],
     { headers: [apikey] },
   );
+  const families = ['status_code', 'latency', 'bandwidth', 'upstream_health'].map((name) => [`${name}_metrics`, true]);
+  await scenario(7, [['prometheus', { ...Object.fromEntries(families), per_consumer: true }]]);
+  for (const [place, sampling_rate] of [
+    [8, 0.01],
+    [9, 1],
+  ] as const) {
+    const traces_endpoint = `http://127.0.0.1:${sink.port}/v1/traces`;
+    await scenario(place, [['opentelemetry', { traces_endpoint, sampling_rate }]]);
+  }
   return {
     scenarios,
     stop() {
