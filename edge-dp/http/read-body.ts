@@ -31,13 +31,18 @@ function resumed(
     type: 'bytes',
     async pull(controller: ReadableByteStreamController) {
       const next = pending.shift();
-      if (next !== undefined) return controller.enqueue(next);
+      if (next !== undefined) return controller.enqueue(copyOf(next));
       const { value, done } = await reader.read();
       if (done) controller.close();
-      else controller.enqueue(value);
+      else controller.enqueue(copyOf(value));
     },
     cancel: (reason) => reader.cancel(reason),
   });
+}
+
+/** A byte stream takes over the memory of what it is given, and on Node that is shared with other parts, or with anything. */
+function copyOf(part: Uint8Array): Uint8Array {
+  return new Uint8Array(part);
 }
 
 function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GATEWAY_HOSTS } from '../../proxy/gateway.ts';
 import { startUpstream } from '../../proxy/upstream.ts';
 import { type ProbeGateway, startProbeGateway } from './probe-gateway.ts';
 
@@ -23,7 +24,7 @@ const fieldOf = (answer: string, name: string): string | undefined => {
   return lines.length === 0 ? undefined : lines.join('; ');
 };
 
-describe('the phases of plugins', () => {
+describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
   let probe: ProbeGateway;
   const get = (path = '/', headers = '') => probe.gateway.raw(`GET ${path} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
 
@@ -42,7 +43,7 @@ describe('the phases of plugins', () => {
       }
       const answer = ANSWERS[path] ?? OK;
       return line.startsWith('HEAD ') ? `${headOf(answer)}\r\n\r\n` : answer;
-    });
+    }, host);
   });
   afterAll(() => probe?.stop());
 

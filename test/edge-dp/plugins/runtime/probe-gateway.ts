@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { type GATEWAY_HOSTS, type RunningGateway, startGateway } from '../../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../../proxy/upstream.ts';
 
 type Step = readonly [does: string, ...parameters: unknown[]];
@@ -49,8 +49,11 @@ export interface ProbeGateway {
 
 const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
-/** One route to one upstream in a real workerd, with plugins as a test writes them down. */
-export async function startProbeGateway(answer?: Parameters<typeof startUpstream>[0]): Promise<ProbeGateway> {
+/** One route to one upstream on a real runtime, with plugins as a test writes them down. */
+export async function startProbeGateway(
+  answer?: Parameters<typeof startUpstream>[0],
+  host: (typeof GATEWAY_HOSTS)[number] = 'workerd',
+): Promise<ProbeGateway> {
   const logged: Logged[] = [];
   const listener = createServer((request, response) => {
     let text = '';
@@ -67,6 +70,7 @@ export async function startProbeGateway(answer?: Parameters<typeof startUpstream
   const url = `http://127.0.0.1:${port}/`;
   const upstream = await startUpstream(answer);
   const gateway = await startGateway({
+    host,
     entry: fileURLToPath(new URL('./workers/probing.ts', import.meta.url)),
     lazy: {
       consumer_group_consumers: { ada: [{ id: id(4), consumer_group: { id: id(3) }, consumer: { id: 'ada' } }] },
