@@ -26,9 +26,15 @@ describe('what clients may take of the native host', () => {
     node = await startProxyNode(
       {
         services: [service(1, upstream.port)],
-        routes: [route(1, '/', 1, { strip_path: false }), route(2, '/keyed', 1)],
+        routes: [route(1, '/', 1, { strip_path: false }), route(2, '/keyed', 1), route(3, '/refused', 1)],
         plugins: [
           { id: route(9, '/', 1).id, name: 'key-auth', route: { id: route(2, '/', 1).id }, config: KEY_IN_BODY },
+          {
+            id: route(8, '/', 1).id,
+            name: 'request-termination',
+            route: { id: route(3, '/', 1).id },
+            config: { status_code: 418 },
+          },
         ],
       },
       {
@@ -122,6 +128,25 @@ describe('what clients may take of the native host', () => {
       expect([path, rest, statuses(text)]).toEqual([path, rest, [413]]);
     }
     expect(upstream.seen).toEqual([]);
+  });
+
+  it.each([
+    ['ends', '', false],
+    ['is no chunk any more', 'Transfer-Encoding: chunked\r\n\r\n64\r\nhalf', true],
+  ])('is one answer, where the body %s behind it', async (_, chunked, goesOn) => {
+    const framing = chunked === '' ? 'Content-Length: 100\r\n\r\nhalf' : chunked;
+    const path = chunked === '' ? '/' : '/refused';
+    const socket = open(`POST ${path} HTTP/1.1\r\nHost: a\r\n${framing}`);
+    let text = '';
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket
+      .setEncoding('latin1')
+      .once('data', () => (goesOn ? socket.write(`${'x'.repeat(96)}no chunk`) : socket.end()));
+    socket.on('data', (part) => {
+      text += part;
+    });
+    await closed;
+    expect(statuses(text)).toEqual([chunked === '' ? 413 : 418]);
   });
 
   it('is so long a pause in taking an answer, however long all of it takes', async () => {

@@ -95,6 +95,8 @@ interface ClientConnection {
   readonly facts: Arrival;
   /** The request that is served, until its answer is out. */
   current: { readonly request: NodeRequest; readonly response: ServerResponse } | null;
+  /** The request that was answered last. */
+  answered: NodeRequest | null;
   readonly waiting: (() => void)[];
   /** Requests so far. */
   count: number;
@@ -167,7 +169,7 @@ class Http1Listener implements ProxyListener {
   #connection(socket: Socket): ClientConnection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
-      connection = { facts: this.#facts(socket), current: null, waiting: [], count: 0, over: false };
+      connection = { facts: this.#facts(socket), current: null, answered: null, waiting: [], count: 0, over: false };
       this.#connections.set(socket, connection);
     }
     return connection;
@@ -209,6 +211,7 @@ class Http1Listener implements ProxyListener {
     response.once('close', () => {
       if (!response.writableFinished) request.leave();
       connection.current = null;
+      connection.answered = request;
       if (!response.shouldKeepAlive) connection.over = true;
       if (connection.waiting.length === MOST_WAITING) socket.resume();
       connection.waiting.shift()?.();
@@ -272,6 +275,12 @@ class Http1Listener implements ProxyListener {
       } else if (isGone(error)) socket.destroy();
       // What follows it is no request: its answer is the last.
       else response.once('finish', () => socket.end());
+      return;
+    }
+    // The rest of a body that was answered before its end: what broke off has its answer already.
+    if (connection?.answered?.body?.source.readableEnded === false) {
+      if (isGone(error)) socket.destroy();
+      else socket.end();
       return;
     }
     const { code = '' } = error;
