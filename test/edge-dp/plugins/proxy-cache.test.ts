@@ -225,7 +225,8 @@ describe('proxy-cache on a node of three processes', () => {
     expect(conditions).toEqual([undefined, '"other", "one"']);
     await expect.poll(() => outcomes('/rules/stale'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
     const kept = await send('/rules/stale', { headers: { 'if-none-match': tag, ...NO_RELOAD } });
-    expect([kept.status, kept.headers.get('x-round')]).toEqual([304, '2']);
+    // Of the second answer, or of a later one: another process may have asked as well before it heard of the first one's.
+    expect([kept.status, Number(kept.headers.get('x-round'))]).toEqual([304, expect.toSatisfy((round) => round >= 2)]);
 
     // What the client wants newer is asked about as well, and replaced once it is another.
     tag = '"two"';
