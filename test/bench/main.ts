@@ -183,7 +183,13 @@ async function measureTraffic(): Promise<void> {
       const seconds = Number(values['sustained-seconds']);
       sustained.push(...(await measureSustained(gateways, '/first', { connections: howLong.connections, seconds })));
     }
-    memory.push(...(await measureMemory(ours, '/first', wanted)));
+    if (MEMORY_SCENARIOS.some(wanted)) {
+      const { id } = await admin(`${url}/services/bench/routes`, 'POST', { paths: ['/limited'] });
+      const config = { minute: 10, policy: 'local', limit_by: 'header', header_name: 'X-Client' };
+      await admin(`${url}/routes/${id}/plugins`, 'POST', { name: 'rate-limiting', config });
+      await serves('/limited');
+      memory.push(...(await measureMemory(ours, '/first', '/limited', wanted)));
+    }
     if (wanted('propagation')) delays['change to first request, 1 route'] = median(await propagation(url, served, 11));
 
     if (wanted('key-auth') || wanted('three plugins')) {

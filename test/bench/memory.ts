@@ -1,4 +1,4 @@
-import { request as httpRequest } from 'node:http';
+import { Agent, get as httpGet, request as httpRequest } from 'node:http';
 
 import { openIdle } from '../idle-connections.ts';
 import { descendants, residentMemory } from '../proc.ts';
@@ -9,6 +9,7 @@ export const MEMORY_SCENARIOS = [
   'memory: 10,000 idle connections',
   'memory: 2,000 idle TLS connections',
   'memory: 1 GB both ways',
+  'memory: 100,000 clients limited in a minute',
 ] as const;
 
 /** MB of the gateway and all its processes. */
@@ -19,16 +20,18 @@ export interface Memory {
   readonly behind: number;
 }
 
-/** `path` leads to the upstream of the bench. */
+/** `path` leads to the upstream of the bench, `limitedPath` as well, with rate-limiting by the header X-Client. */
 export async function measureMemory(
   ours: Rival,
   path: string,
+  limitedPath: string,
   wanted: (scenario: string) => boolean,
 ): Promise<Memory[]> {
   const works: readonly (readonly [string, () => Promise<unknown>])[] = [
     [MEMORY_SCENARIOS[0], () => idle(ours.ports.plain ?? 0, 10_000, false, path)],
     [MEMORY_SCENARIOS[1], () => idle(ours.ports.tls ?? 0, 2_000, true, path)],
     [MEMORY_SCENARIOS[2], () => mirror(ours.ports.plain ?? 0, `${path}/mirror`, 1 << 10)],
+    [MEMORY_SCENARIOS[3], () => clients(ours.ports.plain ?? 0, limitedPath, 100_000)],
   ];
   const measured: Memory[] = [];
   for (const [scenario, work] of works) {
@@ -83,6 +86,27 @@ function mirror(port: number, path: string, megabytes: number): Promise<void> {
     });
     write();
   });
+}
+
+/** One request of each of so many clients. */
+async function clients(port: number, path: string, count: number): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 50 });
+  let next = 0;
+  const one = (client: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      httpGet({ port, path, agent, headers: { 'x-client': `client-${client}` } }, (response) => {
+        const { 'x-ratelimit-remaining-minute': left } = response.headers;
+        if (response.statusCode !== 200 || left !== '9')
+          reject(new Error(`client ${client}: ${response.statusCode}, with ${left} left of 10`));
+        response.resume().on('end', resolve);
+      }).on('error', reject);
+    });
+  await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      for (let client = next++; client < count; client = next++) await one(client);
+    }),
+  );
+  agent.destroy();
 }
 
 function megabytes({ child }: Rival): number {

@@ -7,7 +7,10 @@ import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../until.ts';
 import type { Rival } from './rival.ts';
 
-/** nginx as a plain reverse proxy: one worker, kept connections to the upstream, no log. Null: it is not installed. */
+/**
+ * nginx as a plain reverse proxy, which keeps the upstream's JSON under `/cached`: one worker, kept connections to the upstream, no log. Null:
+ * it is not installed.
+ */
 export async function startNginx(upstreamPort: number, pair: { cert: string; key: string }): Promise<Rival | null> {
   if (spawnSync('nginx', ['-v']).status !== 0) return null;
   const folder = mkdtempSync(join(tmpdir(), 'bench nginx '));
@@ -20,9 +23,11 @@ http {
   access_log off; keepalive_requests 1000000000;
   upstream one { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000000; }
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path "${folder}/${kind}";`).join(' ')}
+  proxy_cache_path "${folder}/cache" keys_zone=kept:1m;
   server {
     listen 127.0.0.1:${plain}; listen 127.0.0.1:${tls} ssl; listen 127.0.0.1:${http2} http2;
     ssl_certificate "${pair.cert}"; ssl_certificate_key "${pair.key}";
+    location /cached { proxy_pass http://one/json; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache kept; }
     location / { proxy_pass http://one; proxy_http_version 1.1; proxy_set_header Connection ""; }
   }
 }

@@ -28,6 +28,11 @@ export const PLUGIN_SCENARIOS = [
   'plugins: prometheus, all families',
   'plugins: opentelemetry, 1 % sampled',
   'plugins: opentelemetry, all sampled',
+  'plugins: request-transformer, plain',
+  'plugins: request-transformer, Lua',
+  'plugins: 10 KB of JSON, none',
+  'plugins: 10 KB of JSON, response-transformer',
+  'plugins: 10 KB of JSON, proxy-cache hit',
 ] as const;
 
 /** More than are remembered as verified. */
@@ -69,10 +74,10 @@ export async function pluginScenarios(
   const scenario = async (
     place: number,
     plugins: readonly (readonly [string, object])[],
-    more: Partial<PluginScenario> = {},
+    { service = 'bench', ...more }: Partial<PluginScenario> & { readonly service?: string } = {},
   ): Promise<void> => {
-    const path = `/plugins-${place}`;
-    const route = await post('/services/bench/routes', { paths: [path] });
+    const path = more.path ?? `/plugins-${place}`;
+    const route = await post(`/services/${service}/routes`, { paths: [path] });
     for (const [name, config] of plugins) await post(`/routes/${route.id}/plugins`, { name, config });
     scenarios.push({ name: PLUGIN_SCENARIOS[place] ?? path, path, headers: [], ...more });
   };
@@ -110,6 +115,18 @@ export async function pluginScenarios(
     const traces_endpoint = `http://127.0.0.1:${sink.port}/v1/traces`;
     await scenario(place, [['opentelemetry', { traces_endpoint, sampling_rate }]]);
   }
+  const { host, port } = await admin(`${api}/services/bench`);
+  await post('/services', { name: 'bench-json', host, port, path: '/json' });
+  const rules = { add: { headers: ['x-a:b'], querystring: ['q:1'] }, remove: { headers: ['accept'] } };
+  const template = "$((headers['accept'] or ''):upper())";
+  await scenario(10, [['request-transformer', rules]]);
+  await scenario(11, [['request-transformer', { add: { headers: [`x-a:${template}`] } }]]);
+  const json = { add: { json: ['added:1'] }, remove: { json: ['note'] } };
+  await scenario(12, [], { service: 'bench-json' });
+  await scenario(13, [['response-transformer', json]], { service: 'bench-json' });
+  // nginx keeps what is under this path as well.
+  const kept = { strategy: 'memory', content_type: ['application/json'], cache_ttl: 3600 };
+  await scenario(14, [['proxy-cache', kept]], { service: 'bench-json', path: '/cached' });
   return {
     scenarios,
     stop() {
