@@ -17,7 +17,8 @@ export async function startNginx(upstreamPort: number, pair: { cert: string; key
   const [plain = 0, tls = 0, http2 = 0] = await freePorts(3);
   writeFileSync(
     join(folder, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid "${folder}/pid"; error_log stderr crit;
+    // Its worker is to write where this process may.
+    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid "${folder}/pid"; error_log stderr crit;
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 1000000000;
