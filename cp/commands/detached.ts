@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findInstance, type Instance } from '../instance/instance.ts';
@@ -8,6 +8,8 @@ import { CommandError, type Invocation, settingsFor } from './command.ts';
 
 /** Milliseconds. A first start makes the database. */
 const PATIENCE = 120_000;
+/** Bytes of the log. */
+const MOST_SHOWN = 16 << 10;
 
 /**
  * Starts an instance of its own session, in the background, its output going to `holdfast.log` in the prefix. Resolves once it serves;
@@ -34,7 +36,7 @@ export async function startDetached(invocation: Invocation): Promise<void> {
   if (pid === undefined) throw new CommandError('the system does not let another process start');
   const instance = await ready(prefix, pid, () => child.exitCode ?? child.signalCode);
   if (instance === null) {
-    const said = readFileSync(path).subarray(before).toString('utf8').trimEnd().split('\n').slice(-20).join('\n');
+    const said = endOf(path, before).trimEnd().split('\n').slice(-20).join('\n');
     throw new CommandError(`it ended instead of starting; from ${path}:\n${said}`);
   }
   child.unref();
@@ -49,6 +51,18 @@ export async function startDetached(invocation: Invocation): Promise<void> {
 
 function options({ conf, prefix }: Invocation): string[] {
   return [...(conf === undefined ? [] : ['--conf', conf]), ...(prefix === undefined ? [] : ['--prefix', prefix])];
+}
+
+/** What was written behind so many bytes; no more than a terminal shows, of a log that may be of any length. */
+function endOf(path: string, from: number): string {
+  const file = openSync(path, 'r');
+  try {
+    const start = Math.max(from, fstatSync(file).size - MOST_SHOWN);
+    const bytes = Buffer.alloc(MOST_SHOWN);
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, start));
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Null: it has ended. */

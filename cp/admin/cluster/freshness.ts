@@ -12,8 +12,9 @@ export const SERIAL = 'X-Holdfast-Serial';
 /** Seconds. */
 const PATIENCE = 10;
 const MOST_PATIENCE = 300;
-/** Milliseconds between looks at the data planes. */
+/** Milliseconds between looks at the data planes: the first, and the longest; many of them cost the database something. */
 const PAUSE = 100;
+const LONGEST_PAUSE = 1_000;
 /** Characters of the data planes' names that a message holds. */
 const MOST_NAMED = 10;
 
@@ -95,7 +96,7 @@ function read(query: Query): Omit<Asked, 'serial'> {
 
 async function wait(cluster: ClusterView, asked: Asked): Promise<Reply> {
   const deadline = performance.now() + asked.timeout * 1000;
-  for (;;) {
+  for (let pause = PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
     const all = await cluster.serials();
     const chosen = chosenOf(all, asked.nodes);
     const late = chosen.filter((node) => !serves(node, asked.serial));
@@ -108,7 +109,7 @@ async function wait(cluster: ClusterView, asked: Asked): Promise<Reply> {
       const text = `serial ${asked.serial} is not served after ${asked.timeout} s: ${why}${more}`;
       return { status: 504, body: { message: text, serial: asked.serial, nodes } };
     }
-    await sleep(PAUSE);
+    await sleep(Math.min(pause, Math.max(0, deadline - performance.now())));
   }
 }
 
