@@ -1,17 +1,14 @@
-import { createHash, verify, X509Certificate } from 'node:crypto';
+import { verify, X509Certificate } from 'node:crypto';
+import type { BasicOCSPResponse, SingleResponse } from '@peculiar/asn1-ocsp';
+import { AsnConvert } from '@peculiar/asn1-schema';
 import {
-  BasicOCSPResponse,
-  CertID,
-  id_pkix_ocsp_basic,
-  OCSPRequest,
-  OCSPResponse,
-  OCSPResponseStatus,
-  Request,
-  type SingleResponse,
-  TBSRequest,
-} from '@peculiar/asn1-ocsp';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
+  answerAbout,
+  NoOcspAnswer,
+  type OcspQuestion,
+  ocspQuestion,
+  readOcspAnswer,
+} from '../../shared/ocsp/messages.ts';
+import { responderIn } from '../../shared/ocsp/responder.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
 import { certificatesOf } from '../pki/pem.ts';
@@ -37,7 +34,6 @@ const SKEW = 300_000;
 /** Milliseconds an answer without an end is taken for fresh. */
 const FRESH = 86_400_000;
 
-const SHA1 = '1.3.14.3.2.26';
 const OCSP_SIGNING = '1.3.6.1.5.5.7.3.9';
 
 /** Signature algorithms responders use, by object identifier, as node:crypto names their hashes. */
@@ -56,11 +52,6 @@ interface Verdict {
   readonly until: number;
 }
 
-/** No trustworthy answer about a certificate; the message says why. */
-class Unobtainable extends Error {
-  override readonly name = 'Unobtainable';
-}
-
 /**
  * `cluster_ocsp`: asks the responder that a certificate names whether it was revoked (OCSP, RFC 6960). Revoked always
  * refuses; an answer that cannot be had, or not be trusted, refuses with `on` and is only logged with `optional`.
@@ -74,7 +65,7 @@ export function revocationCheck({ mode, ca, log }: RevocationOptions): Revocatio
     if (known !== undefined && known.until > Date.now()) return known;
     verdicts.delete(leaf.fingerprint256);
     const issuer = authorities.find((one) => leaf.checkIssued(one) && leaf.verify(one.publicKey));
-    if (issuer === undefined) throw new Unobtainable('its issuer is not in cluster_ca_cert; add it to that file');
+    if (issuer === undefined) throw new NoOcspAnswer('its issuer is not in cluster_ca_cert; add it to that file');
     const verdict = await ask(leaf, issuer);
     verdicts.set(leaf.fingerprint256, verdict);
     return verdict;
@@ -95,57 +86,40 @@ export function revocationCheck({ mode, ca, log }: RevocationOptions): Revocatio
 }
 
 async function ask(leaf: X509Certificate, issuer: X509Certificate): Promise<Verdict> {
-  const url = /OCSP - URI:(https?:\S+)/.exec(leaf.infoAccess ?? '')?.[1];
-  if (url === undefined) throw new Unobtainable('it names no OCSP responder');
-  const id = certificateId(leaf, issuer);
-  const request = new OCSPRequest({ tbsRequest: new TBSRequest({ requestList: [new Request({ reqCert: id })] }) });
+  const url = responderIn(leaf.infoAccess);
+  if (url === null) throw new NoOcspAnswer('it names no OCSP responder');
+  const question = ocspQuestion(leaf.raw, issuer.raw);
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/ocsp-request', accept: 'application/ocsp-response' },
-    body: AsnConvert.serialize(request),
+    body: question.request,
     signal: AbortSignal.timeout(TIMEOUT),
   });
-  if (response.status !== 200) throw new Unobtainable(`${url} answered with status ${response.status}`);
+  if (response.status !== 200) throw new NoOcspAnswer(`${url} answered with status ${response.status}`);
   const answer = await response.arrayBuffer();
   if (answer.byteLength === 0 || answer.byteLength > LARGEST_ANSWER) {
-    throw new Unobtainable(`${url} answered with ${answer.byteLength} bytes`);
+    throw new NoOcspAnswer(`${url} answered with ${answer.byteLength} bytes`);
   }
-  return read(answer, id, issuer);
-}
-
-function certificateId(leaf: X509Certificate, issuer: X509Certificate): CertID {
-  const { tbsCertificate: own } = AsnConvert.parse(leaf.raw, Certificate);
-  const { tbsCertificate: its } = AsnConvert.parse(issuer.raw, Certificate);
-  return new CertID({
-    hashAlgorithm: new AlgorithmIdentifier({ algorithm: SHA1, parameters: null }),
-    issuerNameHash: new OctetString(sha1(AsnConvert.serialize(own.issuer))),
-    issuerKeyHash: new OctetString(sha1(its.subjectPublicKeyInfo.subjectPublicKey)),
-    serialNumber: own.serialNumber,
-  });
+  return read(answer, question, issuer);
 }
 
 /** Believes an answer only when the issuer, or a responder it appointed, signed it, and only about this certificate. */
-function read(answer: ArrayBuffer, id: CertID, issuer: X509Certificate): Verdict {
-  const { responseStatus, responseBytes } = AsnConvert.parse(answer, OCSPResponse);
-  if (responseStatus !== OCSPResponseStatus.successful || responseBytes?.responseType !== id_pkix_ocsp_basic) {
-    throw new Unobtainable(`the responder refused to say (status ${responseStatus})`);
-  }
-  const basic = AsnConvert.parse(responseBytes.response, BasicOCSPResponse);
-  if (!signedFor(basic, issuer)) throw new Unobtainable('the answer is not signed by its issuer or in its name');
-  const single = basic.tbsResponseData.responses.find((one) => sameId(one.certID, id));
-  if (single === undefined) throw new Unobtainable('the answer is about another certificate');
+function read(answer: ArrayBuffer, question: OcspQuestion, issuer: X509Certificate): Verdict {
+  const basic = readOcspAnswer(answer);
+  if (!signedFor(basic, issuer)) throw new NoOcspAnswer('the answer is not signed by its issuer or in its name');
+  const single = answerAbout(basic, question);
   const now = Date.now();
   const end = single.nextUpdate?.getTime() ?? single.thisUpdate.getTime() + FRESH;
   const since = single.thisUpdate;
-  if (since.getTime() > now + SKEW) throw new Unobtainable(`the answer is not valid before ${since.toISOString()}`);
-  if (end < now - SKEW) throw new Unobtainable(`the answer is of ${since.toISOString()} and no longer valid`);
+  if (since.getTime() > now + SKEW) throw new NoOcspAnswer(`the answer is not valid before ${since.toISOString()}`);
+  if (end < now - SKEW) throw new NoOcspAnswer(`the answer is of ${since.toISOString()} and no longer valid`);
   return { revoked: revocationTime(single), until: Math.min(end, now + REUSE) };
 }
 
 function revocationTime({ certStatus }: SingleResponse): Date | null {
   if (certStatus.revoked !== undefined) return certStatus.revoked.revocationTime;
   if (certStatus.good !== undefined) return null;
-  throw new Unobtainable('the responder does not know it');
+  throw new NoOcspAnswer('the responder does not know it');
 }
 
 function signedFor(basic: BasicOCSPResponse, issuer: X509Certificate): boolean {
@@ -158,16 +132,4 @@ function signedFor(basic: BasicOCSPResponse, issuer: X509Certificate): boolean {
     .filter((one) => extendedKeyUsage(one).includes(OCSP_SIGNING) && datesFault(one, new Date()) === null);
   const signature = Buffer.from(basic.signature);
   return [issuer, ...appointed].some((one) => verify(hash, Buffer.from(signed), one.publicKey, signature));
-}
-
-function sameId(a: CertID, b: CertID): boolean {
-  return (
-    Buffer.from(a.serialNumber).equals(Buffer.from(b.serialNumber)) &&
-    Buffer.from(a.issuerNameHash.buffer).equals(Buffer.from(b.issuerNameHash.buffer)) &&
-    Buffer.from(a.issuerKeyHash.buffer).equals(Buffer.from(b.issuerKeyHash.buffer))
-  );
-}
-
-function sha1(bytes: ArrayBuffer): Buffer {
-  return createHash('sha1').update(Buffer.from(bytes)).digest();
 }

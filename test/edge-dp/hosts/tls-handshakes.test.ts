@@ -332,7 +332,7 @@ describe('what a responder says of a certificate', () => {
       { status: new CertStatus({ revoked: new RevokedInfo({ revocationTime: new Date(0) }) }) },
       /is not good/,
     ],
-    ['speaks of another', { otherSerial: true }, /about other certificates/],
+    ['speaks of another', { otherSerial: true }, /about another certificate/],
     ['is out of date', { age: 7_200_000 }, /out of date/],
     ['fails', { http: 500 }, /answered with 500/],
   ])('is not shown where it %s, and the log says why', async (_, behaviour, reason) => {

@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
+import type { OcspQuestion } from '../../../../shared/ocsp/messages.ts';
+import { responderIn } from '../../../../shared/ocsp/responder.ts';
 import { messageOf } from '../../../../shared/thrown.ts';
-import { answerTo, type OcspQuestion, questionOf } from './ocsp.ts';
 
 /** Milliseconds until an answer is asked for again, as nginx does: one that was good, and after a failure. */
 const REFRESH = 3_600_000;
@@ -14,7 +16,8 @@ const LONGEST = 64 << 10;
  * know, and no client waits for it: who comes first is shown none.
  */
 export class Staple {
-  readonly #question: OcspQuestion | null;
+  /** Whom to ask about which certificate of which issuer; null: nobody can be asked. */
+  readonly #about: About | null;
   readonly #name: string;
   #bytes: Buffer | null = null;
   #until = 0;
@@ -24,10 +27,9 @@ export class Staple {
   /** `chain`: PEM. `name`: for the log. */
   constructor(chain: string, name: string) {
     this.#name = name;
-    const question = questionOf(chain);
-    this.#question = typeof question === 'string' ? null : question;
-    if (typeof question === 'string')
-      console.warn(`no OCSP answers are shown with the certificate ${name}: ${question}`);
+    const about = aboutFirstOf(chain);
+    this.#about = typeof about === 'string' ? null : about;
+    if (typeof about === 'string') console.warn(`no OCSP answers are shown with the certificate ${name}: ${about}`);
   }
 
   /** Null: there is none to show. */
@@ -38,27 +40,51 @@ export class Staple {
   }
 
   async #ask(): Promise<void> {
-    if (this.#question === null || this.#asking) return;
+    if (this.#about === null || this.#asking) return;
     this.#asking = true;
+    const { url, certificate, issuer } = this.#about;
     try {
-      const bytes = await fetched(this.#question);
-      const answer = answerTo(this.#question, bytes);
-      if (typeof answer === 'string') throw new Error(answer);
-      const until = answer.until ?? Date.now() + REFRESH;
+      // Most nodes never need it.
+      const { answerAbout, ocspQuestion, readOcspAnswer } = await import('../../../../shared/ocsp/messages.ts');
+      const question = ocspQuestion(certificate, issuer);
+      const bytes = await fetched(url, question);
+      const { certStatus, nextUpdate } = answerAbout(readOcspAnswer(bytes), question);
+      if (certStatus.good === undefined) throw new Error('the certificate is not good');
+      // Without an end there may be a newer answer at any time.
+      const until = nextUpdate?.getTime() ?? Date.now() + REFRESH;
       if (until <= Date.now()) throw new Error('the answer is out of date');
       this.#bytes = Buffer.from(bytes);
       this.#until = until;
       this.#askAt = Math.max(Date.now() + AGAIN, Math.min(Date.now() + REFRESH, until - BEFORE_END));
     } catch (error) {
       this.#askAt = Date.now() + AGAIN;
-      console.warn(`OCSP for the certificate ${this.#name}: ${this.#question.url}: ${messageOf(error)}`);
+      console.warn(`OCSP for the certificate ${this.#name}: ${url}: ${messageOf(error)}`);
     } finally {
       this.#asking = false;
     }
   }
 }
 
-async function fetched({ url, request }: OcspQuestion): Promise<Uint8Array<ArrayBuffer>> {
+interface About {
+  readonly url: string;
+  /** DER. */
+  readonly certificate: Buffer<ArrayBuffer>;
+  readonly issuer: Buffer<ArrayBuffer>;
+}
+
+/** A text: why nobody can be asked about the first certificate of a chain. */
+function aboutFirstOf(chain: string): About | string {
+  const [leaf, issuer] = (chain.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).map(
+    (pem) => new X509Certificate(pem),
+  );
+  if (leaf === undefined) return 'there is no certificate';
+  const url = responderIn(leaf.infoAccess);
+  if (url === null) return 'it names no responder';
+  if (issuer === undefined) return 'its chain lacks the certificate of its issuer';
+  return { url, certificate: leaf.raw, issuer: issuer.raw };
+}
+
+async function fetched(url: string, { request }: OcspQuestion): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url, {
     method: 'POST',
     body: request,
