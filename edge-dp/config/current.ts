@@ -158,6 +158,7 @@ function withoutConfig(empty: RequestPath): RequestPath {
     update: (changes) => empty.update(changes),
     explain: (request, caller) => empty.explain(request, caller),
     serverCertificate: () => null,
+    beginTls: () => null,
     openSession: () => null,
     settle: () => empty.settle(),
     finish: () => empty.finish(),

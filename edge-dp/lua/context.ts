@@ -3,13 +3,25 @@ import { type LuaCall, LuaEnd, type LuaNative, type LuaReference } from '../../s
 import type { HeaderFields } from '../http/fields.ts';
 import type { Logged } from '../plugins/log-entry.ts';
 import type { Exchange } from '../plugins/runtime/exchange.ts';
+import type { TlsHandshake } from '../plugins/runtime/handshake.ts';
 import type { Answer, Place } from '../plugins/runtime/plugin.ts';
 import type { Reply } from '../plugins/runtime/reply.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import type { Services } from '../plugins/runtime/services.ts';
 import type { StreamSession } from '../plugins/runtime/stream.ts';
 
-export type LuaPhase = 'preread' | 'rewrite' | 'access' | 'response' | 'header_filter' | 'body_filter' | 'log';
+export type LuaPhase =
+  | 'certificate'
+  | 'preread'
+  | 'rewrite'
+  | 'access'
+  | 'response'
+  | 'header_filter'
+  | 'body_filter'
+  | 'log';
+
+/** What a phase is of. */
+export type LuaSubject = GatewayRequest | StreamSession | TlsHandshake;
 
 /** What a plugin with Lua in its config runs it in, the same for all its requests. */
 export interface LuaSite {
@@ -19,14 +31,14 @@ export interface LuaSite {
 }
 
 /**
- * One phase of one request, or of a session that is no HTTP, as the functions that Lua calls see it: what a run of the machine is
+ * One phase of one request, of a session that is no HTTP, or of a TLS handshake, as the functions that Lua calls see it: what a run of the machine is
  * started with. What the phases of a request have in common (`kong.ctx`, `ngx.ctx`) is in `tables`.
  */
 export class LuaContext {
   readonly phase: LuaPhase;
   readonly site: LuaSite;
-  /** What both kinds have in common is asked of this. */
-  readonly subject: GatewayRequest | StreamSession;
+  /** What all kinds have in common is asked of this. */
+  readonly subject: LuaSubject;
   /** From the response phase on. */
   readonly reply: Reply | null;
   /** In the log phase. */
@@ -34,7 +46,7 @@ export class LuaContext {
   readonly tables: RequestTables;
   /** What `kong.response.exit` ends the request with. */
   answer: Answer | null = null;
-  /** The status that a session was refused with. */
+  /** The status that a session was refused with, and in the same way a handshake. */
   refusal: number | null = null;
   /** The headers that templates see: as they were when one first looked. */
   templateHeaders: HeaderFields | null = null;
@@ -44,7 +56,7 @@ export class LuaContext {
   constructor(
     phase: LuaPhase,
     site: LuaSite,
-    subject: GatewayRequest | StreamSession,
+    subject: LuaSubject,
     tables: RequestTables,
     { reply = null, exchange = null }: { readonly reply?: Reply | null; readonly exchange?: Logged | null } = {},
   ) {
@@ -56,10 +68,17 @@ export class LuaContext {
     this.logged = exchange;
   }
 
-  /** The request. Throws for a session, which has nothing of what is asked for then. */
+  /** The request. Throws for what has nothing of what is asked for then. */
   get request(): GatewayRequest {
-    if ('serverPort' in this.subject) throw new Error('not available for streams: there is no request');
-    return this.subject;
+    const { subject } = this;
+    if ('serverPort' in subject) throw new Error('not available for streams: there is no request');
+    if ('terms' in subject) throw new Error('not available in the certificate phase: there is no request yet');
+    return subject;
+  }
+
+  /** Null: TLS, where it is spoken, is through. */
+  get handshake(): TlsHandshake | null {
+    return 'terms' in this.subject ? this.subject : null;
   }
 
   /** Null: it is a request. */
@@ -72,10 +91,10 @@ export class LuaContext {
     return this.logged !== null && 'reply' in this.logged ? this.logged : null;
   }
 
-  /** Ends the phase by refusing the session, past every `pcall`. */
+  /** Ends the phase by refusing the session, or the handshake, past every `pcall`. */
   refuse(status: number): never {
     this.refusal = status;
-    throw new LuaEnd('the session is refused');
+    throw new LuaEnd('the connection is refused');
   }
 
   /** Ends the phase with an answer, past every `pcall`. */

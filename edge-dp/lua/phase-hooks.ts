@@ -1,8 +1,7 @@
 import type { Logged } from '../plugins/log-entry.ts';
+import { andThen } from '../plugins/runtime/and-then.ts';
 import type { Answer, Hooks } from '../plugins/runtime/plugin.ts';
-import type { GatewayRequest } from '../plugins/runtime/request.ts';
-import type { StreamSession } from '../plugins/runtime/stream.ts';
-import { type BodyChunk, LuaContext, type LuaPhase, type LuaSite } from './context.ts';
+import { type BodyChunk, LuaContext, type LuaPhase, type LuaSite, type LuaSubject } from './context.ts';
 import { requestTables } from './request-tables.ts';
 
 /** Runs what a plugin has for the phase of the context. Without a promise as long as nothing waits. */
@@ -10,12 +9,15 @@ export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Ans
 
 /** The hooks of a plugin that does its work in Lua: one for each of its phases. */
 export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: RunPhase): Hooks {
-  const context = (
-    phase: LuaPhase,
-    subject: GatewayRequest | StreamSession,
-    more?: ConstructorParameters<typeof LuaContext>[4],
-  ) => new LuaContext(phase, site, subject, requestTables(subject), more);
+  const context = (phase: LuaPhase, subject: LuaSubject, more?: ConstructorParameters<typeof LuaContext>[4]) =>
+    new LuaContext(phase, site, subject, requestTables(subject), more);
   const hooks: Hooks = {};
+  if (phases.has('certificate')) {
+    hooks.certificate = (handshake) => {
+      const own = context('certificate', handshake);
+      return andThen(run(own), () => (own.refusal === null ? undefined : 'refused'));
+    };
+  }
   if (phases.has('rewrite')) hooks.rewrite = (request) => run(context('rewrite', request));
   if (phases.has('access')) hooks.access = (request) => run(context('access', request));
   if (phases.has('response')) {
@@ -42,8 +44,7 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   if (phases.has('preread')) {
     hooks.preread = (session) => {
       const own = context('preread', session);
-      const done = run(own);
-      return done instanceof Promise ? done.then(() => own.refusal ?? undefined) : (own.refusal ?? undefined);
+      return andThen(run(own), () => own.refusal ?? undefined);
     };
   }
   return hooks;

@@ -3,10 +3,10 @@ import { phaseHooks } from '../lua/phase-hooks.ts';
 import { Script } from '../lua/scripts.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 
-const PHASES = ['rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;
+const PHASES = ['certificate', 'rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;
 
 /** What pre-function and post-function are configured with: Lua sources by phase. */
-export type PhaseFunctionsConfig = Readonly<Record<(typeof PHASES)[number] | 'certificate', readonly string[]>>;
+export type PhaseFunctionsConfig = Readonly<Record<(typeof PHASES)[number], readonly string[]>>;
 
 /** Runs the functions of each phase, one after the other; one that answers the request, or fails, is the last. */
 export const compileFunctions =

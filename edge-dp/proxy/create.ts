@@ -10,6 +10,7 @@ import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { openSession } from '../stream/open-session.ts';
 import { AccessLog } from './access-log/access-log.ts';
+import { beginTls } from './begin-tls.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
@@ -132,6 +133,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
       return runtime.exchanges.open + unsent.pending;
     },
     serverCertificate: (serverName) => gateway.serverCertificate(serverName),
+    beginTls: (arrival) => beginTls(gateway, runtime, arrival),
     settle() {
       gateway.plugins.settle();
       gateway.streams?.plugins.settle();

@@ -4,11 +4,12 @@ import type { Env } from '../env.ts';
 import { FetchRequest } from '../http/fetch/request.ts';
 import { respond } from '../http/fetch/respond.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
+import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
 import { edgeTls } from './edge-tls.ts';
-import type { Arrival, ServerCertificate } from './request-path.ts';
+import type { Arrival, ServerCertificate, TlsArrival } from './request-path.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
 interface ListenerProps {
@@ -20,12 +21,16 @@ export function proxyEntrypoint(isolate: Isolate): {
   fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
   serverCertificate(serverName: string): ServerCertificate | null;
+  beginTls(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
   answer(request: IncomingRequest, arrival: Arrival, env: Env): Promise<HttpResponse>;
   openSession(arrival: StreamArrival, env: Env): StreamPassage | null | Promise<StreamPassage | null>;
 } {
   return {
     /** For a host that does TLS by server name: by the config of this moment. */
     serverCertificate: (serverName) => isolate.current.held?.live.path.serverCertificate(serverName) ?? null,
+
+    /** For a host that does TLS: by the config of this moment. */
+    beginTls: (arrival) => isolate.current.held?.live.path.beginTls(arrival) ?? null,
 
     /** For a host that has messages of its own. */
     answer(request, arrival, env) {

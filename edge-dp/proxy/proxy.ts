@@ -207,7 +207,9 @@ function chosenService(service: Service, choice: UpstreamChoice): Service {
 
 function chosenTls(tls: UpstreamTls, choice: UpstreamChoice | null): UpstreamTls {
   const verify = choice?.verifyTls ?? null;
-  return verify === null ? tls : { ...tls, verify };
+  const verifyDepth = choice?.verifyDepth ?? null;
+  if (verify === null && verifyDepth === null) return tls;
+  return { ...tls, verify: verify ?? tls.verify, verifyDepth: verifyDepth ?? tls.verifyDepth };
 }
 
 type Attempt = { -readonly [K in keyof Try]: Try[K] };

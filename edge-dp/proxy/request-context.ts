@@ -129,6 +129,10 @@ export class ProxyContext implements GatewayRequest {
     return this.arrival.scheme;
   }
 
+  get serverName(): string | null {
+    return this.arrival.sni;
+  }
+
   get tls(): ClientTls | null {
     return this.arrival.tls;
   }
@@ -165,6 +169,7 @@ export class ProxyContext implements GatewayRequest {
       timeouts: null,
       retries: null,
       verifyTls: null,
+      verifyDepth: null,
       trailers: null,
     };
     return this.#choice;

@@ -2,6 +2,7 @@ import type { UpstreamDirectory } from '../balancer/directory.ts';
 import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
+import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
@@ -24,6 +25,8 @@ export interface RequestPath {
   explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
   /** What clients that ask for that server name are shown, the same object each time; null: what the listener has. */
   serverCertificate(serverName: string): ServerCertificate | null;
+  /** How the TLS of a client is to go on; null: nobody says anything about it. Never rejects. */
+  beginTls(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
   /** Requests see this config now: what the last one had and this one has not is let go of. */
   settle(): void;
   /**
@@ -42,6 +45,19 @@ export interface ServerCertificate {
   readonly key: string | null;
   /** Another pair of it, with a key of another type. */
   readonly alternative: { readonly cert: string; readonly key: string } | null;
+}
+
+/** What a host that does TLS knows of a client before it answers. Addresses without the IPv6 form of IPv4. */
+export interface TlsArrival {
+  /** What the listener is for: HTTP, or what is none. */
+  readonly protocol: 'https' | 'tls';
+  readonly peerIp: string | null;
+  readonly peerPort: number | null;
+  /** By the PROXY protocol; null: it was not spoken, or names nobody. */
+  readonly proxied: ProxiedClient | null;
+  readonly localPort: number;
+  readonly serverName: string | null;
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /** TLS as the client speaks it. */

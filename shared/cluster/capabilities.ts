@@ -20,6 +20,7 @@ export const CAPABILITIES = {
   inbound_http2: 'HTTP/2 and gRPC from clients (`http2` of `proxy_listen`)',
   inbound_client_certificate: 'client certificates asked of clients',
   inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`, certificates of `acme`)',
+  tls_handshake: 'plugins where the TLS of clients begins (phase `certificate`)',
   stream: 'TCP, TLS and UDP listeners',
   udp: 'UDP sent by plugins (`udp-log`, `statsd`, `datadog`, `loggly`)',
   files: 'files that plugins write (`file-log`)',

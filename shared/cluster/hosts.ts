@@ -40,6 +40,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'inbound_client_certificate',
     'inbound_http2',
     'inbound_sni',
+    'tls_handshake',
     'stream',
     'consumer_groups',
     'udp',

@@ -1,5 +1,7 @@
 import { predicates } from '../atc/check.ts';
 import { parseExpression } from '../atc/parser.ts';
+import { luaPluginSchema } from '../lua-plugins/provided.ts';
+import { sourceOf } from '../lua-plugins/read-plugin.ts';
 import { bundledPlugins, plugins } from '../plugins/registry.ts';
 import { isRecord, type Row, recordOrEmpty } from '../record.ts';
 import { referencesIn } from '../reference-fields.ts';
@@ -49,6 +51,9 @@ const rules: Readonly<Record<string, Rule>> = {
     if (plugin?.needs !== undefined) yield* plugin.needs(recordOrEmpty(row.config));
     yield* referenceNeeds('plugins', row);
   },
+  *custom_plugins(row) {
+    if (hasPhase(row, 'certificate')) yield need('tls_handshake', 'handler', 'certificate');
+  },
   certificates: (row) => referenceNeeds('certificates', row),
 };
 
@@ -94,6 +99,18 @@ function fieldsOf(source: string): ReadonlySet<string> {
 export function requirements(table: string, row: Row): readonly Requirement[] {
   const rule = Object.hasOwn(rules, table) ? rules[table] : undefined;
   return rule === undefined ? [] : [...rule(row)];
+}
+
+/** Of a plugin in Lua. One that does not load is told elsewhere. */
+function hasPhase(row: Row, phase: string): boolean {
+  const source = sourceOf(row);
+  // Loading it takes time, and few say the word.
+  if (![source.handler, ...Object.values(source.modules ?? {})].some((lua) => lua.includes(phase))) return false;
+  try {
+    return luaPluginSchema(source).phases.includes(phase);
+  } catch {
+    return false;
+  }
 }
 
 function filled(value: unknown): boolean {

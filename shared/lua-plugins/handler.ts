@@ -2,8 +2,20 @@ import { LuaReference, type LuaValue } from '../lua/value.ts';
 import type { PluginLua } from './plugin-lua.ts';
 import { moduleName } from './source.ts';
 
-/** Phases in which a plugin sees requests, and with the first and the last sessions that are no HTTP; the rest of a handler's functions are none of ours or run by themselves. */
-export const PHASES = ['preread', 'rewrite', 'access', 'response', 'header_filter', 'body_filter', 'log'] as const;
+/**
+ * Phases in which a plugin sees requests; with `preread` and `log` sessions that are no HTTP, and with `certificate` what comes before
+ * either. The rest of a handler's functions are none of ours or run by themselves.
+ */
+export const PHASES = [
+  'certificate',
+  'preread',
+  'rewrite',
+  'access',
+  'response',
+  'header_filter',
+  'body_filter',
+  'log',
+] as const;
 
 export type PluginPhase = (typeof PHASES)[number];
 
@@ -38,9 +50,6 @@ export function loadHandler(lua: PluginLua, name: string): LoadedHandler {
     throw new Error('the handler could not be prepared');
   }
   const phases = new Set(PHASES.filter((phase) => defined.get(phase) === true));
-  if (defined.get('certificate') === true) {
-    throw new Error("phase 'certificate' cannot run on data planes, whose TLS ends before plugins");
-  }
   if (phases.size === 0) throw new Error(`handler.lua has a function for none of the phases ${PHASES.join(', ')}`);
   if (phases.has('response') && (phases.has('header_filter') || phases.has('body_filter'))) {
     throw new Error("phase 'response' cannot be there together with 'header_filter' or 'body_filter'");
@@ -64,7 +73,7 @@ function shown(value: LuaValue): string {
 const DISPATCH = `
 local name, phases = ...
 local handler = require(name)
-local defined = { certificate = type(handler.certificate) == 'function' }
+local defined = {}
 for _, phase in ipairs(phases) do defined[phase] = type(handler[phase]) == 'function' end
 local confs, started, configured = {}, false, false
 local function safely(phase, ...)

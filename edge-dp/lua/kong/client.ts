@@ -2,6 +2,7 @@ import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from 
 import type { Row } from '../../../shared/record.ts';
 import { isUuid } from '../../../shared/uuid.ts';
 import { findConsumer } from '../../plugins/authentication.ts';
+import type { TlsTerms } from '../../plugins/runtime/handshake.ts';
 import type { AuthenticatedConsumer } from '../../plugins/runtime/identity.ts';
 import { isMap } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
@@ -16,6 +17,7 @@ export const client: Library = {
   get_forwarded_port: get('get_forwarded_port', ({ subject }) => subject.client.port),
   get_protocol: get('get_protocol', (context) => {
     if (context.session !== null) return context.session.protocol;
+    if (context.handshake !== null) return context.handshake.protocol;
     const { client, forwarded, scheme } = context.request;
     return client.trusted ? forwarded.proto : scheme;
   }),
@@ -42,9 +44,14 @@ export const client: Library = {
       ({ request }) => request.tls?.clientCertificate ?? undefined,
     ),
     set_client_verify: new LuaNative('set_client_verify', setClientVerify),
-    // Where TLS begins there are no plugins.
-    request_client_certificate: new LuaNative('request_client_certificate', inCertificate),
-    disable_session_reuse: new LuaNative('disable_session_reuse', inCertificate),
+    request_client_certificate: new LuaNative('request_client_certificate', (call) => {
+      inCertificate(call, 'request_client_certificate').asked = { ca: authoritiesOf(call.value(1)) };
+      return true;
+    }),
+    disable_session_reuse: new LuaNative('disable_session_reuse', (call) => {
+      inCertificate(call, 'disable_session_reuse').resumable = false;
+      return true;
+    }),
   },
 };
 
@@ -59,9 +66,18 @@ function setClientVerify(call: LuaCall): LuaResult {
   return undefined;
 }
 
-function inCertificate(call: LuaCall): LuaResult {
-  contextIn(call, 'kong.client.tls', []);
-  return undefined;
+function inCertificate(call: LuaCall, name: string): TlsTerms {
+  const { handshake } = contextIn(call, `kong.client.tls.${name}`, ['certificate']);
+  if (handshake === null) throw new Error('there is no handshake');
+  return handshake.terms;
+}
+
+/** What `ngx.ssl.parse_pem_cert` gave, or nothing. */
+function authoritiesOf(chain: LuaValue): string {
+  if (chain === undefined || chain === null) return '';
+  const pem = isMap(chain) ? chain.get('pem') : undefined;
+  if (typeof pem !== 'string') throw new Error('ca_certs must be a parsed certificate chain (ngx.ssl.parse_pem_cert)');
+  return pem;
 }
 
 /** `kong.ctx.shared.authenticated_groups`: the groups that the authentication itself named, which the acl plugin goes by. */

@@ -64,6 +64,8 @@ export const ngx: LuaRecord = {
   exit: new LuaNative('exit', (call) => {
     const context = contextOf(call);
     const status = call.number(1);
+    // Before TLS there is nothing to say but no.
+    if (context.handshake !== null) return status === 0 ? undefined : context.refuse(status);
     // ngx.OK and ngx.ERROR end the phase alone; a status ends the request with it.
     if (status < 200) return undefined;
     if (context.session !== null) return context.refuse(status);

@@ -1,6 +1,7 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { normalizePath } from '../../../shared/normalize-path.ts';
 import type { Logged } from '../../plugins/log-entry.ts';
+import type { TlsHandshake } from '../../plugins/runtime/handshake.ts';
 import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
@@ -112,7 +113,8 @@ function change(name: string, run: (context: LuaContext, call: LuaCall) => void)
 
 /** nginx's variables, those that a data plane has. Nil for others. */
 function variable(context: LuaContext, name: string): LuaValue {
-  const { session, logged } = context;
+  const { session, logged, handshake } = context;
+  if (handshake !== null) return handshakeVariable(handshake, name);
   if (session !== null) return sessionVariable(session, logged, name);
   const { request, reply, exchange } = context;
   const known = VARIABLES[name];
@@ -146,6 +148,7 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   request: ({ method, rawTarget, incoming }) => `${method} ${rawTarget} HTTP/${incoming.version}`,
   scheme: ({ scheme }) => scheme,
   ssl_protocol: ({ tls }) => tls?.version,
+  ssl_server_name: ({ serverName }) => serverName ?? undefined,
   ssl_cipher: ({ tls }) => tls?.cipher,
   ssl_client_verify: ({ tls }) => tls?.clientVerify,
   ssl_client_raw_cert: ({ tls }) => tls?.clientCertificate ?? undefined,
@@ -175,23 +178,38 @@ function decodedPath(raw: string): string {
   });
 }
 
-/** Those of nginx's stream modules. */
-function sessionVariable(session: StreamSession, exchange: Logged | null, name: string): LuaValue {
+/** Those there are of any connection. */
+function connectionVariable(
+  { client, serverName }: Pick<StreamSession, 'client' | 'serverName'>,
+  port: number,
+  name: string,
+): LuaValue {
   switch (name) {
     case 'remote_addr':
-      return session.client.ip;
+      return client.ip;
     case 'realip_remote_addr':
-      return session.client.peerIp;
+      return client.peerIp;
     case 'remote_port':
-      return session.client.port === null ? undefined : String(session.client.port);
+      return client.port === null ? undefined : String(client.port);
     case 'server_port':
-      return String(session.serverPort);
-    case 'protocol':
-      return session.protocol === 'udp' ? 'UDP' : 'TCP';
+      return String(port);
     case 'ssl_server_name':
     case 'ssl_preread_server_name':
-      return session.serverName ?? undefined;
+      return serverName ?? undefined;
+    default:
+      return undefined;
   }
+}
+
+function handshakeVariable(handshake: TlsHandshake, name: string): LuaValue {
+  return connectionVariable(handshake, handshake.localPort, name);
+}
+
+/** Those of nginx's stream modules. */
+function sessionVariable(session: StreamSession, exchange: Logged | null, name: string): LuaValue {
+  const known = connectionVariable(session, session.serverPort, name);
+  if (known !== undefined) return known;
+  if (name === 'protocol') return session.protocol === 'udp' ? 'UDP' : 'TCP';
   if (exchange === null || !('session' in exchange)) return undefined;
   switch (name) {
     case 'status':

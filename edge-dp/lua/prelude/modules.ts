@@ -30,6 +30,15 @@ local modules = {
     return parts
   end },
   ['ngx.base64'] = { encode_base64url = host.encode_base64url, decode_base64url = host.decode_base64url },
+  ['ngx.ssl'] = {
+    server_name = function() return ngx.var.ssl_server_name end,
+    server_port = function() return tonumber(ngx.var.server_port) end,
+    parse_pem_cert = function(pem)
+      if type(pem) == 'string' and pem:find('-----BEGIN CERTIFICATE-----', 1, true) then return { pem = pem } end
+      return nil, 'no start line'
+    end,
+    verify_client = function(ca) return kong.client.tls.request_client_certificate(ca) end,
+  },
   ['table.new'] = kong.table.new,
   ['table.clear'] = kong.table.clear,
   ['table.nkeys'] = function(t) local n = 0 for _ in pairs(t) do n = n + 1 end return n end,

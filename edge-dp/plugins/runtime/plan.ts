@@ -51,6 +51,7 @@ export class PluginPlan {
   /** With something to close. */
   readonly #gone: PluginInstance[];
   #rewriting: readonly PluginInstance[] | null = null;
+  #beforeTls: readonly PluginInstance[] | null = null;
 
   private constructor(
     registry: PluginRegistry,
@@ -103,6 +104,12 @@ export class PluginPlan {
   get rewriting(): readonly PluginInstance[] {
     this.#rewriting ??= this.chain(GLOBAL).instances.filter(({ hooks }) => hooks.rewrite !== undefined);
     return this.#rewriting;
+  }
+
+  /** What runs before a client's TLS is answered. */
+  get beforeTls(): readonly PluginInstance[] {
+    this.#beforeTls ??= this.chain(GLOBAL).instances.filter(({ hooks }) => hooks.certificate !== undefined);
+    return this.#beforeTls;
   }
 
   /** Whether what a request runs can depend on who sends it. */

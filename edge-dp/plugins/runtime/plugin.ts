@@ -1,5 +1,6 @@
 import type { HttpResponse } from '../../http/messages.ts';
 import type { Exchange } from './exchange.ts';
+import type { TlsHandshake } from './handshake.ts';
 import type { Reply } from './reply.ts';
 import type { GatewayRequest } from './request.ts';
 import type { Services } from './services.ts';
@@ -42,6 +43,11 @@ export interface Place {
  * `access` and `response` throw is answered with Kong's 500 and told to the log with plugin, route and request id.
  */
 export interface Hooks {
+  /**
+   * Before a client's TLS is answered; global configurations only, on hosts that do TLS by themselves (capability `tls_handshake`).
+   * `refused`, or what it throws, ends the connection.
+   */
+  certificate?(handshake: TlsHandshake): Step<'refused'>;
   /** Before the router; global configurations only. Method, headers and query as it leaves them are what routes are matched by. */
   rewrite?(request: GatewayRequest): Step<Answer>;
   /** Before the upstream is called. An answer ends the request with it; hooks of later phases run all the same. */

@@ -28,6 +28,8 @@ export interface GatewayRequest {
   readonly client: ClientAddress;
   /** Of the listener it came in on. */
   readonly scheme: 'http' | 'https';
+  /** What a TLS client asked for by SNI; null: nothing, no TLS, or the host does not tell. */
+  readonly serverName: string | null;
   /** TLS as the client speaks it; null: it does not, or the host does not tell. */
   readonly tls: ClientTls | null;
   /** What a plugin has found of the client's certificate, in place of what TLS did (`kong.client.tls.set_client_verify`). */
@@ -113,6 +115,8 @@ export interface UpstreamChoice {
   timeouts: { readonly connect: number; readonly read: number; readonly write: number } | null;
   retries: number | null;
   verifyTls: boolean | null;
+  /** Intermediates that the upstream's chain may have. */
+  verifyDepth: number | null;
   /** `grpc-web`: trailers of an HTTP/2 answer come as the last frame of its body (gRPC's PROTOCOL-WEB). Null: they are dropped. */
   trailers: 'grpc-web' | null;
 }

@@ -36,8 +36,9 @@ export function phaseFunctions(plugin: string) {
   } as const;
 }
 
-export function* phaseFunctionNeeds(): Iterable<Requirement> {
+export function* phaseFunctionNeeds({ certificate }: Readonly<Record<string, unknown>>): Iterable<Requirement> {
   yield need('lua', 'config');
+  if (Array.isArray(certificate) && certificate.length > 0) yield need('tls_handshake', 'config.certificate');
 }
 
 export const PHASES = ['certificate', 'rewrite', 'access', 'header_filter', 'body_filter', 'log'] as const;

@@ -115,11 +115,6 @@ describe('what is sent', () => {
       "PRIORITY must be an integer, found 'x'",
     ],
     ['handler', `return { PRIORITY = 1, VERSION = '1.0.0' }`, 'handler.lua has a function for none of the phases'],
-    [
-      'handler',
-      `return { PRIORITY = 1, VERSION = '1.0.0', certificate = function() end }`,
-      "phase 'certificate' cannot run",
-    ],
     ['handler', 'return {', "handler.lua:1: unexpected symbol near '<eof>'"],
     ['handler', 'while true do end', 'instruction budget used up'],
     ['handler', 'local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(100) .. i end', 'budget used up'],

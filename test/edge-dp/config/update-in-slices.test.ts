@@ -39,6 +39,10 @@ class Rows implements RequestPath {
     return null;
   }
 
+  beginTls(): null {
+    return null;
+  }
+
   openSession(): null {
     return null;
   }

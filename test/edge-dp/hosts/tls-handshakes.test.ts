@@ -27,6 +27,15 @@ afterAll(() => {
   for (const server of servers) server.close();
 });
 
+const NOBODY = {
+  protocol: 'https',
+  peerIp: null,
+  peerPort: null,
+  proxied: null,
+  localPort: 443,
+  waitUntil: () => undefined,
+} as const;
+
 /** A listener that says `hello` to whoever has shaken hands. */
 async function listen(
   limits: Partial<TlsLimits> = {},
@@ -38,6 +47,7 @@ async function listen(
       pairs: [rsa, ecdsa],
       limits: { ...DEFAULT_LIMITS, ...limits },
       certificateOf: () => null,
+      beginTls: () => null,
       ticketSecret: Buffer.alloc(48, 7).toString('base64'),
       protocols: ['http/1.1'],
       patience: 20_000,
@@ -51,7 +61,7 @@ async function listen(
       plain: (socket) => socket.end('plain'),
     },
   );
-  const server = createServer({ allowHalfOpen: true }, (socket) => void handshakes.take(socket));
+  const server = createServer({ allowHalfOpen: true }, (socket) => void handshakes.take(socket, NOBODY));
   servers.push(server);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const address = server.address();

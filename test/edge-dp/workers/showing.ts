@@ -18,6 +18,7 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
   return {
     balancers: Balancers.empty(),
     serverCertificate: () => null,
+    beginTls: () => null,
     openSession: () => null,
     settle() {},
     finish: () => 0,

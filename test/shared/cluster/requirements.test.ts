@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import '../../plugin-lua.ts';
 import { requirements } from '../../../shared/cluster/requirements.ts';
 import type { Row } from '../../../shared/record.ts';
 
@@ -48,4 +49,20 @@ it('says which field of the expression asks for it', () => {
   expect(requirements('routes', { expression: 'net.dst.ip == ::1' })[0]?.reason).toContain(
     "'expression' asks for net.dst.ip",
   );
+});
+
+it('names the phase before TLS, of functions and of plugins in Lua', () => {
+  const capabilities = (table: string, row: Row) => requirements(table, row).map(({ capability }) => capability);
+  const functions = (config: object) => capabilities('plugins', { name: 'pre-function', config });
+  expect(functions({ certificate: [], access: ['return'] })).toEqual(['lua']);
+  expect(functions({ certificate: ['return'] })).toEqual(['lua', 'tls_handshake']);
+  const plugin = (handler: string) =>
+    capabilities('custom_plugins', {
+      name: 'p',
+      schema: "return { name = 'p', fields = { { config = { type = 'record', fields = {} } } } }",
+      handler: `local P = { VERSION = '1.0.0', PRIORITY = 1 } ${handler} return P`,
+    });
+  expect(plugin('function P:access() end -- no certificate')).toEqual([]);
+  expect(plugin('function P:certificate() end')).toEqual(['tls_handshake']);
+  expect(plugin('this certificate does not load')).toEqual([]);
 });

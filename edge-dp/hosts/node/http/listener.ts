@@ -10,7 +10,7 @@ import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
 import { type Count, Misuse } from '../http2/misuse.ts';
 import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
-import { Handshakes, type ListenerTlsOptions, type TlsOptions } from '../tls/handshakes.ts';
+import { Handshakes, type ListenerTlsOptions, type TlsOptions, type TlsPeer } from '../tls/handshakes.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
@@ -63,15 +63,21 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
     shouldUpgradeCallback: wantsWebSocket,
   });
   server.maxHeadersCount = MOST_LINES + 1;
-  if (options.tls !== null)
-    speakTls(server, { ...options.tls, protocols: options.http2 ? PROTOCOLS : ['http/1.1'], patience: headTimeout });
-  const listener = new Http1Listener(server, options, serve);
+  const handshakes =
+    options.tls === null
+      ? null
+      : speakTls(
+          server,
+          { ...options.tls, protocols: options.http2 ? PROTOCOLS : ['http/1.1'], patience: headTimeout },
+          (socket) => listener.peerOf(socket),
+        );
+  const listener = new Http1Listener(server, options, handshakes, serve);
   await listener.listen();
   return listener;
 }
 
 /** Has a server do a handshake with each connection, and serve what comes within: its `secureConnection`, as with Node's own. */
-function speakTls(server: Server, options: TlsOptions): void {
+function speakTls(server: Server, options: TlsOptions, peerOf: (socket: Socket) => TlsPeer): Handshakes {
   for (const serve of server.listeners('connection'))
     server.on('secureConnection', (socket) => Reflect.apply(serve, server, [socket]));
   server.removeAllListeners('connection');
@@ -79,7 +85,8 @@ function speakTls(server: Server, options: TlsOptions): void {
     secured: (socket) => void server.emit('secureConnection', socket),
     plain: (socket) => refuse(socket, 400, PLAIN_ON_TLS),
   });
-  server.on('connection', (socket) => void handshakes.take(socket));
+  server.on('connection', (socket) => void handshakes.take(socket, peerOf(socket)));
+  return handshakes;
 }
 
 /** nginx's words. */
@@ -107,6 +114,7 @@ interface ClientConnection {
 class Http1Listener implements ProxyListener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
+  readonly #handshakes: Handshakes | null;
   readonly #serve: Serve;
   readonly #connections = new WeakMap<Duplex, ClientConnection>();
   readonly #http2: Http2Connections | null;
@@ -114,9 +122,10 @@ class Http1Listener implements ProxyListener {
   #proxied: (socket: Socket) => ProxiedClient | null = () => null;
   #draining = false;
 
-  constructor(server: Server, options: ListenerOptions, serve: Serve) {
+  constructor(server: Server, options: ListenerOptions, handshakes: Handshakes | null, serve: Serve) {
     this.#server = server;
     this.#options = options;
+    this.#handshakes = handshakes;
     this.#serve = serve;
     server.on('request', (message, response) => this.#take(message, response, null));
     // Node would send the 100 before anybody has looked at the request.
@@ -138,6 +147,18 @@ class Http1Listener implements ProxyListener {
         resolve();
       });
     });
+  }
+
+  /** Of a connection, before it does TLS. */
+  peerOf(socket: Socket): TlsPeer {
+    return {
+      protocol: 'https',
+      peerIp: plainIp(socket.remoteAddress),
+      peerPort: socket.remotePort ?? null,
+      proxied: this.#proxied(socket),
+      localPort: this.#options.port,
+      waitUntil,
+    };
   }
 
   drain(): Promise<void> {
@@ -306,7 +327,7 @@ class Http1Listener implements ProxyListener {
       localPort: port,
       scheme: tls === null ? 'http' : 'https',
       sni: socket instanceof TLSSocket && typeof socket.servername === 'string' ? socket.servername : null,
-      tls: socket instanceof TLSSocket ? new SocketTls(socket, tls?.limits.clients ?? null) : null,
+      tls: socket instanceof TLSSocket ? new SocketTls(socket, this.#handshakes?.askedOf(socket) ?? null) : null,
       edge: null,
       waitUntil,
     };

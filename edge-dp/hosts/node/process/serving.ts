@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { TLS_CIPHERS } from '../../../../shared/tls-ciphers.ts';
+import type { TlsArrival } from '../../../proxy/request-path.ts';
 import { serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
@@ -55,6 +56,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const listeners: (ProxyListener | StreamListener)[] = [];
   const { default: main } = worker;
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
+  const beginTls = (arrival: TlsArrival) => main.beginTls?.(arrival) ?? null;
   const dialFor = createDial();
   const openSession: OpenSession = (arrival) => main.openSession?.(arrival, env) ?? null;
   for (const { name, service, port, loopback, tls, http2, proxyProtocol, udp } of plan.listeners) {
@@ -70,7 +72,13 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
         tls:
           tls === null
             ? null
-            : { pairs: [tls, ...(tls.others ?? [])], limits: plan.tls, certificateOf, ticketSecret: plan.ticketSecret },
+            : {
+                pairs: [tls, ...(tls.others ?? [])],
+                limits: plan.tls,
+                certificateOf,
+                beginTls,
+                ticketSecret: plan.ticketSecret,
+              },
         http2,
         proxyProtocol,
         count,

@@ -1,5 +1,6 @@
 import type { HttpResponse, IncomingRequest } from '../../../http/messages.ts';
-import type { Arrival, ServerCertificate } from '../../../proxy/request-path.ts';
+import type { TlsTerms } from '../../../plugins/runtime/handshake.ts';
+import type { Arrival, ServerCertificate, TlsArrival } from '../../../proxy/request-path.ts';
 import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import type { DurableClass } from '../bindings/durable-objects.ts';
 
@@ -7,6 +8,7 @@ import type { DurableClass } from '../bindings/durable-objects.ts';
 export interface WorkerModule {
   readonly default: {
     serverCertificate?(serverName: string): ServerCertificate | null;
+    beginTls?(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
     answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
     openSession?(arrival: StreamArrival, env: object): StreamPassage | null | Promise<StreamPassage | null>;
     /** Asks for newer config, where it is time to. */

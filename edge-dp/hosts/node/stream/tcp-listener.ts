@@ -100,7 +100,7 @@ async function serve(
   let moved = NOTHING;
   try {
     const ends = tls !== null && hello !== null && !passage.passthrough;
-    if (ends) secured = await tls.over(socket, hello);
+    if (ends) secured = await tls.over(socket, hello, { ...facts, protocol: 'tls' });
     const client = ends ? secured : socket;
     if (client !== null) moved = await carry(client, passage, dialFor);
   } finally {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ClientHello } from '../tls/client-hello.ts';
-import { Handshakes, type ListenerTlsOptions } from '../tls/handshakes.ts';
+import { Handshakes, type ListenerTlsOptions, type TlsPeer } from '../tls/handshakes.ts';
 
 /** Milliseconds for a handshake: nginx's `ssl_handshake_timeout`. */
 const HANDSHAKE_PATIENCE = 60_000;
@@ -23,7 +23,7 @@ export class TlsEnd {
   }
 
   /** Null: the client did not go through with it, and the connection is closed. */
-  over(socket: Socket, hello: ClientHello): Promise<TLSSocket | null> {
+  over(socket: Socket, hello: ClientHello, peer: TlsPeer): Promise<TLSSocket | null> {
     const address = addressOf(socket);
     return new Promise((resolve) => {
       const settle = (secured: TLSSocket | null): void => {
@@ -39,7 +39,7 @@ export class TlsEnd {
       }
       socket.once('close', closed);
       this.#waiting.set(address, settle);
-      this.#handshakes.begin(socket, hello);
+      this.#handshakes.begin(socket, hello, peer);
     });
   }
 }

@@ -2,15 +2,22 @@ import type { TLSSocket } from 'node:tls';
 import type { ClientTls } from '../../../proxy/request-path.ts';
 import type { ClientVerification } from '../../options.ts';
 
+/** What a client was asked for; `plugin`: by one, and is served whatever it shows. */
+export interface AskedOfClient {
+  readonly mode: ClientVerification['mode'] | 'plugin';
+  /** PEM of what its certificate is checked by. */
+  readonly ca: string | null;
+}
+
 /** What a connection's TLS came to, read when somebody asks. */
 export class SocketTls implements ClientTls {
   readonly #socket: TLSSocket;
-  readonly #clients: ClientVerification | null;
+  readonly #clients: AskedOfClient | null;
   #verify: string | undefined;
   #refusal: string | null | undefined;
 
   /** `clients`: what was asked of the client; null: nothing. */
-  constructor(socket: TLSSocket, clients: ClientVerification | null) {
+  constructor(socket: TLSSocket, clients: AskedOfClient | null) {
     this.#socket = socket;
     this.#clients = clients;
     if (clients === null) {
@@ -49,8 +56,8 @@ export class SocketTls implements ClientTls {
 }
 
 /** nginx's words for what it has the statuses 496 and 495 for. */
-function refusalOf(verify: string, mode: ClientVerification['mode']): string | null {
-  if (verify === 'SUCCESS') return null;
+function refusalOf(verify: string, mode: AskedOfClient['mode']): string | null {
+  if (verify === 'SUCCESS' || mode === 'plugin') return null;
   if (verify === 'NONE') return mode === 'on' ? 'No required SSL certificate was sent' : null;
   const unknown = mode === 'optional_no_ca' && UNKNOWN_CA.has(verify.slice('FAILED:'.length));
   return unknown ? null : 'The SSL certificate error';

@@ -1,11 +1,13 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { constants, createHash, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TlsOptions as ServerOptions, type TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
-import type { ServerCertificate } from '../../../proxy/request-path.ts';
-import type { ClientVerification, TlsLimits } from '../../options.ts';
+import type { TlsTerms } from '../../../plugins/runtime/handshake.ts';
+import type { ServerCertificate, TlsArrival } from '../../../proxy/request-path.ts';
+import type { TlsLimits } from '../../options.ts';
 import { type FirstBytes, preread } from '../stream/preread.ts';
 import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
+import type { AskedOfClient } from './client-tls.ts';
 import { limitOptions } from './limits.ts';
 import { choose, type Pair, schemeOf } from './pairs.ts';
 import { Staple } from './staple.ts';
@@ -21,6 +23,8 @@ export interface TlsOptions {
   readonly limits: TlsLimits;
   /** Of the live config; null: the pairs above. The same object as long as it is the same. */
   readonly certificateOf: (serverName: string) => ServerCertificate | null;
+  /** How a client's handshake is to go on; null: as the rest of this says. Never rejects. */
+  readonly beginTls: (arrival: TlsArrival) => Promise<TlsTerms | 'refused'> | null;
   /** Base64; the same in all processes of the node. */
   readonly ticketSecret: string;
   /** Protocols within (ALPN), the preferred one first; empty: nobody is told. */
@@ -40,6 +44,9 @@ export interface Handshaken {
 /** Pairs ready to be shown, by a server that listens nowhere: connections are handed to it. */
 interface Shown {
   readonly pairs: readonly Pair[];
+  readonly terms: TlsTerms;
+  /** The same on other terms, by these. */
+  readonly others: Map<string, Shown>;
   server: Server | null;
   ticketAge: number;
 }
@@ -51,6 +58,12 @@ interface ShownCertificate {
 }
 
 const TLS_1_3 = 0x0304;
+const USUAL: TlsTerms = { asked: null, resumable: true };
+/** Terms of plugins that are kept ready for one certificate. */
+const MOST_TERMS = 50;
+
+/** Who a connection is of. */
+export type TlsPeer = Omit<TlsArrival, 'serverName'>;
 
 /**
  * Does the handshakes of a listener. Each client's first words are read before TLS begins: by them, and the config of their
@@ -64,6 +77,8 @@ export class Handshakes {
   readonly #tickets: TicketKeys;
   readonly #own: ShownCertificate;
   readonly #certificates = new WeakMap<ServerCertificate, ShownCertificate | null>();
+  /** What plugins have asked of whom. */
+  readonly #asked = new WeakMap<TLSSocket, AskedOfClient>();
 
   /** Throws when a pair of the listener's own cannot be used. */
   constructor(options: TlsOptions, then: Handshaken) {
@@ -75,23 +90,42 @@ export class Handshakes {
   }
 
   /** Takes a connection that nothing was read from. */
-  async take(socket: Socket): Promise<void> {
+  async take(socket: Socket, peer: TlsPeer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const first = await preread(socket, firstHello, { most: MOST_HELLO, patience: this.#options.patience });
     if (first === null) return;
     if (first.hello === null) this.#then.plain(socket);
-    else this.begin(socket, first.hello);
+    else this.begin(socket, first.hello, peer);
   }
 
   /** Takes a connection whose hello was read, and put back. */
-  begin(socket: Socket, hello: ClientHello): void {
-    const server = this.#choose(hello);
+  begin(socket: Socket, hello: ClientHello, peer: TlsPeer): void {
+    const deciding = this.#options.beginTls({ ...peer, serverName: hello.serverName });
+    if (deciding === null) {
+      this.#start(socket, hello, USUAL);
+      return;
+    }
+    const late = setTimeout(() => socket.destroy(), this.#options.patience);
+    void deciding.then((terms) => {
+      clearTimeout(late);
+      if (terms === 'refused') socket.destroy();
+      else if (!socket.destroyed) this.#start(socket, hello, terms);
+    });
+  }
+
+  /** What a client that has shaken hands was asked for; null: nothing. */
+  askedOf(socket: TLSSocket): AskedOfClient | null {
+    return this.#asked.get(socket) ?? this.#options.limits.clients ?? null;
+  }
+
+  #start(socket: Socket, hello: ClientHello, terms: TlsTerms): void {
+    const server = this.#choose(hello, terms);
     if (server === null) socket.destroy();
     else server.emit('connection', socket);
   }
 
   /** Null: what it asks for cannot be shown, and nothing is shown in its place. */
-  #choose(hello: ClientHello): Server | null {
+  #choose(hello: ClientHello, terms: TlsTerms): Server | null {
     const { serverName } = hello;
     const certificate = serverName === null ? null : this.#options.certificateOf(serverName);
     const shown = certificate === null ? this.#own : this.#shownOf(certificate, serverName ?? '');
@@ -99,7 +133,7 @@ export class Handshakes {
     const { all, each } = shown;
     const modern = this.#options.limits.versions.includes('TLSv1.3') && hello.versions.includes(TLS_1_3);
     // Before TLS 1.3 the suites of both ends decide, and with them OpenSSL.
-    return this.#serverOf((modern && each.length > 1 ? choose(hello, each) : undefined) ?? all);
+    return this.#serverOf(onTerms((modern && each.length > 1 ? choose(hello, each) : undefined) ?? all, terms));
   }
 
   #shownOf(certificate: ServerCertificate, serverName: string): ShownCertificate | null {
@@ -117,42 +151,66 @@ export class Handshakes {
   }
 
   #ready(pairs: readonly Pair[]): ShownCertificate {
-    const all = { pairs, server: null, ticketAge: 0 };
+    const all = newShown(pairs, USUAL);
     this.#serverOf(all);
-    const each = pairs.map((pair) => ({ pairs: [pair], scheme: schemeOf(pair), server: null, ticketAge: 0 }));
+    const each = pairs.map((pair) => ({ ...newShown([pair], USUAL), scheme: schemeOf(pair) }));
     return { all, each };
   }
 
   #serverOf(shown: Shown): Server {
     const { age } = this.#tickets;
-    if (shown.server === null) shown.server = this.#newServer(shown.pairs, age);
+    if (shown.server === null) shown.server = this.#newServer(shown, age);
     else if (shown.ticketAge !== age) shown.server.setTicketKeys(this.#tickets.keysOf(age));
     shown.ticketAge = age;
     return shown.server;
   }
 
-  #newServer(pairs: readonly Pair[], age: number): Server {
+  #newServer({ pairs, terms }: Shown, age: number): Server {
     const { protocols, patience, limits } = this.#options;
+    // What the settings ask of every client a plugin cannot make less of.
+    const byPlugin = terms.asked !== null && limits.clients === undefined;
+    const clients = byPlugin ? { mode: 'plugin' as const, ca: terms.asked?.ca ?? '' } : (limits.clients ?? null);
     const server = createServer({
       ...this.#limits,
+      ...(!terms.resumable && { secureOptions: (this.#limits.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET }),
       cert: pairs.map(({ cert }) => cert),
       key: pairs.map(({ key }) => key),
       ticketKeys: this.#tickets.keysOf(age),
-      ...asked(limits.clients ?? null),
+      ...asked(clients),
       ...(protocols.length > 0 && { ALPNProtocols: [...protocols] }),
       handshakeTimeout: patience,
     });
     const [pair, another] = pairs;
     // Nobody says which of two is shown.
     if (limits.stapling && pair !== undefined && another === undefined) showStaple(server, pair);
-    server.on('secureConnection', (socket) => this.#then.secured(socket));
+    server.on('secureConnection', (socket) => {
+      if (byPlugin && clients !== null) this.#asked.set(socket, clients);
+      this.#then.secured(socket);
+    });
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;
   }
 }
 
+function newShown(pairs: readonly Pair[], terms: TlsTerms): Shown {
+  return { pairs, terms, others: new Map(), server: null, ticketAge: 0 };
+}
+
+/** The same certificate for clients on other terms; those used last are kept. */
+function onTerms(shown: Shown, terms: TlsTerms): Shown {
+  if (terms.asked === null && terms.resumable) return shown;
+  const key = `${terms.resumable} ${terms.asked === null ? '' : `asked ${terms.asked.ca}`}`;
+  const { others, pairs } = shown;
+  const own = others.get(key) ?? newShown(pairs, terms);
+  others.delete(key);
+  others.set(key, own);
+  const [oldest] = others.keys();
+  if (others.size > MOST_TERMS && oldest !== undefined) others.delete(oldest);
+  return own;
+}
+
 /** A session that was begun where nothing was asked of a client does not go on where something is. */
-function asked(clients: ClientVerification | null): ServerOptions {
+function asked(clients: AskedOfClient | null): ServerOptions {
   if (clients === null) return { sessionIdContext: 'holdfast' };
   const { mode, ca } = clients;
   return {
@@ -160,7 +218,7 @@ function asked(clients: ClientVerification | null): ServerOptions {
     // Who is refused is told so over HTTP.
     rejectUnauthorized: false,
     // Without any Node would take the public ones.
-    ca: ca ?? [],
+    ca: ca === null || ca === '' ? [] : ca,
     sessionIdContext: createHash('sha256').update(`${mode} ${ca}`).digest('hex').slice(0, 32),
   };
 }

@@ -48,6 +48,7 @@ function anyPath(): RequestPath {
     balancers: Balancers.empty(),
     explain: unasked,
     serverCertificate: () => null,
+    beginTls: () => null,
     openSession: () => null,
     settle: () => undefined,
     finish: () => 0,
