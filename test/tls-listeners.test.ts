@@ -5,9 +5,8 @@ import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../cp/pki/certificate.ts';
 import type { DataPlane } from '../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../edge-dp/hosts/workerd/host.ts';
 import { type RunningControlPlane, runControlPlane } from './cp/running-control-plane.ts';
-import { nodeOptions } from './edge-dp/hosts.ts';
+import { nodeOptions, startOwnBox } from './edge-dp/hosts.ts';
 
 let plane: RunningControlPlane;
 let node: DataPlane;
@@ -18,7 +17,7 @@ beforeAll(async () => {
   plane = await runControlPlane({ admin_listen: '127.0.0.1:0 ssl', admin_gui_listen: '127.0.0.1:0 ssl' });
   const tls = await generateListenerCertificate();
   const listen = [{ host: '127.0.0.1', port: 0, tls }];
-  node = await startWorkerdHost(nodeOptions(join(folder, 'node'), null, { proxyListen: listen, statusListen: listen }));
+  node = await startOwnBox(nodeOptions(join(folder, 'node'), null, { proxyListen: listen, statusListen: listen }));
 });
 afterAll(async () => {
   await node?.stop(0);

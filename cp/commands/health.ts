@@ -63,8 +63,10 @@ function interfacesOf(settings: Settings): { readonly admin?: string; readonly s
   };
 }
 
-function dataPlaneFolder({ role }: Settings, folder: string): string {
-  return role === 'traditional' ? join(folder, 'data-plane') : folder;
+function dataPlaneFolder({ role, data_plane_host: host }: Settings, folder: string): string {
+  const own = role === 'traditional' ? join(folder, 'data-plane') : folder;
+  // On Node it is another node than on workerd, with a folder of its own in it.
+  return host === 'node' ? join(own, 'native') : own;
 }
 
 /** Whether what answers at a `/status` is the node whose folder this is. */

@@ -62,6 +62,8 @@ function spawnHoldfast(
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(HOLDFAST|KONG)_/.test(name)),
   );
+  const host = process.env.TEST_HOST;
+  if (host !== undefined) environment.HOLDFAST_DATA_PLANE_HOST = host;
   for (const [name, value] of Object.entries(settings)) environment[`HOLDFAST_${name.toUpperCase()}`] = value;
   const child = spawn(process.execPath, [CLI, ...words], { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';

@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../edge-dp/hosts/workerd/host.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
-import { nodeOptions } from '../edge-dp/hosts.ts';
+import { nodeOptions, startOwnBox } from '../edge-dp/hosts.ts';
 import { admin, until } from './processes.ts';
 
 /** Processes of the node: a key must be gone from the memory of each. */
@@ -46,7 +45,7 @@ function startNode(): Promise<DataPlane> {
   const { settings, plane } = control;
   const pem = (path: string | null) => readFileSync(path ?? '', 'utf8');
   const cert = pem(settings.cluster_cert);
-  return startWorkerdHost(
+  return startOwnBox(
     nodeOptions(join(folder, 'node'), null, {
       processes: PROCESSES,
       controlPlanes: [{ host: '127.0.0.1', port: plane.cluster?.port ?? 0 }],

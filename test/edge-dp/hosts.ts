@@ -8,12 +8,26 @@ import { PROXY_SETTINGS } from './proxy-settings.ts';
 
 export type StartHost = (options: DataPlaneOptions, entry?: string) => Promise<DataPlane>;
 
-/** Behaviour is the same on every host: `describe.each(hosts)('on %s', (_, start) => …)`. */
-export const hosts: readonly (readonly [string, StartHost])[] = [
+/** The host that all tests of behaviour run on, where one is named (`npm run test:node`). */
+const ONLY = process.env.TEST_HOST;
+
+const everyHost: readonly (readonly [string, StartHost])[] = [
   ['workerd', startWorkerdHost],
   ['Miniflare', startMiniflareHost],
   ['node', startNodeHost],
 ];
+
+/** `all` of a list by host, or those of the host that tests are to run on. */
+export function onHosts<T extends readonly [string, ...unknown[]]>(all: readonly T[]): readonly T[] {
+  return ONLY === undefined ? all : all.filter(([name]) => name === ONLY);
+}
+
+/** Behaviour is the same on every host: `describe.each(hosts)('on %s', (_, start) => …)`. */
+export const hosts = onHosts(everyHost);
+
+/** What a test runs on that tries one host of an own box. */
+export const ownBox: 'workerd' | 'node' = ONLY === 'node' ? 'node' : 'workerd';
+export const startOwnBox: StartHost = ownBox === 'node' ? startNodeHost : startWorkerdHost;
 
 /** The Worker whose request path shows the rows it was compiled from. */
 export const SHOWING_WORKER = fileURLToPath(new URL('./workers/showing.ts', import.meta.url));

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { ControlPlane } from '../control-plane.ts';
-import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -35,7 +34,7 @@ describe('target health across a node', () => {
     await controlPlane.start();
     await publish();
     prefix = await mkdtemp(join(tmpdir(), 'holdfast health '));
-    node = await startWorkerdHost(nodeOptions(prefix, controlPlane, { processes: 2 }));
+    node = await startOwnBox(nodeOptions(prefix, controlPlane, { processes: 2 }));
     await controlPlane.heard('applied');
   });
   afterAll(async () => {

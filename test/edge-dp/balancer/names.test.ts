@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DataPlane, SYSTEM_DNS } from '../../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { ControlPlane } from '../control-plane.ts';
-import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { type DnsServer, startDnsServer } from './dns-server.ts';
 
@@ -48,7 +47,7 @@ describe('targets by name', () => {
       dns: { ...SYSTEM_DNS, servers: [dns.address], notFoundTtl: 1 },
       proxy: { resolvesServices: true },
     };
-    node = await startWorkerdHost(nodeOptions(prefix, controlPlane, options));
+    node = await startOwnBox(nodeOptions(prefix, controlPlane, options));
     await controlPlane.heard('applied');
   });
   afterAll(async () => {

@@ -2,8 +2,8 @@ import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { once } from '../../once.ts';
+import { startOwnBox } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 
 const GOOD = { routes: { rows: [{ id: 'r1', name: 'good' }] } };
@@ -13,7 +13,7 @@ const NEXT = { routes: { rows: [{ id: 'r1', name: 'next' }] } };
 describe('a hostile control plane', () => {
   let fixture: NodeFixture;
   beforeEach(async () => {
-    fixture = await NodeFixture.create(startWorkerdHost);
+    fixture = await NodeFixture.create(startOwnBox);
     await fixture.start();
     await fixture.controlPlane.publish(GOOD);
     await fixture.controlPlane.heard('applied');
@@ -59,9 +59,11 @@ describe('a hostile control plane', () => {
     controlPlane.push('garbage');
     const from = controlPlane.messages.length;
     controlPlane.say('x'.repeat(64 << 20));
-    // The runtime ends the connection at the head of the frame, and the node opens another.
+    // The connection ends at the head of the frame, and the node opens another.
     await controlPlane.heard('hello', () => true, from);
-    expect(fixture.log.join('\n')).toContain('Message is too large: 67108864 > 33554432');
+    expect(fixture.log.join('\n')).toMatch(
+      /Message is too large: 67108864 > 33554432|link to the control plane is down: Max payload size exceeded/,
+    );
     await recovers();
   });
 

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, test } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { until } from '../../until.ts';
-import { proxyUrl } from '../hosts.ts';
+import { proxyUrl, startOwnBox } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 import { ask } from './node.ts';
 
 let fixture: NodeFixture;
 
 beforeEach(async () => {
-  fixture = await NodeFixture.create(startWorkerdHost);
+  fixture = await NodeFixture.create(startOwnBox);
 });
 
 afterEach(() => fixture.remove());

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import hmacAuth from '../../../edge-dp/plugins/hmac-auth.ts';
+import { ownBox } from '../hosts.ts';
 import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
@@ -248,20 +249,20 @@ describe('hmac-auth on the wire', () => {
     authorization({ lines: { date: `date: ${date}`, 'request-line': `${line} HTTP/1.1` } });
 
   it('verifies the request target as it was sent, where the runtime shows it so', async () => {
-    for (const target of [
-      '/plain',
-      '/plain?',
-      '/plain/a%2fb?x=%41&&y',
-      `/plain/~a;b='"|{}^'`,
-      '/plain//x',
-      '/plain/ü',
-    ]) {
+    const onNode = ownBox === 'node';
+    const cases: readonly (readonly [target: string, status: number])[] = [
+      ['/plain', 200],
+      ['/plain?', 200],
+      ['/plain/a%2fb?x=%41&&y', 200],
+      [`/plain/~a;b='"|{}^'`, 200],
+      ['/plain//x', 200],
+      ['/plain/ü', onNode ? 400 : 200],
+      ['/plain/../plain', onNode ? 200 : 401],
+      ['/plain/./x', onNode ? 200 : 401],
+    ];
+    for (const [target, status] of cases) {
       const line = `GET ${target}`;
-      expect((await send(line, { Date: date, Authorization: signedLine(line) })).status, target).toBe(200);
-    }
-    for (const target of ['/plain/../plain', '/plain/./x']) {
-      const line = `GET ${target}`;
-      expect((await send(line, { Date: date, Authorization: signedLine(line) })).status, target).toBe(401);
+      expect((await send(line, { Date: date, Authorization: signedLine(line) })).status, target).toBe(status);
     }
   });
 

@@ -2,12 +2,12 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { packets } from '../../../edge-dp/plugins/statsd/server.ts';
 import { admin } from '../../e2e/processes.ts';
 import { once } from '../../once.ts';
 import { rawRequest } from '../../raw-http.ts';
 import { until } from '../../until.ts';
+import { startOwnBox } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
 
@@ -39,7 +39,7 @@ describe('metrics of requests', () => {
       socket.on('error', () => undefined);
     }).listen(0, '127.0.0.1');
     await once(tcp, 'listening');
-    gateway = await startCaseGateway(startWorkerdHost, { tls: false });
+    gateway = await startCaseGateway(startOwnBox, { tls: false });
     const make = (path: string, body: object) => admin(`${gateway.admin}${path}`, 'POST', body);
     workspace = String((await admin(`${gateway.admin}/workspaces/default`)).id);
     await make('/services', { name: 'first.service-a', url: `http://127.0.0.1:${upstream.port}` });

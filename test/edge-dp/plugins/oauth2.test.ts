@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadClusterTls, loadTrustedKeys } from '../../../cp/pki/cluster-tls.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { type RunningControlPlane, runControlPlane } from '../../cp/running-control-plane.ts';
 import { admin } from '../../e2e/processes.ts';
 import { until } from '../../until.ts';
-import { nodeOptions, proxyUrl, statusUrl } from '../hosts.ts';
+import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
 
 const WAIT = { timeout: 20_000 };
 
@@ -27,7 +26,7 @@ describe('tokens, and sessions, on two data planes', () => {
     const tls = loadClusterTls({ mode: 'shared', cert: cert ?? '', key: key ?? '', ca: null, end: 'client' });
     const folder = await mkdtemp(join(tmpdir(), 'holdfast tokens '));
     folders.push(folder);
-    return startWorkerdHost(
+    return startOwnBox(
       nodeOptions(folder, null, {
         controlPlanes: [{ host: '127.0.0.1', port: plane.plane.cluster?.port ?? 0 }],
         clusterTls: { cert: tls.cert, key: tls.key, ca: tls.cert, serverName: 'kong_clustering' },

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import standardWebhooks from '../../../edge-dp/plugins/standard-webhooks.ts';
-import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 
@@ -80,7 +80,7 @@ describe('standard-webhooks', () => {
   });
 });
 
-describe('standard-webhooks on the wire', () => {
+describe.each(GATEWAY_HOSTS)('standard-webhooks on the wire of %s', (host) => {
   const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
   let upstream: Upstream;
   let gateway: RunningGateway;
@@ -88,6 +88,7 @@ describe('standard-webhooks on the wire', () => {
   beforeAll(async () => {
     upstream = await startUpstream();
     gateway = await startGateway({
+      host,
       tables: {
         services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port }],
         routes: [{ id: id(101), paths: ['/'], protocols: ['http'], service: { id: id(1) } }],

@@ -15,15 +15,15 @@ import { RuntimeLog } from '../../../edge-dp/hosts/supervision/runtime-log.ts';
 import { V8_FLAGS } from '../../../edge-dp/hosts/v8-flags.ts';
 import { workerSettings } from '../../../edge-dp/hosts/worker-settings.ts';
 import type { ProxySettings } from '../../../edge-dp/settings.ts';
-import { nodeOptions } from '../hosts.ts';
+import { nodeOptions, onHosts, ownBox } from '../hosts.ts';
 import { PROXY_SETTINGS } from '../proxy-settings.ts';
 
 /** Rows by table, every field optional but what the test is about. */
 type Tables = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
 
 interface GatewayOptions {
-  /** `workerd` when absent. */
-  readonly host?: (typeof GATEWAY_HOSTS)[number];
+  /** Absent: that of an own box which tests run on. */
+  readonly host?: GatewayHost;
   readonly tables: Tables;
   /** Lazy rows by table and lookup value. */
   readonly lazy?: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
@@ -52,11 +52,15 @@ export interface RunningGateway {
 const REQUEST_PATH = fileURLToPath(new URL('./workers/fixed-config.ts', import.meta.url));
 
 /** What `startGateway` can run on: workerd (through Miniflare), or the native host's process. */
-export const GATEWAY_HOSTS = ['workerd', 'node'] as const;
+export const GATEWAY_HOSTS: readonly GatewayHost[] = onHosts<[GatewayHost]>([['workerd'], ['node']]).map(
+  ([host]) => host,
+);
+
+export type GatewayHost = 'workerd' | 'node';
 
 /** The request path on a real runtime, on a real socket, with a config of the test's own. */
 export function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  return options.host === 'node' ? startOnNode(options) : startOnWorkerd(options);
+  return (options.host ?? ownBox) === 'node' ? startOnNode(options) : startOnWorkerd(options);
 }
 
 async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {

@@ -3,10 +3,9 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { ControlPlane } from '../control-plane.ts';
-import { type NodeOverrides, nodeOptions, type StartHost } from '../hosts.ts';
+import { type NodeOverrides, nodeOptions, type StartHost, startOwnBox } from '../hosts.ts';
 
 /** Rows by table, every field optional but what the test is about. */
 type Tables = Readonly<Record<string, readonly BundleRow[]>>;
@@ -43,7 +42,7 @@ interface RawAnswer {
 export async function startProxyNode(
   tables: Tables,
   {
-    start = startWorkerdHost,
+    start = startOwnBox,
     entry,
     ...overrides
   }: NodeOverrides & { readonly start?: StartHost; readonly entry?: string } = {},

@@ -7,11 +7,10 @@ import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { once } from '../../once.ts';
 import { ControlPlane, type TestConfig } from '../control-plane.ts';
 import { ask } from '../hosts/node.ts';
-import { nodeOptions, proxyUrl } from '../hosts.ts';
+import { nodeOptions, proxyUrl, startOwnBox } from '../hosts.ts';
 import { startGateway } from './gateway.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -74,7 +73,7 @@ describe('what fetch cannot say', () => {
     await controlPlane.start();
     await controlPlane.publish(tables);
     prefix = await mkdtemp(join(tmpdir(), 'holdfast tls '));
-    node = await startWorkerdHost(nodeOptions(prefix, controlPlane));
+    node = await startOwnBox(nodeOptions(prefix, controlPlane));
     await controlPlane.heard('applied');
   });
   afterAll(async () => {
@@ -134,6 +133,7 @@ describe('what fetch cannot say', () => {
 
   it('fails closed, naming what it lacks, where there is no egress process', async () => {
     const gateway = await startGateway({
+      host: 'workerd',
       tables: {
         services: [{ id: id(1), protocol: 'https', host: '127.0.0.1', port, client_certificate: { id: id(60) } }],
         certificates: [{ id: id(60), cert: 'PEM', key: 'PEM' }],

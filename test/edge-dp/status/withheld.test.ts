@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
-import { statusUrl } from '../hosts.ts';
+import { startOwnBox, statusUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 
 let fixture: NodeFixture;
 beforeEach(async () => {
-  fixture = await NodeFixture.create(startWorkerdHost);
+  fixture = await NodeFixture.create(startOwnBox);
 });
 afterEach(() => fixture.remove());
 

@@ -156,10 +156,16 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
   it('that lead nowhere are warned of by `holdfast health`', async () => {
     const prefix = await mkdtemp(join(folder, 'prefix '));
     const conf = join(prefix, 'holdfast.conf');
-    await mkdir(join(prefix, 'data-plane'));
-    await writeFile(join(prefix, 'data-plane', 'node-id'), node.nodeId);
+    const onNode = host === 'node';
+    const home = join(prefix, 'data-plane', ...(onNode ? ['native'] : []));
+    await mkdir(home, { recursive: true });
+    await writeFile(join(home, 'node-id'), node.nodeId);
     const listen = `127.0.0.1:${node.statusAddresses[0]?.port}`;
-    await writeFile(conf, `admin_listen = off\nprefix = ${prefix}\nstatus_listen = ${listen}\n`);
+    const kind = onNode ? 'node' : 'workerd';
+    await writeFile(
+      conf,
+      `admin_listen = off\nprefix = ${prefix}\nstatus_listen = ${listen}\ndata_plane_host = ${kind}\n`,
+    );
     const said: string[] = [];
     const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
     await Promise.resolve(health.run({ words: [], conf, prefix, options: {} })).finally(() => spy.mockRestore());

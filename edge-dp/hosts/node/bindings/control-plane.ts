@@ -4,8 +4,8 @@ import { messageOf } from '../../../../shared/thrown.ts';
 import type { ClusterTls } from '../../options.ts';
 import { fetchThrough } from './fetch-through.ts';
 
-/** Bytes of one frame of a control plane: a manifest and the objects that come with it. */
-const LONGEST_FRAME = 64 << 20;
+/** Bytes of one frame of a control plane, a manifest and the objects that come with it: as on workerd. */
+const LONGEST_FRAME = 32 << 20;
 
 /** A control plane over mutual TLS, as the Worker's `CONTROL_PLANE` binding has it: requests, and upgrades to a WebSocket. */
 export function controlPlaneFetcher(

@@ -65,6 +65,11 @@ export class ClientBody implements IncomingBodySource {
     this.#ask = null;
   }
 
+  /** The answer is out: what a plugin began to read, and nobody reads on, is not kept any longer. */
+  letGo(): void {
+    if (this.#stream?.locked === false) this.#stream.cancel().catch(() => undefined);
+  }
+
   /** Calls when it breaks off: at once when it has. */
   onBroken(listener: (error: Error) => void): void {
     this.#onBroken = listener;

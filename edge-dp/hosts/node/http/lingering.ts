@@ -21,6 +21,7 @@ export function lingering(to: ServerResponse, { body }: NodeRequest): void {
     socket.once('close', () => clearTimeout(late));
     source.once('end', () => clearTimeout(late));
     source.on('error', () => undefined);
+    body.letGo();
     source.resume();
     if (!last) return;
     // What Node does next is to close it.

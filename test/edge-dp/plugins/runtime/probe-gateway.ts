@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { type GATEWAY_HOSTS, type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { type GatewayHost, type RunningGateway, startGateway } from '../../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../../proxy/upstream.ts';
 
 type Step = readonly [does: string, ...parameters: unknown[]];
@@ -52,7 +52,7 @@ const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(
 /** One route to one upstream on a real runtime, with plugins as a test writes them down. */
 export async function startProbeGateway(
   answer?: Parameters<typeof startUpstream>[0],
-  host: (typeof GATEWAY_HOSTS)[number] = 'workerd',
+  host?: GatewayHost,
 ): Promise<ProbeGateway> {
   const logged: Logged[] = [];
   const listener = createServer((request, response) => {
@@ -70,7 +70,7 @@ export async function startProbeGateway(
   const url = `http://127.0.0.1:${port}/`;
   const upstream = await startUpstream(answer);
   const gateway = await startGateway({
-    host,
+    ...(host !== undefined && { host }),
     entry: fileURLToPath(new URL('./workers/probing.ts', import.meta.url)),
     lazy: {
       consumer_group_consumers: { ada: [{ id: id(4), consumer_group: { id: id(3) }, consumer: { id: 'ada' } }] },
