@@ -101,6 +101,8 @@ function prelude(lua: LuaMachine): LuaRecord {
     set_authenticated_groups: setAuthenticatedGroups,
     set_log_value: setSerializeValue,
     serialize,
+    memory_used: new LuaNative('memory_used', () => lua.memory.used),
+    subsystem: new LuaNative('subsystem', (call) => (contextOf(call).session === null ? 'http' : 'stream')),
     vault_get: vaultGet,
     parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {

@@ -66,17 +66,22 @@ export function consumerOf(
 }
 
 /**
- * Takes the request for one of the credential's consumer. `identifier` is what upstreams are told of the credential. False: the
- * consumer is gone.
+ * Takes the request for one of the credential's consumer. `identifier` is what upstreams are told of the credential, `key` what of
+ * it is not in the row. False: the consumer is gone.
  */
 export function authenticateBy(
   request: GatewayRequest,
   credential: Row,
   identifier: string,
+  key?: string,
 ): boolean | Promise<boolean> {
   return andThen(consumerOf(request, credential), (consumer) => {
     if (consumer === null) return false;
-    request.identity.authenticate(consumer, { id: String(credential.id), identifier });
+    const id = String(credential.id);
+    request.identity.authenticate(
+      consumer,
+      key === undefined ? { id, identifier, row: credential } : { id, identifier, row: credential, key },
+    );
     return true;
   });
 }

@@ -25,7 +25,7 @@ const keyAuth: Plugin<KeyAuthConfig> = {
         return andThen(request.lookup('keyauth_credentials', found.key), (credential) => {
           if (credential === null || expired(credential))
             return unauthorized(found.repeated ? 'Duplicate API key found' : 'Unauthorized');
-          return andThen(authenticateBy(request, credential, String(credential.id)), (known) =>
+          return andThen(authenticateBy(request, credential, String(credential.id), found.key), (known) =>
             known ? null : unauthorized('Unauthorized'),
           );
         });

@@ -73,7 +73,8 @@ const ldapAuth: Plugin<LdapAuthConfig> = {
       return andThen(isRight(credentials), (right) => {
         if (!right) return false;
         if (hide_credentials) for (const name of HEADERS) request.headers.delete(name);
-        request.identity.authenticate(null, { id: null, identifier: credentials.username });
+        const { username } = credentials;
+        request.identity.authenticate(null, { id: null, identifier: username, row: { username } });
         return true;
       });
     };

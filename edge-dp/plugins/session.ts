@@ -153,6 +153,7 @@ const session: Plugin<SessionConfig> = {
           request.identity.authenticate(readConsumer(consumer), {
             id: person.credential,
             identifier: person.credential,
+            row: { id: person.credential, consumer_id: person.consumer },
           });
           return undefined;
         })();

@@ -39,6 +39,7 @@ export function handle(
     lazy,
     groups: gateway.consumerGroups,
     workspaceNames: gateway.workspaceNames,
+    upstreams: gateway.balancers,
     client,
     clientBodyTimeout,
     maxBodySize,

@@ -4,7 +4,7 @@ import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import type { UpstreamChoice } from '../plugins/runtime/request.ts';
 import type { Captures } from '../router/capture.ts';
-import type { UpstreamFailure, UpstreamResult, UpstreamTls } from './egress/egress.ts';
+import type { UpstreamFailure, UpstreamResult } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { errorPage } from './errors.ts';
 import { requestWords } from './failure-line.ts';
@@ -14,6 +14,7 @@ import type { ProxyContext } from './request-context.ts';
 import { isIdempotent, mayRetry, REPLAYABLE_BODY, statusOf } from './retry.ts';
 import type { ProxyRuntime } from './runtime.ts';
 import { type MatchedPath, type Peer, upstreamHeaders, upstreamRequest, upstreamTarget } from './upstream-request.ts';
+import { chosenTls } from './upstream-tls.ts';
 
 interface Matched {
   readonly route: Route;
@@ -39,7 +40,7 @@ export async function proxy(
   const peers =
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
   const own = gateway.tls(matched.service, peers.clientCertificate);
-  const tls = 'missing' in own ? own : chosenTls(own, choice);
+  const tls = 'missing' in own ? own : choice === null ? own : chosenTls(own, choice);
   if ('missing' in tls) {
     const { missing, reason } = tls;
     return refused(context, `service ${service.name ?? service.id} needs ${missing}`, reason);
@@ -203,13 +204,6 @@ function chosenService(service: Service, choice: UpstreamChoice): Service {
     }),
     ...(retries !== null && { retries }),
   };
-}
-
-function chosenTls(tls: UpstreamTls, choice: UpstreamChoice | null): UpstreamTls {
-  const verify = choice?.verifyTls ?? null;
-  const verifyDepth = choice?.verifyDepth ?? null;
-  if (verify === null && verifyDepth === null) return tls;
-  return { ...tls, verify: verify ?? tls.verify, verifyDepth: verifyDepth ?? tls.verifyDepth };
 }
 
 type Attempt = { -readonly [K in keyof Try]: Try[K] };

@@ -28,6 +28,10 @@ import { type Forwarded, readForwarded } from './forwarded-headers.ts';
 import { IncomingBody } from './incoming-body.ts';
 import type { Outcome } from './outcome.ts';
 import type { Arrival, ClientTls } from './request-path.ts';
+import { OWN_TLS } from './upstream-tls.ts';
+
+/** The upstreams of the config, by workspace and name. */
+type Upstreams = { named(workspace: string, name: string): unknown };
 
 /**
  * A request on its way through the gateway: what the proxy knows of it and what plugins may see and change. What only plugins
@@ -76,6 +80,7 @@ export class ProxyContext implements GatewayRequest {
   readonly #groups: GroupsById;
   readonly #errorDefaultType: string;
   readonly #workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
+  readonly #upstreams: Upstreams;
   #headers: RequestHeaders | null = null;
   #forwarded: Forwarded | null = null;
   #identity: RequestIdentity | null = null;
@@ -91,6 +96,7 @@ export class ProxyContext implements GatewayRequest {
       readonly lazy: LazyTables;
       readonly groups: GroupsById;
       readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
+      readonly upstreams: Upstreams;
       readonly client: ClientAddress;
       readonly clientBodyTimeout: number;
       readonly maxBodySize: number;
@@ -113,6 +119,7 @@ export class ProxyContext implements GatewayRequest {
     this.#groups = parts.groups;
     this.#errorDefaultType = parts.errorDefaultType;
     this.#workspaceNames = parts.workspaceNames;
+    this.#upstreams = parts.upstreams;
   }
 
   get headers(): RequestHeaders {
@@ -168,8 +175,7 @@ export class ProxyContext implements GatewayRequest {
       target: null,
       timeouts: null,
       retries: null,
-      verifyTls: null,
-      verifyDepth: null,
+      ...OWN_TLS,
       trailers: null,
     };
     return this.#choice;
@@ -178,6 +184,10 @@ export class ProxyContext implements GatewayRequest {
   /** Null: as route and service say. */
   get choice(): UpstreamChoice | null {
     return this.#choice;
+  }
+
+  hasUpstream(name: string): boolean {
+    return this.#upstreams.named(this.workspace, name) !== undefined;
   }
 
   get replyHeaders(): HeaderFields {

@@ -1,3 +1,4 @@
+import type { TlsChoice } from '../plugins/runtime/request.ts';
 import type { UpstreamTls } from './egress/egress.ts';
 import type { Certificate, Service } from './entities.ts';
 
@@ -27,5 +28,20 @@ export function upstreamTls(
     verifyDepth: service.tlsVerifyDepth,
     ca,
     certificate: certificate === undefined ? null : { cert: certificate.cert, key: certificate.key ?? '' },
+  };
+}
+
+/** As the service says. */
+export const OWN_TLS: TlsChoice = { verifyTls: null, verifyDepth: null, authorities: null, certificate: null };
+
+/** What the service asks of TLS, as plugins want it. */
+export function chosenTls(own: UpstreamTls, choice: TlsChoice): UpstreamTls {
+  const { verifyTls, verifyDepth, authorities, certificate } = choice;
+  if (verifyTls === null && verifyDepth === null && authorities === null && certificate === null) return own;
+  return {
+    verify: verifyTls ?? own.verify,
+    verifyDepth: verifyDepth ?? own.verifyDepth,
+    ca: authorities ?? own.ca,
+    certificate: certificate ?? own.certificate,
   };
 }

@@ -4,13 +4,14 @@ import { FieldList } from '../http/fields.ts';
 import type { Chain } from '../plugins/runtime/chain.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import { SlotArray } from '../plugins/runtime/slot.ts';
-import type { StreamSession } from '../plugins/runtime/stream.ts';
+import type { StreamChoice, StreamSession } from '../plugins/runtime/stream.ts';
 import type { ClientAddress } from '../proxy/client-address.ts';
 import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Route, Service } from '../proxy/entities.ts';
 import type { Gateway } from '../proxy/gateway.ts';
 import type { ProxyRuntime } from '../proxy/runtime.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
+import { chosenTls, OWN_TLS } from '../proxy/upstream-tls.ts';
 import type { Dial, MovedBytes, StreamArrival, StreamPassage, StreamPlace } from './passage.ts';
 import { logPhase, prereadPhase } from './plugin-phases.ts';
 
@@ -36,6 +37,7 @@ export class Session implements StreamSession, StreamPassage {
   readonly identity = { consumer: null };
   readonly shared = new Map<string, unknown>();
   readonly slots = new SlotArray();
+  readonly upstream: StreamChoice = { ...OWN_TLS, target: null, tls: null };
   readonly passthrough: boolean;
   readonly timeouts: StreamPassage['timeouts'];
   readonly tries: { -readonly [K in keyof Try]: Try[K] }[] = [];
@@ -177,7 +179,8 @@ export class Session implements StreamSession, StreamPassage {
   /** Null, and a line in the log: the config protects the session in a way there are no means for. */
   #placeOf(service: Service, { host, port, hostname }: Peer, lentCertificate: string | null): StreamPlace | null {
     const place = { host: host.replace(/^\[|\]$/g, ''), port, connectTimeout: service.connectTimeout };
-    if (this.passthrough || this.protocol === 'udp' || !SECURE.has(service.protocol)) return { ...place, tls: null };
+    const secure = SECURE.has(service.protocol) && this.upstream.tls !== false;
+    if (this.passthrough || this.protocol === 'udp' || !secure) return { ...place, tls: null };
     const settings = this.#gateway.tls(service, lentCertificate);
     if ('missing' in settings) {
       const { missing, reason } = settings;
@@ -186,15 +189,17 @@ export class Session implements StreamSession, StreamPassage {
       return null;
     }
     const kept = this.route.preserveHost ? this.serverName : null;
-    return { ...place, tls: { settings, serverName: kept ?? hostname } };
+    return { ...place, tls: { settings: chosenTls(settings, this.upstream), serverName: kept ?? hostname } };
   }
 
   async #peersOf(service: Service): Promise<PeerPicker> {
     const { balancers } = this.#gateway;
     const { health, serviceHosts } = this.#runtime;
-    const { host, port, workspace } = service;
+    const { target } = this.upstream;
+    const { host, port } = target ?? service;
+    const { workspace } = service;
     const balancer = balancers.named(workspace, host) ?? serviceHosts?.of(host, port);
-    if (balancer === undefined) return onlyPeer(service);
+    if (balancer === undefined) return onlyPeer(target === null ? service : { ...service, host, port });
     const waitUntil = (work: Promise<unknown>): void => this.waitUntil(work);
     const resolving = balancer.resolve(waitUntil);
     if (resolving !== null) await resolving;

@@ -1,10 +1,18 @@
-import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import {
+  type LuaCall,
+  LuaNative,
+  LuaReference,
+  type LuaResult,
+  type LuaValue,
+  NULL,
+  results,
+} from '../../../shared/lua/value.ts';
 import type { Row } from '../../../shared/record.ts';
 import { isUuid } from '../../../shared/uuid.ts';
 import { findConsumer } from '../../plugins/authentication.ts';
 import type { TlsTerms } from '../../plugins/runtime/handshake.ts';
-import type { AuthenticatedConsumer } from '../../plugins/runtime/identity.ts';
-import { isMap } from '../arguments.ts';
+import type { AuthenticatedConsumer, AuthenticatedCredential } from '../../plugins/runtime/identity.ts';
+import { isList, isMap } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { fromJson } from '../json.ts';
 import { stringOf } from './checks.ts';
@@ -27,12 +35,7 @@ export const client: Library = {
   }),
   get_credential: get('get_credential', ({ request }) => {
     const { credential } = request.identity;
-    if (credential === null) return undefined;
-    const { consumer } = request.identity;
-    return {
-      ...(credential.id === null ? {} : { id: credential.id }),
-      ...(consumer === null ? {} : { consumer_id: consumer.id, consumer: { id: consumer.id } }),
-    };
+    return credential === null ? undefined : credentialOf(credential);
   }),
   get_consumer_group: new LuaNative('get_consumer_group', async (call) => (await groups(call))[0], true),
   get_consumer_groups: new LuaNative('get_consumer_groups', async (call) => [...(await groups(call))], true),
@@ -94,6 +97,18 @@ export const setAuthenticatedGroups = new LuaNative('authenticated_groups', (cal
   return undefined;
 });
 
+/** A credential as its plugin found it. */
+function credentialOf({ id, row, key }: AuthenticatedCredential): LuaValue {
+  const { ttl, ...fields } = row ?? {};
+  return entity({
+    ...(id !== null && { id }),
+    ...fields,
+    ...(key !== undefined && { key }),
+    // Rows have the second it ends at, plugins see those that are left.
+    ...(typeof ttl === 'number' && { ttl: Math.max(0, ttl - Math.floor(Date.now() / 1000)) }),
+  });
+}
+
 /** An entity as Lua sees it: what is not set is not there. */
 export function entity(row: Row): LuaValue {
   return fromJson(row, 0, null);
@@ -134,20 +149,32 @@ function authenticate(call: LuaCall): LuaResult {
       : {
           id: text(credential.get('id')) ?? '',
           identifier: text(credential.get('username')) ?? text(credential.get('id')),
+          row: rowOf(credential),
         },
   );
   return undefined;
 }
 
 function consumerOf(table: ReadonlyMap<LuaValue, LuaValue>): AuthenticatedConsumer {
-  const row: Row = {};
-  for (const [name, value] of table) if (typeof name === 'string') row[name] = value;
   return {
     id: text(table.get('id')) ?? '',
     username: text(table.get('username')),
     custom_id: text(table.get('custom_id')),
-    row,
+    row: rowOf(table),
   };
+}
+
+/** A table as plain data: what is none is left out. */
+function rowOf(table: ReadonlyMap<LuaValue, LuaValue>): Row {
+  const row: Row = {};
+  for (const [name, value] of table) if (typeof name === 'string') row[name] = plain(value);
+  return row;
+}
+
+function plain(value: LuaValue): unknown {
+  if (isMap(value)) return rowOf(value);
+  if (isList(value)) return value.map(plain);
+  return value instanceof LuaReference || value === NULL ? undefined : value;
 }
 
 function text(value: LuaValue): string | null {

@@ -1,5 +1,8 @@
 import { type LuaCall, LuaNative, type LuaResult, results } from '../../../shared/lua/value.ts';
-import { encodeArguments, isMap } from '../arguments.ts';
+import type { GatewayRequest } from '../../plugins/runtime/request.ts';
+import type { StreamSession } from '../../plugins/runtime/stream.ts';
+import { withoutArgument } from '../../proxy/query.ts';
+import { encodeArguments, isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
 import { encodeJson } from '../json.ts';
 import { headerOfCall, headersOfCall, integerOf, stringOf } from './checks.ts';
@@ -8,16 +11,18 @@ import { setHeader } from './response.ts';
 
 /** `kong.service`: where the request goes, what it says there, and what the service answered. */
 export const service: Library = {
-  set_upstream: change('set_upstream', ({ request }, call) => {
-    request.upstream.target = { upstream: stringOf(call, 1, 'host') };
+  set_upstream: inAccess('set_upstream', ({ request }, call) => {
+    const upstream = stringOf(call, 1, 'host');
+    if (!request.hasUpstream(upstream)) return results(undefined, `could not find an Upstream named '${upstream}'`);
+    request.upstream.target = { upstream };
     return true;
   }),
-  set_target: change('set_target', ({ request }, call) => {
+  set_target: forAll('set_target', ({ upstream }, call) => {
     const host = stringOf(call, 1, 'host');
-    request.upstream.target = { host, port: integerOf(call, 2, 'port', 0, 65_535) };
+    upstream.target = { host, port: integerOf(call, 2, 'port', 0, 65_535) };
     return undefined;
   }),
-  set_timeouts: change('set_timeouts', ({ request }, call) => {
+  set_timeouts: inAccess('set_timeouts', ({ request }, call) => {
     const timeout = (at: number, name: string) => integerOf(call, at, name, 1, 2_147_483_646);
     request.upstream.timeouts = {
       connect: timeout(1, 'connect_timeout'),
@@ -26,16 +31,43 @@ export const service: Library = {
     };
     return undefined;
   }),
-  set_retries: change('set_retries', ({ request }, call) => {
+  set_retries: inAccess('set_retries', ({ request }, call) => {
     request.upstream.retries = integerOf(call, 1, 'retries', 0, 32_767);
     return undefined;
   }),
-  set_tls_verify: change('set_tls_verify', ({ request }, call) => {
+  set_tls_verify: forAll('set_tls_verify', ({ upstream }, call) => {
     if (call.type(1) !== 'boolean') throw new Error('argument must be a boolean');
-    request.upstream.verifyTls = call.truth(1);
+    upstream.verifyTls = call.truth(1);
+    return true;
+  }),
+  set_tls_verify_depth: forAll('set_tls_verify_depth', ({ upstream }, call) => {
+    if (call.type(1) !== 'number') throw new Error('argument must be a number');
+    upstream.verifyDepth = integerOf(call, 1, 'argument', 0, 100);
+    return true;
+  }),
+  set_tls_verify_store: forAll('set_tls_verify_store', ({ upstream }, call) => {
+    const store = call.value(1);
+    const added = isMap(store) ? store.get('certificates') : undefined;
+    if (!isList(added) && !isMap(added)) throw new Error('argument must be a resty.openssl.x509.store object');
+    upstream.authorities = [...added.values()].map(String);
+    return true;
+  }),
+  set_tls_cert_key: forAll('set_tls_cert_key', ({ upstream }, call) => {
+    const chain = call.value(1);
+    const key = call.value(2);
+    const cert = isMap(chain) ? chain.get('pem') : undefined;
+    const secret = isMap(key) ? key.get('key_pem') : undefined;
+    if (typeof cert !== 'string') throw new Error('chain must be what ngx.ssl.parse_pem_cert gives');
+    if (typeof secret !== 'string') throw new Error('key must be what ngx.ssl.parse_pem_priv_key gives');
+    upstream.certificate = { cert, key: secret };
     return true;
   }),
   request: {
+    disable_tls: new LuaNative('disable_tls', (call) => {
+      const { session } = contextIn(call, 'kong.service.request.disable_tls', ['preread']);
+      if (session !== null) session.upstream.tls = false;
+      return true;
+    }),
     // The whole body is there for who asks: nothing to prepare.
     enable_buffering: change('enable_buffering', () => undefined),
     set_scheme: change('set_scheme', ({ request }, call) => {
@@ -63,6 +95,10 @@ export const service: Library = {
     set_query: change('set_query', ({ request }, call) => {
       if (call.type(1) !== 'table') throw new Error('args must be a table');
       request.query = encodeArguments(call.value(1));
+      return undefined;
+    }),
+    clear_query_arg: change('clear_query_arg', ({ request }, call) => {
+      request.query = withoutArgument(request.query, stringOf(call, 1, 'query argument name'));
       return undefined;
     }),
     set_header: change('set_header', ({ request }, call) => {
@@ -120,6 +156,22 @@ const ANSWER_LIMIT = 10 * 1024 * 1024;
 
 function change(name: string, run: (context: LuaContext, call: LuaCall) => LuaResult): LuaNative {
   return new LuaNative(name, (call) => run(contextIn(call, `kong.service.${name}`, BEFORE_UPSTREAM), call));
+}
+
+/** Once there is a route to change things for. */
+function inAccess(name: string, run: (context: LuaContext, call: LuaCall) => LuaResult): LuaNative {
+  return new LuaNative(name, (call) => run(contextIn(call, `kong.service.${name}`, ['access']), call));
+}
+
+/** Of requests, and of sessions that are no HTTP. */
+function forAll(
+  name: string,
+  run: (subject: Pick<GatewayRequest, 'upstream'> | Pick<StreamSession, 'upstream'>, call: LuaCall) => LuaResult,
+): LuaNative {
+  return new LuaNative(name, (call) => {
+    const context = contextIn(call, `kong.service.${name}`, ['preread', ...BEFORE_UPSTREAM]);
+    return run(context.session ?? context.request, call);
+  });
 }
 
 function after(name: string, read: (context: LuaContext) => LuaResult): LuaNative {

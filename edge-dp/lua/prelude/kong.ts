@@ -56,6 +56,20 @@ end
 log.inspect = setmetatable({ on = function() end, off = function() end }, { __call = function(_, ...) inspect(...) end })
 kong.log = setmetatable(log, { __call = function(_, ...) host.log('notice', words(...)) end })
 
+kong.nginx = {
+  get_subsystem = function() return host.subsystem() end,
+}
+-- What there is of nginx's: this machine, and no dictionaries that nginx's workers share.
+kong.node.get_memory_stats = function(unit, scale)
+  local u = (unit or 'b'):lower()
+  local power = ({ b = 0, k = 10, m = 20, g = 30 })[u]
+  if not power then error("invalid unit '" .. unit .. "' (expected 'k/K', 'm/M', or 'g/G')", 2) end
+  if type(scale or 2) ~= 'number' or (scale or 2) < 0 then error('scale must be equal or greater than 0', 2) end
+  local used = host.memory_used()
+  if power > 0 then used = ('%.' .. (scale or 2) .. 'f %siB'):format(used / 2 ^ power, u:upper()) end
+  return { workers_lua_vms = { { pid = ngx.worker.pid(), http_allocated_gc = used } }, lua_shared_dicts = {} }
+end
+
 kong.table = {
   new = function() return {} end,
   clear = function(t) for k in pairs(t) do t[k] = nil end end,

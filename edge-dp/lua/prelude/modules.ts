@@ -37,6 +37,10 @@ local modules = {
       if type(pem) == 'string' and pem:find('-----BEGIN CERTIFICATE-----', 1, true) then return { pem = pem } end
       return nil, 'no start line'
     end,
+    parse_pem_priv_key = function(pem)
+      if type(pem) == 'string' and pem:find('PRIVATE KEY-----', 1, true) then return { key_pem = pem } end
+      return nil, 'no start line'
+    end,
     verify_client = function(ca) return kong.client.tls.request_client_certificate(ca) end,
   },
   ['table.new'] = kong.table.new,

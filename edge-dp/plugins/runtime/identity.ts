@@ -16,6 +16,10 @@ export interface AuthenticatedCredential {
   readonly id: string | null;
   /** What `X-Credential-Identifier` shows; null: nothing. */
   readonly identifier: string | null;
+  /** The entity, as data planes have it; absent: none is kept of it. */
+  readonly row?: Row;
+  /** What of the entity travels as a digest, as the client showed it (`key` of key-auth). */
+  readonly key?: string;
 }
 
 /** A consumer group the consumer is in. */

@@ -55,6 +55,8 @@ export interface GatewayRequest {
   readonly upstream: UpstreamChoice;
   /** Whom the request comes from. */
   readonly identity: Identity;
+  /** Whether the request's workspace has an upstream of that name. */
+  hasUpstream(name: string): boolean;
   /** Put on whatever answer the client gets, in place of what that has under the same names; Set-Cookie beside it. */
   readonly replyHeaders: HeaderFields;
   /** What plugins tell each other (`kong.ctx.shared`). A plugin's own state belongs into a `slot`. */
@@ -105,18 +107,32 @@ export interface RequestBody {
   limit(bytes: number, message: string): void;
 }
 
-/** Where the request goes. Null: as route and service say (`kong.service.set_target`, `set_upstream`, `request.set_path`…). */
-export interface UpstreamChoice {
-  scheme: 'http' | 'https' | null;
-  /** The whole path upstream, escaped as it goes on the wire. */
-  path: string | null;
-  target: { readonly host: string; readonly port: number } | { readonly upstream: string } | null;
-  /** Milliseconds. */
-  timeouts: { readonly connect: number; readonly read: number; readonly write: number } | null;
-  retries: number | null;
+/** An address, or a name that is no upstream's. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** TLS to the upstream as plugins want it. Null: as the service says (`kong.service.set_tls_…`). */
+export interface TlsChoice {
   verifyTls: boolean | null;
   /** Intermediates that the upstream's chain may have. */
   verifyDepth: number | null;
+  /** PEM of the authorities that it is verified by. */
+  authorities: readonly string[] | null;
+  /** What the upstream is shown: PEM. */
+  certificate: { readonly cert: string; readonly key: string } | null;
+}
+
+/** Where the request goes. Null: as route and service say (`kong.service.set_target`, `set_upstream`, `request.set_path`…). */
+export interface UpstreamChoice extends TlsChoice {
+  scheme: 'http' | 'https' | null;
+  /** The whole path upstream, escaped as it goes on the wire. */
+  path: string | null;
+  target: Target | { readonly upstream: string } | null;
+  /** Milliseconds. */
+  timeouts: { readonly connect: number; readonly read: number; readonly write: number } | null;
+  retries: number | null;
   /** `grpc-web`: trailers of an HTTP/2 answer come as the last frame of its body (gRPC's PROTOCOL-WEB). Null: they are dropped. */
   trailers: 'grpc-web' | null;
 }

@@ -1,6 +1,6 @@
 import type { ClientAddress } from '../../proxy/client-address.ts';
 import type { Try } from './exchange.ts';
-import type { RouteView, ServiceView } from './request.ts';
+import type { RouteView, ServiceView, Target, TlsChoice } from './request.ts';
 import type { Slots } from './slot.ts';
 
 /** A connection, or what one client sends to a UDP listener, that is no HTTP: as plugins see it before it is sent on. */
@@ -25,8 +25,16 @@ export interface StreamSession {
   /** What plugins tell each other (`kong.ctx.shared`). */
   readonly shared: Map<string, unknown>;
   readonly slots: Slots;
+  readonly upstream: StreamChoice;
   /** Work that goes on after its end. */
   waitUntil(work: Promise<unknown>): void;
+}
+
+/** Where a session goes. Null: as its service says. */
+export interface StreamChoice extends TlsChoice {
+  target: Target | null;
+  /** False: no TLS to it, whatever the service's protocol. */
+  tls: false | null;
 }
 
 /** What came of a session, when it is over. */

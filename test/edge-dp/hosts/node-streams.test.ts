@@ -26,6 +26,21 @@ const DOOR = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, c
   return kong.response.exit(conf.status)
 end }`;
 
+/** A plugin in Lua that sends a session elsewhere, without TLS. */
+const TURN = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, conf)
+  assert(kong.nginx.get_subsystem() == 'stream')
+  kong.service.set_target('127.0.0.1', conf.port)
+  kong.service.request.disable_tls()
+end }`;
+/** One that has the upstream checked by what its configuration has. */
+const CHECK = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, conf)
+  local store = require('resty.openssl.x509.store').new()
+  store:add(assert(require('resty.openssl.x509').new(conf.ca)))
+  kong.service.set_tls_verify_store(store)
+  local ssl = require 'ngx.ssl'
+  kong.service.set_tls_cert_key(assert(ssl.parse_pem_cert(conf.cert)), assert(ssl.parse_pem_priv_key(conf.key)))
+end }`;
+
 /** Each case has a client address of its own, 127.0.1.<case>, by which its route is found. */
 const clientOf = (n: number): string => `127.0.1.${n}`;
 
@@ -76,14 +91,17 @@ describe('streams on the native host', () => {
     const own = await ca.leaf({ name: 'inner.test' });
     const shown = await (await authority('shown')).leaf({ name: 'named.test' });
     const echo = await tcp((socket) => socket.pipe(socket));
-    const secure = createTlsServer(
-      { cert: own.cert, key: own.key, requestCert: true, rejectUnauthorized: false, allowHalfOpen: true },
-      (socket: TLSSocket) => {
-        const { subject } = socket.getPeerCertificate();
-        socket.end(`${socket.servername} ${subject?.CN}`);
-      },
-    ).on('tlsClientError', () => undefined);
-    const securePort = await listen(secure);
+    const secured = ({ cert, key }: { readonly cert: string; readonly key: string }): Promise<number> =>
+      listen(
+        createTlsServer(
+          { cert, key, requestCert: true, rejectUnauthorized: false, allowHalfOpen: true },
+          (socket: TLSSocket) => {
+            const { subject } = socket.getPeerCertificate();
+            socket.end(`${socket.servername} ${subject?.CN}`);
+          },
+        ).on('tlsClientError', () => undefined),
+      );
+    const securePort = await secured(own);
     const dead = await deadPort();
     logs = createServer((socket) => {
       let text = '';
@@ -178,7 +196,28 @@ describe('streams on the native host', () => {
     const phases = { certificate: [], rewrite: [], access: ['x()'], header_filter: [], body_filter: [], log };
     rows.plugins?.push({ id: id(98), name: 'pre-function', protocols: ['tcp'], route: { id: id(1) }, config: phases });
     serve(43, echo);
-    rows.custom_plugins = [{ id: id(97), name: 'door', handler: DOOR, modules: null }];
+    serve(44, dead, { protocol: 'tls', tls_verify: true });
+    serve(
+      25,
+      await secured(await ca.leaf({ name: 'localhost' })),
+      { protocol: 'tls', host: 'localhost', tls_verify: true },
+      { ...byName, snis: ['checked.test'], preserve_host: false },
+    );
+    rows.custom_plugins = [
+      { id: id(97), name: 'door', handler: DOOR, modules: null },
+      { id: id(971), name: 'turn', handler: TURN, modules: null },
+      { id: id(972), name: 'check', handler: CHECK, modules: null },
+    ];
+    rows.plugins?.push(
+      { id: id(961), name: 'turn', protocols: ['tcp'], route: { id: id(44) }, config: { port: echo } },
+      {
+        id: id(962),
+        name: 'check',
+        protocols: ['tls'],
+        route: { id: id(25) },
+        config: { ca: ca.pem, cert: client.cert, key: client.key },
+      },
+    );
     rows.plugins?.push({
       id: id(96),
       name: 'door',
@@ -349,6 +388,13 @@ describe('streams on the native host', () => {
 
   it('ends a session in which nothing moves for read_timeout', async () => {
     expect((await rest(open(6))).text).toBe('here');
+  });
+
+  it('sends a session where a plugin in Lua says, with TLS as that wants it', async () => {
+    const turned = open(44);
+    turned.end('hello');
+    expect((await rest(turned)).text).toBe('hello');
+    expect((await rest(openTls('checked.test'))).text).toMatch(/ gateway$/);
   });
 
   it.each([

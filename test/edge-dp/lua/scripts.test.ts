@@ -68,6 +68,23 @@ describe('Lua of a plugin', () => {
       "kong.service.request.set_query({ z = 1, a = { 'x', 'y' }, t = true }) tell(kong.request.get_raw_query())",
       'a=x&a=y&t&z=1',
     ],
+    [
+      "tell(kong.service.set_upstream('nobody')) kong.service.request.clear_query_arg('q')",
+      "nil could not find an Upstream named 'nobody'",
+    ],
+    ["kong.service.request.clear_query_arg('q') tell('<' .. kong.request.get_raw_query() .. '>')", '<>'],
+    [
+      "local m = kong.node.get_memory_stats() local k = kong.node.get_memory_stats('K', 1) tell(type(m.workers_lua_vms[1].http_allocated_gc), k.workers_lua_vms[1].http_allocated_gc:match('^%d+%.%d KiB$') ~= nil, pcall(kong.node.get_memory_stats, 'x'))",
+      "number true false invalid unit 'x' (expected 'k/K', 'm/M', or 'g/G')",
+    ],
+    [
+      'tell(pcall(kong.service.request.disable_tls)) ',
+      "false function 'kong.service.request.disable_tls' cannot be called in access phase (only in: preread)",
+    ],
+    [
+      "tell(kong.nginx.get_subsystem(), pcall(kong.service.set_tls_verify_depth, 'x'))",
+      'http false argument must be a number',
+    ],
     ['tell(ngx.get_phase(), kong.node.get_hostname(), kong.version_num > 3000000)', 'access node.test true'],
     [
       "kong.ctx.shared.t = { n = 1 } kong.ctx.shared.t.n = kong.ctx.shared.t.n + 1 ngx.ctx.x = 'y' tell(kong.ctx.shared.t.n, ngx.ctx.x)",

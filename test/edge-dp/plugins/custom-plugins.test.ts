@@ -103,6 +103,14 @@ const PLUGINS = [
   plugin('versions@2', `function H:access() kong.response.set_header("X-Version", "two") end`),
 ];
 
+/** Tells the upstream what a plugin gets to see of a credential. */
+const SHOWS = `
+  local c = kong.client.get_credential()
+  local mine = c.consumer.id == kong.client.get_consumer().id
+  kong.service.request.set_header('X-Credential',
+    table.concat({ c.key, c.tags[1], tostring(mine), tostring(c.ttl > 9000 and c.ttl <= 10000), #c.id, type(c.created_at) }, ' '))
+`;
+
 describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start) => {
   let gateway: CaseGateway;
   let upstream: CaseUpstream;
@@ -153,6 +161,9 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
     for (const name of ['buffers', 'tokens', 'limits', 'says']) await route(name, { name });
+    await api(`${gateway.admin}/consumers`, 'POST', { username: 'ada' });
+    await api(`${gateway.admin}/consumers/ada/key-auth`, 'POST', { key: 'a-key', tags: ['first'], ttl: 10_000 });
+    await route('credential', { name: 'key-auth' }, { name: 'post-function', config: { access: [SHOWS] } });
     await api(`${gateway.admin}/plugins`, 'POST', { name: 'versions' });
     await route('second', { name: 'versions@2' });
     await gateway.applied();
@@ -189,6 +200,11 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
       expect(JSON.parse((await get('hostile-ok')).text).headers).toMatchObject({ 'x-kept': 'whole' });
     },
   );
+
+  it('see the credential that was found', async () => {
+    const answer = await get('credential', [['apikey', 'a-key']]);
+    expect(JSON.parse(answer.text).headers).toMatchObject({ 'x-credential': 'a-key first true true 36 number' });
+  });
 
   it('bring modules of their own', async () => {
     expect(JSON.parse((await get('parts')).text).headers).toMatchObject({ 'x-words': 'HELLO YOU' });

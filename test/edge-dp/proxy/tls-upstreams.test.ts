@@ -15,6 +15,27 @@ import { startGateway } from './gateway.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
+/** Does what the header asks for. */
+const TRUST = `
+  local ssl, x509 = require 'ngx.ssl', require 'resty.openssl.x509'
+  return { VERSION = '1.0.0', PRIORITY = 1, access = function(self, conf)
+    local asked = kong.request.get_header('x-tls') or ''
+    if asked:find 'verify' then kong.service.set_tls_verify(true) end
+    if asked:find 'store' then
+      local store = require('resty.openssl.x509.store').new()
+      store:add(assert(x509.new(conf.ca)))
+      kong.service.set_tls_verify_store(store)
+    end
+    if asked:find 'show' then
+      kong.service.set_tls_cert_key(assert(ssl.parse_pem_cert(conf.cert)), assert(ssl.parse_pem_priv_key(conf.key)))
+    end
+  end }
+`;
+const DEEP = `
+  local depth = kong.request.get_header('x-depth')
+  if depth then kong.service.set_tls_verify_depth(tonumber(depth)) end
+`;
+
 describe('what fetch cannot say', () => {
   let server: Server;
   let controlPlane: ControlPlane;
@@ -54,6 +75,7 @@ describe('what fetch cannot say', () => {
       { id: id(5), ...https, tls_verify: true, ca_certificates: [id(51)] },
     ];
     const paths = ['/plain', '/public', '/private', '/client', '/missing'];
+    const none = { certificate: [], rewrite: [], header_filter: [], body_filter: [], log: [] };
     tables = {
       services: { rows: services },
       routes: {
@@ -67,6 +89,18 @@ describe('what fetch cannot say', () => {
       },
       ca_certificates: { rows: [{ id: id(50), cert }] },
       certificates: { rows: [{ id: id(60), cert: client.cert, key: client.key }] },
+      custom_plugins: { rows: [{ id: id(70), name: 'trust', handler: TRUST, modules: null }] },
+      plugins: {
+        rows: [
+          {
+            id: id(80),
+            name: 'trust',
+            config: { ca: cert, cert: client.cert, key: client.key },
+            route: { id: id(10) },
+          },
+          { id: id(81), name: 'pre-function', config: { ...none, access: [DEEP] }, route: { id: id(12) } },
+        ],
+      },
     };
     otherCa = client.cert;
     controlPlane = await ControlPlane.create();
@@ -129,6 +163,19 @@ describe('what fetch cannot say', () => {
     await expect.poll(status).toBe(502);
     await controlPlane.publish(tables);
     await expect.poll(status).toBe(200);
+  });
+
+  it('does TLS as plugins in Lua want it', async () => {
+    const asked = async (path: string, headers: Record<string, string>) => {
+      const { status, text } = await ask(proxyUrl(node, path), { headers: { host: 'kong_clustering', ...headers } });
+      return status === 200 ? JSON.parse(text).client : status;
+    };
+    expect(await asked('/plain', { 'x-tls': '' })).toBe(false);
+    expect(await asked('/plain', { 'x-tls': 'verify' })).toBe(502);
+    expect(await asked('/plain', { 'x-tls': 'verify store' })).toBe(false);
+    expect(await asked('/plain', { 'x-tls': 'verify store show' })).toBe(true);
+    expect(await asked('/private', { 'x-depth': '0' })).toBe(false);
+    expect(await asked('/private', { 'x-depth': '0.5' })).toBe(500);
   });
 
   it('fails closed, naming what it lacks, where there is no egress process', async () => {
