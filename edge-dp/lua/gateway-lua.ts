@@ -15,6 +15,7 @@ import { parseVaultReference, vaultGet } from './kong/vault.ts';
 import { LIBRARIES } from './libraries.ts';
 import { bit } from './ngx/bits.ts';
 import { moreCodecs } from './ngx/codecs.ts';
+import { kept } from './ngx/kept.ts';
 import { LEVELS, ngx } from './ngx/ngx.ts';
 import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
@@ -103,6 +104,7 @@ function prelude(lua: LuaMachine): LuaRecord {
     serialize,
     memory_used: new LuaNative('memory_used', () => lua.memory.used),
     subsystem: new LuaNative('subsystem', (call) => (contextOf(call).session === null ? 'http' : 'stream')),
+    kept,
     vault_get: vaultGet,
     parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {
@@ -115,14 +117,14 @@ function prelude(lua: LuaMachine): LuaRecord {
     cjson: {
       null: ngx.null,
       encode: new LuaNative('encode', (call) => {
-        const text = encodeJson(call.value(1));
+        const text = encodeJson(call.value(1), { emptyAsLists: call.truth(2), bareSlashes: call.truth(3) });
         call.charge(text.length / 4);
         return text;
       }),
       decode: new LuaNative('decode', (call) => {
         const text = call.text(1);
         call.charge(text.length / 2);
-        return decodeJson(text);
+        return decodeJson(text, call.truth(2));
       }),
     },
   };

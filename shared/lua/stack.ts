@@ -179,12 +179,24 @@ export class LuaStack {
       map.set(key, this.read(state, -1, depth));
       lua.lua_settop(state, -2);
     }
+    if (map.size === 0 && this.#isMarkedList(state, table)) return list;
     if (length === 0 || map.size !== length) return map;
     for (let i = 1; i <= length; i++) {
       if (!map.has(i)) return map;
       list.push(map.get(i));
     }
     return list;
+  }
+
+  /** An empty table that its metatable calls a list (`__array`). */
+  #isMarkedList(state: LuaState, table: number): boolean {
+    const lua = this.#lua;
+    if (lua.lua_getmetatable(state, table) === 0) return false;
+    this.pushText(state, '__array');
+    lua.lua_rawget(state, -2);
+    const marked = lua.lua_toboolean(state, -1) !== 0;
+    lua.lua_settop(state, -3);
+    return marked;
   }
 
   /** The bytes of a string (or of a number as Lua prints it) in Lua's memory: good until Lua runs again. Null for what is neither. */

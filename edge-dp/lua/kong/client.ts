@@ -98,7 +98,7 @@ export const setAuthenticatedGroups = new LuaNative('authenticated_groups', (cal
 });
 
 /** A credential as its plugin found it. */
-function credentialOf({ id, row, key }: AuthenticatedCredential): LuaValue {
+export function credentialOf({ id, row, key }: AuthenticatedCredential): LuaValue {
   const { ttl, ...fields } = row ?? {};
   return entity({
     ...(id !== null && { id }),

@@ -7,13 +7,40 @@ local function safely(f)
     return nil, result
   end
 end
+-- Tables with this are arrays to the machine, also when they are empty.
+local array_mt = { __array = true }
+local function marked(value)
+  for key, item in pairs(value) do
+    if type(item) == 'table' then
+      if rawget(item, '\0[]') then value[key] = setmetatable({}, array_mt) else marked(item) end
+    end
+  end
+  return value
+end
+-- An instance has settings of its own, which take the place of its two functions: as long as there are none these are the natives.
+local new_cjson
+function new_cjson(is_safe)
+  local own = is_safe and safely or function(f) return f end
+  local encode, decode = host.cjson.encode, host.cjson.decode
+  local m = { null = host.cjson.null, array_mt = array_mt, empty_array_mt = array_mt, empty_array = setmetatable({}, array_mt),
+    encode = own(encode), decode = own(decode), new = function() return new_cjson(is_safe) end, _NAME = 'cjson' }
+  local empty_as_lists, bare_slashes = false, false
+  local function respelt() m.encode = own(function(value) return encode(value, empty_as_lists, bare_slashes) end) end
+  m.encode_empty_table_as_object = function(on) empty_as_lists = on == false or on == 'off' respelt() end
+  m.encode_escape_forward_slash = function(on) bare_slashes = on == false respelt() end
+  m.decode_array_with_array_mt = function(on)
+    m.decode = own(on and function(text)
+      local value = decode(text, true)
+      return type(value) == 'table' and marked({ value })[1] or value
+    end or decode)
+  end
+  for _, name in ipairs { 'encode_max_depth', 'decode_max_depth', 'encode_number_precision', 'encode_sparse_array',
+    'encode_keep_buffer', 'encode_invalid_numbers', 'decode_invalid_numbers' } do m[name] = function() end end
+  return m
+end
 local modules = {
-  cjson = host.cjson,
-  ['cjson.safe'] = {
-    null = host.cjson.null,
-    encode = safely(host.cjson.encode),
-    decode = safely(host.cjson.decode),
-  },
+  cjson = new_cjson(false),
+  ['cjson.safe'] = new_cjson(true),
   bit = host.bit,
   ['resty.string'] = { to_hex = host.to_hex, atoi = tonumber },
   ['resty.random'] = { bytes = host.random_bytes },

@@ -17,7 +17,12 @@ for _, library in ipairs { kong.request, kong.response, kong.service.response } 
 end
 
 ngx.ctx = setmetatable({}, {
-  __index = function(_, k) return host.table('ngx')[k] end,
+  __index = function(_, k)
+    local own = host.table('ngx')[k]
+    -- What Kong keeps there of a request, and plugins look at.
+    if own == nil then return host.kept(k) end
+    return own
+  end,
   __newindex = function(_, k, v) host.table('ngx')[k] = v end,
 })
 ngx.var = setmetatable({}, {
@@ -39,6 +44,7 @@ setmetatable(ngx, {
   end,
 })
 ngx.req.get_headers = any_spelling(ngx.req.get_headers)
+ngx.resp.get_headers = any_spelling(kong.response.get_headers)
 ngx.log = function(level, ...) host.log(host.levels[level] or 'err', words(...)) end
 print = function(...) host.log('notice', words(...)) end
 local function flat(value)

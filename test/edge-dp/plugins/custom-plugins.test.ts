@@ -99,6 +99,34 @@ const PLUGINS = [
     'buffers',
     `function H:response() local body = kong.service.response.get_raw_body() return kong.response.exit(201, { length = #body }) end`,
   ),
+  // As those that rewrite URLs by what the route captured, from what Kong keeps in ngx.ctx.
+  plugin(
+    'rewrites',
+    `function H:access(conf)
+      local args = ngx.req.get_uri_args()
+      args.who = ngx.ctx.router_matches.uri_captures.who
+      ngx.req.set_uri_args(args)
+      ngx.var.upstream_uri = (ngx.ctx.service.path or "") .. "/of/" .. ngx.ctx.router_matches.uri_captures[1]
+      assert(ngx.ctx.route.strip_path == true and ngx.ctx.nothing == nil)
+    end`,
+  ),
+  // As those that change JSON on its way back.
+  plugin(
+    'reshapes',
+    `local cjson = require("cjson.safe").new()
+    cjson.decode_array_with_array_mt(true)
+    cjson.encode_escape_forward_slash(false)
+    local plain = require "cjson"
+    function H:access() kong.service.request.set_raw_body(plain.encode({ list = plain.empty_array, none = {} })) end
+    function H:header_filter() kong.response.clear_header("Content-Length") end
+    function H:body_filter()
+      local body = kong.response.get_raw_body()
+      if body == nil then return end
+      local sent = cjson.decode(cjson.decode(body).body)
+      sent.kind, sent.path = ngx.resp.get_headers()["Content-Type"], "/a/b"
+      kong.response.set_raw_body(cjson.encode(sent))
+    end`,
+  ),
   plugin('versions', `function H:access() kong.response.set_header("X-Version", "one") end`),
   plugin('versions@2', `function H:access() kong.response.set_header("X-Version", "two") end`),
 ];
@@ -160,7 +188,13 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     }
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
-    for (const name of ['buffers', 'tokens', 'limits', 'says']) await route(name, { name });
+    for (const name of ['buffers', 'tokens', 'limits', 'says', 'reshapes']) await route(name, { name });
+    await api(`${gateway.admin}/services/s/routes`, 'POST', {
+      name: 'rewrites',
+      hosts: ['rewrites.test'],
+      paths: ['~/(?<who>some)'],
+    });
+    await api(`${gateway.admin}/routes/rewrites/plugins`, 'POST', { name: 'rewrites' });
     await api(`${gateway.admin}/consumers`, 'POST', { username: 'ada' });
     await api(`${gateway.admin}/consumers/ada/key-auth`, 'POST', { key: 'a-key', tags: ['first'], ttl: 10_000 });
     await route('credential', { name: 'key-auth' }, { name: 'post-function', config: { access: [SHOWS] } });
@@ -248,6 +282,14 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
       text: 'said in parts',
     });
     expect(await get('limits')).toMatchObject({ status: 413, text: 'too long' });
+  });
+
+  it('find in ngx.ctx what Kong keeps there, and tell empty arrays from empty objects', async () => {
+    const { path } = JSON.parse((await get('rewrites')).text);
+    expect(path).toBe('/of/some?a=b&who=some');
+    const answer = await get('reshapes');
+    expect(JSON.parse(answer.text)).toEqual({ list: [], none: {}, kind: 'application/json', path: '/a/b' });
+    expect(answer.text).toContain('"/a/b"');
   });
 
   it('have one version in use, the one closest to the request', async () => {

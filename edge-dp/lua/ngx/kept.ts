@@ -1,0 +1,30 @@
+import { LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
+import { contextOf, type LuaContext } from '../context.ts';
+import { credentialOf, entity } from '../kong/client.ts';
+
+/** What Kong keeps of a request in `ngx.ctx`, by its names there: public plugins read it, though no documentation has it. */
+export const kept = new LuaNative('kept', (call) => {
+  const context = contextOf(call);
+  const name = call.type(1) === 'string' ? call.text(1) : '';
+  return Object.hasOwn(KEPT, name) ? KEPT[name]?.(context) : undefined;
+});
+
+const KEPT: Readonly<Record<string, (context: LuaContext) => LuaValue>> = {
+  route: ({ subject: { route } }) => (route === null ? undefined : entity(route.row)),
+  service: ({ subject: { service } }) => (service === null ? undefined : entity(service.row)),
+  workspace: ({ subject }) => subject.workspace,
+  authenticated_consumer: ({ subject: { identity } }) =>
+    identity.consumer === null ? undefined : entity(identity.consumer.row),
+  authenticated_credential: (context) => {
+    if (context.session !== null || context.handshake !== null) return undefined;
+    const { credential } = context.request.identity;
+    return credential === null ? undefined : credentialOf(credential);
+  },
+  router_matches(context) {
+    if (context.session !== null || context.handshake !== null) return undefined;
+    const { matchedPath, captures, method, headers } = context.request;
+    const all = new Map<LuaValue, LuaValue>(Object.entries(captures.named));
+    for (const [i, text] of captures.positional.entries()) if (text !== null) all.set(i + 1, text);
+    return { uri: matchedPath ?? undefined, uri_captures: all, method, host: headers.get('host') };
+  },
+};
