@@ -84,7 +84,6 @@ export async function startControlPlane(
       pluginVersion: (name) => plugins.get(name)?.version,
       signingKey: keys.signing,
       introduce: keys.introduced,
-      group: settings.cluster_group,
       acceptLoss: settings.publish_near_empty,
       log: log.part('publisher'),
     });

@@ -3,6 +3,7 @@ import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
 import { tellSerial, waitRoutes } from './cluster/freshness.ts';
+import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
 import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
 import { tellUnreached } from './cluster/unreached.ts';
@@ -59,6 +60,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     metricsRoutes(options.store, cluster),
     timerRoutes,
     cacheRoutes,
+    groupRoutes(cluster),
     clusteringRoutes(cluster),
     waitRoutes(cluster, options.store.changes),
     debugRouteRoutes(cluster),

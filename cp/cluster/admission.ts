@@ -1,6 +1,7 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { CLIENT_AUTH, type ClusterTls, datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
+import { certifiedLabels } from './node-labels.ts';
 
 /** A data plane's end of a connection whose certificate was verified. */
 export interface Peer {
@@ -9,6 +10,8 @@ export interface Peer {
   readonly subject: string;
   /** SHA-256 of its certificate's public key, base64url; null in `shared`, where all have the same. */
   readonly certificateKey: string | null;
+  /** The labels that its certificate gives it; none in `shared`, where all have the same. */
+  readonly labels: Readonly<Record<string, string>>;
   /** Unix seconds. */
   readonly certificateExpires: number;
 }
@@ -51,6 +54,7 @@ export async function admit(
       port: socket.remotePort ?? 0,
       subject: oneLine(leaf.subject),
       certificateKey: tls.mode === 'shared' ? null : keyOf(leaf),
+      labels: tls.mode === 'shared' ? {} : certifiedLabels(leaf.subjectAltName),
       certificateExpires: Math.floor(leaf.validToDate.getTime() / 1000),
     },
   };

@@ -168,7 +168,7 @@ export class HttpsForm {
     const until = Date.now() + Math.min(wait, LONGEST_WAIT) * 1000;
     const isLast = poller.begin();
     for (;;) {
-      const order = isLast() ? poller.nextOrder() : undefined;
+      const order = isLast() ? (poller.session.assignment() ?? poller.nextOrder()) : undefined;
       if (order !== undefined) {
         const text = await poller.session.orders.message(order);
         response.writeHead(200, { 'content-type': 'application/json' }).end(text);

@@ -228,6 +228,8 @@ class Link {
     this.#sending = true;
     do {
       this.#outdated = false;
+      const assignment = session.assignment();
+      if (assignment !== null) await this.order(session, assignment);
       const offer = await session.offer();
       let text: string;
       if (offer.kind === 'release') {

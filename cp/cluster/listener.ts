@@ -177,10 +177,10 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   };
   const peers = new Peers(randomUUID(), options.messages, take, log);
   const withheld = new WithheldLog(log);
-  const unsubscribe = publisher.subscribe(({ manifest }) => {
+  const unsubscribe = publisher.onRound(() => {
     links.publish();
     https.publish();
-    withheld.tell(nodes.connected(), manifest);
+    withheld.tell(nodes.connected(), publisher.serial());
   });
 
   // Whoever was connected when this control plane was killed is not connected now.

@@ -14,8 +14,8 @@ const MOST_TEXTS = 64;
  */
 export class ManifestTexts {
   readonly #publisher: Publisher;
-  #release: Release | null = null;
-  readonly #texts = new Map<string, string>();
+  /** By group: the release they are of, and the text by the config hash that the data plane holds. */
+  readonly #groups = new Map<string, { readonly release: Release; readonly texts: Map<string, string> }>();
 
   constructor(publisher: Publisher) {
     this.#publisher = publisher;
@@ -23,16 +23,13 @@ export class ManifestTexts {
 
   /** For the link: with the objects that the holder of `held` lacks, when they are few. */
   withObjects(release: Release, held: Manifest | null): string {
-    if (this.#release !== release) {
-      this.#release = release;
-      this.#texts.clear();
-    }
+    const texts = this.#textsOf(release);
     const base = held?.config_hash ?? '';
-    let text = this.#texts.get(base);
+    let text = texts.get(base);
     if (text === undefined) {
-      if (this.#texts.size >= MOST_TEXTS) this.#texts.clear();
-      text = write(release, this.#inline(held));
-      this.#texts.set(base, text);
+      if (texts.size >= MOST_TEXTS) texts.clear();
+      text = write(release, this.#inline(release.manifest, held));
+      texts.set(base, text);
     }
     return text;
   }
@@ -42,10 +39,21 @@ export class ManifestTexts {
     return write(release, {});
   }
 
-  #inline(held: Manifest | null): ManifestMessage['objects'] {
+  #textsOf(release: Release): Map<string, string> {
+    const { group } = release.manifest;
+    let of = this.#groups.get(group);
+    if (of?.release !== release) {
+      for (const name of this.#groups.keys()) if (this.#publisher.release(name) === null) this.#groups.delete(name);
+      of = { release, texts: new Map() };
+      this.#groups.set(group, of);
+    }
+    return of.texts;
+  }
+
+  #inline(manifest: Manifest, held: Manifest | null): ManifestMessage['objects'] {
     const objects: Record<string, string> = {};
     let bytes = 0;
-    for (const name of this.#publisher.missing(held)) {
+    for (const name of this.#publisher.missing(manifest, held)) {
       const object = this.#publisher.object(name);
       bytes += object?.gzip.length ?? 0;
       if (object === undefined || bytes > INLINE_LIMIT) return {};

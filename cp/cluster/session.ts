@@ -3,6 +3,7 @@ import type { Manifest } from '../../shared/bundle/format.ts';
 import { verifyManifest } from '../../shared/bundle/verification.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
 import type {
+  AssignedMessage,
   CountsMessage,
   Explained,
   FromDataPlane,
@@ -14,10 +15,12 @@ import type {
   Withheld,
 } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import type { NodeLabels } from '../publisher/groups.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
 import type { NodeKeys, NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { labelsOf } from './node-labels.ts';
 import { Orders } from './orders.ts';
 import { healthOf, type NodeHealth } from './target-health.ts';
 
@@ -62,6 +65,10 @@ export class NodeSession {
   readonly orders: Orders;
   readonly #context: SessionContext;
   readonly #offered = new Map<number, Manifest>();
+  readonly #labels: NodeLabels;
+  readonly #assignable: boolean;
+  /** The group it was told on this connection that it is of; null: none yet. */
+  #told: string | null = null;
   #held: Manifest | null = null;
   #serial: number | null = null;
   #configHash: string | null = null;
@@ -79,8 +86,10 @@ export class NodeSession {
   #greeted = false;
   #tooMuch = false;
 
-  private constructor({ node, nonce }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
+  private constructor({ node, nonce, assignable }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
+    this.#labels = labelsOf(node, peer.labels);
+    this.#assignable = assignable === true && nonce !== undefined;
     this.peer = peer;
     this.keys = keys;
     this.orders = new Orders(context.publisher, node.id, nonce ?? null);
@@ -119,6 +128,21 @@ export class NodeSession {
     return this.#lastSeen;
   }
 
+  /** The group it is of, by its labels and the groups there are now. */
+  get group(): string {
+    return this.#context.publisher.groupOf(this.#labels);
+  }
+
+  /** The order that tells it its group, when it was not told or that is another now. To be given before an offer. */
+  assignment(): AssignedMessage | null {
+    const { group } = this;
+    if (!this.#assignable || this.#told === group) return null;
+    if (this.#told !== null) this.#context.log('notice', `${this.name} moves from group '${this.#told}' to '${group}'`);
+    this.#told = group;
+    this.#update({}, true);
+    return { type: 'assigned', group };
+  }
+
   /** What the registry keeps of it. */
   get record(): NodeReport {
     const { id, hostname, version, labels, ...description } = this.node;
@@ -133,7 +157,7 @@ export class NodeSession {
       cert_details: { expiry_timestamp: this.peer.certificateExpires },
       serial: this.#serial,
       reason: this.#reason,
-      description,
+      description: { ...description, group: this.group },
       health: this.#health,
       keys: this.keys,
     };
@@ -155,6 +179,8 @@ export class NodeSession {
         const which = message.serial === null ? 'the config' : `serial ${message.serial}`;
         this.#context.log('warn', `${this.name} refused ${which} and keeps its last config: ${message.reason}`);
         this.#refused = Math.max(message.serial ?? 0, (this.#serial ?? -1) + 1);
+        // Should it be that it has not heard of its group: that is said once more, before the next offer.
+        this.#told = null;
         this.#update({ syncStatus: 'unknown', reason: message.reason }, true);
         break;
       }
@@ -198,7 +224,7 @@ export class NodeSession {
 
   /** Whether a serial that the node says it has can be: nobody has what was never published. Told once when it cannot. */
   #isPublished(serial: number | null): boolean {
-    const newest = Math.max(this.#context.publisher.current().manifest.serial, this.#held?.serial ?? 0);
+    const newest = Math.max(this.#context.publisher.serial(), this.#held?.serial ?? 0);
     if (serial === null || serial <= newest) return true;
     if (!this.#boasts) {
       this.#context.log('warn', `${this.name} says it has serial ${serial}, but ${newest} is the newest: not believed`);
@@ -221,10 +247,15 @@ export class NodeSession {
 
   /** Decides what the node gets of the newest release. Notes and logs why, when it gets nothing. Never throws. */
   async offer(): Promise<Offer> {
-    const ahead = this.#held !== null && this.#held.serial > this.#context.publisher.current().manifest.serial;
+    const { publisher } = this.#context;
+    const ahead = this.#held !== null && this.#held.serial > publisher.serial();
     const accident = ahead && this.#held !== null ? await this.#catchUp(this.#held) : null;
-    const release = this.#context.publisher.current();
     if (accident !== null) return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason: accident });
+    const release = await this.#releaseFor(this.group);
+    if (release === null) {
+      const reason = publisher.trouble(this.group) ?? `nothing is published to group '${this.group}' yet`;
+      return this.#withhold({ type: 'withheld', sync_status: 'unknown', reason });
+    }
     const fault = this.#faultOf(release.manifest);
     if (fault !== null) return this.#withhold({ type: 'withheld', ...fault });
     this.#withheld = null;
@@ -239,24 +270,38 @@ export class NodeSession {
     return { kind: 'release', release, held: this.#held };
   }
 
-  /** Why the node does not get this manifest, or nothing newer at all; null when it does. */
-  withheld(manifest: Manifest): string | null {
+  /** The newest release of its group, at no serial below the one it holds, which it may have from another group. */
+  async #releaseFor(group: string): Promise<Release | null> {
+    const { publisher } = this.#context;
+    const newest = publisher.release(group);
+    if (newest === null || this.#held === null || newest.manifest.serial >= this.#held.serial) return newest;
+    await publisher.lift(group);
+    return publisher.release(group);
+  }
+
+  /** Why the node does not get the newest manifest of its group, or nothing newer at all; null when it does. */
+  withheld(): string | null {
+    const { publisher } = this.#context;
+    const manifest = publisher.release(this.group)?.manifest;
+    if (manifest === undefined) return this.#withheld;
     const ahead = this.#held !== null && this.#held.serial > manifest.serial;
     return this.#faultOf(manifest)?.reason ?? (ahead ? this.#withheld : null);
   }
 
   #faultOf({ group, plugins }: Manifest): Omit<Withheld, 'type'> | null {
-    if (this.node.group !== group) {
-      const reason = `this data plane is of group '${this.node.group}', but this control plane publishes to '${group}'`;
+    if (!this.#assignable && this.node.group !== group) {
+      const reason =
+        `its labels make this data plane one of group '${group}', but its version takes config of '${this.node.group}' ` +
+        'only, which its cluster_group says: upgrade it';
       return { sync_status: 'unknown', reason };
     }
-    const conflicts = this.#context.publisher.conflicts(this.node.capabilities);
+    const conflicts = this.#context.publisher.conflicts(group, this.node.capabilities);
     return incompatibility(this.#context.version, this.node, plugins, conflicts);
   }
 
   /** Says what the node's runtime cannot honour, once for the same list. */
   #logConflicts(): void {
-    const conflicts = this.#context.publisher.conflicts(this.node.capabilities);
+    const conflicts = this.#context.publisher.conflicts(this.group, this.node.capabilities);
     const listed = conflicts
       .slice(0, CONFLICTS_LOGGED)
       .map(({ entity, id, name, reason }) => `${entity} ${name ?? id}: ${reason}`)
@@ -306,7 +351,7 @@ function isWithheld(status: SyncStatus): boolean {
 
 /** The manifest a hello carries, when this cluster's key signed it: anything else says nothing about what is held. */
 async function readHeld(jws: string, name: string, { publisher, log }: SessionContext): Promise<Manifest | null> {
-  const { cluster, keys } = publisher.current().manifest;
+  const { cluster, keys } = publisher.trust();
   try {
     return await verifyManifest(jws, { trustedKeys: keys, cluster, group: null, highestSerial: null, now: null });
   } catch (error) {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DEFAULT_GROUP } from '../../shared/bundle/format.ts';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import { HOST_KINDS } from '../../shared/cluster/hosts.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
@@ -22,7 +23,7 @@ import { withheldElsewhere, withheldFrom, withheldInWords } from './withholding.
 interface ConnectedNodes {
   readonly self: ClusterListener['self'];
   readonly nodes: Nodes;
-  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble' | 'current' | 'flush'>;
+  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble' | 'release' | 'groups' | 'serial' | 'selects' | 'flush'>;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
   purge(order: PurgeOrder): Promise<void>;
@@ -43,14 +44,21 @@ const NO_CONFIG = '0'.repeat(32);
 export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): ClusterView {
   const { nodes, publisher, self } = connected;
 
+  /** Of the whole config, else of each group that has some. */
+  function anyTrouble(): string | null {
+    const whole = publisher.trouble();
+    if (whole !== null) return whole;
+    const troubles = publisher.groups().flatMap((group) => publisher.trouble(group) ?? []);
+    return troubles.length === 0 ? null : troubles.join('; ');
+  }
+
   function reach(): ConfigReach {
-    const { manifest } = publisher.current();
     const sessions = [...nodes.connected()];
     return {
-      serial: manifest.serial,
-      trouble: publisher.trouble(),
+      serial: publisher.serial(),
+      trouble: anyTrouble(),
       connected: sessions.length,
-      withheld: withheldFrom(sessions, manifest),
+      withheld: withheldFrom(sessions),
     };
   }
 
@@ -78,12 +86,12 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       const others = await elsewhere(plugins);
       const lacking = [...nodes.connected()].some(({ node }) => absentPlugins(plugins, node).length > 0);
       // Only where there is reason to: what writes do in a row is published together.
-      if (before.trouble === null && before.withheld.length === 0 && !lacking && others.length === 0) return null;
+      const doubt = lacking || others.length > 0 || publisher.selects();
+      if (before.trouble === null && before.withheld.length === 0 && !doubt) return null;
       await Promise.race([publisher.flush(), sleep(PUBLISH_PATIENCE, undefined, { ref: false })]);
       const { trouble, connected: count, withheld } = reach();
       if (trouble !== null) return trouble;
-      const { manifest } = publisher.current();
-      const far = withheldElsewhere(others, manifest, self.version);
+      const far = withheldElsewhere(others, publisher, self.version);
       const all = [...withheld, ...far];
       if (all.length === 0) return null;
       const of = far.length === 0 ? ` of ${count}` : '';
@@ -109,10 +117,12 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
         for (const node of page.nodes) {
           const { id, hostname, serial } = node;
           const here = nodes.get(id);
-          const reason = node.reason ?? publisher.trouble();
+          const group = here?.group ?? node.group ?? DEFAULT_GROUP;
+          const reason = node.reason ?? publisher.trouble(group);
           served.push({
             id,
             hostname,
+            group,
             serial: here?.record.serial ?? serial,
             reason,
             connected: node.connected || here !== undefined,
@@ -121,6 +131,12 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
         offset = page.offset;
       } while (offset !== undefined);
       return served;
+    },
+    groups: () => publisher.groups(),
+    group(name) {
+      const manifest = publisher.release(name)?.manifest;
+      const trouble = publisher.trouble(name);
+      return { trouble, serial: manifest?.serial ?? null, config_hash: manifest?.config_hash ?? null };
     },
     forget: (id) => connected.forget(id),
     async targetHealth(upstream) {
@@ -143,6 +159,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
 
 function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): DataPlaneRecord {
   const { expiry_timestamp: expiry } = node.cert_details;
+  const group = nodes.get(node.id)?.group ?? node.group ?? DEFAULT_GROUP;
   const labels = strings(node.labels);
   return {
     id: node.id,
@@ -158,7 +175,8 @@ function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): Data
     cert_details: typeof expiry === 'number' ? { expiry_timestamp: expiry } : null,
     rpc_capabilities: [],
     serial: node.serial,
-    rejection_reason: node.reason ?? publisher.trouble(),
+    group,
+    rejection_reason: node.reason ?? publisher.trouble(group),
     refused_claim: claimOf(node.refused_claim),
   };
 }
@@ -166,13 +184,14 @@ function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): Data
 function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail {
   const { host, plugins, capabilities: listed } = node.description;
   const capabilities = Array.isArray(listed) ? listed.filter((one) => typeof one === 'string') : [];
+  const record = recordOf(node, connected);
   return {
-    ...recordOf(node, connected),
+    ...record,
     host: HOST_KINDS.find((kind) => kind === host) ?? 'workerd',
     connected: node.connected || connected.nodes.get(node.id) !== undefined,
     plugins: strings(plugins),
     capabilities,
-    conflicts: connected.publisher.conflicts(capabilities),
+    conflicts: connected.publisher.conflicts(record.group, capabilities),
   };
 }
 

@@ -1,7 +1,7 @@
-import type { Manifest } from '../../shared/bundle/format.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
 import { isRecord } from '../../shared/record.ts';
 import type { WithheldNode } from '../admin/cluster/cluster-view.ts';
+import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import type { NodeSession } from './session.ts';
@@ -9,11 +9,11 @@ import type { NodeSession } from './session.ts';
 /** Data planes that are named in one line; all of them stand in the Admin API. */
 const MOST_NAMED = 3;
 
-/** The connected data planes which a manifest is withheld from, with the reasons. */
-export function withheldFrom(sessions: Iterable<NodeSession>, manifest: Manifest): readonly WithheldNode[] {
+/** The connected data planes which the newest manifest of their group is withheld from, with the reasons. */
+export function withheldFrom(sessions: Iterable<NodeSession>): readonly WithheldNode[] {
   const found: WithheldNode[] = [];
   for (const session of sessions) {
-    const reason = session.withheld(manifest);
+    const reason = session.withheld();
     if (reason !== null) found.push({ id: session.node.id, hostname: session.node.hostname, reason });
   }
   return found;
@@ -22,7 +22,7 @@ export function withheldFrom(sessions: Iterable<NodeSession>, manifest: Manifest
 /** The same of data planes as the registry has them, which are connected to other control planes. */
 export function withheldElsewhere(
   nodes: readonly NodeRecord[],
-  manifest: Manifest,
+  publisher: Pick<Publisher, 'release'>,
   controlPlane: string,
 ): readonly WithheldNode[] {
   return nodes.flatMap(({ id, hostname, version, description }) => {
@@ -31,7 +31,8 @@ export function withheldElsewhere(
         typeof one === 'string' ? [[name, one] as const] : [],
       ),
     );
-    const fault = incompatibility(controlPlane, { version, plugins }, manifest.plugins);
+    const configured = publisher.release(String(description.group))?.manifest.plugins ?? {};
+    const fault = incompatibility(controlPlane, { version, plugins }, configured);
     return fault === null ? [] : [{ id, hostname, reason: fault.reason }];
   });
 }
@@ -56,17 +57,18 @@ export class WithheldLog {
     this.#log = log;
   }
 
-  tell(connected: Iterable<NodeSession>, manifest: Manifest): void {
+  /** `serial`: up to where config is published. */
+  tell(connected: Iterable<NodeSession>, serial: number): void {
     const sessions = [...connected];
-    const withheld = withheldFrom(sessions, manifest);
+    const withheld = withheldFrom(sessions);
     if (withheld.length > 0) {
       this.#log(
         'warn',
-        `serial ${manifest.serial} is withheld from ${withheld.length} of ${sessions.length} data planes, which keep ` +
+        `serial ${serial} is withheld from ${withheld.length} of ${sessions.length} data planes, which keep ` +
           `their last config: ${withheldInWords(withheld)}`,
       );
     } else if (this.#withholding) {
-      this.#log('notice', `serial ${manifest.serial} is withheld from no data plane any more`);
+      this.#log('notice', `serial ${serial} is withheld from no data plane any more`);
     }
     this.#withholding = withheld.length > 0;
   }

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { generateAuthority, isNodeRole, issueCertificate, NODE_ROLES } from '../pki/authority.ts';
 import { PkiError } from '../pki/error.ts';
 import { clusterFiles, generateClusterFiles } from '../pki/gen-cert.ts';
+import { labels } from '../settings/property.ts';
 import { type Command, CommandError, type Invocation, unknownAction, wholeNumber } from './command.ts';
 
 /** Longer than a century, X.509's dates would need another form. */
@@ -26,6 +27,10 @@ export const hybrid: Command = {
     days: { takes: 'N', text: 'how long the certificate is good for (default: 1095, a CA 3650)' },
     ca: { takes: 'DIR', text: 'issue: folder of ca.crt and ca.key (default: the working folder)' },
     role: { takes: 'ROLE', text: `issue: ${NODE_ROLES.join(', ')}` },
+    labels: {
+      takes: 'LABELS',
+      text: 'issue: labels of a data plane that its certificate has, as in region:eu,tier:edge',
+    },
     name: { takes: 'NAME', text: 'issue: host name or address; of a control plane the one data planes reach it by' },
   },
   examples: [
@@ -82,11 +87,24 @@ async function issue({ words, options }: Invocation): Promise<void> {
   if (typeof name !== 'string') throw new CommandError('hybrid issue needs --name, a host name or an address', 2);
   const from = folderOf(options.ca, '.');
   const days = wholeNumber(options.days, 'days', 1, MOST_DAYS);
-  const files = await issueCertificate({ role, name, from, to: folderOf(options.dir, from), days });
+  const certified = labelsIn(options.labels);
+  if (Object.keys(certified).length > 0 && role === 'control_plane') {
+    throw new CommandError('hybrid issue: --labels are for data planes', 2);
+  }
+  const files = await issueCertificate({ role, name, from, to: folderOf(options.dir, from), days, labels: certified });
   made([
     [files.cert, `cluster_cert of ${name}, with cluster_mtls = pki`],
     [files.key, `cluster_cert_key of ${name}`],
   ]);
+}
+
+const LABELS = labels('');
+
+function labelsIn(given: unknown): Readonly<Record<string, string>> {
+  if (typeof given !== 'string') return {};
+  const read = LABELS.parse(given);
+  if (read === undefined) throw new CommandError(`hybrid issue --labels: expected ${LABELS.allowed}`, 2);
+  return read;
 }
 
 function folderOf(given: unknown, otherwise: string): string {

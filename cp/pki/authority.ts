@@ -24,6 +24,9 @@ import { clusterFiles, makeSigningKey } from './gen-cert.ts';
 import { readText } from './pem.ts';
 import { refusePresent, writeOnce } from './write-once.ts';
 
+/** What a URI among a certificate's alternative names begins with that is a label of its data plane: `urn:holdfast:label:region=eu`. */
+export const LABEL_URN = 'urn:holdfast:label:';
+
 /** Days a CA made here is good for, unless told otherwise. */
 const AUTHORITY_DAYS = 3650;
 
@@ -74,10 +77,12 @@ interface Issue {
   /** That the pair is written to, as `<name>.crt` and `<name>.key`. */
   readonly to: string;
   readonly days?: number | undefined;
+  /** Of a data plane: what the control plane believes of it, whatever it says itself. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** `hybrid issue`: a pair for one node, by the CA of `hybrid gen_ca`. Throws `PkiError`. */
-export async function issueCertificate({ role, name, from, to, days = DAYS }: Issue, now = new Date()) {
+export async function issueCertificate({ role, name, from, to, days = DAYS, labels = {} }: Issue, now = new Date()) {
   if (!isIP(name) && !/^(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(name)) {
     throw new PkiError(`'${name}' is neither a host name nor an address`);
   }
@@ -105,7 +110,13 @@ export async function issueCertificate({ role, name, from, to, days = DAYS }: Is
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([...USAGES[role]]),
-      new SubjectAlternativeNameExtension([{ type: isIP(name) ? 'ip' : 'dns', value: name }]),
+      new SubjectAlternativeNameExtension([
+        { type: isIP(name) ? 'ip' : 'dns', value: name },
+        ...Object.entries(labels).map(([key, value]) => ({
+          type: 'url' as const,
+          value: `${LABEL_URN}${key}=${value}`,
+        })),
+      ]),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       await AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
     ],

@@ -1,11 +1,20 @@
-import type { Manifest, ObjectName, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
+import {
+  DEFAULT_GROUP,
+  type Manifest,
+  type ObjectName,
+  type PackedObject,
+  type PublicKeyJwk,
+} from '../../shared/bundle/format.ts';
 import { buildManifest } from '../../shared/bundle/manifest.ts';
 import { type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { ChangeFeed, Delta } from '../store/store.ts';
 import { coalesce, type Pace } from './coalesce.ts';
-import { PackedConfig, type PluginVersion } from './config.ts';
+import { PackedConfig } from './config.ts';
 import type { Conflict } from './demands.ts';
+import { GroupConfigs } from './group-configs.ts';
+import { groupOf, type NodeLabels } from './groups.ts';
+import type { PluginVersion } from './packed-tables.ts';
 import { PublishRefused } from './refusal.ts';
 import { type Retention, Shelf } from './shelf.ts';
 import { loggedDeletes, suspiciousLoss, vanishedRows } from './shrink-guard.ts';
@@ -32,7 +41,6 @@ export interface PublisherOptions {
   readonly signingKey: SigningKey;
   /** Public keys data planes shall trust besides the signing key's. */
   readonly introduce?: readonly PublicKeyJwk[];
-  readonly group: string;
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Publish even a config that lost most of its rows without deletes on record. */
   readonly acceptLoss?: boolean;
@@ -42,20 +50,37 @@ export interface PublisherOptions {
   readonly retry?: number;
 }
 
-/** Makes releases of what is in the store, and holds the objects of those data planes may still be reading. */
+/** Makes releases of what is in the store, one for each group, and holds the objects of those data planes may still be reading. */
 export interface Publisher {
-  /** The newest release. */
+  /** The newest release of the group `default`. Throws while it has none. */
   current(): Release;
-  /** An object of the newest release, or of one that was replaced not long ago. */
+  /** The newest release of a group; null while what it selects has never held together, and for a group that is not there. */
+  release(group: string): Release | null;
+  /** Names of the groups, in the order data planes are matched with them; `default` last. */
+  groups(): readonly string[];
+  /** The group of a data plane with these labels. */
+  groupOf(labels: NodeLabels): string;
+  /** Whether some group gets a part of the config only, which a write may tear. */
+  selects(): boolean;
+  /** Up to where the change log is published, but for groups that are in trouble. */
+  serial(): number;
+  /** The cluster, and the keys that its manifests are signed with or may be from now on. */
+  trust(): Pick<Manifest, 'cluster' | 'keys'>;
+  /** An object of the newest releases, or of one that was replaced not long ago. */
   object(name: ObjectName): PackedObject | undefined;
-  /** The objects of the newest release that the holder of `held` lacks; all of them for null or a forgotten manifest. */
-  missing(held: Manifest | null): Iterable<ObjectName>;
-  /** Why what is committed cannot be published, so that every data plane keeps what it has; null when all is well. */
-  trouble(): string | null;
-  /** What a data plane with these capabilities cannot honour of the newest config. */
-  conflicts(capabilities: readonly string[]): readonly Conflict[];
-  /** Calls back after every release, also one with the same content under a new serial. */
+  /** The objects of a manifest that the holder of `held` lacks; all of them for null or a forgotten manifest. */
+  missing(manifest: Manifest, held: Manifest | null): Iterable<ObjectName>;
+  /**
+   * Why what is committed cannot be published, so that every data plane keeps what it has; of a group, or of none in
+   * particular. Null when all is well.
+   */
+  trouble(group?: string): string | null;
+  /** What a data plane with these capabilities cannot honour of a group's newest config. */
+  conflicts(group: string, capabilities: readonly string[]): readonly Conflict[];
+  /** Calls back after every release of a group, also one with the same content under a new serial. */
   subscribe(callback: (release: Release) => void): () => void;
+  /** Calls back after all releases of a round, and when data planes may be of other groups than before. */
+  onRound(callback: () => void): () => void;
   /** Publishes what is committed now and resolves; failures are logged, not thrown. */
   flush(): Promise<void>;
   /**
@@ -64,9 +89,14 @@ export interface Publisher {
    * accepts this control plane's config again. Returns why not when that looks like an accident.
    */
   catchUp(held: Manifest): Promise<string | null>;
+  /**
+   * Publishes what a group has once more, under the serial that the others are at: data planes that come from them take
+   * nothing older. For a group in trouble, which is behind.
+   */
+  lift(group: string): Promise<void>;
   /** What releases are signed with now. */
   signingKey(): SigningKey;
-  /** Signs the newest release anew, with other keys, and publishes it. Throws when they are of another cluster. */
+  /** Signs the newest releases anew, with other keys, and publishes them. Throws when they are of another cluster. */
   renew(keys: PublisherKeys): Promise<void>;
   stop(): Promise<void>;
 }
@@ -78,63 +108,117 @@ const RETRY = 2_000;
 
 /**
  * Publishes the database as signed bundles: everything once, then only what the change log names. Throws when the
- * first release cannot be made; later trouble leaves the last release in place, is logged, and tried again.
+ * config cannot be read at first; later trouble leaves the last release in place, is logged, and tried again.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
   const { feed, tables, log } = options;
   const shelf = new Shelf(options.retention ?? RETENTION);
   const subscribers = new Set<(release: Release) => void>();
+  const roundSubscribers = new Set<() => void>();
   let keys: PublisherKeys = { signing: options.signingKey, introduced: options.introduce ?? [] };
   let config: PackedConfig | null = await PackedConfig.load(feed, tables, shelf, Date.now());
-  /** The config of the last release. */
-  let latest = config;
+  /** The config that was published last, by group. */
+  let latest = await GroupConfigs.of(config, shelf, Date.now());
   let lastingRows = config.lastingRows;
-  let { commit } = config;
-  let release = await sign(config);
-  /** The keys have changed since the release was signed. */
+  /** Up to where it is published, and the commit there. */
+  let { serial: reached, commit } = config;
+  const releases = new Map<string, Release>();
+  /** Groups whose config cannot be published, with the reason. */
+  const troubles = new Map<string, string>();
+  /** The keys have changed since the releases were signed. */
   let resign = false;
   let complaint = '';
   let retry: NodeJS.Timeout | null = null;
 
-  async function sign(packed: PackedConfig): Promise<Release> {
+  async function sign(group: string, serial: number, content: Pick<Manifest, 'tables' | 'plugins'>): Promise<Release> {
     const manifest = await buildManifest({
       cluster: keys.signing.cluster,
-      group: options.group,
-      serial: packed.serial,
+      group,
+      serial,
       issued_at: Math.floor(Date.now() / 1000),
-      tables: await packed.refs(Date.now()),
-      plugins: packed.plugins(options.pluginVersion),
-      keys: [keys.signing.publicKey, ...keys.introduced],
+      ...content,
+      keys: trustedKeys(keys),
     });
     return { jws: await signManifest(manifest, keys.signing), manifest };
   }
 
-  /** One round: reads what changed, packs it, signs it. */
-  async function publish(): Promise<void> {
-    const since = release.manifest.serial;
-    const delta = await feed.delta(since, commit);
-    if (delta === null || delta.serial < since || config === null) await reload(delta);
-    else if (delta.serial > since) await advance(config, delta);
-    else if (resign) release = await sign(config);
-    else return;
-    resign = false;
-    shelf.expire(Date.now());
-    for (const callback of subscribers) callback(release);
+  /** Makes a release for every group whose config holds together; the others keep theirs. */
+  async function release(configs: GroupConfigs, serial: number): Promise<readonly Release[]> {
+    const made: Release[] = [];
+    for (const { name } of configs.groups) {
+      try {
+        const part = configs.tables(name);
+        const content = { tables: await part.refs(Date.now()), plugins: part.plugins(options.pluginVersion) };
+        made.push(await sign(name, serial, content));
+        if (troubles.delete(name)) log('info', `publishing again${toGroup(name)}, at serial ${serial}`);
+      } catch (error) {
+        if (!(error instanceof PublishRefused)) throw error;
+        keep(name, error);
+      }
+    }
+    const present = new Set(configs.groups.map(({ name }) => name));
+    for (const name of [...releases.keys(), ...troubles.keys()]) {
+      if (present.has(name)) continue;
+      releases.delete(name);
+      troubles.delete(name);
+    }
+    return made;
   }
 
-  async function advance(packed: PackedConfig, delta: Delta): Promise<void> {
+  function keep(group: string, error: PublishRefused): void {
+    const kept = releases.get(group);
+    const consequence =
+      kept === undefined ? 'data planes get no config' : `data planes keep serial ${kept.manifest.serial}`;
+    const trouble = `refusing to publish${toGroup(group)}, ${consequence}: ${error.message}`;
+    if (troubles.get(group) !== trouble) log('error', trouble);
+    troubles.set(group, trouble);
+    if (kept === undefined) return;
+    for (const name of missingObjects(shelf, kept.manifest, null)) shelf.claim(name, kept);
+  }
+
+  /** One round: reads what changed, packs it, signs it. */
+  async function publish(): Promise<void> {
+    const delta = await feed.delta(reached, commit);
+    let made: readonly Release[];
+    if (delta === null || delta.serial < reached || config === null) made = await reload(delta);
+    else if (delta.serial > reached) made = await advance(config, delta);
+    else if (resign) made = [...(await release(latest, reached)), ...(await signKept())];
+    else return;
+    resign = false;
+    for (const each of made) releases.set(each.manifest.group, each);
+    shelf.keepOnly(new Set([...latest.users(), ...releases.values()]), Date.now());
+    shelf.expire(Date.now());
+    for (const each of made) for (const callback of subscribers) callback(each);
+    for (const callback of roundSubscribers) callback();
+  }
+
+  /** Releases of groups in trouble, signed anew. */
+  async function signKept(): Promise<readonly Release[]> {
+    const kept = [...troubles.keys()].flatMap((group) => releases.get(group) ?? []);
+    return Promise.all(kept.map(({ manifest }) => again(manifest, manifest.serial)));
+  }
+
+  /** What a manifest says, signed anew. Its objects stay. */
+  async function again(manifest: Manifest, serial: number): Promise<Release> {
+    const signed = await sign(manifest.group, serial, manifest);
+    for (const name of missingObjects(shelf, manifest, null)) shelf.claim(name, signed);
+    return signed;
+  }
+
+  async function advance(packed: PackedConfig, delta: Delta): Promise<readonly Release[]> {
     const vanished = vanishedRows(delta, tables);
     refuseLoss({ before: lastingRows, after: lastingRows - vanished, deleted: 0 });
     // Until it is signed again it is half changed: a failure in between must lead to a reload.
     config = null;
-    await packed.advance(delta, Date.now());
-    release = await sign(packed);
+    await latest.follow(await packed.advance(delta, Date.now()), Date.now());
+    const made = await release(latest, packed.serial);
     config = packed;
-    ({ lastingRows, commit } = packed);
+    ({ lastingRows, commit, serial: reached } = packed);
+    return made;
   }
 
-  async function reload(delta: Delta | null): Promise<void> {
-    const published = release.manifest.serial;
+  async function reload(delta: Delta | null): Promise<readonly Release[]> {
+    const published = reached;
     const packed = await PackedConfig.load(feed, tables, shelf, Date.now());
     const deleted = delta === null ? 0 : loggedDeletes(delta, tables);
     refuseLoss({ before: lastingRows, after: packed.lastingRows, deleted });
@@ -150,7 +234,12 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       // After a change too large for the log, for one.
       log('info', `the change log does not go on from serial ${published}; everything was read anew`);
     }
-    await replace(packed);
+    const configs = await GroupConfigs.of(packed, shelf, Date.now());
+    const made = await release(configs, packed.serial);
+    config = packed;
+    latest = configs;
+    ({ lastingRows, commit, serial: reached } = packed);
+    return made;
   }
 
   /** The database is behind what is published: moves its serial past that. */
@@ -159,15 +248,6 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     const rest = await feed.delta(packed.serial);
     if (rest === null) throw new Error('the change log was shortened while it was being read');
     await packed.advance(rest, Date.now());
-  }
-
-  async function replace(packed: PackedConfig): Promise<void> {
-    release = await sign(packed);
-    config = packed;
-    latest = packed;
-    ({ lastingRows, commit } = packed);
-    const kept = new Set(packed.names());
-    for (const name of shelf.names()) if (!kept.has(name)) shelf.retire(name, Date.now());
   }
 
   function refuseLoss(rows: { before: number; after: number; deleted: number }): void {
@@ -182,39 +262,63 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     retry = null;
     try {
       await publish();
-      if (complaint !== '') log('info', `publishing again, at serial ${release.manifest.serial}`);
+      if (complaint !== '') log('info', `publishing again, at serial ${reached}`);
       complaint = '';
     } catch (error) {
       const message = messageOf(error);
       const refused = error instanceof PublishRefused ? 'refusing to publish' : 'cannot publish';
-      const trouble = `${refused}, data planes keep serial ${release.manifest.serial}: ${message}`;
+      const trouble = `${refused}, data planes keep serial ${reached}: ${message}`;
       if (trouble !== complaint) log('error', trouble);
       complaint = trouble;
       retry = setTimeout(() => rounds.signal(), options.retry ?? RETRY);
     }
   }
 
+  for (const each of await release(latest, reached)) releases.set(each.manifest.group, each);
   const rounds = coalesce(round, options.pace ?? PACE);
   const unsubscribe = feed.subscribe(rounds.signal);
   // A change committed between the first load and the subscription.
   rounds.signal();
 
   return {
-    current: () => release,
+    current() {
+      const current = releases.get(DEFAULT_GROUP);
+      if (current === undefined) throw new PublishRefused(troubles.get(DEFAULT_GROUP) ?? 'nothing is published yet');
+      return current;
+    },
+    release: (group) => releases.get(group) ?? null,
+    groups: () => latest.groups.map(({ name }) => name),
+    groupOf: (labels) => groupOf(latest.groups, labels),
+    selects: () => latest.groups.some(({ selection }) => selection !== null),
+    serial: () => reached,
+    trust: () => ({ cluster: keys.signing.cluster, keys: trustedKeys(keys) }),
     object: (name) => shelf.get(name),
-    trouble: () => (complaint === '' ? null : complaint),
-    conflicts: (capabilities) => latest.conflicts(capabilities),
-    missing: (held) => missingObjects(shelf, release.manifest, held),
+    trouble(group) {
+      if (complaint !== '') return complaint;
+      return group === undefined ? null : (troubles.get(group) ?? null);
+    },
+    // Of what a group in trouble keeps only the manifest is known.
+    conflicts: (group, capabilities) => (troubles.has(group) ? [] : latest.conflicts(group, capabilities)),
+    missing: (manifest, held) => missingObjects(shelf, manifest, held),
     subscribe(callback) {
       subscribers.add(callback);
       return () => subscribers.delete(callback);
     },
+    onRound(callback) {
+      roundSubscribers.add(callback);
+      return () => roundSubscribers.delete(callback);
+    },
     flush: rounds.flush,
     async catchUp(held) {
-      if (held.serial <= release.manifest.serial) return null;
+      if (held.serial <= reached) return null;
       await rounds.flush();
-      if (held.serial <= release.manifest.serial) return null;
-      const rows = { before: totalRows(held), after: totalRows(release.manifest), deleted: 0 };
+      if (held.serial <= reached) return null;
+      const current = releases.get(held.group) ?? releases.get(DEFAULT_GROUP);
+      const rows = {
+        before: totalRows(held),
+        after: current === undefined ? 0 : totalRows(current.manifest),
+        deleted: 0,
+      };
       const suspicion = options.acceptLoss ? null : suspiciousLoss(rows);
       if (suspicion !== null) return suspicion;
       await feed.advanceTo(held.serial);
@@ -222,9 +326,18 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       log(
         'warn',
         `a data plane holds serial ${held.serial}, which this database never reached (was an older one restored?); ` +
-          `continuing at serial ${release.manifest.serial}`,
+          `continuing at serial ${reached}`,
       );
       return null;
+    },
+    async lift(group) {
+      const kept = releases.get(group);
+      if (kept === undefined || kept.manifest.serial >= reached) return;
+      const lifted = await again(kept.manifest, reached);
+      if (releases.get(group) !== kept) return;
+      releases.set(group, lifted);
+      for (const callback of subscribers) callback(lifted);
+      for (const callback of roundSubscribers) callback();
     },
     signingKey: () => keys.signing,
     async renew(next) {
@@ -241,8 +354,18 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       await rounds.stop();
       if (retry !== null) clearTimeout(retry);
       subscribers.clear();
+      roundSubscribers.clear();
     },
   };
+}
+
+function trustedKeys({ signing, introduced }: PublisherKeys): readonly PublicKeyJwk[] {
+  return [signing.publicKey, ...introduced];
+}
+
+/** In a sentence, where it is not the group that everybody has. */
+function toGroup(group: string): string {
+  return group === DEFAULT_GROUP ? '' : ` to group '${group}'`;
 }
 
 function* missingObjects(shelf: Shelf, current: Manifest, held: Manifest | null): Iterable<ObjectName> {

@@ -12,11 +12,15 @@ interface Shelved {
   readonly object: PackedObject;
   /** The references of an index object, by which two versions of a table are compared. */
   readonly references: readonly (ObjectRef | null)[] | null;
-  inUse: boolean;
+  /** Who has it in use now; nobody: it is retired. */
+  readonly users: Set<ShelfUser>;
 }
 
+/** Whose newest version an object is part of: a table, of which groups may have several that share objects, or a kept release. */
+export type ShelfUser = object;
+
 /**
- * The objects this control plane can serve: those of the current manifest, and for a while those of earlier ones.
+ * The objects this control plane can serve: those of the current manifests, and for a while those of earlier ones.
  * Every operation costs as much as the change, however large the config is.
  */
 export class Shelf {
@@ -39,24 +43,36 @@ export class Shelf {
     return this.#objects.get(index)?.references ?? undefined;
   }
 
-  put(object: PackedObject, references: readonly (ObjectRef | null)[] | null = null): void {
-    const known = this.#objects.get(object.name);
-    if (known === undefined) {
-      this.#objects.set(object.name, { object, references, inUse: true });
-    } else if (!known.inUse) {
-      known.inUse = true;
-      this.#retired.delete(object.name);
-      this.#retiredBytes -= known.object.gzip.length;
-    }
+  put(object: PackedObject, user: ShelfUser, references: readonly (ObjectRef | null)[] | null = null): void {
+    if (this.#objects.has(object.name)) this.claim(object.name, user);
+    else this.#objects.set(object.name, { object, references, users: new Set([user]) });
   }
 
-  /** The current config no longer names it. */
-  retire(name: ObjectName, now: number): void {
+  /** One more uses it, or one that does already. False when it is not here. */
+  claim(name: ObjectName, user: ShelfUser): boolean {
     const known = this.#objects.get(name);
-    if (known === undefined || !known.inUse) return;
-    known.inUse = false;
+    if (known === undefined) return false;
+    if (known.users.size === 0) {
+      this.#retired.delete(name);
+      this.#retiredBytes -= known.object.gzip.length;
+    }
+    known.users.add(user);
+    return true;
+  }
+
+  /** Its newest version no longer names it. */
+  retire(name: ObjectName, user: ShelfUser, now: number): void {
+    const known = this.#objects.get(name);
+    if (known === undefined || !known.users.delete(user) || known.users.size > 0) return;
     this.#retired.set(name, now);
     this.#retiredBytes += known.object.gzip.length;
+  }
+
+  /** Only these use anything from now on. */
+  keepOnly(users: ReadonlySet<ShelfUser>, now: number): void {
+    for (const [name, known] of this.#objects) {
+      for (const user of known.users) if (!users.has(user)) this.retire(name, user, now);
+    }
   }
 
   /** Lets go of what has been retired for too long, or is too much. */
@@ -67,10 +83,5 @@ export class Shelf {
       this.#retiredBytes -= this.#objects.get(name)?.object.gzip.length ?? 0;
       this.#objects.delete(name);
     }
-  }
-
-  /** Everything held, current and retired. */
-  names(): readonly ObjectName[] {
-    return [...this.#objects.keys()];
   }
 }

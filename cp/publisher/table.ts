@@ -8,7 +8,7 @@ import type { Shelf } from './shelf.ts';
 import { hashedFields, type PublishedTable, spreadKey, travellingRows } from './travel.ts';
 
 /** What a change did: the rows as they were before and as they are now. */
-interface Exchanged {
+export interface Exchanged {
   readonly before: readonly BundleRow[];
   readonly after: readonly BundleRow[];
 }
@@ -56,9 +56,19 @@ export class PackedTable {
     for (const { ref } of this.#leaves) if (ref !== null) yield ref.name;
   }
 
+  /** Whether there is a row with this id. */
+  has(id: string): boolean {
+    return this.#placeOfRow.has(id);
+  }
+
   /** Fills the empty table with the rows of its entity. */
-  async load(rows: readonly BundleRow[], now: number): Promise<void> {
-    const placed = travellingRows(rows, this.definition).map((row) => this.#placed(row));
+  load(rows: readonly BundleRow[], now: number): Promise<void> {
+    return this.fill(travellingRows(rows, this.definition), now);
+  }
+
+  /** Fills the empty table with rows as they travel. */
+  async fill(rows: readonly BundleRow[], now: number): Promise<void> {
+    const placed = rows.map((row) => this.#placed(row));
     for (const { row, place, bytes } of placed) {
       this.#placeOfRow.set(row.id, place);
       this.#bytes += bytes;
@@ -68,12 +78,17 @@ export class PackedTable {
   }
 
   /** Puts rows of its entity in and takes rows out, by id. The rows returned are as they travel. */
-  async change(upserts: readonly BundleRow[], deletes: readonly string[], now: number): Promise<Exchanged> {
-    const after = travellingRows(upserts, this.definition);
+  change(upserts: readonly BundleRow[], deletes: readonly string[], now: number): Promise<Exchanged> {
+    const out = [...deletes, ...upserts.map((row) => row.id)];
+    return this.exchange(travellingRows(upserts, this.definition), out, now);
+  }
+
+  /** Takes rows out, by id, and puts rows in, as they travel. */
+  async exchange(after: readonly BundleRow[], out: readonly string[], now: number): Promise<Exchanged> {
     const touched = new Map<Leaf, { gone: Set<string>; rows: Placed[] }>();
     const at = (place: number) =>
       within(touched, this.#leaves.at(place), () => ({ gone: new Set<string>(), rows: [] }));
-    for (const id of [...deletes, ...upserts.map((row) => row.id)]) {
+    for (const id of out) {
       const place = this.#placeOfRow.get(id);
       if (place !== undefined) at(place).gone.add(id);
       this.#placeOfRow.delete(id);
@@ -129,8 +144,8 @@ export class PackedTable {
         objects,
       });
       if (size > LIMITS.index) throw new PublishRefused(`table '${this.definition.name}': its index has ${size} bytes`);
-      this.#shelf.put(object, objects);
-      if (this.#index !== null && this.#index !== object.name) this.#shelf.retire(this.#index, now);
+      this.#shelf.put(object, this, objects);
+      if (this.#index !== null && this.#index !== object.name) this.#shelf.retire(this.#index, this, now);
       this.#index = object.name;
       this.#outdated = false;
     }
@@ -144,7 +159,7 @@ export class PackedTable {
     this.#outdated = true;
     this.#leaves.delete(leaf);
     if (divides(bytes, depth, this.#cap)) {
-      if (previous !== null) this.#shelf.retire(previous.name, now);
+      if (previous !== null) this.#shelf.retire(previous.name, this, now);
       const bit = 2 ** depth;
       const half = { depth: depth + 1, ref: null, bytes: 0 };
       const [low, high] = [rows.filter(({ place }) => (place & bit) === 0), rows.filter(({ place }) => place & bit)];
@@ -154,7 +169,7 @@ export class PackedTable {
       ];
     }
     const ref = rows.length === 0 ? null : await this.#object(rows);
-    if (previous !== null && previous.name !== ref?.name) this.#shelf.retire(previous.name, now);
+    if (previous !== null && previous.name !== ref?.name) this.#shelf.retire(previous.name, this, now);
     const packed = { depth, prefix, ref, bytes };
     this.#leaves.set(packed);
     return [packed];
@@ -167,7 +182,7 @@ export class PackedTable {
     const rows = [...(await this.#rowsOf(leaf)), ...(await this.#rowsOf(sibling))];
     for (const half of [leaf, sibling]) {
       this.#leaves.delete(half);
-      if (half.ref !== null) this.#shelf.retire(half.ref.name, now);
+      if (half.ref !== null) this.#shelf.retire(half.ref.name, this, now);
     }
     const depth = leaf.depth - 1;
     const [united] = await this.#pack({ ...ROOT, depth, prefix: leaf.prefix & (2 ** depth - 1) }, rows, now);
@@ -180,7 +195,7 @@ export class PackedTable {
   }
 
   async #spread(rows: readonly Placed[], now: number): Promise<void> {
-    for (const { ref } of this.#leaves) if (ref !== null) this.#shelf.retire(ref.name, now);
+    for (const { ref } of this.#leaves) if (ref !== null) this.#shelf.retire(ref.name, this, now);
     this.#leaves = new LeafTree();
     await this.#pack(ROOT, rows, now);
   }
@@ -189,7 +204,7 @@ export class PackedTable {
     const rows = placed.map(({ row }) => row).sort((a, b) => (a.id < b.id ? -1 : 1));
     const { object, size } = await packObject({ table: this.definition.name, rows });
     if (size > LIMITS.object) throw this.#tooLarge(rows, size);
-    this.#shelf.put(object);
+    this.#shelf.put(object, this);
     return { name: object.name, size };
   }
 
@@ -213,6 +228,11 @@ export class PackedTable {
       throw new Error(`table '${this.definition.name}': object ${ref.name} is not on the shelf`);
     const { rows } = parseTableObject(await gunzip(object.gzip, ref.size), this.definition.name);
     return rows.map((row) => this.#placed(row));
+  }
+
+  /** All rows, as they travel. */
+  async all(): Promise<readonly BundleRow[]> {
+    return (await this.#allRows()).map(({ row }) => row);
   }
 
   async #allRows(): Promise<readonly Placed[]> {

@@ -95,7 +95,7 @@ export const properties = {
   cluster_data_plane_purge_delay: integer(1_209_600, [60, SECOND_LIMIT]),
   cluster_max_payload: integer(16_777_216, [4_194_304, SECOND_LIMIT]),
   cluster_dp_labels: labels(''),
-  /** The group of data planes this node belongs to (data plane), or publishes to (control plane). */
+  /** Of a data plane: a label of its own, by which groups may choose it. `default`: none. */
   cluster_group: text('default'),
   /** File with the private key that signs bundles. Control planes only. */
   bundle_signing_key: text(null),

@@ -11,7 +11,7 @@ const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '
 const PAGE_BYTES = 1 << 20;
 
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, node_key, certificate_key, refused_claim, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
@@ -178,6 +178,7 @@ function toSummary(row: SqlRow): NodeSummary {
     cert_details: recordOrEmpty(row.cert_details),
     serial: row.serial === null ? null : Number(row.serial),
     reason: nullableText(row.reason),
+    group: nullableText(row.node_group),
     connected: row.connected === true,
     keys: keysOf(row),
     refused_claim: isRecord(row.refused_claim) ? row.refused_claim : null,

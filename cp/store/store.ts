@@ -162,6 +162,8 @@ export interface NodeRecord {
   readonly serial: number | null;
   /** Why it refused, or is not given, what came after. */
   readonly reason: string | null;
+  /** The group it is of, as the control plane that it is connected to found it last. */
+  readonly group: string | null;
   /** The rest of what it said of itself: group, plugins, capabilities… */
   readonly description: Readonly<Record<string, unknown>>;
   /** What it last said of its targets, by upstream. */
@@ -196,7 +198,7 @@ export interface RefusedClaim {
 }
 
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
-export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim'>;
+export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group'>;
 
 /** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
 export interface NodeRegistry {

@@ -11,6 +11,12 @@ export interface Standing {
   readonly highestSerial: number | null;
 }
 
+/** The same, for bundles that arrive. */
+export interface Membership extends Standing {
+  /** The group that a control plane said this node is of; null: none has said so. */
+  readonly group: string | null;
+}
+
 /** A manifest that is genuine, with the keys to trust for its successor. */
 export interface VerifiedManifest extends CachedManifest {
   readonly content: Manifest;
@@ -18,8 +24,9 @@ export interface VerifiedManifest extends CachedManifest {
 }
 
 /**
- * Verifies a manifest at rest: its signature through the manifests that introduced its key, its cluster, group and
- * serial. Its expiry is not asked about: what was once applied keeps serving when nothing newer can be had.
+ * Verifies a manifest at rest: its signature through the manifests that introduced its key, its cluster and
+ * serial. Its expiry is not asked about: what was once applied keeps serving when nothing newer can be had. Nor is its group, which may
+ * be another by now.
  * Throws `BundleRefused`.
  */
 export async function verifyResting(
@@ -27,7 +34,7 @@ export async function verifyResting(
   standing: Standing,
   cached: CachedManifest,
 ): Promise<VerifiedManifest> {
-  const own = { cluster: settings.cluster ?? standing.cluster, group: settings.node.group, now: null };
+  const own = { cluster: settings.cluster ?? standing.cluster, group: null, now: null };
   const verified = (trustedKeys: readonly PublicKeyJwk[]): Promise<Manifest> =>
     verifyManifest(cached.manifest, { ...own, trustedKeys, highestSerial: standing.highestSerial });
   const content = await verified(settings.trustedKeys).catch(async (error: unknown) => {
@@ -47,7 +54,7 @@ export async function verifyResting(
  */
 export async function verifyArriving(
   settings: WorkerSettings,
-  standing: Standing,
+  standing: Membership,
   before: VerifiedManifest | null,
   manifest: string,
 ): Promise<VerifiedManifest> {
@@ -55,7 +62,7 @@ export async function verifyArriving(
   const content = await verifyManifest(manifest, {
     trustedKeys,
     cluster: settings.cluster ?? standing.cluster,
-    group: settings.node.group,
+    group: standing.group ?? settings.node.group,
     highestSerial: standing.highestSerial,
     now: Math.floor(Date.now() / 1000),
   });

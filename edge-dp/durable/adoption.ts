@@ -5,7 +5,13 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { ObjectUnavailable } from '../config/objects.ts';
-import { type Standing, type VerifiedManifest, verifyArriving, verifyResting } from '../config/trust.ts';
+import {
+  type Membership,
+  type Standing,
+  type VerifiedManifest,
+  verifyArriving,
+  verifyResting,
+} from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import type { BundleStore } from './bundle-store.ts';
 import { type ControlPlane, controlPlaneOrigin, inlineOrigin } from './control-planes.ts';
@@ -19,7 +25,7 @@ export type Adoption =
 
 interface Arrival {
   readonly message: ManifestMessage;
-  readonly standing: Standing;
+  readonly standing: Membership;
   /** The manifest applied last, for when the isolate could not load it. */
   readonly newest: CachedManifest | null;
   /** Makes the adopted manifest the lowest this node will ever take; called before requests see it. */
@@ -75,10 +81,14 @@ export async function adopt(
 }
 
 /** The config in use speaks for itself where what was remembered of it is lost: nothing older is taken either way. */
-function atLeast(standing: Standing, before: VerifiedManifest | null): Standing {
+function atLeast(standing: Membership, before: VerifiedManifest | null): Membership {
   if (before === null) return standing;
   const { cluster, serial } = before.content;
-  return { cluster: standing.cluster ?? cluster, highestSerial: Math.max(standing.highestSerial ?? serial, serial) };
+  return {
+    ...standing,
+    cluster: standing.cluster ?? cluster,
+    highestSerial: Math.max(standing.highestSerial ?? serial, serial),
+  };
 }
 
 /** The genuine manifest this node took last, whether its isolate could load it or not. */

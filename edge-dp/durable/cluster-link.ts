@@ -42,8 +42,11 @@ import { TargetHealthLink } from './target-health-link.ts';
 interface Standing {
   readonly cluster: string | null;
   readonly highestSerial: number | null;
+  readonly group: string | null;
   readonly version: string | null;
 }
+
+const NOTHING_YET: Standing = { cluster: null, highestSerial: null, group: null, version: null };
 
 /** Characters of inline objects kept for a manifest not yet looked at; what is missing then is fetched. */
 const MOST_INLINE = 8 << 20;
@@ -66,7 +69,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #link: Link;
     /** Those of the connection there is. */
     #orders = this.#newOrders();
-    #standing: Standing = { cluster: null, highestSerial: null, version: null };
+    #standing: Standing = NOTHING_YET;
     #newest: CachedManifest | null = null;
     /** Resolved, and replaced, when `#newest` is another. */
     #change = Promise.withResolvers<void>();
@@ -109,7 +112,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async #restore(): Promise<void> {
       const { storage } = this.ctx;
-      this.#standing = (await storage.get<Standing>('standing')) ?? this.#standing;
+      this.#standing = { ...NOTHING_YET, ...(await storage.get<Standing>('standing')) };
       const manifest = await storage.get<string>('manifest');
       const introductions = await storage.get<readonly string[]>('introductions');
       if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
@@ -129,7 +132,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { cluster = null } = this.env.SETTINGS;
       if (cluster === null || this.#standing.cluster === null || this.#standing.cluster === cluster) return;
       this.log('warn', `this node belonged to cluster ${this.#standing.cluster} and belongs to cluster ${cluster} now`);
-      this.#standing = { cluster: null, highestSerial: null, version: null };
+      this.#standing = NOTHING_YET;
       this.#newest = null;
     }
 
@@ -207,7 +210,13 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#offered.connects();
       const { nonce } = this.#orders;
       const node = { ...this.env.SETTINGS.node, plugins };
-      const hello = { type: 'hello', node, manifest: this.#newest?.manifest ?? null, nonce } as const;
+      const hello = {
+        type: 'hello',
+        node,
+        manifest: this.#newest?.manifest ?? null,
+        nonce,
+        assignable: true,
+      } as const;
       if (challenge === null) return [fittingHello(hello)];
       const proof = await proveNode({ node: node.id, nonce, challenge }, await nodeKey(this.ctx.storage));
       return [fittingHello({ ...hello, proof }), ...(await this.#records.greeting())];
@@ -261,6 +270,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     #obey(order: Order): void {
       switch (order.type) {
+        case 'assigned':
+          this.#assign(order.group);
+          break;
         case 'withheld':
           this.#offered.withheld();
           this.#withheld = `${order.reason} (${order.sync_status})`;
@@ -288,6 +300,15 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'show_copy':
           this.ctx.waitUntil(this.#copies.show(order));
       }
+    }
+
+    /** From here on only manifests of this group are taken; the one there is serves until the first comes. */
+    #assign(group: string): void {
+      const before = this.#standing.group;
+      if (group === before) return;
+      this.log('notice', `this node is of group '${group}'${before === null ? '' : `, no more of '${before}'`}`);
+      this.#standing = { ...this.#standing, group };
+      this.ctx.waitUntil(this.ctx.storage.put('standing', this.#standing));
     }
 
     async #explain({ id, request }: ExplainMessage): Promise<void> {
@@ -323,6 +344,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async #adopt(message: ManifestMessage): Promise<void> {
       await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+      // Whose config this node takes was said before the manifest was.
+      await this.#orders.settled();
       const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
         message,
         standing: this.#standing,
@@ -338,7 +361,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       introductions,
       content,
     }: Parameters<Parameters<typeof adopt>[4]['remember']>[0]): Promise<void> {
-      const standing = { cluster: content.cluster, highestSerial: content.serial, version: versionOf(content) };
+      const { group } = this.#standing;
+      const standing = { cluster: content.cluster, highestSerial: content.serial, group, version: versionOf(content) };
       const kept = this.env.SETTINGS.cacheMode === 'off' ? {} : { manifest, introductions };
       await this.ctx.storage.put({ standing, ...kept });
       this.#standing = standing;

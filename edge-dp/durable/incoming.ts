@@ -33,6 +33,7 @@ export function parseFromControlPlane(text: string): Incoming | null {
     }
     case 'order':
       return { type: 'order', order: string(read.order, 'order') };
+    case 'assigned':
     case 'withheld':
     case 'target_health':
     case 'explain':
@@ -61,6 +62,8 @@ export function parseOrder(read: Readonly<Row>): Order | null {
       };
     case 'explain':
       return { type: 'explain', id: string(read.id, 'id'), request: object(read.request, 'request') };
+    case 'assigned':
+      return { type: 'assigned', group: string(read.group, 'group') };
     case 'records_done':
       return {
         type: 'records_done',

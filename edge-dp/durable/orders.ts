@@ -48,6 +48,11 @@ export class Orders {
     this.#refuse('unsigned', `an order (${type}) that is not signed`);
   }
 
+  /** Resolves when all that came so far were obeyed or refused. Never throws. */
+  settled(): Promise<void> {
+    return this.#looked;
+  }
+
   /** Resolves when it was obeyed or refused. Never throws. */
   receive(jws: string): Promise<void> {
     if (this.#waiting >= MOST_WAITING) {

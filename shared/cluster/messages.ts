@@ -37,6 +37,7 @@ export interface NodeDescription {
   readonly version: string;
   /** The runtime it runs on. */
   readonly host: HostKind;
+  /** The setting `cluster_group`: a label like any other, to the control plane. */
   readonly group: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Plugins it can run, with versions. */
@@ -55,6 +56,8 @@ export interface Hello {
   readonly nonce?: string;
   /** Answers the challenge of the control plane, with the node's own key. Absent: a data plane of an earlier version. */
   readonly proof?: string;
+  /** It is of the group that an `assigned` order says. Absent: a data plane of an earlier version, which is of its own `group`. */
+  readonly assignable?: boolean;
 }
 
 /** ACK: the config of `serial` is what requests see now. */
@@ -182,8 +185,18 @@ export interface Withheld {
   readonly reason: string;
 }
 
+/**
+ * Which group this node is of, by its labels: it takes manifests of that one from now on. Said on every connection before the
+ * first manifest, and whenever it is another; a data plane whose hello is not `assignable` takes those of its own `group` only.
+ */
+export interface AssignedMessage {
+  readonly type: 'assigned';
+  readonly group: string;
+}
+
 /** What a data plane does, or tells, because a control plane says so; the manifest, signed by itself, apart. */
 export type Order =
+  | AssignedMessage
   | TargetHealthMessage
   | ExplainMessage
   | PurgeMessage

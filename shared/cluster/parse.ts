@@ -67,6 +67,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         node: nodeDescription(read.node),
         manifest: read.manifest === null ? null : string(read.manifest, 'hello.manifest'),
         ...(read.proof === undefined ? {} : { proof: string(read.proof, 'hello.proof') }),
+        ...(read.assignable === true ? { assignable: true } : {}),
         ...(read.nonce === undefined
           ? {}
           : { nonce: stringLike(read.nonce, 'hello.nonce', NONCE, 'base64url of 16 to 64 bytes') }),

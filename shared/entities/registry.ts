@@ -9,6 +9,7 @@ import { consumerGroups } from './consumer_groups.ts';
 import { consumers } from './consumers.ts';
 import { customPlugins } from './custom_plugins.ts';
 import { filterChains } from './filter_chains.ts';
+import { groups } from './groups.ts';
 import { hmacauthCredentials } from './hmacauth_credentials.ts';
 import { jwtSecrets } from './jwt_secrets.ts';
 import { keySets } from './key_sets.ts';
@@ -56,6 +57,7 @@ export const entities: readonly EntitySchema[] = [
   oauth2AuthorizationCodes,
   acmeStorage,
   sessions,
+  groups,
 ];
 
 const byName = new Map(entities.map((schema) => [schema.name, schema]));

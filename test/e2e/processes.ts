@@ -91,7 +91,11 @@ export interface ClusterFolder {
   /** Brings a PostgreSQL server's database up to date. */
   migrations(options: Readonly<Record<string, string>>): Promise<void>;
   controlPlane(options?: Readonly<Record<string, string>>): Promise<RunningControlPlane>;
-  dataPlane(name: string, options?: Readonly<Record<string, string>>): Promise<RunningDataPlane>;
+  dataPlane(
+    name: string,
+    options?: Readonly<Record<string, string>>,
+    words?: readonly string[],
+  ): Promise<RunningDataPlane>;
   remove(): void;
 }
 
@@ -141,7 +145,7 @@ export async function createCluster(): Promise<ClusterFolder> {
       );
       return { ...running, admin: `http://127.0.0.1:${admin}` };
     },
-    async dataPlane(name, options = {}) {
+    async dataPlane(name, options = {}, words = []) {
       let ports = nodePorts.get(name);
       if (!ports) {
         const [proxy = 0, status = 0] = await freePorts(2);
@@ -149,7 +153,7 @@ export async function createCluster(): Promise<ClusterFolder> {
         nodePorts.set(name, ports);
       }
       const running = await holdfast(
-        ['start'],
+        ['start', ...words],
         {
           role: 'data_plane',
           prefix: join(path, name),

@@ -13,6 +13,10 @@ export interface ClusterView {
     readonly offset?: string;
   }>;
   dataPlane(id: string): Promise<DataPlaneDetail | null>;
+  /** Names of the groups, `default` included, in the order data planes are matched with them. */
+  groups(): readonly string[];
+  /** What is published to a group. */
+  group(name: string): GroupState;
   /** What every known data plane serves, by what is known of it now. */
   serials(): Promise<readonly ServedSerial[]>;
   /** Forgets a data plane and whose its id was, and ends its link. False when there was none. */
@@ -79,10 +83,20 @@ export interface WithheldNode {
   readonly reason: string;
 }
 
+/** What a group's data planes are given. */
+export interface GroupState {
+  /** Why they keep what they have; null when all is well. */
+  readonly trouble: string | null;
+  /** Of the newest release; null: there has been none. */
+  readonly serial: number | null;
+  readonly config_hash: string | null;
+}
+
 /** Which config a data plane serves. */
 export interface ServedSerial {
   readonly id: string;
   readonly hostname: string;
+  readonly group: string;
   readonly connected: boolean;
   /** Null: none. */
   readonly serial: number | null;
@@ -90,7 +104,7 @@ export interface ServedSerial {
   readonly reason: string | null;
 }
 
-/** A row of `GET /clustering/data-planes`: Kong's fields and three of our own. Times are Unix seconds. */
+/** A row of `GET /clustering/data-planes`: Kong's fields and four of our own. Times are Unix seconds. */
 export interface DataPlaneRecord {
   readonly id: string;
   readonly hostname: string;
@@ -108,6 +122,8 @@ export interface DataPlaneRecord {
   readonly rpc_capabilities: readonly string[];
   /** Serial of the config it applied last; null when it has none. */
   readonly serial: number | null;
+  /** The group whose config it is given. */
+  readonly group: string;
   /** Why it refused its last config, or why config is withheld from it; null when all is well. */
   readonly rejection_reason: string | null;
   /** Who said last, in vain, that it was this node: it had a valid certificate, but not the node's key. */

@@ -24,6 +24,7 @@ const record: JsonSchema = objectOf({
   cert_details: { type: ['object', 'null'] },
   rpc_capabilities: { type: 'array', items: { type: 'string' } },
   serial: { type: ['integer', 'null'], description: 'Serial of the config the data plane applied last.' },
+  group: { type: 'string', description: 'The group whose config the data plane is given.' },
   rejection_reason: { type: ['string', 'null'], description: 'Why its last config was refused or withheld.' },
   refused_claim: {
     type: ['object', 'null'],

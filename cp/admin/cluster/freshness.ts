@@ -38,6 +38,11 @@ export function tellSerial(routes: readonly AdminRoute[], changes: Pick<ChangeFe
 export function waitRoutes(cluster: ClusterView | null, changes: Pick<ChangeFeed, 'serial'>): AdminRoute[] {
   const query = [
     {
+      name: 'group',
+      description: 'Only data planes of this group.',
+      schema: { type: 'string' },
+    },
+    {
       name: 'nodes',
       description: 'Ids or host names of data planes, separated by commas; all that are connected unless given.',
       schema: { type: 'string' },
@@ -61,6 +66,9 @@ export function waitRoutes(cluster: ClusterView | null, changes: Pick<ChangeFeed
       async handle(call) {
         if (cluster === null) throw new Refusal(message(400, 'this control plane has no data planes'));
         const asked = { serial: await serialOf(call), ...read(call.query) };
+        if (asked.group !== null && !cluster.groups().includes(asked.group)) {
+          throw new Refusal(message(400, `group: there is no group '${asked.group}'`));
+        }
         return wait(cluster, asked);
       },
     },
@@ -78,6 +86,8 @@ function serialOf({ params: { serial = '' } }: Call): number {
 
 interface Asked {
   readonly serial: number;
+  /** Null: of all groups. */
+  readonly group: string | null;
   /** Ids or host names; empty: all that are connected. */
   readonly nodes: readonly string[];
   /** Seconds. */
@@ -91,20 +101,18 @@ function read(query: Query): Omit<Asked, 'serial'> {
     throw new Refusal(message(400, `timeout: expected seconds, ${MOST_PATIENCE} at most, found '${given}'`));
   }
   const nodes = (query.get('nodes') ?? '').split(',').map((name) => name.trim());
-  return { timeout, nodes: nodes.filter((name) => name !== '') };
+  return { timeout, group: query.get('group') ?? null, nodes: nodes.filter((name) => name !== '') };
 }
 
 async function wait(cluster: ClusterView, asked: Asked): Promise<Reply> {
   const deadline = performance.now() + asked.timeout * 1000;
   for (let pause = PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
-    const all = await cluster.serials();
-    const chosen = chosenOf(all, asked.nodes);
+    const chosen = chosenOf(await cluster.serials(), asked);
     const late = chosen.filter((node) => !serves(node, asked.serial));
     const nodes = chosen.map(({ id, hostname, serial }) => ({ id, hostname, serial }));
     if (late.length === 0 && chosen.length > 0) return ok({ serial: asked.serial, nodes });
     if (performance.now() >= deadline) {
-      const why =
-        chosen.length === 0 ? 'no data plane is connected' : late.slice(0, MOST_NAMED).map(lateness).join('; ');
+      const why = chosen.length === 0 ? nobody(asked) : late.slice(0, MOST_NAMED).map(lateness).join('; ');
       const more = late.length > MOST_NAMED ? `; and ${late.length - MOST_NAMED} more` : '';
       const text = `serial ${asked.serial} is not served after ${asked.timeout} s: ${why}${more}`;
       return { status: 504, body: { message: text, serial: asked.serial, nodes } };
@@ -113,12 +121,17 @@ async function wait(cluster: ClusterView, asked: Asked): Promise<Reply> {
   }
 }
 
+const nobody = ({ group }: Asked): string =>
+  group === null ? 'no data plane is connected' : `no data plane of group '${group}' is connected`;
+
 /** One that is named and not known stands for itself: it may come yet. */
-function chosenOf(all: readonly ServedSerial[], names: readonly string[]): readonly ServedSerial[] {
-  if (names.length === 0) return all.filter(({ connected }) => connected);
-  return names.flatMap((name) => {
-    const known = all.filter(({ id, hostname }) => id === name.toLowerCase() || hostname === name);
-    return known.length > 0 ? known : [{ id: name, hostname: name, connected: false, serial: null, reason: null }];
+function chosenOf(all: readonly ServedSerial[], { nodes, group }: Asked): readonly ServedSerial[] {
+  const meant = group === null ? all : all.filter((node) => node.group === group);
+  if (nodes.length === 0) return meant.filter(({ connected }) => connected);
+  return nodes.flatMap((name): readonly ServedSerial[] => {
+    const known = meant.filter(({ id, hostname }) => id === name.toLowerCase() || hostname === name);
+    const absent = { id: name, hostname: name, group: group ?? '', connected: false, serial: null, reason: null };
+    return known.length > 0 ? known : [absent];
   });
 }
 

@@ -33,6 +33,7 @@ const dataPlane: DataPlaneDetail = {
   capabilities: ['tcp_connect'],
   conflicts: [],
   refused_claim: null,
+  group: 'default',
 };
 
 describe('what the Admin API does differently for single entities', () => {
@@ -53,6 +54,8 @@ describe('what the Admin API does differently for single entities', () => {
     purge: async (order) => void purges.push(order),
     copy: (key, plugin) => copies(key, plugin),
     forget: async (id) => id === dataPlane.id,
+    groups: () => ['eu', 'default'],
+    group: () => ({ trouble: null, serial: 7, config_hash: 'f'.repeat(32) }),
     serials: async () => served,
     reach: () => ({ serial: 7, trouble: null, connected: 0, withheld: [] }),
     unreached: async () => null,
@@ -80,6 +83,7 @@ describe('what the Admin API does differently for single entities', () => {
       id: `${hostname}-id`,
       hostname,
       connected,
+      group: hostname === 'new' ? 'eu' : 'default',
       serial: now,
       reason,
     });
@@ -95,6 +99,8 @@ describe('what the Admin API does differently for single entities', () => {
         ],
       },
     });
+    expect(await wait('?group=eu&timeout=0')).toMatchObject({ status: 200, body: { nodes: [{ hostname: 'new' }] } });
+    expect(await wait('?group=us')).toMatchObject({ status: 400, body: { message: "group: there is no group 'us'" } });
     expect(await wait('?nodes=new&timeout=0')).toMatchObject({ status: 200, body: { serial: serial + 1 } });
     expect(await wait('?timeout=0.1')).toMatchObject({
       status: 504,

@@ -56,7 +56,8 @@ class MemoryRegistry implements NodeRegistry {
     if (this.failure !== null) throw this.failure;
     const now = Math.floor(Date.now() / 1000);
     const refused_claim = this.records.get(node.id)?.refused_claim ?? null;
-    this.records.set(node.id, { ...node, last_seen: now, updated_at: now, ttl, connected: true, refused_claim });
+    const group = String(node.description.group);
+    this.records.set(node.id, { ...node, group, last_seen: now, updated_at: now, ttl, connected: true, refused_claim });
     return true;
   }
 
@@ -142,7 +143,6 @@ export async function startControlPlane(
     tables: ['services', 'routes', 'plugins'].map((name) => ({ name, bundle: { mode: 'eager' }, ttl: false })),
     pluginVersion: () => '3.9.3',
     signingKey,
-    group: 'default',
     log: write,
   });
   const registry = new MemoryRegistry();
@@ -191,7 +191,6 @@ export async function controlPlaneOver(
     tables: publishedTables(),
     pluginVersion: (name) => plugins.get(name)?.version,
     signingKey,
-    group: 'default',
     log,
   });
   const listener = await startClusterListener({

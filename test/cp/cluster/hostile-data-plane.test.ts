@@ -210,7 +210,7 @@ describe('a hostile data plane', () => {
       changed: () => undefined,
       takeHealth: () => true,
     };
-    const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, certificateExpires: 4e9 };
+    const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, labels: {}, certificateExpires: 4e9 };
     const keys = { node: null, certificate: null };
     for (let n = 1; n < 10_000; n++) {
       plane.listener.nodes.join(
@@ -374,7 +374,14 @@ describe('a hostile data plane', () => {
   });
 
   test('that opens connections and says nothing is refused more of them', async () => {
-    const place = { ip: '10.0.0.1', port: 1, subject: 'CN=edge', certificateKey: null, certificateExpires: 0 };
+    const place = {
+      ip: '10.0.0.1',
+      port: 1,
+      subject: 'CN=edge',
+      certificateKey: null,
+      labels: {},
+      certificateExpires: 0,
+    };
     const quotas = new Quotas(() => undefined);
     const opened = Array.from({ length: 256 }, () => quotas.open(place));
     expect(() => quotas.open(place)).toThrow('more than 256 connections');

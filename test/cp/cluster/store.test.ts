@@ -143,6 +143,7 @@ describe('a control plane over its database', () => {
         cert_details: { expiry_timestamp: expect.any(Number) },
         rpc_capabilities: [],
         serial,
+        group: 'default',
         rejection_reason: null,
         refused_claim: null,
       },

@@ -3,7 +3,7 @@ import { afterEach, expect } from 'vitest';
 import { createPublisher, type Publisher, type PublisherOptions } from '../../../cp/publisher/publisher.ts';
 import type { PublishedTable } from '../../../cp/publisher/travel.ts';
 import type { ChangeFeed } from '../../../cp/store/store.ts';
-import type { BundleRow } from '../../../shared/bundle/format.ts';
+import type { BundleRow, Manifest } from '../../../shared/bundle/format.ts';
 import { spreadValue } from '../../../shared/bundle/lookup.ts';
 import { parseTableIndex, parseTableObject } from '../../../shared/bundle/object.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
@@ -33,7 +33,6 @@ export async function start(feed: ChangeFeed, options: Partial<PublisherOptions>
     tables: TABLES,
     pluginVersion: (name) => (name === 'unheard-of' ? undefined : '3.9.3'),
     signingKey: key,
-    group: 'default',
     log: (level, message) => lines.push(`${level} ${message}`),
     ...options,
   });
@@ -50,6 +49,22 @@ export async function receive(publisher: Publisher): Promise<Map<string, BundleR
     highestSerial: null,
     now: 0,
   });
+  return rowsOf(publisher, manifest);
+}
+
+/** The ids of a manifest's rows, by table. */
+export async function rowsIn(publisher: Publisher, manifest: Manifest): Promise<Record<string, readonly string[]>> {
+  const tables = await rowsOf(publisher, manifest);
+  return Object.fromEntries([...tables].map(([table, rows]) => [table, ids(rows)]));
+}
+
+/** The object of a manifest that a row of routes is in. */
+export async function objectOfRoute(publisher: Publisher, manifest: Manifest, id: string): Promise<string | null> {
+  const index = parseTableIndex(await read(publisher, manifest.tables.routes?.index ?? '', 4 << 20), 'routes');
+  return index.objects[placeOf(id, index.bits)]?.name ?? null;
+}
+
+async function rowsOf(publisher: Publisher, manifest: Manifest): Promise<Map<string, BundleRow[]>> {
   const tables = new Map<string, BundleRow[]>();
   for (const [table, ref] of Object.entries(manifest.tables)) {
     const index = parseTableIndex(await read(publisher, ref.index, 4 << 20), table);

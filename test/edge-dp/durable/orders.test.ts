@@ -121,6 +121,28 @@ describe.each(hosts)('on %s, orders of a control plane', (_, start) => {
     expect(refusals()).toEqual([]);
   });
 
+  test('say which group the node is of, whose config it takes and no other, also when it starts again', async () => {
+    const { controlPlane } = fixture;
+    await controlPlane.publish(CONFIG);
+    await fixture.start();
+    await greeted();
+    // Signed by the key, and for another group: whoever has that group's config could send it here.
+    await controlPlane.publish(CONFIG, { group: 'eu' });
+    const { reason } = await controlPlane.heard('rejected');
+    expect(reason).toContain("for group 'eu', but this node is of group 'default'");
+    await controlPlane.tell({ type: 'assigned', group: 'eu' });
+    await controlPlane.publish(CONFIG, { group: 'eu' });
+    await controlPlane.heard('applied', ({ serial }) => serial === controlPlane.serial);
+
+    const from = controlPlane.messages.length;
+    await fixture.stop();
+    await fixture.start();
+    expect((await controlPlane.heard('hello', () => true, from)).assignable).toBe(true);
+    await controlPlane.publish(CONFIG);
+    const again = await controlPlane.heard('rejected', () => true, from);
+    expect(again.reason).toContain("for group 'default', but this node is of group 'eu'");
+  });
+
   test('are missed when the control plane says it is further than what it offers, which is told once', async () => {
     const { controlPlane } = fixture;
     await controlPlane.publish(CONFIG);

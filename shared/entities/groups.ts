@@ -1,0 +1,57 @@
+import { DEFAULT_GROUP } from '../bundle/format.ts';
+import { parseNodeSelector, SelectorFault } from '../cluster/node-selector.ts';
+import { autoTimestamp, name, tags, uuid } from '../schema/kinds.ts';
+import { defineEntity } from '../schema/vocabulary.ts';
+import { parseTagFilter } from '../tag-filter.ts';
+
+/**
+ * Data planes that get a config of their own: those whose labels fit, of the first group that they fit; the rest are of
+ * `default`. It says what the config is made of, and is itself in none.
+ */
+export const groups = defineEntity({
+  name: 'groups',
+  primary_key: ['id'],
+  endpoint_key: 'name',
+  fields: {
+    id: uuid,
+    created_at: autoTimestamp,
+    updated_at: autoTimestamp,
+    name: { ...name, required: true, len_max: 63 },
+    // `region in (eu, us), tier = edge`; without it, no data plane is of the group but by its name `default`.
+    labels: { type: 'string', len_max: 1024, custom_validator: selectorError },
+    // Only labels that a data plane's certificate has count.
+    certified: { type: 'boolean', required: true, default: false },
+    // `a,b` or `a/b`: the entities its data planes get; all of them unless set.
+    select_tags: { type: 'string', len_max: 1024, custom_validator: filterError },
+    // Of several groups that fit, the one with the highest; then by name.
+    priority: { type: 'integer', required: true, default: 0, between: [-1_000_000, 1_000_000] },
+    tags,
+  },
+  entity_checks: [
+    {
+      custom_entity_check: {
+        field_sources: ['name', 'labels'],
+        fn: ({ name: group, labels }) =>
+          group === DEFAULT_GROUP && typeof labels === 'string'
+            ? { labels: `'${DEFAULT_GROUP}' has the data planes that fit no other group, so it has no labels` }
+            : undefined,
+      },
+    },
+  ],
+});
+
+function selectorError(text: string): string | undefined {
+  try {
+    parseNodeSelector(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SelectorFault) return error.message;
+    throw error;
+  }
+}
+
+function filterError(text: string): string | undefined {
+  return parseTagFilter(text) === null
+    ? "expected tags joined by ',' (all of them) or by '/' (any of them), not both"
+    : undefined;
+}

@@ -1,0 +1,112 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isRecord } from '../../shared/record.ts';
+import {
+  admin,
+  type ClusterFolder,
+  createCluster,
+  type RunningControlPlane,
+  type RunningDataPlane,
+  runHoldfast,
+} from './processes.ts';
+
+/** Milliseconds for what takes a moment, also on a busy machine. */
+const PATIENCE = { timeout: 60_000 };
+
+let cluster: ClusterFolder;
+let plane: RunningControlPlane;
+const nodes: RunningDataPlane[] = [];
+
+beforeAll(async () => {
+  cluster = await createCluster();
+  plane = await cluster.controlPlane();
+});
+afterAll(async () => {
+  await Promise.all(nodes.map((node) => node.end('SIGKILL')));
+  await plane?.end('SIGKILL');
+  cluster?.remove();
+});
+
+const call = (method: string, path: string, body?: unknown) => admin(`${plane.admin}${path}`, method, body);
+
+/** Statuses of these paths at a data plane. */
+const served = (node: RunningDataPlane, ...paths: readonly string[]) =>
+  Promise.all(paths.map(async (path) => (await fetch(`${node.proxy}${path}`)).status));
+
+async function answering(path: string, status: number, tags: readonly string[]): Promise<void> {
+  const name = path.slice(1);
+  await call('PUT', `/routes/${name}`, { paths: [path], tags });
+  const config = { status_code: status };
+  await call('POST', '/plugins', { name: 'request-termination', route: { name }, config, tags });
+}
+
+const namesIn = (group: Record<string, unknown>): unknown[] =>
+  Array.isArray(group.nodes) ? group.nodes.map((node) => (isRecord(node) ? node.id : node)) : [];
+
+it('two groups serve different routes on real data planes; labels and selectors move a node; what hangs in the air is refused', async () => {
+  const conf = join(cluster.path, 'movable.conf');
+  writeFileSync(conf, 'cluster_dp_labels = region:eu\n');
+  const movable = await cluster.dataPlane('movable', { data_plane_host: 'node' }, ['-c', conf]);
+  nodes.push(movable);
+  const other = await cluster.dataPlane('other', { cluster_dp_labels: 'region:us' });
+  nodes.push(other);
+
+  await answering('/eu', 218, ['eu']);
+  await answering('/us', 219, ['us']);
+  await answering('/both', 220, ['eu', 'us']);
+  await call('PUT', '/groups/eu', { labels: 'region = eu', select_tags: 'eu' });
+  await call('PUT', '/groups/default', { select_tags: 'us' });
+  await expect.poll(() => served(movable, '/eu', '/us', '/both'), PATIENCE).toEqual([218, 404, 220]);
+  await expect.poll(() => served(other, '/eu', '/us', '/both'), PATIENCE).toEqual([404, 219, 220]);
+  await call('GET', '/wait?group=eu&timeout=60');
+
+  const eu = await call('GET', '/groups/eu');
+  const us = await call('GET', '/groups/default');
+  expect([namesIn(eu).length, namesIn(us).length]).toEqual([1, 1]);
+  expect(eu).toMatchObject({ name: 'eu', trouble: null, serial: us.serial });
+  expect(eu.config_hash).not.toBe(us.config_hash);
+  const [movableId] = namesIn(eu);
+  const groupOf = async (id: unknown) => (await call('GET', `/clustering/data-planes/${id}`)).group;
+  expect(await groupOf(movableId)).toBe('eu');
+
+  // Its labels change, with a reload.
+  writeFileSync(conf, 'cluster_dp_labels = region:us\n');
+  const reloaded = await runHoldfast(['reload', '-p', join(cluster.path, 'movable')]);
+  expect(reloaded.code, reloaded.output).toBe(0);
+  await expect.poll(() => served(movable, '/eu', '/us', '/both'), PATIENCE).toEqual([404, 219, 220]);
+  await expect.poll(() => groupOf(movableId), PATIENCE).toBe('default');
+
+  // The selector changes, and with it the group of both.
+  await call('PATCH', '/groups/eu', { labels: 'region in (eu, us)' });
+  for (const node of nodes)
+    await expect.poll(() => served(node, '/eu', '/us', '/both'), PATIENCE).toEqual([218, 404, 220]);
+
+  // A route whose service is not selected: the write stands, the group keeps what it has, and says why.
+  await call('PUT', '/services/untagged', { url: 'http://127.0.0.1:9' });
+  const torn = await fetch(`${plane.admin}/services/untagged/routes`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'torn', paths: ['/torn'], tags: ['eu'] }),
+  });
+  expect(torn.status).toBe(201);
+  expect(torn.headers.get('x-holdfast-withheld')).toMatch(
+    /group 'eu'.*routes .* \(torn\) refers to services .*, which the group does not select/,
+  );
+  expect((await call('GET', '/groups/eu')).trouble).toContain('(torn) refers to services');
+  expect((await call('GET', '/groups/default')).trouble).toBeNull();
+  expect(await served(movable, '/eu', '/torn')).toEqual([218, 404]);
+  await call('DELETE', '/routes/torn');
+  await expect.poll(async () => (await call('GET', '/groups/eu')).trouble, PATIENCE).toBeNull();
+
+  // What is no selector is refused where it is written.
+  const refused = await fetch(`${plane.admin}/groups`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'x', labels: 'region is eu', select_tags: 'a,b/c' }),
+  });
+  expect(await refused.json()).toMatchObject({
+    name: 'schema violation',
+    fields: { labels: expect.stringContaining("found 'region is eu'"), select_tags: expect.stringContaining("'/'") },
+  });
+}, 240_000);
