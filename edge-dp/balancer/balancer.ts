@@ -179,6 +179,7 @@ function blame(failure: UpstreamFailure, last: boolean, upstream: Upstream): Obs
     case 'bad_request':
     case 'unauthorized':
     case 'unknown_identity':
+    case 'exhausted':
       return null;
     case 'connect_timeout':
     case 'read_timeout':

@@ -8,7 +8,7 @@ import type { Upstream } from './upstream.ts';
 
 /**
  * One active check of one address: an HTTP request whose status is judged, or a TCP connection. Null when the answer's
- * status is on neither list. gRPC upstreams are checked by connecting to them. It takes twice `active.timeout` at most.
+ * status is on neither list, or the node could not look. gRPC upstreams are checked by connecting to them. It takes twice `active.timeout` at most.
  */
 export async function probe(
   ways: { readonly network: Network; readonly egress: Egress },
@@ -71,8 +71,9 @@ function probeRequest(
   };
 }
 
-/** An answer that is none counts as a bad status, as in Kong. */
-function observationOfFailure(code: string): Observation {
+/** An answer that is none counts as a bad status, as in Kong. Null: the node could not look. */
+function observationOfFailure(code: string): Observation | null {
+  if (code === 'exhausted') return null;
   if (code === 'protocol') return 'http';
   return code.endsWith('_timeout') ? 'timeout' : 'tcp';
 }

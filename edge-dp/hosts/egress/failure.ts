@@ -35,6 +35,11 @@ export function connectFailure(error: unknown, where: string): EgressError {
     case 'ECONNRESET':
     case 'EPIPE':
       return new EgressError('closed', false, `${where}: closed the connection during its set-up`);
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOBUFS':
+    case 'ENOMEM':
+      return new EgressError('exhausted', false, `${where}: this machine has nothing left to connect with: ${message}`);
     default:
       return new EgressError(isTls(code, error) ? 'tls' : 'unreachable', false, `${where}: ${message}`);
   }

@@ -93,6 +93,8 @@ export type EgressFailureCode =
   /** The name does not resolve. */
   | 'dns'
   | 'connection_refused'
+  /** This machine has no file handles or memory left for it: says nothing about the upstream. */
+  | 'exhausted'
   /** No route, network down, address in use…: the connection could not be made for another reason. */
   | 'unreachable'
   | 'connect_timeout'

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
+import { written } from './database.ts';
 
 /** Makes the tables where they are not there. */
 export function prepareDurableStorage(database: DatabaseSync): void {
@@ -97,16 +98,18 @@ export class DurableStorage {
     return this.#alarm;
   }
 
+  /** It rings, too, where the disk does not keep it: who waits for it, such as the link, would be stuck until a restart. */
   async setAlarm(at: number | Date): Promise<void> {
-    this.#alarm = Math.ceil(Number(at));
-    this.#statements.setAlarm.run(this.#object, this.#alarm);
-    this.#onAlarm(this.#alarm);
+    const due = Math.ceil(Number(at));
+    this.#alarm = due;
+    this.#onAlarm(due);
+    kept(() => this.#statements.setAlarm.run(this.#object, due));
   }
 
   async deleteAlarm(): Promise<void> {
     this.#alarm = null;
-    this.#statements.unsetAlarm.run(this.#object);
     this.#onAlarm(null);
+    kept(() => this.#statements.unsetAlarm.run(this.#object));
   }
 
   /** The alarm rings. A process that is killed meanwhile finds it again; `rang` says that all was done. */
@@ -115,20 +118,33 @@ export class DurableStorage {
   }
 
   rang(): void {
-    if (this.#alarm === null) this.#statements.unsetAlarm.run(this.#object);
+    if (this.#alarm === null) kept(() => this.#statements.unsetAlarm.run(this.#object));
   }
 
   /** In one transaction, and on the disk before it returns. */
   #durably(write: () => void): void {
-    this.#database.exec('PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
+    this.#database.exec('PRAGMA synchronous = FULL');
     try {
-      write();
-      this.#database.exec('COMMIT');
+      written(() => {
+        this.#database.exec('BEGIN IMMEDIATE');
+        write();
+        this.#database.exec('COMMIT');
+      });
     } catch (error) {
-      this.#database.exec('ROLLBACK');
+      // With a full disk SQLite has done it already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     } finally {
       this.#database.exec('PRAGMA synchronous = NORMAL');
     }
+  }
+}
+
+/** What may be lost with the process, if it must: that is in the log. */
+function kept(write: () => unknown): void {
+  try {
+    written(write);
+  } catch {
+    // Told.
   }
 }

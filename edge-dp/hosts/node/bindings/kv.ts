@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { written } from './database.ts';
 
 /** Keys a listing gives at once, as Workers KV does. */
 const PAGE = 1000;
@@ -28,11 +29,11 @@ export class SqliteKv {
   }
 
   async put(key: string, value: Uint8Array): Promise<void> {
-    this.#write.run(key, value);
+    written(() => this.#write.run(key, value));
   }
 
   async delete(key: string): Promise<void> {
-    this.#remove.run(key);
+    written(() => this.#remove.run(key));
   }
 
   async list({ prefix = '', cursor = null }: { readonly prefix?: string; readonly cursor?: string | null }) {

@@ -11,6 +11,7 @@ import { type Count, Misuse } from '../http2/misuse.ts';
 import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions, type TlsPeer } from '../tls/handshakes.ts';
+import { FreshConnections } from './fresh-connections.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
@@ -118,6 +119,7 @@ class Http1Listener implements ProxyListener {
   readonly #serve: Serve;
   readonly #connections = new WeakMap<Duplex, ClientConnection>();
   readonly #http2: Http2Connections | null;
+  readonly #fresh: FreshConnections;
   /** Whom a connection was opened for. */
   #proxied: (socket: Socket) => ProxiedClient | null = () => null;
   #draining = false;
@@ -127,6 +129,7 @@ class Http1Listener implements ProxyListener {
     this.#options = options;
     this.#handshakes = handshakes;
     this.#serve = serve;
+    this.#fresh = new FreshConnections(server, options.tls === null ? 'connection' : 'secureConnection');
     server.on('request', (message, response) => this.#take(message, response, null));
     // Node would send the 100 before anybody has looked at the request.
     server.on('checkContinue', (message, response) => this.#take(message, response, () => response.writeContinue()));
@@ -164,9 +167,10 @@ class Http1Listener implements ProxyListener {
   drain(): Promise<void> {
     this.#draining = true;
     const http1 = new Promise<void>((resolve) => {
+      // It ends idle connections, too.
       this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
     });
+    this.#fresh.drain();
     return Promise.all([http1, this.#http2?.drain()]).then(() => undefined);
   }
 
@@ -190,6 +194,7 @@ class Http1Listener implements ProxyListener {
   #connection(socket: Socket): ClientConnection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
+      this.#fresh.delete(socket);
       connection = { facts: this.#facts(socket), current: null, answered: null, waiting: [], count: 0, over: false };
       this.#connections.set(socket, connection);
     }

@@ -6,6 +6,8 @@ import { Http2Connection, type Http2Surroundings } from './connection.ts';
 
 /** Milliseconds between two looks at what connections do. */
 const LOOKS = 1_000;
+/** Milliseconds in which a connection must say what it speaks when its process ends. */
+const FIRST = 1_000;
 
 /** What every client of HTTP/2 begins with (RFC 9113 section 3.4). */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -52,7 +54,10 @@ export class Http2Connections {
   /** No more requests; resolves when those that there are have been answered. */
   drain(): Promise<void> {
     this.#draining = true;
-    for (const socket of this.#silent) socket.destroy();
+    // Those that have just come may have sent their first request.
+    setTimeout(() => {
+      for (const socket of this.#silent) socket.destroy();
+    }, FIRST).unref();
     for (const connection of this.#open) connection.leave();
     if (this.#open.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
