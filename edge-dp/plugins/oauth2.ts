@@ -1,5 +1,6 @@
 import type { OAuth2Config } from '../../shared/plugins/oauth2.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { firstLine } from '../http/fields.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
 import { authenticateBy, authenticator, type Refusal } from './authentication.ts';
 import { authorize } from './oauth2/authorize.ts';
@@ -92,7 +93,7 @@ async function accessTokenOf(
   { auth_header_name, hide_credentials }: OAuth2Config,
 ): Promise<string | undefined> {
   const name = auth_header_name ?? 'authorization';
-  const value = request.headers.get(name);
+  const value = firstLine(request.headers, name);
   const bearer = value === null ? undefined : BEARER.exec(value)?.[1];
   if (bearer !== undefined) {
     if (hide_credentials) request.headers.delete(name);
@@ -103,8 +104,8 @@ async function accessTokenOf(
   return token;
 }
 
-/** RFC 6750 section 2.1, and the name it had in drafts. */
-const BEARER = /^\s*(?:bearer|token)\s+(\S+)\s*$/i;
+/** RFC 6750 section 2.1, and the name it had in drafts; of several lines, where they are joined, the first. */
+const BEARER = /^\s*(?:bearer|token)\s+(\S+?)\s*(?:, .*)?$/i;
 
 /** Bodies are searched up to this size. */
 const BODY_LIMIT = 1 << 20;

@@ -52,9 +52,16 @@ export function claimOf(request: GatewayRequest, parameters: Parameters, header:
   const value = request.headers.get(header);
   if (value === null) return { clientId, secret: undefined, inHeader: false };
   const base64 = SCHEME.exec(value)?.[1];
-  const basic = base64 === undefined ? null : parseBasicCredentials(base64);
-  if (basic === null) return { clientId: undefined, secret: undefined, inHeader: true };
+  if (base64 === undefined) return { clientId: undefined, secret: undefined, inHeader: true };
+  const basic = parseBasicCredentials(base64);
+  // A public client has no secret, and may leave out the colon before none.
+  if (basic === null) return { clientId: nameAlone(base64), secret: undefined, inHeader: true };
   return { clientId: basic.username, secret: new TextDecoder().decode(basic.password), inHeader: true };
+}
+
+function nameAlone(base64: string): string | undefined {
+  const bytes = decodeBase64(base64);
+  return bytes === null ? undefined : new TextDecoder().decode(bytes);
 }
 
 /** Spelt in two ways, and found anywhere, as in Kong. */
