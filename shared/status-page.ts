@@ -1,3 +1,8 @@
+/** Whether nginx has a page of its own for that status. */
+export function hasStatusPage(status: number): boolean {
+  return REASONS[status] !== undefined;
+}
+
 /** What a web server says with a status and nothing else: a short page, of type `text/html`. */
 export function statusPage(status: number, server: string): string {
   const title = `${status} ${REASONS[status] ?? ''}`;
@@ -8,7 +13,20 @@ export function statusPage(status: number, server: string): string {
 const REASONS: Readonly<Record<number, string>> = {
   301: 'Moved Permanently',
   302: 'Found',
+  303: 'See Other',
   307: 'Temporary Redirect',
   308: 'Permanent Redirect',
+  401: 'Authorization Required',
+  402: 'Payment Required',
+  403: 'Forbidden',
+  406: 'Not Acceptable',
+  409: 'Conflict',
+  410: 'Gone',
   415: 'Unsupported Media Type',
+  416: 'Requested Range Not Satisfiable',
+  421: 'Misdirected Request',
+  429: 'Too Many Requests',
+  501: 'Not Implemented',
+  505: 'HTTP Version Not Supported',
+  507: 'Insufficient Storage',
 };

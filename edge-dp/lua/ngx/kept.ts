@@ -20,6 +20,10 @@ const KEPT: Readonly<Record<string, (context: LuaContext) => LuaValue>> = {
     const { credential } = context.request.identity;
     return credential === null ? undefined : credentialOf(credential);
   },
+  authenticated_groups(context) {
+    if (context.session !== null || context.handshake !== null) return undefined;
+    return context.request.identity.authenticatedGroups ?? undefined;
+  },
   router_matches(context) {
     if (context.session !== null || context.handshake !== null) return undefined;
     const { matchedPath, captures, method, headers } = context.request;

@@ -91,6 +91,11 @@ export const lookups: Library = {
     if (chunk !== null && call.number(1) === 1) chunk.bytes = call.has(2) ? call.bytes(2).slice() : null;
     return undefined;
   }),
+  /** Of the answer; before there is one, what it was set to. */
+  status: new LuaNative('status', (call) => {
+    const { reply, exchange, tables } = contextOf(call);
+    return reply?.status ?? exchange?.reply.status ?? tables.status ?? 0;
+  }),
   set_status: new LuaNative('set_status', (call) => {
     const context = contextOf(call);
     if (context.reply !== null) context.reply.status = call.number(1);

@@ -23,7 +23,9 @@ ngx.ctx = setmetatable({}, {
     if own == nil then return host.kept(k) end
     return own
   end,
-  __newindex = function(_, k, v) host.table('ngx')[k] = v end,
+  __newindex = function(_, k, v)
+    if k == 'authenticated_groups' then host.set_authenticated_groups(v) else host.table('ngx')[k] = v end
+  end,
 })
 ngx.var = setmetatable({}, {
   __index = function(_, name) return host.variable(name) end,
@@ -38,7 +40,7 @@ ngx.arg = setmetatable({}, {
   __newindex = function(_, i, value) host.set_argument(i, value) end,
 })
 setmetatable(ngx, {
-  __index = function(_, name) if name == 'status' then return kong.response.get_status() end end,
+  __index = function(_, name) if name == 'status' then return host.status() end end,
   __newindex = function(t, name, value)
     if name == 'status' then host.set_status(value) else rawset(t, name, value) end
   end,
