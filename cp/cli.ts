@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => withPluginLua((await import('./commands/config.ts')).configCommand(dataPlanePlugins)),
   migrations: async () => (await import('./commands/migrations.ts')).migrations,
   hybrid: async () => (await import('./commands/hybrid.ts')).hybrid,
+  keys: async () => (await import('./commands/keys.ts')).keys,
   worker: async () =>
     (await import('./commands/worker.ts')).workerCommand(dataPlanePlugins, async (choice, folder) =>
       (await import('../edge-dp/hosts/write-worker.ts')).writeWorker(choice, folder),

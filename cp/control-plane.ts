@@ -17,16 +17,17 @@ import { configLoader } from './declarative/loader.ts';
 import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './instance/log.ts';
 import { VERSION } from './instance/version.ts';
+import { type SigningKeyFiles, SigningRing } from './keys/signing-ring.ts';
 import { bindFailure } from './listeners/bind-failure.ts';
 import { BrowserGuard } from './listeners/browser-guard.ts';
 import { ConnectionCounts } from './listeners/connection-counts.ts';
 import { type HttpListener, listen } from './listeners/http-listener.ts';
 import { loadListenerPair, tlsListeners } from './listeners/listener-pair.ts';
 import { clusterPair } from './pki/cluster-pair.ts';
-import { loadClusterTls, loadSigningKey, loadTrustedKeys } from './pki/cluster-tls.ts';
+import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
 import { loadTrust } from './pki/trust.ts';
-import { createPublisher, type Publisher, type PublisherKeys } from './publisher/publisher.ts';
+import { createPublisher, type Publisher } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
 import { takesLuaPlugins } from './settings/lua-plugins.ts';
@@ -77,13 +78,21 @@ export async function startControlPlane(
     });
     started.push(() => store.close());
 
-    const keys = await publisherKeys(settings);
+    const ring = await SigningRing.open({
+      ...signingKeyFiles(settings),
+      store: store.signingKeys,
+      log: log.part('publisher'),
+    });
+    started.push(async () => ring.stop());
+    const keys = ring.keys();
     const publisher = await createPublisher({
       feed: store.changes,
       tables: publishedTables(),
       pluginVersion: (name) => plugins.get(name)?.version,
       signingKey: keys.signing,
       introduce: keys.introduced,
+      statements: keys.statements,
+      trusted: keys.trusted,
       acceptLoss: settings.publish_near_empty,
       log: log.part('publisher'),
     });
@@ -91,6 +100,10 @@ export async function startControlPlane(
 
     const cluster = await startCluster(settings, nodeId, store, publisher, log.part('cluster'));
     started.push(() => cluster.close());
+    ring.start(
+      () => publisher.serial(),
+      (fresh) => publisher.renew(fresh),
+    );
 
     const acme = new AcmeOrders({
       store,
@@ -112,6 +125,7 @@ export async function startControlPlane(
       config: configLoader(store, schemas),
       connections,
       plugins: enabledPlugins,
+      signingKeys: ring,
       browsers,
       log: adminLog(log.part('admin')),
     });
@@ -151,9 +165,8 @@ export async function startControlPlane(
       cluster: cluster.addresses[0] ?? null,
       async renew(fresh) {
         const identity = clusterIdentity(fresh, log.part('cluster'));
-        const next = await publisherKeys(fresh);
         const pairs = new Map(tlsListeners(fresh).map((listener) => [listener, loadListenerPair(fresh, listener)]));
-        await publisher.renew(next);
+        await ring.reload(signingKeyFiles(fresh));
         cluster.renew(identity);
         const [adminPair, uiPair] = [pairs.get('admin_listen'), pairs.get('admin_gui_listen')];
         if (adminPair !== undefined) for (const listener of admin) listener.renew(adminPair);
@@ -215,11 +228,11 @@ function clusterIdentity(settings: Settings, log: Log): ClusterIdentity {
   return { tls, revocation: asks ? revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }) : null };
 }
 
-/** What bundles are signed with. Throws `PkiError`. */
-async function publisherKeys(settings: Settings): Promise<PublisherKeys> {
+/** Where signing keys are. Throws `PkiError`. */
+function signingKeyFiles(settings: Settings): SigningKeyFiles {
   const { bundle_signing_key: signing, bundle_introduced_keys: introduced } = settings;
   return {
-    signing: await loadSigningKey(signing ?? clusterFiles(resolve(settings.prefix)).signingKey),
+    file: signing ?? clusterFiles(resolve(settings.prefix)).signingKey,
     introduced: introduced === null ? [] : loadTrustedKeys(introduced, 'bundle_introduced_keys').keys,
   };
 }

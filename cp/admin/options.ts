@@ -1,3 +1,4 @@
+import type { SigningRing } from '../keys/signing-ring.ts';
 import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -21,6 +22,8 @@ export interface AdminOptions {
   readonly connections: ConnectionCounts;
   /** Names of the plugins that can be configured; null: all that are known. */
   readonly plugins: ReadonlySet<string> | null;
+  /** What bundles are signed with. Null: this control plane signs none. */
+  readonly signingKeys: SigningRing | null;
   /** Which requests of browsers are taken. */
   readonly browsers: BrowserGuard;
   readonly log: AdminLog;

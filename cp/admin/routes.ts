@@ -6,6 +6,7 @@ import { tellSerial, waitRoutes } from './cluster/freshness.ts';
 import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
 import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
+import { signingKeyRoutes } from './cluster/signing-keys.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
 import { configRoutes } from './declarative/config.ts';
@@ -62,6 +63,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     cacheRoutes,
     groupRoutes(cluster),
     clusteringRoutes(cluster),
+    signingKeyRoutes(options.signingKeys),
     waitRoutes(cluster, options.store.changes),
     debugRouteRoutes(cluster),
     proxyCacheRoutes(cluster),

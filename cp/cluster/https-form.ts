@@ -199,10 +199,11 @@ export class HttpsForm {
         text: () => session.orders.message(offer.message),
       };
     }
-    const { serial, config_hash } = offer.release.manifest;
+    const { serial, config_hash, issued_at } = offer.release.manifest;
     return {
       status: 200,
-      etag: `"${serial}-${config_hash}"`,
+      // The same config signed anew, with another key, is another answer.
+      etag: `"${serial}-${config_hash}-${issued_at}-${this.#options.context.publisher.statements().length}"`,
       text: () => this.#options.texts.withoutObjects(offer.release),
     };
   }

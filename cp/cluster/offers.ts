@@ -28,7 +28,7 @@ export class ManifestTexts {
     let text = texts.get(base);
     if (text === undefined) {
       if (texts.size >= MOST_TEXTS) texts.clear();
-      text = write(release, this.#inline(release.manifest, held));
+      text = this.#write(release, this.#inline(release.manifest, held));
       texts.set(base, text);
     }
     return text;
@@ -36,7 +36,18 @@ export class ManifestTexts {
 
   /** For the HTTPS form, where objects are fetched, and cached on the way. */
   withoutObjects(release: Release): string {
-    return write(release, {});
+    return this.#write(release, {});
+  }
+
+  #write(release: Release, objects: ManifestMessage['objects']): string {
+    const keys = this.#publisher.statements();
+    const message: ManifestMessage = {
+      type: 'manifest',
+      manifest: release.jws,
+      objects,
+      ...(keys.length === 0 ? {} : { keys }),
+    };
+    return JSON.stringify(message);
   }
 
   #textsOf(release: Release): Map<string, string> {
@@ -61,9 +72,4 @@ export class ManifestTexts {
     }
     return objects;
   }
-}
-
-function write(release: Release, objects: ManifestMessage['objects']): string {
-  const message: ManifestMessage = { type: 'manifest', manifest: release.jws, objects };
-  return JSON.stringify(message);
 }

@@ -2,17 +2,21 @@ import type { Order } from '../../shared/cluster/messages.ts';
 import { signOrder } from '../../shared/cluster/order.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 
+type OrderSigner = Pick<Publisher, 'signingKey' | 'statements'>;
+
 /** Puts the orders to one data plane, on one connection, into messages: one after the other, in the order they were given. */
 export class Orders {
-  readonly #publisher: Pick<Publisher, 'signingKey'>;
+  readonly #publisher: OrderSigner;
   readonly #node: string;
   /** Null: a data plane of an earlier version, which gets them unsigned. */
   readonly #nonce: string | null;
   /** Of the last order to anybody. Not from 1: should a node say the same hello twice, what follows is still new to it. */
   static #counter = 0;
   #signed: Promise<unknown> = Promise.resolve();
+  /** Statements about keys that went with an order on this connection. */
+  #told = 0;
 
-  constructor(publisher: Pick<Publisher, 'signingKey'>, node: string, nonce: string | null) {
+  constructor(publisher: OrderSigner, node: string, nonce: string | null) {
     this.#publisher = publisher;
     this.#node = node;
     this.#nonce = nonce;
@@ -37,6 +41,10 @@ export class Orders {
       issued_at: Math.floor(Date.now() / 1000),
       order,
     };
-    return JSON.stringify({ type: 'order', order: await signOrder(issued, key) });
+    const keys = this.#publisher.statements();
+    const signed = await signOrder(issued, key);
+    const news = keys.length > this.#told ? { keys } : {};
+    this.#told = keys.length;
+    return JSON.stringify({ type: 'order', order: signed, ...news });
   }
 }

@@ -21,7 +21,7 @@ export class AdminRefusal extends CommandError {
 /** The Admin API of an instance that runs. */
 export interface RunningAdmin {
   /** The body of a 2xx answer. Throws `AdminRefusal` for another. */
-  ask(path: string, document?: { readonly text: string; readonly type: string }): Promise<string>;
+  ask(path: string, document?: { readonly text: string; readonly type: string }, method?: 'DELETE'): Promise<string>;
 }
 
 /**
@@ -29,19 +29,23 @@ export interface RunningAdmin {
  * database is another one, or free.
  */
 export function runningAdmin(settings: Settings): RunningAdmin | null {
-  if (settings.role === 'data_plane' || settings.database !== 'embedded') return null;
-  const base = findInstance(resolve(settings.prefix))?.admin;
-  if (base === undefined) return null;
-  return { ask: (path, document) => answer(base, path, document) };
+  return settings.role === 'data_plane' || settings.database !== 'embedded' ? null : instanceAdmin(settings);
 }
 
-function answer(base: string, path: string, document: Parameters<RunningAdmin['ask']>[1]): Promise<string> {
+/** The Admin API of the instance that runs in the prefix; null: none does, or it has none. */
+export function instanceAdmin(settings: Settings): RunningAdmin | null {
+  const base = findInstance(resolve(settings.prefix))?.admin;
+  if (base === undefined) return null;
+  return { ask: (...asked) => answer(base, asked) };
+}
+
+function answer(base: string, [path, document, verb]: Parameters<RunningAdmin['ask']>): Promise<string> {
   const send = base.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(new CommandError(`the running instance does not answer at ${base}: ${messageOf(error)}`));
     const headers = document === undefined ? {} : { 'content-type': document.type };
-    const method = document === undefined ? 'GET' : 'POST';
+    const method = verb ?? (document === undefined ? 'GET' : 'POST');
     // The instance's certificate is not asked about: it is known by its address and is for other names than that.
     const request = send(`${base}${path}`, { method, headers, agent: false, rejectUnauthorized: false }, (response) => {
       let text = '';

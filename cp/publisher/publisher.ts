@@ -31,6 +31,12 @@ export interface PublisherKeys {
   readonly signing: SigningKey;
   /** Public keys data planes shall trust besides the signing key's: the next one's, while a rotation is under way. */
   readonly introduced: readonly PublicKeyJwk[];
+  /** What leads data planes to the signing key, in order (`shared/bundle/key-statement.ts`); absent: they have it. */
+  readonly statements?: readonly string[];
+  /** All that count as this cluster's; absent: those above. */
+  readonly trusted?: readonly PublicKeyJwk[];
+  /** Why nothing can be signed that data planes would believe. */
+  readonly fault?: string | null;
 }
 
 /** What a publisher works with. */
@@ -41,6 +47,8 @@ export interface PublisherOptions {
   readonly signingKey: SigningKey;
   /** Public keys data planes shall trust besides the signing key's. */
   readonly introduce?: readonly PublicKeyJwk[];
+  readonly statements?: readonly string[];
+  readonly trusted?: readonly PublicKeyJwk[];
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Publish even a config that lost most of its rows without deletes on record. */
   readonly acceptLoss?: boolean;
@@ -96,6 +104,8 @@ export interface Publisher {
   lift(group: string): Promise<void>;
   /** What releases are signed with now. */
   signingKey(): SigningKey;
+  /** What leads data planes to that key, in order. */
+  statements(): readonly string[];
   /** Signs the newest releases anew, with other keys, and publishes them. Throws when they are of another cluster. */
   renew(keys: PublisherKeys): Promise<void>;
   stop(): Promise<void>;
@@ -115,7 +125,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   const shelf = new Shelf(options.retention ?? RETENTION);
   const subscribers = new Set<(release: Release) => void>();
   const roundSubscribers = new Set<() => void>();
-  let keys: PublisherKeys = { signing: options.signingKey, introduced: options.introduce ?? [] };
+  let keys: PublisherKeys = { ...options, signing: options.signingKey, introduced: options.introduce ?? [] };
   let config: PackedConfig | null = await PackedConfig.load(feed, tables, shelf, Date.now());
   /** The config that was published last, by group. */
   let latest = await GroupConfigs.of(config, shelf, Date.now());
@@ -178,6 +188,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
 
   /** One round: reads what changed, packs it, signs it. */
   async function publish(): Promise<void> {
+    if (keys.fault !== undefined && keys.fault !== null) throw new PublishRefused(keys.fault);
     const delta = await feed.delta(reached, commit);
     let made: readonly Release[];
     if (delta === null || delta.serial < reached || config === null) made = await reload(delta);
@@ -291,7 +302,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     groupOf: (labels) => groupOf(latest.groups, labels),
     selects: () => latest.groups.some(({ selection }) => selection !== null),
     serial: () => reached,
-    trust: () => ({ cluster: keys.signing.cluster, keys: trustedKeys(keys) }),
+    trust: () => ({ cluster: keys.signing.cluster, keys: [...trustedKeys(keys), ...(keys.trusted ?? [])] }),
     object: (name) => shelf.get(name),
     trouble(group) {
       if (complaint !== '') return complaint;
@@ -340,6 +351,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       for (const callback of roundSubscribers) callback();
     },
     signingKey: () => keys.signing,
+    statements: () => keys.statements ?? [],
     async renew(next) {
       if (next.signing.cluster !== keys.signing.cluster) {
         throw new Error('bundle_signing_key: the key is of another cluster, which needs a restart');
@@ -386,8 +398,9 @@ function* missingObjects(shelf: Shelf, current: Manifest, held: Manifest | null)
 }
 
 function sameKeys(a: PublisherKeys, b: PublisherKeys): boolean {
-  const ids = ({ signing, introduced }: PublisherKeys) => [signing.publicKey, ...introduced].map(({ kid }) => kid);
-  return ids(a).join() === ids(b).join();
+  const ids = ({ signing, introduced, statements = [], fault = null }: PublisherKeys) =>
+    [...[signing.publicKey, ...introduced].map(({ kid }) => kid), statements.length, fault].join();
+  return ids(a) === ids(b);
 }
 
 function totalRows(manifest: Manifest): number {

@@ -6,6 +6,7 @@ import { nodesOfControlPlanes } from './migrations/003-nodes-of-control-planes.t
 import { keysOfNodes } from './migrations/004-keys-of-nodes.ts';
 import { sharedRecords } from './migrations/005-shared-records.ts';
 import { sharedCounts } from './migrations/006-shared-counts.ts';
+import { signingKeys } from './migrations/007-signing-keys.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -18,6 +19,7 @@ const MIGRATIONS: readonly Migration[] = [
   keysOfNodes,
   sharedRecords,
   sharedCounts,
+  signingKeys,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

@@ -1,11 +1,12 @@
 import type { Database } from './database.ts';
 import { outage, type StoreLog } from './outage.ts';
 
-/** Channels of NOTIFY: a commit (its serial), what control planes tell each other, and that shared records changed. */
+/** Channels of NOTIFY: a commit (its serial), what control planes tell each other, and that shared records or signing keys changed. */
 export const CHANNELS = {
   changes: 'holdfast_changes',
   messages: 'holdfast_messages',
   records: 'holdfast_records',
+  keys: 'holdfast_keys',
 } as const;
 
 type Channel = (typeof CHANNELS)[keyof typeof CHANNELS];

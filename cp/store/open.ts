@@ -14,6 +14,7 @@ import type { PostgresSettings } from './postgres/settings.ts';
 import { schemas as ownSchemas } from './schemas.ts';
 import { sharedCounts } from './shared-counts.ts';
 import { sharedRecords } from './shared-records.ts';
+import { signingKeyLog } from './signing-keys.ts';
 import type { Store } from './store.ts';
 import { findWorkspace } from './workspaces.ts';
 
@@ -73,6 +74,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     },
     records: sharedRecords(database, catalog, heard),
     counts: sharedCounts(database),
+    signingKeys: signingKeyLog(database, heard),
     condition: (limit) => watch.look(limit),
     async close() {
       stopKeepingHouse();

@@ -241,6 +241,23 @@ export interface ControlPlaneMessages {
   subscribe(onMessage: (text: string) => void): () => void;
 }
 
+/** A statement about signing keys (compact JWS), and the private half of the key it brings, sealed; null: it brings none, or by hand. */
+export interface StatementRow {
+  readonly number: number;
+  readonly statement: string;
+  readonly sealed: unknown;
+}
+
+/** What the cluster says of its signing keys. */
+export interface SigningKeyLog {
+  /** In order. */
+  read(): Promise<readonly StatementRow[]>;
+  /** False when another control plane was first with that number. */
+  append(row: StatementRow): Promise<boolean>;
+  /** Calls back soon after a statement by this or another control plane, and after every outage. */
+  subscribe(callback: () => void): () => void;
+}
+
 /** What data planes count together: see `shared/cluster/counts.ts`. */
 export interface SharedCounts {
   /** Takes down what one has counted; gives what the others have, window by window. Throws without a database. */
@@ -275,6 +292,7 @@ export interface Store {
   readonly changes: ChangeFeed;
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;
+  readonly signingKeys: SigningKeyLog;
   readonly records: SharedRecords;
   readonly counts: SharedCounts;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */

@@ -23,7 +23,7 @@ export interface BundleCache extends ObjectOrigin {
 /** A manifest (compact JWS) with what is needed to verify it again after a restart. */
 export interface CachedManifest {
   readonly manifest: string;
-  /** Signed manifests that introduced the key `manifest` is signed by, oldest first; empty for a pinned key. */
+  /** Statements about keys, and manifests, that introduced the key `manifest` is signed by, oldest first; empty for a pinned key. */
   readonly introductions: readonly string[];
 }
 

@@ -13,7 +13,7 @@ import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
 import { type FoundObject, findObject, type ObjectOrigin } from './objects.ts';
 import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
-import type { VerifiedManifest } from './trust.ts';
+import { isSignedBy, type VerifiedManifest } from './trust.ts';
 import { updateInSlices } from './update-in-slices.ts';
 
 /** What the request path is made by; `worker.ts` names it, so that this half is built without knowing that one. */
@@ -143,12 +143,18 @@ export class CurrentConfig {
 
   /** Makes `next` what requests see, unless something newer has come meanwhile. */
   replace(next: Held): void {
-    const serial = this.#held?.verified?.content.serial;
-    if (serial !== undefined && (next.verified === null || next.verified.content.serial < serial)) return;
+    const held = this.#held?.verified ?? null;
+    if (held !== null && !supersedes(next.verified, held)) return;
     this.#held = next;
     next.live.path.settle();
     this.#vaults?.settle(next.referring);
   }
+}
+
+/** Newer; or in the place of what a key has signed that was revoked since, wherever that one let serials go. */
+function supersedes(next: VerifiedManifest | null, held: VerifiedManifest): boolean {
+  if (next === null) return false;
+  return next.content.serial >= held.content.serial || isSignedBy(held.manifest, next.revoked);
 }
 
 function withoutConfig(empty: RequestPath): RequestPath {

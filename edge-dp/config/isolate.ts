@@ -122,7 +122,7 @@ export class Isolate {
       // An owner that rests nothing has forgotten after a restart what is held here.
       if (news.newest === null) return held === null;
       try {
-        const verified = await verifyResting(env.SETTINGS, news, news.newest);
+        const verified = await verifyResting(env.SETTINGS, news, news.newest, news.newest);
         const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content.plugins);
         if (mismatch !== null) throw new Error(mismatch);
         const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;

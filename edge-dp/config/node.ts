@@ -169,6 +169,7 @@ function parseNews(value: unknown): News {
   return {
     cluster: typeof read.cluster === 'string' ? read.cluster : null,
     highestSerial: typeof read.highestSerial === 'number' ? read.highestSerial : null,
+    statements: Array.isArray(read.statements) ? read.statements.map(String) : [],
     newest:
       newest === null
         ? null

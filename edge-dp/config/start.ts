@@ -50,7 +50,7 @@ export async function startSequence(env: Env, current: CurrentConfig): Promise<H
   return current.held ?? held;
 }
 
-const UNKNOWN: Standing = { cluster: null, highestSerial: null };
+const UNKNOWN: Standing = { cluster: null, highestSerial: null, statements: [] };
 
 type ReportRefusal = (what: string, error: unknown) => Promise<void>;
 
@@ -66,7 +66,7 @@ async function resting(
   for (const copy of copies) {
     if (copy === null || copy === undefined) continue;
     try {
-      const verified = await verifyResting(env.SETTINGS, standing, copy);
+      const verified = await verifyResting(env.SETTINGS, standing, copy, remembered);
       const mismatch = pluginMismatch(current.gateway.plugins, verified.content.plugins);
       if (mismatch !== null) throw new Error(mismatch);
       const manifest = verified.content;

@@ -6,8 +6,11 @@ import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
 import { ObjectUnavailable } from '../config/objects.ts';
 import {
+  isSignedBy,
   type Membership,
   type Standing,
+  successors,
+  trustOf,
   type VerifiedManifest,
   verifyArriving,
   verifyResting,
@@ -46,7 +49,10 @@ export async function adopt(
   let verified: VerifiedManifest;
   try {
     const before = await verifiedLast(env, current, standing, newest);
-    verified = await verifyArriving(env.SETTINGS, atLeast(standing, before), before, message.manifest);
+    const { revoked } = successors(await trustOf(env.SETTINGS, standing), null);
+    // What a revoked key has signed holds nobody back.
+    const lowest = before !== null && isSignedBy(before.manifest, revoked) ? standing : atLeast(standing, before);
+    verified = await verifyArriving(env.SETTINGS, lowest, before, message.manifest);
   } catch (error) {
     return { outcome: 'refused', serial: null, reason: messageOf(error) };
   }
@@ -100,5 +106,5 @@ export async function verifiedLast(
 ): Promise<VerifiedManifest | null> {
   const loaded = current.held?.verified ?? null;
   if (loaded !== null || newest === null) return loaded;
-  return verifyResting(env.SETTINGS, standing, newest).catch(() => null);
+  return verifyResting(env.SETTINGS, standing, newest, newest).catch(() => null);
 }

@@ -18,6 +18,7 @@ import {
   versionOf,
 } from '../config/node.ts';
 import { findObject } from '../config/objects.ts';
+import { isSignedBy, type Membership, successors, trustOf } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import { NOTICE } from '../notice.ts';
 import { explain } from '../status/debug-route.ts';
@@ -28,6 +29,7 @@ import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
 import { CopiesLink } from './copies-link.ts';
 import { CountsLink } from './counts-link.ts';
 import { fittingAnswer, fittingHello } from './fitting.ts';
+import { FollowedKeys } from './followed-keys.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
@@ -39,14 +41,14 @@ import { SHARED_PATH } from './state-messages.ts';
 import { TargetHealthLink } from './target-health-link.ts';
 
 /** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
-interface Standing {
+interface KeptStanding {
   readonly cluster: string | null;
   readonly highestSerial: number | null;
   readonly group: string | null;
   readonly version: string | null;
 }
 
-const NOTHING_YET: Standing = { cluster: null, highestSerial: null, group: null, version: null };
+const NOTHING_YET: KeptStanding = { cluster: null, highestSerial: null, group: null, version: null };
 
 /** Characters of inline objects kept for a manifest not yet looked at; what is missing then is fetched. */
 const MOST_INLINE = 8 << 20;
@@ -69,7 +71,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #link: Link;
     /** Those of the connection there is. */
     #orders = this.#newOrders();
-    #standing: Standing = NOTHING_YET;
+    #standing: KeptStanding = NOTHING_YET;
+    readonly #keys: FollowedKeys;
     #newest: CachedManifest | null = null;
     /** Resolved, and replaced, when `#newest` is another. */
     #change = Promise.withResolvers<void>();
@@ -101,6 +104,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#link = new Link(controlPlanes(env), this, 0);
       isolate.linkOwned(env);
       this.#records = new RecordsLink({ ...this.#toControlPlane, keeper: this.#keeper(SHARED_PATH) });
+      this.#keys = new FollowedKeys(env.SETTINGS, state.storage, (message) => this.log('notice', message));
       void state.blockConcurrencyWhile(() => this.#restore());
     }
 
@@ -112,11 +116,12 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async #restore(): Promise<void> {
       const { storage } = this.ctx;
-      this.#standing = { ...NOTHING_YET, ...(await storage.get<Standing>('standing')) };
+      this.#standing = { ...NOTHING_YET, ...(await storage.get<KeptStanding>('standing')) };
       const manifest = await storage.get<string>('manifest');
       const introductions = await storage.get<readonly string[]>('introductions');
       if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
       this.#leaveOtherCluster();
+      await this.#keys.restore();
       this.#offered.came(this.#standing.highestSerial);
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
@@ -158,8 +163,12 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     // What isolates ask.
 
     async news(): Promise<News & { readonly version: string | null }> {
-      const { cluster, highestSerial, version } = this.#standing;
-      return { cluster, highestSerial, newest: this.#newest, version };
+      return { ...this.#known, newest: this.#newest, version: this.#standing.version };
+    }
+
+    get #known(): Membership {
+      const { cluster, highestSerial, group } = this.#standing;
+      return { cluster, highestSerial, group, statements: this.#keys.statements };
     }
 
     async nextNews(limit: number): Promise<void> {
@@ -236,10 +245,12 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     receive(message: Incoming): void {
       switch (message.type) {
         case 'manifest':
+          this.#follow(message.keys);
           this.#pending = { ...message, objects: together(this.#pending?.objects ?? {}, message.objects) };
           if (!this.#adopting) this.ctx.waitUntil(this.#adoptPending());
           break;
         case 'order':
+          this.#follow(message.keys);
           this.ctx.waitUntil(this.#orders.receive(message.order));
           break;
         case 'unsigned':
@@ -251,14 +262,30 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       }
     }
 
+    /** Whatever else came with it waits for this. */
+    #follow(statements: readonly string[] | undefined): void {
+      if (statements === undefined || statements.every((one) => this.#keys.statements.includes(one))) return;
+      const following = this.#keys.follow(statements, this.#standing.cluster, async (revoked, serial) => {
+        // Serials of a key that was stolen are its thief's.
+        if (this.#newest === null || !isSignedBy(this.#newest.manifest, revoked)) return;
+        const highestSerial = Math.min(this.#standing.highestSerial ?? serial, serial);
+        const standing = { ...this.#standing, highestSerial };
+        await this.ctx.storage.put('standing', standing);
+        this.#standing = standing;
+      });
+      this.ctx.waitUntil(following);
+    }
+
     #newOrders(): Orders {
       return new Orders({
         node: this.env.SETTINGS.node.id,
         trust: async () => {
           await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
-          const { cluster = null, trustedKeys } = this.env.SETTINGS;
-          const last = await verifiedLast(this.env, isolate.current, this.#standing, this.#newest);
-          return { trustedKeys: last?.trustedKeys ?? trustedKeys, cluster: cluster ?? this.#standing.cluster };
+          await this.#keys.settled;
+          const { cluster = null } = this.env.SETTINGS;
+          const last = await verifiedLast(this.env, isolate.current, this.#known, this.#newest);
+          const { trustedKeys } = successors(await trustOf(this.env.SETTINGS, this.#known), last);
+          return { trustedKeys, cluster: cluster ?? this.#standing.cluster };
         },
         obey: (order) => this.#obey(order),
         warn: (message) => this.log('warn', message),
@@ -344,11 +371,11 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async #adopt(message: ManifestMessage): Promise<void> {
       await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
-      // Whose config this node takes was said before the manifest was.
-      await this.#orders.settled();
+      // Whose config this node takes was said before the manifest was, and by which keys.
+      await Promise.all([this.#keys.settled, this.#orders.settled()]);
       const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
         message,
-        standing: this.#standing,
+        standing: this.#known,
         newest: this.#newest,
         remember: (adopted) => this.#remember(adopted),
       });

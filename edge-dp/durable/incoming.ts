@@ -29,10 +29,11 @@ export function parseFromControlPlane(text: string): Incoming | null {
         type: 'manifest',
         manifest: string(read.manifest, 'manifest'),
         objects: Object.fromEntries(Object.entries(objects).map(([name, gzip]) => [name, string(gzip, name)])),
+        ...keysOf(read),
       };
     }
     case 'order':
-      return { type: 'order', order: string(read.order, 'order') };
+      return { type: 'order', order: string(read.order, 'order'), ...keysOf(read) };
     case 'assigned':
     case 'withheld':
     case 'target_health':
@@ -45,6 +46,10 @@ export function parseFromControlPlane(text: string): Incoming | null {
     default:
       return null;
   }
+}
+
+function keysOf({ keys }: Readonly<Row>): { readonly keys?: readonly string[] } {
+  return keys === undefined ? {} : { keys: arrayOf(keys, 'keys', string) };
 }
 
 /** Reads what a signed order holds. Null for a type this version does not know; throws when a known one is malformed. */

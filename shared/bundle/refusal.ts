@@ -3,6 +3,7 @@ export type RefusalReason =
   | 'size'
   | 'format'
   | 'unknown_key'
+  | 'revoked_key'
   | 'signature'
   | 'cluster'
   | 'group'

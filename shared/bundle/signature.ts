@@ -43,14 +43,30 @@ export async function verifySignature(
   }
 }
 
+/** The `typ` that a JWS claims; null: it is none. */
+export function typeOf(jws: string): string | null {
+  const typ = headerOf(jws)?.typ;
+  return typeof typ === 'string' ? typ : null;
+}
+
+/** The id of the key that a JWS claims to be signed by; null: it names none. */
+export function signerOf(jws: string): string | null {
+  const kid = headerOf(jws)?.kid;
+  return typeof kid === 'string' ? kid : null;
+}
+
+function headerOf(jws: string): { readonly typ?: unknown; readonly kid?: unknown } | null {
+  try {
+    return decodeProtectedHeader(jws);
+  } catch {
+    return null;
+  }
+}
+
 /** The id of the key that a JWS claims to be signed by. */
 function readHeader(jws: string, { type, what }: Kind): string {
-  let header: { readonly alg?: unknown; readonly typ?: unknown; readonly kid?: unknown };
-  try {
-    header = decodeProtectedHeader(jws);
-  } catch {
-    throw new BundleRefused('format', `${what}: not a compact JWS`);
-  }
+  const header = headerOf(jws);
+  if (header === null) throw new BundleRefused('format', `${what}: not a compact JWS`);
   if (header.typ !== type) {
     const found = typeof header.typ === 'string' ? `'${header.typ.slice(0, 64)}'` : 'missing';
     throw new BundleRefused('format', `${what}: JWS type ${found}, expected '${type}'`);

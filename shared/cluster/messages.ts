@@ -85,8 +85,14 @@ interface Heartbeat {
   readonly health?: Readonly<Record<string, unknown>>;
 }
 
+/** What leads to the key that a message is signed by: every statement about keys (`shared/bundle/key-statement.ts`), in order. */
+interface WithKeys {
+  /** Absent: there is none, or they were said before on this connection. */
+  readonly keys?: readonly string[];
+}
+
 /** The current manifest; `objects` holds base64 gzip bytes by object name when few are missing at the data plane. */
-export interface ManifestMessage {
+export interface ManifestMessage extends WithKeys {
   readonly type: 'manifest';
   readonly manifest: string;
   readonly objects: Readonly<Record<string, string>>;
@@ -207,7 +213,7 @@ export type Order =
   | Counted;
 
 /** An order, signed: see `order.ts`. */
-export interface OrderMessage {
+export interface OrderMessage extends WithKeys {
   readonly type: 'order';
   readonly order: string;
 }

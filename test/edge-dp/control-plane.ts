@@ -49,6 +49,8 @@ export class ControlPlane {
   readonly objects = new Map<ObjectName, Uint8Array>();
   /** What becomes of an object on its way; null: no answer at all. */
   deliver: (name: ObjectName, gzip: Uint8Array) => Uint8Array | null = (_name, gzip) => gzip;
+  /** Statements about signing keys, that go with every manifest. */
+  keys: readonly string[] = [];
   /** Objects travel with the manifest when true, else they are fetched. */
   inline = false;
   /** Given to whoever connects, to be answered in the hello; null: as by a control plane of an earlier version. */
@@ -263,7 +265,8 @@ export class ControlPlane {
 
   #send(socket: WebSocket): void {
     if (this.#manifest === null) return;
-    socket.send(JSON.stringify({ type: 'manifest', manifest: this.#manifest, objects: this.#inlineObjects() }));
+    const { keys } = this;
+    socket.send(JSON.stringify({ type: 'manifest', manifest: this.#manifest, objects: this.#inlineObjects(), keys }));
   }
 
   #inlineObjects(): Record<string, string> {
@@ -311,7 +314,7 @@ export class ControlPlane {
     const said = this.#toPoll.shift();
     if (said !== undefined) return [200, {}, said];
     if (this.#manifest === null || etag === current()) return [304, {}, ''];
-    const message = { type: 'manifest', manifest: this.#manifest, objects: {} };
+    const message = { type: 'manifest', manifest: this.#manifest, objects: {}, keys: this.keys };
     return [200, { etag: current() }, JSON.stringify(message)];
   }
 }

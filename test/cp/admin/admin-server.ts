@@ -71,6 +71,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     config: configLoader(store, schemas),
     connections,
     plugins: options.plugins ?? null,
+    signingKeys: null,
     browsers: new BrowserGuard(all, write),
     log: write,
   });

@@ -56,6 +56,7 @@ onBothDrivers('migrations', (backend) => {
       '004_keys_of_nodes',
       '005_shared_records',
       '006_shared_counts',
+      '007_signing_keys',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

@@ -66,7 +66,7 @@ describe('a config that is adopted', () => {
 
   async function arrival(serial: number, remember: () => Promise<void>) {
     const message = await signedConfig(serial, `route-${serial}`);
-    const standing = { cluster: null, highestSerial: null, group: null };
+    const standing = { cluster: null, highestSerial: null, group: null, statements: [] };
     return adopt(env, current, new BundleStore(bundleCache(env)), [], { message, standing, newest: null, remember });
   }
 
