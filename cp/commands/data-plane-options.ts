@@ -13,7 +13,7 @@ import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
 import { readPem } from '../pki/pem.ts';
 import { loadTrust } from '../pki/trust.ts';
-import type { ListenAddress } from '../settings/addresses.ts';
+import { type ListenAddress, parseProxyServer } from '../settings/addresses.ts';
 import { clientTls } from '../settings/client-tls.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -65,6 +65,7 @@ export async function dataPlaneOptions(
     },
     // Without a certificate it stands alone, with its declarative_config.
     controlPlanes: tls === null ? [] : settings.cluster_control_plane,
+    forwardProxy: forwardProxy(settings),
     clusterTls: tls,
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
@@ -146,6 +147,19 @@ function clusterTls(settings: Settings) {
   const [first] = settings.cluster_control_plane;
   const named = settings.cluster_mtls === 'shared' ? SHARED_SERVER_NAME : (first?.host ?? '');
   return { cert: tls.cert, key: tls.key, ca: tls.ca, serverName: settings.cluster_server_name ?? named };
+}
+
+function forwardProxy(settings: Settings) {
+  const { cluster_use_proxy: used, proxy_server: given, proxy_server_ssl_verify: verify } = settings;
+  const proxy = used && given !== null ? parseProxyServer(given) : undefined;
+  if (proxy === undefined) return null;
+  const { host, port, tls, credentials } = proxy;
+  return {
+    host,
+    port,
+    ...(credentials !== null && { credentials }),
+    tls: tls ? { verify, trust: loadTrust(settings) } : null,
+  };
 }
 
 function trustedKeys(settings: Settings) {

@@ -114,6 +114,35 @@ export function parseHttpUrl(value: string): string | undefined {
   return /^https?:\/\/[^/]/i.test(value) && URL.canParse(value) ? value : undefined;
 }
 
+/** A forward proxy, as `proxy_server` names it. */
+export interface ProxyServer extends PeerAddress {
+  readonly tls: boolean;
+  readonly credentials: { readonly user: string; readonly password: string } | null;
+}
+
+/** Undefined for what is no URL of a proxy. */
+export function parseProxyServer(value: string): ProxyServer | undefined {
+  const url = parseHttpUrl(value) === undefined ? null : URL.parse(value);
+  if (url === null || url.pathname !== '/' || url.search !== '' || url.hash !== '') return undefined;
+  const tls = url.protocol === 'https:';
+  const credentials = decoded(url.username, url.password);
+  if (credentials === undefined) return undefined;
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
+    tls,
+    credentials: url.username === '' && url.password === '' ? null : credentials,
+  };
+}
+
+function decoded(user: string, password: string): { user: string; password: string } | undefined {
+  try {
+    return { user: decodeURIComponent(user), password: decodeURIComponent(password) };
+  } catch {
+    return undefined;
+  }
+}
+
 /** `host:port`, an IPv6 address in brackets. */
 export function formatAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

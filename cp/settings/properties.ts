@@ -92,6 +92,12 @@ export const properties = {
   cluster_ca_cert: text(null),
   cluster_server_name: text(null),
   cluster_ocsp: oneOf(['on', 'off', 'optional'], 'off'),
+  /** Data planes reach control planes through `proxy_server`. */
+  cluster_use_proxy: onOff('off'),
+  /** A forward proxy: `http://` or `https://`, perhaps with `user:password@`. */
+  proxy_server: secret(null),
+  /** Whether the certificate of an `https://` one is looked at, by `lua_ssl_trusted_certificate`. */
+  proxy_server_ssl_verify: onOff('off'),
   cluster_data_plane_purge_delay: integer(1_209_600, [60, SECOND_LIMIT]),
   cluster_max_payload: integer(16_777_216, [4_194_304, SECOND_LIMIT]),
   cluster_dp_labels: labels(''),

@@ -9,6 +9,8 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'cluster_ocsp',
   'cluster_server_name',
   'cluster_dp_labels',
+  'proxy_server',
+  'proxy_server_ssl_verify',
   'admin_ssl_cert',
   'admin_ssl_cert_key',
   'admin_gui_ssl_cert',

@@ -1,5 +1,6 @@
 import { KNOWN_FORMATS } from '../../shared/access-log/format.ts';
 import { formatNamed } from './access-log.ts';
+import { parseProxyServer } from './addresses.ts';
 import { cipherProblem } from './client-tls.ts';
 import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
@@ -173,6 +174,15 @@ const ON_NODE = [
 
 function clusterProblems(settings: Settings, say: Say): string[] {
   const problems: string[] = [];
+  if (settings.cluster_use_proxy && settings.proxy_server === null) {
+    problems.push(`${say('cluster_use_proxy')} needs proxy_server: the URL of the proxy`);
+  }
+  if (settings.proxy_server !== null && parseProxyServer(settings.proxy_server) === undefined) {
+    problems.push(
+      "proxy_server: expected 'http://' or 'https://', perhaps 'user:password@', a host, and perhaps a port; what is special " +
+        "in user and password percent-encoded ('%40' for '@')",
+    );
+  }
   if (settings.cluster_mtls === 'pki') {
     if (settings.cluster_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_cert and cluster_cert_key`);
     if (settings.cluster_ca_cert === null) problems.push(`${say('cluster_mtls')} needs cluster_ca_cert`);

@@ -1,5 +1,7 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
+import { messageOf } from '../../shared/thrown.ts';
+import { connectThrough, type ForwardProxy } from './forward-proxy.ts';
 import type { ClusterTls } from './options.ts';
 
 /** Milliseconds for the whole probe, and how long a server may take to object to the client certificate. */
@@ -10,11 +12,27 @@ const OBJECTION = 300;
  * Tries one TLS handshake with a control plane, as the Worker will do it, and says in plain words what is wrong, or
  * null when all is well. The Worker itself only ever sees "connection lost" or a reference number.
  */
-export function probeControlPlane(host: string, port: number, tls: ClusterTls): Promise<string | null> {
+export async function probeControlPlane(
+  host: string,
+  port: number,
+  tls: ClusterTls,
+  proxy: ForwardProxy | null = null,
+): Promise<string | null> {
+  if (proxy === null) return probe({ host, port }, tls);
+  try {
+    return await probe({ socket: await connectThrough(proxy, { host, port }) }, tls);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function probe(
+  to: { readonly host: string; readonly port: number } | { readonly socket: Socket },
+  tls: ClusterTls,
+): Promise<string | null> {
   return new Promise((resolve) => {
     const socket = connect({
-      host,
-      port,
+      ...to,
       ...(isIP(tls.serverName) === 0 && { servername: tls.serverName }),
       cert: tls.cert,
       key: tls.key,

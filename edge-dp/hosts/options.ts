@@ -1,6 +1,7 @@
 import type { AccessLogFile } from '../../shared/access-log/format.ts';
 import type { Manifest, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
 import type { ProxySettings } from '../settings.ts';
+import type { ForwardProxy } from './forward-proxy.ts';
 import type { PluginChoice } from './own-plugins.ts';
 
 /** What a host needs to run one data plane node; made from the settings by `cp/cli.ts` or by a test. */
@@ -19,6 +20,8 @@ export interface DataPlaneOptions {
   /** For TCP, TLS and UDP, on hosts that have them; absent: none. */
   readonly streamListen?: readonly StreamListenAddress[];
   readonly controlPlanes: readonly { readonly host: string; readonly port: number }[];
+  /** What connections to control planes go through; absent: nothing. */
+  readonly forwardProxy?: ForwardProxy | null;
   readonly clusterTls: ClusterTls | null;
   readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
 import type { EgressOptions, EgressStart, FromEgress } from './messages.ts';
+import type { RelayTarget } from './relay.ts';
 
 /** Where an egress process serves. Descriptors are the caller's. */
 export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dns' | 'trust' | 'secrets'> {
@@ -11,11 +12,9 @@ export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dn
   readonly relays: readonly RelayPlan[];
 }
 
-/** Raw TCP from a listening socket to a host whose name is resolved anew for every connection. */
-interface RelayPlan {
+/** Raw TCP from a listening socket onwards. */
+interface RelayPlan extends RelayTarget {
   readonly descriptor: number;
-  readonly host: string;
-  readonly port: number;
 }
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
@@ -45,7 +44,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     folder: plan.folder,
     trust: plan.trust,
     identities: Object.fromEntries(identities),
-    relays: plan.relays.map(({ host, port }) => ({ host, port })),
+    relays: plan.relays.map(({ host, port, proxy }) => ({ host, port, proxy })),
     dns: plan.dns,
     secrets: plan.secrets,
   };

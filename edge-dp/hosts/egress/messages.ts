@@ -1,4 +1,5 @@
 import type { DnsOptions, SecretOptions, TrustOptions } from '../options.ts';
+import type { RelayTarget } from './relay.ts';
 
 /** What an egress server is to know. */
 export interface EgressOptions {
@@ -20,7 +21,7 @@ export interface EgressOptions {
 export interface EgressStart extends Omit<EgressOptions, 'onIdentity'> {
   readonly type: 'start';
   /** Where the relays lead; their listening sockets are descriptors 5, 6, … */
-  readonly relays: readonly { readonly host: string; readonly port: number }[];
+  readonly relays: readonly RelayTarget[];
 }
 
 export type FromEgress =

@@ -16,6 +16,7 @@ import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import { NOTICE, outputOf } from '../../notice.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
+import { relay } from '../egress/relay.ts';
 import { egressServer } from '../egress/server.ts';
 import { Environment } from '../environment.ts';
 import { nodeIdentity } from '../node-identity.ts';
@@ -118,7 +119,7 @@ async function miniflareOptions(
           http: { injectRequestHeaders: [{ name: EGRESS_TOKEN, value: egress.token }] },
         },
       },
-      ...controlPlanes(options),
+      ...controlPlanes(options, egress),
       ...(options.declarative === null ? {} : { DECLARATIVE: declarativeService(options.declarative) }),
     },
     unsafeDirectSockets: [
@@ -154,10 +155,13 @@ async function miniflareOptions(
 interface OpenEgress {
   readonly path: string;
   readonly token: string;
+  /** Addresses through which the control planes are reached; none: there is no forward proxy. */
+  readonly relays: readonly string[];
   close(): void;
 }
 
-async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions): Promise<OpenEgress> {
+async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
+  const { prefix, dns = SYSTEM_DNS, trust, controlPlanes, forwardProxy: proxy = null } = options;
   const token = randomBytes(24).toString('base64url');
   const folder = new RunFolder(resolve(prefix));
   const path = join(folder.sockets, 'egress.sock');
@@ -172,10 +176,19 @@ async function openEgress({ prefix, dns = SYSTEM_DNS, trust }: DataPlaneOptions)
     onIdentity: () => {},
   });
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(path, listening));
+  const relays = (proxy === null ? [] : controlPlanes).map((to, place) => ({
+    server: relay({ ...to, proxy }),
+    path: join(folder.sockets, `control-plane-${place + 1}.sock`),
+  }));
+  for (const each of relays) {
+    await new Promise<void>((listening, failed) => each.server.once('error', failed).listen(each.path, listening));
+  }
   return {
     path,
     token,
+    relays: relays.map((each) => `unix:${each.path}`),
     close() {
+      for (const each of relays) each.server.close();
       server.close();
       server.closeAllConnections();
       folder.remove();
@@ -200,13 +213,16 @@ function declarativeService({
   };
 }
 
-function controlPlanes({ controlPlanes, clusterTls }: DataPlaneOptions): WorkerOptions['serviceBindings'] {
+function controlPlanes(
+  { controlPlanes, clusterTls }: DataPlaneOptions,
+  { relays }: OpenEgress,
+): WorkerOptions['serviceBindings'] {
   if (controlPlanes.length === 0) return {};
   if (clusterTls === null) throw new Error('cluster_control_plane needs cluster_cert and cluster_cert_key');
   const { cert, key, ca, serverName } = clusterTls;
   const entries = controlPlanes.map(({ host, port }, position) => {
     const external = {
-      address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+      address: relays[position] ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
       // Miniflare 4 reads this as a plaintext service, and drops `https`, unless the plaintext form is made invalid.
       http: null,
       https: {

@@ -6,6 +6,7 @@ import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
 import type { WorkerSettings } from '../../settings.ts';
 import { bundleWorker } from '../bundle-worker.ts';
 import { writeDeclarative } from '../declarative-folder.ts';
+import type { ForwardProxy } from '../forward-proxy.ts';
 import {
   type ClusterTls,
   type DataPlaneOptions,
@@ -42,6 +43,7 @@ export interface ProcessPlan {
   /** Folder of the databases. */
   readonly storage: string;
   readonly controlPlanes: DataPlaneOptions['controlPlanes'];
+  readonly forwardProxy: ForwardProxy | null;
   readonly clusterTls: ClusterTls | null;
   readonly dns: DnsOptions;
   /** What connections of plugins' own are verified by; null: the public CAs. */
@@ -112,6 +114,7 @@ export async function writeNodePlan(
         }),
         storage,
         controlPlanes: options.controlPlanes,
+        forwardProxy: options.forwardProxy ?? null,
         clusterTls: options.clusterTls,
         dns: options.dns ?? SYSTEM_DNS,
         trust: options.trust ?? null,

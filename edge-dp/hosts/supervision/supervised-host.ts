@@ -228,11 +228,11 @@ class SupervisedHost implements DataPlane {
 
   /** In the background: a control plane that cannot be reached is a reason to log, not to stop. */
   #probeControlPlanes(): void {
-    const { clusterTls, controlPlanes, log } = this.#options;
+    const { clusterTls, controlPlanes, forwardProxy = null, log } = this.#options;
     if (clusterTls === null) return;
     for (const { host, port } of controlPlanes) {
       const name = `control plane ${host}:${port}`;
-      probeControlPlane(host, port, clusterTls).then((finding) => {
+      probeControlPlane(host, port, clusterTls, forwardProxy).then((finding) => {
         if (finding === null || this.#stopping || this.#findings.get(name) === finding) return;
         this.#findings.set(name, finding);
         log('warn', `${name}: ${finding}`);

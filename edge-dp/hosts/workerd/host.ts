@@ -5,7 +5,7 @@ import { bundleWorker } from '../bundle-worker.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { workerEntry } from '../own-plugins.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
-import { internalPaths, internalSockets, namedControlPlanes } from './internal-sockets.ts';
+import { internalPaths, internalSockets, relayedControlPlanes } from './internal-sockets.ts';
 import { writeWorkerdPlan } from './plan.ts';
 
 const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.url));
@@ -27,8 +27,8 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
     prepare: () => Promise.all([bundleWorker(entry), bundleWorker(KV_ENTRY)]),
     internalPaths: (now, folder) => internalPaths(internalSockets(folder, now)),
     mayReload(now, before) {
-      if (JSON.stringify(namedControlPlanes(now)) === JSON.stringify(namedControlPlanes(before))) return;
-      throw new Error('cluster_control_plane: other names than at the start need a restart');
+      if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
+      throw new Error('cluster_control_plane: other names, or a proxy that was not there at the start, need a restart');
     },
     writePlan: (parts, generation, folder) =>
       writeWorkerdPlan(

@@ -13,7 +13,7 @@ export interface InternalSockets {
   readonly kv: string;
   /** Path of the egress process. */
   readonly egress: string;
-  /** The egress process's relays, one for each control plane given by name. */
+  /** The egress process's relays, one for each control plane that workerd does not connect to itself. */
   readonly relays: readonly { readonly path: string; readonly controlPlane: ControlPlane }[];
 }
 
@@ -23,7 +23,7 @@ export function internalSockets(folder: string, options: DataPlaneOptions): Inte
     node: path(NODE_SOCKET),
     kv: path(KV_SOCKET),
     egress: path('egress'),
-    relays: namedControlPlanes(options).map((controlPlane, place) => ({
+    relays: relayedControlPlanes(options).map((controlPlane, place) => ({
       path: path(`control-plane-${place + 1}`),
       controlPlane,
     })),
@@ -36,11 +36,11 @@ export function internalPaths({ node, kv, egress, relays }: InternalSockets): re
 }
 
 /**
- * Control planes given by name. workerd would resolve a name once, at its start, for good: they are reached through
- * relays of the egress process, which resolve it for every connection. TLS is end to end all the same.
+ * Control planes given by name, and all of them behind a forward proxy. workerd would resolve a name once, at its start, for
+ * good, and speaks to no proxy: they are reached through relays of the egress process. TLS is end to end all the same.
  */
-export function namedControlPlanes({ controlPlanes }: DataPlaneOptions): readonly ControlPlane[] {
-  return controlPlanes.filter(({ host }) => isIP(host) === 0);
+export function relayedControlPlanes({ controlPlanes, forwardProxy }: DataPlaneOptions): readonly ControlPlane[] {
+  return controlPlanes.filter(({ host }) => isIP(host) === 0 || (forwardProxy ?? null) !== null);
 }
 
 /** Where workerd connects to for each control plane: `host:port` with an address, or a relay. */

@@ -114,7 +114,12 @@ function descriptors({
     egress: {
       descriptor: next(),
       token: egressToken,
-      relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({ descriptor: next(), host, port })),
+      relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({
+        descriptor: next(),
+        host,
+        port,
+        proxy: options.forwardProxy ?? null,
+      })),
       folder: resolve(options.prefix),
       dns: options.dns ?? SYSTEM_DNS,
       trust: options.trust ?? null,

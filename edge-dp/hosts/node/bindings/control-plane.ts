@@ -1,6 +1,9 @@
-import { Agent } from 'undici';
-import { type CloseEvent, type ErrorEvent, type MessageEvent, WebSocket } from 'ws';
+import { Agent as HttpsAgent } from 'node:https';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { Agent, type buildConnector } from 'undici';
+import { type ClientOptions, type CloseEvent, type ErrorEvent, type MessageEvent, WebSocket } from 'ws';
 import { messageOf } from '../../../../shared/thrown.ts';
+import { connectThrough, type ForwardProxy } from '../../forward-proxy.ts';
 import type { ClusterTls } from '../../options.ts';
 import { fetchThrough } from './fetch-through.ts';
 
@@ -11,16 +14,21 @@ const LONGEST_FRAME = 32 << 20;
 export function controlPlaneFetcher(
   { host, port }: { readonly host: string; readonly port: number },
   { cert, key, ca, serverName }: ClusterTls,
+  proxy: ForwardProxy | null,
 ): { fetch(url: string, init?: RequestInit): Promise<Response> } {
   const origin = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const tls = { cert, key, ca, servername: serverName, minVersion: 'TLSv1.2' } as const;
-  const dispatcher = new Agent({ connect: tls, allowH2: false });
+  const through = proxy === null ? null : () => secureThrough(proxy, { host, port }, tls);
+  const dispatcher = new Agent({ connect: through === null ? tls : connector(through), allowH2: false });
+  const agent = through === null ? null : new ProxiedAgent(through);
   return {
     async fetch(url, init = {}) {
       const target = new URL(url);
       const path = `${target.pathname}${target.search}`;
       const headers = new Headers(init.headers);
-      if (headers.get('upgrade') === 'websocket') return upgrade(`wss://${origin}${path}`, tls, init.signal ?? null);
+      if (headers.get('upgrade') === 'websocket') {
+        return upgrade(`wss://${origin}${path}`, { ...tls, ...(agent !== null && { agent }) }, init.signal ?? null);
+      }
       try {
         const sent = { method: init.method, headers: [...headers], body: init.body, signal: init.signal };
         return await fetchThrough(dispatcher, `https://${origin}${path}`, sent);
@@ -31,6 +39,56 @@ export function controlPlaneFetcher(
   };
 }
 
+/** TLS with the control plane over a connection that the proxy has made. */
+async function secureThrough(
+  proxy: ForwardProxy,
+  to: { readonly host: string; readonly port: number },
+  tls: ConnectionOptions,
+): Promise<TLSSocket> {
+  const plain = await connectThrough(proxy, to);
+  return new Promise((resolve, reject) => {
+    const secured = connectTls({ ...tls, socket: plain, ALPNProtocols: ['http/1.1'] });
+    const closed = (): void => reject(new Error('the connection was lost during the TLS handshake'));
+    secured.once('error', reject).once('close', closed);
+    secured.once('secureConnect', () => {
+      secured.off('error', reject).off('close', closed);
+      resolve(secured);
+    });
+  });
+}
+
+type OpenSecure = () => Promise<TLSSocket>;
+
+function connector(open: OpenSecure): buildConnector.connector {
+  return (_, done) => {
+    open().then(
+      (socket) => done(null, socket),
+      (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error)), null),
+    );
+  };
+}
+
+/** What a WebSocket is opened by. */
+class ProxiedAgent extends HttpsAgent {
+  readonly #open: OpenSecure;
+
+  constructor(open: OpenSecure) {
+    super();
+    this.#open = open;
+  }
+
+  override createConnection(
+    _options: object,
+    done: (error: Error | null, socket: TLSSocket) => void = () => undefined,
+  ): undefined {
+    this.#open().then(
+      (socket) => done(null, socket),
+      // Node's types want a socket with the error too; it takes none.
+      (error: Error) => Reflect.apply(done, undefined, [error]),
+    );
+  }
+}
+
 /** With its reason in words; `retryable`, as the runtimes of Workers call what may have been an idle connection that was closed. */
 function lost(error: unknown): Error {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
@@ -38,13 +96,9 @@ function lost(error: unknown): Error {
   return Object.assign(new Error(message, { cause: error }), { retryable: true });
 }
 
-function upgrade(
-  url: string,
-  tls: { readonly cert: string; readonly key: string; readonly ca: string; readonly servername: string },
-  signal: AbortSignal | null,
-): Promise<Response> {
+function upgrade(url: string, options: ClientOptions, signal: AbortSignal | null): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, { ...tls, perMessageDeflate: false, maxPayload: LONGEST_FRAME });
+    const socket = new WebSocket(url, { ...options, perMessageDeflate: false, maxPayload: LONGEST_FRAME });
     const headers = new Headers();
     const abort = (): void => {
       reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));

@@ -66,12 +66,12 @@ export async function makeEnv(
 const DURABLE_OBJECTS = { LINK: 'ClusterLink', HEALTH: 'HealthChecker', STATE: 'NodeState' } as const;
 
 /** `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
-function controlPlanes({ controlPlanes, clusterTls }: ProcessPlan): Readonly<Record<string, unknown>> {
+function controlPlanes({ controlPlanes, clusterTls, forwardProxy }: ProcessPlan): Readonly<Record<string, unknown>> {
   if (controlPlanes.length === 0) return {};
   if (clusterTls === null) throw new Error('cluster_control_plane needs cluster_cert and cluster_cert_key');
   const entries = controlPlanes.map((controlPlane, place) => [
     place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`,
-    controlPlaneFetcher(controlPlane, clusterTls),
+    controlPlaneFetcher(controlPlane, clusterTls, forwardProxy),
   ]);
   return Object.fromEntries(entries);
 }

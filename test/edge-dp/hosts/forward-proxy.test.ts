@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
+import type { ForwardProxy } from '../../../edge-dp/hosts/forward-proxy.ts';
+import { hosts } from '../hosts.ts';
+import { NodeFixture } from '../node-fixture.ts';
+import { ForwardProxyServer } from './forward-proxy-server.ts';
+
+const credentials = { user: 'us er', password: 'p@ss:w' };
+const rows = (name: string) => ({ routes: { rows: [{ id: 'r1', name }] } });
+
+describe.each(hosts)('on %s', (host, start) => {
+  let fixture: NodeFixture;
+  let proxy: ForwardProxyServer;
+
+  beforeEach(async () => {
+    fixture = await NodeFixture.create(start);
+  });
+  afterEach(async () => {
+    await fixture.remove();
+    proxy?.stop();
+  });
+
+  test('reaches control planes through a forward proxy, over both forms of the link, and no other way', async () => {
+    const { controlPlane } = fixture;
+    const pair = await generateClusterCertificate();
+    proxy = await ForwardProxyServer.start(pair);
+    const forwardProxy: ForwardProxy = {
+      host: '127.0.0.1',
+      port: proxy.port,
+      credentials,
+      tls: { verify: false, trust: null },
+    };
+    await controlPlane.publish(rows('one'));
+    // Only the proxy knows the name.
+    const controlPlanes = [{ host: 'control-plane.test', port: controlPlane.port }];
+    if (host === 'node') {
+      controlPlane.upgrades = false;
+      await fixture.start({ controlPlanes, forwardProxy });
+      await controlPlane.heard('applied', ({ serial }) => serial === 1);
+      await fixture.stop();
+      controlPlane.upgrades = true;
+    }
+    await fixture.start({ controlPlanes, forwardProxy });
+    await controlPlane.heard('applied', () => true, controlPlane.messages.length);
+    expect(await fixture.routes()).toEqual(['one']);
+    expect(controlPlane.clients).toContain('kong_clustering');
+    expect(new Set(proxy.asked)).toEqual(new Set([`control-plane.test:${controlPlane.port}`]));
+    expect(Buffer.concat(proxy.passed).includes('/v1/')).toBe(false);
+    await fixture.stop();
+
+    // Cut off there, it serves on and does not go around it.
+    proxy.refusal = '403 Forbidden';
+    const from = controlPlane.messages.length;
+    await fixture.start({ controlPlanes, forwardProxy });
+    expect(await fixture.routes()).toEqual(['one']);
+    if (host !== 'Miniflare') {
+      await expect.poll(() => fixture.log.join('\n')).toContain('it answers 403 when asked for control-plane.test:');
+    }
+    expect(controlPlane.messages.length).toBe(from);
+  });
+
+  test.runIf(host === 'node')('says what is wrong with the proxy', async () => {
+    const pair = await generateClusterCertificate();
+    proxy = await ForwardProxyServer.start(pair);
+    const https = { verify: true, trust: { publicCas: true, certificates: [] } };
+    const wrong: readonly (readonly [ForwardProxy, string])[] = [
+      [{ host: '127.0.0.1', port: proxy.port, credentials, tls: https }, 'cannot be reached: self-signed certificate'],
+      [{ host: '127.0.0.1', port: 1, tls: null }, 'cannot be reached: connect ECONNREFUSED'],
+      [
+        { host: '127.0.0.1', port: proxy.port, tls: { verify: false, trust: null } },
+        'it does not take the user and password of proxy_server',
+      ],
+      [{ host: '127.0.0.1', port: proxy.port, tls: null }, 'it closes the connection'],
+    ];
+    for (const [forwardProxy, words] of wrong) {
+      await fixture.start({ forwardProxy });
+      await expect.poll(() => fixture.log.join('\n')).toContain(words);
+      await fixture.stop();
+    }
+    expect(fixture.log.join('\n')).not.toContain(credentials.password);
+  });
+});
