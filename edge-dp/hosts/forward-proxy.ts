@@ -107,7 +107,10 @@ function answered(socket: Socket): Promise<number> {
           if (rest.length > 0) socket.unshift(rest);
           return;
         }
-        if (head.length > LONGEST_HEAD) return fail(new Error('the head of its answer does not end'));
+        if (head.length > LONGEST_HEAD) {
+          fail(new Error('the head of its answer does not end'));
+          return;
+        }
       }
     };
     socket.on('readable', read).once('error', fail).once('close', closed).once('end', closed);

@@ -76,6 +76,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     settings: Object.assign(workerSettings(nodeOptions(folder, null), NODE_FACTS), { fixed: bindings(options) }),
     storage: folder,
     controlPlanes: [],
+    forwardProxy: null,
     clusterTls: null,
     dns: SYSTEM_DNS,
     trust: null,
