@@ -52,14 +52,21 @@ function loadPair(files: PemPair, setting: string): PemPair {
 function listenerFiles(settings: Settings, listener: TlsListener): readonly PemPair[] {
   const setting = LISTENER_CERTIFICATES[listener];
   const { [setting]: cert, [`${setting}_key` as const]: key } = settings;
-  if (cert === null || key === null) return [selfSignedFiles(settings)];
+  if (cert === null || key === null)
+    return selfSignedTypes(settings, listener).map((type) => selfSignedFiles(settings, type));
   const keys = listed(key);
   return listed(cert).map((file, place) => ({ cert: file, key: keys[place] ?? '' }));
 }
 
-function selfSignedFiles({ prefix }: Settings): PemPair {
-  const folder = join(resolve(prefix), 'ssl');
-  return { cert: join(folder, 'self-signed.crt'), key: join(folder, 'self-signed.key') };
+/** Kong shows clients both; here only Node shows a client the one that it can take. */
+function selfSignedTypes({ data_plane_host: host }: Settings, listener: TlsListener): readonly ('ecdsa' | 'rsa')[] {
+  const byType = host === 'node' && (listener === 'proxy_listen' || listener === 'stream_listen');
+  return byType ? ['ecdsa', 'rsa'] : ['ecdsa'];
+}
+
+function selfSignedFiles({ prefix }: Settings, type: 'ecdsa' | 'rsa'): PemPair {
+  const name = join(resolve(prefix), 'ssl', type === 'rsa' ? 'self-signed-rsa' : 'self-signed');
+  return { cert: `${name}.crt`, key: `${name}.key` };
 }
 
 /** The listeners this role opens with `ssl` for which no certificate is set. */
@@ -77,14 +84,17 @@ export function tlsListeners(settings: Settings): readonly TlsListener[] {
   return served.filter((listener) => settings[listener].some(({ tls }) => tls));
 }
 
-/** Makes the self-signed pair in the prefix where a listener needs it and it is not there. */
+/** Makes the self-signed pairs in the prefix that a listener needs and that are not there. */
 export async function ensureSelfSignedPair(settings: Settings): Promise<void> {
-  const { cert, key } = selfSignedFiles(settings);
-  if (listenersWithoutCertificate(settings).length === 0 || (existsSync(cert) && existsSync(key))) return;
-  const made = await generateListenerCertificate();
-  mkdirSync(join(resolve(settings.prefix), 'ssl'), { recursive: true, mode: 0o700 });
-  writeFileSync(key, made.key, { mode: 0o600 });
-  writeFileSync(cert, made.cert, { mode: 0o644 });
+  const needed = listenersWithoutCertificate(settings).flatMap((listener) => selfSignedTypes(settings, listener));
+  for (const type of new Set(needed)) {
+    const { cert, key } = selfSignedFiles(settings, type);
+    if (existsSync(cert) && existsSync(key)) continue;
+    const made = await generateListenerCertificate(type);
+    mkdirSync(join(resolve(settings.prefix), 'ssl'), { recursive: true, mode: 0o700 });
+    writeFileSync(key, made.key, { mode: 0o600 });
+    writeFileSync(cert, made.cert, { mode: 0o644 });
+  }
 }
 
 function parsed<T>(setting: string, parse: () => T): T {

@@ -24,6 +24,16 @@ const BACKDATED = 300_000;
 
 export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' } as const;
 
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: 'SHA-256',
+} as const;
+
+/** How a key is made, and signs. */
+type Algorithm = typeof ALGORITHM | typeof RSA;
+
 export interface PemPair {
   readonly cert: string;
   readonly key: string;
@@ -38,16 +48,23 @@ export function generateClusterCertificate(now: Date = new Date(), days: number 
 }
 
 /** A self-signed pair for TLS listeners that were given none, as Kong makes it: for `localhost`, known to no client. */
-export function generateListenerCertificate(now: Date = new Date()): Promise<PemPair> {
-  return selfSigned('localhost', [ExtendedKeyUsage.serverAuth], now);
+export function generateListenerCertificate(type: 'ecdsa' | 'rsa' = 'ecdsa'): Promise<PemPair> {
+  return selfSigned('localhost', [ExtendedKeyUsage.serverAuth], new Date(), DAYS, type === 'rsa' ? RSA : ALGORITHM);
 }
 
-function selfSigned(name: string, usages: readonly ExtendedKeyUsage[], now: Date, days = DAYS): Promise<PemPair> {
-  return selfSignedWith(name, now, days, [
+function selfSigned(
+  name: string,
+  usages: readonly ExtendedKeyUsage[],
+  now: Date,
+  days: number,
+  algorithm?: Algorithm,
+): Promise<PemPair> {
+  const extensions = [
     new BasicConstraintsExtension(false, undefined, true),
     new ExtendedKeyUsageExtension([...usages]),
     new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
-  ]);
+  ];
+  return selfSignedWith(name, now, days, extensions, algorithm);
 }
 
 /** A new key's certificate, signed by itself; the identifier of the key is added to the extensions. */
@@ -56,13 +73,14 @@ export async function selfSignedWith(
   now: Date,
   days: number,
   extensions: readonly Extension[],
+  algorithm: Algorithm = ALGORITHM,
 ): Promise<PemPair> {
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     serialNumber: serialNumber(),
     ...validity(now, days),
-    signingAlgorithm: ALGORITHM,
+    signingAlgorithm: algorithm,
     keys,
     extensions: [...extensions, await SubjectKeyIdentifierExtension.create(keys.publicKey)],
   });

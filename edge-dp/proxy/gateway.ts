@@ -115,8 +115,7 @@ export class Gateway {
   /** What clients that ask for the name are shown; null: what the listener has. */
   serverCertificate(serverName: string): Certificate | null {
     const id = this.#parts.serverNames.certificateOf(serverName);
-    const certificate = id === null ? undefined : this.#parts.certificates.get(id);
-    return certificate === undefined || certificate.missing !== null ? null : certificate;
+    return (id === null ? undefined : this.#parts.certificates.get(id)) ?? null;
   }
 
   /** Throws `ConfigError` naming the row that does not compile; the receiver is as before. */

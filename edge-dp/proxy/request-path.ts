@@ -45,6 +45,8 @@ export interface ServerCertificate {
   readonly key: string | null;
   /** Another pair of it, with a key of another type. */
   readonly alternative: { readonly cert: string; readonly key: string } | null;
+  /** Why the pair cannot be shown, and nothing may be in its place: a secret of it is not there. */
+  readonly missing: string | null;
 }
 
 /** What a host that does TLS knows of a client before it answers. Addresses without the IPv6 form of IPv4. */

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
-const [admin = 0, gui = 0, proxy = 0, status = 0, cluster = 0, first = 0, second = 0, datagrams = 0] =
-  await freePorts(8);
+const [admin = 0, gui = 0, proxy = 0, status = 0, cluster = 0, first = 0, second = 0, datagrams = 0, secure = 0] =
+  await freePorts(9);
 let settings: Record<string, string>;
 let gateway: HoldfastProcess;
 const servers: (Server | UdpSocket)[] = [];
@@ -19,7 +20,7 @@ beforeAll(async () => {
     prefix: await freshPrefix('migrated'),
     admin_listen: `127.0.0.1:${admin}`,
     admin_gui_listen: `127.0.0.1:${gui}`,
-    proxy_listen: `127.0.0.1:${proxy}`,
+    proxy_listen: `127.0.0.1:${proxy}, 127.0.0.1:${secure} ssl`,
     status_listen: `127.0.0.1:${status}`,
     cluster_listen: `127.0.0.1:${cluster}`,
     cluster_telemetry_listen: 'off',
@@ -97,6 +98,23 @@ it('shows its listeners, and has no conflict with routes of streams', async () =
     serial: expect.any(Number),
     conflicts: [],
   });
+});
+
+it('shows clients that know RSA alone a self-signed certificate that they can take, others the other', async () => {
+  const type = (sigalgs?: string): Promise<string | undefined> =>
+    new Promise((resolve, reject) => {
+      const client = connectTls({
+        port: secure,
+        host: '127.0.0.1',
+        rejectUnauthorized: false,
+        ...(sigalgs && { sigalgs }),
+      });
+      client.once('error', reject).once('secureConnect', () => {
+        resolve(client.getPeerX509Certificate()?.publicKey.asymmetricKeyType);
+        client.destroy();
+      });
+    });
+  expect([await type(), await type('RSA-PSS+SHA256:RSA+SHA256')]).toEqual(['ec', 'rsa']);
 });
 
 it('takes a target out by its health, and counts sessions for Prometheus', async () => {

@@ -8,6 +8,7 @@ const message = (line: string, ...lines: readonly string[]) =>
   `${[line, ...lines].map((one) => `${one}\r\n`).join('')}\r\n`;
 const get = (...lines: readonly string[]) => message('GET /x HTTP/1.1', 'Host: a', ...lines);
 const post = (...lines: readonly string[]) => message('POST /x HTTP/1.1', 'Host: a', ...lines);
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const NEXT = message('GET /next HTTP/1.1', 'Host: a');
 
 describe('requests byte for byte on the native host', () => {
@@ -22,15 +23,24 @@ describe('requests byte for byte on the native host', () => {
       if (line.includes('/odd')) return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
       if (line.includes('/trailers'))
         return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n';
+      if (line.includes('/beyond')) return `${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`;
+      if (line.includes('/padded'))
+        return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5  \r\nhello\r\n1 ;a=b\r\n!\r\n0\r\n\r\n';
+      if (line.includes('/stalls')) return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n';
       if (line.includes('/junk')) return 'HTTP/1.1 xx\r\n\r\n';
-      return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+      return OK;
     });
     node = await startProxyNode(
       {
-        services: [service(1, upstream.port), service(2, 1, { retries: 0 })],
+        services: [
+          service(1, upstream.port),
+          service(2, 1, { retries: 0 }),
+          service(3, upstream.port, { read_timeout: 300 }),
+        ],
         routes: [
           route(1, '/', 1, { strip_path: false }),
           route(2, '/refused', 2),
+          route(5, '/stalls', 3, { strip_path: false }),
           route(3, '/secure', 1, { protocols: ['https'] }),
           route(4, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
         ],
@@ -121,6 +131,18 @@ describe('requests byte for byte on the native host', () => {
       ['X-Forwarded-Host: a'],
     ],
     ['a method few know', message('PROPFIND /x HTTP/1.1', 'Host: a'), 'PROPFIND /x', []],
+    [
+      'trailers, and what is said of them before',
+      `${post('Transfer-Encoding: chunked', 'Trailer: X-Sum, Authorization')}2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n`,
+      'POST /x',
+      ['Trailer: X-Sum', '0\r\nX-Sum: 1'],
+    ],
+    [
+      'a body of HEAD in chunks',
+      `${message('HEAD /x HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\n\r\n`,
+      'HEAD /x',
+      ['Transfer-Encoding: chunked'],
+    ],
     ['TE, where it asks for trailers', get('TE: trailers'), 'GET /x', ['TE: trailers']],
     [
       'a body in chunks',
@@ -176,6 +198,29 @@ describe('requests byte for byte on the native host', () => {
     expect(await answer('/odd')).toMatch(/^HTTP\/1\.1 799 Odd\r\n/);
     expect(await answer('/early')).toMatch(/^HTTP\/1\.1 200 Fine By Me\r\n/);
     expect(await answer('/trailers')).toMatch(/\r\n0\r\nX-Sum: 1\r\n\r\n/);
+  });
+
+  it('in HTTP/1.0 are answered without chunks, up to the end of the connection', async () => {
+    const { text, closed } = await node.raw(message('GET /trailers HTTP/1.0', 'Host: a', 'Connection: keep-alive'));
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok$/);
+    expect(text).not.toMatch(/transfer-encoding/i);
+    expect(closed).toBe(true);
+  });
+
+  it('get of an upstream all of its chunks however their sizes are padded, and nothing beyond its end', async () => {
+    const padded = await send(message('GET /padded HTTP/1.1', 'Host: a'), 2);
+    expect(responses(padded.text).map(({ body }) => body)).toEqual(['hello!', 'ok']);
+    const beyond = await send(message('GET /beyond HTTP/1.1', 'Host: a'), 2);
+    expect(responses(beyond.text).map(({ body }) => body)).toEqual(['ok', 'ok']);
+    // On another connection than that with the forged answer.
+    expect(upstream.seen.at(-1)?.reused).toBe(0);
+  });
+
+  it('see the end of an upstream that stops in the middle for longer than read_timeout', async () => {
+    const { text, closed } = await send(message('GET /stalls HTTP/1.1', 'Host: a'));
+    expect(text).toContain('hello');
+    expect(text).not.toMatch(/\r\n0\r\n\r\n/);
+    expect(closed).toBe(true);
   });
 
   it('answered with 205 are followed by the next answer, not by a body', async () => {

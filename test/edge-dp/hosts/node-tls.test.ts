@@ -50,12 +50,18 @@ describe('certificates by server name on the native host', () => {
         await certificate(11, 'exact'),
         { ...(await certificate(12, 'wild')), cert_alt: alternative.cert, key_alt: alternative.key },
         await certificate(13, 'suffix'),
+        { ...(await certificate(14, 'keyless')), key: '{vault://env/nowhere}' },
       ],
       plugins: [
         { id: id(32), name: 'pre-function', route: { id: route(3, '/', 1).id }, config: functions(ASKED) },
         { id: id(31), name: 'file-log', config: { path: 'requests.log', reopen: false } },
       ],
-      snis: [sni(21, 'Exact.test', 11), sni(22, '*.wild.test', 12), sni(23, 'suffix.*', 13)],
+      snis: [
+        sni(21, 'Exact.test', 11),
+        sni(22, '*.wild.test', 12),
+        sni(23, 'suffix.*', 13),
+        sni(25, 'keyless.test', 14),
+      ],
     };
     const tls = await generateListenerCertificate();
     node = await startProxyNode(tables, {
@@ -96,6 +102,14 @@ describe('certificates by server name on the native host', () => {
     const rsa = { sigalgs: 'RSA-PSS+SHA256:RSA+SHA256' };
     expect(await shown('a.wild.test', rsa)).toBe('wild-rsa');
     expect(await shown('exact.test', rsa)).toBe(null);
+  });
+
+  it('shows nothing in place of a certificate whose key cannot be had, and says so', async () => {
+    expect(await shown('keyless.test')).toBe(null);
+    expect(await shown('exact.test')).toBe('exact');
+    await expect
+      .poll(() => node.log.join('\n'))
+      .toContain('the certificate for server name keyless.test cannot be used: ');
   });
 
   it('tells who speaks plain HTTP to it that it is to speak TLS', async () => {

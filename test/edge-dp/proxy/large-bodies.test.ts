@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { once } from '../../once.ts';
+import { ownBox } from '../hosts.ts';
 import { type ProxyNode, responses, route, service, startProxyNode } from './node.ts';
 import { residentBytes } from './resident.ts';
 
@@ -180,7 +181,9 @@ describe.each([
   // The runtime sends no 100: clients that wait for it send their body after a while, as RFC 9110 section 10.1.1 asks of them.
   it('takes the body of a client that expected 100, and answers it once', async () => {
     const head = `POST ${way}/upload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`;
-    const { text } = await node.raw(`${head}body`, { answers: 1 });
-    expect(responses(text)).toMatchObject([{ status: 200, body: '4' }]);
+    // On Node the client is asked for it first.
+    const asked = ownBox === 'node' ? [{ status: 100 }] : [];
+    const { text } = await node.raw(`${head}body`, { answers: asked.length + 1 });
+    expect(responses(text)).toMatchObject([...asked, { status: 200, body: '4' }]);
   });
 });

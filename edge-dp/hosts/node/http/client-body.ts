@@ -6,6 +6,8 @@ const AHEAD = 64 << 10;
 
 /** The body of a request on its way in. It is one reader's: a web stream's, or a host's that takes the parts as they come. */
 export class ClientBody implements IncomingBodySource {
+  /** Names of what is to come behind its end, as its client has said (RFC 9110 section 6.6.2). */
+  readonly announced: string | null;
   readonly #from: Readable;
   readonly #trailers: () => readonly string[];
   #stream: ReadableStream<Uint8Array> | null = null;
@@ -14,8 +16,14 @@ export class ClientBody implements IncomingBodySource {
   #ask: (() => void) | null;
   #onBroken: ((error: Error) => void) | null = null;
 
-  /** `ask`: tells a client that waits with it to send it. `trailers`: what came behind its end. */
-  constructor(from: Readable, ask: (() => void) | null, trailers: () => readonly string[]) {
+  /** `ask`: tells a client that waits with it to send it. `trailers`: what came behind its end, as `announced`. */
+  constructor(
+    from: Readable,
+    ask: (() => void) | null,
+    trailers: () => readonly string[],
+    announced: string | null = null,
+  ) {
+    this.announced = announced;
     this.#from = from;
     this.#ask = ask;
     this.#trailers = trailers;

@@ -82,7 +82,8 @@ export function http1Request(message: IncomingMessage, askForBody: (() => void) 
     replaceHost(lines, authority);
   }
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  const body = announced ? new ClientBody(message, askForBody, () => message.rawTrailers) : null;
+  const trailer = headers.trailer ?? null;
+  const body = announced ? new ClientBody(message, askForBody, () => message.rawTrailers, trailer) : null;
   return new NodeRequest({ method, target: targetOf(target), version: httpVersion, lines, body });
 }
 

@@ -57,7 +57,9 @@ export function http2Request(
       trailers = raw;
     });
     const waits = lines.some((name, at) => at % 2 === 0 && name === 'expect' && isContinue(lines[at + 1]));
-    body = new ClientBody(stream, waits ? () => sayContinue(stream) : null, () => trailers);
+    const trailer = lines.findIndex((name, at) => at % 2 === 0 && name === 'trailer');
+    const announced = trailer < 0 ? null : (lines[trailer + 1] ?? null);
+    body = new ClientBody(stream, waits ? () => sayContinue(stream) : null, () => trailers, announced);
   }
   return { request: new NodeRequest({ method, target, version: '2', lines, body }), websocket: null };
 }

@@ -139,9 +139,10 @@ export class Handshakes {
   #shownOf(certificate: ServerCertificate, serverName: string): ShownCertificate | null {
     const known = this.#certificates.get(certificate);
     if (known !== undefined) return known;
-    const { cert, key, alternative } = certificate;
+    const { cert, key, alternative, missing } = certificate;
     let made: ShownCertificate | null = null;
     try {
+      if (missing !== null) throw new Error(missing);
       made = this.#ready([{ cert, key: key ?? '' }, ...(alternative === null ? [] : [alternative])]);
     } catch (error) {
       console.error(`the certificate for server name ${serverName} cannot be used: ${messageOf(error)}`);

@@ -11,9 +11,10 @@ import { Http1 } from '../../egress/http1.ts';
 import { Http2 } from '../../egress/http2.ts';
 import { loadedIdentities } from '../../egress/identities.ts';
 import type { DnsOptions } from '../../options.ts';
+import { ClientBody } from '../http/client-body.ts';
 import { bytesOf, wireLines } from '../http/wire-fields.ts';
 import { Answer } from './answer.ts';
-import { trailersOf } from './trailers.ts';
+import { announcementOf, trailersOf } from './trailers.ts';
 import { Upload } from './upload.ts';
 
 /** Sends requests upstream from this process. */
@@ -65,6 +66,10 @@ function callOf(
   const lines = wireLines(listOf(headers));
   // A client decides itself whether it says so (RFC 9110 section 8.6).
   if (client === undefined && body.kind === 'none' && EXPECT_BODY.has(method)) lines.push('Content-Length', '0');
+  if (body.kind === 'incoming' && body.length === null && body.source instanceof ClientBody) {
+    const announcement = announcementOf(body.source);
+    if (announcement !== null) lines.push('Trailer', announcement);
+  }
   return {
     scheme,
     method,

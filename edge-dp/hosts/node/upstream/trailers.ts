@@ -31,11 +31,22 @@ export function trailersOf(source: BodySource, head: RawHeaders): (() => RawHead
     const kept: string[] = [];
     for (let at = 0; at + 1 < trailers.length; at += 2) {
       const name = (trailers[at] ?? '').toLowerCase();
-      const own = NO_TRAILERS.has(name) || said.has(name) || VOUCHED_FOR.test(name) || isImpostor(name, false);
-      if (!own) kept.push(trailers[at] ?? '', trailers[at + 1] ?? '');
+      if (!said.has(name) && mayFollow(name)) kept.push(trailers[at] ?? '', trailers[at + 1] ?? '');
     }
     return kept;
   };
+}
+
+/** The `Trailer` field of a body in chunks; null: its client has announced nothing that is passed on. */
+export function announcementOf({ announced }: ClientBody): string | null {
+  if (announced === null) return null;
+  const names = announced.split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '' && mayFollow(name.toLowerCase())).join(', ') || null;
+}
+
+/** `name`: in lower case. */
+function mayFollow(name: string): boolean {
+  return !NO_TRAILERS.has(name) && !VOUCHED_FOR.test(name) && !isImpostor(name, false);
 }
 
 /** Words of the gateway and its plugins. */
