@@ -83,7 +83,7 @@ export const service: Library = {
       return undefined;
     }),
     set_raw_query: change('set_raw_query', ({ request }, call) => {
-      request.query = stringOf(call, 1, 'query');
+      request.query = escapeQuery(stringOf(call, 1, 'query'));
       return undefined;
     }),
     set_method: change('set_method', ({ request }, call) => {
@@ -144,6 +144,11 @@ export const service: Library = {
 /** A path as it goes on the wire: what is no character of a URI is escaped, escapes stay (`kong.tools.uri`). */
 export function escapePath(path: string): string {
   return path.replace(/[^\x21-\x7e]+|["<>\\^`{|}]/g, (text) => encodeURIComponent(text));
+}
+
+/** A query as it goes on the wire: as it is, but for what would end the request line. */
+export function escapeQuery(query: string): string {
+  return query.replace(/[^\x21-\x7e]+|#/g, (text) => (text === '#' ? '%23' : encodeURIComponent(text)));
 }
 
 /** Those that nginx knows by name. */

@@ -8,6 +8,7 @@ import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } 
 import { headerLines } from '../kong/checks.ts';
 import { BODY_LIMIT, headersTable } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
+import { escapePath, escapeQuery } from '../kong/service.ts';
 
 /** `ngx.req`. */
 export const request: Library = {
@@ -22,7 +23,7 @@ export const request: Library = {
     decodeArguments(contextOf(call).request.query, call.optionalNumber(1) ?? 100),
   ),
   set_uri_args: change('set_uri_args', ({ request }, call) => {
-    request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : call.text(1);
+    request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : escapeQuery(call.text(1));
   }),
   set_header: change('set_header', ({ request }, call) => {
     setHeader(request.headers, call.text(1), headerLines(call.text(1), call.value(2) ?? []));
@@ -65,9 +66,9 @@ export const lookups: Library = {
   set_variable: new LuaNative('set_variable', (call) => {
     const context = contextIn(call, 'ngx.var', BEFORE_UPSTREAM);
     const name = call.text(1);
-    if (name === 'args') context.request.query = call.optionalText(2) ?? '';
+    if (name === 'args') context.request.query = escapeQuery(call.optionalText(2) ?? '');
     else if (name === 'upstream_host') context.request.headers.set('Host', call.text(2));
-    else if (name === 'upstream_uri') context.request.upstream.path = call.text(2).split('?', 1)[0] ?? '/';
+    else if (name === 'upstream_uri') context.request.upstream.path = escapePath(call.text(2).split('?', 1)[0] ?? '/');
     else if (name === 'upstream_scheme') context.request.upstream.scheme = call.text(2) === 'https' ? 'https' : 'http';
     else throw new Error(`variable "${name}" not changeable`);
     return undefined;

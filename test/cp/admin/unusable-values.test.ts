@@ -82,6 +82,27 @@ describe('what would end a line in the head of a message is refused at the write
     expect((await admin.send('GET', path)).rows).toEqual([]);
   });
 
+  it('nor may what says who somebody is: credentials and groups', async () => {
+    await admin.send('PUT', '/consumers/ada', { json: {} });
+    await admin.send('PUT', '/consumer_groups/gold', { json: {} });
+    for (const [path, json] of [
+      ['/consumers/ada/basic-auth', { username: evil, password: 'p' }],
+      ['/consumers/ada/hmac-auth', { username: evil }],
+      ['/consumers/ada/jwt', { key: evil }],
+      ['/consumers/ada/oauth2', { name: 'app', client_id: evil, redirect_uris: ['http://a.test'] }],
+      ['/consumers/ada/acls', { group: evil }],
+      ['/consumers/ada/acls', { group: 'a\0' }],
+      ['/consumer_groups', { name: evil }],
+    ] as const) {
+      expect((await admin.send('POST', path, { json })).status, path).toBe(400);
+    }
+    for (const [path, json] of [
+      ['/consumers/ada', { username: evil }],
+      ['/consumer_groups/gold', { name: evil }],
+    ] as const)
+      expect((await admin.send('PATCH', path, { json })).status, path).toBe(400);
+  });
+
   it('in PATCH, in documents, and with the place of what is wrong', async () => {
     const { body: made } = await admin.send('POST', '/plugins', { json: { name: 'key-auth' } });
     const patch = { json: { config: { realm: 'a\nb' } } };

@@ -127,9 +127,49 @@ const PLUGINS = [
       kong.response.set_raw_body(cjson.encode(sent))
     end`,
   ),
+  plugin(
+    'splits',
+    `local evil = "a\\r\\nX-Evil: 1"
+    function H:access(conf)
+      if conf.mode == "upstream" then kong.service.request.set_header("X-A", evil) end
+      if conf.mode == "added" then kong.service.request.add_header("X-A", evil) end
+      if conf.mode == "name" then kong.service.request.set_header("X-A: 1\\r\\nX-Evil", "1") end
+      if conf.mode == "var" then ngx.req.set_header("X-A", evil) end
+      if conf.mode == "identity" then kong.client.authenticate({ id = evil, username = evil, custom_id = evil }, { id = evil }) end
+      if conf.mode == "path" then kong.service.request.set_path("/a HTTP/1.1\\r\\nX-Evil: 1\\r\\n") end
+      if conf.mode == "query" then kong.service.request.set_raw_query("a HTTP/1.1\\r\\nX-Evil: 1") end
+      if conf.mode == "args" then ngx.var.args = "a HTTP/1.1\\r\\nX-Evil: 1" end
+      if conf.mode == "uri_args" then ngx.req.set_uri_args("a HTTP/1.1\\r\\nX-Evil: 1") end
+      if conf.mode == "uri" then ngx.var.upstream_uri = "/a HTTP/1.1\\r\\nX-Evil: 1\\r\\n" end
+      if conf.mode == "host" then kong.service.request.set_header("Host", "a\\r\\nX-Evil: 1") end
+      if conf.mode == "reply" then kong.response.set_header("X-A", evil) end
+      if conf.mode == "exit" then return kong.response.exit(200, "x", { ["X-A"] = evil }) end
+      if conf.mode == "redirect" then return ngx.redirect("http://a.test/\\r\\nX-Evil: 1") end
+    end`,
+  ),
   plugin('versions', `function H:access() kong.response.set_header("X-Version", "one") end`),
   plugin('versions@2', `function H:access() kong.response.set_header("X-Version", "two") end`),
 ];
+
+/** Where Lua tries to end a line. */
+const SPLITS = [
+  'upstream',
+  'added',
+  'name',
+  'var',
+  'identity',
+  'path',
+  'query',
+  'args',
+  'uri_args',
+  'uri',
+  'host',
+  'reply',
+  'exit',
+  'redirect',
+];
+
+const ESCAPED: ReadonlySet<string> = new Set(['path', 'query', 'args', 'uri_args', 'uri']);
 
 /** Tells the upstream what a plugin gets to see of a credential. */
 const SHOWS = `
@@ -186,6 +226,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     for (const mode of ['loop', 'caught', 'rep', 'pattern', 'deep', 'table', 'error', 'ok']) {
       await route(`hostile-${mode}`, { name: 'hostile', config: { mode } });
     }
+    for (const mode of SPLITS) await route(`splits-${mode}`, { name: 'splits', config: { mode } });
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
     for (const name of ['buffers', 'tokens', 'limits', 'says', 'reshapes']) await route(name, { name });
@@ -238,6 +279,17 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
   it('see the credential that was found', async () => {
     const answer = await get('credential', [['apikey', 'a-key']]);
     expect(JSON.parse(answer.text).headers).toMatchObject({ 'x-credential': 'a-key first true true 36 number' });
+  });
+
+  it.each(SPLITS)('end no line of a head from within: %s', async (mode) => {
+    const answer = await get(`splits-${mode}`);
+    expect(answer.headers).not.toHaveProperty('x-evil');
+    // A path or query is escaped; a field that cannot be sent is the plugin's fault.
+    expect(answer.status).toBe(ESCAPED.has(mode) ? 200 : 500);
+    if (!ESCAPED.has(mode)) return;
+    const seen = JSON.parse(answer.text);
+    expect(seen.headers).not.toHaveProperty('x-evil');
+    expect(seen.path).toMatch(/%0D%0AX-Evil:%201/);
   });
 
   it('bring modules of their own', async () => {
