@@ -5,17 +5,15 @@ local function frozen(t, seen)
   if seen[t] then return seen[t] end
   local view = {}
   seen[t] = view
+  -- What is there is looked up in a table that nobody can reach, without a call of Lua; what t makes when it is asked is asked of t.
   local within = {}
-  for k, v in pairs(t) do if type(v) == 'table' then within[k] = frozen(v, seen) end end
+  for k, v in pairs(t) do within[k] = type(v) == 'table' and frozen(v, seen) or v end
+  setmetatable(within, { __index = t })
   local assigns = t == ngx or t == ngx.var or t == ngx.header or t == ngx.arg or t == ngx.ctx
   local outer = getmetatable(t)
   return setmetatable(view, {
     __metatable = false,
-    __index = function(_, k)
-      local inner = within[k]
-      if inner ~= nil then return inner end
-      return t[k]
-    end,
+    __index = within,
     __newindex = function(_, k, v)
       if not assigns or (t == ngx and k ~= 'status') then error("attempt to modify a read-only table", 2) end
       t[k] = v
