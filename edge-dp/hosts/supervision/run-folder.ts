@@ -8,6 +8,9 @@ const LONGEST_SOCKET_PATH = 103;
 /** Bytes kept for a socket's own name. */
 const LONGEST_SOCKET_NAME = 24;
 
+/** Names of generations, one after the other: what Node keeps of compiled code it keeps by path. */
+const NAMES = 8;
+
 /** What a node's processes are started from: generated config and internal sockets, readable by their owner only. */
 export class RunFolder {
   readonly path: string;
@@ -27,7 +30,7 @@ export class RunFolder {
 
   /** A folder for one generation of config. */
   nextGeneration(): Generation {
-    this.#generation += 1;
+    this.#generation = (this.#generation % NAMES) + 1;
     return new Generation(join(this.path, `config-${this.#generation}`));
   }
 

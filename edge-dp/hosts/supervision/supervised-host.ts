@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../shared/thrown.ts';
 import { probeControlPlane } from '../control-plane-probe.ts';
@@ -153,6 +153,7 @@ class SupervisedHost implements DataPlane {
     const supervisor = new SupervisorProcess(
       sockets.map(({ descriptor }) => descriptor),
       this.#log,
+      join(this.#runtime.identityFolder, 'compiled'),
     );
     for (const socket of sockets) socket.release();
     this.#supervisor = supervisor;

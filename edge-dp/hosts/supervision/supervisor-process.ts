@@ -16,11 +16,15 @@ export class SupervisorProcess {
   /** Who waits for the answer to a command; commands are answered in the order they were given. */
   readonly #waiting: { resolve(): void; reject(error: Error): void }[] = [];
 
-  /** Starts it with listening sockets' descriptors; it takes `descriptors[i]` as `descriptorAt(i)`. */
-  constructor(descriptors: readonly number[], log: Log) {
+  /**
+   * Starts it with listening sockets' descriptors; it takes `descriptors[i]` as `descriptorAt(i)`. `compiled`: the folder in which it, and
+   * what it starts on Node, keep compiled code, which the next start needs not compile again.
+   */
+  constructor(descriptors: readonly number[], log: Log, compiled: string) {
     this.#child = spawn(process.execPath, [MAIN], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...descriptors],
       cwd: '/',
+      env: { NODE_COMPILE_CACHE: compiled, ...process.env },
       // Its own process group: a terminal's interrupt must not reach the processes that finish requests in flight.
       detached: true,
     });
