@@ -14,6 +14,8 @@ import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
 import { configLoader } from './declarative/loader.ts';
+import { FallbackExport } from './fallback/export.ts';
+import { fallbackLocation, fallbackStorage } from './fallback/storage.ts';
 import { startUi } from './gui/start.ts';
 import type { Log, LogLevel } from './instance/log.ts';
 import { VERSION } from './instance/version.ts';
@@ -104,6 +106,16 @@ export async function startControlPlane(
       () => publisher.serial(),
       (fresh) => publisher.renew(fresh),
     );
+
+    if (settings.cluster_fallback_config_export) {
+      const fallback = new FallbackExport({
+        storage: fallbackStorage(fallbackLocation(settings), process.env),
+        publisher,
+        delay: settings.cluster_fallback_config_export_delay * 1000,
+        log: log.part('fallback'),
+      });
+      started.push(() => fallback.stop());
+    }
 
     const acme = new AcmeOrders({
       store,

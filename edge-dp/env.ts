@@ -27,4 +27,6 @@ export interface Env {
   readonly OUTWARD?: Outward;
   /** The parsed `declarative_config`, packed like a bundle, where one is given: `GET /manifest`, `GET /objects/<sha256>`. */
   readonly DECLARATIVE?: Fetcher;
+  /** What the host brings for a node that has never had config, once it has: `GET /bundle.json`, `GET /objects/<sha256>`. */
+  readonly FALLBACK?: Fetcher;
 }

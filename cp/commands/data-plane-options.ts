@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { accessLogFile } from '../access-log/access-log.ts';
 import { parseConfig } from '../declarative/import.ts';
 import { packConfig } from '../declarative/pack.ts';
+import { FallbackFolder } from '../fallback/import.ts';
 import type { Log } from '../instance/log.ts';
 import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.ts';
 import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
@@ -70,6 +71,7 @@ export async function dataPlaneOptions(
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
     declarative: await declarative(settings, plugins.runnable),
+    fallback: settings.cluster_fallback_config_import ? new FallbackFolder(prefix).path : null,
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
     plugins: plugins.choice,
@@ -162,7 +164,7 @@ function forwardProxy(settings: Settings) {
   };
 }
 
-function trustedKeys(settings: Settings) {
+export function trustedKeys(settings: Settings) {
   const path = settings.bundle_trusted_keys;
   if (path !== null) return loadTrustedKeys(path);
   if (settings.role === 'traditional') return loadTrustedKeys(clusterFiles(resolve(settings.prefix)).trustedKeys);

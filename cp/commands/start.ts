@@ -1,16 +1,22 @@
-import { resolve } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { certifiedLabels, labelsOf } from '../cluster/node-labels.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane.ts';
+import { FallbackFolder, FallbackImport } from '../fallback/import.ts';
+import { fallbackLocation, fallbackStorage } from '../fallback/storage.ts';
 import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
-import { createLog } from '../instance/log.ts';
+import { createLog, type Log } from '../instance/log.ts';
 import { LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../listeners/listener-pair.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { CertificateWatch } from '../pki/certificate-watch.ts';
+import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
+import { certificatesOf, readPem } from '../pki/pem.ts';
 import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { type Command, CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
-import { dataPlaneOptions } from './data-plane-options.ts';
+import { dataPlaneOptions, trustedKeys } from './data-plane-options.ts';
 import { startDetached } from './detached.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { prepareFolder } from './prepare.ts';
@@ -62,6 +68,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
 
   let controlPlane: ControlPlane | null = null;
   let dataPlane: DataPlane | null = null;
+  let fallback: FallbackImport | null = null;
   const note = new InstanceNote(resolve(settings.prefix), log);
   try {
     await prepareFolder(settings, (notice) => log('warn', notice));
@@ -79,6 +86,8 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
     }
     if (settings.role !== 'control_plane') {
       const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, plugins);
+      // Before the start: it is new as long as it has no databases.
+      fallback = startFallbackImport(settings, log);
       dataPlane = await host.start(settings.data_plane_host, options);
     }
     const plane = dataPlane;
@@ -119,6 +128,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
   } finally {
     note.remove();
     watch.stop();
+    await fallback?.stop();
     // Side by side, under one limit. The link between the two goes last: a request in flight may need it.
     const drained = await Promise.allSettled([dataPlane?.stop(DRAIN), controlPlane?.drain(DRAIN)]);
     await controlPlane?.stop();
@@ -126,6 +136,22 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
       if (half.status === 'rejected') log('error', `stopping: ${describeFailure(half.reason)}`);
   }
   log('notice', 'stopped');
+}
+
+/** Null: none is to be imported, or what was is here. */
+function startFallbackImport(settings: Settings, log: Log): FallbackImport | null {
+  if (!settings.cluster_fallback_config_import) return null;
+  const storage = fallbackStorage(fallbackLocation(settings), process.env);
+  const prefix = resolve(settings.prefix);
+  const folder = new FallbackFolder(prefix);
+  const databases =
+    settings.data_plane_host === 'node' ? join(prefix, 'native', 'storage') : join(prefix, 'durable-objects');
+  if (!folder.isWanted(databases)) return null;
+  const pair = clusterPair(settings);
+  const [leaf] = pair === null ? [] : certificatesOf(readPem(pair.cert, 'cluster_cert'));
+  const certified = leaf === undefined ? {} : certifiedLabels(new X509Certificate(leaf).subjectAltName);
+  const labels = labelsOf({ labels: settings.cluster_dp_labels, group: settings.cluster_group }, certified);
+  return new FallbackImport({ storage, folder, trusted: trustedKeys(settings), labels, log: log.part('fallback') });
 }
 
 /** The local data plane finds its control plane where it really listens, also when the port was left open. */

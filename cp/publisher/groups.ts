@@ -41,7 +41,10 @@ export function groupsOf(rows: readonly BundleRow[]): readonly Group[] {
 }
 
 /** The group of a data plane: the first whose selector fits it. */
-export function groupOf(groups: readonly Group[], { all, certified }: NodeLabels): string {
+export function groupOf(
+  groups: readonly Pick<Group, 'name' | 'labels' | 'certified'>[],
+  { all, certified }: NodeLabels,
+): string {
   const fitting = groups.find(
     (group) => group.labels !== null && selects(group.labels, group.certified ? certified : all),
   );

@@ -13,7 +13,7 @@ import { coalesce, type Pace } from './coalesce.ts';
 import { PackedConfig } from './config.ts';
 import type { Conflict } from './demands.ts';
 import { GroupConfigs } from './group-configs.ts';
-import { groupOf, type NodeLabels } from './groups.ts';
+import { type Group, groupOf, type NodeLabels } from './groups.ts';
 import type { PluginVersion } from './packed-tables.ts';
 import { PublishRefused } from './refusal.ts';
 import { type Retention, Shelf } from './shelf.ts';
@@ -66,6 +66,8 @@ export interface Publisher {
   release(group: string): Release | null;
   /** Names of the groups, in the order data planes are matched with them; `default` last. */
   groups(): readonly string[];
+  /** By what data planes are matched with them. */
+  selectors(): readonly Pick<Group, 'name' | 'labels' | 'certified'>[];
   /** The group of a data plane with these labels. */
   groupOf(labels: NodeLabels): string;
   /** Whether some group gets a part of the config only, which a write may tear. */
@@ -299,6 +301,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     },
     release: (group) => releases.get(group) ?? null,
     groups: () => latest.groups.map(({ name }) => name),
+    selectors: () => latest.groups.map(({ name, labels, certified }) => ({ name, labels, certified })),
     groupOf: (labels) => groupOf(latest.groups, labels),
     selects: () => latest.groups.some(({ selection }) => selection !== null),
     serial: () => reached,

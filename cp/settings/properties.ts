@@ -98,6 +98,15 @@ export const properties = {
   proxy_server: secret(null),
   /** Whether the certificate of an `https://` one is looked at, by `lua_ssl_trusted_certificate`. */
   proxy_server_ssl_verify: onOff('off'),
+  /** Control planes write what they publish to `cluster_fallback_config_storage`; a data plane that is new takes it from there. */
+  cluster_fallback_config_export: onOff('off'),
+  cluster_fallback_config_import: onOff('off'),
+  /** `file:///folder`, `s3://bucket/prefix`, or an `https://` URL that takes PUT; perhaps with credentials. */
+  cluster_fallback_config_storage: secret(null),
+  /** Seconds from a change to its export. */
+  cluster_fallback_config_export_delay: integer(60, [1, SECOND_LIMIT]),
+  /** JSON: what S3's PutObject is told besides. */
+  cluster_fallback_export_s3_config: text(null),
   cluster_data_plane_purge_delay: integer(1_209_600, [60, SECOND_LIMIT]),
   cluster_max_payload: integer(16_777_216, [4_194_304, SECOND_LIMIT]),
   cluster_dp_labels: labels(''),

@@ -1,4 +1,5 @@
 import { KNOWN_FORMATS } from '../../shared/access-log/format.ts';
+import { isRecord } from '../../shared/record.ts';
 import { formatNamed } from './access-log.ts';
 import { parseProxyServer } from './addresses.ts';
 import { cipherProblem } from './client-tls.ts';
@@ -172,8 +173,33 @@ const ON_NODE = [
   'nginx_http_large_client_header_buffers',
 ] as const;
 
+function fallbackProblems(settings: Settings, say: Say): string[] {
+  const problems: string[] = [];
+  const { cluster_fallback_config_storage: storage, cluster_fallback_export_s3_config: s3, role } = settings;
+  for (const [setting, plane] of [
+    ['cluster_fallback_config_export', 'control_plane'],
+    ['cluster_fallback_config_import', 'data_plane'],
+  ] as const) {
+    if (!settings[setting]) continue;
+    if (storage === null) problems.push(`${say(setting)} needs cluster_fallback_config_storage`);
+    if (role !== plane) problems.push(`${say(setting)} is for role '${plane}'`);
+  }
+  if (s3 !== null && !isJsonObject(s3))
+    problems.push(`${say('cluster_fallback_export_s3_config')}: expected a JSON object`);
+  return problems;
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    return isRecord(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
 function clusterProblems(settings: Settings, say: Say): string[] {
   const problems: string[] = [];
+  problems.push(...fallbackProblems(settings, say));
   if (settings.cluster_use_proxy && settings.proxy_server === null) {
     problems.push(`${say('cluster_use_proxy')} needs proxy_server: the URL of the proxy`);
   }

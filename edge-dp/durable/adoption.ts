@@ -4,7 +4,7 @@ import type { ManifestMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { CachedManifest } from '../config/cache.ts';
 import type { CurrentConfig } from '../config/current.ts';
-import { ObjectUnavailable } from '../config/objects.ts';
+import { type ObjectOrigin, ObjectUnavailable } from '../config/objects.ts';
 import {
   isSignedBy,
   type Membership,
@@ -29,6 +29,8 @@ export type Adoption =
 interface Arrival {
   readonly message: ManifestMessage;
   readonly standing: Membership;
+  /** Where its objects may be besides. */
+  readonly origins?: readonly ObjectOrigin[];
   /** The manifest applied last, for when the isolate could not load it. */
   readonly newest: CachedManifest | null;
   /** Makes the adopted manifest the lowest this node will ever take; called before requests see it. */
@@ -44,7 +46,7 @@ export async function adopt(
   current: CurrentConfig,
   store: BundleStore,
   planes: readonly ControlPlane[],
-  { message, standing, newest, remember }: Arrival,
+  { message, standing, origins = [], newest, remember }: Arrival,
 ): Promise<Adoption> {
   let verified: VerifiedManifest;
   try {
@@ -60,7 +62,7 @@ export async function adopt(
   const mismatch = pluginMismatch(current.gateway.plugins, verified.content.plugins);
   if (mismatch !== null) return { outcome: 'refused', serial, reason: mismatch };
 
-  const arriving = [inlineOrigin(message.objects), ...planes.map(controlPlaneOrigin)];
+  const arriving = [inlineOrigin(message.objects), ...origins, ...planes.map(controlPlaneOrigin)];
   const found = new Map<ObjectName, Bytes>();
   try {
     const next = await current.build(env, {

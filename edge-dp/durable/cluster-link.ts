@@ -28,6 +28,7 @@ import { BundleStore } from './bundle-store.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
 import { CopiesLink } from './copies-link.ts';
 import { CountsLink } from './counts-link.ts';
+import { fallbackOffer, fallbackOrigin } from './fallback.ts';
 import { fittingAnswer, fittingHello } from './fitting.ts';
 import { FollowedKeys } from './followed-keys.ts';
 import type { Incoming } from './incoming.ts';
@@ -49,6 +50,9 @@ interface KeptStanding {
 }
 
 const NOTHING_YET: KeptStanding = { cluster: null, highestSerial: null, group: null, version: null };
+
+/** Milliseconds between looks at what the host may have brought by now. */
+const FALLBACK_INTERVAL = 1_000;
 
 /** Characters of inline objects kept for a manifest not yet looked at; what is missing then is fetched. */
 const MOST_INLINE = 8 << 20;
@@ -79,6 +83,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** The newest manifest not yet looked at, with every inline object that came since. */
     #pending: ManifestMessage | null = null;
     #adopting = false;
+    /** A manifest of the fallback config that cannot be used. */
+    #passedOver: string | null = null;
     /** Why there is newer config that this node does not take; null: there is none that is known of. */
     #withheld: string | null = null;
     #failuresKept = 0;
@@ -148,6 +154,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     override async alarm(): Promise<void> {
       try {
         await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+        if (this.#lacksConfig()) this.ctx.waitUntil(this.#takeFallback());
         await this.#link.tick();
       } catch (error) {
         // An alarm that fails too often is given up by the runtime, and with it the link.
@@ -157,6 +164,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         this.#failuresKept = this.#link.failures;
         await this.ctx.storage.put('failures', this.#failuresKept);
       }
+      if (this.#lacksConfig()) await this.#wakeForFallback();
       await this.#store.sweep().catch((error: unknown) => this.log('warn', `cache: ${messageOf(error)}`));
     }
 
@@ -366,6 +374,50 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         }
       } finally {
         this.#adopting = false;
+      }
+    }
+
+    /** Nobody has given this node config yet, and the host may. */
+    #lacksConfig(): boolean {
+      return this.env.FALLBACK !== undefined && this.#newest === null;
+    }
+
+    async #wakeForFallback(): Promise<void> {
+      const { storage } = this.ctx;
+      const latest = Date.now() + FALLBACK_INTERVAL;
+      const due = await storage.getAlarm();
+      if (due === null || due > latest) await storage.setAlarm(latest);
+    }
+
+    /** Takes what the host has brought as what a control plane sends is taken; what that sends meanwhile comes after. */
+    async #takeFallback(): Promise<void> {
+      const { FALLBACK } = this.env;
+      if (FALLBACK === undefined || this.#adopting) return;
+      this.#adopting = true;
+      try {
+        const offer = await fallbackOffer(FALLBACK);
+        if (offer === null || offer.manifest === this.#passedOver) return;
+        await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
+        this.#follow(offer.keys);
+        await this.#keys.settled;
+        const adoption = await adopt(this.env, isolate.current, this.#store, [], {
+          message: { type: 'manifest', manifest: offer.manifest, objects: {} },
+          standing: { ...this.#known, group: offer.group },
+          origins: [fallbackOrigin(FALLBACK)],
+          newest: null,
+          remember: (adopted) => this.#remember(adopted),
+        });
+        if (adoption.outcome === 'applied')
+          this.log('notice', `serial ${adoption.serial} is served from the fallback config`);
+        else {
+          this.#passedOver = offer.manifest;
+          this.#refusals.tell(adoption.serial, `fallback config: ${adoption.reason}`);
+        }
+      } catch (error) {
+        this.log('warn', `fallback config: ${messageOf(error)}`);
+      } finally {
+        this.#adopting = false;
+        if (this.#pending !== null) this.ctx.waitUntil(this.#adoptPending());
       }
     }
 

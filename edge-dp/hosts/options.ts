@@ -27,6 +27,8 @@ export interface DataPlaneOptions {
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** The node's `declarative_config`, checked and packed like a bundle (its manifest unsigned), or null. */
   readonly declarative: { readonly manifest: Manifest; readonly objects: readonly PackedObject[] } | null;
+  /** Folder in which config for a new node appears, perhaps only later: `bundle.json`, `objects/<sha256>`; absent: in none. */
+  readonly fallback?: string | null;
   /** workerd processes; Durable Objects live in the first. */
   readonly processes: number;
   readonly newsInterval: number;

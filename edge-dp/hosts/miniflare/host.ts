@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
@@ -121,6 +121,7 @@ async function miniflareOptions(
       },
       ...controlPlanes(options, egress),
       ...(options.declarative === null ? {} : { DECLARATIVE: declarativeService(options.declarative) }),
+      ...(options.fallback == null ? {} : { FALLBACK: folderService(options.fallback) }),
     },
     unsafeDirectSockets: [
       ...(proxy === null ? [] : [{ host: proxy.host, port: proxy.port, entrypoint: 'default' }]),
@@ -198,6 +199,13 @@ async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
 
 function stateFolder({ prefix }: DataPlaneOptions): string {
   return join(prefix, 'miniflare');
+}
+
+function folderService(folder: string): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const content = await readFile(join(folder, new URL(request.url).pathname)).catch(() => null);
+    return content === null ? new Response(null, { status: 404 }) : new Response(content);
+  };
 }
 
 function declarativeService({

@@ -54,6 +54,8 @@ export interface ProcessPlan {
   readonly folder: string;
   /** Folder with `manifest` and `objects/<sha256>`, or null. */
   readonly declarative: string | null;
+  /** Folder with `bundle.json` and `objects/<sha256>`, once they are there, or null. */
+  readonly fallback: string | null;
   /** By socket name. */
   readonly listeners: readonly PlannedNodeListener[];
   readonly tls: TlsLimits;
@@ -121,6 +123,7 @@ export async function writeNodePlan(
         secrets: options.secrets ?? NO_SECRETS,
         folder: resolve(options.prefix),
         declarative: writeDeclarative(generation, options),
+        fallback: options.fallback ?? null,
         listeners: listeners.map(({ name, service, address, udp, listener }) => ({
           name,
           service,

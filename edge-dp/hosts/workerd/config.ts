@@ -23,6 +23,8 @@ export interface WorkerdNode {
   readonly egress: { readonly path: string; readonly token: string; readonly tokenHeader: string };
   /** Folder with `manifest` and `objects/<sha256>`, or null. */
   readonly declarative: string | null;
+  /** Folder with `bundle.json` and `objects/<sha256>`, once they are there, or null. */
+  readonly fallback: string | null;
 }
 
 /** Where connections to a control plane go: `host:port` with an address, or `unix:` and a relay's path. */
@@ -116,6 +118,7 @@ function bindings(node: WorkerdNode): string[] {
       struct({ name: text(controlPlaneBinding(place)), service: text(`control-plane-${place + 1}`) }),
     ),
     ...(node.declarative === null ? [] : ['(name = "DECLARATIVE", service = "declarative")']),
+    ...(node.fallback === null ? [] : ['(name = "FALLBACK", service = "fallback")']),
   ];
 }
 
@@ -125,7 +128,7 @@ function controlPlaneBinding(place: number): string {
 }
 
 function sharedServices(node: WorkerdNode): string[] {
-  const { egress, declarative, clusterTls } = node;
+  const { egress, declarative, fallback, clusterTls } = node;
   const token = struct({ name: text(egress.tokenHeader), value: text(egress.token) });
   return [
     service('network', {
@@ -141,6 +144,7 @@ function sharedServices(node: WorkerdNode): string[] {
       service(`control-plane-${place + 1}`, { external: controlPlane(address, clusterTls) }),
     ),
     ...(declarative === null ? [] : [service('declarative', { disk: struct({ path: text(declarative) }) })]),
+    ...(fallback === null ? [] : [service('fallback', { disk: struct({ path: text(fallback) }) })]),
   ];
 }
 

@@ -88,6 +88,7 @@ function workerdNode(
     internal: { node: sockets.node, kv: sockets.kv },
     egress: { path: sockets.egress, token: egressToken, tokenHeader: EGRESS_TOKEN },
     declarative,
+    fallback: options.fallback ?? null,
   };
 }
 

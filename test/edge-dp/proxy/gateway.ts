@@ -77,6 +77,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     storage: folder,
     controlPlanes: [],
     forwardProxy: null,
+    fallback: null,
     clusterTls: null,
     dns: SYSTEM_DNS,
     trust: null,

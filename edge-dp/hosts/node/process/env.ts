@@ -40,6 +40,7 @@ export async function makeEnv(
     OUTWARD: createOutward(plan.dns),
     ...controlPlanes(plan),
     ...(plan.declarative !== null && { DECLARATIVE: filesOf(plan.declarative) }),
+    ...(plan.fallback !== null && { FALLBACK: filesOf(plan.fallback) }),
   };
   const { NodeService } = worker;
   if (!first || NodeService === undefined) {

@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { utf8 } from '../../shared/bundle/canonical.ts';
+import type { Manifest, ObjectName } from '../../shared/bundle/format.ts';
+import { verifyManifest } from '../../shared/bundle/verification.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import type { Log } from '../instance/log.ts';
+import type { Publisher, Release } from '../publisher/publisher.ts';
+import {
+  BUNDLE_FILE,
+  type BundleFile,
+  LARGEST_BUNDLE_FILE,
+  objectFile,
+  parseBundleFile,
+  signGroups,
+  verifyGroups,
+} from './bundle-file.ts';
+import type { FallbackStorage } from './storage.ts';
+
+interface FallbackExportOptions {
+  readonly storage: FallbackStorage;
+  readonly publisher: Publisher;
+  /** Milliseconds from a change to its export (`cluster_fallback_config_export_delay`): what comes meanwhile goes along. */
+  readonly delay: number;
+  readonly log: Log;
+}
+
+/** Objects that are written at a time. */
+const WIDTH = 8;
+/** Milliseconds for which an object that nothing names any more stays: a data plane may be reading what was there before. */
+const GRACE = 3_600_000;
+/** Milliseconds between attempts while the storage is away, at first and at most. */
+const [RETRY, LONGEST_RETRY] = [2_000, 300_000];
+
+/**
+ * Writes what is published to a storage: objects first, then the one file that names them. Several control planes may share
+ * a storage: each looks first what is there, writes nothing where that is as new, and never puts older config in its place.
+ */
+export class FallbackExport {
+  readonly #options: FallbackExportOptions;
+  readonly #garbage = new Map<ObjectName, number>();
+  readonly #unsubscribe: () => void;
+  readonly #stop = new AbortController();
+  #pending = false;
+  #running: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #complaint = '';
+
+  constructor(options: FallbackExportOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.publisher.onRound(() => this.#schedule(options.delay));
+    // Soon, but several that start together not all at once.
+    this.#schedule(Math.random() * Math.min(1_000, options.delay));
+  }
+
+  /** Resolves when what is being written is. */
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  #schedule(after: number): void {
+    if (this.#pending || this.#stop.signal.aborted) return;
+    this.#pending = true;
+    this.#running = this.#running.then(async () => {
+      await sleep(after, null, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
+      this.#pending = false;
+      if (!this.#stop.signal.aborted) await this.#attempt();
+    });
+  }
+
+  async #attempt(): Promise<void> {
+    const { log } = this.#options;
+    try {
+      const serial = await this.#export();
+      if (this.#complaint !== '' && serial !== null)
+        log('notice', `fallback config is exported again, serial ${serial}`);
+      this.#failures = 0;
+      this.#complaint = '';
+    } catch (error) {
+      const complaint = `fallback config cannot be exported: ${messageOf(error)}`;
+      if (complaint !== this.#complaint) log('error', complaint);
+      this.#complaint = complaint;
+      this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
+    }
+  }
+
+  /** The serial that was written; null: what is there is as new. */
+  async #export(): Promise<number | null> {
+    const { storage, publisher, log } = this.#options;
+    const { cluster, keys } = publisher.trust();
+    const releases = publisher.groups().flatMap((group) => publisher.release(group) ?? []);
+    const serial = publisher.serial();
+    if (releases.length === 0) throw new Error('nothing is published yet');
+    const file = await this.#file(releases, serial);
+    const there = await this.#there(keys, cluster);
+    if (there !== null && there.serial > serial) {
+      log(
+        'info',
+        `fallback config: serial ${there.serial} is there, newer than serial ${serial} of this control plane`,
+      );
+      return null;
+    }
+    if (there !== null && isSame(there.file, file)) return null;
+    const named = new Set<ObjectName>();
+    for (const { manifest } of releases) {
+      for (const name of publisher.missing(manifest, null)) named.add(name);
+      const missing = [...publisher.missing(manifest, there?.manifests.get(manifest.group) ?? null)];
+      await this.#write(missing);
+    }
+    await storage.put(BUNDLE_FILE, utf8(JSON.stringify(file)));
+    await this.#sweep(named, there?.manifests.values() ?? []);
+    return serial;
+  }
+
+  async #file(releases: readonly Release[], serial: number): Promise<BundleFile> {
+    const { publisher } = this.#options;
+    const key = publisher.signingKey();
+    const groups = { cluster: key.cluster, serial, groups: publisher.selectors() };
+    return {
+      keys: publisher.statements(),
+      groups: await signGroups(groups, key),
+      manifests: Object.fromEntries(releases.map(({ manifest, jws }) => [manifest.group, jws])),
+    };
+  }
+
+  /** What is there already, as far as it is this cluster's; null: nothing that counts. */
+  async #there(trustedKeys: Parameters<typeof verifyGroups>[1], cluster: string) {
+    const bytes = await this.#options.storage.get(BUNDLE_FILE, LARGEST_BUNDLE_FILE);
+    if (bytes === null) return null;
+    try {
+      const file = parseBundleFile(bytes);
+      const { serial } = await verifyGroups(file.groups, trustedKeys, cluster);
+      const manifests = new Map<string, Manifest>();
+      const expected = { trustedKeys, cluster, group: null, highestSerial: null, now: null };
+      for (const [group, jws] of Object.entries(file.manifests))
+        manifests.set(group, await verifyManifest(jws, expected));
+      return { file, serial, manifests };
+    } catch (error) {
+      this.#options.log(
+        'warn',
+        `fallback config: what is there is replaced, since it is not of this cluster: ${messageOf(error)}`,
+      );
+      return null;
+    }
+  }
+
+  async #write(names: ObjectName[]): Promise<void> {
+    const { storage, publisher } = this.#options;
+    const workers = Array.from({ length: WIDTH }, async () => {
+      for (let name = names.pop(); name !== undefined; name = names.pop()) {
+        const found = publisher.object(name);
+        // A newer release came, which goes out next.
+        if (found === undefined) throw new Error('the config changed while it was written');
+        await storage.put(objectFile(name), found.gzip);
+        this.#garbage.delete(name);
+      }
+    });
+    await Promise.all(workers);
+  }
+
+  /** Deletes what nothing names for some time. */
+  async #sweep(named: ReadonlySet<ObjectName>, before: Iterable<Manifest>): Promise<void> {
+    const { storage, publisher } = this.#options;
+    const now = Date.now();
+    for (const manifest of before) {
+      for (const name of publisher.missing(manifest, null))
+        if (!named.has(name) && !this.#garbage.has(name)) this.#garbage.set(name, now);
+    }
+    for (const [name, since] of this.#garbage) {
+      if (named.has(name)) this.#garbage.delete(name);
+      else if (now - since > GRACE) {
+        await storage.delete(objectFile(name));
+        this.#garbage.delete(name);
+      }
+    }
+  }
+}
+
+/** Whether another control plane has written the same; what the two have signed may differ in the time. */
+function isSame(there: BundleFile, ours: BundleFile): boolean {
+  const content = ({ keys, groups, manifests }: BundleFile) =>
+    JSON.stringify([
+      keys,
+      payloadOf(groups),
+      Object.entries(manifests)
+        .map(([group, jws]) => [group, contentOf(jws)])
+        .sort(),
+    ]);
+  return content(there) === content(ours);
+}
+
+function contentOf(jws: string): unknown {
+  const { serial, config_hash: hash } = JSON.parse(payloadOf(jws));
+  return [serial, hash];
+}
+
+function payloadOf(jws: string): string {
+  return Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8');
+}
