@@ -1,27 +1,30 @@
+import { withoutContinue } from './continue.ts';
+import { TOKEN } from './tokens.ts';
 import { LuaSyntaxError } from './value.ts';
 
 /**
  * Kong runs Lua on LuaJIT, whose language is 5.1's and a little more. What can be said in 5.1 is translated, keeping every line where
- * it is: the escapes `\x41`, `\z` and `\u{…}`, names beyond ASCII. What cannot (`goto`, labels, 64-bit and imaginary numbers)
- * is refused with its line: Lua 5.1 would read some of it as something else without a word. Throws `LuaSyntaxError`.
+ * it is: the escapes `\x41`, `\z` and `\u{…}`, names beyond ASCII, `goto` that goes on with a loop. What cannot (`goto` to elsewhere, 64-bit
+ * and imaginary numbers) is refused with its line: Lua 5.1 would read some of it as something else without a word. Throws `LuaSyntaxError`.
  */
 export function toLua51(given: string, name: string): string {
   // A first line for the shell is a comment to LuaJIT.
-  const source = given.startsWith('#') ? `--${given}` : given;
+  let source = given.startsWith('#') ? `--${given}` : given;
   if (source.startsWith('\x1b'))
     throw new LuaSyntaxError(`${chunkId(name)}: compiled Lua is not taken, only its source`);
   if (!MAYBE_LUAJIT.test(source)) return source;
-  let result = '';
-  let at = 0;
   const fail = (offset: number, what: string): LuaSyntaxError =>
     new LuaSyntaxError(`${chunkId(name)}:${source.slice(0, offset).split('\n').length}: ${what}`);
+  if (/goto|::/.test(source)) source = withoutContinue(source, fail);
+  let result = '';
+  let at = 0;
   for (const match of source.matchAll(TOKEN)) {
     const { index } = match;
     const [token] = match;
-    const { number, word, label, text } = match.groups ?? {};
+    const { number, word, text } = match.groups ?? {};
     result += source.slice(at, index);
     at = index + token.length;
-    if (label !== undefined || word === 'goto' || (number !== undefined && LUAJIT_NUMBER.test(number))) {
+    if (number !== undefined && LUAJIT_NUMBER.test(number)) {
       throw fail(index, `'${token}' is LuaJIT's own and is not there`);
     }
     if (word !== undefined && BEYOND_ASCII.test(word)) result += asciiName(word);
@@ -35,20 +38,6 @@ export function toLua51(given: string, name: string): string {
 const MAYBE_LUAJIT = /goto|::|\\[xzu]|[\dA-Fa-f.][uU]?[lL][lL]|[\d.][iI]|[\u0080-\uffff]/;
 const BEYOND_ASCII = /[\u0080-\uffff]/;
 const LUAJIT_NUMBER = /(?:[uU]?[lL][lL]|[iI])$/;
-
-/** Comments and strings are tokens so that nothing is looked for in them. */
-const TOKEN = new RegExp(
-  [
-    String.raw`--\[(?<c>=*)\[[\s\S]*?(?:\]\k<c>\]|$)`,
-    String.raw`--[^\n]*`,
-    String.raw`\[(?<l>=*)\[[\s\S]*?(?:\]\k<l>\]|$)`,
-    String.raw`(?<text>"(?:\\z\s*|\\[\s\S]|[^"\\\n])*"|'(?:\\z\s*|\\[\s\S]|[^'\\\n])*')`,
-    String.raw`(?<number>(?:0[xX][\da-fA-F.]+(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:[uU]?[lL][lL]|[iI])?)`,
-    String.raw`(?<word>[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)`,
-    '(?<label>::)',
-  ].join('|'),
-  'g',
-);
 
 /** A name of the same meaning that 5.1 takes: each byte beyond ASCII in hex. */
 function asciiName(word: string): string {
