@@ -32,6 +32,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   migrations: async () => (await import('./commands/migrations.ts')).migrations,
   hybrid: async () => (await import('./commands/hybrid.ts')).hybrid,
   keys: async () => (await import('./commands/keys.ts')).keys,
+  release: async () => (await import('./commands/release.ts')).release,
   worker: async () =>
     (await import('./commands/worker.ts')).workerCommand(dataPlanePlugins, async (choice, folder) =>
       (await import('../edge-dp/hosts/write-worker.ts')).writeWorker(choice, folder),

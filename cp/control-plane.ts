@@ -31,6 +31,7 @@ import { clusterFiles } from './pki/gen-cert.ts';
 import { loadTrust } from './pki/trust.ts';
 import { createPublisher, type Publisher } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
+import { ReleaseDesk } from './releases/desk.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
 import { takesLuaPlugins } from './settings/lua-plugins.ts';
 import type { Settings } from './settings/properties.ts';
@@ -96,6 +97,7 @@ export async function startControlPlane(
       statements: keys.statements,
       trusted: keys.trusted,
       acceptLoss: settings.publish_near_empty,
+      releases: store.releases,
       log: log.part('publisher'),
     });
     started.push(() => publisher.stop());
@@ -116,6 +118,13 @@ export async function startControlPlane(
       });
       started.push(() => fallback.stop());
     }
+    const releases = new ReleaseDesk({
+      publisher,
+      store: store.releases,
+      registry: store.nodes,
+      log: log.part('releases'),
+    });
+    started.push(async () => releases.stop());
 
     const acme = new AcmeOrders({
       store,
@@ -135,6 +144,7 @@ export async function startControlPlane(
       settings,
       cluster: clusterView(store.nodes, cluster),
       config: configLoader(store, schemas),
+      releases,
       connections,
       plugins: enabledPlugins,
       signingKeys: ring,

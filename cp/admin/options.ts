@@ -1,6 +1,7 @@
 import type { SigningRing } from '../keys/signing-ring.ts';
 import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';
+import type { ReleaseDesk } from '../releases/desk.ts';
 import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
@@ -18,6 +19,8 @@ export interface AdminOptions {
   readonly cluster: ClusterView | null;
   /** Takes declarative config into the database. Null: `POST /config` is refused. */
   readonly config: ConfigLoader | null;
+  /** Makes releases of groups and moves them on. Null: this control plane has no data planes. */
+  readonly releases: ReleaseDesk | null;
   /** Of the listeners this API is served on, for `GET /status`. */
   readonly connections: ConnectionCounts;
   /** Names of the plugins that can be configured; null: all that are known. */

@@ -6,6 +6,7 @@ import { tellSerial, waitRoutes } from './cluster/freshness.ts';
 import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
 import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
+import { releaseRoutes } from './cluster/releases.ts';
 import { signingKeyRoutes } from './cluster/signing-keys.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
@@ -62,6 +63,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     timerRoutes,
     cacheRoutes,
     groupRoutes(cluster),
+    tellSerial(releaseRoutes(options.releases), options.store.changes),
     clusteringRoutes(cluster),
     signingKeyRoutes(options.signingKeys),
     waitRoutes(cluster, options.store.changes),

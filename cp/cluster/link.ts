@@ -158,6 +158,7 @@ class Link {
   readonly #flood = new Flood();
   /** Of the release that was sent last. */
   #sent: { readonly serial: number | null; readonly config_hash: string | null } = { serial: null, config_hash: null };
+  #sentJws = '';
   #sending = false;
   #outdated = false;
 
@@ -234,6 +235,9 @@ class Link {
       let text: string;
       if (offer.kind === 'release') {
         const { serial, config_hash } = offer.release.manifest;
+        // There was something for other groups only.
+        if (offer.release.jws === this.#sentJws && session.record.serial === serial) continue;
+        this.#sentJws = offer.release.jws;
         text = this.#options.texts.withObjects(offer.release, offer.held);
         this.#sent = { serial, config_hash };
       } else text = await session.orders.message(offer.message);

@@ -17,6 +17,7 @@ import type {
 import { messageOf } from '../../shared/thrown.ts';
 import type { NodeLabels } from '../publisher/groups.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
+import type { RingNode } from '../releases/rings.ts';
 import type { NodeKeys, NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
@@ -126,6 +127,11 @@ export class NodeSession {
   /** Milliseconds since the epoch. */
   get lastSeen(): number {
     return this.#lastSeen;
+  }
+
+  /** As rings of releases choose it. */
+  get #ringNode(): RingNode {
+    return { id: this.node.id, labels: this.#labels.all };
   }
 
   /** The group it is of, by its labels and the groups there are now. */
@@ -273,16 +279,15 @@ export class NodeSession {
   /** The newest release of its group, at no serial below the one it holds, which it may have from another group. */
   async #releaseFor(group: string): Promise<Release | null> {
     const { publisher } = this.#context;
-    const newest = publisher.release(group);
+    const newest = publisher.releaseFor(group, this.#ringNode);
     if (newest === null || this.#held === null || newest.manifest.serial >= this.#held.serial) return newest;
-    await publisher.lift(group);
-    return publisher.release(group);
+    return publisher.lift(newest);
   }
 
   /** Why the node does not get the newest manifest of its group, or nothing newer at all; null when it does. */
   withheld(): string | null {
     const { publisher } = this.#context;
-    const manifest = publisher.release(this.group)?.manifest;
+    const manifest = publisher.releaseFor(this.group, this.#ringNode)?.manifest;
     if (manifest === undefined) return this.#withheld;
     const ahead = this.#held !== null && this.#held.serial > manifest.serial;
     return this.#faultOf(manifest)?.reason ?? (ahead ? this.#withheld : null);

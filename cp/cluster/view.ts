@@ -23,7 +23,10 @@ import { withheldElsewhere, withheldFrom, withheldInWords } from './withholding.
 interface ConnectedNodes {
   readonly self: ClusterListener['self'];
   readonly nodes: Nodes;
-  readonly publisher: Pick<Publisher, 'conflicts' | 'trouble' | 'release' | 'groups' | 'serial' | 'selects' | 'flush'>;
+  readonly publisher: Pick<
+    Publisher,
+    'conflicts' | 'trouble' | 'release' | 'groups' | 'serial' | 'selects' | 'staged' | 'flush'
+  >;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
   purge(order: PurgeOrder): Promise<void>;
@@ -50,6 +53,18 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     if (whole !== null) return whole;
     const troubles = publisher.groups().flatMap((group) => publisher.trouble(group) ?? []);
     return troubles.length === 0 ? null : troubles.join('; ');
+  }
+
+  /** Why a group has not got what is written, though all is well. */
+  function waiting(group: string): string | null {
+    return publisher.staged?.isPending(group) === true ? `group '${group}' has not been released to` : null;
+  }
+
+  /** Up to which serial a data plane serves all that is written: where nothing waits for a release, also what came after it. */
+  function upTo(group: string, serial: number | null): number | null {
+    const live = publisher.staged?.live(group);
+    if (serial === null || live == null || serial < live.serial || waiting(group) !== null) return serial;
+    return Math.max(serial, publisher.serial());
   }
 
   function reach(): ConfigReach {
@@ -118,12 +133,12 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
           const { id, hostname, serial } = node;
           const here = nodes.get(id);
           const group = here?.group ?? node.group ?? DEFAULT_GROUP;
-          const reason = node.reason ?? publisher.trouble(group);
+          const reason = node.reason ?? publisher.trouble(group) ?? waiting(group);
           served.push({
             id,
             hostname,
             group,
-            serial: here?.record.serial ?? serial,
+            serial: upTo(group, here?.record.serial ?? serial),
             reason,
             connected: node.connected || here !== undefined,
           });

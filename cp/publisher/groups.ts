@@ -20,19 +20,29 @@ export interface Group {
   readonly certified: boolean;
   /** Null: everything. */
   readonly selection: TagFilter | null;
+  /** It gets what was released to it, not what is written. */
+  readonly staged: boolean;
 }
 
-const EVERYBODY: Group = { name: DEFAULT_GROUP, priority: 0, labels: null, certified: false, selection: null };
+const EVERYBODY: Group = {
+  name: DEFAULT_GROUP,
+  priority: 0,
+  labels: null,
+  certified: false,
+  selection: null,
+  staged: false,
+};
 
 /** The groups of these rows, in the order they are asked in, `default` last: it is there whether a row says so or not. */
 export function groupsOf(rows: readonly BundleRow[]): readonly Group[] {
   const read = rows.map(
-    ({ name, priority, labels, certified, select_tags }): Group => ({
+    ({ name, priority, labels, certified, select_tags, publish }): Group => ({
       name: String(name),
       priority: Number(priority),
       labels: typeof labels === 'string' ? parseNodeSelector(labels) : null,
       certified: certified === true,
       selection: typeof select_tags === 'string' ? parseTagFilter(select_tags) : null,
+      staged: publish === 'release',
     }),
   );
   const named = read.filter(({ name }) => name !== DEFAULT_GROUP);

@@ -8,7 +8,9 @@ import {
 import { buildManifest } from '../../shared/bundle/manifest.ts';
 import { type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import type { ChangeFeed, Delta } from '../store/store.ts';
+import type { RingNode } from '../releases/rings.ts';
+import { StagedGroups } from '../releases/staged-groups.ts';
+import type { ChangeFeed, Delta, ReleaseStore } from '../store/store.ts';
 import { coalesce, type Pace } from './coalesce.ts';
 import { PackedConfig } from './config.ts';
 import type { Conflict } from './demands.ts';
@@ -54,6 +56,8 @@ export interface PublisherOptions {
   readonly acceptLoss?: boolean;
   readonly pace?: Pace;
   readonly retention?: Retention;
+  /** Where releases of groups with `publish = release` are; absent: every group publishes at once. */
+  readonly releases?: ReleaseStore;
   /** Milliseconds between attempts while the database or the config does not allow publishing. */
   readonly retry?: number;
 }
@@ -62,6 +66,10 @@ export interface PublisherOptions {
 export interface Publisher {
   /** The newest release of the group `default`. Throws while it has none. */
   current(): Release;
+  /** What a data plane of a group gets: the newest release, or, on its way by rings, another than those of others. */
+  releaseFor(group: string, node: RingNode): Release | null;
+  /** Releases of groups with `publish = release`. */
+  readonly staged: StagedGroups | null;
   /** The newest release of a group; null while what it selects has never held together, and for a group that is not there. */
   release(group: string): Release | null;
   /** Names of the groups, in the order data planes are matched with them; `default` last. */
@@ -100,10 +108,10 @@ export interface Publisher {
    */
   catchUp(held: Manifest): Promise<string | null>;
   /**
-   * Publishes what a group has once more, under the serial that the others are at: data planes that come from them take
-   * nothing older. For a group in trouble, which is behind.
+   * Signs what a group has once more, under the serial that the others are at: data planes that come from them take
+   * nothing older. For a group that is behind, in trouble or because its next release was not made yet.
    */
-  lift(group: string): Promise<void>;
+  lift(release: Release): Promise<Release>;
   /** What releases are signed with now. */
   signingKey(): SigningKey;
   /** What leads data planes to that key, in order. */
@@ -135,6 +143,15 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   /** Up to where it is published, and the commit there. */
   let { serial: reached, commit } = config;
   const releases = new Map<string, Release>();
+  const staged =
+    options.releases === undefined
+      ? null
+      : new StagedGroups({
+          store: options.releases,
+          shelf,
+          sign: (serial, content) => sign(content.group, serial, content),
+          log,
+        });
   /** Groups whose config cannot be published, with the reason. */
   const troubles = new Map<string, string>();
   /** The keys have changed since the releases were signed. */
@@ -142,31 +159,42 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   let complaint = '';
   let retry: NodeJS.Timeout | null = null;
 
-  async function sign(group: string, serial: number, content: Pick<Manifest, 'tables' | 'plugins'>): Promise<Release> {
-    const manifest = await buildManifest({
+  async function sign(group: string, serial: number, content: Content): Promise<Release> {
+    const manifest = await complete(group, serial, content);
+    return { jws: await signManifest(manifest, keys.signing), manifest };
+  }
+
+  function complete(group: string, serial: number, { tables: refs, plugins }: Content): Promise<Manifest> {
+    return buildManifest({
       cluster: keys.signing.cluster,
       group,
       serial,
       issued_at: Math.floor(Date.now() / 1000),
-      ...content,
+      tables: refs,
+      plugins,
       keys: trustedKeys(keys),
     });
-    return { jws: await signManifest(manifest, keys.signing), manifest };
   }
 
   /** Makes a release for every group whose config holds together; the others keep theirs. */
   async function release(configs: GroupConfigs, serial: number): Promise<readonly Release[]> {
     const made: Release[] = [];
-    for (const { name } of configs.groups) {
+    for (const { name, staged: isStaged } of configs.groups) {
       try {
         const part = configs.tables(name);
         const content = { tables: await part.refs(Date.now()), plugins: part.plugins(options.pluginVersion) };
-        made.push(await sign(name, serial, content));
+        if (staged !== null && isStaged) staged.note(name, await complete(name, serial, content));
+        else made.push(await sign(name, serial, content));
         if (troubles.delete(name)) log('info', `publishing again${toGroup(name)}, at serial ${serial}`);
       } catch (error) {
         if (!(error instanceof PublishRefused)) throw error;
+        staged?.note(name, null);
         keep(name, error);
       }
+    }
+    if (staged !== null) {
+      const names = configs.groups.flatMap((group) => (group.staged ? [group.name] : []));
+      made.push(...(await staged.follow(names, serial, (group) => releases.get(group)?.manifest)));
     }
     const present = new Set(configs.groups.map(({ name }) => name));
     for (const name of [...releases.keys(), ...troubles.keys()]) {
@@ -199,15 +227,21 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     else return;
     resign = false;
     for (const each of made) releases.set(each.manifest.group, each);
-    shelf.keepOnly(new Set([...latest.users(), ...releases.values()]), Date.now());
+    for (const each of staged?.releases() ?? []) {
+      const { group } = each.manifest;
+      if (staged?.release(group, null) === each) releases.set(group, each);
+    }
+    shelf.keepOnly(new Set([...latest.users(), ...releases.values(), ...(staged?.users() ?? [])]), Date.now());
     shelf.expire(Date.now());
     for (const each of made) for (const callback of subscribers) callback(each);
     for (const callback of roundSubscribers) callback();
   }
 
-  /** Releases of groups in trouble, signed anew. */
+  /** Releases of groups that keep one, signed anew. */
   async function signKept(): Promise<readonly Release[]> {
     const kept = [...troubles.keys()].flatMap((group) => releases.get(group) ?? []);
+    for (const each of staged?.releases() ?? [])
+      staged?.replace(each, await again(each.manifest, each.manifest.serial));
     return Promise.all(kept.map(({ manifest }) => again(manifest, manifest.serial)));
   }
 
@@ -300,6 +334,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       return current;
     },
     release: (group) => releases.get(group) ?? null,
+    releaseFor: (group, node) => staged?.release(group, node) ?? releases.get(group) ?? null,
+    staged,
     groups: () => latest.groups.map(({ name }) => name),
     selectors: () => latest.groups.map(({ name, labels, certified }) => ({ name, labels, certified })),
     groupOf: (labels) => groupOf(latest.groups, labels),
@@ -311,8 +347,10 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       if (complaint !== '') return complaint;
       return group === undefined ? null : (troubles.get(group) ?? null);
     },
-    // Of what a group in trouble keeps only the manifest is known.
-    conflicts: (group, capabilities) => (troubles.has(group) ? [] : latest.conflicts(group, capabilities)),
+    // Of what a group keeps, in trouble or until its next release, only the manifest is known.
+    conflicts(group, capabilities) {
+      return troubles.has(group) || staged?.isPending(group) === true ? [] : latest.conflicts(group, capabilities);
+    },
     missing: (manifest, held) => missingObjects(shelf, manifest, held),
     subscribe(callback) {
       subscribers.add(callback);
@@ -344,14 +382,16 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       );
       return null;
     },
-    async lift(group) {
-      const kept = releases.get(group);
-      if (kept === undefined || kept.manifest.serial >= reached) return;
+    async lift(kept) {
+      if (kept.manifest.serial >= reached) return kept;
       const lifted = await again(kept.manifest, reached);
-      if (releases.get(group) !== kept) return;
-      releases.set(group, lifted);
-      for (const callback of subscribers) callback(lifted);
-      for (const callback of roundSubscribers) callback();
+      staged?.replace(kept, lifted);
+      const { group } = kept.manifest;
+      if (releases.get(group) === kept) {
+        releases.set(group, lifted);
+        for (const callback of subscribers) callback(lifted);
+      }
+      return lifted;
     },
     signingKey: () => keys.signing,
     statements: () => keys.statements ?? [],
@@ -373,6 +413,9 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     },
   };
 }
+
+/** What a manifest says of a config. */
+type Content = Pick<Manifest, 'tables' | 'plugins'>;
 
 function trustedKeys({ signing, introduced }: PublisherKeys): readonly PublicKeyJwk[] {
   return [signing.publicKey, ...introduced];

@@ -7,6 +7,7 @@ import { keysOfNodes } from './migrations/004-keys-of-nodes.ts';
 import { sharedRecords } from './migrations/005-shared-records.ts';
 import { sharedCounts } from './migrations/006-shared-counts.ts';
 import { signingKeys } from './migrations/007-signing-keys.ts';
+import { releases } from './migrations/008-releases.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly Migration[] = [
   sharedRecords,
   sharedCounts,
   signingKeys,
+  releases,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

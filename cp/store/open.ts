@@ -11,6 +11,7 @@ import type { StoreLog } from './outage.ts';
 import { openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres/open.ts';
 import type { PostgresSettings } from './postgres/settings.ts';
+import { releaseStore } from './releases.ts';
 import { schemas as ownSchemas } from './schemas.ts';
 import { sharedCounts } from './shared-counts.ts';
 import { sharedRecords } from './shared-records.ts';
@@ -75,6 +76,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     records: sharedRecords(database, catalog, heard),
     counts: sharedCounts(database),
     signingKeys: signingKeyLog(database, heard),
+    releases: releaseStore(database),
     condition: (limit) => watch.look(limit),
     async close() {
       stopKeepingHouse();

@@ -1,7 +1,8 @@
-import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { BundleRow, Manifest, ObjectName, PackedObject } from '../../shared/bundle/format.ts';
 import type { Count } from '../../shared/cluster/counts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
+import type { Ring } from '../releases/rings.ts';
 import type { DatabaseCondition } from './condition.ts';
 import type { LuaPlugins } from './lua-plugins.ts';
 
@@ -268,6 +269,79 @@ export interface SharedCounts {
   }): Promise<readonly number[]>;
 }
 
+/** Where a release is on its way: see docs/releases.md. */
+export type ReleaseState = 'scheduled' | 'rolling' | 'paused' | 'live' | 'replaced' | 'aborted';
+
+/** What a group with `publish = release` was, is or will be given. Times are Unix seconds. */
+export interface StoredRelease {
+  readonly id: string;
+  /** Grows with every release of any group. */
+  readonly number: number;
+  readonly group: string;
+  readonly state: ReleaseState;
+  /** Why it is in this state, where that is not plain. */
+  readonly reason: string | null;
+  /** What its manifest is signed with. */
+  readonly serial: number;
+  /** Up to where the change log is in it. */
+  readonly upto: number;
+  /** Up to where the control plane that made it had followed the change log. */
+  readonly seen: number;
+  /** Its manifest; the serial in it says nothing. */
+  readonly content: Manifest;
+  /** Who gets it, one after the other, before all do. */
+  readonly rings: readonly Ring[];
+  /** The ring it is at, from 0. */
+  readonly ring: number;
+  /** Since when it is in this state and ring, and how long that is by the database's clock, in seconds. */
+  readonly since: number;
+  readonly age: number;
+  /** When it begins; null: at once. */
+  readonly at: number | null;
+  /** That time has come, by the database's clock. */
+  readonly isDue: boolean;
+  /** The release whose content it brings back. */
+  readonly rollbackTo: string | null;
+  readonly createdAt: number;
+}
+
+export interface NewRelease
+  extends Pick<StoredRelease, 'group' | 'upto' | 'seen' | 'content' | 'rings' | 'at' | 'rollbackTo'> {
+  readonly state: 'scheduled' | 'rolling' | 'live';
+  /** Null: a new one, above all that there were. Else it is the group's first, of what its data planes have already. */
+  readonly serial: number | null;
+  /** Everything that the manifest leads to. */
+  readonly objects: readonly ObjectName[];
+}
+
+/** Where a release goes from where it is. */
+export interface ReleaseStep {
+  readonly state: 'rolling' | 'paused' | 'live' | 'aborted';
+  readonly ring: number;
+  readonly reason: string | null;
+}
+
+/** The releases of groups, in the database. Every change wakes the publishers of all control planes. */
+export interface ReleaseStore {
+  /** Those that are live, and those on their way. */
+  current(): Promise<readonly StoredRelease[]>;
+  get(id: string): Promise<StoredRelease | null>;
+  /** Newest first. Throws an error for an `offset` that no page ended with. */
+  page(query: {
+    readonly group?: string;
+    readonly size?: number;
+    readonly offset?: string;
+  }): Promise<{ readonly releases: readonly StoredRelease[]; readonly offset?: string }>;
+  /** Writes a release down with its objects. Null: another one of the group is on its way, or it is not the first. */
+  create(release: NewRelease, objectOf: (name: ObjectName) => PackedObject | undefined): Promise<StoredRelease | null>;
+  /** Moves a release on. Null, and nothing done, when it is not as the caller knows it: another control plane was first. */
+  step(release: StoredRelease, step: ReleaseStep): Promise<StoredRelease | null>;
+  /** Ends all of a group that no longer has any. */
+  end(group: string, reason: string): Promise<void>;
+  /** Those of these objects that some release needs. */
+  objects(names: readonly ObjectName[]): Promise<readonly PackedObject[]>;
+}
+
 /** What data planes share: see `shared/cluster/records.ts`. */
 export interface SharedRecords {
   /**
@@ -295,6 +369,7 @@ export interface Store {
   readonly signingKeys: SigningKeyLog;
   readonly records: SharedRecords;
   readonly counts: SharedCounts;
+  readonly releases: ReleaseStore;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
   close(): Promise<void>;

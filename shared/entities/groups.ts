@@ -25,6 +25,8 @@ export const groups = defineEntity({
     select_tags: { type: 'string', len_max: 1024, custom_validator: filterError },
     // Of several groups that fit, the one with the highest; then by name.
     priority: { type: 'integer', required: true, default: 0, between: [-1_000_000, 1_000_000] },
+    // `release`: what is written is pending until it is released.
+    publish: { type: 'string', required: true, default: 'immediate', one_of: ['immediate', 'release'] },
     tags,
   },
   entity_checks: [

@@ -110,3 +110,51 @@ it('two groups serve different routes on real data planes; labels and selectors 
     fields: { labels: expect.stringContaining("found 'region is eu'"), select_tags: expect.stringContaining("'/'") },
   });
 }, 240_000);
+
+it('a group that publishes by releases gets what is released, by the command, and back what it had', async () => {
+  const [node] = nodes;
+  if (node === undefined) throw new Error('the data planes of the test before are not there');
+  await call('PATCH', '/groups/eu', { publish: 'release' });
+  await answering('/new', 221, ['eu']);
+  // The other groups get it at once, so it has been published.
+  await call('PUT', '/groups/everything', { priority: -1 });
+  await call('GET', '/groups/everything');
+  const { data } = await call('GET', '/groups/eu/pending');
+  expect(data).toMatchObject([
+    { entity: 'routes', name: 'new', operation: 'create' },
+    { entity: 'plugins', name: 'request-termination', operation: 'create' },
+  ]);
+  expect(await served(node, '/eu', '/new')).toEqual([218, 404]);
+
+  const release = (...words: readonly string[]) => runHoldfast(['release', ...words, '-p', plane.prefix]);
+  const strategy = JSON.stringify([{ nodes: { percent: 50 }, hold: 0 }, { hold: 0 }]);
+  const made = await release('create', 'eu', '--strategy', strategy, '--watch');
+  expect(made.code, made.output).toBe(0);
+  expect(made.output).toMatch(/eu {2}live {2}serial \d+\n$/);
+  for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 221]);
+  const again = await release('create', 'eu');
+  expect(again).toMatchObject({ code: 1, output: expect.stringContaining("nothing is pending for group 'eu'") });
+
+  const listed = await call('GET', '/releases?group=eu');
+  const [, first] = Array.isArray(listed.data) ? listed.data : [];
+  const shown = await release('show', String(first.id));
+  expect(shown.output).toMatch(/state +replaced[\s\S]*delete {2}routes {2}new {2}/);
+  const back = await release('rollback', String(first.id), '--watch');
+  expect(back.code, back.output).toBe(0);
+  for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 404]);
+
+  // What waits, and for how long, is told to who waits for a serial.
+  const refused = await fetch(`${plane.admin}/releases`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ group: 'eu', at: 'soon', strategy: [{ nodes: { percent: 101 } }], when: 1 }),
+  });
+  expect(await refused.json()).toMatchObject({
+    name: 'schema violation',
+    fields: {
+      at: expect.stringContaining('seconds since 1970'),
+      'strategy[1].nodes.percent': 'expected a number between 0 and 100',
+      when: 'unknown field',
+    },
+  });
+}, 240_000);

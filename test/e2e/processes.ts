@@ -100,6 +100,7 @@ export interface ClusterFolder {
 }
 
 export interface RunningControlPlane extends HoldfastProcess {
+  readonly prefix: string;
   readonly admin: string;
 }
 
@@ -143,7 +144,7 @@ export async function createCluster(): Promise<ClusterFolder> {
         },
         path,
       );
-      return { ...running, admin: `http://127.0.0.1:${admin}` };
+      return { ...running, prefix: controlPlanePrefix, admin: `http://127.0.0.1:${admin}` };
     },
     async dataPlane(name, options = {}, words = []) {
       let ports = nodePorts.get(name);

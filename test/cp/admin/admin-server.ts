@@ -69,6 +69,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     settings: all,
     cluster: options.cluster ?? null,
     config: configLoader(store, schemas),
+    releases: null,
     connections,
     plugins: options.plugins ?? null,
     signingKeys: null,

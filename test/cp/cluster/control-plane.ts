@@ -191,6 +191,7 @@ export async function controlPlaneOver(
     tables: publishedTables(),
     pluginVersion: (name) => plugins.get(name)?.version,
     signingKey,
+    releases: store.releases,
     log,
   });
   const listener = await startClusterListener({
@@ -220,12 +221,12 @@ export async function controlPlaneOver(
   };
 }
 
-/** The manifest in a JWS of these control planes. */
-export function verify(jws: string): Promise<Manifest> {
+/** The manifest in a JWS of these control planes; of any group, for null. */
+export function verify(jws: string, group: string | null = 'default'): Promise<Manifest> {
   return verifyManifest(jws, {
     trustedKeys: [signingKey.publicKey],
     cluster: signingKey.cluster,
-    group: 'default',
+    group,
     highestSerial: null,
     now: null,
   });

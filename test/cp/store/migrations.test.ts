@@ -57,6 +57,7 @@ onBothDrivers('migrations', (backend) => {
       '005_shared_records',
       '006_shared_counts',
       '007_signing_keys',
+      '008_releases',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

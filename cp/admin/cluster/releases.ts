@@ -1,0 +1,239 @@
+import { isRecord } from '../../../shared/record.ts';
+import { schemaViolation } from '../../../shared/schema/errors.ts';
+import { ReleaseConflict, type ReleaseDesk } from '../../releases/desk.ts';
+import type { EntityChange } from '../../releases/diff.ts';
+import { type Ring, readStrategy, StrategyFault } from '../../releases/rings.ts';
+import type { StoredRelease } from '../../store/store.ts';
+import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
+import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
+import { message, notFound, ok, Refusal, type Reply } from '../reply.ts';
+import { argument } from '../request/body.ts';
+import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+
+/** `/releases`, and what waits for one at `/groups/{groups}/pending`. */
+export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
+  if (desk === null) return [];
+  const orders = (['promote', 'pause', 'resume', 'abort'] as const).map((order) =>
+    writing(desk, `/releases/{release}/${order}`, SUMMARIES[order], 200, (release) => desk.order(release, order)),
+  );
+  return [
+    { path: '/groups/{groups}/pending', methods: { GET: pending(desk) } },
+    { path: '/releases', methods: { GET: list(desk), POST: create(desk) } },
+    { path: '/releases/{release}', methods: { GET: read(desk) } },
+    ...orders,
+    writing(desk, '/releases/{release}/rollback', SUMMARIES.rollback, 201, (release) => desk.rollback(release)),
+  ];
+}
+
+const SUMMARIES = {
+  promote: 'Move a release to its next ring, or behind the last one to all data planes of its group, at once',
+  pause: 'Keep a release at the ring it is at',
+  resume: 'Let a release that was paused go on',
+  abort: 'Undo a release that is on its way: data planes that have it go back',
+  rollback: 'Give a group what this release had, under a new serial',
+} as const;
+
+function pending(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary: 'What is written and not yet released to a group',
+      tag: 'cluster',
+      success: { status: 200, schema: objectOf({ data: { type: 'array', items: differencesSchema } }) },
+      errors: [400, 404, 409],
+    },
+    async handle(call) {
+      const group = param(call, 'groups');
+      const row = await call.workspace.entity('groups').select({ field: 'name', value: group });
+      if (row === null) return notFound;
+      const data = await conflicting(() => desk.pending(group));
+      if (data === null) {
+        return message(409, `group '${group}' publishes what is written at once: nothing is ever pending`);
+      }
+      return ok({ data });
+    },
+  };
+}
+
+function list(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary: 'List releases, the newest first',
+      tag: 'cluster',
+      query: [...pageParameters, { name: 'group', description: 'Of this group only.', schema: { type: 'string' } }],
+      success: { status: 200, schema: pageOf(schema) },
+      errors: [400],
+    },
+    async handle({ query }) {
+      const group = query.get('group');
+      const { size, offset } = pageBounds(query);
+      const page = await desk.page({
+        ...(group !== undefined && { group }),
+        ...(size !== undefined && { size }),
+        ...(offset !== undefined && { offset }),
+      });
+      const rows = page.releases.map(shown);
+      const body = page.offset === undefined ? { rows } : { rows, offset: page.offset };
+      return ok(pageBody(body, '/releases', { size: query.get('size'), group }));
+    },
+  };
+}
+
+function create(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary: 'Release what is pending for a group: at once, at a time, or ring by ring',
+      tag: 'cluster',
+      body: { required: true, schema: input },
+      success: { status: 201, schema },
+      errors: [400, 409],
+    },
+    async handle({ body }) {
+      const fields: Record<string, string> = {};
+      const group = argument(body, 'group');
+      if (typeof group !== 'string' || group === '') fields.group = 'required field missing';
+      const at = timeIn(argument(body, 'at'));
+      if (at === undefined) fields.at = 'expected seconds since 1970, or a time as in 2030-01-31T08:00:00Z';
+      const strategy = strategyIn(argument(body, 'strategy'), fields);
+      for (const name of unknownIn(body)) fields[name] = 'unknown field';
+      if (Object.keys(fields).length > 0 || at === undefined || typeof group !== 'string')
+        throw schemaViolation(fields);
+      const release = await conflicting(() => desk.create(group, strategy, at));
+      return { status: 201, body: shown(release) };
+    },
+  };
+}
+
+function read(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary: 'Read a release, with what it changes for the data planes that do not have it',
+      tag: 'cluster',
+      success: { status: 200, schema },
+      errors: [404],
+    },
+    async handle(call) {
+      const release = await desk.get(param(call, 'release'));
+      if (release === null) return notFound;
+      const changes: readonly EntityChange[] = await desk.changes(release);
+      return ok({ ...shown(release), changes });
+    },
+  };
+}
+
+function writing(
+  desk: ReleaseDesk,
+  path: string,
+  summary: string,
+  status: 200 | 201,
+  work: (release: StoredRelease) => Promise<StoredRelease>,
+): AdminRoute {
+  const handle = async (call: Call): Promise<Reply> => {
+    const release = await desk.get(param(call, 'release'));
+    if (release === null) return notFound;
+    return { status, body: shown(await conflicting(() => work(release))) };
+  };
+  return {
+    path,
+    methods: {
+      POST: { describe: { summary, tag: 'cluster', success: { status, schema }, errors: [404, 409] }, handle },
+    },
+  };
+}
+
+async function conflicting<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ReleaseConflict) throw new Refusal(message(409, error.message));
+    throw error;
+  }
+}
+
+/** Null: at once. Undefined: no time at all. */
+function timeIn(value: unknown): number | null | undefined {
+  if (value === undefined || value === null || value === '') return null;
+  const seconds = Number(value);
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
+  const time = typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time / 1000;
+}
+
+function strategyIn(value: unknown, fields: Record<string, string>): readonly Ring[] {
+  try {
+    return readStrategy(value);
+  } catch (error) {
+    if (!(error instanceof StrategyFault)) throw error;
+    fields[error.field] = error.message;
+    return [];
+  }
+}
+
+function unknownIn(body: Call['body']): readonly string[] {
+  const given = body.kind === 'json' && isRecord(body.args) ? Object.keys(body.args) : [];
+  return given.filter((name) => !['group', 'at', 'strategy'].includes(name));
+}
+
+function shown({ content, rings, rollbackTo, createdAt, since, ...release }: StoredRelease) {
+  return {
+    id: release.id,
+    group: release.group,
+    state: release.state,
+    reason: release.reason,
+    serial: release.serial,
+    config_hash: content.config_hash,
+    at: release.at,
+    strategy: rings,
+    ring: release.state === 'rolling' || release.state === 'paused' ? release.ring + 1 : null,
+    rollback_to: rollbackTo,
+    created_at: Math.floor(createdAt),
+    updated_at: Math.floor(since),
+  };
+}
+
+const differencesSchema: JsonSchema = {
+  ...objectOf({
+    entity: { type: 'string' },
+    id: { type: 'string' },
+    name: { type: ['string', 'null'] },
+    operation: { type: 'string', enum: ['create', 'update', 'delete'] },
+  }),
+};
+
+const ring: JsonSchema = {
+  type: 'object',
+  properties: {
+    nodes: {
+      type: 'object',
+      properties: { labels: { type: ['string', 'null'] }, percent: { type: 'number', minimum: 0, maximum: 100 } },
+    },
+    hold: { type: 'number', description: 'Seconds until the next ring.' },
+    gates: { type: 'object', properties: { max_nack: { type: 'number' }, min_nodes: { type: 'number' } } },
+  },
+};
+
+const input: JsonSchema = {
+  type: 'object',
+  properties: {
+    group: { type: 'string' },
+    at: { type: ['number', 'string', 'null'], description: 'When to begin: seconds since 1970, or ISO 8601.' },
+    strategy: { type: 'array', items: ring },
+  },
+  required: ['group'],
+};
+
+const schema: JsonSchema = {
+  ...objectOf({
+    id: { type: 'string' },
+    group: { type: 'string' },
+    state: { type: 'string', enum: ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] },
+    reason: { type: ['string', 'null'] },
+    serial: { type: 'integer' },
+    config_hash: { type: 'string' },
+    at: { type: ['number', 'null'] },
+    strategy: { type: 'array', items: ring },
+    ring: { type: ['integer', 'null'], description: 'The ring it is at, from 1.' },
+    rollback_to: { type: ['string', 'null'] },
+    created_at: { type: 'integer' },
+    updated_at: { type: 'integer' },
+  }),
+};

@@ -1,0 +1,133 @@
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
+import { notRunning } from '../instance/instance.ts';
+import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
+import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
+
+const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
+const ACTIONS = [...['create', 'pending', 'list', 'show', 'watch'], ...ORDERS];
+
+/** Milliseconds between looks. */
+const PAUSE = 500;
+
+/** Releases of groups with `publish = release`, through a control plane that runs. */
+export const release: Command = {
+  summary: `releases of groups of data planes: ${ACTIONS.join(', ')}`,
+  forms: {
+    'create GROUP': 'release what is pending',
+    'pending GROUP': 'what is written and not released',
+    'list [GROUP]': 'all releases, the newest first',
+    'show ID': 'one of them, and what it changes',
+    'watch ID': 'tell where it is until it is over; fails when it was undone',
+    'promote|pause|resume|abort ID': 'move it on, hold it, let it go on, undo it',
+    'rollback ID': 'give the group what that release had',
+  },
+  options: {
+    at: { takes: 'TIME', text: 'create: when to begin, in seconds since 1970 or as in 2030-01-31T08:00:00Z' },
+    strategy: { takes: 'JSON', text: 'create: the rings, as /releases takes them' },
+    watch: { text: 'create, promote, resume and rollback: then watch it' },
+  },
+  examples: [
+    'holdfast release pending eu',
+    `holdfast release create eu --strategy '[{"nodes":{"percent":10},"hold":300}]' --watch`,
+    'holdfast release rollback 5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c',
+  ],
+  async run(invocation) {
+    const [action = '', ...words] = invocation.words;
+    if (!ACTIONS.includes(action)) throw unknownAction('release', ACTIONS, action);
+    const { settings } = settingsFor(invocation);
+    const admin = instanceAdmin(settings);
+    if (admin === null)
+      throw new CommandError(`${notRunning(resolve(settings.prefix))}; releases need a control plane that runs`);
+    await act(admin, action, { ...invocation, words });
+  },
+};
+
+async function act(admin: RunningAdmin, action: string, { words, options }: Invocation): Promise<void> {
+  const [word, ...more] = words;
+  if (more.length > 0) throw new CommandError(`release ${action} takes one word`, 2);
+  if (action === 'list') return list(admin, word);
+  if (word === undefined) {
+    const what = action === 'create' || action === 'pending' ? 'a group' : "a release's id";
+    throw new CommandError(`release ${action} needs ${what}`, 2);
+  }
+  const path = encodeURIComponent(word);
+  switch (action) {
+    case 'pending':
+      return printChanges((await ask(admin, `/groups/${path}/pending`)).data);
+    case 'show': {
+      const { changes, ...shown } = await ask(admin, `/releases/${path}`);
+      for (const [name, value] of Object.entries(shown)) print(`${name.padEnd(12)}  ${textOf(value)}`);
+      return printChanges(changes);
+    }
+    case 'watch':
+      return watch(admin, word);
+  }
+  const made =
+    action === 'create'
+      ? await ask(admin, '/releases', { group: word, at: options.at ?? null, strategy: strategyIn(options.strategy) })
+      : await ask(admin, `/releases/${path}/${action}`, {});
+  print(line(made));
+  if (options.watch === true) await watch(admin, String(made.id));
+}
+
+async function list(admin: RunningAdmin, group: string | undefined): Promise<void> {
+  const query = group === undefined ? '' : `?group=${encodeURIComponent(group)}`;
+  const { data } = await ask(admin, `/releases${query}`);
+  for (const row of Array.isArray(data) ? data : []) print(line(mustBeRecord(row, 'release')));
+}
+
+/** A line for each thing that changes, until the release is over. */
+async function watch(admin: RunningAdmin, id: string): Promise<void> {
+  let told = '';
+  for (;;) {
+    const now = await ask(admin, `/releases/${encodeURIComponent(id)}`);
+    const text = line(now);
+    if (text !== told) print(text);
+    told = text;
+    if (now.state === 'aborted') throw new CommandError(`it was undone: ${textOf(now.reason)}`);
+    if (now.state === 'live' || now.state === 'replaced') return;
+    await sleep(PAUSE);
+  }
+}
+
+function line({ id, group, state, ring, strategy, serial, at, reason }: Row): string {
+  const rings = Array.isArray(strategy) ? strategy.length : 0;
+  const where = ring === null || ring === undefined ? '' : ` at ring ${String(ring)} of ${rings}`;
+  const when = state === 'scheduled' && typeof at === 'number' ? ` for ${new Date(at * 1000).toISOString()}` : '';
+  const why = typeof reason === 'string' ? `: ${reason}` : '';
+  return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
+}
+
+function printChanges(changes: unknown): void {
+  const rows = Array.isArray(changes) ? changes.filter(isRecord) : [];
+  for (const { entity, id, name, operation, fields } of rows) {
+    print(`${String(operation)}  ${String(entity)}  ${typeof name === 'string' ? `${name}  ` : ''}${String(id)}`);
+    for (const [field, value] of Object.entries(isRecord(fields) ? fields : {})) {
+      const { from, to } = mustBeRecord(value, field);
+      print(`  ${field}: ${textOf(from)} -> ${textOf(to)}`);
+    }
+  }
+  if (rows.length === 0) print('nothing is different');
+}
+
+function strategyIn(given: unknown): unknown {
+  if (typeof given !== 'string') return null;
+  try {
+    return JSON.parse(given);
+  } catch {
+    throw new CommandError('release create --strategy: expected JSON, an array of rings', 2);
+  }
+}
+
+async function ask(admin: RunningAdmin, path: string, body?: Row): Promise<Row> {
+  const document = body === undefined ? undefined : { text: JSON.stringify(body), type: 'application/json' };
+  return mustBeRecord(JSON.parse(await admin.ask(path, document)), 'the answer');
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,262 @@
+import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import type { Publisher } from '../publisher/publisher.ts';
+import type { NodeRegistry, NodeSummary, ReleaseStep, ReleaseStore, StoredRelease } from '../store/store.ts';
+import { differences, type EntityChange, objectsIn } from './diff.ts';
+import { chosenBy, type Ring } from './rings.ts';
+
+/** Why a release cannot be made, or moved on, as things are. */
+export class ReleaseConflict extends Error {}
+
+interface DeskOptions {
+  readonly publisher: Publisher;
+  readonly store: ReleaseStore;
+  readonly registry: NodeRegistry;
+  readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
+  /** Milliseconds between looks at releases that are on their way. */
+  readonly interval?: number;
+}
+
+const INTERVAL = 1_000;
+/** Data planes that are named in one reason. */
+const MOST_NAMED = 3;
+
+/** Makes releases, and moves them on: by people's orders, and by the clock. Every control plane has one; the database lets one act. */
+export class ReleaseDesk {
+  readonly #options: DeskOptions;
+  readonly #timer: NodeJS.Timeout;
+  #looking = false;
+  #complaint = '';
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#look(), options.interval ?? INTERVAL);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  get(id: string): Promise<StoredRelease | null> {
+    return this.#options.store.get(id);
+  }
+
+  page(query: Parameters<ReleaseStore['page']>[0]): ReturnType<ReleaseStore['page']> {
+    return this.#options.store.page(query);
+  }
+
+  /** What is written and not released to a group; null: it publishes at once. */
+  async pending(group: string): Promise<readonly EntityChange[] | null> {
+    const { publisher } = this.#options;
+    await publisher.flush();
+    const live = publisher.staged?.live(group);
+    if (live == null) return null;
+    return differences(live.content, this.#newest(group), (name) => this.#object(name));
+  }
+
+  /** What a release does to the data planes of its group: that which differs from the one that is live. */
+  async changes(release: StoredRelease): Promise<readonly EntityChange[]> {
+    const live = this.#options.publisher.staged?.live(release.group);
+    if (live == null || live.id === release.id) return [];
+    return differences(live.content, release.content, (name) => this.#object(name));
+  }
+
+  /** Freezes what is pending, and begins with it, or lets it begin at a time. Throws `ReleaseConflict`. */
+  async create(group: string, rings: readonly Ring[], at: number | null): Promise<StoredRelease> {
+    const { publisher } = this.#options;
+    await publisher.flush();
+    const live = this.#live(group);
+    const newest = this.#newest(group);
+    if (newest.config_hash === live.content.config_hash) {
+      throw new ReleaseConflict(`nothing is pending for group '${group}': its data planes get all that is written`);
+    }
+    return this.#write(newest, newest.serial, rings, at, null);
+  }
+
+  /** Brings back what a release had, under a new serial. Throws `ReleaseConflict`. */
+  async rollback(release: StoredRelease): Promise<StoredRelease> {
+    const live = this.#live(release.group);
+    if (live.content.config_hash === release.content.config_hash) {
+      throw new ReleaseConflict(`the data planes of group '${release.group}' get what this release has already`);
+    }
+    return this.#write(release.content, release.upto, [], null, release.id);
+  }
+
+  /** Moves a release on by somebody's order. Throws `ReleaseConflict` when that does not go from where it is. */
+  async order(release: StoredRelease, order: 'promote' | 'pause' | 'resume' | 'abort'): Promise<StoredRelease> {
+    const step = stepFor(release, order);
+    if (step === null) throw new ReleaseConflict(`a release that is ${release.state} cannot be told to ${order}`);
+    const moved = await this.#step(release, step);
+    if (moved === null) throw new ReleaseConflict('the release moved on meanwhile: look at it again');
+    return moved;
+  }
+
+  async #write(
+    content: Manifest,
+    upto: number,
+    rings: readonly Ring[],
+    at: number | null,
+    rollbackTo: string | null,
+  ): Promise<StoredRelease> {
+    const { store, publisher, log } = this.#options;
+    const { group } = content;
+    const objects = new Map<string, PackedObject>();
+    for (const name of await this.#namesOf(content)) objects.set(name, await this.#object(name));
+    const state = at !== null ? 'scheduled' : rings.length > 0 ? 'rolling' : 'live';
+    const release = await store.create(
+      {
+        group,
+        state,
+        serial: null,
+        upto,
+        seen: publisher.serial(),
+        content,
+        rings,
+        at,
+        rollbackTo,
+        objects: [...objects.keys()],
+      },
+      (name) => objects.get(name),
+    );
+    if (release === null)
+      throw new ReleaseConflict(`another release of group '${group}' is on its way: abort it, or wait`);
+    log('notice', `release ${release.id} of group '${group}' is ${told(release)}`);
+    await publisher.flush();
+    return release;
+  }
+
+  async #namesOf(content: Manifest): Promise<readonly string[]> {
+    const names = new Set<string>();
+    for (const [table, { index }] of Object.entries(content.tables)) {
+      names.add(index);
+      for (const name of (await objectsIn(table, index, (one) => this.#object(one))).keys()) names.add(name);
+    }
+    return [...names];
+  }
+
+  async #step(release: StoredRelease, step: ReleaseStep): Promise<StoredRelease | null> {
+    const { store, publisher, log } = this.#options;
+    const moved = await store.step(release, step);
+    if (moved === null) return null;
+    const level = moved.state === 'aborted' && moved.reason !== ABORTED ? 'error' : 'notice';
+    log(level, `release ${moved.id} of group '${moved.group}' is ${told(moved)}`);
+    await publisher.flush();
+    return moved;
+  }
+
+  /** Looks at what is on its way, by the database's clock. Never throws. */
+  async #look(): Promise<void> {
+    const { publisher, store, log } = this.#options;
+    if (this.#looking || (publisher.staged?.open.length ?? 0) === 0) return;
+    this.#looking = true;
+    try {
+      for (const release of await store.current()) {
+        const step = await this.#due(release);
+        if (step !== null) await this.#step(release, step);
+      }
+      this.#complaint = '';
+    } catch (error) {
+      const message = messageOf(error);
+      if (message !== this.#complaint) log('error', `releases cannot be moved on: ${message}`);
+      this.#complaint = message;
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #due(release: StoredRelease): Promise<ReleaseStep | null> {
+    const { state, rings, ring, isDue, age } = release;
+    if (state === 'scheduled') return isDue ? begin(release) : null;
+    if (state !== 'rolling') return null;
+    const { has, refusals } = await this.#standing(release);
+    const gates = rings[ring]?.gates;
+    if (gates === undefined) return { state: 'live', ring, reason: null };
+    if (refusals.length > gates.max_nack) {
+      const more = refusals.length > MOST_NAMED ? ` and ${refusals.length - MOST_NAMED} more` : '';
+      const named = refusals.slice(0, MOST_NAMED).map((node) => `${node.hostname}: ${node.reason}`);
+      const reason = `ring ${ring + 1}: ${refusals.length} of its data planes do not take it (max_nack ${gates.max_nack}): ${named.join('; ')}${more}`;
+      return { state: 'aborted', ring, reason };
+    }
+    if (age < (rings[ring]?.hold ?? 0) || has < gates.min_nodes) return null;
+    return ring + 1 < rings.length
+      ? { state: 'rolling', ring: ring + 1, reason: null }
+      : { state: 'live', ring, reason: null };
+  }
+
+  /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
+  async #standing(
+    release: StoredRelease,
+  ): Promise<{ readonly has: number; readonly refusals: readonly NodeSummary[] }> {
+    const takes = chosenBy(release.id, release.rings, release.ring);
+    let has = 0;
+    const refusals: NodeSummary[] = [];
+    let offset: string | undefined;
+    do {
+      const page = await this.#options.registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
+      for (const node of page.nodes) {
+        const labels = Object.fromEntries(Object.entries(node.labels).map(([name, value]) => [name, String(value)]));
+        if (!node.connected || node.group !== release.group || !takes({ id: node.id, labels })) continue;
+        if (node.reason !== null) refusals.push(node);
+        else if ((node.serial ?? 0) >= release.serial) has++;
+      }
+      offset = page.offset;
+    } while (offset !== undefined);
+    return { has, refusals };
+  }
+
+  #live(group: string): StoredRelease {
+    const live = this.#options.publisher.staged?.live(group);
+    if (live == null) {
+      throw new ReleaseConflict(
+        `group '${group}' publishes what is written at once: set its 'publish' to 'release' first`,
+      );
+    }
+    return live;
+  }
+
+  #newest(group: string): Manifest {
+    const { publisher } = this.#options;
+    const newest = publisher.staged?.newest(group);
+    if (newest !== undefined) return newest;
+    throw new ReleaseConflict(publisher.trouble(group) ?? `nothing is known of group '${group}' yet`);
+  }
+
+  async #object(name: string) {
+    const { publisher, store } = this.#options;
+    const object = publisher.object(name) ?? (await store.objects([name]))[0];
+    if (object === undefined) throw new Error(`object ${name} is gone`);
+    return object;
+  }
+}
+
+const ABORTED = 'by order';
+
+function begin({ rings }: StoredRelease): ReleaseStep {
+  return { state: rings.length > 0 ? 'rolling' : 'live', ring: 0, reason: null };
+}
+
+/** The table of docs/releases.md. */
+function stepFor(release: StoredRelease, order: 'promote' | 'pause' | 'resume' | 'abort'): ReleaseStep | null {
+  const { state, ring, rings } = release;
+  const isOpen = state === 'scheduled' || state === 'rolling' || state === 'paused';
+  switch (order) {
+    case 'abort':
+      return isOpen ? { state: 'aborted', ring, reason: ABORTED } : null;
+    case 'pause':
+      return state === 'rolling' ? { state: 'paused', ring, reason: null } : null;
+    case 'resume':
+      return state === 'paused' ? { state: 'rolling', ring, reason: null } : null;
+    case 'promote':
+      if (state === 'scheduled') return begin(release);
+      if (!isOpen) return null;
+      return ring + 1 < rings.length
+        ? { state: 'rolling', ring: ring + 1, reason: null }
+        : { state: 'live', ring, reason: null };
+  }
+}
+
+function told({ state, ring, rings, reason, serial }: StoredRelease): string {
+  const at = state === 'rolling' || state === 'paused' ? ` at ring ${ring + 1} of ${rings.length}` : '';
+  return `${state}${at}, serial ${serial}${reason === null ? '' : `: ${reason}`}`;
+}

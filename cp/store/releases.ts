@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import type { ObjectName, PackedObject } from '../../shared/bundle/format.ts';
+import { parseManifest } from '../../shared/bundle/manifest.ts';
+import { isUuid } from '../../shared/uuid.ts';
+import { parseRings } from '../releases/rings.ts';
+import { asSqlError, type Database, type Session, type SqlRow } from './database.ts';
+import { pageSize, pageToken, readPageToken } from './page-token.ts';
+import type { NewRelease, ReleaseStep, ReleaseStore, StoredRelease } from './store.ts';
+
+/** Releases kept of a group, those that are over; their objects go with them. */
+const KEPT = 50;
+/** Objects written or read at a time. */
+const OBJECTS = 100;
+/** Any number will do as long as nothing else on the database uses it. */
+const LOCK = 0x72656c65;
+
+const COLUMNS = `id, number::double precision AS number, group_name, state, reason, serial::double precision AS serial,
+  upto::double precision AS upto, seen::double precision AS seen, config_hash, manifest, rings, ring, rollback_to,
+  extract(epoch FROM since)::double precision AS since, extract(epoch FROM at)::double precision AS at,
+  extract(epoch FROM now() - since)::double precision AS age, (at IS NULL OR at <= now()) AS is_due,
+  extract(epoch FROM created_at)::double precision AS created_at`;
+
+/** Releases of groups, in the database so that every control plane gives the same and a restart loses none. */
+export function releaseStore(database: Database): ReleaseStore {
+  return {
+    async current() {
+      const rows = await database.query(
+        `SELECT ${COLUMNS} FROM releases WHERE state IN ('live', 'scheduled', 'rolling', 'paused') ORDER BY number`,
+      );
+      return rows.map(toRelease);
+    },
+    async get(id) {
+      if (!isUuid(id)) return null;
+      const [row] = await database.query(`SELECT ${COLUMNS} FROM releases WHERE id = $1::uuid`, [id]);
+      return row === undefined ? null : toRelease(row);
+    },
+    async page({ group, size: asked, offset }) {
+      const size = pageSize(asked);
+      const before = offset === undefined ? null : (readPageToken(offset, 1, (text) => /^\d+$/.test(text))[0] ?? null);
+      const rows = await database.query(
+        `SELECT ${COLUMNS} FROM releases WHERE ($1::text IS NULL OR group_name = $1)
+           AND ($2::bigint IS NULL OR number < $2::bigint) ORDER BY number DESC LIMIT $3::integer`,
+        [group ?? null, before, size + 1],
+      );
+      const releases = rows.slice(0, size).map(toRelease);
+      const last = releases.at(-1);
+      return rows.length <= size || last === undefined
+        ? { releases }
+        : { releases, offset: pageToken([String(last.number)]) };
+    },
+    async create(release, objectOf) {
+      try {
+        return await database.transaction(async (session) => {
+          await session.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+          await keepObjects(session, release.objects, objectOf);
+          const created = await insert(session, release);
+          if (created === null) return null;
+          await forgetOld(session, release.group);
+          return created;
+        });
+      } catch (error) {
+        if (asSqlError(error)?.code === '23505') return null;
+        throw error;
+      }
+    },
+    step: (release, step) => database.transaction((session) => take(session, release, step)),
+    async end(group, reason) {
+      await database.query(
+        `UPDATE releases SET state = CASE state WHEN 'live' THEN 'replaced' ELSE 'aborted' END, reason = $2, since = now()
+         WHERE group_name = $1 AND state IN ('live', 'scheduled', 'rolling', 'paused')`,
+        [group, reason],
+      );
+    },
+    async objects(names) {
+      const found: PackedObject[] = [];
+      for (let start = 0; start < names.length; start += OBJECTS) {
+        const rows = await database.query('SELECT name, gzip FROM release_objects WHERE name = ANY ($1::text[])', [
+          names.slice(start, start + OBJECTS),
+        ]);
+        for (const { name, gzip } of rows) {
+          found.push({ name: String(name), gzip: new Uint8Array(Buffer.from(String(gzip), 'base64')) });
+        }
+      }
+      return found;
+    },
+  };
+}
+
+async function keepObjects(
+  session: Session,
+  names: readonly ObjectName[],
+  objectOf: (name: ObjectName) => PackedObject | undefined,
+): Promise<void> {
+  for (let start = 0; start < names.length; start += OBJECTS) {
+    const some = names.slice(start, start + OBJECTS);
+    const known = await session.query('SELECT name FROM release_objects WHERE name = ANY ($1::text[])', [some]);
+    const there = new Set(known.map(({ name }) => String(name)));
+    for (const name of some) {
+      if (there.has(name)) continue;
+      const object = objectOf(name);
+      if (object === undefined) throw new Error(`object ${name} of the release is no longer at hand: try again`);
+      await session.query('INSERT INTO release_objects (name, gzip) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+        name,
+        Buffer.from(object.gzip).toString('base64'),
+      ]);
+    }
+  }
+}
+
+/** Null: another one is on its way. */
+async function insert(session: Session, release: NewRelease): Promise<StoredRelease | null> {
+  const { group, state, content } = release;
+  const [open] = await session.query(
+    `SELECT id FROM releases WHERE group_name = $1 AND state IN ('scheduled', 'rolling', 'paused')`,
+    [group],
+  );
+  if (open !== undefined) return null;
+  if (state === 'live' && release.serial === null) {
+    await session.query(
+      `UPDATE releases SET state = 'replaced', since = now() WHERE group_name = $1 AND state = 'live'`,
+      [group],
+    );
+  }
+  const serial = state === 'scheduled' ? release.upto : (release.serial ?? (await nextSerial(session)));
+  const [row] = await session.query(
+    `INSERT INTO releases (id, group_name, state, serial, upto, seen, config_hash, manifest, rings, at, rollback_to)
+     VALUES ($1::uuid, $2, $3, $4::bigint, $5::bigint, $6::bigint, $7, $8::jsonb, $9::jsonb,
+       to_timestamp($10::double precision), $11::uuid) RETURNING ${COLUMNS}`,
+    [
+      randomUUID(),
+      group,
+      state,
+      serial,
+      release.upto,
+      release.seen,
+      content.config_hash,
+      JSON.stringify(content),
+      JSON.stringify(release.rings),
+      release.at,
+      release.rollbackTo,
+    ],
+  );
+  if (row === undefined) throw new Error('the database did not say what it wrote');
+  const created = toRelease(row);
+  await session.query(
+    `INSERT INTO release_uses (release, name) SELECT $1::uuid, unnest($2::text[]) ON CONFLICT DO NOTHING`,
+    [created.id, release.objects],
+  );
+  return created;
+}
+
+/** Null: it is not as the caller knew it any more, and nothing was done. */
+async function take(
+  session: Session,
+  { id, state, ring, group }: StoredRelease,
+  step: ReleaseStep,
+): Promise<StoredRelease | null> {
+  const [locked] = await session.query('SELECT state, ring FROM releases WHERE id = $1::uuid FOR UPDATE', [id]);
+  if (locked?.state !== state || locked.ring !== ring) return null;
+  const serial = await nextSerial(session);
+  if (step.state === 'live') {
+    await session.query(
+      `UPDATE releases SET state = 'replaced', since = now() WHERE group_name = $1 AND state = 'live'`,
+      [group],
+    );
+  }
+  if (step.state === 'aborted' && state !== 'scheduled') {
+    // Data planes that have the candidate go back under a serial above it.
+    await session.query(`UPDATE releases SET serial = $2::bigint WHERE group_name = $1 AND state = 'live'`, [
+      group,
+      serial,
+    ]);
+  }
+  const begins = state === 'scheduled' && step.state !== 'aborted';
+  const [row] = await session.query(
+    `UPDATE releases SET state = $2, ring = $3::integer, reason = $4, since = now(),
+       serial = CASE WHEN $5::boolean THEN $6::bigint ELSE serial END WHERE id = $1::uuid RETURNING ${COLUMNS}`,
+    [id, step.state, step.ring, step.reason, begins, serial],
+  );
+  return row === undefined ? null : toRelease(row);
+}
+
+/** Of this transaction, known before its commit; every control plane is woken by it. */
+async function nextSerial(session: Session): Promise<number> {
+  const [set] = await session.query('SELECT current_change_set()::double precision AS id');
+  await session.query('SET CONSTRAINTS assign_serial IMMEDIATE');
+  const [row] = await session.query(
+    'SELECT serial::double precision AS serial FROM change_sets WHERE id = $1::bigint',
+    [Number(set?.id)],
+  );
+  await session.query('SET CONSTRAINTS assign_serial DEFERRED');
+  return Number(row?.serial);
+}
+
+async function forgetOld(session: Session, group: string): Promise<void> {
+  await session.query(
+    `DELETE FROM releases WHERE id IN (SELECT id FROM releases WHERE group_name = $1 AND state IN ('replaced', 'aborted')
+       ORDER BY number DESC OFFSET ${KEPT})`,
+    [group],
+  );
+  await session.query(
+    'DELETE FROM release_objects o WHERE NOT EXISTS (SELECT FROM release_uses u WHERE u.name = o.name)',
+  );
+}
+
+function toRelease(row: SqlRow): StoredRelease {
+  return {
+    id: String(row.id),
+    number: Number(row.number),
+    group: String(row.group_name),
+    state: STATES.find((state) => state === row.state) ?? 'aborted',
+    reason: typeof row.reason === 'string' ? row.reason : null,
+    serial: Number(row.serial),
+    upto: Number(row.upto),
+    seen: Number(row.seen),
+    content: parseManifest(row.manifest),
+    rings: parseRings(row.rings),
+    ring: Number(row.ring),
+    since: Number(row.since),
+    age: Number(row.age),
+    at: row.at === null ? null : Number(row.at),
+    isDue: row.is_due === true,
+    rollbackTo: typeof row.rollback_to === 'string' ? row.rollback_to : null,
+    createdAt: Number(row.created_at),
+  };
+}
+
+const STATES = ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] as const;

@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { clusterView } from '../../../cp/cluster/view.ts';
+import { ReleaseDesk } from '../../../cp/releases/desk.ts';
+import { chosenBy, readStrategy } from '../../../cp/releases/rings.ts';
+import { openStore } from '../../../cp/store/open.ts';
+import type { Workspace } from '../../../cp/store/store.ts';
+import type { Manifest } from '../../../shared/bundle/format.ts';
+import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
+
+/** Milliseconds for what takes a moment, also on a busy machine. */
+const PATIENCE = { timeout: 60_000 };
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+  await (await openStore(server.settings(), { migrate: true })).close();
+});
+afterAll(() => server.stop());
+
+/** One of several control planes on the database. */
+async function controlPlane() {
+  const store = await openStore(server.settings());
+  const lines: string[] = [];
+  const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
+  const { publisher, listener, port, stop: end } = await controlPlaneOver(store, { log });
+  const desk = new ReleaseDesk({ publisher, store: store.releases, registry: store.nodes, log, interval: 50 });
+  let running = true;
+  const stop = async () => {
+    if (!running) return;
+    running = false;
+    desk.stop();
+    await end();
+    await store.close();
+  };
+  onTestFinished(stop);
+  return { store, publisher, listener, desk, port, lines, stop, here: await workspaceOf(store) };
+}
+
+/** A data plane that takes what it is given, or refuses what `refuses` says. */
+class Node {
+  readonly id = crypto.randomUUID();
+  readonly took: Manifest[] = [];
+  /** Manifests that it refuses, by their config hash. */
+  refuses = (_: Manifest) => false;
+  #jws: string | null = null;
+  #link: TestLink | null = null;
+  readonly #labels: Record<string, string>;
+
+  constructor(labels: Record<string, string>) {
+    this.#labels = labels;
+  }
+
+  get now(): Manifest | undefined {
+    return this.took.at(-1);
+  }
+
+  async connect({ port }: { readonly port: number }): Promise<void> {
+    this.#link?.socket.terminate();
+    const link = await TestLink.open(port);
+    this.#link = link;
+    onTestFinished(() => link.socket.terminate());
+    link.say({ ...hello({ id: this.id, hostname: this.id, labels: this.#labels }, this.#jws), assignable: true });
+    void this.#follow(link);
+  }
+
+  async #follow(link: TestLink): Promise<void> {
+    for (;;) {
+      const message = await link.hearAny().catch(() => null);
+      if (message === null || this.#link !== link) return;
+      if (message.type !== 'manifest') continue;
+      const manifest = await verify(message.manifest, null);
+      const { serial, config_hash } = manifest;
+      const least = this.now?.serial ?? 0;
+      if (serial < least) throw new Error(`serial ${serial} after ${least}`);
+      if (this.refuses(manifest)) {
+        link.say({ type: 'rejected', serial, reason: 'does not compile' });
+        continue;
+      }
+      this.#jws = message.manifest;
+      this.took.push(manifest);
+      link.say({ type: 'applied', serial, config_hash });
+    }
+  }
+}
+
+const group = (here: Workspace, name: string) =>
+  here.entity('groups').insert({ name, labels: `in = ${name}`, select_tags: name, publish: 'release' });
+
+const service = (here: Workspace, name: string, ...tags: string[]) =>
+  here.entity('services').insert({ name, host: `${name}.test`, tags });
+
+describe('a group that publishes by releases', () => {
+  test('gets what was released, of every control plane, also of one that starts anew; and has it back after a rollback', async () => {
+    const [a, b] = [await controlPlane(), await controlPlane()];
+    await service(a.here, 'before', 'eu');
+    await group(a.here, 'eu');
+    const node = new Node({ in: 'eu' });
+    await node.connect(b);
+    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    const first = node.now;
+
+    const written = await service(a.here, 'pending', 'eu');
+    await a.here.entity('services').update({ field: 'name', value: 'before' }, { host: 'moved.test' });
+    await service(a.here, 'elsewhere');
+    const pending = (await a.desk.pending('eu')) ?? expect.fail('the group publishes at once');
+    expect(pending.toSorted((x, y) => (x.operation < y.operation ? -1 : 1))).toEqual([
+      { entity: 'services', id: written.id, name: 'pending', operation: 'create' },
+      expect.objectContaining({
+        name: 'before',
+        operation: 'update',
+        fields: { host: { from: 'before.test', to: 'moved.test' } },
+      }),
+    ]);
+    await b.publisher.flush();
+    expect(b.publisher.release('default')?.manifest.serial).toBe(b.publisher.serial());
+    expect(node.now).toBe(first);
+    const view = clusterView(b.store.nodes, b.listener);
+    const stateOf = async () => (await view.serials()).find(({ id }) => id === node.id);
+    expect(await stateOf()).toMatchObject({ serial: first?.serial, reason: "group 'eu' has not been released to" });
+
+    const released = await a.desk.create('eu', [], null);
+    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
+    expect(node.now?.serial).toBe(released.serial);
+    expect(await a.desk.pending('eu')).toEqual([]);
+    // What is no part of it waits for nothing.
+    await service(a.here, 'afar');
+    await expect.poll(stateOf, PATIENCE).toMatchObject({ serial: released.serial + 1, reason: null });
+    await expect(a.desk.create('eu', [], null)).rejects.toThrow("nothing is pending for group 'eu'");
+
+    // Written after it, and before a control plane that has nothing of it in memory.
+    await a.here.entity('services').delete({ id: String(written.id) });
+    await Promise.all([a.stop(), b.stop()]);
+    const c = await controlPlane();
+    const fresh = new Node({ in: 'eu' });
+    await Promise.all([node.connect(c), fresh.connect(c)]);
+    await expect.poll(() => fresh.now?.tables.services?.rows, PATIENCE).toBe(2);
+    expect(fresh.now?.config_hash).toBe(node.now?.config_hash);
+
+    const { releases } = await c.desk.page({ group: 'eu' });
+    expect(releases.map(({ state }) => state)).toEqual(['live', 'replaced']);
+    const back = await c.desk.rollback(releases[1] ?? expect.fail('the first release is gone'));
+    expect(back.rollbackTo).toBe(releases[1]?.id);
+    await expect.poll(() => node.now?.config_hash, PATIENCE).toBe(first?.config_hash);
+    expect(node.now?.serial).toBe(back.serial);
+    expect(back.serial).toBeGreaterThan(released.serial);
+
+    // It publishes at once again, from what is written now.
+    await c.here.entity('groups').update({ field: 'name', value: 'eu' }, { publish: 'immediate' });
+    await expect
+      .poll(() => [node.now?.tables.services?.rows, node.now?.config_hash === first?.config_hash], PATIENCE)
+      .toEqual([1, false]);
+    await expect.poll(async () => (await c.desk.page({ group: 'eu' })).releases[0]?.state, PATIENCE).toBe('replaced');
+  });
+
+  test('goes ring by ring, which one control plane at a time drives; is undone where a data plane refuses it', async () => {
+    const [a, b] = [await controlPlane(), await controlPlane()];
+    await service(a.here, 'good', 'rings');
+    await group(a.here, 'rings');
+    const canary = new Node({ in: 'rings', canary: 'x' });
+    const others = [new Node({ in: 'rings' }), new Node({ in: 'rings' })];
+    await Promise.all([canary.connect(a), others[0]?.connect(a), others[1]?.connect(b)]);
+    for (const node of [canary, ...others]) await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    const before = canary.now;
+
+    await service(a.here, 'bad', 'rings');
+    canary.refuses = ({ tables }) => tables.services?.rows === 2;
+    const strategy = readStrategy([{ nodes: { labels: 'canary' }, hold: 3600 }]);
+    const bad = await a.desk.create('rings', strategy, null);
+    await expect.poll(async () => (await b.desk.get(bad.id))?.state, PATIENCE).toBe('aborted');
+    expect((await b.desk.get(bad.id))?.reason).toContain(
+      `ring 1: 1 of its data planes do not take it (max_nack 0): ${canary.id}: does not compile`,
+    );
+    await expect.poll(() => canary.now?.serial ?? 0, PATIENCE).toBeGreaterThan(bad.serial);
+    expect(canary.now?.config_hash).toBe(before?.config_hash);
+    for (const node of others) {
+      const had = node.took.filter((manifest) => manifest.group === 'rings');
+      expect(new Set(had.map(({ config_hash }) => config_hash)).size).toBe(1);
+    }
+
+    // The same again, which the canary takes; it is paused there, goes on, and everybody gets it.
+    canary.refuses = () => false;
+    const good = await b.desk.create(
+      'rings',
+      readStrategy([{ nodes: { labels: 'canary' }, hold: 0, gates: { min_nodes: 2 } }]),
+      null,
+    );
+    await expect.poll(() => canary.now?.tables.services?.rows, PATIENCE).toBe(2);
+    // Another write makes no difference, and another release has to wait.
+    await service(a.here, 'next', 'rings');
+    await expect(a.desk.create('rings', [], null)).rejects.toThrow('on its way');
+    // Two are asked for, and one has it.
+    expect(others.map((node) => node.now?.tables.services?.rows)).toEqual([1, 1]);
+    const paused = await a.desk.order(await current(a, good.id), 'pause');
+    await expect(a.desk.order(paused, 'pause')).rejects.toThrow('is paused cannot be told to pause');
+    await a.desk.order(await a.desk.order(paused, 'resume'), 'promote');
+    for (const node of others) await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
+    expect((await current(b, good.id)).state).toBe('live');
+    // It has it already, under the serial that it keeps.
+    expect(canary.now?.serial).toBe(good.serial);
+  });
+
+  test('begins at its time, whoever is there then, and undoes by order what a ring has', async () => {
+    const [a, b] = [await controlPlane(), await controlPlane()];
+    await service(a.here, 'one', 'later');
+    await group(a.here, 'later');
+    const node = new Node({ in: 'later' });
+    await node.connect(b);
+    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    await service(a.here, 'two', 'later');
+    const all = readStrategy([{ hold: 3600 }]);
+    const scheduled = await a.desk.create('later', all, Date.now() / 1000 + 2);
+    // What is written after it was made is not in it.
+    await service(a.here, 'three', 'later');
+    await a.stop();
+    expect((await current(b, scheduled.id)).state).toBe('scheduled');
+    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
+    await b.desk.order(await current(b, scheduled.id), 'abort');
+    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    expect((await current(b, scheduled.id)).reason).toBe('by order');
+  });
+});
+
+async function current({ desk }: { readonly desk: ReleaseDesk }, id: string) {
+  return (await desk.get(id)) ?? expect.fail(`release ${id} is gone`);
+}
+
+describe('percentages of data planes', () => {
+  test('are near what was asked for, grow without letting anyone go, and are others for another release', () => {
+    const nodes = Array.from({ length: 10_000 }, (_, n) => ({ id: `node-${n}`, labels: {} }));
+    const chosen = (release: string, percent: number) =>
+      new Set(nodes.filter(chosenBy(release, readStrategy([{ nodes: { percent } }]), 0)));
+    const [five, twenty] = [chosen('r', 5), chosen('r', 20)];
+    expect(Math.abs(five.size - 500)).toBeLessThan(100);
+    expect([...five].every((node) => twenty.has(node))).toBe(true);
+    expect([...chosen('another', 5)].filter((node) => five.has(node)).length).toBeLessThan(100);
+  });
+});
