@@ -46,8 +46,10 @@ const MOST_DIGESTS = 10_000;
 export class ShardMemory {
   readonly digests = new DigestMemory();
   readonly #limit: number;
-  readonly #shards = new Map<ObjectName, { readonly shard: Shard; readonly size: number }>();
+  readonly #shards = new Map<ObjectName, { readonly shard: Shard; readonly size: number; usedIn: number }>();
   #size = 0;
+  /** How many were added: only then is one thrown out, so that once in between is enough to see that another is used. */
+  #added = 0;
 
   /** `limit` in bytes. */
   constructor(limit: number) {
@@ -57,15 +59,19 @@ export class ShardMemory {
   get(name: ObjectName): Shard | undefined {
     const entry = this.#shards.get(name);
     if (entry === undefined) return undefined;
-    // A Map iterates in insertion order: the used entry moves to the young end.
-    this.#shards.delete(name);
-    this.#shards.set(name, entry);
+    if (entry.usedIn !== this.#added) {
+      entry.usedIn = this.#added;
+      // A Map iterates in insertion order: the used entry moves to the young end.
+      this.#shards.delete(name);
+      this.#shards.set(name, entry);
+    }
     return entry.shard;
   }
 
   keep(name: ObjectName, shard: Shard, size: number): void {
     if (size > this.#limit || this.#shards.has(name)) return;
-    this.#shards.set(name, { shard, size });
+    this.#added += 1;
+    this.#shards.set(name, { shard, size, usedIn: this.#added });
     this.#size += size;
     for (const [oldest, entry] of this.#shards) {
       if (this.#size <= this.#limit) break;

@@ -7,6 +7,7 @@ interface Named {
 
 /** Windows that begin and end at the same time. */
 interface Span<V> {
+  readonly start: number;
   readonly end: number;
   /** By key, those set longest ago first. */
   readonly values: Map<string, V>;
@@ -24,6 +25,8 @@ export class CountedWindows<V> {
   readonly #full: () => void;
   /** By length, then by start. */
   readonly #spans = new Map<number, Map<number, Span<V>>>();
+  /** Asked for last: most windows of one time are those of the next. */
+  #latest: Span<V> | null = null;
   #size = 0;
   #sweepAt = 0;
 
@@ -37,7 +40,12 @@ export class CountedWindows<V> {
   }
 
   get({ key, start, length }: Named): V | undefined {
-    return this.#spans.get(length)?.get(start)?.values.get(key);
+    const latest = this.#latest;
+    if (latest !== null && latest.start === start && latest.end === start + length) return latest.values.get(key);
+    const span = this.#spans.get(length)?.get(start);
+    if (span === undefined) return undefined;
+    this.#latest = span;
+    return span.values.get(key);
   }
 
   set(window: Named, value: V, now: number): void {
@@ -59,7 +67,7 @@ export class CountedWindows<V> {
     }
     let span = sameLength.get(start);
     if (span === undefined) {
-      span = { end: start + length, values: new Map() };
+      span = { start, end: start + length, values: new Map() };
       sameLength.set(start, span);
     }
     return span;
@@ -80,6 +88,7 @@ export class CountedWindows<V> {
 
   #sweep(now: number): void {
     this.#sweepAt = now + SWEEP;
+    this.#latest = null;
     for (const spans of this.#spans.values()) {
       for (const [start, { end, values }] of spans) {
         if (end > now) continue;

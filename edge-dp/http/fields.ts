@@ -159,12 +159,12 @@ export class FieldList implements HeaderFields {
       const name = this.#lines[at] ?? '';
       if (!this.#isFirst(at, name)) continue;
       if (!others.has(name)) {
-        this.#appendTo(others, name);
+        this.#appendTo(others, at);
         continue;
       }
       const own = isSameName(name, 'set-cookie') ? others.getSetCookie() : [others.get(name)];
       others.delete(name);
-      this.#appendTo(others, name);
+      this.#appendTo(others, at);
       for (const value of own) if (value !== null) others.append(name, value);
     }
   }
@@ -174,7 +174,7 @@ export class FieldList implements HeaderFields {
     for (let at = 0; at < this.#lines.length; at += 2) {
       const name = this.#lines[at] ?? '';
       if (!this.#isFirst(at, name)) continue;
-      if (isSameName(name, 'set-cookie') || !others.has(name)) this.#appendTo(others, name);
+      if (isSameName(name, 'set-cookie') || !others.has(name)) this.#appendTo(others, at);
     }
   }
 
@@ -183,16 +183,26 @@ export class FieldList implements HeaderFields {
     return this.#find(name, 0) === at;
   }
 
-  #appendTo(others: HeaderFields, name: string): void {
-    for (let at = this.#find(name, 0); at >= 0; at = this.#find(name, at + 2)) {
-      others.append(this.#lines[at] ?? '', this.#lines[at + 1] ?? '');
+  /** All lines of a name, the first of which is at `first`. */
+  #appendTo(others: HeaderFields, first: number): void {
+    const lines = this.#lines;
+    const name = lines[first] ?? '';
+    for (let at = first; at >= 0; at = this.#find(name, at + 2)) {
+      const [own, value] = [lines[at] ?? '', lines[at + 1] ?? ''];
+      // The name was looked at when it came into this list.
+      if (others instanceof FieldList) others.#lines.push(own, others.#line(own, value));
+      else others.append(own, value);
     }
   }
 
   /** The place of the first line of a name from `from` on; -1 when there is none. */
   #find(name: string, from: number): number {
     const lines = this.#lines;
-    for (let at = from; at < lines.length; at += 2) if (isSameName(lines[at] ?? '', name)) return at;
+    const { length } = name;
+    for (let at = from; at < lines.length; at += 2) {
+      const own = lines[at] ?? '';
+      if (own.length === length && isSameName(own, name)) return at;
+    }
     return -1;
   }
 

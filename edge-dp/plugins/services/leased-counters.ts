@@ -66,6 +66,14 @@ export class LeasedCounters implements Counters {
 
   /** Spends in all windows, or finds one full and spends in none; null: leases are missing. */
   #spend(windows: readonly Window[], amount: number): readonly Usage[] | null {
+    const [only] = windows;
+    if (only !== undefined && windows.length === 1) {
+      const known = this.#of(only);
+      if (known.lease >= amount) {
+        known.lease -= amount;
+        return [{ used: known.used - known.lease, room: true }];
+      }
+    }
     const known = windows.map((window) => this.#of(window));
     if (known.every(({ lease }) => lease >= amount)) {
       for (const one of known) one.lease -= amount;
