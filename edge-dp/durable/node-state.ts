@@ -3,9 +3,14 @@ import type { Count } from '../../shared/cluster/counts.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
-import type { Services } from '../plugins/runtime/services.ts';
+import type { Delivery, Services } from '../plugins/runtime/services.ts';
 import { connectService } from '../plugins/services/connect.ts';
+import { deliver } from '../plugins/services/deliver.ts';
+import { droppedSample } from '../plugins/services/dropped-entries.ts';
+import { fetchService } from '../plugins/services/fetch.ts';
 import { hostServices } from '../plugins/services/host-services.ts';
+import { askNode } from '../plugins/services/node-state.ts';
+import { createEgress } from '../proxy/create.ts';
 import { internet } from '../proxy/egress/internet.ts';
 import { responseMemory } from '../settings.ts';
 import { ClusterCounters, compareOverLink } from './cluster-counters.ts';
@@ -14,11 +19,14 @@ import { linkName } from './cluster-link.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
 import { MetricKeeper } from './metric-keeper.ts';
+import { Outbox } from './outbox.ts';
+import { OUTBOX, parseOutboxQuestion } from './outbox-messages.ts';
 import { RedisCounters } from './redis-counters.ts';
 import { ResponseKeeper } from './response-keeper.ts';
 import {
   COUNTER_SHARDS,
   METRICS,
+  type MetricsQuestion,
   parseCounterQuestion,
   parseRecordQuestion,
   parseRedisQuestion,
@@ -30,8 +38,8 @@ import {
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
  * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each
- * collection of records, which live on disk, one for what all data planes share, and, in memory, one for the copies of answers and
- * one for what Prometheus is told.
+ * collection of records, which live on disk, one for what all data planes share, one for what queues could not send, and, in memory, one
+ * for the copies of answers and one for what Prometheus is told.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -43,6 +51,7 @@ export class NodeState extends DurableObject<Env> {
   readonly #redis: RedisCounters;
   readonly #clusterCounters: ClusterCounters;
   readonly #metrics = new MetricKeeper((message) => console.warn(message));
+  readonly #outbox: Outbox;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -54,6 +63,12 @@ export class NodeState extends DurableObject<Env> {
       log: (level, message) => console[level](message),
     });
     this.#redis = new RedisCounters(connectOf(env), (work) => state.waitUntil(work));
+    this.#outbox = new Outbox({
+      storage: state.storage,
+      send: sendOf(env),
+      log: (level, message) => console[level](message),
+      dropped: (...lost) => state.waitUntil(countDropped(env, ...lost)),
+    });
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -66,6 +81,7 @@ export class NodeState extends DurableObject<Env> {
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
       if (kind === 'cluster_counters') return Response.json(this.#clusterCounters.answer(parseCounterQuestion(body)));
       if (kind === METRICS) return Response.json(this.#metrics.answer(mustBeRecord(body, 'the question')));
+      if (kind === OUTBOX) return Response.json(await this.#outbox.answer(parseOutboxQuestion(body), Date.now()));
       if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
     } catch (error) {
@@ -105,6 +121,7 @@ export class NodeState extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
+    else if (await this.#outbox.isHere()) await this.#outbox.alarm(Date.now());
     else await this.#records.sweep(Date.now());
   }
 }
@@ -119,4 +136,22 @@ function comparesOver(env: Env) {
 
 function connectOf({ TUNNEL, NETWORK }: Env): Services['connect'] {
   return TUNNEL === undefined ? connectService(NETWORK ?? internet) : hostServices(TUNNEL).connect;
+}
+
+/** Requests of plugins, made here: by the ways they have in isolates. */
+function sendOf({ TUNNEL, NETWORK, OUTWARD }: Env): (delivery: Delivery) => Promise<void> {
+  const fetch = fetchService(createEgress({ network: NETWORK ?? internet, egress: TUNNEL, outward: OUTWARD }));
+  return (delivery) => deliver(fetch, delivery);
+}
+
+async function countDropped(
+  { NODE }: Env,
+  ...[queue, reason, entries]: Parameters<typeof droppedSample>
+): Promise<void> {
+  const samples = droppedSample(queue, reason, entries);
+  try {
+    await askNode(NODE)(METRICS, { does: 'add', samples } satisfies MetricsQuestion);
+  } catch (error) {
+    console.warn(`outbox: what was dropped could not be counted: ${messageOf(error)}`);
+  }
 }

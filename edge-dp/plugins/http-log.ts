@@ -22,15 +22,10 @@ const httpLog: Plugin<HttpLogConfig> = {
     const headers = { ...config.headers, 'Content-Type': config.content_type ?? 'application/json' };
     // Configurations that send the same way share a queue, and their entries batches.
     const key = fingerprint([url, method, timeout, headers, queue]);
-    const entries = services.queue<string>(`http-log ${shown} ${key}`, queue, async (batch) => {
+    const entries = services.deliveries<string>(`http-log ${shown} ${key}`, queue, (batch) => {
       const [entry = ''] = batch;
       const body = queue.max_batch_size === 1 ? entry : `[${batch.join(',')}]`;
-      const response = await services.fetch({ url, method, headers, body, timeout });
-      if (response.status >= 300) {
-        response.discard();
-        throw new Error(`${shown} answered ${response.status}`);
-      }
-      response.discard();
+      return { url, shown, method, headers, body, timeout };
     });
     const log = (exchange: Logged): void =>
       custom.fill(exchange, () => {

@@ -116,11 +116,14 @@ function outlet<T>(
   const sent = { ...headers, 'Content-Type': 'application/x-protobuf' };
   const timeout = (config.connect_timeout ?? 1000) + (config.read_timeout ?? 5000);
   const key = fingerprint([url, sent, timeout, queue, resource_attributes]);
-  return services.queue<T>(`opentelemetry ${shown} ${key}`, queue, async (batch) => {
-    const response = await services.fetch({ url, method: 'POST', headers: sent, body: encode(batch), timeout });
-    response.discard();
-    if (response.status >= 300) throw new Error(`${shown} answered ${response.status}`);
-  });
+  return services.deliveries<T>(`opentelemetry ${shown} ${key}`, queue, (batch) => ({
+    url,
+    shown,
+    method: 'POST',
+    headers: sent,
+    body: encode(batch),
+    timeout,
+  }));
 }
 
 function logRecords({ request }: Exchange, trace: RequestTrace | null): readonly LogRecord[] {

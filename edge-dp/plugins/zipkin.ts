@@ -30,13 +30,15 @@ const zipkin: Plugin<ZipkinConfig> = {
       const queue = queueOptions(config.queue);
       const timeout = (config.connect_timeout ?? 2000) + (config.read_timeout ?? 5000);
       const key = fingerprint([url, timeout, queue]);
-      return services.queue<ZipkinSpan>(`zipkin ${shown} ${key}`, queue, async (batch) => {
-        const headers = { 'Content-Type': 'application/json' };
-        const body = JSON.stringify(batch);
-        const response = await services.fetch({ url, method: 'POST', headers, body, timeout });
-        response.discard();
-        if (response.status >= 300) throw new Error(`${shown} answered ${response.status}`);
-      });
+      const headers = { 'Content-Type': 'application/json' };
+      return services.deliveries<ZipkinSpan>(`zipkin ${shown} ${key}`, queue, (batch) => ({
+        url,
+        shown,
+        method: 'POST',
+        headers,
+        body: JSON.stringify(batch),
+        timeout,
+      }));
     }
 
     return {

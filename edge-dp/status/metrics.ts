@@ -2,6 +2,7 @@ import { familiesOf, METRICS_TYPE, type Metric } from '../../shared/metrics-text
 import { mustBeRecord } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { NodeClient } from '../config/node.ts';
+import { OUTBOX, type OutboxQuestion } from '../durable/outbox-messages.ts';
 import type { SharedQuestion } from '../durable/state-messages.ts';
 import { askNode } from '../plugins/services/node-state.ts';
 import { countedFamilies, upstreamHealth } from './plugin-metrics.ts';
@@ -73,6 +74,15 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       labels: {},
       value: untold,
     });
+  const unsent = await waitingInOutbox(env);
+  if (unsent !== null)
+    all.push({
+      name: 'holdfast_outbox_entries',
+      type: 'gauge',
+      help: 'Entries of queues (of logs, spans) that could not be sent while a request lasted, and wait in the outbox',
+      labels: {},
+      value: unsent,
+    });
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',
@@ -123,6 +133,17 @@ async function untoldRecords({ NODE }: StatusRequest['env']): Promise<number | n
     const answer = await askNode(NODE)('cluster', { ask: 'position' } satisfies SharedQuestion);
     const { untold } = mustBeRecord(answer, 'the answer');
     return typeof untold === 'number' ? untold : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Null: the outbox does not answer. */
+async function waitingInOutbox({ NODE }: StatusRequest['env']): Promise<number | null> {
+  try {
+    const answer = await askNode(NODE)(OUTBOX, { does: 'show' } satisfies OutboxQuestion);
+    const { waiting } = mustBeRecord(answer, 'the answer');
+    return typeof waiting === 'number' ? waiting : null;
   } catch {
     return null;
   }

@@ -21,7 +21,7 @@ const check = async (file: string): Promise<string> =>
   (await run(peerExecutable('promtool'), ['check', 'rules', file])).stdout;
 
 it('reads the alert rules', async () => {
-  expect(await check(page('alerts.yml'))).toContain('SUCCESS: 7 rules found');
+  expect(await check(page('alerts.yml'))).toContain('SUCCESS: 8 rules found');
 });
 
 it('reads every query of the dashboard', async () => {

@@ -40,6 +40,11 @@ export interface Services {
    * queue share it, with the options and the `send` of whom came first, as long as one of them is open.
    */
   queue<T>(name: string, options: QueueOptions, send: SendBatch<T>): Queue<T>;
+  /**
+   * The same for batches that are HTTP requests, which any answer below 300 takes. Where work after a client's request has an end
+   * (Cloudflare), what could not be delivered by then goes on at the node's outbox.
+   */
+  deliveries<T>(name: string, options: QueueOptions, describe: (batch: readonly T[]) => Delivery): Queue<T>;
   /** Counts within windows of time, shared by the isolates of the node, or by all nodes. */
   readonly counters: Counters;
   /**
@@ -180,6 +185,18 @@ export interface QueueOptions {
 
 /** Sends a batch. Throws when it is to be tried again. */
 export type SendBatch<T> = (batch: readonly T[]) => Promise<void>;
+
+/** The request that brings a batch. */
+export interface Delivery {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+  /** Milliseconds until the head of the answer. */
+  readonly timeout: number;
+  /** The URL as logs may have it: without user, password and query. */
+  readonly shown: string;
+}
 
 export interface Queue<T> {
   /** Adds an entry (plain data). `on`: the request it comes from, which lends its time. `bytes`: its size, where `max_bytes` is to hold. */

@@ -6,16 +6,19 @@ import type { LuaSettings, TracingSettings } from '../../settings.ts';
 import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
+import { deliver } from './deliver.ts';
+import { droppedLabels, QUEUE_DROPPED } from './dropped-entries.ts';
 import { EdgeResponses } from './edge-responses.ts';
 import { fetchService } from './fetch.ts';
 import { hostServices, type Tunnel } from './host-services.ts';
 import { memoryCounters } from './memory-counters.ts';
 import { MemoryRecords } from './memory-records.ts';
 import { nodeCounters, redisCounters } from './node-counters.ts';
-import { NodeMetrics } from './node-metrics.ts';
+import { METRICS_QUEUE, NodeMetrics } from './node-metrics.ts';
 import { NodeRecords, ofTheCluster, ofTheNode } from './node-records.ts';
 import { NodeResponses } from './node-responses.ts';
 import { askNode } from './node-state.ts';
+import { keepInOutbox } from './outbox.ts';
 import { Queues } from './queues.ts';
 
 /** What services are made of on a Worker. */
@@ -61,12 +64,20 @@ export function createServices({
   readonly unsent: Unsent;
   readonly metrics: NodeMetrics;
 } {
-  const queues = new Queues(log, others.patience);
+  const queues: Queues = new Queues(log, {
+    patience: others.patience,
+    // Of counts on their way to who keeps them nothing can be counted.
+    dropped(queue, reason, entries, on) {
+      if (queue !== METRICS_QUEUE) metrics.count(QUEUE_DROPPED, droppedLabels(queue, reason), entries, on);
+    },
+  });
   const caches = new Caches();
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
   const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
-  const metrics = new NodeMetrics(ask, queues);
+  const metrics: NodeMetrics = new NodeMetrics(ask, queues);
+  const fetch = fetchService(egress);
+  const outbox = ask === null || others.patience === Number.POSITIVE_INFINITY ? null : keepInOutbox(ask);
   const responses = new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log });
   const services: Services = {
     node,
@@ -75,7 +86,7 @@ export function createServices({
     tracing,
     vaults,
     log,
-    fetch: fetchService(egress),
+    fetch,
     ...host,
     async append(file, text) {
       const output = outputMark(file.path);
@@ -85,6 +96,14 @@ export function createServices({
       for (const line of text.replace(/\n$/, '').split('\n')) console.log(`${mark}${line}`);
     },
     queue: (name, options, send) => queues.open(name, options, send),
+    deliveries: (name, options, describe) =>
+      queues.open(
+        name,
+        options,
+        (batch) => deliver(fetch, describe(batch)),
+        outbox &&
+          ((batch, since) => outbox({ name, options, since, entries: batch.length, delivery: describe(batch) })),
+      ),
     metrics,
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     responses,

@@ -16,6 +16,8 @@ const TOGETHER = {
   max_retry_time: 60,
 };
 
+export const METRICS_QUEUE = 'metrics';
+
 /** Milliseconds after which another request lends its time, should the one that did not have been of use. */
 const AGAIN = 5_000;
 
@@ -30,7 +32,7 @@ export class NodeMetrics implements Metrics {
   /** Without a node nobody asks for them. */
   constructor(ask: AskState | null, queues: Queues) {
     this.#ask = ask;
-    this.#queue = queues.open('metrics', TOGETHER, () => this.#send());
+    this.#queue = queues.open(METRICS_QUEUE, TOGETHER, () => this.#send());
   }
 
   get showsUpstreamHealth(): boolean {

@@ -1,27 +1,41 @@
 import type { LogLevel, Queue, QueueOptions, SendBatch } from '../runtime/services.ts';
-import { BatchQueue } from './batch-queue.ts';
+import { BatchQueue, type Dropped, type KeepBatch } from './batch-queue.ts';
 
 type Log = (level: LogLevel, message: string) => void;
+
+/** How the queues of an isolate end. */
+interface QueueTerms {
+  /** Milliseconds a request may be used to send what is queued; absent: the host sets no end. */
+  readonly patience?: number;
+  /** Absent: nobody counts. */
+  readonly dropped?: Dropped;
+}
 
 /** The queues of an isolate, by name. */
 export class Queues {
   readonly #log: Log;
-  readonly #patience: number;
+  readonly #terms: QueueTerms;
   readonly #open = new Map<string, { readonly queue: BatchQueue; users: number }>();
   /** Nobody uses these any more, but not all of theirs is sent. */
   readonly #closing = new Set<BatchQueue>();
   #hurried = false;
 
-  /** `patience`: milliseconds a request may be used to send what is queued; infinite where the host sets no end. */
-  constructor(log: Log, patience = Number.POSITIVE_INFINITY) {
+  constructor(log: Log, terms: QueueTerms = {}) {
     this.#log = log;
-    this.#patience = patience;
+    this.#terms = terms;
   }
 
-  open<T>(name: string, options: QueueOptions, send: SendBatch<T>): Queue<T> {
+  /** `keep`: takes what could not be sent while a request lasts; absent: it waits for another one. */
+  open<T>(
+    name: string,
+    options: QueueOptions,
+    send: SendBatch<T>,
+    keep: ((batch: readonly T[], since: number) => Promise<void>) | null = null,
+  ): Queue<T> {
     const shared = this.#open.get(name);
     // Those who name the same queue put the same into it.
-    const used = shared ?? { queue: this.#made(name, options, send as SendBatch<unknown>), users: 0 };
+    const made = () => this.#made(name, options, send as SendBatch<unknown>, keep as KeepBatch | null);
+    const used = shared ?? { queue: made(), users: 0 };
     if (shared === undefined) this.#open.set(name, used);
     used.users += 1;
     let closed = false;
@@ -56,8 +70,9 @@ export class Queues {
     return pending;
   }
 
-  #made(name: string, options: QueueOptions, send: SendBatch<unknown>): BatchQueue {
-    const queue = new BatchQueue({ name, options, send, log: this.#log, patience: this.#patience });
+  #made(name: string, options: QueueOptions, send: SendBatch<unknown>, keep: KeepBatch | null): BatchQueue {
+    const { patience = Number.POSITIVE_INFINITY, dropped = () => undefined } = this.#terms;
+    const queue = new BatchQueue({ name, options, send, log: this.#log, dropped, patience, keep });
     if (this.#hurried) queue.hurry();
     return queue;
   }

@@ -4,6 +4,7 @@ import type { ConsumerGroup } from '../../../edge-dp/plugins/runtime/identity.ts
 import type { Place } from '../../../edge-dp/plugins/runtime/plugin.ts';
 import { ServiceError, type Services } from '../../../edge-dp/plugins/runtime/services.ts';
 import { Caches } from '../../../edge-dp/plugins/services/caches.ts';
+import { deliver } from '../../../edge-dp/plugins/services/deliver.ts';
 import { memoryCounters } from '../../../edge-dp/plugins/services/memory-counters.ts';
 import { MemoryRecords } from '../../../edge-dp/plugins/services/memory-records.ts';
 import { NodeMetrics } from '../../../edge-dp/plugins/services/node-metrics.ts';
@@ -106,6 +107,8 @@ export function fakeServices(own: Partial<Services> = {}): Services {
     append: none('append'),
     syslog: none('syslog'),
     queue: (name, options, send) => queues.open(name, options, send),
+    deliveries: (name, options, describe) =>
+      queues.open(name, options, (batch) => deliver(own.fetch ?? none('fetch'), describe(batch))),
     counters: memoryCounters(),
     redisCounters: () => memoryCounters(),
     records: (collection) => {

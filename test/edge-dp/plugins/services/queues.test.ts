@@ -22,10 +22,14 @@ function destination(patience?: number) {
     batches.push({ at: Date.now() - began, entries });
     if (state.broken) throw new Error('no connection');
   };
-  const queues = new Queues((level, message) => void log.push(`${level} ${message}`), patience);
+  const lost: string[] = [];
+  const queues = new Queues((level, message) => void log.push(`${level} ${message}`), {
+    ...(patience !== undefined && { patience }),
+    dropped: (queue, reason, entries) => void lost.push(`${queue} ${reason} ${entries}`),
+  });
   const lent: Promise<unknown>[] = [];
   const on = { waitUntil: (work: Promise<unknown>) => void lent.push(work) };
-  return { queues, batches, log, state, send, on, lent };
+  return { queues, batches, log, lost, state, send, on, lent };
 }
 
 describe('a queue', () => {
@@ -84,7 +88,7 @@ describe('a queue', () => {
   });
 
   it('drops the oldest when there are too many or they weigh too much, and says so once', async () => {
-    const { queues, batches, log, send, on } = destination();
+    const { queues, batches, log, lost, send, on } = destination();
     const many = queues.open('many', { ...OPTIONS, max_batch_size: 100, max_entries: 3 }, send);
     for (let entry = 0; entry < 6; entry++) many.push(entry, on);
     const heavy = queues.open('heavy', { ...OPTIONS, max_batch_size: 100, max_bytes: 10 }, send);
@@ -104,7 +108,10 @@ describe('a queue', () => {
       'error queue many is full: its oldest entries are dropped',
       'error queue heavy is full: its oldest entries are dropped',
       'error queue heavy: an entry of 11 bytes is longer than max_bytes and was dropped',
+      'error queue many has room again: 3 entries were dropped',
+      'error queue heavy has room again: 1 entries were dropped',
     ]);
+    expect(lost).toEqual(['many full 1', 'many full 1', 'many full 1', 'heavy full 1', 'heavy too_long 1']);
   });
 
   it('is shared by those who name the same one, and sent at once when the last of them closes it', async () => {
@@ -150,6 +157,74 @@ describe('a queue', () => {
     expect(batches.flatMap(({ entries }) => entries)).toEqual(Array.from({ length: 25 }, (_, second) => second));
     expect(lent.length).toBeGreaterThan(1);
     await Promise.all(lent);
+  });
+
+  it('goes on when a collector that was away for 30 s is back: tried as configured, the oldest dropped, counted, told', async () => {
+    const { queues, batches, log, lost, state, send, on, lent } = destination();
+    const options = { ...OPTIONS, max_batch_size: 2, max_entries: 6, initial_retry_delay: 1, max_retry_delay: 8 };
+    const queue = queues.open('q', options, send);
+    state.broken = true;
+    for (let second = 0; second < 30; second++) {
+      queue.push(second, on);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(new Set(batches.map(({ entries }) => String(entries)))).toEqual(new Set(['0']));
+    expect(batches.map(({ at }) => at)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 24_000]);
+    state.broken = false;
+    await vi.advanceTimersByTimeAsync(10_000);
+    // The batch under way, and the youngest that there was room for.
+    expect(batches.slice(6).map(({ at, entries }) => [at, entries])).toEqual([
+      [32_000, [0]],
+      [32_000, [24, 25]],
+      [32_000, [26, 27]],
+      [32_000, [28, 29]],
+    ]);
+    expect(lost).toEqual(Array.from({ length: 23 }, () => 'q full 1'));
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([
+      'error queue q is full: its oldest entries are dropped',
+      'error queue q has room again: 23 entries were dropped',
+    ]);
+    await Promise.all(lent);
+    expect(queues.pending).toBe(0);
+  });
+
+  it('gives all it has to who keeps it when a request has no more time, also while a server is silent', async () => {
+    const { queues, log, on, lent } = destination(1_000);
+    const kept: (readonly [entries: readonly number[], since: number])[] = [];
+    const began = Date.now();
+    const silent = () => new Promise<void>(() => undefined);
+    const keep = async (entries: readonly number[], since: number) => void kept.push([entries, since - began]);
+    const queue = queues.open<number>('q', { ...OPTIONS, max_batch_size: 2 }, silent, keep);
+    for (const entry of [1, 2, 3, 4, 5]) queue.push(entry, on);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(kept).toEqual([
+      [[1, 2], 0],
+      [[3, 4], 6_000],
+      [[5], 6_000],
+    ]);
+    expect(queues.pending).toBe(0);
+    expect(log).toEqual([expect.stringMatching(/^warn queue q: 2 entries could not be sent .*: no answer while/)]);
+    // A delay for company that is longer than a request may last is cut short.
+    const patient = queues.open<number>('p', { ...OPTIONS, max_coalescing_delay: 3_600 }, silent, keep);
+    patient.push(6, on);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(kept.slice(3)).toEqual([[[6], 7_000]]);
+    await Promise.all(lent);
+  });
+
+  it('has back what nobody keeps', async () => {
+    const { queues, batches, log, state, send, on } = destination(1_000);
+    state.broken = true;
+    const keep = () => Promise.reject(new Error('no outbox'));
+    const queue = queues.open('q', { ...OPTIONS, max_batch_size: 1 }, send, keep);
+    queue.push(1, on);
+    queue.push(2, on);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([queues.pending, log.at(-1)]).toEqual([2, 'warn queue q: 1 entries wait for another request: no outbox']);
+    state.broken = false;
+    queue.push(3, on);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(batches.slice(-3).map(({ entries }) => entries)).toEqual([[1], [2], [3]]);
   });
 
   it('keeps what a request has no more time to send for the next one, where the host sets an end', async () => {
