@@ -4,12 +4,14 @@
  * processor time are told as ratios to those; rounds alternate between all, and medians are kept, because machines are noisy. The Admin API
  * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads gateway and bare
  * proxy for two minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory. `--only` takes a part
- * of a scenario's name, or a group: traffic, plugins, limits, logs, sustained, memory, propagation, admin. Without it all of them run on workerd,
+ * of a scenario's name, or a group: traffic, plugins, limits, logs, sustained, memory, propagation, admin. `--only chaos` measures nothing: for
+ * ten minutes (`--chaos-seconds N`) it kills everything at random, and tells what it cost. Without it all of them run on workerd,
  * on Node traffic and propagation.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { chaos } from '../e2e/chaos.ts';
 import { freePorts } from '../e2e/free-port.ts';
 import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     host: { type: 'string', default: 'workerd' },
     'sustained-seconds': { type: 'string', default: '120' },
+    'chaos-seconds': { type: 'string', default: '600' },
   },
 });
 
@@ -259,14 +262,19 @@ async function measureTraffic(): Promise<void> {
 }
 
 const traffic = [...chosen].some((name) => !GROUPS.admin?.includes(name));
-if (chosen.size === 0) say(`nothing is called ${values.only}`);
+if (values.only === 'chaos') {
+  const outcome = await chaos(Number(values['chaos-seconds']), say);
+  process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
+  process.exitCode = outcome.violations.length > 0 || outcome.peace > 10_000 ? 1 : 0;
+} else if (chosen.size === 0) say(`nothing is called ${values.only}`);
 if (traffic) await measureTraffic();
 const administration = (GROUPS.admin ?? []).some(wanted)
   ? await measureAdmin({ seconds: howLong.seconds, rounds: howLong.rounds, wanted })
   : [];
 const results = { measured, sustained, memory, delays, administration };
-process.stdout.write(
-  values.json
-    ? `${JSON.stringify({ machine: machine(), ...results }, null, 2)}\n`
-    : tables(results, { ...howLong, sustained: values['sustained-seconds'] }),
-);
+if (values.only !== 'chaos')
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify({ machine: machine(), ...results }, null, 2)}\n`
+      : tables(results, { ...howLong, sustained: values['sustained-seconds'] }),
+  );
