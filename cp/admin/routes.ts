@@ -10,7 +10,7 @@ import { releaseRoutes } from './cluster/releases.ts';
 import { signingKeyRoutes } from './cluster/signing-keys.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
-import { configRoutes } from './declarative/config.ts';
+import { configDiffRoutes, configRoutes } from './declarative/config.ts';
 import { endpointRoutes } from './discovery/endpoints.ts';
 import { robotsRoutes } from './discovery/robots.ts';
 import { schemaRoutes } from './discovery/schemas.ts';
@@ -53,6 +53,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
   const described = mergeRoutes(
     tellSerial(tellUnreached(writing, cluster), options.store.changes),
     acmeRoutes(options.acme),
+    configDiffRoutes(options.config),
     pluginRoutes(options.plugins),
     upstreamHealthRoutes(cluster, node.id),
     tagRoutes,

@@ -3,9 +3,10 @@ import { createWriteStream, existsSync, writeFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
-import type { Row } from '../../shared/record.ts';
+import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { allRows } from '../declarative/all-rows.ts';
+import { diffConfig } from '../declarative/diff.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -17,6 +18,7 @@ import { type Command, CommandError, type Invocation, settingsFor, unknownAction
 import { checkConfig } from './config-check.ts';
 import { invalidFile, readConfigFile, readConfigText } from './config-file.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
+import { printChanges } from './print-changes.ts';
 import { AdminRefusal, type RunningAdmin, runningAdmin } from './running-admin.ts';
 import { storeSettings } from './stores.ts';
 
@@ -25,13 +27,14 @@ const DEFAULT_FILE = 'kong.yml';
 /** Declarative configuration; Kong's `db_import` and `db_export` are understood too. */
 export function configCommand(ofDataPlane: ReadDataPlanePlugins): Command {
   return {
-    summary: 'declarative configuration (YAML or JSON): parse, check, import, export, init',
+    summary: 'declarative configuration (YAML or JSON): parse, check, diff, import, export, init',
     forms: {
       'init [FILE]': 'make a file to begin with',
       'parse [FILE]': 'say what is wrong with a file',
       'check [FILE]': 'what data planes cannot honour of a file, or of the database',
       'import [FILE]':
         'create and change what the file names, as one change; what it does not name stays (also: db_import)',
+      'diff [FILE]': "what 'import' would create and change, field by field; nothing is written",
       'export [FILE]': 'write all of the database to a file (also: db_export)',
     },
     examples: [
@@ -57,11 +60,13 @@ async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins)
     case 'import':
     case 'db_import':
       return load(settings, schemas, file ?? DEFAULT_FILE);
+    case 'diff':
+      return diff(settings, schemas, file ?? DEFAULT_FILE);
     case 'export':
     case 'db_export':
       return save(settings, file ?? DEFAULT_FILE);
     default:
-      throw unknownAction('config', ['parse', 'check', 'import', 'export', 'init'], action);
+      throw unknownAction('config', ['parse', 'check', 'diff', 'import', 'export', 'init'], action);
   }
 }
 
@@ -106,23 +111,49 @@ async function load(settings: Settings, schemas: Schemas, file: string): Promise
   process.stdout.write(`import successful: ${written} written, ${unchanged} unchanged\n`);
 }
 
+async function diff(settings: Settings, schemas: Schemas, file: string): Promise<void> {
+  const admin = runningAdmin(settings);
+  if (admin !== null) {
+    const { data } = recordOrEmpty(JSON.parse(await through(admin, '/config/diff', file, 'cannot be compared')));
+    return printChanges(data);
+  }
+  await withWorkspace(settings, async (workspace) => {
+    const document = await readIn(workspace, schemas, file);
+    try {
+      printChanges(await diffConfig(workspace, document, catalogOf(schemas)));
+    } catch (error) {
+      if (error instanceof KongError) throw new CommandError(`cannot be compared: ${error.message}`);
+      throw error;
+    }
+  });
+}
+
+async function readIn(workspace: Workspace, schemas: Schemas, file: string) {
+  const there: Row[] = [];
+  for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
+  return readConfigFile(file, schemas, there);
+}
+
 async function loadThrough(admin: RunningAdmin, file: string): Promise<LoadOutcome> {
+  return JSON.parse(await through(admin, '/config/import', file, 'nothing was imported'));
+}
+
+/** `failed`: what is so, in words, when the answer is no. */
+async function through(admin: RunningAdmin, path: string, file: string, failed: string): Promise<string> {
   const type = /\.json$/.test(file) ? 'application/json' : 'application/yaml';
   try {
-    return JSON.parse(await admin.ask('/config/import', { text: readConfigText(file), type }));
+    return await admin.ask(path, { text: readConfigText(file), type });
   } catch (error) {
     if (!(error instanceof AdminRefusal)) throw error;
     const invalid = Object.keys(error.fields).length > 0 && error.message.startsWith('declarative config is invalid');
-    throw invalid ? invalidFile(file, error.fields) : new CommandError(`nothing was imported: ${error.message}`);
+    throw invalid ? invalidFile(file, error.fields) : new CommandError(`${failed}: ${error.message}`);
   }
 }
 
 type LoadOutcome = Pick<ImportOutcome, 'written' | 'unchanged' | 'warnings'>;
 
 async function loadInto(schemas: Schemas, workspace: Workspace, file: string): Promise<LoadOutcome> {
-  const there: Row[] = [];
-  for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
-  const document = await readConfigFile(file, schemas, there);
+  const document = await readIn(workspace, schemas, file);
   const show = process.stderr.isTTY;
   try {
     return await importConfig(workspace, document, {

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
+import { mustBeRecord, type Row } from '../../shared/record.ts';
 import { notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
+import { print, printChanges, textOf } from './print-changes.ts';
 import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
@@ -100,18 +101,6 @@ function line({ id, group, state, ring, strategy, serial, at, reason }: Row): st
   return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
 }
 
-function printChanges(changes: unknown): void {
-  const rows = Array.isArray(changes) ? changes.filter(isRecord) : [];
-  for (const { entity, id, name, operation, fields } of rows) {
-    print(`${String(operation)}  ${String(entity)}  ${typeof name === 'string' ? `${name}  ` : ''}${String(id)}`);
-    for (const [field, value] of Object.entries(isRecord(fields) ? fields : {})) {
-      const { from, to } = mustBeRecord(value, field);
-      print(`  ${field}: ${textOf(from)} -> ${textOf(to)}`);
-    }
-  }
-  if (rows.length === 0) print('nothing is different');
-}
-
 function strategyIn(given: unknown): unknown {
   if (typeof given !== 'string') return null;
   try {
@@ -124,10 +113,4 @@ function strategyIn(given: unknown): unknown {
 async function ask(admin: RunningAdmin, path: string, body?: Row): Promise<Row> {
   const document = body === undefined ? undefined : { text: JSON.stringify(body), type: 'application/json' };
   return mustBeRecord(JSON.parse(await admin.ask(path, document)), 'the answer');
-}
-
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -123,7 +123,7 @@ export async function importConfig(
 }
 
 /** The row by itself: without aliases, and without what stands in a collection of its own. */
-function flattened(schema: EntitySchema, row: Row, context: Context): Row {
+export function flattened(schema: EntitySchema, row: Row, context: Context): Row {
   const collections = nestedCollections(schema.name);
   const fields = Object.entries(withoutAliases(schema, row, context));
   return Object.fromEntries(fields.filter(([field]) => !collections.has(field)));

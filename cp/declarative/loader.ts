@@ -7,6 +7,7 @@ import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loa
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import type { Store, Workspace } from '../store/store.ts';
 import { allRows } from './all-rows.ts';
+import { diffConfig } from './diff.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig } from './import.ts';
 
 /** `/config`: a document becomes the workspace's whole config or is merged into it, as one serial; or the config a document. */
@@ -45,6 +46,13 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
     return { config, written, unchanged, deleted };
   }
 
+  /** A document that is merged may use plugins in Lua that are there. */
+  async function parsedIn(workspace: Workspace, document: Parameters<ConfigLoader['load']>[1]) {
+    const there: Row[] = [];
+    for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
+    return parseConfig(document, withLuaPlugins(catalog.context, there), schemas.entities);
+  }
+
   return {
     async load(name, document, { flattenErrors, checkHash }) {
       if (loading.has(name)) return { outcome: 'busy' };
@@ -60,14 +68,16 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
         loading.delete(name);
       }
     },
+    async compare(name, document) {
+      const workspace = await workspaceOf(name);
+      return diffConfig(workspace, await parsedIn(workspace, document), catalog);
+    },
     async merge(name, document) {
       if (loading.has(name)) return null;
       loading.add(name);
       try {
         const workspace = await workspaceOf(name);
-        const there: Row[] = [];
-        for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
-        const parsed = await parseConfig(document, withLuaPlugins(catalog.context, there), schemas.entities);
+        const parsed = await parsedIn(workspace, document);
         const { written, unchanged, warnings } = await importConfig(workspace, parsed, { mode: 'upsert', catalog });
         return { written, unchanged, warnings };
       } finally {

@@ -54,7 +54,8 @@ export async function planImport(planning: Planning): Promise<EntityPlan[]> {
   const plans: EntityPlan[] = [];
   for (const table of planning.tables) {
     const declared = [...(planning.config.entities.get(table.name)?.values() ?? [])];
-    if (declared.length > 0 || planning.replace) plans.push(await planEntity(planning, table, declared, ids));
+    const isMeant = planning.replace && table.schema.kept_unless_named !== true;
+    if (declared.length > 0 || isMeant) plans.push(await planEntity(planning, table, declared, ids));
   }
   return plans;
 }

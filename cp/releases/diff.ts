@@ -9,6 +9,7 @@ import {
 } from '../../shared/bundle/format.ts';
 import { gunzip, parseTableIndex, parseTableObject } from '../../shared/bundle/object.ts';
 import { entity as entitySchema } from '../../shared/entities/registry.ts';
+import type { Row } from '../../shared/record.ts';
 
 /** What is different of one entity. */
 export interface EntityChange {
@@ -82,11 +83,21 @@ async function rowsOf(table: string, refs: readonly ObjectRef[], read: ReadObjec
 }
 
 function named(entity: string, row: BundleRow): Pick<EntityChange, 'entity' | 'id' | 'name'> {
-  const name = row.name ?? row.username ?? row.prefix ?? null;
-  return { entity, id: row.id, name: typeof name === 'string' ? name : null };
+  return { entity, id: row.id, name: nameOf(row) };
 }
 
-function fieldsOf(table: string, before: BundleRow, after: BundleRow): NonNullable<EntityChange['fields']> {
+/** What people know a row by. */
+export function nameOf({ name, username, prefix }: Readonly<Row>): string | null {
+  const known = name ?? username ?? prefix;
+  return typeof known === 'string' ? known : null;
+}
+
+/** The fields in which a row of an entity is another than before, secrets masked. */
+export function fieldsOf(
+  table: string,
+  before: Readonly<Row>,
+  after: Readonly<Row>,
+): NonNullable<EntityChange['fields']> {
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return Object.fromEntries(
     [...names].flatMap((field) => {

@@ -12,6 +12,7 @@ export const groups = defineEntity({
   name: 'groups',
   primary_key: ['id'],
   endpoint_key: 'name',
+  kept_unless_named: true,
   fields: {
     id: uuid,
     created_at: autoTimestamp,

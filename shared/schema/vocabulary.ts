@@ -291,6 +291,8 @@ export interface EntitySchema<F extends Fields = Fields> {
   readonly admin_api_nested_name?: string;
   /** False: neither exported declaratively nor published. */
   readonly db_export?: boolean;
+  /** A document that names none says nothing of them: one that replaces the config leaves those there are. Kong's files know none. */
+  readonly kept_unless_named?: true;
   readonly bundle?: BundleRule;
   /**
    * Data planes make rows of this entity too, so they are no config: they travel at once, as records of the collections

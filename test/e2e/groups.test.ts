@@ -143,7 +143,12 @@ it('a group that publishes by releases gets what is released, by the command, an
   expect(back.code, back.output).toBe(0);
   for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 404]);
 
-  // What waits, and for how long, is told to who waits for a serial.
+  const document = join(cluster.path, 'changed.yml');
+  writeFileSync(document, '_format_version: "3.0"\nroutes: [{ name: new, paths: [/newer], tags: [eu] }]\n');
+  const difference = await runHoldfast(['config', 'diff', document, '-p', plane.prefix]);
+  expect(difference.output).toMatch(/^update {2}routes {2}new {2}\S+\n {2}paths: \["\/new"\] -> \["\/newer"\]\n/);
+
+  // What is wrong with a request is told field by field.
   const refused = await fetch(`${plane.admin}/releases`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

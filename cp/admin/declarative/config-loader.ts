@@ -1,3 +1,5 @@
+import type { EntityChange } from '../../releases/diff.ts';
+
 /**
  * The seam to declarative config (`/config`). Implemented over `shared/declarative` and the store; it parses,
  * validates and loads as one transaction with one serial.
@@ -17,6 +19,8 @@ export interface ConfigLoader {
    * another document is being loaded into the same workspace.
    */
   merge(workspace: string, document: string | Readonly<Record<string, unknown>>): Promise<MergedConfig | null>;
+  /** What `merge` would create and change. Writes nothing; throws as `load` does. */
+  compare(workspace: string, document: string | Readonly<Record<string, unknown>>): Promise<readonly EntityChange[]>;
   /** The workspace as a declarative document in YAML. */
   document(workspace: string): AsyncIterable<string>;
 }

@@ -26,6 +26,11 @@ export function configRoutes(loader: ConfigLoader | null, log: AdminLog): AdminR
   return [replacing(loader, log), merging(loader, log), exporting(loader)];
 }
 
+/** `/config/diff`: a question, though a document is sent with it. */
+export function configDiffRoutes(loader: ConfigLoader | null): AdminRoute[] {
+  return [comparing(loader)];
+}
+
 function replacing(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
   return {
     path: '/config',
@@ -115,6 +120,28 @@ function merging(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
           const counts = `${written} entities written, ${unchanged} unchanged`;
           log('info', `POST /config/import in workspace '${call.workspace.name}': ${counts}`);
           return ok(merged);
+        },
+      },
+    },
+  };
+}
+
+function comparing(loader: ConfigLoader | null): AdminRoute {
+  return {
+    path: '/config/diff',
+    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    methods: {
+      POST: {
+        describe: {
+          summary: 'What importing a declarative document would create and change; nothing is written',
+          tag: 'config',
+          body: { required: true, schema: { type: 'object' } },
+          success: { status: 200, schema: { type: 'object', properties: { data: { type: 'array' } } } },
+          errors: [400, 409],
+        },
+        async handle(call) {
+          if (loader === null) return notWithDatabase;
+          return ok({ data: await loader.compare(call.workspace.name, documentOf(call)) });
         },
       },
     },

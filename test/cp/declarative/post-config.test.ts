@@ -46,6 +46,37 @@ describe('POST /config', () => {
     expect(await admin.store.changes.serial()).toBe(before + 1);
   });
 
+  it('leaves groups of data planes alone that a document says nothing of, as Kong has none', async () => {
+    await admin.send('PUT', '/groups/eu', { json: { labels: 'region = eu' } });
+    expect((await post('', TEXT)).status).toBe(201);
+    expect((await admin.send('GET', '/groups')).rows).toMatchObject([{ name: 'eu' }]);
+    expect((await post('', `${TEXT}\ngroups:\n  - { name: us, labels: region = us }\n`)).status).toBe(201);
+    expect((await admin.send('GET', '/groups')).rows).toMatchObject([{ name: 'us' }]);
+    await admin.send('DELETE', '/groups/us');
+  });
+
+  it('tells what an import would do, field by field, and does nothing of it', async () => {
+    const changed = TEXT.replace('paths: [/one]', 'paths: [/two]').replace('lovelace', 'byron');
+    const text = `${changed}upstreams: [{ name: u1 }]\n`;
+    expect((await post('', TEXT)).status).toBe(201);
+    const before = await admin.store.changes.serial();
+    const { status, body } = await post('/diff', text);
+    expect(status).toBe(200);
+    expect(body.data).toMatchObject([
+      { entity: 'routes', name: 'r1', operation: 'update', fields: { paths: { from: ['/one'], to: ['/two'] } } },
+      { entity: 'upstreams', name: 'u1', operation: 'create' },
+      {
+        entity: 'basicauth_credentials',
+        name: 'ada',
+        operation: 'update',
+        fields: { password: { from: '***', to: '***' } },
+      },
+    ]);
+    expect(await admin.store.changes.serial()).toBe(before);
+    expect((await post('/diff', TEXT)).body).toEqual({ data: [] });
+    expect((await post('/diff', 'services: [{ name: s1, host: a, nonsense: 1 }]')).status).toBe(400);
+  });
+
   it('answers 304 for the text it loaded last, until anything has changed', async () => {
     const text = `${TEXT}# another text of the same meaning\n`;
     expect((await post('?check_hash=1', text)).status).toBe(201);
