@@ -21,6 +21,7 @@ import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
 import { GATEWAY_PRELUDE } from './prelude/prelude.ts';
 import { fetchNative } from './resty-http.ts';
+import { redisNatives } from './resty-redis.ts';
 import { templateCaptures, templateHeaders } from './template-inputs.ts';
 
 /** A Lua machine with `kong` and `ngx`, as Lua on data planes finds it. */
@@ -89,6 +90,7 @@ function prelude(lua: LuaMachine): LuaRecord {
     jwt_decode: jwtDecode,
     jwt_verify: jwtVerify,
     fetch: fetchNative,
+    redis: redisNatives,
     re_next: next,
     re_replace: replace,
     table: new LuaNative('table', (call) => {

@@ -1,8 +1,13 @@
+import { CERTIFICATE_LIBRARIES } from './libraries/certificates.ts';
+import { REDIS_LIBRARY } from './libraries/redis.ts';
+
 /**
  * Modules written in Lua that plugins expect, by name: compiled by the first `require` of a machine, so that they cost nothing where nobody
  * asks for them. Each has the natives of the prelude as `host`.
  */
 export const LIBRARIES: Readonly<Record<string, string>> = {
+  ...CERTIFICATE_LIBRARIES,
+  'resty.redis': REDIS_LIBRARY,
   'resty.lrucache': `
 local lru = {}
 lru.__index = lru
@@ -292,40 +297,6 @@ function digest:final(text)
   return host.digest(self.algorithm, table.concat(self.parts))
 end
 return digest`,
-
-  'resty.openssl.x509': `
-local x509 = {}
-x509.__index = x509
-function x509.new(text)
-  if type(text) ~= 'string' or not text:find('-----BEGIN CERTIFICATE-----', 1, true) then
-    return nil, 'x509.new: only certificates in PEM are read here'
-  end
-  return setmetatable({ pem = text }, x509)
-end
-function x509:to_PEM() return self.pem end
-return x509`,
-
-  'resty.openssl.x509.chain': `
-local chain = {}
-chain.__index = chain
-function chain.new() return setmetatable({ ctx = { pem = '' } }, chain) end
-function chain:add(certificate)
-  if type(certificate) ~= 'table' or not certificate.pem then return false, 'expect a x509 instance at #1' end
-  self.ctx.pem = self.ctx.pem .. certificate.pem .. '\\n'
-  return true
-end
-return chain`,
-
-  'resty.openssl.x509.store': `
-local store = {}
-store.__index = store
-function store.new() return setmetatable({ certificates = {} }, store) end
-function store:add(certificate)
-  if type(certificate) ~= 'table' or not certificate.pem then return false, 'expect an x509 instance at #1' end
-  self.certificates[#self.certificates + 1] = certificate.pem
-  return true
-end
-return store`,
 
   'kong.plugins.jwt.jwt_parser': `
 local parser = {}

@@ -19,17 +19,19 @@ export class RedisConnection {
   readonly #connection: Connection;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #timeout: number;
+  readonly #exact: boolean;
   readonly #waiting: Waiting[] = [];
   #unsent: Uint8Array[] = [];
   #failure: Error | null = null;
   /** When the reply that is due next is late: one timer for all. */
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  /** `timeout`: milliseconds for a reply. */
-  constructor(connection: Connection, timeout: number) {
+  /** `timeout`: milliseconds for a reply. `exact`: texts that are no UTF-8 are given as bytes. */
+  constructor(connection: Connection, timeout: number, exact = false) {
     this.#connection = connection;
     this.#writer = connection.writable.getWriter();
     this.#timeout = timeout;
+    this.#exact = exact;
     void this.#listen();
   }
 
@@ -38,7 +40,7 @@ export class RedisConnection {
   }
 
   /** Throws `RedisError` for what the server refuses. */
-  async send(words: readonly string[]): Promise<Exclude<Reply, RedisError>> {
+  async send(words: readonly (string | Uint8Array)[]): Promise<Exclude<Reply, RedisError>> {
     if (this.#failure !== null) throw this.#failure;
     if (this.#waiting.length >= MOST_WAITING) throw new Error(`${MOST_WAITING} commands wait for their replies`);
     const reply = new Promise<Exclude<Reply, RedisError>>((resolve, reject) => {
@@ -62,7 +64,7 @@ export class RedisConnection {
   }
 
   async #listen(): Promise<void> {
-    const replies = new ReplyReader();
+    const replies = new ReplyReader(this.#exact);
     const reader = this.#connection.readable.getReader();
     try {
       for (;;) {

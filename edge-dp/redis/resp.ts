@@ -1,8 +1,10 @@
+import { concatBytes } from '../http/bytes.ts';
+
 /**
  * RESP 2, the protocol of Redis: commands are arrays of bulk strings; replies are simple strings, errors, integers, bulk strings
- * and arrays of these.
+ * and arrays of these. Bulk strings are bytes where they are no UTF-8 and are asked for so.
  */
-export type Reply = string | number | null | RedisError | readonly Reply[];
+export type Reply = string | Uint8Array | number | null | RedisError | readonly Reply[];
 
 /** What the server answers instead of a result: `WRONGPASS …`, `OOM …`, `NOSCRIPT …`. */
 export class RedisError extends Error {
@@ -21,17 +23,34 @@ const DEEPEST = 8;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export function encodeCommand(words: readonly string[]): Uint8Array {
+export function encodeCommand(words: readonly (string | Uint8Array)[]): Uint8Array {
+  if (!words.every((word) => typeof word === 'string')) return encodeBytes(words);
   let text = `*${words.length}\r\n`;
   for (const word of words) text += `$${encoder.encode(word).length}\r\n${word}\r\n`;
   return encoder.encode(text);
 }
 
+function encodeBytes(words: readonly (string | Uint8Array)[]): Uint8Array {
+  const parts = words.map((word) => (typeof word === 'string' ? encoder.encode(word) : word));
+  const line = (text: string): Uint8Array => encoder.encode(text);
+  return concatBytes([
+    line(`*${words.length}\r\n`),
+    ...parts.flatMap((part) => [line(`$${part.length}\r\n`), part, line('\r\n')]),
+  ]);
+}
+
 /** Puts replies together from parts that break off anywhere. Throws a `TypeError` for what is no RESP. */
 export class ReplyReader {
+  readonly #exact: boolean;
   #bytes = new Uint8Array();
   #at = 0;
+
+  /** `exact`: what is no UTF-8 stays bytes. */
+  constructor(exact = false) {
+    this.#exact = exact;
+  }
 
   /** The replies that are whole now. */
   read(part: Uint8Array): readonly Reply[] {
@@ -84,14 +103,14 @@ export class ReplyReader {
     return line;
   }
 
-  #bulk(length: number): string | null | undefined {
+  #bulk(length: number): string | Uint8Array | null | undefined {
     if (length === -1) return null;
     if (length < 0 || length > LONGEST) throw new TypeError(`a text of ${length} bytes`);
     const end = this.#at + length;
     if (this.#bytes.length < end + 2) return undefined;
-    const text = decoder.decode(this.#bytes.subarray(this.#at, end));
+    const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end + 2;
-    return text;
+    return this.#exact ? textOrBytes(bytes) : decoder.decode(bytes);
   }
 
   #array(length: number, depth: number): readonly Reply[] | null | undefined {
@@ -104,6 +123,14 @@ export class ReplyReader {
       items.push(item);
     }
     return items;
+  }
+}
+
+function textOrBytes(bytes: Uint8Array): string | Uint8Array {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return bytes.slice();
   }
 }
 

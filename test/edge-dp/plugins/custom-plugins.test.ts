@@ -4,6 +4,7 @@ import '../../plugin-lua.ts';
 import { admin as api } from '../../e2e/processes.ts';
 import { STAMP } from '../../lua-plugins/stamp.ts';
 import { hosts } from '../hosts.ts';
+import { type RedisTestServer, startRedisServer } from '../redis/redis-server.ts';
 import { exchange } from './case-runner/exchange.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
 import { type CaseUpstream, startCaseUpstream } from './case-runner/upstream.ts';
@@ -110,6 +111,36 @@ const PLUGINS = [
       assert(ngx.ctx.route.strip_path == true and ngx.ctx.nothing == nil)
     end`,
   ),
+  // As those that keep something in a Redis.
+  plugin(
+    'remembers',
+    `local redis = require "resty.redis"
+    function H:access(conf)
+      local dead = redis:new()
+      dead:set_timeout(5000)
+      local none, refused = dead:connect("127.0.0.1", 1)
+      local red = redis:new()
+      red:set_timeouts(5000, 5000, 5000)
+      local early, why = red:get("a")
+      assert(red:connect("127.0.0.1", tonumber(conf.url)))
+      assert(red:auth("secret"))
+      assert(red:select(1))
+      local name = kong.request.get_header("x-own")
+      local before = red:get(name)
+      assert(red:set(name, "größe " .. name))
+      local wrong, message = red:incrby(name, 1)
+      red:init_pipeline()
+      red:incrby("n" .. name, 2)
+      red:get(name)
+      red:nothing()
+      local all = red:commit_pipeline()
+      local scripted = red:eval("return redis.call('get', KEYS[1])", 1, name)
+      red:set_keepalive(1000, 10)
+      local gone, after = red:get(name)
+      kong.response.exit(200, { before == ngx.null, none == nil and refused ~= nil, early == nil and why, wrong, message, all[1], all[2],
+        all[3][1], scripted, gone == nil and after })
+    end`,
+  ),
   // As those that change JSON on its way back.
   plugin(
     'reshapes',
@@ -182,6 +213,7 @@ const SHOWS = `
 describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start) => {
   let gateway: CaseGateway;
   let upstream: CaseUpstream;
+  let store: RedisTestServer;
 
   const get = (host: string, headers: [string, string][] = []) =>
     exchange(
@@ -202,6 +234,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
 
   beforeAll(async () => {
     upstream = await startCaseUpstream();
+    store = await startRedisServer({ password: 'secret' });
     gateway = await startCaseGateway(start, { tls: false });
     for (const each of PLUGINS) await api(`${gateway.admin}/custom-plugins`, 'POST', each);
     const url = `http://${upstream.host}:${upstream.port}/ask`;
@@ -227,6 +260,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
       await route(`hostile-${mode}`, { name: 'hostile', config: { mode } });
     }
     for (const mode of SPLITS) await route(`splits-${mode}`, { name: 'splits', config: { mode } });
+    await route('remembers', { name: 'remembers', config: { url: String(store.port) } });
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
     for (const name of ['buffers', 'tokens', 'limits', 'says', 'reshapes']) await route(name, { name });
@@ -246,6 +280,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
   afterAll(async () => {
     await gateway?.stop();
     await upstream?.stop();
+    await store?.kill();
   });
 
   it('run their phases with their configuration', async () => {
@@ -342,6 +377,25 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     const answer = await get('reshapes');
     expect(JSON.parse(answer.text)).toEqual({ list: [], none: {}, kind: 'application/json', path: '/a/b' });
     expect(answer.text).toContain('"/a/b"');
+  });
+
+  it('speak to a Redis, each request over a connection of its own', async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => get('remembers', [['X-Own', `own${n}`]])));
+    expect(answers.map(({ text }) => JSON.parse(text))).toEqual(
+      answers.map((_, n) => [
+        true,
+        true,
+        'not initialized',
+        false,
+        'ERR value is not an integer or out of range',
+        2,
+        `größe own${n}`,
+        false,
+        `größe own${n}`,
+        'not initialized',
+      ]),
+    );
+    await expect.poll(() => store.connections, { timeout: 30_000 }).toBe(0);
   });
 
   it('have one version in use, the one closest to the request', async () => {

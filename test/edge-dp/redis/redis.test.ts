@@ -16,6 +16,7 @@ describe('replies of Redis', () => {
     if (typeof reply === 'number') return `:${reply}\r\n`;
     if (typeof reply === 'string') return `$${Buffer.byteLength(reply)}\r\n${reply}\r\n`;
     if (reply instanceof RedisError) return `-${reply.message}\r\n`;
+    if (reply instanceof Uint8Array) return expect.fail('texts here are UTF-8');
     return `*${reply.length}\r\n${reply.map(encoded).join('')}`;
   };
   const { reply } = fc.letrec<{ reply: Reply }>((tie) => ({
@@ -28,6 +29,15 @@ describe('replies of Redis', () => {
       fc.array(tie('reply'), { maxLength: 4 }),
     ),
   }));
+
+  it('stay bytes where they are no text, for who wants them exact', () => {
+    const bytes = Uint8Array.of(0x24, 0x32, 13, 10, 0xff, 0x61, 13, 10);
+    expect(new ReplyReader(true).read(bytes)).toEqual([Uint8Array.of(0xff, 0x61)]);
+    expect(new ReplyReader().read(bytes)).toEqual(['\ufffda']);
+    expect(Buffer.from(encodeCommand(['SET', 'ä', Uint8Array.of(0xff, 0)])).toString('latin1')).toBe(
+      '*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xa4\r\n$2\r\n\xff\0\r\n',
+    );
+  });
 
   it('are put together wherever they break off', () => {
     fc.assert(
