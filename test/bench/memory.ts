@@ -1,4 +1,5 @@
 import { Agent, get as httpGet, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 
 import { openIdle } from '../idle-connections.ts';
 import { descendants, residentMemory } from '../proc.ts';
@@ -10,6 +11,7 @@ export const MEMORY_SCENARIOS = [
   'memory: 2,000 idle TLS connections',
   'memory: 1 GB both ways',
   'memory: 100,000 clients limited in a minute',
+  'memory: a million requests behind 200,000',
 ] as const;
 
 /** MB of the gateway and all its processes. */
@@ -27,16 +29,23 @@ export async function measureMemory(
   limitedPath: string,
   wanted: (scenario: string) => boolean,
 ): Promise<Memory[]> {
-  const works: readonly (readonly [string, () => Promise<unknown>])[] = [
+  const works: readonly (readonly [string, work: () => Promise<unknown>, first?: () => Promise<unknown>])[] = [
     [MEMORY_SCENARIOS[0], () => idle(ours.ports.plain ?? 0, 10_000, false, path)],
     [MEMORY_SCENARIOS[1], () => idle(ours.ports.tls ?? 0, 2_000, true, path)],
     [MEMORY_SCENARIOS[2], () => mirror(ours.ports.plain ?? 0, `${path}/mirror`, 1 << 10)],
     [MEMORY_SCENARIOS[3], () => clients(ours.ports.plain ?? 0, limitedPath, 100_000)],
+    // What the first bring about, compiled code above all, is no growth.
+    [
+      MEMORY_SCENARIOS[4],
+      () => requests(ours.ports.plain ?? 0, path, 1_000_000),
+      () => requests(ours.ports.plain ?? 0, path, 200_000),
+    ],
   ];
   const measured: Memory[] = [];
-  for (const [scenario, work] of works) {
+  for (const [scenario, work, first] of works) {
     if (!wanted(scenario)) continue;
     say(`  ${scenario}`);
+    await first?.();
     const before = megabytes(ours);
     let most = before;
     const watch = setInterval(() => {
@@ -107,6 +116,33 @@ async function clients(port: number, path: string, count: number): Promise<void>
     }),
   );
   agent.destroy();
+}
+
+/** So many requests on 50 connections. */
+async function requests(port: number, path: string, count: number): Promise<void> {
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: */*\r\n\r\n`);
+  let left = count;
+  const client = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1');
+      let answer = '';
+      const next = (): void => {
+        answer = '';
+        left -= 1;
+        if (left >= 0) socket.write(request);
+        else socket.end();
+      };
+      socket.setNoDelay().setEncoding('latin1').on('connect', next).on('error', reject).on('close', resolve);
+      socket.on('data', (part: string) => {
+        answer += part;
+        const head = answer.indexOf('\r\n\r\n');
+        const [, length] = /\r\ncontent-length: *(\d+)/i.exec(answer.slice(0, head + 2)) ?? [];
+        if (head < 0 || answer.length < head + 4 + Number(length)) return;
+        if (answer.startsWith('HTTP/1.1 200 ')) next();
+        else reject(new Error(answer));
+      });
+    });
+  await Promise.all(Array.from({ length: 50 }, client));
 }
 
 function megabytes({ child }: Rival): number {

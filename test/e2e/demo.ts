@@ -44,10 +44,13 @@ try {
   let control = await cluster.controlPlane();
   running.push(control);
   tell(`the control plane runs (pid ${control.child.pid}), Admin API ${control.admin}`);
-  const [one, firstTwo] = await Promise.all([cluster.dataPlane('dp-1'), cluster.dataPlane('dp-2')]);
+  const onNode = { data_plane_host: 'node' };
+  const [one, firstTwo] = await Promise.all([cluster.dataPlane('dp-1'), cluster.dataPlane('dp-2', onNode)]);
   let two = firstTwo;
   running.push(one, two);
-  tell(`two data planes run on workerd (pids ${one.child.pid}, ${two.child.pid}): ${one.proxy}, ${two.proxy}`);
+  tell(
+    `two data planes run, on workerd and on Node (pids ${one.child.pid}, ${two.child.pid}): ${one.proxy}, ${two.proxy}`,
+  );
 
   await admin(`${control.admin}/services`, 'POST', { name: 'hello', url: `http://127.0.0.1:${upstreamPort}` });
   await admin(`${control.admin}/services/hello/routes`, 'POST', { name: 'hello', paths: ['/hello'] });
@@ -77,7 +80,7 @@ try {
   tell('200 more calls through both: none failed');
 
   await two.end('SIGTERM');
-  two = await cluster.dataPlane('dp-2');
+  two = await cluster.dataPlane('dp-2', onNode);
   running.push(two);
   const cached = await call(two, '/hello', 'open-sesame');
   insist(cached.status === 200, `200 from the cache after a restart, not ${cached.status}`);
