@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
@@ -21,7 +22,7 @@ export const COMPATIBILITY_FLAGS: readonly string[] = [
 ];
 
 /** The data plane Worker. */
-export const WORKER_ENTRY = fileURLToPath(new URL('../worker.ts', import.meta.url));
+export const WORKER_ENTRY = moduleFile('../worker', import.meta.url);
 
 const bundles = new Map<string, Promise<WorkerBundle>>();
 
@@ -77,7 +78,7 @@ function workerOptions(entry: string, wasm: Map<string, string>) {
   } satisfies BuildOptions;
 }
 
-const NODE_MAIN = fileURLToPath(new URL('./node/process/main.ts', import.meta.url));
+const NODE_MAIN = moduleFile('./node/process/main', import.meta.url);
 
 function nodeOptions(entry: string) {
   const lines = [`import * as worker from ${JSON.stringify(entry)};`];
@@ -92,8 +93,8 @@ function nodeOptions(entry: string) {
     conditions: ['worker', 'import'],
     plugins: [installedPackages, compiledWasm, kits],
     alias: {
-      'cloudflare:workers': fileURLToPath(new URL('./node/runtime/workers.ts', import.meta.url)),
-      'cloudflare:sockets': fileURLToPath(new URL('./node/runtime/sockets.ts', import.meta.url)),
+      'cloudflare:workers': moduleFile('./node/runtime/workers', import.meta.url),
+      'cloudflare:sockets': moduleFile('./node/runtime/sockets', import.meta.url),
     },
   } satisfies BuildOptions;
 }

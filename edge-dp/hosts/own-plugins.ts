@@ -1,12 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { build, type Message } from 'esbuild';
 import { isRecord, type Row } from '../../shared/record.ts';
 import type { PluginSchema } from '../../shared/schema/vocabulary.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { WORKER_ENTRY } from './bundle-worker.ts';
+import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
 
 /** A plugin in TypeScript from outside of this project: a folder with `schema.ts` and `handler.ts` (or `.js`). */
@@ -128,7 +128,7 @@ function bundleFailure(error: unknown): string {
 export async function workerEntry(choice: PluginChoice | undefined, folder: string): Promise<string> {
   if (choice === undefined || (choice.bundled === null && choice.own.length === 0)) return WORKER_ENTRY;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const registry = fileURLToPath(new URL('../plugins/registry.ts', import.meta.url));
+  const registry = moduleFile('../plugins/registry', import.meta.url);
   // Modules run in the order of their imports: the choice is made before the Worker asks for it.
   const chosen = join(folder, 'plugins.ts');
   await writeFile(

@@ -1,10 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
+import { moduleFile } from './module-file.ts';
 
 /** What plugins import of this project, whatever folder they are in. */
 const KITS: Readonly<Record<string, string>> = {
-  'holdfast/schema': fileURLToPath(new URL('../../shared/plugins/kit.ts', import.meta.url)),
-  'holdfast/handler': fileURLToPath(new URL('../plugins/kit.ts', import.meta.url)),
+  'holdfast/schema': moduleFile('../../shared/plugins/kit', import.meta.url),
+  'holdfast/handler': moduleFile('../plugins/kit', import.meta.url),
 };
 
 /** Resolves what plugins import of this project. */

@@ -21,13 +21,22 @@ export interface HoldfastProcess {
   end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
+/** What runs `holdfast`: a Node, and the file it is given. */
+export interface Program {
+  readonly node: string;
+  readonly file: string;
+}
+
+const OF_THE_CLONE: Program = { node: process.execPath, file: CLI };
+
 /** Runs `holdfast WORDS` with `settings` as its environment and waits until it says it is ready. */
 export async function holdfast(
   words: readonly string[],
   settings: Readonly<Record<string, string>>,
   cwd: string,
+  program = OF_THE_CLONE,
 ): Promise<HoldfastProcess> {
-  const started = spawnHoldfast(words, settings, cwd);
+  const started = spawnHoldfast(words, settings, cwd, program);
   await until(
     () => {
       if (started.child.exitCode !== null || started.child.signalCode !== null) {
@@ -48,8 +57,9 @@ export async function runHoldfast(
   words: readonly string[],
   settings: Readonly<Record<string, string>> = {},
   cwd = tmpdir(),
+  program = OF_THE_CLONE,
 ): Promise<{ code: number | null; output: string }> {
-  const run = spawnHoldfast(words, settings, cwd);
+  const run = spawnHoldfast(words, settings, cwd, program);
   const code = await new Promise<number | null>((resolve) => run.child.once('close', resolve));
   return { code, output: run.output() };
 }
@@ -58,6 +68,7 @@ function spawnHoldfast(
   words: readonly string[],
   settings: Readonly<Record<string, string>>,
   cwd: string,
+  { node, file }: Program,
 ): HoldfastProcess {
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(HOLDFAST|KONG)_/.test(name)),
@@ -65,7 +76,7 @@ function spawnHoldfast(
   const host = process.env.TEST_HOST;
   if (host !== undefined) environment.HOLDFAST_DATA_PLANE_HOST = host;
   for (const [name, value] of Object.entries(settings)) environment[`HOLDFAST_${name.toUpperCase()}`] = value;
-  const child = spawn(process.execPath, [CLI, ...words], { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(node, [file, ...words], { cwd, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {

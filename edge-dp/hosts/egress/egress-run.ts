@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { moduleFile } from '../module-file.ts';
 import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
 import type { EgressOptions, EgressStart, FromEgress } from './messages.ts';
@@ -17,7 +17,7 @@ interface RelayPlan extends RelayTarget {
   readonly descriptor: number;
 }
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+const MAIN = moduleFile('./main', import.meta.url);
 
 /** Starts an egress process. `identities` collects what it is handed, for the next one; it ends with this process. */
 export function runEgress(plan: EgressPlan, identities: Map<string, string>, log: Log): Run {

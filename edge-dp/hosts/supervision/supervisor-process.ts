@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { type HeldSocket, heldSocket } from '../held-socket.ts';
+import { moduleFile } from '../module-file.ts';
 import { isMessage } from './message.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
 import { endOf, type Log, Output } from './run.ts';
 
-const MAIN = fileURLToPath(new URL('./supervisor.ts', import.meta.url));
+const MAIN = moduleFile('./supervisor', import.meta.url);
 
 /** The host's end of a supervisor process. */
 export class SupervisorProcess {

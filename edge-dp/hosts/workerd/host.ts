@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { bundleWorker } from '../bundle-worker.ts';
+import { moduleFile } from '../module-file.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { workerEntry } from '../own-plugins.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
 import { internalPaths, internalSockets, relayedControlPlanes } from './internal-sockets.ts';
 import { writeWorkerdPlan } from './plan.ts';
 
-const KV_ENTRY = fileURLToPath(new URL('../kv-service/worker.ts', import.meta.url));
+const KV_ENTRY = moduleFile('../kv-service/worker', import.meta.url);
 
 /**
  * Runs a data plane node on workerd: `processes` workerd processes on one set of listening sockets, and an egress process beside

@@ -1,0 +1,90 @@
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import manifest from '../../package.json' with { type: 'json' };
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What of the sources is part of the package, besides the planes and what they share. */
+const FOLDERS = ['cp', 'edge-dp', 'shared'];
+const MORE_SOURCES = ['test/edge-dp/plugins/fakes.ts'];
+const DOCUMENTS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs'];
+
+/**
+ * Writes the npm package into `folder`, ready for `npm pack` or `npm publish`: the files where they are in a clone, each as JavaScript,
+ * since Node runs no TypeScript in node_modules. The Worker is bundled from them when it starts, as in a clone. What was in the
+ * folder goes. Throws esbuild's errors.
+ */
+export async function buildPackage(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  const files = [...(await Promise.all(FOLDERS.map(filesIn))).flat(), ...MORE_SOURCES];
+  const sources = files.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: sources,
+    outdir: folder,
+    outbase: ROOT,
+    bundle: true,
+    platform: 'neutral',
+    format: 'esm',
+    target: 'es2024',
+    supported: { 'import-attributes': true },
+    charset: 'utf8',
+    logLevel: 'silent',
+    plugins: [besideEachOther],
+  });
+  const others = files.filter((file) => !file.endsWith('.ts') && !file.endsWith('tsconfig.json'));
+  for (const file of [...others, ...DOCUMENTS]) await copy(file, join(folder, file));
+  await copy('packaging/npm/launcher.js', join(folder, 'launcher.js'));
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(packageJson(), null, 2)}\n`);
+}
+
+/** Imports stay imports: of packages, and of the neighbour, which is JavaScript by then. */
+const besideEachOther: Plugin = {
+  name: 'beside each other',
+  setup(building) {
+    building.onResolve({ filter: /.*/ }, ({ path, kind }) => {
+      if (kind === 'entry-point') return undefined;
+      return { path: path.startsWith('.') ? path.replace(/\.ts$/, '.js') : path, external: true };
+    });
+  },
+};
+
+function packageJson() {
+  const { version, description, license, type, engines, dependencies, optionalDependencies } = manifest;
+  return {
+    name: '@holdfast-gateway/holdfast',
+    version,
+    description,
+    license,
+    type,
+    engines,
+    bin: { holdfast: 'launcher.js' },
+    exports: Object.fromEntries(
+      Object.entries(manifest.exports).map(([name, file]) => [name, file.replace(/\.ts$/, '.js')]),
+    ),
+    dependencies,
+    optionalDependencies,
+    publishConfig: { access: 'public' },
+  };
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(join(ROOT, folder), { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length))
+    .sort();
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await cp(join(ROOT, from), to, { recursive: true });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const folder = resolve(process.argv[2] ?? join(ROOT, 'build/package'));
+  await buildPackage(folder);
+  process.stdout.write(`${folder}\n`);
+}

@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+import { buildPackage } from '../../packaging/npm/build.ts';
+import { freePorts } from '../e2e/free-port.ts';
+import { admin, holdfast, type Program, runHoldfast } from '../e2e/processes.ts';
+import { freshPrefix } from '../embedded-database.ts';
+
+const INSTALLED = fileURLToPath(new URL('../../node_modules', import.meta.url));
+const NAME = '@holdfast-gateway/holdfast';
+
+let folder: string;
+let program: Program;
+
+/** The folder of somebody who has installed what `npm pack` makes: the package, and those it names as its dependencies. */
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'npm package '));
+  const built = join(folder, 'built');
+  await buildPackage(built);
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: built });
+  const home = join(folder, 'node_modules', NAME);
+  mkdirSync(home, { recursive: true });
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'));
+  execFileSync('tar', ['xzf', join(folder, tarball ?? ''), '-C', home, '--strip-components=1']);
+  rmSync(built, { recursive: true });
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
+    if (!existsSync(join(INSTALLED, name))) continue;
+    mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true });
+    symlinkSync(join(INSTALLED, name), join(folder, 'node_modules', name));
+  }
+  program = { node: nodeOfTheMachine(), file: join(home, 'launcher.js') };
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The `node` that people have on their PATH, of whatever version; where there is none, the one that runs this. */
+function nodeOfTheMachine(): string {
+  const places = (process.env.PATH ?? '').split(delimiter).filter((place) => !place.includes('node_modules'));
+  return places.map((place) => join(place, 'node')).find((path) => existsSync(path)) ?? process.execPath;
+}
+
+it('serves outside of a clone, on the Node of the machine, on both hosts', async () => {
+  const upstream = createServer((_, response) => response.end('upstream'));
+  await new Promise<void>((listening) => upstream.listen(0, '127.0.0.1', listening));
+  const { port } = upstream.address() as AddressInfo;
+  const prefix = await freshPrefix('migrated');
+  try {
+    for (const host of ['workerd', 'node']) {
+      const [adminPort, proxyPort, statusPort] = await freePorts(3);
+      const adminUrl = `http://127.0.0.1:${adminPort}`;
+      const settings = {
+        prefix,
+        data_plane_host: host,
+        admin_listen: `127.0.0.1:${adminPort}`,
+        proxy_listen: `127.0.0.1:${proxyPort}`,
+        status_listen: `127.0.0.1:${statusPort}`,
+        admin_gui_listen: 'off',
+        cluster_listen: '127.0.0.1:0',
+        cluster_telemetry_listen: 'off',
+      };
+      const gateway = await holdfast(['start'], settings, folder, program);
+      try {
+        await admin(`${adminUrl}/services/hello`, 'PUT', { url: `http://127.0.0.1:${port}` });
+        await admin(`${adminUrl}/services/hello/routes/hello`, 'PUT', { paths: ['/hello'] });
+        await expect
+          .poll(async () => (await fetch(`http://127.0.0.1:${proxyPort}/hello`)).text(), { timeout: 60_000 })
+          .toBe('upstream');
+      } finally {
+        // The launcher hands the signal on, and ends as what it started.
+        expect(await gateway.end('SIGTERM'), gateway.output()).toEqual({ code: 0, signal: null });
+      }
+    }
+  } finally {
+    upstream.close();
+    rmSync(prefix, { recursive: true, force: true });
+  }
+});
+
+it('bundles the Worker that is uploaded to Cloudflare', async () => {
+  const { code, output } = await runHoldfast(['worker', join(folder, 'build')], {}, folder, program);
+  expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('a Worker with') });
+  expect(readdirSync(join(folder, 'build')).sort()).toEqual(['liblua5.1.wasm', 'trampolines.wasm', 'worker.js']);
+});
+
+it('ends as the command does', async () => {
+  expect(await runHoldfast(['nonsense'], {}, folder, program)).toMatchObject({
+    code: 2,
+    output: expect.stringContaining("unknown command 'nonsense'"),
+  });
+});
