@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { appendFile } from 'node:fs/promises';
+import { appendFile, rename, stat } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname, resolve } from 'node:path';
 import { type AccessLogFile, compileFormat } from '../../shared/access-log/format.ts';
@@ -13,6 +13,8 @@ import type { Settings } from '../settings/properties.ts';
 const PAUSE = 100;
 /** Lines that wait while the file cannot be written; the oldest go. */
 const MOST_WAITING = 10_000;
+/** Bytes of a file: it is written by default, and must not fill the disk of who never looks at it. */
+const LONGEST = 64 << 20;
 
 /** A log file of a plane: its absolute path, in a folder that is there, and the format. */
 export function accessLogFile(
@@ -31,13 +33,16 @@ export class AccessLog {
   readonly #path: string;
   readonly #format: (facts: LogFacts) => string;
   readonly #log: Log;
+  readonly #longest: number;
   readonly #answers = new WeakMap<IncomingMessage, Headers>();
   #waiting: string[] = [];
   #writing: Promise<void> | null = null;
   /** Why the last attempt failed: said once. */
   #failure: string | null = null;
 
-  constructor({ path, format }: AccessLogFile, log: Log) {
+  /** `longest`: bytes after which a file becomes `<name>.1`, in place of the one before. */
+  constructor({ path, format }: AccessLogFile, log: Log, longest = LONGEST) {
+    this.#longest = longest;
     this.#path = path;
     this.#format = compileFormat(format);
     this.#log = log;
@@ -82,13 +87,23 @@ export class AccessLog {
     try {
       if (this.#path === '/dev/stdout') process.stdout.write(text);
       else if (this.#path === '/dev/stderr') process.stderr.write(text);
-      else await appendFile(this.#path, text);
+      else {
+        await this.#makeRoom(Buffer.byteLength(text));
+        await appendFile(this.#path, text);
+      }
       this.#failure = null;
     } catch (error) {
       const failure = messageOf(error);
       if (failure !== this.#failure) this.#log('error', `admin_access_log ${this.#path}: lines are lost: ${failure}`);
       this.#failure = failure;
     }
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    const file = await stat(this.#path).catch(() => null);
+    // What is no file (a pipe) has no end, and a lone line longer than that goes into a file of its own.
+    if (file?.isFile() !== true || file.size === 0 || file.size + bytes <= this.#longest) return;
+    await rename(this.#path, `${this.#path}.1`);
   }
 }
 

@@ -1,0 +1,41 @@
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { AccessLog } from '../../../cp/access-log/access-log.ts';
+import { once } from '../../once.ts';
+
+it('has a bounded file and the one before, and lets go of one that was moved away', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast access log '));
+  const path = join(folder, 'access.log');
+  const format = { escape: 'default', text: '$request_uri' } as const;
+  const log = new AccessLog({ path, format }, () => undefined, 30);
+  const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
+  try {
+    log.watch(server, 'http');
+    await once(server, 'listening');
+    const write = async (line: string): Promise<void> => {
+      const { port } = server.address() as AddressInfo;
+      await (await fetch(`http://127.0.0.1:${port}${line}`, { headers: { connection: 'close' } })).text();
+      await expect
+        .poll(async () => {
+          await log.close();
+          return readFile(path, 'utf8').catch(() => '');
+        }, `the line ${line}`)
+        .toContain(line);
+    };
+    for (const n of [1, 2, 3, 4, 5, 6, 7]) await write(`/a-line-${n}`);
+    expect(await readFile(`${path}.1`, 'utf8')).toBe('/a-line-4\n/a-line-5\n/a-line-6\n');
+    expect(await readFile(path, 'utf8')).toBe('/a-line-7\n');
+    await rename(path, join(folder, 'moved'));
+    await write('/new');
+    expect(await readFile(path, 'utf8')).toBe('/new\n');
+    expect((await readdir(folder)).sort()).toEqual(['access.log', 'access.log.1', 'moved']);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
