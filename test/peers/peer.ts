@@ -22,10 +22,18 @@ const PEERS = {
   nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
   moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
   openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
+  prometheus: { commands: ['prometheus'], install: 'apt-get install prometheus' },
   promtool: { commands: ['promtool'], install: 'apt-get install prometheus' },
   pebble: { commands: ['pebble'], install: 'apt-get install pebble' },
+  // What a script of these tests imports, it names itself.
+  python: { commands: ['python3', 'python'], install: 'apt-get install python3' },
+  rsyslog: { commands: ['rsyslogd'], install: 'apt-get install rsyslog' },
   slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
+  statsd_exporter: {
+    commands: ['statsd_exporter', 'prometheus-statsd-exporter'],
+    install: 'go install github.com/prometheus/statsd_exporter@latest',
+  },
 } as const satisfies Readonly<Record<string, Peer>>;
 
 /** Where servers are that Debian keeps out of a person's PATH, and where Go puts what it installs. */

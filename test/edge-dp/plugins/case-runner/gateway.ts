@@ -19,6 +19,8 @@ export interface CaseGateway {
   /** The Admin API. */
   readonly admin: string;
   readonly ports: { readonly plain: number; readonly tls: number | null };
+  /** The data plane's Status API. */
+  readonly status: string;
   /** Resolves when the data plane serves everything that was written before. */
   applied(): Promise<void>;
   stop(): Promise<void>;
@@ -68,6 +70,7 @@ export async function startCaseGateway(
   return {
     admin: adminUrl,
     ports: { plain, tls: port(true) },
+    status: `http://127.0.0.1:${dataPlane.statusAddresses[0]?.port}`,
     async applied() {
       // Changes arrive in the order they were written, so with this route's all of them are there.
       const marker = `applied-${++markers}.test`;
