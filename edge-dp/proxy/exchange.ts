@@ -76,7 +76,7 @@ export class ProxyExchange implements Exchange {
   }
 
   get bytes(): { readonly in: number | null; readonly out: number | null } {
-    return { in: this.request.body.length, out: lengthOf(this.reply.response) };
+    return { in: this.request.body.received(this.tries.length > 0), out: lengthOf(this.reply.response) };
   }
 }
 

@@ -63,6 +63,12 @@ export class IncomingBody implements RequestBody {
     return state.kind === 'bytes' ? state.bytes.length : state.length;
   }
 
+  /** Bytes that came from the client, where they were wanted: read here, or by whom they were sent to. Null: not known. */
+  received(sent: boolean): number | null {
+    if (this.#source === null || (!sent && this.#read === undefined)) return 0;
+    return this.#length ?? this.length;
+  }
+
   replace(body: Uint8Array | string, contentType?: string): void {
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
     this.#keep(bytes);

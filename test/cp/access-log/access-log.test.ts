@@ -5,13 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { AccessLog } from '../../../cp/access-log/access-log.ts';
+import { createLog } from '../../../cp/instance/log.ts';
 import { once } from '../../once.ts';
 
 it('has a bounded file and the one before, and lets go of one that was moved away', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast access log '));
   const path = join(folder, 'access.log');
   const format = { escape: 'default', text: '$request_uri' } as const;
-  const log = new AccessLog({ path, format }, () => undefined, 30);
+  const log = new AccessLog(
+    { path, format },
+    createLog('warn', () => undefined),
+    30,
+  );
   const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
   try {
     log.watch(server, 'http');
@@ -20,10 +25,13 @@ it('has a bounded file and the one before, and lets go of one that was moved awa
       const { port } = server.address() as AddressInfo;
       await (await fetch(`http://127.0.0.1:${port}${line}`, { headers: { connection: 'close' } })).text();
       await expect
-        .poll(async () => {
-          await log.close();
-          return readFile(path, 'utf8').catch(() => '');
-        }, `the line ${line}`)
+        .poll(
+          async () => {
+            await log.close();
+            return readFile(path, 'utf8').catch(() => '');
+          },
+          { message: `the line ${line}` },
+        )
         .toContain(line);
     };
     for (const n of [1, 2, 3, 4, 5, 6, 7]) await write(`/a-line-${n}`);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
@@ -12,6 +13,12 @@ import { type LogSink, startLogSink } from './log-sink.ts';
 // What a Kong 3.9.3 sends to an HTTP server for the same requests, field by field.
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nX-Up: 1\r\n\r\n{"up":"stream"}';
+/** The key of RFC 6455 section 1.3; workerd sends upstream one of its own. */
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+const switched = (key: string): string => {
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
+};
 const uuid = expect.stringMatching(/^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/);
 const seconds = expect.any(Number);
 const digits = expect.stringMatching(/^\d+$/);
@@ -23,7 +30,7 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
 
   beforeAll(async () => {
     sink = await startLogSink();
-    upstream = await startUpstream(({ line }, socket) => {
+    upstream = await startUpstream(({ line, header }, socket) => {
       if (line.includes('/mid')) {
         socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(100)}`);
         return undefined;
@@ -34,13 +41,20 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
         socket.once('close', () => clearInterval(dripping));
         return 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n';
       }
+      if (line.includes('/ws')) {
+        socket.write(switched(header('sec-websocket-key') ?? ''));
+        // A text, and the end of it.
+        socket.end(Buffer.from([0x81, 2, 0x68, 0x69, 0x88, 2, 3, 0xe8]));
+        return undefined;
+      }
       if (line.includes('/repeat'))
         return 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n';
       if (line.startsWith('HEAD')) return 'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n';
       if (line.includes('/500')) return 'HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n';
       return OK;
     });
-    gateway = await startCaseGateway(start, { tls: false });
+    const environment = { HOLDFAST_NGINX_HTTP_CLIENT_MAX_BODY_SIZE: '2m' };
+    gateway = await startCaseGateway(start, { tls: false, environment });
     const post = (path: string, body: unknown) => admin(`${gateway.admin}${path}`, 'POST', body);
     const route = async (name: string, service: string | null, more: object = {}) => {
       const to = service === null ? {} : { service: { name: service } };
@@ -65,6 +79,8 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     await plugin('auth', 'correlation-id', { header_name: 'x-corr' });
     await post('/consumers', { username: 'ada', custom_id: 'cid', tags: ['c1'] });
     await post('/consumers/ada/key-auth', { key: 'obs-key' });
+    await route('size', 'up');
+    await plugin('size', 'request-size-limiting', { allowed_payload_size: 1, size_unit: 'kilobytes' });
     await route('lua', 'up');
     await plugin('lua', 'http-log', {
       http_endpoint: `http://127.0.0.1:${sink.port}/log`,
@@ -271,6 +287,47 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     const matched = 'tries' in fields;
     expect([entry.route !== undefined, entry.tries !== undefined]).toEqual([matched, matched]);
     expect(entry.service !== undefined).toBe(name === '401');
+  });
+
+  it.each([
+    ['a plugin', 'size', 2_000, { tries: [], upstream_uri: '/ok' }],
+    ['the node', 'main', 3_000_000, { upstream_uri: '' }],
+  ])('of a body that is too long for %s has 413, and no size of what was not read', async (_, host, length, fields) => {
+    const name = `413-${host}`;
+    const lines = ['POST /ok HTTP/1.1', `Host: ${host}.test`, `X-Case: ${name}`, `Content-Length: ${length}`];
+    const socket = connect(gateway.ports.plain, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+    socket.resume();
+    const entry = await find(name);
+    socket.destroy();
+    expect(entry).toMatchObject({
+      ...gateways,
+      ...fields,
+      latencies: { proxy: -1 },
+      request: { method: 'POST', size: `${lines.join('\r\n')}\r\n\r\n`.length },
+      response: { status: 413 },
+    });
+  });
+
+  it('of a WebSocket is written at its end, and has its 101', async () => {
+    const lines = ['GET /ws HTTP/1.1', 'Host: main.test', 'X-Case: websocket', 'Connection: Upgrade'];
+    const more = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${KEY}`];
+    const socket = connect(gateway.ports.plain, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`${[...lines, ...more].join('\r\n')}\r\n\r\n`);
+    // The answer to the upstream's end, as a client must mask it.
+    socket.once('data', () => socket.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 3, 0xe8])));
+    const entry = await find('websocket');
+    socket.destroy();
+    expect(entry).toMatchObject({
+      source: 'upstream',
+      upstream_status: '101',
+      upstream_uri: '/ws',
+      request: { method: 'GET', uri: '/ws' },
+      response: { status: 101 },
+    });
+    expect((entry.tries as object[])[0]).not.toHaveProperty('state');
   });
 
   const failed = (code: number) => ({ state: 'failed', code, ip: '127.0.0.1' });
