@@ -119,7 +119,8 @@ it('a group that publishes by releases gets what is released, by the command, an
   // The other groups get it at once, so it has been published.
   await call('PUT', '/groups/everything', { priority: -1 });
   await call('GET', '/groups/everything');
-  const { data } = await call('GET', '/groups/eu/pending');
+  const { id } = await call('GET', '/groups/eu');
+  const { data } = await call('GET', `/groups/${id}/pending`);
   expect(data).toMatchObject([
     { entity: 'routes', name: 'new', operation: 'create' },
     { entity: 'plugins', name: 'request-termination', operation: 'create' },

@@ -4,6 +4,8 @@ import { ReleaseConflict, type ReleaseDesk } from '../../releases/desk.ts';
 import type { EntityChange } from '../../releases/diff.ts';
 import { type Ring, readStrategy, StrategyFault } from '../../releases/rings.ts';
 import type { StoredRelease } from '../../store/store.ts';
+import { schemaOf } from '../entity/catalog.ts';
+import { rowKey } from '../entity/key.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
 import { message, notFound, ok, Refusal, type Reply } from '../reply.ts';
@@ -42,9 +44,9 @@ function pending(desk: ReleaseDesk): Operation {
       errors: [400, 404, 409],
     },
     async handle(call) {
-      const group = param(call, 'groups');
-      const row = await call.workspace.entity('groups').select({ field: 'name', value: group });
+      const row = await call.workspace.entity('groups').select(rowKey(schemaOf('groups'), param(call, 'groups')));
       if (row === null) return notFound;
+      const group = String(row.name);
       const data = await conflicting(() => desk.pending(group));
       if (data === null) {
         return message(409, `group '${group}' publishes what is written at once: nothing is ever pending`);
