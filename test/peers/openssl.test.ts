@@ -119,7 +119,11 @@ describe('openssl', () => {
       {
         start: startNodeHost,
         proxyListen: [{ host: '127.0.0.1', port: 0, tls: fallback }],
-        tls: { ...DEFAULT_LIMITS, stapling: true },
+        tls: {
+          ...DEFAULT_LIMITS,
+          stapling: true,
+          clients: { mode: 'optional', ca: readFileSync(file('ca.crt'), 'utf8') },
+        },
       },
     );
   });
@@ -172,6 +176,22 @@ describe('openssl', () => {
       expect(await first).toContain('New, TLSv1');
       expect(await client('-servername', 'exact.test', version, '-sess_in', session)).toContain('Reused, TLSv1');
     }
+  });
+
+  it('shows a certificate of its own, and is served with a good one alone', async () => {
+    const shown = (name: string) => client('-cert', file(`${name}.crt`), '-key', file(`${name}.key`));
+    const good = await shown('exact.test');
+    expect(good).toMatch(/Acceptable client certificate CA names\n(?:.*CN ?= ?ca)/);
+    // Between lines of what it says of sessions.
+    expect(good).toContain('HTTP/1.1 404 ');
+    await inFolder(
+      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'stranger.key', '-out', 'stranger.crt'],
+      ...['-subj', '/CN=stranger', '-days', '2'],
+    );
+    const bad = await shown('stranger');
+    expect(bad).toContain('HTTP/1.1 400 ');
+    expect(bad).toContain('The SSL certificate error');
+    expect(await client()).toContain('HTTP/1.1 404 ');
   });
 
   it('is refused what is not spoken any more', async () => {
