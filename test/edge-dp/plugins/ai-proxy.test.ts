@@ -205,7 +205,113 @@ const STREAMS: readonly (readonly [string, Config, string, Uint8Array, readonly 
   ],
 ];
 
+/** Each provider's published answer to a text to be completed; Gemini and Bedrock complete none. */
+const COMPLETIONS: readonly (readonly [string, Config, string, unknown])[] = [
+  ['openai', { provider: 'openai' }, 'prompt', { object: 'text_completion', choices: [{ index: 0, text: 'héllo' }] }],
+  [
+    'azure',
+    { provider: 'azure', options: { azure_instance: 'i', azure_deployment_id: 'd' } },
+    'prompt',
+    { object: 'text_completion', choices: [{ index: 0, text: 'héllo' }] },
+  ],
+  [
+    'mistral',
+    { provider: 'mistral', options: { mistral_format: 'ollama' } },
+    'prompt',
+    { response: 'héllo', done: true },
+  ],
+  [
+    'llama2',
+    { provider: 'llama2', options: { llama2_format: 'raw', upstream_url: 'http://llama.test' } },
+    'inputs',
+    { data: [{ generated_text: '<s> [INST] say [/INST] héllo' }] },
+  ],
+  [
+    'llama2 behind ollama',
+    { provider: 'llama2', options: { llama2_format: 'ollama', upstream_url: 'http://ollama.test' } },
+    'prompt',
+    { response: 'héllo' },
+  ],
+  ['cohere', { provider: 'cohere' }, 'prompt', { id: 'g', prompt: 'say', generations: [{ text: 'héllo' }] }],
+  [
+    'anthropic',
+    { provider: 'anthropic', options: { anthropic_version: '2023-06-01' } },
+    'prompt',
+    { type: 'completion', completion: 'héllo', stop_reason: 'stop_sequence', model: 'claude' },
+  ],
+  ['huggingface', { provider: 'huggingface' }, 'inputs', [{ generated_text: 'héllo' }]],
+];
+
+/** What providers say of too many requests. */
+const LIMITS: readonly (readonly [Config['provider'], unknown])[] = [
+  ['openai', { error: { message: 'Rate limit reached', type: 'requests', param: null, code: 'rate_limit_exceeded' } }],
+  ['azure', { error: { code: '429', message: 'Requests have exceeded the call rate limit' } }],
+  ['anthropic', { type: 'error', error: { type: 'rate_limit_error', message: 'slow down' } }],
+  ['cohere', { message: 'You are using a Trial key' }],
+  ['mistral', { object: 'error', message: 'Requests rate limit exceeded', type: 'rate_limited', code: '1300' }],
+  ['llama2', { error: 'server busy' }],
+  ['gemini', { error: { code: 429, message: 'Resource exhausted', status: 'RESOURCE_EXHAUSTED' } }],
+  ['bedrock', { message: 'Too many requests' }],
+  ['huggingface', { error: 'Rate limit reached' }],
+];
+const OPTIONS: Readonly<Partial<Record<Config['provider'], Partial<Config>>>> = {
+  azure: { options: { azure_instance: 'i', azure_deployment_id: 'd' } },
+  anthropic: { options: { anthropic_version: '2023-06-01' } },
+  llama2: { options: { llama2_format: 'ollama', upstream_url: 'http://ollama.test' } },
+  bedrock: {
+    options: { bedrock: { aws_region: 'eu-west-1' } },
+    auth: { aws_access_key_id: 'a', aws_secret_access_key: 's' },
+  },
+};
+
 describe('ai-proxy', () => {
+  it.each(COMPLETIONS)(
+    'has %s complete a text of 100 KB, and gives its answer as OpenAI would',
+    async (_, config, field, body) => {
+      const prompt = `say é ${'x'.repeat(100 << 10)}`;
+      const { request, text } = await exchange(
+        { ...config, route_type: 'llm/v1/completions', max_request_body_size: 200_000 },
+        { prompt },
+        { body: JSON.stringify(body), type: 'application/json' },
+      );
+      const sent = JSON.parse(new TextDecoder().decode((await request.body.read(1e7)) ?? undefined));
+      expect(sent[field]).toContain(prompt);
+      const [choice] = JSON.parse(text).choices;
+      expect(choice.text ?? choice.message.content).toBe('héllo');
+    },
+  );
+
+  it.each(LIMITS)(
+    'passes on what %s says of too many requests, with its status, and counts no tokens',
+    async (provider, body) => {
+      const answer = { status: 429, body: JSON.stringify(body), type: 'application/json' };
+      for (const stream of [false, true]) {
+        const { request, reply, text } = await exchange(
+          { provider, ...OPTIONS[provider] },
+          { ...CHAT, stream },
+          answer,
+        );
+        expect([reply.status, JSON.parse(text)]).toEqual([429, body]);
+        expect(logged(request)).not.toMatchObject({ ai: { proxy: { usage: { total_tokens: expect.any(Number) } } } });
+      }
+    },
+  );
+
+  it.each(STREAMS)('ends no stream for %s that it breaks off', async (_, config, type, bytes) => {
+    const parts = pieces(bytes.slice(0, Math.floor(bytes.length / 2)), 16);
+    const broken = ReadableStream.from(
+      (async function* () {
+        yield* parts;
+        throw new Error('reset');
+      })(),
+    );
+    const { hooks, request } = await send(config, { ...CHAT, stream: true });
+    const response = new OwnResponse(200, streamSource(broken), { 'content-type': type });
+    const reply = new ResponseReply(response, 'service', () => undefined);
+    await hooks.response?.(request, reply);
+    await expect(reply.body.read(1e7)).rejects.toThrow();
+  });
+
   it.each(STREAMS)(
     'streams what %s says as OpenAI would, wherever its bytes are cut',
     async (_, config, type, bytes, cost) => {
