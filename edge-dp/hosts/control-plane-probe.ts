@@ -101,11 +101,15 @@ function explainCertificate(socket: TLSSocket, serverName: string): string | nul
       return `${its} has expired on ${certificate.valid_to}`;
     case 'CERT_NOT_YET_VALID':
       return `${its} is not valid before ${certificate.valid_from}: check the clocks`;
+    case 'INVALID_PURPOSE':
+      return `${its} is not meant for servers: it lacks the extended key usage serverAuth`;
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'UNABLE_TO_GET_ISSUER_CERT':
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    // Of an authority that has the same name.
+    case 'CERT_SIGNATURE_FAILURE':
       return `${its} does not chain to cluster_ca_cert (in shared mode: is not cluster_cert)`;
     default:
       return `${its} is not accepted: ${socket.authorizationError}`;
