@@ -1,15 +1,22 @@
 /**
- * A bare proxy on Node, `node bare-proxy.ts UPSTREAM_PORT [CERT KEY]`: node:http in front, undici behind, raw header arrays, nothing else.
- * Prints its port; with a certificate `PORT TLS_PORT HTTP2_PORT`, the last in clear.
+ * A bare proxy on Node, `node bare-proxy.ts UPSTREAM_PORT GRPC_PORT CERT KEY`: node:http in front, undici behind, raw header arrays, nothing
+ * else; for gRPC node:http2 on both sides. Prints `PORT TLS_PORT HTTP2_PORT GRPC_PORT`, the last two in clear.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import {
+  connect,
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { type Dispatcher, Pool } from 'undici';
 
-const [upstream, cert, key] = process.argv.slice(2);
+const [upstream, grpcUpstream, cert = '', key = ''] = process.argv.slice(2);
 const pool = new Pool(`http://127.0.0.1:${upstream}`);
 
 function serve(request: IncomingMessage, response: ServerResponse): void {
@@ -49,11 +56,31 @@ function serveHttp2(request: Http2ServerRequest, response: Http2ServerResponse):
   pool.dispatch({ method, path: url, headers: Object.fromEntries(fields) }, handler);
 }
 
-const servers: Server[] = [createServer(serve)];
-if (cert !== undefined && key !== undefined) {
-  servers.push(createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, serve));
-  servers.push(createHttp2Server(serveHttp2));
+const session = connect(`http://127.0.0.1:${grpcUpstream}`);
+
+function serveGrpc(stream: ServerHttp2Stream, { ':authority': _, ...headers }: IncomingHttpHeaders): void {
+  let trailers: IncomingHttpHeaders = {};
+  const call = session.request(headers);
+  stream.on('error', () => call.close()).on('wantTrailers', () => stream.sendTrailers(trailers));
+  call.on('error', () => stream.close());
+  call.on('trailers', (received) => {
+    trailers = received;
+  });
+  call.on('response', (received) => {
+    // Its client is gone.
+    if (stream.destroyed) return void call.close();
+    stream.respond(received, { waitForTrailers: true });
+    call.pipe(stream);
+  });
+  stream.pipe(call);
 }
+
+const servers: Server[] = [
+  createServer(serve),
+  createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, serve),
+  createHttp2Server(serveHttp2),
+  createHttp2Server().on('stream', serveGrpc),
+];
 const ports = servers.map(
   (server) =>
     new Promise<number>((resolve) => {

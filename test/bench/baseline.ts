@@ -9,11 +9,14 @@ import { until } from '../e2e/processes.ts';
 import { listening } from './processes.ts';
 import type { Rival } from './rival.ts';
 
-/** A bare proxy on Node, node:http and undici: what the platform itself costs. */
-export async function startNodeBaseline(upstreamPort: number, pair: { cert: string; key: string }): Promise<Rival> {
-  const { child, ports } = await listening('bare-proxy.ts', [String(upstreamPort), pair.cert, pair.key], 0);
-  const [plain = 0, tls = 0, http2 = 0] = ports;
-  return { name: 'bare', ports: { plain, tls, http2 }, child, stop: () => void child.kill('SIGKILL') };
+/** A bare proxy on Node, node:http and undici: what the platform itself costs. `upstream`: its ports, for HTTP/1.1 and for gRPC. */
+export async function startNodeBaseline(
+  upstream: readonly number[],
+  pair: { cert: string; key: string },
+): Promise<Rival> {
+  const { child, ports } = await listening('bare-proxy.ts', [...upstream.map(String), pair.cert, pair.key], 0);
+  const [plain = 0, tls = 0, http2 = 0, grpc = 0] = ports;
+  return { name: 'bare', ports: { plain, tls, http2, grpc }, child, stop: () => void child.kill('SIGKILL') };
 }
 
 /** The same on workerd: a pass-through Worker, with the V8 flags and the kind of upstream binding the data plane has. */

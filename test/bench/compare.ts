@@ -44,24 +44,45 @@ export async function compare(
   const optionsOf = (rival: Rival): LoadOptions =>
     rival === ours ? { connections, seconds, headers, lines, way } : { connections, seconds, way };
   for (const rival of all) await warmUp(rival, path, optionsOf(rival), rival === ours ? `${way} ${path}` : way);
-  const seen = new Map(all.map((rival) => [rival, [] as (Load & { readonly micros: number })[]]));
-  for (let round = 0; round < rounds; round++) {
-    for (const rival of all) {
-      const before = processorTime(rival.child.pid ?? 0);
-      const measured = await load(rival.ports[way] ?? 0, path, optionsOf(rival));
-      const used = processorTime(rival.child.pid ?? 0) - before;
-      seen.get(rival)?.push({ ...measured, micros: (used * 1000) / measured.requests });
-    }
-    const rates = all.map((rival) => `${rival.name} ${rate(seen.get(rival)?.at(-1)).toFixed(0)}`);
-    say(`  ${scenario}, round ${round + 1}: ${rates.join(', ')} requests/s`);
-  }
-  const mine = figuresOf(seen.get(ours) ?? []);
-  const others = all.slice(1).map((rival) => {
-    const figures = figuresOf(seen.get(rival) ?? []);
-    const ratio = median((seen.get(rival) ?? []).map((each, round) => rate(seen.get(ours)?.[round]) / rate(each)));
-    return [rival.name, { ...figures, ratio, microsRatio: figures.micros / mine.micros }] as const;
+  const loads = all.map((rival) => ({
+    name: rival.name,
+    pid: rival.child.pid,
+    load: () => load(rival.ports[way] ?? 0, path, optionsOf(rival)),
+  }));
+  const [own = [], ...theirs] = await alternate(scenario, loads, rounds);
+  const mine = figuresOf(own);
+  const others = theirs.map((timed, place) => {
+    const figures = figuresOf(timed);
+    const ratio = median(timed.map((each, round) => rate(own[round]) / rate(each)));
+    return [all[place + 1]?.name ?? '', { ...figures, ratio, microsRatio: figures.micros / mine.micros }] as const;
   });
   return { scenario, ...mine, rivals: Object.fromEntries(others) };
+}
+
+/** A load, and the microseconds of processor time each of its requests took. */
+type Timed = Load & { readonly micros: number };
+
+/** What is loaded in turn with others. */
+interface Turn {
+  readonly name: string;
+  readonly pid: number | undefined;
+  load(): Promise<Load>;
+}
+
+/** Loads all of them, one after the other, as often as there are rounds: for each what its rounds came to. */
+export async function alternate(scenario: string, turns: readonly Turn[], rounds: number): Promise<Timed[][]> {
+  const seen: Timed[][] = turns.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [place, { pid = 0, load }] of turns.entries()) {
+      const before = processorTime(pid);
+      const measured = await load();
+      const used = processorTime(pid) - before;
+      seen[place]?.push({ ...measured, micros: (used * 1000) / measured.requests });
+    }
+    const rates = turns.map(({ name }, place) => `${name} ${rate(seen[place]?.at(-1)).toFixed(0)}`);
+    say(`  ${scenario}, round ${round + 1}: ${rates.join(', ')} requests/s`);
+  }
+  return seen;
 }
 
 async function warmUp(rival: Rival, path: string, options: LoadOptions, what: string): Promise<void> {
@@ -74,7 +95,7 @@ async function warmUp(rival: Rival, path: string, options: LoadOptions, what: st
     sent += (await load(rival.ports[options.way ?? 'plain'] ?? 0, path, { ...options, seconds: 1 })).requests;
 }
 
-function figuresOf(loads: readonly (Load & { readonly micros: number })[]): Figures {
+export function figuresOf(loads: readonly Timed[]): Figures {
   const micros = loads.map((each) => each.micros).sort((a, b) => a - b);
   return {
     rps: median(loads.map(rate)),

@@ -1,10 +1,14 @@
 /**
  * The load generator for HTTP/2 in clear, a process of its own: `node load-http2.ts PORT CONNECTIONS SECONDS PATH` keeps one request
- * at a time going on every connection, and prints what `load.ts` does.
+ * at a time going on every connection (a unary call of gRPC where the environment has `LOAD_GRPC`), and prints what `load.ts` does.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 
 const [port = '0', connections = '50', seconds = '5', path = '/'] = process.argv.slice(2);
+const grpc = process.env.LOAD_GRPC !== undefined;
+/** A message of five bytes behind its prefix. */
+const MESSAGE = Buffer.from('\0\0\0\0\x05hello');
+const CALL = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
 const latencies: number[] = [];
 let errors = 0;
 let running = true;
@@ -13,14 +17,17 @@ let lastAnswer = 0;
 
 function ask(session: ClientHttp2Session): void {
   const sent = performance.now();
-  const stream = session.request({ ':path': path });
-  let status = 0;
+  const stream = grpc ? session.request(CALL).end(MESSAGE) : session.request({ ':path': path });
+  let good = false;
   stream.on('response', (headers) => {
-    status = headers[':status'] ?? 0;
+    good = !grpc && headers[':status'] === 200;
+  });
+  stream.on('trailers', (trailers) => {
+    good = trailers['grpc-status'] === '0';
   });
   stream.on('error', () => undefined);
   stream.resume().on('close', () => {
-    if (status !== 200) errors += 1;
+    if (!good) errors += 1;
     const now = performance.now();
     latencies.push(now - sent);
     if (lastAnswer > 0) longestGap = Math.max(longestGap, now - lastAnswer);

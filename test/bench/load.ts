@@ -36,21 +36,18 @@ let running = true;
 let longestGap = 0;
 let lastAnswer = 0;
 
-/** Bytes of one complete response at the start of `buffer`, or 0 when more must come. */
-function responseLength(buffer: Buffer): number {
+/** Bytes that are missing of the response that `buffer` begins; infinite while nobody can tell. Nothing comes behind it. */
+function missingOf(buffer: Buffer): number {
   const head = buffer.indexOf('\r\n\r\n');
-  if (head < 0) return 0;
+  if (head < 0) return Number.POSITIVE_INFINITY;
   const [, length] = /\r\ncontent-length: *(\d+)/i.exec(buffer.toString('latin1', 0, head + 2)) ?? [];
-  if (length !== undefined) {
-    const end = head + 4 + Number(length);
-    return buffer.length >= end ? end : 0;
-  }
-  const last = buffer.indexOf('0\r\n\r\n', head + 4, 'latin1');
-  return last < 0 ? 0 : last + 5;
+  if (length !== undefined) return head + 4 + Number(length) - buffer.length;
+  return buffer.indexOf('0\r\n\r\n', head + 4, 'latin1') < 0 ? Number.POSITIVE_INFINITY : 0;
 }
 
 function open(): Socket {
   let buffer: Buffer = Buffer.alloc(0);
+  let missing = Number.POSITIVE_INFINITY;
   let sent = 0;
   const plain = connect({ host, port: Number(port), noDelay: true });
   // Whose certificate it is, is not what is measured.
@@ -61,11 +58,14 @@ function open(): Socket {
   };
   socket.on(overTls ? 'secureConnect' : 'connect', send);
   socket.on('data', (chunk) => {
-    buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
-    const end = responseLength(buffer);
-    if (end === 0) return;
+    if (missing === Number.POSITIVE_INFINITY) {
+      buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
+      missing = missingOf(buffer);
+    } else missing -= chunk.length;
+    if (missing > 0) return;
     if (buffer[9] !== 0x32) errors++; // anything but 2xx: "HTTP/1.1 2.."
-    buffer = buffer.subarray(end);
+    buffer = Buffer.alloc(0);
+    missing = Number.POSITIVE_INFINITY;
     const now = performance.now();
     latencies.push(now - sent);
     if (lastAnswer > 0) longestGap = Math.max(longestGap, now - lastAnswer);

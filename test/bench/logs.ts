@@ -2,7 +2,7 @@ import { admin } from '../e2e/processes.ts';
 import type { PluginScenario } from './plugins.ts';
 import { startSink } from './sink.ts';
 
-/** The first is what the others are to be compared with. */
+/** The first is what the others are to be compared with, of those with a long body the first of them. */
 export const LOG_SCENARIOS = [
   'logs: none',
   'logs: http-log, batches of 200',
@@ -10,6 +10,8 @@ export const LOG_SCENARIOS = [
   'logs: prometheus, all families',
   'logs: opentelemetry, 1 %',
   'logs: opentelemetry, 100 %',
+  'logs: none, a body of 1 MB',
+  'logs: http-log, a body of 1 MB',
 ] as const;
 
 /** Routes with one plugin that watches, on the service `bench`, made through the Admin API. */
@@ -29,20 +31,29 @@ export async function logScenarios(
     name: 'opentelemetry',
     config: { traces_endpoint: endpoint, sampling_rate, queue },
   });
+  const httpLog = { name: 'http-log', config: { http_endpoint: endpoint, queue } };
   const plugins = [
     null,
-    { name: 'http-log', config: { http_endpoint: endpoint, queue } },
+    httpLog,
     { name: 'file-log', config: { path: '/dev/null' } },
     { name: 'prometheus', config: families },
     traces(0.01),
     traces(1),
+    null,
+    httpLog,
   ];
+  const { host, port } = await admin(`${api}/services/bench`);
+  await admin(`${api}/services`, 'POST', { name: 'bench-megabyte', host, port, path: '/megabyte' });
   const scenarios: PluginScenario[] = [];
   for (const [place, plugin] of plugins.entries()) {
-    const path = `/logs-${place}`;
-    const { id } = await admin(`${api}/services/bench/routes`, 'POST', { paths: [path] });
+    const name = LOG_SCENARIOS[place] ?? `logs: ${place}`;
+    const long = name.endsWith('1 MB');
+    // Under this path others have it from the upstream as well.
+    const path = `${long ? '/megabyte' : ''}/logs-${place}`;
+    const service = long ? 'bench-megabyte' : 'bench';
+    const { id } = await admin(`${api}/services/${service}/routes`, 'POST', { paths: [path] });
     if (plugin !== null) await admin(`${api}/routes/${id}/plugins`, 'POST', plugin);
-    scenarios.push({ name: LOG_SCENARIOS[place] ?? path, path, headers: [] });
+    scenarios.push({ name, path, headers: [] });
   }
   return { scenarios, stop: () => sink.stop() };
 }

@@ -4,9 +4,9 @@
  * processor time are told as ratios to those; rounds alternate between all, and medians are kept, because machines are noisy. The Admin API
  * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads gateway and bare
  * proxy for two minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory. `--only` takes a part
- * of a scenario's name, or a group: traffic, plugins, limits, logs, sustained, memory, propagation, admin. `--only chaos` measures nothing: for
- * ten minutes (`--chaos-seconds N`) it kills everything at random, and tells what it cost. Without it all of them run on workerd,
- * on Node traffic and propagation.
+ * of a scenario's name, or a group: traffic, plugins, limits, logs, changes, nodes, sustained, memory, propagation, admin. Without it all of
+ * them run, but for the last, which no host has a part in, on workerd alone. `--only chaos` measures nothing: for ten minutes
+ * (`--chaos-seconds N`) it kills everything at random, and tells what it cost.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,12 +16,14 @@ import { freePorts } from '../e2e/free-port.ts';
 import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { startBaseline, startNodeBaseline } from './baseline.ts';
+import { CHANGE_SCENARIOS, measureChanges } from './changes.ts';
 import { type Compared, compare, type Measured } from './compare.ts';
 import { machine, pin } from './cores.ts';
 import { LIMIT_SCENARIOS, limitScenarios } from './limits.ts';
 import { LOG_SCENARIOS, logScenarios } from './logs.ts';
 import { MEMORY_SCENARIOS, type Memory, measureMemory } from './memory.ts';
 import { startNginx } from './nginx.ts';
+import { measureNodes, NODE_SCENARIOS } from './nodes.ts';
 import { PLUGIN_SCENARIOS, type PluginScenario, pluginScenarios } from './plugins.ts';
 import { listening, median, say } from './processes.ts';
 import type { Rival } from './rival.ts';
@@ -49,6 +51,7 @@ const TRAFFIC = [
   'preserve_host',
   'TLS',
   'HTTP/2',
+  'gRPC',
   '10,000 routes',
 ];
 /** Scenarios by the group they are in. */
@@ -60,6 +63,8 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   plugins: PLUGIN_SCENARIOS,
   limits: LIMIT_SCENARIOS,
   logs: LOG_SCENARIOS,
+  changes: CHANGE_SCENARIOS,
+  nodes: NODE_SCENARIOS,
   admin: ADMIN_SCENARIOS,
 };
 /** Scenarios with config of their own. */
@@ -75,7 +80,7 @@ const onNode = values.host === 'node';
 const chosen = new Set(
   Object.entries(GROUPS).flatMap(([group, scenarios]) => {
     const { only } = values;
-    if (only === undefined) return !onNode || group === 'traffic' || group === 'propagation' ? scenarios : [];
+    if (only === undefined) return onNode && group === 'admin' ? [] : scenarios;
     return group === only ? scenarios : scenarios.filter((name) => !(only in GROUPS) && name.includes(only));
   }),
 );
@@ -134,8 +139,8 @@ async function ready({ name, path, headers, probe }: PluginScenario, plane: Runn
 }
 
 /** What the gateway is measured against: on Node also nginx, if it is there. */
-async function startRivals(upstream: number, pair: { cert: string; key: string }): Promise<Rival[]> {
-  if (!onNode) return [await startBaseline(upstream)];
+async function startRivals(upstream: readonly number[], pair: { cert: string; key: string }): Promise<Rival[]> {
+  if (!onNode) return [await startBaseline(upstream[0] ?? 0)];
   const bare = await startNodeBaseline(upstream, pair);
   const nginx = await startNginx(upstream, pair);
   if (nginx === null) say('nginx is left out: it is not installed (apt-get install nginx-light)');
@@ -147,7 +152,8 @@ async function measureTraffic(): Promise<void> {
   const targets = upstreams.map(({ port }) => port);
   const cluster = await createCluster();
   const pair = { cert: join(cluster.path, 'cluster.crt'), key: join(cluster.path, 'cluster.key') };
-  const rivals = await startRivals(targets[0] ?? 0, pair);
+  const grpcPort = upstreams[0]?.ports[1] ?? 0;
+  const rivals = await startRivals([targets[0] ?? 0, grpcPort], pair);
   for (const { child } of rivals) pin(child.pid, 0);
   const control = await cluster.controlPlane();
   const [plain = 0, tls = 0, http2 = 0] = await freePorts(3);
@@ -161,7 +167,12 @@ async function measureTraffic(): Promise<void> {
     ssl_cert_key: pair.key,
   });
   const proxy = `http://127.0.0.1:${plain}`;
-  const ours: Rival = { name: 'ours', child: plane.child, ports: { plain, tls, http2 }, stop: () => undefined };
+  const ours: Rival = {
+    name: 'ours',
+    child: plane.child,
+    ports: { plain, tls, http2, grpc: http2 },
+    stop: () => undefined,
+  };
   const served = { ...plane, proxy };
   pin(control.child.pid, 1);
   pin(plane.child.pid, 0);
@@ -244,6 +255,18 @@ async function measureTraffic(): Promise<void> {
     }
     if (wanted('TLS')) await measure({ scenario: 'TLS', path: '/first', way: 'tls' });
     if (wanted('HTTP/2') && onNode) await measure({ scenario: 'HTTP/2', path: '/first', way: 'http2' });
+
+    if (wanted('gRPC') && onNode) {
+      await admin(`${url}/services`, 'POST', { name: 'calls', url: `grpc://127.0.0.1:${grpcPort}` });
+      const paths = ['/bench.Echo'];
+      await admin(`${url}/services/calls/routes`, 'POST', { paths, protocols: ['grpc'], strip_path: false });
+      const asked = (path: string) => fetch(`${proxy}${path}`).then(({ status }) => status !== 404);
+      await until(() => asked(`${paths[0]}/Unary`), 'the route of gRPC');
+      await measure({ scenario: 'gRPC', path: `${paths[0]}/Unary`, way: 'grpc' });
+    }
+    if (CHANGE_SCENARIOS.some(wanted)) measured.push(...(await measureChanges(url, ours, '/first', howLong)));
+    if (NODE_SCENARIOS.some(wanted))
+      measured.push(...(await measureNodes(cluster, '/first', { ...howLong, host: values.host })));
 
     if (wanted('10,000 routes') || wanted('propagation')) {
       say(`  adding ${ROUTES} routes`);

@@ -11,10 +11,13 @@ import type { Rival } from './rival.ts';
  * nginx as a plain reverse proxy, which keeps the upstream's JSON under `/cached`: one worker, kept connections to the upstream, no log. Null:
  * it is not installed.
  */
-export async function startNginx(upstreamPort: number, pair: { cert: string; key: string }): Promise<Rival | null> {
+export async function startNginx(
+  [upstream, grpcUpstream]: readonly number[],
+  pair: { cert: string; key: string },
+): Promise<Rival | null> {
   if (spawnSync('nginx', ['-v']).status !== 0) return null;
   const folder = mkdtempSync(join(tmpdir(), 'bench nginx '));
-  const [plain = 0, tls = 0, http2 = 0] = await freePorts(3);
+  const [plain = 0, tls = 0, http2 = 0, grpc = 0] = await freePorts(4);
   writeFileSync(
     join(folder, 'nginx.conf'),
     // Its worker is to write where this process may.
@@ -22,7 +25,8 @@ export async function startNginx(upstreamPort: number, pair: { cert: string; key
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 1000000000;
-  upstream one { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000000; }
+  upstream one { server 127.0.0.1:${upstream}; keepalive 256; keepalive_requests 1000000000; }
+  upstream calls { server 127.0.0.1:${grpcUpstream}; keepalive 256; keepalive_requests 1000000000; }
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path "${folder}/${kind}";`).join(' ')}
   proxy_cache_path "${folder}/cache" keys_zone=kept:1m;
   server {
@@ -31,6 +35,7 @@ http {
     location /cached { proxy_pass http://one/json; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache kept; }
     location / { proxy_pass http://one; proxy_http_version 1.1; proxy_set_header Connection ""; }
   }
+  server { listen 127.0.0.1:${grpc} http2; location / { grpc_pass grpc://calls; } }
 }
 `,
   );
@@ -49,7 +54,7 @@ http {
   return {
     name: 'nginx',
     child,
-    ports: { plain, tls, http2 },
+    ports: { plain, tls, http2, grpc },
     stop() {
       child.kill('SIGTERM');
       child.once('exit', () => rmSync(folder, { recursive: true, force: true }));

@@ -32,17 +32,19 @@ export interface LoadOptions {
 export function load(port: number, path: string, options: LoadOptions): Promise<Load> {
   const { connections, seconds, headers = [], body, lines, way = 'plain' } = options;
   const common = [String(port), String(connections), String(seconds), path];
-  const words = way === 'http2' ? common : ['127.0.0.1', ...common, ...headers];
+  const overHttp2 = way === 'http2' || way === 'grpc';
+  const words = overHttp2 ? common : ['127.0.0.1', ...common, ...headers];
   const env = {
     ...process.env,
     ...(body !== undefined && { LOAD_BODY: body }),
     ...(lines !== undefined && { LOAD_LINES: lines }),
     ...(way === 'tls' && { LOAD_TLS: '1' }),
+    ...(way === 'grpc' && { LOAD_GRPC: '1' }),
   };
   return new Promise((resolve, reject) => {
     const child = execFile(
       process.execPath,
-      [file(way === 'http2' ? 'load-http2.ts' : 'load.ts'), ...words],
+      [file(overHttp2 ? 'load-http2.ts' : 'load.ts'), ...words],
       { env },
       (error, output) => (error ? reject(error) : resolve(JSON.parse(output))),
     );

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 
 /** How a scenario's requests come. */
-export type Way = 'plain' | 'tls' | 'http2';
+export type Way = 'plain' | 'tls' | 'http2' | 'grpc';
 
 /** Something that is loaded: the gateway, or what it is measured against. */
 export interface Rival {
