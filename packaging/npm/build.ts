@@ -7,7 +7,7 @@ import manifest from '../../package.json' with { type: 'json' };
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What of the sources is part of the package, besides the planes and what they share. */
-const FOLDERS = ['cp', 'edge-dp', 'shared'];
+const FOLDERS = ['cp', 'edge-dp', 'shared', 'testing'];
 const MORE_SOURCES = ['test/edge-dp/plugins/fakes.ts'];
 const DOCUMENTS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs'];
 
@@ -66,6 +66,9 @@ function packageJson() {
     ),
     dependencies,
     optionalDependencies,
+    // For `holdfast/testing` alone.
+    peerDependencies: { miniflare: manifest.devDependencies.miniflare },
+    peerDependenciesMeta: { miniflare: { optional: true } },
     publishConfig: { access: 'public' },
   };
 }

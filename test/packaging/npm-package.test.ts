@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
@@ -30,13 +31,15 @@ beforeAll(async () => {
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'));
   execFileSync('tar', ['xzf', join(folder, tarball ?? ''), '-C', home, '--strip-components=1']);
   rmSync(built, { recursive: true });
-  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) {
-    if (!existsSync(join(INSTALLED, name))) continue;
-    mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true });
-    symlinkSync(join(INSTALLED, name), join(folder, 'node_modules', name));
-  }
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })) link(name);
   program = { node: nodeOfTheMachine(), file: join(home, 'launcher.js') };
 });
+
+function link(name: string): void {
+  if (!existsSync(join(INSTALLED, name))) return;
+  mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true });
+  symlinkSync(join(INSTALLED, name), join(folder, 'node_modules', name));
+}
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -94,4 +97,19 @@ it('ends as the command does', async () => {
     code: 2,
     output: expect.stringContaining("unknown command 'nonsense'"),
   });
+});
+
+it("runs the example of tests for a config of one's own", async () => {
+  const example = fileURLToPath(new URL('../../examples/gateway-tests', import.meta.url));
+  for (const file of ['package.json', 'kong.yml', 'gateway.test.js']) cpSync(join(example, file), join(folder, file));
+  for (const name of ['vitest', 'miniflare']) link(name);
+  // The name that the example installs it by.
+  symlinkSync(join(folder, 'node_modules', NAME), join(folder, 'node_modules/holdfast'));
+  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'));
+  const vitest = join(folder, 'node_modules/vitest/vitest.mjs');
+  const { stdout } = await promisify(execFile)(process.execPath, [vitest, 'run', 'gateway.test.js'], {
+    cwd: folder,
+    env: { ...Object.fromEntries(environment), NO_COLOR: '1' },
+  }).catch((error: { stdout: string; stderr: string }) => ({ stdout: `${error.stdout}${error.stderr}` }));
+  expect(stdout).toMatch(/Tests +3 passed/);
 });

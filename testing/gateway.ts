@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { dataPlaneOptions } from '../cp/commands/data-plane-options.ts';
+import { choosePlugins } from '../cp/commands/enabled-plugins.ts';
+import { createLog } from '../cp/instance/log.ts';
+import { luaModules } from '../cp/lua/modules.ts';
+import { loadSettings } from '../cp/settings/load.ts';
+import type { SettingName } from '../cp/settings/properties.ts';
+import { startMiniflareHost } from '../edge-dp/hosts/miniflare/host.ts';
+import { provideDataPlaneLua } from '../edge-dp/hosts/plugin-lua.ts';
+import { dataPlanePlugins } from '../edge-dp/hosts/plugins.ts';
+import { provideLua } from '../shared/lua/provided.ts';
+import { isRecord, type Row } from '../shared/record.ts';
+import { type ConfigSource, documentUnderTest } from './document.ts';
+import { startUpstreams, type UpstreamHandler } from './upstreams.ts';
+
+export interface GatewayOptions {
+  /** The declarative document: the path of a file, its text, or an object. */
+  readonly config: ConfigSource;
+  /** What answers in place of upstreams, by the host that services name. Others are reached as they are. */
+  readonly upstreams?: Readonly<Record<string, UpstreamHandler>>;
+  /** Settings of a data plane, by their names. */
+  readonly settings?: Readonly<Partial<Record<SettingName, string>>>;
+  /** What `{vault://env/…}` finds. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** A data plane of its own, on Miniflare. */
+export interface TestGateway {
+  /** Where it takes requests. */
+  readonly url: string;
+  /** As the global `fetch`, with a path of the gateway; redirects are not followed. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** All log entries so far (Kong's, as logging plugins write them), once there are `count`; rejects when they have not come in 30 seconds. */
+  logEntries(count?: number): Promise<readonly Readonly<Row>[]>;
+  /** What the data plane has said at `warn` and `error`. */
+  readonly problems: readonly string[];
+  /** Serves another document, with the same stand-ins; requests are refused meanwhile. */
+  reload(config: ConfigSource): Promise<void>;
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const PATIENCE = 30_000;
+
+/**
+ * Runs the data plane's Worker with a document, on ports of its own, so that several may run side by side. Throws what is wrong with
+ * the document or the settings, as `holdfast start` says it.
+ */
+export async function startGateway(options: GatewayOptions): Promise<TestGateway> {
+  provideLua(luaModules);
+  provideDataPlaneLua();
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-testing-'));
+  const upstreams = await startUpstreams(options.upstreams ?? {});
+  const entries = new Entries();
+  const problems: string[] = [];
+  const hostOptions = (config: ConfigSource) => optionsFor(config, options, { folder, upstreams, entries, problems });
+  const clear = async () => {
+    await upstreams.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const node = await startMiniflareHost(await hostOptions(options.config));
+    const url = `http://127.0.0.1:${node.proxyAddresses[0]?.port}`;
+    const stop = async () => {
+      await node.stop();
+      await clear();
+    };
+    return {
+      url,
+      fetch: (path, init) => fetch(new URL(path, url), { redirect: 'manual', ...init }),
+      logEntries: (count = 1) => entries.atLeast(count),
+      problems,
+      reload: async (config) => node.reload(await hostOptions(config)),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await clear();
+    throw error;
+  }
+}
+
+interface Surroundings {
+  readonly folder: string;
+  readonly upstreams: { readonly ports: ReadonlyMap<string, number> };
+  readonly entries: Entries;
+  readonly problems: string[];
+}
+
+async function optionsFor(
+  config: ConfigSource,
+  given: GatewayOptions,
+  { folder, upstreams, entries, problems }: Surroundings,
+) {
+  const document = join(folder, 'kong.json');
+  writeFileSync(document, JSON.stringify(documentUnderTest(config, upstreams.ports)));
+  // An empty file of its own: what lies in the folder of the tests, or on the machine, is not meant.
+  const conf = join(folder, 'holdfast.conf');
+  writeFileSync(conf, '');
+  const { settings } = loadSettings({
+    conf,
+    environment: {},
+    overrides: {
+      proxy_access_log: 'off',
+      status_access_log: 'off',
+      ...given.settings,
+      role: 'data_plane',
+      prefix: folder,
+      proxy_listen: '127.0.0.1:0',
+      status_listen: 'off',
+      declarative_config: document,
+    },
+  });
+  const plugins = await choosePlugins(settings, async () => dataPlanePlugins);
+  const options = await dataPlaneOptions(
+    settings,
+    createLog('warn', () => {}),
+    plugins,
+  );
+  return {
+    ...options,
+    secrets: { ...options.secrets, variables: given.environment ?? {} },
+    log: (level: string, message: string) => {
+      if (level === 'warn' || level === 'error') problems.push(message);
+    },
+    output: (_to: string, line: string) => entries.read(line),
+  };
+}
+
+/** Log entries as they come, and who waits for them. */
+class Entries {
+  readonly #all: Readonly<Row>[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  /** Takes a line of the data plane's output for an entry, where it is one. */
+  read(line: string): void {
+    let entry: unknown;
+    try {
+      entry = JSON.parse(line);
+    } catch {
+      return;
+    }
+    if (!isRecord(entry) || !isRecord(entry.request)) return;
+    this.#all.push(entry);
+    for (const look of this.#waiting) look();
+  }
+
+  atLeast(count: number): Promise<readonly Readonly<Row>[]> {
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(late);
+        this.#waiting.delete(look);
+      };
+      const look = () => {
+        if (this.#all.length < count) return;
+        done();
+        resolve([...this.#all]);
+      };
+      const late = setTimeout(() => {
+        done();
+        reject(new Error(`${count} log entries were waited for, ${this.#all.length} are there`));
+      }, PATIENCE);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
