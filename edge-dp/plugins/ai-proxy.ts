@@ -31,6 +31,8 @@ interface Asked {
 }
 
 const asked = slot<Asked>();
+/** Has what a stream came to told in the log, should it have broken off. */
+const openStreams = slot<() => void>();
 
 /** Sends requests in OpenAI's shape to the models of nine providers, and gives their answers in OpenAI's shape. */
 const aiProxy: Plugin<AiProxyConfig> = {
@@ -147,8 +149,14 @@ const aiProxy: Plugin<AiProxyConfig> = {
           const usage = { ...used, completion: used.completion ?? estimatedCompletionTokens(said.trim().length) };
           tell(request, was, usage, undefined, said);
         };
-        if (!native) reply.body.through(translateStream(contentType, events, ended));
+        if (native) return undefined;
+        const { stream, brokenOff } = translateStream(contentType, events, ended);
+        reply.body.through(stream);
+        openStreams.set(request, brokenOff);
         return undefined;
+      },
+      log({ request }) {
+        openStreams.get(request)?.();
       },
     };
   },

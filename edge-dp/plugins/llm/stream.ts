@@ -3,18 +3,19 @@ import { DONE, eventData, type ModelEvent, records, type TranslatedEvent, textOf
 import { eventReader } from './event-stream.ts';
 
 /**
- * A provider's stream as OpenAI's: server-sent events with chunks, each as soon as it is complete. `ended` hears at the end what the
- * model used and said. What cannot be read is told in one event, for the head is with the client already.
+ * A provider's stream as OpenAI's: server-sent events with chunks, each as soon as it is complete. `ended` hears once what the
+ * model used and said: at the end, or from `brokenOff` what that was until then. What cannot be read is told in one event, for the head is with the client already.
  */
 export function translateStream(
   contentType: string | null,
   translate: ((event: ModelEvent) => TranslatedEvent) | null,
   ended: (usage: Usage, said: string) => void,
-): TransformStream<Uint8Array, Uint8Array> {
+): { readonly stream: TransformStream<Uint8Array, Uint8Array>; brokenOff(): void } {
   const reader = translate === null ? null : eventReader(contentType);
   let [prompt, completion]: (number | null)[] = [null, null];
   let said = '';
   let told = false;
+  let over = false;
 
   const written = (events: readonly ModelEvent[]): string => {
     let text = '';
@@ -36,7 +37,13 @@ export function translateStream(
     if (text !== '') controller.enqueue(UTF8.encode(text));
   };
 
-  return new TransformStream({
+  const end = (): void => {
+    if (over) return;
+    over = true;
+    ended({ prompt: prompt ?? null, completion: completion ?? null }, said);
+  };
+
+  const stream = new TransformStream<Uint8Array, Uint8Array>({
     transform(bytes, controller) {
       if (reader !== null) passOn(written(reader.read(bytes)), controller);
       else if (!told) passOn(UNREADABLE, controller);
@@ -44,9 +51,10 @@ export function translateStream(
     },
     flush(controller) {
       if (reader !== null) passOn(written(reader.end()), controller);
-      ended({ prompt: prompt ?? null, completion: completion ?? null }, said);
+      end();
     },
   });
+  return { stream, brokenOff: end };
 }
 
 /** Kong's words. */

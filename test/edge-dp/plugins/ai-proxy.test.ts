@@ -11,6 +11,7 @@ import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime
 import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
 import { within } from '../../within.ts';
 import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { exchangeOf } from './exchange-of.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 import { proxyConfig } from './llm-config.ts';
 import { logged } from './logged.ts';
@@ -297,20 +298,26 @@ describe('ai-proxy', () => {
     },
   );
 
-  it.each(STREAMS)('ends no stream for %s that it breaks off', async (_, config, type, bytes) => {
-    const parts = pieces(bytes.slice(0, Math.floor(bytes.length / 2)), 16);
-    const broken = ReadableStream.from(
-      (async function* () {
-        yield* parts;
-        throw new Error('reset');
-      })(),
-    );
-    const { hooks, request } = await send(config, { ...CHAT, stream: true });
-    const response = new OwnResponse(200, streamSource(broken), { 'content-type': type });
-    const reply = new ResponseReply(response, 'service', () => undefined);
-    await hooks.response?.(request, reply);
-    await expect(reply.body.read(1e7)).rejects.toThrow();
-  });
+  it.each(STREAMS)(
+    'ends no stream for %s that it breaks off, and counts what was said until then',
+    async (_, config, type, bytes) => {
+      const parts = pieces(bytes.slice(0, Math.floor(bytes.length / 2)), 16);
+      const broken = ReadableStream.from(
+        (async function* () {
+          yield* parts;
+          throw new Error('reset');
+        })(),
+      );
+      const { hooks, request } = await send(config, { ...CHAT, stream: true });
+      const response = new OwnResponse(200, streamSource(broken), { 'content-type': type });
+      const reply = new ResponseReply(response, 'service', () => undefined);
+      await hooks.response?.(request, reply);
+      await expect(reply.body.read(1e7)).rejects.toThrow();
+      // What was said until then is counted, by guess where the provider had not come to it.
+      hooks.log?.(Object.assign(exchangeOf(200).exchange, { request }));
+      expect(logged(request)).toMatchObject({ ai: { proxy: { usage: { total_tokens: expect.any(Number) } } } });
+    },
+  );
 
   it.each(STREAMS)(
     'streams what %s says as OpenAI would, wherever its bytes are cut',
