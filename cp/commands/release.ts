@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mustBeRecord, type Row } from '../../shared/record.ts';
+import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
 import { notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { print, printChanges, textOf } from './print-changes.ts';
 import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
-const ACTIONS = [...['create', 'pending', 'list', 'show', 'watch'], ...ORDERS];
+const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'watch'], ...ORDERS];
 
 /** Milliseconds between looks. */
 const PAUSE = 500;
@@ -19,7 +19,8 @@ export const release: Command = {
     'create GROUP': 'release what is pending',
     'pending GROUP': 'what is written and not released',
     'list [GROUP]': 'all releases, the newest first',
-    'show ID': 'one of them, and what it changes',
+    'show ID': 'one of them, what it changes, and the writes it is from',
+    'diff ID ID': 'what is different in the second one',
     'watch ID': 'tell where it is until it is over; fails when it was undone',
     'promote|pause|resume|abort ID': 'move it on, hold it, let it go on, undo it',
     'rollback ID': 'give the group what that release had',
@@ -46,6 +47,7 @@ export const release: Command = {
 };
 
 async function act(admin: RunningAdmin, action: string, { words, options }: Invocation): Promise<void> {
+  if (action === 'diff') return diff(admin, words);
   const [word, ...more] = words;
   if (more.length > 0) throw new CommandError(`release ${action} takes one word`, 2);
   if (action === 'list') return list(admin, word);
@@ -58,8 +60,11 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
     case 'pending':
       return printChanges((await ask(admin, `/groups/${path}/pending`)).data);
     case 'show': {
-      const { changes, ...shown } = await ask(admin, `/releases/${path}`);
+      const { changes, writes, ...shown } = await ask(admin, `/releases/${path}`);
       for (const [name, value] of Object.entries(shown)) print(`${name.padEnd(12)}  ${textOf(value)}`);
+      for (const { serial, entity, id, operation } of Array.isArray(writes) ? writes.filter(isRecord) : []) {
+        print(`${'write'.padEnd(12)}  ${[serial, operation, entity, id].join('  ')}`);
+      }
       return printChanges(changes);
     }
     case 'watch':
@@ -77,6 +82,15 @@ async function list(admin: RunningAdmin, group: string | undefined): Promise<voi
   const query = group === undefined ? '' : `?group=${encodeURIComponent(group)}`;
   const { data } = await ask(admin, `/releases${query}`);
   for (const row of Array.isArray(data) ? data : []) print(line(mustBeRecord(row, 'release')));
+}
+
+async function diff(admin: RunningAdmin, words: readonly string[]): Promise<void> {
+  const [from, to] = words;
+  if (from === undefined || to === undefined || words.length > 2) {
+    throw new CommandError('release diff takes the ids of two releases', 2);
+  }
+  const path = `/releases/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}`;
+  printChanges((await ask(admin, path)).data);
 }
 
 /** A line for each thing that changes, until the release is over. */

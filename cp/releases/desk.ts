@@ -1,7 +1,14 @@
 import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher } from '../publisher/publisher.ts';
-import type { NodeRegistry, NodeSummary, ReleaseStep, ReleaseStore, StoredRelease } from '../store/store.ts';
+import type {
+  NodeRegistry,
+  NodeSummary,
+  ReleasedWrite,
+  ReleaseStep,
+  ReleaseStore,
+  StoredRelease,
+} from '../store/store.ts';
 import { differences, type EntityChange, objectsIn } from './diff.ts';
 import { chosenBy, type Ring } from './rings.ts';
 
@@ -60,6 +67,16 @@ export class ReleaseDesk {
     const live = this.#options.publisher.staged?.live(release.group);
     if (live == null || live.id === release.id) return [];
     return differences(live.content, release.content, (name) => this.#object(name));
+  }
+
+  /** What a data plane would get that goes from one release to another, which may be of another group. */
+  between(from: StoredRelease, to: StoredRelease): Promise<readonly EntityChange[]> {
+    return differences(from.content, to.content, (name) => this.#object(name));
+  }
+
+  /** From which writes a release is; null: that is no longer known. */
+  writes(release: StoredRelease): Promise<readonly ReleasedWrite[] | null> {
+    return this.#options.store.writes(release);
   }
 
   /** Freezes what is pending, and begins with it, or lets it begin at a time. Throws `ReleaseConflict`. */

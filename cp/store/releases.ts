@@ -5,12 +5,14 @@ import { isUuid } from '../../shared/uuid.ts';
 import { parseRings } from '../releases/rings.ts';
 import { asSqlError, type Database, type Session, type SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { NewRelease, ReleaseStep, ReleaseStore, StoredRelease } from './store.ts';
+import type { Change, NewRelease, ReleasedWrite, ReleaseStep, ReleaseStore, StoredRelease } from './store.ts';
 
 /** Releases kept of a group, those that are over; their objects go with them. */
 const KEPT = 50;
 /** Objects written or read at a time. */
 const OBJECTS = 100;
+/** Writes that are told of one release. */
+const MOST_WRITES = 1000;
 /** Any number will do as long as nothing else on the database uses it. */
 const LOCK = 0x72656c65;
 
@@ -47,6 +49,25 @@ export function releaseStore(database: Database): ReleaseStore {
       return rows.length <= size || last === undefined
         ? { releases }
         : { releases, offset: pageToken([String(last.number)]) };
+    },
+    async writes({ group, number, upto }) {
+      const [before] = await database.query(
+        `SELECT r.upto::double precision AS upto, r.upto >= s.log_floor AS is_logged
+         FROM releases r, config_serial s
+         WHERE r.group_name = $1 AND r.number < $2::bigint AND r.state IN ('live', 'replaced')
+         ORDER BY r.number DESC LIMIT 1`,
+        [group, number],
+      );
+      if (before?.is_logged !== true) return null;
+      const rows = await database.query(
+        `SELECT s.serial::double precision AS serial, extract(epoch FROM s.committed_at)::double precision AS at,
+           c.entity, c.id, c.operation
+         FROM change_sets s JOIN changes c ON c.change_set = s.id
+         WHERE s.serial > $1::bigint AND s.serial <= $2::bigint
+         ORDER BY s.serial DESC, c.position DESC LIMIT ${MOST_WRITES}`,
+        [Number(before.upto), upto],
+      );
+      return rows.map(toWrite);
     },
     async create(release, objectOf) {
       try {
@@ -224,5 +245,17 @@ function toRelease(row: SqlRow): StoredRelease {
     createdAt: Number(row.created_at),
   };
 }
+
+function toWrite(row: SqlRow): ReleasedWrite {
+  return {
+    serial: Number(row.serial),
+    at: Math.floor(Number(row.at)),
+    entity: String(row.entity),
+    id: String(row.id),
+    operation: OPERATIONS.find((operation) => operation === row.operation) ?? 'update',
+  };
+}
+
+const OPERATIONS: readonly Change['operation'][] = ['create', 'update', 'delete'];
 
 const STATES = ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] as const;

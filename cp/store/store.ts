@@ -321,6 +321,12 @@ export interface ReleaseStep {
   readonly reason: string | null;
 }
 
+/** A write that went into a release. */
+export interface ReleasedWrite extends Change {
+  /** When it was committed, in Unix seconds. */
+  readonly at: number;
+}
+
 /** The releases of groups, in the database. Every change wakes the publishers of all control planes. */
 export interface ReleaseStore {
   /** Those that are live, and those on their way. */
@@ -332,6 +338,11 @@ export interface ReleaseStore {
     readonly size?: number;
     readonly offset?: string;
   }): Promise<{ readonly releases: readonly StoredRelease[]; readonly offset?: string }>;
+  /**
+   * The writes that a release has and the one before it in its group had not, the newest first, 1,000 at most. Null: there
+   * is none before it, or the change log no longer reaches back to that.
+   */
+  writes(release: StoredRelease): Promise<readonly ReleasedWrite[] | null>;
   /** Writes a release down with its objects. Null: another one of the group is on its way, or it is not the first. */
   create(release: NewRelease, objectOf: (name: ObjectName) => PackedObject | undefined): Promise<StoredRelease | null>;
   /** Moves a release on. Null, and nothing done, when it is not as the caller knows it: another control plane was first. */

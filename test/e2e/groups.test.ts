@@ -140,6 +140,15 @@ it('a group that publishes by releases gets what is released, by the command, an
   const [, first] = Array.isArray(listed.data) ? listed.data : [];
   const shown = await release('show', String(first.id));
   expect(shown.output).toMatch(/state +replaced[\s\S]*delete {2}routes {2}new {2}/);
+  const [latest] = Array.isArray(listed.data) ? listed.data : [];
+  expect(shown.output).not.toContain('write ');
+  expect((await release('show', String(latest.id))).output).toMatch(/write {9}\d+ {2}create {2}routes {2}/);
+  const between = await call('GET', `/releases/${String(first.id)}/diff/${String(latest.id)}`);
+  expect(between.data).toEqual(data);
+  const other = await release('diff', String(latest.id), String(first.id));
+  expect(other.output).toMatch(/^delete {2}routes {2}new {2}/);
+  expect(await release('diff', String(first.id))).toMatchObject({ code: 2 });
+  expect((await fetch(`${plane.admin}/releases/${String(first.id)}/diff/none`)).status).toBe(404);
   const back = await release('rollback', String(first.id), '--watch');
   expect(back.code, back.output).toBe(0);
   for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 404]);

@@ -22,6 +22,7 @@ export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
     { path: '/groups/{groups}/pending', methods: { GET: pending(desk) } },
     { path: '/releases', methods: { GET: list(desk), POST: create(desk) } },
     { path: '/releases/{release}', methods: { GET: read(desk) } },
+    { path: '/releases/{release}/diff/{other}', methods: { GET: between(desk) } },
     ...orders,
     writing(desk, '/releases/{release}/rollback', SUMMARIES.rollback, 201, (release) => desk.rollback(release)),
   ];
@@ -108,16 +109,31 @@ function create(desk: ReleaseDesk): Operation {
 function read(desk: ReleaseDesk): Operation {
   return {
     describe: {
-      summary: 'Read a release, with what it changes for the data planes that do not have it',
+      summary: 'Read a release, with what it changes for data planes that do not have it, and the writes it is from',
       tag: 'cluster',
-      success: { status: 200, schema },
+      success: { status: 200, schema: readSchema },
       errors: [404],
     },
     async handle(call) {
       const release = await desk.get(param(call, 'release'));
       if (release === null) return notFound;
       const changes: readonly EntityChange[] = await desk.changes(release);
-      return ok({ ...shown(release), changes });
+      return ok({ ...shown(release), changes, writes: await desk.writes(release) });
+    },
+  };
+}
+
+function between(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary: 'What is different in another release, entity by entity and field by field',
+      tag: 'cluster',
+      success: { status: 200, schema: objectOf({ data: { type: 'array', items: differencesSchema } }) },
+      errors: [404],
+    },
+    async handle(call) {
+      const [from, to] = [await desk.get(param(call, 'release')), await desk.get(param(call, 'other'))];
+      return from === null || to === null ? notFound : ok({ data: await desk.between(from, to) });
     },
   };
 }
@@ -223,19 +239,35 @@ const input: JsonSchema = {
   required: ['group'],
 };
 
-const schema: JsonSchema = {
-  ...objectOf({
-    id: { type: 'string' },
-    group: { type: 'string' },
-    state: { type: 'string', enum: ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] },
-    reason: { type: ['string', 'null'] },
-    serial: { type: 'integer' },
-    config_hash: { type: 'string' },
-    at: { type: ['number', 'null'] },
-    strategy: { type: 'array', items: ring },
-    ring: { type: ['integer', 'null'], description: 'The ring it is at, from 1.' },
-    rollback_to: { type: ['string', 'null'] },
-    created_at: { type: 'integer' },
-    updated_at: { type: 'integer' },
-  }),
+const fields = {
+  id: { type: 'string' },
+  group: { type: 'string' },
+  state: { type: 'string', enum: ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] },
+  reason: { type: ['string', 'null'] },
+  serial: { type: 'integer' },
+  config_hash: { type: 'string' },
+  at: { type: ['number', 'null'] },
+  strategy: { type: 'array', items: ring },
+  ring: { type: ['integer', 'null'], description: 'The ring it is at, from 1.' },
+  rollback_to: { type: ['string', 'null'] },
+  created_at: { type: 'integer' },
+  updated_at: { type: 'integer' },
 };
+
+const schema: JsonSchema = objectOf(fields);
+
+const readSchema: JsonSchema = objectOf({
+  ...fields,
+  changes: { type: 'array', items: differencesSchema },
+  writes: {
+    type: ['array', 'null'],
+    description: 'Newest first, 1,000 at most. Null: it is the first, or the change log no longer reaches back.',
+    items: objectOf({
+      serial: { type: 'integer' },
+      at: { type: 'integer' },
+      entity: { type: 'string' },
+      id: { type: 'string' },
+      operation: { type: 'string', enum: ['create', 'update', 'delete'] },
+    }),
+  },
+});

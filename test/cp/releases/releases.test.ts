@@ -98,7 +98,8 @@ describe('a group that publishes by releases', () => {
     await group(a.here, 'eu');
     const node = new Node({ in: 'eu' });
     await node.connect(b);
-    await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    // A control plane that has not heard of the group yet takes it for one of `default`.
+    await expect.poll(() => [node.now?.group, node.now?.tables.services?.rows], PATIENCE).toEqual(['eu', 1]);
     const first = node.now;
 
     const written = await service(a.here, 'pending', 'eu');
@@ -124,6 +125,13 @@ describe('a group that publishes by releases', () => {
     await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
     expect(node.now?.serial).toBe(released.serial);
     expect(await a.desk.pending('eu')).toEqual([]);
+    const writes = (await b.desk.writes(released)) ?? expect.fail('the change log is gone');
+    expect(writes.map(({ entity, operation }) => `${operation} ${entity}`).slice(0, 3)).toEqual([
+      'create services',
+      'update services',
+      'create services',
+    ]);
+    expect(writes[2]).toMatchObject({ id: written.id, serial: expect.any(Number), at: expect.any(Number) });
     // What is no part of it waits for nothing.
     await service(a.here, 'afar');
     await expect.poll(stateOf, PATIENCE).toMatchObject({ serial: released.serial + 1, reason: null });
@@ -145,6 +153,8 @@ describe('a group that publishes by releases', () => {
     await expect.poll(() => node.now?.config_hash, PATIENCE).toBe(first?.config_hash);
     expect(node.now?.serial).toBe(back.serial);
     expect(back.serial).toBeGreaterThan(released.serial);
+    expect(await c.desk.writes(back)).toEqual([]);
+    expect(await c.desk.writes(releases[1] ?? back)).toBeNull();
 
     // It publishes at once again, from what is written now.
     await c.here.entity('groups').update({ field: 'name', value: 'eu' }, { publish: 'immediate' });
