@@ -1,6 +1,7 @@
 import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import { atMost } from './at-most.ts';
 import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
 import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
@@ -12,12 +13,20 @@ type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Milliseconds. A request that finds a start under way waits this long for it before it starts by itself. */
 const START_PATIENCE = 5_000;
-/** Milliseconds the first request after a quiet time waits for news at most. */
-const NEWS_PATIENCE = 50;
+/** Milliseconds the first request after a quiet time waits for news at most: of an owner on the same box, or a long way off. */
+const NEWS_PATIENCE = 500;
+const NEWS_PATIENCE_CLOUDFLARE = 50;
+/** Milliseconds the first request after a quiet time waits for secrets at most. */
+const SECRETS_WAIT = 50;
 /** Milliseconds that secrets may be older than their time without a request waiting for new ones. */
 const SECRETS_PATIENCE = 1_000;
-/** So many intervals without a request, and the config may be old: the next request waits for the answer. */
+/** On Cloudflare: so many intervals without a request, and the config may be old: the next request waits for the answer. */
 const IDLE_INTERVALS = 4;
+/**
+ * Milliseconds what the owner said holds good elsewhere. Nobody tells an isolate anything between its questions, so one that
+ * has had no request for longer than this asks before it serves: on a box that is no way to go.
+ */
+const FRESH = 25;
 /** Milliseconds the owner of the link has to answer a question for news. */
 const NEWS_TIMEOUT = 5_000;
 /**
@@ -38,6 +47,8 @@ export class Isolate {
   #askAgainAt = 0;
   /** When the owner said last that there is nothing newer than what is held. */
   #knownAt = 0;
+  /** A question whose answer requests wait for. */
+  #catchingUp: Promise<boolean> | null = null;
   #ownsLink = false;
 
   constructor(gateway: Gateway) {
@@ -57,10 +68,11 @@ export class Isolate {
       waitUntil(refreshing);
       // No request came when they were due: they may be much older than their time.
       if (now - secretsDue > SECRETS_PATIENCE)
-        return Promise.race([refreshing, after(NEWS_PATIENCE)]).then(() => (this.current.held ?? held).live);
+        return Promise.race([refreshing, after(SECRETS_WAIT)]).then(() => (this.current.held ?? held).live);
     }
     // A clock that was set back must not put the next question off for as long.
-    if (now >= this.#askedAt && now < this.#askAgainAt) return held.live;
+    if (now >= this.#askedAt && now < this.#askAgainAt)
+      return this.#catchingUp === null ? held.live : this.#caughtUp(env, this.#catchingUp, held);
     this.#askedAt = now;
     const { newsInterval, node } = env.SETTINGS;
     if (this.#ownsLink) {
@@ -68,8 +80,8 @@ export class Isolate {
       waitUntil(this.#ask(env, 0));
       return held.live;
     }
-    const asleep = now - this.#knownAt >= IDLE_INTERVALS * newsInterval;
     const waits = node.host !== 'cloudflare';
+    const asleep = now - this.#knownAt >= (waits ? FRESH : IDLE_INTERVALS * newsInterval);
     const wait = waits && !asleep ? NEWS_WAIT : 0;
     // Also the end of it where the request that asked, and its work with it, is gone.
     this.#askAgainAt = now + wait + newsInterval;
@@ -77,10 +89,19 @@ export class Isolate {
       this.#knownAt = Date.now();
       // An owner that fails, or has what cannot be loaded, is not asked with every request.
       this.#askAgainAt = current && waits ? 0 : now + newsInterval;
+      this.#catchingUp = null;
+      return current;
     });
     waitUntil(asking);
     if (!asleep) return held.live;
-    return Promise.race([asking, after(NEWS_PATIENCE)]).then(() => (this.current.held ?? held).live);
+    this.#catchingUp = asking;
+    return this.#caughtUp(env, asking, held);
+  }
+
+  async #caughtUp(env: Env, asking: Promise<boolean>, held: Held): Promise<LiveConfig> {
+    const patience = env.SETTINGS.node.host === 'cloudflare' ? NEWS_PATIENCE_CLOUDFLARE : NEWS_PATIENCE;
+    await atMost(patience, asking);
+    return (this.current.held ?? held).live;
   }
 
   /** Runs the start sequence unless it has run. */
@@ -128,7 +149,8 @@ export class Isolate {
         const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;
         const next = await this.current.build(env, { ...candidate, origins: restingOrigins(env, 'control_plane') });
         this.current.replace(next);
-        return true;
+        // At once, so that the owner knows when all of a box have taken a change.
+        return env.SETTINGS.node.host === 'cloudflare' || (await this.#ask(env, wait));
       } catch (error) {
         const reason = `news: ${messageOf(error)}`;
         console.error(reason);

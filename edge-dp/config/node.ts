@@ -117,8 +117,10 @@ export function versionOf(manifest: Manifest): string {
 /** What the owner of the link offers; `NodeService` puts it on the wire. */
 export interface NodeOwner {
   news(): Promise<News & { readonly version: string | null }>;
-  /** Resolves when there is news, or after `limit` ms. */
-  nextNews(limit: number): Promise<void>;
+  /** Resolves when there is news, or after `limit` ms. `isolate` is who waits. */
+  nextNews(limit: number, isolate: string | null): Promise<void>;
+  /** An isolate says which version it has. */
+  has(isolate: string, version: string | null): void;
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
   readonly linkState: LinkState;
@@ -134,10 +136,13 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
   try {
     if (request.method === 'GET' && resource === 'news') {
       const isolate = url.searchParams.get('isolate');
-      if (isolate !== null) owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
       const have = url.searchParams.get('have') || null;
+      if (isolate !== null) {
+        owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
+        owner.has(isolate, have);
+      }
       const wait = Math.min(Number(url.searchParams.get('wait')) || 0, LONGEST_WAIT);
-      if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait);
+      if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait, isolate);
       const { version, ...news } = await owner.news();
       const known = version !== null && have === version;
       return known ? new Response(null, { status: 204 }) : Response.json(news);

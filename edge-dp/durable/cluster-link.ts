@@ -31,6 +31,7 @@ import { CountsLink } from './counts-link.ts';
 import { fallbackOffer, fallbackOrigin } from './fallback.ts';
 import { fittingAnswer, fittingHello } from './fitting.ts';
 import { FollowedKeys } from './followed-keys.ts';
+import { Followers } from './followers.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
@@ -80,6 +81,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #newest: CachedManifest | null = null;
     /** Resolved, and replaced, when `#newest` is another. */
     #change = Promise.withResolvers<void>();
+    readonly #followers = new Followers();
     /** The newest manifest not yet looked at, with every inline object that came since. */
     #pending: ManifestMessage | null = null;
     #adopting = false;
@@ -179,8 +181,13 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       return { cluster, highestSerial, group, statements: this.#keys.statements };
     }
 
-    async nextNews(limit: number): Promise<void> {
-      await atMost(limit, this.#change.promise);
+    async nextNews(limit: number, follower: string | null): Promise<void> {
+      const news = atMost(limit, this.#change.promise);
+      await (follower === null ? news : this.#followers.waits(follower, news));
+    }
+
+    has(follower: string, version: string | null): void {
+      this.#followers.has(follower, version);
     }
 
     /** From the cache, else from a control plane, whose copy then mends the cache. Throws when neither has it. */
@@ -431,6 +438,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         newest: this.#newest,
         remember: (adopted) => this.#remember(adopted),
       });
+      if (adoption.outcome === 'applied') await this.#followers.caughtUp();
       this.#answer(adoption);
     }
 
@@ -446,6 +454,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       await this.ctx.storage.put({ standing, ...kept });
       this.#standing = standing;
       this.#newest = { manifest, introductions };
+      this.#followers.changed(versionOf(content));
       this.#change.resolve();
       this.#change = Promise.withResolvers();
     }

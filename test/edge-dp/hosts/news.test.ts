@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, test } from 'vitest';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { until } from '../../until.ts';
 import { proxyUrl, startOwnBox } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
@@ -27,4 +28,17 @@ test('processes that do not own the link hear of a change when it happens, not w
     await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name }] } }, { serial: place + 1 });
     await until(async () => (await seen()).every((answer) => answer.includes(name)));
   }
+});
+
+test('a change that a node says it has applied is served by all of its processes, busy or idle', async () => {
+  await fixture.start({ processes: 3 });
+  const stale: string[] = [];
+  for (let serial = 1; serial <= 12; serial++) {
+    await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name: `change ${serial}` }] } }, { serial });
+    await fixture.controlPlane.heard('applied', (message) => message.serial === serial);
+    stale.push(...(await seen()).filter((answer) => !answer.includes(`change ${serial}"`)));
+    // Processes with a question under way, just before it, and long after one.
+    await pause([0, 60, 240, 600][serial % 4]);
+  }
+  expect(stale).toEqual([]);
 });
