@@ -7,12 +7,15 @@ import { AccessLog, accessLogFile } from './access-log/access-log.ts';
 import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
+import type { ConfigLoader } from './admin/declarative/config-loader.ts';
 import type { AdminLog } from './admin/options.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
 import type { ClusterIdentity } from './cluster/mtls-server.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
+import { loadDeclarativeFile, loadedFile } from './declarative/dbless.ts';
+import { LastLoaded } from './declarative/last-loaded.ts';
 import { configLoader } from './declarative/loader.ts';
 import { FallbackExport } from './fallback/export.ts';
 import { fallbackLocation, fallbackStorage } from './fallback/storage.ts';
@@ -36,6 +39,7 @@ import { type BoundAddress, formatAddress, type PeerAddress } from './settings/a
 import { takesLuaPlugins } from './settings/lua-plugins.ts';
 import type { Settings } from './settings/properties.ts';
 import { openStore } from './store/open.ts';
+import { readOnly } from './store/read-only.ts';
 import { schemasFor } from './store/schemas.ts';
 import type { Store } from './store/store.ts';
 
@@ -75,11 +79,16 @@ export async function startControlPlane(
   try {
     const schemas = schemasFor(settings.router_flavor, enabledPlugins, takesLuaPlugins(settings));
     const store = await openStore(storeSettings(settings), {
-      migrate: settings.database === 'embedded',
+      migrate: settings.database !== 'postgres',
       schemas,
       log: log.part('store'),
     });
     started.push(() => store.close());
+
+    const dbless = settings.database === 'off';
+    const loader = configLoader(store, schemas, new LastLoaded(dbless ? loadedFile(settings.prefix) : null));
+    // Before anything is published: what was kept from the last run is not served for a moment first.
+    if (dbless) await loadDeclarative(settings, loader, log.part('config'));
 
     const ring = await SigningRing.open({
       ...signingKeyFiles(settings),
@@ -138,12 +147,12 @@ export async function startControlPlane(
     const connections = new ConnectionCounts();
     const browsers = new BrowserGuard(settings, log.part('admin'));
     const app = createAdminApi({
-      store,
+      store: dbless ? readOnly(store) : store,
       acme,
       node: { id: nodeId, hostname: hostname(), version: VERSION },
       settings,
       cluster: clusterView(store.nodes, cluster),
-      config: configLoader(store, schemas),
+      config: loader,
       releases,
       connections,
       plugins: enabledPlugins,
@@ -188,6 +197,7 @@ export async function startControlPlane(
       async renew(fresh) {
         const identity = clusterIdentity(fresh, log.part('cluster'));
         const pairs = new Map(tlsListeners(fresh).map((listener) => [listener, loadListenerPair(fresh, listener)]));
+        if (dbless) await loadDeclarative(fresh, loader, log.part('config'));
         await ring.reload(signingKeyFiles(fresh));
         cluster.renew(identity);
         const [adminPair, uiPair] = [pairs.get('admin_listen'), pairs.get('admin_gui_listen')];
@@ -203,6 +213,11 @@ export async function startControlPlane(
     await stop();
     throw error;
   }
+}
+
+/** Without a `declarative_config` the config stays what it was: empty at first, then what was posted last. */
+async function loadDeclarative({ declarative_config: file }: Settings, loader: ConfigLoader, log: Log): Promise<void> {
+  if (file !== null) await loadDeclarativeFile(loader, file, log);
 }
 
 /** The Admin API asks nobody who they are, as in Kong: that is fine as long as only this machine can ask. */

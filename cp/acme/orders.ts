@@ -71,11 +71,14 @@ export class AcmeOrders {
    * Throws `AcmeError`.
    */
   async update(
-    workspace: Workspace,
+    { name }: Pick<Workspace, 'name'>,
     config: AcmeConfig,
     host: string,
     needed: () => Promise<boolean> = async () => true,
   ): Promise<void> {
+    // Its own view of it: that of the Admin API may be for reading only.
+    const workspace = await this.#options.store.workspace(name);
+    if (workspace === null) throw new AcmeError(`there is no workspace '${name}'`);
     const storage = new AcmeStorage(workspace);
     const backoff = `kong_acme:fail_backoff:${host}`;
     const before = readBackoff(await storage.get(backoff));

@@ -85,9 +85,14 @@ const isMethod = (method: string): method is Method => METHODS.some((known) => k
 
 const takesBody = (method: string): boolean => method === 'POST' || method === 'PUT' || method === 'PATCH';
 
-function replyTo(error: Error, c: Context, { log }: AdminOptions): Reply {
+function replyTo(error: Error, c: Context, { log, settings }: AdminOptions): Reply {
   if (error instanceof Refusal) return error.reply;
-  if (error instanceof KongError && error.status < 500) return { status: error.status, body: error.body() };
+  if (error instanceof KongError && error.status < 500) {
+    // Rows that cannot be written can be read.
+    const isReadOnly = error.status === 405 && settings.database === 'off';
+    const headers = isReadOnly ? { Allow: allowedMethods(['GET']) } : {};
+    return { status: error.status, body: error.body(), headers };
+  }
   if (error instanceof DatabaseUnavailable) return withoutDatabase(error, c, log);
   log('error', `${c.req.method} ${c.req.path}: ${reasonOf(error)}`);
   return unexpected;

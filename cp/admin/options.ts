@@ -17,7 +17,7 @@ export interface AdminOptions {
   readonly settings: Settings;
   /** Null: this control plane has no cluster listener. */
   readonly cluster: ClusterView | null;
-  /** Takes declarative config into the database. Null: `POST /config` is refused. */
+  /** Takes declarative config into the store, also where `store` refuses writes. Null: `POST /config` is refused. */
   readonly config: ConfigLoader | null;
   /** Makes releases of groups and moves them on. Null: this control plane has no data planes. */
   readonly releases: ReleaseDesk | null;

@@ -48,7 +48,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     aclRoutes(),
     filterChainRoutes(),
     targetRoutes(),
-    configRoutes(options.config, log),
+    configRoutes(options.config, settings.database === 'off', log),
   ).map(repeatingPut);
   const described = mergeRoutes(
     tellSerial(tellUnreached(writing, cluster), options.store.changes),

@@ -7,12 +7,11 @@ import { Shelf } from '../publisher/shelf.ts';
 import { declaredTables } from '../publisher/tables.ts';
 import type { Settings } from '../settings/properties.ts';
 import type { Schemas } from '../store/catalog.ts';
-import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { ChangeFeed } from '../store/store.ts';
 import { parseConfigText, readConfigFile } from './config-file.ts';
 import { type RunningAdmin, runningAdmin } from './running-admin.ts';
-import { storeSettings } from './stores.ts';
+import { openOwnStore } from './stores.ts';
 
 /**
  * `holdfast config check [FILE]`: what each kind of data plane cannot honour of a declarative file or, without one, of
@@ -27,7 +26,7 @@ export async function checkConfig(
   if (file !== undefined) return report([configFeed(await readConfigFile(file, schemas))], plugins);
   const admin = runningAdmin(settings);
   if (admin !== null) return report(await feedsOf(admin, schemas), plugins);
-  const store = await openStore(storeSettings(settings), { schemas });
+  const store = await openOwnStore(settings);
   try {
     await report([store.changes], plugins);
   } finally {

@@ -11,7 +11,6 @@ import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
-import { openStore } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
@@ -20,7 +19,7 @@ import { invalidFile, readConfigFile, readConfigText } from './config-file.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { printChanges } from './print-changes.ts';
 import { AdminRefusal, type RunningAdmin, runningAdmin } from './running-admin.ts';
-import { storeSettings } from './stores.ts';
+import { openOwnStore } from './stores.ts';
 
 const DEFAULT_FILE = 'kong.yml';
 
@@ -101,7 +100,11 @@ async function parse(schemas: Schemas, file: string): Promise<void> {
   process.stdout.write('parse successful\n');
 }
 
+const NO_IMPORT =
+  'database = off has nothing to import into: name the file as declarative_config, or send it to POST /config of the Admin API';
+
 async function load(settings: Settings, schemas: Schemas, file: string): Promise<void> {
+  if (settings.database === 'off') throw new CommandError(NO_IMPORT);
   const admin = runningAdmin(settings);
   const { written, unchanged, warnings } =
     admin === null
@@ -200,7 +203,7 @@ function refuseOverwriting(file: string): void {
 }
 
 async function withWorkspace<T>(settings: Settings, work: (workspace: Workspace) => Promise<T>): Promise<T> {
-  const store = await openStore(storeSettings(settings), { schemas: schemasFor(settings.router_flavor) });
+  const store = await openOwnStore(settings);
   try {
     const workspace = await store.workspace('default');
     if (!workspace) throw new CommandError("the database has no workspace 'default': run 'holdfast migrations up'");

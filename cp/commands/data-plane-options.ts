@@ -172,7 +172,8 @@ export function trustedKeys(settings: Settings) {
 }
 
 async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
-  const path = settings.declarative_config;
+  // In one process with a control plane it is the control plane that reads the file, and the data plane has it signed.
+  const path = settings.role === 'data_plane' ? settings.declarative_config : null;
   if (path === null) return null;
   const schemas = schemasFor(settings.router_flavor, plugins, takesLuaPlugins(settings));
   return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));

@@ -33,6 +33,8 @@ async function runMigrations(invocation: Invocation): Promise<void> {
   const [action = ''] = invocation.words;
   if (!ACTIONS.includes(action)) throw unknownAction('migrations', ACTIONS, action);
   const { settings } = settingsFor(invocation);
+  if (settings.database === 'off')
+    throw new CommandError('database = off has no migrations: start makes what it needs');
   if (action === 'reset' && invocation.options.yes !== true) await confirmed(settings);
   const { tables } = catalogOf(schemasFor(settings.router_flavor));
   const database = await openDatabase(storeSettings(settings));

@@ -25,11 +25,11 @@ export interface RunningAdmin {
 }
 
 /**
- * The Admin API of the instance that has the embedded database of these settings in use, which nobody else can open then. Null: the
- * database is another one, or free.
+ * The Admin API of the instance that has the embedded database of these settings in use (or its config, with `database = off`), which
+ * nobody else can open then. Null: the database is another one, or free.
  */
 export function runningAdmin(settings: Settings): RunningAdmin | null {
-  return settings.role === 'data_plane' || settings.database !== 'embedded' ? null : instanceAdmin(settings);
+  return settings.role === 'data_plane' || settings.database === 'postgres' ? null : instanceAdmin(settings);
 }
 
 /** The Admin API of the instance that runs in the prefix; null: none does, or it has none. */

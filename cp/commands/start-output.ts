@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import { dblessFolder } from '../declarative/dbless.ts';
 import { VERSION } from '../instance/version.ts';
 import { type BoundAddress, formatAddress, localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -17,9 +18,11 @@ export interface DataPlaneAddresses {
 export function startingBlock(settings: Settings): string {
   const folder = resolve(settings.prefix);
   const head = `Holdfast ${VERSION} is starting: role ${settings.role}, files in ${folder}\n`;
-  const embedded = settings.role !== 'data_plane' && settings.database === 'embedded';
-  if (!embedded || existsSync(join(folder, 'pgdata'))) return head;
-  return `${head}Making the embedded database (first start only, some seconds) …\n`;
+  if (settings.role === 'data_plane' || settings.database === 'postgres') return head;
+  const dbless = settings.database === 'off';
+  if (existsSync(join(dbless ? dblessFolder(folder) : folder, 'pgdata'))) return head;
+  const what = dbless ? 'the place for the config' : 'the embedded database';
+  return `${head}Making ${what} (first start only, some seconds) …\n`;
 }
 
 /** What a person needs to go on: addresses and the next thing to try. */
@@ -48,15 +51,23 @@ export function readyBlock(
   const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
   const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
   const table = rows.map(([name, value]) => `  ${name.padEnd(14)}${value}`).join('\n');
-  return `${head}\n${table}\n${firstSteps(controlPlane, dataPlane)}`;
+  return `${head}\n${table}\n${firstSteps(settings, controlPlane, dataPlane)}`;
 }
 
-function firstSteps(controlPlane: ControlPlane | null, dataPlane: DataPlaneAddresses | null): string {
+function firstSteps(
+  { database }: Settings,
+  controlPlane: ControlPlane | null,
+  dataPlane: DataPlaneAddresses | null,
+): string {
   const [admin] = controlPlane?.admin ?? [];
   const [proxy] = dataPlane?.proxyAddresses ?? [];
   const [status] = dataPlane?.statusAddresses ?? [];
   if (!admin) return '';
   if (!proxy || !status) return `\nTry:\n  curl -s ${localUrl(admin)}/clustering/data-planes\n`;
+  if (database === 'off') {
+    const config = `curl -s ${localUrl(admin)}/config`;
+    return `\nTry (a change reaches the proxy within a second):\n  ${config} -F config=@kong.yml\n  ${config}\n`;
+  }
   return [
     '',
     'Try (a change reaches the proxy within a second):',

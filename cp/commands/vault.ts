@@ -2,11 +2,9 @@ import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { environmentVariable, parseReference, referenceProblem, secretPart } from '../../shared/vault-reference.ts';
 import type { Settings } from '../settings/properties.ts';
 import { settingSecrets } from '../settings/references.ts';
-import { openStore } from '../store/open.ts';
-import { schemasFor } from '../store/schemas.ts';
 import { type Command, CommandError, settingsFor, unknownAction } from './command.ts';
 import { runningAdmin } from './running-admin.ts';
-import { storeSettings } from './stores.ts';
+import { openOwnStore } from './stores.ts';
 
 /** What a vault reference comes to on this node, whose environment it is read from. */
 export const vault: Command = {
@@ -50,7 +48,7 @@ function asked(ask: (path: string) => Promise<string>, vault: string): Promise<s
 }
 
 async function stored(settings: Settings, vault: string): Promise<Row> {
-  const store = await openStore(storeSettings(settings), { schemas: schemasFor(settings.router_flavor) });
+  const store = await openOwnStore(settings);
   try {
     const workspace = await store.workspace('default');
     const row = await workspace?.entity('vaults').select({ field: 'prefix', value: vault });

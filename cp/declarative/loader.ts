@@ -9,13 +9,18 @@ import type { Store, Workspace } from '../store/store.ts';
 import { allRows } from './all-rows.ts';
 import { diffConfig } from './diff.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig } from './import.ts';
+import { LastLoaded } from './last-loaded.ts';
 
-/** `/config`: a document becomes the workspace's whole config or is merged into it, as one serial; or the config a document. */
-export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
+/** Kong's `configuration_hash` of a config without entities. */
+const EMPTY_HASH = '0'.repeat(32);
+
+/**
+ * `/config`: a document becomes the workspace's whole config or is merged into it, as one serial; or the config a document.
+ * `loaded`: what is known of the documents of before.
+ */
+export function configLoader(store: Store, schemas: Schemas, loaded = new LastLoaded(null)): ConfigLoader {
   const catalog = catalogOf(schemas);
   const loading = new Set<string>();
-  /** By workspace: the text loaded last, and the serial at which the config was just that. */
-  const loaded = new Map<string, { readonly digest: string; readonly serial: number }>();
 
   async function workspaceOf(name: string): Promise<Workspace> {
     const workspace = await store.workspace(name);
@@ -40,9 +45,12 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
     });
     const after = await store.changes.serial();
     // Serials have no gaps: any other distance means that someone else wrote meanwhile.
-    if (typeof document === 'string' && after === before + (written + deleted > 0 ? 1 : 0)) {
-      loaded.set(name, { digest: digestOf(document), serial: after });
-    } else loaded.delete(name);
+    const alone = after === before + (written + deleted > 0 ? 1 : 0);
+    const isEmpty = Object.values(config).every((rows) => Object.keys(rows).length === 0);
+    loaded.set(name, {
+      hash: isEmpty ? EMPTY_HASH : hashOf(document),
+      serial: typeof document === 'string' && alone && !isEmpty ? after : null,
+    });
     return { config, written, unchanged, deleted };
   }
 
@@ -59,7 +67,7 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
       loading.add(name);
       try {
         const last = loaded.get(name);
-        const same = checkHash && typeof document === 'string' && last?.digest === digestOf(document);
+        const same = checkHash && typeof document === 'string' && last?.hash === hashOf(document);
         if (same && last.serial === (await store.changes.serial())) return { outcome: 'unchanged' };
         return { outcome: 'loaded', ...(await replace(name, document)) };
       } catch (error) {
@@ -84,6 +92,7 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
         loading.delete(name);
       }
     },
+    hash: (name) => loaded.get(name)?.hash ?? EMPTY_HASH,
     async *document(name) {
       const workspace = await workspaceOf(name);
       yield* exportYaml((entity) => allRows(workspace, entity));
@@ -91,6 +100,8 @@ export function configLoader(store: Store, schemas: Schemas): ConfigLoader {
   };
 }
 
-function digestOf(document: string): string {
-  return createHash('sha256').update(document).digest('hex');
+/** As Kong's: it tells documents apart, and guards nothing. */
+function hashOf(document: string | Row): string {
+  const text = typeof document === 'string' ? document : JSON.stringify(document);
+  return createHash('md5').update(text).digest('hex');
 }

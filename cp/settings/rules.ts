@@ -45,12 +45,12 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
   if (role === 'data_plane' && settings.database !== 'off' && origins.has('database')) {
     problems.push(`${say('database')} does not go with role 'data_plane': a data plane has no database; use 'off'`);
   }
-  if (role !== 'data_plane' && settings.database === 'off') {
+  if (role === 'control_plane' && settings.database === 'off') {
     problems.push(`${say('database')} does not go with role '${role}'; allowed: 'embedded', 'postgres'`);
   }
-  if (role !== 'data_plane' && settings.declarative_config !== null) {
+  if (role !== 'data_plane' && settings.database !== 'off' && settings.declarative_config !== null) {
     problems.push(
-      `${say('declarative_config')} is for role 'data_plane'; load it with 'holdfast config import' instead`,
+      `${say('declarative_config')} is for role 'data_plane' and for database = off; load it with 'holdfast config import' instead`,
     );
   }
   if (role === 'data_plane') {

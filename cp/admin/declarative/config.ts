@@ -1,3 +1,4 @@
+import { operationUnsupported } from '../../../shared/schema/errors.ts';
 import type { AdminLog } from '../options.ts';
 import { message, ok, Refusal, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
@@ -15,15 +16,17 @@ const stillLoading: Reply = {
   headers: { 'retry-after': '5' },
 };
 
+const NO_MERGING = 'cannot import into the config when not using a database: send the whole document to /config';
+
 const notWithDatabase = message(400, 'this endpoint is only available when Kong is configured to not use a database');
 
 /**
- * `/config`. Kong offers it without a database only. Here `POST` loads a declarative document into the database, as
- * one change; `GET` keeps Kong's answer for nodes with a database. `/config/import` and `/config/export` are what
- * `holdfast config` asks of a running instance.
+ * `/config`. Kong offers it without a database only. Here `POST` loads a declarative document with a database, too, as
+ * one change; `GET` keeps Kong's answer for nodes with one. `/config/import` and `/config/export` are what
+ * `holdfast config` asks of a running instance. `dbless`: entities change by `POST /config` alone.
  */
-export function configRoutes(loader: ConfigLoader | null, log: AdminLog): AdminRoute[] {
-  return [replacing(loader, log), merging(loader, log), exporting(loader)];
+export function configRoutes(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): AdminRoute[] {
+  return [replacing(loader, dbless, log), merging(loader, dbless, log), exporting(loader)];
 }
 
 /** `/config/diff`: a question, though a document is sent with it. */
@@ -31,19 +34,22 @@ export function configDiffRoutes(loader: ConfigLoader | null): AdminRoute[] {
   return [comparing(loader)];
 }
 
-function replacing(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
+function replacing(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): AdminRoute {
   return {
     path: '/config',
     body: { limit: DOCUMENT_LIMIT, yaml: true },
     methods: {
       GET: {
         describe: {
-          summary: 'Never available with a database',
+          summary: 'The configuration as a declarative document, with `database = off` only',
           tag: 'config',
-          success: { status: 200, schema: { type: 'object' } },
+          success: { status: 200, schema: { type: 'object', properties: { config: { type: 'string' } } } },
           errors: [400],
         },
-        handle: () => notWithDatabase,
+        async handle(call) {
+          if (loader === null || !dbless) return notWithDatabase;
+          return ok({ config: await documentText(loader, call) });
+        },
       },
       POST: {
         describe: {
@@ -77,7 +83,7 @@ function replacing(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
           const { written, unchanged, deleted } = loaded;
           // What a document lacks is deleted, which Kong with a database never does by this request.
           log(
-            deleted > 0 ? 'warn' : 'info',
+            deleted > 0 && !dbless ? 'warn' : 'info',
             `POST /config made a document the config of workspace '${call.workspace.name}': ` +
               `${deleted} entities deleted, ${written} written, ${unchanged} unchanged`,
           );
@@ -89,7 +95,7 @@ function replacing(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
   };
 }
 
-function merging(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
+function merging(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): AdminRoute {
   return {
     path: '/config/import',
     body: { limit: DOCUMENT_LIMIT, yaml: true },
@@ -110,10 +116,11 @@ function merging(loader: ConfigLoader | null, log: AdminLog): AdminRoute {
               },
             },
           },
-          errors: [400, 409, 429],
+          errors: [400, 405, 409, 429],
         },
         async handle(call) {
           if (loader === null) return notWithDatabase;
+          if (dbless) throw operationUnsupported(NO_MERGING);
           const merged = await loader.merge(call.workspace.name, documentOf(call));
           if (merged === null) return stillLoading;
           const { written, unchanged } = merged;
@@ -161,13 +168,17 @@ function exporting(loader: ConfigLoader | null): AdminRoute {
         },
         async handle(call) {
           if (loader === null) return notWithDatabase;
-          let body = '';
-          for await (const text of loader.document(call.workspace.name)) body += text;
-          return ok(body, { 'content-type': 'application/yaml; charset=utf-8' });
+          return ok(await documentText(loader, call), { 'content-type': 'application/yaml; charset=utf-8' });
         },
       },
     },
   };
+}
+
+async function documentText(loader: ConfigLoader, { workspace }: Call): Promise<string> {
+  let whole = '';
+  for await (const text of loader.document(workspace.name)) whole += text;
+  return whole;
 }
 
 function documentOf({ body }: Call): string | Readonly<Record<string, unknown>> {

@@ -29,7 +29,7 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
     cluster_control_plane: settings.cluster_control_plane.map(({ host, port }) => `${host}:${port}`).join(', '),
     ...references,
     // A PostgreSQL there is none of has no address; to clients the embedded database behaves as any other.
-    ...(settings.database === 'embedded' ? absent(settings, 'pg_') : {}),
+    ...(settings.database !== 'postgres' ? absent(settings, 'pg_') : {}),
     // What a role does not listen on is not there.
     ...(settings.role === 'control_plane'
       ? { proxy_listen: ['off'], proxy_listeners: [], status_listen: ['off'], status_listeners: [] }

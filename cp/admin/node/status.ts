@@ -1,5 +1,7 @@
 import { memoryUsage, pid } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
+import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
+import type { Store } from '../../store/store.ts';
 import type { ConfigReach } from '../cluster/cluster-view.ts';
 import { objectOf } from '../openapi/description.ts';
 import type { AdminOptions } from '../options.ts';
@@ -10,7 +12,7 @@ import type { AdminRoute } from '../route.ts';
  * `GET /status`, with Node's numbers where Kong has Lua's: the one process stands for the workers, its V8 heap for
  * the shared dictionaries.
  */
-export function statusRoutes({ store, connections, node, cluster }: AdminOptions): AdminRoute[] {
+export function statusRoutes({ store, connections, node, cluster, settings, config }: AdminOptions): AdminRoute[] {
   return [
     {
       path: '/status',
@@ -29,17 +31,26 @@ export function statusRoutes({ store, connections, node, cluster }: AdminOptions
             ],
             success: {
               status: 200,
-              schema: objectOf({
-                memory: { type: 'object' },
-                server: { type: 'object', additionalProperties: { type: 'integer' } },
-                database: {
-                  type: 'object',
-                  properties: { reachable: { type: 'boolean' }, reason: { type: 'string' } },
-                  required: ['reachable'],
+              schema: {
+                type: 'object',
+                properties: {
+                  memory: { type: 'object' },
+                  server: { type: 'object', additionalProperties: { type: 'integer' } },
+                  database: {
+                    type: 'object',
+                    properties: { reachable: { type: 'boolean' }, reason: { type: 'string' } },
+                    required: ['reachable'],
+                  },
+                  configuration_hash: {
+                    type: 'string',
+                    description:
+                      'In place of `database` when that is `off`: MD5 of the document in use, zeros for none.',
+                  },
+                  data_planes: dataPlanesSchema,
+                  node_id: { type: 'string' },
                 },
-                data_planes: dataPlanesSchema,
-                node_id: { type: 'string' },
-              }),
+                required: ['memory', 'server', 'data_planes', 'node_id'],
+              },
             },
             errors: [400],
           },
@@ -52,11 +63,12 @@ export function statusRoutes({ store, connections, node, cluster }: AdminOptions
             if (Number.isNaN(scale) || scale < 0 || scale > 100) {
               return message(400, 'scale must be equal or greater than 0');
             }
-            const { reachable, reason } = await store.condition();
             return ok({
               memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
               server: connections.snapshot(),
-              database: reason === null ? { reachable } : { reachable, reason },
+              ...(settings.database === 'off'
+                ? { configuration_hash: config?.hash(DEFAULT_WORKSPACE.name) }
+                : { database: await database(store) }),
               data_planes: dataPlanes(cluster?.reach()),
               node_id: node.id,
             });
@@ -84,6 +96,11 @@ export function statusRoutes({ store, connections, node, cluster }: AdminOptions
       },
     },
   ];
+}
+
+async function database(store: Store) {
+  const { reachable, reason } = await store.condition();
+  return reason === null ? { reachable } : { reachable, reason };
 }
 
 const dataPlanesSchema = objectOf({

@@ -8,6 +8,7 @@ import { ConnectionCounts } from '../../../cp/listeners/connection-counts.ts';
 import { listen } from '../../../cp/listeners/http-listener.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 import { openStore, type StoreSettings } from '../../../cp/store/open.ts';
+import { readOnly } from '../../../cp/store/read-only.ts';
 import { schemasFor } from '../../../cp/store/schemas.ts';
 import type { Store } from '../../../cp/store/store.ts';
 import type { RouterFlavor } from '../../../shared/entities/registry.ts';
@@ -58,7 +59,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
   const { settings: all } = loadSettings({ environment });
   const write = (level: string, message: string) => log.push(`${level}: ${message}`);
   const app = createAdminApi({
-    store,
+    store: all.database === 'off' ? readOnly(store) : store,
     acme: new AcmeOrders({
       store,
       challenges: sharedChallenges(store.records, '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11'),

@@ -277,7 +277,7 @@ describe('settings', () => {
     [{ KONG_PROXY_LISTEN: '0.0.0.0:8000 proxy_protocol' }, /'proxy_protocol' .*not supported/],
     [{ HOLDFAST_ADMIN_SSL_CERT: 'rsa.pem,ecdsa.pem', HOLDFAST_ADMIN_SSL_CERT_KEY: 'a,b' }, /one certificate/],
     [{ HOLDFAST_ROLE: 'data_plane', HOLDFAST_DATABASE: 'postgres' }, /a data plane has no database/],
-    [{ HOLDFAST_DATABASE: 'off' }, /does not go with role 'traditional'/],
+    [{ HOLDFAST_ROLE: 'control_plane', HOLDFAST_DATABASE: 'off' }, /does not go with role 'control_plane'/],
     [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],
     [{ HOLDFAST_CLUSTER_CERT: 'a.crt' }, /cluster_cert and cluster_cert_key go together/],
     [{ HOLDFAST_CLUSTER_OCSP: 'on' }, /needs cluster_mtls = 'pki'/],

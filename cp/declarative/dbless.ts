@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { KongError } from '../../shared/schema/errors.ts';
+import { messageOf } from '../../shared/thrown.ts';
+import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
+import type { ConfigLoader } from '../admin/declarative/config-loader.ts';
+import type { Log } from '../instance/log.ts';
+import { describeErrors } from './describe-errors.ts';
+
+/**
+ * Where an instance with `database = off` keeps its config: away from `pgdata`, which a document must not replace when
+ * somebody only tries another `database` with the same prefix.
+ */
+export function dblessFolder(prefix: string): string {
+  return join(resolve(prefix), 'dbless');
+}
+
+/** Where it keeps which document that config is from. */
+export function loadedFile(prefix: string): string {
+  return join(dblessFolder(prefix), 'loaded.json');
+}
+
+/**
+ * Makes the file `declarative_config` the config of an instance with `database = off`, in the place of what was there. Throws an
+ * error that says all that is wrong with the file, nothing being changed then.
+ */
+export async function loadDeclarativeFile(loader: ConfigLoader, file: string, log: Log): Promise<void> {
+  if (!/\.(ya?ml|json)$/.test(file)) {
+    throw new Error(`declarative_config: unknown file type: ${file}. (Accepted types: json, yaml)`);
+  }
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`declarative_config: cannot read ${file}: ${messageOf(error)}`);
+  }
+  const options = { flattenErrors: false, checkHash: false };
+  const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch((error: unknown) => {
+    if (!(error instanceof KongError)) throw error;
+    const what = error.code === 14 ? describeErrors(error.fields ?? {}) : error.message;
+    throw new Error(`error parsing declarative config file ${file}:\n${what}`);
+  });
+  if (loaded.outcome === 'busy') throw new Error('declarative_config: another document is being loaded; try again');
+  if (loaded.outcome === 'unchanged') return;
+  const { written, deleted, unchanged } = loaded;
+  log('info', `loaded ${file}: ${written} entities written, ${deleted} deleted, ${unchanged} unchanged`);
+}
