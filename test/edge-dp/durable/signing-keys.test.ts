@@ -86,7 +86,9 @@ describe.each(hosts)('on %s', (host, start) => {
         await publish('by a stranger', stranger);
         expect((await controlPlane.heard('rejected', () => true, from)).reason).toContain('none of the trusted keys');
       }
-      expect(fixture.log.join('\n')).toContain('signing keys: passed over, statement of keys: signed by key');
+      await expect
+        .poll(() => fixture.log.join('\n'))
+        .toContain('signing keys: passed over, statement of keys: signed by key');
 
       // Without a control plane, and the revocation stays known.
       controlPlane.keys = statements;
