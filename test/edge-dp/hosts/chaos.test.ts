@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
@@ -60,15 +60,21 @@ class Load {
   }
 }
 
+/** Connections that have served a request. Node's own `reusedSocket` is false for requests that waited for theirs. */
+const used = new WeakSet<Socket>();
+
 /** The status, or the system's name of what went wrong. A GET on a connection that was just closed is asked again, as any client does. */
 function ask(url: string, agent: Agent | false): Promise<number | string> {
   return new Promise((resolve) => {
+    let reused = false;
     const request = httpRequest(url, { agent }, (response) => {
+      used.add(response.socket);
       response.on('error', ({ message }) => resolve(message));
       response.on('end', () => resolve(response.statusCode ?? 0)).resume();
     });
+    request.on('socket', (socket) => (reused = used.has(socket)));
     request.on('error', (error: NodeJS.ErrnoException) => {
-      if (request.reusedSocket && error.code === 'ECONNRESET') void ask(url, agent).then(resolve);
+      if (reused && error.code === 'ECONNRESET') void ask(url, agent).then(resolve);
       else resolve(error.code ?? error.message);
     });
     request.end();
