@@ -52,7 +52,7 @@ it('runs without a database: config by POST /config, kept from start to start, o
 
   let gateway = await start();
   onTestFinished(async () => void (await gateway.end('SIGTERM')));
-  expect(gateway.output()).toContain('database off');
+  await expect.poll(() => gateway.output()).toContain('database off');
   expect([await status('posted'), await hash()]).toEqual([404, '0'.repeat(32)]);
   const body = new FormData();
   body.set('config', new Blob([serving('posted')]), 'kong.yml');
@@ -78,7 +78,7 @@ it('runs without a database: config by POST /config, kept from start to start, o
   file('holdfast.conf', `database = off\ndeclarative_config = ${declared}\n`);
   gateway.child.kill('SIGHUP');
   await until(() => /the reload failed.*error parsing declarative config file/.test(gateway.output()), 'a refusal');
-  expect(gateway.output()).toContain("in 'port': value should be between 0 and 65535");
+  await expect.poll(() => gateway.output()).toContain("in 'port': value should be between 0 and 65535");
   expect(await hash()).toBe(posted);
   file('kong.yml', serving('declared'));
   gateway.child.kill('SIGHUP');

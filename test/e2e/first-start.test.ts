@@ -138,9 +138,9 @@ it('finishes what is in flight on SIGTERM, and keeps everything for the next sta
 
   chmodSync(join(folder, '.holdfast', 'pgdata', 'PG_VERSION'), 0o644);
   gateway = await holdfast(['start'], settings, folder);
-  expect(gateway.output()).toMatch(
-    /warn\] holdfast: 1 file or folder in .* by other users .*first: pgdata\/PG_VERSION/,
-  );
+  await expect
+    .poll(() => gateway.output())
+    .toMatch(/warn\] holdfast: 1 file or folder in .* by other users .*first: pgdata\/PG_VERSION/);
   expect(openToOthers()).toEqual([]);
   const { name } = await admin(`${adminUrl}/services/hello`);
   expect(name).toBe('hello');

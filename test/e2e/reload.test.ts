@@ -197,9 +197,9 @@ it('keeps what it has when a file is bad, and names the setting', async () => {
 });
 
 it('tells of certificates that expire soon: in the log, and in `health`', async () => {
-  expect(gateway.output()).toMatch(
-    /warn\] holdfast: ssl_cert: certificate 'CN=second.ssl_cert' expires in less than a day/,
-  );
+  await expect
+    .poll(() => gateway.output())
+    .toMatch(/warn\] holdfast: ssl_cert: certificate 'CN=second.ssl_cert' expires in less than a day/);
   const { code, output } = await runHoldfast(['health'], settings, folder);
   expect(output).toContain("warning: admin_ssl_cert: certificate 'CN=second.admin_ssl_cert' expires in");
   expect(code).toBe(0);

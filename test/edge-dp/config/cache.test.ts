@@ -180,9 +180,9 @@ describe.each(hosts)('on %s', (_, start) => {
     expect(await other.heard('applied')).toMatchObject({ serial: 5 });
     expect(await fixture.routes()).toEqual(['new']);
     const from = fixture.controlPlane.signingKey.cluster;
-    expect(fixture.log.join('\n')).toContain(
-      `belonged to cluster ${from} and belongs to cluster ${signingKey.cluster}`,
-    );
+    await expect
+      .poll(() => fixture.log.join('\n'))
+      .toContain(`belonged to cluster ${from} and belongs to cluster ${signingKey.cluster}`);
   });
 
   test('rests nothing with cache mode off', async () => {

@@ -61,9 +61,11 @@ describe('a hostile control plane', () => {
     controlPlane.say('x'.repeat(64 << 20));
     // The connection ends at the head of the frame, and the node opens another.
     await controlPlane.heard('hello', () => true, from);
-    expect(fixture.log.join('\n')).toMatch(
-      /Message is too large: 67108864 > 33554432|link to the control plane is down: Max payload size exceeded/,
-    );
+    await expect
+      .poll(() => fixture.log.join('\n'))
+      .toMatch(
+        /Message is too large: 67108864 > 33554432|link to the control plane is down: Max payload size exceeded/,
+      );
     await recovers();
   });
 

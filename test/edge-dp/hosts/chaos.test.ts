@@ -149,7 +149,7 @@ describe.each([
     }
     await applied();
     const failures = await load.stop();
-    expect(node.log.join('\n')).toContain(`${host} process 1 ended: signal SIGKILL`);
+    await expect.poll(() => node.log.join('\n')).toContain(`${host} process 1 ended: signal SIGKILL`);
     // Each client had one request, and there were two processes.
     expect(failures.length).toBeLessThanOrEqual(2 * 2 * CLIENTS);
     expect(failures.join()).not.toContain('ECONNREFUSED');
@@ -167,9 +167,11 @@ describe.each([
       await node.controlPlane.heard('rejected', ({ reason }) => reason.startsWith('cache: '), from);
       await load.goesOn(200);
       expect(node.dataPlane.pids()).toEqual(pids);
-      expect(node.log.join('\n')).toMatch(
-        /error the data plane's storage in .* fails \(disk I\/O error: SQLITE_IOERR\): .*The config in memory serves on/,
-      );
+      await expect
+        .poll(() => node.log.join('\n'))
+        .toMatch(
+          /error the data plane's storage in .* fails \(disk I\/O error: SQLITE_IOERR\): .*The config in memory serves on/,
+        );
       limit(pids, '--fsize=unlimited:');
       await applied();
       expect(await load.stop()).toEqual([]);

@@ -48,7 +48,7 @@ describe.each([
     await fixture.start();
     expect(await fixture.routes()).toEqual(['good']);
     for (const file of ruined)
-      expect(log.join('\n')).toContain(`${file} is damaged (file is not a database) and was moved`);
+      await expect.poll(() => log.join('\n')).toContain(`${file} is damaged (file is not a database) and was moved`);
 
     const from = controlPlane.messages.length;
     await controlPlane.start();
@@ -65,7 +65,7 @@ describe.each([
 
     await fixture.start();
     expect(await fixture.routes()).toBe(503);
-    expect(log.join('\n')).toContain(`${file} is damaged`);
+    await expect.poll(() => log.join('\n')).toContain(`${file} is damaged`);
 
     await controlPlane.start();
     await until(async () => JSON.stringify(await fixture.routes()) === '["good"]');

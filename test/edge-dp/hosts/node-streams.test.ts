@@ -312,10 +312,10 @@ describe('streams on the native host', () => {
     });
   });
 
-  it('tells the log what Lua asks for that only requests have', () => {
-    expect(node.log.join('\n')).toMatch(
-      /session \w+: plugin pre-function .* of route r1 failed in log: .*not available for streams/,
-    );
+  it('tells the log what Lua asks for that only requests have', async () => {
+    await expect
+      .poll(() => node.log.join('\n'))
+      .toMatch(/session \w+: plugin pre-function .* of route r1 failed in log: .*not available for streams/);
   });
 
   it('lets a client go on sending to an upstream that has ended its side', async () => {

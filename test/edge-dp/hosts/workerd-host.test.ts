@@ -62,7 +62,9 @@ describe('processes on one socket', () => {
     expect(traffic.failures.filter((code) => code !== 'ECONNRESET')).toEqual([]);
     expect(dataPlane.pids()).toHaveLength(2);
     expect(dataPlane.pids()).not.toContain(killed);
-    expect(log.join('\n')).toMatch(/error workerd process 2 ended: signal SIGKILL[\s\S]*starting it again in 100 ms/);
+    await expect
+      .poll(() => log.join('\n'))
+      .toMatch(/error workerd process 2 ended: signal SIGKILL[\s\S]*starting it again in 100 ms/);
   });
 
   test.each([1, 2])('a reload replaces all of %i without a failed connection', async (processes) => {
@@ -156,7 +158,7 @@ describe('stopping', () => {
       expect((await ask(url)).status).toBe(200);
       await until(() => dataPlane.pids().filter((pid) => !before.includes(pid)).length === 2);
     }
-    expect(log.join('\n')).toContain('the supervisor process ended: signal SIGKILL');
+    await expect.poll(() => log.join('\n')).toContain('the supervisor process ended: signal SIGKILL');
     await dataPlane.stop(0);
     await expect(ask(url)).rejects.toThrow('ECONNREFUSED');
   });

@@ -190,7 +190,7 @@ describe('basic-auth', () => {
     const nobody = await get('/nobody');
     expect(status(nobody.answer)).toBe(500);
     expect(nobody.answer).toContain('"message":"An unexpected error occurred"');
-    expect(gateway.log.join('\n')).toContain(`the anonymous consumer ${id(499)} does not exist`);
+    await expect.poll(() => gateway.log.join('\n')).toContain(`the anonymous consumer ${id(499)} does not exist`);
   });
 
   it('asks for the realm of the closest configuration, in any alphabet', async () => {

@@ -77,12 +77,14 @@ describe.each(GATEWAY_HOSTS)('the access log on %s', (host) => {
       ),
     ]);
     // The line of the error log has all but the query.
-    const failures = gateway.log.filter((line) => !line.includes(MARK) && line.includes('/broken'));
-    expect(failures).toEqual([
-      expect.stringMatching(
-        /request \w{32}: GET \/broken, (client \S+, )?route broken, service down, upstream 127\.0\.0\.1:9: \w+: ./,
-      ),
-    ]);
+    const failures = () => gateway.log.filter((line) => !line.includes(MARK) && line.includes('/broken'));
+    await expect
+      .poll(failures)
+      .toEqual([
+        expect.stringMatching(
+          /request \w{32}: GET \/broken, (client \S+, )?route broken, service down, upstream 127\.0\.0\.1:9: \w+: ./,
+        ),
+      ]);
   });
 
   it('tells of a client that left in the middle of its answer as nginx does, where the runtime tells who left', async () => {

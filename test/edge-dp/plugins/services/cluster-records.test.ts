@@ -170,6 +170,6 @@ describe('what all data planes share', () => {
     await expect.poll(() => send(0, '/get/before'), WAIT).toBeNull();
     await expect.poll(() => send(1, '/get/pushed'), WAIT).toBeNull();
     for (const node of [0, 1]) await expect.poll(() => untold(node), WAIT).toBe(0);
-    expect(log.join('\n')).toContain('the control plane cannot be told what this node has to share');
+    await expect.poll(() => log.join('\n')).toContain('the control plane cannot be told what this node has to share');
   });
 });
