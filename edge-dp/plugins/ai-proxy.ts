@@ -4,15 +4,16 @@ import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { escapePath } from '../lua/kong/service.ts';
 import { logExchange } from './llm/analytics.ts';
-import { answeredUsage, nativeUsage, translateAnswer } from './llm/answers.ts';
+import { answeredUsage, nativeAnswer, translateAnswer } from './llm/answers.ts';
 import { compileCredentials, putHeaders } from './llm/credentials.ts';
 import { type Destination, destinationOf } from './llm/destination.ts';
 import { type Operation, TranslationProblem, type Usage } from './llm/driver.ts';
 import { drivers } from './llm/drivers.ts';
 import { compileModel, type Model, TemplateProblem } from './llm/model.ts';
-import { openAiPayload } from './llm/native-formats.ts';
+import { nativeCall, openAiPayload } from './llm/native-formats.ts';
 import { modelError, readPayload, writePayload } from './llm/payload.ts';
-import { translateStream } from './llm/stream.ts';
+import { translateRequest } from './llm/requests.ts';
+import { followStream, translateStream } from './llm/stream.ts';
 import { estimatedCompletionTokens, estimatedPromptTokens } from './llm/usage.ts';
 import { checkedPayload, RefusedPayload } from './llm/validation.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
@@ -54,16 +55,21 @@ const aiProxy: Plugin<AiProxyConfig> = {
     const prepare = async (request: GatewayRequest) => {
       const model = template.fill(request);
       const read = await readPayload(request, limit);
-      const payload = openAiPayload(read, format) ?? {};
-      const asks = native
-        ? /:stream|-stream(?:$|\?)/.test(request.rawTarget) || payload.stream === true
-        : payload.stream;
-      return checkedPayload({ ...payload, stream: asks }, { model, route, streams });
+      const wanted = { model, route, streams };
+      if (!native) return checkedPayload(read ?? {}, wanted);
+      // What it is in is the client's and the provider's affair: here only prompts, model and stream are looked at.
+      const { model: named, stream } = nativeCall(format, request);
+      const { messages } = openAiPayload(read, format) ?? {};
+      return checkedPayload({ messages, model: named, stream }, wanted);
     };
 
     const send = async (request: GatewayRequest, model: Model, payload: Row): Promise<void> => {
       const streaming = payload.stream === true;
-      const sent = native || preserve ? payload : driver.request(payload, model, operation);
+      const sent = native
+        ? ((await readPayload(request, limit)) ?? payload)
+        : preserve
+          ? payload
+          : translateRequest(payload, driver, model, operation);
       if (!native && !preserve) await writePayload(request, credentials.inBody(sent));
       const to = destinationOf(model, { route, streaming, path: request.rawPath });
       request.query = credentials.inQuery(request.query, model);
@@ -99,7 +105,8 @@ const aiProxy: Plugin<AiProxyConfig> = {
       const bytes = await reply.body.read(ANSWER_LIMIT);
       const text = bytes === null ? null : TEXT.decode(bytes);
       if (native) {
-        tell(request, was, nativeUsage(text), undefined, text ?? '');
+        const { usage, answeredBy } = nativeAnswer(text);
+        tell(request, was, usage, answeredBy, text ?? '');
         return undefined;
       }
       const outcome = translateAnswer(text, driver, was.model, operation);
@@ -149,8 +156,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
           const usage = { ...used, completion: used.completion ?? estimatedCompletionTokens(said.trim().length) };
           tell(request, was, usage, undefined, said);
         };
-        if (native) return undefined;
-        const { stream, brokenOff } = translateStream(contentType, events, ended);
+        const { stream, brokenOff } = (native ? followStream : translateStream)(contentType, events, ended);
         reply.body.through(stream);
         openStreams.set(request, brokenOff);
         return undefined;

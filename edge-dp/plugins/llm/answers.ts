@@ -29,8 +29,8 @@ export function answeredUsage(answer: unknown): Usage {
   return usage(told.prompt_tokens, told.completion_tokens);
 }
 
-/** The same of one that is passed on as the provider wrote it. */
-export function nativeUsage(text: string | null): Usage {
+/** The same of one that is passed on as the provider wrote it, and what the model calls itself. */
+export function nativeAnswer(text: string | null): { readonly usage: Usage; readonly answeredBy: unknown } {
   let answer: unknown = null;
   try {
     answer = JSON.parse(text ?? 'null');
@@ -39,5 +39,8 @@ export function nativeUsage(text: string | null): Usage {
   }
   const told = recordOrEmpty(answer);
   const [gemini, bedrock] = [recordOrEmpty(told.usageMetadata), recordOrEmpty(told.usage)];
-  return usage(gemini.promptTokenCount ?? bedrock.inputTokens, gemini.candidatesTokenCount ?? bedrock.outputTokens);
+  return {
+    usage: usage(gemini.promptTokenCount ?? bedrock.inputTokens, gemini.candidatesTokenCount ?? bedrock.outputTokens),
+    answeredBy: told.modelVersion,
+  };
 }

@@ -28,8 +28,8 @@ export const DONE = '[DONE]';
 
 /** Translates between OpenAI's shapes and a provider's. */
 export interface Driver {
-  /** The body for the provider, of one in OpenAI's shape that has been checked. Throws `TranslationProblem`. */
-  request(payload: Row, model: Model, operation: Operation): Row;
+  /** The body for the provider, of one in OpenAI's shape that has been checked; null: it has no such operation. Throws `TranslationProblem`. */
+  request(payload: Row, model: Model, operation: Operation): Row | null;
   /** The answer in OpenAI's shape, of the provider's 200; a text: as it came. Throws `TranslationProblem`. */
   answer(text: string, model: Model, operation: Operation): Row | string;
   /** Reads the events of one stream; null: the provider's cannot be translated. */

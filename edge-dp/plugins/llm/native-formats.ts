@@ -1,4 +1,5 @@
 import { isRecord, type Row, recordOrEmpty } from '../../../shared/record.ts';
+import type { GatewayRequest } from '../runtime/request.ts';
 
 /** Whose requests clients send (`llm_format`). */
 export type LlmFormat = 'openai' | 'gemini' | 'bedrock';
@@ -9,6 +10,31 @@ export function openAiPayload(payload: Row | null, format: string | null): Row |
   if (format === 'gemini') return { ...payload, messages: geminiMessages(payload) };
   if (format === 'bedrock') return { ...payload, messages: bedrockMessages(payload) };
   return payload;
+}
+
+/** What clients of such a format say in the path: the model, and whether its answer is to be streamed. Null: no model. */
+export function nativeCall(
+  format: string | null,
+  { captures: { named }, rawPath }: Pick<GatewayRequest, 'captures' | 'rawPath'>,
+): { readonly model: string | null; readonly stream: boolean } {
+  const { pattern, streaming } = format === 'bedrock' ? BEDROCK_CALL : GEMINI_CALL;
+  const { model, operation } = named;
+  const [, pathModel = model, pathOperation = operation] = pattern.exec(rawPath) ?? [];
+  const called = model === undefined || operation === undefined ? pathModel : model;
+  const asked = model === undefined || operation === undefined ? pathOperation : operation;
+  return { model: called === undefined ? null : unescaped(called), stream: asked === streaming };
+}
+
+const GEMINI_CALL = { pattern: /\/models\/([^:]+):([^/]+)$/, streaming: 'streamGenerateContent' };
+const BEDROCK_CALL = { pattern: /\/model\/([^/]+)\/([^/]+)$/, streaming: 'converse-stream' };
+
+/** As it is where it is badly escaped: no model is called so. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function geminiMessages({ systemInstruction, system_instruction, contents }: Row): readonly Row[] {

@@ -1,6 +1,6 @@
 import { compilePattern, type Regex } from '../../../shared/atc/regex.ts';
 import type { AiRequestTransformerConfig } from '../../../shared/plugins/ai-request-transformer.ts';
-import { recordOrEmpty } from '../../../shared/record.ts';
+import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { messageOf } from '../../../shared/thrown.ts';
 import type { Place } from '../runtime/plugin.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
@@ -9,10 +9,13 @@ import { logExchange } from './analytics.ts';
 import { answeredUsage, translateAnswer } from './answers.ts';
 import { compileCredentials } from './credentials.ts';
 import { destinationOf } from './destination.ts';
-import { records, textOf } from './driver.ts';
+import { type Driver, eventData, records, TranslationProblem, textOf } from './driver.ts';
 import { takesSystemPrompts } from './drivers/bedrock.ts';
+import { breachesSafety } from './drivers/gemini.ts';
 import { drivers } from './drivers.ts';
+import type { Model } from './model.ts';
 import { readResponse } from './read-response.ts';
+import { translateRequest } from './requests.ts';
 
 /** What a transformer is configured with of the model that it asks. */
 type AskingConfig = Pick<
@@ -83,12 +86,8 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
 
   return {
     async rewrite(request, text) {
-      const payload = driver.request(
-        { messages: instructed(config.prompt, text, model.name, model.provider) },
-        model,
-        'llm/v1/chat',
-      );
-      const body = JSON.stringify(credentials.inBody(payload));
+      const messages = instructed(config.prompt, text, model.name, model.provider);
+      const body = JSON.stringify(credentials.inBody(translated({ messages }, driver, model)));
       const startedAt = Date.now();
       let told: string;
       try {
@@ -98,7 +97,10 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
         services.log('error', `request ${request.id}: plugin ${plugin} (${place.id}): ${messageOf(error)}`);
         throw new RewriteFailure('failed to introspect request with AI service: request to ai service failed');
       }
-      const outcome = translateAnswer(told, driver, model, 'llm/v1/chat');
+      const outcome =
+        model.provider === 'gemini' && breachesSafety(eventData(told))
+          ? { problem: BREACH }
+          : translateAnswer(told, driver, model, 'llm/v1/chat');
       if ('problem' in outcome)
         throw new RewriteFailure(`failed to convert AI response to Kong format: ${outcome.problem}`);
       const answer = recordOrEmpty(outcome.answer);
@@ -123,7 +125,17 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
   };
 }
 
+const BREACH =
+  'transformation failed from type gemini://llm/v1/chat: transformation generation candidate breached Gemini content safety';
 const ANSWER_LIMIT = 16 * 1024 * 1024;
+
+function translated(payload: Row, driver: Driver, model: Model): Row {
+  try {
+    return translateRequest(payload, driver, model, 'llm/v1/chat');
+  } catch (error) {
+    throw error instanceof TranslationProblem ? new RewriteFailure(error.message) : error;
+  }
+}
 
 /** Models that know no system are told by a user. */
 function instructed(prompt: string, text: string, model: string | null, provider: string) {

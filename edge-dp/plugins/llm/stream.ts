@@ -2,59 +2,104 @@ import { recordOrEmpty } from '../../../shared/record.ts';
 import { DONE, eventData, type ModelEvent, records, type TranslatedEvent, textOf, type Usage } from './driver.ts';
 import { eventReader } from './event-stream.ts';
 
+/** Tells once what a stream came to. */
+type Ended = (usage: Usage, said: string) => void;
+type Translate = (event: ModelEvent) => TranslatedEvent;
+
+/** A stream on its way, and what to call when it has broken off: `ended` then hears what it was until then. */
+export interface ModelStream {
+  readonly stream: TransformStream<Uint8Array, Uint8Array>;
+  brokenOff(): void;
+}
+
 /**
  * A provider's stream as OpenAI's: server-sent events with chunks, each as soon as it is complete. `ended` hears once what the
- * model used and said: at the end, or from `brokenOff` what that was until then. What cannot be read is told in one event, for the head is with the client already.
+ * model used and said. What cannot be read is told in one event, for the head is with the client already.
  */
-export function translateStream(
-  contentType: string | null,
-  translate: ((event: ModelEvent) => TranslatedEvent) | null,
-  ended: (usage: Usage, said: string) => void,
-): { readonly stream: TransformStream<Uint8Array, Uint8Array>; brokenOff(): void } {
+export function translateStream(contentType: string | null, translate: Translate | null, ended: Ended): ModelStream {
   const reader = translate === null ? null : eventReader(contentType);
-  let [prompt, completion]: (number | null)[] = [null, null];
-  let said = '';
+  const account = new Account(translate, ended);
   let told = false;
-  let over = false;
 
-  const written = (events: readonly ModelEvent[]): string => {
+  const passOn = (events: readonly ModelEvent[], controller: TransformStreamDefaultController<Uint8Array>): void => {
     let text = '';
     for (const event of events) {
-      const { chunk, usage } = translate?.(event) ?? NOTHING;
-      prompt = usage?.prompt ?? prompt ?? null;
-      completion = usage?.completion ?? completion ?? null;
-      if (chunk === null) continue;
-      const data = typeof chunk === 'string' ? chunk : JSON.stringify(chunk);
-      if (data !== DONE) said += saidIn(typeof chunk === 'string' ? eventData(chunk) : chunk);
+      const data = account.take(event);
+      if (data === null) continue;
       text += `${data
         .split('\n')
         .map((line) => `data: ${line}\n`)
         .join('')}\n`;
     }
-    return text;
-  };
-  const passOn = (text: string, controller: TransformStreamDefaultController<Uint8Array>): void => {
     if (text !== '') controller.enqueue(UTF8.encode(text));
-  };
-
-  const end = (): void => {
-    if (over) return;
-    over = true;
-    ended({ prompt: prompt ?? null, completion: completion ?? null }, said);
   };
 
   const stream = new TransformStream<Uint8Array, Uint8Array>({
     transform(bytes, controller) {
-      if (reader !== null) passOn(written(reader.read(bytes)), controller);
-      else if (!told) passOn(UNREADABLE, controller);
+      if (reader !== null) passOn(reader.read(bytes), controller);
+      else if (!told) controller.enqueue(UTF8.encode(UNREADABLE));
       told = true;
     },
     flush(controller) {
-      if (reader !== null) passOn(written(reader.end()), controller);
-      end();
+      if (reader !== null) passOn(reader.end(), controller);
+      account.end();
     },
   });
-  return { stream, brokenOff: end };
+  return { stream, brokenOff: () => account.end() };
+}
+
+/** A provider's stream as it is, for clients that speak as the provider does: it is only read along with. */
+export function followStream(contentType: string | null, translate: Translate | null, ended: Ended): ModelStream {
+  let reader = eventReader(contentType);
+  const account = new Account(translate, ended);
+  const stream = new TransformStream<Uint8Array, Uint8Array>({
+    transform(bytes, controller) {
+      controller.enqueue(bytes);
+      try {
+        for (const event of reader?.read(bytes) ?? []) account.take(event);
+      } catch {
+        // What cannot be read is the client's to judge.
+        reader = null;
+      }
+    },
+    flush() {
+      for (const event of reader?.end() ?? []) account.take(event);
+      account.end();
+    },
+  });
+  return { stream, brokenOff: () => account.end() };
+}
+
+/** What a stream has come to so far. */
+class Account {
+  readonly #translate: Translate | null;
+  readonly #ended: Ended;
+  #prompt: number | null = null;
+  #completion: number | null = null;
+  #said = '';
+  #over = false;
+
+  constructor(translate: Translate | null, ended: Ended) {
+    this.#translate = translate;
+    this.#ended = ended;
+  }
+
+  /** What the event is in OpenAI's shape; null: nothing. */
+  take(event: ModelEvent): string | null {
+    const { chunk, usage } = this.#translate?.(event) ?? NOTHING;
+    this.#prompt = usage?.prompt ?? this.#prompt;
+    this.#completion = usage?.completion ?? this.#completion;
+    if (chunk === null) return null;
+    const data = typeof chunk === 'string' ? chunk : JSON.stringify(chunk);
+    if (data !== DONE) this.#said += saidIn(typeof chunk === 'string' ? eventData(chunk) : chunk);
+    return data;
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ended({ prompt: this.#prompt, completion: this.#completion }, this.#said);
+  }
 }
 
 /** Kong's words. */

@@ -243,6 +243,50 @@ const COMPLETIONS: readonly (readonly [string, Config, string, unknown])[] = [
   ['huggingface', { provider: 'huggingface' }, 'inputs', [{ generated_text: 'héllo' }]],
 ];
 
+/** Each provider's published stream of such an answer. */
+const COMPLETION_STREAMS: readonly (readonly [string, Config, string, string])[] = [
+  [
+    'openai',
+    { provider: 'openai' },
+    'text/event-stream',
+    sse([null, { choices: [{ text: 'héllo' }] }], [null, { choices: [{ text: ', 😀' }] }], [null, '[DONE]']),
+  ],
+  [
+    'azure',
+    { provider: 'azure', options: { azure_instance: 'i', azure_deployment_id: 'd' } },
+    'text/event-stream',
+    sse([null, { choices: [{ text: 'héllo' }] }], [null, { choices: [{ text: ', 😀' }] }], [null, '[DONE]']),
+  ],
+  [
+    'mistral',
+    { provider: 'mistral', options: { mistral_format: 'openai' } },
+    'text/event-stream',
+    sse([null, { choices: [{ text: 'héllo' }] }], [null, { choices: [{ text: ', 😀' }] }], [null, '[DONE]']),
+  ],
+  [
+    'llama2 behind ollama',
+    { provider: 'llama2', options: { llama2_format: 'ollama', upstream_url: 'http://ollama.test' } },
+    'application/x-ndjson',
+    json({ response: 'héllo', done: false }, { response: ', 😀', done: false }, { response: '', done: true }),
+  ],
+  [
+    'cohere',
+    { provider: 'cohere' },
+    'application/stream+json',
+    json(
+      { event_type: 'text-generation', text: 'héllo' },
+      { event_type: 'text-generation', text: ', 😀' },
+      { event_type: 'stream-end', response: { meta: { billed_units: { input_tokens: 1, output_tokens: 2 } } } },
+    ),
+  ],
+  [
+    'huggingface',
+    { provider: 'huggingface' },
+    'text/event-stream',
+    sse([null, { token: { text: 'héllo' } }], [null, { token: { text: ', 😀' } }], [null, '[DONE]']),
+  ],
+];
+
 /** What providers say of too many requests. */
 const LIMITS: readonly (readonly [Config['provider'], unknown])[] = [
   ['openai', { error: { message: 'Rate limit reached', type: 'requests', param: null, code: 'rate_limit_exceeded' } }],
@@ -281,6 +325,64 @@ describe('ai-proxy', () => {
       expect(choice.text ?? choice.message.content).toBe('héllo');
     },
   );
+
+  it.each(COMPLETION_STREAMS)(
+    'streams a text that %s completes as OpenAI would, wherever its bytes are cut',
+    async (_, config, type, stream) => {
+      for (const size of [1, 1000]) {
+        const body = pieces(utf8(stream), size);
+        const { text } = await exchange(
+          { ...config, route_type: 'llm/v1/completions' },
+          { prompt: 'say', stream: true },
+          { type, body },
+        );
+        const events = eventsOf(text);
+        expect(events.map((event) => Object(event).choices?.[0]?.text ?? '').join('')).toBe('héllo, 😀');
+        expect(events.at(-1)).toBe('[DONE]');
+      }
+    },
+  );
+
+  it('asks no provider for what could not be given to the client', async () => {
+    const bedrock = OPTIONS.bedrock ?? {};
+    const anthropic = OPTIONS.anthropic ?? {};
+    const raw = { llama2_format: 'raw', upstream_url: 'http://llama.test' } as const;
+    const text = { route_type: 'llm/v1/completions' } as const;
+    const system = { messages: [{ role: 'system', content: 'be brief' }, ...CHAT.messages] };
+    const cases: readonly (readonly [Config, unknown, string])[] = [
+      [{ provider: 'gemini', ...text }, { prompt: 'say' }, 'no transformer for gemini://llm/v1/completions'],
+      [
+        { provider: 'bedrock', ...bedrock, ...text },
+        { prompt: 'say' },
+        'no transformer for bedrock://llm/v1/completions',
+      ],
+      [
+        { provider: 'anthropic', ...anthropic, ...text },
+        { prompt: 'say', stream: true },
+        'no transformer available from format anthropic://stream/llm/v1/completions',
+      ],
+      [
+        { provider: 'llama2', options: raw },
+        { ...CHAT, stream: true },
+        'no transformer available from format llama2://stream/llm/v1/chat',
+      ],
+      [
+        { provider: 'gemini', name: 'gemini-1.0-pro' },
+        system,
+        "error transforming to gemini://llm/v1/chat: system prompts aren't supported on gemini-1.0 models",
+      ],
+      [
+        { provider: 'bedrock', ...bedrock, name: 'amazon.titan-text' },
+        system,
+        "error transforming to bedrock://llm/v1/chat: system prompts are unsupported for model 'amazon.titan-text",
+      ],
+    ];
+    for (const [config, payload, message] of cases) {
+      const { refused, request } = await send(config, payload);
+      expect(refused).toMatchObject({ status: 400, content: JSON.stringify({ error: { message } }) });
+      expect(request.choice?.target ?? null).toBeNull();
+    }
+  });
 
   it.each(LIMITS)(
     'passes on what %s says of too many requests, with its status, and counts no tokens',
@@ -335,6 +437,36 @@ describe('ai-proxy', () => {
         const usage = { prompt_tokens: cost[0], completion_tokens: cost[1], total_tokens: cost[0] + cost[1] };
         expect(logged(request)).toMatchObject({ ai: { proxy: { usage } } });
       }
+    },
+  );
+
+  it.each(STREAMS.filter(([name]) => name === 'gemini' || name === 'bedrock'))(
+    'leaves a stream of %s as it is for clients that speak as it does, who name the model, and counts what it took',
+    async (name, config, type, bytes) => {
+      const format = name === 'gemini' ? 'gemini' : 'bedrock';
+      const native: Config = { ...config, name: null, llm_format: format };
+      const [payload, path] =
+        format === 'gemini'
+          ? [{ contents: [{ parts: [{ text: 'say hello' }] }] }, '/v1beta/models/gem:streamGenerateContent']
+          : [{ messages: [{ role: 'user', content: [{ text: 'say hello' }] }] }, '/model/an.x%3A0/converse-stream'];
+      const { hooks, request, sent, refused } = await send(native, payload, {}, path);
+      expect([refused, sent]).toEqual([undefined, payload]);
+      expect(request.choice?.path ?? '').toMatch(/gem:streamGenerateContent$|an\.x%3A0\/converse-stream$/);
+      const source = streamSource(ReadableStream.from(pieces(bytes, 7)));
+      const reply = new ResponseReply(
+        new OwnResponse(200, source, { 'content-type': type }),
+        'service',
+        () => undefined,
+      );
+      await hooks.response?.(request, reply);
+      expect(Buffer.from((await reply.body.read(1e7)) ?? []).equals(bytes)).toBe(true);
+      expect(logged(request)).toMatchObject({
+        ai: {
+          proxy: { usage: { prompt_tokens: 5, completion_tokens: 2 }, meta: { request_model: expect.any(String) } },
+        },
+      });
+      const own = await send({ ...native, name: 'another' }, payload, {}, path);
+      expect(own.refused).toMatchObject({ status: 400, content: expect.stringContaining('cannot use own model') });
     },
   );
 

@@ -102,6 +102,26 @@ describe('AI transformers', () => {
       content: '{"error":{"message":"failed to introspect request with AI service: request to ai service failed"}}',
     });
     expect(lines).toEqual([expect.stringContaining('connection refused')]);
+    // A model that cannot be told what to do is not asked either.
+    const { llm } = CONFIG;
+    const old = { ...llm, model: { ...llm.model, provider: 'gemini' as const, name: 'gemini-1.0-pro' } };
+    const refused = aiRequestTransformer.compile({ ...CONFIG, llm: old }, EVERYWHERE, services);
+    expect(await refused.access?.(fakeRequest({ method: 'POST', body: 'x' }))).toMatchObject({
+      status: 400,
+      content: expect.stringContaining('error transforming to gemini://llm/v1/chat: system prompts'),
+    });
+  });
+
+  it('takes no text of a model that was stopped for it', async () => {
+    const candidates = [{ finishReason: 'SAFETY', content: { parts: [{ text: 'half of it' }] } }];
+    const fetch: Services['fetch'] = async () => new OwnResponse(200, JSON.stringify({ candidates }));
+    const { llm } = CONFIG;
+    const gemini = { ...llm, model: { ...llm.model, provider: 'gemini' as const } };
+    const hooks = aiRequestTransformer.compile({ ...CONFIG, llm: gemini }, EVERYWHERE, fakeServices({ fetch }));
+    expect(await hooks.access?.(fakeRequest({ method: 'POST', body: 'x' }))).toMatchObject({
+      status: 400,
+      content: expect.stringContaining('transformation generation candidate breached Gemini content safety'),
+    });
   });
 
   it('gives the answer that a model says, as far as it is one', async () => {

@@ -13,7 +13,8 @@ import {
 
 /** Amazon Bedrock's Converse. Events of a stream are its messages as JSON: `{headers, body}`. */
 export const bedrock: Driver = {
-  request(given, model) {
+  request(given, model, operation) {
+    if (operation !== 'llm/v1/chat') return null;
     const payload = withOptions(given, model);
     const messages = records(payload.messages);
     const system = messages.filter(({ role }) => role === 'system').map(({ content }) => ({ text: content }));

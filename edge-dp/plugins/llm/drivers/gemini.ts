@@ -13,7 +13,8 @@ import {
 
 /** Google's Gemini, public and on Vertex. */
 export const gemini: Driver = {
-  request(given, model) {
+  request(given, model, operation) {
+    if (operation !== 'llm/v1/chat') return null;
     const payload = withOptions(given, model);
     const messages = records(payload.messages);
     const system = messages.filter(({ role }) => role === 'system').map(({ content }) => textOf(content) ?? '');
@@ -79,6 +80,11 @@ export const gemini: Driver = {
     return { chunk: { choices: [{ delta, index: 0, finish_reason: candidate?.finishReason }] }, usage: used };
   },
 };
+
+/** Whether an answer was stopped for what it says: nothing for a rewritten body. */
+export function breachesSafety(answer: unknown): boolean {
+  return records(recordOrEmpty(answer).candidates)[0]?.finishReason === 'SAFETY';
+}
 
 const ROLES: Readonly<Record<string, string>> = { user: 'user', assistant: 'model' };
 
