@@ -23,6 +23,8 @@ export interface CaseGateway {
   readonly status: string;
   /** Resolves when the data plane serves everything that was written before. */
   applied(): Promise<void>;
+  /** From now on there is no control plane. */
+  loseControlPlane(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -67,6 +69,8 @@ export async function startCaseGateway(
     dataPlane.proxyAddresses.find((each) => each.tls === overTls)?.port ?? null;
   const plain = port(false) ?? 0;
   let markers = 0;
+  let lost: Promise<void> | null = null;
+  const loseControlPlane = (): Promise<void> => (lost ??= controlPlane.stop());
   return {
     admin: adminUrl,
     ports: { plain, tls: port(true) },
@@ -82,9 +86,10 @@ export async function startCaseGateway(
         throw new Error(`${error.message}; the control plane says ${planes}; the log:\n${lines.join('')}`);
       });
     },
+    loseControlPlane,
     async stop() {
       await dataPlane.stop(0);
-      await controlPlane.stop();
+      await loseControlPlane();
       await rm(prefix, { recursive: true, force: true });
     },
   };
