@@ -97,7 +97,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
       const usage = { prompt: used.prompt ?? was.estimated, completion: used.completion };
       const payloads = logging.log_payloads ? { request: JSON.stringify(was.sent), response: said } : null;
       const took = Date.now() - was.sentAt;
-      logExchange(request, 'proxy', place.id, { model: was.model, answeredBy, usage, took, payloads });
+      logExchange(request, 'proxy', place.id, { operation, model: was.model, answeredBy, usage, took, payloads });
     };
 
     const answerWhole = async (request: GatewayRequest, reply: Reply, was: Asked): Promise<undefined> => {

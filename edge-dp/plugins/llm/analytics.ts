@@ -1,8 +1,29 @@
 import type { Row } from '../../../shared/record.ts';
 import { changeLogEntry } from '../log-entry.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
-import type { Usage } from './driver.ts';
+import { slot } from '../runtime/slot.ts';
+import type { Operation, Usage } from './driver.ts';
 import type { Model } from './model.ts';
+
+/** What an exchange with a model came to, for whoever traces the request. Milliseconds since the epoch. */
+export interface ModelCall {
+  readonly operation: Operation;
+  readonly provider: Model['provider'];
+  readonly requestModel: string;
+  readonly responseModel: string;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cost: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+const calls = slot<ModelCall[]>();
+
+/** Those of a request so far whose statistics are logged. */
+export function modelCalls(request: Parameters<typeof calls.get>[0]): readonly ModelCall[] {
+  return calls.get(request) ?? [];
+}
 
 /** Puts JSON into the request's log entry; fields apart by dots. */
 export function noteInLog(request: GatewayRequest, path: string, value: unknown): void {
@@ -11,6 +32,7 @@ export function noteInLog(request: GatewayRequest, path: string, value: unknown)
 
 /** An exchange with a model that has ended. */
 export interface ModelExchange {
+  readonly operation: Operation;
   readonly model: Model;
   /** What the answer calls it. */
   readonly answeredBy: unknown;
@@ -25,11 +47,14 @@ export interface ModelExchange {
 export function logExchange(request: GatewayRequest, namespace: string, plugin: string, exchange: ModelExchange): void {
   const { model, usage, took, payloads } = exchange;
   const [prompt, completion] = [usage.prompt ?? 0, usage.completion ?? 0];
+  const requestModel = model.name ?? 'UNSPECIFIED';
+  const responseModel = exchange.answeredBy ?? requestModel;
+  const cost = costOf(model, prompt, completion);
   noteInLog(request, `ai.${namespace}.meta`, {
     plugin_id: plugin,
     provider_name: model.provider,
-    request_model: model.name ?? 'UNSPECIFIED',
-    response_model: exchange.answeredBy ?? model.name ?? 'UNSPECIFIED',
+    request_model: requestModel,
+    response_model: responseModel,
     llm_latency: took,
     ...azureMeta(model),
   });
@@ -38,9 +63,22 @@ export function logExchange(request: GatewayRequest, namespace: string, plugin: 
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    cost: costOf(model, prompt, completion),
+    cost,
   });
   if (payloads !== null) noteInLog(request, `ai.${namespace}.payload`, payloads);
+  const end = Date.now();
+  const call: ModelCall = {
+    operation: exchange.operation,
+    provider: model.provider,
+    requestModel,
+    responseModel: String(responseModel),
+    promptTokens: prompt,
+    completionTokens: completion,
+    cost,
+    start: end - took,
+    end,
+  };
+  calls.set(request, [...modelCalls(request), call]);
 }
 
 function azureMeta({ provider, options }: Model): Row {

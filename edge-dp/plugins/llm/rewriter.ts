@@ -108,6 +108,7 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
         const payloads = logging.log_payloads ? { request: body, response: outcome.text } : null;
         const took = Date.now() - startedAt;
         logExchange(request, plugin, place.id, {
+          operation: 'llm/v1/chat',
           model,
           answeredBy: answer.model,
           usage: answeredUsage(answer),

@@ -1,6 +1,8 @@
 import { parseIp } from '../../../shared/atc/ip.ts';
+import { modelCalls } from '../llm/analytics.ts';
 import type { Exchange, Try } from '../runtime/exchange.ts';
 import { matchedPath } from './matched-path.ts';
+import { modelAttributes } from './model-attributes.ts';
 import { pluginTimes } from './plugin-times.ts';
 import type { Attribute, Span } from './span.ts';
 import { randomId } from './trace-context.ts';
@@ -16,7 +18,7 @@ export interface RequestTrace {
   readonly sampled: boolean;
 }
 
-/** The spans of a request as Kong's tracer makes them: the request, the router, each plugin's phases, each attempt. */
+/** The spans of a request as Kong's tracer makes them: the request, the router, each plugin's phases, each attempt; and one of each call of a model. */
 export function requestSpans(
   exchange: Exchange,
   { rootSpanId, parentSpanId, upstreamSpanId }: RequestTrace,
@@ -50,6 +52,10 @@ export function requestSpans(
   if (wants('router')) spans.push(inside('kong.router', request.startedAt, request.startedAt));
   for (const { phase, plugin, start, end } of pluginTimes(request)) {
     spans.push(inside(`kong.${phase}.plugin.${plugin}`, start, end));
+  }
+  for (const call of modelCalls(request)) {
+    const { start, end } = call;
+    spans.push({ ...inside('kong.gen_ai', start, end), kind: 'client', attributes: modelAttributes(call) });
   }
   if (wants('balancer')) {
     tries.forEach((attempt, place) => {

@@ -1,7 +1,10 @@
 import { parseIp } from '../../../shared/atc/ip.ts';
 import type { ZipkinConfig } from '../../../shared/plugins/zipkin.ts';
+import { modelCalls } from '../llm/analytics.ts';
 import type { Exchange, Try } from '../runtime/exchange.ts';
+import { modelAttributes } from './model-attributes.ts';
 import { endOfLast } from './request-spans.ts';
+import type { AttributeValue } from './span.ts';
 import { randomId } from './trace-context.ts';
 
 /** The trace of a request, and the ids of its spans that others know. */
@@ -77,6 +80,18 @@ export function compileZipkinSpans(
       remoteEndpoint: { ...serviceOf(exchange, config.default_service_name), ...addressOf(attempt) },
       tags: { ...routed, ...tryTags(attempt, place + 1) },
     }));
+    for (const call of modelCalls(request)) {
+      spans.push({
+        ...ofTrace,
+        id: randomId(8),
+        parentId: trace.serverSpanId,
+        name: `${name} (gen_ai)`,
+        kind: 'CLIENT',
+        ...during(call.start, call.end),
+        remoteEndpoint: { serviceName: call.provider },
+        tags: Object.fromEntries(modelAttributes(call).map(([tag, value]) => [tag, textOf(value)])),
+      });
+    }
     const [first] = tries;
     const service = request.service?.row.host;
     spans.push({
@@ -127,6 +142,10 @@ export function compileZipkinSpans(
   };
 }
 
+function textOf(value: AttributeValue): string {
+  return typeof value === 'string' ? value : String('int' in value ? value.int : value.double);
+}
+
 /** Milliseconds since the epoch: when the request was sent on or answered, when the head of the answer was there, and the end. */
 function momentsOf(exchange: Exchange): { readonly accessEnd: number; readonly headAt: number; readonly end: number } {
   const { tries, endedAt } = exchange;
@@ -134,8 +153,9 @@ function momentsOf(exchange: Exchange): { readonly accessEnd: number; readonly h
   return { accessEnd: tries[0]?.startedAt ?? headAt, headAt, end: endedAt };
 }
 
+/** A duration is 1 at least, as Zipkin's API has it. */
 function during(start: number, end: number): Pick<ZipkinSpan, 'timestamp' | 'duration'> {
-  return { timestamp: start * 1000, duration: Math.max(end - start, 0) * 1000 };
+  return { timestamp: start * 1000, duration: Math.max((end - start) * 1000, 1) };
 }
 
 function at(value: string, moment: number): { readonly timestamp: number; readonly value: string } {

@@ -1,10 +1,16 @@
 import { FieldList } from '../../../edge-dp/http/fields.ts';
 import { type LogEntry, logEntry } from '../../../edge-dp/plugins/log-entry.ts';
+import type { Exchange } from '../../../edge-dp/plugins/runtime/exchange.ts';
 import type { GatewayRequest } from '../../../edge-dp/plugins/runtime/request.ts';
 
 /** The log entry of a request that plugins alone have seen. */
 export function logged(request: GatewayRequest): LogEntry {
-  return logEntry({
+  return logEntry(overAtOnce(request));
+}
+
+/** What came of such a request, which took no time. */
+export function overAtOnce(request: GatewayRequest): Exchange {
+  return {
     request,
     reply: { status: 200, headers: new FieldList(), source: 'service' },
     upstreamTarget: null,
@@ -16,6 +22,6 @@ export function logged(request: GatewayRequest): LogEntry {
     bytes: { in: null, out: null },
     aborted: false,
     clientLeft: false,
-    endedAt: 0,
-  });
+    endedAt: request.startedAt,
+  };
 }

@@ -2,10 +2,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileZipkinSpans } from '../../../../edge-dp/plugins/tracing/zipkin-spans.ts';
 import { isRecord } from '../../../../shared/record.ts';
 import { KONG_VERSION } from '../../../../shared/version.ts';
 import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { fakeRequest } from '../fakes.ts';
+import { proxyConfig } from '../llm-config.ts';
+import { overAtOnce } from '../logged.ts';
+import { isOtlp } from './otlp-messages.ts';
 import { attributes, bytes, decode, type Message, nested, text } from './protobuf.ts';
+import { faultsOfSpans } from './zipkin-api.ts';
 
 /** What spans of a request look like, and where they are sent: on a real socket, with collectors of the test's own. */
 
@@ -18,6 +24,11 @@ interface Post {
   readonly body: Buffer;
 }
 
+const MODEL_ANSWER = JSON.stringify({
+  model: 'm-2',
+  choices: [{ message: { content: 'x' } }],
+  usage: { prompt_tokens: 1000, completion_tokens: 20 },
+});
 const posts: Post[] = [];
 const upstreamSaw: IncomingHttpHeaders[] = [];
 let failures = 0;
@@ -43,6 +54,17 @@ const QUEUE = {
   concurrency_limit: 1,
 };
 
+/** What zipkin says of requests. */
+const ZIPKIN: Parameters<typeof compileZipkinSpans>[0] = {
+  local_service_name: 'kong',
+  default_service_name: 'by-default',
+  include_credential: true,
+  tags_header: 'Zipkin-Tags',
+  static_tags: [{ name: 'st', value: '1' }],
+  http_span_name: 'method_path',
+  phase_duration_flavor: 'annotations',
+};
+
 beforeAll(async () => {
   const collector = await listening((request, response) => {
     const chunks: Buffer[] = [];
@@ -59,7 +81,7 @@ beforeAll(async () => {
   });
   const upstream = await listening((request, response) => {
     upstreamSaw.push(request.headers);
-    response.writeHead(request.url === '/up/broken' ? 500 : 200).end('answer');
+    response.writeHead(200).end(request.url?.startsWith('/model') ? MODEL_ANSWER : 'answer');
   });
   const closed = await listening(() => undefined);
   await new Promise((resolve) => servers.pop()?.close(resolve));
@@ -79,22 +101,16 @@ beforeAll(async () => {
     propagation: { ...PROPAGATION, default_format: 'w3c' },
   };
   const zipkin = {
-    local_service_name: 'kong',
+    ...ZIPKIN,
     http_endpoint: `http://127.0.0.1:${collector}/api/v2/spans`,
     sample_ratio: 1,
-    default_service_name: 'by-default',
-    include_credential: true,
     traceid_byte_count: 16,
     header_type: 'preserve',
     default_header_type: 'b3',
-    tags_header: 'Zipkin-Tags',
-    static_tags: [{ name: 'st', value: '1' }],
-    http_span_name: 'method_path',
     connect_timeout: 2000,
     send_timeout: 5000,
     read_timeout: 5000,
     http_response_header_for_traceid: null,
-    phase_duration_flavor: 'annotations',
     queue: QUEUE,
     propagation: { ...PROPAGATION, default_format: 'b3' },
   };
@@ -122,12 +138,29 @@ beforeAll(async () => {
     proxy: { tracing: { instrumentations: ['all'], samplingRate: 1 } },
     tables: {
       services: [service('backend', upstream), service('away', closed)],
-      routes: [route('otel', 'backend'), route('refused', 'away'), route('zipkin', 'backend'), route('nowhere', null)],
+      routes: [
+        route('otel', 'backend'),
+        route('refused', 'away'),
+        route('zipkin', 'backend'),
+        route('nowhere', null),
+        route('model', 'backend'),
+      ],
       plugins: [
         plugin('p1', 'opentelemetry', 'otel', opentelemetry),
         plugin('p2', 'opentelemetry', 'refused', opentelemetry),
         plugin('p3', 'zipkin', 'zipkin', zipkin),
         plugin('p4', 'zipkin', 'nowhere', zipkin),
+        plugin(
+          'p6',
+          'ai-proxy',
+          'model',
+          proxyConfig({
+            provider: 'azure',
+            options: { upstream_url: `http://127.0.0.1:${upstream}/model`, input_cost: 2, output_cost: 50 },
+          }),
+        ),
+        plugin('p7', 'opentelemetry', 'model', opentelemetry),
+        plugin('p8', 'zipkin', 'model', zipkin),
         plugin('p5', 'pre-function', 'otel', lua),
       ],
     },
@@ -153,10 +186,11 @@ async function arrived(path: string): Promise<readonly Post[]> {
 }
 
 /** The one scope of an OTLP request. */
-function scopeOf({ body }: Post): {
+function scopeOf({ path, body }: Post): {
   readonly resource: Readonly<Record<string, unknown>>;
   readonly items: readonly Message[];
 } {
+  expect(isOtlp(path === '/v1/logs' ? 'Logs' : 'Traces', body)).toBe(true);
   const [whole] = nested(decode(body), 1);
   const [resource] = nested(whole ?? new Map(), 1);
   const [scope] = nested(whole ?? new Map(), 2);
@@ -176,6 +210,13 @@ function spansOf(post: Post) {
     attributes: attributes(span, 9),
     failed: nested(span, 15)[0]?.get(3)?.[0] === 2,
   }));
+}
+
+function spansIn(post: Post | undefined): readonly Record<string, unknown>[] {
+  const spans: unknown = JSON.parse(post?.body.toString('utf8') ?? '[]');
+  const records = Array.isArray(spans) ? spans.filter(isRecord) : [];
+  expect(faultsOfSpans(records)).toEqual([]);
+  return records;
 }
 
 describe('opentelemetry', () => {
@@ -266,6 +307,32 @@ describe('opentelemetry', () => {
     ]);
   });
 
+  it('has a span for the call of a model, with its tokens and what they cost, as zipkin has', async () => {
+    posts.length = 0;
+    const question = JSON.stringify({ messages: [{ role: 'user', content: 'hi' }] });
+    const headers = { 'content-type': 'application/json' };
+    await (await fetch(`${gateway.url}/model`, { method: 'POST', headers, body: question })).arrayBuffer();
+    const [post] = await arrived('/v1/traces?key=secret');
+    const spans = post === undefined ? [] : spansOf(post);
+    const [call] = spans.filter(({ name }) => name === 'kong.gen_ai');
+    expect(call).toMatchObject({ kind: 3, parent: spans[0]?.id });
+    expect(call?.attributes).toEqual({
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.provider.name': 'azure.ai.openai',
+      'gen_ai.request.model': 'm',
+      'gen_ai.response.model': 'm-2',
+      'gen_ai.usage.input_tokens': { int: 1000 },
+      'gen_ai.usage.output_tokens': { int: 20 },
+      'kong.gen_ai.cost': { double: 0.003 },
+    });
+    const [told] = spansIn((await arrived('/api/v2/spans'))[0]).filter(({ name }) => String(name).endsWith('(gen_ai)'));
+    expect(told).toMatchObject({
+      kind: 'CLIENT',
+      remoteEndpoint: { serviceName: 'azure' },
+      tags: { 'gen_ai.usage.output_tokens': '20', 'kong.gen_ai.cost': '0.003' },
+    });
+  });
+
   it('tries again when the collector is away, and does not show the log the endpoint’s secrets', async () => {
     failures = 2;
     await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-01` });
@@ -277,11 +344,6 @@ describe('opentelemetry', () => {
 });
 
 describe('zipkin', () => {
-  function spansIn(post: Post | undefined): readonly Record<string, unknown>[] {
-    const spans: unknown = JSON.parse(post?.body.toString('utf8') ?? '[]');
-    return Array.isArray(spans) ? spans.filter(isRecord) : [];
-  }
-
   it('shares the span of a caller that speaks B3, and has one for the request, its proxying and each attempt', async () => {
     await get('/zipkin/x', {
       b3: `${TRACE}-${CALLER}-1`,
@@ -317,9 +379,16 @@ describe('zipkin', () => {
     expect(attempt).toMatchObject({ parentId: CALLER, tags: { 'kong.balancer.try': '1' } });
     for (const span of [attempt, proxied, server]) {
       expect(Number(span?.timestamp) % 1000).toBe(0);
-      expect(Number(span?.duration)).toBeGreaterThanOrEqual(0);
+      expect(Number(span?.duration)).toBeGreaterThanOrEqual(1);
     }
     expect(upstreamSaw[0]?.b3).toBe(`${TRACE}-${proxied?.id}-1-${CALLER}`);
+  });
+
+  it('has spans of no less than a microsecond, which is the least there is', () => {
+    const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
+    const spans = compileZipkinSpans(ZIPKIN, 'node')(overAtOnce(fakeRequest()), trace);
+    expect(spans.map(({ duration }) => duration)).toEqual([1, 1]);
+    expect(faultsOfSpans(spans.map((span) => ({ ...span })))).toEqual([]);
   });
 
   it('says of a request that went nowhere what it knows', async () => {
