@@ -8,7 +8,9 @@ import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
 import type { ConfigLoader } from './admin/declarative/config-loader.ts';
-import type { AdminLog } from './admin/options.ts';
+import { nodeStatus } from './admin/node/status.ts';
+import type { AdminLog, AdminOptions } from './admin/options.ts';
+import type { Query } from './admin/request/query.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
 import type { ClusterIdentity } from './cluster/mtls-server.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
@@ -28,6 +30,9 @@ import { BrowserGuard } from './listeners/browser-guard.ts';
 import { ConnectionCounts } from './listeners/connection-counts.ts';
 import { type HttpListener, listen } from './listeners/http-listener.ts';
 import { loadListenerPair, tlsListeners } from './listeners/listener-pair.ts';
+import { EventLoopWatch } from './metrics/event-loop.ts';
+import { controlPlaneMetrics } from './metrics/metrics.ts';
+import { certificatesInUse } from './pki/certificate-dates.ts';
 import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
@@ -38,6 +43,7 @@ import { ReleaseDesk } from './releases/desk.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
 import { takesLuaPlugins } from './settings/lua-plugins.ts';
 import type { Settings } from './settings/properties.ts';
+import { startStatus } from './status/start.ts';
 import { openStore } from './store/open.ts';
 import { readOnly } from './store/read-only.ts';
 import { schemasFor } from './store/schemas.ts';
@@ -49,6 +55,8 @@ export interface ControlPlane {
   readonly admin: readonly { readonly host: string; readonly port: number; readonly tls: boolean }[];
   /** The web UI's addresses, as bound. */
   readonly ui: ControlPlane['admin'];
+  /** The addresses of its Status API, as bound; in role `traditional` that is the data plane's. */
+  readonly status: ControlPlane['admin'];
   /** Where data planes connect, as bound. */
   readonly cluster: PeerAddress | null;
   /**
@@ -63,7 +71,7 @@ export interface ControlPlane {
 }
 
 /**
- * Starts store, publisher, cluster listeners, Admin API and web UI, in this order, and takes down again what was started when
+ * Starts store, publisher, cluster listeners, Admin API, web UI and Status API, in this order, and takes down again what was started when
  * one fails. Config may use `enabledPlugins` (null: all known ones). An embedded database is brought up to date first; a server's only by `holdfast migrations`.
  */
 export async function startControlPlane(
@@ -146,20 +154,36 @@ export async function startControlPlane(
 
     const connections = new ConnectionCounts();
     const browsers = new BrowserGuard(settings, log.part('admin'));
-    const app = createAdminApi({
+    const view = clusterView(store.nodes, cluster);
+    const eventLoop = new EventLoopWatch();
+    started.push(async () => eventLoop.stop());
+    let certificates = certificatesInUse(settings);
+    const metrics = () =>
+      controlPlaneMetrics({
+        nodeId,
+        settings,
+        store,
+        cluster: { view, listener: cluster },
+        connections,
+        eventLoop,
+        certificates: () => certificates,
+      });
+    const options: AdminOptions = {
       store: dbless ? readOnly(store) : store,
       acme,
       node: { id: nodeId, hostname: hostname(), version: VERSION },
       settings,
-      cluster: clusterView(store.nodes, cluster),
+      cluster: view,
       config: loader,
       releases,
       connections,
       plugins: enabledPlugins,
       signingKeys: ring,
       browsers,
+      metrics,
       log: adminLog(log.part('admin')),
-    });
+    };
+    const app = createAdminApi(options);
     const { admin_access_log } = settings;
     const accessLog =
       admin_access_log === 'off' ? null : new AccessLog(accessLogFile(admin_access_log, settings), log.part('admin'));
@@ -190,21 +214,35 @@ export async function startControlPlane(
     const ui = await startUi(settings, adminAddresses, browsers, log.part('ui'));
     started.push(() => ui.close());
     browsers.uiListensAt(ui.addresses);
+
+    const sources = {
+      status: (query: Query) => nodeStatus(options, query),
+      metrics,
+      condition: () => store.condition(),
+    };
+    const status = await startStatus(settings, sources, log.part('status'));
+    started.push(() => status.close());
     return {
       admin: adminAddresses,
       ui: ui.addresses,
+      status: status.addresses,
       cluster: cluster.addresses[0] ?? null,
       async renew(fresh) {
         const identity = clusterIdentity(fresh, log.part('cluster'));
+        const inUse = certificatesInUse(fresh);
         const pairs = new Map(tlsListeners(fresh).map((listener) => [listener, loadListenerPair(fresh, listener)]));
         if (dbless) await loadDeclarative(fresh, loader, log.part('config'));
         await ring.reload(signingKeyFiles(fresh));
         cluster.renew(identity);
         const [adminPair, uiPair] = [pairs.get('admin_listen'), pairs.get('admin_gui_listen')];
+        const statusPair = pairs.get('status_listen');
         if (adminPair !== undefined) for (const listener of admin) listener.renew(adminPair);
         if (uiPair !== undefined) ui.renew(uiPair);
+        if (statusPair !== undefined) status.renew(statusPair);
+        certificates = inUse;
       },
       async drain(limit) {
+        status.drain();
         await Promise.all([...admin.map((listener) => listener.close(limit)), ui.close(limit)]);
       },
       stop,

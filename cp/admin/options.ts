@@ -23,6 +23,8 @@ export interface AdminOptions {
   readonly releases: ReleaseDesk | null;
   /** Of the listeners this API is served on, for `GET /status`. */
   readonly connections: ConnectionCounts;
+  /** The text of `GET /metrics`. */
+  readonly metrics: () => Promise<string>;
   /** Names of the plugins that can be configured; null: all that are known. */
   readonly plugins: ReadonlySet<string> | null;
   /** What bundles are signed with. Null: this control plane signs none. */

@@ -60,7 +60,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     schemaRoutes(entities, options.plugins),
     informationRoutes(options),
     statusRoutes(options),
-    metricsRoutes(options.store, cluster),
+    metricsRoutes(options.metrics),
     timerRoutes,
     cacheRoutes,
     groupRoutes(cluster),

@@ -10,6 +10,7 @@ import type { RevocationCheck } from './admission.ts';
 import { Claims } from './claims.ts';
 import { CountsDesk } from './counts-desk.ts';
 import { Entrance } from './entrance.ts';
+import { LinkFigures } from './figures.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
 import {
@@ -67,6 +68,9 @@ export interface ClusterListener {
   readonly nodes: Nodes;
   /** What it gives them. */
   readonly publisher: Publisher;
+  readonly figures: LinkFigures;
+  /** Messages of data planes about what they share that wait for the database. */
+  waitingRecords(): number;
   /** Tells every data plane that is connected, to this or another control plane, about a target's health. */
   setTargetHealth(order: HealthOrder): Promise<void>;
   /** Tells every data plane that is connected, to this or another control plane, to forget copies of answers. */
@@ -118,6 +122,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       nodes.refused(node.id, { at, ip: peer.ip, hostname: node.hostname, certificate: peer.subject });
     },
   });
+  const figures = new LinkFigures();
   const known = [...options.plugins];
   const questions = new Questions();
   const context: SessionContext = {
@@ -129,6 +134,8 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     counts: (session, message) => void countsDesk.receive(session, message),
     takeHealth: (session, length) => nodes.takeHealth(session, length),
     changed: (session, urgent) => nodes.changed(session, urgent),
+    acknowledged: (seconds) => figures.acknowledgements.observe(seconds),
+    rejected: () => figures.rejections++,
     absentPlugins: (node) => absentPlugins(known, node),
   };
   const texts = new ManifestTexts(publisher);
@@ -235,6 +242,8 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       self: { id: options.id, version: options.version },
       nodes,
       publisher,
+      figures,
+      waitingRecords: () => desk.waiting,
       async setTargetHealth(order) {
         broadcast({ type: 'target_health', ...order });
         await peers.spread({ target_health: order });

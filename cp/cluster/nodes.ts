@@ -129,6 +129,11 @@ export class Nodes {
     return this.#connected.values();
   }
 
+  /** How many are to be written down, or are now. */
+  get unwritten(): number {
+    return this.#unsaved.size + this.#refused.size + this.#left.size;
+  }
+
   /** Has a session's record written down soon. */
   changed(session: NodeSession, urgent: boolean): void {
     if (this.#forgotten.has(session)) return;

@@ -46,6 +46,11 @@ export class RecordsDesk {
     });
   }
 
+  /** Messages that wait for the database, or are before it. */
+  get waiting(): number {
+    return [...this.#busy.values()].reduce((sum, one) => sum + one, 0);
+  }
+
   stop(): void {
     this.#unsubscribe();
     if (this.#gathering !== null) clearTimeout(this.#gathering);

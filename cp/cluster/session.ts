@@ -41,6 +41,10 @@ export interface SessionContext {
   readonly counts: (session: NodeSession, message: CountsMessage) => void;
   /** Whether there is room for health of so many characters of this node. */
   readonly takeHealth: (session: NodeSession, length: number) => boolean;
+  /** The node serves what it was offered so many seconds ago. */
+  readonly acknowledged: (seconds: number) => void;
+  /** The node refused what it was offered. */
+  readonly rejected: () => void;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
   readonly changed: (session: NodeSession, urgent: boolean) => void;
 }
@@ -65,7 +69,7 @@ export class NodeSession {
   /** Writes what is sent to it besides releases and heartbeats. */
   readonly orders: Orders;
   readonly #context: SessionContext;
-  readonly #offered = new Map<number, Manifest>();
+  readonly #offered = new Map<number, { readonly manifest: Manifest; readonly at: number }>();
   readonly #labels: NodeLabels;
   readonly #assignable: boolean;
   /** The group it was told on this connection that it is of; null: none yet. */
@@ -139,6 +143,12 @@ export class NodeSession {
     return this.#context.publisher.groupOf(this.#labels);
   }
 
+  /** How many serials it is behind the newest config of its group; all there were, when it has none. */
+  get lag(): number {
+    const newest = this.#context.publisher.releaseFor(this.group, this.#ringNode)?.manifest.serial ?? 0;
+    return Math.max(0, newest - (this.#serial ?? 0));
+  }
+
   /** The order that tells it its group, when it was not told or that is another now. To be given before an offer. */
   assignment(): AssignedMessage | null {
     const { group } = this;
@@ -177,12 +187,13 @@ export class NodeSession {
         break;
       case 'applied':
         if (!this.#isPublished(message.serial)) break;
-        this.#held = this.#offered.get(message.serial) ?? this.#held;
+        this.#acknowledge(message.serial);
         for (const serial of this.#offered.keys()) if (serial <= message.serial) this.#offered.delete(serial);
         this.#update({ serial: message.serial, configHash: message.config_hash, ...this.#acknowledged() }, true);
         break;
       case 'rejected': {
         const which = message.serial === null ? 'the config' : `serial ${message.serial}`;
+        this.#context.rejected();
         this.#context.log('warn', `${this.name} refused ${which} and keeps its last config: ${message.reason}`);
         this.#refused = Math.max(message.serial ?? 0, (this.#serial ?? -1) + 1);
         // Should it be that it has not heard of its group: that is said once more, before the next offer.
@@ -212,6 +223,13 @@ export class NodeSession {
         break;
       }
     }
+  }
+
+  #acknowledge(serial: number): void {
+    const offer = this.#offered.get(serial);
+    if (offer === undefined) return;
+    this.#held = offer.manifest;
+    this.#context.acknowledged((performance.now() - offer.at) / 1000);
   }
 
   /** What is kept of a heartbeat's health: what was, when all data planes together say too much. */
@@ -270,7 +288,9 @@ export class NodeSession {
     if (this.#held?.serial === release.manifest.serial && this.#reason === null)
       this.#update(this.#acknowledged(), true);
     this.#logConflicts();
-    this.#offered.set(release.manifest.serial, release.manifest);
+    const { manifest } = release;
+    const at = this.#offered.get(manifest.serial)?.at ?? performance.now();
+    this.#offered.set(manifest.serial, { manifest, at });
     const oldest = this.#offered.size > UNANSWERED ? this.#offered.keys().next().value : undefined;
     if (oldest !== undefined) this.#offered.delete(oldest);
     return { kind: 'release', release, held: this.#held };

@@ -176,13 +176,15 @@ function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): Data
   const { expiry_timestamp: expiry } = node.cert_details;
   const group = nodes.get(node.id)?.group ?? node.group ?? DEFAULT_GROUP;
   const labels = strings(node.labels);
+  const isConnected = node.connected || nodes.get(node.id) !== undefined;
   return {
     id: node.id,
     hostname: node.hostname,
     ip: node.ip,
     version: node.version,
     config_hash: node.config_hash ?? NO_CONFIG,
-    sync_status: syncStatus(node, node.connected || nodes.get(node.id) !== undefined),
+    sync_status: syncStatus(node, isConnected),
+    state: isConnected ? 'connected' : 'disconnected',
     last_seen: node.last_seen,
     updated_at: node.updated_at,
     ttl: node.ttl,

@@ -28,7 +28,11 @@ async function askHealth(invocation: Invocation): Promise<void> {
   let reached = 0;
   for (const [name, url, home] of [
     ['Admin API', interfaces.admin && `${interfaces.admin}/status`, folder],
-    ['data plane', interfaces.status && `${interfaces.status}/status/ready`, dataPlaneFolder(settings, folder)],
+    [
+      settings.role === 'control_plane' ? 'Status API' : 'data plane',
+      interfaces.status && `${interfaces.status}/status/ready`,
+      statusFolder(settings, folder),
+    ],
   ] as const) {
     if (url === undefined) continue;
     // Without its note it may be another instance that answers there.
@@ -56,14 +60,16 @@ async function askHealth(invocation: Invocation): Promise<void> {
 /** Where an instance with these settings answers, unless its ports were left open. */
 function interfacesOf(settings: Settings): { readonly admin?: string; readonly status?: string } {
   const [admin] = settings.role === 'data_plane' ? [] : settings.admin_listen;
-  const [status] = settings.role === 'control_plane' ? [] : settings.status_listen;
+  const [status] = settings.status_listen;
   return {
     ...(admin === undefined || admin.port === 0 ? {} : { admin: localUrl(admin) }),
     ...(status === undefined || status.port === 0 ? {} : { status: localUrl(status) }),
   };
 }
 
-function dataPlaneFolder({ role, data_plane_host: host }: Settings, folder: string): string {
+/** Of the node whose Status API it is. */
+function statusFolder({ role, data_plane_host: host }: Settings, folder: string): string {
+  if (role === 'control_plane') return folder;
   const own = role === 'traditional' ? join(folder, 'data-plane') : folder;
   // On Node it is another node than on workerd, with a folder of its own in it.
   return host === 'node' ? join(own, 'native') : own;

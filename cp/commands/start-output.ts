@@ -42,7 +42,8 @@ export function readyBlock(
   }
   for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', localUrl(address)]);
   for (const address of dataPlane?.streamAddresses ?? []) rows.push(['Stream', formatAddress(reachable(address))]);
-  for (const address of dataPlane?.statusAddresses ?? []) rows.push(['Status API', localUrl(address)]);
+  for (const address of dataPlane?.statusAddresses ?? controlPlane?.status ?? [])
+    rows.push(['Status API', localUrl(address)]);
   if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
   if (settings.role === 'data_plane') {
     rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);

@@ -91,6 +91,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
       dataPlane = await host.start(settings.data_plane_host, options);
     }
     const plane = dataPlane;
+    const [status] = dataPlane?.statusAddresses ?? controlPlane?.status ?? [];
     let certificates = certificatesInUse(settings);
     let reloads = NO_RELOADS;
     const record = () => {
@@ -101,7 +102,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
         certificates,
         reloads,
         ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
-        ...(dataPlane?.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
+        ...(status ? { status: localUrl(status) } : {}),
       });
     };
     record();

@@ -78,7 +78,8 @@ export function listenersWithoutCertificate(settings: Settings): readonly TlsLis
 export function tlsListeners(settings: Settings): readonly TlsListener[] {
   const { role } = settings;
   const served: readonly TlsListener[] = [
-    ...(role === 'control_plane' ? [] : (['proxy_listen', 'stream_listen', 'status_listen'] as const)),
+    'status_listen',
+    ...(role === 'control_plane' ? [] : (['proxy_listen', 'stream_listen'] as const)),
     ...(role === 'data_plane' ? [] : (['admin_listen', 'admin_gui_listen'] as const)),
   ];
   return served.filter((listener) => settings[listener].some(({ tls }) => tls));

@@ -14,6 +14,7 @@ import type { ChangeFeed, Delta, ReleaseStore } from '../store/store.ts';
 import { coalesce, type Pace } from './coalesce.ts';
 import { PackedConfig } from './config.ts';
 import type { Conflict } from './demands.ts';
+import { PublishFigures } from './figures.ts';
 import { GroupConfigs } from './group-configs.ts';
 import { type Group, groupOf, type NodeLabels } from './groups.ts';
 import type { PluginVersion } from './packed-tables.ts';
@@ -82,6 +83,7 @@ export interface Publisher {
   selects(): boolean;
   /** Up to where the change log is published, but for groups that are in trouble. */
   serial(): number;
+  readonly figures: PublishFigures;
   /** The cluster, and the keys that its manifests are signed with or may be from now on. */
   trust(): Pick<Manifest, 'cluster' | 'keys'>;
   /** An object of the newest releases, or of one that was replaced not long ago. */
@@ -156,6 +158,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   const troubles = new Map<string, string>();
   /** The keys have changed since the releases were signed. */
   let resign = false;
+  const figures = new PublishFigures();
   let complaint = '';
   let retry: NodeJS.Timeout | null = null;
 
@@ -216,15 +219,15 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     for (const name of missingObjects(shelf, kept.manifest, null)) shelf.claim(name, kept);
   }
 
-  /** One round: reads what changed, packs it, signs it. */
-  async function publish(): Promise<void> {
+  /** One round: reads what changed, packs it, signs it. False: there was nothing to do. */
+  async function publish(): Promise<boolean> {
     if (keys.fault !== undefined && keys.fault !== null) throw new PublishRefused(keys.fault);
     const delta = await feed.delta(reached, commit);
     let made: readonly Release[];
     if (delta === null || delta.serial < reached || config === null) made = await reload(delta);
     else if (delta.serial > reached) made = await advance(config, delta);
     else if (resign) made = [...(await release(latest, reached)), ...(await signKept())];
-    else return;
+    else return false;
     resign = false;
     for (const each of made) releases.set(each.manifest.group, each);
     for (const each of staged?.releases() ?? []) {
@@ -235,6 +238,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     shelf.expire(Date.now());
     for (const each of made) for (const callback of subscribers) callback(each);
     for (const callback of roundSubscribers) callback();
+    return true;
   }
 
   /** Releases of groups that keep one, signed anew. */
@@ -307,11 +311,13 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   async function round(): Promise<void> {
     if (retry !== null) clearTimeout(retry);
     retry = null;
+    const began = performance.now();
     try {
-      await publish();
+      if (await publish()) figures.published(began);
       if (complaint !== '') log('info', `publishing again, at serial ${reached}`);
       complaint = '';
     } catch (error) {
+      figures.failures++;
       const message = messageOf(error);
       const refused = error instanceof PublishRefused ? 'refusing to publish' : 'cannot publish';
       const trouble = `${refused}, data planes keep serial ${reached}: ${message}`;
@@ -341,6 +347,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     groupOf: (labels) => groupOf(latest.groups, labels),
     selects: () => latest.groups.some(({ selection }) => selection !== null),
     serial: () => reached,
+    figures,
     trust: () => ({ cluster: keys.signing.cluster, keys: [...trustedKeys(keys), ...(keys.trusted ?? [])] }),
     object: (name) => shelf.get(name),
     trouble(group) {

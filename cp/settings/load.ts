@@ -103,7 +103,7 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   }
   if (problems.length > 0) throw new SettingsError(problems);
   // Every key of `properties` was just assigned what its parser returned.
-  const settings = { ...values, references } as Settings;
+  const settings = { ...values, ...roleDefaults(values, origins), references } as Settings;
   const conflicts = checkTogether(settings, origins);
   if (conflicts.length > 0) throw new SettingsError(conflicts);
   if (settings.stream_listen.length > 0 && settings.role !== 'control_plane' && settings.data_plane_host !== 'node') {
@@ -111,6 +111,17 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     warnings.push(`${given} has no effect: workerd cannot listen for streams, set data_plane_host = node`);
   }
   return { settings, origins, warnings: [...warnings, ...idleSettings(settings, origins)] };
+}
+
+/**
+ * What is another default in some role: a control plane has a Status API where it is told to, so that two planes of one machine, or
+ * two control planes, never meet at a port that nobody named.
+ */
+function roleDefaults(
+  { role }: Readonly<Record<string, unknown>>,
+  origins: ReadonlyMap<SettingName, Origin>,
+): Partial<Settings> {
+  return role === 'control_plane' && !origins.has('status_listen') ? { status_listen: [] } : {};
 }
 
 /** Other names that Kong has for settings: older ones, and directives it puts closer to the proxy's listeners. */

@@ -1,7 +1,9 @@
 import { statfs } from 'node:fs/promises';
 
 import { messageOf } from '../../shared/thrown.ts';
+import type { Histogram } from '../metrics/histogram.ts';
 import type { Database } from './database.ts';
+import { StoreFigures } from './figures.ts';
 import { DatabaseUnavailable } from './unavailable.ts';
 
 /** How a database is, for those who ask whether all is well. */
@@ -23,6 +25,7 @@ const SPACE = 32 << 20;
  * is not asked by every probe anew.
  */
 export class ConditionWatch {
+  readonly figures = new StoreFigures();
   readonly #database: Database;
   /** Folder of an embedded database. */
   readonly #folder: string | null;
@@ -36,19 +39,23 @@ export class ConditionWatch {
 
   /** The database, with note taken of what it cannot do. */
   watched(): Database {
-    const noting = async <T>(work: Promise<T>): Promise<T> => {
+    const noting = async <T>(work: Promise<T>, times: Histogram): Promise<T> => {
+      const began = performance.now();
       try {
-        return await work;
+        const result = await work;
+        times.since(began);
+        return result;
       } catch (error) {
         if (error instanceof DatabaseUnavailable) this.#refused = { at: performance.now(), reason: error.reason };
         throw error;
       }
     };
     const { query, transaction } = this.#database;
+    const { statements, transactions } = this.figures;
     return {
       ...this.#database,
-      query: (statement, values) => noting(query(statement, values)),
-      transaction: (work) => noting(transaction(work)),
+      query: (statement, values) => noting(query(statement, values), statements),
+      transaction: (work) => noting(transaction(work), transactions),
     };
   }
 

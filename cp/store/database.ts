@@ -3,6 +3,7 @@
  * numbered parameters and gets rows of plain JSON-like values back.
  */
 
+import type { ConnectionPool } from './figures.ts';
 import type { Outage } from './outage.ts';
 
 /** What a statement may be given. Structured values travel as JSON text and are taken apart by the statement. */
@@ -47,6 +48,8 @@ export interface Database extends Session {
   maintenance<T>(work: (inside: Session) => Promise<T>): Promise<T>;
   /** Listens for NOTIFY until the function returned is called; a connection that fails is made again. */
   listen(channels: readonly string[], listener: Listener): () => Promise<void>;
+  /** Null: there is one connection only, the embedded database's. */
+  pool(): ConnectionPool | null;
   close(): Promise<void>;
 }
 

@@ -152,6 +152,17 @@ export function nodeRegistry(database: Database): NodeRegistry {
       const [row] = await database.query('SELECT count(*)::integer AS nodes FROM nodes WHERE expires_at > now()');
       return Number(row?.nodes);
     },
+    async tally() {
+      const rows = await database.query(
+        `SELECT ${CONNECTED} AS connected, sync_status, count(*)::integer AS nodes FROM nodes WHERE expires_at > now()
+         GROUP BY 1, 2 ORDER BY 1, 2`,
+      );
+      return rows.map(({ connected, sync_status, nodes }) => ({
+        connected: connected === true,
+        sync_status: String(sync_status),
+        nodes: Number(nodes),
+      }));
+    },
   };
 }
 

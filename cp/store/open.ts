@@ -78,6 +78,8 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     signingKeys: signingKeyLog(database, heard),
     releases: releaseStore(database),
     condition: (limit) => watch.look(limit),
+    figures: watch.figures,
+    pool: () => database.pool(),
     async close() {
       stopKeepingHouse();
       changes.stop();

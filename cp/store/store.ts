@@ -4,6 +4,7 @@ import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '..
 import type { Row } from '../../shared/record.ts';
 import type { Ring } from '../releases/rings.ts';
 import type { DatabaseCondition } from './condition.ts';
+import type { ConnectionPool, StoreFigures } from './figures.ts';
 import type { LuaPlugins } from './lua-plugins.ts';
 
 /** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
@@ -201,6 +202,11 @@ export interface RefusedClaim {
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
 export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group'>;
 
+/** So many data planes are in one state. */
+export interface NodeTally extends Pick<NodeRecord, 'connected' | 'sync_status'> {
+  readonly nodes: number;
+}
+
 /** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
 export interface NodeRegistry {
   /**
@@ -228,6 +234,8 @@ export interface NodeRegistry {
    */
   troubledElsewhere(controlPlane: string, plugins: readonly string[]): Promise<readonly NodeRecord[]>;
   count(): Promise<number>;
+  /** How many there are of each state. */
+  tally(): Promise<readonly NodeTally[]>;
   /** By id; fewer than asked for where they would be too many bytes. */
   page(query?: {
     readonly size?: number;
@@ -383,5 +391,8 @@ export interface Store {
   readonly releases: ReleaseStore;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
+  readonly figures: StoreFigures;
+  /** Null: an embedded database. */
+  pool(): ConnectionPool | null;
   close(): Promise<void>;
 }

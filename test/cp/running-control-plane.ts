@@ -15,6 +15,8 @@ export interface RunningControlPlane {
   /** Base URLs at 127.0.0.1. */
   readonly admin: string;
   readonly ui: string;
+  /** Of the Status API, where `status_listen` is set. */
+  readonly status: string;
   /** Lines as they would be printed, from `info` on. */
   readonly log: readonly string[];
   stop(): Promise<void>;
@@ -56,6 +58,7 @@ export async function runControlPlane(given: Readonly<Record<string, string>> = 
     settings,
     admin: `http://127.0.0.1:${plane.admin[0]?.port}`,
     ui: `http://127.0.0.1:${plane.ui[0]?.port}`,
+    status: `http://127.0.0.1:${plane.status[0]?.port}`,
     log,
     async stop() {
       await plane.stop();

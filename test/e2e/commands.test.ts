@@ -9,7 +9,7 @@ import { freePorts } from './free-port.ts';
 import { runHoldfast } from './processes.ts';
 
 const prefix = await freshPrefix('migrated');
-const [admin = 0, other = 0] = await freePorts(2);
+const [admin = 0, other = 0, status = 0] = await freePorts(3);
 const keys = join(prefix, 'pki');
 
 afterAll(async () => {
@@ -22,6 +22,7 @@ const settings = {
   role: 'control_plane',
   admin_listen: `127.0.0.1:${admin}`,
   admin_gui_listen: 'off',
+  status_listen: `127.0.0.1:${status}`,
   cluster_listen: `127.0.0.1:${other}`,
   cluster_telemetry_listen: 'off',
   cluster_mtls: 'pki',
@@ -96,7 +97,10 @@ describe('an instance in the background', () => {
       code: 0,
       output: expect.stringMatching(/^Holdfast \(pid \d+\) has started; its log is .*holdfast\.log$/m),
     });
-    expect((await run('health')).code).toBe(0);
+    expect(await run('health')).toEqual({
+      code: 0,
+      output: expect.stringMatching(/^Admin API +ok\nStatus API +ok\n/),
+    });
     expect(await run('start', '-d')).toEqual({
       code: 1,
       output: expect.stringMatching(/already running at .* \(pid \d+\)/),

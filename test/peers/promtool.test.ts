@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isRecord } from '../../shared/record.ts';
+import { runControlPlane } from '../cp/running-control-plane.ts';
 import { peerExecutable } from './peer.ts';
 
 const run = promisify(execFile);
@@ -21,7 +22,19 @@ const check = async (file: string): Promise<string> =>
   (await run(peerExecutable('promtool'), ['check', 'rules', file])).stdout;
 
 it('reads the alert rules', async () => {
-  expect(await check(page('alerts.yml'))).toContain('SUCCESS: 8 rules found');
+  expect(await check(page('alerts.yml'))).toContain('SUCCESS: 15 rules found');
+});
+
+it('finds nothing to say about the metrics of a control plane', async () => {
+  const plane = await runControlPlane({ status_listen: '127.0.0.1:0' });
+  const file = join(folder, 'metrics');
+  try {
+    await writeFile(file, await (await fetch(`${plane.status}/metrics`)).text());
+  } finally {
+    await plane.stop();
+  }
+  const checked = await run('/bin/sh', ['-c', '"$0" check metrics < "$1"', peerExecutable('promtool'), file]);
+  expect(checked).toEqual({ stdout: '', stderr: '' });
 });
 
 it('reads every query of the dashboard', async () => {

@@ -104,7 +104,7 @@ export interface ServedSerial {
   readonly reason: string | null;
 }
 
-/** A row of `GET /clustering/data-planes`: Kong's fields and four of our own. Times are Unix seconds. */
+/** A row of `GET /clustering/data-planes`: Kong's fields and five of our own. Times are Unix seconds. */
 export interface DataPlaneRecord {
   readonly id: string;
   readonly hostname: string;
@@ -120,6 +120,8 @@ export interface DataPlaneRecord {
   readonly cert_details: { readonly expiry_timestamp: number } | null;
   /** Kong's second protocol, which data planes of ours do not speak: always empty. */
   readonly rpc_capabilities: readonly string[];
+  /** Whether it is connected to some control plane. */
+  readonly state: 'connected' | 'disconnected';
   /** Serial of the config it applied last; null when it has none. */
   readonly serial: number | null;
   /** The group whose config it is given. */

@@ -23,6 +23,7 @@ const record: JsonSchema = objectOf({
   labels: { type: ['object', 'null'], additionalProperties: { type: 'string' } },
   cert_details: { type: ['object', 'null'] },
   rpc_capabilities: { type: 'array', items: { type: 'string' } },
+  state: { type: 'string', enum: ['connected', 'disconnected'], description: 'To some control plane.' },
   serial: { type: ['integer', 'null'], description: 'Serial of the config the data plane applied last.' },
   group: { type: 'string', description: 'The group whose config the data plane is given.' },
   rejection_reason: { type: ['string', 'null'], description: 'Why its last config was refused or withheld.' },

@@ -18,7 +18,7 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
   }
   for (const plane of ['admin', 'admin_gui', 'proxy', 'status'] as const) {
     const addresses = settings[`${plane}_listen`];
-    shown[`${plane}_listen`] = addresses.map(listenText);
+    shown[`${plane}_listen`] = addresses.length === 0 && plane === 'status' ? ['off'] : addresses.map(listenText);
     shown[`${plane}_listeners`] = addresses.map(listener);
   }
   for (const name of ['cluster_listen', 'cluster_telemetry_listen'] as const) {
@@ -31,9 +31,7 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
     // A PostgreSQL there is none of has no address; to clients the embedded database behaves as any other.
     ...(settings.database !== 'postgres' ? absent(settings, 'pg_') : {}),
     // What a role does not listen on is not there.
-    ...(settings.role === 'control_plane'
-      ? { proxy_listen: ['off'], proxy_listeners: [], status_listen: ['off'], status_listeners: [] }
-      : {}),
+    ...(settings.role === 'control_plane' ? { proxy_listen: ['off'], proxy_listeners: [] } : {}),
     database: settings.database === 'off' ? 'off' : 'postgres',
     log_level: logLevel,
     plugins: ['bundled'],

@@ -5,14 +5,15 @@ import type { Store } from '../../store/store.ts';
 import type { ConfigReach } from '../cluster/cluster-view.ts';
 import { objectOf } from '../openapi/description.ts';
 import type { AdminOptions } from '../options.ts';
-import { message, ok } from '../reply.ts';
+import { message, ok, type Reply } from '../reply.ts';
+import type { Query } from '../request/query.ts';
 import type { AdminRoute } from '../route.ts';
 
 /**
  * `GET /status`, with Node's numbers where Kong has Lua's: the one process stands for the workers, its V8 heap for
  * the shared dictionaries.
  */
-export function statusRoutes({ store, connections, node, cluster, settings, config }: AdminOptions): AdminRoute[] {
+export function statusRoutes(options: StatusOptions): AdminRoute[] {
   return [
     {
       path: '/status',
@@ -54,25 +55,7 @@ export function statusRoutes({ store, connections, node, cluster, settings, conf
             },
             errors: [400],
           },
-          async handle({ query }) {
-            const unit = query.get('unit') ?? 'm';
-            const scale = Math.trunc(Number(query.get('scale') ?? 2));
-            if (!/^[bkmg]$/i.test(unit)) {
-              return message(400, `invalid unit '${unit}' (expected 'k/K', 'm/M', or 'g/G')`);
-            }
-            if (Number.isNaN(scale) || scale < 0 || scale > 100) {
-              return message(400, 'scale must be equal or greater than 0');
-            }
-            return ok({
-              memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
-              server: connections.snapshot(),
-              ...(settings.database === 'off'
-                ? { configuration_hash: config?.hash(DEFAULT_WORKSPACE.name) }
-                : { database: await database(store) }),
-              data_planes: dataPlanes(cluster?.reach()),
-              node_id: node.id,
-            });
-          },
+          handle: ({ query }) => nodeStatus(options, query),
         },
       },
     },
@@ -96,6 +79,28 @@ export function statusRoutes({ store, connections, node, cluster, settings, conf
       },
     },
   ];
+}
+
+type StatusOptions = Pick<AdminOptions, 'store' | 'connections' | 'node' | 'cluster' | 'settings' | 'config'>;
+
+/** The answer of `GET /status`, here and at the Status API; `unit` and `scale` say how sizes of memory are shown. */
+export async function nodeStatus(
+  { store, connections, node, cluster, settings, config }: StatusOptions,
+  query: Query,
+): Promise<Reply> {
+  const unit = query.get('unit') ?? 'm';
+  const scale = Math.trunc(Number(query.get('scale') ?? 2));
+  if (!/^[bkmg]$/i.test(unit)) return message(400, `invalid unit '${unit}' (expected 'k/K', 'm/M', or 'g/G')`);
+  if (Number.isNaN(scale) || scale < 0 || scale > 100) return message(400, 'scale must be equal or greater than 0');
+  return ok({
+    memory: memory((bytes) => inUnit(bytes, unit.toLowerCase(), scale)),
+    server: connections.snapshot(),
+    ...(settings.database === 'off'
+      ? { configuration_hash: config?.hash(DEFAULT_WORKSPACE.name) }
+      : { database: await database(store) }),
+    data_planes: dataPlanes(cluster?.reach()),
+    node_id: node.id,
+  });
 }
 
 async function database(store: Store) {

@@ -88,6 +88,7 @@ function overPglite(keeper: ServerKeeper, unlock: () => void): Database {
   return {
     driver: 'pglite',
     concurrent: false,
+    pool: () => null,
     // One statement is a transaction of its own, so it may be tried again like any other.
     query: (statement, values = []) => retrying(() => ask(send, statement, values)),
     transaction: (work) => transaction('', work),

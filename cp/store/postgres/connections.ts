@@ -1,6 +1,7 @@
 import { Pool, type PoolClient } from 'pg';
 
 import { asSqlError, identifier } from '../database.ts';
+import type { ConnectionPool } from '../figures.ts';
 import { DatabaseUnavailable, notConnected } from '../unavailable.ts';
 import { clientConfig, type PostgresSettings } from './settings.ts';
 
@@ -52,6 +53,11 @@ export class Connections {
       if (!(error instanceof DatabaseUnavailable) || !error.stale || error.uncertain) throw error;
       return this.#useOne(work);
     }
+  }
+
+  counts(): ConnectionPool {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool;
+    return { open: totalCount, idle: idleCount, waiting: waitingCount, most: options.max };
   }
 
   async end(): Promise<void> {

@@ -45,6 +45,7 @@ function over(connections: Connections, listening: Set<Listening>, settings: Pos
   return {
     driver: 'postgres',
     concurrent: true,
+    pool: () => connections.counts(),
     // One statement is a transaction of its own, so it may be tried again like any other.
     query: (statement, values = []) =>
       retrying(() => connections.use((client) => ask(sender(client, true), statement, values))),

@@ -6,6 +6,7 @@ import { configLoader } from '../../../cp/declarative/loader.ts';
 import { BrowserGuard } from '../../../cp/listeners/browser-guard.ts';
 import { ConnectionCounts } from '../../../cp/listeners/connection-counts.ts';
 import { listen } from '../../../cp/listeners/http-listener.ts';
+import { controlPlaneMetrics } from '../../../cp/metrics/metrics.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
 import { openStore, type StoreSettings } from '../../../cp/store/open.ts';
 import { readOnly } from '../../../cp/store/read-only.ts';
@@ -22,6 +23,8 @@ export interface AdminServer {
   /** One request; `json` and `form` say how the body is sent. */
   send(method: string, path: string, body?: SentBody): Promise<Answer>;
 }
+
+const NODE_ID = '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11';
 
 type SentBody = { readonly json: unknown } | { readonly form: string } | RequestInit;
 
@@ -62,11 +65,11 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     store: all.database === 'off' ? readOnly(store) : store,
     acme: new AcmeOrders({
       store,
-      challenges: sharedChallenges(store.records, '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11'),
+      challenges: sharedChallenges(store.records, NODE_ID),
       trust: { publicCas: true, certificates: [] },
       log: write,
     }),
-    node: { id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11', hostname: 'cp.test', version: '0.0.0' },
+    node: { id: NODE_ID, hostname: 'cp.test', version: '0.0.0' },
     settings: all,
     cluster: options.cluster ?? null,
     config: configLoader(store, schemas),
@@ -74,6 +77,16 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     connections,
     plugins: options.plugins ?? null,
     signingKeys: null,
+    metrics: () =>
+      controlPlaneMetrics({
+        nodeId: NODE_ID,
+        settings: all,
+        store,
+        cluster: null,
+        connections,
+        eventLoop: null,
+        certificates: () => [],
+      }),
     browsers: new BrowserGuard(all, write),
     log: write,
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { once } from '../../once.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { until } from '../../until.ts';
+import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded } from './drivers.ts';
 
@@ -10,13 +11,24 @@ describe('when the database goes away', () => {
   let server: PostgresServer;
   let cable: Cable;
   let admin: AdminServer;
+  let plane: RunningControlPlane;
 
   beforeAll(async () => {
     server = await startPostgres();
     cable = await layCable(server.settings().pg_port);
+    const { pg_host, pg_user, pg_database } = server.settings();
     admin = await startAdmin({ ...server.settings(), pg_port: cable.port });
+    plane = await runControlPlane({
+      database: 'postgres',
+      pg_host,
+      pg_user,
+      pg_database,
+      pg_port: String(cable.port),
+      status_listen: '127.0.0.1:0',
+    });
   });
   afterAll(async () => {
+    await plane?.stop();
     await admin?.close();
     await cable?.cut();
     await server?.stop();
@@ -61,10 +73,22 @@ describe('when the database goes away', () => {
     });
     const probes = await Promise.all(Array.from({ length: 20 }, () => admin.send('GET', '/status')));
     expect(probes.map((probe) => probe.body.database)).not.toContainEqual(expect.objectContaining({ reachable: true }));
+    const ready = await fetch(`${plane.status}/status/ready`);
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { message: 'failed to connect to database', reason: expect.stringMatching(/^it has not answered for/) },
+    ]);
+    const metrics = await (await fetch(`${plane.status}/metrics`)).text();
+    expect(metrics).toContain('\nkong_datastore_reachable 0\n');
+    expect(metrics).toMatch(/^holdfast_database_connections\{state="active"\} [1-9]/m);
+    expect(metrics).toContain('\nholdfast_data_planes_connected 0\n');
     cable.release();
     await expect
       .poll(async () => (await admin.send('GET', '/status')).body.database, { message: 'the database to be back' })
       .toMatchObject({ reachable: true });
+    await expect
+      .poll(async () => (await fetch(`${plane.status}/status/ready`)).status, { message: 'readiness', timeout: 30_000 })
+      .toBe(200);
   });
 });
 

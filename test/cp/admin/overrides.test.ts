@@ -28,6 +28,7 @@ const dataPlane: DataPlaneDetail = {
   serial: 7,
   rejection_reason: "no plugin 'ldap-auth'",
   host: 'workerd',
+  state: 'connected',
   connected: true,
   plugins: { 'key-auth': '3.9.3' },
   capabilities: ['tcp_connect'],

@@ -75,6 +75,10 @@ class MemoryRegistry implements NodeRegistry {
     return this.records.size;
   }
 
+  async tally() {
+    return [];
+  }
+
   async noteRefused(id: string, claim: RefusedClaim) {
     const node = this.records.get(id);
     if (node !== undefined) this.records.set(id, { ...node, refused_claim: { ...claim } });

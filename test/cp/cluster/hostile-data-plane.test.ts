@@ -208,6 +208,8 @@ describe('a hostile data plane', () => {
       shares: () => undefined,
       counts: () => undefined,
       changed: () => undefined,
+      acknowledged: () => undefined,
+      rejected: () => undefined,
       takeHealth: () => true,
     };
     const peer = { ip: '127.0.0.1', port: 1, subject: '', certificateKey: null, labels: {}, certificateExpires: 4e9 };

@@ -30,6 +30,17 @@ function problemsOf(sources: Parameters<typeof loadSettings>[0]): readonly strin
 }
 
 describe('settings', () => {
+  it('open a Status API on a control plane where they name an address, and on other roles by default', () => {
+    const listens = (role: string, given: Record<string, string> = {}) => {
+      const keys = { CLUSTER_CERT: 'a', CLUSTER_CERT_KEY: 'a', BUNDLE_SIGNING_KEY: 'a' };
+      const all = Object.entries({ ROLE: role, ...keys, ...given }).map(([name, value]) => [`HOLDFAST_${name}`, value]);
+      return loadSettings({ environment: Object.fromEntries(all) }).settings.status_listen.map(({ port }) => port);
+    };
+    expect(listens('control_plane')).toEqual([]);
+    expect(listens('control_plane', { STATUS_LISTEN: '127.0.0.1:8100' })).toEqual([8100]);
+    expect(listens('traditional')).toEqual([8100]);
+  });
+
   it('run role traditional with an embedded database when nothing is set', () => {
     const { settings, origins } = loadSettings({ environment: {} });
     expect(settings).toMatchObject({
