@@ -72,7 +72,7 @@ describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
       await probe.use({
         p0: {
           access: [
-            ['timeouts', { connect: 50, read: 100, write: 100 }],
+            ['timeouts', { connect: 20_000, read: 100, write: 20_000 }],
             ['retries', 2],
           ],
           log: true,
@@ -312,7 +312,7 @@ describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
       await probe.use({
         p0: {
           access: [
-            ['timeouts', { connect: 200, read: 400, write: 400 }],
+            ['timeouts', { connect: 20_000, read: 4_000, write: 20_000 }],
             ['retries', 0],
           ],
           log: true,
