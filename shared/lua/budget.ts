@@ -22,6 +22,8 @@ export class Budget {
   #refusals = 0;
   #after = 0;
   #large = false;
+  /** The most, in instructions, that counts of the next look by the clock, once one was dear. */
+  #most = 0;
 
   constructor(instructions: number, allowance: Allowance) {
     this.#allowed = instructions;
@@ -58,6 +60,8 @@ export class Budget {
 
   /** Takes what a native function does, beforehand. False when that is more than is left. */
   charge(instructions: number): boolean {
+    // What is made of so much is long itself, and may be met by the very next instruction.
+    if (instructions > LOT) this.#large = true;
     this.#pending += instructions;
     if (this.#pending < LOT && this.#pending <= this.#left) return true;
     return this.spend(0);
@@ -77,12 +81,26 @@ export class Budget {
     const now = performance.now();
     const bytes = this.#granted - this.#allowance.value;
     if (bytes > LARGE) this.#large = true;
-    // Who was not run for a while, or meets functions that are compiled only now, is not to blame: what is dear is so again and again.
-    const most = this.#allowed / (this.#large ? 20 : 40);
-    const byTime = Math.min((now - this.#clock) * INSTRUCTIONS_A_MS, most);
+    const byTime = this.#excused((now - this.#clock) * INSTRUCTIONS_A_MS);
     this.#clock = now;
     this.#left -= Math.max(instructions + this.#pending, byTime, bytes / BYTES_AN_INSTRUCTION);
     this.#pending = 0;
+  }
+
+  /**
+   * What counts of the time since the last look. Who was not run for a while, or meets functions that are compiled only now, is not to
+   * blame: what is dear is so again and again, and so each time more of it counts, until nothing was dear for a while.
+   */
+  #excused(time: number): number {
+    const least = this.#allowed / (this.#large ? 20 : 40);
+    const most = Math.max(this.#most, least);
+    if (time <= most) {
+      this.#most = most * FORGIVING;
+      return time;
+    }
+    if (this.#most > least) this.#large = true;
+    this.#most = most * (this.#large ? 8 : 4);
+    return most;
   }
 
   /** What comes after the end still needs a little memory: the error, and who catches it. */
@@ -98,6 +116,8 @@ const BYTES_AN_INSTRUCTION = 20;
 const AFTER_THE_END = 64 * 1024;
 /** Who allocates this much at once has strings or tables for which one instruction may take a millisecond. */
 const LARGE = 64 * 1024;
+/** By which what counts of a dear look becomes less at each one that is not: half after a thousand. */
+const FORGIVING = 0.9993;
 /** Instructions of a run that was told to end. */
 const MOST_AFTER = 10_000;
 const MOST_REFUSALS = 10_000;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { processorTime } from '../../proc.ts';
 import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -24,10 +25,14 @@ const HOSTILE: readonly (readonly [name: string, source: string, ends: RegExp])[
   ['gsub', 'local s = ("a"):rep(1e5) while true do s:gsub("a", function() return s end) end', BOUND],
   ['set', 'return ("a"):rep(1e6):match("[" .. ("b"):rep(1e6) .. "]")', BOUND],
   ['sums', 'local s = ("1"):rep(1e6) while true do local n = s + 1 end', BOUND],
+  ['short-sums', 'local s = ("1"):rep(1e4) while true do local n = s + 1 end', BOUND],
   ['files', 'return io.open("/etc/passwd")', /global 'io'/],
   ['commands', 'return os.execute("id")', /field 'execute'/],
   ['texts', 'local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end', BOUND],
 ];
+
+/** Milliseconds: 50 on a quiet machine. */
+const MOST = 100;
 
 describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
   let gateway: RunningGateway;
@@ -77,6 +82,18 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
       expect(await get('waits', 'a')).toMatch(/\r\n\r\na aaaaa 5$/);
     },
   );
+
+  it.each(HOSTILE)('%s: takes no more processor time than a script may, again and again', async (name) => {
+    // The runtime's, for everything it does about a request: the best of three rounds, since it does other things too.
+    const used = () => processorTime(process.pid) - (process.cpuUsage().user + process.cpuUsage().system) / 1000;
+    let best = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 3 && best > MOST; round++) {
+      const before = used();
+      for (let n = 0; n < 4; n++) await get(name);
+      best = Math.min(best, (used() - before) / 4);
+    }
+    expect(best).toBeLessThan(MOST);
+  });
 
   it('and a hundred requests that wait never see each other', async () => {
     const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => get('waits', `<${n}>`)));

@@ -53,7 +53,7 @@ const HOSTILE = [
   'local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end return t.x',
   'local t = setmetatable({}, { __tostring = function() return ("x"):rep(1e6) end }) while true do tostring(t) end',
   'local a = {} for i = 1, 99 do a = setmetatable({}, { __index = a }) end while true do local x = a.y end',
-  'local s = ("1"):rep(4e6) while true do local t = s + 1 end',
+  'local s = ("1"):rep(1e6) while true do local t = s + 1 end',
   'local a, b = ("x"):rep(1e6) .. 1, ("x"):rep(1e6) .. 2 while true do local t = a < b end',
   'local t = {} for i = 1, 1e5 do t[i] = i end for i = 1, 1e5 do t[i] = nil end while true do next(t) end',
 ];
