@@ -21,6 +21,14 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
         plugins: dataPlanePlugins,
       }),
     ),
+  dev: async () =>
+    withPluginLua(
+      (await import('./commands/dev.ts')).devCommand({
+        start: async (options) => (await import('../edge-dp/hosts/miniflare/host.ts')).startMiniflareHost(options),
+        identity: async (prefix) => (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix),
+        plugins: dataPlanePlugins,
+      }),
+    ),
   stop: async () => (await import('./commands/stop.ts')).stop,
   quit: async () => (await import('./commands/stop.ts')).quit,
   restart: async () => (await import('./commands/restart.ts')).restart,
@@ -79,7 +87,7 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   // A reader that has seen enough (`| head`) ends a listing, but not a running gateway.
-  process.stdout.on('error', () => name === 'start' || process.exit(0));
+  process.stdout.on('error', () => name === 'start' || name === 'dev' || process.exit(0));
   // Nor does a log that nobody reads any more (a closed terminal, `2>&1 | head`).
   process.stderr.on('error', () => {});
   const { conf, prefix, ...options } = values;

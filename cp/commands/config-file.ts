@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { documentLines } from '../../shared/declarative/document-lines.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { withLuaPlugins } from '../../shared/lua-plugins/with-lua-plugins.ts';
 import type { Row } from '../../shared/record.ts';
@@ -43,11 +44,12 @@ export async function parseConfigText(
   try {
     return await parseConfig(text, withLuaPlugins(catalogOf(schemas).context, there), schemas.entities);
   } catch (error) {
-    throw error instanceof KongError ? invalidFile(file, error.fields ?? {}) : error;
+    throw error instanceof KongError ? invalidFile(file, text, error.fields ?? {}) : error;
   }
 }
 
-/** Everything that is wrong with a file, as Kong words it. */
-export function invalidFile(file: string, fields: Readonly<Record<string, unknown>>): CommandError {
-  return new CommandError(`error parsing declarative config file ${file}:\n${describeErrors(fields)}`);
+/** Everything that is wrong with a file of that text, as Kong words it, and in which lines. */
+export function invalidFile(file: string, text: string, fields: Readonly<Record<string, unknown>>): CommandError {
+  const what = describeErrors(fields, documentLines(text));
+  return new CommandError(`error parsing declarative config file ${file}:\n${what}`);
 }

@@ -144,12 +144,13 @@ async function loadThrough(admin: RunningAdmin, file: string): Promise<LoadOutco
 /** `failed`: what is so, in words, when the answer is no. */
 async function through(admin: RunningAdmin, path: string, file: string, failed: string): Promise<string> {
   const type = /\.json$/.test(file) ? 'application/json' : 'application/yaml';
+  const text = readConfigText(file);
   try {
-    return await admin.ask(path, { text: readConfigText(file), type });
+    return await admin.ask(path, { text, type });
   } catch (error) {
     if (!(error instanceof AdminRefusal)) throw error;
     const invalid = Object.keys(error.fields).length > 0 && error.message.startsWith('declarative config is invalid');
-    throw invalid ? invalidFile(file, error.fields) : new CommandError(`${failed}: ${error.message}`);
+    throw invalid ? invalidFile(file, text, error.fields) : new CommandError(`${failed}: ${error.message}`);
   }
 }
 

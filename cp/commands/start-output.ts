@@ -31,6 +31,23 @@ export function readyBlock(
   controlPlane: ControlPlane | null,
   dataPlane: DataPlaneAddresses | null,
 ): string {
+  const rows = addressRows(settings, controlPlane, dataPlane);
+  if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
+  if (settings.role === 'data_plane') {
+    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
+  }
+  rows.push(['Files', resolve(settings.prefix)]);
+  const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
+  const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
+  return `${head}\n${addressTable(rows)}${firstSteps(settings, controlPlane, dataPlane)}`;
+}
+
+/** Names and URLs of what people reach. */
+export function addressRows(
+  settings: Settings,
+  controlPlane: ControlPlane | null,
+  dataPlane: DataPlaneAddresses | null,
+): [name: string, value: string][] {
   const rows: [string, string][] = [];
   for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', localUrl(address)]);
   for (const address of controlPlane?.ui ?? []) {
@@ -44,15 +61,11 @@ export function readyBlock(
   for (const address of dataPlane?.streamAddresses ?? []) rows.push(['Stream', formatAddress(reachable(address))]);
   for (const address of dataPlane?.statusAddresses ?? controlPlane?.status ?? [])
     rows.push(['Status API', localUrl(address)]);
-  if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
-  if (settings.role === 'data_plane') {
-    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
-  }
-  rows.push(['Files', resolve(settings.prefix)]);
-  const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;
-  const head = `Holdfast ${VERSION} (Kong Admin API ${KONG_VERSION}) is ready: role ${settings.role}${database}`;
-  const table = rows.map(([name, value]) => `  ${name.padEnd(14)}${value}`).join('\n');
-  return `${head}\n${table}\n${firstSteps(settings, controlPlane, dataPlane)}`;
+  return rows;
+}
+
+export function addressTable(rows: readonly (readonly [name: string, value: string])[]): string {
+  return rows.map(([name, value]) => `  ${name.padEnd(14)}${value}\n`).join('');
 }
 
 function firstSteps(

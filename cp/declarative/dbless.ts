@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { documentLines } from '../../shared/declarative/document-lines.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
@@ -37,7 +38,7 @@ export async function loadDeclarativeFile(loader: ConfigLoader, file: string, lo
   const options = { flattenErrors: false, checkHash: false };
   const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch((error: unknown) => {
     if (!(error instanceof KongError)) throw error;
-    const what = error.code === 14 ? describeErrors(error.fields ?? {}) : error.message;
+    const what = error.code === 14 ? describeErrors(error.fields ?? {}, documentLines(text)) : error.message;
     throw new Error(`error parsing declarative config file ${file}:\n${what}`);
   });
   if (loaded.outcome === 'busy') throw new Error('declarative_config: another document is being loaded; try again');

@@ -66,7 +66,7 @@ function packageJson() {
     ),
     dependencies,
     optionalDependencies,
-    // For `holdfast/testing` alone.
+    // For `holdfast/testing` and `holdfast dev`.
     peerDependencies: { miniflare: manifest.devDependencies.miniflare },
     peerDependenciesMeta: { miniflare: { optional: true } },
     publishConfig: { access: 'public' },

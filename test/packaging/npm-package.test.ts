@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,6 +96,11 @@ it('ends as the command does', async () => {
   expect(await runHoldfast(['nonsense'], {}, folder, program)).toMatchObject({
     code: 2,
     output: expect.stringContaining("unknown command 'nonsense'"),
+  });
+  writeFileSync(join(folder, 'kong.json'), '{"_format_version": "3.0"}');
+  expect(await runHoldfast(['dev', 'kong.json'], { prefix: join(folder, 'dev') }, folder, program)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining(`npm install --save-dev miniflare@${manifest.devDependencies.miniflare}`),
   });
 });
 
