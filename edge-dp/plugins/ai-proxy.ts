@@ -16,6 +16,7 @@ import { translateRequest } from './llm/requests.ts';
 import { followStream, translateStream } from './llm/stream.ts';
 import { estimatedCompletionTokens, estimatedPromptTokens } from './llm/usage.ts';
 import { checkedPayload, RefusedPayload } from './llm/validation.ts';
+import { tellProblem } from './problem-line.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { Reply } from './runtime/reply.ts';
 import type { GatewayRequest } from './runtime/request.ts';
@@ -111,7 +112,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
       }
       const outcome = translateAnswer(text, driver, was.model, operation);
       if ('problem' in outcome) {
-        services.log('error', `request ${request.id}: plugin ai-proxy (${place.id}): ${outcome.problem}`);
+        tellProblem(services, { plugin: 'ai-proxy', place }, request, outcome.problem);
         reply.status = 500;
         reply.body.replace(JSON.stringify({ error: { message: outcome.problem } }));
         return undefined;
@@ -136,7 +137,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
         } catch (error) {
           const answer = refusal(request, error);
           if (answer !== null) return answer;
-          services.log('error', `request ${request.id}: plugin ai-proxy (${place.id}): ${messageOf(error)}`);
+          tellProblem(services, { plugin: 'ai-proxy', place }, request, messageOf(error));
           return modelError(request, 500, 'LLM request failed before proxying');
         }
         return undefined;

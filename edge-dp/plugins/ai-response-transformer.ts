@@ -7,6 +7,7 @@ import { OwnResponse } from '../http/messages.ts';
 import { modelError } from './llm/payload.ts';
 import { readResponse } from './llm/read-response.ts';
 import { compileRewriter, RewriteFailure } from './llm/rewriter.ts';
+import { tellProblem } from './problem-line.ts';
 import { type Answer, type Plugin, waitedFor } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 
@@ -29,7 +30,7 @@ const aiResponseTransformer: Plugin<AiResponseTransformerConfig> = {
         return instructed(said, headers);
       } catch (error) {
         const why = `failed to parse JSON response instructions from AI backend: ${messageOf(error)}`;
-        services.log('error', `request ${request.id}: plugin ai-response-transformer (${place.id}): ${why}`);
+        tellProblem(services, { plugin: 'ai-response-transformer', place }, request, why);
         return modelError(request, 500, why);
       }
     };

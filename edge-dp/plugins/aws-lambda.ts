@@ -13,6 +13,7 @@ import {
 import { eventOf } from './aws/event.ts';
 import { proxyResponse } from './aws/proxy-response.ts';
 import { functionAnswer } from './function-answer.ts';
+import { type PluginSite, tellProblem } from './problem-line.ts';
 import { type Plugin, waitedFor } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import type { Services } from './runtime/services.ts';
@@ -30,7 +31,8 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
   name: 'aws-lambda',
   version: KONG_VERSION,
   priority: 750,
-  compile(config, _place, services) {
+  compile(config, place, services) {
+    const site = { plugin: 'aws-lambda', place };
     const region = regionOf(config, services);
     const credentials = credentialsOf(config, services, region);
     const path = `/2015-03-31/functions/${escaped(config.function_name ?? '')}/invocations`;
@@ -62,7 +64,7 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
     return {
       async access(request) {
         if (config.function_name === null) throw new Error('there is no function_name');
-        const event = JSON.stringify(eventOf(config, request, await bodyOf(config, services, request)));
+        const event = JSON.stringify(eventOf(config, request, await bodyOf(config, services, site, request)));
         const began = Date.now();
         const response = await invoke(event);
         if (response.status >= 400) {
@@ -79,7 +81,7 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
         const waited = Date.now() - began;
         const answer = text === null ? `more than ${LARGEST_ANSWER} bytes` : proxyResponse(text);
         if (typeof answer === 'string') {
-          services.log('error', `request ${request.id}: aws-lambda: ${answer}`);
+          tellProblem(services, site, request, answer);
           const error = `could not JSON decode Lambda function response: ${answer}`;
           return waitedFor(request.exit(502, { message: 'Bad Gateway', error }), waited);
         }
@@ -120,12 +122,16 @@ function credentialsOf(config: AwsLambdaConfig, services: Services, region: () =
 }
 
 /** What of the request's body the event is made of; empty where it is too long. */
-async function bodyOf(config: AwsLambdaConfig, services: Services, request: GatewayRequest): Promise<Uint8Array> {
+async function bodyOf(
+  config: AwsLambdaConfig,
+  services: Services,
+  site: PluginSite,
+  request: GatewayRequest,
+): Promise<Uint8Array> {
   if (request.body.length === 0) return NOTHING;
   const limit = config.skip_large_bodies === false ? LARGEST_EVENT : LARGE_BODY;
   const body = await request.body.read(limit);
-  if (body === null)
-    services.log('error', `request ${request.id}: aws-lambda: the body is left out, it is longer than ${limit} bytes`);
+  if (body === null) tellProblem(services, site, request, `the body is left out, it is longer than ${limit} bytes`);
   return body ?? NOTHING;
 }
 

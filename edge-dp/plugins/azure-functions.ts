@@ -2,6 +2,7 @@ import type { AzureFunctionsConfig } from '../../shared/plugins/azure-functions.
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { functionAnswer } from './function-answer.ts';
+import { tellProblem } from './problem-line.ts';
 import { type Plugin, waitedFor } from './runtime/plugin.ts';
 import { ServiceError } from './runtime/services.ts';
 
@@ -27,7 +28,7 @@ const azureFunctions: Plugin<AzureFunctionsConfig> = {
   name: 'azure-functions',
   version: KONG_VERSION,
   priority: 749,
-  compile(config, _place, services) {
+  compile(config, place, services) {
     const prefix = withoutSlashes(config.routeprefix ?? '');
     const path = `${prefix === '' ? '' : `/${prefix}`}/${withoutSlashes(config.functionname)}`;
     const scheme = config.https === false ? 'http' : 'https';
@@ -60,7 +61,7 @@ const azureFunctions: Plugin<AzureFunctionsConfig> = {
           return waitedFor(functionAnswer(response, services.via), Date.now() - began);
         } catch (error) {
           if (!(error instanceof ServiceError)) throw error;
-          services.log('error', `request ${request.id}: azure-functions: ${messageOf(error)}`);
+          tellProblem(services, { plugin: 'azure-functions', place }, request, messageOf(error));
           return waitedFor(request.exit(500, { message: 'An unexpected error occurred' }), Date.now() - began);
         }
       },

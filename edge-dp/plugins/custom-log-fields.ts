@@ -5,6 +5,7 @@ import { jsonOf } from '../lua/kong/log.ts';
 import { requestTables } from '../lua/request-tables.ts';
 import { Script } from '../lua/scripts.ts';
 import { changeLogEntry, type Logged } from './log-entry.ts';
+import { tellProblem } from './problem-line.ts';
 
 /** `custom_fields_by_lua` of the plugins that log: what Lua computes into the log entry, for this plugin and those after it. */
 export interface CustomLogFields {
@@ -22,11 +23,15 @@ export function compileCustomFields(sources: Readonly<Record<string, string>> | 
 
   const put = ({ request }: Logged, path: string, [value]: readonly LuaValue[]): void =>
     changeLogEntry(request, { path, value: jsonOf(value), mode: 'set' });
-  const failed = ({ request }: Logged, path: string, error: unknown): void =>
-    site.services.log(
-      'error',
-      `request ${request.id}: plugin ${site.plugin} (${site.place.id}): custom_fields_by_lua.${path}: ${messageOf(error)}`,
-    );
+  const failed = (exchange: Logged, path: string, error: unknown): void => {
+    const problem = `custom_fields_by_lua.${path}: ${messageOf(error)}`;
+    if ('session' in exchange)
+      site.services.log(
+        'error',
+        `session ${exchange.session.id}: plugin ${site.plugin} (${site.place.id}): ${problem}`,
+      );
+    else tellProblem(site.services, site, exchange.request, problem);
+  };
   /** A field that fails is left out. */
   const fillOne = (exchange: Logged, context: LuaContext, path: string, script: Script): Promise<void> | null => {
     try {

@@ -7,6 +7,7 @@ import { FrameReader, frame, TRAILERS } from './grpc/frames.ts';
 import { jsonMessages } from './grpc/json-messages.ts';
 import { type Binding, compileProto, type GrpcService } from './grpc/service.ts';
 import { headOf, outcomeOf } from './grpc/web-frames.ts';
+import { tellProblem } from './problem-line.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { Reply } from './runtime/reply.ts';
 import type { GatewayRequest } from './runtime/request.ts';
@@ -22,7 +23,7 @@ const grpcGateway: Plugin<GrpcGatewayConfig> = {
   compile({ proto }, place, services) {
     const service = compileProto(proto);
     const problem = (request: GatewayRequest, why: string): void =>
-      services.log('error', `request ${request.id}: plugin grpc-gateway (${place.id}): ${why}`);
+      tellProblem(services, { plugin: 'grpc-gateway', place }, request, why);
 
     const access = async (request: GatewayRequest): Promise<Answer | undefined> => {
       if (service === null) return refusal('transcoding requests require a .proto file defining the service');

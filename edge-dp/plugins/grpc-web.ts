@@ -7,6 +7,7 @@ import { FrameReader, frame } from './grpc/frames.ts';
 import { jsonMessages } from './grpc/json-messages.ts';
 import { compileProto, type GrpcService } from './grpc/service.ts';
 import { base64Chunks, base64Frames, decodeBase64Text, headOf, plainFrames, trailerFrame } from './grpc/web-frames.ts';
+import { tellProblem } from './problem-line.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
@@ -43,7 +44,7 @@ const grpcWeb: Plugin<GrpcWebConfig> = {
       if (dialect === null || dialect.json) {
         if (service === null) return refusal('transcoding requests require a .proto file defining the service');
         if (typeof service === 'string') {
-          services.log('error', `request ${request.id}: plugin grpc-web (${place.id}): config.proto: ${service}`);
+          tellProblem(services, { plugin: 'grpc-web', place }, request, `config.proto: ${service}`);
           return request.error(500);
         }
         method = methodOf(service, request.rawPath, stripped === true);

@@ -1,4 +1,7 @@
-import type { ProxyContext } from './request-context.ts';
+import type { GatewayRequest } from '../plugins/runtime/request.ts';
+
+/** What is said of a request. */
+type Told = Pick<GatewayRequest, 'id' | 'method' | 'rawPath' | 'client' | 'route' | 'service'>;
 
 /** Whom a request was about to reach. */
 interface UpstreamAddress {
@@ -7,16 +10,16 @@ interface UpstreamAddress {
 }
 
 /** What the log says of a request before it says what went wrong with it. */
-export function requestWords(context: ProxyContext, upstream: UpstreamAddress | null = null): string {
-  return `request ${context.id}: ${requestFacts(context, upstream)}`;
+export function requestWords(request: Told, upstream: UpstreamAddress | null = null): string {
+  return `request ${request.id}: ${requestFacts(request, upstream)}`;
 }
 
 /**
  * Method, path (no query, which may hold credentials), client, route, service and the upstream's address, as far as they are
  * known.
  */
-export function requestFacts(context: ProxyContext, upstream: UpstreamAddress | null = null): string {
-  const { method, rawPath, client, route, service } = context;
+export function requestFacts(request: Told, upstream: UpstreamAddress | null = null): string {
+  const { method, rawPath, client, route, service } = request;
   const words = [`${method} ${rawPath.slice(0, LONGEST)}`];
   if (client.ip !== '') words.push(`client ${client.ip}`);
   if (route !== null) words.push(`route ${route.name ?? route.id}`);

@@ -8,7 +8,7 @@ import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
 import { defaultMessage } from './errors.ts';
 import { ExchangeLog } from './exchange-log.ts';
-import { requestFacts, requestWords } from './failure-line.ts';
+import { requestWords } from './failure-line.ts';
 import type { Gateway } from './gateway.ts';
 import { admitToPlugins, stripResponseHeaders } from './hop-by-hop.ts';
 import { ClientBodyError } from './incoming-body.ts';
@@ -190,7 +190,7 @@ function badBody(context: ProxyContext, { status }: ClientBodyError): HttpRespon
 
 /** A plugin that threw, or a fault of our own: told to the log, not to the client. */
 function unexpected(context: ProxyContext, error: unknown): Outcome {
-  if (error instanceof PluginFailure) console.error(`${error.message} (${requestFacts(context)})`);
+  if (error instanceof PluginFailure) console.error(error.message);
   else console.error(`${requestWords(context)}:`, error);
   return failed(context.error(500));
 }

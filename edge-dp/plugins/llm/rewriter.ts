@@ -2,6 +2,7 @@ import { compilePattern, type Regex } from '../../../shared/atc/regex.ts';
 import type { AiRequestTransformerConfig } from '../../../shared/plugins/ai-request-transformer.ts';
 import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { messageOf } from '../../../shared/thrown.ts';
+import { tellProblem } from '../problem-line.ts';
 import type { Place } from '../runtime/plugin.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 import type { Services } from '../runtime/services.ts';
@@ -94,7 +95,7 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
         told = await ask(body);
       } catch (error) {
         if (error instanceof RewriteFailure) throw error;
-        services.log('error', `request ${request.id}: plugin ${plugin} (${place.id}): ${messageOf(error)}`);
+        tellProblem(services, { plugin, place }, request, messageOf(error));
         throw new RewriteFailure('failed to introspect request with AI service: request to ai service failed');
       }
       const outcome =

@@ -1,4 +1,5 @@
 import { messageOf } from '../../../shared/thrown.ts';
+import { requestFacts } from '../../proxy/failure-line.ts';
 import type { Chain, PluginInstance } from './chain.ts';
 import type { Exchange } from './exchange.ts';
 import type { PluginPlan } from './plan.ts';
@@ -178,12 +179,11 @@ function takePlace(answer: Answer | undefined, reply: ResponseReply): void {
 function failure(
   { plugin, place }: PluginInstance,
   phase: string,
-  { id, route }: GatewayRequest,
+  request: GatewayRequest,
   cause: unknown,
 ): PluginFailure {
+  const { id, route } = request;
   const where = route === null ? '' : ` of route ${route.name ?? route.id}`;
-  return new PluginFailure(
-    `request ${id}: plugin ${plugin.name} (${place.id})${where} failed in ${phase}: ${messageOf(cause)}`,
-    { cause },
-  );
+  const what = `request ${id}: plugin ${plugin.name} (${place.id})${where}`;
+  return new PluginFailure(`${what} failed in ${phase}: ${messageOf(cause)} (${requestFacts(request)})`, { cause });
 }

@@ -48,6 +48,8 @@ interface LoneBatch {
 const HANDOVER = 10_000;
 /** Milliseconds an attempt may take beyond the patience of its request, which the host leaves for that. */
 const GRACE = 5_000;
+/** Share of `max_entries` at which the log tells that they are filling up. */
+const FILLING = 0.8;
 /** Milliseconds the last attempt of a batch may take, for those who wait for it. */
 const LONGEST_ATTEMPT = 60_000;
 
@@ -71,6 +73,8 @@ export class BatchQueue {
   #wake: (() => void) | null = null;
   /** Entries dropped since there was no more room: said when that begins and when it is over. */
   #overflowed = 0;
+  /** It has been said that there will be no more room soon. */
+  #filling = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -91,6 +95,7 @@ export class BatchQueue {
     this.#entries.push({ value, bytes, triedAt: null });
     this.#bytes += bytes;
     this.#makeRoom(waitUntil);
+    this.#warnWhenFilling();
     if (this.#entries.length >= max_batch_size) this.#wake?.();
     const now = Date.now();
     if (this.#runner !== null && now - this.#runner.since < HANDOVER) return;
@@ -264,6 +269,16 @@ export class BatchQueue {
     if (this.#overflowed === 0) log('error', `queue ${name} is full: its oldest entries are dropped`);
     this.#overflowed += lost;
     dropped(name, 'full', lost, { waitUntil });
+  }
+
+  /** Before anything is lost. */
+  #warnWhenFilling(): void {
+    const { name, options, log } = this.#parts;
+    const held = this.#entries.length;
+    if (held < options.max_entries / 2) this.#filling = false;
+    if (this.#filling || held < 2 || held < options.max_entries * FILLING) return;
+    log('warn', `queue ${name} holds ${held} entries of ${options.max_entries} it may hold`);
+    this.#filling = true;
   }
 
   #roomAgain(): void {

@@ -101,7 +101,9 @@ describe('AI transformers', () => {
       status: 400,
       content: '{"error":{"message":"failed to introspect request with AI service: request to ai service failed"}}',
     });
-    expect(lines).toEqual([expect.stringContaining('connection refused')]);
+    expect(lines).toEqual([
+      expect.stringMatching(/plugin ai-request-transformer .*connection refused \(POST \/, client 127\.0\.0\.1\)$/),
+    ]);
     // A model that cannot be told what to do is not asked either.
     const { llm } = CONFIG;
     const old = { ...llm, model: { ...llm.model, provider: 'gemini' as const, name: 'gemini-1.0-pro' } };

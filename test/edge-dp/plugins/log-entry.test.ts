@@ -341,6 +341,17 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     expect(entry.latencies).not.toMatchObject({ proxy: -1 });
   });
 
+  it('has a line of the error log beside it that names the request, where it went, and why that failed', async () => {
+    await entryOf('told', 'GET /told?secret=1 HTTP/1.1', { host: 'refused' });
+    const told = () => gateway.log.filter((line) => line.includes('/told'));
+    const facts =
+      /request \w{32}: GET \/told, client 127\.0\.0\.1, route refused, service refused, upstream 127\.0\.0\.1:\d+: \w+: ./;
+    await expect
+      .poll(told, { message: 'the line of a request that failed', timeout: 60_000 })
+      .toEqual([expect.stringMatching(facts)]);
+    expect(told().join()).not.toContain('secret');
+  });
+
   it('of an upstream that dies in the middle of its body says so of the try', async () => {
     const socket = connect(gateway.ports.plain, '127.0.0.1');
     socket.on('error', () => undefined);

@@ -64,7 +64,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const batch = { ...QUEUE, max_batch_size: 3, max_coalescing_delay: 0.5 };
     await on('batch-a', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
     await on('batch-b', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
-    await on('again', 'http-log', { http_endpoint: `http://${http}/again`, queue: QUEUE });
+    await on('again', 'http-log', { http_endpoint: `http://${http}/again`, timeout: 1_000, queue: QUEUE });
     await on('file', 'file-log', { path: join(folder, 'entries') });
     await on('tcp', 'tcp-log', peer);
     await on('udp', 'udp-log', packet);
@@ -127,6 +127,21 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     }
     const { text } = sink.received.findLast(({ target }) => target === '/again') ?? { text: '' };
     expect(told(text)).toBe('kept');
+  });
+
+  it('make no request wait for a server that takes them and says nothing', async () => {
+    const sent = () => sink.received.filter(({ target }) => target === '/again').map(({ text }) => told(text));
+    sink.answer = null;
+    try {
+      // Each is answered while the first entry is still in the hands of its server, which never says that it has it.
+      for (const what of ['silent-1', 'silent-2', 'silent-3']) await ask('again', what);
+      await until(() => sent().includes('silent-1'), 'an attempt that is not answered');
+      expect(sent()).not.toContain('silent-2');
+    } finally {
+      sink.answer = 200;
+    }
+    await until(() => sent().includes('silent-3'), 'all that waited', 60_000);
+    expect(sent().lastIndexOf('silent-1')).toBeLessThan(sent().indexOf('silent-2'));
   });
 
   it('are lines of a file', async () => {

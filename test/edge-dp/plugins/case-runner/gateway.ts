@@ -21,6 +21,8 @@ export interface CaseGateway {
   readonly ports: { readonly plain: number; readonly tls: number | null };
   /** The data plane's Status API. */
   readonly status: string;
+  /** What both planes have said so far, `warn` and worse. */
+  readonly log: readonly string[];
   /** Resolves when the data plane serves everything that was written before. */
   applied(): Promise<void>;
   /** From now on there is no control plane. */
@@ -75,6 +77,7 @@ export async function startCaseGateway(
     admin: adminUrl,
     ports: { plain, tls: port(true) },
     status: `http://127.0.0.1:${dataPlane.statusAddresses[0]?.port}`,
+    log: lines,
     async applied() {
       // Changes arrive in the order they were written, so with this route's all of them are there.
       const marker = `applied-${++markers}.test`;

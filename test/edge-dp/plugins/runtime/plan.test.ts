@@ -202,7 +202,10 @@ describe('the plugin plan', () => {
       });
       const answer = await run(plan, log);
       if (does === 'exit') expect(answer).toMatchObject({ response: { status: 418 }, served: false });
-      else expect(String(answer)).toMatch(/request [0-9a-f]{32}: plugin auth \(1\) failed in access: boom/);
+      else
+        expect(String(answer)).toMatch(
+          /request [0-9a-f]{32}: plugin auth \(1\) failed in access: boom \(GET \/\S*, client \S+\)$/,
+        );
       expect(log).toEqual(['access auth ', 'response auth ', 'response late ', 'log auth ', 'log late ']);
     }
   });

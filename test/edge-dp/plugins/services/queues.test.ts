@@ -105,6 +105,7 @@ describe('a queue', () => {
       ['b', 'd'],
     ]);
     expect(log).toEqual([
+      'warn queue many holds 3 entries of 3 it may hold',
       'error queue many is full: its oldest entries are dropped',
       'error queue heavy is full: its oldest entries are dropped',
       'error queue heavy: an entry of 11 bytes is longer than max_bytes and was dropped',
@@ -180,6 +181,7 @@ describe('a queue', () => {
       [32_000, [28, 29]],
     ]);
     expect(lost).toEqual(Array.from({ length: 23 }, () => 'q full 1'));
+    expect(log.filter((line) => line.includes('may hold'))).toEqual(['warn queue q holds 5 entries of 6 it may hold']);
     expect(log.filter((line) => line.startsWith('error'))).toEqual([
       'error queue q is full: its oldest entries are dropped',
       'error queue q has room again: 23 entries were dropped',
