@@ -81,7 +81,7 @@ export class FetchResponse implements HttpResponse, BodySource {
     const content = this.#content;
     if (content === undefined && status === copy.status) return copy;
     const { headers } = copy;
-    return new Response(nativeContent(status, content === undefined ? this : content), {
+    return new Response(nativeContent(status, this.content), {
       status,
       headers,
       encodeBody: encoding(headers),
