@@ -52,10 +52,7 @@ export function addressRows(
   for (const address of controlPlane?.admin ?? []) rows.push(['Admin API', localUrl(address)]);
   for (const address of controlPlane?.ui ?? []) {
     const path = settings.admin_gui_path === '/' ? '' : settings.admin_gui_path;
-    rows.push([
-      'Manager',
-      `${localUrl(address)}${path}${settings.admin_gui_dir === null ? ' (no admin_gui_dir yet)' : ''}`,
-    ]);
+    rows.push(['Manager', `${localUrl(address)}${path}`]);
   }
   for (const address of dataPlane?.proxyAddresses ?? []) rows.push(['Proxy', localUrl(address)]);
   for (const address of dataPlane?.streamAddresses ?? []) rows.push(['Stream', formatAddress(reachable(address))]);

@@ -1,13 +1,14 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
+import { adminAddress } from './admin-address.ts';
 import type { UiFile, UiFolder } from './files.ts';
 import { kconfigScript, type UiConfiguration } from './kconfig.ts';
 import { welcomePage } from './welcome.ts';
 
 interface UiOptions {
-  /** The UI's files; null: one page says that there is none. */
-  readonly folder: UiFolder | null;
+  /** The files of `admin_gui_dir`, or those of our own UI, which may still have to be made: then what is missing is told on one page. */
+  readonly files: UiFolder | (() => Promise<UiFolder>);
   readonly configuration: UiConfiguration;
   /** Holdfast's own version. */
   readonly version: string;
@@ -33,7 +34,8 @@ const GUARDS = {
  * The server side of a web UI, as Kong's host 8002 is to Kong Manager: static files under `admin_gui_path`, the
  * generated `kconfig.js`, and `index.html` for the paths of the UI's own router.
  */
-export function createUi({ folder, configuration, version }: UiOptions): UiHandler {
+export function createUi({ files, configuration, version }: UiOptions): UiHandler {
+  const isOwn = typeof files === 'function';
   const prefix = configuration.path === '/' ? '' : configuration.path;
   return async function answer(request) {
     const url = new URL(request.url);
@@ -51,26 +53,37 @@ export function createUi({ folder, configuration, version }: UiOptions): UiHandl
         'Cache-Control': 'no-store',
       });
     }
-    if (folder === null) {
-      if (path !== '' && path !== '/') return text(request, 404, 'Not found\n');
-      const page = welcomePage(adminApi(url, configuration), version);
-      return text(request, 200, page, { 'Content-Type': 'text/html; charset=utf-8' });
+    let folder: UiFolder;
+    try {
+      folder = isOwn ? await files() : files;
+    } catch (error) {
+      const page = welcomePage(adminAddress(url, configuration), version, String(error));
+      return text(request, 503, page, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' });
     }
     const named = path === '' || path === '/' ? null : await folder.read(path);
     const file = named ?? (FILE.test(path) ? null : await folder.read('/index.html'));
-    return file === null
-      ? text(request, 404, 'Not found\n')
-      : send(request, named === null ? '/index.html' : path, file);
+    if (file === null) return text(request, 404, 'Not found\n');
+    return send(request, named === null ? '/index.html' : path, file, isOwn ? policy(url, configuration) : {});
   };
 }
 
-/** Where the Admin API is for a browser that found this server at `url`; as Kong Manager concludes from `kconfig.js`. */
-function adminApi(url: URL, { apiUrl, apiPort, apiTlsPort }: UiConfiguration): string {
-  if (apiUrl !== null) return /^(https?:)?\/\//.test(apiUrl) ? apiUrl : `${url.protocol}//${apiUrl}`;
-  const port = url.protocol === 'https:' ? apiTlsPort : apiPort;
-  if (port !== null) return `${url.protocol}//${url.hostname}:${port}`;
-  const [protocol, other] = apiPort === null ? ['https:', apiTlsPort] : ['http:', apiPort];
-  return `${protocol}//${url.hostname}:${other ?? ''}`;
+/**
+ * What pages of our own UI may load and ask: their own files and the Admin API. Styles are also set by its components; scripts are
+ * files of its own, and nothing else. What `admin_gui_dir` brings has needs of its own.
+ */
+function policy(page: URL, configuration: UiConfiguration): Record<string, string> {
+  const rules = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    `connect-src 'self' ${new URL(adminAddress(page, configuration)).origin}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'self'",
+  ];
+  return { 'Content-Security-Policy': rules.join('; ') };
 }
 
 /** Where bundlers put the hash of a file's content: eight characters of base 64 or 32, or more hexadecimal digits. */
@@ -83,24 +96,39 @@ function tellsContent(path: string): boolean {
 }
 
 /** A file, to be asked about each time but sent once, unless its name tells its content: a UI may be replaced under the same names. */
-async function send(request: Request, path: string, file: UiFile): Promise<Response> {
+async function send(
+  request: Request,
+  path: string,
+  file: UiFile,
+  policy: Readonly<Record<string, string>>,
+): Promise<Response> {
   const headers = {
     ...GUARDS,
+    ...policy,
     'Content-Type': file.contentType,
     'Cache-Control': tellsContent(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
     ETag: `W/"${file.version}"`,
     Vary: 'Accept-Encoding',
   };
   if (request.headers.get('if-none-match') === headers.ETag) return new Response(null, { status: 304, headers });
-  const zips = file.contentType.includes('charset') && /\bgzip\b/.test(request.headers.get('accept-encoding') ?? '');
-  const content = zips ? new Uint8Array(await compress(file.content)) : file.content;
-  return new Response(request.method === 'HEAD' ? null : content, {
+  const { encoding, content } = await encoded(file, request.headers.get('accept-encoding') ?? '');
+  return new Response(request.method === 'HEAD' ? null : new Uint8Array(content), {
     headers: {
       ...headers,
-      ...(zips ? { 'Content-Encoding': 'gzip' } : {}),
+      ...(encoding === null ? {} : { 'Content-Encoding': encoding }),
       'Content-Length': String(content.byteLength),
     },
   });
+}
+
+/** A file as a browser can take it, smallest first. */
+async function encoded(
+  { contentType, content, encoded }: UiFile,
+  accepted: string,
+): Promise<{ readonly encoding: 'br' | 'gzip' | null; readonly content: Buffer<ArrayBuffer> }> {
+  if (encoded?.br !== undefined && /\bbr\b/.test(accepted)) return { encoding: 'br', content: encoded.br };
+  if (!contentType.includes('charset') || !/\bgzip\b/.test(accepted)) return { encoding: null, content };
+  return { encoding: 'gzip', content: encoded?.gzip ?? (await compress(content)) };
 }
 
 function text(request: Request, status: number, body: string, headers: Record<string, string> = {}): Response {

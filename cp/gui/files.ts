@@ -7,6 +7,8 @@ export interface UiFile {
   readonly content: Buffer<ArrayBuffer>;
   /** Changes with the file's content, without reading it. */
   readonly version: string;
+  /** Its content as it is to be sent in these encodings, where that was prepared. */
+  readonly encoded?: Readonly<Partial<Record<'br' | 'gzip', Buffer<ArrayBuffer>>>>;
 }
 
 /** Reads the files of one folder, and no others: see `openUiFolder`. */
@@ -15,8 +17,8 @@ export interface UiFolder {
   read(urlPath: string): Promise<UiFile | null>;
 }
 
-/** Written with this base by a build of Kong Manager, in place of the path it will be served under. */
-const BUILT_BASE = '/__km_base__/';
+/** Written with this base by a build of Kong Manager, and of our own UI, in place of the path it will be served under. */
+export const BUILT_BASE = '/__km_base__/';
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -54,6 +56,10 @@ export async function openUiFolder(folder: string, base: string): Promise<UiFold
     if (file === null) return null;
     const contentType = CONTENT_TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream';
     if (!contentType.includes('charset')) return { ...file, contentType };
+    const [br, gzip] = await Promise.all([readRegularFile(`${path}.br`), readRegularFile(`${path}.gz`)]);
+    if (br !== null && gzip !== null) {
+      return { ...file, contentType, encoded: { br: br.content, gzip: gzip.content } };
+    }
     const content = Buffer.from(file.content.toString('utf8').replaceAll(BUILT_BASE, base));
     return { ...file, content, contentType };
   };

@@ -1,11 +1,9 @@
+import type { AdminPorts } from './admin-address.ts';
+
 /** What a web UI in a browser must know to find the Admin API. */
-export interface UiConfiguration {
+export interface UiConfiguration extends AdminPorts {
   /** Path the UI is served under, `/` or `/manager`. */
   readonly path: string;
-  /** Where the UI finds the Admin API; null: at the host it came from, on `apiPort` (or `apiTlsPort` over HTTPS). */
-  readonly apiUrl: string | null;
-  readonly apiPort: number | null;
-  readonly apiTlsPort: number | null;
 }
 
 /** The script `kconfig.js`, by which Kong's host 8002 tells Kong Manager where it is and where the Admin API is. */

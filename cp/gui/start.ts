@@ -11,6 +11,7 @@ import type { ListenAddress } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { createUi } from './app.ts';
 import { openUiFolder, type UiFolder } from './files.ts';
+import { ownUi } from './own-ui.ts';
 
 /** The listeners of the web UI. */
 export interface UiListeners {
@@ -22,7 +23,7 @@ export interface UiListeners {
 }
 
 /**
- * Serves the web UI of `admin_gui_dir`, or the page that says there is none, on `admin_gui_listen`. `admin` is where
+ * Serves the web UI of `admin_gui_dir`, or Holdfast's own, on `admin_gui_listen`. `admin` is where
  * the Admin API was bound; what `browsers` refuses is answered 403. Throws, naming the setting, when the folder holds no UI or an address cannot be bound.
  */
 export async function startUi(
@@ -42,7 +43,7 @@ export async function startUi(
   if (admin.length === 0) log('warn', 'admin_listen is off, so a web UI finds no Admin API to work with');
 
   const ui = createUi({
-    folder: await openFolder(settings),
+    files: await filesOf(settings, log),
     configuration: {
       path: settings.admin_gui_path,
       apiUrl: settings.admin_gui_api_url,
@@ -78,9 +79,18 @@ export async function startUi(
   return { addresses, renew, close };
 }
 
-async function openFolder({ admin_gui_dir: folder, admin_gui_path: path }: Settings): Promise<UiFolder | null> {
-  if (folder === null) return null;
-  return openUiFolder(resolve(folder), path === '/' ? '/' : `${path}/`).catch((error: Error) => {
+async function filesOf(settings: Settings, log: Log): Promise<UiFolder | (() => Promise<UiFolder>)> {
+  const { admin_gui_dir: folder, admin_gui_path: path } = settings;
+  const base = path === '/' ? '/' : `${path}/`;
+  if (folder === null) {
+    const open = ownUi(base);
+    return () =>
+      open().catch((error: Error) => {
+        log('error', `the web UI cannot be bundled: ${error.message}`);
+        throw error;
+      });
+  }
+  return openUiFolder(resolve(folder), base).catch((error: Error) => {
     throw new Error(`admin_gui_dir: ${error.message}`);
   });
 }

@@ -2,23 +2,27 @@ import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { bundleUi } from '../../cp/gui/bundle.ts';
 import manifest from '../../package.json' with { type: 'json' };
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What of the sources is part of the package, besides the planes and what they share. */
 const FOLDERS = ['cp', 'edge-dp', 'shared', 'testing'];
+/** Sources that nobody needs who has what is made of them. */
+const BUNDLED = 'cp/gui/web/';
 const MORE_SOURCES = ['test/edge-dp/plugins/fakes.ts'];
 const DOCUMENTS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs'];
 
 /**
  * Writes the npm package into `folder`, ready for `npm pack` or `npm publish`: the files where they are in a clone, each as JavaScript,
- * since Node runs no TypeScript in node_modules. The Worker is bundled from them when it starts, as in a clone. What was in the
- * folder goes. Throws esbuild's errors.
+ * since Node runs no TypeScript in node_modules, and the web UI as browsers get it. The Worker is bundled from them when it starts, as in
+ * a clone. What was in the folder goes. Throws esbuild's errors.
  */
 export async function buildPackage(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  const files = [...(await Promise.all(FOLDERS.map(filesIn))).flat(), ...MORE_SOURCES];
+  const found = (await Promise.all(FOLDERS.map(filesIn))).flat();
+  const files = [...found.filter((file) => !file.startsWith(BUNDLED)), ...MORE_SOURCES];
   const sources = files.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
   await build({
     absWorkingDir: ROOT,
@@ -36,6 +40,7 @@ export async function buildPackage(folder: string): Promise<void> {
   });
   const others = files.filter((file) => !file.endsWith('.ts') && !file.endsWith('tsconfig.json'));
   for (const file of [...others, ...DOCUMENTS]) await copy(file, join(folder, file));
+  await bundleUi(join(folder, BUNDLED));
   await copy('packaging/npm/launcher.js', join(folder, 'launcher.js'));
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(packageJson(), null, 2)}\n`);
 }

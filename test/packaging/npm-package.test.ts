@@ -56,7 +56,7 @@ it('serves outside of a clone, on the Node of the machine, on both hosts', async
   const prefix = await freshPrefix('migrated');
   try {
     for (const host of ['workerd', 'node']) {
-      const [adminPort, proxyPort, statusPort] = await freePorts(3);
+      const [adminPort, proxyPort, statusPort, uiPort] = await freePorts(4);
       const adminUrl = `http://127.0.0.1:${adminPort}`;
       const settings = {
         prefix,
@@ -64,7 +64,7 @@ it('serves outside of a clone, on the Node of the machine, on both hosts', async
         admin_listen: `127.0.0.1:${adminPort}`,
         proxy_listen: `127.0.0.1:${proxyPort}`,
         status_listen: `127.0.0.1:${statusPort}`,
-        admin_gui_listen: 'off',
+        admin_gui_listen: `127.0.0.1:${uiPort}`,
         cluster_listen: '127.0.0.1:0',
         cluster_telemetry_listen: 'off',
       };
@@ -75,6 +75,9 @@ it('serves outside of a clone, on the Node of the machine, on both hosts', async
         await expect
           .poll(async () => (await fetch(`http://127.0.0.1:${proxyPort}/hello`)).text(), { timeout: 60_000 })
           .toBe('upstream');
+        const [, script = ''] =
+          /src="(\/assets\/[^"]+)"/.exec(await (await fetch(`http://127.0.0.1:${uiPort}`)).text()) ?? [];
+        expect(await (await fetch(`http://127.0.0.1:${uiPort}${script}`)).text()).toContain('Holdfast');
       } finally {
         // The launcher hands the signal on, and ends as what it started.
         expect(await gateway.end('SIGTERM'), gateway.output()).toEqual({ code: 0, signal: null });

@@ -162,11 +162,43 @@ describe('kconfig.js', () => {
 });
 
 describe('without admin_gui_dir', () => {
-  it('one page says what this is, where the Admin API is and how to set up a UI', async () => {
+  it('serves the Manager: its own scripts and the Admin API are all that its pages may use', async () => {
+    const base = await serve({ HOLDFAST_ADMIN_GUI_PATH: '/manager' });
+    const page = await fetch(`${base}/manager/data-planes?state=late`);
+    const text = await page.text();
+    expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toEqual(['', '']);
+    expect(page.headers.get('cache-control')).toBe('no-cache');
+    const policy = (page.headers.get('content-security-policy') ?? '').split('; ');
+    for (const rule of ["default-src 'none'", "script-src 'self'", "connect-src 'self' http://127.0.0.1:9001"]) {
+      expect(policy).toContain(rule);
+    }
+    const assets = [...text.matchAll(/(?:src|href)="(\/manager\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '');
+    expect(assets.map((path) => path.split('.').at(-1)).sort()).toContain('css');
+    for (const path of assets) {
+      const asset = await fetch(base + path, { headers: { 'accept-encoding': 'br' } });
+      expect([asset.status, asset.headers.get('content-encoding')]).toEqual([200, 'br']);
+      expect(asset.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+      expect(asset.headers.get('content-security-policy')).not.toBeNull();
+      expect((await asset.text()).length).toBeGreaterThan(1000);
+    }
+    expect((await fetch(`${base}/manager/assets/missing.js`)).status).toBe(404);
+  });
+
+  it('sends less than 350 kB for the first page, and what other pages need when they are asked for', async () => {
     const base = await serve({});
-    const page = await (await fetch(base)).text();
-    for (const part of ['http://127.0.0.1:9001/openapi.json', 'admin_gui_dir']) expect(page).toContain(part);
-    expect((await fetch(`${base}/services`)).status).toBe(404);
+    const text = await (await fetch(base)).text();
+    const first = [
+      '/',
+      '/kconfig.js',
+      ...[...text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path ?? ''),
+    ];
+    let bytes = 0;
+    for (const path of first) {
+      const answer = await fetch(base + path, { headers: { 'accept-encoding': 'gzip' } });
+      bytes += Number(answer.headers.get('content-length'));
+    }
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThan(350_000);
   });
 
   it('names the setting when the address is taken', async () => {

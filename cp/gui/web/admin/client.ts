@@ -1,0 +1,95 @@
+import { isRecord, recordOrEmpty } from '../../../../shared/record.ts';
+import { addressOf } from './address.ts';
+import { answered, lost } from './connection.ts';
+
+/** What the Admin API said no to, in its words. */
+export class AdminError extends Error {
+  readonly status: number;
+  /** What is wrong with single fields, nested as they are. */
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(status: number, body: unknown) {
+    const { message, fields } = recordOrEmpty(body);
+    super(typeof message === 'string' ? message : `The Admin API answered ${status}.`);
+    this.name = 'AdminError';
+    this.status = status;
+    this.fields = recordOrEmpty(fields);
+  }
+}
+
+/** Nothing answered: the control plane is gone, or the browser does not get there. */
+export class Unreachable extends Error {
+  constructor() {
+    super('The control plane does not answer.');
+    this.name = 'Unreachable';
+  }
+}
+
+/** What a write was answered. */
+export interface Written {
+  readonly body: unknown;
+  /** Serial of the config it made; null: none was told. */
+  readonly serial: number | null;
+  /** Why data planes do not get it, in words; null: all do. */
+  readonly withheld: string | null;
+}
+
+type Scope = 'workspace' | 'cluster';
+
+/** Reads JSON; its shape is the Admin API's word. Rejects with `AdminError` or `Unreachable`. */
+export async function read<T>(path: string, scope: Scope = 'cluster', signal?: AbortSignal): Promise<T> {
+  const response = await ask(path, scope, signal === undefined ? {} : { signal });
+  const body: T = await response.json();
+  return body;
+}
+
+/** Reads text, as of an exported document. */
+export async function readText(path: string, scope: Scope): Promise<string> {
+  return (await ask(path, scope, {})).text();
+}
+
+/** Sends JSON, or YAML as text. */
+export async function write(
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: unknown,
+  scope: Scope = 'workspace',
+): Promise<Written> {
+  const isText = typeof body === 'string';
+  const response = await ask(path, scope, {
+    method,
+    ...(body === undefined
+      ? {}
+      : {
+          body: isText ? body : JSON.stringify(body),
+          headers: { 'content-type': isText ? 'application/yaml' : 'application/json' },
+        }),
+  });
+  const text = await response.text();
+  const serial = Number(response.headers.get('x-holdfast-serial') ?? Number.NaN);
+  return {
+    body: text === '' ? null : JSON.parse(text),
+    serial: Number.isFinite(serial) ? serial : null,
+    withheld: response.headers.get('x-holdfast-withheld'),
+  };
+}
+
+async function ask(path: string, scope: Scope, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(addressOf(path, scope), init);
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    lost();
+    throw new Unreachable();
+  }
+  answered();
+  if (response.ok) return response;
+  const body: unknown = await response.json().catch(() => null);
+  throw new AdminError(response.status, isRecord(body) ? body : null);
+}
+
+/** What to tell of a failure. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

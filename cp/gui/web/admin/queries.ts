@@ -1,0 +1,90 @@
+import { type QueryClient, queryOptions } from '@tanstack/react-query';
+import type { DataPlaneDetail, DataPlaneRecord } from '../../../admin/cluster/cluster-view.ts';
+import { AdminError, read } from './client.ts';
+import type { Group, Information, Page, Status } from './shapes.ts';
+
+/** How often what changes by itself is read again, in milliseconds. */
+const LIVELY = 3_000;
+const CALM = 15_000;
+
+export const informationQuery = queryOptions({
+  queryKey: ['information'],
+  queryFn: ({ signal }) => read<Information>('/', 'cluster', signal),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export const statusQuery = queryOptions({
+  queryKey: ['cluster', 'status'],
+  queryFn: ({ signal }) => read<Status>('/status', 'cluster', signal),
+  refetchInterval: LIVELY,
+});
+
+export const dataPlanesQuery = queryOptions({
+  queryKey: ['cluster', 'data-planes'],
+  queryFn: ({ signal }) => readAll<DataPlaneRecord>('/clustering/data-planes', 'cluster', signal),
+  refetchInterval: LIVELY,
+});
+
+export const dataPlaneQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['cluster', 'data-plane', id],
+    queryFn: ({ signal }) =>
+      read<DataPlaneDetail>(`/clustering/data-planes/${encodeURIComponent(id)}`, 'cluster', signal),
+    refetchInterval: LIVELY,
+  });
+
+/** Every group there is, the one called `default` always. */
+export const groupsQuery = queryOptions({
+  queryKey: ['cluster', 'groups'],
+  async queryFn({ signal }) {
+    const stored = await readAll<{ readonly name: string }>('/groups', 'cluster', signal);
+    const names = [...new Set([...stored.map(({ name }) => name), 'default'])];
+    return Promise.all(names.map((name) => read<Group>(`/groups/${encodeURIComponent(name)}`, 'cluster', signal)));
+  },
+  refetchInterval: LIVELY,
+});
+
+export const workspacesQuery = queryOptions({
+  queryKey: ['workspaces'],
+  queryFn: ({ signal }) => readAll<{ readonly id: string; readonly name: string }>('/workspaces', 'cluster', signal),
+  refetchInterval: CALM,
+});
+
+/** How many rows of an entity there are, as far as is counted; `more` when there are others. */
+export const countQuery = (entity: string) =>
+  queryOptions({
+    queryKey: ['entities', entity, 'count'],
+    async queryFn({ signal }) {
+      const page = await read<Page<unknown>>(`/${entity}?size=1000`, 'workspace', signal);
+      return { rows: page.data.length, more: page.next !== null };
+    },
+    refetchInterval: CALM,
+  });
+
+/** Every row of a list, page after page, up to so many. */
+export async function readAll<T>(
+  path: string,
+  scope: 'workspace' | 'cluster',
+  signal: AbortSignal,
+  most = 50_000,
+): Promise<readonly T[]> {
+  const rows: T[] = [];
+  let offset: string | undefined;
+  do {
+    const query = `size=1000${offset === undefined ? '' : `&offset=${encodeURIComponent(offset)}`}`;
+    const page = await read<Page<T>>(`${path}${path.includes('?') ? '&' : '?'}${query}`, scope, signal);
+    rows.push(...page.data);
+    offset = page.offset;
+  } while (offset !== undefined && rows.length < most);
+  return rows;
+}
+
+/** A control plane that is gone is waited for by the banner, and what was refused is refused again. */
+export function retries(failures: number, error: Error): boolean {
+  return error instanceof AdminError && error.status >= 500 && failures < 2;
+}
+
+/** To be called after a write: what is shown may be another. */
+export function afterWrite(client: QueryClient): Promise<void> {
+  return client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'information' });
+}
