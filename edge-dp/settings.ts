@@ -33,6 +33,16 @@ export interface StatusSettings {
   readonly loopback: boolean;
   /** `status_access_log`; absent: off. */
   readonly accessLog?: AccessLogFile;
+  /** Of the link and the listeners, on hosts that know them; absent: none. */
+  readonly certificates?: readonly CertificateDates[];
+}
+
+/** A certificate that the node works with, by the setting that names it. */
+export interface CertificateDates {
+  readonly setting: string;
+  readonly subject: string;
+  /** ISO 8601. */
+  readonly validTo: string;
 }
 
 /** What Lua in config may do. */

@@ -9,6 +9,7 @@ import { FallbackFolder } from '../fallback/import.ts';
 import type { Log } from '../instance/log.ts';
 import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.ts';
 import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
+import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
@@ -115,6 +116,8 @@ export async function dataPlaneOptions(
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
     statusAllowedHosts: settings.status_allowed_hosts,
+    // In one process with a control plane, that tells of them.
+    certificates: settings.role === 'traditional' ? [] : certificatesInUse(settings),
     ...(settings.status_access_log !== 'off' && {
       statusAccessLog: accessLogFile(settings.status_access_log, settings),
     }),

@@ -41,6 +41,8 @@ const OWNED_INTERVAL = 30_000;
 export class Isolate {
   readonly current: CurrentConfig;
   readonly traffic = new Traffic();
+  /** How many processes of this node were started again; null: nobody has told. */
+  restarts: number | null = null;
   #starting: Promise<Held> | null = null;
   /** Milliseconds since the epoch. Between the two nothing is asked: a question is under way, or was lately. */
   #askedAt = 0;

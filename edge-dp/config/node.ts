@@ -37,6 +37,9 @@ export interface LinkState {
   readonly withheld: string | null;
   /** Orders that were not obeyed since the owner began, since they were not signed as they must be. */
   readonly ordersRefused: number;
+  /** Configs that were refused since then, and times that config could not be kept, or what was kept could not be read. */
+  readonly configsRefused: number;
+  readonly cacheErrors: number;
 }
 
 /** Requests an isolate has taken since it began. */
@@ -88,11 +91,16 @@ export class NodeClient implements ObjectOrigin {
   async link(): Promise<LinkState> {
     const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
-    const { connected, withheld, ordersRefused } = mustBeRecord(await response.json(), 'the answer');
+    const { connected, withheld, ordersRefused, configsRefused, cacheErrors } = mustBeRecord(
+      await response.json(),
+      'the answer',
+    );
     return {
       connected: connected === true,
       withheld: typeof withheld === 'string' ? withheld : null,
-      ordersRefused: typeof ordersRefused === 'number' ? ordersRefused : 0,
+      ordersRefused: numberOr0(ordersRefused),
+      configsRefused: numberOr0(configsRefused),
+      cacheErrors: numberOr0(cacheErrors),
     };
   }
 
@@ -127,6 +135,10 @@ export interface NodeOwner {
   records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null>;
   counts(ledger: string, counts: readonly Count[]): Promise<readonly number[] | null>;
   heard(told: Told): void;
+}
+
+function numberOr0(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 /** The owner's end. */

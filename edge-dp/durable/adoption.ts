@@ -24,7 +24,12 @@ export type Adoption =
   /** The bundle is bad; the same one stays bad. `serial` is null when the manifest could not be read. */
   | { readonly outcome: 'refused'; readonly serial: number | null; readonly reason: string }
   /** An object or the cache could not be had this time. */
-  | { readonly outcome: 'interrupted'; readonly serial: number; readonly reason: string };
+  | {
+      readonly outcome: 'interrupted';
+      readonly serial: number;
+      readonly reason: string;
+      readonly of: 'cache' | 'object';
+    };
 
 interface Arrival {
   readonly message: ManifestMessage;
@@ -78,13 +83,14 @@ export async function adopt(
       await store.save(verified, next.tables, found, arriving);
       await remember(verified);
     } catch (error) {
-      return { outcome: 'interrupted', serial, reason: `cache: ${messageOf(error)}` };
+      return { outcome: 'interrupted', serial, reason: `cache: ${messageOf(error)}`, of: 'cache' };
     }
     current.replace(next);
     return { outcome: 'applied', serial, configHash };
   } catch (error) {
-    const outcome = error instanceof ObjectUnavailable ? 'interrupted' : 'refused';
-    return { outcome, serial, reason: messageOf(error) };
+    const reason = messageOf(error);
+    if (error instanceof ObjectUnavailable) return { outcome: 'interrupted', serial, reason, of: 'object' };
+    return { outcome: 'refused', serial, reason };
   }
 }
 

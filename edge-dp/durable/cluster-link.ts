@@ -73,6 +73,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     readonly #store: BundleStore;
     readonly #offered = new Offered((message) => this.log('warn', message));
     #ordersRefused = 0;
+    #cacheErrors = 0;
     #link: Link;
     /** Those of the connection there is. */
     #orders = this.#newOrders();
@@ -167,7 +168,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         await this.ctx.storage.put('failures', this.#failuresKept);
       }
       if (this.#lacksConfig()) await this.#wakeForFallback();
-      await this.#store.sweep().catch((error: unknown) => this.log('warn', `cache: ${messageOf(error)}`));
+      await this.#store.sweep().catch((error: unknown) => {
+        this.#cacheErrors++;
+        this.log('warn', `cache: ${messageOf(error)}`);
+      });
     }
 
     // What isolates ask.
@@ -194,14 +198,23 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     async object(name: ObjectName): Promise<Bytes> {
       const { cache } = this.#store;
       const origins = [cache, ...this.#link.planes.map(controlPlaneOrigin)];
-      const { gzip, origin } = await findObject(name, LIMITS.object, origins, () => undefined);
-      if (origin !== cache && cache.mirrorsLazyTables) await cache.putObject(name, gzip).catch(() => undefined);
+      const { gzip, origin } = await findObject(name, LIMITS.object, origins, ({ name: damaged }) => {
+        if (damaged === cache.name) this.#cacheErrors++;
+      });
+      if (origin !== cache && cache.mirrorsLazyTables)
+        await cache.putObject(name, gzip).catch(() => this.#cacheErrors++);
       return gzip;
     }
 
     get linkState(): LinkState {
       const withheld = this.#withheld ?? this.#offered.keptBack;
-      return { connected: this.#link.connected, withheld, ordersRefused: this.#ordersRefused };
+      return {
+        connected: this.#link.connected,
+        withheld,
+        ordersRefused: this.#ordersRefused,
+        configsRefused: this.#refusals.count,
+        cacheErrors: this.#cacheErrors,
+      };
     }
 
     heard({ isolate: name, requests }: Told): void {
@@ -221,7 +234,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         this.#targetHealth.take(report.health);
         // The control plane shows it to people who wait for it: not only with the next heartbeat.
         if (this.#link.connected) this.#link.send(this.heartbeat());
-      } else this.#refusals.reported(report.serial, report.reason);
+      } else {
+        this.#cacheErrors++;
+        this.#refusals.reported(report.serial, report.reason);
+      }
     }
 
     // What the link asks.
@@ -477,6 +493,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           return;
         case 'interrupted':
           // Nothing is wrong with the manifest itself: the next hello brings it again.
+          if (adoption.of === 'cache') this.#cacheErrors++;
           this.#refusals.settle();
           this.#refusals.tell(adoption.serial, adoption.reason);
           this.#link.fail(adoption.reason);

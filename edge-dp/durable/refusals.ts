@@ -18,9 +18,15 @@ export class Refusals {
   readonly #reported = new Set<string>();
   /** The control plane answered the hello with something, and we it. */
   #settled = false;
+  #count = 0;
 
   constructor(options: RefusalsOptions) {
     this.#options = options;
+  }
+
+  /** All of them since this began. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Another connection begins. */
@@ -42,6 +48,7 @@ export class Refusals {
 
   tell(serial: number | null, reason: string): void {
     const { send, connected, warn } = this.#options;
+    this.#count++;
     warn(`config refused: ${reason}`);
     const rejected: Rejected = { type: 'rejected', serial, reason: fittingReason(reason) };
     if (connected() && this.#settled) send(rejected);

@@ -1,6 +1,6 @@
 import type { AccessLogFile } from '../../shared/access-log/format.ts';
 import type { Manifest, PackedObject, PublicKeyJwk } from '../../shared/bundle/format.ts';
-import type { ProxySettings } from '../settings.ts';
+import type { CertificateDates, ProxySettings } from '../settings.ts';
 import type { ForwardProxy } from './forward-proxy.ts';
 import type { PluginChoice } from './own-plugins.ts';
 
@@ -43,6 +43,8 @@ export interface DataPlaneOptions {
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
+  /** What `/metrics` tells the end of; absent: none. */
+  readonly certificates?: readonly CertificateDates[];
   /** Absent: requests of the Status API are not logged. */
   readonly statusAccessLog?: AccessLogFile;
   readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;

@@ -40,6 +40,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
       allowedHosts: options.statusAllowedHosts ?? [],
       loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),
       ...(options.statusAccessLog !== undefined && { accessLog: options.statusAccessLog }),
+      ...(options.certificates !== undefined && { certificates: options.certificates }),
     },
   };
 }

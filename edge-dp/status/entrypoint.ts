@@ -4,6 +4,7 @@ import type { Isolate } from '../config/isolate.ts';
 import type { Env } from '../env.ts';
 import type { WorkerSettings } from '../settings.ts';
 import { logStatusRequest } from './access-log.ts';
+import { RESTARTS_PATH } from './restarts.ts';
 import { json, type StatusRoute } from './routes.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
@@ -25,12 +26,22 @@ export function statusEntrypoint(
   return class Status extends WorkerEntrypoint<Env, ListenerProps> {
     override async fetch(request: Request): Promise<Response> {
       const startedAt = Date.now();
-      const response = await this.#answer(request);
       const listener = this.ctx.props?.listener;
+      if (listener === undefined && this.#isSupervised && new URL(request.url).pathname === RESTARTS_PATH) {
+        isolate.restarts = Number(await request.text());
+        return new Response(null, { status: 204 });
+      }
+      const response = await this.#answer(request);
       const waitUntil = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
       // What the host itself asks comes by no listener.
       if (listener !== undefined) logStatusRequest(this.env, { request, response, startedAt, listener, waitUntil });
       return response;
+    }
+
+    /** Where what comes by no listener comes from the supervisor of this process. */
+    get #isSupervised(): boolean {
+      const { host } = this.env.SETTINGS.node;
+      return host === 'workerd' || host === 'node';
     }
 
     async #answer(request: Request): Promise<Response> {

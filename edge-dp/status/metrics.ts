@@ -83,6 +83,31 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       labels: {},
       value: unsent,
     });
+  const issued = isolate.current.held?.verified?.content.issued_at;
+  if (issued !== undefined)
+    all.push({
+      name: 'holdfast_config_issued_timestamp_seconds',
+      type: 'gauge',
+      help: 'When the control plane signed the config requests are served by, in Unix seconds',
+      labels: {},
+      value: issued,
+    });
+  if (isolate.restarts !== null)
+    all.push({
+      name: 'holdfast_process_restarts_total',
+      type: 'counter',
+      help: 'Processes of the node that ended by themselves and were started again',
+      labels: {},
+      value: isolate.restarts,
+    });
+  for (const { setting, subject, validTo } of env.SETTINGS.status.certificates ?? [])
+    all.push({
+      name: 'holdfast_certificate_expires_timestamp_seconds',
+      type: 'gauge',
+      help: 'When a certificate in use expires, in Unix seconds, by its setting',
+      labels: { setting, subject },
+      value: Date.parse(validTo) / 1000,
+    });
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',
@@ -113,6 +138,20 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
         help: 'Orders of a control plane that were not obeyed, since they were not signed for this node and connection',
         labels: {},
         value: link.ordersRefused,
+      },
+      {
+        name: 'holdfast_config_refused_total',
+        type: 'counter',
+        help: 'Configs, and damaged parts of some, that this node refused; it serves the last good one',
+        labels: {},
+        value: link.configsRefused,
+      },
+      {
+        name: 'holdfast_config_cache_errors_total',
+        type: 'counter',
+        help: 'Times that config could not be kept on this node, or that what was kept could not be read',
+        labels: {},
+        value: link.cacheErrors,
       },
     );
   const families = [

@@ -34,7 +34,7 @@ const serves = (url: string) => until(async () => (await statusOf(url)) === 200,
 it.each(['shared', 'pki'] as const)(
   'hybrid mode, as its documents go through it, with cluster_mtls = %s',
   async (mode) => {
-    const [adminPort, cluster, first, second] = await freePorts(4);
+    const [adminPort, cluster, first, second, status] = await freePorts(5);
     const keys = join(folder, mode, 'keys');
     const file = (name: string) => join(keys, name);
     const at = (name: string) => join(folder, mode, name);
@@ -78,7 +78,7 @@ it.each(['shared', 'pki'] as const)(
       cluster_control_plane: `127.0.0.1:${cluster}`,
       bundle_trusted_keys: file('bundle-keys.json'),
       proxy_listen: `127.0.0.1:${port}`,
-      status_listen: 'off',
+      status_listen: `127.0.0.1:${status}`,
       nginx_worker_processes: '1',
       ...pair('dp-1'),
     });
@@ -95,6 +95,9 @@ it.each(['shared', 'pki'] as const)(
       const { data: nodes } = await admin(`${base}/clustering/data-planes`);
       return JSON.stringify(nodes).includes('"sync_status":"normal"');
     }, 'the data plane to be in sync');
+    const metrics = await (await fetch(`http://127.0.0.1:${status}/metrics`)).text();
+    for (const setting of mode === 'pki' ? ['cluster_cert', 'cluster_ca_cert'] : ['cluster_cert'])
+      expect(metrics).toMatch(new RegExp(`^holdfast_certificate_expires.*setting="${setting}",.* \\d{10}`, 'm'));
 
     // Disconnected: it serves on, also after a restart.
     await control.end('SIGKILL');

@@ -56,5 +56,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     ended,
     terminate: () => child.kill('SIGTERM'),
     kill: () => child.kill('SIGKILL'),
+    // It shows no metrics.
+    tellRestarts: () => {},
   };
 }

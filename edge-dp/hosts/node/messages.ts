@@ -12,7 +12,9 @@ export type ToProcess =
       readonly descriptors: Readonly<Record<string, number>>;
     }
   /** Finish what there is, and end; in so many milliseconds the process is killed. */
-  | { readonly type: 'stop'; readonly drain: number };
+  | { readonly type: 'stop'; readonly drain: number }
+  /** How many processes of the node were started again by now. */
+  | { readonly type: 'restarts'; readonly total: number };
 
 export type FromProcess = { readonly type: 'ready' } | { readonly type: 'failed'; readonly reason: string };
 

@@ -43,5 +43,6 @@ export function runNode(
     ended,
     terminate: (drain) => tell({ type: 'stop', drain }),
     kill: () => child.kill('SIGKILL'),
+    tellRestarts: (total) => tell({ type: 'restarts', total }),
   };
 }

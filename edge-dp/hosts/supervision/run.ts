@@ -16,6 +16,8 @@ export interface Run {
   /** Asks it to finish what it is doing and end; `drain`: milliseconds until it is killed. */
   terminate(drain: number): void;
   kill(): void;
+  /** Tells it how many processes of the node were started again by now, which its metrics show; the first process is told. */
+  tellRestarts(total: number): void;
 }
 
 /** How many of a process's last lines a report of its end shows. */

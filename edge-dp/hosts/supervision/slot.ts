@@ -13,20 +13,30 @@ export class Slot {
   #start: () => Run;
   readonly #log: Log;
   readonly #changed: () => void;
+  readonly #restarted: () => void;
   #current: Run | null = null;
   #pause = SHORTEST_PAUSE;
   #restart: NodeJS.Timeout | null = null;
 
-  /** `changed` is called whenever the process id may be another. */
-  constructor(name: string, start: () => Run, log: Log, changed: () => void) {
+  /**
+   * `changed` is called whenever the process id may be another, and when one that was started again serves; `restarted` when one is
+   * started in place of one that ended by itself.
+   */
+  constructor(name: string, start: () => Run, log: Log, changed: () => void, restarted: () => void) {
     this.name = name;
     this.#start = start;
     this.#log = log;
     this.#changed = changed;
+    this.#restarted = restarted;
   }
 
   get pid(): number | null {
     return this.#current?.pid ?? null;
+  }
+
+  /** See `Run`. */
+  tellRestarts(total: number): void {
+    this.#current?.tellRestarts(total);
   }
 
   /** First start. Rejects with the process's own words when it does not come up: nothing is restarted then. */
@@ -83,10 +93,14 @@ export class Slot {
     this.#log('error', `${this.name} ${why}\nstarting it again in ${this.#pause} ms`);
     this.#restart = setTimeout(() => {
       this.#restart = null;
+      this.#restarted();
       const run = this.#start();
       this.#adopt(run);
       run.ready.then(
-        () => this.#log('warn', `${this.name} is running again, process ${run.pid}`),
+        () => {
+          this.#log('warn', `${this.name} is running again, process ${run.pid}`);
+          this.#changed();
+        },
         () => {}, // Its end is reported and answered by `#adopt`.
       );
     }, this.#pause);

@@ -27,6 +27,8 @@ const identities = new Map<string, string>();
 let egress: Slot | null = null;
 /** The first one holds the Durable Objects. */
 let workers: readonly Slot[] = [];
+/** Processes started again, since they had ended by themselves. */
+let restarts = 0;
 
 async function start(plan: SupervisorPlan): Promise<void> {
   const { runtime } = plan;
@@ -42,14 +44,17 @@ async function start(plan: SupervisorPlan): Promise<void> {
       'the egress process',
       () => runEgress(outgoing, identities, log),
       log,
-      () => {},
+      tellRestarts,
+      countRestart,
     );
   }
   workers = Array.from(
     { length: plan.processes },
-    (_, place) => new Slot(`${runtime.kind} process ${place + 1}`, () => runPlace(plan, place), log, tellPids),
+    (_, place) =>
+      new Slot(`${runtime.kind} process ${place + 1}`, () => runPlace(plan, place), log, changed, countRestart),
   );
   await Promise.all([egress?.open(), ...workers.map((worker) => worker.open())]);
+  tellRestarts();
 }
 
 /** What the processes say goes through here. */
@@ -82,11 +87,13 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
           () => runPlace(plan, 1),
           log,
           () => {},
+          countRestart,
         );
   await standIn?.open();
   try {
     for (const [index, worker] of others.entries()) await worker.replace(() => runPlace(plan, index + 1), drain, true);
     await first.replace(() => runPlace(plan, 0), drain, false);
+    tellRestarts();
   } finally {
     await standIn?.stop(drain);
   }
@@ -101,8 +108,22 @@ async function stop(drain: number): Promise<void> {
   await egress?.stop(0);
 }
 
+function countRestart(): void {
+  restarts += 1;
+}
+
+/** The first process has the Status API; one that has just taken the place of another knows of none yet. */
+function tellRestarts(): void {
+  workers[0]?.tellRestarts(restarts);
+}
+
 function log(level: LogLevel, message: string): void {
   tell({ type: 'log', level, message });
+}
+
+function changed(): void {
+  tellPids();
+  tellRestarts();
 }
 
 function tellPids(): void {

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
+import { RESTARTS_PATH } from '../../status/restarts.ts';
 import { endOf, type Log, Output, type Run, releaseTether, spawnTethered } from '../supervision/run.ts';
 import type { RuntimeLog } from '../supervision/runtime-log.ts';
 import { WARM_UP_SOCKET } from './config.ts';
@@ -68,6 +69,7 @@ export function runWorkerd(
     ended,
     terminate: () => void drain(child, sockets, warmUpPath, log),
     kill: () => child.kill('SIGKILL'),
+    tellRestarts: (total) => tellRestarts(warmUpPath, total),
   };
 }
 
@@ -97,6 +99,15 @@ async function warmUp(path: string, log: Log): Promise<void> {
       resolve();
     });
   });
+}
+
+/** A process that ends meanwhile need not know: its successor is told. */
+function tellRestarts(socketPath: string, total: number): void {
+  const call = send({ socketPath, path: RESTARTS_PATH, method: 'PUT', agent: false }, (response) => {
+    response.on('error', () => undefined).resume();
+  });
+  call.on('error', () => undefined);
+  call.end(String(total));
 }
 
 /** Milliseconds a process may take to hear that it is to end, and to begin with it. */

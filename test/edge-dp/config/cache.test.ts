@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { ControlPlane, type TestConfig } from '../control-plane.ts';
-import { hosts } from '../hosts.ts';
+import { hosts, statusUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 import { alterCache, snapshotCache } from '../resting-cache.ts';
 
@@ -78,6 +78,8 @@ describe.each(hosts)('on %s', (_, start) => {
     await fixture.controlPlane.start();
     expect((await fixture.controlPlane.heard('rejected')).reason).toMatch(/cache: object [0-9a-f]{64}:/);
     await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 10_000 });
+    const metrics = await (await fetch(statusUrl(fixture.node, '/metrics'))).text();
+    expect(metrics).toMatch(/^holdfast_config_cache_errors_total [1-9]/m);
 
     await restartAlone();
     expect(await fixture.routes()).toEqual(['one']);

@@ -153,6 +153,9 @@ describe.each([
     // Each client had one request, and there were two processes.
     expect(failures.length).toBeLessThanOrEqual(2 * 2 * CLIENTS);
     expect(failures.join()).not.toContain('ECONNREFUSED');
+    await expect
+      .poll(async () => (await fetch(`${node.statusUrl}/metrics`)).text(), { timeout: 30_000 })
+      .toMatch(/^holdfast_process_restarts_total 2$/m);
   });
 
   // What stands for a full disk here ends workerd by a signal; Node sees writes fail, as with one.

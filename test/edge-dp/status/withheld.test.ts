@@ -32,7 +32,11 @@ it('a node says at its Status API why it has no newer config, and stays ready', 
   const refused = '"configuration_withheld":"refused by this node: routes r1: does not compile"';
   await expect.poll(() => get('/status')).toMatchObject({ status: 200, body: expect.stringContaining(refused) });
 
-  expect((await get('/metrics')).body).toContain('\nholdfast_config_withheld 1\n');
+  const { body } = await get('/metrics');
+  expect(body).toContain('\nholdfast_config_withheld 1\n');
+  expect(body).toContain('\nholdfast_config_refused_total 1\n');
+  expect(body).toContain('\nholdfast_config_cache_errors_total 0\n');
+  expect(body).toMatch(/^holdfast_config_issued_timestamp_seconds \d{10}$/m);
 
   await controlPlane.publish(config('better'));
   await controlPlane.heard('applied', ({ serial }) => serial === controlPlane.serial);

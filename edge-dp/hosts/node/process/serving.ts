@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { TLS_CIPHERS } from '../../../../shared/tls-ciphers.ts';
 import type { TlsArrival } from '../../../proxy/request-path.ts';
+import { RESTARTS_PATH } from '../../../status/restarts.ts';
 import { serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
@@ -20,6 +21,8 @@ const LAST_WORDS = 1_500;
 
 /** A process that serves. */
 export interface Serving {
+  /** How many processes of the node were started again by now. */
+  tellRestarts(total: number): void;
   /** Finishes what there is within `drain` ms: requests in flight, sessions, and what plugins hold. */
   stop(drain: number): Promise<void>;
 }
@@ -101,6 +104,10 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const news = first ? null : setInterval(() => void scheduled?.({}, env, { waitUntil }), plan.settings.newsInterval);
 
   return {
+    tellRestarts(total) {
+      const told = new Request(`http://localhost${RESTARTS_PATH}`, { method: 'PUT', body: String(total) });
+      waitUntil(Promise.resolve(status({}, told)));
+    },
     async stop(drain) {
       if (news !== null) clearInterval(news);
       // What does not end by itself must still be logged.

@@ -27,6 +27,8 @@ class FakeRun implements Run {
     this.#end('signal SIGKILL');
   }
 
+  tellRestarts(): void {}
+
   crash(): void {
     this.#end('exit code 70');
   }
@@ -37,6 +39,7 @@ describe('a place for one process', () => {
   const runs: FakeRun[] = [];
   /** The next processes of that many do not come up. */
   let broken = 0;
+  let restarts = 0;
 
   const start = (): FakeRun => {
     const run = new FakeRun(runs.length + 1, { broken: broken > 0 });
@@ -50,12 +53,14 @@ describe('a place for one process', () => {
       start,
       (_level, message) => log.push(message),
       () => undefined,
+      () => restarts++,
     );
 
   beforeEach(() => {
     log.length = 0;
     runs.length = 0;
     broken = 0;
+    restarts = 0;
     vi.useFakeTimers();
   });
   afterEach(() => {
@@ -82,6 +87,7 @@ describe('a place for one process', () => {
     await vi.advanceTimersByTimeAsync(10_001);
     runs.at(-1)?.crash();
     await startsAfter(100);
+    expect(restarts).toBe(10);
     expect(log.at(-2)).toContain('workerd ended: exit code 70\nstarting it again in 100 ms');
     expect(log.at(-1)).toContain(`running again, process ${runs.length}`);
   });
