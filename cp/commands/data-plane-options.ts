@@ -128,21 +128,24 @@ export async function dataPlaneOptions(
 
 function proxyTls(settings: Settings) {
   const { dhparam, ...tls } = clientTls(settings);
+  const clients = clientVerification(settings, 'nginx_http');
+  const streamClients = clientVerification(settings, 'nginx_stream');
   return {
     ...tls,
     dhparam: dhparam === null || dhparam.startsWith('ffdhe') ? dhparam : readPem(dhparam, 'ssl_dhparam'),
     sessionTickets: settings.ssl_session_tickets,
     sessionTimeout: Math.ceil(settings.ssl_session_timeout / 1000),
     stapling: settings.nginx_http_ssl_stapling,
-    ...clientVerification(settings),
+    ...(clients !== undefined && { clients }),
+    ...(streamClients !== undefined && { streamClients }),
   };
 }
 
-function clientVerification(settings: Settings) {
-  const { nginx_http_ssl_verify_client: mode, nginx_http_ssl_client_certificate: ca } = settings;
-  if (mode === 'off') return {};
-  const read = ca === null ? null : readPem(ca, 'nginx_http_ssl_client_certificate');
-  return { clients: { mode, ca: read } };
+/** Undefined: clients are not asked for certificates. */
+function clientVerification(settings: Settings, of: 'nginx_http' | 'nginx_stream') {
+  const name = `${of}_ssl_client_certificate` as const;
+  const { [`${of}_ssl_verify_client` as const]: mode, [name]: ca } = settings;
+  return mode === 'off' ? undefined : { mode, ca: ca === null ? null : readPem(ca, name) };
 }
 
 function clusterTls(settings: Settings) {

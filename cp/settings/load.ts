@@ -132,6 +132,8 @@ const ALIASES: Readonly<Record<string, SettingName>> = {
   nginx_proxy_client_header_timeout: 'nginx_http_client_header_timeout',
   nginx_proxy_ssl_client_certificate: 'nginx_http_ssl_client_certificate',
   nginx_proxy_ssl_verify_client: 'nginx_http_ssl_verify_client',
+  nginx_sproxy_ssl_client_certificate: 'nginx_stream_ssl_client_certificate',
+  nginx_sproxy_ssl_verify_client: 'nginx_stream_ssl_verify_client',
   nginx_proxy_ssl_stapling: 'nginx_http_ssl_stapling',
   nginx_proxy_send_timeout: 'nginx_http_send_timeout',
   nginx_proxy_keepalive_timeout: 'nginx_http_keepalive_timeout',

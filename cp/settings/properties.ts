@@ -154,6 +154,9 @@ export const properties = {
   /** What is asked of clients' certificates, and what these must chain to: a PEM file, or PEM. */
   nginx_http_ssl_verify_client: oneOf(['off', 'on', 'optional', 'optional_no_ca'], 'off'),
   nginx_http_ssl_client_certificate: text(null),
+  /** The same of clients of streams. */
+  nginx_stream_ssl_verify_client: oneOf(['off', 'on', 'optional', 'optional_no_ca'], 'off'),
+  nginx_stream_ssl_client_certificate: text(null),
   /** The same for the Status API. */
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),

@@ -132,9 +132,12 @@ function tlsProblems(settings: Settings, say: Say): string[] {
   if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
     problems.push("ssl_cipher_suite = 'custom' needs ssl_ciphers: the list of ciphers, as 'openssl ciphers' reads it");
   }
-  const { nginx_http_ssl_verify_client: verify, nginx_http_ssl_client_certificate: ca } = settings;
-  if ((verify === 'on' || verify === 'optional') && ca === null) {
-    problems.push(`${say('nginx_http_ssl_verify_client')} needs nginx_http_ssl_client_certificate: the CAs of clients`);
+  for (const [verify, ca] of [
+    ['nginx_http_ssl_verify_client', 'nginx_http_ssl_client_certificate'],
+    ['nginx_stream_ssl_verify_client', 'nginx_stream_ssl_client_certificate'],
+  ] as const) {
+    const asks = settings[verify] === 'on' || settings[verify] === 'optional';
+    if (asks && settings[ca] === null) problems.push(`${say(verify)} needs ${ca}: the CAs of clients`);
   }
   return problems;
 }
@@ -166,6 +169,8 @@ const ON_NODE = [
   'nginx_http_ssl_stapling',
   'nginx_http_ssl_verify_client',
   'nginx_http_ssl_client_certificate',
+  'nginx_stream_ssl_verify_client',
+  'nginx_stream_ssl_client_certificate',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',
   'nginx_http_keepalive_timeout',

@@ -141,6 +141,8 @@ export interface TlsLimits {
   readonly sessionTimeout: number;
   /** What is asked of clients; absent: nothing. */
   readonly clients?: ClientVerification;
+  /** The same of clients of streams. */
+  readonly streamClients?: ClientVerification;
   /** What the responders that certificates name say of them is shown with them. */
   readonly stapling: boolean;
 }

@@ -6,6 +6,7 @@ import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { jwtDecode, jwtVerify } from './jwt.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
+import { authorities } from './kong/db.ts';
 import { serialize, setSerializeValue } from './kong/log.ts';
 import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
 import { request } from './kong/request.ts';
@@ -107,6 +108,7 @@ function prelude(lua: LuaMachine): LuaRecord {
     memory_used: new LuaNative('memory_used', () => lua.memory.used),
     subsystem: new LuaNative('subsystem', (call) => (contextOf(call).session === null ? 'http' : 'stream')),
     kept,
+    authorities,
     vault_get: vaultGet,
     parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {

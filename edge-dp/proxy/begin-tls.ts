@@ -15,7 +15,7 @@ export function beginTls(
 ): Promise<TlsTerms | 'refused'> | null {
   const plan = arrival.protocol === 'https' ? gateway.plugins : gateway.streams?.plugins;
   const instances = plan?.beforeTls ?? [];
-  return instances.length === 0 ? null : certificatePhase(instances, handshakeOf(runtime, arrival));
+  return instances.length === 0 ? null : certificatePhase(instances, handshakeOf(gateway, runtime, arrival));
 }
 
 /** In order; the first that refuses ends it, and so does one that fails: who is not asked for a certificate would get in without. */
@@ -35,7 +35,11 @@ async function certificatePhase(
   return handshake.terms;
 }
 
-function handshakeOf({ clientAddress }: Pick<ProxyRuntime, 'clientAddress'>, arrival: TlsArrival): TlsHandshake {
+function handshakeOf(
+  { authorities }: Gateway,
+  { clientAddress }: Pick<ProxyRuntime, 'clientAddress'>,
+  arrival: TlsArrival,
+): TlsHandshake {
   const { protocol, serverName, localPort, waitUntil } = arrival;
   return {
     id: crypto.randomUUID().replaceAll('-', ''),
@@ -51,6 +55,7 @@ function handshakeOf({ clientAddress }: Pick<ProxyRuntime, 'clientAddress'>, arr
     identity: { consumer: null },
     shared: new Map(),
     slots: new SlotArray(),
+    authorities,
     waitUntil,
   };
 }

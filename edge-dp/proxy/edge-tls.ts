@@ -1,5 +1,5 @@
-import { isRecord } from '../../shared/record.ts';
-import type { ClientTls } from './request-path.ts';
+import { isRecord, type Row } from '../../shared/record.ts';
+import type { ClientCertificate, ClientTls } from './request-path.ts';
 
 /** TLS as clients speak it with Cloudflare's network, by what that tells of a request (`request.cf`); null: they do not. */
 export function edgeTls(cf: unknown): ClientTls | null {
@@ -11,7 +11,22 @@ export function edgeTls(cf: unknown): ClientTls | null {
     cipher: OPENSSL_NAMES[String(tlsCipher)] ?? String(tlsCipher ?? ''),
     clientVerify: typeof verified === 'string' && verified !== '' ? verified : 'NONE',
     refusal: null,
-    clientCertificate: null,
+    clientCertificate: isRecord(tlsClientAuth) ? certificateIn(tlsClientAuth) : null,
+  };
+}
+
+/** Null: the client showed none. The network keeps the certificate itself. */
+function certificateIn(shown: Row): ClientCertificate | null {
+  const text = (name: string): string => String(shown[name] ?? '');
+  if (text('certPresented') !== '1') return null;
+  return {
+    pem: null,
+    subject: text('certSubjectDNRFC2253'),
+    issuer: text('certIssuerDNRFC2253'),
+    serial: text('certSerial').toUpperCase(),
+    fingerprint: text('certFingerprintSHA1').toLowerCase(),
+    notBefore: text('certNotBefore'),
+    notAfter: text('certNotAfter'),
   };
 }
 

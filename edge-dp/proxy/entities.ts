@@ -4,6 +4,7 @@ import { isRecord } from '../../shared/record.ts';
 import { workspaceOf } from '../../shared/workspace.ts';
 import type { RowSecrets } from '../config/changes.ts';
 import { RowReader } from '../config/row.ts';
+import type { Authority } from '../plugins/runtime/authorities.ts';
 import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import type { Endpoint, RouteRow } from '../router/route-row.ts';
 
@@ -47,7 +48,7 @@ export interface Route {
   readonly row: BundleRow;
 }
 
-/** A certificate with its key, or a CA certificate: PEM. */
+/** A certificate with its key: PEM. */
 export interface Certificate {
   readonly id: string;
   readonly cert: string;
@@ -131,10 +132,9 @@ export function readWorkspaceName(row: BundleRow): string {
   return new RowReader('workspaces', row).string('name');
 }
 
-/** An authority that upstreams' certificates may chain to. */
-export function readCaCertificate(row: BundleRow): Certificate {
-  const cert = new RowReader('ca_certificates', row).string('cert');
-  return { id: row.id, cert, key: null, alternative: null, missing: null };
+/** An authority that upstreams' certificates, or clients', may chain to. */
+export function readCaCertificate(row: BundleRow): Authority {
+  return { id: row.id, cert: new RowReader('ca_certificates', row).string('cert'), row };
 }
 
 function readMatching(read: RowReader): RouteRow {

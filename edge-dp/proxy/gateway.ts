@@ -5,6 +5,7 @@ import type { ConfigChanges, RowSecrets, TableChanges } from '../config/changes.
 import { ConfigError } from '../config/config-error.ts';
 import { PersistentMap } from '../config/persistent-map.ts';
 import type { PluginRegistry } from '../plugins/registry.ts';
+import type { Authority } from '../plugins/runtime/authorities.ts';
 import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { Services } from '../plugins/runtime/services.ts';
@@ -30,7 +31,7 @@ interface Parts {
   /** Route ids by service: a service that is switched off takes its routes out of the router. */
   readonly routesOf: PersistentMap<PersistentMap<true>>;
   readonly certificates: PersistentMap<Certificate>;
-  readonly caCertificates: PersistentMap<Certificate>;
+  readonly authorities: PersistentMap<Authority>;
   readonly serverNames: ServerNames;
   readonly consumerGroups: PersistentMap<ConsumerGroup>;
   readonly workspaceNames: PersistentMap<string>;
@@ -52,6 +53,7 @@ export class Gateway {
   readonly routes: PersistentMap<Route>;
   readonly consumerGroups: PersistentMap<ConsumerGroup>;
   readonly workspaceNames: PersistentMap<string>;
+  readonly authorities: PersistentMap<Authority>;
   readonly router: Router;
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
@@ -66,6 +68,7 @@ export class Gateway {
     this.routes = parts.routes;
     this.consumerGroups = parts.consumerGroups;
     this.workspaceNames = parts.workspaceNames;
+    this.authorities = parts.authorities;
     this.router = parts.router;
     this.plugins = parts.plugins;
     this.balancers = parts.balancers;
@@ -84,7 +87,7 @@ export class Gateway {
       routes: PersistentMap.empty(),
       routesOf: PersistentMap.empty(),
       certificates: PersistentMap.empty(),
-      caCertificates: PersistentMap.empty(),
+      authorities: PersistentMap.empty(),
       serverNames: ServerNames.none,
       consumerGroups: PersistentMap.empty(),
       workspaceNames: PersistentMap.empty(),
@@ -106,8 +109,8 @@ export class Gateway {
     }
     const known = ofService.get(fallbackCertificate);
     if (known !== undefined) return known;
-    const { certificates, caCertificates } = this.#parts;
-    const tls = upstreamTls(service, certificates, caCertificates, fallbackCertificate);
+    const { certificates, authorities } = this.#parts;
+    const tls = upstreamTls(service, certificates, authorities, fallbackCertificate);
     ofService.set(fallbackCertificate, tls);
     return tls;
   }
@@ -132,7 +135,7 @@ export class Gateway {
       routes,
       routesOf: reindex(parts, routes, changes.get('routes')),
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
-      caCertificates: applied(parts.caCertificates, changes.get('ca_certificates'), readCaCertificate),
+      authorities: applied(parts.authorities, changes.get('ca_certificates'), readCaCertificate),
       serverNames: parts.serverNames.update(changes.get('snis')),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),

@@ -39,6 +39,7 @@ export function handle(
     lazy,
     groups: gateway.consumerGroups,
     workspaceNames: gateway.workspaceNames,
+    authorities: gateway.authorities,
     upstreams: gateway.balancers,
     client,
     clientBodyTimeout,

@@ -4,6 +4,7 @@ import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import { FieldList, type HeaderFields } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest, OwnResponse } from '../http/messages.ts';
+import type { Authorities } from '../plugins/runtime/authorities.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import { type GroupsById, RequestIdentity } from '../plugins/runtime/identity.ts';
 import type { GatewayRequest, UpstreamChoice } from '../plugins/runtime/request.ts';
@@ -76,6 +77,7 @@ export class ProxyContext implements GatewayRequest {
   /** The answer is on its way. */
   answered = false;
   readonly arrival: Arrival;
+  readonly authorities: Authorities;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
   readonly #errorDefaultType: string;
@@ -97,6 +99,7 @@ export class ProxyContext implements GatewayRequest {
       readonly groups: GroupsById;
       readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
       readonly upstreams: Upstreams;
+      readonly authorities: Authorities;
       readonly client: ClientAddress;
       readonly clientBodyTimeout: number;
       readonly maxBodySize: number;
@@ -120,6 +123,7 @@ export class ProxyContext implements GatewayRequest {
     this.#errorDefaultType = parts.errorDefaultType;
     this.#workspaceNames = parts.workspaceNames;
     this.#upstreams = parts.upstreams;
+    this.authorities = parts.authorities;
   }
 
   get headers(): RequestHeaders {

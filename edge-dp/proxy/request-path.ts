@@ -72,8 +72,24 @@ export interface ClientTls {
   readonly clientVerify: string;
   /** Why nothing is served over this connection, in the words for the client: its certificate is not there, or not good. Null: it is. */
   readonly refusal: string | null;
-  /** PEM of its certificate; null: it showed none, or the host does not tell. */
-  readonly clientCertificate: string | null;
+  /** Null: it showed none, or the host does not tell. */
+  readonly clientCertificate: ClientCertificate | null;
+}
+
+/** What a client showed of itself, whatever came of the look at it. */
+export interface ClientCertificate {
+  /** Null: the host knows only the rest. */
+  readonly pem: string | null;
+  /** Distinguished names as RFC 2253 writes them. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Upper-case hex digits. */
+  readonly serial: string;
+  /** SHA-1, in lower-case hex digits: nginx's way of naming certificates. */
+  readonly fingerprint: string;
+  /** As `Nov 29 05:20:00 2026 GMT`. */
+  readonly notBefore: string;
+  readonly notAfter: string;
 }
 
 /** How a request reached this data plane: what its messages do not say. */

@@ -1,3 +1,4 @@
+import type { Authorities } from '../plugins/runtime/authorities.ts';
 import type { TlsChoice } from '../plugins/runtime/request.ts';
 import type { UpstreamTls } from './egress/egress.ts';
 import type { Certificate, Service } from './entities.ts';
@@ -9,7 +10,7 @@ import type { Certificate, Service } from './entities.ts';
 export function upstreamTls(
   service: Service,
   certificates: Pick<ReadonlyMap<string, Certificate>, 'get'>,
-  caCertificates: Pick<ReadonlyMap<string, Certificate>, 'get'>,
+  caCertificates: Pick<Authorities, 'get'>,
   fallbackCertificate: string | null,
 ): UpstreamTls | { readonly missing: string; readonly reason: string | null } {
   const id = service.clientCertificate ?? fallbackCertificate;

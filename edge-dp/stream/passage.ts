@@ -1,4 +1,5 @@
 import type { UpstreamFailure, UpstreamTls } from '../proxy/egress/egress.ts';
+import type { ClientTls } from '../proxy/request-path.ts';
 import type { Transport } from '../router/stream-rule.ts';
 
 /** What a host knows of a session before anybody has looked at it. Addresses without the IPv6 form of IPv4. */
@@ -47,6 +48,8 @@ export interface StreamPassage {
   readonly passthrough: boolean;
   /** Milliseconds without a byte in either direction after which it is over, and those a peer may take nothing. */
   readonly timeouts: { readonly read: number; readonly write: number };
+  /** The client's TLS has ended here. Before `open`; not where it passes through. */
+  secured(tls: ClientTls): void;
   /** Asks the plugins, chooses an upstream and connects, as often as its service allows. Null: it is refused, or there is none. Once. */
   open<T>(dial: Dial<T>): Promise<T | null>;
   /** The upstream is there. For UDP not before its first answer, since nobody knows earlier. */
@@ -62,6 +65,4 @@ export interface MovedBytes {
   readonly received: number;
   readonly sent: number;
   readonly upstream: { readonly received: number; readonly sent: number };
-  /** Of TLS that ended here. */
-  readonly tls: { readonly version: string; readonly cipher: string } | null;
 }

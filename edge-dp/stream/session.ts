@@ -1,6 +1,7 @@
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import { FieldList } from '../http/fields.ts';
+import type { Authorities } from '../plugins/runtime/authorities.ts';
 import type { Chain } from '../plugins/runtime/chain.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import { SlotArray } from '../plugins/runtime/slot.ts';
@@ -9,6 +10,7 @@ import type { ClientAddress } from '../proxy/client-address.ts';
 import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Route, Service } from '../proxy/entities.ts';
 import type { Gateway } from '../proxy/gateway.ts';
+import type { ClientTls } from '../proxy/request-path.ts';
 import type { ProxyRuntime } from '../proxy/runtime.ts';
 import type { Peer } from '../proxy/upstream-request.ts';
 import { chosenTls, OWN_TLS } from '../proxy/upstream-tls.ts';
@@ -40,6 +42,7 @@ export class Session implements StreamSession, StreamPassage {
   readonly upstream: StreamChoice = { ...OWN_TLS, target: null, tls: null };
   readonly passthrough: boolean;
   readonly timeouts: StreamPassage['timeouts'];
+  tls: ClientTls | null = null;
   readonly tries: { -readonly [K in keyof Try]: Try[K] }[] = [];
   status = OK;
   /** When there was an upstream, or none; milliseconds since the epoch. */
@@ -84,6 +87,10 @@ export class Session implements StreamSession, StreamPassage {
     return this.#arrival.localPort;
   }
 
+  get authorities(): Authorities {
+    return this.#gateway.authorities;
+  }
+
   get workspace(): string {
     return this.route.workspace;
   }
@@ -96,7 +103,12 @@ export class Session implements StreamSession, StreamPassage {
     this.#arrival.waitUntil(work);
   }
 
+  secured(tls: ClientTls): void {
+    this.tls = tls;
+  }
+
   async open<T>(dial: Dial<T>): Promise<T | null> {
+    if (this.tls !== null && this.tls.refusal !== null) return this.#decided(BROKEN);
     const refusal = await prereadPhase(this.#chain, this);
     if (refusal !== null) return this.#decided(refusal);
     const { service } = this;

@@ -7,7 +7,7 @@ const GLOBALS: readonly (readonly [name: RegExp, reason: string])[] = [
   [/^os\.(?:execute|exit|getenv|remove|rename|setlocale|tmpname)\b/, 'there is no operating system'],
   [/^debug\.(?!traceback\b)\w+/, 'only debug.traceback is there'],
   [/^package\.\w+/, 'modules come with the plugin'],
-  [/^kong\.(?:db|dao)\b/, 'data planes have no database'],
+  [/^kong\.(?:db\b(?!\.ca_certificates\b)|dao\b)/, 'data planes have no database'],
   [/^kong\.(?:worker_events|cluster_events|rpc)\b/, 'plugins have no events of the node'],
   [/^kong\.websocket\b/, 'WebSocket frames do not pass through plugins'],
   [/^ngx\.timer\.every\b/, 'nothing goes on without a request'],

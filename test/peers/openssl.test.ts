@@ -14,6 +14,18 @@ import { peerExecutable } from './peer.ts';
 const openssl = peerExecutable('openssl');
 const run = promisify(execFile);
 
+/** A plugin in Lua that answers with what it knows of the client. */
+const TELLER = `return { VERSION = '1.0', PRIORITY = 1,
+  certificate = function()
+    local ca = kong.db.ca_certificates:each()()
+    kong.client.tls.request_client_certificate(assert(require('ngx.ssl').parse_pem_cert(ca.cert)))
+  end,
+  access = function()
+    local says = { 'told' }
+    for i, name in ipairs { 'verify', 's_dn', 'i_dn', 'serial', 'fingerprint' } do says[i + 1] = ngx.var['ssl_client_' .. name] end
+    return kong.response.exit(200, table.concat(says, '|') .. '|')
+  end }`;
+
 /** OpenSSL’s own authority, its responder and its client against the TLS of the native host. */
 describe('openssl', () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast openssl '));
@@ -111,6 +123,12 @@ describe('openssl', () => {
           { id: id(1), ...exact },
           { id: id(2), ...both, cert_alt: rsa.cert, key_alt: rsa.key },
         ],
+        // Has clients of one name checked by the authority, and answers with what it knows of them.
+        services: [{ id: id(5), name: 'none', host: '127.0.0.1', port: 9, protocol: 'http' }],
+        routes: [{ id: id(6), paths: ['/'], snis: ['exact.test'], protocols: ['https'], service: { id: id(5) } }],
+        ca_certificates: [{ id: id(7), cert: readFileSync(file('ca.crt'), 'utf8') }],
+        custom_plugins: [{ id: id(8), name: 'teller', handler: TELLER, modules: null }],
+        plugins: [{ id: id(9), name: 'teller', protocols: ['https'], config: {} }],
         snis: [
           { id: id(3), name: 'exact.test', certificate: { id: id(1) } },
           { id: id(4), name: '*.both.test', certificate: { id: id(2) } },
@@ -192,6 +210,32 @@ describe('openssl', () => {
     expect(bad).toContain('HTTP/1.1 400 ');
     expect(bad).toContain('The SSL certificate error');
     expect(await client()).toContain('HTTP/1.1 404 ');
+  });
+
+  it('knows of a client’s certificate what its own tools say of it', async () => {
+    await inFolder(
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-keyout',
+        'odd.key',
+        '-out',
+        'odd.crt',
+        '-utf8',
+        '-days',
+        '2',
+      ],
+      ...['-CA', 'ca.crt', '-CAkey', 'ca.key', '-subj', '/C=DE/O=Äcme, "Inc"/OU=a; b+UID= c/CN=#odd \\\\ name'],
+    );
+    const said = await client('-servername', 'exact.test', '-cert', file('odd.crt'), '-key', file('odd.key'));
+    const asked = ['-noout', '-nameopt', 'RFC2253', '-subject', '-issuer', '-serial', '-fingerprint', '-sha1'];
+    const { stdout } = await inFolder('x509', '-in', 'odd.crt', ...asked);
+    const [subject, issuer, serial, fingerprint] = stdout.split('\n').map((line) => line.slice(line.indexOf('=') + 1));
+    const hex = fingerprint?.replaceAll(':', '').toLowerCase();
+    expect(said).toContain(`told|SUCCESS|${subject}|${issuer}|${serial}|${hex}|`);
   });
 
   it('is refused what is not spoken any more', async () => {

@@ -42,10 +42,10 @@ export const client: Library = {
   load_consumer: new LuaNative('load_consumer', (call) => loadConsumer(call), true),
   authenticate: new LuaNative('authenticate', authenticate),
   tls: {
-    get_full_client_certificate_chain: get(
-      'get_full_client_certificate_chain',
-      ({ request }) => request.tls?.clientCertificate ?? undefined,
-    ),
+    get_full_client_certificate_chain: get('get_full_client_certificate_chain', (context) => {
+      const { tls } = context.session ?? context.request;
+      return tls?.clientCertificate?.pem ?? undefined;
+    }),
     set_client_verify: new LuaNative('set_client_verify', setClientVerify),
     request_client_certificate: new LuaNative('request_client_certificate', (call) => {
       inCertificate(call, 'request_client_certificate').asked = { ca: authoritiesOf(call.value(1)) };

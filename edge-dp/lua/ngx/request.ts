@@ -9,6 +9,7 @@ import { headerLines } from '../kong/checks.ts';
 import { BODY_LIMIT, headersTable } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
+import { tlsVariable } from './tls-variables.ts';
 
 /** `ngx.req`. */
 export const request: Library = {
@@ -125,6 +126,7 @@ function variable(context: LuaContext, name: string): LuaValue {
   const { request, reply, exchange } = context;
   const known = VARIABLES[name];
   if (known !== undefined) return known(request);
+  if (name.startsWith('ssl_')) return tlsVariable(request.tls, name);
   if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
   if (name.startsWith('arg_')) {
     const value = decodeArguments(request.query, 0).get(name.slice(4));
@@ -153,11 +155,7 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   document_uri: ({ rawPath }) => decodedPath(rawPath),
   request: ({ method, rawTarget, incoming }) => `${method} ${rawTarget} HTTP/${incoming.version}`,
   scheme: ({ scheme }) => scheme,
-  ssl_protocol: ({ tls }) => tls?.version,
   ssl_server_name: ({ serverName }) => serverName ?? undefined,
-  ssl_cipher: ({ tls }) => tls?.cipher,
-  ssl_client_verify: ({ tls }) => tls?.clientVerify,
-  ssl_client_raw_cert: ({ tls }) => tls?.clientCertificate ?? undefined,
   https: ({ scheme }) => (scheme === 'https' ? 'on' : ''),
   server_protocol: ({ incoming }) => `HTTP/${incoming.version}`,
   server_port: ({ forwarded }) => String(forwarded.port),
@@ -215,6 +213,7 @@ function handshakeVariable(handshake: TlsHandshake, name: string): LuaValue {
 function sessionVariable(session: StreamSession, exchange: Logged | null, name: string): LuaValue {
   const known = connectionVariable(session, session.serverPort, name);
   if (known !== undefined) return known;
+  if (name.startsWith('ssl_')) return tlsVariable(session.tls, name);
   if (name === 'protocol') return session.protocol === 'udp' ? 'UDP' : 'TCP';
   if (exchange === null || !('session' in exchange)) return undefined;
   switch (name) {

@@ -1,4 +1,4 @@
-/** `kong.ctx`, `kong.log` and `kong.table`; the locals at its top are those of all parts. */
+/** `kong.ctx`, `kong.log`, `kong.db` and `kong.table`; the locals at its top are those of all parts. */
 export const KONG_PRELUDE = `
 local host = ...
 local setmetatable, rawget, rawset, type, tostring, select = setmetatable, rawget, rawset, type, tostring, select
@@ -56,6 +56,15 @@ end
 log.inspect = setmetatable({ on = function() end, off = function() end }, { __call = function(_, ...) inspect(...) end })
 kong.log = setmetatable(log, { __call = function(_, ...) host.log('notice', words(...)) end })
 
+kong.db = {
+  ca_certificates = {
+    select = function(_, key) return host.authorities.one(type(key) == 'table' and key.id or nil) end,
+    each = function()
+      local rows, at = host.authorities.all(), 0
+      return function() at = at + 1 return rows[at] end
+    end,
+  },
+}
 kong.nginx = {
   get_subsystem = function() return host.subsystem() end,
 }

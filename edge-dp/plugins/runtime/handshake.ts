@@ -1,4 +1,5 @@
 import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { Authorities } from './authorities.ts';
 import type { Slots } from './slot.ts';
 
 /** A client that has begun TLS and was answered nothing yet: as plugins see it in their phase `certificate`. */
@@ -24,6 +25,8 @@ export interface TlsHandshake {
   /** What plugins tell each other in this phase (`kong.ctx.shared`). */
   readonly shared: Map<string, unknown>;
   readonly slots: Slots;
+  /** Whom certificates may be signed by, as the config has them. */
+  readonly authorities: Authorities;
   /** Work that goes on after it. */
   waitUntil(work: Promise<unknown>): void;
 }

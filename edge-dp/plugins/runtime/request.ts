@@ -6,6 +6,7 @@ import type { ClientAddress } from '../../proxy/client-address.ts';
 import type { Forwarded } from '../../proxy/forwarded-headers.ts';
 import type { ClientTls } from '../../proxy/request-path.ts';
 import type { Captures } from '../../router/capture.ts';
+import type { Authorities } from './authorities.ts';
 import type { Identity } from './identity.ts';
 import type { Slots } from './slot.ts';
 
@@ -62,6 +63,9 @@ export interface GatewayRequest {
   /** What plugins tell each other (`kong.ctx.shared`). A plugin's own state belongs into a `slot`. */
   readonly shared: Map<string, unknown>;
   readonly slots: Slots;
+
+  /** Whom certificates may be signed by, as the config has them. */
+  readonly authorities: Authorities;
 
   /**
    * A row of a lazy table by its lookup value: memory, then KV, then the control plane. Null when there is none in the

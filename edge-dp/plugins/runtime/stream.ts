@@ -1,4 +1,6 @@
 import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { ClientTls } from '../../proxy/request-path.ts';
+import type { Authorities } from './authorities.ts';
 import type { Try } from './exchange.ts';
 import type { RouteView, ServiceView, Target, TlsChoice } from './request.ts';
 import type { Slots } from './slot.ts';
@@ -25,6 +27,10 @@ export interface StreamSession {
   /** What plugins tell each other (`kong.ctx.shared`). */
   readonly shared: Map<string, unknown>;
   readonly slots: Slots;
+  /** TLS that ends here; null: it goes on to the upstream as it came, or there is none. */
+  readonly tls: ClientTls | null;
+  /** Whom certificates may be signed by, as the config has them. */
+  readonly authorities: Authorities;
   readonly upstream: StreamChoice;
   /** Work that goes on after its end. */
   waitUntil(work: Promise<unknown>): void;
@@ -44,8 +50,6 @@ export interface StreamExchange {
   readonly request: StreamSession;
   /** nginx's: 200 once there was an upstream, else why there was none: 403, 499, 500, 502, 503. */
   readonly status: number;
-  /** Of the client's TLS where it ends here; null: it does not, or there is none. */
-  readonly tls: { readonly version: string; readonly cipher: string } | null;
   /** Bytes from the client and to it, without TLS. */
   readonly received: number;
   readonly sent: number;

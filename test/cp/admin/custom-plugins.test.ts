@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import '../../plugin-lua.ts';
 import { STAMP } from '../../lua-plugins/stamp.ts';
@@ -93,6 +94,15 @@ it.each([
 const schemaOf = (config: string, more = '') =>
   `return { name = 'p', fields = { { config = { type = 'record', fields = { ${config} } } } } ${more} }`;
 const HANDLER = `return { PRIORITY = 1, VERSION = '0.1.0', access = function() end }`;
+
+it('takes the example of the documents, which reads the one table that data planes have', async () => {
+  const page = readFileSync(new URL('../../../docs/hosts.md', import.meta.url), 'utf8');
+  const handler = /```lua\n([\s\S]+?)```/.exec(page)?.[1] ?? '';
+  expect(handler).toContain('kong.db.ca_certificates:each()');
+  const schema = `return { name = 'partners', fields = {
+    { config = { type = 'record', fields = { { server_name = { type = 'string', required = true } } } } } } }`;
+  expect(await post('/custom-plugins', { name: 'partners', schema, handler })).toMatchObject({ status: 201 });
+});
 
 describe('what is sent', () => {
   it.each([

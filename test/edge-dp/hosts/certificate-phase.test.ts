@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { type Authority, authority } from '../../cp/pki/authority.ts';
 import { id, type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -25,6 +27,9 @@ const AFTER = `
   kong.service.request.set_header('X-Verify', ngx.var.ssl_client_verify)
   kong.service.request.set_header('X-Chain', #(kong.client.tls.get_full_client_certificate_chain() or ''))
   kong.service.request.set_header('X-Server-Name', ngx.var.ssl_server_name or '')
+  for _, name in ipairs { 's_dn', 'i_dn', 'serial', 'fingerprint', 'v_start', 'v_end', 'v_remain', 'escaped_cert' } do
+    kong.service.request.set_header('X-Client-' .. name:gsub('_', '-'), ngx.var['ssl_client_' .. name] or 'none')
+  end
   local ok, message = pcall(kong.client.tls.request_client_certificate)
   kong.service.request.set_header('X-Late', message)
 `;
@@ -34,6 +39,15 @@ const GATE = `
   local Gate = { VERSION = '1.0.0', PRIORITY = 1 }
   function Gate:certificate(conf)
     if kong.ctx.shared.seen ~= 'https127.0.0.1' and kong.ctx.shared.seen ~= 'tls127.0.0.1' then error('not seen') end
+    if ssl.server_name() == 'rows.test' then
+      local all = {}
+      for ca in kong.db.ca_certificates:each() do
+        assert(kong.db.ca_certificates:select({ id = ca.id }).cert == ca.cert)
+        all[#all + 1] = ca.cert
+      end
+      assert(kong.db.ca_certificates:select({ id = conf.none }) == nil)
+      kong.client.tls.request_client_certificate(assert(ssl.parse_pem_cert(table.concat(all, '\\n'))))
+    end
     if ssl.server_name() ~= 'gate.test' then return end
     assert(kong.client.tls.request_client_certificate(assert(ssl.parse_pem_cert(conf.ca))))
   end
@@ -45,6 +59,7 @@ describe('plugins before the TLS of clients on the native host', () => {
   let node: ProxyNode;
   let known: Authority;
   let unknown: Awaited<ReturnType<Authority['leaf']>>;
+  let tables: Record<string, readonly BundleRow[]>;
 
   beforeAll(async () => {
     upstream = await startUpstream();
@@ -54,25 +69,24 @@ describe('plugins before the TLS of clients on the native host', () => {
     const tcp = service(2, upstream.port, { protocol: 'tcp' });
     const none = { rewrite: [], header_filter: [], body_filter: [], log: [] };
     const protocols = ['https', 'tls'];
-    node = await startProxyNode(
-      {
-        services: [service(1, upstream.port), tcp],
-        routes: [
-          route(1, '/', 1),
-          { id: id(2), protocols: ['tls'], snis: ['asked.test', 'refused.test'], service: { id: tcp.id } },
-        ],
-        custom_plugins: [{ id: id(97), name: 'gate', handler: GATE, modules: null }],
-        plugins: [
-          { id: id(31), name: 'pre-function', protocols, config: { ...none, certificate: [BEFORE], access: [AFTER] } },
-          { id: id(32), name: 'gate', protocols, config: { ca: known.pem } },
-        ],
-      },
-      {
-        start: startNodeHost,
-        proxyListen: [{ host: '127.0.0.1', port: 0, tls }],
-        streamListen: [{ host: '127.0.0.1', port: 0, udp: false, tls }],
-      },
-    );
+    tables = {
+      services: [service(1, upstream.port), tcp],
+      ca_certificates: [{ id: id(81), cert: known.pem }],
+      routes: [
+        route(1, '/', 1),
+        { id: id(2), protocols: ['tls'], snis: ['asked.test', 'refused.test'], service: { id: tcp.id } },
+      ],
+      custom_plugins: [{ id: id(97), name: 'gate', handler: GATE, modules: null }],
+      plugins: [
+        { id: id(31), name: 'pre-function', protocols, config: { ...none, certificate: [BEFORE], access: [AFTER] } },
+        { id: id(32), name: 'gate', protocols, config: { ca: known.pem, none: id(99) } },
+      ],
+    };
+    node = await startProxyNode(tables, {
+      start: startNodeHost,
+      proxyListen: [{ host: '127.0.0.1', port: 0, tls }],
+      streamListen: [{ host: '127.0.0.1', port: 0, udp: false, tls }],
+    });
   });
   afterAll(async () => {
     await node?.stop();
@@ -155,6 +169,34 @@ describe('plugins before the TLS of clients on the native host', () => {
     expect(await told(name)).toBe('no connection');
     expect(await told('plain.test')).toMatchObject({ status: 200 });
     if (line !== null) await expect.poll(() => node.log.join('\n'), { timeout: 30_000 }).toMatch(line);
+  });
+
+  it('have it checked by the authorities of the config, those of the moment, and tell the upstream what it says', async () => {
+    const another = await authority('another');
+    // A name with what its notation escapes, and what its text does.
+    const strange = await known.leaf({ name: 'Ünlü\\, Ltd. \\+ Co, O=Acme' });
+    const failed = 'FAILED:unable to verify the first certificate';
+    expect(await told('rows.test', strange)).toEqual({ status: 200, verify: 'SUCCESS', shown: true });
+    const [{ header } = { header: () => null }] = upstream.seen;
+    const { serialNumber, fingerprint, validFrom, validTo } = new X509Certificate(strange.cert);
+    expect(header('X-Client-S-DN')).toBe('O=Acme,CN=\\C3\\9Cnl\\C3\\BC\\, Ltd. \\+ Co');
+    expect(header('X-Client-I-DN')).toBe('CN=known');
+    expect(header('X-Client-Serial')).toBe(serialNumber);
+    expect(header('X-Client-Fingerprint')).toBe(fingerprint.replaceAll(':', '').toLowerCase());
+    expect([header('X-Client-V-Start'), header('X-Client-V-End')]).toEqual([validFrom, validTo]);
+    expect(header('X-Client-V-Remain')).toMatch(/^\d+$/);
+    expect(decodeURIComponent(header('X-Client-Escaped-Cert') ?? '').trim()).toBe(strange.cert.trim());
+
+    const theirs = await another.leaf();
+    expect(await told('rows.test', theirs)).toMatchObject({ verify: failed });
+    const changed = { ...tables, ca_certificates: [{ id: id(82), cert: another.pem }] };
+    await node.controlPlane.publish(
+      Object.fromEntries(Object.entries(changed).map(([name, rows]) => [name, { rows }])),
+    );
+    await expect
+      .poll(() => told('rows.test', theirs), { timeout: 60_000 })
+      .toEqual({ status: 200, verify: 'SUCCESS', shown: true });
+    expect(await told('rows.test', strange)).toMatchObject({ verify: failed });
   });
 
   it('do the same on listeners for streams', async () => {

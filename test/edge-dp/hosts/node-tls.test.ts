@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
-import { type ConnectionOptions, connect } from 'node:tls';
+import { type ConnectionOptions, connect, createServer, type Server as TlsServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
@@ -25,9 +26,15 @@ const ASKED = `
   kong.service.request.set_header("X-Chain", #(kong.client.tls.get_full_client_certificate_chain() or ""))
   kong.client.tls.set_client_verify("FAILED:said a plugin")
 `;
+/** A plugin in Lua that logs what it was told of the client's certificate before the session went on. */
+const LOOKER = `return { VERSION = '1.0', PRIORITY = 5, preread = function()
+  local chain = kong.client.tls.get_full_client_certificate_chain()
+  kong.log.set_serialize_value('seen', ngx.var.ssl_client_verify .. ' ' .. ngx.var.ssl_client_s_dn .. ' ' .. #chain)
+end }`;
 
 describe('certificates by server name on the native host', () => {
   let upstream: Upstream;
+  let secured: TlsServer;
   let node: ProxyNode;
   let clients: Authority;
   let tables: Record<string, readonly BundleRow[]>;
@@ -43,9 +50,27 @@ describe('certificates by server name on the native host', () => {
     upstream = await startUpstream();
     clients = await authority('of clients');
     const alternative = await (await authority('of others')).leaf({ name: 'wild-rsa', type: 'rsa' });
+    const own = await clients.leaf({ name: 'upstream' });
+    const asking = { cert: own.cert, key: own.key, requestCert: true, rejectUnauthorized: false };
+    secured = createServer(asking, (socket) => socket.resume().end(`saw ${socket.getPeerCertificate().subject?.CN}`));
+    await once(secured.listen(0, '127.0.0.1'), 'listening');
+    const address = secured.address();
+    const through = typeof address === 'object' ? (address?.port ?? 0) : 0;
     tables = {
-      services: [service(1, upstream.port), service(2, upstream.port, { path: '/named' })],
-      routes: [route(3, '/asked', 1, { name: 'asked' }), route(1, '/', 1), route(2, '/', 2, { snis: ['exact.test'] })],
+      services: [
+        service(1, upstream.port),
+        service(2, upstream.port, { path: '/named' }),
+        service(4, upstream.port, { protocol: 'tcp' }),
+        service(5, through, { protocol: 'tcp' }),
+      ],
+      routes: [
+        route(3, '/asked', 1, { name: 'asked' }),
+        route(1, '/', 1),
+        route(2, '/', 2, { snis: ['exact.test'] }),
+        { id: id(4), name: 'stream', protocols: ['tls'], snis: ['stream.test'], service: { id: service(4, 1).id } },
+        { id: id(5), protocols: ['tls_passthrough'], snis: ['through.test'], service: { id: service(5, 1).id } },
+      ],
+      custom_plugins: [{ id: id(97), name: 'looker', handler: LOOKER, modules: null }],
       certificates: [
         await certificate(11, 'exact'),
         { ...(await certificate(12, 'wild')), cert_alt: alternative.cert, key_alt: alternative.key },
@@ -54,7 +79,9 @@ describe('certificates by server name on the native host', () => {
       ],
       plugins: [
         { id: id(32), name: 'pre-function', route: { id: route(3, '/', 1).id }, config: functions(ASKED) },
-        { id: id(31), name: 'file-log', config: { path: 'requests.log', reopen: false } },
+        { id: id(31), name: 'file-log', protocols: ['https'], config: { path: 'requests.log', reopen: false } },
+        { id: id(34), name: 'file-log', protocols: ['tls'], config: { path: 'requests.log', reopen: false } },
+        { id: id(33), name: 'looker', protocols: ['tls'], route: { id: id(4) }, config: {} },
       ],
       snis: [
         sni(21, 'Exact.test', 11),
@@ -67,12 +94,18 @@ describe('certificates by server name on the native host', () => {
     node = await startProxyNode(tables, {
       start: startNodeHost,
       proxyListen: [{ host: '127.0.0.1', port: 0, tls }],
-      tls: { ...DEFAULT_LIMITS, clients: { mode: 'optional', ca: clients.pem } },
+      streamListen: [{ host: '127.0.0.1', port: 0, udp: false, tls }],
+      tls: {
+        ...DEFAULT_LIMITS,
+        clients: { mode: 'optional', ca: clients.pem },
+        streamClients: { mode: 'on', ca: clients.pem },
+      },
     });
   });
   afterAll(async () => {
     await node?.stop();
     await upstream?.stop();
+    secured?.close();
   });
 
   /** The common name of what a client that asks for the name is shown; null: the handshake fails. */
@@ -161,6 +194,44 @@ describe('certificates by server name on the native host', () => {
     expect(upstream.seen).toHaveLength(2);
     const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
     await expect.poll(logged, { timeout: 10_000 }).toMatch(/"client_verify":"FAILED:said a plugin"/);
+  });
+
+  /** What comes over a stream first; empty: it is closed before. */
+  const streamed = (servername: string, options: ConnectionOptions): Promise<string> =>
+    new Promise((resolve) => {
+      const port = node.dataPlane.streamAddresses?.[0]?.port ?? 0;
+      const socket = connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ...options });
+      socket.once('secureConnect', () => socket.write('GET /stream HTTP/1.1\r\nHost: a\r\n\r\n'));
+      socket.once('data', (part) => {
+        resolve(part.toString());
+        socket.destroy();
+      });
+      socket.on('error', () => undefined).once('close', () => resolve(''));
+    });
+
+  it('asks clients of streams for what settings of their own say, and lets none on without', async () => {
+    const good = await clients.leaf({ name: 'streaming' });
+    const bad = await (await authority('of others')).leaf();
+    upstream.seen.length = 0;
+    expect(await streamed('stream.test', good)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await streamed('stream.test', bad)).toBe('');
+    expect(await streamed('stream.test', {})).toBe('');
+    expect(upstream.seen).toHaveLength(1);
+    expect(await streamed('through.test', good)).toBe('saw streaming');
+    expect(await streamed('through.test', {})).toBe('saw undefined');
+    const logged = () => {
+      const lines = readFileSync(join(node.prefix, 'requests.log'), 'utf8').split('\n');
+      const entries = lines.filter((line) => line.includes('"name":"stream"')).map((line) => JSON.parse(line));
+      return entries.map(({ session, seen }) => [session.status, session.tls.client_verify, seen]);
+    };
+    const seen = `SUCCESS CN=streaming ${good.cert.length + 1}`;
+    const failed = 'FAILED:unable to verify the first certificate';
+    const expected = [
+      [200, 'SUCCESS', seen],
+      [500, failed, undefined],
+      [500, 'NONE', undefined],
+    ];
+    await expect.poll(logged, { timeout: 60_000 }).toEqual(expect.arrayContaining(expected));
   });
 
   it('knows the name where routes ask for it', async () => {

@@ -46,6 +46,7 @@ export function fakeRequest(
     lazy: { lookupAll: async (table, value) => new Map(Object.entries(rows[table] ?? {})).get(value) ?? [] },
     groups: new Map(groups.map((group) => [group.id, group])),
     workspaceNames: new Map(),
+    authorities: new Map(),
     upstreams: { named: () => undefined },
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
     clientBodyTimeout: 60_000,

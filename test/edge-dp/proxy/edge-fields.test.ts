@@ -26,5 +26,12 @@ it('gives TLS as the edge tells of it, in the words of OpenSSL and nginx', () =>
     ...tls,
     clientVerify: 'FAILED:certificate has expired',
   });
+  const shown = { certPresented: '1', certVerified: 'SUCCESS', certSubjectDNRFC2253: 'CN=a,O=b', certSerial: '0f' };
+  expect(edgeTls({ ...cf, tlsClientAuth: { ...shown, certFingerprintSHA1: 'ABCD' } })?.clientCertificate).toMatchObject(
+    {
+      ...{ pem: null, subject: 'CN=a,O=b', serial: '0F', fingerprint: 'abcd' },
+    },
+  );
+  expect(edgeTls({ ...cf, tlsClientAuth: { ...shown, certPresented: '0' } })?.clientCertificate).toBe(null);
   expect([edgeTls({ tlsVersion: '' }), edgeTls(undefined)]).toEqual([null, null]);
 });

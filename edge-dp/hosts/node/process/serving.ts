@@ -89,7 +89,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
       const listener =
         service === 'proxy'
           ? listenForRequests(options, (request, arrival) => main.answer(request, arrival, env))
-          : listenForTcp(withoutClients(options), openSession, dialFor);
+          : listenForTcp(forStreams(options), openSession, dialFor);
       listeners.push(await listener);
     } else if (first) {
       const server =
@@ -140,9 +140,10 @@ async function atMost(milliseconds: number, work: Promise<unknown>): Promise<voi
   else if (done instanceof Error) console.warn(`the start sequence failed: ${done.message}`);
 }
 
-/** Clients of streams are not asked for certificates: the setting is that of nginx's HTTP. */
-function withoutClients<T extends { readonly tls: ListenerTlsOptions | null }>(options: T): T {
+/** What is asked of clients of streams has settings of its own, as nginx has directives of its own for them. */
+function forStreams<T extends { readonly tls: ListenerTlsOptions | null }>(options: T): T {
   if (options.tls === null) return options;
-  const { clients: _, ...limits } = options.tls.limits;
+  const { clients: _, streamClients, ...rest } = options.tls.limits;
+  const limits = streamClients === undefined ? rest : { ...rest, clients: streamClients };
   return { ...options, tls: { ...options.tls, limits } };
 }

@@ -1,5 +1,4 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import { plainIp } from '../http/listener.ts';
@@ -96,16 +95,18 @@ async function serve(
     socket.destroy();
     return;
   }
-  let secured: TLSSocket | null = null;
   let moved = NOTHING;
   try {
-    const ends = tls !== null && hello !== null && !passage.passthrough;
-    if (ends) secured = await tls.over(socket, hello, { ...facts, protocol: 'tls' });
-    const client = ends ? secured : socket;
+    let client: Socket | null = socket;
+    if (tls !== null && hello !== null && !passage.passthrough) {
+      const secured = await tls.over(socket, hello, { ...facts, protocol: 'tls' });
+      if (secured !== null) passage.secured(secured.tls);
+      client = secured?.socket ?? null;
+    }
     if (client !== null) moved = await carry(client, passage, dialFor);
   } finally {
     const { up: received, down: sent } = moved;
-    passage.ended({ received, sent, upstream: { received: sent, sent: received }, tls: factsOf(secured) });
+    passage.ended({ received, sent, upstream: { received: sent, sent: received } });
   }
 }
 
@@ -118,11 +119,6 @@ async function carry(client: Socket, passage: StreamPassage, dialFor: DialFor): 
   }
   passage.connected();
   return relay(client, upstream, passage.timeouts);
-}
-
-function factsOf(secured: TLSSocket | null): { readonly version: string; readonly cipher: string } | null {
-  const version = secured?.getProtocol() ?? null;
-  return secured === null || version === null ? null : { version, cipher: secured.getCipher().name };
 }
 
 function listening(server: Server, { descriptor, port }: TcpListenerOptions): Promise<void> {

@@ -1,10 +1,18 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ClientTls } from '../../../proxy/request-path.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
+import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsPeer } from '../tls/handshakes.ts';
 
 /** Milliseconds for a handshake: nginx's `ssl_handshake_timeout`. */
 const HANDSHAKE_PATIENCE = 60_000;
+
+/** A connection whose TLS ends here, and what that came to: it is known still when the connection has ended. */
+export interface Secured {
+  readonly socket: TLSSocket;
+  readonly tls: ClientTls;
+}
 
 /** Ends TLS on connections that others have accepted, and looked into. */
 export class TlsEnd {
@@ -23,14 +31,14 @@ export class TlsEnd {
   }
 
   /** Null: the client did not go through with it, and the connection is closed. */
-  over(socket: Socket, hello: ClientHello, peer: TlsPeer): Promise<TLSSocket | null> {
+  over(socket: Socket, hello: ClientHello, peer: TlsPeer): Promise<Secured | null> {
     const address = addressOf(socket);
     return new Promise((resolve) => {
       const settle = (secured: TLSSocket | null): void => {
         socket.off('close', closed);
         this.#waiting.delete(address);
         secured?.on('error', () => undefined);
-        resolve(secured);
+        resolve(secured === null ? null : { socket: secured, tls: this.#factsOf(secured) });
       };
       const closed = (): void => settle(null);
       if (socket.destroyed) {
@@ -41,6 +49,12 @@ export class TlsEnd {
       this.#waiting.set(address, settle);
       this.#handshakes.begin(socket, hello, peer);
     });
+  }
+
+  #factsOf(secured: TLSSocket): ClientTls {
+    const tls = new SocketTls(secured, this.#handshakes.askedOf(secured));
+    const { version, cipher, clientVerify, refusal, clientCertificate } = tls;
+    return { version, cipher, clientVerify, refusal, clientCertificate };
   }
 }
 

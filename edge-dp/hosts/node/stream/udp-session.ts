@@ -23,7 +23,7 @@ export class UdpSession {
   #upstream: Socket | null = null;
   #idle: NodeJS.Timeout | undefined;
   #over = false;
-  readonly #moved = { received: 0, sent: 0, upstream: { received: 0, sent: 0 }, tls: null };
+  readonly #moved = { received: 0, sent: 0, upstream: { received: 0, sent: 0 } };
 
   constructor(
     open: () => StreamPassage | null | Promise<StreamPassage | null>,

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
-import type { ClientTls } from '../../../proxy/request-path.ts';
+import type { ClientCertificate, ClientTls } from '../../../proxy/request-path.ts';
 import type { ClientVerification } from '../../options.ts';
+import { PeerCertificate } from './peer-certificate.ts';
 
 /** What a client was asked for; `plugin`: by one, and is served whatever it shows. */
 export interface AskedOfClient {
@@ -15,6 +16,7 @@ export class SocketTls implements ClientTls {
   readonly #clients: AskedOfClient | null;
   #verify: string | undefined;
   #refusal: string | null | undefined;
+  #certificate: ClientCertificate | null | undefined;
 
   /** `clients`: what was asked of the client; null: nothing. */
   constructor(socket: TLSSocket, clients: AskedOfClient | null) {
@@ -23,6 +25,7 @@ export class SocketTls implements ClientTls {
     if (clients === null) {
       this.#verify = 'NONE';
       this.#refusal = null;
+      this.#certificate = null;
     }
   }
 
@@ -44,8 +47,12 @@ export class SocketTls implements ClientTls {
     return this.#refusal;
   }
 
-  get clientCertificate(): string | null {
-    return this.#clients === null ? null : (this.#socket.getPeerX509Certificate()?.toString() ?? null);
+  get clientCertificate(): ClientCertificate | null {
+    if (this.#certificate === undefined) {
+      const shown = this.#socket.getPeerX509Certificate();
+      this.#certificate = shown === undefined ? null : new PeerCertificate(shown);
+    }
+    return this.#certificate;
   }
 
   #verified(): string {
