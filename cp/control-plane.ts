@@ -19,6 +19,7 @@ import { storeSettings } from './commands/stores.ts';
 import { loadDeclarativeFile, loadedFile } from './declarative/dbless.ts';
 import { LastLoaded } from './declarative/last-loaded.ts';
 import { configLoader } from './declarative/loader.ts';
+import { EventHub } from './events/hub.ts';
 import { FallbackExport } from './fallback/export.ts';
 import { fallbackLocation, fallbackStorage } from './fallback/storage.ts';
 import { startUi } from './gui/start.ts';
@@ -143,6 +144,19 @@ export async function startControlPlane(
     });
     started.push(async () => releases.stop());
 
+    const events = new EventHub({
+      changes: store.changes,
+      log: store.log,
+      releases: store.releases,
+      registry: store.nodes,
+      publisher,
+      nodes: cluster.nodes,
+      controlPlane: cluster.self.id,
+      onForgotten: (callback) => cluster.onForgotten(callback),
+      warn: (message) => log.part('admin')('warn', message),
+    });
+    started.push(() => events.close());
+
     const acme = new AcmeOrders({
       store,
       challenges: sharedChallenges(store.records, nodeId),
@@ -176,6 +190,7 @@ export async function startControlPlane(
       cluster: view,
       config: loader,
       releases,
+      events,
       connections,
       plugins: enabledPlugins,
       signingKeys: ring,
@@ -242,6 +257,8 @@ export async function startControlPlane(
         certificates = inUse;
       },
       async drain(limit) {
+        // Nobody who reads them goes by himself.
+        await events.close();
         status.drain();
         await Promise.all([...admin.map((listener) => listener.close(limit)), ui.close(limit)]);
       },

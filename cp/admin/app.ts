@@ -51,6 +51,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       method,
       params: c.req.param(),
       query,
+      header: (name) => c.req.header(name),
       body,
       workspace,
       luaPlugins: options.store.luaPlugins,
@@ -115,7 +116,12 @@ function reasonOf(error: Error): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-function send(c: Context, { status, body, headers }: Reply): Response {
+function send(c: Context, { status, body, headers, stream }: Reply): Response {
+  if (stream !== undefined) {
+    if (c.req.method !== 'HEAD') return new Response(stream, { status, headers: { ...headers } });
+    void stream.cancel();
+    return new Response(null, { status, headers: { ...headers } });
+  }
   if (status === 204 || status === 304) return new Response(null, { status, headers: { ...headers } });
   if (body === undefined) return new Response(null, { status, headers: { 'content-length': '0', ...headers } });
   const contentType = headers?.['content-type'];

@@ -1,3 +1,4 @@
+import type { EventHub } from '../events/hub.ts';
 import type { SigningRing } from '../keys/signing-ring.ts';
 import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';
@@ -21,6 +22,8 @@ export interface AdminOptions {
   readonly config: ConfigLoader | null;
   /** Makes releases of groups and moves them on. Null: this control plane has no data planes. */
   readonly releases: ReleaseDesk | null;
+  /** Tells what happens. Null: this control plane has no data planes. */
+  readonly events: Pick<EventHub, 'open'> | null;
   /** Of the listeners this API is served on, for `GET /status`. */
   readonly connections: ConnectionCounts;
   /** The text of `GET /metrics`. */

@@ -4,6 +4,8 @@ export interface Reply {
   /** Sent as compact JSON, or as it is when it is a string with a `content-type` of its own. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** In place of `body`: sent as it comes, until it ends. */
+  readonly stream?: ReadableStream<Uint8Array>;
 }
 
 /** Ends a request early with an answer; for what is wrong with the request itself. */

@@ -30,6 +30,8 @@ export interface Call {
   /** Values of the path's parameters, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: Query;
+  /** A header of the request; undefined: it has none of that name. */
+  readonly header: (name: string) => string | undefined;
   readonly body: Body;
   readonly workspace: Workspace;
   readonly luaPlugins: LuaPlugins;

@@ -2,6 +2,7 @@ import { entitiesFor } from '../../shared/entities/registry.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
+import { eventRoutes } from './cluster/events.ts';
 import { tellSerial, waitRoutes } from './cluster/freshness.ts';
 import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
@@ -66,6 +67,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     groupRoutes(cluster),
     tellSerial(releaseRoutes(options.releases), options.store.changes),
     clusteringRoutes(cluster),
+    eventRoutes(options.events),
     signingKeyRoutes(options.signingKeys),
     waitRoutes(cluster, options.store.changes),
     debugRouteRoutes(cluster),

@@ -82,6 +82,8 @@ export interface ClusterListener {
    * node next, is. False when there was none.
    */
   forget(id: string): Promise<boolean>;
+  /** Calls back with the id of a data plane that was forgotten, here or at another control plane. */
+  onForgotten(callback: (id: string) => void): () => void;
   /**
    * Asks a connected data plane, of those with the newest config first, where a request would go. `disconnected`: there is
    * none; `silent`: it did not answer in time.
@@ -156,8 +158,10 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     log,
   });
   const countsDesk = new CountsDesk({ counts: options.counts, tell, log });
+  const onForgotten = new Set<(id: string) => void>();
   const endOf = (id: string): void => {
     claims.forget(id);
+    for (const callback of onForgotten) callback(id);
     const session = nodes.get(id);
     nodes.forgetHere(id);
     if (session !== undefined) end(session);
@@ -264,6 +268,10 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         const known = await nodes.forget(id);
         await peers.spread({ forget: id });
         return known;
+      },
+      onForgotten(callback) {
+        onForgotten.add(callback);
+        return () => void onForgotten.delete(callback);
       },
       async explain(request) {
         const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];

@@ -4,6 +4,8 @@ import type { ClusterLog } from './mtls-server.ts';
 import { TooMany } from './quotas.ts';
 import type { NodeSession } from './session.ts';
 
+type NodeWatcher = (session: NodeSession, connected: boolean) => void;
+
 interface NodesOptions {
   /** The id of this control plane's process. */
   readonly id: string;
@@ -45,6 +47,7 @@ export class Nodes {
   readonly #forgotten = new WeakSet<NodeSession>();
   /** Characters kept of what each says of its targets. */
   readonly #health = new Map<NodeSession, number>();
+  readonly #watchers = new Set<NodeWatcher>();
   #healthLength = 0;
   #timer: NodeJS.Timeout | null = null;
   #due = Number.POSITIVE_INFINITY;
@@ -101,6 +104,7 @@ export class Nodes {
     this.#options.log('notice', `${session.name} is connected${previous ? ' again' : ''} ${way}, ${holds}`);
     this.#connected.set(session.node.id, session);
     this.#left.delete(session.node.id);
+    this.#tell(session, true);
     return previous;
   }
 
@@ -112,8 +116,19 @@ export class Nodes {
     // That this control plane stops is said once.
     this.#options.log(this.#stopping ? 'info' : 'notice', `${session.name} is disconnected: ${reason}`);
     this.#connected.delete(id);
+    this.#tell(session, false);
     this.#left.add(id);
     this.#writeIn(URGENT);
+  }
+
+  /** Calls back at once when a data plane connects or leaves, and with everything new of one that is connected. */
+  watch(watcher: NodeWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  #tell(session: NodeSession, connected: boolean): void {
+    for (const watcher of this.#watchers) watcher(session, connected);
   }
 
   #dropHealth(session: NodeSession): void {
@@ -137,6 +152,7 @@ export class Nodes {
   /** Has a session's record written down soon. */
   changed(session: NodeSession, urgent: boolean): void {
     if (this.#forgotten.has(session)) return;
+    if (urgent && this.#connected.get(session.node.id) === session) this.#tell(session, true);
     this.#unsaved.set(session.node.id, session);
     this.#writeIn(urgent ? URGENT : LEISURELY);
   }

@@ -173,10 +173,15 @@ export class NodeSession {
       cert_details: { expiry_timestamp: this.peer.certificateExpires },
       serial: this.#serial,
       reason: this.#reason,
-      description: { ...description, group: this.group },
+      description: { ...description, group: this.group, ...(this.rejected && { rejected: true }) },
       health: this.#health,
       keys: this.keys,
     };
+  }
+
+  /** It refused what it was given last, and has come past it by no way yet. */
+  get rejected(): boolean {
+    return this.#reason !== null && this.#refused !== null && this.#withheld === null && !isWithheld(this.#syncStatus);
   }
 
   /** Takes note of what the node says. A second hello only refreshes: what a node is does not change on a connection. */

@@ -1,5 +1,6 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { Catalog } from './catalog.ts';
+import { commitAt } from './change-log.ts';
 import type { Database, Session, SqlRow } from './database.ts';
 import { CHANNELS, type Notifications } from './notifications.ts';
 import { fromRecord, workspaceIdOf } from './row-json.ts';
@@ -47,18 +48,6 @@ export function changeFeed(
 async function newest(session: Session): Promise<{ serial: number; commit: string | null }> {
   const serial = await currentSerial(session);
   return { serial, commit: await commitAt(session, serial) };
-}
-
-/** What tells a commit from another of the same serial; null before the first one. */
-async function commitAt(session: Session, serial: number): Promise<string | null> {
-  const [row] = await session.query(
-    {
-      name: 'commit_at',
-      text: `SELECT id || ' ' || extract(epoch FROM committed_at) AS commit FROM change_sets WHERE serial = $1::bigint`,
-    },
-    [serial],
-  );
-  return typeof row?.commit === 'string' ? row.commit : null;
 }
 
 async function currentSerial(session: Session): Promise<number> {

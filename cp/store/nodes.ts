@@ -94,7 +94,7 @@ export function nodeRegistry(database: Database): NodeRegistry {
     },
     async left(id, controlPlane) {
       await database.query(
-        `UPDATE nodes SET control_plane = NULL
+        `UPDATE nodes SET control_plane = NULL, updated_at = now()
          WHERE ($1::uuid IS NULL OR id = $1::uuid) AND control_plane = $2::uuid`,
         [id, controlPlane],
       );
@@ -147,6 +147,35 @@ export function nodeRegistry(database: Database): NodeRegistry {
       }
       const last = nodes.at(-1);
       return rows.length <= nodes.length || last === undefined ? { nodes } : { nodes, offset: pageToken([last.id]) };
+    },
+    async standingElsewhere(controlPlane, seconds) {
+      // An embedded database has one control plane.
+      if (database.driver === 'pglite') return [];
+      const rows = await database.query(
+        {
+          name: 'standing_elsewhere',
+          text: `SELECT id, hostname, coalesce(description ->> 'group', 'default') AS node_group, serial::double precision AS serial,
+              config_hash, sync_status, reason, coalesce((description ->> 'rejected')::boolean, false) AS rejected,
+              ${CONNECTED} AS connected, extract(epoch FROM updated_at)::double precision AS at
+            FROM nodes WHERE control_plane IS DISTINCT FROM $1::uuid AND ($2::double precision IS NULL
+              OR updated_at > now() - make_interval(secs => $2::double precision)
+              OR (last_seen <= now() - interval '${HEARTBEAT_DEADLINE} ms' AND
+                last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms' - make_interval(secs => $2::double precision)))`,
+        },
+        [controlPlane, seconds],
+      );
+      return rows.map((row) => ({
+        id: String(row.id),
+        hostname: String(row.hostname),
+        group: String(row.node_group),
+        connected: row.connected === true,
+        serial: row.serial === null ? null : Number(row.serial),
+        config_hash: nullableText(row.config_hash),
+        sync_status: String(row.sync_status),
+        reason: nullableText(row.reason),
+        rejected: row.rejected === true,
+        at: Number(row.at),
+      }));
     },
     async count() {
       const [row] = await database.query('SELECT count(*)::integer AS nodes FROM nodes WHERE expires_at > now()');

@@ -1,5 +1,6 @@
 import { catalogOf, type Schemas } from './catalog.ts';
 import { changeFeed } from './change-feed.ts';
+import { changeLog } from './change-log.ts';
 import { ConditionWatch } from './condition.ts';
 import type { Database } from './database.ts';
 import { keepHouse } from './housekeeping.ts';
@@ -63,6 +64,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     workspace: (name) => findWorkspace(catalog, database, name),
     luaPlugins: catalog.context.luaPlugins === false ? NO_LUA_PLUGINS : luaPlugins(database),
     changes: changes.feed,
+    log: changeLog(database),
     nodes: nodeRegistry(database),
     messages: {
       async send(text) {

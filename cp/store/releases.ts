@@ -5,7 +5,15 @@ import { isUuid } from '../../shared/uuid.ts';
 import { parseRings } from '../releases/rings.ts';
 import { asSqlError, type Database, type Session, type SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { Change, NewRelease, ReleasedWrite, ReleaseStep, ReleaseStore, StoredRelease } from './store.ts';
+import type {
+  Change,
+  NewRelease,
+  ReleasedWrite,
+  ReleaseStanding,
+  ReleaseStep,
+  ReleaseStore,
+  StoredRelease,
+} from './store.ts';
 
 /** Releases kept of a group, those that are over; their objects go with them. */
 const KEPT = 50;
@@ -13,14 +21,17 @@ const KEPT = 50;
 const OBJECTS = 100;
 /** Writes that are told of one release. */
 const MOST_WRITES = 1000;
+/** Steps that are told at a time. */
+const MOST_STEPS = 1000;
 /** Any number will do as long as nothing else on the database uses it. */
 const LOCK = 0x72656c65;
 
-const COLUMNS = `id, number::double precision AS number, group_name, state, reason, serial::double precision AS serial,
-  upto::double precision AS upto, seen::double precision AS seen, config_hash, manifest, rings, ring, rollback_to,
+const STEP_COLUMNS = `id, number::double precision AS number, group_name, state, reason, serial::double precision AS serial,
+  upto::double precision AS upto, seen::double precision AS seen, config_hash, rings, ring, rollback_to,
   extract(epoch FROM since)::double precision AS since, extract(epoch FROM at)::double precision AS at,
   extract(epoch FROM now() - since)::double precision AS age, (at IS NULL OR at <= now()) AS is_due,
   extract(epoch FROM created_at)::double precision AS created_at`;
+const COLUMNS = `${STEP_COLUMNS}, manifest`;
 
 /** Releases of groups, in the database so that every control plane gives the same and a restart loses none. */
 export function releaseStore(database: Database): ReleaseStore {
@@ -85,6 +96,14 @@ export function releaseStore(database: Database): ReleaseStore {
       }
     },
     step: (release, step) => database.transaction((session) => take(session, release, step)),
+    async steps(seconds) {
+      const rows = await database.query(
+        `SELECT ${STEP_COLUMNS} FROM releases WHERE since > now() - make_interval(secs => $1::double precision)
+         ORDER BY since, number LIMIT ${MOST_STEPS}`,
+        [seconds],
+      );
+      return rows.map(toStep);
+    },
     async end(group, reason) {
       await database.query(
         `UPDATE releases SET state = CASE state WHEN 'live' THEN 'replaced' ELSE 'aborted' END, reason = $2, since = now()
@@ -225,6 +244,10 @@ async function forgetOld(session: Session, group: string): Promise<void> {
 }
 
 function toRelease(row: SqlRow): StoredRelease {
+  return { ...toStep(row), content: parseManifest(row.manifest) };
+}
+
+function toStep(row: SqlRow): ReleaseStanding {
   return {
     id: String(row.id),
     number: Number(row.number),
@@ -234,7 +257,7 @@ function toRelease(row: SqlRow): StoredRelease {
     serial: Number(row.serial),
     upto: Number(row.upto),
     seen: Number(row.seen),
-    content: parseManifest(row.manifest),
+    configHash: String(row.config_hash),
     rings: parseRings(row.rings),
     ring: Number(row.ring),
     since: Number(row.since),

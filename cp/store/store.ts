@@ -145,6 +145,33 @@ export interface ChangeFeed {
   subscribe(onChange: () => void): () => void;
 }
 
+/** What one transaction changed, as the change log has it. */
+export interface LoggedCommit {
+  readonly serial: number;
+  /** Unix seconds, with fractions, by the database's clock. */
+  readonly at: number;
+  /** What tells it from another of the same serial. */
+  readonly commit: string;
+  /** How many rows; the first 100 are named. */
+  readonly total: number;
+  readonly changes: readonly Omit<Change, 'serial'>[];
+}
+
+/** The change log, for those who tell of it. */
+export interface ChangeLog {
+  /** Where it ends, with what tells this commit from another of the same serial (an older database was restored). */
+  newest(): Promise<{ readonly serial: number; readonly commit: string | null }>;
+  /**
+   * The first 200 commits behind a serial, oldest first; `from` is the commit at that serial. Null: the log no longer reaches
+   * back to it, or never came so far.
+   */
+  after(serial: number): Promise<{
+    readonly from: string | null;
+    readonly commits: readonly LoggedCommit[];
+    readonly more: boolean;
+  } | null>;
+}
+
 /** A data plane as `/clustering/data-planes` shows it. Times in Unix seconds. */
 export interface NodeRecord {
   /** UUID. */
@@ -180,6 +207,23 @@ export interface NodeRecord {
 
 /** What a list shows of it. */
 export type NodeSummary = Omit<NodeRecord, 'description' | 'health'>;
+
+/** Where a data plane is with its config. */
+export interface NodeStanding {
+  readonly id: string;
+  readonly hostname: string;
+  readonly group: string;
+  readonly connected: boolean;
+  /** What it applied last. */
+  readonly serial: number | null;
+  readonly config_hash: string | null;
+  readonly sync_status: string;
+  /** Why it refused (`rejected`) or is not given what came after. */
+  readonly reason: string | null;
+  readonly rejected: boolean;
+  /** When that was found, in Unix seconds with fractions. */
+  readonly at: number;
+}
 
 /** What a data plane is known again by. Both null: a data plane of an earlier version in `cluster_mtls = shared`. */
 export interface NodeKeys {
@@ -233,6 +277,11 @@ export interface NodeRegistry {
    * one of these plugins: 20 at most, by id.
    */
   troubledElsewhere(controlPlane: string, plugins: readonly string[]): Promise<readonly NodeRecord[]>;
+  /**
+   * Where those are that are not connected to `controlPlane`; with `seconds` only those of whom something was written, or whose
+   * connection was found to be lost, in so many last ones.
+   */
+  standingElsewhere(controlPlane: string, seconds: number | null): Promise<readonly NodeStanding[]>;
   count(): Promise<number>;
   /** How many there are of each state. */
   tally(): Promise<readonly NodeTally[]>;
@@ -295,6 +344,7 @@ export interface StoredRelease {
   readonly upto: number;
   /** Up to where the control plane that made it had followed the change log. */
   readonly seen: number;
+  readonly configHash: string;
   /** Its manifest; the serial in it says nothing. */
   readonly content: Manifest;
   /** Who gets it, one after the other, before all do. */
@@ -312,6 +362,9 @@ export interface StoredRelease {
   readonly rollbackTo: string | null;
   readonly createdAt: number;
 }
+
+/** Where a release is, without what is in it. */
+export type ReleaseStanding = Omit<StoredRelease, 'content'>;
 
 export interface NewRelease
   extends Pick<StoredRelease, 'group' | 'upto' | 'seen' | 'content' | 'rings' | 'at' | 'rollbackTo'> {
@@ -355,6 +408,8 @@ export interface ReleaseStore {
   create(release: NewRelease, objectOf: (name: ObjectName) => PackedObject | undefined): Promise<StoredRelease | null>;
   /** Moves a release on. Null, and nothing done, when it is not as the caller knows it: another control plane was first. */
   step(release: StoredRelease, step: ReleaseStep): Promise<StoredRelease | null>;
+  /** Those that came to where they are in so many last seconds, oldest first. */
+  steps(seconds: number): Promise<readonly ReleaseStanding[]>;
   /** Ends all of a group that no longer has any. */
   end(group: string, reason: string): Promise<void>;
   /** Those of these objects that some release needs. */
@@ -383,6 +438,7 @@ export interface Store {
   workspace(name: string): Promise<Workspace | null>;
   readonly luaPlugins: LuaPlugins;
   readonly changes: ChangeFeed;
+  readonly log: ChangeLog;
   readonly nodes: NodeRegistry;
   readonly messages: ControlPlaneMessages;
   readonly signingKeys: SigningKeyLog;

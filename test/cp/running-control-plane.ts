@@ -24,7 +24,11 @@ export interface RunningControlPlane {
 
 export const NODE_ID = '4f8b1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f22';
 
-export async function runControlPlane(given: Readonly<Record<string, string>> = {}): Promise<RunningControlPlane> {
+/** `id`: of this control plane, where several are on one database. */
+export async function runControlPlane(
+  given: Readonly<Record<string, string>> = {},
+  id = NODE_ID,
+): Promise<RunningControlPlane> {
   const prefix = await freshPrefix('migrated');
   await ensureClusterFiles(prefix);
   const file = (name: string) => join(prefix, name);
@@ -50,7 +54,7 @@ export async function runControlPlane(given: Readonly<Record<string, string>> = 
   const log: string[] = [];
   const plane = await startControlPlane(
     settings,
-    NODE_ID,
+    id,
     createLog(settings.log_level, (line) => log.push(line)),
   );
   return {

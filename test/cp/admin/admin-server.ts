@@ -74,6 +74,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     cluster: options.cluster ?? null,
     config: configLoader(store, schemas),
     releases: null,
+    events: null,
     connections,
     plugins: options.plugins ?? null,
     signingKeys: null,

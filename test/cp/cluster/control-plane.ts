@@ -107,6 +107,10 @@ class MemoryRegistry implements NodeRegistry {
     return [];
   }
 
+  async standingElsewhere() {
+    return [];
+  }
+
   async page() {
     return { nodes: [...this.records.values()] };
   }
