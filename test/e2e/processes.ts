@@ -27,6 +27,9 @@ export interface Program {
   readonly file: string;
 }
 
+/** Milliseconds a start may take: on a busy machine a new database alone takes more than a minute. */
+const START = 250_000;
+
 const OF_THE_CLONE: Program = { node: process.execPath, file: CLI };
 
 /** Runs `holdfast WORDS` with `settings` as its environment and waits until it says it is ready. */
@@ -45,6 +48,7 @@ export async function holdfast(
       return /^Holdfast .* is ready/m.test(started.output());
     },
     `holdfast ${words.join(' ')} to be ready`,
+    START,
   ).catch(async (error) => {
     await started.end('SIGKILL');
     throw new Error(`${error.message}\n${started.output()}`);
