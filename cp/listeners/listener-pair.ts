@@ -31,7 +31,7 @@ export function loadListenerPair(settings: Settings, listener: TlsListener): Lis
 }
 
 /** What a listener shows: a pair, and others with other types of keys. */
-interface ListenerPairs extends PemPair {
+export interface ListenerPairs extends PemPair {
   readonly others: readonly PemPair[];
 }
 

@@ -36,7 +36,7 @@ const FORMAT_NAMES = Object.keys(KNOWN_FORMATS)
   .join(', ');
 
 /** A format of one's own, in nginx's notation. */
-interface NamedFormat {
+export interface NamedFormat {
   readonly name: string;
   readonly format: LogFormat;
 }

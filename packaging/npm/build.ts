@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { bundleUi } from '../../cp/gui/bundle.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { writeDeclarations } from './declarations.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -16,7 +17,7 @@ const DOCUMENTS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs'];
 
 /**
  * Writes the npm package into `folder`, ready for `npm pack` or `npm publish`: the files where they are in a clone, each as JavaScript,
- * since Node runs no TypeScript in node_modules, and the web UI as browsers get it. The Worker is bundled from them when it starts, as in
+ * since Node runs no TypeScript in node_modules, with declarations of what is imported of it, and the web UI as browsers get it. The Worker is bundled from them when it starts, as in
  * a clone. What was in the folder goes. Throws esbuild's errors.
  */
 export async function buildPackage(folder: string): Promise<void> {
@@ -40,7 +41,7 @@ export async function buildPackage(folder: string): Promise<void> {
   });
   const others = files.filter((file) => !file.endsWith('.ts') && !file.endsWith('tsconfig.json'));
   for (const file of [...others, ...DOCUMENTS]) await copy(file, join(folder, file));
-  await bundleUi(join(folder, BUNDLED));
+  await Promise.all([bundleUi(join(folder, BUNDLED)), writeDeclarations(folder)]);
   await copy('packaging/npm/launcher.js', join(folder, 'launcher.js'));
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(packageJson(), null, 2)}\n`);
 }
@@ -67,7 +68,10 @@ function packageJson() {
     engines,
     bin: { holdfast: 'launcher.js' },
     exports: Object.fromEntries(
-      Object.entries(manifest.exports).map(([name, file]) => [name, file.replace(/\.ts$/, '.js')]),
+      Object.entries(manifest.exports).map(([name, file]) => [
+        name,
+        { types: file.replace(/\.ts$/, '.d.ts'), default: file.replace(/\.ts$/, '.js') },
+      ]),
     ),
     dependencies,
     optionalDependencies,

@@ -41,6 +41,12 @@ function link(name: string): void {
   symlinkSync(join(INSTALLED, name), join(folder, 'node_modules', name));
 }
 
+/** The name that the example, and plugins, know it by. */
+function nameAsInstalled(): void {
+  const path = join(folder, 'node_modules/holdfast');
+  if (!existsSync(path)) symlinkSync(join(folder, 'node_modules', NAME), path);
+}
+
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The `node` that people have on their PATH, of whatever version; where there is none, the one that runs this. */
@@ -107,12 +113,48 @@ it('ends as the command does', async () => {
   });
 });
 
+it('tells TypeScript what is imported of it, for plugins and for tests', async () => {
+  for (const name of ['@types/node', 'undici-types']) link(name);
+  nameAsInstalled();
+  cpSync(fileURLToPath(new URL('../own-plugins/teapot', import.meta.url)), join(folder, 'teapot'), { recursive: true });
+  writeFileSync(
+    join(folder, 'use.ts'),
+    `import { fakeRequest } from '${NAME}/testing';
+     import { startGateway, type TestGateway } from 'holdfast/testing';
+     import type { TeapotConfig } from './teapot/schema.ts';
+     const started: TestGateway = await startGateway({ config: {}, upstreams: { a: () => new Response('x') } });
+     export const count: number = (await started.logEntries(2)).length;
+     export const header: string = ({ header: 'x', report_to: null } satisfies TeapotConfig).header;
+     // @ts-expect-error it is a number
+     await startGateway({ config: 1 });
+     // @ts-expect-error no such field
+     export const other: TeapotConfig = { header: 'x', report_to: null, colour: 'red' };
+     export const made = fakeRequest;
+    `,
+  );
+  const compilerOptions = {
+    strict: true,
+    target: 'es2024',
+    lib: ['es2024'],
+    types: ['node'],
+    module: 'nodenext',
+    allowImportingTsExtensions: true,
+    noEmit: true,
+  };
+  const files = ['use.ts', 'teapot/handler.ts', 'teapot/schema.ts'];
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+  // Modules, as the folders of plugins and of tests are.
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  const tsc = join(INSTALLED, 'typescript/bin/tsc');
+  const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', folder]).catch((error) => error);
+  expect(stdout).toBe('');
+});
+
 it("runs the example of tests for a config of one's own", async () => {
   const example = fileURLToPath(new URL('../../examples/gateway-tests', import.meta.url));
   for (const file of ['package.json', 'kong.yml', 'gateway.test.js']) cpSync(join(example, file), join(folder, file));
   for (const name of ['vitest', 'miniflare']) link(name);
-  // The name that the example installs it by.
-  symlinkSync(join(folder, 'node_modules', NAME), join(folder, 'node_modules/holdfast'));
+  nameAsInstalled();
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'));
   const vitest = join(folder, 'node_modules/vitest/vitest.mjs');
   const { stdout } = await promisify(execFile)(process.execPath, [vitest, 'run', 'gateway.test.js'], {
