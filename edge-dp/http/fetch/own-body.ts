@@ -1,6 +1,7 @@
 import { withTimeout } from '../read-timeout.ts';
 import { failBehind } from './connection-end.ts';
 import type { FetchRequest } from './request.ts';
+import { encoding } from './response.ts';
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
@@ -28,7 +29,8 @@ export function ownBody(
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
   const { readable, writable } = new FixedLengthStream(bytes.length);
   waitUntil(send(head ? null : bytes, writable, { upload, last }));
-  return new Response(readable, response);
+  const { status, headers } = response;
+  return new Response(readable, { status, headers, encodeBody: encoding(headers) });
 }
 
 function unreadUpload({ body, headers }: FetchRequest): ReadableStream<Uint8Array> | null {

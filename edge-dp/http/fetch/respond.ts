@@ -5,7 +5,7 @@ import { LAST } from './connection-end.ts';
 import { followed } from './follow.ts';
 import { ownBody } from './own-body.ts';
 import type { FetchRequest } from './request.ts';
-import { FetchResponse, nativeContent } from './response.ts';
+import { encoding, FetchResponse, nativeContent } from './response.ts';
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
@@ -33,7 +33,8 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
   const { status, content, headers, listeners } = response;
   const cut = response.closing && request.ownConnections;
   if (cut || request.isLast) headers.set(...LAST);
-  const native = new Response(nativeContent(status, content), { status, headers: pairs(headers) });
+  const init = { status, headers: pairs(headers), encodeBody: encoding(headers) };
+  const native = new Response(nativeContent(status, content), init);
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) {
     if (listeners.length === 0 && !request.isLast) return native;
     return followed(native, { listeners, made: true, over: null, waitUntil, ...ending(request) });

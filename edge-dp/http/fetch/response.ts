@@ -79,8 +79,10 @@ export class FetchResponse implements HttpResponse, BodySource {
     const copy = this.#changeable;
     const { status } = this;
     const content = this.#content;
-    if (content === undefined && status === copy.status) return copy;
     const { headers } = copy;
+    // A coding that a plugin names has been done by whoever made the body.
+    const named = encoding(headers) === 'manual' && encoding(this.#native.headers) === 'automatic';
+    if (content === undefined && status === copy.status && !named) return copy;
     return new Response(nativeContent(status, this.content), {
       status,
       headers,

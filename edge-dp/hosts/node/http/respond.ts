@@ -17,6 +17,7 @@ const PLAIN = /^[\t\x20-\x7e]*$/;
 const NOTHING = new Uint8Array();
 export const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
+const NO_CONTENT = 204;
 const RESET_CONTENT = 205;
 
 /** An answer ready for the wire. */
@@ -32,12 +33,13 @@ export interface Ready {
 /** Throws a `TypeError` for a response that is none of this host's. */
 export function ready(response: HttpResponse): Ready {
   const { status } = response;
+  // They go without their bodies. Of 205 clients would take what follows for that; of 204 none may be spoken of (RFC 9110, section 8.6).
+  if (status === RESET_CONTENT) response.headers.set('Content-Length', '0');
+  if (status === NO_CONTENT) response.headers.delete('Content-Length');
   if (response instanceof UpstreamResponse) {
     const { headers, listeners, reason } = response;
     const kept = reason !== undefined && reason !== '' && PLAIN.test(reason);
     const phrase = kept ? reason : reason === undefined ? (STATUS_CODES[status] ?? '') : '';
-    // It goes without its body, and clients would take what follows for that.
-    if (status === RESET_CONTENT) headers.set('Content-Length', '0');
     return { status, reason: phrase, lines: headers.lines.slice(), listeners, closing: false };
   }
   if (response instanceof OwnResponse) {
@@ -67,7 +69,7 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   if (request.method === 'HEAD' || BODYLESS.has(status)) {
     const held = heldBytes(content);
     if (held === null) response.discard();
-    else if (request.method === 'HEAD' && response instanceof OwnResponse && !headed(response))
+    else if (request.method === 'HEAD' && content !== null && response instanceof OwnResponse && !headed(response))
       lines.push('Content-Length', String(held.byteLength));
     to.writeHead(status, reason, lines);
     to.end();
