@@ -45,6 +45,14 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
     (await import('./commands/worker.ts')).workerCommand(dataPlanePlugins, async (choice, folder) =>
       (await import('../edge-dp/hosts/write-worker.ts')).writeWorker(choice, folder),
     ),
+  edge: async () =>
+    (await import('./commands/edge.ts')).edgeCommand({
+      plugins: dataPlanePlugins,
+      write: async (choice, folder) => (await import('../edge-dp/hosts/write-worker.ts')).writeWorker(choice, folder),
+      settings: async (options, nodeId) =>
+        (await import('../edge-dp/hosts/edge-settings.ts')).edgeSettings(options, nodeId),
+      compatibility: async () => (await import('../edge-dp/hosts/edge-settings.ts')).COMPATIBILITY,
+    }),
   vault: async () => (await import('./commands/vault.ts')).vault,
   completion: async () => (await import('./commands/completion.ts')).completionCommand(all),
   version: async () => (await import('./commands/version.ts')).version,

@@ -37,6 +37,7 @@ import { certificatesInUse } from './pki/certificate-dates.ts';
 import { clusterPair } from './pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from './pki/cluster-tls.ts';
 import { clusterFiles } from './pki/gen-cert.ts';
+import { loadPublicPair } from './pki/public-pair.ts';
 import { loadTrust } from './pki/trust.ts';
 import { createPublisher, type Publisher } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
@@ -292,13 +293,12 @@ async function startCluster(
   publisher: Publisher,
   log: Log,
 ): Promise<ClusterListener> {
-  const { tls, revocation } = clusterIdentity(settings, log);
+  const identity = clusterIdentity(settings, log);
   return startClusterListener({
     id,
     listen: settings.cluster_listen,
     telemetryListen: settings.cluster_telemetry_listen,
-    tls,
-    revocation,
+    ...identity,
     publisher,
     registry: store.nodes,
     messages: store.messages,
@@ -317,7 +317,8 @@ function clusterIdentity(settings: Settings, log: Log): ClusterIdentity {
   if (pair === null) throw new Error("cluster_cert and cluster_cert_key are not set: see 'holdfast hybrid gen_cert'");
   const tls = loadClusterTls({ mode: settings.cluster_mtls, ...pair, ca: settings.cluster_ca_cert, end: 'server' });
   const asks = tls.mode === 'pki' && settings.cluster_ocsp !== 'off';
-  return { tls, revocation: asks ? revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }) : null };
+  const revocation = asks ? revocationCheck({ mode: settings.cluster_ocsp, ca: tls.ca, log }) : null;
+  return { tls, revocation, publicPair: loadPublicPair(settings, tls.leaf) };
 }
 
 /** Where signing keys are. Throws `PkiError`. */

@@ -14,6 +14,8 @@ export interface Env {
   readonly STATE?: DurableObjectNamespace;
   /** The node's one owner of the link, reached from every isolate of the node (entrypoint `NodeService`). */
   readonly NODE: Fetcher;
+  /** A secret: the bearer token of the Status API, where `SETTINGS.status.path` says that it has one. */
+  readonly STATUS_TOKEN?: string;
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
   readonly CONTROL_PLANE?: Fetcher;
   readonly [another: `CONTROL_PLANE_${number}`]: Fetcher | undefined;

@@ -35,6 +35,11 @@ export interface StatusSettings {
   readonly accessLog?: AccessLogFile;
   /** Of the link and the listeners, on hosts that know them; absent: none. */
   readonly certificates?: readonly CertificateDates[];
+  /**
+   * On Cloudflare, where the Worker has no listener but the proxy's: what paths of the Status API begin with, behind which it is read with
+   * the secret `STATUS_TOKEN`; absent: it is not.
+   */
+  readonly path?: string;
 }
 
 /** A certificate that the node works with, by the setting that names it. */

@@ -9,6 +9,7 @@ import { createRequestPath } from './proxy/create.ts';
 import { internet } from './proxy/egress/internet.ts';
 import { proxyEntrypoint } from './proxy/entrypoint.ts';
 import { debugRoutes } from './status/debug-route.ts';
+import { edgeRequests } from './status/edge-requests.ts';
 import { statusEntrypoint } from './status/entrypoint.ts';
 import { metricsRoutes } from './status/metrics.ts';
 import { nodeRoutes } from './status/node.ts';
@@ -40,14 +41,11 @@ const isolate = new Isolate({
   plugins: pluginVersions(),
 });
 
-export default proxyEntrypoint(isolate);
+const statusRoutes = [...nodeRoutes, ...metricsRoutes, ...upstreamRoutes, ...debugRoutes];
+
+export default proxyEntrypoint(isolate, edgeRequests(isolate, statusRoutes));
 export { NodeService } from './durable/node-service.ts';
 export { NodeState } from './durable/node-state.ts';
-export class Status extends statusEntrypoint(isolate, [
-  ...nodeRoutes,
-  ...metricsRoutes,
-  ...upstreamRoutes,
-  ...debugRoutes,
-]) {}
+export class Status extends statusEntrypoint(isolate, statusRoutes) {}
 export class ClusterLink extends clusterLink(isolate) {}
 export class HealthChecker extends healthChecker(isolate) {}

@@ -63,5 +63,5 @@ it('git takes none of the private keys that people are told to make in a clone',
 });
 
 it('no page tells people to run a package of this name from a registry', () => {
-  for (const page of PAGES) expect(textOf(page)).not.toMatch(/npx (?!--no )(\S+ )*holdfast/);
+  for (const page of PAGES) expect(textOf(page)).not.toMatch(/npx (?!--no |wrangler )(\S+ )*holdfast/);
 });

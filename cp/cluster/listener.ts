@@ -4,6 +4,7 @@ import type { Explained, ExplainMessage, Order } from '../../shared/cluster/mess
 import { messageOf } from '../../shared/thrown.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
+import type { PublicPair } from '../pki/public-pair.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { ControlPlaneMessages, NodeRegistry, SharedCounts, SharedRecords } from '../store/store.ts';
 import type { RevocationCheck } from './admission.ts';
@@ -40,6 +41,7 @@ export interface ClusterListenerOptions {
   readonly tls: ClusterTls;
   /** From `revocationCheck` in `ocsp.ts`; null when `cluster_ocsp = off`. */
   readonly revocation: RevocationCheck | null;
+  readonly publicPair?: PublicPair | null;
   readonly publisher: Publisher;
   readonly registry: NodeRegistry;
   /** To the other control planes on the database. */
@@ -107,7 +109,7 @@ type Explanation =
 
 /** Opens the listeners data planes connect to. Throws when an address cannot be bound. */
 export async function startClusterListener(options: ClusterListenerOptions): Promise<ClusterListener> {
-  const { publisher, log, tls, revocation } = options;
+  const { publisher, log, tls, revocation, publicPair = null } = options;
   const nodes: Nodes = new Nodes({
     ...options,
     lost(session) {
@@ -201,7 +203,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     const bound: Address[] = [];
     for (const address of addresses) {
       const server = createMtlsServer({
-        identity: { tls, revocation },
+        identity: { tls, revocation, publicPair },
         log,
         request(request, response, peer) {
           void https.handle(request, response, peer, telemetry);

@@ -3,11 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
 import { Lately } from '../../shared/lately.ts';
 import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
 import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
+import type { PublicPair } from '../pki/public-pair.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
 import { connectionWords } from './tls-words.ts';
 
@@ -23,6 +24,8 @@ export interface ClusterIdentity {
   readonly tls: ClusterTls;
   /** Null: revocation is not asked about. */
   readonly revocation: RevocationCheck | null;
+  /** What is shown to those who ask for one of its names that is not also the cluster certificate's; absent: nothing. */
+  readonly publicPair?: PublicPair | null;
 }
 
 interface MtlsServerOptions {
@@ -59,6 +62,7 @@ export interface MtlsServer {
 export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   const { log } = options;
   let { identity } = options;
+  let publicContext = contextOfPublic(identity);
   /** One judgement per connection; requests wait for it. */
   const admissions = new WeakMap<object, Promise<Admission>>();
   const told = new Lately();
@@ -86,6 +90,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
     // The handshake goes through so that the reason can be said; nothing is served before `judge` admitted.
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
+    SNICallback: (name, answer) => answer(null, publicContext?.(name)),
     handshakeTimeout: HANDSHAKE_TIMEOUT,
   });
   server.headersTimeout = HEADERS_TIMEOUT;
@@ -134,7 +139,9 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
 
   return {
     renew(next) {
+      const nextPublic = contextOfPublic(next);
       server.setSecureContext(secureContext(next));
+      publicContext = nextPublic;
       identity = next;
     },
     async listen({ host, port }) {
@@ -155,6 +162,14 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
 
 function secureContext({ tls: { cert, key, ca } }: ClusterIdentity): SecureContextOptions {
   return { cert, key, ca, minVersion: 'TLSv1.2', ciphers: TLS_CIPHERS };
+}
+
+/** Chooses by the name that is asked for; undefined: the cluster certificate. */
+function contextOfPublic(identity: ClusterIdentity): ((name: string) => SecureContext | undefined) | null {
+  const { publicPair: pair } = identity;
+  if (pair == null) return null;
+  const context = createSecureContext({ ...secureContext(identity), cert: pair.cert, key: pair.key });
+  return (name) => (pair.isFor(name) ? context : undefined);
 }
 
 /** Answers a request with JSON. */

@@ -12,6 +12,8 @@ const DECIDED = {
   cluster_cert: '',
   cluster_cert_key: '',
   cluster_ca_cert: '',
+  cluster_server_cert: '',
+  cluster_server_cert_key: '',
   cluster_server_name: '',
   cluster_ocsp: 'off',
   cluster_use_proxy: 'off',

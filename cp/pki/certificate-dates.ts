@@ -24,9 +24,13 @@ const DAY = 86_400_000;
 export function certificatesInUse(settings: Settings): readonly CertificateInUse[] {
   const pair = clusterPair(settings);
   const ca = settings.cluster_mtls === 'pki' ? settings.cluster_ca_cert : null;
+  const shown = settings.role === 'data_plane' ? null : settings.cluster_server_cert;
   return [
     ...(pair === null ? [] : certificatesOf(readPem(pair.cert, 'cluster_cert')).map(described('cluster_cert'))),
     ...(ca === null ? [] : certificatesOf(readPem(ca, 'cluster_ca_cert')).map(described('cluster_ca_cert'))),
+    ...(shown === null
+      ? []
+      : certificatesOf(readPem(shown, 'cluster_server_cert')).map(described('cluster_server_cert'))),
     ...tlsListeners(settings).flatMap((listener) =>
       certificatesOf(loadListenerPair(settings, listener).cert).map(described(LISTENER_CERTIFICATES[listener])),
     ),

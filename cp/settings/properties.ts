@@ -90,6 +90,9 @@ export const properties = {
   cluster_cert: text(null),
   cluster_cert_key: secret(null),
   cluster_ca_cert: text(null),
+  /** Shown on the cluster's ports to those who ask for its name: a pair of a public CA, for data planes on Cloudflare. */
+  cluster_server_cert: text(null),
+  cluster_server_cert_key: secret(null),
   cluster_server_name: text(null),
   cluster_ocsp: oneOf(['on', 'off', 'optional'], 'off'),
   /** Data planes reach control planes through `proxy_server`. */

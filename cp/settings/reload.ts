@@ -6,6 +6,8 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'cluster_cert',
   'cluster_cert_key',
   'cluster_ca_cert',
+  'cluster_server_cert',
+  'cluster_server_cert_key',
   'cluster_ocsp',
   'cluster_server_name',
   'cluster_dp_labels',

@@ -101,6 +101,7 @@ function pairProblems(settings: Settings, say: Say): string[] {
   const problems: string[] = [];
   for (const [cert, key] of [
     ['cluster_cert', 'cluster_cert_key'],
+    ['cluster_server_cert', 'cluster_server_cert_key'],
     ['ssl_cert', 'ssl_cert_key'],
     ['status_ssl_cert', 'status_ssl_cert_key'],
     ['admin_ssl_cert', 'admin_ssl_cert_key'],

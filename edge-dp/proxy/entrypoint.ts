@@ -1,10 +1,12 @@
 import type { Isolate } from '../config/isolate.ts';
 import type { LiveConfig } from '../config/live.ts';
+import { unfinished } from '../config/unfinished.ts';
 import type { Env } from '../env.ts';
 import { FetchRequest } from '../http/fetch/request.ts';
 import { respond } from '../http/fetch/respond.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { TlsTerms } from '../plugins/runtime/handshake.ts';
+import type { EdgeRequests } from '../status/edge-requests.ts';
 import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import { parseSocketAddress } from './client-address.ts';
 import { edgeFields } from './edge-fields.ts';
@@ -17,7 +19,10 @@ interface ListenerProps {
 }
 
 /** The default entrypoint: every request on it is proxied by the config of the moment it arrived. */
-export function proxyEntrypoint(isolate: Isolate): {
+export function proxyEntrypoint(
+  isolate: Isolate,
+  edgeRequests: EdgeRequests = () => null,
+): {
   fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
   serverCertificate(serverName: string): ServerCertificate | null;
@@ -52,12 +57,12 @@ export function proxyEntrypoint(isolate: Isolate): {
 
     // Not async: on this way every promise that is not needed costs each request a percent.
     fetch(request, env, context) {
-      isolate.traffic.count();
       const waitUntil = (work: Promise<unknown>): void => context.waitUntil(work);
-      const incoming = new FetchRequest(request, {
-        version: httpVersion(request, env),
-        ownConnections: env.SETTINGS.node.host !== 'cloudflare',
-      });
+      const atEdge = env.SETTINGS.node.host === 'cloudflare';
+      const answered = atEdge ? edgeRequests(request, env, waitUntil) : null;
+      if (answered !== null) return Promise.resolve(answered);
+      isolate.traffic.count();
+      const incoming = new FetchRequest(request, { version: httpVersion(request, env), ownConnections: !atEdge });
       const serve = ({ path, lazy }: LiveConfig): Promise<Response> =>
         path
           .handle(incoming, arrival(request, env, context, waitUntil), lazy)
@@ -68,6 +73,8 @@ export function proxyEntrypoint(isolate: Isolate): {
 
     /** Cloudflare's cron: a data plane without traffic keeps its link and its cache all the same. */
     async scheduled(_controller, env, context) {
+      // What is missing is told by the first request; there is nothing to link with.
+      if (env.SETTINGS.node.host === 'cloudflare' && unfinished(env).length > 0) return;
       await isolate.config(env, (work) => context.waitUntil(work));
     },
   };

@@ -1,11 +1,10 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
-import { judgeBrowser } from '../../shared/browser-guard.ts';
 import type { Isolate } from '../config/isolate.ts';
 import type { Env } from '../env.ts';
-import type { WorkerSettings } from '../settings.ts';
 import { logStatusRequest } from './access-log.ts';
+import { answerStatus } from './answer.ts';
 import { RESTARTS_PATH } from './restarts.ts';
-import { json, type StatusRoute } from './routes.ts';
+import type { StatusRoute } from './routes.ts';
 
 /** What the host says about the listener a request came in on: `ctx.props` of the socket's service. */
 interface ListenerProps {
@@ -44,46 +43,11 @@ export function statusEntrypoint(
       return host === 'workerd' || host === 'node';
     }
 
-    async #answer(request: Request): Promise<Response> {
-      const refused = refusedToBrowser(request, this.env.SETTINGS.status, this.ctx.props);
-      if (refused !== null) return json({ message: refused }, 403);
-      const url = new URL(request.url);
-      for (const route of routes) {
-        const match = route.path.exec({ pathname: url.pathname });
-        if (match === null) continue;
-        const method = request.method === 'HEAD' ? 'GET' : request.method;
-        const answer = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
-        if (answer === undefined) return json({ message: 'Method not allowed' }, 405);
-        const waitUntil = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
-        const live = await isolate.config(this.env, waitUntil);
-        const { groups } = match.pathname;
-        return answer({ request, url, env: this.env, isolate, live, waitUntil, parameters: groups });
-      }
-      return json({ message: 'Not found' }, 404);
+    #answer(request: Request): Promise<Response> {
+      const { env } = this;
+      const loopback = this.ctx.props?.listener?.loopback ?? env.SETTINGS.status.loopback;
+      const waitUntil = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+      return answerStatus(request, { isolate, routes, env, waitUntil, loopback });
     }
   };
-}
-
-/** Why a request that a browser may have sent for a page is refused, or null. */
-function refusedToBrowser(
-  { method, headers }: Request,
-  { allowedHosts, loopback }: WorkerSettings['status'],
-  props: ListenerProps | undefined,
-): string | null {
-  const verdict = judgeBrowser(
-    {
-      method,
-      host: headers.get('host'),
-      origin: headers.get('origin'),
-      fetchSite: headers.get('sec-fetch-site'),
-      loopback: props?.listener?.loopback ?? loopback,
-    },
-    {
-      names: new Set(allowedHosts),
-      namesSetting: 'status_allowed_hosts',
-      allows: () => false,
-      remedy: 'the Status API is not for browsers',
-    },
-  );
-  return verdict.kind === 'refused' ? verdict.reason : null;
 }

@@ -1,0 +1,57 @@
+import { judgeBrowser } from '../../shared/browser-guard.ts';
+import type { Isolate } from '../config/isolate.ts';
+import type { Env } from '../env.ts';
+import { json, type StatusRoute } from './routes.ts';
+
+interface Answering {
+  readonly isolate: Isolate;
+  readonly routes: readonly StatusRoute[];
+  readonly env: Env;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+  /** Only this machine reaches the listener. */
+  readonly loopback: boolean;
+}
+
+/** Answers one request of the Status API. Pages of the web may have nothing of it. */
+export async function answerStatus(
+  request: Request,
+  { isolate, routes, env, waitUntil, loopback }: Answering,
+): Promise<Response> {
+  const refused = refusedToBrowser(request, env.SETTINGS.status.allowedHosts, loopback);
+  if (refused !== null) return json({ message: refused }, 403);
+  const url = new URL(request.url);
+  for (const route of routes) {
+    const match = route.path.exec({ pathname: url.pathname });
+    if (match === null) continue;
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const answer = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
+    if (answer === undefined) return json({ message: 'Method not allowed' }, 405);
+    const live = await isolate.config(env, waitUntil);
+    return answer({ request, url, env, isolate, live, waitUntil, parameters: match.pathname.groups });
+  }
+  return json({ message: 'Not found' }, 404);
+}
+
+/** Why a request that a browser may have sent for a page is refused, or null. */
+function refusedToBrowser(
+  { method, headers }: Request,
+  allowedHosts: readonly string[],
+  loopback: boolean,
+): string | null {
+  const verdict = judgeBrowser(
+    {
+      method,
+      host: headers.get('host'),
+      origin: headers.get('origin'),
+      fetchSite: headers.get('sec-fetch-site'),
+      loopback,
+    },
+    {
+      names: new Set(allowedHosts),
+      namesSetting: 'status_allowed_hosts',
+      allows: () => false,
+      remedy: 'the Status API is not for browsers',
+    },
+  );
+  return verdict.kind === 'refused' ? verdict.reason : null;
+}

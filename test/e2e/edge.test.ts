@@ -1,0 +1,207 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+import { kCurrentWorker, Miniflare, type MiniflareOptions } from 'miniflare';
+import { expect, it, onTestFinished } from 'vitest';
+
+import { controlPlaneProblems } from '../../cp/edge/seen-from-cloudflare.ts';
+import { recordOrEmpty } from '../../shared/record.ts';
+import { authority } from '../cp/pki/authority.ts';
+import { runControlPlane } from '../cp/running-control-plane.ts';
+import { admin, runHoldfast } from './processes.ts';
+
+const KV = '0f2ac74b498b48028cb68387c421e279';
+const CERTIFICATE = '99f5fef1-6cc1-46b8-bd79-44a0d5082b8d';
+
+it('deploys to a simulated account what edge init writes: refuses to serve unfinished, then is linked over mutual TLS, and serves', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast edge '));
+  const [cluster, publicCa] = await Promise.all([authority('cluster root'), authority('public CA')]);
+  const [own, shown, client, stranger] = await Promise.all([
+    cluster.leaf({ usages: ['serverAuth'] }),
+    publicCa.leaf({ usages: ['serverAuth'], name: 'edge.cp.test' }),
+    cluster.leaf({ usages: ['clientAuth'], name: 'edge' }),
+    publicCa.leaf({ usages: ['clientAuth'], name: 'edge' }),
+  ]);
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const link = {
+    cluster_mtls: 'pki',
+    cluster_cert: file('cp.crt', own.cert),
+    cluster_cert_key: file('cp.key', own.key),
+    cluster_ca_cert: file('ca.crt', cluster.pem),
+    cluster_server_cert: file('public.crt', shown.cert),
+    cluster_server_cert_key: file('public.key', shown.key),
+  };
+  const plane = await runControlPlane(link);
+  const upstream = createServer((request, response) => response.end(`upstream saw ${request.url}`));
+  await new Promise<void>((listening) => upstream.listen(0, '127.0.0.1', listening));
+  onTestFinished(async () => {
+    upstream.closeAllConnections();
+    upstream.close();
+    await plane.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+  await admin(`${plane.admin}/services/s`, 'PUT', { url: upstreamUrl });
+  await admin(`${plane.admin}/services/s/routes/r`, 'PUT', { paths: ['/hello'] });
+
+  const { port } = plane.plane.cluster ?? { port: 0 };
+  const origin = `https://edge.cp.test:${port}`;
+  const settings = {
+    ...link,
+    role: 'control_plane',
+    prefix: plane.settings.prefix,
+    cluster_listen: `127.0.0.1:${port}`,
+    bundle_signing_key: plane.settings.bundle_signing_key ?? '',
+  };
+  const edge = join(folder, 'edge');
+  const run = (...words: string[]) => runHoldfast(['edge', ...words], settings, folder);
+  const configuration = () => recordOrEmpty(JSON.parse(readFileSync(join(edge, 'wrangler.json'), 'utf8')));
+
+  const first = await run('init', edge);
+  expect(first).toMatchObject({ code: 0, output: expect.stringContaining('wrangler kv namespace create holdfast') });
+  const begun = configuration();
+  expect(await run('check', edge)).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(
+      /kv_namespaces: there is no id yet[\s\S]*mtls_certificates: there is no id yet[\s\S]*edge\.cp\.test.*does not resolve/,
+    ),
+  });
+  const second = await run('init', edge, '--kv', KV, '--certificate', CERTIFICATE, '--status-path', '/-/holdfast');
+  expect(second).toMatchObject({ code: 0, output: expect.stringContaining('secret put STATUS_TOKEN') });
+  const finished = configuration();
+  expect(settingsOf(finished)).toMatchObject({
+    controlPlaneOrigins: [origin],
+    node: { id: recordOrEmpty(settingsOf(begun).node).id, host: 'cloudflare' },
+    status: { path: '/-/holdfast' },
+  });
+  expect((await run('check', edge)).output.match(/^ {2}- .*/gm)).toEqual([expect.stringContaining('does not resolve')]);
+
+  const looking = { pair: client, addresses: async () => ['203.0.113.7'], ca: publicCa.pem, connectTo: '127.0.0.1' };
+  expect(await controlPlaneProblems(origin, looking)).toEqual([]);
+  expect(await controlPlaneProblems(origin, { ...looking, ca: cluster.pem })).toEqual([
+    expect.stringContaining('no other certificate than one of a public CA'),
+  ]);
+  expect(await controlPlaneProblems(origin, { ...looking, pair: stranger })).toEqual([
+    expect.stringContaining('refuses the client certificate'),
+  ]);
+  expect(await controlPlaneProblems(origin, { ...looking, addresses: async () => ['104.16.1.1', '10.0.0.1'] })).toEqual(
+    [expect.stringContaining("Cloudflare's proxy"), expect.stringContaining('private network')],
+  );
+
+  const built = join(folder, 'built');
+  await wrangler('deploy', '--dry-run', '--outdir', built, '--config', join(edge, 'wrangler.json'));
+  const account = { built, secrets: { STATUS_TOKEN: 'sesame' }, client, publicCa: publicCa.pem, port };
+  const cloudflare = new Miniflare(deployed(begun, account));
+  onTestFinished(() => cloudflare.dispose());
+  const ask = async (path: string, headers: Record<string, string> = {}) => {
+    const answer = await cloudflare.dispatchFetch(`http://api.test${path}`, { headers });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const refused = await ask('/hello');
+  expect(refused.status).toBe(503);
+  expect(JSON.parse(refused.text)).toMatchObject({
+    unfinished: [expect.stringContaining('CONTROL_PLANE'), expect.stringContaining('binding KV')],
+  });
+
+  await cloudflare.setOptions(deployed(finished, account));
+  await expect.poll(async () => (await ask('/hello/there')).text, { timeout: 60_000 }).toBe('upstream saw /there');
+  const status = await ask('/-/holdfast/status', { authorization: 'Bearer sesame' });
+  expect([status.status, JSON.parse(status.text)]).toMatchObject([200, { configuration_source: 'control_plane' }]);
+  expect((await ask('/-/holdfast/status')).status).toBe(401);
+  expect((await ask('/-/holdfast/status', { authorization: 'Bearer guessed' })).status).toBe(401);
+  expect((await ask('/status')).status).toBe(404);
+});
+
+function settingsOf(configuration: Readonly<Record<string, unknown>>) {
+  return recordOrEmpty(recordOrEmpty(configuration.vars).SETTINGS);
+}
+
+/** Without an account, and without asking one. */
+async function wrangler(...words: string[]): Promise<string> {
+  const home = mkdtempSync(join(tmpdir(), 'holdfast wrangler '));
+  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [resolve('node_modules/wrangler/bin/wrangler.js'), ...words],
+    { env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', HOME: home, XDG_CONFIG_HOME: home } },
+  );
+  return stdout;
+}
+
+interface Account {
+  /** The folder of what wrangler would upload. */
+  readonly built: string;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** The uploaded client certificate, and the CAs that the network believes. */
+  readonly client: { readonly cert: string; readonly key: string };
+  readonly publicCa: string;
+  readonly port: number;
+}
+
+/** A Worker with just the bindings of its configuration, as the account would give it. */
+function deployed(
+  configuration: Readonly<Record<string, unknown>>,
+  { built, secrets, client, publicCa, port }: Account,
+): MiniflareOptions {
+  const rows = (value: unknown) => (Array.isArray(value) ? value.map(recordOrEmpty) : []);
+  const { name, compatibility_date, compatibility_flags, kv_namespaces, services, mtls_certificates } = configuration;
+  const objects = rows(recordOrEmpty(configuration.durable_objects).bindings);
+  const classes = rows(configuration.migrations).flatMap(({ new_sqlite_classes }) => new_sqlite_classes);
+  const external = {
+    address: `127.0.0.1:${port}`,
+    // Miniflare takes the plaintext form first where it can.
+    http: null,
+    https: {
+      tlsOptions: {
+        keypair: { privateKey: client.key, certificateChain: client.cert },
+        trustBrowserCas: false,
+        trustedCertificates: [publicCa],
+      },
+      certificateHost: 'edge.cp.test',
+    },
+  };
+  const main = readdirSync(built).find((file) => file === 'worker.js') ?? 'worker.js';
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    cf: false,
+    workers: [
+      {
+        name: String(name),
+        modules: [
+          { type: 'ESModule', path: main, contents: readFileSync(join(built, main), 'utf8') },
+          ...readdirSync(built)
+            .filter((file) => file.endsWith('.wasm'))
+            .map((path) => ({ type: 'CompiledWasm' as const, path, contents: readFileSync(join(built, path)) })),
+        ],
+        compatibilityDate: String(compatibility_date),
+        compatibilityFlags: Array.isArray(compatibility_flags) ? compatibility_flags.map(String) : [],
+        bindings: { ...JSON.parse(JSON.stringify(configuration.vars)), ...secrets },
+        kvNamespaces: Object.fromEntries(rows(kv_namespaces).map(({ binding, id }) => [binding, String(id)])),
+        durableObjects: Object.fromEntries(
+          objects.map(({ name: binding, class_name }) => [
+            binding,
+            { className: String(class_name), useSQLite: classes.flat().includes(class_name) },
+          ]),
+        ),
+        serviceBindings: {
+          ...Object.fromEntries(
+            rows(services).map(({ binding, entrypoint }) => [
+              binding,
+              { name: kCurrentWorker, entrypoint: String(entrypoint) },
+            ]),
+          ),
+          ...Object.fromEntries(rows(mtls_certificates).map(({ binding }) => [binding, { external }])),
+        },
+      },
+    ],
+  };
+}
