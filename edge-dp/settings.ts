@@ -73,6 +73,8 @@ export const NO_TRACING: TracingSettings = { instrumentations: [], samplingRate:
 
 /** Kong's proxy properties, parsed. */
 export interface ProxySettings {
+  /** The host was given CAs that plugins' connections are verified by (`lua_ssl_trusted_certificate`); absent: the public ones. */
+  readonly ownTrust?: boolean;
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
   readonly trustedIps: readonly string[];
   readonly realIpHeader: string;

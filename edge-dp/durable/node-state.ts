@@ -139,8 +139,9 @@ function connectOf({ TUNNEL, NETWORK }: Env): Services['connect'] {
 }
 
 /** Requests of plugins, made here: by the ways they have in isolates. */
-function sendOf({ TUNNEL, NETWORK, OUTWARD }: Env): (delivery: Delivery) => Promise<void> {
-  const fetch = fetchService(createEgress({ network: NETWORK ?? internet, egress: TUNNEL, outward: OUTWARD }));
+function sendOf({ TUNNEL, NETWORK, OUTWARD, SETTINGS }: Env): (delivery: Delivery) => Promise<void> {
+  const egress = createEgress({ network: NETWORK ?? internet, egress: TUNNEL, outward: OUTWARD });
+  const fetch = fetchService(egress, SETTINGS.proxy.ownTrust ?? false);
   return (delivery) => deliver(fetch, delivery);
 }
 

@@ -35,7 +35,12 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
     newsInterval: options.newsInterval,
     ...(options.secrets?.prefix ? { vaultEnvPrefix: options.secrets.prefix } : {}),
-    proxy: { ...options.proxy, ports: facts.ports, ...(takesStreams && { streams: true }) },
+    proxy: {
+      ...options.proxy,
+      ports: facts.ports,
+      ...(takesStreams && { streams: true }),
+      ...(hasOwnTrust(options) && { ownTrust: true }),
+    },
     status: {
       allowedHosts: options.statusAllowedHosts ?? [],
       loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),
@@ -43,6 +48,11 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
       ...(options.certificates !== undefined && { certificates: options.certificates }),
     },
   };
+}
+
+/** Whether `lua_ssl_trusted_certificate` says other than the public CAs. */
+function hasOwnTrust({ trust }: DataPlaneOptions): boolean {
+  return trust !== undefined && (!trust.publicCas || trust.certificates.length > 0);
 }
 
 /** Whether only this machine reaches a listener. */

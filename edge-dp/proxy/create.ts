@@ -81,6 +81,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     near: dependencies.near ?? true,
     edgeCache: dependencies.edgeCache ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
+    ownTrust: settings.ownTrust ?? false,
   });
   const { accessLog } = settings;
   const runtime: ProxyRuntime = {

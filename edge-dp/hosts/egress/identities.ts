@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { messageOf } from '../../../shared/thrown.ts';
-import type { TlsIdentity, UpstreamTls } from '../../proxy/egress/protocol.ts';
+import { NODE_TRUST, type TlsIdentity, type UpstreamTls } from '../../proxy/egress/protocol.ts';
 import type { TrustOptions } from '../options.ts';
 import { EgressError } from './failure.ts';
 
@@ -23,9 +23,7 @@ export class Identities {
 
   /** `trust`: null for the public CAs. Throws when a certificate cannot be read. */
   constructor(trust: TrustOptions | null) {
-    const ca = trust === null ? null : [...(trust.publicCas ? rootCertificates : []), ...trust.certificates];
-    this.plugins =
-      ca === null ? this.#publicCas : { ...this.#publicCas, name: 'plugins', context: createSecureContext({ ca }) };
+    this.plugins = trust === null ? this.#publicCas : nodeTrust(trust);
   }
 
   /** Takes what was PUT. Throws `bad_request` when the name is not the text's, or it holds no usable PEM. */
@@ -44,6 +42,7 @@ export class Identities {
   /** The identity of that name; null means the public CAs. Throws `unknown_identity`. */
   get(name: string | null): LoadedIdentity {
     if (name === null) return this.#publicCas;
+    if (name === NODE_TRUST) return this.plugins;
     const identity = this.#known.get(name);
     if (identity === undefined) {
       throw new EgressError('unknown_identity', false, `TLS identity ${name} was not handed over`);
@@ -52,13 +51,18 @@ export class Identities {
   }
 }
 
-/** Identities by what a service asks of TLS, for a host that is not handed them: the same object is loaded once. */
-export function loadedIdentities(): (tls: UpstreamTls) => LoadedIdentity {
+/**
+ * Identities by what a service asks of TLS, for a host that is not handed them: the same object is loaded once. `trust`: what is asked
+ * to be verified by the node's own CAs; null: by the public ones.
+ */
+export function loadedIdentities(trust: TrustOptions | null = null): (tls: UpstreamTls) => LoadedIdentity {
+  const plugins = trust === null ? publicCas() : nodeTrust(trust);
   const byTls = new WeakMap<UpstreamTls, LoadedIdentity>();
   const byText = new Map<string, LoadedIdentity>();
   return (tls) => {
     const known = byTls.get(tls);
     if (known !== undefined) return known;
+    if (tls.trust === 'node' && tls.verify === true) return plugins;
     const { verify, verifyDepth, ca, certificate } = tls;
     const text = JSON.stringify([verify === true, verifyDepth, ca, certificate]);
     const name = createHash('sha256').update(text).digest('hex');
@@ -82,6 +86,11 @@ function loaded(name: string, { verify, verifyDepth, ca, certificate }: TlsIdent
     ...(certificate !== null && { cert: certificate.cert, key: certificate.key }),
   });
   return { name, verify, verifyDepth, context };
+}
+
+function nodeTrust({ publicCas: withPublic, certificates }: TrustOptions): LoadedIdentity {
+  const ca = [...(withPublic ? rootCertificates : []), ...certificates];
+  return { name: NODE_TRUST, verify: true, verifyDepth: null, context: createSecureContext({ ca }) };
 }
 
 function publicCas(): LoadedIdentity {

@@ -43,6 +43,8 @@ export interface ServiceDependencies {
   readonly edgeCache: EdgeCache | null;
   /** Milliseconds work may go on after a request. */
   readonly patience: number;
+  /** The host was given CAs to verify by (`lua_ssl_trusted_certificate`). */
+  readonly ownTrust: boolean;
 }
 
 /** What of plugins' work outlives the requests it came from. */
@@ -76,7 +78,7 @@ export function createServices({
   const ask = shared === null ? null : askNode(shared);
   const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
   const metrics: NodeMetrics = new NodeMetrics(ask, queues);
-  const fetch = fetchService(egress);
+  const fetch = fetchService(egress, others.ownTrust);
   const outbox = ask === null || others.patience === Number.POSITIVE_INFINITY ? null : keepInOutbox(ask);
   const responses = new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log });
   const services: Services = {

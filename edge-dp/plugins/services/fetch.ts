@@ -3,8 +3,8 @@ import type { Egress, UpstreamBody } from '../../proxy/egress/egress.ts';
 import { type OutgoingRequest, ServiceError, type Services } from '../runtime/services.ts';
 import { serviceErrorCode } from './failure-codes.ts';
 
-/** Requests of plugins' own, sent the ways those of clients are. */
-export function fetchService(egress: Egress): Services['fetch'] {
+/** Requests of plugins' own, sent the ways those of clients are. `ownTrust`: the host was given CAs to verify by. */
+export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch'] {
   return async (request) => {
     if (request.proxy != null) throw new ServiceError('unsupported', 'this data plane uses no HTTP proxies');
     const url = parsed(request.url);
@@ -23,7 +23,7 @@ export function fetchService(egress: Egress): Services['fetch'] {
       body: bodyOf(request, timeout),
       version: '1.1',
       websocket: false,
-      tls: { verify: request.verify ?? true, verifyDepth: null, ca: [], certificate: null },
+      tls: { verify: request.verify ?? true, verifyDepth: null, ca: [], certificate: null, ...(ownTrust && BY_NODE) },
       timeouts: { connect: timeout, read: timeout, write: timeout },
     });
     if (result.kind === 'response') return result.response;
@@ -31,6 +31,8 @@ export function fetchService(egress: Egress): Services['fetch'] {
     throw new ServiceError(serviceErrorCode(code), `${request.method ?? 'GET'} ${url.origin}: ${message}`);
   };
 }
+
+const BY_NODE = { trust: 'node' } as const;
 
 function parsed(text: string): URL {
   const url = URL.parse(text);

@@ -42,6 +42,7 @@ export function networkEgress(network: Network, { alone }: { readonly alone: boo
       if (!isNamedByAddress(request)) return 'no server name other than the address';
       if (request.tls.certificate !== null) return 'no client certificates for upstreams';
       if (request.tls.verify !== true) return alone ? null : 'no TLS without verification';
+      if (request.tls.trust === 'node') return 'no CAs of the node';
       if (request.tls.ca.length > 0) return 'no private CAs for upstreams';
       if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
       return null;

@@ -69,7 +69,12 @@ export interface UpstreamTls {
   /** PEM; empty for the public CAs. */
   readonly ca: readonly string[];
   readonly certificate: { readonly cert: string; readonly key: string } | null;
+  /** `node`: verified by the CAs that the host was given (`lua_ssl_trusted_certificate`), not by `ca`. */
+  readonly trust?: 'node';
 }
+
+/** The name of that TLS identity, which nobody hands over. */
+export const NODE_TRUST = 'node';
 
 /** How to do TLS with an upstream. Its name is the lower-case hex SHA-256 of the bytes that were PUT. */
 export interface TlsIdentity {

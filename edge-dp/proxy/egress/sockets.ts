@@ -27,6 +27,7 @@ export function socketsEgress(network: Pick<Network, 'connect'>): EgressWay {
       if (request.websocket) return 'no WebSockets';
       if (request.scheme === 'http') return null;
       if (request.tls.certificate !== null) return 'no client certificates for upstreams';
+      if (request.tls.trust === 'node') return 'no CAs of the node';
       if (request.tls.ca.length > 0) return 'no private CAs for upstreams';
       if (request.tls.verifyDepth !== null) return 'no tls_verify_depth';
       // The runtime checks a certificate against the name connected to; Kong, and so the config, against the Host.

@@ -1,5 +1,5 @@
 import type { UpstreamTls } from './egress.ts';
-import { EGRESS_ORIGIN, type TlsIdentity } from './protocol.ts';
+import { EGRESS_ORIGIN, NODE_TRUST, type TlsIdentity } from './protocol.ts';
 
 /** TLS identities by content, handed to the egress process when first used. */
 export class TlsIdentities {
@@ -13,6 +13,7 @@ export class TlsIdentities {
   }
 
   async nameOf(tls: UpstreamTls): Promise<string | null> {
+    if (tls.trust === 'node' && tls.verify === true) return NODE_TRUST;
     let text = this.#texts.get(tls);
     if (text === undefined) {
       text = textOf(tls);

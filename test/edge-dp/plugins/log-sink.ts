@@ -1,4 +1,5 @@
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { once } from '../../once.ts';
 import { until } from '../../until.ts';
@@ -24,9 +25,10 @@ export interface LogSink {
   stop(): Promise<void>;
 }
 
-export async function startLogSink(): Promise<LogSink> {
+/** `pair`: the certificate and key, in PEM, that it speaks TLS with. */
+export async function startLogSink(pair?: { readonly cert: string; readonly key: string }): Promise<LogSink> {
   const received: SunkRequest[] = [];
-  const server: Server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -40,7 +42,8 @@ export async function startLogSink(): Promise<LogSink> {
       if (sink.answer === 'close') request.socket.destroy();
       else if (sink.answer !== null) response.writeHead(sink.answer).end();
     });
-  });
+  };
+  const server = pair === undefined ? createServer(listener) : createTlsServer(pair, listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const sink: LogSink = {

@@ -1,14 +1,16 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fileLog from '../../../edge-dp/plugins/file-log.ts';
 import httpLog from '../../../edge-dp/plugins/http-log.ts';
 import type { SyslogLine } from '../../../edge-dp/plugins/runtime/services.ts';
 import syslog from '../../../edge-dp/plugins/syslog.ts';
+import { authority } from '../../cp/pki/authority.ts';
 import { admin } from '../../e2e/processes.ts';
 import { once } from '../../once.ts';
 import { rawRequest } from '../../raw-http.ts';
@@ -24,31 +26,50 @@ const QUEUE = { max_batch_size: 1, max_retry_time: 60, initial_retry_delay: 0.05
 describe.each(hosts)('log entries on %s', (_, start) => {
   let gateway: CaseGateway;
   let sink: LogSink;
+  let secure: LogSink;
   let tcp: Server;
+  let tls: Server;
   let udp: UdpSocket;
   let folder: string;
   const lines: string[] = [];
+  const secureLines: string[] = [];
+  const names: (string | false)[] = [];
   const packets: string[] = [];
   let connections = 0;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'holdfast log '));
     sink = await startLogSink();
-    tcp = createServer((socket) => {
-      connections += 1;
+    const keep = (socket: Socket, into: string[]): void => {
       let rest = '';
       socket.setEncoding('utf8').on('data', (text: string) => {
         const parts = `${rest}${text}`.split('\n');
         rest = parts.pop() ?? '';
-        lines.push(...parts);
+        into.push(...parts);
       });
       socket.on('error', () => undefined);
+    };
+    tcp = createServer((socket) => {
+      connections += 1;
+      keep(socket, lines);
     }).listen(0, '127.0.0.1');
     await once(tcp, 'listening');
+    const ca = await authority('logs');
+    const trusted = join(folder, 'ca.pem');
+    await writeFile(trusted, ca.pem);
+    secure = await startLogSink(await ca.leaf({ name: 'localhost' }));
+    tls = createTlsServer(await ca.leaf({ name: 'logs.test' }), (socket) => {
+      names.push(socket.servername ?? false);
+      keep(socket, secureLines);
+    }).listen(0, '127.0.0.1');
+    await once(tls, 'listening');
     udp = createSocket('udp4', (packet) => void packets.push(packet.toString('utf8')));
     udp.bind(0, '127.0.0.1');
     await once(udp, 'listening');
-    gateway = await startCaseGateway(start, { tls: false });
+    gateway = await startCaseGateway(start, {
+      tls: false,
+      environment: { HOLDFAST_LUA_SSL_TRUSTED_CERTIFICATE: trusted },
+    });
     const on = async (name: string, plugin: string, config: object): Promise<void> => {
       await admin(`${gateway.admin}/routes`, 'POST', { name, hosts: [`${name}.test`] });
       await admin(`${gateway.admin}/routes/${name}/plugins`, 'POST', { name: plugin, config });
@@ -66,7 +87,15 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await on('batch-b', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
     await on('again', 'http-log', { http_endpoint: `http://${http}/again`, timeout: 1_000, queue: QUEUE });
     await on('file', 'file-log', { path: join(folder, 'entries') });
+    await on('moved', 'file-log', { path: join(folder, 'moved'), reopen: true });
+    await on('no-folder', 'file-log', { path: join(folder, 'none', 'entries') });
+    await on('is-folder', 'file-log', { path: folder });
+    await on('device', 'file-log', { path: '/dev/null' });
     await on('tcp', 'tcp-log', peer);
+    const overTls = { host: '127.0.0.1', port: (tls.address() as AddressInfo).port, tls: true };
+    await on('tls', 'tcp-log', { ...overTls, tls_sni: 'logs.test' });
+    await on('tls-other', 'tcp-log', { ...overTls, tls_sni: 'other.test' });
+    await on('https', 'http-log', { http_endpoint: `https://localhost:${secure.port}/secure`, queue: QUEUE });
     await on('udp', 'udp-log', packet);
     await on('loggly', 'loggly', {
       ...packet,
@@ -82,7 +111,9 @@ describe.each(hosts)('log entries on %s', (_, start) => {
   afterAll(async () => {
     await gateway?.stop();
     await sink?.stop();
+    await secure?.stop();
     tcp?.close();
+    tls?.close();
     udp?.close();
     await rm(folder, { recursive: true, force: true });
   });
@@ -149,6 +180,40 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const read = async () => (await readFile(join(folder, 'entries'), 'utf8').catch(() => '')).split('\n');
     await until(async () => (await read()).length === 4, 'three lines in the file');
     expect((await read()).slice(0, 3).map(told).sort()).toEqual(['1', '2', '3']);
+  });
+
+  it('are lines of the file of that name, also once it was moved, and told where there can be none', async () => {
+    const read = async (name: string) => readFile(join(folder, name), 'utf8').catch(() => '');
+    await ask('moved', 'before');
+    await until(async () => (await read('moved')).includes('before'), 'the first line');
+    await rename(join(folder, 'moved'), join(folder, 'moved.1'));
+    await ask('moved', 'after');
+    await until(async () => (await read('moved')).includes('after'), 'a line in a file of that name');
+    expect(await read('moved.1')).not.toContain('after');
+    for (const route of ['device', 'no-folder', 'is-folder']) await ask(route, 'x');
+    const told = () => gateway.log.filter((line) => line.includes('queue file-log'));
+    await expect
+      .poll(told, { message: 'a line about each that cannot be written', timeout: 60_000 })
+      .toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/none\/entries.* 1 entries could not be sent and were dropped: .*ENOENT/),
+          expect.stringMatching(/1 entries could not be sent and were dropped: .*EISDIR/),
+        ]),
+      );
+    expect(told().join()).not.toContain('/dev/null');
+  });
+
+  it('go over TLS to servers whose certificates are trusted and bear the name, and to no others', async () => {
+    await ask('https', 'secret');
+    expect(told((await secure.find('an entry over TLS', ({ target }) => target === '/secure')).text)).toBe('secret');
+    await ask('tls-other', 'astray');
+    await ask('tls', 'secret');
+    await until(() => secureLines.some((line) => told(line) === 'secret'), 'a line over TLS');
+    await expect
+      .poll(() => gateway.log.join(''), { message: 'a line about the other name', timeout: 60_000 })
+      .toMatch(/queue tcp-log \S+ over TLS as other\.test: 1 entries could not be sent and were dropped/);
+    expect(secureLines.join()).not.toContain('astray');
+    expect(names).toContain('logs.test');
   });
 
   it('are lines on one connection that is kept', async () => {

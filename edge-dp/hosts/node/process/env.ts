@@ -37,7 +37,7 @@ export async function makeEnv(
     NETWORK: { fetch: unused, connect },
     EGRESS: egress,
     TUNNEL: egress,
-    OUTWARD: createOutward(plan.dns),
+    OUTWARD: createOutward(plan.dns, trust),
     ...controlPlanes(plan),
     ...(plan.declarative !== null && { DECLARATIVE: filesOf(plan.declarative) }),
     ...(plan.fallback !== null && { FALLBACK: filesOf(plan.fallback) }),

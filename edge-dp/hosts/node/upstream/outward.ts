@@ -10,7 +10,7 @@ import { asEgressError } from '../../egress/failure.ts';
 import { Http1 } from '../../egress/http1.ts';
 import { Http2 } from '../../egress/http2.ts';
 import { loadedIdentities } from '../../egress/identities.ts';
-import type { DnsOptions } from '../../options.ts';
+import type { DnsOptions, TrustOptions } from '../../options.ts';
 import { ClientBody } from '../http/client-body.ts';
 import { bytesOf, wireLines } from '../http/wire-fields.ts';
 import { Answer } from './answer.ts';
@@ -18,11 +18,11 @@ import { announcementOf, trailersOf } from './trailers.ts';
 import { Upload } from './upload.ts';
 
 /** Sends requests upstream from this process. */
-export function createOutward(dns: DnsOptions): Outward {
+export function createOutward(dns: DnsOptions, trust: TrustOptions | null = null): Outward {
   const http1 = new Http1();
   const http2 = new Http2();
   const names = new NameService(dns);
-  const identityOf = loadedIdentities();
+  const identityOf = loadedIdentities(trust);
   const lookup: Lookup = (name, type) => names.resolve(name, type);
 
   function send(request: UpstreamRequest): Promise<UpstreamResult> {
