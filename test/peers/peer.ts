@@ -29,6 +29,7 @@ const PEERS = {
   python: { commands: ['python3', 'python'], install: 'apt-get install python3' },
   rsyslog: { commands: ['rsyslogd'], install: 'apt-get install rsyslog' },
   slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
+  'systemd-analyze': { commands: ['systemd-analyze'], install: 'apt-get install systemd' },
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
   statsd_exporter: {
     commands: ['statsd_exporter', 'prometheus-statsd-exporter'],
