@@ -3,7 +3,7 @@ import { checkServerIdentity, connect as connectTls, rootCertificates } from 'no
 import { messageOf } from '../../shared/thrown.ts';
 import type { TrustOptions } from './options.ts';
 
-/** The proxy that connections to control planes go through (`cluster_use_proxy`, `proxy_server`). */
+/** A proxy that connections go through: to control planes that of `cluster_use_proxy` and `proxy_server`. */
 export interface ForwardProxy {
   readonly host: string;
   readonly port: number;
@@ -13,8 +13,13 @@ export interface ForwardProxy {
   readonly tls: { readonly verify: boolean; readonly trust: TrustOptions | null } | null;
 }
 
-/** Milliseconds the proxy has until it has connected. */
-const PATIENCE = 10_000;
+/** How it is told of in messages, null: by its address alone; and the milliseconds it has until it has connected. */
+interface Wanted {
+  readonly name: string | null;
+  readonly patience: number;
+}
+
+const TO_CONTROL_PLANES: Wanted = { name: 'proxy_server', patience: 10_000 };
 /** Bytes of its answer's head. */
 const LONGEST_HEAD = 16 << 10;
 
@@ -25,18 +30,19 @@ const LONGEST_HEAD = 16 << 10;
 export async function connectThrough(
   proxy: ForwardProxy,
   { host, port }: { readonly host: string; readonly port: number },
+  { name, patience }: Wanted = TO_CONTROL_PLANES,
 ): Promise<Socket> {
-  const where = `the proxy ${authority(proxy)} (proxy_server)`;
-  const socket = await reached(proxy).catch((error: unknown) => {
+  const where = `the proxy ${authority(proxy)}${name === null ? '' : ` (${name})`}`;
+  const socket = await reached(proxy, patience).catch((error: unknown) => {
     throw new Error(`${where} cannot be reached: ${messageOf(error)}`);
   });
   try {
     const to = authority({ host, port });
     const lines = [`CONNECT ${to} HTTP/1.1`, `Host: ${to}`, ...authorization(proxy), '', ''];
     socket.write(lines.join('\r\n'));
-    const status = await answered(socket);
+    const status = await answered(socket, patience);
     if (status >= 200 && status <= 299) return socket;
-    const why = status === 407 ? ': it does not take the user and password of proxy_server' : '';
+    const why = status === 407 ? `: it does not take the user and password${name === null ? '' : ` of ${name}`}` : '';
     throw new Error(`it answers ${status} when asked for ${to}${why}`);
   } catch (error) {
     socket.destroy();
@@ -54,7 +60,7 @@ function authorization({ credentials }: ForwardProxy): readonly string[] {
   return [`Proxy-Authorization: Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`];
 }
 
-function reached({ host, port, tls }: ForwardProxy): Promise<Socket> {
+function reached({ host, port, tls }: ForwardProxy, patience: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket =
       tls === null
@@ -73,7 +79,7 @@ function reached({ host, port, tls }: ForwardProxy): Promise<Socket> {
       socket.destroy();
       reject(error);
     };
-    socket.setTimeout(PATIENCE, () => fail(new Error(`no connection within ${PATIENCE / 1000} s`)));
+    socket.setTimeout(patience, () => fail(new Error(`no connection within ${patience / 1000} s`)));
     socket.once('error', fail);
     socket.once(tls === null ? 'connect' : 'secureConnect', () => {
       socket.setTimeout(0).removeAllListeners('timeout').off('error', fail);
@@ -83,7 +89,7 @@ function reached({ host, port, tls }: ForwardProxy): Promise<Socket> {
 }
 
 /** The status of its answer; what comes behind the head stays in the socket. */
-function answered(socket: Socket): Promise<number> {
+function answered(socket: Socket, patience: number): Promise<number> {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
     const done = (settle: () => void): void => {
@@ -93,7 +99,7 @@ function answered(socket: Socket): Promise<number> {
     };
     const fail = (error: Error): void => done(() => reject(error));
     const closed = (): void => fail(new Error('it closes the connection'));
-    const timer = setTimeout(() => fail(new Error(`no answer within ${PATIENCE / 1000} s`)), PATIENCE);
+    const timer = setTimeout(() => fail(new Error(`no answer within ${patience / 1000} s`)), patience);
     const read = (): void => {
       for (let chunk: unknown = socket.read(); Buffer.isBuffer(chunk); chunk = socket.read()) {
         head = Buffer.concat([head, chunk]);

@@ -34,6 +34,7 @@ async function request(call: LuaCall): Promise<LuaResult> {
       body: typeof body === 'string' || body instanceof Uint8Array ? body : null,
       timeout: call.number(3),
       verify: given('ssl_verify') !== false,
+      proxy: proxyOf(given('proxy_opts'), url),
     });
     return {
       status: answer.status,
@@ -45,6 +46,31 @@ async function request(call: LuaCall): Promise<LuaResult> {
   } catch (error) {
     return results(undefined, messageOf(error));
   }
+}
+
+/** Of `proxy_opts`, as `set_proxy_options` has them: the one for the URL's scheme, unless it is for none of these hosts. */
+function proxyOf(options: LuaValue, { protocol, hostname }: URL): string | null {
+  if (!isMap(options)) return null;
+  const scheme = protocol.slice(0, -1);
+  const proxy = options.get(`${scheme}_proxy`);
+  if (typeof proxy !== 'string' || without(options.get('no_proxy'), hostname)) return null;
+  const authorization = options.get(`${scheme}_proxy_authorization`);
+  const [, encoded = ''] = typeof authorization === 'string' ? (/^Basic +([\w+/=]+)$/i.exec(authorization) ?? []) : [];
+  const url = new URL(proxy);
+  if (encoded !== '') [url.username, url.password] = splitCredentials(atob(encoded));
+  return url.href;
+}
+
+function splitCredentials(text: string): readonly [string, string] {
+  const colon = text.indexOf(':');
+  const [user, password] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
+  return [encodeURIComponent(user), encodeURIComponent(password)];
+}
+
+/** `no_proxy`: names, and what they are below, by comma; `*`: all. */
+function without(list: LuaValue, host: string): boolean {
+  const names = typeof list === 'string' ? list.split(',').map((name) => name.trim().replace(/^\./, '')) : [];
+  return names.some((name) => name === '*' || (name !== '' && (host === name || host.endsWith(`.${name}`))));
 }
 
 async function whole(content: Content): Promise<LuaValue> {

@@ -6,6 +6,9 @@ import {
   type DetailedPeerCertificate,
   type TLSSocket,
 } from 'node:tls';
+import { messageOf } from '../../../shared/thrown.ts';
+import type { ProxyHop } from '../../proxy/egress/protocol.ts';
+import { connectThrough } from '../forward-proxy.ts';
 import type { DirectReads } from './direct-reads.ts';
 import { connectFailure, EgressError } from './failure.ts';
 import type { LoadedIdentity } from './identities.ts';
@@ -22,6 +25,8 @@ export interface Endpoint {
   readonly connectTimeout: number;
   /** Whether one side may end while the other goes on; absent: no. */
   readonly halfOpen?: boolean;
+  /** Where there is TLS, an HTTP proxy that makes the connection; absent: there is none between. */
+  readonly proxy?: ProxyHop;
 }
 
 /** `host:port` for messages. */
@@ -34,7 +39,8 @@ export function placeOf({ host, port }: { readonly host: string; readonly port: 
  * went wrong.
  */
 export function connect(endpoint: Endpoint, reads: DirectReads | null = null): Promise<Socket> {
-  const { host, port, tls, halfOpen = false } = endpoint;
+  const { host, port, tls, proxy, halfOpen = false } = endpoint;
+  if (tls !== null && proxy !== undefined) return throughProxy(endpoint, tls, proxy);
   if (tls !== null) return established(openTls(endpoint, tls, { host, port }), 'secureConnect', endpoint);
   const onread = reads === null ? {} : { onread: reads.options };
   return established(connectTcp({ host, port, allowHalfOpen: halfOpen, ...onread }), 'connect', endpoint);
@@ -43,6 +49,19 @@ export function connect(endpoint: Endpoint, reads: DirectReads | null = null): P
 /** Goes over to the endpoint's TLS on a connection to it that was plain so far. Rejects as `connect`; then it is closed. */
 export function secure(plain: Socket, endpoint: Endpoint, tls: NonNullable<Endpoint['tls']>): Promise<Socket> {
   return established(openTls(endpoint, tls, { socket: plain }), 'secureConnect', { ...endpoint, tls });
+}
+
+async function throughProxy(
+  endpoint: Endpoint,
+  tls: NonNullable<Endpoint['tls']>,
+  { host, port, credentials }: ProxyHop,
+): Promise<Socket> {
+  const proxy = { host, port, tls: null, ...(credentials !== null && { credentials }) };
+  const { connectTimeout: patience } = endpoint;
+  const plain = await connectThrough(proxy, endpoint, { name: null, patience }).catch((error: unknown) => {
+    throw new EgressError('unreachable', false, messageOf(error));
+  });
+  return secure(plain, endpoint, tls);
 }
 
 function established(socket: Socket, connected: 'connect' | 'secureConnect', endpoint: Endpoint): Promise<Socket> {

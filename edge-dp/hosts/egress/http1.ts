@@ -35,9 +35,10 @@ export class Http1 {
   }
 
   #pool(endpoint: Endpoint): Pool {
-    const { host, port, tls, connectTimeout } = endpoint;
+    const { host, port, tls, connectTimeout, proxy } = endpoint;
     const plain = this.#plainKey(host, port, connectTimeout);
-    const key = tls === null ? plain : `${plain} ${tls.identity.name} ${tls.serverName}`;
+    const direct = tls === null ? plain : `${plain} ${tls.identity.name} ${tls.serverName}`;
+    const key = proxy === undefined ? direct : `${direct} by ${JSON.stringify(proxy)}`;
     return this.#pools.get(key, () => new Pool(endpoint));
   }
 

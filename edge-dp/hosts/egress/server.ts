@@ -100,7 +100,8 @@ function callOf(exchange: Exchange, { scheme, authority, path, timeouts, method 
   };
 }
 
-function endpointOf({ scheme, host, port, version, tls, timeouts }: EgressTarget, identities: Identities): Endpoint {
+function endpointOf(target: EgressTarget, identities: Identities): Endpoint {
+  const { scheme, host, port, version, tls, timeouts, proxy } = target;
   return {
     host,
     port,
@@ -110,5 +111,6 @@ function endpointOf({ scheme, host, port, version, tls, timeouts }: EgressTarget
         : { identity: identities.get(tls?.identity ?? null), serverName: tls?.serverName ?? null },
     protocol: version === '2' ? 'h2' : 'http/1.1',
     connectTimeout: timeouts.connect,
+    ...(proxy !== undefined && { proxy }),
   };
 }

@@ -1,12 +1,12 @@
 import { isRecord } from '../../../shared/record.ts';
 import type { TunnelTarget, TunnelTls } from '../../proxy/egress/host-services.ts';
-import type { EgressTarget, EgressTimeouts } from '../../proxy/egress/protocol.ts';
+import type { EgressTarget, EgressTimeouts, ProxyHop } from '../../proxy/egress/protocol.ts';
 import { EgressError } from './failure.ts';
 
 /** Reads an `EGRESS_TARGET` header. Throws `bad_request` naming the member that is wrong. */
 export function parseTarget(text: string): EgressTarget {
   const fields = parsed(text);
-  const { tls, trailers, method, exchange } = fields;
+  const { tls, trailers, method, exchange, proxy } = fields;
   return {
     scheme: oneOf(fields.scheme, ['http', 'https'], 'scheme'),
     host: string(fields.host, 'host'),
@@ -16,6 +16,7 @@ export function parseTarget(text: string): EgressTarget {
     path: string(fields.path, 'path'),
     tls: tls === null || tls === undefined ? null : parseTls(record(tls, 'tls')),
     timeouts: parseTimeouts(record(fields.timeouts, 'timeouts')),
+    ...(proxy !== undefined && { proxy: parseProxy(record(proxy, 'proxy')) }),
     ...(method !== undefined && { method: string(method, 'method') }),
     ...(exchange !== undefined && { exchange: string(exchange, 'exchange') }),
     ...(trailers !== undefined && { trailers: oneOf(trailers, ['grpc-web'], 'trailers') }),
@@ -47,6 +48,21 @@ function parsed(text: string): Record<string, unknown> {
     throw wrong('it is not JSON');
   }
   return record(value, 'target');
+}
+
+function parseProxy({ host, port, credentials }: Record<string, unknown>): ProxyHop {
+  const { user, password } = credentials === null ? {} : record(credentials, 'proxy.credentials');
+  return {
+    host: string(host, 'proxy.host'),
+    port: integer(port, 'proxy.port', 65_535),
+    credentials: credentials === null ? null : { user: text(user), password: text(password) },
+  };
+}
+
+/** It may be empty. */
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw wrong('proxy.credentials is no user and password');
+  return value;
 }
 
 function parseTls({ identity, serverName }: Record<string, unknown>): TunnelTls {

@@ -100,12 +100,19 @@ local function hash(name, size)
 end
 for _, name in ipairs { 'md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512' } do modules['resty.' .. name] = hash(name) end
 modules['resty.http'] = { new = function()
-  local timeout = 60000
+  local timeout, proxies = 60000, nil
   local client = {}
+  function client.set_proxy_options(_, options) proxies = options end
   function client.set_timeout(_, ms) timeout = ms end
   function client.set_timeouts(_, connect, send, read) timeout = read end
   function client.request_uri(_, uri, options)
-    local answer, message = host.fetch(uri, options or {}, timeout)
+    options = options or {}
+    if proxies ~= nil and options.proxy_opts == nil then
+      local own = { proxy_opts = proxies }
+      for k, v in pairs(options) do own[k] = v end
+      options = own
+    end
+    local answer, message = host.fetch(uri, options, timeout)
     if answer == nil then return nil, message end
     setmetatable(answer.headers, spelt)
     return answer

@@ -1,23 +1,27 @@
 import { FieldList } from '../../http/fields.ts';
 import type { Egress, UpstreamBody } from '../../proxy/egress/egress.ts';
+import type { ProxyHop } from '../../proxy/egress/protocol.ts';
 import { type OutgoingRequest, ServiceError, type Services } from '../runtime/services.ts';
 import { serviceErrorCode } from './failure-codes.ts';
 
 /** Requests of plugins' own, sent the ways those of clients are. `ownTrust`: the host was given CAs to verify by. */
 export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch'] {
   return async (request) => {
-    if (request.proxy != null) throw new ServiceError('unsupported', 'this data plane uses no HTTP proxies');
     const url = parsed(request.url);
+    const proxy = request.proxy == null ? null : proxyOf(request.proxy);
     const headers = FieldList.of(request.headers ?? {});
     if (url.username !== '' && !headers.has('authorization')) headers.set('Authorization', basic(url));
     const secure = url.protocol === 'https:';
     const { timeout } = request;
+    const authority = headers.get('host') ?? url.host;
+    const target = `${url.pathname}${url.search}`;
+    const place = { host: hostOf(url), port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) };
+    const way =
+      proxy === null ? { ...place, target } : secure ? { ...place, target, proxy } : asked(proxy, url, headers);
     const result = await egress.send({
       scheme: secure ? 'https' : 'http',
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-      authority: headers.get('host') ?? url.host,
-      target: `${url.pathname}${url.search}`,
+      ...way,
+      authority,
       method: request.method ?? 'GET',
       headers: withoutHost(headers),
       body: bodyOf(request, timeout),
@@ -41,9 +45,33 @@ function parsed(text: string): URL {
   return url;
 }
 
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
+}
+
+function proxyOf(text: string): ProxyHop {
+  const url = URL.parse(text);
+  if (url === null || url.protocol !== 'http:')
+    throw new ServiceError('unsupported', 'a proxy must be an http:// URL: it is spoken to in clear');
+  const { username, password, port } = url;
+  const credentials =
+    username === '' ? null : { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  return { host: hostOf(url), port: port === '' ? 80 : Number(port), credentials };
+}
+
+/** What is not to be hidden from a proxy it is asked for itself, by the whole URL (RFC 9112 section 3.2.2). */
+function asked({ host, port, credentials }: ProxyHop, url: URL, headers: FieldList) {
+  if (credentials !== null) headers.set('Proxy-Authorization', basicOf(credentials));
+  return { host, port, target: `${url.origin}${url.pathname}${url.search}` };
+}
+
 /** User and password of a URL as they go into a header (RFC 7617). */
 function basic({ username, password }: URL): string {
-  const bytes = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+  return basicOf({ user: decodeURIComponent(username), password: decodeURIComponent(password) });
+}
+
+function basicOf({ user, password }: { readonly user: string; readonly password: string }): string {
+  const bytes = new TextEncoder().encode(`${user}:${password}`);
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 

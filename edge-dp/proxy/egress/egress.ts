@@ -2,7 +2,7 @@ import { carrierOf } from '../../http/fetch/request.ts';
 import type { HeaderFields } from '../../http/fields.ts';
 import type { BodySource, HttpResponse, IncomingRequest } from '../../http/messages.ts';
 import { ReadTimeout } from '../../http/read-timeout.ts';
-import type { EgressFailure, EgressFailureCode, EgressTimeouts, UpstreamTls } from './protocol.ts';
+import type { EgressFailure, EgressFailureCode, EgressTimeouts, ProxyHop, UpstreamTls } from './protocol.ts';
 
 export type { UpstreamTls } from './protocol.ts';
 
@@ -31,6 +31,8 @@ export interface UpstreamRequest {
   /** For `https`: the server name (SNI) asked for and found in the certificate, where it is not the Host's. */
   readonly serverName?: string;
   readonly timeouts: EgressTimeouts;
+  /** Only with `https` and HTTP/1.1. Absent: no proxy is between. */
+  readonly proxy?: ProxyHop;
   /** Whom it is sent for: a host that sends by itself ends it when that client leaves. Absent for the gateway's own. */
   readonly client?: Pick<IncomingRequest, 'clientLeft' | 'onClientLeft'>;
   /** Whether the client has gone while it waited; absent where nobody can tell. Never rejects. */

@@ -34,6 +34,7 @@ export function networkEgress(network: Network, { alone }: { readonly alone: boo
     name: 'network',
     cannot(request) {
       if (request.version === '2') return 'no HTTP/2 to upstreams';
+      if (request.proxy !== undefined) return 'no HTTP proxies';
       if (request.websocket && request.followed === true && !alone) return 'no end of a WebSocket';
       if (!isCarried(request)) return `no ${request.method} with such a body`;
       if (request.authority.toLowerCase() !== urlAuthority(request)) return 'no Host other than the address';

@@ -150,6 +150,7 @@ function toEgress(
     path: request.target,
     tls: request.scheme === 'https' ? { identity, serverName: serverNameOf(request) } : null,
     timeouts: request.timeouts,
+    ...(request.proxy !== undefined && { proxy: request.proxy }),
     ...(request.trailers !== undefined && { trailers: request.trailers }),
     ...(isDisguised(request) && { method: request.method }),
     ...(exchange !== null && { exchange }),

@@ -47,10 +47,21 @@ export interface EgressTarget {
     readonly serverName: string | null;
   } | null;
   readonly timeouts: EgressTimeouts;
+  /** An HTTP proxy that makes the connection (CONNECT). Absent: there is none between. */
+  readonly proxy?: ProxyHop;
   /** A name of the Worker's own for a WebSocket whose end it will ask for. */
   readonly exchange?: string;
   /** `grpc-web`: append the response's trailers to its body as a gRPC-Web trailer frame (HTTP/2 only). */
   readonly trailers?: 'grpc-web';
+}
+
+/** An HTTP proxy, spoken to in clear. */
+export interface ProxyHop {
+  /** Name or address; IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Null: it asks nobody who they are. */
+  readonly credentials: { readonly user: string; readonly password: string } | null;
 }
 
 /** Milliseconds, as a service's `connect_timeout`, `read_timeout`, `write_timeout`: the last two are between two

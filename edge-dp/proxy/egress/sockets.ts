@@ -24,6 +24,7 @@ export function socketsEgress(network: Pick<Network, 'connect'>): EgressWay {
     name: 'sockets',
     cannot(request) {
       if (request.version === '2') return 'no HTTP/2 to upstreams';
+      if (request.proxy !== undefined) return 'no HTTP proxies';
       if (request.websocket) return 'no WebSockets';
       if (request.scheme === 'http') return null;
       if (request.tls.certificate !== null) return 'no client certificates for upstreams';

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 
@@ -25,6 +25,11 @@ export class ForwardProxyServer {
     const server = tls === null ? createServer() : createSecure(tls);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return new ForwardProxyServer(server);
+  }
+
+  /** Answers what it is asked for itself. */
+  serve(listener: RequestListener): void {
+    this.#server.on('request', listener);
   }
 
   #connect(request: IncomingMessage, inner: Socket): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
 import preFunction from '../../../edge-dp/plugins/pre-function.ts';
 import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
@@ -171,6 +172,36 @@ describe('Lua of a plugin', () => {
         lua: { ...DEFAULT_LUA, untrusted: 'off' },
       }),
     ).toThrow("disabled because 'untrusted_lua' config option is set to 'off'");
+  });
+
+  it('sends requests by way of a proxy, as lua-resty-http is told to', async () => {
+    const proxies: unknown[] = [];
+    const services = fakeServices({
+      async fetch({ url, proxy }) {
+        proxies.push([url, proxy]);
+        return new OwnResponse(200, '');
+      },
+    });
+    const lua = { ...DEFAULT_LUA, requires: ['resty.http'] };
+    const source = `
+      local http = require('resty.http').new()
+      local proxies = { http_proxy = 'http://p:3128', https_proxy = 'http://s:3129', no_proxy = 'a.test, .b.test',
+        https_proxy_authorization = 'Basic ' .. ngx.encode_base64('us er:p@ss:w') }
+      http:set_proxy_options(proxies)
+      for _, url in ipairs { 'http://x.test/', 'https://x.test/', 'http://a.test/', 'https://c.b.test/' } do
+        assert(http:request_uri(url, { method = 'POST' }))
+      end
+      assert(require('resty.http').new():request_uri('http://x.test/', { proxy_opts = proxies }))
+      assert(require('resty.http').new():request_uri('http://x.test/'))`;
+    await preFunction.compile(config({ access: [source] }), EVERYWHERE, { ...services, lua }).access?.(fakeRequest());
+    expect(proxies).toEqual([
+      ['http://x.test/', 'http://p:3128/'],
+      ['https://x.test/', 'http://us%20er:p%40ss%3Aw@s:3129/'],
+      ['http://a.test/', null],
+      ['https://c.b.test/', null],
+      ['http://x.test/', 'http://p:3128/'],
+      ['http://x.test/', null],
+    ]);
   });
 
   it('can change nothing of what other scripts use, in the sandbox', async () => {

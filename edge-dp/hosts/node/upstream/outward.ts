@@ -27,7 +27,7 @@ export function createOutward(dns: DnsOptions, trust: TrustOptions | null = null
 
   function send(request: UpstreamRequest): Promise<UpstreamResult> {
     if (request.client?.clientLeft) return Promise.resolve(failed('client_left', true, 'the client has left'));
-    const { tls, scheme, host, port, version, timeouts } = request;
+    const { tls, scheme, host, port, version, timeouts, proxy } = request;
     if (scheme === 'https' && tls.certificate?.key === '')
       return Promise.resolve(failed('unsupported', false, 'a client certificate without key'));
     let upload: Upload | null = null;
@@ -38,6 +38,7 @@ export function createOutward(dns: DnsOptions, trust: TrustOptions | null = null
         tls: scheme === 'https' ? { identity: identityOf(tls), serverName: serverNameOf(request) } : null,
         protocol: version === '2' ? 'h2' : 'http/1.1',
         connectTimeout: timeouts.connect,
+        ...(proxy !== undefined && { proxy }),
       };
       upload = request.body.kind === 'incoming' ? new Upload(request.body) : null;
       const answer = new Answer(request, upload);

@@ -20,4 +20,4 @@ export type Errand =
   | { readonly does: 'datagram'; readonly host: string; readonly port: number; readonly packets: readonly string[] }
   | { readonly does: 'append'; readonly path: string; readonly reopen: boolean; readonly texts: readonly string[] }
   | { readonly does: 'syslog'; readonly lines: readonly SyslogLine[] }
-  | { readonly does: 'fetch'; readonly url: string; readonly verify: boolean };
+  | { readonly does: 'fetch'; readonly url: string; readonly verify: boolean; readonly proxy?: string };

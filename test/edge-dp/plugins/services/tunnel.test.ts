@@ -14,6 +14,7 @@ import { EGRESS_TOKEN } from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
 import { commandOf, descendants } from '../../../proc.ts';
 import { within } from '../../../within.ts';
+import { ForwardProxyServer } from '../../hosts/forward-proxy-server.ts';
 import { hosts } from '../../hosts.ts';
 import { id, type ProxyNode, startProxyNode } from '../../proxy/node.ts';
 import type { Errand } from './errand.ts';
@@ -117,6 +118,45 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
     const url = `https://127.0.0.1:${await listening(https)}/`;
     expect(await run({ does: 'fetch', url, verify: false })).toBe(200);
     expect(await run({ does: 'fetch', url, verify: true })).toMatchObject({ code: 'tls' });
+  });
+
+  it('is asked for by way of an HTTP proxy, which sees what is in clear and nothing else', async () => {
+    const seen: string[] = [];
+    const { cert, key } = await trusted.leaf({ name: 'hidden.test' });
+    const port = await listening(
+      createHttpsServer({ cert, key }, ({ url }, response) =>
+        response.writeHead(url === '/secret?a=b' ? 204 : 404).end(),
+      ),
+    );
+    const proxy = await ForwardProxyServer.start(null);
+    proxy.serve((request, response) => {
+      seen.push(`${request.url} ${request.headers.host} ${request.headers['proxy-authorization']}`);
+      response.writeHead(203).end();
+    });
+    try {
+      const at = `127.0.0.1:${proxy.port}`;
+      const ask = (url: string, by = `http://us%20er:p%40ss%3Aw@${at}`, verify = false) =>
+        run({ does: 'fetch', url, verify, proxy: by });
+      const secret = `https://hidden.test:${port}/secret?a=b`;
+      // Only the proxy knows the name.
+      expect(await ask(secret)).toBe(204);
+      expect(await ask(secret)).toBe(204);
+      expect(new Set(proxy.asked)).toEqual(new Set([`hidden.test:${port}`]));
+      expect(Buffer.concat(proxy.passed).includes('secret')).toBe(false);
+      expect(await ask('http://plain.test/path?a=b')).toBe(203);
+      const credentials = Buffer.from('us er:p@ss:w').toString('base64');
+      expect(seen).toEqual([`http://plain.test/path?a=b plain.test Basic ${credentials}`]);
+      // Nobody is believed more for it, and no way leads around a proxy.
+      expect(await ask(secret, undefined, true)).toMatchObject({ code: 'tls' });
+      expect(await ask(secret, `http://${at}`)).toMatchObject({
+        code: 'unreachable',
+        message: expect.stringContaining(`the proxy ${at}: it answers 407 when asked for hidden.test:${port}`),
+      });
+      expect(await ask(secret, 'http://127.0.0.1:1')).toMatchObject({ code: 'unreachable' });
+      expect(await ask(secret, `https://${at}`)).toMatchObject({ code: 'unsupported' });
+    } finally {
+      proxy.stop();
+    }
   });
 
   it('goes over to TLS on a connection, and forgets what was slipped in before', async () => {

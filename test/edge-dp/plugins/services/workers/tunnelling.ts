@@ -94,12 +94,13 @@ async function toTheEnd({ readable }: Connection): Promise<string> {
 
 const plugins = new Map([[tunnelling.name, tunnelling]]);
 const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, NODE }) =>
+  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, OUTWARD, NODE }) =>
     createRequestPath({
       settings: SETTINGS.proxy,
       network: NETWORK ?? internet,
       egress: EGRESS,
       tunnel: TUNNEL,
+      outward: OUTWARD,
       node: NODE,
       plugins,
     }),
