@@ -304,6 +304,7 @@ async function startCluster(
     messages: store.messages,
     records: store.records,
     counts: store.counts,
+    telemetry: store.telemetry,
     plugins: plugins.keys(),
     version: VERSION,
     purgeDelay: settings.cluster_data_plane_purge_delay,

@@ -19,6 +19,9 @@ export interface Env {
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
   readonly CONTROL_PLANE?: Fetcher;
   readonly [another: `CONTROL_PLANE_${number}`]: Fetcher | undefined;
+  /** Where telemetry goes, in order of preference, over mutual TLS: `TELEMETRY`, `TELEMETRY_2`, … */
+  readonly TELEMETRY?: Fetcher;
+  readonly [anotherEndpoint: `TELEMETRY_${number}`]: Fetcher | undefined;
   /** Upstreams by URL, on own hosts, where the global fetch halves throughput. Absent on Cloudflare. */
   readonly NETWORK?: Fetcher;
   /** The host's egress process, for what `NETWORK` cannot say (Host, private CA, client certificate, HTTP/2). */

@@ -12,6 +12,8 @@ export interface WorkerSettings {
   readonly controlPlanes: number;
   /** `https://host:port` of each, on Cloudflare: there a binding carries the client certificate, but no address. */
   readonly controlPlaneOrigins?: readonly string[];
+  /** To whom requests are told; absent: to nobody. `origins` as `controlPlaneOrigins`. */
+  readonly telemetry?: { readonly endpoints: number; readonly origins?: readonly string[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** base64 AES-256 key for `encrypted`, or a reference to the variable that holds it (`{vault://env/…}`). */
   readonly cacheKey?: string;

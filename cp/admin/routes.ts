@@ -11,6 +11,7 @@ import { releaseRoutes } from './cluster/releases.ts';
 import { signingKeyRoutes } from './cluster/signing-keys.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
+import { vitalsRoutes } from './cluster/vitals.ts';
 import { configDiffRoutes, configRoutes } from './declarative/config.ts';
 import { endpointRoutes } from './discovery/endpoints.ts';
 import { robotsRoutes } from './discovery/robots.ts';
@@ -62,6 +63,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     informationRoutes(options),
     statusRoutes(options),
     metricsRoutes(options.metrics),
+    vitalsRoutes(options.store.telemetry),
     timerRoutes,
     cacheRoutes,
     groupRoutes(cluster),

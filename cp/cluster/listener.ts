@@ -7,6 +7,8 @@ import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { PublicPair } from '../pki/public-pair.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { ControlPlaneMessages, NodeRegistry, SharedCounts, SharedRecords } from '../store/store.ts';
+import { TelemetryDesk, type TelemetryFigures } from '../telemetry/desk.ts';
+import type { TelemetryHistory } from '../telemetry/history.ts';
 import type { RevocationCheck } from './admission.ts';
 import { Claims } from './claims.ts';
 import { CountsDesk } from './counts-desk.ts';
@@ -50,6 +52,8 @@ export interface ClusterListenerOptions {
   readonly records: SharedRecords;
   /** What data planes count together. */
   readonly counts: SharedCounts;
+  /** Where what they tell of their traffic is kept. */
+  readonly telemetry: Pick<TelemetryHistory, 'keep'>;
   /** Names of the plugins this control plane knows. */
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
@@ -73,6 +77,8 @@ export interface ClusterListener {
   readonly figures: LinkFigures;
   /** Messages of data planes about what they share that wait for the database. */
   waitingRecords(): number;
+  /** What they told of their traffic. */
+  readonly telemetry: TelemetryFigures;
   /** Tells every data plane that is connected, to this or another control plane, about a target's health. */
   setTargetHealth(order: HealthOrder): Promise<void>;
   /** Tells every data plane that is connected, to this or another control plane, to forget copies of answers. */
@@ -161,8 +167,15 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   });
   const countsDesk = new CountsDesk({ counts: options.counts, tell, log });
   const onForgotten = new Set<(id: string) => void>();
+  const telemetryDesk = new TelemetryDesk({
+    history: options.telemetry,
+    keysOf: async (id) => nodes.get(id)?.keys ?? (await options.registry.keys(id))?.keys ?? null,
+    quotas,
+    log,
+  });
   const endOf = (id: string): void => {
     claims.forget(id);
+    telemetryDesk.forget(id);
     for (const callback of onForgotten) callback(id);
     const session = nodes.get(id);
     nodes.forgetHere(id);
@@ -206,7 +219,9 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         identity: { tls, revocation, publicPair },
         log,
         request(request, response, peer) {
-          void https.handle(request, response, peer, telemetry);
+          const [pathname = ''] = (request.url ?? '').split('?');
+          if (telemetry && telemetryDesk.isFor(pathname)) void telemetryDesk.handle(request, response, peer);
+          else void https.handle(request, response, peer, telemetry);
         },
         ...(telemetry
           ? {}
@@ -234,6 +249,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     desk.stop();
     nodes.stopping();
     https.close();
+    telemetryDesk.close();
     await links.close();
     await Promise.all(servers.map((server) => server.close()));
     await nodes.stop();
@@ -250,6 +266,9 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       publisher,
       figures,
       waitingRecords: () => desk.waiting,
+      get telemetry() {
+        return telemetryDesk.figures;
+      },
       async setTargetHealth(order) {
         broadcast({ type: 'target_health', ...order });
         await peers.spread({ target_health: order });

@@ -69,6 +69,7 @@ export async function dataPlaneOptions(
     controlPlanes: tls === null ? [] : settings.cluster_control_plane,
     forwardProxy: forwardProxy(settings),
     clusterTls: tls,
+    telemetry: tls && telemetry(settings, tls.serverName),
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
     declarative: await declarative(settings, plugins.runnable),
@@ -155,6 +156,12 @@ function clusterTls(settings: Settings) {
   const [first] = settings.cluster_control_plane;
   const named = settings.cluster_mtls === 'shared' ? SHARED_SERVER_NAME : (first?.host ?? '');
   return { cert: tls.cert, key: tls.key, ca: tls.ca, serverName: settings.cluster_server_name ?? named };
+}
+
+/** In pki mode control planes are known by the name that is expected of the first of them, or that of the telemetry's own. */
+function telemetry(settings: Settings, serverName: string) {
+  const { cluster_telemetry_endpoint: endpoints, cluster_telemetry_server_name: own } = settings;
+  return endpoints.length === 0 ? null : { endpoints, serverName: own ?? serverName };
 }
 
 function forwardProxy(settings: Settings) {

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { connectedDataPlanes, counter, gauge, registeredDataPlanes } from './data-planes.ts';
 import type { EventLoopWatch } from './event-loop.ts';
 import { processMetrics } from './process.ts';
+import { telemetryFamilies } from './telemetry.ts';
 
 /** What a control plane tells of itself. */
 export interface MeasuredParts {
@@ -29,13 +30,18 @@ export interface MeasuredParts {
 const PATIENCE = 4_000;
 
 /**
- * What `/metrics` of a control plane shows, by Kong's names where Kong has the same. Traffic is counted where it passes: at the Status
- * API of each data plane. Never waits for the database for long: what it does not say in time is left out.
+ * What `/metrics` of a control plane shows, by Kong's names where Kong has the same. Of traffic it has what data
+ * planes tell; more is counted where it passes, at the Status API of each. Never waits for the database for long: what it does not say in time is left out.
  */
 export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string> {
   const { store, cluster } = parts;
   const { reachable } = await store.condition();
-  const known = cluster !== null && reachable ? await fromDatabase(cluster.view, store) : [];
+  const asked = cluster !== null && reachable;
+  // What fails between the look at the database and this is as if it had not answered.
+  const [known, telemetry] = await Promise.all([
+    asked ? inTime(registeredDataPlanes(cluster.view, () => store.nodes.tally())) : [],
+    asked ? inTime(telemetryFamilies(store.telemetry, cluster.listener.telemetry)) : [],
+  ]);
   const metrics: readonly Metric[] = [
     ...known,
     ...(cluster === null ? [] : connectedDataPlanes(cluster.view, cluster.listener)),
@@ -54,7 +60,7 @@ export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string>
       ? []
       : [cluster.listener.publisher.figures.rounds.family(), cluster.listener.figures.acknowledgements.family()]),
   ];
-  return inOrder([...familiesOf(metrics), ...histograms]);
+  return inOrder([...familiesOf(metrics), ...histograms, ...telemetry]);
 }
 
 /** Kong puts them in alphabetical order. */
@@ -65,15 +71,14 @@ function inOrder(families: readonly MetricFamily[]): string {
     .join('');
 }
 
-async function fromDatabase(view: ClusterView, { nodes }: Store): Promise<readonly Metric[]> {
+/** What the database says in time; nothing where it does not, or fails. */
+async function inTime<T>(told: Promise<readonly T[]>): Promise<readonly T[]> {
   let timer: NodeJS.Timeout | undefined;
-  const outOfTime = new Promise<readonly Metric[]>((resolve) => {
+  const outOfTime = new Promise<readonly T[]>((resolve) => {
     timer = setTimeout(() => resolve([]), PATIENCE);
   });
-  // What fails between the look at the database and this is as if it had not answered.
-  const told = registeredDataPlanes(view, () => nodes.tally()).catch(() => []);
   try {
-    return await Promise.race([told, outOfTime]);
+    return await Promise.race([told.catch(() => []), outOfTime]);
   } finally {
     clearTimeout(timer);
   }

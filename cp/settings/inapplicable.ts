@@ -55,8 +55,6 @@ const OPEN_SOURCE = new Set([
   'cluster_incremental_sync',
   'cluster_rpc',
   'cluster_rpc_sync',
-  'cluster_telemetry_endpoint',
-  'cluster_telemetry_server_name',
   'database_cache',
   'db_cache_neg_ttl',
   'db_cache_ttl',

@@ -86,6 +86,8 @@ export const properties = {
   cluster_listen: listen('0.0.0.0:8005'),
   cluster_telemetry_listen: listen('0.0.0.0:8006'),
   cluster_control_plane: peers('127.0.0.1:8005'),
+  /** `cluster_telemetry_listen` of control planes, to which a data plane tells what became of requests; empty: it tells nobody. */
+  cluster_telemetry_endpoint: peers(''),
   cluster_mtls: oneOf(['shared', 'pki'], 'shared'),
   cluster_cert: text(null),
   cluster_cert_key: secret(null),
@@ -94,6 +96,7 @@ export const properties = {
   cluster_server_cert: text(null),
   cluster_server_cert_key: secret(null),
   cluster_server_name: text(null),
+  cluster_telemetry_server_name: text(null),
   cluster_ocsp: oneOf(['on', 'off', 'optional'], 'off'),
   /** Data planes reach control planes through `proxy_server`. */
   cluster_use_proxy: onOff('off'),

@@ -4,6 +4,7 @@ import { type Database, identifier } from './database.ts';
 import { outage, type StoreLog } from './outage.ts';
 import { purgeRecords } from './record-room.ts';
 import { purgeCounts } from './shared-counts.ts';
+import { purgeTelemetry } from './telemetry.ts';
 
 /** Milliseconds between rounds; reads leave out what has run out in the meantime. */
 const INTERVAL = 15_000;
@@ -11,12 +12,15 @@ const INTERVAL = 15_000;
 const LONGEST_LOG = 100_000;
 /** Changed rows after which an embedded database's statistics are taken anew. */
 const STALE_STATISTICS = 500;
+/** Rows of telemetry deleted after which an embedded database, which has no autovacuum, gives their room free. */
+const VACUUM_AFTER = 20_000;
 
 /** Removes rows whose time is up (a logged change like any other) and keeps the log short, until stopped. */
 export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, interval = INTERVAL): () => void {
   const state = outage(log, 'removing rows whose time is up, and old entries of the change log,');
   let busy = false;
   let analysed = 0;
+  let gone = 0;
   const round = async (): Promise<void> => {
     if (busy) return;
     busy = true;
@@ -25,6 +29,11 @@ export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, i
       await purgeRecords(database);
       await purgeCounts(database);
       await pruneChanges(database, LONGEST_LOG);
+      gone += await purgeTelemetry(database);
+      if (database.driver === 'pglite' && gone >= VACUUM_AFTER) {
+        await database.query('VACUUM telemetry');
+        gone = 0;
+      }
       if (database.driver === 'pglite') analysed = await renewStatistics(database, analysed);
       state.worked();
     } catch (error) {

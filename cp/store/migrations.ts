@@ -8,6 +8,7 @@ import { sharedRecords } from './migrations/005-shared-records.ts';
 import { sharedCounts } from './migrations/006-shared-counts.ts';
 import { signingKeys } from './migrations/007-signing-keys.ts';
 import { releases } from './migrations/008-releases.ts';
+import { telemetry } from './migrations/009-telemetry.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -22,6 +23,7 @@ const MIGRATIONS: readonly Migration[] = [
   sharedCounts,
   signingKeys,
   releases,
+  telemetry,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

@@ -18,6 +18,7 @@ import { sharedCounts } from './shared-counts.ts';
 import { sharedRecords } from './shared-records.ts';
 import { signingKeyLog } from './signing-keys.ts';
 import type { Store } from './store.ts';
+import { telemetryHistory } from './telemetry.ts';
 import { findWorkspace } from './workspaces.ts';
 
 /** Where the data is: `embedded` in `<prefix>/pgdata`, or a PostgreSQL server of version 15 or newer. */
@@ -79,6 +80,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     counts: sharedCounts(database),
     signingKeys: signingKeyLog(database, heard),
     releases: releaseStore(database),
+    telemetry: telemetryHistory(database),
     condition: (limit) => watch.look(limit),
     figures: watch.figures,
     pool: () => database.pool(),

@@ -3,6 +3,7 @@ import type { Count } from '../../shared/cluster/counts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
 import type { Ring } from '../releases/rings.ts';
+import type { TelemetryHistory } from '../telemetry/history.ts';
 import type { DatabaseCondition } from './condition.ts';
 import type { ConnectionPool, StoreFigures } from './figures.ts';
 import type { LuaPlugins } from './lua-plugins.ts';
@@ -445,6 +446,7 @@ export interface Store {
   readonly records: SharedRecords;
   readonly counts: SharedCounts;
   readonly releases: ReleaseStore;
+  readonly telemetry: TelemetryHistory;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
   readonly figures: StoreFigures;

@@ -20,6 +20,7 @@ import type { Standing } from './trust.ts';
  *     GET  /objects/<sha256>   200 and gzip bytes, 404 when no control plane has it, 503 when none answers
  *     POST /reports            `Report` as JSON; 204
  *     POST /records            changes of shared records for the control plane: their outcomes, or null when it does not answer
+ *     POST /proofs             `{nonce, challenge}` of a telemetry port: `{proof}`, by the node's key
  *     POST /counts/<ledger>    what a ledger has counted, for the control plane: what others have, or null when it does not answer
  */
 export interface News extends Standing {
@@ -135,6 +136,8 @@ export interface NodeOwner {
   records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null>;
   counts(ledger: string, counts: readonly Count[]): Promise<readonly number[] | null>;
   heard(told: Told): void;
+  /** Shows to a telemetry port that whoever speaks has the node's key. */
+  proof(nonce: string, challenge: string): Promise<string>;
 }
 
 function numberOr0(value: unknown): number {
@@ -170,6 +173,10 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     }
     if (request.method === 'POST' && resource === 'records') {
       return Response.json(await owner.records(arrayOf(await request.json(), 'changes', parseRecordChange)));
+    }
+    if (request.method === 'POST' && resource === 'proofs') {
+      const { nonce, challenge } = mustBeRecord(await request.json(), 'the question');
+      return Response.json({ proof: await owner.proof(String(nonce), String(challenge)) });
     }
     if (request.method === 'POST' && resource === 'counts') {
       return Response.json(await owner.counts(name ?? '', parseCounts(await request.json(), 'counts')));

@@ -4,6 +4,7 @@ import type { Count } from '../../shared/cluster/counts.ts';
 import type { ExplainMessage, FromDataPlane, ManifestMessage, Order } from '../../shared/cluster/messages.ts';
 import { proveNode } from '../../shared/cluster/node-proof.ts';
 import type { RecordChange, RecordOutcome } from '../../shared/cluster/records.ts';
+import { TELEMETRY_CHALLENGE } from '../../shared/telemetry/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache, type CachedManifest } from '../config/cache.ts';
@@ -227,6 +228,11 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null> {
       return this.#records.tell(changes);
+    }
+
+    async proof(nonce: string, challenge: string): Promise<string> {
+      const claim = { node: this.nodeId, nonce, challenge: TELEMETRY_CHALLENGE + challenge };
+      return proveNode(claim, await nodeKey(this.ctx.storage));
     }
 
     async report(report: Report): Promise<void> {

@@ -1,6 +1,7 @@
-import { type Bytes, LIMITS } from '../../shared/bundle/format.ts';
+import { LIMITS } from '../../shared/bundle/format.ts';
 import type { ObjectOrigin } from '../config/objects.ts';
 import type { Env } from '../env.ts';
+import { bytesAtMost } from '../http/at-most.ts';
 
 /** One control plane: `path` is what follows the host. */
 export interface ControlPlane {
@@ -12,11 +13,26 @@ const ANY_ORIGIN = 'https://control-plane';
 
 /** The control planes, in the order of `cluster_control_plane`. */
 export function controlPlanes(env: Env): readonly ControlPlane[] {
+  const { controlPlanes: count, controlPlaneOrigins: origins } = env.SETTINGS;
+  return bound(count, origins, (place) => (place === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${place}`]));
+}
+
+/** Where telemetry goes, in the order of `cluster_telemetry_endpoint`. */
+export function telemetryEndpoints(env: Env): readonly ControlPlane[] {
+  const { endpoints = 0, origins } = env.SETTINGS.telemetry ?? {};
+  return bound(endpoints, origins, (place) => (place === 1 ? env.TELEMETRY : env[`TELEMETRY_${place}`]));
+}
+
+function bound(
+  count: number,
+  origins: readonly string[] | undefined,
+  bindingOf: (place: number) => Fetcher | undefined,
+): readonly ControlPlane[] {
   const planes: ControlPlane[] = [];
-  for (let position = 1; position <= env.SETTINGS.controlPlanes; position++) {
-    const binding = position === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${position}`];
+  for (let place = 1; place <= count; place++) {
+    const binding = bindingOf(place);
     if (binding === undefined) continue;
-    const origin = env.SETTINGS.controlPlaneOrigins?.[position - 1] ?? ANY_ORIGIN;
+    const origin = origins?.[place - 1] ?? ANY_ORIGIN;
     planes.push({ fetch: (path, init) => fetchAgain(binding, origin + path, init) });
   }
   return planes;
@@ -47,7 +63,7 @@ export function controlPlaneOrigin(plane: ControlPlane): ObjectOrigin {
         signal: AbortSignal.timeout(OBJECT_TIMEOUT),
       });
       // Compressed bytes are never many more than inflated ones.
-      if (response.status === 200) return readAtMost(response, LIMITS.object);
+      if (response.status === 200) return bytesAtMost(response, LIMITS.object);
       await response.body?.cancel();
       if (response.status === 404) return null;
       throw new Error(`it answered ${response.status}`);
@@ -64,27 +80,4 @@ export function inlineOrigin(objects: Readonly<Record<string, string>>): ObjectO
       return base64 === undefined ? null : Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
     },
   };
-}
-
-/** The body as text; throws when it is longer than `limit` bytes. */
-export async function textAtMost(response: Response, limit: number): Promise<string> {
-  return new TextDecoder().decode(await readAtMost(response, limit));
-}
-
-/** A stream that does not end must not fill the memory. */
-async function readAtMost(response: Response, limit: number): Promise<Bytes> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > limit) throw new Error(`it sent more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
 }

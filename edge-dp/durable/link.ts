@@ -1,8 +1,9 @@
 import { type FromDataPlane, HEARTBEAT_DEADLINE, HEARTBEAT_INTERVAL } from '../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER } from '../../shared/cluster/node-proof.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { textAtMost } from '../http/at-most.ts';
 import { backoff } from './backoff.ts';
-import { type ControlPlane, textAtMost } from './control-planes.ts';
+import type { ControlPlane } from './control-planes.ts';
 import { type Incoming, parseFromControlPlane } from './incoming.ts';
 import { LinkStory } from './link-story.ts';
 import { Polling } from './polling.ts';

@@ -3,6 +3,7 @@ import type { Count } from '../../shared/cluster/counts.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import { NOTICE } from '../notice.ts';
 import type { Delivery, Services } from '../plugins/runtime/services.ts';
 import { connectService } from '../plugins/services/connect.ts';
 import { deliver } from '../plugins/services/deliver.ts';
@@ -13,9 +14,13 @@ import { askNode } from '../plugins/services/node-state.ts';
 import { createEgress } from '../proxy/create.ts';
 import { internet } from '../proxy/egress/internet.ts';
 import { responseMemory } from '../settings.ts';
+import { TelemetryKeeper } from '../telemetry/keeper.ts';
+import { TELEMETRY } from '../telemetry/recorder.ts';
+import { TelemetrySender } from '../telemetry/sender.ts';
 import { ClusterCounters, compareOverLink } from './cluster-counters.ts';
 import { ClusterKeeper } from './cluster-keeper.ts';
 import { linkName } from './cluster-link.ts';
+import { telemetryEndpoints } from './control-planes.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
 import { MetricKeeper } from './metric-keeper.ts';
@@ -39,7 +44,7 @@ import {
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
  * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each
  * collection of records, which live on disk, one for what all data planes share, one for what queues could not send, and, in memory, one
- * for the copies of answers and one for what Prometheus is told.
+ * for the copies of answers, one for what Prometheus is told, and one for what control planes are told of requests.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -52,6 +57,7 @@ export class NodeState extends DurableObject<Env> {
   readonly #clusterCounters: ClusterCounters;
   readonly #metrics = new MetricKeeper((message) => console.warn(message));
   readonly #outbox: Outbox;
+  readonly #telemetry: TelemetryKeeper;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -63,6 +69,7 @@ export class NodeState extends DurableObject<Env> {
       log: (level, message) => console[level](message),
     });
     this.#redis = new RedisCounters(connectOf(env), (work) => state.waitUntil(work));
+    this.#telemetry = telemetryKeeper(state, env);
     this.#outbox = new Outbox({
       storage: state.storage,
       send: sendOf(env),
@@ -81,6 +88,8 @@ export class NodeState extends DurableObject<Env> {
       if (kind === 'counters') return Response.json(this.#ledger.answer(parseCounterQuestion(body), Date.now()));
       if (kind === 'cluster_counters') return Response.json(this.#clusterCounters.answer(parseCounterQuestion(body)));
       if (kind === METRICS) return Response.json(this.#metrics.answer(mustBeRecord(body, 'the question')));
+      if (kind === TELEMETRY)
+        return Response.json(this.#telemetry.answer(mustBeRecord(body, 'the question'), Date.now()));
       if (kind === OUTBOX) return Response.json(await this.#outbox.answer(parseOutboxQuestion(body), Date.now()));
       if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
@@ -120,7 +129,8 @@ export class NodeState extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
+    if (this.#telemetry.isHere) await this.#telemetry.alarm(Date.now());
+    else if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
     else if (await this.#outbox.isHere()) await this.#outbox.alarm(Date.now());
     else await this.#records.sweep(Date.now());
   }
@@ -143,6 +153,33 @@ function sendOf({ TUNNEL, NETWORK, OUTWARD, SETTINGS }: Env): (delivery: Deliver
   const egress = createEgress({ network: NETWORK ?? internet, egress: TUNNEL, outward: OUTWARD });
   const fetch = fetchService(egress, SETTINGS.proxy.ownTrust ?? false);
   return (delivery) => deliver(fetch, delivery);
+}
+
+function telemetryKeeper(state: DurableObjectState, env: Env): TelemetryKeeper {
+  const node = env.SETTINGS.node.id;
+  return new TelemetryKeeper({
+    node,
+    sender: new TelemetrySender({ node, endpoints: telemetryEndpoints(env), prove: proveOver(env) }),
+    wakeAt: (time) => state.waitUntil(state.storage.setAlarm(time)),
+    later: (work) => state.waitUntil(work),
+    log(level, message) {
+      if (level === 'notice') console.info(NOTICE + message);
+      else console[level](message);
+    },
+  });
+}
+
+/** By the owner of the link, who has the node's key. */
+function proveOver({ LINK, SETTINGS }: Env): (nonce: string, challenge: string) => Promise<string> {
+  return async (nonce, challenge) => {
+    if (LINK === undefined) throw new Error('the link of this node is owned by another process');
+    const owner = LINK.get(LINK.idFromName(SETTINGS.node.id));
+    const body = JSON.stringify({ nonce, challenge });
+    const answer = await owner.fetch('http://node/proofs', { method: 'POST', body });
+    if (answer.status !== 200)
+      throw new Error(`the owner of the link answered ${answer.status} ${await answer.text()}`);
+    return String(mustBeRecord(await answer.json(), 'the answer').proof);
+  };
 }
 
 async function countDropped(

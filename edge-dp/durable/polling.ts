@@ -2,7 +2,8 @@ import { LIMITS } from '../../shared/bundle/format.ts';
 import { json, object, string } from '../../shared/bundle/shape.ts';
 import type { FromDataPlane } from '../../shared/cluster/messages.ts';
 import { SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
-import { type ControlPlane, textAtMost } from './control-planes.ts';
+import { textAtMost } from '../http/at-most.ts';
+import type { ControlPlane } from './control-planes.ts';
 
 /** Seconds the control plane may hold a question open. */
 const WAIT = 25;

@@ -14,6 +14,7 @@ import { number, text } from './message-fields.ts';
  *     GET  /state/responses?key=<key>    a packed `StoredResponse`, or 404
  *     PUT  /state/responses              takes one; 204
  *     POST /state/metrics                MetricsQuestion; `{}`, or MetricsAnswer
+ *     POST /state/telemetry              `{does: 'add', samples}`: `null`; `{does: 'show'}`: TelemetryStanding (`telemetry/keeper.ts`)
  *     POST /state/outbox                 OutboxQuestion (`outbox-messages.ts`); OutboxAnswer
  *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}` (and `untold` where that was asked)
  */

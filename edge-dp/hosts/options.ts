@@ -23,6 +23,8 @@ export interface DataPlaneOptions {
   /** What connections to control planes go through; absent: nothing. */
   readonly forwardProxy?: ForwardProxy | null;
   readonly clusterTls: ClusterTls | null;
+  /** Where telemetry goes, with `clusterTls` but for the name that is expected there; absent or null: nowhere. */
+  readonly telemetry?: TelemetryOptions | null;
   readonly trustedKeys: { readonly cluster: string | null; readonly keys: readonly PublicKeyJwk[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';
   /** The node's `declarative_config`, checked and packed like a bundle (its manifest unsigned), or null. */
@@ -58,6 +60,12 @@ export interface ClusterTls {
   readonly key: string;
   /** What the control plane's certificate must chain to; in `shared` mode the certificate itself. */
   readonly ca: string;
+  readonly serverName: string;
+}
+
+/** `cluster_telemetry_endpoint` and `cluster_telemetry_server_name`. */
+export interface TelemetryOptions {
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
   readonly serverName: string;
 }
 

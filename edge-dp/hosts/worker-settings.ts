@@ -31,6 +31,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     cluster: options.trustedKeys.cluster,
     trustedKeys: options.trustedKeys.keys,
     controlPlanes: options.controlPlanes.length,
+    ...(options.telemetry != null && { telemetry: { endpoints: options.telemetry.endpoints.length } }),
     cacheMode: options.cacheMode,
     ...(options.cacheMode === 'encrypted' ? { cacheKey: cacheKey(options) } : {}),
     newsInterval: options.newsInterval,

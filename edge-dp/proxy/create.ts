@@ -49,6 +49,8 @@ interface RequestPathDependencies {
   readonly edgeCache?: EdgeCache;
   /** Milliseconds work may go on after a request; absent: for as long as it takes. */
   readonly patience?: number;
+  /** Control planes are told of requests; absent: they are not. */
+  readonly telemetry?: boolean;
   /** The bundled ones when absent. */
   readonly plugins?: PluginRegistry;
 }
@@ -65,7 +67,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const egress = createEgress(dependencies);
   const tokens = compileResponseTokens(settings);
   const { network, tunnel, identity = UNNAMED } = dependencies;
-  const { services, unsent, metrics } = createServices({
+  const { services, unsent, metrics, telemetry } = createServices({
     node: identity,
     network,
     // Plugins' own requests use all that the host can, also where upstreams' do not.
@@ -97,6 +99,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
       dependencies.egress === undefined || outward !== undefined ? null : closedByClient(dependencies.egress),
     exchanges: { open: 0 },
     accessLog: accessLog === undefined ? null : new AccessLog(accessLog, services),
+    telemetry: dependencies.telemetry === true ? telemetry() : null,
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
@@ -139,9 +142,9 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
       gateway.plugins.settle();
       gateway.streams?.plugins.settle();
     },
-    openSession: (arrival) => openSession(gateway, runtime, arrival),
-    handle(request, arrival, lazy) {
-      return handle(gateway, runtime, request, arrival, lazy);
+    openSession: (arrival, serial) => openSession(gateway, runtime, arrival, serial),
+    handle(request, arrival, lazy, serial) {
+      return handle(gateway, runtime, request, arrival, lazy, serial);
     },
   };
 }

@@ -42,8 +42,8 @@ export function proxyEntrypoint(
       isolate.traffic.count();
       const config = isolate.config(env, arrival.waitUntil);
       return config instanceof Promise
-        ? config.then(({ path, lazy }) => path.handle(request, arrival, lazy))
-        : config.path.handle(request, arrival, config.lazy);
+        ? config.then(({ path, lazy, serial }) => path.handle(request, arrival, lazy, serial))
+        : config.path.handle(request, arrival, config.lazy, config.serial);
     },
 
     /** For a host that takes what is no HTTP. */
@@ -51,8 +51,8 @@ export function proxyEntrypoint(
       isolate.traffic.count();
       const config = isolate.config(env, arrival.waitUntil);
       return config instanceof Promise
-        ? config.then(({ path }) => path.openSession(arrival))
-        : config.path.openSession(arrival);
+        ? config.then(({ path, serial }) => path.openSession(arrival, serial))
+        : config.path.openSession(arrival, config.serial);
     },
 
     // Not async: on this way every promise that is not needed costs each request a percent.
@@ -63,9 +63,9 @@ export function proxyEntrypoint(
       if (answered !== null) return Promise.resolve(answered);
       isolate.traffic.count();
       const incoming = new FetchRequest(request, { version: httpVersion(request, env), ownConnections: !atEdge });
-      const serve = ({ path, lazy }: LiveConfig): Promise<Response> =>
+      const serve = ({ path, lazy, serial }: LiveConfig): Promise<Response> =>
         path
-          .handle(incoming, arrival(request, env, context, waitUntil), lazy)
+          .handle(incoming, arrival(request, env, context, waitUntil), lazy, serial)
           .then((response) => respond(incoming, response, waitUntil));
       const config = isolate.config(env, waitUntil);
       return config instanceof Promise ? config.then(serve) : serve(config);

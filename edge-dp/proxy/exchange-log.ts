@@ -9,6 +9,7 @@ interface Logging {
   /** Counts those that are not over. */
   readonly exchanges: { open: number };
   readonly accessLog: { write(exchange: ProxyExchange): void } | null;
+  readonly telemetry: { record(exchange: ProxyExchange, serial: number | null): void } | null;
 }
 
 /** nginx's status of a request whose client left before it was answered. */
@@ -66,10 +67,11 @@ export class ExchangeLog {
     if (this.#ended) return;
     this.#ended = true;
     const context = this.#context;
-    const { accessLog, exchanges } = this.#runtime;
+    const { accessLog, telemetry, exchanges } = this.#runtime;
     const exchange = new ProxyExchange(context, { outcome, reply, headAt, end });
     context.plugins?.log(exchange);
     accessLog?.write(exchange);
+    telemetry?.record(exchange, context.serial);
     exchanges.open -= 1;
     this.#over();
   }

@@ -32,11 +32,13 @@ export function handle(
   incoming: IncomingRequest,
   arrival: Arrival,
   lazy: LazyTables,
+  serial: number | null,
 ): Promise<HttpResponse> {
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers, arrival.proxied);
   const { clientBodyTimeout, maxBodySize, errorDefaultType } = runtime;
   const context = new ProxyContext(incoming, arrival, {
     lazy,
+    serial,
     groups: gateway.consumerGroups,
     workspaceNames: gateway.workspaceNames,
     authorities: gateway.authorities,
@@ -163,7 +165,8 @@ function finished(
 function usePlugins(gateway: Gateway, runtime: ProxyRuntime, context: ProxyContext): void {
   const chain = gateway.plugins.ofRoute(context.route);
   context.plugins = chain.idle ? null : new PluginRun(gateway.plugins, chain, context);
-  if ((chain.log.length > 0 || runtime.accessLog !== null) && context.log === null) {
+  const isLogged = chain.log.length > 0 || runtime.accessLog !== null || runtime.telemetry !== null;
+  if (isLogged && context.log === null) {
     context.tries = [];
     context.log = new ExchangeLog(context, runtime);
   }

@@ -78,6 +78,8 @@ export class ProxyContext implements GatewayRequest {
   answered = false;
   readonly arrival: Arrival;
   readonly authorities: Authorities;
+  /** Of the config that serves it; null: no control plane gave it. */
+  readonly serial: number | null;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
   readonly #errorDefaultType: string;
@@ -96,6 +98,7 @@ export class ProxyContext implements GatewayRequest {
     arrival: Arrival,
     parts: {
       readonly lazy: LazyTables;
+      readonly serial: number | null;
       readonly groups: GroupsById;
       readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
       readonly upstreams: Upstreams;
@@ -118,6 +121,7 @@ export class ProxyContext implements GatewayRequest {
     this.fields = incoming.copyOf(incoming.headers);
     this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout, parts.maxBodySize);
     this.arrival = arrival;
+    this.serial = parts.serial;
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
     this.#errorDefaultType = parts.errorDefaultType;

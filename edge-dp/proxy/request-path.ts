@@ -35,8 +35,9 @@ export interface RequestPath {
    */
   finish(): number;
   /** Begins a session that is no HTTP, on hosts that take such; null: no route is for it. */
-  openSession(arrival: StreamArrival): StreamPassage | null;
-  handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<HttpResponse>;
+  openSession(arrival: StreamArrival, serial: number | null): StreamPassage | null;
+  /** `serial` is that of this config, for those who count by it. */
+  handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables, serial: number | null): Promise<HttpResponse>;
 }
 
 /** A certificate with its chain, and its key: PEM. */

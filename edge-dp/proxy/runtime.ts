@@ -1,6 +1,7 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
+import type { TelemetryRecorder } from '../telemetry/recorder.ts';
 import type { AccessLog } from './access-log/access-log.ts';
 import type { compileClientAddress } from './client-address.ts';
 import type { ClosedByClient } from './client-connection.ts';
@@ -27,6 +28,8 @@ export interface ProxyRuntime {
   readonly exchanges: { open: number };
   /** Null: `proxy_access_log` is off. */
   readonly accessLog: AccessLog | null;
+  /** Null: no control plane is told of requests. */
+  readonly telemetry: TelemetryRecorder | null;
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */

@@ -5,6 +5,7 @@ import { NodeClient } from '../config/node.ts';
 import { OUTBOX, type OutboxQuestion } from '../durable/outbox-messages.ts';
 import type { SharedQuestion } from '../durable/state-messages.ts';
 import { askNode } from '../plugins/services/node-state.ts';
+import { telemetryStanding } from '../telemetry/standing-metrics.ts';
 import { countedFamilies, upstreamHealth } from './plugin-metrics.ts';
 import type { StatusRequest, StatusRoute } from './routes.ts';
 
@@ -108,6 +109,7 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       labels: { setting, subject },
       value: Date.parse(validTo) / 1000,
     });
+  all.push(...(await telemetryStanding(env)));
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',

@@ -8,7 +8,12 @@ import { Session } from './session.ts';
 const told = new Lately();
 
 /** Begins a session with the route it belongs to; null, and now and then a line in the log, where there is none. */
-export function openSession(gateway: Gateway, runtime: ProxyRuntime, arrival: StreamArrival): StreamPassage | null {
+export function openSession(
+  gateway: Gateway,
+  runtime: ProxyRuntime,
+  arrival: StreamArrival,
+  serial: number | null,
+): StreamPassage | null {
   const { streams, routes, services } = gateway;
   if (streams === null) return null;
   const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, null, arrival.proxied);
@@ -28,7 +33,13 @@ export function openSession(gateway: Gateway, runtime: ProxyRuntime, arrival: St
     return null;
   }
   const service = route.service === null ? null : (services.get(route.service) ?? null);
-  return new Session(gateway, runtime, arrival, { route, service, client, chain: streams.plugins.ofRoute(route) });
+  return new Session(gateway, runtime, arrival, {
+    route,
+    service,
+    client,
+    serial,
+    chain: streams.plugins.ofRoute(route),
+  });
 }
 
 function named(serverName: string | null): string {

@@ -1,6 +1,7 @@
 import { messageOf } from '../../shared/thrown.ts';
 import type { Chain, PluginInstance } from '../plugins/runtime/chain.ts';
 import type { StreamExchange } from '../plugins/runtime/stream.ts';
+import type { TelemetryRecorder } from '../telemetry/recorder.ts';
 import type { MovedBytes } from './passage.ts';
 import type { Session } from './session.ts';
 
@@ -22,9 +23,10 @@ export async function prereadPhase(chain: Chain, session: Session): Promise<numb
 }
 
 /** A plugin that cannot log must not keep the others from it. */
-export function logPhase(chain: Chain, session: Session, moved: MovedBytes): void {
-  if (chain.logStream.length === 0) return;
+export function logPhase(chain: Chain, session: Session, moved: MovedBytes, telemetry: TelemetryRecorder | null): void {
+  if (chain.logStream.length === 0 && telemetry === null) return;
   const exchange = exchangeOf(session, moved, Date.now());
+  telemetry?.record(exchange, session.serial);
   for (const instance of chain.logStream) {
     try {
       instance.hooks.logStream?.(exchange);

@@ -36,6 +36,8 @@ export class Session implements StreamSession, StreamPassage {
   readonly client: ClientAddress;
   readonly route: Route;
   readonly service: Service | null;
+  /** Of the config that it began with. */
+  readonly serial: number | null;
   readonly identity = { consumer: null };
   readonly shared = new Map<string, unknown>();
   readonly slots = new SlotArray();
@@ -59,7 +61,7 @@ export class Session implements StreamSession, StreamPassage {
     gateway: Gateway,
     runtime: ProxyRuntime,
     arrival: StreamArrival,
-    matched: Pick<Session, 'route' | 'service' | 'client'> & { readonly chain: Chain },
+    matched: Pick<Session, 'route' | 'service' | 'client' | 'serial'> & { readonly chain: Chain },
   ) {
     const { route, service, client, chain } = matched;
     this.#gateway = gateway;
@@ -69,6 +71,7 @@ export class Session implements StreamSession, StreamPassage {
     this.client = client;
     this.route = route;
     this.service = service;
+    this.serial = matched.serial;
     this.passthrough = arrival.protocol === 'tls' && !route.protocols.includes('tls');
     this.timeouts = { read: service?.readTimeout ?? 0, write: service?.writeTimeout ?? 0 };
     // Those that end their process wait for its log.
@@ -134,7 +137,7 @@ export class Session implements StreamSession, StreamPassage {
   ended(moved: MovedBytes): void {
     if (this.decidedAt === 0) this.#decided(CLIENT_LEFT);
     for (const listener of this.#onEnd.splice(0)) listener();
-    logPhase(this.#chain, this, moved);
+    logPhase(this.#chain, this, moved, this.#runtime.telemetry);
     this.#runtime.exchanges.open -= 1;
   }
 

@@ -103,6 +103,8 @@ function spawnHoldfast(
 /** A cluster's folder: certificates and keys made by `holdfast hybrid gen_cert`, and a place for each node. */
 export interface ClusterFolder {
   readonly path: string;
+  /** `cluster_telemetry_listen` of its control plane. */
+  readonly telemetry: string;
   /** Brings a PostgreSQL server's database up to date. */
   migrations(options: Readonly<Record<string, string>>): Promise<void>;
   controlPlane(options?: Readonly<Record<string, string>>): Promise<RunningControlPlane>;
@@ -139,6 +141,7 @@ export async function createCluster(): Promise<ClusterFolder> {
   };
   return {
     path,
+    telemetry: `127.0.0.1:${telemetry}`,
     async migrations(options) {
       const { code, output } = await runHoldfast(['migrations', 'bootstrap'], { prefix: path, ...options });
       if (code !== 0) throw new Error(output);

@@ -156,13 +156,14 @@ async function miniflareOptions(
 interface OpenEgress {
   readonly path: string;
   readonly token: string;
-  /** Addresses through which the control planes are reached; none: there is no forward proxy. */
+  /** Addresses through which the control planes, and behind them where telemetry goes, are reached; none: there is no forward proxy. */
   readonly relays: readonly string[];
   close(): void;
 }
 
 async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
-  const { prefix, dns = SYSTEM_DNS, trust, controlPlanes, forwardProxy: proxy = null } = options;
+  const { prefix, dns = SYSTEM_DNS, trust, forwardProxy: proxy = null } = options;
+  const peers = [...options.controlPlanes, ...(options.telemetry?.endpoints ?? [])];
   const token = randomBytes(24).toString('base64url');
   const folder = new RunFolder(resolve(prefix));
   const path = join(folder.sockets, 'egress.sock');
@@ -177,7 +178,7 @@ async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
     onIdentity: () => {},
   });
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(path, listening));
-  const relays = (proxy === null ? [] : controlPlanes).map((to, place) => ({
+  const relays = (proxy === null ? [] : peers).map((to, place) => ({
     server: relay({ ...to, proxy }),
     path: join(folder.sockets, `control-plane-${place + 1}.sock`),
   }));
@@ -221,14 +222,30 @@ function declarativeService({
   };
 }
 
+/** `CONTROL_PLANE`, `CONTROL_PLANE_2`, …, and `TELEMETRY` and its kin. */
 function controlPlanes(
-  { controlPlanes, clusterTls }: DataPlaneOptions,
+  { controlPlanes, telemetry, clusterTls }: DataPlaneOptions,
   { relays }: OpenEgress,
 ): WorkerOptions['serviceBindings'] {
-  if (controlPlanes.length === 0) return {};
+  const telemetryEndpoints = telemetry?.endpoints ?? [];
+  if (controlPlanes.length + telemetryEndpoints.length === 0) return {};
   if (clusterTls === null) throw new Error('cluster_control_plane needs cluster_cert and cluster_cert_key');
-  const { cert, key, ca, serverName } = clusterTls;
-  const entries = controlPlanes.map(({ host, port }, position) => {
+  const { cert, key, ca } = clusterTls;
+  const bindings = [
+    ...controlPlanes.map((address, place) => ({
+      address,
+      place,
+      name: 'CONTROL_PLANE',
+      serverName: clusterTls.serverName,
+    })),
+    ...telemetryEndpoints.map((address, place) => ({
+      address,
+      place,
+      name: 'TELEMETRY',
+      serverName: telemetry?.serverName ?? clusterTls.serverName,
+    })),
+  ];
+  const entries = bindings.map(({ address: { host, port }, place, name, serverName }, position) => {
     const external = {
       address: relays[position] ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
       // Miniflare 4 reads this as a plaintext service, and drops `https`, unless the plaintext form is made invalid.
@@ -242,7 +259,7 @@ function controlPlanes(
         certificateHost: serverName,
       },
     };
-    return [position === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${position + 1}`, { external }] as const;
+    return [place === 0 ? name : `${name}_${place + 1}`, { external }] as const;
   });
   return Object.fromEntries(entries);
 }

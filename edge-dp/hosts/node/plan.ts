@@ -17,6 +17,7 @@ import {
   NO_SECRETS,
   type SecretOptions,
   SYSTEM_DNS,
+  type TelemetryOptions,
   type TlsLimits,
   type TrustOptions,
 } from '../options.ts';
@@ -43,6 +44,7 @@ export interface ProcessPlan {
   /** Folder of the databases. */
   readonly storage: string;
   readonly controlPlanes: DataPlaneOptions['controlPlanes'];
+  readonly telemetry: TelemetryOptions | null;
   readonly forwardProxy: ForwardProxy | null;
   readonly clusterTls: ClusterTls | null;
   readonly dns: DnsOptions;
@@ -116,6 +118,7 @@ export async function writeNodePlan(
         }),
         storage,
         controlPlanes: options.controlPlanes,
+        telemetry: options.telemetry ?? null,
         forwardProxy: options.forwardProxy ?? null,
         clusterTls: options.clusterTls,
         dns: options.dns ?? SYSTEM_DNS,

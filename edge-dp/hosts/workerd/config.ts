@@ -16,6 +16,7 @@ export interface WorkerdNode {
   /** Folder of the Durable Objects' databases. */
   readonly durableObjects: string;
   readonly controlPlanes: readonly ControlPlaneAddress[];
+  readonly telemetry: { readonly endpoints: readonly ControlPlaneAddress[]; readonly serverName: string };
   readonly clusterTls: ClusterTls | null;
   readonly listeners: readonly WorkerdListener[];
   /** Unix sockets of the first process, for the others. */
@@ -27,7 +28,7 @@ export interface WorkerdNode {
   readonly fallback: string | null;
 }
 
-/** Where connections to a control plane go: `host:port` with an address, or `unix:` and a relay's path. */
+/** Where connections to a listener of a control plane go: `host:port` with an address, or `unix:` and a relay's path. */
 type ControlPlaneAddress = string;
 
 interface WorkerdListener {
@@ -115,7 +116,10 @@ function bindings(node: WorkerdNode): string[] {
     '(name = "EGRESS", service = "egress")',
     '(name = "TUNNEL", service = "egress")',
     ...node.controlPlanes.map((_, place) =>
-      struct({ name: text(controlPlaneBinding(place)), service: text(`control-plane-${place + 1}`) }),
+      struct({ name: text(numbered('CONTROL_PLANE', place)), service: text(`control-plane-${place + 1}`) }),
+    ),
+    ...node.telemetry.endpoints.map((_, place) =>
+      struct({ name: text(numbered('TELEMETRY', place)), service: text(`telemetry-${place + 1}`) }),
     ),
     ...(node.declarative === null ? [] : ['(name = "DECLARATIVE", service = "declarative")']),
     ...(node.fallback === null ? [] : ['(name = "FALLBACK", service = "fallback")']),
@@ -123,12 +127,12 @@ function bindings(node: WorkerdNode): string[] {
 }
 
 /** `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */
-function controlPlaneBinding(place: number): string {
-  return place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`;
+function numbered(binding: string, place: number): string {
+  return place === 0 ? binding : `${binding}_${place + 1}`;
 }
 
 function sharedServices(node: WorkerdNode): string[] {
-  const { egress, declarative, fallback, clusterTls } = node;
+  const { egress, declarative, fallback, clusterTls, telemetry } = node;
   const token = struct({ name: text(egress.tokenHeader), value: text(egress.token) });
   return [
     service('network', {
@@ -142,6 +146,11 @@ function sharedServices(node: WorkerdNode): string[] {
     }),
     ...node.controlPlanes.map((address, place) =>
       service(`control-plane-${place + 1}`, { external: controlPlane(address, clusterTls) }),
+    ),
+    ...telemetry.endpoints.map((address, place) =>
+      service(`telemetry-${place + 1}`, {
+        external: controlPlane(address, clusterTls && { ...clusterTls, serverName: telemetry.serverName }),
+      }),
     ),
     ...(declarative === null ? [] : [service('declarative', { disk: struct({ path: text(declarative) }) })]),
     ...(fallback === null ? [] : [service('fallback', { disk: struct({ path: text(fallback) }) })]),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DataPlaneOptions } from '../options.ts';
 import { KV_SOCKET, NODE_SOCKET } from './config.ts';
 
+/** A listener of a control plane. */
 type ControlPlane = DataPlaneOptions['controlPlanes'][number];
 
 /** The Unix sockets between a node's own processes. */
@@ -13,7 +14,7 @@ export interface InternalSockets {
   readonly kv: string;
   /** Path of the egress process. */
   readonly egress: string;
-  /** The egress process's relays, one for each control plane that workerd does not connect to itself. */
+  /** The egress process's relays, one for each listener of control planes that workerd does not connect to itself. */
   readonly relays: readonly { readonly path: string; readonly controlPlane: ControlPlane }[];
 }
 
@@ -36,16 +37,22 @@ export function internalPaths({ node, kv, egress, relays }: InternalSockets): re
 }
 
 /**
- * Control planes given by name, and all of them behind a forward proxy. workerd would resolve a name once, at its start, for
+ * Listeners of control planes given by name, and all of them behind a forward proxy. workerd would resolve a name once, at its start, for
  * good, and speaks to no proxy: they are reached through relays of the egress process. TLS is end to end all the same.
  */
-export function relayedControlPlanes({ controlPlanes, forwardProxy }: DataPlaneOptions): readonly ControlPlane[] {
-  return controlPlanes.filter(({ host }) => isIP(host) === 0 || (forwardProxy ?? null) !== null);
+export function relayedControlPlanes({
+  controlPlanes,
+  telemetry,
+  forwardProxy,
+}: DataPlaneOptions): readonly ControlPlane[] {
+  return [...controlPlanes, ...(telemetry?.endpoints ?? [])].filter(
+    ({ host }) => isIP(host) === 0 || (forwardProxy ?? null) !== null,
+  );
 }
 
-/** Where workerd connects to for each control plane: `host:port` with an address, or a relay. */
+/** Where workerd connects to for each of these listeners: `host:port` with an address, or a relay. */
 export function controlPlaneAddresses(
-  { controlPlanes }: DataPlaneOptions,
+  controlPlanes: readonly ControlPlane[],
   { relays }: InternalSockets,
 ): readonly string[] {
   return controlPlanes.map((controlPlane) => {

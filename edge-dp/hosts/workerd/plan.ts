@@ -76,7 +76,11 @@ function workerdNode(
     workerWasm: wasm,
     kvScript: 'kv.js',
     durableObjects: storage,
-    controlPlanes: controlPlaneAddresses(options, sockets),
+    controlPlanes: controlPlaneAddresses(options.controlPlanes, sockets),
+    telemetry: {
+      endpoints: controlPlaneAddresses(options.telemetry?.endpoints ?? [], sockets),
+      serverName: options.telemetry?.serverName ?? '',
+    },
     clusterTls: options.clusterTls,
     listeners: listeners.map(({ name, service, address, listener: { port, tls = null } }) => ({
       name,

@@ -3,6 +3,7 @@ import { NOTICE, outputMark } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings, TracingSettings } from '../../settings.ts';
+import { TELEMETRY, TelemetryRecorder } from '../../telemetry/recorder.ts';
 import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
@@ -65,12 +66,15 @@ export function createServices({
   readonly services: Services;
   readonly unsent: Unsent;
   readonly metrics: NodeMetrics;
+  /** Makes what counts requests for control planes: once at most. */
+  readonly telemetry: () => TelemetryRecorder;
 } {
   const queues: Queues = new Queues(log, {
     patience: others.patience,
-    // Of counts on their way to who keeps them nothing can be counted.
+    // Of counts on their way to who keeps them nothing can be counted, and nothing is lost: the entries only say that there are some.
     dropped(queue, reason, entries, on) {
-      if (queue !== METRICS_QUEUE) metrics.count(QUEUE_DROPPED, droppedLabels(queue, reason), entries, on);
+      if (queue !== METRICS_QUEUE && queue !== TELEMETRY)
+        metrics.count(QUEUE_DROPPED, droppedLabels(queue, reason), entries, on);
     },
   });
   const caches = new Caches();
@@ -125,7 +129,7 @@ export function createServices({
       return known;
     },
   };
-  return { services, unsent: queues, metrics };
+  return { services, unsent: queues, metrics, telemetry: () => new TelemetryRecorder(ask, queues) };
 }
 
 /** What a runtime can do without a process of the host beside it. */

@@ -140,7 +140,7 @@ const NO_COUNTS: SharedCounts = { compare: async ({ counts }) => counts.map(() =
 /** A control plane over a database in memory, with real sockets. */
 export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
-    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts'>
+    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry'>
   > = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
@@ -165,6 +165,7 @@ export async function startControlPlane(
     messages: { send: async () => {}, subscribe: () => () => {} },
     records: options.records ?? NO_RECORDS,
     counts: options.counts ?? NO_COUNTS,
+    telemetry: options.telemetry ?? { keep: async () => undefined },
     plugins: ['key-auth', 'cors'],
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
@@ -213,6 +214,7 @@ export async function controlPlaneOver(
     messages: store.messages,
     records: store.records,
     counts: store.counts,
+    telemetry: store.telemetry,
     plugins: plugins.keys(),
     version,
     purgeDelay: 1000,
@@ -368,7 +370,7 @@ interface Answer {
 export function call(
   port: number,
   path: string,
-  options: { tls?: ClientTls; method?: string; body?: string; headers?: Record<string, string> } = {},
+  options: { tls?: ClientTls; method?: string; body?: string | Uint8Array; headers?: Record<string, string> } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = request(

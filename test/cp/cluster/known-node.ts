@@ -2,6 +2,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { expect } from 'vitest';
 import type { FromDataPlane, Hello } from '../../../shared/cluster/messages.ts';
 import { type NodeKey, proveNode, SESSION_HEADER } from '../../../shared/cluster/node-proof.ts';
+import { TELEMETRY_CHALLENGE, TELEMETRY_PATHS } from '../../../shared/telemetry/messages.ts';
 import { type ClientTls, call, hello, sharedClient, TestLink } from './control-plane.ts';
 
 /** A data plane with a key pair of its own, as each makes one; its hellos are proved. */
@@ -43,6 +44,23 @@ export class KnownNode {
     const link = await TestLink.open(port, this.tls);
     link.say(await this.hello(link.challenge));
     return link;
+  }
+
+  /** Shows at a telemetry port whose it is; `domain` stands before the challenge in what it signs. */
+  async tells(
+    port: number,
+    domain = TELEMETRY_CHALLENGE,
+  ): Promise<{ readonly status: number; readonly session: string }> {
+    const asked = await call(port, TELEMETRY_PATHS.challenge, { tls: this.tls });
+    const { challenge } = JSON.parse(asked.body.toString());
+    const nonce = crypto.randomUUID();
+    const proof = await proveNode({ node: this.id, nonce, challenge: domain + challenge }, this.#key);
+    const { status, body } = await call(port, `${TELEMETRY_PATHS.session}?node=${this.id}`, {
+      tls: this.tls,
+      method: 'POST',
+      body: JSON.stringify({ nonce, proof }),
+    });
+    return { status, session: status === 200 ? JSON.parse(body.toString()).session : '' };
   }
 
   /** Says something over HTTPS. */

@@ -198,11 +198,13 @@ describe('settings', () => {
       smtp_mock = on
       license_path = /etc/license.json
     `);
-    const { warnings } = loadSettings({ conf: file, environment: {} });
+    const { settings, warnings } = loadSettings({ conf: file, environment: {} });
+    expect(settings).toMatchObject({
+      cluster_telemetry_endpoint: [{ host: 'cp.example.com', port: 8006 }],
+      cluster_telemetry_server_name: 'tp.example.com',
+    });
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(
-      /cluster_telemetry_endpoint .*pluginserver_go_start_cmd .*enforce_rbac .*license_path/s,
-    );
+    expect(warnings[0]).toMatch(/pluginserver_go_start_cmd .*enforce_rbac .*license_path/s);
     expect(warnings[0]).not.toContain('hunter2');
     // Our own names are still asked for as they are.
     expect(problemsOf({ conf: conf('cluster_telemetry_lisen = off\n'), environment: {} })[0]).toContain(

@@ -58,6 +58,7 @@ onBothDrivers('migrations', (backend) => {
       '006_shared_counts',
       '007_signing_keys',
       '008_releases',
+      '009_telemetry',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

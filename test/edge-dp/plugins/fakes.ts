@@ -44,6 +44,7 @@ export function fakeRequest(
   } as const;
   return new ProxyContext(incoming(message), arrival, {
     lazy: { lookupAll: async (table, value) => new Map(Object.entries(rows[table] ?? {})).get(value) ?? [] },
+    serial: null,
     groups: new Map(groups.map((group) => [group.id, group])),
     workspaceNames: new Map(),
     authorities: new Map(),

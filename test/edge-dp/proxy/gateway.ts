@@ -78,6 +78,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
     controlPlanes: [],
     forwardProxy: null,
     fallback: null,
+    telemetry: null,
     clusterTls: null,
     dns: SYSTEM_DNS,
     trust: null,

@@ -39,6 +39,7 @@ export async function makeEnv(
     TUNNEL: egress,
     OUTWARD: createOutward(plan.dns, trust),
     ...controlPlanes(plan),
+    ...telemetryEndpoints(plan),
     ...(plan.declarative !== null && { DECLARATIVE: filesOf(plan.declarative) }),
     ...(plan.fallback !== null && { FALLBACK: filesOf(plan.fallback) }),
   };
@@ -73,6 +74,18 @@ function controlPlanes({ controlPlanes, clusterTls, forwardProxy }: ProcessPlan)
   const entries = controlPlanes.map((controlPlane, place) => [
     place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`,
     controlPlaneFetcher(controlPlane, clusterTls, forwardProxy),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** `TELEMETRY`, `TELEMETRY_2`, … */
+function telemetryEndpoints({ telemetry, clusterTls, forwardProxy }: ProcessPlan): Readonly<Record<string, unknown>> {
+  if (telemetry === null) return {};
+  if (clusterTls === null) throw new Error('cluster_telemetry_endpoint needs cluster_cert and cluster_cert_key');
+  const tls = { ...clusterTls, serverName: telemetry.serverName };
+  const entries = telemetry.endpoints.map((endpoint, place) => [
+    place === 0 ? 'TELEMETRY' : `TELEMETRY_${place + 1}`,
+    controlPlaneFetcher(endpoint, tls, forwardProxy),
   ]);
   return Object.fromEntries(entries);
 }

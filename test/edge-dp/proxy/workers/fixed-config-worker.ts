@@ -41,7 +41,7 @@ export function fixedConfigWorker(plugins?: PluginRegistry) {
     };
     const rows = (table) => new Map(Object.entries(LAZY?.[table] ?? {}));
     const lazy = { lookupAll: async (table, value) => rows(table).get(value) ?? [] };
-    return path.handle(incoming, arrival, lazy);
+    return path.handle(incoming, arrival, lazy, null);
   }
 
   return {

@@ -1,0 +1,146 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { recordOrEmpty } from '../../shared/record.ts';
+import {
+  admin,
+  type ClusterFolder,
+  createCluster,
+  type RunningControlPlane,
+  type RunningDataPlane,
+  until,
+} from './processes.ts';
+
+let upstream: Server;
+let cluster: ClusterFolder;
+let control: RunningControlPlane;
+let planes: readonly RunningDataPlane[] = [];
+
+beforeAll(async () => {
+  upstream = createServer((request, response) => {
+    response.writeHead(request.url?.includes('broken') ? 500 : 200).end('upstream');
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  cluster = await createCluster();
+  const telling = { cluster_telemetry_endpoint: cluster.telemetry };
+  const started = await Promise.all([
+    cluster.controlPlane(),
+    cluster.dataPlane('plane', { ...telling, nginx_worker_processes: '2' }),
+    cluster.dataPlane('native', { ...telling, data_plane_host: 'node', nginx_worker_processes: '2' }),
+  ]);
+  control = started[0];
+  planes = [started[1], started[2]];
+  const { port } = upstream.address() as AddressInfo;
+  await admin(`${control.admin}/services`, 'POST', { name: 'up', url: `http://127.0.0.1:${port}` });
+  await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'open', paths: ['/open'] });
+  await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'guarded', paths: ['/guarded'] });
+  await admin(`${control.admin}/routes/guarded/plugins`, 'POST', { name: 'key-auth' });
+  await admin(`${control.admin}/consumers`, 'POST', { username: 'ada' });
+  await admin(`${control.admin}/consumers/ada/key-auth`, 'POST', { key: 'open-sesame' });
+  await admin(`${control.admin}/wait?timeout=100`);
+});
+
+afterAll(async () => {
+  await Promise.all([control, ...planes].map((process) => process?.end('SIGTERM')));
+  upstream?.close();
+  cluster?.remove();
+});
+
+async function get(plane: RunningDataPlane, path: string, headers: Record<string, string> = {}): Promise<number> {
+  const response = await fetch(`${plane.proxy}${path}`, { headers });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** The totals of one level, by what the ids are called. */
+async function vitals(path: string): Promise<Record<string, Record<string, number | null>>> {
+  const { meta, totals } = await admin(`${control.admin}/vitals/${path}`);
+  const { stat_labels: labels, names } = recordOrEmpty(meta);
+  return Object.fromEntries(
+    Object.entries(recordOrEmpty(totals)).map(([id, values]) => [
+      String(recordOrEmpty(names)[id] ?? id),
+      Object.fromEntries(
+        (Array.isArray(labels) ? labels : []).map((label, place) => [
+          label,
+          Array.isArray(values) ? values[place] : null,
+        ]),
+      ),
+    ]),
+  );
+}
+
+async function requestsTold(): Promise<number> {
+  return (await vitals('cluster?interval=minutes')).cluster?.requests_total ?? 0;
+}
+
+it('tells what became of every request, by route, consumer, node and serial, over a control plane that is killed meanwhile', async () => {
+  const before = await requestsTold();
+  const sent = new Map<string, number>();
+  const send = async (plane: RunningDataPlane, path: string, headers = {}): Promise<void> => {
+    const status = await get(plane, path, headers);
+    const key = `${path.split('/')[1]} ${status}`;
+    sent.set(key, (sent.get(key) ?? 0) + 1);
+  };
+  const round = () =>
+    Promise.all(
+      planes.flatMap((plane) => [
+        ...Array.from({ length: 10 }, () => send(plane, '/open/here')),
+        send(plane, '/open/broken'),
+        send(plane, '/guarded'),
+        send(plane, '/guarded', { apikey: 'open-sesame' }),
+        send(plane, '/nowhere'),
+      ]),
+    );
+  for (let times = 0; times < 10; times++) await round();
+  await until(async () => (await requestsTold()) > before, 'the first of it to be told');
+  await control.end('SIGKILL');
+  for (let times = 0; times < 10; times++) await round();
+  control = await cluster.controlPlane();
+  for (let times = 0; times < 10; times++) await round();
+  const all = [...sent.values()].reduce((sum, count) => sum + count, 0);
+  expect(all).toBe(2 * 14 * 30);
+  // Of a batch whose answer was lost with the control plane, the second telling counts for nothing.
+  await expect.poll(requestsTold, { timeout: 100_000, interval: 500 }).toBeGreaterThanOrEqual(all);
+  expect(await requestsTold()).toBe(all);
+
+  expect(sent).toEqual(
+    new Map([
+      ['open 200', 600],
+      ['open 500', 60],
+      ['guarded 401', 60],
+      ['guarded 200', 60],
+      ['nowhere 404', 60],
+    ]),
+  );
+  const routes = await vitals('routes?interval=minutes');
+  expect(routes.open).toMatchObject({
+    requests_total: 660,
+    status_2xx_total: 600,
+    status_5xx_total: 60,
+    kong_5xx_total: 0,
+  });
+  expect(routes.guarded).toMatchObject({ requests_total: 120, status_4xx_total: 60, kong_4xx_total: 60 });
+  expect(routes['']).toMatchObject({ requests_total: 60, status_4xx_total: 60, latency_upstream_p99_ms: null });
+  expect((await vitals('services/up?interval=minutes')).up).toMatchObject({ requests_total: 780 });
+  const consumers = await vitals('consumers?interval=minutes');
+  expect(consumers.ada).toMatchObject({ requests_total: 60, status_2xx_total: 60 });
+  const { totals } = await admin(`${control.admin}/vitals/nodes?interval=minutes`);
+  expect(Object.values(recordOrEmpty(totals))).toEqual(planes.map(() => expect.arrayContaining([420])));
+  const serials = Object.values(await vitals('serials?interval=minutes'));
+  expect(serials.reduce((sum, { requests_total: requests }) => sum + (requests ?? 0), 0)).toBe(840);
+  expect(routes.open?.latency_request_p99_ms).toBeGreaterThan(0);
+
+  const metrics = await (await fetch(`${control.admin}/metrics`)).text();
+  expect(metrics).toContain(
+    'kong_http_requests_total{service="up",route="open",code="5xx",source="service",workspace="default",consumer=""} 60\n',
+  );
+  expect(metrics).toContain('kong_request_latency_ms_count{service="up",route="open",workspace="default"} 660\n');
+  expect(metrics).toContain(
+    'holdfast_consumer_requests_total{consumer="ada",code="2xx",source="service",workspace="default"} 60\n',
+  );
+  const own = await (await fetch(`${planes[0]?.status}/metrics`)).text();
+  expect(own).toContain('holdfast_telemetry_requests_total 420\n');
+  expect(own).toContain('holdfast_telemetry_dropped_requests_total 0\n');
+});

@@ -1,0 +1,92 @@
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { parseMetrics } from '../../../cp/telemetry/otlp-metrics.ts';
+import { TelemetryKeeper, type TelemetryStanding } from '../../../edge-dp/telemetry/keeper.ts';
+import { SERIES_NUMBERS, seriesText } from '../../../edge-dp/telemetry/series-text.ts';
+import { MOST_SERIES, OTHER } from '../../../shared/telemetry/series.ts';
+
+const NODE = '11111111-2222-4333-8444-555555555555';
+
+function keeper(send: (bytes: Uint8Array) => Promise<string | null>) {
+  const log: string[] = [];
+  const made = new TelemetryKeeper({
+    node: NODE,
+    sender: { send },
+    wakeAt: () => undefined,
+    later: () => undefined,
+    log: (level, message) => void log.push(`${level} ${message}`),
+  });
+  const standing = (): TelemetryStanding => {
+    const answer = made.answer({ does: 'show' }, 0);
+    return answer ?? expect.fail('no standing');
+  };
+  return { made, log, standing };
+}
+
+/** `count` requests of as many routes and consumers, whose ids do not pack well. */
+function samples(count: number) {
+  const numbers = Array.from({ length: SERIES_NUMBERS }, (_, place) => (place === 5 ? 1 : 0));
+  const series = (subject: () => string) =>
+    Array.from({ length: count }, () => [
+      seriesText({ subject: subject(), service: '', status: 2, source: 'service' }),
+      numbers,
+    ]);
+  const uuid = () => crypto.randomUUID();
+  let serial = 0;
+  return { route: series(uuid), consumer: series(uuid), serial: series(() => String(serial++)) };
+}
+
+test('with nobody to tell, memory stays bounded, the oldest go first, and what is told then says how much went', async () => {
+  let taken: ReturnType<typeof parseMetrics>[] | null = null;
+  const { made, log, standing } = keeper(async (bytes) => {
+    if (taken === null) throw new Error('nobody is there');
+    taken.push(parseMetrics(gunzipSync(bytes)));
+    return null;
+  });
+  let now = 1_000_000;
+  let counted = 0;
+  for (let interval = 0; interval < 12; interval++) {
+    made.answer({ does: 'add', samples: samples(3_000) }, now);
+    counted += 3_000;
+    now += 5_000;
+    await made.alarm(now);
+  }
+  const without = standing();
+  expect(without.bytes).toBeLessThanOrEqual(4 << 20);
+  expect(without.dropped).toBeGreaterThan(0);
+  expect(without.told).toBe(0);
+  expect(log).toEqual([
+    expect.stringContaining(`more than ${MOST_SERIES.route} counts by route`),
+    expect.stringContaining('no control plane takes it: nobody is there; up to 4 MB of it wait'),
+  ]);
+
+  taken = [];
+  made.answer({ does: 'add', samples: samples(1) }, now);
+  now += 5_000;
+  await made.alarm(now);
+  const after = standing();
+  expect(after).toMatchObject({ waiting: 0, bytes: 0, dropped: without.dropped });
+  expect(after.told + after.dropped).toBe(counted + 1);
+  expect(log.at(-1)).toBe('notice telemetry: control planes take it again');
+  const batches: readonly ReturnType<typeof parseMetrics>[] = taken;
+  const numbers = batches.map(({ number }) => number);
+  expect(numbers).toEqual(numbers.map((_, place) => 13 - numbers.length + 1 + place));
+  expect(batches.reduce((sum, { dropped }) => sum + dropped, 0)).toBeGreaterThan(0);
+  const [full] = batches;
+  for (const dimension of ['route', 'consumer', 'serial'] as const) {
+    const own = full?.series.filter((series) => series.dimension === dimension) ?? [];
+    expect(own).toHaveLength(MOST_SERIES[dimension] + 1);
+    expect(own.find(({ subject }) => subject === OTHER)?.request.buckets[5]).toBe(3_000 - MOST_SERIES[dimension]);
+  }
+});
+
+test('what a control plane refuses for good is dropped and told, and does not keep the next from it', async () => {
+  const answers: (string | null)[] = ['expected the metrics of one resource', null];
+  const { made, log, standing } = keeper(async () => answers.shift() ?? null);
+  for (let interval = 1; interval <= 2; interval++) {
+    made.answer({ does: 'add', samples: samples(2) }, interval * 5_000);
+    await made.alarm((interval + 1) * 5_000);
+  }
+  expect(standing()).toMatchObject({ waiting: 0, told: 2, dropped: 2 });
+  expect(log).toEqual([expect.stringContaining('does not take what this node counted: expected the metrics')]);
+});
