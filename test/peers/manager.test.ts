@@ -1,4 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -7,12 +9,14 @@ import { loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
 import { startNodeHost } from '../../edge-dp/hosts/node/host.ts';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
-import { nodeOptions } from '../edge-dp/hosts.ts';
+import { admin } from '../e2e/processes.ts';
+import { nodeOptions, proxyUrl } from '../edge-dp/hosts.ts';
 import { barriers, type ManagerBrowser, overflow, startManagerBrowser } from './manager-page.ts';
 
 let folder: string;
 let plane: RunningControlPlane;
 const nodes = new Map<string, DataPlane>();
+let api: Server;
 let browser: ManagerBrowser;
 let page: Page;
 
@@ -37,6 +41,8 @@ async function stopNode(hostname: string): Promise<void> {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'manager '));
+  api = createServer((_, response) => response.end('orders'));
+  await new Promise<void>((listening) => api.listen(0, '127.0.0.1', listening));
   plane = await runControlPlane();
   for (const hostname of ['eu-1', 'us-1 <b>"']) await startNode(hostname);
   browser = await startManagerBrowser();
@@ -45,6 +51,7 @@ afterAll(async () => {
   await browser?.context.close();
   for (const node of nodes.values()) await node.stop(0);
   await plane?.stop();
+  api?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
@@ -83,12 +90,162 @@ describe('data planes', () => {
   });
 });
 
+const button = (name: string) => page.getByRole('button', { name, exact: true });
+const link = (name: string) => page.getByRole('link', { name, exact: true });
+const tab = (name: string) => page.getByRole('tab', { name, exact: true });
+
+/** Waits until a data plane answers a request of a newcomer with a status. */
+async function expectAnswer(status: number, headers: Record<string, string> = {}): Promise<void> {
+  const node = nodes.get('eu-1') ?? expect.fail('no data plane');
+  await expect.poll(async () => (await fetch(proxyUrl(node, '/orders'), { headers })).status).toBe(status);
+}
+
+describe('config', () => {
+  it('is made by a newcomer from what is on the screen: a service, its route, a key, and who may call', async () => {
+    await page.goto(plane.ui);
+    await link('Services').click();
+    await page.getByText('No services yet').waitFor();
+    await link('New service').click();
+    await page.getByLabel('URL of the API').fill(`http://127.0.0.1:${(api.address() as AddressInfo).port}`);
+    await page.getByLabel('Name').fill('orders');
+    await button('Create service').click();
+    await page.getByRole('heading', { name: 'orders' }).waitFor();
+    await page.getByText('No request can reach this service yet').waitFor();
+
+    await link('Add a route').click();
+    await page.getByLabel('Name').fill('orders-api');
+    await page.getByRole('combobox', { name: 'Paths' }).fill('/orders');
+    await page.getByRole('combobox', { name: 'Paths' }).press('Enter');
+    await button('Create route').click();
+    await link('orders-api').waitFor();
+    await page.getByText(/live on 2 of 2 data planes/).waitFor();
+    await expectAnswer(200);
+
+    await link('Add a plugin').click();
+    await page.getByLabel('Find a plugin').fill('API key');
+    await page.getByRole('link', { name: /^key-auth/ }).click();
+    await button('Create plugin').click();
+    await link('key-auth').waitFor();
+    await expectAnswer(401);
+
+    await link('Consumers').click();
+    await link('New consumer').click();
+    await page.getByLabel('Username').fill('ada');
+    await button('Create consumer').click();
+    await link('Add an API key').click();
+    await page.getByRole('textbox', { name: 'Key' }).fill('open-sesame');
+    await button('Create API key').click();
+    await page.getByRole('heading', { name: 'ada' }).waitFor();
+    await expectAnswer(200, { apikey: 'open-sesame' });
+  });
+
+  it('says at each field why a value is refused, keeps what was typed, and hides no error', async () => {
+    await page.goto(`${plane.ui}/config/services/new`);
+    await page.getByLabel('Name').fill('not a name');
+    await page.getByLabel('Port').fill('70000');
+    await page.getByLabel('Path', { exact: true }).fill('nowhere');
+    await button('More settings (8)').click();
+    await page.getByLabel('Retries').fill('99999');
+    await button('Create service').click();
+    for (const text of [
+      'required field missing',
+      'value should be between 0 and 65535',
+      'should start with: /',
+      'value should be between 0 and 32767',
+    ]) {
+      await page.getByText(text, { exact: true }).waitFor();
+    }
+    await page.reload();
+    await page.getByText('This is what you typed before and did not save').waitFor();
+    expect(await page.getByLabel('Path', { exact: true }).inputValue()).toBe('nowhere');
+    await button('Discard it').click();
+    expect(await page.getByLabel('Path', { exact: true }).inputValue()).toBe('');
+
+    await page.goto(`${plane.ui}/config/plugins/new?plugin=rate-limiting`);
+    await button('Create plugin').click();
+    await page
+      .getByText(/^at least one of these fields must be non-empty/)
+      .first()
+      .waitFor();
+    await page.getByLabel('Minute').fill('-1');
+    await button('Create plugin').click();
+    await page.getByText('value must be greater than 0', { exact: true }).waitFor();
+  });
+
+  it('is changed by two at once without either losing anything', async () => {
+    const { id } = await admin(`${plane.admin}/services/shared`, 'PUT', { host: 'shared.internal', tags: ['one'] });
+    await page.goto(`${plane.ui}/config/services/${id}`);
+    await tab('Settings').click();
+    await page.getByLabel('Port').fill('8081');
+    const other = await browser.context.newPage();
+    await other.goto(`${plane.ui}/config/services/${id}`);
+    await other.getByRole('tab', { name: 'Settings', exact: true }).click();
+    await other.getByLabel('Host').fill('other.internal');
+    await other.getByLabel('Port').fill('9090');
+    await other.getByRole('button', { name: 'Save', exact: true }).click();
+    await other.getByText('Saved service shared').waitFor();
+    await other.close();
+
+    await page.getByText('Somebody else has changed this since you opened it').waitFor();
+    await page.getByText('It was 80 and is now 9090. You want 8081.').waitFor();
+    expect(await button('Save').isDisabled()).toBe(true);
+    await button('Keep my changes on top of theirs').click();
+    await button('Save').click();
+    await page.getByText('Saved service shared').waitFor();
+    expect(await admin(`${plane.admin}/services/shared`, 'GET')).toMatchObject({
+      host: 'other.internal',
+      port: 8081,
+      tags: ['one'],
+    });
+
+    await button('Delete').click();
+    await button('Delete it').click();
+    await page.getByText('Deleted service shared').waitFor();
+    await row('shared').waitFor({ state: 'detached' });
+    expect((await fetch(`${plane.admin}/services/shared`)).status).toBe(404);
+  });
+
+  it('shows names for what they are, whoever made them up', async () => {
+    const tags = ['<img src=x onerror="document.title=1">', 'x'.repeat(10_000)];
+    const { id } = await admin(`${plane.admin}/services/hostile`, 'PUT', { host: 'h', tags });
+    await admin(`${plane.admin}/services/hostile/routes`, 'POST', {
+      name: 'r',
+      paths: ["~/a'<script>b</script>"],
+      tags,
+    });
+    await admin(`${plane.admin}/consumers/${encodeURIComponent('<b>')}`, 'PUT', {
+      custom_id: 'w'.repeat(5000),
+    });
+    await page.setViewportSize({ width: 400, height: 800 });
+    for (const path of ['/config/services', `/config/services/${id}`, '/config/routes', '/config/consumers']) {
+      await page.goto(plane.ui + path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.locator('[aria-busy=true]').first().waitFor({ state: 'detached' });
+      await expect.poll(() => overflow(page), { message: `${path} is wider than its window` }).toBe(0);
+      expect(await page.title()).toBe('Holdfast Manager');
+    }
+    await page.goto(`${plane.ui}/config/services?q=onerror`);
+    await row('hostile').waitFor();
+  });
+});
+
 describe('every page', () => {
   it.each(['light', 'dark'] as const)(
     'can be used by everybody, at both widths, in the %s theme',
     async (colorScheme) => {
       await page.emulateMedia({ colorScheme });
-      for (const path of ['/', '/data-planes', '/no-such-page']) {
+      const { id } = await admin(`${plane.admin}/services/seen`, 'PUT', { host: 'h', tags: ['t'] });
+      await admin(`${plane.admin}/routes/seen`, 'PUT', { service: { id }, paths: ['/seen'] });
+      const paths = [
+        '/',
+        '/data-planes',
+        '/no-such-page',
+        '/config/services',
+        `/config/services/${id}`,
+        '/config/routes/new',
+      ];
+      paths.push('/config/plugins/new', '/config/plugins/new?plugin=rate-limiting', '/config/upstreams');
+      for (const path of paths) {
         for (const width of [1280, 400]) {
           await page.setViewportSize({ width, height: 800 });
           await page.goto(plane.ui + path);

@@ -179,7 +179,7 @@ describe('without admin_gui_dir', () => {
       expect([asset.status, asset.headers.get('content-encoding')]).toEqual([200, 'br']);
       expect(asset.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
       expect(asset.headers.get('content-security-policy')).not.toBeNull();
-      expect((await asset.text()).length).toBeGreaterThan(1000);
+      expect(await asset.text()).not.toBe('');
     }
     expect((await fetch(`${base}/manager/assets/missing.js`)).status).toBe(404);
   });

@@ -1,6 +1,7 @@
 import { isRecord, recordOrEmpty } from '../../../../shared/record.ts';
 import { addressOf } from './address.ts';
 import { answered, lost } from './connection.ts';
+import type { Page } from './shapes.ts';
 
 /** What the Admin API said no to, in its words. */
 export class AdminError extends Error {
@@ -41,6 +42,24 @@ export async function read<T>(path: string, scope: Scope = 'cluster', signal?: A
   const response = await ask(path, scope, signal === undefined ? {} : { signal });
   const body: T = await response.json();
   return body;
+}
+
+/** Every row of a list, page after page, up to so many. */
+export async function readAll<T>(
+  path: string,
+  scope: 'workspace' | 'cluster',
+  signal: AbortSignal,
+  most = 50_000,
+): Promise<readonly T[]> {
+  const rows: T[] = [];
+  let offset: string | undefined;
+  do {
+    const query = `size=1000${offset === undefined ? '' : `&offset=${encodeURIComponent(offset)}`}`;
+    const page = await read<Page<T>>(`${path}${path.includes('?') ? '&' : '?'}${query}`, scope, signal);
+    rows.push(...page.data);
+    offset = page.offset;
+  } while (offset !== undefined && rows.length < most);
+  return rows;
 }
 
 /** Reads text, as of an exported document. */

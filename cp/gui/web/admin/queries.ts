@@ -1,6 +1,6 @@
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import type { DataPlaneDetail, DataPlaneRecord } from '../../../admin/cluster/cluster-view.ts';
-import { AdminError, read } from './client.ts';
+import { AdminError, read, readAll } from './client.ts';
 import type { Group, Information, Page, Status } from './shapes.ts';
 
 /** How often what changes by itself is read again, in milliseconds. */
@@ -60,24 +60,6 @@ export const countQuery = (entity: string) =>
     },
     refetchInterval: CALM,
   });
-
-/** Every row of a list, page after page, up to so many. */
-export async function readAll<T>(
-  path: string,
-  scope: 'workspace' | 'cluster',
-  signal: AbortSignal,
-  most = 50_000,
-): Promise<readonly T[]> {
-  const rows: T[] = [];
-  let offset: string | undefined;
-  do {
-    const query = `size=1000${offset === undefined ? '' : `&offset=${encodeURIComponent(offset)}`}`;
-    const page = await read<Page<T>>(`${path}${path.includes('?') ? '&' : '?'}${query}`, scope, signal);
-    rows.push(...page.data);
-    offset = page.offset;
-  } while (offset !== undefined && rows.length < most);
-  return rows;
-}
 
 /** A control plane that is gone is waited for by the banner, and what was refused is refused again. */
 export function retries(failures: number, error: Error): boolean {

@@ -1,11 +1,12 @@
 import { Alert, Badge, Button, Group, Modal, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import type { DataPlaneDetail } from '../../../admin/cluster/cluster-view.ts';
 import { AdminError, reasonOf, write } from '../admin/client.ts';
 import { afterWrite, dataPlaneQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
+import { ButtonLink } from '../parts/links.tsx';
 import { Empty, Facts, Failure, Foreign, Labels, Loading, Moment, PageHead, Section, Short } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
@@ -32,11 +33,7 @@ export function DataPlane() {
         alone
         icon="nodes"
         title="There is no such data plane"
-        action={
-          <Button component={Link} to="/data-planes">
-            Show all data planes
-          </Button>
-        }
+        action={<ButtonLink to="/data-planes">Show all data planes</ButtonLink>}
       >
         It was forgotten, or has not been seen for longer than the control plane remembers.
       </Empty>

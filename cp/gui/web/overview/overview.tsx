@@ -1,4 +1,4 @@
-import { Anchor, Badge, Group, List, SimpleGrid, Stack, Text, ThemeIcon } from '@mantine/core';
+import { Badge, Group, List, SimpleGrid, Stack, Text, ThemeIcon } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
@@ -7,6 +7,7 @@ import type { Group as DataPlaneGroup } from '../admin/shapes.ts';
 import { StatePill } from '../data-planes/pill.tsx';
 import { type NodeRow, type NodeState, rowsOf, STATES } from '../data-planes/state.ts';
 import { Icon } from '../parts/icons.tsx';
+import { TextLink } from '../parts/links.tsx';
 import { Failure, Foreign, Loading, PageHead, Section, Short } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { useNow } from '../parts/time.ts';
@@ -51,9 +52,9 @@ export function Overview() {
             <Section
               title="Data planes"
               actions={
-                <Anchor component={Link} to="/data-planes" size="sm">
+                <TextLink to="/data-planes" size="sm">
                   Show all
-                </Anchor>
+                </TextLink>
               }
             >
               <Fleet rows={rows} />
@@ -128,9 +129,9 @@ function Fleet({ rows }: { readonly rows: readonly NodeRow[] }) {
     return (
       <Text c="dimmed">
         No data plane has connected yet.{' '}
-        <Anchor component={Link} to="/data-planes" underline="always">
+        <TextLink to="/data-planes" underline="always">
           How to start one
-        </Anchor>
+        </TextLink>
       </Text>
     );
   }

@@ -15,7 +15,8 @@ import {
 } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { reasonOf } from '../admin/client.ts';
-import { Icon, type IconName } from './icons.tsx';
+import type { IconName } from './icon-paths.ts';
+import { Icon } from './icons.tsx';
 import { plain } from './plain.ts';
 import { ago, dateAndTime, useNow } from './time.ts';
 

@@ -1,4 +1,5 @@
-import type { IconName } from '../parts/icons.tsx';
+import { KINDS } from '../config/kinds.ts';
+import type { IconName } from '../parts/icon-paths.ts';
 
 interface NavigationGroup {
   readonly title: string;
@@ -14,4 +15,25 @@ export const NAVIGATION: readonly NavigationGroup[] = [
       { to: '/data-planes', label: 'Data planes', icon: 'nodes' },
     ],
   },
+  { title: 'Config', pages: pagesOf(['services', 'routes', 'plugins', 'consumers', 'upstreams', 'certificates']) },
+  {
+    title: 'More config',
+    pages: pagesOf([
+      'consumer_groups',
+      'snis',
+      'ca_certificates',
+      'key-sets',
+      'keys',
+      'vaults',
+      'groups',
+      'workspaces',
+    ]),
+  },
 ];
+
+function pagesOf(slugs: readonly string[]): NavigationGroup['pages'] {
+  return slugs.flatMap((slug) => {
+    const kind = KINDS.find((one) => one.slug === slug);
+    return kind === undefined ? [] : [{ to: `/config/${slug}`, label: kind.plural, icon: kind.icon }];
+  });
+}

@@ -1,5 +1,4 @@
-import { Button } from '@mantine/core';
-import { Link } from '@tanstack/react-router';
+import { ButtonLink } from '../parts/links.tsx';
 import { Empty } from '../parts/pieces.tsx';
 
 export function NothingHere() {
@@ -8,11 +7,7 @@ export function NothingHere() {
       alone
       icon="search"
       title="There is no such page"
-      action={
-        <Button component={Link} to="/">
-          Go to the overview
-        </Button>
-      }
+      action={<ButtonLink to="/">Go to the overview</ButtonLink>}
     >
       The address may be mistyped, or what was here is gone.
     </Empty>

@@ -11,24 +11,26 @@ const root = createRootRoute({
   errorComponent: ({ error, reset }) => <Failure error={error} again={reset} />,
 });
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
-
-/** What the address says of a list besides its path: words to look for, and a state. */
-export interface ListSearch {
-  readonly q?: string;
-  readonly state?: string;
-}
-
-function listSearch(search: Readonly<Record<string, unknown>>): ListSearch {
-  const [q, state] = [text(search.q), text(search.state)];
-  return { ...(q !== undefined && { q }), ...(state !== undefined && { state }) };
+/** What the address of a page says besides its path: those of these that are texts. */
+function textsIn<Name extends string>(
+  search: Readonly<Record<string, unknown>>,
+  names: readonly Name[],
+): { [name in Name]?: string } {
+  const found: { [name in Name]?: string } = {};
+  for (const name of names) {
+    const value = search[name];
+    // An address may have a number there, which the router has read as one.
+    if (typeof value === 'string' || typeof value === 'number') found[name] = String(value);
+  }
+  return found;
 }
 
 const overview = createRoute({ getParentRoute: () => root, path: '/', component: Overview });
 const dataPlanes = createRoute({
   getParentRoute: () => root,
   path: '/data-planes',
-  validateSearch: listSearch,
+  validateSearch: (search: Readonly<Record<string, unknown>>): { readonly q?: string; readonly state?: string } =>
+    textsIn(search, ['q', 'state']),
   component: lazyRouteComponent(() => import('../data-planes/list.tsx'), 'DataPlanes'),
 });
 const dataPlane = createRoute({
@@ -37,8 +39,32 @@ const dataPlane = createRoute({
   component: lazyRouteComponent(() => import('../data-planes/node.tsx'), 'DataPlane'),
 });
 
+const entities = createRoute({
+  getParentRoute: () => root,
+  path: '/config/$kind',
+  validateSearch: (search: Readonly<Record<string, unknown>>): { readonly q?: string; readonly tag?: string } =>
+    textsIn(search, ['q', 'tag']),
+  component: lazyRouteComponent(() => import('../config/list.tsx'), 'EntityList'),
+});
+const newEntity = createRoute({
+  getParentRoute: () => root,
+  path: '/config/$kind/new',
+  validateSearch: (
+    search: Readonly<Record<string, unknown>>,
+  ): { readonly for?: string; readonly plugin?: string; readonly vault?: string } =>
+    textsIn(search, ['for', 'plugin', 'vault']),
+  component: lazyRouteComponent(() => import('../config/new.tsx'), 'NewEntity'),
+});
+const entity = createRoute({
+  getParentRoute: () => root,
+  path: '/config/$kind/$id',
+  validateSearch: (search: Readonly<Record<string, unknown>>): { readonly under?: string } =>
+    textsIn(search, ['under']),
+  component: lazyRouteComponent(() => import('../config/entity.tsx'), 'Entity'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([overview, dataPlanes, dataPlane]),
+  routeTree: root.addChildren([overview, dataPlanes, dataPlane, entities, newEntity, entity]),
   basepath: BASE === '' ? '/' : BASE,
   defaultPreload: 'intent',
   defaultPendingComponent: () => <Loading />,

@@ -20,6 +20,7 @@ import { workspacesQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ConnectionBanner } from './connection-banner.tsx';
 import { NAVIGATION } from './navigation.ts';
+import { OutcomeNote } from './outcome.tsx';
 
 /** What is around every page. */
 export function Shell() {
@@ -92,6 +93,7 @@ export function Shell() {
           <ConnectionBanner />
           <Outlet />
         </div>
+        <OutcomeNote />
       </AppShell.Main>
     </AppShell>
   );

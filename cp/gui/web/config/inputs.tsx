@@ -1,0 +1,432 @@
+import {
+  ActionIcon,
+  Alert,
+  Button,
+  Fieldset,
+  Group,
+  JsonInput,
+  MultiSelect,
+  NumberInput,
+  PasswordInput,
+  Select,
+  Stack,
+  Switch,
+  TagsInput,
+  Text,
+  Textarea,
+  TextInput,
+} from '@mantine/core';
+import { useId, useState } from 'react';
+import { isRecord, type Row, recordOrEmpty } from '../../../../shared/record.ts';
+import { Icon } from '../parts/icons.tsx';
+import { plain } from '../parts/plain.ts';
+import { errorsAt, type FieldErrors } from './errors.ts';
+import { MapInput } from './map-input.tsx';
+import { ReferenceInput } from './reference-input.tsx';
+import { type FormField, initialValues, same } from './schema.ts';
+import { hintOf, labelOf } from './words.ts';
+
+/** A value that a form has at some place, and who is to be told when it changes. */
+export interface InputProps {
+  readonly field: FormField;
+  readonly value: unknown;
+  readonly errors: FieldErrors;
+  readonly onChange: (value: unknown) => void;
+  /** What its name is looked up by: the entity, or `plugin`. */
+  readonly of: string;
+  /** Stands in a list, where its name is said already. */
+  readonly bare?: string;
+  readonly disabled?: boolean;
+}
+
+/** One field, whatever it holds. */
+export function Input(props: InputProps) {
+  const { field, value, onChange, of, bare, disabled = false } = props;
+  const error = props.errors.own === null ? undefined : plain(props.errors.own, 1000);
+  const label = bare ?? labelOf(field.name);
+  const hint = bare === undefined ? hintOf(of, field) : '';
+  const common = {
+    label,
+    ...(bare !== undefined && { 'aria-label': bare, label: undefined }),
+    ...(hint !== '' && { description: hint }),
+    ...(error !== undefined && { error }),
+    withAsterisk: field.required && field.initial === null && bare === undefined,
+    disabled,
+  };
+  const text = typeof value === 'string' ? value : value === null || value === undefined ? '' : String(value);
+  switch (field.widget) {
+    case 'text':
+      if (field.secret) {
+        return (
+          <PasswordInput
+            {...common}
+            value={text}
+            autoComplete="new-password"
+            onChange={({ currentTarget }) => onChange(currentTarget.value)}
+            {...(field.auto && { placeholder: 'made up when left empty' })}
+          />
+        );
+      }
+      return (
+        <TextInput
+          {...common}
+          value={text}
+          autoComplete="off"
+          spellCheck={false}
+          onChange={({ currentTarget }) => onChange(currentTarget.value)}
+          {...(field.auto && { placeholder: 'made up when left empty' })}
+        />
+      );
+    case 'lines':
+      return <Lines {...common} secret={field.secret} text={text} onText={onChange} />;
+    case 'number':
+      return (
+        <NumberInput
+          {...common}
+          value={typeof value === 'number' ? value : ''}
+          allowDecimal={!field.integer}
+          onChange={(next) => onChange(typeof next === 'number' ? next : next === '' ? null : Number(next))}
+        />
+      );
+    case 'switch': {
+      const { withAsterisk: _, ...rest } = common;
+      return (
+        <Switch {...rest} checked={value === true} onChange={({ currentTarget }) => onChange(currentTarget.checked)} />
+      );
+    }
+    case 'choice':
+      return <Choice {...props} common={common} />;
+    case 'choices':
+      return (
+        <MultiSelect
+          {...common}
+          data={field.options.map(String)}
+          value={Array.isArray(value) ? value.map(String) : []}
+          onChange={(chosen) =>
+            onChange(chosen.map((one) => field.options.find((option) => String(option) === one) ?? one))
+          }
+          searchable
+          clearable
+          clearButtonProps={{ 'aria-label': `Clear ${label}` }}
+        />
+      );
+    case 'words':
+      return <Words {...props} common={common} />;
+    case 'reference':
+      return <ReferenceInput {...props} label={label} />;
+    case 'list':
+      return <List {...props} />;
+    case 'map':
+      return <MapInput {...props} />;
+    case 'record':
+      return <Nested {...props} />;
+    case 'json':
+      return <Json common={common} value={value} onChange={onChange} />;
+  }
+}
+
+type Common = Readonly<Record<'label', string | undefined>> & {
+  readonly error?: string;
+  readonly description?: string;
+  readonly disabled: boolean;
+  readonly withAsterisk: boolean;
+};
+
+function Lines({
+  secret,
+  text,
+  onText,
+  ...common
+}: Common & { readonly secret: boolean; readonly text: string; readonly onText: (text: string) => void }) {
+  const [shown, show] = useState(!secret || text === '');
+  if (!shown) {
+    return (
+      <div>
+        <Text size="sm" fw={500}>
+          {common.label}
+        </Text>
+        <Button
+          variant="default"
+          size="xs"
+          mt={4}
+          leftSection={<Icon name="lock" size={14} />}
+          onClick={() => show(true)}
+        >
+          Show and edit {common.label?.toLowerCase()}
+        </Button>
+        {common.error !== undefined && (
+          <Text size="xs" c="var(--mantine-color-error)" mt={4}>
+            {common.error}
+          </Text>
+        )}
+      </div>
+    );
+  }
+  return (
+    <Textarea
+      {...common}
+      value={text}
+      onChange={({ currentTarget }) => onText(currentTarget.value)}
+      autosize
+      minRows={3}
+      maxRows={18}
+      spellCheck={false}
+      styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: 13 } }}
+    />
+  );
+}
+
+function Choice({ field, value, onChange, common }: InputProps & { readonly common: Common }) {
+  const isBoolean = field.options.length === 0;
+  const data = isBoolean ? ['true', 'false'] : field.options.map(String);
+  return (
+    <Select
+      {...common}
+      data={data}
+      value={value === null || value === undefined ? null : String(value)}
+      placeholder="not set"
+      searchable={data.length > 8}
+      clearable={!field.required}
+      clearButtonProps={{ 'aria-label': `Clear ${common.label ?? field.name}` }}
+      onChange={(chosen) => {
+        if (chosen === null || isBoolean) onChange(chosen === null ? null : chosen === 'true');
+        else onChange(field.options.find((option) => String(option) === chosen) ?? null);
+      }}
+    />
+  );
+}
+
+/** Texts or numbers, each made by Enter. */
+function Words({ field, value, errors, onChange, common }: InputProps & { readonly common: Common }) {
+  const isNumber = field.elements?.widget === 'number';
+  const inside = Object.entries(errors.inside).flatMap(([at, told]) =>
+    typeof told === 'string' ? [`${Number(at) + 1}: ${told}`] : [],
+  );
+  const error = common.error ?? (inside.length === 0 ? undefined : plain(inside.join('; '), 1000));
+  return (
+    <TagsInput
+      {...common}
+      {...(error !== undefined && { error })}
+      value={Array.isArray(value) ? value.map(String) : []}
+      onChange={(words) =>
+        onChange(
+          words.length === 0
+            ? field.required
+              ? []
+              : null
+            : words.map((word) =>
+                isNumber && word.trim() !== '' && Number.isFinite(Number(word)) ? Number(word) : word,
+              ),
+        )
+      }
+      // A comma may be part of a value.
+      splitChars={[]}
+      acceptValueOnBlur
+      placeholder={Array.isArray(value) && value.length > 0 ? '' : 'Type a value, then Enter'}
+      clearable
+      clearButtonProps={{ 'aria-label': `Clear ${common.label ?? field.name}` }}
+    />
+  );
+}
+
+/** Records, or texts of several lines, one below the other. */
+function List({ field, value, errors, onChange, of, disabled = false }: InputProps) {
+  const items = Array.isArray(value) ? value : [];
+  const { elements } = field;
+  if (elements === null) return null;
+  const replace = (at: number, next: unknown) => onChange(items.map((item, i) => (i === at ? next : item)));
+  const begin = () =>
+    elements.widget === 'record'
+      ? initialValues(elements.fields)
+      : elements.widget === 'list' || elements.widget === 'words'
+        ? []
+        : '';
+  return (
+    <Fieldset legend={labelOf(field.name)} disabled={disabled}>
+      <Stack gap="sm">
+        <Told errors={errors} hint={hintOf(of, field)} />
+        {items.map((item, at) => (
+          <Group key={at} align="flex-start" wrap="nowrap" gap="xs">
+            <div style={{ flex: 1, minWidth: 0 }}>
+              <Input
+                field={elements}
+                value={item}
+                errors={errorsAt(errors, at)}
+                onChange={(next) => replace(at, next)}
+                of={of}
+                bare={`${labelOf(field.name)} ${at + 1}`}
+              />
+            </div>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              mt={4}
+              aria-label={`Remove ${labelOf(field.name)} ${at + 1}`}
+              onClick={() => onChange(items.filter((_, i) => i !== at))}
+            >
+              <Icon name="trash" size={16} />
+            </ActionIcon>
+          </Group>
+        ))}
+        <Group>
+          <Button
+            variant="default"
+            size="xs"
+            leftSection={<Icon name="plus" size={14} />}
+            onClick={() => onChange([...items, begin()])}
+          >
+            Add to {labelOf(field.name).toLowerCase()}
+          </Button>
+        </Group>
+      </Stack>
+    </Fieldset>
+  );
+}
+
+/** What is told of a group of fields as a whole. */
+export function Told({ errors, hint }: { readonly errors: FieldErrors; readonly hint: string }) {
+  return (
+    <>
+      {hint !== '' && (
+        <Text size="xs" c="dimmed">
+          {hint}
+        </Text>
+      )}
+      {errors.own !== null && (
+        <Alert color="red" variant="light" p="xs" role="alert">
+          <Text size="sm" className="hf-break">
+            {plain(errors.own, 1000)}
+          </Text>
+        </Alert>
+      )}
+    </>
+  );
+}
+
+/** A record: folded in while all in it is as usual. */
+function Nested({ field, value, errors, onChange, of: owner, bare, disabled = false }: InputProps) {
+  // What a plugin is told is what its form is for.
+  const isConfig = owner === 'plugins' && field.name === 'config';
+  const of = isConfig ? 'plugin' : owner;
+  const hasErrors = errors.own !== null || Object.keys(errors.inside).length > 0;
+  const [opened, open] = useState(
+    () => isConfig || bare !== undefined || (value !== null && !same(value, field.initial)),
+  );
+  const id = useId();
+  const label = bare ?? labelOf(field.name);
+  if (!isRecord(value)) {
+    return (
+      <Fieldset legend={label} disabled={disabled}>
+        <Stack gap="sm">
+          <Told errors={errors} hint={hintOf(of, field)} />
+          <Group gap="xs">
+            <Text size="sm" c="dimmed">
+              not set
+            </Text>
+            <Button
+              variant="default"
+              size="xs"
+              leftSection={<Icon name="plus" size={14} />}
+              onClick={() => {
+                open(true);
+                onChange(initialValues(field.fields));
+              }}
+            >
+              Set {label.toLowerCase()}
+            </Button>
+          </Group>
+        </Stack>
+      </Fieldset>
+    );
+  }
+  const shown = opened || hasErrors;
+  return (
+    <Fieldset legend={label} disabled={disabled}>
+      <Stack gap="sm">
+        <Told errors={errors} hint={hintOf(of, field)} />
+        {bare === undefined && !isConfig && (
+          <Group gap="xs">
+            <Button
+              variant="subtle"
+              color="gray"
+              size="compact-xs"
+              aria-expanded={shown}
+              aria-controls={id}
+              rightSection={<Icon name={shown ? 'up' : 'down'} size={12} />}
+              onClick={() => open(!shown)}
+            >
+              {shown ? 'Fold in' : `${field.fields.length} settings`}
+            </Button>
+            {!field.required && field.initial === null && (
+              <Button variant="subtle" color="gray" size="compact-xs" onClick={() => onChange(null)}>
+                Unset
+              </Button>
+            )}
+          </Group>
+        )}
+        <div id={id}>
+          {shown && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} of={of} />}
+        </div>
+      </Stack>
+    </Fieldset>
+  );
+}
+
+/** Fields one below the other. */
+export function Fields(props: {
+  readonly fields: readonly FormField[];
+  readonly values: Readonly<Row>;
+  readonly errors: FieldErrors;
+  readonly onChange: (values: Row) => void;
+  readonly of: string;
+  readonly fixed?: readonly string[];
+}) {
+  const { fields, values, errors, onChange, of, fixed = [] } = props;
+  return (
+    <Stack gap="md">
+      {fields.map((field) => (
+        <Input
+          key={field.name}
+          field={field}
+          value={values[field.name] ?? null}
+          errors={errorsAt(errors, field.name)}
+          onChange={(value) => onChange({ ...recordOrEmpty(values), [field.name]: value })}
+          of={of}
+          disabled={fixed.includes(field.name)}
+        />
+      ))}
+    </Stack>
+  );
+}
+
+function Json({
+  common,
+  value,
+  onChange,
+}: {
+  readonly common: Common;
+  readonly value: unknown;
+  readonly onChange: (value: unknown) => void;
+}) {
+  const [text, setText] = useState(() => (value === null || value === undefined ? '' : JSON.stringify(value, null, 2)));
+  const [broken, setBroken] = useState(false);
+  return (
+    <JsonInput
+      {...common}
+      error={broken ? 'This is no JSON yet' : common.error}
+      value={text}
+      autosize
+      minRows={3}
+      maxRows={18}
+      onChange={(next) => {
+        setText(next);
+        try {
+          onChange(next.trim() === '' ? null : JSON.parse(next));
+          setBroken(false);
+        } catch {
+          setBroken(true);
+        }
+      }}
+    />
+  );
+}

@@ -1,0 +1,168 @@
+import { Badge, Group, Stack, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import type { Row } from '../../../../shared/record.ts';
+import { Icon } from '../parts/icons.tsx';
+import { ButtonLink } from '../parts/links.tsx';
+import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { CallIt } from './call-it.tsx';
+import { type Kind, kindBySlug, titleOf } from './kinds.ts';
+import { parentOf } from './new.tsx';
+import { wordsOf } from './plugin-words.ts';
+import { partsQuery, rowsQuery } from './queries.ts';
+
+/** What belongs to a row: of a service its routes with their plugins, its own plugins, and the upstream it is spread over. */
+export function Parts({ kind, row }: { readonly kind: Kind; readonly row: Row }) {
+  return (
+    <Stack gap="md">
+      {kind.name === 'services' && <UpstreamOf service={row} />}
+      {kind.parts.map(({ slug, field, path }) => {
+        const part = kindBySlug(slug);
+        return part === undefined ? null : (
+          <PartList key={slug} owner={kind} row={row} part={part} field={field} path={path} />
+        );
+      })}
+      {kind.name === 'routes' && <CallIt route={row} />}
+    </Stack>
+  );
+}
+
+function PartList(props: {
+  readonly owner: Kind;
+  readonly row: Row;
+  readonly part: Kind;
+  readonly field: string;
+  readonly path: string;
+}) {
+  const { owner, row, part, field, path } = props;
+  const { data, error, refetch } = useQuery(partsQuery(owner.slug, String(row.id), path));
+  const add = (
+    <ButtonLink
+      to="/config/$kind/new"
+      params={{ kind: part.slug }}
+      search={{ for: `${field}:${row.id}` }}
+      variant="default"
+      size="xs"
+      leftSection={<Icon name="plus" size={14} />}
+    >
+      Add {/^[aeiou]/i.test(part.singular) ? 'an' : 'a'} {part.singular}
+    </ButtonLink>
+  );
+  return (
+    <Section title={part.plural} actions={add}>
+      {data === undefined ? (
+        error === null ? (
+          <Loading lines={2} />
+        ) : (
+          <Failure error={error} again={() => void refetch()} />
+        )
+      ) : data.length === 0 ? (
+        <Text size="sm" c="dimmed">
+          {NEXT[`${owner.name} ${part.name}`] ?? `None yet.`}
+        </Text>
+      ) : (
+        data.map((one) => (
+          <div key={String(one.id)}>
+            <PartLine part={part} row={one} />
+            {part.name === 'routes' && (
+              <div className="hf-part-inside">
+                <PluginsOf route={one} />
+              </div>
+            )}
+          </div>
+        ))
+      )}
+    </Section>
+  );
+}
+
+/** What to do where nothing is yet. */
+const NEXT: Readonly<Record<string, string>> = {
+  'services routes': 'No request can reach this service yet: add a route that says which do.',
+  'services plugins': 'Nothing is done with requests to this service but passing them on.',
+  'routes plugins': 'Nothing is done with requests of this route alone.',
+  'consumers keyauth_credentials': 'Without a key it cannot pass the key-auth plugin.',
+  'upstreams targets': 'Without a target, requests to this upstream are answered 503.',
+  'certificates snis': 'It is shown for no host name yet.',
+};
+
+function PartLine({ part, row }: { readonly part: Kind; readonly row: Row }) {
+  const isPlugin = part.name === 'plugins';
+  const about = isPlugin
+    ? wordsOf(String(row.name)).text
+    : part.name === 'routes'
+      ? matchOf(row)
+      : part.name === 'targets'
+        ? `weight ${row.weight}`
+        : '';
+  const title =
+    SECRET_TITLES.has(part.name) && typeof row.id === 'string'
+      ? `${part.singular} ${row.id.slice(0, 8)}`
+      : titleOf(row);
+  return (
+    <div className="hf-part">
+      <Icon name={part.icon} size={16} className="hf-faint" />
+      <Link
+        className="hf-link"
+        to="/config/$kind/$id"
+        params={{ kind: part.slug, id: String(row.id) }}
+        search={parentOf(part, row)}
+      >
+        <Foreign text={title} most={100} />
+      </Link>
+      {row.enabled === false && (
+        <Badge variant="light" color="gray" tt="none" radius="sm">
+          off
+        </Badge>
+      )}
+      {about !== '' && (
+        <Text size="sm" c="dimmed" className="hf-break">
+          <Foreign text={about} most={200} />
+        </Text>
+      )}
+    </div>
+  );
+}
+
+/** Credentials that have no name but a secret. */
+const SECRET_TITLES = new Set(['keyauth_credentials', 'jwt_secrets']);
+
+/** Which requests a route takes, in short. */
+export function matchOf(route: Readonly<Row>): string {
+  if (typeof route.expression === 'string') return route.expression;
+  const list = (value: unknown) => (Array.isArray(value) ? value.join(', ') : '');
+  return [list(route.methods), list(route.hosts), list(route.paths)].filter((part) => part !== '').join('  ');
+}
+
+function PluginsOf({ route }: { readonly route: Row }) {
+  const { data = [] } = useQuery(partsQuery('routes', String(route.id), 'plugins'));
+  const part = kindBySlug('plugins');
+  return part === undefined
+    ? null
+    : data.map((plugin) => <PartLine key={String(plugin.id)} part={part} row={plugin} />);
+}
+
+/** Where the host of a service is an upstream: its targets. */
+function UpstreamOf({ service }: { readonly service: Row }) {
+  const { data } = useQuery(rowsQuery('upstreams'));
+  const upstream = data?.rows.find(({ name }) => name === service.host);
+  const targets = useQuery({
+    ...partsQuery('upstreams', String(upstream?.id), 'targets'),
+    enabled: upstream !== undefined,
+  });
+  const part = kindBySlug('targets');
+  if (upstream === undefined || part === undefined) return null;
+  return (
+    <Section title="Upstream">
+      <Group gap="xs">
+        <Text size="sm">Requests are spread over the targets of</Text>
+        <Link className="hf-link" to="/config/$kind/$id" params={{ kind: 'upstreams', id: String(upstream.id) }}>
+          <Foreign text={String(upstream.name)} most={80} />
+        </Link>
+      </Group>
+      {(targets.data ?? []).map((target) => (
+        <PartLine key={String(target.id)} part={part} row={target} />
+      ))}
+    </Section>
+  );
+}

@@ -1,0 +1,95 @@
+import { queryOptions } from '@tanstack/react-query';
+import { isRecord, type Row } from '../../../../shared/record.ts';
+import { read, readAll } from '../admin/client.ts';
+import { collectionPath, type Kind, kindBySlug } from './kinds.ts';
+import { type FormField, fieldsOf } from './schema.ts';
+
+/** More rows than this are not read into a list: they are found by name, id or tag. */
+export const MOST = 20_000;
+
+const scopeOf = (kind: Kind): 'workspace' | 'cluster' => (kind.cluster === true ? 'cluster' : 'workspace');
+
+/** The rows of a kind, with a tag if one is asked for. */
+export const rowsQuery = (slug: string, tags = '') =>
+  queryOptions({
+    queryKey: ['entities', slug, 'list', tags],
+    async queryFn({ signal }) {
+      const kind = kindBySlug(slug);
+      if (kind === undefined) return { rows: [], complete: true };
+      const path = `/${slug}${tags === '' ? '' : `?tags=${encodeURIComponent(tags)}`}`;
+      const rows = await readAll<Row>(path, scopeOf(kind), signal, MOST);
+      return { rows, complete: rows.length < MOST };
+    },
+    refetchInterval: 15_000,
+  });
+
+/** Rows of a part of another row, as the routes of a service. */
+export const partsQuery = (slug: string, id: string, path: string) =>
+  queryOptions({
+    queryKey: ['entities', slug, 'parts', id, path],
+    queryFn: ({ signal }) => readAll<Row>(`/${slug}/${encodeURIComponent(id)}/${path}`, 'workspace', signal, MOST),
+    refetchInterval: 15_000,
+  });
+
+/** One row; `parent` is the id of the row it is under, where rows of its kind are under others. */
+export const rowQuery = (kind: Kind, id: string, parent?: string) =>
+  queryOptions({
+    queryKey: ['entities', kind.slug, 'row', id],
+    queryFn: ({ signal }) => readRow(kind, id, parent, signal),
+    refetchInterval: 5_000,
+  });
+
+export function readRow(kind: Kind, id: string, parent?: string, signal?: AbortSignal): Promise<Row> {
+  const within = kind.under === undefined || parent === undefined ? {} : { [kind.under.field]: { id: parent } };
+  const path = collectionPath(kind, within);
+  if (path === null) return Promise.reject(new Error(`a ${kind.singular} is found by its ${kind.under?.field}`));
+  return read<Row>(`${path}/${encodeURIComponent(id)}`, scopeOf(kind), signal);
+}
+
+/** What the control plane fills in, and nobody writes. */
+const BOOKKEEPING = new Set(['id', 'created_at', 'updated_at']);
+
+/** The fields of a form; of plugins and vaults with those of the one that is named. */
+export const fieldsQuery = (kind: Kind, named: string | null) =>
+  queryOptions({
+    queryKey: ['schema', kind.name, named],
+    async queryFn({ signal }): Promise<readonly FormField[]> {
+      const own = fieldsOf(await read<unknown>(`/schemas/${kind.name}`, 'cluster', signal));
+      const most = own.filter(({ name }) => !BOOKKEEPING.has(name));
+      if (named === null || (kind.name !== 'plugins' && kind.name !== 'vaults')) return most;
+      const printed = await read<unknown>(`/schemas/${kind.name}/${encodeURIComponent(named)}`, 'cluster', signal);
+      const special = new Map(fieldsOf(printed).map((field) => [field.name, field]));
+      const barred = barredIn(printed);
+      const group = kind.name === 'plugins' && !barred.has('consumer') ? [CONSUMER_GROUP] : [];
+      return [...most, ...group]
+        .filter(({ name }) => !barred.has(name))
+        .map((field) => special.get(field.name) ?? field);
+    },
+    staleTime: 5 * 60_000,
+  });
+
+/** Plugins may be for a consumer group, which Kong's schema of plugins does not print. */
+const CONSUMER_GROUP: FormField = {
+  name: 'consumer_group',
+  widget: 'reference',
+  integer: false,
+  required: false,
+  initial: null,
+  options: [],
+  elements: null,
+  fields: [],
+  reference: 'consumer_groups',
+  secret: false,
+  auto: false,
+  referenceable: false,
+  rule: '',
+};
+
+/** Fields that a plugin lets nobody set: those that must be null. */
+function barredIn(printed: unknown): ReadonlySet<string> {
+  const fields = isRecord(printed) && Array.isArray(printed.fields) ? printed.fields.filter(isRecord) : [];
+  const entries = fields.flatMap((field) => Object.entries(field));
+  return new Set(
+    entries.filter(([, rules]) => isRecord(rules) && 'eq' in rules && rules.eq === null).map(([name]) => name),
+  );
+}

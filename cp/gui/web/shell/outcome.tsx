@@ -1,0 +1,84 @@
+import { ActionIcon, Group, Paper, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useSyncExternalStore } from 'react';
+import type { Written } from '../admin/client.ts';
+import { dataPlanesQuery } from '../admin/queries.ts';
+import { Icon } from '../parts/icons.tsx';
+import { plain } from '../parts/plain.ts';
+
+/** What a write did, to be told wherever one goes next. */
+interface Outcome {
+  readonly text: string;
+  readonly serial: number | null;
+  readonly withheld: string | null;
+}
+
+let outcome: Outcome | null = null;
+const listeners = new Set<() => void>();
+
+/** Tells of a write, in place of what was told before. */
+export function tellOutcome(text: string, { serial, withheld }: Written): void {
+  set({ text, serial, withheld });
+}
+
+function set(next: Outcome | null): void {
+  outcome = next;
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Milliseconds for which a success is told. */
+const SHOWN = 20_000;
+
+/** What the last write did, and how far it has come. */
+export function OutcomeNote() {
+  const told = useSyncExternalStore(subscribe, () => outcome);
+  useEffect(() => {
+    if (told === null || told.withheld !== null) return undefined;
+    const timer = setTimeout(() => set(null), SHOWN);
+    return () => clearTimeout(timer);
+  }, [told]);
+  return (
+    <div aria-live="polite" className="hf-outcome">
+      {told !== null && (
+        <Paper withBorder shadow="md" p="sm" radius="md">
+          <Group wrap="nowrap" align="flex-start" gap="sm">
+            <Icon name={told.withheld === null ? 'check' : 'alert'} />
+            <div style={{ minWidth: 0, flex: 1 }}>
+              <Text size="sm" fw={600} className="hf-break">
+                {plain(told.text)}
+              </Text>
+              {told.withheld === null ? (
+                <Reach serial={told.serial} />
+              ) : (
+                <Text size="sm" className="hf-break">
+                  {plain(told.withheld, 1000)}
+                </Text>
+              )}
+            </div>
+            <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Dismiss" onClick={() => set(null)}>
+              <Icon name="close" size={14} />
+            </ActionIcon>
+          </Group>
+        </Paper>
+      )}
+    </div>
+  );
+}
+
+/** Of how many data planes a serial is known to be live on. */
+function Reach({ serial }: { readonly serial: number | null }) {
+  const { data = [] } = useQuery(dataPlanesQuery);
+  const connected = data.filter(({ state }) => state === 'connected');
+  if (serial === null || connected.length === 0) return null;
+  const live = connected.filter((node) => (node.serial ?? -1) >= serial).length;
+  return (
+    <Text size="sm" c="dimmed">
+      Serial {serial}: live on {live} of {connected.length} data planes
+    </Text>
+  );
+}

@@ -1,0 +1,220 @@
+import { describe, expect, it } from 'vitest';
+import { validationContext } from '../../../../cp/admin/discovery/validation-context.ts';
+import { foreignChanges, merged } from '../../../../cp/gui/web/config/conflict.ts';
+import { errorsAt, errorsOf } from '../../../../cp/gui/web/config/errors.ts';
+import { KINDS, kindByName } from '../../../../cp/gui/web/config/kinds.ts';
+import { groupedPlugins, wordsOf } from '../../../../cp/gui/web/config/plugin-words.ts';
+import {
+  changeBody,
+  creationBody,
+  type FormField,
+  fieldsOf,
+  formValues,
+  initialValues,
+  same,
+} from '../../../../cp/gui/web/config/schema.ts';
+import { curlOf, deckDocument } from '../../../../cp/gui/web/config/text-forms.ts';
+import { partsOfUrl } from '../../../../cp/gui/web/config/url-parts.ts';
+import { entities, entity } from '../../../../shared/entities/registry.ts';
+import { plugins } from '../../../../shared/plugins/registry.ts';
+import { completeInsert } from '../../../../shared/schema/complete.ts';
+import { printSchema } from '../../../../shared/schema/print.ts';
+
+const printed = new Map(
+  [
+    ...entities.map((schema) => [schema.name, schema] as const),
+    ...[...plugins].map(([name, plugin]) => [`plugin ${name}`, plugin] as const),
+  ].map(([name, schema]) => [name, fieldsOf(JSON.parse(JSON.stringify(printSchema(schema))))]),
+);
+
+function* everyField(fields: readonly FormField[]): Generator<FormField> {
+  for (const field of fields) {
+    yield field;
+    yield* everyField(field.fields);
+    if (field.elements !== null) yield* everyField([field.elements]);
+  }
+}
+
+const fieldsFor = (name: string): readonly FormField[] => printed.get(name) ?? expect.fail(`no schema ${name}`);
+const named = (fields: readonly FormField[], path: string): FormField => {
+  const [first, ...rest] = path.split('.');
+  const field = fields.find(({ name }) => name === first) ?? expect.fail(`no field ${path}`);
+  return rest.length === 0 ? field : named(field.fields, rest.join('.'));
+};
+
+describe('the form of every entity and plugin', () => {
+  it('has an input for each field, lists and maps with one for what is in them, and references that lead to a page', () => {
+    for (const [name, fields] of printed) {
+      for (const field of everyField(fields)) {
+        const where = `${name}: ${field.name}`;
+        if (field.widget === 'list' || field.widget === 'map') expect(field.elements, where).not.toBeNull();
+        if (field.widget === 'choices') expect(field.options, where).not.toEqual([]);
+        if (field.widget === 'reference') expect(field.reference, where).not.toBeNull();
+      }
+    }
+    for (const { name } of KINDS) {
+      for (const field of fieldsFor(name)) {
+        if (field.reference !== null) expect(kindByName(field.reference), `${name}.${field.name}`).toBeDefined();
+      }
+    }
+  });
+
+  it('asks for no plugin setting that is already as it should be: untouched, it makes what the name alone makes', async () => {
+    const context = validationContext(null);
+    const schema = entity('plugins') ?? expect.fail('no plugins');
+    const outcome = async (row: object) => {
+      try {
+        const { id: _, created_at: __, updated_at: ___, ...rest } = await completeInsert(schema, { ...row }, context);
+        return rest;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    for (const name of plugins.keys()) {
+      const fields = fieldsFor(`plugin ${name}`);
+      const values = initialValues(fields);
+      expect(creationBody(fields, values), name).toEqual({});
+      const whole = await outcome({ name, ...creationBody(fields, values) });
+      expect(whole, name).toEqual(await outcome({ name }));
+      if (typeof whole === 'string') continue;
+      // And what is stored is in the form as it is.
+      expect(changeBody(fields, formValues(fields, whole), formValues(fields, whole)), name).toEqual({});
+    }
+  });
+
+  it('hides what is secret, and only that', () => {
+    const secret = (name: string, path: string) => named(fieldsFor(name), path).secret;
+    for (const [name, path] of [
+      ['certificates', 'key'],
+      ['keyauth_credentials', 'key'],
+      ['basicauth_credentials', 'password'],
+      ['plugin rate-limiting', 'config.redis.password'],
+      ['plugin session', 'config.secret'],
+      ['plugin aws-lambda', 'config.aws_secret'],
+    ] as const) {
+      expect(secret(name, path), `${name} ${path}`).toBe(true);
+    }
+    for (const [name, path] of [
+      ['certificates', 'cert'],
+      ['plugin key-auth', 'config.key_names'],
+      ['plugin oauth2', 'config.token_expiration'],
+      ['plugin key-auth', 'config.hide_credentials'],
+    ] as const) {
+      expect(secret(name, path), `${name} ${path}`).toBe(false);
+    }
+  });
+});
+
+describe('what is sent', () => {
+  const fields = fieldsFor('services');
+
+  it('is what differs from what would be by itself', () => {
+    const values = { ...initialValues(fields), name: 'a', host: 'h', port: 8080, path: '', tags: [] };
+    expect(creationBody(fields, values)).toEqual({ name: 'a', host: 'h', port: 8080, tags: [] });
+    const rate = fieldsFor('plugin rate-limiting');
+    const wanted = initialValues(rate);
+    const config = {
+      ...(wanted.config as object),
+      minute: 5,
+      redis: { host: 'r', port: 6379, timeout: 2000, database: 0, ssl: false, ssl_verify: false },
+    };
+    expect(creationBody(rate, { ...wanted, config })).toEqual({ config: { minute: 5, redis: { host: 'r' } } });
+  });
+
+  it('of a change is the fields that changed, null for those that were emptied', () => {
+    const from = { ...initialValues(fields), name: 'a', host: 'h', path: '/x', tags: ['t'] };
+    expect(changeBody(fields, from, { ...from, path: '', tags: ['t', 'u'] })).toEqual({ path: null, tags: ['t', 'u'] });
+    expect(changeBody(fields, from, { ...from })).toEqual({});
+  });
+
+  it('can be had as a curl command of a shell, and as a decK file without what nobody writes', () => {
+    expect(curlOf('POST', "http://a/it's", { name: "x'; rm -rf /" })).toBe(
+      `curl -X POST 'http://a/it'\\''s' \\\n  -H 'content-type: application/json' \\\n  -d '{"name":"x'\\''; rm -rf /"}'`,
+    );
+    expect(
+      deckDocument('services', {
+        id: 'i',
+        name: 'n',
+        path: null,
+        created_at: 1,
+        updated_at: 2,
+        a: [{ b: null, c: 1 }],
+      }),
+    ).toEqual({
+      _format_version: '3.0',
+      services: [{ id: 'i', name: 'n', a: [{ c: 1 }] }],
+    });
+  });
+
+  it('takes an address apart as Kong takes url apart', () => {
+    expect(partsOfUrl('https://orders.internal/v1')).toEqual({
+      protocol: 'https',
+      host: 'orders.internal',
+      port: 443,
+      path: '/v1',
+    });
+    expect(partsOfUrl(' http://10.0.0.1:8080/ ')).toEqual({
+      protocol: 'http',
+      host: '10.0.0.1',
+      port: 8080,
+      path: null,
+    });
+    expect(partsOfUrl('https://a:80/x')).toEqual({ protocol: 'https', host: 'a', port: 80, path: '/x' });
+    expect(partsOfUrl('grpc://a:50051')).toEqual({ protocol: 'grpc', host: 'a', port: 50051, path: null });
+    for (const text of ['', 'orders', 'ftp://a', 'tcp://a', 'http://']) expect(partsOfUrl(text), text).toBeNull();
+  });
+});
+
+describe('what the Admin API refuses', () => {
+  it('is told at the field it is about: in records, lists and maps, and where a rule of the whole row names it', () => {
+    const errors = errorsOf({
+      host: 'required field missing',
+      tags: ['required field missing', 'required field missing'],
+      config: {
+        redis: { port: 'value should be between 0 and 65535', '@entity': ['host is missing'] },
+        rename: [null, 'expected a string'],
+      },
+      '@entity': ["at least one of these fields must be non-empty: 'config.second', 'config.minute'"],
+    });
+    expect(errors.own).toContain('at least one of');
+    expect(errorsAt(errors, 'host').own).toBe('required field missing');
+    expect(errorsAt(errors, 'tags').own).toBe('required field missing');
+    const config = errorsAt(errors, 'config');
+    expect(errorsAt(config, 'minute').own).toContain('at least one of');
+    expect(errorsAt(errorsAt(config, 'redis'), 'port').own).toContain('between');
+    expect(errorsAt(config, 'redis').own).toBe('host is missing');
+    expect(errorsAt(errorsAt(config, 'rename'), 1).own).toBe('expected a string');
+    expect(errorsAt(errorsAt(config, 'rename'), 0).own).toBeNull();
+  });
+});
+
+describe('two who change one row', () => {
+  const fields = fieldsFor('services');
+  const opened = formValues(fields, { host: 'h', port: 80, tags: ['a'], retries: 5 });
+  const stored = { ...opened, port: 81, tags: ['a', 'b'] };
+
+  it('see what the other did, and of what both changed, both', () => {
+    const mine = { ...opened, port: 82, retries: 1 };
+    expect(foreignChanges(fields, opened, stored, mine).map(({ field, contested }) => [field, contested])).toEqual([
+      ['port', true],
+      ['tags', false],
+    ]);
+    expect(merged(fields, opened, stored, mine)).toMatchObject({ port: 82, retries: 1, tags: ['a', 'b'] });
+    expect(foreignChanges(fields, opened, stored, stored)).toEqual([]);
+  });
+
+  it('are not told of the other where null and nothing are the same', () => {
+    expect(same({ a: null }, {})).toBe(true);
+    expect(same([null], [])).toBe(false);
+    expect(same({ a: [1, { b: 2 }] }, { a: [1, { b: 2, c: null }] })).toBe(true);
+  });
+});
+
+it('has words for every plugin that comes with the gateway, and finds them by what they do', () => {
+  for (const name of plugins.keys()) expect(wordsOf(name).group, name).not.toBe('Your own');
+  expect(groupedPlugins(['key-auth', 'cors', 'mine'], 'browser')).toEqual([['How much, and for whom', ['cors']]]);
+  expect(groupedPlugins(['mine', 'key-auth'], '')).toEqual([
+    ['Who may call', ['key-auth']],
+    ['Your own', ['mine']],
+  ]);
+});
