@@ -69,8 +69,8 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   if (request.method === 'HEAD' || BODYLESS.has(status)) {
     const held = heldBytes(content);
     if (held === null) response.discard();
-    else if (request.method === 'HEAD' && content !== null && response instanceof OwnResponse && !headed(response))
-      lines.push('Content-Length', String(held.byteLength));
+    const length = lengthForHead(request.method, response);
+    if (length !== null) lines.push('Content-Length', length);
     to.writeHead(status, reason, lines);
     to.end();
     return;
@@ -90,6 +90,14 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
 /** Whether it says how long its body is, or what it would be for GET. */
 export function headed({ status, headers }: HttpResponse): boolean {
   return headers.has('content-length') || BODYLESS.has(status);
+}
+
+/** What HEAD is to be told of the length of an answer of the gateway's own that does not say it: what GET would be, where that is known. */
+export function lengthForHead(method: string, response: HttpResponse): string | null {
+  const { content } = response;
+  if (method !== 'HEAD' || !(response instanceof OwnResponse) || content === null || headed(response)) return null;
+  const held = heldBytes(content);
+  return held === null ? null : String(held.byteLength);
 }
 
 /** Content that is in memory; null: it is still on its way. */

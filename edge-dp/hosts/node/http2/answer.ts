@@ -1,9 +1,9 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { type BodySource, type EndListener, type HttpResponse, OwnResponse } from '../../../http/messages.ts';
+import type { BodySource, EndListener, HttpResponse } from '../../../http/messages.ts';
 import { defaultMessage, errorPage, errorResponse, SERVER } from '../../../proxy/errors.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import type { NodeRequest } from '../http/request.ts';
-import { BODYLESS, headed, heldBytes, pump, ready } from '../http/respond.ts';
+import { BODYLESS, headed, heldBytes, lengthForHead, pump, ready } from '../http/respond.ts';
 
 /** Bytes of a body in memory that are given to the stream at once: what is queued must show that a client takes some of it. */
 const PIECE = 16 << 10;
@@ -39,8 +39,8 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
   const held = heldBytes(content);
   if (request.method === 'HEAD' || BODYLESS.has(status)) {
     if (held === null) response.discard();
-    else if (request.method === 'HEAD' && response instanceof OwnResponse && !headed(response))
-      head.push('content-length', String(held.byteLength));
+    const length = lengthForHead(request.method, response);
+    if (length !== null) head.push('content-length', length);
     to.respond(head, { endStream: true });
   } else if (held !== null) {
     if (!headed(response)) head.push('content-length', String(held.byteLength));
