@@ -7,11 +7,13 @@ import { createLog } from '../cp/instance/log.ts';
 import { luaModules } from '../cp/lua/modules.ts';
 import { loadSettings } from '../cp/settings/load.ts';
 import type { SettingName } from '../cp/settings/properties.ts';
+import { TESTED_ENTRY } from '../edge-dp/hosts/bundle-worker.ts';
 import { startMiniflareHost } from '../edge-dp/hosts/miniflare/host.ts';
+import { workerEntry } from '../edge-dp/hosts/own-plugins.ts';
 import { provideDataPlaneLua } from '../edge-dp/hosts/plugin-lua.ts';
 import { dataPlanePlugins } from '../edge-dp/hosts/plugins.ts';
 import { provideLua } from '../shared/lua/provided.ts';
-import { isRecord, type Row } from '../shared/record.ts';
+import { isRecord, type Row, recordOrEmpty } from '../shared/record.ts';
 import { type ConfigSource, documentUnderTest } from './document.ts';
 import { startUpstreams, type UpstreamHandler } from './upstreams.ts';
 
@@ -26,12 +28,33 @@ export interface GatewayOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** A request that is only described; GET with the gateway's own host, of nobody, unless it says otherwise. */
+export interface DescribedRequest {
+  readonly method?: string;
+  readonly host?: string;
+  readonly scheme?: 'http' | 'https';
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly sni?: string;
+  readonly source_ip?: string;
+  readonly source_port?: number;
+  readonly destination_port?: number;
+  /** Id of the consumer that authentication would find. */
+  readonly consumer?: string;
+}
+
 /** A data plane of its own, on Miniflare. */
 export interface TestGateway {
   /** Where it takes requests. */
   readonly url: string;
   /** As the global `fetch`, with a path of the gateway; redirects are not followed. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Where a request with this path would go, and why, without sending it: what `POST /debug/route` answers. Rejects what is wrong with the description. */
+  explain(path: string, request?: DescribedRequest): Promise<Readonly<Row>>;
+  /**
+   * Puts the data plane's clock ahead: windows of rate limits end, tokens and copies of answers expire. Timers are not told, nor is
+   * anything outside of the data plane.
+   */
+  advance(seconds: number): Promise<void>;
   /** All log entries so far (Kong's, as logging plugins write them), once there are `count`; rejects when they have not come in 30 seconds. */
   logEntries(count?: number): Promise<readonly Readonly<Row>[]>;
   /** What the data plane has said at `warn` and `error`. */
@@ -61,7 +84,14 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const node = await startMiniflareHost(await hostOptions(options.config));
+    const first = await hostOptions(options.config);
+    const node = await startMiniflareHost(
+      first,
+      await workerEntry(first.plugins, join(folder, 'worker'), TESTED_ENTRY),
+    );
+    const statusUrl = `http://127.0.0.1:${node.statusAddresses[0]?.port}`;
+    let ahead = 0;
+    const setClock = () => askStatus(new URL(`/clock?ahead=${ahead}`, statusUrl));
     const url = `http://127.0.0.1:${node.proxyAddresses[0]?.port}`;
     const stop = async () => {
       await node.stop();
@@ -72,7 +102,19 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
       fetch: (path, init) => fetch(new URL(path, url), { redirect: 'manual', ...init }),
       logEntries: (count = 1) => entries.atLeast(count),
       problems,
-      reload: async (config) => node.reload(await hostOptions(config)),
+      async explain(path, request = {}) {
+        const described = { host: new URL(url).host, ...request, path };
+        return recordOrEmpty(JSON.parse(await askStatus(new URL('/debug/route', statusUrl), described)));
+      },
+      async advance(seconds) {
+        if (!(seconds >= 0)) throw new Error(`advance: expected seconds, found ${seconds}; the clock does not go back`);
+        ahead += seconds * 1000;
+        await setClock();
+      },
+      async reload(config) {
+        await node.reload(await hostOptions(config));
+        if (ahead > 0) await setClock();
+      },
       stop,
       [Symbol.asyncDispose]: stop,
     };
@@ -80,6 +122,15 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     await clear();
     throw error;
   }
+}
+
+/** Throws what the Status API refuses. */
+async function askStatus(url: URL, body?: object): Promise<string> {
+  const answer = await fetch(url, { method: 'POST', ...(body !== undefined && { body: JSON.stringify(body) }) });
+  const text = await answer.text();
+  if (answer.ok) return text;
+  const { message } = recordOrEmpty(JSON.parse(text));
+  throw new Error(String(message));
 }
 
 interface Surroundings {
@@ -109,7 +160,7 @@ async function optionsFor(
       role: 'data_plane',
       prefix: folder,
       proxy_listen: '127.0.0.1:0',
-      status_listen: 'off',
+      status_listen: '127.0.0.1:0',
       declarative_config: document,
     },
   });

@@ -1,3 +1,3 @@
 export * from '../test/edge-dp/plugins/fakes.ts';
-export { type GatewayOptions, startGateway, type TestGateway } from './gateway.ts';
+export { type DescribedRequest, type GatewayOptions, startGateway, type TestGateway } from './gateway.ts';
 export type { UpstreamHandler } from './upstreams.ts';

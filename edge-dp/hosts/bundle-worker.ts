@@ -24,6 +24,9 @@ export const COMPATIBILITY_FLAGS: readonly string[] = [
 /** The data plane Worker. */
 export const WORKER_ENTRY = moduleFile('../worker', import.meta.url);
 
+/** The same, with a clock that tests can put ahead. */
+export const TESTED_ENTRY = moduleFile('../worker-under-test', import.meta.url);
+
 const bundles = new Map<string, Promise<WorkerBundle>>();
 
 /** `node`: with what runs it in a process of Node's. */

@@ -124,9 +124,16 @@ function bundleFailure(error: unknown): string {
   return location === null ? text : `${resolve(location.file)}:${location.line}:${location.column}: ${text}`;
 }
 
-/** The main module of a Worker that has these plugins, written into `folder` where it is not the project's own. */
-export async function workerEntry(choice: PluginChoice | undefined, folder: string): Promise<string> {
-  if (choice === undefined || (choice.bundled === null && choice.own.length === 0)) return WORKER_ENTRY;
+/**
+ * The main module of a Worker that has these plugins, written into `folder` where it is not the project's own, `main`: the usual one, or
+ * one that exports the same.
+ */
+export async function workerEntry(
+  choice: PluginChoice | undefined,
+  folder: string,
+  main = WORKER_ENTRY,
+): Promise<string> {
+  if (choice === undefined || (choice.bundled === null && choice.own.length === 0)) return main;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const registry = moduleFile('../plugins/registry', import.meta.url);
   // Modules run in the order of their imports: the choice is made before the Worker asks for it.
@@ -145,8 +152,8 @@ export async function workerEntry(choice: PluginChoice | undefined, folder: stri
     entry,
     [
       `import ${JSON.stringify(chosen)};`,
-      `export { default } from ${JSON.stringify(WORKER_ENTRY)};`,
-      `export * from ${JSON.stringify(WORKER_ENTRY)};`,
+      `export { default } from ${JSON.stringify(main)};`,
+      `export * from ${JSON.stringify(main)};`,
       '',
     ].join('\n'),
   );

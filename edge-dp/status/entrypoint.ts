@@ -21,7 +21,7 @@ export function statusEntrypoint(
 ): new (
   context: ExecutionContext,
   env: Env,
-) => WorkerEntrypoint<Env> {
+) => WorkerEntrypoint<Env> & { fetch(request: Request): Promise<Response> } {
   return class Status extends WorkerEntrypoint<Env, ListenerProps> {
     override async fetch(request: Request): Promise<Response> {
       const startedAt = Date.now();

@@ -161,5 +161,5 @@ it("runs the example of tests for a config of one's own", async () => {
     cwd: folder,
     env: { ...Object.fromEntries(environment), NO_COLOR: '1' },
   }).catch((error: { stdout: string; stderr: string }) => ({ stdout: `${error.stdout}${error.stderr}` }));
-  expect(stdout).toMatch(/Tests +3 passed/);
+  expect(stdout).toMatch(/Tests +5 passed/);
 });

@@ -61,6 +61,25 @@ it("tries a gateway's own config, with stand-ins for its upstreams, and several 
       response: { status: 201 },
     });
 
+    const limited = {
+      _format_version: '3.0',
+      services: [{ url: 'http://orders.internal', routes: [{ name: 'limited', paths: ['/limited'] }] }],
+      plugins: [{ name: 'rate-limiting', config: { year: 1, policy: 'local' } }],
+    };
+    await second.reload(limited);
+    await expect.poll(async () => (await second.fetch('/limited')).status).toBe(200);
+    expect((await second.fetch('/limited')).status).toBe(429);
+    await second.advance(366 * 86_400);
+    expect((await second.fetch('/limited')).status).toBe(200);
+    expect((await second.fetch('/limited')).status).toBe(429);
+
+    expect(await first.explain('/orders/7', { method: 'POST', host: 'api.test' })).toMatchObject({
+      route: { name: 'orders' },
+      upstream: { path: '/v1/7' },
+      plugins: [{ name: 'pre-function' }, { name: 'key-auth' }, { name: 'file-log' }],
+    });
+    await expect(first.explain('orders')).rejects.toThrow('path: should start with: /');
+
     await first.reload({
       _format_version: '3.0',
       services: [{ url: 'http://orders.internal', routes: [{ paths: ['/open'] }] }],
