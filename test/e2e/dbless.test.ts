@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest';
 
 import { recordOrEmpty } from '../../shared/record.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { oneProcess } from './one-process.ts';
 import { holdfast, runHoldfast, until } from './processes.ts';
 
 it('runs without a database: config by POST /config, kept from start to start, or from declarative_config', async () => {
@@ -32,22 +32,11 @@ it('runs without a database: config by POST /config, kept from start to start, o
     return join(folder, name);
   };
 
-  const [adminPort, proxyPort, statusPort] = await freePorts(3);
-  const admin = `http://127.0.0.1:${adminPort}`;
+  const { admin, proxy, settings } = await oneProcess(prefix);
   const conf = file('holdfast.conf', 'database = off\n');
-  const settings = {
-    prefix,
-    nginx_worker_processes: '1',
-    admin_listen: `127.0.0.1:${adminPort}`,
-    proxy_listen: `127.0.0.1:${proxyPort}`,
-    status_listen: `127.0.0.1:${statusPort}`,
-    admin_gui_listen: 'off',
-    cluster_listen: '127.0.0.1:0',
-    cluster_telemetry_listen: 'off',
-  };
   const start = () => holdfast(['start', '--conf', conf], settings, folder);
   const run = (...words: string[]) => runHoldfast([...words, '--conf', conf], settings, folder);
-  const status = async (path: string) => (await fetch(`http://127.0.0.1:${proxyPort}/${path}`)).status;
+  const status = async (path: string) => (await fetch(`${proxy}/${path}`)).status;
   const hash = async () => recordOrEmpty(await (await fetch(`${admin}/status`)).json()).configuration_hash;
 
   let gateway = await start();

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
+import { oneProcess } from './one-process.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
 let folder: string;
@@ -133,29 +134,14 @@ consumers:
 
 describe('router_flavor expressions', () => {
   it('takes routes by expression through the Admin API and serves by them', async () => {
-    const [adminPort, proxyPort, statusPort] = await freePorts(3);
-    const adminUrl = `http://127.0.0.1:${adminPort}`;
     const prefix = await freshPrefix('migrated');
+    const { admin, proxy, settings } = await oneProcess(prefix);
     let gateway: HoldfastProcess | undefined;
     try {
-      gateway = await holdfast(
-        ['start'],
-        {
-          router_flavor: 'expressions',
-          prefix,
-          nginx_worker_processes: '1',
-          admin_listen: `127.0.0.1:${adminPort}`,
-          proxy_listen: `127.0.0.1:${proxyPort}`,
-          status_listen: `127.0.0.1:${statusPort}`,
-          admin_gui_listen: 'off',
-          cluster_listen: '127.0.0.1:0',
-          cluster_telemetry_listen: 'off',
-        },
-        folder,
-      );
+      gateway = await holdfast(['start'], { ...settings, router_flavor: 'expressions' }, folder);
       const post = async (path: string, body: object) => {
         const headers = { 'content-type': 'application/json' };
-        const answer = await fetch(adminUrl + path, { method: 'POST', headers, body: JSON.stringify(body) });
+        const answer = await fetch(admin + path, { method: 'POST', headers, body: JSON.stringify(body) });
         return { status: answer.status, text: await answer.text() };
       };
       expect(await post('/services', { name: 's1', url: upstreamUrl })).toMatchObject({ status: 201 });
@@ -166,12 +152,10 @@ describe('router_flavor expressions', () => {
         status: 201,
       });
 
-      const served = () => fetch(`http://127.0.0.1:${proxyPort}/Tenant/x`, { headers: { 'x-tenant': 'a' } });
+      const served = () => fetch(`${proxy}/Tenant/x`, { headers: { 'x-tenant': 'a' } });
       await until(async () => (await served()).status === 200, 'the route to be served');
       expect(await (await served()).text()).toBe('upstream saw /Tenant/x');
-      expect((await fetch(`http://127.0.0.1:${proxyPort}/Tenant/x`, { headers: { 'x-tenant': 'b' } })).status).toBe(
-        404,
-      );
+      expect((await fetch(`${proxy}/Tenant/x`, { headers: { 'x-tenant': 'b' } })).status).toBe(404);
     } finally {
       await gateway?.end('SIGTERM');
       rmSync(prefix, { recursive: true, force: true });

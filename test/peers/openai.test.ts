@@ -1,64 +1,37 @@
 import { execFile } from 'node:child_process';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  type AnthropicServer,
+  MESSAGE,
+  messageEvent,
+  startAnthropic,
+  textEvent,
+} from '../edge-dp/plugins/anthropic-server.ts';
 import { proxyConfig } from '../edge-dp/plugins/llm-config.ts';
 import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../edge-dp/proxy/gateway.ts';
-import { once } from '../once.ts';
 import { peerExecutable } from './peer.ts';
 
 const run = promisify(execFile);
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-const event = (type: string, data: object): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
-
-const MESSAGE = {
-  id: 'msg_1',
-  type: 'message',
-  role: 'assistant',
-  model: 'claude',
-  content: [{ type: 'text', text: 'hello' }],
-  stop_reason: 'end_turn',
-  usage: { input_tokens: 3, output_tokens: 4 },
-};
-const LIMITED = { type: 'error', error: { type: 'rate_limit_error', message: 'slow down' } };
-
-/** Anthropic's Messages API, as far as the client's three questions go. */
-const provider = createServer((request, response) => {
-  let body = '';
-  request.setEncoding('utf8').on('data', (text: string) => {
-    body += text;
-  });
-  request.on('end', () => {
-    const json = { 'content-type': 'application/json' };
-    if (body.includes('too much')) return void response.writeHead(429, json).end(JSON.stringify(LIMITED));
-    if (JSON.parse(body).stream !== true) return void response.writeHead(200, json).end(JSON.stringify(MESSAGE));
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.write(event('message_start', { message: { ...MESSAGE, content: [] } }));
-    for (const text of ['one ', 'two'])
-      response.write(event('content_block_delta', { index: 0, delta: { type: 'text_delta', text } }));
-    response.end(event('message_stop', {}));
-  });
-});
+let provider: AnthropicServer;
 
 beforeAll(async () => {
-  provider.listen(0, '127.0.0.1');
-  await once(provider, 'listening');
+  provider = await startAnthropic((stream) => {
+    stream.write(messageEvent('message_start', { message: { ...MESSAGE, content: [] } }));
+    stream.end(`${textEvent('one ')}${textEvent('two')}${messageEvent('message_stop')}`);
+  });
 });
-afterAll(() => {
-  provider.closeAllConnections();
-  provider.close();
-});
+afterAll(() => provider?.stop());
 
 it.each(GATEWAY_HOSTS)(
   'OpenAI’s client for Python talks to Anthropic through the gateway on %s, unmodified',
   async (host) => {
-    const { port } = provider.address() as AddressInfo;
     const config = proxyConfig({
       provider: 'anthropic',
-      options: { anthropic_version: '2023-06-01', upstream_url: `http://127.0.0.1:${port}` },
+      options: { anthropic_version: '2023-06-01', upstream_url: provider.url },
     });
     let gateway: RunningGateway | null = null;
     try {

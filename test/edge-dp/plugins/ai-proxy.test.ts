@@ -1,6 +1,5 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
@@ -11,6 +10,7 @@ import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime
 import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
 import { within } from '../../within.ts';
 import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { type AnthropicServer, messageEvent, startAnthropic, textEvent } from './anthropic-server.ts';
 import { exchangeOf } from './exchange-of.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 import { proxyConfig } from './llm-config.ts';
@@ -681,40 +681,14 @@ describe('ai-proxy', () => {
 describe('ai-proxy on the wire', () => {
   const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
   const streams: ServerResponse[] = [];
-  const WHOLE = JSON.stringify({
-    id: 'msg_1',
-    type: 'message',
-    role: 'assistant',
-    model: 'claude',
-    content: [{ type: 'text', text: 'hello' }],
-    stop_reason: 'end_turn',
-    usage: { input_tokens: 3, output_tokens: 4 },
-  });
-  const LIMITED = JSON.stringify({ type: 'error', error: { type: 'rate_limit_error', message: 'slow down' } });
-  const server = createServer((request, response) => {
-    let body = '';
-    request.setEncoding('utf8').on('data', (text: string) => {
-      body += text;
-    });
-    request.on('end', () => {
-      if (JSON.parse(body).stream !== true) {
-        response.writeHead(body.includes('too much') ? 429 : 200, { 'content-type': 'application/json' });
-        response.end(body.includes('too much') ? LIMITED : WHOLE);
-        return;
-      }
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.flushHeaders();
-      streams.push(response);
-    });
-  });
+  let provider: AnthropicServer;
   let gateway: RunningGateway;
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    provider = await startAnthropic((stream) => void streams.push(stream));
     const config = proxyConfig({
       provider: 'anthropic',
-      options: { anthropic_version: '2023-06-01', upstream_url: `http://127.0.0.1:${port}` },
+      options: { anthropic_version: '2023-06-01', upstream_url: provider.url },
     });
     gateway = await startGateway({
       tables: {
@@ -726,8 +700,7 @@ describe('ai-proxy on the wire', () => {
   });
   afterAll(async () => {
     await gateway?.stop();
-    server.closeAllConnections();
-    server.close();
+    provider?.stop();
   });
 
   const ask = async (signal?: AbortSignal) => {
@@ -741,15 +714,14 @@ describe('ai-proxy on the wire', () => {
     if (upstream === undefined || response.body === null) expect.fail('no stream');
     return { reader: response.body.pipeThrough(new TextDecoderStream()).getReader(), upstream };
   };
-  const delta = (text: string) => sse(['content_block_delta', { delta: { text } }]);
 
   it('gives each event when it comes', async () => {
     const { reader, upstream } = await ask();
     for (const text of ['one', 'two']) {
-      upstream.write(delta(text));
+      upstream.write(textEvent(text));
       expect(said(eventsOf((await reader.read()).value ?? ''))).toBe(text);
     }
-    upstream.end(sse(['message_stop', {}]));
+    upstream.end(messageEvent('message_stop'));
     expect(eventsOf((await reader.read()).value ?? '')).toEqual(['[DONE]']);
     expect((await reader.read()).done).toBe(true);
   });
@@ -771,8 +743,8 @@ describe('ai-proxy on the wire', () => {
       const stream = await client().chat.completions.create({ ...question('hi'), stream: true });
       const upstream = streams.pop();
       if (upstream === undefined) expect.fail('no stream');
-      for (const text of ['one ', 'two']) upstream.write(delta(text));
-      upstream.end(sse(['message_stop', {}]));
+      for (const text of ['one ', 'two']) upstream.write(textEvent(text));
+      upstream.end(messageEvent('message_stop'));
       let text = '';
       for await (const part of stream) text += part.choices[0]?.delta.content ?? '';
       expect(text).toBe('one two');
@@ -786,13 +758,13 @@ describe('ai-proxy on the wire', () => {
   it('asks a model for no more once its client has left', async () => {
     const client = new AbortController();
     const { reader, upstream } = await ask(client.signal);
-    upstream.write(delta('one'));
+    upstream.write(textEvent('one'));
     await reader.read();
     const left = new Promise<void>((resolve) => upstream.once('close', resolve));
     client.abort();
     await reader.read().catch(() => undefined);
     // Where nothing is written nobody notices.
-    const writing = setInterval(() => upstream.write(delta('more')), 50);
+    const writing = setInterval(() => upstream.write(textEvent('more')), 50);
     await within(left, 'the upstream to be let go of', 10_000).finally(() => clearInterval(writing));
     expect(upstream.writableFinished).toBe(false);
   });
