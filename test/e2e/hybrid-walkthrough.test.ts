@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePorts } from './free-port.ts';
 import { admin, type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
@@ -22,8 +23,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function start(settings: Readonly<Record<string, string>>): Promise<HoldfastProcess> {
-  const one = await holdfast(['start'], settings, folder);
+/** Every line of Kong's own `kong.conf.default` in force. */
+const KONG_CONF = fileURLToPath(new URL('../cp/settings/kong.conf', import.meta.url));
+
+async function start(settings: Readonly<Record<string, string>>, options: readonly string[]): Promise<HoldfastProcess> {
+  const one = await holdfast(['start', ...options], settings, folder);
   running.push(one);
   return one;
 }
@@ -38,6 +42,8 @@ it.each(['shared', 'pki'] as const)(
     const keys = join(folder, mode, 'keys');
     const file = (name: string) => join(keys, name);
     const at = (name: string) => join(folder, mode, name);
+    // What is told from it is without effect here, and no more: the environment has what is not Kong's default.
+    const conf = mode === 'shared' ? ['--conf', KONG_CONF] : [];
 
     // Generate certificates.
     const commands =
@@ -64,7 +70,9 @@ it.each(['shared', 'pki'] as const)(
       role: 'control_plane',
       prefix: at('cp'),
       admin_listen: `127.0.0.1:${adminPort}`,
+      database: 'embedded',
       admin_gui_listen: 'off',
+      status_listen: 'off',
       cluster_listen: `127.0.0.1:${cluster}`,
       cluster_telemetry_listen: 'off',
       bundle_signing_key: file('bundle-signing.key'),
@@ -83,7 +91,7 @@ it.each(['shared', 'pki'] as const)(
       ...pair('dp-1'),
     });
     const base = `http://127.0.0.1:${adminPort}`;
-    const [control, data] = await Promise.all([start(plane), start(node('dp', first))]);
+    const [control, data] = await Promise.all([start(plane, conf), start(node('dp', first), conf)]);
     const { port } = upstream.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}`;
     await admin(`${base}/services`, 'POST', { name: 'up', url });
@@ -99,15 +107,23 @@ it.each(['shared', 'pki'] as const)(
     for (const setting of mode === 'pki' ? ['cluster_cert', 'cluster_ca_cert'] : ['cluster_cert'])
       expect(metrics).toMatch(new RegExp(`^holdfast_certificate_expires.*setting="${setting}",.* \\d{10}`, 'm'));
 
+    if (mode === 'shared')
+      for (const one of [control, data]) {
+        expect(one.output()).toContain(
+          '[warn] holdfast: without effect, since Holdfast has no such part to configure: ',
+        );
+        expect(one.output()).not.toMatch(/\[(error|crit)\]/);
+      }
+
     // Disconnected: it serves on, also after a restart.
     await control.end('SIGKILL');
     await data.end('SIGTERM');
     // Provision another one meanwhile, from a copy of what the first has.
     cpSync(at('dp'), at('copy'), { recursive: true });
-    const again = await start(node('dp', first));
+    const again = await start(node('dp', first), conf);
     expect(await statusOf(`http://127.0.0.1:${first}/first`)).toBe(200);
     await again.end('SIGTERM');
-    const copy = await start(node('copy', second));
+    const copy = await start(node('copy', second), conf);
     expect(await statusOf(`http://127.0.0.1:${second}/first`)).toBe(200);
     await copy.end('SIGTERM');
 
@@ -117,12 +133,12 @@ it.each(['shared', 'pki'] as const)(
       declared,
       `_format_version: "3.0"\nservices:\n- name: up\n  url: ${url}\n  routes:\n  - paths: ["/by-file"]\n`,
     );
-    const changed = await start({ ...node('changed', second), declarative_config: declared });
+    const changed = await start({ ...node('changed', second), declarative_config: declared }, conf);
     expect(await statusOf(`http://127.0.0.1:${second}/by-file`)).toBe(200);
     expect(await statusOf(`http://127.0.0.1:${second}/first`)).toBe(404);
 
     // And back: what the control plane has counts again.
-    await start(plane);
+    await start(plane, conf);
     await serves(`http://127.0.0.1:${second}/first`);
     expect(await statusOf(`http://127.0.0.1:${second}/by-file`)).toBe(404);
     await changed.end('SIGTERM');
