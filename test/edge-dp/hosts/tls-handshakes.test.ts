@@ -339,6 +339,32 @@ describe('what a responder says of a certificate', () => {
     expect(await shake(alone, {}, nameOf)).toBe('stapled');
   });
 
+  it('is shown with either pair over TLS 1.2, where the ciphers say which one a client takes', async () => {
+    const leaves = await Promise.all([
+      ca.leaf({ name: 'e', ocsp: responder.url }),
+      ca.leaf({ name: 'r', type: 'rsa', ocsp: responder.url }),
+    ]);
+    const pairs = leaves.map(({ cert, key }) => ({ cert: `${cert}\n${ca.pem}`, key }));
+    const port = await listen({ stapling: true }, { pairs });
+    const words = await listen({ stapling: true, ciphers: 'HIGH:!aNULL' }, { pairs });
+    const clients: readonly (readonly [ConnectionOptions, string])[] = [
+      [{ ciphers: ECDSA_FIRST }, 'e'],
+      [{ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }, 'e'],
+      [{ sigalgs: RSA_ONLY }, 'r'],
+      [{ ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }, 'r'],
+      // An ECDSA suite that the listener does not take.
+      [{ ciphers: 'ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-GCM-SHA256' }, 'r'],
+      [{ ecdhCurve: 'P-384' }, 'r'],
+    ];
+    for (const [options, name] of clients) {
+      const old: ConnectionOptions = { ...options, maxVersion: 'TLSv1.2' };
+      expect(await shake(port, old, nameOf)).toBe(name);
+      await expect.poll(() => shown(port, old), { timeout: 30_000 }).toBeInstanceOf(Buffer);
+    }
+    expect(await shown(words, { ciphers: ECDSA_FIRST, maxVersion: 'TLSv1.2' })).toBe(null);
+    expect(await shake(words, { ciphers: ECDSA_FIRST, maxVersion: 'TLSv1.2' }, nameOf)).toBe('e');
+  });
+
   it.each<[string, Behaviour, RegExp]>([
     [
       'revokes it',

@@ -11,9 +11,10 @@ export interface UdpListenerOptions {
   readonly port: number;
   /** What it is bound to. */
   readonly address: string;
+  /** Sessions of this process, each with a socket of its own; beyond, the one that was quiet for longest goes. 4,096 when absent. */
+  readonly most?: number;
 }
 
-/** Sessions of one listener in one process, each with a socket of its own; beyond, the one that was quiet for longest goes. */
 const MOST_SESSIONS = 4_096;
 
 /** Takes datagrams on a bound socket: those of one client address and port are a session. Resolves when it takes them. */
@@ -77,8 +78,8 @@ class UdpListener implements StreamListener {
   }
 
   #begin(client: string, from: RemoteInfo): UdpSession {
-    const { port, address } = this.#options;
-    if (this.#sessions.size >= MOST_SESSIONS) this.#sessions.values().next().value?.end();
+    const { port, address, most = MOST_SESSIONS } = this.#options;
+    if (this.#sessions.size >= most) this.#sessions.values().next().value?.end();
     const arrival = {
       protocol: 'udp',
       peerIp: plainIp(from.address),

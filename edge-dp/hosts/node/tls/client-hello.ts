@@ -6,6 +6,8 @@ export interface ClientHello {
   readonly versions: readonly number[];
   readonly cipherSuites: readonly number[];
   readonly signatureSchemes: readonly number[];
+  /** Curves and other groups (`supported_groups`). */
+  readonly groups: readonly number[];
   readonly applicationProtocols: readonly string[];
 }
 
@@ -58,17 +60,19 @@ function parsed(fields: Fields): ClientHello {
   let serverName: string | null = null;
   let versions: readonly number[] = [legacyVersion];
   let signatureSchemes: readonly number[] = [];
+  let groups: readonly number[] = [];
   let applicationProtocols: readonly string[] = [];
   const extensions = fields.done ? fields : fields.list(2);
   while (!extensions.done) {
     const type = extensions.number(2);
     const extension = extensions.list(2);
     if (type === 0) serverName = serverNameOf(extension);
+    else if (type === 10) groups = extension.list(2).numbers(2);
     else if (type === 13) signatureSchemes = extension.list(2).numbers(2);
     else if (type === 16) applicationProtocols = protocolsOf(extension.list(2));
     else if (type === 43) versions = extension.list(1).numbers(2);
   }
-  return { serverName, versions, cipherSuites, signatureSchemes, applicationProtocols };
+  return { serverName, versions, cipherSuites, signatureSchemes, groups, applicationProtocols };
 }
 
 /** RFC 6066 section 3. */

@@ -9,7 +9,7 @@ import { type FirstBytes, preread } from '../stream/preread.ts';
 import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
 import type { AskedOfClient } from './client-tls.ts';
 import { limitOptions } from './limits.ts';
-import { choose, type Pair, schemeOf } from './pairs.ts';
+import { choose, chooseByTls12, ecdsaSuitesOf, type Pair, schemeOf } from './pairs.ts';
 import { Staple } from './staple.ts';
 import { TicketKeys } from './ticket-keys.ts';
 
@@ -58,6 +58,7 @@ interface ShownCertificate {
 }
 
 const TLS_1_3 = 0x0304;
+const TLS_1_2 = 0x0303;
 const USUAL: TlsTerms = { asked: null, resumable: true };
 /** Terms of plugins that are kept ready for one certificate. */
 const MOST_TERMS = 50;
@@ -75,6 +76,8 @@ export class Handshakes {
   readonly #then: Handshaken;
   readonly #limits: ServerOptions;
   readonly #tickets: TicketKeys;
+  /** Of the listener's ciphers; null: nobody but OpenSSL knows. */
+  readonly #ecdsaSuites: ReadonlySet<number> | null;
   readonly #own: ShownCertificate;
   readonly #certificates = new WeakMap<ServerCertificate, ShownCertificate | null>();
   /** What plugins have asked of whom. */
@@ -86,6 +89,7 @@ export class Handshakes {
     this.#then = then;
     this.#limits = limitOptions(options.limits);
     this.#tickets = new TicketKeys(options.ticketSecret, options.limits.sessionTimeout * 1000);
+    this.#ecdsaSuites = ecdsaSuitesOf(options.limits.ciphers);
     this.#own = this.#ready(options.pairs);
   }
 
@@ -130,10 +134,16 @@ export class Handshakes {
     const certificate = serverName === null ? null : this.#options.certificateOf(serverName);
     const shown = certificate === null ? this.#own : this.#shownOf(certificate, serverName ?? '');
     if (shown === null) return null;
-    const { all, each } = shown;
-    const modern = this.#options.limits.versions.includes('TLSv1.3') && hello.versions.includes(TLS_1_3);
-    // Before TLS 1.3 the suites of both ends decide, and with them OpenSSL.
-    return this.#serverOf(onTerms((modern && each.length > 1 ? choose(hello, each) : undefined) ?? all, terms));
+    return this.#serverOf(onTerms(this.#pairOf(hello, shown) ?? shown.all, terms));
+  }
+
+  /** Undefined: of several OpenSSL chooses, and shows none with what its responder says. */
+  #pairOf(hello: ClientHello, { each }: ShownCertificate): Shown | undefined {
+    if (each.length < 2) return undefined;
+    const { versions, stapling } = this.#options.limits;
+    if (versions.includes('TLSv1.3') && hello.versions.includes(TLS_1_3)) return choose(hello, each);
+    const suites = stapling && hello.versions.includes(TLS_1_2) ? this.#ecdsaSuites : null;
+    return suites === null ? undefined : chooseByTls12(hello, each, suites);
   }
 
   #shownOf(certificate: ServerCertificate, serverName: string): ShownCertificate | null {

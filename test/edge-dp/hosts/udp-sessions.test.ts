@@ -1,0 +1,75 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { listenForUdp } from '../../../edge-dp/hosts/node/stream/udp-listener.ts';
+import { stopReceiving, udpHandle } from '../../../edge-dp/hosts/udp-handle.ts';
+import type { StreamPassage } from '../../../edge-dp/stream/passage.ts';
+import { until } from '../../until.ts';
+import { within } from '../../within.ts';
+
+const LIMIT = 60_000;
+const sockets: Socket[] = [];
+/** Ports of clients whose session has ended, in order. */
+const ended: number[] = [];
+let port: number;
+
+async function bound(): Promise<Socket> {
+  const socket = createSocket('udp4');
+  sockets.push(socket);
+  await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done));
+  return socket;
+}
+
+beforeAll(async () => {
+  const echo = await bound();
+  echo.on('message', (datagram, from) => echo.send(datagram, from.port, from.address));
+  const place = { host: '127.0.0.1', port: echo.address().port, tls: null, connectTimeout: LIMIT };
+  const held = await bound();
+  stopReceiving(held);
+  port = held.address().port;
+  const options = { descriptor: Number(Object(udpHandle(held)).fd), port, address: '127.0.0.1', most: 2 };
+  await listenForUdp(
+    options,
+    ({ peerPort }): StreamPassage => ({
+      passthrough: false,
+      timeouts: { read: LIMIT, write: LIMIT },
+      secured: () => undefined,
+      async open(dial) {
+        const result = await dial(place);
+        return result.kind === 'connected' ? result.connection : null;
+      },
+      connected: () => undefined,
+      reopen: async () => null,
+      ended: () => void ended.push(peerPort ?? 0),
+    }),
+  );
+});
+afterAll(() => {
+  for (const socket of sockets) socket.close();
+});
+
+it('ends the session that was quiet for longest when there are too many, and begins it anew when its client is back', async () => {
+  const [a, b, c] = await Promise.all([bound(), bound(), bound()]);
+  const ask = (client: Socket, text: string) =>
+    within(
+      new Promise<string>((resolve) => {
+        client.once('message', (answer) => resolve(answer.toString()));
+        client.send(text, port, '127.0.0.1');
+      }),
+      `the answer to ${text}`,
+      LIMIT,
+    );
+  for (const [client, text] of [
+    [a, 'one'],
+    [b, 'two'],
+    [a, 'three'],
+  ] as const)
+    expect(await ask(client, text)).toBe(text);
+  expect(ended).toEqual([]);
+  // The second client has not been heard of since.
+  expect(await ask(c, 'four')).toBe('four');
+  await until(() => ended.length === 1, 'the end of one session', LIMIT);
+  expect(ended).toEqual([b.address().port]);
+  expect(await ask(b, 'five')).toBe('five');
+  await until(() => ended.length === 2, 'the end of another session', LIMIT);
+  expect(ended).toEqual([b, a].map((client) => client.address().port));
+});
