@@ -42,6 +42,7 @@ import { loadTrust } from './pki/trust.ts';
 import { createPublisher, type Publisher } from './publisher/publisher.ts';
 import { publishedTables } from './publisher/tables.ts';
 import { ReleaseDesk } from './releases/desk.ts';
+import { ReleaseHistory } from './releases/history.ts';
 import { type BoundAddress, formatAddress, type PeerAddress } from './settings/addresses.ts';
 import { takesLuaPlugins } from './settings/lua-plugins.ts';
 import type { Settings } from './settings/properties.ts';
@@ -144,6 +145,13 @@ export async function startControlPlane(
       log: log.part('releases'),
     });
     started.push(async () => releases.stop());
+    const history = new ReleaseHistory({
+      publisher,
+      store: store.releases,
+      retention: { count: settings.release_history_count, age: settings.release_history_age },
+      log: log.part('releases'),
+    });
+    started.push(() => history.stop());
 
     const events = new EventHub({
       changes: store.changes,

@@ -7,12 +7,12 @@ import { print, printChanges, textOf } from './print-changes.ts';
 import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
-const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'watch'], ...ORDERS];
+const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'config', 'watch'], ...ORDERS];
 
 /** Milliseconds between looks. */
 const PAUSE = 500;
 
-/** Releases of groups with `publish = release`, through a control plane that runs. */
+/** Releases of groups, through a control plane that runs. */
 export const release: Command = {
   summary: `releases of groups of data planes: ${ACTIONS.join(', ')}`,
   forms: {
@@ -21,6 +21,7 @@ export const release: Command = {
     'list [GROUP]': 'all releases, the newest first',
     'show ID': 'one of them, what it changes, and the writes it is from',
     'diff ID ID': 'what is different in the second one',
+    'config ID': 'what it had, as a declarative document, secrets included',
     'watch ID': 'tell where it is until it is over; fails when it was undone',
     'promote|pause|resume|abort ID': 'move it on, hold it, let it go on, undo it',
     'rollback ID': 'give the group what that release had',
@@ -67,6 +68,9 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
       }
       return printChanges(changes);
     }
+    case 'config':
+      process.stdout.write(await admin.ask(`/releases/${path}/config`));
+      return;
     case 'watch':
       return watch(admin, word);
   }
@@ -102,7 +106,7 @@ async function watch(admin: RunningAdmin, id: string): Promise<void> {
     if (text !== told) print(text);
     told = text;
     if (now.state === 'aborted') throw new CommandError(`it was undone: ${textOf(now.reason)}`);
-    if (now.state === 'live' || now.state === 'replaced') return;
+    if (now.state === 'live' || now.state === 'replaced' || now.state === 'published') return;
     await sleep(PAUSE);
   }
 }

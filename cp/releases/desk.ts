@@ -8,8 +8,10 @@ import type {
   ReleaseStep,
   ReleaseStore,
   StoredRelease,
+  Workspace,
 } from '../store/store.ts';
 import { differences, type EntityChange, objectsIn } from './diff.ts';
+import { releaseDocument } from './document.ts';
 import { chosenBy, type Ring } from './rings.ts';
 
 /** Why a release cannot be made, or moved on, as things are. */
@@ -64,9 +66,8 @@ export class ReleaseDesk {
 
   /** What a release does to the data planes of its group: that which differs from the one that is live. */
   async changes(release: StoredRelease): Promise<readonly EntityChange[]> {
-    const live = this.#options.publisher.staged?.live(release.group);
-    if (live == null || live.id === release.id) return [];
-    return differences(live.content, release.content, (name) => this.#object(name));
+    const now = this.#given(release.group);
+    return now === null ? [] : differences(now, release.content, (name) => this.#object(name));
   }
 
   /** What a data plane would get that goes from one release to another, which may be of another group. */
@@ -77,6 +78,17 @@ export class ReleaseDesk {
   /** From which writes a release is; null: that is no longer known. */
   writes(release: StoredRelease): Promise<readonly ReleasedWrite[] | null> {
     return this.#options.store.writes(release);
+  }
+
+  /** What a release had, as a declarative document in YAML for a workspace, secrets included. */
+  document(release: StoredRelease, workspace: Workspace): Promise<string> {
+    return releaseDocument(release, workspace, (name) => this.#object(name));
+  }
+
+  /** What data planes of a group are given; null: nothing yet. */
+  #given(group: string): Manifest | null {
+    const { publisher } = this.#options;
+    return publisher.staged?.live(group)?.content ?? publisher.release(group)?.manifest ?? null;
   }
 
   /** Freezes what is pending, and begins with it, or lets it begin at a time. Throws `ReleaseConflict`. */
@@ -91,13 +103,27 @@ export class ReleaseDesk {
     return this.#write(newest, newest.serial, rings, at, null);
   }
 
-  /** Brings back what a release had, under a new serial. Throws `ReleaseConflict`. */
-  async rollback(release: StoredRelease): Promise<StoredRelease> {
-    const live = this.#live(release.group);
-    if (live.content.config_hash === release.content.config_hash) {
-      throw new ReleaseConflict(`the data planes of group '${release.group}' get what this release has already`);
+  /**
+   * Brings back what a release had, under a new serial. A group that is given things at once publishes by releases from then on, or
+   * the next write would undo it. Throws `ReleaseConflict`.
+   */
+  async rollback(release: StoredRelease, workspace: Workspace): Promise<StoredRelease> {
+    const { publisher, log } = this.#options;
+    const { group, content } = release;
+    if (!publisher.groups().includes(group)) throw new ReleaseConflict(`there is no group '${group}' any more`);
+    if (this.#given(group)?.config_hash === content.config_hash) {
+      throw new ReleaseConflict(`the data planes of group '${group}' get what this release has already`);
     }
-    return this.#write(release.content, release.upto, [], null, release.id);
+    if (publisher.staged?.live(group) == null) {
+      await stage(workspace, group);
+      log(
+        'notice',
+        `group '${group}' publishes by releases from now on, since release ${release.id} is brought back to it`,
+      );
+      await publisher.flush();
+      this.#live(group);
+    }
+    return this.#write(content, release.upto, [], null, release.id);
   }
 
   /** Moves a release on by somebody's order. Throws `ReleaseConflict` when that does not go from where it is. */
@@ -248,6 +274,15 @@ export class ReleaseDesk {
 }
 
 const ABORTED = 'by order';
+
+/** Has a group publish by releases; `default` may have no row. */
+async function stage(workspace: Workspace, group: string): Promise<void> {
+  const groups = workspace.entity('groups');
+  const key = { field: 'name', value: group };
+  const publish = 'release';
+  if ((await groups.select(key)) === null) await groups.insert({ name: group, publish });
+  else await groups.update(key, { publish });
+}
 
 function begin({ rings }: StoredRelease): ReleaseStep {
   return { state: rings.length > 0 ? 'rolling' : 'live', ring: 0, reason: null };

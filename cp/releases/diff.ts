@@ -54,8 +54,10 @@ export async function differences(from: Manifest, to: Manifest, read: ReadObject
     for (const [id, row] of next) {
       const earlier = rows.get(id);
       if (earlier === undefined) changes.push({ ...named(table, row), operation: 'create' });
-      else if (!isDeepStrictEqual(earlier, row)) {
-        changes.push({ ...named(table, row), operation: 'update', fields: fieldsOf(table, earlier, row) });
+      else {
+        const fields = fieldsOf(table, earlier, row);
+        // Written again as it was.
+        if (Object.keys(fields).length > 0) changes.push({ ...named(table, row), operation: 'update', fields });
       }
     }
     for (const [id, row] of rows) if (!next.has(id)) changes.push({ ...named(table, row), operation: 'delete' });
@@ -72,6 +74,11 @@ export async function objectsIn(
   if (index === undefined) return new Map();
   const { objects } = parseTableIndex(await gunzip((await read(index)).gzip, LIMITS.index), table);
   return new Map(objects.flatMap((ref) => (ref === null ? [] : [[ref.name, ref]])));
+}
+
+/** All rows of a table of a manifest, by id. */
+export async function rowsIn(manifest: Manifest, table: string, read: ReadObject): Promise<Map<string, BundleRow>> {
+  return rowsOf(table, [...(await objectsIn(table, manifest.tables[table]?.index, read)).values()], read);
 }
 
 async function rowsOf(table: string, refs: readonly ObjectRef[], read: ReadObject): Promise<Map<string, BundleRow>> {

@@ -124,6 +124,10 @@ export const properties = {
   bundle_trusted_keys: text(null),
   /** JWK Set file with public keys that data planes shall trust from now on: those of the next signing key (rotation). */
   bundle_introduced_keys: text(null),
+  /** Releases that are over which are kept of each group; 0: none, and nothing of what groups are given at once. */
+  release_history_count: integer(100, [0, 10_000]),
+  /** Seconds for which they are kept; 0: without end. */
+  release_history_age: integer(7_776_000, [0, SECOND_LIMIT]),
   /** Publish even a config that lost most of its rows without deletes on record: see `cp/publisher/shrink-guard.ts`. */
   publish_near_empty: onOff('off'),
   /** What runs the data plane on this machine: workerd, as at the edge, or Node itself. */

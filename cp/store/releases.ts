@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { ObjectName, PackedObject } from '../../shared/bundle/format.ts';
+import type { PackedObject } from '../../shared/bundle/format.ts';
 import { parseManifest } from '../../shared/bundle/manifest.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import { parseRings } from '../releases/rings.ts';
 import { asSqlError, type Database, type Session, type SqlRow } from './database.ts';
+import { forgetReleases, keepPublished } from './kept-releases.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
+import { keepObjects, RELEASE_LOCK, useObjects } from './release-objects.ts';
 import type {
   Change,
   NewRelease,
@@ -15,17 +17,12 @@ import type {
   StoredRelease,
 } from './store.ts';
 
-/** Releases kept of a group, those that are over; their objects go with them. */
-const KEPT = 50;
-/** Objects written or read at a time. */
+/** Objects read at a time. */
 const OBJECTS = 100;
 /** Writes that are told of one release. */
 const MOST_WRITES = 1000;
 /** Steps that are told at a time. */
 const MOST_STEPS = 1000;
-/** Any number will do as long as nothing else on the database uses it. */
-const LOCK = 0x72656c65;
-
 const STEP_COLUMNS = `id, number::double precision AS number, group_name, state, reason, serial::double precision AS serial,
   upto::double precision AS upto, seen::double precision AS seen, config_hash, rings, ring, rollback_to,
   extract(epoch FROM since)::double precision AS since, extract(epoch FROM at)::double precision AS at,
@@ -65,7 +62,7 @@ export function releaseStore(database: Database): ReleaseStore {
       const [before] = await database.query(
         `SELECT r.upto::double precision AS upto, r.upto >= s.log_floor AS is_logged
          FROM releases r, config_serial s
-         WHERE r.group_name = $1 AND r.number < $2::bigint AND r.state IN ('live', 'replaced')
+         WHERE r.group_name = $1 AND r.number < $2::bigint AND r.state IN ('live', 'replaced', 'published')
          ORDER BY r.number DESC LIMIT 1`,
         [group, number],
       );
@@ -83,23 +80,22 @@ export function releaseStore(database: Database): ReleaseStore {
     async create(release, objectOf) {
       try {
         return await database.transaction(async (session) => {
-          await session.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+          await session.query(`SELECT pg_advisory_xact_lock(${RELEASE_LOCK})`);
           await keepObjects(session, release.objects, objectOf);
-          const created = await insert(session, release);
-          if (created === null) return null;
-          await forgetOld(session, release.group);
-          return created;
+          return await insert(session, release);
         });
       } catch (error) {
         if (asSqlError(error)?.code === '23505') return null;
         throw error;
       }
     },
+    keep: (published, objectOf) => keepPublished(database, published, objectOf),
+    forget: (retention) => forgetReleases(database, retention),
     step: (release, step) => database.transaction((session) => take(session, release, step)),
     async steps(seconds) {
       const rows = await database.query(
         `SELECT ${STEP_COLUMNS} FROM releases WHERE since > now() - make_interval(secs => $1::double precision)
-         ORDER BY since, number LIMIT ${MOST_STEPS}`,
+           AND state <> 'published' ORDER BY since, number LIMIT ${MOST_STEPS}`,
         [seconds],
       );
       return rows.map(toStep);
@@ -124,27 +120,6 @@ export function releaseStore(database: Database): ReleaseStore {
       return found;
     },
   };
-}
-
-async function keepObjects(
-  session: Session,
-  names: readonly ObjectName[],
-  objectOf: (name: ObjectName) => PackedObject | undefined,
-): Promise<void> {
-  for (let start = 0; start < names.length; start += OBJECTS) {
-    const some = names.slice(start, start + OBJECTS);
-    const known = await session.query('SELECT name FROM release_objects WHERE name = ANY ($1::text[])', [some]);
-    const there = new Set(known.map(({ name }) => String(name)));
-    for (const name of some) {
-      if (there.has(name)) continue;
-      const object = objectOf(name);
-      if (object === undefined) throw new Error(`object ${name} of the release is no longer at hand: try again`);
-      await session.query('INSERT INTO release_objects (name, gzip) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-        name,
-        Buffer.from(object.gzip).toString('base64'),
-      ]);
-    }
-  }
 }
 
 /** Null: another one is on its way. */
@@ -182,10 +157,7 @@ async function insert(session: Session, release: NewRelease): Promise<StoredRele
   );
   if (row === undefined) throw new Error('the database did not say what it wrote');
   const created = toRelease(row);
-  await session.query(
-    `INSERT INTO release_uses (release, name) SELECT $1::uuid, unnest($2::text[]) ON CONFLICT DO NOTHING`,
-    [created.id, release.objects],
-  );
+  await useObjects(session, created.id, release.objects);
   return created;
 }
 
@@ -232,17 +204,6 @@ async function nextSerial(session: Session): Promise<number> {
   return Number(row?.serial);
 }
 
-async function forgetOld(session: Session, group: string): Promise<void> {
-  await session.query(
-    `DELETE FROM releases WHERE id IN (SELECT id FROM releases WHERE group_name = $1 AND state IN ('replaced', 'aborted')
-       ORDER BY number DESC OFFSET ${KEPT})`,
-    [group],
-  );
-  await session.query(
-    'DELETE FROM release_objects o WHERE NOT EXISTS (SELECT FROM release_uses u WHERE u.name = o.name)',
-  );
-}
-
 function toRelease(row: SqlRow): StoredRelease {
   return { ...toStep(row), content: parseManifest(row.manifest) };
 }
@@ -281,4 +242,4 @@ function toWrite(row: SqlRow): ReleasedWrite {
 
 const OPERATIONS: readonly Change['operation'][] = ['create', 'update', 'delete'];
 
-const STATES = ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] as const;
+const STATES = ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted', 'published'] as const;

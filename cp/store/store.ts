@@ -328,9 +328,9 @@ export interface SharedCounts {
 }
 
 /** Where a release is on its way: see docs/releases.md. */
-export type ReleaseState = 'scheduled' | 'rolling' | 'paused' | 'live' | 'replaced' | 'aborted';
+export type ReleaseState = 'scheduled' | 'rolling' | 'paused' | 'live' | 'replaced' | 'aborted' | 'published';
 
-/** What a group with `publish = release` was, is or will be given. Times are Unix seconds. */
+/** What a group was, is or will be given: `published` is what it was given at once, as it was written. Times are Unix seconds. */
 export interface StoredRelease {
   readonly id: string;
   /** Grows with every release of any group. */
@@ -376,6 +376,14 @@ export interface NewRelease
   readonly objects: readonly ObjectName[];
 }
 
+/** What is kept of releases that are over. */
+export interface ReleaseRetention {
+  /** Of each group. 0: none, and nothing of what groups are given at once. */
+  readonly count: number;
+  /** Seconds since it was over; 0: as old as it likes to be. */
+  readonly age: number;
+}
+
 /** Where a release goes from where it is. */
 export interface ReleaseStep {
   readonly state: 'rolling' | 'paused' | 'live' | 'aborted';
@@ -407,9 +415,18 @@ export interface ReleaseStore {
   writes(release: StoredRelease): Promise<readonly ReleasedWrite[] | null>;
   /** Writes a release down with its objects. Null: another one of the group is on its way, or it is not the first. */
   create(release: NewRelease, objectOf: (name: ObjectName) => PackedObject | undefined): Promise<StoredRelease | null>;
+  /**
+   * Keeps what a group was given at once. False when that is kept already, or something newer, or the group is given releases.
+   */
+  keep(
+    published: Pick<NewRelease, 'group' | 'content' | 'objects'>,
+    objectOf: (name: ObjectName) => PackedObject | undefined,
+  ): Promise<boolean>;
+  /** Forgets what is over and beyond these bounds, with the objects that nothing else needs. Gives how many releases went. */
+  forget(retention: ReleaseRetention): Promise<number>;
   /** Moves a release on. Null, and nothing done, when it is not as the caller knows it: another control plane was first. */
   step(release: StoredRelease, step: ReleaseStep): Promise<StoredRelease | null>;
-  /** Those that came to where they are in so many last seconds, oldest first. */
+  /** Those that came to where they are in so many last seconds, oldest first, but for what was given at once. */
   steps(seconds: number): Promise<readonly ReleaseStanding[]>;
   /** Ends all of a group that no longer has any. */
   end(group: string, reason: string): Promise<void>;

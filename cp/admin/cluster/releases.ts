@@ -1,3 +1,4 @@
+import { readDocument } from '../../../shared/declarative/document.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
 import { ReleaseConflict, type ReleaseDesk } from '../../releases/desk.ts';
@@ -23,8 +24,11 @@ export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
     { path: '/releases', methods: { GET: list(desk), POST: create(desk) } },
     { path: '/releases/{release}', methods: { GET: read(desk) } },
     { path: '/releases/{release}/diff/{other}', methods: { GET: between(desk) } },
+    { path: '/releases/{release}/config', methods: { GET: config(desk) } },
     ...orders,
-    writing(desk, '/releases/{release}/rollback', SUMMARIES.rollback, 201, (release) => desk.rollback(release)),
+    writing(desk, '/releases/{release}/rollback', SUMMARIES.rollback, 201, (release, call) =>
+      desk.rollback(release, call.workspace),
+    ),
   ];
 }
 
@@ -138,17 +142,36 @@ function between(desk: ReleaseDesk): Operation {
   };
 }
 
+function config(desk: ReleaseDesk): Operation {
+  return {
+    describe: {
+      summary:
+        'What a release had in the workspace, as a declarative document, secrets included; as JSON where Accept asks for it',
+      tag: 'cluster',
+      success: { status: 200, schema: { type: 'string' }, contentType: 'application/yaml' },
+      errors: [404],
+    },
+    async handle(call) {
+      const release = await desk.get(param(call, 'release'));
+      if (release === null) return notFound;
+      const text = await desk.document(release, call.workspace);
+      if (/\bapplication\/json\b/.test(call.header('accept') ?? '')) return ok(readDocument(text));
+      return ok(text, { 'content-type': 'application/yaml; charset=utf-8' });
+    },
+  };
+}
+
 function writing(
   desk: ReleaseDesk,
   path: string,
   summary: string,
   status: 200 | 201,
-  work: (release: StoredRelease) => Promise<StoredRelease>,
+  work: (release: StoredRelease, call: Call) => Promise<StoredRelease>,
 ): AdminRoute {
   const handle = async (call: Call): Promise<Reply> => {
     const release = await desk.get(param(call, 'release'));
     if (release === null) return notFound;
-    return { status, body: shown(await conflicting(() => work(release))) };
+    return { status, body: shown(await conflicting(() => work(release, call))) };
   };
   return {
     path,
@@ -242,7 +265,7 @@ const input: JsonSchema = {
 const fields = {
   id: { type: 'string' },
   group: { type: 'string' },
-  state: { type: 'string', enum: ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted'] },
+  state: { type: 'string', enum: ['scheduled', 'rolling', 'paused', 'live', 'replaced', 'aborted', 'published'] },
   reason: { type: ['string', 'null'] },
   serial: { type: 'integer' },
   config_hash: { type: 'string' },

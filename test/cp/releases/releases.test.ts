@@ -148,7 +148,7 @@ describe('a group that publishes by releases', () => {
 
     const { releases } = await c.desk.page({ group: 'eu' });
     expect(releases.map(({ state }) => state)).toEqual(['live', 'replaced']);
-    const back = await c.desk.rollback(releases[1] ?? expect.fail('the first release is gone'));
+    const back = await c.desk.rollback(releases[1] ?? expect.fail('the first release is gone'), c.here);
     expect(back.rollbackTo).toBe(releases[1]?.id);
     await expect.poll(() => node.now?.config_hash, PATIENCE).toBe(first?.config_hash);
     expect(node.now?.serial).toBe(back.serial);
