@@ -1,5 +1,6 @@
 import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { coalesce, type Pace } from '../publisher/coalesce.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { ReleaseRetention, ReleaseStore } from '../store/store.ts';
 
@@ -20,6 +21,7 @@ interface Published {
 }
 
 const INTERVAL = 60_000;
+const PACE: Pace = { quiet: 250, patience: 3_000 };
 /** Milliseconds between attempts while the database fails. */
 const RETRY = 5_000;
 /** Configs that wait to be written down, while the database is slow. */
@@ -38,10 +40,10 @@ export class ReleaseHistory {
   readonly #kept = new Map<string, ReadonlySet<string>>();
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
-  #keeping: Promise<void> | null = null;
+  /** Behind a burst of writes, which an embedded database would have to share its one connection with. */
+  readonly #rounds = coalesce(() => this.#keep(), PACE);
   #retry: NodeJS.Timeout | null = null;
   #complaint = '';
-  #stopped = false;
 
   constructor(options: HistoryOptions) {
     this.#options = options;
@@ -59,12 +61,13 @@ export class ReleaseHistory {
     }
   }
 
+  /** Keeps what there is first. */
   async stop(): Promise<void> {
-    this.#stopped = true;
     clearInterval(this.#timer);
-    if (this.#retry !== null) clearTimeout(this.#retry);
     this.#unsubscribe();
-    await this.#keeping;
+    await this.#rounds.flush();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    await this.#rounds.stop();
   }
 
   #note(manifest: Manifest): void {
@@ -92,21 +95,13 @@ export class ReleaseHistory {
         `serial ${lost?.manifest.serial} of group '${lost?.manifest.group}' is not kept as a release: too many wait`,
       );
     }
-    this.#begin();
-  }
-
-  #begin(): void {
-    if (this.#keeping !== null || this.#stopped) return;
-    this.#keeping = this.#keep().finally(() => {
-      this.#keeping = null;
-      if (this.#waiting.length > 0 && this.#retry === null) this.#begin();
-    });
+    this.#rounds.signal();
   }
 
   /** Never throws. */
   async #keep(): Promise<void> {
     const { store, publisher, log } = this.#options;
-    for (let next = this.#waiting[0]; next !== undefined && !this.#stopped; next = this.#waiting[0]) {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const { manifest, names, objects } = next;
       try {
         await store.keep(
@@ -122,7 +117,7 @@ export class ReleaseHistory {
         this.#complaint = message;
         this.#retry ??= setTimeout(() => {
           this.#retry = null;
-          this.#begin();
+          this.#rounds.signal();
         }, RETRY);
         this.#retry.unref();
         return;
