@@ -105,7 +105,7 @@ export class ResponseReply implements Reply, ReplyBody {
     const format = coding === null ? null : decompressed(coding);
     if (coding !== null && format === null) return false;
     const stream = isSource(content) ? content.stream() : streamOf(bytesOf(content));
-    const plain = format === null ? stream : stream.pipeThrough(new DecompressionStream(format));
+    const plain = format === null ? stream : undone(stream, format);
     this.response.content = streamSource(plain.pipeThrough(transformation));
     this.headers.delete('content-encoding');
     this.headers.delete('content-length');
@@ -154,6 +154,26 @@ async function decoded(bytes: Uint8Array, coding: string | null, limit: number):
   } catch {
     return null;
   }
+}
+
+/** A body without its coding. What has no bytes at all, as the answer to HEAD or a 304, is nothing that the runtime could undo. */
+function undone(coded: ReadableStream<Uint8Array>, format: 'gzip' | 'deflate'): ReadableStream<Uint8Array> {
+  const open = async (): Promise<ReadableStreamDefaultReader<Uint8Array> | null> => {
+    const { rest } = await readBody(coded, 0);
+    return rest === null ? null : rest.pipeThrough(new DecompressionStream(format)).getReader();
+  };
+  let opened: ReturnType<typeof open> | null = null;
+  return new ReadableStream({
+    async pull(controller) {
+      opened ??= open();
+      const part = await (await opened)?.read();
+      if (part === undefined || part.done) controller.close();
+      else controller.enqueue(part.value);
+    },
+    async cancel(reason) {
+      await (opened === null ? coded.cancel(reason) : (await opened)?.cancel(reason));
+    },
+  });
 }
 
 /** How the runtime calls a content coding it can undo. */
