@@ -70,6 +70,8 @@ beforeAll(async () => {
       propagation: { extract: [format], inject: [format], default_format: format },
       queue: { max_coalescing_delay: 0.1 },
     });
+  await on('lines', 'opentelemetry', { logs_endpoint: `${traced}/v1/logs`, queue: { max_coalescing_delay: 0.1 } });
+  await make('/routes/lines/plugins', { name: 'pre-function', config: { access: ["kong.log.err('said in Lua')"] } });
   await startPrometheus();
   await gateway.applied();
 });
@@ -218,6 +220,15 @@ it.each(FORMATS)('a trace goes on through the gateway, from and to services that
     balancer: { name: 'kong.balancer', kind: 3 },
     root: { name: 'kong', kind: 2, parent: span },
   });
+});
+
+it('what Lua writes to the log is read by OpenTelemetry’s own messages, with the trace it belongs to', async () => {
+  const trace = '1bf7651916cd43dd8448eb211c80319d';
+  await ask('lines', '/served/w3c', { traceparent: `00-${trace}-b7ad6b7169203331-01` });
+  const lines = async () => (await fetch(`${traced}/lines`)).json();
+  await expect
+    .poll(lines, { message: 'the line', timeout: 30_000 })
+    .toMatchObject([{ text: expect.stringContaining('said in Lua'), severity: 17, trace }]);
 });
 
 it('Prometheus, scraping for a minute, finds as many requests as were sent, and promtool no fault but in names', async () => {

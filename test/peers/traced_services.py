@@ -3,7 +3,7 @@ pip install opentelemetry-sdk opentelemetry-proto opentelemetry-propagator-b3 op
 opentelemetry-propagator-ot-trace opentelemetry-propagator-aws-xray opentelemetry-propagator-gcp
 
 Prints its port. GET /sent/<format>/<trace>/<span>: the headers that a client in that span sends. GET /served/<format>: what a service
-takes its caller to be. POST /v1/traces: OTLP. GET /spans: those that came."""
+takes its caller to be. POST /v1/traces, /v1/logs: OTLP. GET /spans, /lines: those that came."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,7 @@ from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.cloud_trace_propagator import CloudTraceFormatPropagator
 from opentelemetry.propagators.jaeger import JaegerPropagator
 from opentelemetry.propagators.ot_trace import OTTracePropagator
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -30,6 +31,7 @@ PROPAGATORS = {
     "gcp": CloudTraceFormatPropagator(),
 }
 SPANS = []
+LINES = []
 
 
 def sent(name, trace_id, span_id):
@@ -60,11 +62,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         _, what, *rest = self.path.split("/")
-        result = SPANS if what == "spans" else sent(*rest) if what == "sent" else served(rest[0], self.headers)
+        kept = {"spans": SPANS, "lines": LINES}.get(what)
+        result = kept if kept is not None else sent(*rest) if what == "sent" else served(rest[0], self.headers)
         self.answer(json.dumps(result).encode())
 
     def do_POST(self):
-        request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/logs":
+            for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+                for record in (record for scope in resource.scope_logs for record in scope.log_records):
+                    line = {"text": record.body.string_value, "severity": record.severity_number}
+                    LINES.append({**line, "trace": record.trace_id.hex(), "span": record.span_id.hex()})
+            self.answer(ExportLogsServiceResponse().SerializeToString(), "application/x-protobuf")
+            return
+        request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
                 for span in scope.spans:
