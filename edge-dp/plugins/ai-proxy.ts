@@ -3,7 +3,7 @@ import { isRecord, type Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { escapePath } from '../lua/kong/service.ts';
-import { logExchange } from './llm/analytics.ts';
+import { beginModelStream, endModelStream, logExchange } from './llm/analytics.ts';
 import { answeredUsage, nativeAnswer, translateAnswer } from './llm/answers.ts';
 import { compileCredentials, putHeaders } from './llm/credentials.ts';
 import { type Destination, destinationOf } from './llm/destination.ts';
@@ -33,8 +33,6 @@ interface Asked {
 }
 
 const asked = slot<Asked>();
-/** Has what a stream came to told in the log, should it have broken off. */
-const openStreams = slot<() => void>();
 
 /** Sends requests in OpenAI's shape to the models of nine providers, and gives their answers in OpenAI's shape. */
 const aiProxy: Plugin<AiProxyConfig> = {
@@ -159,11 +157,11 @@ const aiProxy: Plugin<AiProxyConfig> = {
         };
         const { stream, brokenOff } = (native ? followStream : translateStream)(contentType, events, ended);
         reply.body.through(stream);
-        openStreams.set(request, brokenOff);
+        beginModelStream(request, brokenOff);
         return undefined;
       },
       log({ request }) {
-        openStreams.get(request)?.();
+        endModelStream(request);
       },
     };
   },

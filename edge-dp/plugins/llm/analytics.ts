@@ -19,10 +19,24 @@ export interface ModelCall {
 }
 
 const calls = slot<ModelCall[]>();
+/** Tells of a stream that may have broken off; once it has been told, it does nothing. */
+const openStreams = slot<() => void>();
 
-/** Those of a request so far whose statistics are logged. */
-export function modelCalls(request: Parameters<typeof calls.get>[0]): readonly ModelCall[] {
+type OfRequest = Parameters<typeof calls.get>[0];
+
+/** Those of a request that is over whose statistics are logged. */
+export function modelCalls(request: OfRequest): readonly ModelCall[] {
+  endModelStream(request);
   return calls.get(request) ?? [];
+}
+
+/** `end`: tells what a stream has come to, should nobody have heard of its end when the request is logged. */
+export function beginModelStream(request: OfRequest, end: () => void): void {
+  openStreams.set(request, end);
+}
+
+export function endModelStream(request: OfRequest): void {
+  openStreams.get(request)?.();
 }
 
 /** Puts JSON into the request's log entry; fields apart by dots. */
@@ -78,7 +92,7 @@ export function logExchange(request: GatewayRequest, namespace: string, plugin: 
     start: end - took,
     end,
   };
-  calls.set(request, [...modelCalls(request), call]);
+  calls.set(request, [...(calls.get(request) ?? []), call]);
 }
 
 function azureMeta({ provider, options }: Model): Row {

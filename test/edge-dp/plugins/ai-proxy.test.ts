@@ -4,6 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
+import { modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
 import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
@@ -416,7 +417,10 @@ describe('ai-proxy', () => {
       await hooks.response?.(request, reply);
       await expect(reply.body.read(1e7)).rejects.toThrow();
       // What was said until then is counted, by guess where the provider had not come to it.
+      // Who logs before ai-proxy does, as zipkin, hears of it all the same.
+      expect(modelCalls(request)).toMatchObject([{ completionTokens: expect.any(Number) }]);
       hooks.log?.(Object.assign(exchangeOf(200).exchange, { request }));
+      expect(modelCalls(request)).toHaveLength(1);
       expect(logged(request)).toMatchObject({ ai: { proxy: { usage: { total_tokens: expect.any(Number) } } } });
     },
   );
