@@ -136,6 +136,7 @@ describe('a control plane over its database', () => {
         version: '1.2.0',
         config_hash,
         sync_status: 'normal',
+        state: 'connected',
         last_seen: expect.any(Number),
         updated_at: expect.any(Number),
         ttl: expect.any(Number),
