@@ -141,7 +141,7 @@ export const properties = {
 
   proxy_listen: listen('0.0.0.0:8000', { proxied: true }),
   status_listen: listen('127.0.0.1:8100'),
-  /** Off unless it is asked for: on workerd a line costs a third of what a small request does. Kong's default is `logs/access.log`. */
+  /** Off unless it is asked for: it costs a third of what a small request does. Kong's default is `logs/access.log`. */
   proxy_access_log: accessLog('off'),
   status_access_log: accessLog('off'),
   /** A format of one's own for these: nginx's `log_format` directive, in Kong's way of setting nginx's directives. */

@@ -62,9 +62,9 @@ export function compileFormat({ escape: escaping, text }: LogFormat): LineWriter
   parts.push(text.slice(at));
   const escaped = ESCAPED[escaping];
   return (facts) => {
-    let line = '';
-    for (const part of parts) line += typeof part === 'string' ? part : escaped(part(facts));
-    return line;
+    const written = parts.map((part) => (typeof part === 'string' ? part : escaped(part(facts))));
+    // In one piece: put together one by one, each line would keep all of its pieces until it is sent.
+    return written.join('');
   };
 }
 

@@ -70,8 +70,8 @@ const VARIABLES: Readonly<Record<string, Variable>> = {
 
 /** Families: a header of the request, one of the answer, an argument of the query, a cookie. */
 const FAMILIES: readonly (readonly [prefix: string, of: (name: string) => Variable])[] = [
-  ['sent_http_', (name) => (facts) => facts.answerHeader(dashed(name))],
-  ['http_', (name) => (facts) => facts.header(dashed(name))],
+  ['sent_http_', (name) => ofField(name, (facts, field) => facts.answerHeader(field))],
+  ['http_', (name) => ofField(name, (facts, field) => facts.header(field))],
   ['arg_', (name) => (facts) => argument(queryOf(facts.target), name)],
   ['cookie_', (name) => (facts) => cookie(facts.header('cookie'), name)],
 ];
@@ -108,8 +108,9 @@ function seconds(milliseconds: number): string {
   return (Math.max(milliseconds, 0) / 1000).toFixed(3);
 }
 
-function dashed(name: string): string {
-  return name.replaceAll('_', '-');
+function ofField(name: string, read: (facts: LogFacts, field: string) => string | null): Variable {
+  const field = name.replaceAll('_', '-');
+  return (facts) => read(facts, field);
 }
 
 function queryOf(target: string): string | null {
@@ -133,7 +134,8 @@ function cookie(header: string | null, name: string): string | null {
 
 /** The name of Basic credentials, without their password. */
 function userOf(authorization: string | null): string | null {
-  const [, encoded] = /^basic +([\w+/=-]+)$/i.exec(authorization ?? '') ?? [];
+  if (authorization === null) return null;
+  const [, encoded] = /^basic +([\w+/=-]+)$/i.exec(authorization) ?? [];
   if (encoded === undefined) return null;
   try {
     const credentials = atob(encoded);

@@ -1,7 +1,7 @@
 import { type AccessLogFile, compileFormat, type LineWriter } from '../../../shared/access-log/format.ts';
 import type { Exchange } from '../../plugins/runtime/exchange.ts';
 import type { Queue, QueueOptions, Services } from '../../plugins/runtime/services.ts';
-import { factsOf } from './facts.ts';
+import { ExchangeFacts } from './facts.ts';
 
 /** Lines wait a moment for company; a file that cannot be written is tried for a while, and then the oldest are dropped. */
 const BATCHES: QueueOptions = {
@@ -29,7 +29,7 @@ export class AccessLog {
   }
 
   write(exchange: Exchange): void {
-    const line = this.#write(factsOf(exchange));
+    const line = this.#write(new ExchangeFacts(exchange));
     this.#lines.push(line, exchange.request, line.length);
   }
 }
