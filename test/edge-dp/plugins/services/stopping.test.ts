@@ -63,6 +63,10 @@ describe.each([
       )
       .toEqual(new Set([200]));
     expect(collected).toEqual([]);
+    await node.dataPlane.reload();
+    await expect
+      .poll(() => collected.toSorted(), { message: 'what the processes before the reload had' })
+      .toEqual(paths.toSorted());
     // Those that answered may all have been one process.
     const served200 = async (): Promise<Response> => {
       const response = await send('/slow');
