@@ -56,7 +56,8 @@ export async function bundleUi(folder: string): Promise<BundleInputs & { readonl
   });
   const named = ([name]: readonly [string, unknown]) => basename(name);
   const outputs = Object.entries(metafile.outputs);
-  const entry = outputs.find(([name, { entryPoint }]) => entryPoint !== undefined && name.endsWith('.js'));
+  // What is imported later counts as an entry point, too.
+  const entry = outputs.find(([, { entryPoint }]) => entryPoint === relative(ROOT, join(WEB, 'main.tsx')));
   if (entry === undefined) throw new Error('esbuild made no script of main.tsx');
   const style = entry[1].cssBundle;
   const before = [...reached(metafile.outputs, entry[0])].map((name) => basename(name));

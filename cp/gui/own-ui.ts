@@ -9,6 +9,8 @@ import { openUiFolder, type UiFolder } from './files.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache', 'holdfast-ui');
 const MADE_OF = 'made-of.json';
+/** As this process runs it, which may be older than the file by the time that somebody asks for the UI. */
+const BUNDLER = readFile(fileURLToPath(new URL('./bundle.ts', import.meta.url))).catch(() => '');
 
 /**
  * Holdfast's own UI, to be served under `base`. A package brings it bundled; in a clone it is bundled when a browser first asks, and
@@ -58,9 +60,9 @@ async function bundleInto(folder: string): Promise<string> {
 }
 
 async function digest(sources: readonly unknown[]): Promise<string> {
-  const names = ['package-lock.json', 'cp/gui/bundle.ts', ...sources.map(String)];
+  const names = ['package-lock.json', ...sources.map(String)];
   const contents = await Promise.all(names.map((name) => readFile(join(ROOT, name)).catch(() => '')));
-  return digestOf(names.map((name, i) => [name, contents[i] ?? '']));
+  return digestOf([['bundler', await BUNDLER], ...names.map((name, i) => [name, contents[i] ?? ''] as const)]);
 }
 
 const isFile = (path: string): Promise<boolean> =>

@@ -229,6 +229,103 @@ describe('config', () => {
   });
 });
 
+describe('explain', () => {
+  it('says where a curl line goes, through which plugins, and why another route loses', async () => {
+    const { id } = await admin(`${plane.admin}/services/explained`, 'PUT', { host: 'explained.internal' });
+    await admin(`${plane.admin}/routes/wins`, 'PUT', { service: { id }, paths: ['/explained/long'] });
+    await admin(`${plane.admin}/routes/loses`, 'PUT', { service: { id }, paths: ['/explained'] });
+    await admin(`${plane.admin}/services/explained/plugins`, 'POST', { name: 'correlation-id' });
+    await admin(`${plane.admin}/wait`, 'GET');
+    await page.goto(plane.ui);
+    await link('Explain').click();
+    await tab('Paste a curl line').click();
+    await page.getByRole('textbox', { name: 'curl line' }).fill("curl -H 'x-a: b' http://shop.test/explained/long/1");
+    await button('Explain').click();
+    await link('wins').waitFor();
+    await page.getByText('http://explained.internal:80/').waitFor();
+    await link('correlation-id').waitFor();
+    await link('loses').waitFor();
+    await page.getByText('lower priority').waitFor();
+    await page.getByRole('textbox', { name: 'curl line' }).fill('wget x');
+    await button('Explain').click();
+    await page.getByText('The line must begin with curl.').waitFor();
+  });
+});
+
+describe('import and export', () => {
+  it('show what a file would change before it does, as one change, and give it back', async () => {
+    await page.goto(`${plane.ui}/transfer`);
+    const yaml =
+      "_format_version: '3.0'\nservices:\n- name: imported\n  url: http://imported.internal\n  routes:\n  - name: imported\n    paths: [/imported]\n";
+    await page
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'kong.yml', mimeType: 'application/yaml', buffer: Buffer.from(yaml) });
+    await page.getByText('2 changes').waitFor();
+    expect((await fetch(`${plane.admin}/services/imported`)).status).toBe(404);
+    await button('Apply as one change').click();
+    await page.getByText('Imported the file as one change').waitFor();
+    expect(await admin(`${plane.admin}/routes/imported`, 'GET')).toMatchObject({ paths: ['/imported'] });
+    await page.getByLabel('Document').fill(yaml.replace('url:', 'uri:'));
+    await button('Show what it would change').click();
+    await page.getByText('This document cannot be taken').waitFor();
+    await page.getByText(/unknown field/).waitFor();
+
+    const [download] = await Promise.all([page.waitForEvent('download'), button('Download kong.yml').click()]);
+    expect(readFileSync(await download.path(), 'utf8')).toContain('name: imported');
+  });
+});
+
+describe('releases', () => {
+  it('show what waits, field by field, and let it go out', async () => {
+    await admin(`${plane.admin}/groups/default`, 'PUT', { publish: 'release' });
+    try {
+      await admin(`${plane.admin}/services/waits`, 'PUT', { host: 'waits.internal' });
+      await page.goto(`${plane.ui}/releases`);
+      await page.getByText('Waits for group default').waitFor();
+      await page.getByText('waits', { exact: true }).waitFor();
+      await button('Release it').click();
+      await page.getByText('Nothing: its data planes have all that is written.').waitFor();
+      await page.getByText('live', { exact: true }).waitFor();
+    } finally {
+      await admin(`${plane.admin}/groups/default`, 'DELETE');
+    }
+  });
+});
+
+describe('the overview', () => {
+  it('follows a change as it is written, published and served, by events alone', async () => {
+    await page.goto(plane.ui);
+    await page.getByText('None since this page was opened').waitFor();
+    // The stream may not have begun when the first is written.
+    await expect
+      .poll(async () => {
+        await admin(`${plane.admin}/services/followed`, 'PUT', { host: 'h', tags: [crypto.randomUUID()] });
+        return page.getByText('update services').count();
+      })
+      .toBeGreaterThan(0);
+    await page
+      .getByText(/published \d+ ms/)
+      .first()
+      .waitFor();
+    for (const name of ['eu-1', 'us-1'])
+      await page
+        .getByText(new RegExp(`${name}.* \\d+ ms`))
+        .first()
+        .waitFor();
+  });
+
+  it('says so when the control plane is gone, keeps what it showed, and goes on when it is back', async () => {
+    await page.goto(`${plane.ui}/data-planes`);
+    await row('eu-1').waitFor();
+    await page.context().setOffline(true);
+    await page.getByText('The control plane does not answer').waitFor();
+    expect(await row('eu-1').count()).toBe(1);
+    await page.context().setOffline(false);
+    await page.getByText('The control plane does not answer').waitFor({ state: 'detached' });
+    await row('eu-1').getByText('Live', { exact: true }).waitFor();
+  });
+});
+
 describe('every page', () => {
   it.each(['light', 'dark'] as const)(
     'can be used by everybody, at both widths, in the %s theme',
@@ -244,7 +341,13 @@ describe('every page', () => {
         `/config/services/${id}`,
         '/config/routes/new',
       ];
-      paths.push('/config/plugins/new', '/config/plugins/new?plugin=rate-limiting', '/config/upstreams');
+      paths.push(
+        '/config/plugins/new',
+        '/config/plugins/new?plugin=rate-limiting',
+        '/config/upstreams',
+        '/explain',
+        '/transfer',
+      );
       for (const path of paths) {
         for (const width of [1280, 400]) {
           await page.setViewportSize({ width, height: 800 });

@@ -167,6 +167,7 @@ describe('without admin_gui_dir', () => {
     const page = await fetch(`${base}/manager/data-planes?state=late`);
     const text = await page.text();
     expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toEqual(['', '']);
+    expect(text).toMatch(/<script type="module" src="\/manager\/assets\/main-/);
     expect(page.headers.get('cache-control')).toBe('no-cache');
     const policy = (page.headers.get('content-security-policy') ?? '').split('; ');
     for (const rule of ["default-src 'none'", "script-src 'self'", "connect-src 'self' http://127.0.0.1:9001"]) {

@@ -1,6 +1,7 @@
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import type { DataPlaneDetail, DataPlaneRecord } from '../../../admin/cluster/cluster-view.ts';
 import { AdminError, read, readAll } from './client.ts';
+import { liveInterval } from './live.ts';
 import type { Group, Information, Page, Status } from './shapes.ts';
 
 /** How often what changes by itself is read again, in milliseconds. */
@@ -16,13 +17,13 @@ export const informationQuery = queryOptions({
 export const statusQuery = queryOptions({
   queryKey: ['cluster', 'status'],
   queryFn: ({ signal }) => read<Status>('/status', 'cluster', signal),
-  refetchInterval: LIVELY,
+  refetchInterval: liveInterval(LIVELY),
 });
 
 export const dataPlanesQuery = queryOptions({
   queryKey: ['cluster', 'data-planes'],
   queryFn: ({ signal }) => readAll<DataPlaneRecord>('/clustering/data-planes', 'cluster', signal),
-  refetchInterval: LIVELY,
+  refetchInterval: liveInterval(LIVELY),
 });
 
 export const dataPlaneQuery = (id: string) =>
@@ -30,7 +31,7 @@ export const dataPlaneQuery = (id: string) =>
     queryKey: ['cluster', 'data-plane', id],
     queryFn: ({ signal }) =>
       read<DataPlaneDetail>(`/clustering/data-planes/${encodeURIComponent(id)}`, 'cluster', signal),
-    refetchInterval: LIVELY,
+    refetchInterval: liveInterval(LIVELY),
   });
 
 /** Every group there is, the one called `default` always. */
@@ -41,13 +42,13 @@ export const groupsQuery = queryOptions({
     const names = [...new Set([...stored.map(({ name }) => name), 'default'])];
     return Promise.all(names.map((name) => read<Group>(`/groups/${encodeURIComponent(name)}`, 'cluster', signal)));
   },
-  refetchInterval: LIVELY,
+  refetchInterval: liveInterval(LIVELY),
 });
 
 export const workspacesQuery = queryOptions({
   queryKey: ['workspaces'],
   queryFn: ({ signal }) => readAll<{ readonly id: string; readonly name: string }>('/workspaces', 'cluster', signal),
-  refetchInterval: CALM,
+  refetchInterval: liveInterval(CALM),
 });
 
 /** How many rows of an entity there are, as far as is counted; `more` when there are others. */
@@ -58,7 +59,7 @@ export const countQuery = (entity: string) =>
       const page = await read<Page<unknown>>(`/${entity}?size=1000`, 'workspace', signal);
       return { rows: page.data.length, more: page.next !== null };
     },
-    refetchInterval: CALM,
+    refetchInterval: liveInterval(CALM),
   });
 
 /** A control plane that is gone is waited for by the banner, and what was refused is refused again. */

@@ -1,6 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import { isRecord, type Row } from '../../../../shared/record.ts';
 import { read, readAll } from '../admin/client.ts';
+import { liveInterval } from '../admin/live.ts';
 import { collectionPath, type Kind, kindBySlug } from './kinds.ts';
 import { type FormField, fieldsOf } from './schema.ts';
 
@@ -20,7 +21,7 @@ export const rowsQuery = (slug: string, tags = '') =>
       const rows = await readAll<Row>(path, scopeOf(kind), signal, MOST);
       return { rows, complete: rows.length < MOST };
     },
-    refetchInterval: 15_000,
+    refetchInterval: liveInterval(15_000),
   });
 
 /** Rows of a part of another row, as the routes of a service. */
@@ -28,7 +29,7 @@ export const partsQuery = (slug: string, id: string, path: string) =>
   queryOptions({
     queryKey: ['entities', slug, 'parts', id, path],
     queryFn: ({ signal }) => readAll<Row>(`/${slug}/${encodeURIComponent(id)}/${path}`, 'workspace', signal, MOST),
-    refetchInterval: 15_000,
+    refetchInterval: liveInterval(15_000),
   });
 
 /** One row; `parent` is the id of the row it is under, where rows of its kind are under others. */
@@ -36,7 +37,7 @@ export const rowQuery = (kind: Kind, id: string, parent?: string) =>
   queryOptions({
     queryKey: ['entities', kind.slug, 'row', id],
     queryFn: ({ signal }) => readRow(kind, id, parent, signal),
-    refetchInterval: 5_000,
+    refetchInterval: liveInterval(5_000),
   });
 
 export function readRow(kind: Kind, id: string, parent?: string, signal?: AbortSignal): Promise<Row> {

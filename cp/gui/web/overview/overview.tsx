@@ -12,6 +12,7 @@ import { Failure, Foreign, Loading, PageHead, Section, Short } from '../parts/pi
 import { plain } from '../parts/plain.ts';
 import { useNow } from '../parts/time.ts';
 import { type Matter, mattersOf } from './attention.ts';
+import { LastChanges } from './last-changes.tsx';
 
 const ORDER: readonly NodeState[] = ['live', 'late', 'refused', 'empty', 'gone'];
 
@@ -63,6 +64,7 @@ export function Overview() {
               <LiveConfig groups={groups.data} rows={rows} />
             </Section>
           </SimpleGrid>
+          <LastChanges />
         </Stack>
       )}
     </>

@@ -63,8 +63,34 @@ const entity = createRoute({
   component: lazyRouteComponent(() => import('../config/entity.tsx'), 'Entity'),
 });
 
+const explain = createRoute({
+  getParentRoute: () => root,
+  path: '/explain',
+  component: lazyRouteComponent(() => import('../explain/explain.tsx'), 'Explain'),
+});
+const transfer = createRoute({
+  getParentRoute: () => root,
+  path: '/transfer',
+  component: lazyRouteComponent(() => import('../transfer/transfer.tsx'), 'Transfer'),
+});
+const releases = createRoute({
+  getParentRoute: () => root,
+  path: '/releases',
+  component: lazyRouteComponent(() => import('../releases/releases.tsx'), 'Releases'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([overview, dataPlanes, dataPlane, entities, newEntity, entity]),
+  routeTree: root.addChildren([
+    overview,
+    dataPlanes,
+    dataPlane,
+    entities,
+    newEntity,
+    entity,
+    explain,
+    transfer,
+    releases,
+  ]),
   basepath: BASE === '' ? '/' : BASE,
   defaultPreload: 'intent',
   defaultPendingComponent: () => <Loading />,

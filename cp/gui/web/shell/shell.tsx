@@ -16,6 +16,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { enterWorkspace, workspace } from '../admin/address.ts';
+import { useLiveEvents } from '../admin/live.ts';
 import { workspacesQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ConnectionBanner } from './connection-banner.tsx';
@@ -27,6 +28,7 @@ export function Shell() {
   const [opened, menu] = useDisclosure();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const main = useRef<HTMLElement>(null);
+  useLiveEvents();
   const { close } = menu;
   // Who follows a link by keyboard goes on in the new page, not in the menu.
   useEffect(() => {

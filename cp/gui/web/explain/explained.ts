@@ -1,0 +1,36 @@
+/** What `POST /debug/route` answers, as far as it is shown. */
+export interface Explained {
+  readonly data_plane: string;
+  readonly route: Named | null;
+  readonly service: Named | null;
+  readonly upstream: {
+    readonly protocol: string;
+    readonly host: string;
+    readonly port: number;
+    readonly path: string;
+    readonly balanced: boolean;
+    readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
+  } | null;
+  readonly winner: { readonly expression: string } | null;
+  readonly losers: readonly {
+    readonly route: Named;
+    readonly reason:
+      | { readonly kind: 'condition'; readonly condition: string }
+      | { readonly kind: 'priority'; readonly message: string };
+  }[];
+  readonly omitted_losers: number;
+  readonly plugins: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly priority: number;
+    readonly route: string | null;
+    readonly service: string | null;
+    readonly consumer: string | null;
+    readonly consumer_group: string | null;
+  }[];
+}
+
+interface Named {
+  readonly id: string;
+  readonly name: string | null;
+}
