@@ -142,6 +142,7 @@ export async function startControlPlane(
       publisher,
       store: store.releases,
       registry: store.nodes,
+      telemetry: store.telemetry,
       log: log.part('releases'),
     });
     started.push(async () => releases.stop());

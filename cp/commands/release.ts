@@ -100,11 +100,15 @@ async function diff(admin: RunningAdmin, words: readonly string[]): Promise<void
 /** A line for each thing that changes, until the release is over. */
 async function watch(admin: RunningAdmin, id: string): Promise<void> {
   let told = '';
+  let seen = '';
   for (;;) {
     const now = await ask(admin, `/releases/${encodeURIComponent(id)}`);
     const text = line(now);
     if (text !== told) print(text);
     told = text;
+    const gates = gatesOf(now.figures);
+    if (gates !== seen && gates !== '') print(gates);
+    seen = gates;
     if (now.state === 'aborted') throw new CommandError(`it was undone: ${textOf(now.reason)}`);
     if (now.state === 'live' || now.state === 'replaced' || now.state === 'published') return;
     await sleep(PAUSE);
@@ -117,6 +121,18 @@ function line({ id, group, state, ring, strategy, serial, at, reason }: Row): st
   const when = state === 'scheduled' && typeof at === 'number' ? ` for ${new Date(at * 1000).toISOString()}` : '';
   const why = typeof reason === 'string' ? `: ${reason}` : '';
   return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
+}
+
+/** What the gates of its ring see; empty: nothing. */
+function gatesOf(figures: unknown): string {
+  if (!isRecord(figures)) return '';
+  const served = (of: unknown): string => {
+    const { requests, status_5xx, latency_p99_ms } = isRecord(of) ? of : {};
+    const p99 = typeof latency_p99_ms === 'number' ? `, p99 ${latency_p99_ms} ms` : '';
+    return `${String(requests)} requests, ${String(status_5xx)} of them 5xx${p99}`;
+  };
+  const { nodes, nodes_serving: serving, ring, others } = figures;
+  return `  ${String(serving)} of ${String(nodes)} data planes have it: ${served(ring)}; the others: ${served(others)}`;
 }
 
 function strategyIn(given: unknown): unknown {

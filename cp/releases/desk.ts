@@ -10,8 +10,10 @@ import type {
   StoredRelease,
   Workspace,
 } from '../store/store.ts';
+import type { ServedSides, TelemetryHistory } from '../telemetry/history.ts';
 import { differences, type EntityChange, objectsIn } from './diff.ts';
 import { releaseDocument } from './document.ts';
+import { faultIn, figuresOf, judgesRequests, missingRequests, type ServedFigures } from './gates.ts';
 import { chosenBy, type Ring } from './rings.ts';
 
 /** Why a release cannot be made, or moved on, as things are. */
@@ -21,6 +23,7 @@ interface DeskOptions {
   readonly publisher: Publisher;
   readonly store: ReleaseStore;
   readonly registry: NodeRegistry;
+  readonly telemetry: Pick<TelemetryHistory, 'sides'>;
   readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
   /** Milliseconds between looks at releases that are on their way. */
   readonly interval?: number;
@@ -212,7 +215,8 @@ export class ReleaseDesk {
     const { state, rings, ring, isDue, age } = release;
     if (state === 'scheduled') return isDue ? begin(release) : null;
     if (state !== 'rolling') return null;
-    const { has, refusals } = await this.#standing(release);
+    const standing = await this.#standing(release);
+    const { has, refusals } = standing;
     const gates = rings[ring]?.gates;
     if (gates === undefined) return { state: 'live', ring, reason: null };
     if (refusals.length > gates.max_nack) {
@@ -221,31 +225,64 @@ export class ReleaseDesk {
       const reason = `ring ${ring + 1}: ${refusals.length} of its data planes do not take it (max_nack ${gates.max_nack}): ${named.join('; ')}${more}`;
       return { state: 'aborted', ring, reason };
     }
+    const served = judgesRequests(gates) ? await this.#served(release, standing) : null;
+    const fault = served && faultIn(gates, served);
+    if (fault !== null) return { state: 'aborted', ring, reason: `ring ${ring + 1}: ${fault}` };
     if (age < (rings[ring]?.hold ?? 0) || has < gates.min_nodes) return null;
+    if (served !== null && missingRequests(gates, served) !== null) return null;
     return ring + 1 < rings.length
       ? { state: 'rolling', ring: ring + 1, reason: null }
       : { state: 'live', ring, reason: null };
   }
 
   /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
-  async #standing(
-    release: StoredRelease,
-  ): Promise<{ readonly has: number; readonly refusals: readonly NodeSummary[] }> {
+  async #standing(release: StoredRelease): Promise<Standing> {
     const takes = chosenBy(release.id, release.rings, release.ring);
     let has = 0;
     const refusals: NodeSummary[] = [];
+    const [ring, others]: [string[], string[]] = [[], []];
     let offset: string | undefined;
     do {
       const page = await this.#options.registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
       for (const node of page.nodes) {
         const labels = Object.fromEntries(Object.entries(node.labels).map(([name, value]) => [name, String(value)]));
-        if (!node.connected || node.group !== release.group || !takes({ id: node.id, labels })) continue;
+        if (!node.connected || node.group !== release.group) continue;
+        const isChosen = takes({ id: node.id, labels });
+        (isChosen ? ring : others).push(node.id);
+        if (!isChosen) continue;
         if (node.reason !== null) refusals.push(node);
         else if ((node.serial ?? 0) >= release.serial) has++;
       }
       offset = page.offset;
     } while (offset !== undefined);
-    return { has, refusals };
+    return { has, refusals, ring, others };
+  }
+
+  #served({ since, serial }: StoredRelease, { ring, others }: Standing): Promise<ServedSides> {
+    return this.#options.telemetry.sides({ since, serial, ring, others });
+  }
+
+  /** What its gates see of a release at a ring; null: it is at none. */
+  async figures(release: StoredRelease): Promise<RingFigures | null> {
+    const { state, rings, ring, age } = release;
+    const current = rings[ring];
+    if ((state !== 'rolling' && state !== 'paused') || current === undefined) return null;
+    const standing = await this.#standing(release);
+    const served = await this.#served(release, standing);
+    const { hold, gates } = current;
+    const waits = [
+      age < hold ? `${Math.ceil(hold - age)} s (hold)` : null,
+      standing.has < gates.min_nodes ? `${standing.has} of ${gates.min_nodes} data planes (min_nodes)` : null,
+      missingRequests(gates, served),
+    ];
+    return {
+      nodes: standing.ring.length,
+      nodes_serving: standing.has,
+      nodes_refusing: standing.refusals.length,
+      ring: figuresOf(served.ring),
+      others: figuresOf(served.others),
+      waits_for: waits.filter((one) => one !== null),
+    };
   }
 
   #live(group: string): StoredRelease {
@@ -271,6 +308,28 @@ export class ReleaseDesk {
     if (object === undefined) throw new Error(`object ${name} is gone`);
     return object;
   }
+}
+
+/** Data planes of a group: those that are to have a release, and how they take it, and those that are not. */
+interface Standing {
+  /** How many of the ring's have it. */
+  readonly has: number;
+  readonly refusals: readonly NodeSummary[];
+  /** Ids. */
+  readonly ring: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** What the gates of a ring see. */
+export interface RingFigures {
+  readonly nodes: number;
+  readonly nodes_serving: number;
+  readonly nodes_refusing: number;
+  /** Requests since the ring began: of its data planes, with the release, and of the others, with the config before. */
+  readonly ring: ServedFigures;
+  readonly others: ServedFigures;
+  /** In words, before the next ring begins. */
+  readonly waits_for: readonly string[];
 }
 
 const ABORTED = 'by order';

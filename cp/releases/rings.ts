@@ -17,6 +17,12 @@ export interface Ring {
     readonly max_nack: number;
     /** Data planes that have it, at least. */
     readonly min_nodes: number;
+    /** Percentage points by which the share of 5xx may be above that of others; null: however much. */
+    readonly max_5xx_increase: number | null;
+    /** How many times as long 99 % of the requests may take; null: however long. */
+    readonly max_p99_ratio: number | null;
+    /** Requests of theirs from which on these two judge, and before which the next ring does not begin; null: nobody waits. */
+    readonly min_requests: number | null;
   };
 }
 
@@ -33,6 +39,10 @@ const MOST_RINGS = 20;
 const LONGEST_HOLD = 7 * 86_400;
 /** What a person would choose: long enough for data planes to say that they refuse it, and short enough to wait for. */
 const HOLD = 60;
+/** Percentage points: more than a bad minute of one upstream, less than a route that is gone. */
+const MAX_5XX_INCREASE = 5;
+/** More than a cold cache, less than a timeout. */
+const MAX_P99_RATIO = 5;
 
 /** Reads what is stored, or throws. */
 export const parseRings = (value: unknown): readonly Ring[] => readStrategy(value);
@@ -48,7 +58,13 @@ export function readStrategy(value: unknown): readonly Ring[] {
 function readRing(value: unknown, where: string): Ring {
   const ring = members(value, where, ['nodes', 'hold', 'gates']);
   const nodes = members(ring.nodes ?? {}, `${where}.nodes`, ['labels', 'percent']);
-  const gates = members(ring.gates ?? {}, `${where}.gates`, ['max_nack', 'min_nodes']);
+  const gates = members(ring.gates ?? {}, `${where}.gates`, [
+    'max_nack',
+    'min_nodes',
+    'max_5xx_increase',
+    'max_p99_ratio',
+    'min_requests',
+  ]);
   const labels = nodes.labels ?? null;
   if (labels !== null) selectorIn(labels, `${where}.nodes.labels`);
   return {
@@ -60,8 +76,22 @@ function readRing(value: unknown, where: string): Ring {
     gates: {
       max_nack: number(gates.max_nack ?? 0, `${where}.gates.max_nack`, 0, 1_000_000),
       min_nodes: number(gates.min_nodes ?? 0, `${where}.gates.min_nodes`, 0, 1_000_000),
+      max_5xx_increase: orNull(gates.max_5xx_increase, MAX_5XX_INCREASE, `${where}.gates.max_5xx_increase`, 0, 100),
+      max_p99_ratio: orNull(gates.max_p99_ratio, MAX_P99_RATIO, `${where}.gates.max_p99_ratio`, 1, 1_000),
+      min_requests: orNull(gates.min_requests, null, `${where}.gates.min_requests`, 1, 1_000_000_000),
     },
   };
+}
+
+/** What is left out is as a person would choose; null is no gate. */
+function orNull(
+  value: unknown,
+  initial: number | null,
+  where: string,
+  ...[least, most]: readonly [number, number]
+): number | null {
+  if (value === null) return null;
+  return value === undefined ? initial : number(value, where, least, most);
 }
 
 function members(value: unknown, where: string, known: readonly string[]): Readonly<Record<string, unknown>> {

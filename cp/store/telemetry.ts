@@ -4,6 +4,7 @@ import {
   type HistoryPoint,
   type HistoryQuery,
   type Level,
+  type Served,
   STEPS,
   type TelemetryHistory,
 } from '../telemetry/history.ts';
@@ -20,6 +21,12 @@ const AT_ONCE = 50_000;
 
 /** In place of a node: all of them. */
 const ALL_NODES = '00000000-0000-0000-0000-000000000000';
+
+/** Seconds of the finest step, and seconds before a ring that it may be compared with. */
+const SECONDS = STEPS[0].width;
+const BEFORE = 600;
+/** First digit of the statuses that count as failures. */
+const SERVER_ERROR = 5;
 
 const WIDTHS = STEPS.map(({ width, kept }) => `(${width}, ${kept})`).join(', ');
 
@@ -49,6 +56,31 @@ export function telemetryHistory(database: Database): TelemetryHistory {
         [most],
       );
       return rows.map(toSeries);
+    },
+    async sides({ since, serial, ring, others }) {
+      const rows = await database.query(
+        `WITH told AS (
+           SELECT CASE WHEN at < $1::bigint THEN 'before' WHEN node = ANY ($3::text[]::uuid[]) THEN 'ring' ELSE 'others' END AS side, *
+           FROM telemetry
+           WHERE width = $6::integer AND at >= $1::bigint - ${BEFORE} AND dimension = 'serial' AND subject ~ '^[0-9]+$'
+             AND node = ANY ($3::text[]::uuid[] || $4::text[]::uuid[])
+             AND ((at >= $1::bigint AND node = ANY ($3::text[]::uuid[])) = (subject::bigint >= $2::bigint)))
+         SELECT side, sum(requests)::double precision AS requests,
+           coalesce(sum(requests) FILTER (WHERE status = $5::integer), 0)::double precision AS failed,
+           (SELECT array_agg(bucket.count ORDER BY bucket.place) FROM (
+              SELECT place, sum(count)::double precision AS count
+              FROM told AS own, unnest(own.request_ms) WITH ORDINALITY AS b (count, place)
+              WHERE own.side = told.side GROUP BY place) AS bucket) AS buckets
+         FROM told GROUP BY side`,
+        [Math.floor(since / SECONDS) * SECONDS, serial, ring, others, SERVER_ERROR, SECONDS],
+      );
+      const sides = new Map(rows.map((row) => [String(row.side), toServed(row)]));
+      const nothing = { requests: 0, failed: 0, latencies: empty() };
+      return {
+        ring: sides.get('ring') ?? nothing,
+        others: sides.get('others') ?? nothing,
+        before: sides.get('before') ?? nothing,
+      };
     },
     async names(ids) {
       if (ids.length === 0) return new Map();
@@ -223,6 +255,15 @@ async function read(session: Session, query: HistoryQuery): Promise<readonly His
     (row.kind === 'request' ? point.request : point.upstream).buckets[Number(row.place) - 1] = Number(row.count);
   }
   return [...points.values()];
+}
+
+function toServed({ requests, failed, buckets }: SqlRow): Served {
+  const counts = Array.isArray(buckets) ? buckets.map(Number) : [];
+  return {
+    requests: Number(requests),
+    failed: Number(failed),
+    latencies: { buckets: empty().buckets.map((_, place) => counts[place] ?? 0), sum: 0 },
+  };
 }
 
 function empty(): { buckets: number[]; sum: number } {

@@ -44,6 +44,21 @@ export interface HistoryPoint {
   readonly upstream: Latencies;
 }
 
+/** What became of some requests: how many, how many of them were answered 5xx, and how long they took. */
+export interface Served {
+  readonly requests: number;
+  readonly failed: number;
+  readonly latencies: Latencies;
+}
+
+/** What data planes served that have a release, and what others served that have the config before. */
+export interface ServedSides {
+  readonly ring: Served;
+  readonly others: Served;
+  /** All of them, with the config before, in the ten minutes before that time. */
+  readonly before: Served;
+}
+
 /** What an id is called, and in which workspace; null: it is in none. */
 export interface Named {
   readonly name: string;
@@ -58,6 +73,16 @@ export interface TelemetryHistory {
   read(query: HistoryQuery): Promise<readonly HistoryPoint[]>;
   /** All since it began, by route and by consumer, of all nodes; `most` at most, those with most requests. */
   totals(most: number): Promise<readonly Series[]>;
+  /**
+   * Sides of a release since a time, by the database's clock: `ring` has the config of `serial` or a later one, `others` an earlier
+   * one. Node ids.
+   */
+  sides(of: {
+    readonly since: number;
+    readonly serial: number;
+    readonly ring: readonly string[];
+    readonly others: readonly string[];
+  }): Promise<ServedSides>;
   /** What the ids are called: routes, services, consumers, nodes. Those that are unknown are absent. */
   names(ids: readonly string[]): Promise<ReadonlyMap<string, Named>>;
   /** By the database's clock, which all steps are by: seconds since 1970. */

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 
 import { recordOrEmpty } from '../../shared/record.ts';
 import {
@@ -17,6 +17,10 @@ let upstream: Server;
 let cluster: ClusterFolder;
 let control: RunningControlPlane;
 let planes: readonly RunningDataPlane[] = [];
+/** All of a group that is released to; the first is its canary. */
+let staged: readonly RunningDataPlane[] = [];
+/** One that serves, one that does not, and another that serves. */
+let upstreams: readonly string[] = [];
 
 beforeAll(async () => {
   upstream = createServer((request, response) => {
@@ -29,9 +33,18 @@ beforeAll(async () => {
     cluster.controlPlane(),
     cluster.dataPlane('plane', { ...telling, nginx_worker_processes: '2' }),
     cluster.dataPlane('native', { ...telling, data_plane_host: 'node', nginx_worker_processes: '2' }),
+    ...['yes', 'no', 'no', 'no'].map((canary, place) =>
+      cluster.dataPlane(`staged-${place}`, {
+        ...telling,
+        data_plane_host: 'node',
+        cluster_dp_labels: `stage:own,canary:${canary}`,
+      }),
+    ),
   ]);
-  control = started[0];
-  planes = [started[1], started[2]];
+  const [first, second, third, ...others] = started;
+  control = first;
+  planes = [second, third];
+  staged = others;
   const { port } = upstream.address() as AddressInfo;
   await admin(`${control.admin}/services`, 'POST', { name: 'up', url: `http://127.0.0.1:${port}` });
   await admin(`${control.admin}/services/up/routes`, 'POST', { name: 'open', paths: ['/open'] });
@@ -39,11 +52,16 @@ beforeAll(async () => {
   await admin(`${control.admin}/routes/guarded/plugins`, 'POST', { name: 'key-auth' });
   await admin(`${control.admin}/consumers`, 'POST', { username: 'ada' });
   await admin(`${control.admin}/consumers/ada/key-auth`, 'POST', { key: 'open-sesame' });
+  const at = `http://127.0.0.1:${port}`;
+  upstreams = [`${at}/good`, `${at}/broken`, `${at}/better`];
+  await admin(`${control.admin}/services`, 'POST', { name: 'staged', url: upstreams[0] });
+  await admin(`${control.admin}/services/staged/routes`, 'POST', { name: 'staged', paths: ['/staged'] });
+  await admin(`${control.admin}/groups`, 'POST', { name: 'staged', labels: 'stage = own', publish: 'release' });
   await admin(`${control.admin}/wait?timeout=100`);
 });
 
 afterAll(async () => {
-  await Promise.all([control, ...planes].map((process) => process?.end('SIGTERM')));
+  await Promise.all([control, ...planes, ...staged].map((process) => process?.end('SIGTERM')));
   upstream?.close();
   cluster?.remove();
 });
@@ -143,4 +161,97 @@ it('tells what became of every request, by route, consumer, node and serial, ove
   const own = await (await fetch(`${planes[0]?.status}/metrics`)).text();
   expect(own).toContain('holdfast_telemetry_requests_total 420\n');
   expect(own).toContain('holdfast_telemetry_dropped_requests_total 0\n');
+});
+/** Asks each of the staged planes, again and again, until it is stopped; gives what each was answered, and when. */
+function load(): {
+  readonly answers: readonly { readonly plane: number; readonly status: number; readonly at: number }[];
+  stop(): Promise<void>;
+} {
+  const answers: { plane: number; status: number; at: number }[] = [];
+  let loading = true;
+  const clients = staged.map(async (plane, place) => {
+    while (loading) {
+      const status = await get(plane, '/staged');
+      answers.push({ plane: place, status, at: Date.now() });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  return {
+    answers,
+    async stop() {
+      loading = false;
+      await Promise.all(clients);
+    },
+  };
+}
+
+const release = (id: unknown) => admin(`${control.admin}/releases/${String(id)}`);
+
+/** Writes where the staged service is, and releases it to the canary first, then to all. */
+async function releaseTo(url: string | undefined, hold: number): Promise<Record<string, unknown>> {
+  await admin(`${control.admin}/services/staged`, 'PATCH', { url });
+  const strategy = [
+    { nodes: { labels: 'canary = yes' }, hold, gates: { min_nodes: 1, min_requests: 50 } },
+    { nodes: { percent: 100 }, hold: 0, gates: { min_nodes: 4 } },
+  ];
+  return admin(`${control.admin}/releases`, 'POST', { group: 'staged', strategy });
+}
+
+it('undoes a release by itself whose requests fail, takes another through its rings, and a third at its time, though the control plane was killed', async () => {
+  const [good, bad, better] = upstreams;
+  const canary = 0;
+  const running = load();
+  onTestFinished(() => running.stop());
+  await until(() => running.answers.filter(({ status }) => status === 200).length > 100, 'requests to be served');
+
+  const began = Date.now();
+  const broken = await releaseTo(bad, 10);
+  await expect.poll(async () => (await release(broken.id)).state, { timeout: 100_000, interval: 100 }).toBe('aborted');
+  const undone = await release(broken.id);
+  expect(undone.reason).toMatch(
+    /^ring 1: \d+ of \d+ requests \([\d.]+ %\) were answered 5xx, against 0 % of \d+ with the config before \(max_5xx_increase 5\)$/,
+  );
+  expect(undone.figures).toBeNull();
+  // The canary goes back to the config before: under a serial of its own.
+  await admin(`${control.admin}/services/staged`, 'PATCH', { url: good });
+  const applied = async (): Promise<boolean> => {
+    const { data } = await admin(`${control.admin}/clustering/data-planes`);
+    const nodes = Array.isArray(data) ? data.map(recordOrEmpty) : [];
+    const { data: all } = await admin(`${control.admin}/releases?group=staged`);
+    const live = (Array.isArray(all) ? all.map(recordOrEmpty) : []).find(({ state }) => state === 'live');
+    const own = nodes.filter(({ group }) => group === 'staged');
+    return own.length === staged.length && own.every(({ serial }) => serial === live?.serial);
+  };
+  await until(applied, 'the config before to be everywhere');
+  const over = Date.now();
+  const failures = running.answers.filter(({ status }) => status !== 200);
+  expect(failures.length).toBeGreaterThan(0);
+  expect(failures.filter(({ plane }) => plane !== canary)).toEqual([]);
+  console.info(
+    `first bad answer ${(failures[0]?.at ?? 0) - began} ms after the release began, rolled back everywhere ${over - (failures[0]?.at ?? 0)} ms later`,
+  );
+  // What was on its way when it was applied is over by now.
+  const later = running.answers.length;
+  await until(() => running.answers.length > later + 100, 'more requests to be served');
+  expect(running.answers.slice(later + staged.length).filter(({ status }) => status !== 200)).toEqual([]);
+
+  const promoted = await releaseTo(better, 1);
+  const rolling = await release(promoted.id);
+  expect(rolling.figures).toMatchObject({
+    nodes: 1,
+    waits_for: expect.arrayContaining([expect.stringContaining('min_requests')]),
+  });
+  await expect.poll(async () => (await release(promoted.id)).state, { timeout: 100_000, interval: 500 }).toBe('live');
+
+  const at = Date.now() / 1000 + 6;
+  const scheduled = await admin(`${control.admin}/services/staged`, 'PATCH', { url: good }).then(() =>
+    admin(`${control.admin}/releases`, 'POST', { group: 'staged', at }),
+  );
+  expect(scheduled.state).toBe('scheduled');
+  await control.end('SIGKILL');
+  control = await cluster.controlPlane();
+  await expect.poll(async () => (await release(scheduled.id)).state, { timeout: 100_000, interval: 500 }).toBe('live');
+  await until(applied, 'the scheduled release to be everywhere');
+  await running.stop();
+  expect(running.answers.slice(later + staged.length).filter(({ status }) => status !== 200)).toEqual([]);
 });

@@ -122,7 +122,8 @@ function read(desk: ReleaseDesk): Operation {
       const release = await desk.get(param(call, 'release'));
       if (release === null) return notFound;
       const changes: readonly EntityChange[] = await desk.changes(release);
-      return ok({ ...shown(release), changes, writes: await desk.writes(release) });
+      const [writes, figures] = [await desk.writes(release), await desk.figures(release)];
+      return ok({ ...shown(release), figures, changes, writes });
     },
   };
 }
@@ -248,7 +249,16 @@ const ring: JsonSchema = {
       properties: { labels: { type: ['string', 'null'] }, percent: { type: 'number', minimum: 0, maximum: 100 } },
     },
     hold: { type: 'number', description: 'Seconds until the next ring.' },
-    gates: { type: 'object', properties: { max_nack: { type: 'number' }, min_nodes: { type: 'number' } } },
+    gates: {
+      type: 'object',
+      properties: {
+        max_nack: { type: 'number' },
+        min_nodes: { type: 'number' },
+        max_5xx_increase: { type: ['number', 'null'], minimum: 0, maximum: 100, description: 'Percentage points.' },
+        max_p99_ratio: { type: ['number', 'null'], minimum: 1 },
+        min_requests: { type: ['integer', 'null'], minimum: 1 },
+      },
+    },
   },
 };
 
@@ -279,8 +289,28 @@ const fields = {
 
 const schema: JsonSchema = objectOf(fields);
 
+const served: JsonSchema = objectOf({
+  requests: { type: 'integer' },
+  status_5xx: { type: 'integer' },
+  latency_p99_ms: { type: ['number', 'null'] },
+});
+
 const readSchema: JsonSchema = objectOf({
   ...fields,
+  figures: {
+    description: 'What the gates of its ring see; null: it is at none.',
+    anyOf: [
+      { type: 'null' },
+      objectOf({
+        nodes: { type: 'integer' },
+        nodes_serving: { type: 'integer' },
+        nodes_refusing: { type: 'integer' },
+        ring: served,
+        others: served,
+        waits_for: { type: 'array', items: { type: 'string' } },
+      }),
+    ],
+  },
   changes: { type: 'array', items: differencesSchema },
   writes: {
     type: ['array', 'null'],

@@ -25,7 +25,14 @@ async function controlPlane() {
   const lines: string[] = [];
   const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
   const { publisher, listener, port, stop: end } = await controlPlaneOver(store, { log });
-  const desk = new ReleaseDesk({ publisher, store: store.releases, registry: store.nodes, log, interval: 50 });
+  const desk = new ReleaseDesk({
+    publisher,
+    store: store.releases,
+    registry: store.nodes,
+    telemetry: store.telemetry,
+    log,
+    interval: 50,
+  });
   let running = true;
   const stop = async () => {
     if (!running) return;

@@ -231,6 +231,33 @@ onBothDrivers('telemetry of data planes', ({ fresh }) => {
     expect((await store.telemetry.totals(100)).find(({ subject }) => subject === ROUTE)).toEqual(before);
   });
 
+  test('of data planes with a release stands beside that of the others, and of all before it', async () => {
+    const [canary = '', other = '', stranger = ''] = Array.from({ length: 3 }, () => crypto.randomUUID());
+    const tell = (id: string, serial: string, counts: readonly Series[], age: number) => {
+      const batch = { node: id, stream: crypto.randomUUID(), number: 1, from: 0, until: 0, bounded: 0, dropped: 0 };
+      const series = counts.map((count): Series => ({ ...count, dimension: 'serial', subject: serial }));
+      return store.telemetry.keep([{ batch: { ...batch, series }, age }]);
+    };
+    const since = (await store.telemetry.now()) - 60;
+    await tell(canary, '7', [counted(100)], 300);
+    await tell(other, '7', [counted(50), counted(5, { status: 5 })], 200);
+    await tell(other, '7', [counted(1_000)], 3_000);
+    await tell(canary, '9', [counted(20), counted(10, { status: 5 }), counted(2, { status: 5, source: 'kong' })], 10);
+    // What it served of the config before meanwhile says nothing of either.
+    await tell(canary, '7', [counted(500)], 20);
+    await tell(other, '7', [counted(80)], 10);
+    await tell(other, '', [counted(800)], 10);
+    await tell(stranger, '7', [counted(900)], 10);
+    const { ring, others, before } = await store.telemetry.sides({ since, serial: 9, ring: [canary], others: [other] });
+    expect([ring, others, before].map(({ requests, failed }) => [requests, failed])).toEqual([
+      [32, 12],
+      [80, 0],
+      [155, 5],
+    ]);
+    expect(ring.latencies.buckets[bucketOf(20)]).toBe(32);
+    expect((await store.telemetry.sides({ since, serial: 9, ring: [], others: [] })).ring.requests).toBe(0);
+  });
+
   /** Does something to the database behind the back of the store. */
   async function meddle<T>(work: (database: Awaited<ReturnType<typeof openDatabase>>) => Promise<T>): Promise<T> {
     await store.close();
