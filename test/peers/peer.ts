@@ -20,6 +20,8 @@ const PEERS = {
   h2load: { commands: ['h2load'], install: 'apt-get install nghttp2-client' },
   h2spec: { commands: ['h2spec'], install: 'go install github.com/summerwind/h2spec/cmd/h2spec@latest' },
   redis: { commands: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
+  pg_dump: { commands: ['pg_dump'], install: 'apt-get install postgresql-client' },
+  pg_restore: { commands: ['pg_restore'], install: 'apt-get install postgresql-client' },
   psql: { commands: ['psql'], install: 'apt-get install postgresql-client' },
   dig: { commands: ['dig'], install: 'apt-get install bind9-dnsutils' },
   nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
