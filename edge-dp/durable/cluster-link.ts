@@ -7,7 +7,7 @@ import type { RecordChange, RecordOutcome } from '../../shared/cluster/records.t
 import { TELEMETRY_CHALLENGE } from '../../shared/telemetry/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
-import { bundleCache, type CachedManifest } from '../config/cache.ts';
+import { bundleCache } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
 import {
   answerNode,
@@ -19,7 +19,7 @@ import {
   versionOf,
 } from '../config/node.ts';
 import { findObject } from '../config/objects.ts';
-import { isSignedBy, type Membership, successors, trustOf } from '../config/trust.ts';
+import { type Membership, successors, trustOf, type VerifiedManifest } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import { NOTICE } from '../notice.ts';
 import { explain } from '../status/debug-route.ts';
@@ -36,22 +36,13 @@ import { Followers } from './followers.ts';
 import type { Incoming } from './incoming.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { nodeKey } from './node-key.ts';
+import { NodeStanding } from './node-standing.ts';
 import { Offered } from './offered.ts';
 import { Orders } from './orders.ts';
 import { RecordsLink } from './records-link.ts';
 import { Refusals } from './refusals.ts';
 import { SHARED_PATH } from './state-messages.ts';
 import { TargetHealthLink } from './target-health-link.ts';
-
-/** What must survive a restart, kept apart from the cache so that a cache that was replaced by an older one is noticed. */
-interface KeptStanding {
-  readonly cluster: string | null;
-  readonly highestSerial: number | null;
-  readonly group: string | null;
-  readonly version: string | null;
-}
-
-const NOTHING_YET: KeptStanding = { cluster: null, highestSerial: null, group: null, version: null };
 
 /** Milliseconds between looks at what the host may have brought by now. */
 const FALLBACK_INTERVAL = 1_000;
@@ -78,10 +69,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #link: Link;
     /** Those of the connection there is. */
     #orders = this.#newOrders();
-    #standing: KeptStanding = NOTHING_YET;
+    readonly #standing: NodeStanding;
     readonly #keys: FollowedKeys;
-    #newest: CachedManifest | null = null;
-    /** Resolved, and replaced, when `#newest` is another. */
+    /** Resolved, and replaced, when the newest manifest is another. */
     #change = Promise.withResolvers<void>();
     readonly #followers = new Followers();
     /** The newest manifest not yet looked at, with every inline object that came since. */
@@ -111,6 +101,11 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       super(state, env);
       this.nodeId = env.SETTINGS.node.id;
       this.#store = new BundleStore(bundleCache(env));
+      this.#standing = new NodeStanding({
+        storage: state.storage,
+        keepsManifest: env.SETTINGS.cacheMode !== 'off',
+        log: (level, message) => this.log(level, message),
+      });
       this.#link = new Link(controlPlanes(env), this, 0);
       isolate.linkOwned(env);
       this.#records = new RecordsLink({ ...this.#toControlPlane, keeper: this.#keeper(SHARED_PATH) });
@@ -126,13 +121,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     async #restore(): Promise<void> {
       const { storage } = this.ctx;
-      this.#standing = { ...NOTHING_YET, ...(await storage.get<KeptStanding>('standing')) };
-      const manifest = await storage.get<string>('manifest');
-      const introductions = await storage.get<readonly string[]>('introductions');
-      if (manifest !== undefined) this.#newest = { manifest, introductions: introductions ?? [] };
-      this.#leaveOtherCluster();
+      await this.#standing.restore(this.env.SETTINGS.cluster ?? null);
       await this.#keys.restore();
-      this.#offered.came(this.#standing.highestSerial);
+      this.#offered.came(this.#standing.membership.highestSerial);
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
       // A node that was connected goes back at once; one that kept failing keeps its pause, or a crash loop would have none.
@@ -140,15 +131,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       // The clock may have been set back since it was set.
       const lost = due === null || due > Date.now() + LONGEST_PAUSE;
       if (this.#failuresKept === 0 || lost) await storage.setAlarm(Date.now());
-    }
-
-    /** The node was given the keys of another cluster: that one's serials have nothing to do with those applied so far. */
-    #leaveOtherCluster(): void {
-      const { cluster = null } = this.env.SETTINGS;
-      if (cluster === null || this.#standing.cluster === null || this.#standing.cluster === cluster) return;
-      this.log('warn', `this node belonged to cluster ${this.#standing.cluster} and belongs to cluster ${cluster} now`);
-      this.#standing = NOTHING_YET;
-      this.#newest = null;
     }
 
     override fetch(request: Request): Promise<Response> {
@@ -178,12 +160,11 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     // What isolates ask.
 
     async news(): Promise<News & { readonly version: string | null }> {
-      return { ...this.#known, newest: this.#newest, version: this.#standing.version };
+      return { ...this.#known, newest: this.#standing.newest, version: this.#standing.version };
     }
 
     get #known(): Membership {
-      const { cluster, highestSerial, group } = this.#standing;
-      return { cluster, highestSerial, group, statements: this.#keys.statements };
+      return { ...this.#standing.membership, statements: this.#keys.statements };
     }
 
     async nextNews(limit: number, follower: string | null): Promise<void> {
@@ -259,7 +240,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const hello = {
         type: 'hello',
         node,
-        manifest: this.#newest?.manifest ?? null,
+        manifest: this.#standing.newest?.manifest ?? null,
         nonce,
         assignable: true,
       } as const;
@@ -302,14 +283,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** Whatever else came with it waits for this. */
     #follow(statements: readonly string[] | undefined): void {
       if (statements === undefined || statements.every((one) => this.#keys.statements.includes(one))) return;
-      const following = this.#keys.follow(statements, this.#standing.cluster, async (revoked, serial) => {
-        // Serials of a key that was stolen are its thief's.
-        if (this.#newest === null || !isSignedBy(this.#newest.manifest, revoked)) return;
-        const highestSerial = Math.min(this.#standing.highestSerial ?? serial, serial);
-        const standing = { ...this.#standing, highestSerial };
-        await this.ctx.storage.put('standing', standing);
-        this.#standing = standing;
-      });
+      const { cluster } = this.#standing.membership;
+      const following = this.#keys.follow(statements, cluster, (revoked, serial) =>
+        this.#standing.disown(revoked, serial),
+      );
       this.ctx.waitUntil(following);
     }
 
@@ -320,9 +297,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
           await this.#keys.settled;
           const { cluster = null } = this.env.SETTINGS;
-          const last = await verifiedLast(this.env, isolate.current, this.#known, this.#newest);
+          const last = await verifiedLast(this.env, isolate.current, this.#known, this.#standing.newest);
           const { trustedKeys } = successors(await trustOf(this.env.SETTINGS, this.#known), last);
-          return { trustedKeys, cluster: cluster ?? this.#standing.cluster };
+          return { trustedKeys, cluster: cluster ?? this.#standing.membership.cluster };
         },
         obey: (order) => this.#obey(order),
         warn: (message) => this.log('warn', message),
@@ -335,7 +312,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     #obey(order: Order): void {
       switch (order.type) {
         case 'assigned':
-          this.#assign(order.group);
+          this.ctx.waitUntil(this.#standing.assign(order.group));
           break;
         case 'withheld':
           this.#offered.withheld();
@@ -364,15 +341,6 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'show_copy':
           this.ctx.waitUntil(this.#copies.show(order));
       }
-    }
-
-    /** From here on only manifests of this group are taken; the one there is serves until the first comes. */
-    #assign(group: string): void {
-      const before = this.#standing.group;
-      if (group === before) return;
-      this.log('notice', `this node is of group '${group}'${before === null ? '' : `, no more of '${before}'`}`);
-      this.#standing = { ...this.#standing, group };
-      this.ctx.waitUntil(this.ctx.storage.put('standing', this.#standing));
     }
 
     async #explain({ id, request }: ExplainMessage): Promise<void> {
@@ -408,7 +376,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     /** Nobody has given this node config yet, and the host may. */
     #lacksConfig(): boolean {
-      return this.env.FALLBACK !== undefined && this.#newest === null;
+      return this.env.FALLBACK !== undefined && this.#standing.newest === null;
     }
 
     async #wakeForFallback(): Promise<void> {
@@ -457,7 +425,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
         message,
         standing: this.#known,
-        newest: this.#newest,
+        newest: this.#standing.newest,
         remember: (adopted) => this.#remember(adopted),
       });
       if (adoption.outcome === 'applied') await this.#followers.caughtUp();
@@ -465,17 +433,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     /** After the cache and before any request: from here on nothing older is taken. */
-    async #remember({
-      manifest,
-      introductions,
-      content,
-    }: Parameters<Parameters<typeof adopt>[4]['remember']>[0]): Promise<void> {
-      const { group } = this.#standing;
-      const standing = { cluster: content.cluster, highestSerial: content.serial, group, version: versionOf(content) };
-      const kept = this.env.SETTINGS.cacheMode === 'off' ? {} : { manifest, introductions };
-      await this.ctx.storage.put({ standing, ...kept });
-      this.#standing = standing;
-      this.#newest = { manifest, introductions };
+    async #remember(adopted: VerifiedManifest): Promise<void> {
+      await this.#standing.remember(adopted);
+      const { content } = adopted;
       this.#followers.changed(versionOf(content));
       this.#change.resolve();
       this.#change = Promise.withResolvers();
