@@ -9,6 +9,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import { atMost } from '../config/at-most.ts';
 import { bundleCache } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
+import type { LiveConfig } from '../config/live.ts';
 import {
   answerNode,
   type LinkState,
@@ -74,6 +75,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     /** Resolved, and replaced, when the newest manifest is another. */
     #change = Promise.withResolvers<void>();
     readonly #followers = new Followers();
+    /** What every isolate serves while a change is not acknowledged, since others may not have taken it yet; null: what this one does. */
+    #served: { readonly live: LiveConfig | undefined } | null = null;
+    /** The others have taken the last change, or have had the time to. */
+    #taken: Promise<void> = Promise.resolve();
     /** The newest manifest not yet looked at, with every inline object that came since. */
     #pending: ManifestMessage | null = null;
     #adopting = false;
@@ -230,6 +235,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     // What the link asks.
 
     async greeting(challenge: string | null): Promise<readonly FromDataPlane[]> {
+      // A hello has the newest manifest, which says as much as an acknowledgement.
+      await this.#taken;
       const { plugins } = isolate.current.gateway;
       this.#refusals.greeted();
       this.#counts.reconnected();
@@ -250,7 +257,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     }
 
     heartbeat(): FromDataPlane {
-      const live = isolate.current.held?.live;
+      const live = this.#served === null ? isolate.current.held?.live : this.#served.live;
       const { health } = this.#targetHealth;
       return {
         type: 'heartbeat',
@@ -422,14 +429,19 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       await isolate.started(this.env, (work) => this.ctx.waitUntil(work));
       // Whose config this node takes was said before the manifest was, and by which keys.
       await Promise.all([this.#keys.settled, this.#orders.settled()]);
-      const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
-        message,
-        standing: this.#known,
-        newest: this.#standing.newest,
-        remember: (adopted) => this.#remember(adopted),
-      });
-      if (adoption.outcome === 'applied') await this.#followers.caughtUp();
-      this.#answer(adoption);
+      this.#served = { live: isolate.current.held?.live };
+      try {
+        const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
+          message,
+          standing: this.#known,
+          newest: this.#standing.newest,
+          remember: (adopted) => this.#remember(adopted),
+        });
+        if (adoption.outcome === 'applied') await this.#taken;
+        this.#answer(adoption);
+      } finally {
+        this.#served = null;
+      }
     }
 
     /** After the cache and before any request: from here on nothing older is taken. */
@@ -437,6 +449,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       await this.#standing.remember(adopted);
       const { content } = adopted;
       this.#followers.changed(versionOf(content));
+      this.#taken = this.#followers.caughtUp();
       this.#change.resolve();
       this.#change = Promise.withResolvers();
     }

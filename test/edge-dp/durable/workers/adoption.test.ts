@@ -89,7 +89,7 @@ describe('a config that is adopted', () => {
     const adoption = await arrival(2, async () => {
       throw new Error('the disk is full');
     });
-    expect(adoption).toEqual({ outcome: 'interrupted', serial: 2, reason: 'cache: the disk is full' });
+    expect(adoption).toEqual({ outcome: 'interrupted', serial: 2, reason: 'cache: the disk is full', of: 'cache' });
     expect(serialHeld()).toBe(1);
   });
 

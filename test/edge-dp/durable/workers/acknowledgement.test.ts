@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
+import { Isolate } from '../../../../edge-dp/config/isolate.ts';
+import type { NodeOwner } from '../../../../edge-dp/config/node.ts';
+import { clusterLink } from '../../../../edge-dp/durable/cluster-link.ts';
+import type { LinkOwner } from '../../../../edge-dp/durable/link.ts';
+import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+import { PROXY_SETTINGS } from '../../proxy-settings.ts';
+import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
+
+vi.mock('cloudflare:workers', () => ({
+  DurableObject: class {
+    readonly ctx: unknown;
+    readonly env: unknown;
+    constructor(ctx: unknown, env: unknown) {
+      this.ctx = ctx;
+      this.env = env;
+    }
+  },
+}));
+
+const turn = (
+  (later: typeof setTimeout) => () =>
+    new Promise<void>((resolve) => later(resolve, 0))
+)(setTimeout);
+
+// Time stands still: an isolate that is waited for has all it needs.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+
+/** What is not asked in these tests. */
+function unasked(): never {
+  throw new Error('not asked');
+}
+
+function anyPath(): RequestPath {
+  return {
+    update: anyPath,
+    balancers: Balancers.empty(),
+    explain: unasked,
+    serverCertificate: () => null,
+    beginTls: () => null,
+    openSession: () => null,
+    settle: () => undefined,
+    finish: () => 0,
+    showsUpstreamHealth: false,
+    handle: unasked,
+  };
+}
+
+/** A KV namespace in memory. */
+function memoryKv() {
+  const kept = new Map<string, unknown>();
+  return {
+    get: async (key: string) => kept.get(key) ?? null,
+    put: async (key: string, value: unknown) => void kept.set(key, value),
+    list: async () => ({ keys: [], list_complete: true }),
+    delete: async (key: string) => void kept.delete(key),
+  };
+}
+
+/** What the link and the isolates ask of it. */
+type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
+  Pick<NodeOwner, 'news' | 'nextNews' | 'has'> & { heartbeat(): { readonly serial: number | null } };
+
+function ownerOf(isolate: Isolate): Owner {
+  const stored = new Map<string, unknown>();
+  const storage = {
+    get: async (key: string) => stored.get(key),
+    put: async () => undefined,
+    getAlarm: async () => 1,
+    setAlarm: async () => undefined,
+  };
+  const state = { storage, waitUntil: () => undefined, blockConcurrencyWhile: (work: () => unknown) => work() };
+  const env = {
+    SETTINGS: {
+      node: {
+        id: '00000000-0000-4000-8000-000000000000',
+        hostname: 'node.test',
+        version: '0.1.0',
+        host: 'workerd',
+        group: 'default',
+        labels: {},
+        capabilities: [],
+      },
+      trustedKeys: TRUSTED_KEYS,
+      controlPlanes: 0,
+      cacheMode: 'off',
+      newsInterval: 100,
+      proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
+      status: { allowedHosts: [], loopback: true },
+    },
+    KV: memoryKv(),
+    NODE: { fetch: async () => new Response(null, { status: 503 }) },
+  };
+  // Only what the link uses of a Durable Object's state and bindings is there.
+  return Reflect.construct(clusterLink(isolate), [state, env]);
+}
+
+/** Lets promises go on until something is so. */
+async function settled(what: string, isSo: () => boolean): Promise<void> {
+  for (let turns = 0; !isSo(); turns++) {
+    if (turns > 20_000) expect.fail(`not so: ${what}`);
+    await turn();
+  }
+}
+
+test('a node says in its heartbeats that it has a change once every isolate that waited for news has taken it', async () => {
+  const isolate = new Isolate({ createRequestPath: anyPath, plugins: {} });
+  const owner = ownerOf(isolate);
+  const told = () => owner.heartbeat().serial;
+  owner.receive(await signedConfig(1, 'one'));
+  await settled('the first config is told', () => told() === 1);
+
+  const waiting = owner.nextNews(60_000, 'another');
+  owner.receive(await signedConfig(2, 'two'));
+  await settled('the owner has the second one', () => isolate.current.held?.live.serial === 2);
+  await waiting;
+  expect(told()).toBe(1);
+  // A hello would say it, too.
+  let greeted = false;
+  void owner.greeting(null).then(() => {
+    greeted = true;
+  });
+  for (let turns = 0; turns < 100; turns++) await turn();
+  expect([told(), greeted]).toEqual([1, false]);
+
+  owner.has('another', (await owner.news()).version);
+  await settled('the second config is told', () => told() === 2 && greeted);
+});
