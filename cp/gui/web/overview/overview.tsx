@@ -154,7 +154,7 @@ function Fleet({ rows }: { readonly rows: readonly NodeRow[] }) {
               {count}
             </Text>
             <StatePill state={state} />
-            <Link className="hf-link hf-ellipsis" to="/data-planes" search={{ state }}>
+            <Link className="hf-link hf-break" to="/data-planes" search={{ state }}>
               {STATES[state].meaning}
             </Link>
           </Group>
