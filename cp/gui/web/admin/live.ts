@@ -2,6 +2,7 @@ import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useSyncExternalStore } from 'react';
 import { type Propagation, propagated } from '../overview/propagation.ts';
 import { ADMIN } from './address.ts';
+import { read } from './client.ts';
 
 /** Kinds of events, and which queries what they tell of may have changed. */
 const TOUCHED: Readonly<Record<string, readonly string[]>> = {
@@ -96,6 +97,8 @@ function follow(client: QueryClient): () => void {
     }
     source.onerror = () => {
       set({ connected: false });
+      // Whether all of the control plane is gone is seen at once, not when something is read next.
+      void read('/').catch(() => undefined);
       // One that broke off is taken up again by the browser; one that was refused is not.
       if (source.readyState === EventSource.CLOSED) again = setTimeout(open, REFUSED);
     };
