@@ -8,6 +8,8 @@ import type { Invocation } from './command.ts';
 const DECIDED = {
   role: 'traditional',
   cluster_telemetry_listen: 'off',
+  cluster_telemetry_endpoint: '',
+  cluster_telemetry_server_name: '',
   cluster_mtls: 'shared',
   cluster_cert: '',
   cluster_cert_key: '',

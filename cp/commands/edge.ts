@@ -55,6 +55,10 @@ export function edgeCommand(host: EdgeHost): Command {
         takes: 'URLS',
         text: 'init: https://host:port of cluster_listen, several by comma (default: the first name of cluster_server_cert)',
       },
+      telemetry: {
+        takes: 'URLS',
+        text: 'init: https://host:port of cluster_telemetry_listen, to be told what becomes of requests (default: nobody is)',
+      },
       name: { takes: 'NAME', text: 'init: of the Worker (default: holdfast)' },
       route: {
         takes: 'PATTERNS',
@@ -98,7 +102,12 @@ async function init(invocation: Invocation, folder: string, host: EdgeHost): Pro
   const worker = await host.write(plugins.choice, join(folder, WORKER_FOLDER));
   const options = await edgeOptions(settings, facts, trusted, plugins);
   const made = await host.settings(options, facts.node);
-  const edge = { controlPlaneOrigins: facts.controlPlanes, controlPlanes: facts.controlPlanes.length };
+  const { controlPlanes, telemetry } = facts;
+  const edge = {
+    controlPlaneOrigins: controlPlanes,
+    controlPlanes: controlPlanes.length,
+    ...(telemetry.length > 0 && { telemetry: { endpoints: telemetry.length, origins: telemetry } }),
+  };
   const encrypted = settings.data_plane_config_cache_mode === 'encrypted';
   const file = writeWranglerFile(
     folder,
@@ -137,9 +146,12 @@ function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): Ed
       2,
     );
   }
-  const wrong = controlPlanes.find((origin) => URL.parse(origin)?.origin !== origin || !origin.startsWith('https:'));
+  const telemetry = list('telemetry') ?? kept.telemetry;
+  const wrong = [...controlPlanes, ...telemetry].find(
+    (origin) => URL.parse(origin)?.origin !== origin || !origin.startsWith('https:'),
+  );
   if (wrong !== undefined) {
-    throw new CommandError(`--control-plane takes https://host:port without a path, not '${wrong}'`, 2);
+    throw new CommandError(`--control-plane and --telemetry take https://host:port without a path, not '${wrong}'`, 2);
   }
   const statusPath = text('status-path') ?? kept.statusPath;
   if (statusPath !== null && !/^(?:\/[\w.~-]+)+$/.test(statusPath)) {
@@ -153,6 +165,7 @@ function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): Ed
     ...kept,
     name,
     controlPlanes,
+    telemetry,
     routes: list('route') ?? kept.routes,
     kv: text('kv') ?? kept.kv,
     certificate: text('certificate') ?? kept.certificate,
@@ -235,7 +248,9 @@ async function check({ options, ...invocation }: Invocation, folder: string): Pr
   const { cluster, keys } = await trustedKeysOf(settings);
   const problems = fileProblems(folder, config, { cluster, keys: keys.map(({ kid }) => kid), version: VERSION });
   const pair = pairOf(options);
-  for (const origin of factsIn(config).controlPlanes) problems.push(...(await controlPlaneProblems(origin, { pair })));
+  const { controlPlanes, telemetry } = factsIn(config);
+  for (const origin of [...controlPlanes, ...telemetry])
+    problems.push(...(await controlPlaneProblems(origin, { pair })));
   if (problems.length > 0) {
     throw new CommandError(
       `${join(folder, WRANGLER_FILE)} is not ready:\n${problems.map((one) => `  - ${one}`).join('\n')}`,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord, type Row, recordOrEmpty } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
-import { factsIn, listOf, MIGRATIONS, settingsIn } from './wrangler-file.ts';
+import { factsIn, listOf, MIGRATIONS, numbered, settingsIn } from './wrangler-file.ts';
 
 /** What the control plane of these settings expects of its data planes at the edge. */
 interface Expected {
@@ -52,11 +52,13 @@ export function fileProblems(folder: string, config: Row, expected: Expected): s
   }
   if (facts.controlPlanes.length === 0) say('SETTINGS.controlPlaneOrigins: names no control plane');
   const bindings = listOf(config.mtls_certificates).map((one) => recordOrEmpty(one).binding);
-  facts.controlPlanes.forEach((_, place) => {
-    const binding = place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`;
+  for (const binding of [
+    ...numbered('CONTROL_PLANE', facts.controlPlanes),
+    ...numbered('TELEMETRY', facts.telemetry),
+  ]) {
     if (facts.certificate !== null && !bindings.includes(binding))
       say(`mtls_certificates: there is no binding ${binding}`);
-  });
+  }
   problems.push(...objectProblems(config), ...secretProblems(settings));
   return problems;
 }

@@ -14,6 +14,8 @@ export interface EdgeFacts {
   readonly name: string;
   /** `https://host:port` of each control plane. */
   readonly controlPlanes: readonly string[];
+  /** `https://host:port` of each `cluster_telemetry_listen` that is told what becomes of requests; empty: nobody is. */
+  readonly telemetry: readonly string[];
   /** Patterns as `api.example.com/*`; without a path they are custom domains. Empty: an address of `workers.dev`. */
   readonly routes: readonly string[];
   /** Id of the KV namespace; null: not known yet. */
@@ -34,7 +36,7 @@ export interface Compatibility {
 
 /** The whole configuration. `settings` is what the Worker gets as `SETTINGS`. */
 export function wranglerConfig(facts: EdgeFacts, settings: object, { date, flags }: Compatibility): Row {
-  const { name, routes, kv, certificate, controlPlanes } = facts;
+  const { name, routes, kv, certificate, controlPlanes, telemetry } = facts;
   return {
     name,
     main: `${WORKER_FOLDER}/worker.js`,
@@ -60,13 +62,17 @@ export function wranglerConfig(facts: EdgeFacts, settings: object, { date, flags
     ...(certificate === null
       ? {}
       : {
-          mtls_certificates: controlPlanes.map((_, place) => ({
-            binding: place === 0 ? 'CONTROL_PLANE' : `CONTROL_PLANE_${place + 1}`,
-            certificate_id: certificate,
-          })),
+          mtls_certificates: [...numbered('CONTROL_PLANE', controlPlanes), ...numbered('TELEMETRY', telemetry)].map(
+            (binding) => ({ binding, certificate_id: certificate }),
+          ),
         }),
     vars: { SETTINGS: settings },
   };
+}
+
+/** The names of bindings for origins: the first is plain. */
+export function numbered(name: string, origins: readonly string[]): readonly string[] {
+  return origins.map((_, place) => (place === 0 ? name : `${name}_${place + 1}`));
 }
 
 /** As deployed: a Durable Object keeps its data only while the steps before stay what they were. */
@@ -110,6 +116,7 @@ export function factsIn(file: Row | null): EdgeFacts {
   return {
     name: textOr(config.name, 'holdfast'),
     controlPlanes: listOf(settings.controlPlaneOrigins).filter((origin) => typeof origin === 'string'),
+    telemetry: listOf(recordOrEmpty(settings.telemetry).origins).filter((origin) => typeof origin === 'string'),
     routes: listOf(config.routes).flatMap((one) => {
       const pattern = isRecord(one) ? one.pattern : one;
       return typeof pattern === 'string' ? [pattern] : [];

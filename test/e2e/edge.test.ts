@@ -10,6 +10,7 @@ import { kCurrentWorker, Miniflare, type MiniflareOptions } from 'miniflare';
 import { expect, it, onTestFinished } from 'vitest';
 
 import { controlPlaneProblems } from '../../cp/edge/seen-from-cloudflare.ts';
+import { type EdgeFacts, factsIn, wranglerConfig } from '../../cp/edge/wrangler-file.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { authority } from '../cp/pki/authority.ts';
 import { runControlPlane } from '../cp/running-control-plane.ts';
@@ -118,6 +119,33 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   expect((await ask('/-/holdfast/status')).status).toBe(401);
   expect((await ask('/-/holdfast/status', { authorization: 'Bearer guessed' })).status).toBe(401);
   expect((await ask('/status')).status).toBe(404);
+});
+
+it('keeps what the file knows, telemetry among it, with a binding for each place that is connected to', () => {
+  const facts: EdgeFacts = {
+    name: 'edge',
+    controlPlanes: ['https://a.test:8005', 'https://b.test:8005'],
+    telemetry: ['https://a.test:8006', 'https://b.test:8006'],
+    routes: ['api.test/*'],
+    kv: KV,
+    certificate: CERTIFICATE,
+    node: '6f0a1f6e-6d2b-4f3e-9c57-0e53c25c8a11',
+    statusPath: '/-/holdfast',
+  };
+  const settings = {
+    node: { id: facts.node },
+    controlPlaneOrigins: facts.controlPlanes,
+    telemetry: { endpoints: 2, origins: facts.telemetry },
+    status: { path: facts.statusPath },
+  };
+  const file = wranglerConfig(facts, settings, { date: '2026-07-01', flags: [] });
+  expect(factsIn(file)).toEqual(facts);
+  expect(file.mtls_certificates).toEqual(
+    ['CONTROL_PLANE', 'CONTROL_PLANE_2', 'TELEMETRY', 'TELEMETRY_2'].map((binding) => ({
+      binding,
+      certificate_id: CERTIFICATE,
+    })),
+  );
 });
 
 function settingsOf(configuration: Readonly<Record<string, unknown>>) {
