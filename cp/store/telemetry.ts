@@ -30,11 +30,16 @@ const SERVER_ERROR = 5;
 
 const WIDTHS = STEPS.map(({ width, kept }) => `(${width}, ${kept})`).join(', ');
 
+/** One that says so much that it no longer fits must not stop what the others tell of the same route. */
+function sumOf(column: string): string {
+  return `least(known.${column}::numeric + EXCLUDED.${column}, ${2n ** 63n - 1n})::bigint`;
+}
+
 const KEY = 'width, at, node, dimension, subject, service, status, source';
 const ADDED = `requests = known.requests + EXCLUDED.requests,
-  request_ms = telemetry_sum(known.request_ms, EXCLUDED.request_ms), request_sum = known.request_sum + EXCLUDED.request_sum,
+  request_ms = telemetry_sum(known.request_ms, EXCLUDED.request_ms), request_sum = ${sumOf('request_sum')},
   upstream_ms = telemetry_sum(known.upstream_ms, EXCLUDED.upstream_ms),
-  upstream_sum = known.upstream_sum + EXCLUDED.upstream_sum, told_at = now()`;
+  upstream_sum = ${sumOf('upstream_sum')}, told_at = now()`;
 /** Of an element of the JSON that `toItem` makes. */
 const VALUES = `item ->> 'dimension', item ->> 'subject', item ->> 'service', (item ->> 'status')::smallint, item ->> 'source',
   (item ->> 'requests')::bigint, string_to_array(item ->> 'request', ',')::bigint[], (item ->> 'request_sum')::bigint,

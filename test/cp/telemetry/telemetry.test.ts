@@ -231,6 +231,25 @@ onBothDrivers('telemetry of data planes', ({ fresh }) => {
     expect((await store.telemetry.totals(100)).find(({ subject }) => subject === ROUTE)).toEqual(before);
   });
 
+  test('that has said so much of a route that no sum holds it does not keep others from telling of it', async () => {
+    const subject = crypto.randomUUID();
+    const tell = (sum: number) => {
+      const batch = { node: crypto.randomUUID(), stream: crypto.randomUUID(), number: 1, from: 0, until: 0 };
+      const { request } = counted(1);
+      const series = [counted(1, { subject, request: { ...request, sum } })];
+      return store.telemetry.keep([{ batch: { ...batch, bounded: 0, dropped: 0, series }, age: 1 }]);
+    };
+    await tell(1e15);
+    await meddle((database) =>
+      database.query('UPDATE telemetry SET request_sum = $2::bigint WHERE subject = $1', [
+        subject,
+        `${2n ** 63n - 10n}`,
+      ]),
+    );
+    await tell(1e15);
+    expect((await store.telemetry.totals(100)).find((one) => one.subject === subject)?.request.sum).toBe(2 ** 63);
+  });
+
   test('of data planes with a release stands beside that of the others, and of all before it', async () => {
     const [canary = '', other = '', stranger = ''] = Array.from({ length: 3 }, () => crypto.randomUUID());
     const tell = (id: string, serial: string, counts: readonly Series[], age: number) => {
