@@ -1,6 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Row } from '../../shared/record.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { fileProblems } from '../edge/check-file.ts';
+import { overEdited, overwritten } from '../edge/over-edited.ts';
 import { controlPlaneProblems } from '../edge/seen-from-cloudflare.ts';
 import {
   type Compatibility,
@@ -96,7 +100,8 @@ export function edgeCommand(host: EdgeHost): Command {
 
 async function init(invocation: Invocation, folder: string, host: EdgeHost): Promise<void> {
   const { settings } = settingsFor(invocation);
-  const facts = given(invocation, factsIn(readWranglerFile(folder)), settings);
+  const before = readWranglerFile(folder);
+  const facts = given(invocation, factsIn(before), settings);
   const trusted = await trustedKeysOf(settings);
   const plugins = await choosePlugins(settings, host.plugins);
   const worker = await host.write(plugins.choice, join(folder, WORKER_FOLDER));
@@ -109,22 +114,25 @@ async function init(invocation: Invocation, folder: string, host: EdgeHost): Pro
     ...(telemetry.length > 0 && { telemetry: { endpoints: telemetry.length, origins: telemetry } }),
   };
   const encrypted = settings.data_plane_config_cache_mode === 'encrypted';
-  const file = writeWranglerFile(
-    folder,
-    wranglerConfig(
-      facts,
-      {
-        ...made,
-        ...edge,
-        cacheMode: settings.data_plane_config_cache_mode,
-        ...(encrypted && { cacheKey: '{vault://env/cache-key}' }),
-        status: { allowedHosts: [], loopback: false, ...(facts.statusPath !== null && { path: facts.statusPath }) },
-      },
-      await host.compatibility(),
-    ),
+  const config = wranglerConfig(
+    facts,
+    {
+      ...made,
+      ...edge,
+      cacheMode: settings.data_plane_config_cache_mode,
+      ...(encrypted && { cacheKey: '{vault://env/cache-key}' }),
+      status: { allowedHosts: [], loopback: false, ...(facts.statusPath !== null && { path: facts.statusPath }) },
+    },
+    await host.compatibility(),
   );
+  // As the file has it: no undefined members.
+  const next: Row = JSON.parse(JSON.stringify(overEdited(before, config)));
+  const changed = overwritten(before, next);
+  const file = writeWranglerFile(folder, next);
   process.stdout.write(
-    `made:\n${[file, ...worker].map((path) => `  ${path}\n`).join('')}${nextSteps(facts, folder, settings)}`,
+    `made:\n${[file, ...worker].map((path) => `  ${path}\n`).join('')}` +
+      (changed.length === 0 ? '' : `of ${WRANGLER_FILE} is now otherwise than it was: ${changed.join(', ')}\n`) +
+      nextSteps(facts, folder, settings),
   );
 }
 
@@ -137,7 +145,8 @@ function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): Ed
   const list = (name: string): string[] | null =>
     text(name)
       ?.split(',')
-      .map((one) => one.trim()) ?? null;
+      .map((one) => one.trim())
+      .filter((one) => one !== '') ?? null;
   const controlPlanes =
     list('control-plane') ?? (kept.controlPlanes.length > 0 ? kept.controlPlanes : ownOrigin(settings));
   if (controlPlanes.length === 0) {
@@ -263,5 +272,11 @@ async function check({ options, ...invocation }: Invocation, folder: string): Pr
 function pairOf({ cert, key }: Invocation['options']): { cert: string; key: string } | null {
   if (typeof cert !== 'string' && typeof key !== 'string') return null;
   if (typeof cert !== 'string' || typeof key !== 'string') throw new CommandError('--cert and --key go together', 2);
-  return { cert: readPem(cert, '--cert'), key: readPem(key, '--key') };
+  const pair = { cert: readPem(cert, '--cert'), key: readPem(key, '--key') };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    throw new CommandError(`--cert and --key are no certificate and its key (${messageOf(error)})`);
+  }
+  return pair;
 }

@@ -121,8 +121,8 @@ export function factsIn(file: Row | null): EdgeFacts {
       const pattern = isRecord(one) ? one.pattern : one;
       return typeof pattern === 'string' ? [pattern] : [];
     }),
-    kv: textOr(recordOrEmpty(listOf(config.kv_namespaces)[0]).id, null),
-    certificate: textOr(recordOrEmpty(listOf(config.mtls_certificates)[0]).certificate_id, null),
+    kv: textOr(boundTo('KV', config.kv_namespaces).id, null),
+    certificate: textOr(boundTo('CONTROL_PLANE', config.mtls_certificates).certificate_id, null),
     node: textOr(id, randomUUID()),
     statusPath: textOr(path, null),
   };
@@ -130,6 +130,10 @@ export function factsIn(file: Row | null): EdgeFacts {
 
 export function settingsIn(config: Row): Row {
   return recordOrEmpty(recordOrEmpty(config.vars).SETTINGS);
+}
+
+function boundTo(name: string, list: unknown): Row {
+  return recordOrEmpty(listOf(list).find((one) => recordOrEmpty(one).binding === name));
 }
 
 export function listOf(value: unknown): readonly unknown[] {

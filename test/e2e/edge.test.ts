@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { kCurrentWorker, Miniflare, type MiniflareOptions } from 'miniflare';
 import { expect, it, onTestFinished } from 'vitest';
 
+import { overEdited } from '../../cp/edge/over-edited.ts';
 import { controlPlaneProblems } from '../../cp/edge/seen-from-cloudflare.ts';
 import { type EdgeFacts, factsIn, wranglerConfig } from '../../cp/edge/wrangler-file.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
@@ -75,9 +76,29 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
       /kv_namespaces: there is no id yet[\s\S]*mtls_certificates: there is no id yet[\s\S]*edge\.cp\.test.*does not resolve/,
     ),
   });
+  const edited = {
+    ...begun,
+    account_id: 'of somebody',
+    compatibility_date: '2020-01-01',
+    observability: { enabled: true, head_sampling_rate: 0.1 },
+    kv_namespaces: [{ binding: 'MINE', id: 'of theirs' }],
+    vars: { ...recordOrEmpty(begun.vars), REGION: 'eu' },
+  };
+  writeFileSync(join(edge, 'wrangler.json'), JSON.stringify(edited));
   const second = await run('init', edge, '--kv', KV, '--certificate', CERTIFICATE, '--status-path', '/-/holdfast');
   expect(second).toMatchObject({ code: 0, output: expect.stringContaining('secret put STATUS_TOKEN') });
+  expect(second.output).toMatch(/now otherwise than it was: compatibility_date, kv_namespaces, SETTINGS\.status$/m);
   const finished = configuration();
+  expect(finished).toMatchObject({
+    account_id: 'of somebody',
+    compatibility_date: begun.compatibility_date,
+    observability: { head_sampling_rate: 0.1 },
+    kv_namespaces: [
+      { binding: 'KV', id: KV },
+      { binding: 'MINE', id: 'of theirs' },
+    ],
+    vars: { REGION: 'eu' },
+  });
   expect(settingsOf(finished)).toMatchObject({
     controlPlaneOrigins: [origin],
     node: { id: recordOrEmpty(settingsOf(begun).node).id, host: 'cloudflare' },
@@ -140,6 +161,10 @@ it('keeps what the file knows, telemetry among it, with a binding for each place
   };
   const file = wranglerConfig(facts, settings, { date: '2026-07-01', flags: [] });
   expect(factsIn(file)).toEqual(facts);
+  const zoned = { ...file, routes: [{ pattern: 'api.test/*', zone_name: 'test' }] };
+  expect(overEdited(zoned, file)).toEqual(zoned);
+  const fewer = wranglerConfig({ ...facts, telemetry: [], routes: [] }, settings, { date: '2026-07-01', flags: [] });
+  expect(overEdited(zoned, fewer)).toEqual(fewer);
   expect(file.mtls_certificates).toEqual(
     ['CONTROL_PLANE', 'CONTROL_PLANE_2', 'TELEMETRY', 'TELEMETRY_2'].map((binding) => ({
       binding,
