@@ -7,8 +7,10 @@ import { recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { isCloudflare, isPrivate } from './cloudflare-addresses.ts';
 
-/** Milliseconds for all of one control plane. */
+/** Milliseconds for what one control plane says, to the last byte. */
 const PATIENCE = 15_000;
+/** Characters that are read of it. */
+const LONGEST = 4096;
 
 /** What the check works with; all but the pair differs only in tests. */
 interface Looking {
@@ -97,14 +99,11 @@ function ask(url: URL, { pair, ca, connectTo }: Looking): Promise<Answer> {
         // What is wrong with it is told rather than thrown.
         rejectUnauthorized: false,
         agent: false,
-        timeout: PATIENCE,
+        signal: AbortSignal.timeout(PATIENCE),
       },
       (response) => void read(response, url.hostname).then(resolve, reject),
     );
-    asked
-      .once('error', reject)
-      .once('timeout', () => asked.destroy(new Error('nothing answers')))
-      .end();
+    asked.once('error', (error) => reject(error.name === 'AbortError' ? new Error('nothing answers') : error)).end();
   });
 }
 
@@ -114,7 +113,10 @@ async function read(response: IncomingMessage, host: string): Promise<Answer> {
   const certificate = socket.getPeerCertificate();
   const fault = socket.authorized ? null : String(socket.authorizationError ?? `not for ${host}`);
   let text = '';
-  for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > LONGEST) break;
+  }
   let message: unknown;
   try {
     message = recordOrEmpty(JSON.parse(text)).message;
