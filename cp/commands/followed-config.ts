@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { Log } from '../instance/log.ts';
 import { CommandError, describeFailure } from './command.ts';
 import { invalidFile, readConfigText } from './config-file.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { AdminRefusal, type RunningAdmin } from './running-admin.ts';
 
 /** Milliseconds between looks: the file system tells nothing of a file that lies on a network, or is another after each save. */
@@ -15,8 +16,6 @@ const INTERVAL = 200;
 export function followConfigFile(file: string, text: string, admin: RunningAdmin, log: Log): () => void {
   const name = basename(file);
   let known = text;
-  let busy = false;
-  let again = false;
 
   async function take(): Promise<void> {
     try {
@@ -47,19 +46,7 @@ export function followConfigFile(file: string, text: string, admin: RunningAdmin
     }
   }
 
-  async function changed(): Promise<void> {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
-    do {
-      again = false;
-      await take();
-    } while (again);
-    busy = false;
-  }
-
+  const changed = oneAtATime(take);
   const look = () => void changed();
   watchFile(file, { interval: INTERVAL }, look);
   // It may have changed while all was starting.

@@ -3,6 +3,7 @@ import type { Log } from '../instance/log.ts';
 import type { Settings } from '../settings/properties.ts';
 import { reloadedSettings } from '../settings/reload.ts';
 import { describeFailure } from './command.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /** What runs here, as far as a reload concerns it. */
 interface Reloadable {
@@ -23,8 +24,6 @@ interface Reloadable {
  */
 export function reloading(settings: Settings, instance: Reloadable): () => void {
   let running = settings;
-  let busy = false;
-  let again = false;
 
   async function reload(): Promise<void> {
     const { log } = instance;
@@ -47,19 +46,8 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
     }
   }
 
-  async function answer(): Promise<void> {
-    if (instance.stopping()) return;
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
-    do {
-      again = false;
-      await reload();
-    } while (again);
-    busy = false;
-  }
-
+  const answer = oneAtATime(async () => {
+    if (!instance.stopping()) await reload();
+  });
   return () => void answer();
 }
