@@ -151,15 +151,19 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         // An alarm that fails too often is given up by the runtime, and with it the link.
         this.#link.fail(messageOf(error));
       }
-      if (this.#link.failures !== this.#failuresKept) {
-        this.#failuresKept = this.#link.failures;
-        await this.ctx.storage.put('failures', this.#failuresKept);
-      }
+      await this.#keepFailures();
       if (this.#lacksConfig()) await this.#wakeForFallback();
       await this.#store.sweep().catch((error: unknown) => {
         this.#cacheErrors++;
         this.log('warn', `cache: ${messageOf(error)}`);
       });
+    }
+
+    /** For after a restart. */
+    async #keepFailures(): Promise<void> {
+      if (this.#link.failures === this.#failuresKept) return;
+      this.#failuresKept = this.#link.failures;
+      await this.ctx.storage.put('failures', this.#failuresKept);
     }
 
     // What isolates ask.
@@ -460,6 +464,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         case 'applied':
           this.#withheld = null;
           this.#link.settled();
+          this.ctx.waitUntil(this.#keepFailures());
           this.#refusals.changed();
           this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
           this.#targetHealth.tellChecker('/health/wake', null);

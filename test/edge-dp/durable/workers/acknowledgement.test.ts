@@ -63,11 +63,10 @@ function memoryKv() {
 type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
   Pick<NodeOwner, 'news' | 'nextNews' | 'has'> & { heartbeat(): { readonly serial: number | null } };
 
-function ownerOf(isolate: Isolate): Owner {
-  const stored = new Map<string, unknown>();
+function ownerOf(isolate: Isolate, stored = new Map<string, unknown>()): Owner {
   const storage = {
     get: async (key: string) => stored.get(key),
-    put: async () => undefined,
+    put: async (key: string, value: unknown) => void stored.set(key, value),
     getAlarm: async () => 1,
     setAlarm: async () => undefined,
   };
@@ -127,4 +126,11 @@ test('a node says in its heartbeats that it has a change once every isolate that
 
   owner.has('another', (await owner.news()).version);
   await settled('the second config is told', () => told() === 2 && greeted);
+});
+
+test('a node that takes config again knows so also after a restart, and does not wait then as one that keeps failing', async () => {
+  const stored = new Map<string, unknown>([['failures', 5]]);
+  const owner = ownerOf(new Isolate({ createRequestPath: anyPath, plugins: {} }), stored);
+  owner.receive(await signedConfig(1, 'one'));
+  await settled('the failures are over in the storage', () => stored.get('failures') === 0);
 });
