@@ -18,6 +18,7 @@ import {
 } from '@peculiar/x509';
 import { messageOf } from '../../shared/thrown.ts';
 import { ALGORITHM, DAYS, exported, selfSignedWith, serialNumber, validity } from './certificate.ts';
+import { MOST_INTERMEDIATES } from './cluster-tls.ts';
 import { crypto } from './crypto-provider.ts';
 import { PkiError } from './error.ts';
 import { clusterFiles, makeSigningKey } from './gen-cert.ts';
@@ -45,7 +46,8 @@ export async function generateAuthority(folder: string, days = AUTHORITY_DAYS, n
   refusePresent([files.cert, files.key, signingKey, trustedKeys]);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { cert, key } = await selfSignedWith('Holdfast cluster CA', now, days, [
-    new BasicConstraintsExtension(true, undefined, true),
+    // OpenSSL at both ends then refuses longer chains.
+    new BasicConstraintsExtension(true, MOST_INTERMEDIATES, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ]);
   writeOnce(files.key, key, 0o600);

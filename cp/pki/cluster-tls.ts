@@ -9,7 +9,7 @@ export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 /** Certificates between a leaf and the cluster's CA at most: who needs more has given away the right to make others. */
-const MOST_INTERMEDIATES = 3;
+export const MOST_INTERMEDIATES = 3;
 
 /** What one end of the link presents, and what it accepts of the other. */
 export interface ClusterTls {

@@ -98,7 +98,7 @@ describe('the cluster listener in pki mode', () => {
   let plane: ControlPlane;
   let root: Awaited<ReturnType<typeof authority>>;
   beforeAll(async () => {
-    root = await authority('cluster root');
+    root = await authority('cluster root', 3);
     const server = await root.leaf({ usages: ['serverAuth'] });
     const tls = loadClusterTls({ mode: 'pki', ...server, ca: root.pem, end: 'server' });
     plane = await startControlPlane({ tls });
@@ -123,6 +123,7 @@ describe('the cluster listener in pki mode', () => {
   });
 
   test.each<[string, () => Promise<ClientTls>, string]>([
+    ['of more intermediates than the CA allows', () => below(4), '(PATH_LENGTH_EXCEEDED)'],
     [
       'of another CA',
       async () => asClient(await (await authority('cluster root')).leaf()),

@@ -29,7 +29,6 @@ const planes: ControlPlane[] = [];
 const nodes: DataPlane[] = [];
 const responders: Responder[] = [];
 const silent = createServer(() => undefined);
-let behaviour: Behaviour = {};
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast pki '));
@@ -96,56 +95,55 @@ test('a data plane goes to no control plane whose certificate is not what it mus
       'cluster_cert: holds 4 intermediate certificates; at most 3 are taken',
     );
   }
-  const refused = await Promise.all(bad.map(([pair]) => controlPlane(pair)));
-  const log: string[] = [];
   const address = ({ plane: { port } }: { readonly plane: ControlPlane }) => ({ host: '127.0.0.1', port });
-  const node = await startNodeHost(
-    nodeOptions(join(folder, 'asks'), null, {
-      controlPlanes: refused.map(address),
+  const options = async (lane: number, asked: readonly { readonly plane: ControlPlane }[], log: string[]) =>
+    nodeOptions(join(folder, `asks ${lane}`), null, {
+      controlPlanes: asked.map(address),
       clusterTls: clientTls(await root.leaf({ name: 'dp', usages: ['clientAuth'] })),
       trustedKeys,
       log: (_, message) => log.push(message),
-    }),
-    SHOWING_WORKER,
-  );
-  nodes.push(node);
-  for (const [place, [, words]] of bad.entries()) {
-    const where = `control plane 127.0.0.1:${refused[place]?.plane.port}: `;
-    await until(
-      () => log.some((line) => line.startsWith(where) && line.includes(words)),
-      `${words}; in: ${log.join('\n')}`,
-    );
-  }
-  for (const { plane } of refused) expect(plane.registry.records.size).toBe(0);
-
-  // The same node, and each of those that are as they must be.
-  for (const pair of good) {
-    const one = await controlPlane(pair);
-    await node.reload({
-      ...nodeOptions(join(folder, 'asks'), null, {
-        controlPlanes: [address(one)],
-        clusterTls: clientTls(await root.leaf({ name: 'dp', usages: ['clientAuth'] })),
-        trustedKeys,
-      }),
     });
-    await until(() => one.plane.registry.records.has(node.nodeId), `a hello; in: ${log.slice(-10).join('\n')}`);
-  }
+  // A node goes to some that it must refuse, and then to one that is as it must be; all nodes at once.
+  await Promise.all(
+    good.map(async (pair, lane) => {
+      const mine = bad.filter((_, place) => place % good.length === lane);
+      const refused = await Promise.all(mine.map(([shown]) => controlPlane(shown)));
+      const log: string[] = [];
+      const node = await startNodeHost(await options(lane, refused, log), SHOWING_WORKER);
+      nodes.push(node);
+      for (const [place, [, words]] of mine.entries()) {
+        const where = `control plane 127.0.0.1:${refused[place]?.plane.port}: `;
+        await until(
+          () => log.some((line) => line.startsWith(where) && line.includes(words)),
+          `${words}; in: ${log.join('\n')}`,
+          60_000,
+        );
+      }
+      for (const { plane } of refused) expect(plane.registry.records.size).toBe(0);
+      const one = await controlPlane(pair);
+      await node.reload(await options(lane, [one], log));
+      await until(
+        () => one.plane.registry.records.has(node.nodeId),
+        `a hello; in: ${log.slice(-10).join('\n')}`,
+        60_000,
+      );
+    }),
+  );
 });
 
 test('a control plane takes no data plane whose certificate is not what it must be, and says why', async () => {
   const usages = ['clientAuth'] as const;
   const revoked = { status: new CertStatus({ revoked: new RevokedInfo({ revocationTime: new Date() }) }) };
-  const responder = await startResponder(root, () => behaviour);
-  responders.push(responder);
-  const { url } = responder;
   const nowhere = 'http://127.0.0.1:1/';
   const slow = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
   const server = await root.leaf({ usages: ['serverAuth'] });
-  const [strict, optional, plain] = [
-    await controlPlane(server, 'on'),
-    await controlPlane(server, 'optional'),
-    await controlPlane(server),
-  ];
+  const lane = async (ocsp: 'on' | 'optional' | null = null) => {
+    const says: { behaviour: Behaviour } = { behaviour: {} };
+    const responder = await startResponder(root, () => says.behaviour);
+    responders.push(responder);
+    return { ...(await controlPlane(server, ocsp)), url: responder.url, says };
+  };
+  const [strict, optional, plain, other] = [await lane('on'), await lane('optional'), await lane(), await lane()];
   type Place = typeof strict;
   /** Null: it is taken. */
   const cells: readonly (readonly [
@@ -172,51 +170,58 @@ test('a control plane takes no data plane whose certificate is not what it must 
     ],
     [
       'not yet valid',
-      plain,
+      other,
       await root.leaf({ usages, notBefore: new Date(Date.now() + DAY / 2) }),
       'is not valid before',
     ],
-    ['another authority', plain, await others.leaf({ usages }), 'does not chain to cluster_ca_cert'],
-    ['self-signed', plain, await generateClusterCertificate(), 'does not chain to cluster_ca_cert'],
-    ['good by OCSP', strict, await root.leaf({ usages, ocsp: url }), null],
-    ['revoked', strict, await root.leaf({ usages, ocsp: url }), 'was revoked at', revoked],
-    ['revoked', optional, await root.leaf({ usages, ocsp: url }), 'was revoked at', revoked],
+    ['another authority', other, await others.leaf({ usages }), 'does not chain to cluster_ca_cert'],
+    ['self-signed', other, await generateClusterCertificate(), 'does not chain to cluster_ca_cert'],
+    ['good by OCSP', strict, await root.leaf({ usages, ocsp: strict.url }), null],
+    ['revoked', strict, await root.leaf({ usages, ocsp: strict.url }), 'was revoked at', revoked],
+    ['revoked', optional, await root.leaf({ usages, ocsp: optional.url }), 'was revoked at', revoked],
     ['OCSP down', strict, await root.leaf({ usages, ocsp: nowhere }), 'cannot be had'],
     ['OCSP down', optional, await root.leaf({ usages, ocsp: nowhere }), null],
     ['OCSP slow', strict, await root.leaf({ usages, ocsp: slow }), 'cannot be had'],
     ['OCSP slow', optional, await root.leaf({ usages, ocsp: slow }), null],
-    ['OCSP wrong', strict, await root.leaf({ usages, ocsp: url }), 'not signed by its issuer', { signer: others }],
-    ['OCSP wrong', optional, await root.leaf({ usages, ocsp: url }), null, { signer: others }],
+    [
+      'OCSP wrong',
+      strict,
+      await root.leaf({ usages, ocsp: strict.url }),
+      'not signed by its issuer',
+      { signer: others },
+    ],
+    ['OCSP wrong', optional, await root.leaf({ usages, ocsp: optional.url }), null, { signer: others }],
   ];
   const options = (at: Place, pair: Pick<Pair, 'cert' | 'key'>): DataPlaneOptions =>
-    nodeOptions(join(folder, 'is asked'), null, {
+    nodeOptions(join(folder, `is asked ${at.plane.port}`), null, {
       controlPlanes: [{ host: '127.0.0.1', port: at.plane.port }],
       clusterTls: clientTls(pair),
       trustedKeys,
     });
-  let node: DataPlane | null = null;
-  for (const [what, at, pair, refusal, next = {}] of cells) {
-    behaviour = next;
-    const before = at.plane.log.length;
-    await at.plane.listener.forget(node?.nodeId ?? '');
-    at.plane.registry.records.clear();
-    if (node === null) {
-      node = await startNodeHost(options(at, pair), SHOWING_WORKER);
-      nodes.push(node);
-    } else await node.reload(options(at, pair));
-    const { nodeId } = node;
-    // With the certificate before, it may have been back until it was replaced.
-    if (refusal !== null) at.plane.registry.records.clear();
-    const said = () => at.plane.log.slice(before).join('\n');
-    if (refusal === null) {
-      await until(() => at.plane.registry.records.has(nodeId), `a hello of '${what}'`, 60_000).catch((error: Error) => {
+  // The cells of one control plane one after the other, on a node of its own; the control planes at once.
+  const tryAll = async (at: Place) => {
+    const { plane } = at;
+    let node: DataPlane | null = null;
+    for (const [what, place, pair, refusal, next = {}] of cells) {
+      if (place !== at) continue;
+      at.says.behaviour = next;
+      const before = plane.log.length;
+      await plane.listener.forget(node?.nodeId ?? '');
+      plane.registry.records.clear();
+      if (node === null) {
+        node = await startNodeHost(options(at, pair), SHOWING_WORKER);
+        nodes.push(node);
+      } else await node.reload(options(at, pair));
+      const { nodeId } = node;
+      // With the certificate before, it may have been back until it was replaced.
+      if (refusal !== null) plane.registry.records.clear();
+      const said = () => plane.log.slice(before).join('\n');
+      const seen = () => (refusal === null ? plane.registry.records.has(nodeId) : said().includes(refusal));
+      await until(seen, `${refusal ?? 'a hello'} of '${what}'`, 60_000).catch((error: Error) => {
         throw new Error(`${error.message}; the log: ${said()}`);
       });
-    } else {
-      await until(() => said().includes(refusal), `'${refusal}' of '${what}'`, 60_000).catch((error: Error) => {
-        throw new Error(`${error.message}; the log: ${said()}`);
-      });
-      expect(at.plane.registry.records.size, what).toBe(0);
+      if (refusal !== null) expect(plane.registry.records.size, what).toBe(0);
     }
-  }
+  };
+  await Promise.all([strict, optional, plain, other].map(tryAll));
 });

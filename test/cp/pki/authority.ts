@@ -41,7 +41,8 @@ export interface Authority {
   intermediate(name: string): Promise<Authority>;
 }
 
-export async function authority(name: string): Promise<Authority> {
+/** `pathLength`: intermediates that may be below it at most (RFC 5280, 4.2.1.9); absent: as many as one likes. */
+export async function authority(name: string, pathLength?: number): Promise<Authority> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
@@ -49,7 +50,7 @@ export async function authority(name: string): Promise<Authority> {
     notAfter: tomorrow(),
     signingAlgorithm: ALGORITHM,
     keys,
-    extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    extensions: [new BasicConstraintsExtension(true, pathLength, true)],
   });
   return withKeys(certificate, keys, []);
 }
