@@ -57,6 +57,11 @@ beforeAll(async () => {
   await admin(`${control.admin}/services`, 'POST', { name: 'staged', url: upstreams[0] });
   await admin(`${control.admin}/services/staged/routes`, 'POST', { name: 'staged', paths: ['/staged'] });
   await admin(`${control.admin}/groups`, 'POST', { name: 'staged', labels: 'stage = own', publish: 'release' });
+  // Only those that are connected are waited for.
+  await until(async () => {
+    const { data } = await admin(`${control.admin}/clustering/data-planes`);
+    return Array.isArray(data) && data.length === planes.length + staged.length;
+  }, 'all data planes to be connected');
   await admin(`${control.admin}/wait?timeout=100`);
 });
 
