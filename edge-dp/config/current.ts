@@ -62,6 +62,8 @@ export class CurrentConfig {
   readonly #shards = new ShardMemory(SHARD_MEMORY);
   #held: Held | null = null;
   #vaults: VaultResolution | null = null;
+  /** All configs begin with it, so that those built side by side share what it keeps: queues, counters, caches. */
+  #emptyPath: RequestPath | null = null;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
@@ -74,11 +76,12 @@ export class CurrentConfig {
 
   /** Everything answers 404. */
   empty(env: Env): Held {
+    this.#emptyPath ??= this.gateway.createRequestPath(env, this.vaults(env));
     const live: LiveConfig = {
       serial: null,
       configHash: null,
       source: 'empty',
-      path: this.gateway.createRequestPath(env, this.vaults(env)),
+      path: this.#emptyPath,
       lazy: lazyTables(NO_TABLES, this.#shards, reader(env, [])),
     };
     return { live, verified: null, tables: NO_TABLES, referring: NO_REFERRING_ROWS };

@@ -59,8 +59,14 @@ function anyPath(): RequestPath {
 
 describe('a config that is adopted', () => {
   let current: CurrentConfig;
+  let pathsMade: number;
   beforeEach(() => {
-    current = new CurrentConfig({ createRequestPath: anyPath, plugins: {} });
+    pathsMade = 0;
+    const createRequestPath = () => {
+      pathsMade += 1;
+      return anyPath();
+    };
+    current = new CurrentConfig({ createRequestPath, plugins: {} });
   });
   const serialHeld = () => current.held?.live.serial ?? null;
 
@@ -105,5 +111,11 @@ describe('a config that is adopted', () => {
     expect(serialHeld()).toBe(2);
     expect(await arrival(3, async () => undefined)).toMatchObject({ outcome: 'applied', serial: 3 });
     expect(serialHeld()).toBe(3);
+  });
+
+  test('has its queues and counters in common with one that was built beside it', async () => {
+    await Promise.all([arrival(1, async () => undefined), arrival(2, async () => undefined)]);
+    expect(serialHeld()).toBe(2);
+    expect(pathsMade).toBe(1);
   });
 });
