@@ -5,9 +5,9 @@ import { NodeClient } from '../config/node.ts';
 import { OUTBOX, type OutboxQuestion } from '../durable/outbox-messages.ts';
 import type { SharedQuestion } from '../durable/state-messages.ts';
 import { askNode } from '../plugins/services/node-state.ts';
-import { telemetryStanding } from '../telemetry/standing-metrics.ts';
 import { countedFamilies, upstreamHealth } from './plugin-metrics.ts';
 import type { StatusRequest, StatusRoute } from './routes.ts';
+import { telemetryFamilies } from './telemetry-metrics.ts';
 
 /**
  * `/metrics` in Prometheus' text format 0.0.4, by Kong's names where Kong has the same: what is true of the node without any
@@ -109,7 +109,6 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       labels: { setting, subject },
       value: Date.parse(validTo) / 1000,
     });
-  all.push(...(await telemetryStanding(env)));
   if (live.serial !== null)
     all.push({
       name: 'holdfast_config_serial',
@@ -159,6 +158,7 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
   const families = [
     ...familiesOf(all),
     ...(await countedFamilies(env)),
+    ...(await telemetryFamilies(env)),
     ...(live.path.showsUpstreamHealth ? upstreamHealth(live.path.balancers.all()) : []),
   ];
   const text = families

@@ -6,6 +6,7 @@ import { METRICS, type MetricsQuestion, parseSamples, type Samples } from '../du
 import type { Env } from '../env.ts';
 import { FAMILIES } from '../plugins/metric-families.ts';
 import { askNode } from '../plugins/services/node-state.ts';
+import { countedFamily, family } from './counted-family.ts';
 import { HOST_FAMILIES } from './host-families.ts';
 
 /** What the prometheus plugin and the host have counted in all processes of the node; none where their keeper does not answer. */
@@ -24,42 +25,11 @@ export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFam
   for (const [name, { help, bounds }] of Object.entries({ ...FAMILIES, ...HOST_FAMILIES })) {
     const own = samples[name];
     if (own === undefined) continue;
-    const lines = bounds === null ? counterLines(name, own) : histogramLines(name, bounds, own);
-    families.push(family(name, bounds === null ? 'counter' : 'histogram', help, lines));
+    families.push(countedFamily(name, { help, bounds }, own));
   }
   const errors = 'kong_nginx_metric_errors_total';
   families.push(family(errors, 'counter', 'Number of nginx-lua-prometheus errors', [`${errors} ${dropped}`]));
   return families;
-}
-
-function family(name: string, type: string, help: string, lines: readonly string[]): MetricFamily {
-  return { name, text: `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('\n')}\n` };
-}
-
-type Sets = Samples[string];
-
-function counterLines(name: string, sets: Sets): readonly string[] {
-  return sets.map(([labels, [value = 0]]) => `${name}{${labels}} ${value}`).sort();
-}
-
-function histogramLines(name: string, bounds: readonly number[], sets: Sets): readonly string[] {
-  const sorted = [...sets].sort(([a], [b]) => (a < b ? -1 : 1));
-  const counts = sorted.map(([labels, numbers]) => {
-    let count = 0;
-    const upTo: number[] = [];
-    for (const number of numbers.slice(0, bounds.length + 1)) {
-      count += number;
-      upTo.push(count);
-    }
-    return { labels, upTo, count, sum: numbers[bounds.length + 1] ?? 0 };
-  });
-  return [
-    ...counts.flatMap(({ labels, upTo }) =>
-      upTo.map((count, at) => `${name}_bucket{${labels},le="${bounds[at] ?? '+Inf'}"} ${count}`),
-    ),
-    ...counts.map(({ labels, count }) => `${name}_count{${labels}} ${count}`),
-    ...counts.map(({ labels, sum }) => `${name}_sum{${labels}} ${sum}`),
-  ];
 }
 
 const STATES = ['dns_error', 'healthchecks_off', 'healthy', 'unhealthy'] as const;

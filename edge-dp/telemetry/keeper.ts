@@ -48,6 +48,8 @@ export interface TelemetryStanding {
   readonly told: number;
   readonly dropped: number;
   readonly bounded: number;
+  /** Requests of the node since the start, as `Samples` are: counted by class of status and who answered, and how long each of these took. */
+  readonly served: Readonly<Record<'request' | 'upstream', readonly (readonly [labels: string, numbers: number[]])[]>>;
 }
 
 /**
@@ -70,6 +72,8 @@ export class TelemetryKeeper {
   #told = 0;
   #dropped = 0;
   #bounded = 0;
+  /** By class of status and who answered. */
+  readonly #served = new Map<string, number[]>();
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -131,7 +135,17 @@ export class TelemetryKeeper {
       known = sums.get(key) ?? new Array<number>(SERIES_NUMBERS).fill(0);
       sums.set(key, known);
     }
-    for (const [place, number] of numbers.entries()) known[place] = (known[place] ?? 0) + number;
+    addTo(known, numbers);
+    // Each request is in this one once.
+    if (dimension === 'serial') this.#addServed(text, numbers);
+  }
+
+  #addServed(text: string, numbers: readonly number[]): void {
+    const { status, source } = readSeries('serial', text, []);
+    const labels = `code="${status}xx",source="${source}"`;
+    const known = this.#served.get(labels);
+    if (known === undefined) this.#served.set(labels, [...numbers]);
+    else addTo(known, numbers);
   }
 
   #noteBounded(dimension: keyof typeof MOST_SERIES, numbers: readonly number[]): void {
@@ -238,6 +252,10 @@ export class TelemetryKeeper {
       told: this.#told,
       dropped: this.#dropped,
       bounded: this.#bounded,
+      served: {
+        request: [...this.#served].map(([labels, numbers]) => [labels, numbers.slice(0, BUCKETS + 1)]),
+        upstream: [...this.#served].map(([labels, numbers]) => [labels, numbers.slice(BUCKETS + 1)]),
+      },
     };
   }
 }
@@ -252,6 +270,10 @@ function newSums(): Sums {
 function others(dimension: keyof typeof MOST_SERIES, text: string): string {
   const { status, source } = readSeries(dimension, text, []);
   return seriesText({ subject: OTHER, service: '', status, source });
+}
+
+function addTo(sums: number[], numbers: readonly number[]): void {
+  for (const [place, number] of numbers.entries()) sums[place] = (sums[place] ?? 0) + number;
 }
 
 function requestsIn(numbers: readonly number[]): number {

@@ -166,6 +166,11 @@ it('tells what became of every request, by route, consumer, node and serial, ove
   const own = await (await fetch(`${planes[0]?.status}/metrics`)).text();
   expect(own).toContain('holdfast_telemetry_requests_total 420\n');
   expect(own).toContain('holdfast_telemetry_dropped_requests_total 0\n');
+  // By class of status and who answered.
+  const counted = [...own.matchAll(/^holdfast_request_latency_ms_count\{(.*)\} (\d+)$/gm)];
+  expect(counted.map(([, labels]) => labels)).toContain('code="5xx",source="service"');
+  expect(counted.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(420);
+  expect(own).toMatch(/^holdfast_upstream_latency_ms_bucket\{code="2xx",source="service",le="\+Inf"\} [1-9]/m);
 });
 /** Asks each of the staged planes, again and again, until it is stopped; gives what each was answered, and when. */
 function load(): {
