@@ -114,7 +114,7 @@ export class NodeSession {
     const absent = context.absentPlugins(hello.node);
     if (absent.length > 0) {
       context.log(
-        'info',
+        'warn',
         `${session.name} lacks ${absent.join(', ')}: config that uses any of them will not be sent to it`,
       );
     }

@@ -141,7 +141,7 @@ const NO_COUNTS: SharedCounts = { compare: async ({ counts }) => counts.map(() =
 export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
     Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry'>
-  > = {},
+  > & { /** Versions of those it has. */ plugins?: Readonly<Record<string, string>> } = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
   const log: string[] = [];
@@ -149,7 +149,7 @@ export async function startControlPlane(
   const publisher = await createPublisher({
     feed,
     tables: ['services', 'routes', 'plugins'].map((name) => ({ name, bundle: { mode: 'eager' }, ttl: false })),
-    pluginVersion: () => '3.9.3',
+    pluginVersion: (name) => options.plugins?.[name] ?? '3.9.3',
     signingKey,
     log: write,
   });
@@ -166,7 +166,7 @@ export async function startControlPlane(
     records: options.records ?? NO_RECORDS,
     counts: options.counts ?? NO_COUNTS,
     telemetry: options.telemetry ?? { keep: async () => undefined },
-    plugins: ['key-auth', 'cors'],
+    plugins: Object.keys(options.plugins ?? { 'key-auth': '', cors: '' }),
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
     log: write,
@@ -346,6 +346,15 @@ export class TestLink {
       if (heard?.type === passedOver) continue;
       throw new Error(`expected ${type}, heard ${JSON.stringify(heard ?? message).slice(0, 300)}`);
     }
+  }
+
+  /** The next message, which must be of one of these types. */
+  async hearEither<T extends Heard['type']>(...types: readonly T[]): Promise<Extract<Heard, { type: T }>> {
+    const message = await this.hearAny();
+    const heard = message.type === 'order' ? await this.#orders?.read(message, this.#key) : message;
+    const found = types.find((type) => heard?.type === type);
+    if (heard !== undefined && found !== undefined && isOf(heard, found)) return heard;
+    throw new Error(`expected ${types.join(' or ')}, heard ${JSON.stringify(heard ?? message).slice(0, 300)}`);
   }
 
   /** The close code the control plane gave. */

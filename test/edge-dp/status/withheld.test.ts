@@ -17,7 +17,8 @@ it('a node says at its Status API why it has no newer config, and stays ready', 
   const { controlPlane } = fixture;
   const config = (name: string) => ({ routes: { rows: [{ id: 'r1', name }] } });
   await controlPlane.publish(config('good'));
-  await fixture.start();
+  const log: string[] = [];
+  await fixture.start({ log: (level, message) => void log.push(`${level} ${message}`) });
   await controlPlane.heard('applied');
   expect(await get('/status')).toMatchObject({ body: expect.stringContaining('"configuration_withheld":null') });
 
@@ -26,6 +27,8 @@ it('a node says at its Status API why it has no newer config, and stays ready', 
   await expect.poll(() => get('/status')).toMatchObject({ status: 200, body: expect.stringContaining(told) });
   expect(await get('/status/ready')).toMatchObject({ status: 200, body: expect.stringContaining(told) });
   expect(await fixture.routes()).toEqual(['good']);
+  const line = 'warn the control plane withholds config from this node: no such plugin (plugin_set_incompatible)';
+  await expect.poll(() => log).toContain(line);
 
   await controlPlane.publish(config('does-not-compile'));
   await controlPlane.heard('rejected');
