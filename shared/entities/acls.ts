@@ -11,8 +11,14 @@ export const acls = defineEntity({
   fields: {
     id: uuid,
     created_at: autoTimestamp,
-    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    group: { ...headerValue, required: true },
+    consumer: {
+      type: 'foreign',
+      reference: 'consumers',
+      required: true,
+      on_delete: 'cascade',
+      description: 'Who is in the group.',
+    },
+    group: { ...headerValue, required: true, description: 'The name that the acl plugin allows or denies.' },
     tags,
   },
 });

@@ -9,8 +9,19 @@ export const acmeStorage = defineEntity({
   ttl: true,
   fields: {
     id: uuid,
-    key: { type: 'string', required: true, unique: true, auto: true },
-    value: { type: 'string', required: true, auto: true },
+    key: {
+      type: 'string',
+      required: true,
+      unique: true,
+      auto: true,
+      description: 'What the acme plugin finds the value by.',
+    },
+    value: {
+      type: 'string',
+      required: true,
+      auto: true,
+      description: 'What is kept: a certificate with its key, an account or the answer to a challenge.',
+    },
     created_at: autoTimestamp,
   },
 });

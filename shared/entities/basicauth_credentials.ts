@@ -16,9 +16,20 @@ export const basicauthCredentials = defineEntity({
   fields: {
     id: uuid,
     created_at: autoTimestamp,
-    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    username: { ...headerValue, required: true, unique: true },
-    password: { type: 'string', required: true, encrypted: true },
+    consumer: {
+      type: 'foreign',
+      reference: 'consumers',
+      required: true,
+      on_delete: 'cascade',
+      description: 'Who has shown the right name and password.',
+    },
+    username: { ...headerValue, required: true, unique: true, description: 'What the client gives as its user name.' },
+    password: {
+      type: 'string',
+      required: true,
+      encrypted: true,
+      description: 'Kept as a digest: it cannot be read back.',
+    },
     tags,
   },
   transformations: [

@@ -11,9 +11,18 @@ export const caCertificates = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
-    cert: { type: 'string', custom_validator: certificateError, required: true },
+    cert: {
+      type: 'string',
+      custom_validator: certificateError,
+      required: true,
+      description: 'PEM of one CA certificate.',
+    },
     // Lower-case hex SHA-256 of the certificate, filled on write.
-    cert_digest: { type: 'string', unique: true },
+    cert_digest: {
+      type: 'string',
+      unique: true,
+      description: 'SHA-256 of the certificate in hexadecimal digits. Worked out from it.',
+    },
     tags,
   },
   transformations: [

@@ -15,13 +15,28 @@ export const certificates = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
-    cert: { ...certificate, required: true },
-    key: { ...key, required: true },
-    cert_alt: { ...certificate, required: false },
-    key_alt: { ...key, required: false },
+    cert: { ...certificate, required: true, description: 'PEM, with the certificates between it and the CA.' },
+    key: {
+      ...key,
+      required: true,
+      description: 'PEM. It is kept by the control plane and sent to data planes that need it.',
+    },
+    cert_alt: {
+      ...certificate,
+      required: false,
+      description: 'A second one with another type of key, as ECDSA beside RSA.',
+    },
+    key_alt: { ...key, required: false, description: 'PEM of the key of the second certificate.' },
     tags,
     // Kept as rows of `snis`.
-    snis: { type: 'array', elements: wildcardHost, required: false, transient: true, custom_validator: duplicateError },
+    snis: {
+      type: 'array',
+      elements: wildcardHost,
+      required: false,
+      transient: true,
+      custom_validator: duplicateError,
+      description: 'Host names it is shown for.',
+    },
   },
   entity_checks: [
     { mutually_required: ['cert_alt', 'key_alt'] },

@@ -13,7 +13,19 @@ export const consumerGroupConsumers = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
-    consumer_group: { type: 'foreign', required: true, reference: 'consumer_groups', on_delete: 'cascade' },
-    consumer: { type: 'foreign', required: true, reference: 'consumers', on_delete: 'cascade' },
+    consumer_group: {
+      type: 'foreign',
+      required: true,
+      reference: 'consumer_groups',
+      on_delete: 'cascade',
+      description: 'The group.',
+    },
+    consumer: {
+      type: 'foreign',
+      required: true,
+      reference: 'consumers',
+      on_delete: 'cascade',
+      description: 'Who is in it.',
+    },
   },
 });

@@ -12,7 +12,7 @@ export const consumerGroups = defineEntity({
     id: uuid,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
-    name: { ...name, required: true },
+    name: { ...name, required: true, description: 'What plugins and the Admin API know the group by.' },
     tags,
   },
 });

@@ -27,9 +27,20 @@ export const customPlugins = defineEntity({
         if (!plugins.has(family)) return undefined;
         return `'${family}' is ${bundledPlugins.has(family) ? 'a bundled plugin' : 'a plugin of this control plane'}`;
       },
+      description: 'What plugins made of it are called. With @ and a label behind it, one version among several.',
     },
-    schema: { type: 'string', required: true, len_max: 262_144 },
-    handler: { type: 'string', required: true, len_max: 1_048_576 },
+    schema: {
+      type: 'string',
+      required: true,
+      len_max: 262_144,
+      description: 'Lua source of the table that says which settings it takes.',
+    },
+    handler: {
+      type: 'string',
+      required: true,
+      len_max: 1_048_576,
+      description: 'Lua source of what it does in each phase.',
+    },
     modules: {
       type: 'map',
       keys: {
@@ -39,6 +50,7 @@ export const customPlugins = defineEntity({
       values: { type: 'string', len_max: 1_048_576 },
       len_max: 100,
       extension: true,
+      description: 'Lua sources that the handler can require, by the name of the module.',
     },
     created_at: autoTimestamp,
     updated_at: autoTimestamp,

@@ -11,10 +11,29 @@ export const filterChains = defineEntity({
   admin_api_name: 'filter-chains',
   fields: {
     id: uuid,
-    name,
-    enabled: { type: 'boolean', required: true, default: true },
-    route: { type: 'foreign', reference: 'routes', on_delete: 'cascade', default: null, unique: true },
-    service: { type: 'foreign', reference: 'services', on_delete: 'cascade', default: null, unique: true },
+    name: { ...name, description: 'By which it is found in the Admin API.' },
+    enabled: {
+      type: 'boolean',
+      required: true,
+      default: true,
+      description: 'When it is off, it is as if it were not there.',
+    },
+    route: {
+      type: 'foreign',
+      reference: 'routes',
+      on_delete: 'cascade',
+      default: null,
+      unique: true,
+      description: 'Only requests of this route.',
+    },
+    service: {
+      type: 'foreign',
+      reference: 'services',
+      on_delete: 'cascade',
+      default: null,
+      unique: true,
+      description: 'Only requests to this service.',
+    },
     filters: {
       type: 'array',
       required: true,
@@ -22,8 +41,14 @@ export const filterChains = defineEntity({
       elements: {
         type: 'record',
         fields: {
-          name: { type: 'string', required: true, one_of: [], err: 'no such filter' },
-          enabled: { type: 'boolean', default: true, required: true },
+          name: {
+            type: 'string',
+            required: true,
+            one_of: [],
+            err: 'no such filter',
+            description: 'The kind of filter. Data planes have none.',
+          },
+          enabled: { type: 'boolean', default: true, required: true, description: 'Off: requests go past it.' },
           config: {
             type: 'json',
             required: false,
@@ -33,9 +58,11 @@ export const filterChains = defineEntity({
               optional: true,
               default: { $schema: 'http://json-schema.org/draft-04/schema#', type: ['string', 'null'] },
             },
+            description: 'What the filter is told.',
           },
         },
       },
+      description: 'What requests go through, in this order.',
     },
     created_at: autoTimestamp,
     updated_at: autoTimestamp,

@@ -14,9 +14,20 @@ export const hmacauthCredentials = defineEntity({
   fields: {
     id: uuid,
     created_at: autoTimestamp,
-    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    username: { ...headerValue, required: true, unique: true },
-    secret: { type: 'string', auto: true },
+    consumer: {
+      type: 'foreign',
+      reference: 'consumers',
+      required: true,
+      on_delete: 'cascade',
+      description: 'Whose requests have a right signature.',
+    },
+    username: {
+      ...headerValue,
+      required: true,
+      unique: true,
+      description: 'The name that stands in the Authorization header of signed requests.',
+    },
+    secret: { type: 'string', auto: true, description: 'What requests are signed with. Left out: one is made up.' },
     tags,
   },
 });

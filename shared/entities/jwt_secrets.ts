@@ -15,10 +15,30 @@ export const jwtSecrets = defineEntity({
   fields: {
     id: uuid,
     created_at: autoTimestamp,
-    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    key: { ...headerValue, required: false, unique: true, auto: true },
-    secret: { type: 'string', auto: true },
-    rsa_public_key: { type: 'string' },
+    consumer: {
+      type: 'foreign',
+      reference: 'consumers',
+      required: true,
+      on_delete: 'cascade',
+      description: 'Whose tokens these are.',
+    },
+    key: {
+      ...headerValue,
+      required: false,
+      unique: true,
+      auto: true,
+      description:
+        'What the iss claim of a token says, or another claim the plugin is told to look at. Left out: one is made up.',
+    },
+    secret: {
+      type: 'string',
+      auto: true,
+      description: 'What tokens are signed with by HS256, HS384 or HS512. Left out: one is made up.',
+    },
+    rsa_public_key: {
+      type: 'string',
+      description: 'PEM of the public key that tokens are checked by with all other algorithms.',
+    },
     algorithm: {
       type: 'string',
       default: 'HS256',
@@ -37,6 +57,7 @@ export const jwtSecrets = defineEntity({
         'PS512',
         'EdDSA',
       ],
+      description: 'By what tokens are signed. Those signed by another are refused.',
     },
     tags,
   },

@@ -11,7 +11,7 @@ export const keySets = defineEntity({
   bundle: { mode: 'eager' },
   fields: {
     id: uuid,
-    name: { type: 'string', required: false, unique: true },
+    name: { type: 'string', required: false, unique: true, description: 'By which the set is found.' },
     tags,
     created_at: autoTimestamp,
     updated_at: autoTimestamp,

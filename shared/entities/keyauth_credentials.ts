@@ -15,8 +15,20 @@ export const keyauthCredentials = defineEntity({
   fields: {
     id: uuid,
     created_at: autoTimestamp,
-    consumer: { type: 'foreign', reference: 'consumers', required: true, on_delete: 'cascade' },
-    key: { type: 'string', required: false, unique: true, auto: true },
+    consumer: {
+      type: 'foreign',
+      reference: 'consumers',
+      required: true,
+      on_delete: 'cascade',
+      description: 'Who shows this key.',
+    },
+    key: {
+      type: 'string',
+      required: false,
+      unique: true,
+      auto: true,
+      description: 'What the client shows, by default in the header apikey. Left out: one is made up.',
+    },
     tags,
   },
 });

@@ -12,9 +12,9 @@ export const sessions = defineEntity({
   records: ['session_id'],
   fields: {
     id: uuid,
-    session_id: { type: 'string', unique: true, required: true },
-    expires: { type: 'integer' },
-    data: { type: 'string' },
+    session_id: { type: 'string', unique: true, required: true, description: 'What the cookie of the session says.' },
+    expires: { type: 'integer', description: 'When it ends, in seconds since 1970.' },
+    data: { type: 'string', description: 'What the session holds, encrypted.' },
     created_at: autoTimestamp,
   },
 });

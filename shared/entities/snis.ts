@@ -11,10 +11,22 @@ export const snis = defineEntity({
   fields: {
     id: uuid,
     // Host names are compared regardless of case (RFC 6066, 3).
-    name: { ...wildcardHost, required: true, unique: true, unique_across_ws: true, caseless: true },
+    name: {
+      ...wildcardHost,
+      required: true,
+      unique: true,
+      unique_across_ws: true,
+      caseless: true,
+      description: 'Host name, as api.example.com or *.example.com.',
+    },
     created_at: autoTimestamp,
     updated_at: autoTimestamp,
     tags,
-    certificate: { type: 'foreign', reference: 'certificates', required: true },
+    certificate: {
+      type: 'foreign',
+      reference: 'certificates',
+      required: true,
+      description: 'What is shown to clients that ask for this name.',
+    },
   },
 });

@@ -16,9 +16,25 @@ export const targets = defineEntity({
     id: uuid,
     created_at: autoTimestampMs,
     updated_at: autoTimestampMs,
-    upstream: { type: 'foreign', reference: 'upstreams', required: true, on_delete: 'cascade' },
-    target: { type: 'string', required: true, custom_validator: targetError },
-    weight: { type: 'integer', default: 100, between: [0, 65535] },
+    upstream: {
+      type: 'foreign',
+      reference: 'upstreams',
+      required: true,
+      on_delete: 'cascade',
+      description: 'What it is a target of.',
+    },
+    target: {
+      type: 'string',
+      required: true,
+      custom_validator: targetError,
+      description: 'Host or address with port, as 10.0.0.7:8080.',
+    },
+    weight: {
+      type: 'integer',
+      default: 100,
+      between: [0, 65535],
+      description: 'How much of the traffic it gets, next to the others. 0: none.',
+    },
     tags,
   },
   transformations: [

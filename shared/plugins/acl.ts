@@ -16,10 +16,29 @@ export const acl = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        allow: { type: 'array', elements: { type: 'string' } },
-        deny: { type: 'array', elements: { type: 'string' } },
-        hide_groups_header: { type: 'boolean', required: true, default: false },
-        always_use_authenticated_groups: { type: 'boolean', required: true, default: false },
+        allow: {
+          type: 'array',
+          elements: { type: 'string' },
+          description: 'Groups whose consumers are let in; all others are not.',
+        },
+        deny: {
+          type: 'array',
+          elements: { type: 'string' },
+          description: 'Groups whose consumers are not let in; all others are.',
+        },
+        hide_groups_header: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The API does not see the groups of the consumer in X-Consumer-Groups.',
+        },
+        always_use_authenticated_groups: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description:
+            'Groups that another plugin found count even when a consumer is known, who has groups of their own.',
+        },
       },
     },
   },

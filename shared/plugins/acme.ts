@@ -18,9 +18,22 @@ const redisStorage = defineField({
       type: 'record',
       required: true,
       fields: {
-        namespace: { type: 'string', required: true, default: '', len_min: 0, custom_validator: namespaceError },
-        scan_count: { type: 'number', required: false, default: 10 },
+        namespace: {
+          type: 'string',
+          required: true,
+          default: '',
+          len_min: 0,
+          custom_validator: namespaceError,
+          description: 'Put before each key.',
+        },
+        scan_count: {
+          type: 'number',
+          required: false,
+          default: 10,
+          description: 'How many keys are looked at in one step when all are listed.',
+        },
       },
+      description: 'How keys are kept in this Redis.',
     },
   },
   shorthand_fields: [
@@ -33,12 +46,12 @@ const redisStorage = defineField({
 
 /** What Consul and Vault are reached by. Times in milliseconds. */
 const store = {
-  https: { type: 'boolean', default: false },
-  host,
-  port,
-  kv_path: text,
-  timeout: { type: 'number' },
-  token: { type: 'string', referenceable: true },
+  https: { type: 'boolean', default: false, description: 'Asked over TLS.' },
+  host: { ...host, description: 'Host name or address.' },
+  port: { ...port, description: 'Where it listens.' },
+  kv_path: { ...text, description: 'Put before each key.' },
+  timeout: { type: 'number', description: 'Milliseconds until it is given up.' },
+  token: { type: 'string', referenceable: true, description: 'What the gateway shows to be let in.' },
 } as const;
 
 const storageConfig = defineField({
@@ -48,23 +61,42 @@ const storageConfig = defineField({
     shm: {
       type: 'record',
       required: true,
-      fields: { shm_name: { type: 'string', default: 'kong', custom_validator: dictionaryError } },
+      fields: {
+        shm_name: {
+          type: 'string',
+          default: 'kong',
+          custom_validator: dictionaryError,
+          description: 'The memory zone, by the name that Kong has for it.',
+        },
+      },
+      description: 'What storage in the memory of data planes is told.',
     },
-    kong: { type: 'record', required: true, fields: {} },
-    redis: redisStorage,
-    consul: { type: 'record', required: true, fields: store },
+    kong: {
+      type: 'record',
+      required: true,
+      fields: {},
+      description: 'Storage in the control plane’s database: nothing to set.',
+    },
+    redis: { ...redisStorage, description: 'Where Redis is, for storage there.' },
+    consul: { type: 'record', required: true, fields: store, description: 'Where Consul is, for storage there.' },
     vault: {
       type: 'record',
       required: true,
       fields: {
         ...store,
-        tls_verify: { type: 'boolean', default: true },
-        tls_server_name: text,
-        auth_method: { type: 'string', default: 'token', one_of: ['token', 'kubernetes'] },
-        auth_path: text,
-        auth_role: text,
-        jwt_path: text,
+        tls_verify: { type: 'boolean', default: true, description: 'Whether Vault’s certificate is checked.' },
+        tls_server_name: { ...text, description: 'Server name of the TLS handshake with Vault.' },
+        auth_method: {
+          type: 'string',
+          default: 'token',
+          one_of: ['token', 'kubernetes'],
+          description: 'How the gateway is let in: by a token, or by its Kubernetes service account.',
+        },
+        auth_path: { ...text, description: 'Where in Vault the Kubernetes login is.' },
+        auth_role: { ...text, description: 'The role to log in as.' },
+        jwt_path: { ...text, description: 'The file with the token of the service account.' },
       },
+      description: 'Where HashiCorp Vault is, for storage there.',
     },
   },
 });
@@ -86,26 +118,82 @@ export const acme = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        account_email: { ...secret, required: true, match: { pattern: '%w*%p*@+%w*%.?%w*', regex: /@/ } },
+        account_email: {
+          ...secret,
+          required: true,
+          match: { pattern: '%w*%p*@+%w*%.?%w*', regex: /@/ },
+          description: 'Where the CA writes to, such as when a certificate is about to run out.',
+        },
         account_key: {
           type: 'record',
           required: false,
-          fields: { key_id: { type: 'string', required: true }, key_set: text },
+          fields: {
+            key_id: { type: 'string', required: true, description: 'Its kid.' },
+            key_set: { ...text, description: 'The name of the key set it is in.' },
+          },
+          description: 'A key in the Admin API to use for the account. Not set: one is made.',
         },
-        api_uri: { ...url, default: 'https://acme-v02.api.letsencrypt.org/directory' },
-        tos_accepted: { type: 'boolean', default: false },
-        eab_kid: secret,
-        eab_hmac_key: secret,
-        cert_type: { type: 'string', default: 'rsa', one_of: ['rsa', 'ecc'] },
-        rsa_key_size: { type: 'number', default: 4096, one_of: [2048, 3072, 4096] },
-        renew_threshold_days: { type: 'number', default: 14 },
-        domains: hosts,
-        allow_any_domain: { type: 'boolean', default: false },
-        fail_backoff_minutes: { type: 'number', default: 5 },
-        storage: { type: 'string', default: 'shm', one_of: ['kong', 'shm', 'redis', 'consul', 'vault'] },
-        storage_config: storageConfig,
-        preferred_chain: text,
-        enable_ipv4_common_name: { type: 'boolean', default: true },
+        api_uri: {
+          ...url,
+          default: 'https://acme-v02.api.letsencrypt.org/directory',
+          description: 'The directory of the CA, by RFC 8555.',
+        },
+        tos_accepted: {
+          type: 'boolean',
+          default: false,
+          description: 'You accept the CA’s terms of service. Let’s Encrypt requires it.',
+        },
+        eab_kid: {
+          ...secret,
+          description: 'ID of the external account that the CA gave you, where it binds accounts.',
+        },
+        eab_hmac_key: { ...secret, description: 'Key of that external account.' },
+        cert_type: {
+          type: 'string',
+          default: 'rsa',
+          one_of: ['rsa', 'ecc'],
+          description: 'The kind of key certificates are for.',
+        },
+        rsa_key_size: { type: 'number', default: 4096, one_of: [2048, 3072, 4096], description: 'Bits of RSA keys.' },
+        renew_threshold_days: {
+          type: 'number',
+          default: 14,
+          description: 'Days before its end that a certificate is made anew.',
+        },
+        domains: {
+          ...hosts,
+          description: 'Host names for which certificates are made, as api.example.com or *.example.com.',
+        },
+        allow_any_domain: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Certificates are made for whatever host a client asks for. Anybody can then use up what the CA allows you.',
+        },
+        fail_backoff_minutes: {
+          type: 'number',
+          default: 5,
+          description: 'Minutes before a certificate that could not be had is asked for again.',
+        },
+        storage: {
+          type: 'string',
+          default: 'shm',
+          one_of: ['kong', 'shm', 'redis', 'consul', 'vault'],
+          description: 'Where certificates and accounts are kept.',
+        },
+        storage_config: {
+          ...storageConfig,
+          description: 'Settings of each storage. Only those of the chosen one count.',
+        },
+        preferred_chain: {
+          ...text,
+          description: 'Of several chains the CA offers, the one whose issuer has this common name.',
+        },
+        enable_ipv4_common_name: {
+          type: 'boolean',
+          default: true,
+          description: 'Certificates may also be for IPv4 addresses.',
+        },
       },
     },
   },

@@ -11,8 +11,14 @@ const messages = defineField({
     type: 'record',
     required: false,
     fields: {
-      role: { type: 'string', required: true, default: 'system', one_of: ['system', 'assistant', 'user'] },
-      content: { type: 'string', required: true, len_min: 1, len_max: 500 },
+      role: {
+        type: 'string',
+        required: true,
+        default: 'system',
+        one_of: ['system', 'assistant', 'user'],
+        description: 'Who the message is from, as the model sees it.',
+      },
+      content: { type: 'string', required: true, len_min: 1, len_max: 500, description: 'What the message says.' },
     },
   },
 });
@@ -33,9 +39,10 @@ export const aiPromptDecorator = definePlugin({
           type: 'record',
           required: false,
           fields: {
-            prepend: messages,
-            append: messages,
+            prepend: { ...messages, description: 'Before them.' },
+            append: { ...messages, description: 'After them.' },
           },
+          description: 'What is put around the messages of the client.',
         },
         max_request_body_size: maxRequestBodySize,
         llm_format: llmFormat,

@@ -24,11 +24,24 @@ export const aiPromptGuard = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        allow_patterns: patterns,
-        deny_patterns: patterns,
-        allow_all_conversation_history: { type: 'boolean', required: true, default: false },
+        allow_patterns: { ...patterns, description: 'Regular expressions. A prompt must match one of them.' },
+        deny_patterns: {
+          ...patterns,
+          description: 'Regular expressions. A prompt that matches one of them is refused.',
+        },
+        allow_all_conversation_history: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'Only the last message of the conversation is looked at.',
+        },
         max_request_body_size: maxRequestBodySize,
-        match_all_roles: { type: 'boolean', required: true, default: false },
+        match_all_roles: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'Messages that are not the user’s are looked at as well.',
+        },
         llm_format: llmFormat,
       },
     },

@@ -17,7 +17,12 @@ export const aiResponseTransformer = definePlugin({
       required: true,
       fields: {
         ...prompt,
-        parse_llm_response_json_instructions: { type: 'boolean', required: true, default: false },
+        parse_llm_response_json_instructions: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The model answers with JSON that says which status, headers and body the client gets.',
+        },
         ...connection,
         llm,
       },

@@ -16,9 +16,23 @@ export const basicAuth = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        anonymous: { type: 'string' },
-        hide_credentials: { type: 'boolean', required: true, default: false },
-        realm: { ...headerValue, required: true, default: 'service' },
+        anonymous: {
+          type: 'string',
+          description:
+            'Consumer that those count as who show nothing: its name or ID. Not set: they are refused with 401.',
+        },
+        hide_credentials: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The API does not see what the client showed.',
+        },
+        realm: {
+          ...headerValue,
+          required: true,
+          default: 'service',
+          description: 'Said in WWW-Authenticate when a request is refused.',
+        },
       },
     },
   },

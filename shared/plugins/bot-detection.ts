@@ -15,8 +15,18 @@ export const botDetection = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        allow: { type: 'array', default: [], elements: { type: 'string', is_regex: true } },
-        deny: { type: 'array', default: [], elements: { type: 'string', is_regex: true } },
+        allow: {
+          type: 'array',
+          default: [],
+          elements: { type: 'string', is_regex: true },
+          description: 'Regular expressions. A User-Agent that matches one is let in, whatever else is known of it.',
+        },
+        deny: {
+          type: 'array',
+          default: [],
+          elements: { type: 'string', is_regex: true },
+          description: 'Regular expressions. A User-Agent that matches one is kept out.',
+        },
       },
     },
   },

@@ -14,14 +14,21 @@ export const correlationId = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        header_name: { ...anyHeaderName, default: 'Kong-Request-ID' },
+        header_name: { ...anyHeaderName, default: 'Kong-Request-ID', description: 'The header that has the ID.' },
         generator: {
           type: 'string',
           required: true,
           default: 'uuid#counter',
           one_of: ['uuid', 'uuid#counter', 'tracker'],
+          description:
+            'What the ID looks like. counter: it counts up, and is short. tracker: it tells server, connection and time.',
         },
-        echo_downstream: { type: 'boolean', required: true, default: false },
+        echo_downstream: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The client sees the ID in its answer.',
+        },
       },
     },
   },

@@ -18,9 +18,22 @@ export const cors = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        origins: { type: 'array', elements: { ...headerValue, custom_validator: originError } },
-        headers: { type: 'array', elements: headerValue },
-        exposed_headers: { type: 'array', elements: headerValue },
+        origins: {
+          type: 'array',
+          elements: { ...headerValue, custom_validator: originError },
+          description:
+            'Pages that may call, as https://app.example.com, or *. A regular expression where it has other signs.',
+        },
+        headers: {
+          type: 'array',
+          elements: headerValue,
+          description: 'Headers that pages may send. Not set: those that they ask for.',
+        },
+        exposed_headers: {
+          type: 'array',
+          elements: headerValue,
+          description: 'Headers of answers that pages may read.',
+        },
         methods: {
           type: 'array',
           default: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
@@ -28,11 +41,27 @@ export const cors = definePlugin({
             type: 'string',
             one_of: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
           },
+          description: 'Methods that pages may use.',
         },
-        max_age: { type: 'number' },
-        credentials: { type: 'boolean', required: true, default: false },
-        private_network: { type: 'boolean', required: true, default: false },
-        preflight_continue: { type: 'boolean', required: true, default: false },
+        max_age: { type: 'number', description: 'Seconds for which browsers keep the answer to a preflight request.' },
+        credentials: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'Browsers may send cookies and passwords.',
+        },
+        private_network: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'Pages of the internet may call although this gateway is in a private network.',
+        },
+        preflight_continue: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'Preflight requests are passed on to the API instead of being answered here.',
+        },
       },
     },
   },

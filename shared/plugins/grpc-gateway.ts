@@ -16,7 +16,12 @@ export const grpcGateway = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        proto: { type: 'string', required: false },
+        proto: {
+          type: 'string',
+          required: false,
+          description:
+            'The .proto file with the services, on the control plane. Its google.api.http options say which paths there are.',
+        },
       },
     },
   },

@@ -16,9 +16,22 @@ export const grpcWeb = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        proto: { type: 'string', required: false },
-        pass_stripped_path: { type: 'boolean', required: false },
-        allow_origin_header: { ...headerValue, required: false, default: '*' },
+        proto: {
+          type: 'string',
+          required: false,
+          description: 'The .proto file with the services, on the control plane. Needed for clients that send JSON.',
+        },
+        pass_stripped_path: {
+          type: 'boolean',
+          required: false,
+          description: 'The path that is passed on is without what the route cut off.',
+        },
+        allow_origin_header: {
+          ...headerValue,
+          required: false,
+          default: '*',
+          description: 'What Access-Control-Allow-Origin says in answers.',
+        },
       },
     },
   },

@@ -17,21 +17,42 @@ export const hmacAuth = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        hide_credentials: { type: 'boolean', required: true, default: false },
-        clock_skew: { type: 'number', default: 300, gt: 0 },
-        anonymous: { type: 'string' },
-        validate_request_body: { type: 'boolean', required: true, default: false },
+        hide_credentials: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The API does not see what the client showed.',
+        },
+        clock_skew: {
+          type: 'number',
+          default: 300,
+          gt: 0,
+          description: 'Seconds by which the clock of a client may be off.',
+        },
+        anonymous: {
+          type: 'string',
+          description:
+            'Consumer that those count as who show nothing: its name or ID. Not set: they are refused with 401.',
+        },
+        validate_request_body: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'The body must fit the Digest header, and that must be signed.',
+        },
         enforce_headers: {
           type: 'array',
           default: [],
           elements: { type: 'string', custom_validator: signedHeaderError },
+          description: 'Headers that must be signed.',
         },
         algorithms: {
           type: 'array',
           default: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'],
           elements: { type: 'string', one_of: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] },
+          description: 'Algorithms that clients may sign with.',
         },
-        realm: { ...headerValue, required: false },
+        realm: { ...headerValue, required: false, description: 'Said in WWW-Authenticate when a request is refused.' },
       },
     },
   },

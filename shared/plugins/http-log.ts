@@ -19,15 +19,31 @@ export const httpLog = definePlugin({
       required: true,
       custom_validator: doubleAuthorizationError,
       fields: {
-        http_endpoint: { ...url, required: true, referenceable: true, encrypted: true },
-        method: { type: 'string', default: 'POST', one_of: ['POST', 'PUT', 'PATCH'] },
+        http_endpoint: {
+          ...url,
+          required: true,
+          referenceable: true,
+          encrypted: true,
+          description: 'Where it is sent to.',
+        },
+        method: {
+          type: 'string',
+          default: 'POST',
+          one_of: ['POST', 'PUT', 'PATCH'],
+          description: 'The method it is sent by.',
+        },
         content_type: {
           type: 'string',
           default: 'application/json',
           one_of: ['application/json', 'application/json; charset=utf-8'],
+          description: 'What the body is said to be.',
         },
-        timeout: { type: 'number', default: 10000 },
-        keepalive: { type: 'number', default: 60000 },
+        timeout: { type: 'number', default: 10000, description: 'Milliseconds until it is given up.' },
+        keepalive: {
+          type: 'number',
+          default: 60000,
+          description: 'Milliseconds for which an idle connection is kept.',
+        },
         ...formerQueueFields,
         headers: {
           type: 'map',
@@ -48,6 +64,7 @@ export const httpLog = definePlugin({
             ],
           },
           values: { ...headerValue, referenceable: true },
+          description: 'Headers it is sent with.',
         },
         queue,
         custom_fields_by_lua: customLogFields,

@@ -17,15 +17,29 @@ export const ipRestriction = definePlugin({
       required: true,
       default: ['http', 'https', 'tcp', 'tls', 'grpc', 'grpcs'],
       elements: { type: 'string', one_of: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+      description: 'Requests by other protocols are not touched.',
     },
     config: {
       type: 'record',
       required: true,
       fields: {
-        allow: { type: 'array', elements: ipOrCidr },
-        deny: { type: 'array', elements: ipOrCidr },
-        status: { type: 'number', required: false, custom_validator: errorStatusError },
-        message: { type: 'string', required: false },
+        allow: {
+          type: 'array',
+          elements: ipOrCidr,
+          description: 'Addresses and networks that are let in, as 10.0.0.0/8; all others are not.',
+        },
+        deny: {
+          type: 'array',
+          elements: ipOrCidr,
+          description: 'Addresses and networks that are kept out; all others are not.',
+        },
+        status: {
+          type: 'number',
+          required: false,
+          custom_validator: errorStatusError,
+          description: 'Status of the answer to those who are kept out. Not set: 403.',
+        },
+        message: { type: 'string', required: false, description: 'What the answer to them says.' },
       },
     },
   },

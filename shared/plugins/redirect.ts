@@ -14,9 +14,19 @@ export const redirect = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        status_code: { type: 'integer', required: true, default: 301, between: [100, 599] },
-        location: { ...url, required: true, head: 'value' },
-        keep_incoming_path: { type: 'boolean', default: false },
+        status_code: {
+          type: 'integer',
+          required: true,
+          default: 301,
+          between: [100, 599],
+          description: 'Status of the answer.',
+        },
+        location: { ...url, required: true, head: 'value', description: 'Where the client is sent to.' },
+        keep_incoming_path: {
+          type: 'boolean',
+          default: false,
+          description: 'Path and query of the request take the place of those of the address.',
+        },
       },
     },
   },

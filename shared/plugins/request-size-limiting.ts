@@ -14,14 +14,24 @@ export const requestSizeLimiting = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        allowed_payload_size: { type: 'integer', default: 128 },
+        allowed_payload_size: {
+          type: 'integer',
+          default: 128,
+          description: 'How long a body may be, in the unit below.',
+        },
         size_unit: {
           type: 'string',
           required: true,
           default: 'megabytes',
           one_of: ['megabytes', 'kilobytes', 'bytes'],
+          description: 'The unit of that. A kilobyte has 1,024 bytes, a megabyte 1,048,576.',
         },
-        require_content_length: { type: 'boolean', required: true, default: false },
+        require_content_length: {
+          type: 'boolean',
+          required: true,
+          default: false,
+          description: 'A request must say the length of its body beforehand.',
+        },
       },
     },
   },

@@ -12,7 +12,11 @@ const headerRenames = list({ type: 'string', match: pair, custom_validator: head
 const additions = defineField({
   type: 'record',
   required: true,
-  fields: { body: values, headers: headerValues, querystring: values },
+  fields: {
+    body: { ...values, description: 'Fields of the body.' },
+    headers: { ...headerValues, description: 'Headers.' },
+    querystring: { ...values, description: 'Query arguments.' },
+  },
 });
 
 /** Changes requests on their way to the upstream; values are templates. */
@@ -27,29 +31,48 @@ export const requestTransformer = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        http_method: { type: 'string', match: { pattern: '^%u+$', regex: /^[A-Z]+$/ } },
+        http_method: {
+          type: 'string',
+          match: { pattern: '^%u+$', regex: /^[A-Z]+$/ },
+          description: 'The API gets requests with this method. Not set: with their own.',
+        },
         remove: {
           type: 'record',
           required: true,
-          fields: { body: names, headers: headerNames, querystring: names },
+          fields: {
+            body: { ...names, description: 'Fields of the body.' },
+            headers: { ...headerNames, description: 'Headers.' },
+            querystring: { ...names, description: 'Query arguments.' },
+          },
+          description: 'What is taken out, by name.',
         },
         rename: {
           type: 'record',
           required: true,
-          fields: { body: values, headers: headerRenames, querystring: values },
+          fields: {
+            body: { ...values, description: 'Fields of the body.' },
+            headers: { ...headerRenames, description: 'Headers.' },
+            querystring: { ...values, description: 'Query arguments.' },
+          },
+          description: 'What gets another name, as old:new.',
         },
         replace: {
           type: 'record',
           required: true,
           fields: {
-            body: values,
-            headers: headerValues,
-            querystring: values,
-            uri: { type: 'string', head: 'template' },
+            body: { ...values, description: 'Fields of the body.' },
+            headers: { ...headerValues, description: 'Headers.' },
+            querystring: { ...values, description: 'Query arguments.' },
+            uri: {
+              type: 'string',
+              head: 'template',
+              description: 'The path that the API gets. May be a template, as /v2/$(uri_captures.rest).',
+            },
           },
+          description: 'What gets another value if it is there, as name:value.',
         },
-        add: additions,
-        append: additions,
+        add: { ...additions, description: 'What is put in if it is not there, as name:value.' },
+        append: { ...additions, description: 'What is added to what is there, as name:value.' },
       },
     },
   },

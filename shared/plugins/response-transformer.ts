@@ -11,7 +11,11 @@ const types = list({ type: 'string', one_of: ['boolean', 'number', 'string'] });
 const additions = defineField({
   type: 'record',
   required: true,
-  fields: { json: values, json_types: types, headers: headerValues },
+  fields: {
+    json: { ...values, description: 'Fields of a JSON body.' },
+    json_types: { ...types, description: 'Types of the values above, in the same order.' },
+    headers: { ...headerValues, description: 'Headers.' },
+  },
 });
 
 /** Changes responses on their way to the client. */
@@ -29,19 +33,30 @@ export const responseTransformer = definePlugin({
         remove: {
           type: 'record',
           required: true,
-          fields: { json: names, headers: list({ type: 'string', head: 'name:value' }) },
+          fields: {
+            json: { ...names, description: 'Fields of a JSON body.' },
+            headers: {
+              ...list({ type: 'string', head: 'name:value' }),
+              description: 'Headers. With name:value, only those with this value.',
+            },
+          },
+          description: 'What is taken out, by name.',
         },
         rename: {
           type: 'record',
           required: true,
           fields: {
-            json: values,
-            headers: list({ type: 'string', match: pair, custom_validator: headerRenameError, head: 'name:name' }),
+            json: { ...values, description: 'Fields of a JSON body.' },
+            headers: {
+              ...list({ type: 'string', match: pair, custom_validator: headerRenameError, head: 'name:name' }),
+              description: 'Headers.',
+            },
           },
+          description: 'What gets another name, as old:new.',
         },
-        replace: additions,
-        add: additions,
-        append: additions,
+        replace: { ...additions, description: 'What gets another value if it is there, as name:value.' },
+        add: { ...additions, description: 'What is put in if it is not there, as name:value.' },
+        append: { ...additions, description: 'What is added to what is there, as name:value.' },
       },
     },
   },

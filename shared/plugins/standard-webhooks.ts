@@ -15,8 +15,20 @@ export const standardWebhooks = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        secret_v1: { type: 'string', required: true, referenceable: true, encrypted: true },
-        tolerance_second: { type: 'integer', required: true, default: 300, gt: -1 },
+        secret_v1: {
+          type: 'string',
+          required: true,
+          referenceable: true,
+          encrypted: true,
+          description: 'What webhooks are signed with, as the sender shows it.',
+        },
+        tolerance_second: {
+          type: 'integer',
+          required: true,
+          default: 300,
+          gt: -1,
+          description: 'Seconds that a webhook may be old.',
+        },
       },
     },
   },

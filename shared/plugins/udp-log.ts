@@ -16,9 +16,9 @@ export const udpLog = definePlugin({
       type: 'record',
       required: true,
       fields: {
-        host: { ...host, required: true },
-        port: { ...port, required: true },
-        timeout: { type: 'number', default: 10000 },
+        host: { ...host, required: true, description: 'Where it is sent to.' },
+        port: { ...port, required: true, description: 'Where that listens.' },
+        timeout: { type: 'number', default: 10000, description: 'Milliseconds until it is given up.' },
         custom_fields_by_lua: customLogFields,
       },
     },

@@ -12,17 +12,33 @@ import { defineField, type PatternRule } from './vocabulary.ts';
 
 /** Fields that many schemas share. Spread one to add to it: `{ ...host, required: true }`. */
 
-export const uuid = defineField({ type: 'string', uuid: true, auto: true });
+export const uuid = defineField({
+  type: 'string',
+  uuid: true,
+  auto: true,
+  description: 'A UUID. Left out: one is made up.',
+});
 
 /** Seconds since 1970. */
-export const autoTimestamp = defineField({ type: 'integer', timestamp: true, auto: true });
+export const autoTimestamp = defineField({
+  type: 'integer',
+  timestamp: true,
+  auto: true,
+  description: 'Seconds since 1970, by the control plane’s clock.',
+});
 
 /** Seconds since 1970 with milliseconds behind the point. */
-export const autoTimestampMs = defineField({ type: 'number', timestamp: true, auto: true });
+export const autoTimestampMs = defineField({
+  type: 'number',
+  timestamp: true,
+  auto: true,
+  description: 'Seconds since 1970 with milliseconds behind the point, by the control plane’s clock.',
+});
 
 export const tags = defineField({
   type: 'set',
   elements: { type: 'string', required: true, custom_validator: tagError },
+  description: 'Words for finding and grouping.',
 });
 
 /** Unique; letters, digits, `.`, `-`, `_`, `~` and everything beyond ASCII. */
@@ -64,6 +80,7 @@ export const protocols = defineField({
   required: true,
   default: ['grpc', 'grpcs', 'http', 'https'],
   elements: protocol,
+  description: 'Requests by other protocols are not touched.',
 });
 
 export const httpProtocols = defineField({
@@ -71,6 +88,7 @@ export const httpProtocols = defineField({
   required: true,
   default: ['grpc', 'grpcs', 'http', 'https'],
   elements: { type: 'string', one_of: ['grpc', 'grpcs', 'http', 'https'] },
+  description: 'Requests by other protocols are not touched.',
 });
 
 export const methods = defineField({
@@ -127,19 +145,42 @@ export const headers = defineField({
 /** `routes.sources` and `routes.destinations`. */
 export const endpoints = defineField({
   type: 'set',
-  elements: { type: 'record', fields: { ip: ipOrCidr, port }, entity_checks: [{ at_least_one_of: ['ip', 'port'] }] },
+  elements: {
+    type: 'record',
+    fields: {
+      ip: { ...ipOrCidr, description: 'An address, or a network as 10.0.0.0/8.' },
+      port: { ...port, description: 'A port.' },
+    },
+    entity_checks: [{ at_least_one_of: ['ip', 'port'] }],
+  },
 });
 
 /** A plugin that cannot be tied to a consumer, service or route. */
-export const noConsumer = defineField({ type: 'foreign', reference: 'consumers', eq: null });
+export const noConsumer = defineField({
+  type: 'foreign',
+  reference: 'consumers',
+  eq: null,
+  description: 'The plugin cannot be for one consumer alone.',
+});
 export const noConsumerGroup = defineField({
   type: 'foreign',
   reference: 'consumer_groups',
   eq: null,
   extension: true,
+  description: 'The plugin cannot be for one consumer group alone.',
 });
-export const noService = defineField({ type: 'foreign', reference: 'services', eq: null });
-export const noRoute = defineField({ type: 'foreign', reference: 'routes', eq: null });
+export const noService = defineField({
+  type: 'foreign',
+  reference: 'services',
+  eq: null,
+  description: 'The plugin cannot be for one service alone.',
+});
+export const noRoute = defineField({
+  type: 'foreign',
+  reference: 'routes',
+  eq: null,
+  description: 'The plugin cannot be for one route alone.',
+});
 
 /** A literal pattern that reads the same in Lua and in ECMAScript. */
 export function exactly(word: string): PatternRule {

@@ -11,17 +11,20 @@ interface PrintedSchema {
 /** One field: `{name: {type, …}}`. A list of these keeps the order. */
 type PrintedField = Readonly<Record<string, object>>;
 
-/** The body of `GET /schemas/{entity}` and `GET /schemas/plugins/{name}`: plain data, functions left out. */
-export function printSchema(schema: Described): PrintedSchema {
+/**
+ * The body of `GET /schemas/{entity}` and `GET /schemas/plugins/{name}`: plain data, functions left out. `extensions`: with the
+ * fields that Kong does not have.
+ */
+export function printSchema(schema: Described, extensions = false): PrintedSchema {
   const { fields, entity_checks } = schema;
-  const published = (entity_checks ?? []).filter((check) => !namesExtension(check, fields));
-  return { fields: printFields(fields), entity_checks: printChecks(published) };
+  const published = (entity_checks ?? []).filter((check) => extensions || !namesExtension(check, fields));
+  return { fields: printFields(fields, extensions), entity_checks: printChecks(published) };
 }
 
-function printFields(fields: Fields): PrintedField[] {
+function printFields(fields: Fields, extensions: boolean): PrintedField[] {
   return Object.entries(fields)
-    .filter(([, field]) => field.extension !== true)
-    .map(([name, field]) => ({ [name]: printRules(field) }));
+    .filter(([, field]) => extensions || field.extension !== true)
+    .map(([name, field]) => ({ [name]: printRules(field, extensions) }));
 }
 
 function namesExtension(check: EntityCheck, fields: Fields): boolean {
@@ -31,16 +34,18 @@ function namesExtension(check: EntityCheck, fields: Fields): boolean {
 
 function printChecks(checks: readonly EntityCheck[] | undefined): object[] {
   return (checks ?? []).map((check) =>
-    Object.fromEntries(Object.entries(check).map(([kind, rule]) => [kind, isRecord(rule) ? printRules(rule) : rule])),
+    Object.fromEntries(
+      Object.entries(check).map(([kind, rule]) => [kind, isRecord(rule) ? printRules(rule, false) : rule]),
+    ),
   );
 }
 
 /** Fields, matches and the arguments of checks are all sets of rules; each kind of rule has its own printed form. */
-function printRules(rules: Field | Readonly<Record<string, unknown>>): object {
+function printRules(rules: Field | Readonly<Record<string, unknown>>, extensions: boolean): object {
   const printed: Record<string, unknown> = {};
   for (const [rule, value] of Object.entries(rules)) {
     if (typeof value === 'function' || value === undefined) continue;
-    const form = printRule(rule, value);
+    const form = printRule(rule, value, extensions);
     if (form !== undefined) printed[rule] = form;
   }
   // A field that only a sub-schema defines has nothing of its own to show.
@@ -48,25 +53,25 @@ function printRules(rules: Field | Readonly<Record<string, unknown>>): object {
   return printed;
 }
 
-function printRule(rule: string, value: unknown): unknown {
+function printRule(rule: string, value: unknown, extensions: boolean): unknown {
   switch (rule) {
     case 'head':
     case 'also':
     case 'caseless':
       return undefined;
     case 'fields':
-      return isFields(value) ? printFields(value) : value;
+      return isFields(value) ? printFields(value, extensions) : value;
     case 'entity_checks':
       return isChecks(value) ? printChecks(value) : value;
     case 'shorthand_fields':
-      return isShorthands(value) ? value.map(({ name, field }) => ({ [name]: printRules(field) })) : value;
+      return isShorthands(value) ? value.map(({ name, field }) => ({ [name]: printRules(field, extensions) })) : value;
     case 'elements':
     case 'keys':
     case 'values':
     case 'if_match':
     case 'then_match':
     case 'else_match':
-      return isRecord(value) ? printRules(value) : value;
+      return isRecord(value) ? printRules(value, extensions) : value;
     case 'match':
     case 'not_match':
       return isPattern(value) ? value.pattern : value;

@@ -5,7 +5,7 @@ import { printSchema } from '../../../shared/schema/print.ts';
 import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { readInput } from '../entity/input.ts';
-import { type JsonSchema, messageSchema, objectOf } from '../openapi/description.ts';
+import { type JsonSchema, messageSchema, objectOf, type QueryParameter } from '../openapi/description.ts';
 import { message, ok, type Reply } from '../reply.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
 import { unstoredSchemas } from './unstored-schemas.ts';
@@ -28,9 +28,11 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
     {
       path: '/schemas/{name}',
       methods: {
-        GET: show('an entity', 'name', (name) => {
+        GET: show('an entity', 'name', (name, call) => {
           const schema = byName.get(name);
-          return schema === undefined ? message(404, `No entity named '${name}'`) : ok(printSchema(schema));
+          return schema === undefined
+            ? message(404, `No entity named '${name}'`)
+            : ok(printSchema(schema, withExtensions(call)));
         }),
       },
     },
@@ -42,9 +44,11 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
     {
       path: '/schemas/plugins/{name}',
       methods: {
-        GET: show('a plugin', 'name', async (name, { luaPlugins }) => {
-          const plugin = plugins.get(name) ?? (await luaPlugins.named(name));
-          return plugin === undefined ? message(404, `No plugin named '${name}'`) : ok(printSchema(plugin));
+        GET: show('a plugin', 'name', async (name, call) => {
+          const plugin = plugins.get(name) ?? (await call.luaPlugins.named(name));
+          return plugin === undefined
+            ? message(404, `No plugin named '${name}'`)
+            : ok(printSchema(plugin, withExtensions(call)));
         }),
       },
     },
@@ -52,10 +56,12 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
     {
       path: '/schemas/vaults/{name}',
       methods: {
-        GET: show('a vault', 'name', (name) => {
+        GET: show('a vault', 'name', (name, call) => {
           const { subschemas = {} } = schemaOf('vaults');
           const vault = Object.hasOwn(subschemas, name) ? subschemas[name] : undefined;
-          return vault === undefined ? message(404, `No vault named '${name}'`) : ok(printSchema(vault));
+          return vault === undefined
+            ? message(404, `No vault named '${name}'`)
+            : ok(printSchema(vault, withExtensions(call)));
         }),
       },
     },
@@ -66,6 +72,15 @@ export function schemaRoutes(entities: readonly EntitySchema[], enabled: Readonl
   ];
 }
 
+/** What a form of everything needs: fields that Kong does not have are left out unless asked for. */
+const withExtensions = ({ query }: Call): boolean => query.get('extensions') === 'true';
+
+const extensions: QueryParameter = {
+  name: 'extensions',
+  description: '`true`: with the fields that Kong does not have.',
+  schema: { type: 'string' },
+};
+
 function show(
   what: string,
   parameter: string,
@@ -75,6 +90,7 @@ function show(
     describe: {
       summary: `The schema of ${what}, in Kong’s format`,
       tag: 'schemas',
+      query: [extensions],
       success: { status: 200, schema: printed },
       errors: [404],
     },

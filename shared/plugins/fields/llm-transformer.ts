@@ -8,26 +8,47 @@ import { auth, logging, maxRequestBodySize, model, modelChecks, routeType } from
 /** The LLM that a transformer plugin asks, and the way to it. */
 export const llm = defineField({
   type: 'record',
+  description: 'The model that is asked, and what it is shown.',
   required: true,
-  fields: { route_type: routeType, auth, model, logging },
+  fields: {
+    route_type: { ...routeType, description: 'Which interface of the model is used. Must be llm/v1/chat here.' },
+    auth,
+    model,
+    logging,
+  },
   entity_checks: modelChecks,
 });
 
 /** What the LLM is told, and what is taken from its answer. */
 export const prompt = {
-  prompt: { type: 'string', required: true },
-  transformation_extract_pattern: { type: 'string', required: false, custom_validator: regexError },
+  prompt: { type: 'string', required: true, description: 'What the model is told to do with what it is shown.' },
+  transformation_extract_pattern: {
+    type: 'string',
+    required: false,
+    custom_validator: regexError,
+    description: 'Regular expression. What it matches first in the model’s answer is taken.',
+  },
 } as const;
 
 /** The way to the LLM. `http_timeout` in milliseconds. */
 export const connection = {
-  http_timeout: { type: 'integer', required: true, default: 60000 },
-  https_verify: { type: 'boolean', required: true, default: true },
+  http_timeout: {
+    type: 'integer',
+    required: true,
+    default: 60000,
+    description: 'Milliseconds until the model is given up.',
+  },
+  https_verify: {
+    type: 'boolean',
+    required: true,
+    default: true,
+    description: 'Whether the certificate of the model’s server is checked.',
+  },
   max_request_body_size: maxRequestBodySize,
-  http_proxy_host: host,
-  http_proxy_port: port,
-  https_proxy_host: host,
-  https_proxy_port: port,
+  http_proxy_host: { ...host, description: 'The proxy that the model is reached through by HTTP.' },
+  http_proxy_port: { ...port, description: 'Where that proxy listens.' },
+  https_proxy_host: { ...host, description: 'The proxy that the model is reached through by HTTPS.' },
+  https_proxy_port: { ...port, description: 'Where that proxy listens.' },
 } as const;
 
 /** What the way needs of a host. */

@@ -3,7 +3,14 @@ import { defineField } from '../../schema/vocabulary.ts';
 const limit = defineField({ type: 'number', gt: 0 });
 
 /** Requests allowed per period. */
-export const periods = { second: limit, minute: limit, hour: limit, day: limit, month: limit, year: limit } as const;
+export const periods = {
+  second: { ...limit, description: 'Requests in a second.' },
+  minute: { ...limit, description: 'Requests in a minute.' },
+  hour: { ...limit, description: 'Requests in an hour.' },
+  day: { ...limit, description: 'Requests in a day.' },
+  month: { ...limit, description: 'Requests in a month.' },
+  year: { ...limit, description: 'Requests in a year.' },
+} as const;
 
 export const PERIODS = ['second', 'minute', 'hour', 'day', 'month', 'year'] as const;
 

@@ -25,12 +25,16 @@ export function phaseFunctions(plugin: string) {
       type: 'record',
       required: true,
       fields: {
-        certificate: sources,
-        rewrite: sources,
-        access: sources,
-        header_filter: sources,
-        body_filter: sources,
-        log: sources,
+        certificate: { ...sources, description: 'Lua run during the TLS handshake.' },
+        rewrite: {
+          ...sources,
+          description:
+            'Lua run as soon as a request comes in, before there is a route. Only of plugins for all requests.',
+        },
+        access: { ...sources, description: 'Lua run before the request is passed on.' },
+        header_filter: { ...sources, description: 'Lua run when the head of the answer is there.' },
+        body_filter: { ...sources, description: 'Lua run for each piece of the answer’s body.' },
+        log: { ...sources, description: 'Lua run when the answer has been sent.' },
       },
     },
   } as const;

@@ -3,22 +3,72 @@ import { defineField } from '../../schema/vocabulary.ts';
 /** How entries wait, are batched and are tried again on their way to a server. Delays in seconds. */
 export const queue = defineField({
   type: 'record',
+  description: 'How entries are gathered, wait and are tried again on their way.',
   required: true,
   fields: {
-    max_batch_size: { type: 'integer', default: 1, between: [1, 1000000] },
-    max_coalescing_delay: { type: 'number', default: 1, between: [0, 3600] },
-    max_entries: { type: 'integer', default: 10000, between: [1, 1000000] },
-    max_bytes: { type: 'integer' },
-    max_retry_time: { type: 'number', default: 60 },
-    initial_retry_delay: { type: 'number', default: 0.01, between: [0.001, 1000000] },
-    max_retry_delay: { type: 'number', default: 60, between: [0.001, 1000000] },
-    concurrency_limit: { type: 'integer', default: 1, one_of: [-1, 1] },
+    max_batch_size: {
+      type: 'integer',
+      default: 1,
+      between: [1, 1000000],
+      description: 'Entries that are sent together at the most.',
+    },
+    max_coalescing_delay: {
+      type: 'number',
+      default: 1,
+      between: [0, 3600],
+      description: 'Seconds that a batch waits for more entries.',
+    },
+    max_entries: {
+      type: 'integer',
+      default: 10000,
+      between: [1, 1000000],
+      description: 'Entries that wait at the most. When there are more, the oldest are dropped.',
+    },
+    max_bytes: {
+      type: 'integer',
+      description: 'Bytes that wait at the most. When there are more, the oldest are dropped.',
+    },
+    max_retry_time: {
+      type: 'number',
+      default: 60,
+      description: 'Seconds after which a batch that cannot be sent is dropped.',
+    },
+    initial_retry_delay: {
+      type: 'number',
+      default: 0.01,
+      between: [0.001, 1000000],
+      description: 'Seconds until it is tried again for the first time. Each further time it is twice as long.',
+    },
+    max_retry_delay: {
+      type: 'number',
+      default: 60,
+      between: [0.001, 1000000],
+      description: 'Seconds between two tries at the most.',
+    },
+    concurrency_limit: {
+      type: 'integer',
+      default: 1,
+      one_of: [-1, 1],
+      description: 'Batches that are under way at the same time: 1, or -1 for any number.',
+    },
   },
 });
 
 /** What plugins had before they had a queue; accepted until Kong 4.0, and without effect. */
 export const formerQueueFields = {
-  retry_count: { type: 'integer', deprecation: { old_default: 10, removal_in_version: '4.0' } },
-  queue_size: { type: 'integer', deprecation: { old_default: 1, removal_in_version: '4.0' } },
-  flush_timeout: { type: 'number', deprecation: { old_default: 2, removal_in_version: '4.0' } },
+  retry_count: {
+    type: 'integer',
+    deprecation: { old_default: 10, removal_in_version: '4.0' },
+    description: 'Without effect: see the queue.',
+  },
+  queue_size: {
+    type: 'integer',
+    deprecation: { old_default: 1, removal_in_version: '4.0' },
+    description: 'Without effect: see the queue.',
+  },
+  flush_timeout: {
+    type: 'number',
+    deprecation: { old_default: 2, removal_in_version: '4.0' },
+    description: 'Without effect: see the queue.',
+  },
 } as const;

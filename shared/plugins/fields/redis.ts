@@ -7,17 +7,33 @@ import { renamed } from './renamed.ts';
 /** Where a Redis server is. */
 export const redis = defineField({
   type: 'record',
+  description: 'Where Redis is, for what is kept there.',
   required: true,
   fields: {
-    host,
-    port: { ...port, default: 6379 },
-    timeout: { ...timeout, default: 2000 },
-    username: { type: 'string', referenceable: true },
-    password: { type: 'string', encrypted: true, referenceable: true, len_min: 0 },
-    database: { type: 'integer', default: 0 },
-    ssl: { type: 'boolean', required: false, default: false },
-    ssl_verify: { type: 'boolean', required: false, default: false },
-    server_name: { ...sni, required: false },
+    host: { ...host, description: 'Host name or address of Redis.' },
+    port: { ...port, default: 6379, description: 'Where it listens.' },
+    timeout: { ...timeout, default: 2000, description: 'Milliseconds to connect, to send and to wait for an answer.' },
+    username: { type: 'string', referenceable: true, description: 'The user to log in as. Not set: the default user.' },
+    password: {
+      type: 'string',
+      encrypted: true,
+      referenceable: true,
+      len_min: 0,
+      description: 'The password to log in with.',
+    },
+    database: { type: 'integer', default: 0, description: 'Number of the database.' },
+    ssl: { type: 'boolean', required: false, default: false, description: 'Spoken to over TLS.' },
+    ssl_verify: {
+      type: 'boolean',
+      required: false,
+      default: false,
+      description: 'Whether the certificate of Redis is checked.',
+    },
+    server_name: {
+      ...sni,
+      required: false,
+      description: 'Server name of the TLS handshake, and the name its certificate must be for.',
+    },
   },
 });
 

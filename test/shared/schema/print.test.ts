@@ -3,6 +3,7 @@ import { entities } from '../../../shared/entities/registry.ts';
 import { expressionRoutes, routes } from '../../../shared/entities/routes.ts';
 import { vaults } from '../../../shared/entities/vaults.ts';
 import { plugins } from '../../../shared/plugins/registry.ts';
+import { isRecord, recordOrEmpty } from '../../../shared/record.ts';
 import { printSchema } from '../../../shared/schema/print.ts';
 import kong from '../vectors/schemas.json' with { type: 'json' };
 
@@ -54,8 +55,45 @@ describe('schemas are printed as Kong prints them', () => {
   });
 });
 
+describe('every field says what it means', () => {
+  const whole = [...entities, expressionRoutes, ...Object.values(vaults.subschemas), ...plugins.values()];
+
+  test('in a sentence of its own, wherever it is', () => {
+    const without = whole.flatMap((schema) =>
+      undescribed(printSchema(schema, true), 'name' in schema ? schema.name : 'vault'),
+    );
+    expect(without).toEqual([]);
+  });
+
+  test('and what Kong does not have is told only to who asks for it', () => {
+    const names = (fields: readonly object[]) => fields.flatMap((field) => Object.keys(field));
+    const schema = entities.find(({ name }) => name === 'plugins') ?? expect.fail('no plugins');
+    expect(names(printSchema(schema).fields)).not.toContain('consumer_group');
+    expect(names(printSchema(schema, true).fields)).toContain('consumer_group');
+  });
+});
+
+/** Where fields have no description: `acme.config.storage_config.shm`. The settings of a plugin as a whole need none. */
+function undescribed(rules: unknown, at: string): string[] {
+  if (!isRecord(rules)) return [];
+  const fields = Array.isArray(rules.fields)
+    ? rules.fields.flatMap((entry) => Object.entries(recordOrEmpty(entry)))
+    : [];
+  const missing = fields.flatMap(([name, field]) => {
+    const path = `${at}.${name}`;
+    const said = recordOrEmpty(field).description;
+    const isSaid = (typeof said === 'string' && /^\S.{3,}[.]$/.test(said)) || /^[^.]+\.config$/.test(path);
+    return [...(isSaid ? [] : [path]), ...undescribed(field, path)];
+  });
+  return [...missing, ...undescribed(rules.elements, at), ...undescribed(rules.values, at)];
+}
+
+/** A printed schema without the texts that Kong's recorded ones have not. A field may be called `description`. */
+const withoutTexts = (key: string, value: unknown): unknown =>
+  key === 'description' && typeof value === 'string' ? undefined : value;
+
 function printed(schema: Parameters<typeof printSchema>[0]): unknown {
-  const text = JSON.stringify(printSchema(schema));
+  const text = JSON.stringify(printSchema(schema), withoutTexts);
   return JSON.parse(
     text.replace(/("secret":\{"type":"string","required":false,"default":)"[A-Za-z0-9]{44}"/, `$1${secret}`),
   );

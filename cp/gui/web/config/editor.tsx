@@ -168,14 +168,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
           </Alert>
         )}
         {kind.name === 'services' && <ServiceUrl values={draft.values} onChange={change} />}
-        <Fields
-          fields={shown}
-          values={draft.values}
-          errors={errors}
-          onChange={change}
-          of={ofName(kind)}
-          fixed={fixed}
-        />
+        <Fields fields={shown} values={draft.values} errors={errors} onChange={change} fixed={fixed} />
         {rest.length > 0 && (
           <div>
             <Button
@@ -191,14 +184,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
             <Collapse expanded={more || hasHiddenErrors}>
               <Paper mt="sm" withBorder p="md" radius="md">
                 {(more || hasHiddenErrors) && (
-                  <Fields
-                    fields={rest}
-                    values={draft.values}
-                    errors={errors}
-                    onChange={change}
-                    of={ofName(kind)}
-                    fixed={fixed}
-                  />
+                  <Fields fields={rest} values={draft.values} errors={errors} onChange={change} fixed={fixed} />
                 )}
               </Paper>
             </Collapse>
@@ -226,9 +212,6 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
     </form>
   );
 }
-
-/** Under which name the words of fields are looked up. */
-const ofName = (kind: Kind): string => kind.slug;
 
 function Conflict(props: {
   readonly theirs: ReturnType<typeof foreignChanges>;

@@ -32,8 +32,6 @@ export interface InputProps {
   readonly value: unknown;
   readonly errors: FieldErrors;
   readonly onChange: (value: unknown) => void;
-  /** What its name is looked up by: the entity, or `plugin`. */
-  readonly of: string;
   /** Stands in a list, where its name is said already. */
   readonly bare?: string;
   readonly disabled?: boolean;
@@ -41,10 +39,10 @@ export interface InputProps {
 
 /** One field, whatever it holds. */
 export function Input(props: InputProps) {
-  const { field, value, onChange, of, bare, disabled = false } = props;
+  const { field, value, onChange, bare, disabled = false } = props;
   const error = props.errors.own === null ? undefined : plain(props.errors.own, 1000);
   const label = bare ?? labelOf(field.name);
-  const hint = bare === undefined ? hintOf(of, field) : '';
+  const hint = bare === undefined ? hintOf(field) : '';
   const common = {
     label,
     ...(bare !== undefined && { 'aria-label': bare, label: undefined }),
@@ -230,7 +228,7 @@ function Words({ field, value, errors, onChange, common }: InputProps & { readon
 }
 
 /** Records, or texts of several lines, one below the other. */
-function List({ field, value, errors, onChange, of, disabled = false }: InputProps) {
+function List({ field, value, errors, onChange, disabled = false }: InputProps) {
   const items = Array.isArray(value) ? value : [];
   const { elements } = field;
   if (elements === null) return null;
@@ -244,7 +242,7 @@ function List({ field, value, errors, onChange, of, disabled = false }: InputPro
   return (
     <Fieldset legend={labelOf(field.name)} disabled={disabled}>
       <Stack gap="sm">
-        <Told errors={errors} hint={hintOf(of, field)} />
+        <Told errors={errors} hint={hintOf(field)} />
         {items.map((item, at) => (
           <Group key={at} align="flex-start" wrap="nowrap" gap="xs">
             <div style={{ flex: 1, minWidth: 0 }}>
@@ -253,7 +251,6 @@ function List({ field, value, errors, onChange, of, disabled = false }: InputPro
                 value={item}
                 errors={errorsAt(errors, at)}
                 onChange={(next) => replace(at, next)}
-                of={of}
                 bare={`${labelOf(field.name)} ${at + 1}`}
               />
             </div>
@@ -304,10 +301,9 @@ export function Told({ errors, hint }: { readonly errors: FieldErrors; readonly 
 }
 
 /** A record: folded in while all in it is as usual. */
-function Nested({ field, value, errors, onChange, of: owner, bare, disabled = false }: InputProps) {
+function Nested({ field, value, errors, onChange, bare, disabled = false }: InputProps) {
   // What a plugin is told is what its form is for.
-  const isConfig = owner === 'plugins' && field.name === 'config';
-  const of = isConfig ? 'plugin' : owner;
+  const isConfig = field.name === 'config' && field.required && field.fields.length > 0;
   const hasErrors = errors.own !== null || Object.keys(errors.inside).length > 0;
   const [opened, open] = useState(
     () => isConfig || bare !== undefined || (value !== null && !same(value, field.initial)),
@@ -318,7 +314,7 @@ function Nested({ field, value, errors, onChange, of: owner, bare, disabled = fa
     return (
       <Fieldset legend={label} disabled={disabled}>
         <Stack gap="sm">
-          <Told errors={errors} hint={hintOf(of, field)} />
+          <Told errors={errors} hint={hintOf(field)} />
           <Group gap="xs">
             <Text size="sm" c="dimmed">
               not set
@@ -343,7 +339,7 @@ function Nested({ field, value, errors, onChange, of: owner, bare, disabled = fa
   return (
     <Fieldset legend={label} disabled={disabled}>
       <Stack gap="sm">
-        <Told errors={errors} hint={hintOf(of, field)} />
+        <Told errors={errors} hint={hintOf(field)} />
         {bare === undefined && !isConfig && (
           <Group gap="xs">
             <Button
@@ -365,7 +361,7 @@ function Nested({ field, value, errors, onChange, of: owner, bare, disabled = fa
           </Group>
         )}
         <div id={id}>
-          {shown && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} of={of} />}
+          {shown && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} />}
         </div>
       </Stack>
     </Fieldset>
@@ -378,10 +374,9 @@ export function Fields(props: {
   readonly values: Readonly<Row>;
   readonly errors: FieldErrors;
   readonly onChange: (values: Row) => void;
-  readonly of: string;
   readonly fixed?: readonly string[];
 }) {
-  const { fields, values, errors, onChange, of, fixed = [] } = props;
+  const { fields, values, errors, onChange, fixed = [] } = props;
   return (
     <Stack gap="md">
       {fields.map((field) => (
@@ -391,7 +386,6 @@ export function Fields(props: {
           value={values[field.name] ?? null}
           errors={errorsAt(errors, field.name)}
           onChange={(value) => onChange({ ...recordOrEmpty(values), [field.name]: value })}
-          of={of}
           disabled={fixed.includes(field.name)}
         />
       ))}

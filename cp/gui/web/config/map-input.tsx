@@ -10,7 +10,7 @@ import { hintOf, labelOf } from './words.ts';
 type Entry = readonly [key: string, value: unknown];
 
 /** Names with values, one pair to a line. While a name is being typed two may be the same: then the last one counts. */
-export function MapInput({ field, value, errors, onChange, of, disabled = false }: InputProps) {
+export function MapInput({ field, value, errors, onChange, disabled = false }: InputProps) {
   const [entries, setEntries] = useState<readonly Entry[]>(() => (isRecord(value) ? Object.entries(value) : []));
   const { elements } = field;
   // What came from elsewhere, as another's change, is shown.
@@ -36,7 +36,7 @@ export function MapInput({ field, value, errors, onChange, of, disabled = false 
   return (
     <Fieldset legend={label} disabled={disabled}>
       <Stack gap="sm">
-        <Told errors={errors} hint={hintOf(of, field)} />
+        <Told errors={errors} hint={hintOf(field)} />
         {shown.map(([key, item], at) => (
           <Group key={at} align="flex-start" wrap="nowrap" gap="xs">
             <TextInput
@@ -52,7 +52,6 @@ export function MapInput({ field, value, errors, onChange, of, disabled = false 
                 value={item}
                 errors={errorsAt(errors, key)}
                 onChange={(next) => replace(at, [key, next])}
-                of={of}
                 bare={`${label}: value ${at + 1}`}
               />
             </div>

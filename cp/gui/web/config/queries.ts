@@ -55,36 +55,20 @@ export const fieldsQuery = (kind: Kind, named: string | null) =>
   queryOptions({
     queryKey: ['schema', kind.name, named],
     async queryFn({ signal }): Promise<readonly FormField[]> {
-      const own = fieldsOf(await read<unknown>(`/schemas/${kind.name}`, 'cluster', signal));
+      const own = fieldsOf(await read<unknown>(`/schemas/${kind.name}?extensions=true`, 'cluster', signal));
       const most = own.filter(({ name }) => !BOOKKEEPING.has(name));
       if (named === null || (kind.name !== 'plugins' && kind.name !== 'vaults')) return most;
-      const printed = await read<unknown>(`/schemas/${kind.name}/${encodeURIComponent(named)}`, 'cluster', signal);
+      const printed = await read<unknown>(
+        `/schemas/${kind.name}/${encodeURIComponent(named)}?extensions=true`,
+        'cluster',
+        signal,
+      );
       const special = new Map(fieldsOf(printed).map((field) => [field.name, field]));
       const barred = barredIn(printed);
-      const group = kind.name === 'plugins' && !barred.has('consumer') ? [CONSUMER_GROUP] : [];
-      return [...most, ...group]
-        .filter(({ name }) => !barred.has(name))
-        .map((field) => special.get(field.name) ?? field);
+      return most.filter(({ name }) => !barred.has(name)).map((field) => special.get(field.name) ?? field);
     },
     staleTime: 5 * 60_000,
   });
-
-/** Plugins may be for a consumer group, which Kong's schema of plugins does not print. */
-const CONSUMER_GROUP: FormField = {
-  name: 'consumer_group',
-  widget: 'reference',
-  integer: false,
-  required: false,
-  initial: null,
-  options: [],
-  elements: null,
-  fields: [],
-  reference: 'consumer_groups',
-  secret: false,
-  auto: false,
-  referenceable: false,
-  rule: '',
-};
 
 /** Fields that a plugin lets nobody set: those that must be null. */
 function barredIn(printed: unknown): ReadonlySet<string> {

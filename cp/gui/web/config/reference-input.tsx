@@ -13,7 +13,6 @@ export function ReferenceInput({
   value,
   errors,
   onChange,
-  of,
   label,
   bare,
   disabled = false,
@@ -24,7 +23,7 @@ export function ReferenceInput({
   const rows = data?.rows ?? [];
   const options = rows.map((row) => ({ value: String(row.id), label: plain(titleOf(row), 80) }));
   const known = id === null || options.some((option) => option.value === id);
-  const hint = hintOf(of, field);
+  const hint = hintOf(field);
   return (
     <div>
       <Select

@@ -37,6 +37,8 @@ export interface FormField {
   readonly auto: boolean;
   /** May be a reference into a vault. */
   readonly referenceable: boolean;
+  /** What it means. */
+  readonly description: string;
   /** What is said of values besides: ranges, patterns. */
   readonly rule: string;
 }
@@ -77,6 +79,7 @@ function fieldOf(name: string, rules: Readonly<Row>): FormField {
     secret: secret && (widget === 'text' || widget === 'lines'),
     auto: rules.auto === true,
     referenceable: rules.referenceable === true,
+    description: typeof rules.description === 'string' ? rules.description : '',
     rule: ruleOf(rules),
   };
 }

@@ -123,7 +123,6 @@ export function Explain() {
               value={consumer}
               errors={NO_ERRORS}
               onChange={setConsumer}
-              of="explain"
             />
             <TextInput
               label="Client address"
@@ -166,6 +165,7 @@ const CONSUMER = {
   secret: false,
   auto: false,
   referenceable: false,
+  description: 'Who calls, as plugins for it see the request.',
   rule: '',
 } as const;
 
