@@ -1,7 +1,7 @@
 import { atMost } from '../config/at-most.ts';
 
 /** Milliseconds a change is kept from counting as applied by isolates that do not say that they have taken it. */
-const PATIENCE = 1_000;
+const PATIENCE = 5_000;
 
 /**
  * The other isolates of a node that were waiting for news when it came: a change is acknowledged once they have taken it. Those
