@@ -43,6 +43,12 @@ export async function issue(request: GatewayRequest, endpoint: Endpoint): Promis
 
 const invalidRequest = (error_description: string): ProtocolError => ({ error: 'invalid_request', error_description });
 
+/** RFC 6749 section 4.4: its name alone would be a token to whoever knows it. */
+const NOT_FOR_PUBLIC_CLIENTS: ProtocolError = {
+  error: 'unauthorized_client',
+  error_description: 'client_credentials is disallowed for public clients',
+};
+
 type Outcome = IssuedToken | ProtocolError;
 
 async function grant(
@@ -162,6 +168,7 @@ async function byClient(
   const named = parameters.has('authenticated_userid');
   if (named && !provisioned(parameters, config)) return INVALID_PROVISION_KEY;
   if (client === null) return INVALID_CLIENT;
+  if (!client.confidential) return NOT_FOR_PUBLIC_CLIENTS;
   const scope = scopeOf(parameters, config);
   if (isError(scope)) return scope;
   const userId = parameters.text('authenticated_userid') ?? null;

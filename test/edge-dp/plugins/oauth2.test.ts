@@ -2,17 +2,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadClusterTls, loadTrustedKeys } from '../../../cp/pki/cluster-tls.ts';
+import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { type RunningControlPlane, runControlPlane } from '../../cp/running-control-plane.ts';
 import { admin } from '../../e2e/processes.ts';
 import { until } from '../../until.ts';
-import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
+import { nodeOptions, proxyUrl, type StartHost, startOwnBox, statusUrl } from '../hosts.ts';
 
 const WAIT = { timeout: 20_000 };
 
-describe('tokens, and sessions, on two data planes', () => {
+describe('tokens, and sessions, on two data planes, one of them on Node', () => {
   const folders: string[] = [];
   let plane: RunningControlPlane;
   let nodes: DataPlane[] = [];
@@ -21,12 +23,12 @@ describe('tokens, and sessions, on two data planes', () => {
   let message = '';
 
   const call = (path: string, method = 'GET', body?: unknown) => admin(`${plane.admin}${path}`, method, body);
-  const startNode = async (): Promise<DataPlane> => {
+  const startNode = async (start: StartHost): Promise<DataPlane> => {
     const { cluster_cert: cert, cluster_cert_key: key, bundle_trusted_keys: keys } = plane.settings;
     const tls = loadClusterTls({ mode: 'shared', cert: cert ?? '', key: key ?? '', ca: null, end: 'client' });
     const folder = await mkdtemp(join(tmpdir(), 'holdfast tokens '));
     folders.push(folder);
-    return startOwnBox(
+    return start(
       nodeOptions(folder, null, {
         controlPlanes: [{ host: '127.0.0.1', port: plane.plane.cluster?.port ?? 0 }],
         clusterTls: { cert: tls.cert, key: tls.key, ca: tls.cert, serverName: 'kong_clustering' },
@@ -49,6 +51,17 @@ describe('tokens, and sessions, on two data planes', () => {
     });
   const password = (node: number, user = 'u1') =>
     token(node, { grant_type: 'password', provision_key: 'key', authenticated_userid: user, scope: 'read' });
+  const authorize = (form: readonly (readonly [string, string])[], headers = {}) => {
+    const body = new URLSearchParams([
+      ['client_id', 'app'],
+      ['response_type', 'code'],
+      ['provision_key', 'key'],
+      ['authenticated_userid', 'u2'],
+      ['scope', 'read'],
+    ]);
+    for (const [name, value] of form) body.append(name, value);
+    return send(0, '/api/oauth2/authorize', { method: 'POST', body, headers });
+  };
   const use = async (node: number, access: unknown) =>
     (await send(node, '/api/x', { headers: { authorization: `Bearer ${access}` } })).status;
 
@@ -87,6 +100,8 @@ describe('tokens, and sessions, on two data planes', () => {
     await call('/services/api/routes', 'POST', { name: 'app', paths: ['/app'] });
     await call('/consumers', 'POST', { username: 'nobody' });
     await call('/consumers/ada/key-auth', 'POST', { key: 'a-key' });
+    await call('/services/api/routes', 'POST', { name: 'keys', paths: ['/keys'] });
+    await call('/routes/keys/plugins', 'POST', { name: 'key-auth' });
     const session = { storage: 'kong', logout_methods: ['POST'] };
     await call('/routes/app/plugins', 'POST', { name: 'session', config: session });
     await call('/routes/app/plugins', 'POST', { name: 'key-auth', config: { anonymous: 'nobody' } });
@@ -95,7 +110,7 @@ describe('tokens, and sessions, on two data planes', () => {
     const [oauth2] = Array.isArray(data) ? data : [];
     const route = await call('/routes/api');
     await call(`/plugins/${oauth2.id}`, 'PATCH', { route: { id: route.id } });
-    nodes = await Promise.all([startNode(), startNode()]);
+    nodes = await Promise.all([startNode(startOwnBox), startNode(startNodeHost)]);
     for (const node of [0, 1]) {
       const ready = async () => (await send(node, '/api/oauth2/token')).status === 405;
       await until(ready, 'a data plane to have the config');
@@ -107,6 +122,25 @@ describe('tokens, and sessions, on two data planes', () => {
     await new Promise((resolve) => upstream?.close(resolve));
     await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
   });
+
+  /** Tokens and keys of one name each, and between which Unix seconds they end. */
+  const ending: { readonly name: string; readonly ends: readonly [number, number] }[] = [];
+  const makeEnding = async (): Promise<void> => {
+    const [credential, service] = [await call('/consumers/ada/oauth2/app'), await call('/services/api')];
+    for (const seconds of [5, 15, 45]) {
+      const name = `for-${seconds}`;
+      const from = Math.floor(Date.now() / 1000);
+      const owned = { credential: { id: credential.id }, service: { id: service.id } };
+      await call('/oauth2_tokens', 'POST', { ...owned, access_token: name, expires_in: seconds });
+      await call('/consumers/ada/key-auth', 'POST', { key: name, ttl: seconds });
+      ending.push({ name, ends: [from + seconds, Date.now() / 1000 + seconds + 1] });
+    }
+    for (const node of [0, 1]) {
+      const [{ name } = expect.fail('none was made')] = ending.slice(-1);
+      await expect.poll(() => use(node, name), WAIT).toBe(200);
+      await expect.poll(async () => (await send(node, `/keys?apikey=${name}`)).status, WAIT).toBe(200);
+    }
+  };
 
   it('are good on the other one at once, with who and what they stand for, and stay hidden from the upstream', async () => {
     const { status, json } = await password(0);
@@ -148,16 +182,7 @@ describe('tokens, and sessions, on two data planes', () => {
       expect(await use(node, fresh?.json.access_token)).toBe(200);
       await expect.poll(() => use(node, json.access_token), WAIT).toBe(401);
     }
-    const { json: authorized } = await send(0, '/api/oauth2/authorize', {
-      method: 'POST',
-      body: new URLSearchParams({
-        client_id: 'app',
-        response_type: 'code',
-        provision_key: 'key',
-        authenticated_userid: 'u2',
-        scope: 'read',
-      }),
-    });
+    const { json: authorized } = await authorize([]);
     const code = new URL(String(authorized.redirect_uri)).searchParams.get('code') ?? '';
     const exchanges = await Promise.all(
       [1, 0, 1].map((node) => token(node, { grant_type: 'authorization_code', code })),
@@ -220,8 +245,30 @@ describe('tokens, and sessions, on two data planes', () => {
     await expect.poll(() => use(1, json.access_token), WAIT).toBe(200);
   });
 
+  it('are refused in the words of the protocol where a request says a thing twice, or comes from elsewhere', async () => {
+    const refused = (answer: { status: number; json: Record<string, unknown> }, error: string, description: string) =>
+      expect([answer.status, answer.json]).toEqual([400, { error, error_description: description }]);
+    const challenged = await authorize([
+      ['code_challenge', 'xSow9UkD6ei4_nnvkfGgVatE_ByFQf-tcaCmUG9MGOM'],
+      ['code_challenge', 'xSow9UkD6ei4_nnvkfGgVatE_ByFQf-tcaCmUG9MGOM'],
+    ]);
+    const back = new URL(String(challenged.json.redirect_uri));
+    expect([challenged.status, Object.fromEntries(back.searchParams)]).toEqual([
+      400,
+      { error: 'invalid_request', error_description: 'code_challenge must be a string' },
+    ]);
+    const foreign = 'Invalid redirect_uri that does not match with any redirect_uri created with the application';
+    const elsewhere = await token(0, { grant_type: 'password', redirect_uri: 'https://evil.test/' });
+    refused(elsewhere, 'invalid_request', foreign);
+    refused(await token(0, { grant_type: 'magic' }), 'unsupported_grant_type', 'Invalid grant_type');
+    const twice = 'Only one X-Forwarded-Proto header allowed';
+    refused(await authorize([], { 'x-forwarded-proto': 'https, https' }), 'access_denied', twice);
+    refused(await authorize([], { 'x-forwarded-proto': 'http' }), 'access_denied', 'You must use HTTPS');
+  });
+
   it('go on without a control plane: those known everywhere everywhere, new ones where they were issued', async () => {
     const { json: before } = await password(0);
+    await makeEnding();
     const { json: marker } = await password(0);
     await expect.poll(() => use(1, marker.access_token), WAIT).toBe(200);
     expect(await use(1, before.access_token)).toBe(200);
@@ -235,5 +282,29 @@ describe('tokens, and sessions, on two data planes', () => {
     expect(status).toBe(200);
     expect([await use(0, before.access_token), await use(1, before.access_token)]).toEqual([200, 200]);
     expect([await use(0, alone.access_token), await use(1, alone.access_token)]).toEqual([401, 200]);
+  });
+
+  it('end at the second they are to, on both and keys too, while there is no control plane', async () => {
+    const now = Date.now() / 1000;
+    const { name, ends } = ending.find((each) => each.ends[0] > now + 1) ?? expect.fail('all of them are over');
+    const asking = [0, 1].flatMap((node) => [
+      () => use(node, name),
+      async () => (await send(node, `/keys?apikey=${name}`)).status,
+    ]);
+    await Promise.all(
+      asking.map(async (ask, which) => {
+        for (let good = 0; ; good++) {
+          const asked = Date.now() / 1000;
+          const status = await ask();
+          if (status !== 200) {
+            const answered = Date.now() / 1000;
+            expect([which, status, good > 0, answered >= ends[0]]).toEqual([which, 401, true, true]);
+            return;
+          }
+          expect(asked, `${which} was asked for too late`).toBeLessThan(ends[1]);
+          await pause(20);
+        }
+      }),
+    );
   });
 });

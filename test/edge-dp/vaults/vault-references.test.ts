@@ -203,6 +203,17 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
     expect(await send('/own', PLAIN)).toBe(200);
   });
 
+  it.runIf(host !== 'Miniflare')('are followed, and end with their ttl, while there is no control plane', async () => {
+    await gateway.loseControlPlane();
+    await environment(`OTHER_SIGNING='${JSON.stringify({ webhook: PREFIXED })}'\n`);
+    await answers('/part', PREFIXED, 200);
+    await environment('');
+    await answers('/part', PREFIXED, 500);
+    expect(JSON.parse(await status('/status')).unresolved_references).toContainEqual(
+      expect.objectContaining({ reason: 'this node has no variable OTHER_SIGNING' }),
+    );
+  });
+
   it('never show a secret', async () => {
     const shown = [...lines, await status('/status'), await status('/metrics')].join('\n');
     for (const secret of SECRETS) expect(shown).not.toContain(secret);
