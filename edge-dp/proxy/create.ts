@@ -94,7 +94,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     clientBodyTimeout: settings.clientBodyTimeout,
     maxBodySize: settings.maxBodySize ?? 0,
     egress,
-    carries: outward === undefined ? isCarried : () => true,
+    carries: outward === undefined && dependencies.egress === undefined ? isCarried : () => true,
     closedByClient:
       dependencies.egress === undefined || outward !== undefined ? null : closedByClient(dependencies.egress),
     exchanges: { open: 0 },

@@ -45,7 +45,9 @@ export async function proxy(
     const { missing, reason } = tls;
     return refused(context, `service ${service.name ?? service.id} needs ${missing}`, reason);
   }
-  if (context.method === 'HEAD' && !runtime.carries({ method: 'HEAD', body: context.body.current }))
+  const { current } = context.body;
+  // What plugins have made, or read, has a length: the way out says whether it can carry that.
+  if (context.method === 'HEAD' && current.kind === 'incoming' && !runtime.carries({ method: 'HEAD', body: current }))
     return exit(context.error(411, 'Length required'));
   if (isKeptForRetry(context, route, service, peers)) await context.body.read(REPLAYABLE_BODY);
   const target = upstreamTarget(context, route, service, matched.match, runtime.flavor);

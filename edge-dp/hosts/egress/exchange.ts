@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { messageOf } from '../../../shared/thrown.ts';
-import { EGRESS_ERROR, type EgressTarget, encodeHeader } from '../../proxy/egress/protocol.ts';
+import { EGRESS_ERROR, EGRESS_LENGTH, type EgressTarget, encodeHeader } from '../../proxy/egress/protocol.ts';
 import type { AnswerSink } from './call.ts';
 import { EgressError, statusOf } from './failure.ts';
 import { headerOf, type RawHeaders, responseHeaders } from './headers.ts';
@@ -19,6 +19,8 @@ export class Exchange implements AnswerSink {
   readonly response: ServerResponse;
   /** How the upstream's trailers are told. */
   trailers: EgressTarget['trailers'];
+  /** It asks by a POST what a HEAD with a body asks for. */
+  bodiless = false;
   #body: PassThrough | null = null;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -58,6 +60,7 @@ export class Exchange implements AnswerSink {
    */
   begin(status: number, reason: string | undefined, headers: string[]): void {
     const passed = responseHeaders(headers);
+    if (this.bodiless) renameLength(passed);
     try {
       if (reason === undefined) this.response.writeHead(status, passed);
       else this.response.writeHead(status, PLAIN.test(reason) ? reason : '', passed);
@@ -130,6 +133,12 @@ export class Exchange implements AnswerSink {
     const { socket } = this.request;
     const patience = setTimeout(() => socket.destroy(), DISCARD_FOR);
     for (const event of ['end', 'close']) this.request.once(event, () => clearTimeout(patience));
+  }
+}
+
+function renameLength(headers: string[]): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at]?.toLowerCase() === 'content-length') headers[at] = EGRESS_LENGTH;
   }
 }
 

@@ -1,4 +1,4 @@
-import { EGRESS_ERROR, EGRESS_TARGET, EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
+import { EGRESS_ERROR, EGRESS_LENGTH, EGRESS_TARGET, EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 
 /** Names and values in turn, as on the wire. */
 export type RawHeaders = readonly string[];
@@ -15,7 +15,7 @@ const HOP_BY_HOP = new Set([
 ]);
 
 /** Ours, between the Worker and this process: must neither leak upstream nor come from there. */
-const PRIVATE = new Set([EGRESS_TARGET, EGRESS_ERROR, EGRESS_TOKEN]);
+const PRIVATE = new Set([EGRESS_TARGET, EGRESS_ERROR, EGRESS_LENGTH, EGRESS_TOKEN]);
 
 /** A request's headers as the upstream gets them, without Host (it is the target's) and Expect (a 100 means nothing here). */
 export function requestHeaders(raw: RawHeaders): string[] {

@@ -36,6 +36,7 @@ export function egressServer(options: EgressOptions): Server {
     const endpoint = endpointOf(target, identities);
     const call = callOf(exchange, target);
     exchange.trailers = target.trailers;
+    exchange.bodiless = target.method === 'HEAD';
     if (target.version === '2') await http2.send(call, endpoint, exchange);
     else http1.send(call, endpoint, exchange);
   };

@@ -17,6 +17,7 @@ import {
 import {
   decodeFailure,
   EGRESS_ERROR,
+  EGRESS_LENGTH,
   EGRESS_ORIGIN,
   EGRESS_TARGET,
   type EgressTarget,
@@ -107,7 +108,7 @@ async function attempt(
   const error = response.headers.get(EGRESS_ERROR);
   if (error === null) {
     const reason = unusable(response);
-    if (reason === null) return { kind: 'response', response: answered(response, egress, exchange) };
+    if (reason === null) return { kind: 'response', response: answered(response, request, egress, exchange) };
     await response.body?.cancel();
     return failed('protocol', true, reason);
   }
@@ -120,11 +121,17 @@ async function attempt(
   const again = await egress.fetch(toEgress(request, { identity: name, exchange }, client), AS_IT_IS);
   const second = again.headers.get(EGRESS_ERROR);
   return second === null
-    ? { kind: 'response', response: answered(again, egress, exchange) }
+    ? { kind: 'response', response: answered(again, request, egress, exchange) }
     : { kind: 'failure', failure: decodeFailure(second) };
 }
 
-function answered(response: Response, egress: Pick<Fetcher, 'fetch'>, exchange: string | null): FetchResponse {
+function answered(
+  response: Response,
+  request: UpstreamRequest,
+  egress: Pick<Fetcher, 'fetch'>,
+  exchange: string | null,
+): FetchResponse {
+  if (request.method === 'HEAD' && isDisguised(request)) return new FetchResponse(toHead(response));
   if (exchange === null || response.webSocket === null) return new FetchResponse(response);
   // A process that died has taken the WebSocket with it.
   const over = (): Promise<unknown> =>
@@ -133,6 +140,17 @@ function answered(response: Response, egress: Pick<Fetcher, 'fetch'>, exchange: 
       () => undefined,
     );
   return new FetchResponse(response, { over });
+}
+
+/** The answer to a HEAD out of that to the POST it was sent as. */
+function toHead({ status, statusText, headers, body }: Response): Response {
+  void body?.cancel().catch(() => undefined);
+  const own = new Headers(headers);
+  const length = own.get(EGRESS_LENGTH);
+  own.delete(EGRESS_LENGTH);
+  if (length === null) own.delete('content-length');
+  else own.set('content-length', length);
+  return new Response(null, { status, statusText, headers: own });
 }
 
 /** `identity`: the name of what TLS needs to know; `exchange`: by which the exchange will be asked about. */

@@ -21,6 +21,8 @@
 export const EGRESS_TARGET = 'x-holdfast-egress-target';
 /** Why there is no upstream response: `encodeHeader(EgressFailure)`. */
 export const EGRESS_ERROR = 'x-holdfast-egress-error';
+/** The Content-Length of an answer to a HEAD that came as a POST: as one to a POST it has none, and no body. */
+export const EGRESS_LENGTH = 'x-holdfast-egress-length';
 /** Proves that the caller is this node's Worker. The host adds it to the binding; the Worker never sees it. */
 export const EGRESS_TOKEN = 'x-holdfast-egress-token';
 /** Base of the URLs fetched through the binding. */
@@ -37,7 +39,7 @@ export interface EgressTarget {
   readonly authority: string;
   /** Request target as it goes on the wire: path and query. */
   readonly path: string;
-  /** For a method the Worker cannot fetch with this body. Not HEAD. */
+  /** For a method the Worker cannot fetch with this body. */
   readonly method?: string;
   /** For `https`. Null: the public CAs, verified, no client certificate, `host` as server name. */
   readonly tls: {

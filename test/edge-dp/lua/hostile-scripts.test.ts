@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { processorTime } from '../../proc.ts';
+import { processorTimeBelow } from '../../proc.ts';
 import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
@@ -31,11 +32,12 @@ const HOSTILE: readonly (readonly [name: string, source: string, ends: RegExp])[
   ['texts', 'local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end', BOUND],
 ];
 
-/** Milliseconds: 50 on a quiet machine. */
-const MOST = 100;
+/** Milliseconds on the processor; how long it waits for one does not count. */
+const MOST = 50;
 
 describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
   let gateway: RunningGateway;
+  let upstream: Upstream;
 
   const waits = `
     local own = kong.request.get_header('x-own')
@@ -46,12 +48,23 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
     end
     kong.response.exit(200, own .. ' ' .. kong.ctx.shared.seen .. ' ' .. ngx.ctx.seen)`;
 
+  const bodied = `kong.service.request.set_raw_body('of a script')`;
+
   beforeAll(async () => {
-    const scripts = [...HOSTILE.map(([name, source]) => [name, source] as const), ['waits', waits] as const];
+    const hostile = HOSTILE.map(([name, source]) => [name, source] as const);
+    const scripts = [...hostile, ['waits', waits] as const, ['bodied', bodied] as const];
+    upstream = await startUpstream(() => 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n');
     gateway = await startGateway({
       host,
       tables: {
-        routes: scripts.map(([name], n) => ({ id: id(n), name, protocols: ['http'], paths: [`/${name}`] })),
+        services: [{ id: id(999), name: 'up', protocol: 'http', host: '127.0.0.1', port: upstream.port }],
+        routes: scripts.map(([name], n) => ({
+          id: id(n),
+          name,
+          protocols: ['http'],
+          paths: [`/${name}`],
+          ...(name === 'bodied' && { service: { id: id(999) } }),
+        })),
         plugins: scripts.map(([, source], n) => ({
           id: id(100 + n),
           name: 'pre-function',
@@ -62,7 +75,10 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
       },
     });
   });
-  afterAll(() => gateway?.stop());
+  afterAll(async () => {
+    await gateway?.stop();
+    await upstream?.stop();
+  });
 
   const get = (path: string, own = 'x') =>
     gateway.raw(`GET /${path} HTTP/1.1\r\nHost: a\r\nX-Own: ${own}\r\nAccept: application/json\r\n\r\n`);
@@ -84,15 +100,21 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
   );
 
   it.each(HOSTILE)('%s: takes no more processor time than a script may, again and again', async (name) => {
-    // The runtime's, for everything it does about a request: the best of three rounds, since it does other things too.
-    const used = () => processorTime(process.pid) - (process.cpuUsage().user + process.cpuUsage().system) / 1000;
-    let best = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 3 && best > MOST; round++) {
-      const before = used();
-      for (let n = 0; n < 4; n++) await get(name);
-      best = Math.min(best, (used() - before) / 4);
+    // The runtime's, for everything it does about a request. Now and then it does other things too, as compiling and collecting.
+    const used: number[] = [];
+    for (let n = 0; n < 5; n++) {
+      const before = processorTimeBelow(process.pid);
+      await get(name);
+      used.push(processorTimeBelow(process.pid) - before);
     }
-    expect(best).toBeLessThan(MOST);
+    const [, , middle] = used.toSorted((a, b) => a - b);
+    expect(middle, used.join(' ')).toBeLessThan(MOST);
+  });
+
+  it('and the body that a script gives a HEAD arrives upstream, whose length the client is told', async () => {
+    const answer = await gateway.raw('HEAD /bodied HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(upstream.seen.map(({ line, body }) => [line, body])).toEqual([['HEAD / HTTP/1.1', 'of a script']]);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: 11\r\n/i);
   });
 
   it('and a hundred requests that wait never see each other', async () => {

@@ -119,7 +119,8 @@ describe.each<[string, string, StartHost]>([
     upstream = await startUpstream(({ line }) => {
       // Length and content say which request this is the answer to.
       const target = line.split(' ')[1] ?? '';
-      return `HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`;
+      const body = line.startsWith('HEAD ') ? '' : target;
+      return `HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${body}`;
     });
     node = await startProxyNode(
       {
@@ -211,7 +212,7 @@ describe.each<[string, string, StartHost]>([
     expect(statuses).toEqual([200, 200]);
   });
 
-  it('sends the body of a GET on whatever its framing, and of a HEAD where the runtime can', async () => {
+  it('sends the body of a GET and of a HEAD on whatever its framing', async () => {
     const chunked = (size: number) => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`;
     for (const size of [3, 100_000]) {
       const { lines, statuses } = await send(
@@ -222,15 +223,13 @@ describe.each<[string, string, StartHost]>([
       expect(statuses).toEqual([200]);
       expect(upstream.seen[0]?.body.match(/x/g)).toHaveLength(size);
     }
-    const head = 'HEAD /WAY/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
-    if (onNode) {
-      expect((await send(head + chunked(3))).lines).toEqual([`HEAD ${way}/x HTTP/1.1`]);
-      expect(upstream.seen[0]?.body).toContain('xxx');
-      return;
+    for (const framing of [`Transfer-Encoding: chunked\r\n\r\n${chunked(3)}`, 'Content-Length: 3\r\n\r\nxxx']) {
+      const { text, lines } = await send(`HEAD /WAY/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${framing}`);
+      expect(lines, framing).toEqual([`HEAD ${way}/x HTTP/1.1`]);
+      expect(upstream.seen[0]?.body, framing).toContain('xxx');
+      // The length that a GET would have been answered with, and nothing of it.
+      expect(text, framing).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: [1-9]\d*\r\n[\s\S]*\r\n\r\n$/i);
     }
-    const { lines, statuses } = await send(head + chunked(3) + NEXT, 1);
-    expect(lines).not.toContain(`HEAD ${way}/x HTTP/1.1`);
-    expect(statuses[0]).toBe(411);
   });
 
   it('answers pipelined requests in their order, each with its own', async () => {
@@ -289,7 +288,7 @@ describe.each<[string, string, StartHost]>([
       // Node tells of what it is not, behind an answer that did not wait for the body.
       expect(statuses.length, target).toBeGreaterThan(0);
       expect(statuses.slice(1), target).toEqual(onNode && statuses.length > 1 ? [400] : []);
-      expect(lines.length, target).toBeLessThanOrEqual(target === '/WAY/x' ? 1 : 0);
+      expect(lines.length, target).toBeLessThanOrEqual(target === '/none' ? 0 : 1);
     }
   });
 

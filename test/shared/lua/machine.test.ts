@@ -126,10 +126,10 @@ describe('the Lua machine', () => {
     expect(await run('return loadstring("\\27Lua")')).toEqual([undefined, expect.stringContaining('compiled Lua')]);
   });
 
-  /** Milliseconds of processor time that a script takes: the best of three, for the process does other things too. */
+  /** Milliseconds of processor time that a script takes: the best of five, for the process does other things too. */
   const cost = async (source: string, limit: number): Promise<number> => {
     let best = Number.POSITIVE_INFINITY;
-    for (let tries = 0; tries < 3 && best > limit; tries++) {
+    for (let tries = 0; tries < 5 && best > limit; tries++) {
       const before = process.cpuUsage();
       await run(source).catch(() => undefined);
       const { user, system } = process.cpuUsage(before);
@@ -146,8 +146,7 @@ describe('the Lua machine', () => {
     ]);
     expect(lua.lost).toBeNull();
     expect(await run('return 1 + 1')).toEqual([2]);
-    // 50 on a quiet machine.
-    expect(await cost(source, 150)).toBeLessThan(150);
+    expect(await cost(source, 50)).toBeLessThan(50);
   });
 
   test('ends them by what they do where the clock stands still, as while a Worker on Cloudflare computes', async () => {
