@@ -11,6 +11,7 @@ const [address = 'http://127.0.0.1:8002', folder = join(tmpdir(), 'holdfast-scre
 const PAGES = [
   '/',
   '/data-planes',
+  '/traffic',
   '/releases',
   '/explain',
   '/transfer',

@@ -1,4 +1,5 @@
 import '@mantine/core/styles.css';
+import 'uplot/dist/uPlot.min.css';
 import './shell/styles.css';
 import { MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';

@@ -2,6 +2,7 @@ import { Badge, Group, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Row } from '../../../../shared/record.ts';
+import { TargetsHealth } from '../health/targets-health.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
@@ -22,6 +23,7 @@ export function Parts({ kind, row }: { readonly kind: Kind; readonly row: Row })
           <PartList key={slug} owner={kind} row={row} part={part} field={field} path={path} />
         );
       })}
+      {kind.name === 'upstreams' && <TargetsHealth upstream={String(row.id)} />}
       {kind.name === 'routes' && <CallIt route={row} />}
     </Stack>
   );

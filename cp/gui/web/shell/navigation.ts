@@ -13,6 +13,7 @@ export const NAVIGATION: readonly NavigationGroup[] = [
     pages: [
       { to: '/', label: 'Overview', icon: 'overview' },
       { to: '/data-planes', label: 'Data planes', icon: 'nodes' },
+      { to: '/traffic', label: 'Traffic', icon: 'traffic' },
       { to: '/releases', label: 'Releases', icon: 'releases' },
       { to: '/explain', label: 'Explain', icon: 'explain' },
       { to: '/transfer', label: 'Import and export', icon: 'transfer' },

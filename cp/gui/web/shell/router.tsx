@@ -73,6 +73,15 @@ const transfer = createRoute({
   path: '/transfer',
   component: lazyRouteComponent(() => import('../transfer/transfer.tsx'), 'Transfer'),
 });
+const traffic = createRoute({
+  getParentRoute: () => root,
+  path: '/traffic',
+  validateSearch: (
+    search: Readonly<Record<string, unknown>>,
+  ): { readonly span?: string; readonly by?: string; readonly only?: string } =>
+    textsIn(search, ['span', 'by', 'only']),
+  component: lazyRouteComponent(() => import('../traffic/traffic.tsx'), 'Traffic'),
+});
 const releases = createRoute({
   getParentRoute: () => root,
   path: '/releases',
@@ -84,6 +93,7 @@ export const router = createRouter({
     overview,
     dataPlanes,
     dataPlane,
+    traffic,
     entities,
     newEntity,
     entity,

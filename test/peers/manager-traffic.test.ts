@@ -1,0 +1,140 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../../cp/listeners/free-port.ts';
+import { loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
+import { startNodeHost } from '../../edge-dp/hosts/node/host.ts';
+import type { DataPlane } from '../../edge-dp/hosts/options.ts';
+import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
+import { admin } from '../e2e/processes.ts';
+import { nodeOptions, proxyUrl } from '../edge-dp/hosts.ts';
+import { barriers, type ManagerBrowser, overflow, startManagerBrowser } from './manager-page.ts';
+
+let folder: string;
+let plane: RunningControlPlane;
+const nodes = new Map<string, DataPlane>();
+let api: Server;
+let browser: ManagerBrowser;
+let page: Page;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'manager '));
+  api = createServer(({ url }, response) => {
+    response.statusCode = url === '/broken' ? 500 : 200;
+    response.end('orders');
+  });
+  await new Promise<void>((listening) => api.listen(0, '127.0.0.1', listening));
+  const telemetry = { host: '127.0.0.1', port: await freePort() };
+  plane = await runControlPlane({ cluster_telemetry_listen: `127.0.0.1:${telemetry.port}` });
+  const { settings } = plane;
+  const pem = (path: string | null) => readFileSync(path ?? '', 'utf8');
+  const cert = pem(settings.cluster_cert);
+  for (const hostname of ['eu-1', 'us-1']) {
+    const options = nodeOptions(join(folder, hostname), null, {
+      hostname,
+      labels: { region: hostname.slice(0, 2) },
+      controlPlanes: [{ host: '127.0.0.1', port: plane.plane.cluster?.port ?? 0 }],
+      clusterTls: { cert, key: pem(settings.cluster_cert_key), ca: cert, serverName: 'kong_clustering' },
+      trustedKeys: loadTrustedKeys(settings.bundle_trusted_keys ?? ''),
+      telemetry: { endpoints: [telemetry], serverName: 'kong_clustering' },
+    });
+    nodes.set(hostname, await startNodeHost(options));
+  }
+  browser = await startManagerBrowser();
+});
+afterAll(async () => {
+  await browser?.context.close();
+  for (const node of nodes.values()) await node.stop(0);
+  await plane?.stop();
+  api?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  page = await browser.context.newPage();
+});
+afterEach(async () => {
+  await page.close();
+  expect(browser.complaints).toEqual([]);
+});
+
+const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
+const link = (name: string) => page.getByRole('link', { name, exact: true });
+const row = (name: string) => page.getByRole('row').filter({ has: page.getByText(name, { exact: true }) });
+
+/** Has a data plane serve so many requests, each answered this. */
+async function serve(hostname: string, path: string, status: number, times: number): Promise<void> {
+  const node = nodes.get(hostname) ?? expect.fail('no data plane');
+  const statusOf = async () => {
+    const answer = await fetch(proxyUrl(node, path));
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  await expect.poll(statusOf, { message: `${path} at ${hostname}` }).toBe(status);
+  for (let time = 1; time < times; time++) expect(await statusOf()).toBe(status);
+}
+
+/** Nothing stands in anybody's way on a page as it is now, at both widths in both themes. */
+async function expectUsable(): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [1280, 400]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.locator('[aria-busy=true]').first().waitFor({ state: 'detached' });
+      expect(await barriers(page), `${colorScheme} at ${width}`).toEqual([]);
+      await expect.poll(() => overflow(page), { message: `${colorScheme} at ${width}` }).toBe(0);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
+describe('traffic', () => {
+  it('says what to set while nobody tells of any, then whose requests fail, by name, and marks targets', async () => {
+    await page.goto(plane.ui);
+    await link('Traffic').click();
+    await page.getByText('cluster_telemetry_endpoint').waitFor();
+    await expectUsable();
+
+    const { port } = api.address() as AddressInfo;
+    await admin(`${plane.admin}/upstreams/pool`, 'PUT', {});
+    await admin(`${plane.admin}/upstreams/pool/targets`, 'POST', { target: `127.0.0.1:${port}` });
+    const { id } = await admin(`${plane.admin}/services/orders`, 'PUT', { host: 'pool' });
+    await admin(`${plane.admin}/routes/works`, 'PUT', { service: { id }, paths: ['/works'] });
+    await admin(`${plane.admin}/routes/breaks`, 'PUT', { service: { id }, paths: ['/broken'], strip_path: false });
+    await serve('eu-1', '/works', 200, 30);
+    await serve('us-1', '/broken', 500, 10);
+
+    await row('works').getByText('0 %', { exact: true }).first().waitFor();
+    await row('breaks').getByText('100.0 %', { exact: true }).waitFor();
+    await link('breaks').waitFor();
+    await button('Only route breaks').click();
+    const chart = page.getByRole('slider', { name: 'Requests per second' });
+    await expect.poll(() => chart.getAttribute('aria-valuetext')).toMatch(/all 0, 4xx 0, 5xx 0|5xx 0?\.\d+/);
+    await chart.focus();
+    await page.keyboard.press('Home');
+    await expect.poll(() => chart.getAttribute('aria-valuenow')).toBe('0');
+    await page.keyboard.press('ArrowRight');
+    await expect.poll(() => chart.getAttribute('aria-valuenow')).toBe('1');
+    await button('Show all requests').click();
+    await page.getByText('Data planes', { exact: true }).last().click();
+    await link('us-1').waitFor();
+
+    await button('Show targets of pool').click();
+    await button(`Mark unhealthy: 127.0.0.1:${port}`).click();
+    await page.getByText('Unhealthy at 2 of 2 data planes').waitFor();
+    await serve('eu-1', '/works', 503, 1);
+    await button(`Mark healthy: 127.0.0.1:${port}`).click();
+    await page.getByText('Unhealthy at 2 of 2 data planes').waitFor({ state: 'detached' });
+    await serve('eu-1', '/works', 200, 1);
+    await expectUsable();
+
+    await page.context().setOffline(true);
+    await page.getByText('The control plane does not answer').waitFor();
+    expect(await link('us-1').count()).toBe(1);
+    await page.context().setOffline(false);
+    await page.getByText('The control plane does not answer').waitFor({ state: 'detached' });
+  });
+});
