@@ -71,7 +71,8 @@ export class Balancer implements BalancedUpstream {
   peers(request: {
     readonly key: string;
     readonly onLeave: (listener: () => void) => void;
-    readonly health: HealthListener;
+    /** Null: what becomes of the request says nothing of the targets. */
+    readonly health: HealthListener | null;
   }): PeerPicker {
     const { upstream } = this;
     const failed = new Set<AddressState>();
@@ -81,8 +82,9 @@ export class Balancer implements BalancedUpstream {
     // Nothing else of the request may run then.
     if (followed) request.onLeave(() => connection?.release());
     const finish = (observation: Observation | null): void => {
-      if (attempt !== null && observation !== null && checksHealth(upstream.health)) {
-        learn(upstream, attempt.address, observation, request.health);
+      const { health } = request;
+      if (health !== null && attempt !== null && observation !== null && checksHealth(upstream.health)) {
+        learn(upstream, attempt.address, observation, health);
       }
       attempt = null;
     };

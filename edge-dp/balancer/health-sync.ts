@@ -24,10 +24,17 @@ export interface HealthSync {
   changed(upstream: Upstream, address: Address, healthy: boolean): void;
   /** One of them failed; the node counts those of all isolates. */
   failed(upstream: Upstream, address: Address, kind: ToldFailure['kind']): void;
+  /** The upstreams of all configs in force, where there are several: all of them hear what one asks for. */
+  inForce(several: readonly UpstreamDirectory[]): void;
 }
 
 /** For request paths without a node around them. */
-export const noHealthSync: HealthSync = { touch: () => undefined, changed: () => undefined, failed: () => undefined };
+export const noHealthSync: HealthSync = {
+  touch: () => undefined,
+  changed: () => undefined,
+  failed: () => undefined,
+  inForce: () => undefined,
+};
 
 /** Keeps in step with the health checker reached through `node`. */
 export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
@@ -37,6 +44,7 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
   let epoch: string | null = null;
   let since = 0;
   let askedAt = 0;
+  let all: readonly UpstreamDirectory[] = [];
 
   /** False when nobody answered. */
   async function exchange(balancers: UpstreamDirectory): Promise<boolean> {
@@ -56,7 +64,9 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
       const answer = parseHealthAnswer(await response.json());
       epoch = answer.epoch;
       since = answer.version;
-      for (const verdict of answer.verdicts) applyVerdict(balancers, verdict);
+      for (const directory of new Set([balancers, ...all])) {
+        for (const verdict of answer.verdicts) applyVerdict(directory, verdict);
+      }
       return true;
     } catch (error) {
       // This isolate goes on with what it saw itself, and tells it with the next exchange.
@@ -92,6 +102,9 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
     },
     changed(upstream, { key }, healthy) {
       pending.push({ upstream: upstream.id, address: key, healthy });
+    },
+    inForce(several) {
+      all = several;
     },
   };
 }

@@ -1,17 +1,19 @@
 import type { Manifest } from '../../shared/bundle/format.ts';
+import type { ManifestSplit } from '../../shared/bundle/split.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { jsonResponse } from '../http/messages.ts';
-import type { RequestPath } from '../proxy/request-path.ts';
+import type { RequestPath, ServedPath } from '../proxy/request-path.ts';
 import { NO_REFERRING_ROWS, type ReferringRows } from '../vaults/referring-rows.ts';
 import { VaultResolution } from '../vaults/resolution.ts';
 import { atMost } from './at-most.ts';
 import { bundleCache } from './cache.ts';
 import { declarativeOrigin } from './declarative.ts';
-import { lazyTables, ShardMemory } from './lazy.ts';
+import { type LazyTables, lazyTables, ShardMemory } from './lazy.ts';
 import type { LiveConfig } from './live.ts';
 import { NodeClient } from './node.ts';
 import { type FoundObject, findObject, type ObjectOrigin } from './objects.ts';
+import { splitPath } from './split-path.ts';
 import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
 import { isSignedBy, type VerifiedManifest } from './trust.ts';
 import { updateInSlices } from './update-in-slices.ts';
@@ -24,13 +26,24 @@ export interface Gateway {
   readonly plugins: Readonly<Record<string, string>>;
 }
 
-/** A config an isolate holds: what requests see, and what the next one is built from. */
-export interface Held {
+/** A config, compiled: what the next one is built from. */
+interface Compiled {
+  readonly path: RequestPath;
+  readonly tables: Tables;
+  readonly referring: ReferringRows;
+  readonly lazy: LazyTables;
+}
+
+/** What an isolate holds: what requests see, the config that it is, and the one that is tried on some of them. */
+export interface Held extends Compiled {
   readonly live: LiveConfig;
   /** Null for the empty and the declarative config, which no control plane signed. */
   readonly verified: VerifiedManifest | null;
-  readonly tables: Tables;
-  readonly referring: ReferringRows;
+  readonly trial: HeldTrial | null;
+}
+
+interface HeldTrial extends Compiled {
+  readonly split: ManifestSplit;
 }
 
 /** A config to be built: verified, not yet loaded. */
@@ -77,14 +90,9 @@ export class CurrentConfig {
   /** Everything answers 404. */
   empty(env: Env): Held {
     this.#emptyPath ??= this.gateway.createRequestPath(env, this.vaults(env));
-    const live: LiveConfig = {
-      serial: null,
-      configHash: null,
-      source: 'empty',
-      path: this.#emptyPath,
-      lazy: lazyTables(NO_TABLES, this.#shards, reader(env, [])),
-    };
-    return { live, verified: null, tables: NO_TABLES, referring: NO_REFERRING_ROWS };
+    const lazy = lazyTables(NO_TABLES, this.#shards, reader(env, []));
+    const compiled = { path: this.#emptyPath, tables: NO_TABLES, referring: NO_REFERRING_ROWS, lazy };
+    return held({ serial: null, configHash: null, source: 'empty', verified: null }, compiled, null);
   }
 
   vaults(env: Env): VaultResolution {
@@ -103,7 +111,7 @@ export class CurrentConfig {
    */
   lost(env: Env): Held {
     const empty = this.empty(env);
-    return { ...empty, live: { ...empty.live, path: withoutConfig(empty.live.path) } };
+    return { ...empty, live: { ...empty.live, path: withoutConfig(empty.path) } };
   }
 
   /**
@@ -111,47 +119,101 @@ export class CurrentConfig {
    * Throws `ObjectUnavailable`, `BundleRefused`, or the request path's `ConfigError`.
    */
   async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
-    const from = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
-    const tables = await readTables(manifest, from.tables, reader(env, origins, found));
+    const last = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
+    const read = reader(env, origins, found);
+    const rests = reader(env, restingOrigins(env, source));
+    const { config_hash: configHash, serial, split } = manifest;
+    // What was tried becomes everybody's as it is.
+    const from = last.trial?.split.config_hash === configHash ? last.trial : last;
+    const config = await this.#compile(env, manifest, from, read, rests);
+    const known = last.trial?.split.config_hash === split?.config_hash && config.path === last.path ? last.trial : null;
+    const trial = split && { ...(known ?? (await this.#compile(env, split, config, read, rests))), split };
+    return held({ serial, configHash, source, verified }, config, trial ?? null);
+  }
+
+  /** The config of some tables, made from another. */
+  async #compile(
+    env: Env,
+    named: Pick<Manifest, 'tables'>,
+    from: Compiled,
+    read: ReadObject,
+    rests: ReadObject,
+  ): Promise<Compiled> {
+    const tables = await readTables(named, from.tables, read);
     const { changes, referring } = await this.vaults(env).resolve(from.referring, changesBetween(from.tables, tables));
-    const path = changes.size === 0 ? from.live.path : await updateInSlices(from.live.path, changes);
+    const path = changes.size === 0 ? from.path : await updateInSlices(from.path, changes);
     // So that no request has to wait for a name; a DNS that is slow must not keep config from being applied.
     await atMost(NAMES_PATIENCE, path.balancers.resolve());
-    const live: LiveConfig = {
-      serial: manifest.serial,
-      configHash: manifest.config_hash,
-      source,
-      path,
-      lazy: lazyTables(tables, this.#shards, reader(env, restingOrigins(env, source))),
-    };
-    return { live, verified, tables, referring };
+    return { path, tables, referring, lazy: lazyTables(tables, this.#shards, rests) };
   }
 
   /** Reads the secrets that are due, and compiles anew what has others then. */
   async refreshSecrets(env: Env): Promise<void> {
     const vaults = this.vaults(env);
-    const held = this.#held;
-    if (held === null) return;
+    const before = this.#held;
+    if (before === null) return;
     // No other request does the same meanwhile; one that is broken off is made good for.
     vaults.due = Date.now() + REFRESH_PATIENCE;
-    const { changes, referring } = await vaults.resolve(held.referring, new Map());
+    const config = await renewed(vaults, before);
+    const trial = before.trial === null ? null : { ...before.trial, ...(await renewed(vaults, before.trial)) };
     // Newer config has come meanwhile; what it lacks of this is due.
-    if (this.#held !== held) return vaults.settle(this.#held?.referring ?? NO_REFERRING_ROWS);
-    if (changes.size > 0) {
-      this.#held = { ...held, live: { ...held.live, path: held.live.path.update(changes) }, referring };
-      this.#held.live.path.settle();
-    }
-    vaults.settle(referring);
+    if (this.#held !== before) return vaults.settle(...referringOf(this.#held));
+    const { live, verified } = before;
+    const next = held({ ...live, verified }, config, trial);
+    const changed = next.path !== before.path || next.trial?.path !== before.trial?.path;
+    if (changed) this.#hold(next);
+    else vaults.settle(...referringOf(next));
   }
 
   /** Makes `next` what requests see, unless something newer has come meanwhile. */
   replace(next: Held): void {
-    const held = this.#held?.verified ?? null;
-    if (held !== null && !supersedes(next.verified, held)) return;
-    this.#held = next;
-    next.live.path.settle();
-    this.#vaults?.settle(next.referring);
+    const verified = this.#held?.verified ?? null;
+    if (verified !== null && !supersedes(next.verified, verified)) return;
+    this.#hold(next);
   }
+
+  #hold(next: Held): void {
+    const before = this.#held === null ? [] : pathsOf(this.#held);
+    this.#held = next;
+    const [path, ...beside] = pathsOf(next);
+    path.settle(before, beside);
+    this.#vaults?.settle(...referringOf(next));
+  }
+}
+
+/** What requests see of a config, and of one that is tried on some of them. */
+function held(
+  of: Pick<LiveConfig, 'serial' | 'configHash' | 'source'> & Pick<Held, 'verified'>,
+  config: Compiled,
+  trial: HeldTrial | null,
+): Held {
+  const { serial, configHash, source, verified } = of;
+  const { path, tables, referring, lazy } = config;
+  const live: LiveConfig = {
+    serial,
+    configHash,
+    source,
+    path: trial === null ? path : splitPath(path, trial),
+    lazy,
+    split: trial === null ? null : trial.split,
+  };
+  return { live, verified, path, tables, referring, lazy, trial };
+}
+
+function pathsOf({ path, trial }: Held): readonly [RequestPath, ...RequestPath[]] {
+  return trial === null ? [path] : [path, trial.path];
+}
+
+function referringOf(of: Held | null): readonly ReferringRows[] {
+  if (of === null) return [];
+  return of.trial === null ? [of.referring] : [of.referring, of.trial.referring];
+}
+
+/** A config with the secrets as they are now. */
+async function renewed(vaults: VaultResolution, config: Compiled): Promise<Compiled> {
+  const { path, tables, lazy } = config;
+  const { changes, referring } = await vaults.resolve(config.referring, new Map());
+  return { path: changes.size === 0 ? path : path.update(changes), tables, referring, lazy };
 }
 
 /** Newer; or in the place of what a key has signed that was revoked since, wherever that one let serials go. */
@@ -160,16 +222,14 @@ function supersedes(next: VerifiedManifest | null, held: VerifiedManifest): bool
   return next.content.serial >= held.content.serial || isSignedBy(held.manifest, next.revoked);
 }
 
-function withoutConfig(empty: RequestPath): RequestPath {
+function withoutConfig(empty: RequestPath): ServedPath {
   return {
     balancers: empty.balancers,
     showsUpstreamHealth: false,
-    update: (changes) => empty.update(changes),
     explain: (request, caller) => empty.explain(request, caller),
     serverCertificate: () => null,
     beginTls: () => null,
     openSession: () => null,
-    settle: () => empty.settle(),
     finish: () => empty.finish(),
     handle: async () => jsonResponse(503, { message: 'no configuration available' }, { 'retry-after': '5' }),
   };

@@ -1,4 +1,5 @@
-import type { RequestPath } from '../proxy/request-path.ts';
+import type { ManifestSplit } from '../../shared/bundle/split.ts';
+import type { ServedPath } from '../proxy/request-path.ts';
 import type { LazyTables } from './lazy.ts';
 
 /** The config requests see: one pointer, read once per request, replaced whole. */
@@ -8,6 +9,8 @@ export interface LiveConfig {
   readonly configHash: string | null;
   /** Where it came from. */
   readonly source: 'control_plane' | 'cache' | 'declarative' | 'empty';
-  readonly path: RequestPath;
+  readonly path: ServedPath;
   readonly lazy: LazyTables;
+  /** Some of the requests get another config, which `path` sees to. Null: all get the one. */
+  readonly split: ManifestSplit | null;
 }

@@ -43,7 +43,7 @@ const WIDTH = 6;
  * The tables of `manifest`, given those of an earlier one: only objects the earlier one does not have are read, so the
  * cost is that of the change. Lazy tables get their index only. Throws what `read` and the parsers throw.
  */
-export async function readTables(manifest: Manifest, from: Tables, read: ReadObject): Promise<Tables> {
+export async function readTables(manifest: Pick<Manifest, 'tables'>, from: Tables, read: ReadObject): Promise<Tables> {
   const entries = Object.entries(manifest.tables);
   const tables = await inParallel(entries, WIDTH, async ([name, ref]) => readTable(name, ref, from.get(name), read));
   return new Map(entries.map(([name], position) => [name, tableAt(tables, position)]));

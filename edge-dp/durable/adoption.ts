@@ -80,7 +80,12 @@ export async function adopt(
       },
     });
     try {
-      await store.save(verified, next.tables, found, arriving);
+      await store.save(
+        verified,
+        next.trial === null ? [next.tables] : [next.tables, next.trial.tables],
+        found,
+        arriving,
+      );
       await remember(verified);
     } catch (error) {
       return { outcome: 'interrupted', serial, reason: `cache: ${messageOf(error)}`, of: 'cache' };

@@ -28,19 +28,19 @@ export class BundleStore {
   }
 
   /**
-   * Writes a config: every object the cache does not hold (from `found`, where it was read from elsewhere already, else from
+   * Writes a manifest's config, or both: every object the cache does not hold (from `found`, where it was read from elsewhere already, else from
    * `origins`), then the manifest. An interruption leaves the earlier config whole. Throws when an object or the cache fails.
    */
   async save(
     manifest: CachedManifest,
-    tables: Tables,
+    configs: readonly Tables[],
     found: ReadonlyMap<ObjectName, Bytes>,
     origins: readonly ObjectOrigin[],
   ): Promise<void> {
     const stored = await this.#storedNames();
     const named = new Set<ObjectName>();
     const missing: { readonly name: ObjectName; readonly size: number }[] = [];
-    for (const { name, size, mode } of objectsOf(tables)) {
+    for (const { name, size, mode } of configs.flatMap((tables) => [...objectsOf(tables)])) {
       if (named.has(name) || (mode === 'lazy' && !this.cache.mirrorsLazyTables)) continue;
       named.add(name);
       // An object read from elsewhere although the cache lists it was damaged there.

@@ -86,6 +86,12 @@ export function authenticateBy(
   });
 }
 
+/** The id of the consumer a credential row names. */
+export function consumerIdOf(credential: Row | null): string | undefined {
+  const consumer = credential?.consumer;
+  return isRecord(consumer) && typeof consumer.id === 'string' ? consumer.id : undefined;
+}
+
 /** Whether a credential's `ttl` (as it travels: the Unix second it ends at) has run out. */
 export function expired(credential: Row): boolean {
   return typeof credential.ttl === 'number' && credential.ttl * 1000 <= Date.now();

@@ -4,7 +4,7 @@ import type { BasicAuthConfig } from '../../shared/plugins/basic-auth.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { concatBytes } from '../http/bytes.ts';
-import { authenticateBy, authenticator, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import { type BasicCredentials, parseBasicCredentials } from './basic-credentials.ts';
 import { sameText } from './constant-time.ts';
 import { andThen } from './runtime/and-then.ts';
@@ -48,6 +48,14 @@ const basicAuth: Plugin<BasicAuthConfig> = {
           return andThen(find(request, own), (found) => (found === null ? refusal : verify(request, found, own)));
         });
       }),
+      async claimant(request) {
+        for (const header of ['proxy-authorization', 'authorization']) {
+          const shown = read(request, header);
+          const consumer = shown === null ? undefined : consumerIdOf(await find(request, shown));
+          if (consumer !== undefined) return consumer;
+        }
+        return undefined;
+      },
     };
   },
 };

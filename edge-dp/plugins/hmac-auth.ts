@@ -6,7 +6,7 @@ import type { HmacAuthConfig } from '../../shared/plugins/hmac-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { decodeBase64, encodeBase64 } from '../http/base64.ts';
 import { parseHttpDate } from '../http/http-date.ts';
-import { authenticateBy, authenticator, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import { sameBytes } from './constant-time.ts';
 import { andThen } from './runtime/and-then.ts';
 import type { Plugin } from './runtime/plugin.ts';
@@ -74,6 +74,13 @@ const hmacAuth: Plugin<HmacAuthConfig> = {
           });
         });
       }),
+      async claimant(request) {
+        const signature =
+          parseSignature(request.headers.get('proxy-authorization')) ??
+          parseSignature(request.headers.get('authorization'));
+        if (signature === null) return undefined;
+        return consumerIdOf(await request.lookup('hmacauth_credentials', signature.username));
+      },
     };
   },
 };

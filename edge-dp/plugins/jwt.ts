@@ -3,7 +3,7 @@ import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues } from '../proxy/query.ts';
-import { authenticateBy, authenticator, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import {
   decodeToken,
   fromBase64Url,
@@ -92,6 +92,15 @@ const jwt: Plugin<JwtConfig> = {
       access(request) {
         if (!config.run_on_preflight && request.method === 'OPTIONS') return undefined;
         return authenticate(request);
+      },
+      async claimant(request) {
+        const [token] = tokensOf(request, config, cookies);
+        const decoded = typeof token === 'string' ? decodeToken(token) : null;
+        if (decoded === null || 'refused' in decoded) return undefined;
+        const key = decoded.claims[name] ?? decoded.header[name];
+        return typeof key === 'string' && key !== ''
+          ? consumerIdOf(await request.lookup('jwt_secrets', key))
+          : undefined;
       },
     };
   },

@@ -1,7 +1,7 @@
 import type { KeyAuthConfig } from '../../shared/plugins/key-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
-import { authenticateBy, authenticator, expired, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, consumerIdOf, expired, type Refusal } from './authentication.ts';
 import { andThen } from './runtime/and-then.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
@@ -36,6 +36,11 @@ const keyAuth: Plugin<KeyAuthConfig> = {
       access(request) {
         if (!config.run_on_preflight && request.method === 'OPTIONS') return undefined;
         return authenticate(request);
+      },
+      async claimant(request) {
+        const found = await findKey({ ...config, key_in_body: false }, request);
+        if (found === null || found === 'duplicate' || found.key === '') return undefined;
+        return consumerIdOf(await request.lookup('keyauth_credentials', found.key));
       },
     };
   },

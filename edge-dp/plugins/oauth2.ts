@@ -2,7 +2,7 @@ import type { OAuth2Config } from '../../shared/plugins/oauth2.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { firstLine } from '../http/fields.ts';
 import { queryValues, withoutArgument } from '../proxy/query.ts';
-import { authenticateBy, authenticator, type Refusal } from './authentication.ts';
+import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import { authorize } from './oauth2/authorize.ts';
 import { ClientSecrets, clientById } from './oauth2/clients.ts';
 import type { Endpoint } from './oauth2/endpoint.ts';
@@ -80,6 +80,13 @@ const oauth2: Plugin<OAuth2Config> = {
         request.headers.delete('X-Authenticated-Scope');
         request.headers.delete('X-Authenticated-UserId');
         return authenticate(request);
+      },
+      async claimant(request) {
+        const value = firstLine(request.headers, config.auth_header_name ?? 'authorization');
+        const access =
+          value === null ? queryValues(request.query, 'access_token')[0] : (BEARER.exec(value)?.[1] ?? value);
+        const token = typeof access === 'string' && access !== '' ? await tokens.find(request, access) : null;
+        return token === null ? undefined : consumerIdOf((await clientById(request, token.credential))?.row ?? null);
       },
     };
   },

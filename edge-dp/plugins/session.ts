@@ -159,6 +159,11 @@ const session: Plugin<SessionConfig> = {
         })();
       },
 
+      async claimant(request) {
+        const found = sessions === null ? null : await opened(request);
+        return found === null ? undefined : sessions?.person(found.session, audience, found.kind)?.consumer;
+      },
+
       response(request, reply) {
         const { consumer, credential, authenticatedGroups } = request.identity;
         // Anonymous users have no session; nor has who is no consumer.

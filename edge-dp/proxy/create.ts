@@ -5,12 +5,14 @@ import { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { EdgeCache } from '../http/edge-cache.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
 import type { Vaults } from '../plugins/runtime/services.ts';
+import { settlePlans } from '../plugins/runtime/settle-plans.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
 import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { openSession } from '../stream/open-session.ts';
 import { AccessLog } from './access-log/access-log.ts';
 import { beginTls } from './begin-tls.ts';
+import { claimant } from './claimant.ts';
 import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
@@ -103,6 +105,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
+    trial: null,
   };
   const own = { registry: dependencies.plugins ?? plugins, services };
   const gateway = Gateway.empty(runtime.flavor, own, names, settings.streams === true);
@@ -121,6 +124,7 @@ interface Kept {
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): RequestPath {
   const { unsent, metrics } = kept;
+  const plans = gateway.streams === null ? [gateway.plugins] : [gateway.plugins, gateway.streams.plugins];
   return {
     get showsUpstreamHealth() {
       return metrics.showsUpstreamHealth;
@@ -138,10 +142,19 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
     },
     serverCertificate: (serverName) => gateway.serverCertificate(serverName),
     beginTls: (arrival) => beginTls(gateway, runtime, arrival),
-    settle() {
-      gateway.plugins.settle();
-      gateway.streams?.plugins.settle();
+    plans,
+    settle(before = [], beside = []) {
+      settlePlans(
+        before.flatMap((path) => path.plans),
+        [plans, ...beside.map((path) => path.plans)].flat(),
+        before.length > 1 || beside.length > 0,
+      );
+      runtime.health.inForce(beside.length === 0 ? [] : [gateway.balancers, ...beside.map((path) => path.balancers)]);
     },
+    onTrial: (release) => requestPath(gateway, { ...runtime, trial: release }, kept),
+    clientIp: ({ headers }, { peerIp, peerPort, proxied }) =>
+      runtime.clientAddress(peerIp, peerPort, headers, proxied).ip,
+    claimant: (request, arrival, lazy) => claimant(gateway, runtime, request, arrival, lazy),
     openSession: (arrival, serial) => openSession(gateway, runtime, arrival, serial),
     handle(request, arrival, lazy, serial) {
       return handle(gateway, runtime, request, arrival, lazy, serial);

@@ -34,4 +34,6 @@ export interface RequestExplanation {
     readonly consumer_group: string | null;
     readonly config: unknown;
   }[];
+  /** The release that is tried on a part of the requests, and whether on this one; absent: there is none. */
+  readonly release?: { readonly id: string; readonly percent: number; readonly by: string; readonly chosen: boolean };
 }

@@ -34,20 +34,7 @@ export function handle(
   lazy: LazyTables,
   serial: number | null,
 ): Promise<HttpResponse> {
-  const client = runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers, arrival.proxied);
-  const { clientBodyTimeout, maxBodySize, errorDefaultType } = runtime;
-  const context = new ProxyContext(incoming, arrival, {
-    lazy,
-    serial,
-    groups: gateway.consumerGroups,
-    workspaceNames: gateway.workspaceNames,
-    authorities: gateway.authorities,
-    upstreams: gateway.balancers,
-    client,
-    clientBodyTimeout,
-    maxBodySize,
-    errorDefaultType,
-  });
+  const context = contextOf(gateway, runtime, incoming, arrival, lazy, serial);
   let outcome: Outcome | Promise<Outcome>;
   try {
     outcome = answer(gateway, runtime, context, arrival);
@@ -59,6 +46,31 @@ export function handle(
     (known) => finished(runtime, context, known),
     (error: unknown) => finished(runtime, context, outcomeOf(context, error)),
   );
+}
+
+/** A request before anything was done with it. */
+export function contextOf(
+  gateway: Gateway,
+  runtime: ProxyRuntime,
+  incoming: IncomingRequest,
+  arrival: Arrival,
+  lazy: LazyTables,
+  serial: number | null,
+): ProxyContext {
+  const { clientBodyTimeout, maxBodySize, errorDefaultType, trial } = runtime;
+  return new ProxyContext(incoming, arrival, {
+    lazy,
+    serial,
+    trial,
+    groups: gateway.consumerGroups,
+    workspaceNames: gateway.workspaceNames,
+    authorities: gateway.authorities,
+    upstreams: gateway.balancers,
+    client: runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers, arrival.proxied),
+    clientBodyTimeout,
+    maxBodySize,
+    errorDefaultType,
+  });
 }
 
 /** Without anybody having been waited for. */
@@ -199,7 +211,8 @@ function unexpected(context: ProxyContext, error: unknown): Outcome {
   return failed(context.error(500));
 }
 
-function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
+/** What of a request routes are chosen by. */
+export function routerRequest(context: ProxyContext, arrival: Arrival): RouterRequest {
   const { fields, method } = context;
   return {
     method,

@@ -163,16 +163,20 @@ function balancedPeers(
   return balancer.peers({
     key,
     onLeave: (listener) => context.incoming.onClientLeft(listener),
-    health: {
-      changed(upstream, address, healthy) {
-        runtime.health.changed(upstream, address, healthy);
-        runtime.health.touch(upstream, gateway.balancers, waitUntil);
-      },
-      failed(upstream, address, kind) {
-        runtime.health.failed(upstream, address, kind);
-        runtime.health.touch(upstream, gateway.balancers, waitUntil);
-      },
-    },
+    // A release that is tried may be what fails, and must not take their targets from the others.
+    health:
+      runtime.trial !== null
+        ? null
+        : {
+            changed(upstream, address, healthy) {
+              runtime.health.changed(upstream, address, healthy);
+              runtime.health.touch(upstream, gateway.balancers, waitUntil);
+            },
+            failed(upstream, address, kind) {
+              runtime.health.failed(upstream, address, kind);
+              runtime.health.touch(upstream, gateway.balancers, waitUntil);
+            },
+          },
   });
 }
 

@@ -80,6 +80,7 @@ export class ProxyContext implements GatewayRequest {
   readonly authorities: Authorities;
   /** Of the config that serves it; null: no control plane gave it. */
   readonly serial: number | null;
+  readonly trial: string | null;
   readonly #lazy: LazyTables;
   readonly #groups: GroupsById;
   readonly #errorDefaultType: string;
@@ -99,6 +100,7 @@ export class ProxyContext implements GatewayRequest {
     parts: {
       readonly lazy: LazyTables;
       readonly serial: number | null;
+      readonly trial: string | null;
       readonly groups: GroupsById;
       readonly workspaceNames: Pick<ReadonlyMap<string, string>, 'get'>;
       readonly upstreams: Upstreams;
@@ -122,6 +124,7 @@ export class ProxyContext implements GatewayRequest {
     this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout, parts.maxBodySize);
     this.arrival = arrival;
     this.serial = parts.serial;
+    this.trial = parts.trial;
     this.#lazy = parts.lazy;
     this.#groups = parts.groups;
     this.#errorDefaultType = parts.errorDefaultType;

@@ -3,20 +3,13 @@ import type { ConfigChanges } from '../config/changes.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { TlsTerms } from '../plugins/runtime/handshake.ts';
+import type { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
 
-/**
- * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
- * change of config makes a new one that shares what did not change, at a cost proportional to the change.
- */
-export interface RequestPath {
-  /**
-   * The request path after `changes`. Throws `ConfigError` naming the row and the reason when it does not compile;
-   * the receiver stays as it was and goes on serving.
-   */
-  update(changes: ConfigChanges): RequestPath;
+/** What requests meet: that of one config, or of two between which they are split. */
+export interface ServedPath {
   /** The upstreams of this config, with what is known of their targets. */
   readonly balancers: UpstreamDirectory;
   /** A plugin has the health of targets shown with the node's metrics. */
@@ -27,8 +20,6 @@ export interface RequestPath {
   serverCertificate(serverName: string): ServerCertificate | null;
   /** How the TLS of a client is to go on; null: nobody says anything about it. Never rejects. */
   beginTls(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
-  /** Requests see this config now: what the last one had and this one has not is let go of. */
-  settle(): void;
   /**
    * The isolate is about to end: what plugins have queued goes out without waiting for company. Gives how much there is that is
    * not out yet: requests that will be logged, and entries.
@@ -38,6 +29,34 @@ export interface RequestPath {
   openSession(arrival: StreamArrival, serial: number | null): StreamPassage | null;
   /** `serial` is that of this config, for those who count by it. */
   handle(request: IncomingRequest, arrival: Arrival, lazy: LazyTables, serial: number | null): Promise<HttpResponse>;
+}
+
+/**
+ * Everything between `fetch` and the response for one config: router, plugin chains, balancer, egress. Immutable; a
+ * change of config makes a new one that shares what did not change, at a cost proportional to the change.
+ */
+export interface RequestPath extends ServedPath {
+  /**
+   * The request path after `changes`. Throws `ConfigError` naming the row and the reason when it does not compile;
+   * the receiver stays as it was and goes on serving.
+   */
+  update(changes: ConfigChanges): RequestPath;
+  /** The same for the requests that a release is tried on: what becomes of them says nothing of targets, which the others share. */
+  onTrial(release: string): RequestPath;
+  /** Its plugins, for `settle` of another. */
+  readonly plans: readonly PluginPlan[];
+  /**
+   * Requests see this config now, and `beside` it others: what was in force `before` and is in none of them is let go of. Where
+   * neither is more than one, this one knows by itself what that is.
+   */
+  settle(before?: readonly RequestPath[], beside?: readonly RequestPath[]): void;
+  /** Who the client is, as plugins and logs know it; empty where the host does not tell. */
+  clientIp(request: IncomingRequest, arrival: Arrival): string;
+  /**
+   * Whose credential a request shows, by the id of the consumer: what authentication plugins of its route find without a look at
+   * whether it is good. Null: nobody's. Rejects when that cannot be known now.
+   */
+  claimant(request: IncomingRequest, arrival: Arrival, lazy: LazyTables): Promise<string | null>;
 }
 
 /** A certificate with its chain, and its key: PEM. */

@@ -35,4 +35,6 @@ export interface ProxyRuntime {
   /** Null where the runtime resolves the names of services. */
   readonly serviceHosts: ServiceHosts | null;
   readonly clientAddress: ReturnType<typeof compileClientAddress>;
+  /** The release whose config is tried on a part of the requests, those that come here; null: they are all, or the others. */
+  readonly trial: string | null;
 }

@@ -1,3 +1,4 @@
+import type { ManifestSplit } from '../../shared/bundle/split.ts';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import type { LiveConfig } from '../config/live.ts';
 import { NodeClient } from '../config/node.ts';
@@ -24,7 +25,13 @@ async function status({ live, env, isolate }: StatusRequest): Promise<Response> 
     configuration_withheld: await withheld(env),
     node_id: env.SETTINGS.node.id,
     unresolved_references: isolate.current.vaults(env).unresolved,
+    ...(live.split !== null && { configuration_split: splitOf(live.split) }),
   });
+}
+
+/** The release that is tried on a part of the requests. */
+function splitOf({ release, percent, by, config_hash }: ManifestSplit) {
+  return { release, percent, by, configuration_hash: config_hash };
 }
 
 /** Why this node has no newer config; null: it has the newest, or the owner of the link does not say. */

@@ -3,14 +3,7 @@ import { withoutReferences } from '../../shared/reference-fields.ts';
 import type { ConfigChanges, RowSecrets, TableChanges } from '../config/changes.ts';
 import type { Env } from '../env.ts';
 import { isSentPlugin } from '../plugins/registry.ts';
-import {
-  afterChanges,
-  NO_REFERRING_ROWS,
-  type Reference,
-  type ReferringRow,
-  type ReferringRows,
-  sourcesOf,
-} from './referring-rows.ts';
+import { afterChanges, type Reference, type ReferringRow, type ReferringRows, sourcesOf } from './referring-rows.ts';
 import { secretStore } from './secret-store.ts';
 import { type Secret, SecretValues } from './secret-values.ts';
 import { sourceOf } from './sources.ts';
@@ -39,7 +32,8 @@ export class VaultResolution {
   /** For `secret`. */
   readonly #asked: SecretValues;
   readonly #ownPrefix: string | null;
-  #referring: ReferringRows = NO_REFERRING_ROWS;
+  /** Of the configs in force. */
+  #referring: readonly ReferringRows[] = [];
   /** Milliseconds since the epoch: when a secret of the config in force is to be read again. */
   due = Number.POSITIVE_INFINITY;
 
@@ -74,11 +68,11 @@ export class VaultResolution {
     return { changes: withSecrets(changes, compiled), referring: { ...next, rows } };
   }
 
-  /** The config with these rows is in force. */
-  settle(referring: ReferringRows): void {
+  /** The configs with these rows are in force. */
+  settle(...referring: readonly ReferringRows[]): void {
     const before = new Set(this.unresolved.map(asText));
     this.#referring = referring;
-    const rows = [...referring.rows.values()];
+    const rows = this.#rows;
     this.#values.keepOnly(rows.flatMap(sourcesOf));
     const stale = rows.some(({ references }) => references.some((each) => each.compiled !== this.#secretOf(each)));
     const dues = rows.flatMap(sourcesOf).map((source) => this.#values.due(source));
@@ -86,14 +80,27 @@ export class VaultResolution {
     for (const line of this.unresolved.map(asText)) if (!before.has(line)) console.error(line);
   }
 
-  /** How many references the config in force has. */
-  get size(): number {
-    return [...this.#referring.rows.values()].reduce((sum, { references }) => sum + references.length, 0);
+  /** Of all configs in force; one that several have alike is there once. */
+  get #rows(): readonly ReferringRow[] {
+    const [first, ...others] = this.#referring;
+    if (first === undefined) return [];
+    const own = [...first.rows.values()];
+    return [
+      ...own,
+      ...others.flatMap(({ rows }) =>
+        [...rows].flatMap(([key, row]) => (first.rows.get(key)?.row === row.row ? [] : [row])),
+      ),
+    ];
   }
 
-  /** Those of the config in force that could not be followed. */
+  /** How many references the configs in force have. */
+  get size(): number {
+    return this.#rows.reduce((sum, { references }) => sum + references.length, 0);
+  }
+
+  /** Those of the configs in force that could not be followed. */
   get unresolved(): readonly UnresolvedReference[] {
-    return [...this.#referring.rows.values()].flatMap(({ table, row, references }) =>
+    return this.#rows.flatMap(({ table, row, references }) =>
       references.flatMap(({ text, compiled }) =>
         compiled?.value === null ? [{ reference: text, reason: compiled.missing, entity: table, id: row.id }] : [],
       ),
@@ -102,7 +109,9 @@ export class VaultResolution {
 
   /** What a reference comes to, for a script (`kong.vault.get`). */
   async secret(reference: string): Promise<Secret> {
-    const source = sourceOf(reference, this.#referring.vaults, this.#ownPrefix);
+    // Of several configs the first one's vaults go before those that only another has.
+    const vaults = new Map(this.#referring.toReversed().flatMap((each) => [...each.vaults]));
+    const source = sourceOf(reference, vaults, this.#ownPrefix);
     if (typeof source === 'string') return { value: null, missing: source };
     if (this.#asked.size > ASKED_FOR) this.#asked.clear();
     if (this.#asked.due(source) <= Date.now()) await this.#asked.read([source]);

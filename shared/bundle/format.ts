@@ -1,3 +1,5 @@
+import type { ManifestSplit } from './split.ts';
+
 /**
  * The bundle: a Merkle tree of immutable objects with one signed root.
  *
@@ -36,7 +38,12 @@ export interface Manifest {
    * (`consumers.username`), whose rows hold `id`, `ws_id` and that field.
    */
   readonly tables: Readonly<Record<string, TableRef>>;
-  /** The plugins some row configures, with the version the control plane validated them against. */
+  /**
+   * Another config, which some of the requests get. Only for data planes with the capability `traffic_split`: the others refuse a
+   * manifest that has it.
+   */
+  readonly split?: ManifestSplit;
+  /** The plugins some row configures, of either config, with the version the control plane validated them against. */
   readonly plugins: Readonly<Record<string, string>>;
   /** Public signing keys a data plane may trust from now on (rotation): JWKs, RFC 7517. */
   readonly keys: readonly PublicKeyJwk[];

@@ -1,8 +1,9 @@
 import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
-import { BUNDLE_FORMAT, type Manifest, type PublicKeyJwk, type TableRef } from './format.ts';
-import { objectName, sha256Hex } from './object.ts';
+import { BUNDLE_FORMAT, type Manifest, type PublicKeyJwk } from './format.ts';
+import { sha256Hex } from './object.ts';
 import { arrayOf, exactObject, integer, oneOf, recordOf, ShapeError, string, stringLike } from './shape.ts';
+import { configHashOf, parseSplit, tableRefs } from './split.ts';
 
 /** Completes a manifest with its format and config hash. */
 export async function buildManifest(parts: Omit<Manifest, 'format' | 'config_hash'>): Promise<Manifest> {
@@ -26,7 +27,7 @@ export function parseManifest(value: unknown): Manifest {
       `manifest.format: this data plane reads format ${BUNDLE_FORMAT}, found ${String(value.format)}`,
     );
   }
-  const read = exactObject(value, 'manifest', MEMBERS, ['expires_at']);
+  const read = exactObject(value, 'manifest', MEMBERS, ['expires_at', 'split']);
   return {
     format: BUNDLE_FORMAT,
     cluster: stringLike(read.cluster, 'manifest.cluster', UUID, 'a UUID'),
@@ -34,19 +35,11 @@ export function parseManifest(value: unknown): Manifest {
     serial: integer(read.serial, 'manifest.serial'),
     issued_at: integer(read.issued_at, 'manifest.issued_at'),
     ...(read.expires_at === undefined ? {} : { expires_at: integer(read.expires_at, 'manifest.expires_at') }),
-    config_hash: stringLike(read.config_hash, 'manifest.config_hash', /^[0-9a-f]{32}$/, '32 lower-case hex digits'),
-    tables: recordOf(read.tables, 'manifest.tables', tableRef),
+    config_hash: configHashOf(read.config_hash, 'manifest.config_hash'),
+    tables: tableRefs(read.tables, 'manifest.tables'),
+    ...(read.split === undefined ? {} : { split: parseSplit(read.split, 'manifest.split') }),
     plugins: recordOf(read.plugins, 'manifest.plugins', string),
     keys: arrayOf(read.keys, 'manifest.keys', publicKey),
-  };
-}
-
-function tableRef(value: unknown, where: string): TableRef {
-  const read = exactObject(value, where, ['index', 'rows', 'mode']);
-  return {
-    index: objectName(read.index, `${where}.index`),
-    rows: integer(read.rows, `${where}.rows`),
-    mode: oneOf(read.mode, `${where}.mode`, ['eager', 'lazy']),
   };
 }
 

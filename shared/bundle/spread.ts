@@ -6,8 +6,8 @@ export function placeOf(key: string, bits: number): number {
   return (hash(key) & (2 ** bits - 1)) >>> 0;
 }
 
-/** FNV-1a over UTF-16 code units, then MurmurHash3's finalizer so that the low bits are as good as the high ones. */
-function hash(key: string): number {
+/** FNV-1a over UTF-16 code units, then MurmurHash3's finalizer so that the low bits are as good as the high ones. 32 bits, signed. */
+export function hash(key: string): number {
   let state = 0x811c9dc5;
   for (let position = 0; position < key.length; position++) {
     state = Math.imul(state ^ key.charCodeAt(position), 0x01000193);

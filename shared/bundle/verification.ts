@@ -86,6 +86,11 @@ async function readPayload(payload: Uint8Array): Promise<Manifest> {
     if (hash !== manifest.config_hash) {
       throw new ShapeError(`manifest.config_hash: ${manifest.config_hash}, but its tables hash to ${hash}`);
     }
+    const { split } = manifest;
+    const other = split && (await configHash(split.tables));
+    if (other !== split?.config_hash) {
+      throw new ShapeError(`manifest.split.config_hash: ${split?.config_hash}, but its tables hash to ${other}`);
+    }
     return manifest;
   } catch (error) {
     if (error instanceof ShapeError) throw new BundleRefused('format', error.message);

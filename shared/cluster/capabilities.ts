@@ -17,6 +17,7 @@ export const CAPABILITIES = {
   lua: "Lua that comes with the config (`custom_plugins`, `pre-function`): `untrusted_lua` is not 'off'",
   consumer_groups: 'plugins of consumer groups (`consumer_group`)',
   vault_references: 'references to vaults (`{vault://…}`)',
+  traffic_split: 'two configs at a time, between which requests are split (`traffic` of releases)',
   inbound_http2: 'HTTP/2 and gRPC from clients (`http2` of `proxy_listen`)',
   inbound_client_certificate: 'client certificates asked of clients',
   inbound_sni: 'the server name clients ask for (`snis`, `tls.sni`, certificates of `acme`)',

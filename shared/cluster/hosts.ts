@@ -26,6 +26,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'tls_unverified',
     'http_proxy',
     'vault_references',
+    'traffic_split',
     'lua',
   ],
   node: [
@@ -50,6 +51,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'tls_unverified',
     'http_proxy',
     'vault_references',
+    'traffic_split',
     'lua',
   ],
   miniflare: [
@@ -62,6 +64,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'tls_unverified',
     'http_proxy',
     'vault_references',
+    'traffic_split',
     'lua',
   ],
   cloudflare: [
@@ -71,6 +74,7 @@ export const HOST_CAPABILITIES: Readonly<Record<HostKind, readonly Capability[]>
     'edge_fields',
     'consumer_groups',
     'vault_references',
+    'traffic_split',
     'lua',
   ],
 };

@@ -6,9 +6,10 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { generateClusterCertificate, SHARED_SERVER_NAME } from '../../cp/pki/certificate.ts';
 import type { BundleRow, Manifest, ObjectName, TableRef } from '../../shared/bundle/format.ts';
 import { spreadValue } from '../../shared/bundle/lookup.ts';
-import { buildManifest } from '../../shared/bundle/manifest.ts';
+import { buildManifest, configHash } from '../../shared/bundle/manifest.ts';
 import { packObject } from '../../shared/bundle/object.ts';
 import { generateSigningKey, type SigningKey, signManifest } from '../../shared/bundle/signing.ts';
+import type { ManifestSplit } from '../../shared/bundle/split.ts';
 import { placeOf } from '../../shared/bundle/spread.ts';
 import type { FromDataPlane, Hello, Order } from '../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER, SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
@@ -144,8 +145,7 @@ export class ControlPlane {
 
   /** Packs, signs and pushes a config; returns the signed manifest. */
   async publish(config: TestConfig, overrides: Partial<Manifest> = {}, key = this.signingKey): Promise<string> {
-    const tables: Record<string, TableRef> = {};
-    for (const [name, table] of Object.entries(config)) tables[name] = await this.#pack(name, table);
+    const tables = await this.#tables(config);
     this.serial = overrides.serial ?? this.serial + 1;
     const manifest = await buildManifest({
       cluster: this.signingKey.cluster,
@@ -160,6 +160,18 @@ export class ControlPlane {
     const signed = await signManifest(manifest, key);
     this.push(signed);
     return signed;
+  }
+
+  /** Another config for a part of the requests, to be published with one for the others. Telemetry tells them apart as 2 and 1. */
+  async split(config: TestConfig, terms: Pick<ManifestSplit, 'release' | 'percent' | 'by'>): Promise<ManifestSplit> {
+    const tables = await this.#tables(config);
+    return { ...terms, serial: 2, rest_serial: 1, config_hash: await configHash(tables), tables };
+  }
+
+  async #tables(config: TestConfig): Promise<Record<string, TableRef>> {
+    const tables: Record<string, TableRef> = {};
+    for (const [name, table] of Object.entries(config)) tables[name] = await this.#pack(name, table);
+    return tables;
   }
 
   /** Sends any text as the manifest. */

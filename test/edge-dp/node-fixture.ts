@@ -11,18 +11,22 @@ export class NodeFixture {
   readonly controlPlane: ControlPlane;
   readonly log: string[] = [];
   readonly #start: StartHost;
+  readonly #entry: string | undefined;
   #node: DataPlane | null = null;
 
-  private constructor(prefix: string, controlPlane: ControlPlane, start: StartHost) {
+  private constructor(prefix: string, controlPlane: ControlPlane, start: StartHost, entry: string | undefined) {
     this.prefix = prefix;
     this.controlPlane = controlPlane;
     this.#start = start;
+    this.#entry = entry;
   }
 
-  static async create(start: StartHost): Promise<NodeFixture> {
+  /** `entry`: of another Worker than the one that shows what it is served by; null: the real one. */
+  static async create(start: StartHost, entry: string | null = SHOWING_WORKER): Promise<NodeFixture> {
     const controlPlane = await ControlPlane.create();
     await controlPlane.start();
-    return new NodeFixture(await mkdtemp(join(tmpdir(), 'holdfast node ')), controlPlane, start);
+    const prefix = await mkdtemp(join(tmpdir(), 'holdfast node '));
+    return new NodeFixture(prefix, controlPlane, start, entry ?? undefined);
   }
 
   get node(): DataPlane {
@@ -32,7 +36,7 @@ export class NodeFixture {
 
   async start(overrides: Partial<DataPlaneOptions> = {}): Promise<void> {
     const log = (_level: string, message: string): void => void this.log.push(message);
-    this.#node = await this.#start(nodeOptions(this.prefix, this.controlPlane, { log, ...overrides }), SHOWING_WORKER);
+    this.#node = await this.#start(nodeOptions(this.prefix, this.controlPlane, { log, ...overrides }), this.#entry);
   }
 
   async stop(): Promise<void> {

@@ -25,6 +25,8 @@ export function cacheKey(request: GatewayRequest, { plugin, ignoreCase, queryPar
     ignoreCase ? request.rawPath.toLowerCase() : request.rawPath,
     argumentsOf(request.query, queryParameters),
     headers.map((name) => request.headers.get(name)),
+    // Answers by a release that is tried are none for those it is not tried on.
+    ...(request.trial === null ? [] : [request.trial]),
   ]);
 }
 

@@ -89,14 +89,15 @@ export class PluginPlan {
     return new PluginPlan(this.#registry, this.#services, this.#protocols, edit.tables, gone);
   }
 
-  /** This plan is in force now: closes the instances that went on the way to it from the last one that was. */
-  settle(): void {
-    for (const { plugin, place, hooks } of this.#gone.splice(0)) {
-      try {
-        hooks.close?.();
-      } catch (error) {
-        console.error(`plugin ${plugin.name} (${place.id}) failed in close: ${messageOf(error)}`);
-      }
+  /** The instances with something to close that went on the way to this plan from the last one that was in force; once. */
+  takeGone(): readonly PluginInstance[] {
+    return this.#gone.splice(0);
+  }
+
+  /** The instances of this plan that have something to close. */
+  *closable(): Iterable<PluginInstance> {
+    for (const [, { instance }] of this.#tables.byId.entries()) {
+      if (instance?.hooks.close !== undefined) yield instance;
     }
   }
 

@@ -50,6 +50,11 @@ export interface Hooks {
   certificate?(handshake: TlsHandshake): Step<'refused'>;
   /** Before the router; global configurations only. Method, headers and query as it leaves them are what routes are matched by. */
   rewrite?(request: GatewayRequest): Step<Answer>;
+  /**
+   * Whose credential a request shows, by the id of its consumer: looked up, not checked. For requests that are split by consumer, before
+   * the config they meet is chosen. The request is a copy, which goes nowhere; its body is not to be read.
+   */
+  claimant?(request: GatewayRequest): Step<string>;
   /** Before the upstream is called. An answer ends the request with it; hooks of later phases run all the same. */
   access?(request: GatewayRequest): Step<Answer>;
   /**

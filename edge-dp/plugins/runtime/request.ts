@@ -25,6 +25,8 @@ export interface GatewayRequest {
   readonly id: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** The release that is tried on it; null: it meets the config that all have, or the others. What it leaves behind must not reach these. */
+  readonly trial: string | null;
   /** Who sent it, after `trusted_ips` and `real_ip_header`; `ip` is empty where the host does not tell. */
   readonly client: ClientAddress;
   /** Of the listener it came in on. */

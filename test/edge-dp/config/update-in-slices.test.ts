@@ -51,6 +51,16 @@ class Rows implements RequestPath {
     throw new Error('not asked');
   }
   settle(): void {}
+  readonly plans = [];
+  onTrial(): this {
+    return this;
+  }
+  clientIp(): string {
+    return '';
+  }
+  async claimant(): Promise<null> {
+    return null;
+  }
   readonly showsUpstreamHealth = false;
 
   finish(): number {

@@ -45,6 +45,7 @@ export function fakeRequest(
   return new ProxyContext(incoming(message), arrival, {
     lazy: { lookupAll: async (table, value) => new Map(Object.entries(rows[table] ?? {})).get(value) ?? [] },
     serial: null,
+    trial: null,
     groups: new Map(groups.map((group) => [group.id, group])),
     workspaceNames: new Map(),
     authorities: new Map(),

@@ -52,7 +52,7 @@ test('keeps the objects of the config before the last, for isolates that are beh
       const gzip = await origin.get(name);
       return verifyObject(name, gzip ?? expect.fail(`${name} did not come along`), limit);
     });
-    await store.save({ manifest, introductions: [] }, tables, new Map(), [origin]);
+    await store.save({ manifest, introductions: [] }, [tables], new Map(), [origin]);
     names.set(serial, Object.keys(objects));
   }
   async function sweepLater(): Promise<void> {

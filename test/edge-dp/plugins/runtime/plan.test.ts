@@ -6,6 +6,7 @@ import { PluginPlan } from '../../../../edge-dp/plugins/runtime/plan.ts';
 import type { Plugin } from '../../../../edge-dp/plugins/runtime/plugin.ts';
 import { ResponseReply } from '../../../../edge-dp/plugins/runtime/reply.ts';
 import { PluginRun } from '../../../../edge-dp/plugins/runtime/run.ts';
+import { settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
 import { ProxyExchange } from '../../../../edge-dp/proxy/exchange.ts';
 import { exit } from '../../../../edge-dp/proxy/outcome.ts';
 import { DEFAULT_WORKSPACE } from '../../../../shared/workspace.ts';
@@ -216,14 +217,32 @@ describe('the plugin plan', () => {
       upserts: [row('1', 'late', { label: 'a' }), row('2', 'auth', { label: 'a' })],
       deletes: [],
     });
-    first.settle();
+    settlePlans([], [first], false);
     const second = first.update({ upserts: [row('1', 'late', { label: 'b' })], deletes: [] });
     expect(() => second.update({ upserts: [row('3', 'nope', { label: '' })], deletes: ['2'] })).toThrow('nope');
     const third = second.update({ upserts: [], deletes: ['2'] });
     expect(log).toEqual([]);
-    third.settle();
-    third.settle();
+    settlePlans([first], [third], false);
+    settlePlans([third], [third], false);
     expect(log).toEqual(['close late a', 'close auth a']);
+  });
+
+  it('closes nothing that one of two plans in force has, and all that neither has, however the split between them ends', () => {
+    const log: Log = [];
+    const late = (label: string) => row('1', 'late', { label });
+    const rest = planOf(log).update({ upserts: [late('rest'), row('2', 'auth', { label: 'both' })], deletes: [] });
+    settlePlans([], [rest], false);
+    const tried = rest.update({ upserts: [late('tried'), row('3', 'zzz', { label: 'own' })], deletes: [] });
+    settlePlans([rest], [rest, tried], true);
+    expect(log).toEqual([]);
+    // Undone, and tried once more, with another change; then it becomes everybody's.
+    settlePlans([rest, tried], [rest], true);
+    expect(log.splice(0).toSorted()).toEqual(['close late tried', 'close zzz own']);
+    const again = rest.update({ upserts: [late('again')], deletes: [] });
+    settlePlans([rest], [rest, again], true);
+    const after = again.update({ upserts: [], deletes: ['2'] });
+    settlePlans([rest, again], [after], true);
+    expect(log.toSorted()).toEqual(['close auth both', 'close late rest']);
   });
 
   it("runs a workspace's global plugins for its own routes only, and changes each without the others", () => {

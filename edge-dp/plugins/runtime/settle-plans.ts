@@ -1,0 +1,25 @@
+import { messageOf } from '../../../shared/thrown.ts';
+import type { PluginInstance } from './chain.ts';
+import type { PluginPlan } from './plan.ts';
+
+/**
+ * The plans `now` are in force, in the place of those `before`: closes the instances that are in use no more. `several`: more than
+ * one config was in force, or is. Then what one of them lacks another may have, so all instances are looked at; else only
+ * those that went on the way from the one to the other.
+ */
+export function settlePlans(before: readonly PluginPlan[], now: readonly PluginPlan[], several: boolean): void {
+  const gone = new Set(now.flatMap((plan) => plan.takeGone()));
+  if (several) {
+    for (const plan of before) for (const instance of plan.closable()) gone.add(instance);
+    for (const plan of now) for (const instance of plan.closable()) gone.delete(instance);
+  }
+  for (const instance of gone) close(instance);
+}
+
+function close({ plugin, place, hooks }: PluginInstance): void {
+  try {
+    hooks.close?.();
+  } catch (error) {
+    console.error(`plugin ${plugin.name} (${place.id}) failed in close: ${messageOf(error)}`);
+  }
+}
