@@ -11,6 +11,8 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'cluster_ocsp',
   'cluster_server_name',
   'cluster_dp_labels',
+  'cluster_telemetry_endpoint',
+  'cluster_telemetry_server_name',
   'proxy_server',
   'proxy_server_ssl_verify',
   'admin_ssl_cert',

@@ -4,13 +4,20 @@ import type { SecretOptions } from './options.ts';
 
 /** Variables of a process and of a file (`NAME=value` lines; quoted values may have several), which is read again when it changes. */
 export class Environment {
-  readonly #variables: Readonly<Record<string, string | undefined>>;
-  readonly #file: string | null;
+  #variables: Readonly<Record<string, string | undefined>>;
+  #file: string | null;
   #read: { readonly version: string; readonly variables: Readonly<Record<string, string | undefined>> } | null = null;
 
   constructor({ variables, file }: SecretOptions) {
     this.#variables = variables;
     this.#file = file;
+  }
+
+  /** From now on these. */
+  change({ variables, file }: SecretOptions): void {
+    this.#variables = variables;
+    this.#file = file;
+    this.#read = null;
   }
 
   /** Those that are there. Throws when the file cannot be read. */

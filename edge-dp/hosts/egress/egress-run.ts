@@ -2,27 +2,33 @@ import { spawn } from 'node:child_process';
 import { moduleFile } from '../module-file.ts';
 import { isMessage } from '../supervision/message.ts';
 import { endOf, type Log, Output, type Run } from '../supervision/run.ts';
-import type { EgressOptions, EgressStart, FromEgress } from './messages.ts';
+import type { EgressChange, EgressStart, FromEgress } from './messages.ts';
 import type { RelayTarget } from './relay.ts';
 
 /** Where an egress process serves. Descriptors are the caller's. */
-export interface EgressPlan extends Pick<EgressOptions, 'token' | 'folder' | 'dns' | 'trust' | 'secrets'> {
+export interface EgressPlan extends Pick<EgressStart, 'token' | 'folder' | 'dns' | 'trust' | 'secrets'> {
   /** Listening socket the Workers reach it on. */
   readonly descriptor: number;
   readonly relays: readonly RelayPlan[];
 }
 
-/** Raw TCP from a listening socket onwards. */
+/** Raw TCP from a listening socket onwards: one that is there, by its descriptor, or one the process opens, by its path. */
 interface RelayPlan extends RelayTarget {
-  readonly descriptor: number;
+  readonly at: number | string;
+}
+
+/** An egress process, which may be told of another plan for the same descriptors. */
+export interface EgressRun extends Run {
+  /** Resolves when it goes by the plan, or has ended. */
+  change(plan: EgressPlan): Promise<void>;
 }
 
 const MAIN = moduleFile('./main', import.meta.url);
 
 /** Starts an egress process. `identities` collects what it is handed, for the next one; it ends with this process. */
-export function runEgress(plan: EgressPlan, identities: Map<string, string>, log: Log): Run {
+export function runEgress(plan: EgressPlan, identities: Map<string, string>, log: Log): EgressRun {
   const child = spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', plan.descriptor, ...plan.relays.map(({ descriptor }) => descriptor)],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', plan.descriptor, ...heldDescriptors(plan)],
     cwd: '/',
   });
   const output = new Output();
@@ -33,7 +39,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     child.on('message', (message) => {
       if (!isMessage<FromEgress>(message)) return;
       if (message.type === 'ready') resolve();
-      else identities.set(message.name, message.text);
+      else if (message.type === 'identity') identities.set(message.name, message.text);
     });
     ended.then((how) => reject(new Error(`the egress process ended at its start: ${how}`)));
   });
@@ -44,7 +50,7 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     folder: plan.folder,
     trust: plan.trust,
     identities: Object.fromEntries(identities),
-    relays: plan.relays.map(({ host, port, proxy }) => ({ host, port, proxy })),
+    relays: relaysOf(plan),
     dns: plan.dns,
     secrets: plan.secrets,
   };
@@ -58,5 +64,24 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     kill: () => child.kill('SIGKILL'),
     // It shows no metrics.
     tellRestarts: () => {},
+    change: async (next) => {
+      const changed = new Promise<void>((resolve) => {
+        child.on('message', (message) => {
+          if (isMessage<FromEgress>(message) && message.type === 'changed') resolve();
+        });
+      });
+      const change: EgressChange = { type: 'change', relays: relaysOf(next), secrets: next.secrets };
+      child.send(change, () => {});
+      await Promise.race([changed, ended]);
+    },
   };
+}
+
+/** Those the process inherits beside its own, in the order in which its relays take them. */
+export function heldDescriptors({ relays }: EgressPlan): readonly number[] {
+  return relays.flatMap(({ at }) => (typeof at === 'number' ? [at] : []));
+}
+
+function relaysOf({ relays }: EgressPlan): EgressStart['relays'] {
+  return relays.map(({ at, host, port, proxy }) => ({ path: typeof at === 'string' ? at : null, host, port, proxy }));
 }

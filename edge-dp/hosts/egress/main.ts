@@ -2,16 +2,25 @@
  * The egress process: performs the upstream requests that the runtime's own fetch cannot express, and what plugins ask of the
  * machine. It ends with the process that started it.
  */
+import { Environment } from '../environment.ts';
+import { NO_SECRETS } from '../options.ts';
 import { isMessage } from '../supervision/message.ts';
-import { EGRESS_DESCRIPTOR, type EgressStart, type FromEgress } from './messages.ts';
-import { relay } from './relay.ts';
+import { EGRESS_DESCRIPTOR, type EgressChange, type EgressStart, type FromEgress } from './messages.ts';
+import { Relays } from './relays.ts';
 import { egressServer } from './server.ts';
 
-function serve({ relays, secrets, ...options }: EgressStart): void {
-  for (const [place, target] of relays.entries()) relay(target).listen({ fd: EGRESS_DESCRIPTOR + 1 + place });
+const relays = new Relays(EGRESS_DESCRIPTOR + 1);
+const environment = new Environment(NO_SECRETS);
+
+async function goBy({ relays: wanted, secrets }: EgressStart | EgressChange): Promise<void> {
+  environment.change({ ...secrets, variables: { ...process.env, ...secrets.variables } });
+  await relays.goBy(wanted);
+}
+
+function serve(options: EgressStart): void {
   egressServer({
     ...options,
-    secrets: { ...secrets, variables: { ...process.env, ...secrets.variables } },
+    environment,
     onIdentity: (name, text) => tell({ type: 'identity', name, text }),
   }).listen({ fd: EGRESS_DESCRIPTOR }, () => tell({ type: 'ready' }));
 }
@@ -21,7 +30,8 @@ function tell(message: FromEgress): void {
 }
 
 process.on('message', (message) => {
-  if (isMessage<EgressStart>(message)) serve(message);
+  if (!isMessage<EgressStart | EgressChange>(message)) return;
+  void goBy(message).then(() => (message.type === 'start' ? serve(message) : tell({ type: 'changed' })));
 });
 process.on('disconnect', () => process.exit());
 process.on('SIGTERM', () => process.exit());

@@ -1,3 +1,4 @@
+import type { Environment } from '../environment.ts';
 import type { DnsOptions, SecretOptions, TrustOptions } from '../options.ts';
 import type { RelayTarget } from './relay.ts';
 
@@ -8,7 +9,8 @@ export interface EgressOptions {
   /** Where paths of files that do not begin with `/` begin. */
   readonly folder: string;
   readonly dns: DnsOptions;
-  readonly secrets: SecretOptions;
+  /** What `{vault://env/…}` is looked up in. */
+  readonly environment: Environment;
   /** Null: the public CAs. */
   readonly trust: TrustOptions | null;
   /** TLS identities handed over before, by name. */
@@ -18,14 +20,29 @@ export interface EgressOptions {
 }
 
 /** `identities`: those handed over to an earlier process. */
-export interface EgressStart extends Omit<EgressOptions, 'onIdentity'> {
+export interface EgressStart extends Omit<EgressOptions, 'onIdentity' | 'environment'>, Changeable {
   readonly type: 'start';
-  /** Where the relays lead; their listening sockets are descriptors 5, 6, … */
-  readonly relays: readonly RelayTarget[];
+}
+
+/** What a reload brings. */
+export interface EgressChange extends Changeable {
+  readonly type: 'change';
+}
+
+interface Changeable {
+  readonly secrets: SecretOptions;
+  readonly relays: readonly RelayPlace[];
+}
+
+/** A relay, and the path of the socket it is to open; null: it has the next of descriptors 5, 6, … */
+export interface RelayPlace extends RelayTarget {
+  readonly path: string | null;
 }
 
 export type FromEgress =
   | { readonly type: 'ready' }
+  /** Answers `change`. */
+  | { readonly type: 'changed' }
   /** To be handed over again to the next process. In memory only: it may hold a private key. */
   | { readonly type: 'identity'; readonly name: string; readonly text: string };
 

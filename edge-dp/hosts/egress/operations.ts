@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type SyslogEntry, unpackPackets } from '../../proxy/egress/host-services.ts';
 import type { DnsAnswer } from '../../proxy/egress/protocol.ts';
-import { Environment } from '../environment.ts';
-import type { SecretOptions } from '../options.ts';
+import type { Environment } from '../environment.ts';
 import { AppendedFiles } from './appended-files.ts';
 import { ClientConnections } from './client-connections.ts';
 import { Datagrams } from './datagrams.ts';
@@ -22,7 +21,7 @@ export interface OperationParts {
   readonly identities: Identities;
   readonly followed: FollowedExchanges;
   readonly names: NameService;
-  readonly secrets: SecretOptions;
+  readonly environment: Environment;
   readonly tunnels: Tunnels;
   /** Where paths of files that do not begin with `/` begin. */
   readonly folder: string;
@@ -46,8 +45,7 @@ export class Operations {
   readonly #syslog = new SystemLog(SYSLOG_SOCKET, `kong[${process.pid}]`);
   readonly #known: Readonly<Record<string, (question: Question) => Promise<number | object>>>;
 
-  constructor({ identities, followed, names, secrets, tunnels, folder, onIdentity }: OperationParts) {
-    const environment = new Environment(secrets);
+  constructor({ identities, followed, names, environment, tunnels, folder, onIdentity }: OperationParts) {
     this.#files = new AppendedFiles(folder);
     this.#known = {
       'PUT identities': async ({ parts: [name = ''], text }) => {

@@ -11,10 +11,17 @@ export interface RelayTarget {
 
 /**
  * Raw TCP onwards, the name resolved for every connection: workerd itself resolves a fixed address once, at start, and knows
- * of no proxy. What a proxy refuses ends the connection; the host's own handshake says why.
+ * of no proxy. What a proxy refuses ends the connection; the host's own handshake says why. `target` is asked for every
+ * connection; where there is none it ends.
  */
-export function relay({ host, port, proxy }: RelayTarget): Server {
+export function relay(target: () => RelayTarget | undefined): Server {
   return createServer({ allowHalfOpen: true }, (inner) => {
+    const now = target();
+    if (now === undefined) {
+      inner.destroy();
+      return;
+    }
+    const { host, port, proxy } = now;
     inner.on('error', () => inner.destroy());
     if (proxy === null) {
       join(inner, connectTcp({ host, port, allowHalfOpen: true }));

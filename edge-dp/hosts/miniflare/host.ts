@@ -173,13 +173,13 @@ async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
     dns,
     trust: trust ?? null,
     // They are the Worker's own bindings here, as on Cloudflare.
-    secrets: NO_SECRETS,
+    environment: new Environment(NO_SECRETS),
     identities: {},
     onIdentity: () => {},
   });
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(path, listening));
   const relays = (proxy === null ? [] : peers).map((to, place) => ({
-    server: relay({ ...to, proxy }),
+    server: relay(() => ({ ...to, proxy })),
     path: join(folder.sockets, `control-plane-${place + 1}.sock`),
   }));
   for (const each of relays) {

@@ -31,7 +31,7 @@ export class RunFolder {
   /** A folder for one generation of config. */
   nextGeneration(): Generation {
     this.#generation = (this.#generation % NAMES) + 1;
-    return new Generation(join(this.path, `config-${this.#generation}`));
+    return new Generation(join(this.path, `config-${this.#generation}`), String(this.#generation));
   }
 
   remove(): void {
@@ -43,9 +43,12 @@ export class RunFolder {
 /** The files of one generation of config. They hold private keys. */
 export class Generation {
   readonly path: string;
+  /** Few characters that no other generation in use has. */
+  readonly name: string;
 
-  constructor(path: string) {
+  constructor(path: string, name: string) {
     this.path = path;
+    this.name = name;
     makePrivate(path);
   }
 

@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { messageOf } from '../../../shared/thrown.ts';
-import { runEgress } from '../egress/egress-run.ts';
+import { type EgressPlan, type EgressRun, heldDescriptors, runEgress } from '../egress/egress-run.ts';
 import { giveToParent } from '../held-socket.ts';
 import { runNode } from '../node/node-run.ts';
 import { runWorkerd } from '../workerd/workerd-run.ts';
@@ -25,6 +25,9 @@ const OTHERS_SHARE = 0.7;
 /** TLS identities the egress process was handed; they outlive it. */
 const identities = new Map<string, string>();
 let egress: Slot | null = null;
+/** What it goes by, also when it is started again. */
+let outgoing: EgressPlan | null = null;
+let egressRun: EgressRun | null = null;
 /** The first one holds the Durable Objects. */
 let workers: readonly Slot[] = [];
 /** Processes started again, since they had ended by themselves. */
@@ -32,21 +35,20 @@ let restarts = 0;
 
 async function start(plan: SupervisorPlan): Promise<void> {
   const { runtime } = plan;
-  const outgoing = runtime.kind === 'workerd' ? runtime.egress : null;
-  const held = plan.sockets.filter(({ udp }) => udp !== true);
-  const descriptors = [...held, ...(outgoing === null ? [] : [outgoing, ...outgoing.relays])];
-  for (const { descriptor } of descriptors) {
+  outgoing = runtime.kind === 'workerd' ? runtime.egress : null;
+  const held = plan.sockets.filter(({ udp }) => udp !== true).map(({ descriptor }) => descriptor);
+  const descriptors = [...held, ...(outgoing === null ? [] : [outgoing.descriptor, ...heldDescriptors(outgoing)])];
+  for (const descriptor of descriptors) {
     giveToParent(descriptor, { type: 'socket', place: descriptor - FIRST_DESCRIPTOR } satisfies FromSupervisor);
   }
   runtimeLog = new RuntimeLog(tellingStorageTrouble(plan.storage, log));
-  if (outgoing !== null) {
-    egress = new Slot(
-      'the egress process',
-      () => runEgress(outgoing, identities, log),
-      log,
-      tellRestarts,
-      countRestart,
-    );
+  const first = outgoing;
+  if (first !== null) {
+    const run = (): EgressRun => {
+      egressRun = runEgress(outgoing ?? first, identities, log);
+      return egressRun;
+    };
+    egress = new Slot('the egress process', run, log, tellRestarts, countRestart);
   }
   workers = Array.from(
     { length: plan.processes },
@@ -79,6 +81,11 @@ function runPlace({ sockets, runtime }: SupervisorPlan, place: number): Run {
 async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
   const [first, ...others] = workers;
   if (first === undefined) return;
+  if (plan.runtime.kind === 'workerd') {
+    // It stays, with what is in flight through it; processes of either plan find what they need meanwhile.
+    outgoing = plan.runtime.egress;
+    await egressRun?.change(outgoing);
+  }
   const standIn =
     others.length > 0
       ? null

@@ -25,7 +25,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
     identityFolder: prefix,
     storage: join(prefix, 'durable-objects'),
     prepare: () => Promise.all([bundleWorker(entry), bundleWorker(KV_ENTRY)]),
-    internalPaths: (now, folder) => internalPaths(internalSockets(folder, now)),
+    internalPaths: (now, folder) => internalPaths(internalSockets(folder, now, '')),
     mayReload(now, before) {
       if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
       throw new Error('cluster_control_plane: other names, or a proxy that was not there at the start, need a restart');
@@ -34,7 +34,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
       writeWorkerdPlan(
         {
           ...parts,
-          sockets: internalSockets(folder, parts.options),
+          sockets: internalSockets(folder, parts.options, generation.name),
           egressToken,
           workerEntry: entry,
           kvEntry: KV_ENTRY,

@@ -14,40 +14,50 @@ export interface InternalSockets {
   readonly kv: string;
   /** Path of the egress process. */
   readonly egress: string;
-  /** The egress process's relays, one for each listener of control planes that workerd does not connect to itself. */
-  readonly relays: readonly { readonly path: string; readonly controlPlane: ControlPlane }[];
+  /**
+   * The egress process's relays, one for each listener of control planes that workerd does not connect to itself. `held`: its socket is
+   * opened at the start and handed down; the egress process opens the others, of which a reload may bring other ones.
+   */
+  readonly relays: readonly { readonly path: string; readonly held: boolean; readonly controlPlane: ControlPlane }[];
 }
 
-export function internalSockets(folder: string, options: DataPlaneOptions): InternalSockets {
+/** `generation`: what tells the sockets of one generation from those of the others that are in use meanwhile. */
+export function internalSockets(folder: string, options: DataPlaneOptions, generation: string): InternalSockets {
   const path = (name: string): string => join(folder, `${name}.sock`);
   return {
     node: path(NODE_SOCKET),
     kv: path(KV_SOCKET),
     egress: path('egress'),
-    relays: relayedControlPlanes(options).map((controlPlane, place) => ({
-      path: path(`control-plane-${place + 1}`),
-      controlPlane,
-    })),
+    relays: [
+      ...relayedControlPlanes(options).map((controlPlane, place) => ({
+        path: path(`control-plane-${place + 1}`),
+        held: true,
+        controlPlane,
+      })),
+      ...relayed(options.telemetry?.endpoints ?? [], options).map((controlPlane, place) => ({
+        path: path(`telemetry-${generation}-${place + 1}`),
+        held: false,
+        controlPlane,
+      })),
+    ],
   };
 }
 
-/** All paths; their order is that of the descriptors. */
+/** All paths that are opened at the start; their order is that of the descriptors. */
 export function internalPaths({ node, kv, egress, relays }: InternalSockets): readonly string[] {
-  return [node, kv, egress, ...relays.map(({ path }) => path)];
+  return [node, kv, egress, ...relays.filter(({ held }) => held).map(({ path }) => path)];
 }
 
 /**
  * Listeners of control planes given by name, and all of them behind a forward proxy. workerd would resolve a name once, at its start, for
  * good, and speaks to no proxy: they are reached through relays of the egress process. TLS is end to end all the same.
  */
-export function relayedControlPlanes({
-  controlPlanes,
-  telemetry,
-  forwardProxy,
-}: DataPlaneOptions): readonly ControlPlane[] {
-  return [...controlPlanes, ...(telemetry?.endpoints ?? [])].filter(
-    ({ host }) => isIP(host) === 0 || (forwardProxy ?? null) !== null,
-  );
+export function relayedControlPlanes(options: DataPlaneOptions): readonly ControlPlane[] {
+  return relayed(options.controlPlanes, options);
+}
+
+function relayed(listeners: readonly ControlPlane[], { forwardProxy }: DataPlaneOptions): readonly ControlPlane[] {
+  return listeners.filter(({ host }) => isIP(host) === 0 || (forwardProxy ?? null) !== null);
 }
 
 /** Where workerd connects to for each of these listeners: `host:port` with an address, or a relay. */

@@ -119,8 +119,8 @@ function descriptors({
     egress: {
       descriptor: next(),
       token: egressToken,
-      relays: sockets.relays.map(({ controlPlane: { host, port } }) => ({
-        descriptor: next(),
+      relays: sockets.relays.map(({ path, held, controlPlane: { host, port } }) => ({
+        at: held ? next() : path,
         host,
         port,
         proxy: options.forwardProxy ?? null,

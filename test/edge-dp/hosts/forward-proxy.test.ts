@@ -1,7 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
+import type { AgedBatch } from '../../../cp/telemetry/history.ts';
 import type { ForwardProxy } from '../../../edge-dp/hosts/forward-proxy.ts';
-import { hosts } from '../hosts.ts';
+import packageFile from '../../../package.json' with { type: 'json' };
+import { shared, signingKey, startControlPlane } from '../../cp/cluster/control-plane.ts';
+import { hosts, nodeOptions, proxyUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 import { ForwardProxyServer } from './forward-proxy-server.ts';
 
@@ -58,6 +61,61 @@ describe.each(hosts)('on %s', (host, start) => {
     }
     expect(controlPlane.messages.length).toBe(from);
   });
+
+  // On Miniflare the proxy is that of the start.
+  test.runIf(host !== 'Miniflare')(
+    'tells of requests through it, and takes another endpoint and proxy by a reload',
+    async () => {
+      const kept: AgedBatch[] = [];
+      const plane = await startControlPlane({
+        version: packageFile.version,
+        telemetry: { keep: async (batches) => void kept.push(...batches) },
+      });
+      onTestFinished(plane.stop);
+      proxy = await ForwardProxyServer.start(null);
+      const second = await ForwardProxyServer.start(await generateClusterCertificate());
+      onTestFinished(() => second.stop());
+      const through = ({ port }: ForwardProxyServer, tls: ForwardProxy['tls']): ForwardProxy => ({
+        host: '127.0.0.1',
+        port,
+        credentials,
+        tls,
+      });
+      const options = nodeOptions(fixture.prefix, null, {
+        controlPlanes: [{ host: 'control-plane.test', port: plane.port }],
+        clusterTls: { ...shared, ca: shared.cert, serverName: 'kong_clustering' },
+        trustedKeys: { cluster: signingKey.cluster, keys: [signingKey.publicKey] },
+        forwardProxy: through(proxy, null),
+      });
+      const node = await start(options);
+      onTestFinished(() => node.stop(0));
+      await expect.poll(() => plane.registry.records.get(node.nodeId)?.sync_status, { timeout: 30_000 }).toBe('normal');
+
+      const telemetryPort = plane.listener.telemetryAddresses[0]?.port ?? 0;
+      // At the first nobody listens.
+      const endpoints = [
+        { host: 'nobody.test', port: 1 },
+        { host: 'telemetry.test', port: telemetryPort },
+      ];
+      await node.reload({
+        ...options,
+        telemetry: { endpoints, serverName: 'kong_clustering' },
+        forwardProxy: through(second, { verify: false, trust: null }),
+      });
+      const before = proxy.asked.length;
+      for (let times = 0; times < 20; times++) await (await fetch(proxyUrl(node, '/nowhere'))).arrayBuffer();
+      const told = () =>
+        kept
+          .flatMap(({ batch }) => batch.series.filter(({ dimension }) => dimension === 'route'))
+          .reduce((sum, { request }) => sum + request.buckets.reduce((all, count) => all + count, 0), 0);
+      await expect.poll(told, { timeout: 60_000 }).toBeGreaterThanOrEqual(20);
+      expect(new Set(second.asked)).toEqual(
+        new Set([`control-plane.test:${plane.port}`, 'nobody.test:1', `telemetry.test:${telemetryPort}`]),
+      );
+      expect(proxy.asked.length).toBe(before);
+      expect(Buffer.concat(proxy.passed).includes('/v1/')).toBe(false);
+    },
+  );
 
   test.runIf(host === 'node')('says what is wrong with the proxy', async () => {
     const pair = await generateClusterCertificate();

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { health } from '../../../cp/commands/health.ts';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
-import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { type DataPlane, type DataPlaneOptions, NO_SECRETS } from '../../../edge-dp/hosts/options.ts';
 import { admin } from '../../e2e/processes.ts';
 import { once } from '../../once.ts';
 import { until } from '../../until.ts';
@@ -23,6 +23,7 @@ const [PLAIN, PREFIXED, ROTATED, LATE, FILED] = SECRETS;
 describe.each(hosts)('references to vaults on %s', (host, start) => {
   let gateway: CaseGateway;
   let node: DataPlane;
+  let started: DataPlaneOptions;
   let upstream: CaseUpstream;
   let folder: string;
   let secure: Server;
@@ -67,7 +68,7 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
     secure.listen(0, '127.0.0.1');
     await once(secure, 'listening');
     const watched: StartHost = async (options) => {
-      node = await start({
+      started = {
         ...options,
         secrets: {
           variables: { OWN_WEBHOOK: PLAIN, OWN_PAIR: JSON.stringify(client) },
@@ -78,7 +79,8 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
           lines.push(message);
           options.log(level, message);
         },
-      });
+      };
+      node = await start(started);
       return node;
     };
     gateway = await startCaseGateway(watched, { tls: false });
@@ -212,6 +214,13 @@ describe.each(hosts)('references to vaults on %s', (host, start) => {
     expect(JSON.parse(await status('/status')).unresolved_references).toContainEqual(
       expect.objectContaining({ reason: 'this node has no variable OTHER_SIGNING' }),
     );
+  });
+
+  it.runIf(host !== 'Miniflare')('are looked for in another file after a reload', async () => {
+    const file = join(folder, 'another');
+    await writeFile(file, `OWN_FILED=${LATE}\n`);
+    await node.reload({ ...started, secrets: { ...(started.secrets ?? NO_SECRETS), file } });
+    await answers('/filed', LATE, 200);
   });
 
   it('never show a secret', async () => {

@@ -1,6 +1,6 @@
 import { Agent as HttpsAgent } from 'node:https';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { Agent, type buildConnector } from 'undici';
+import { Agent, buildConnector } from 'undici';
 import { type ClientOptions, type CloseEvent, type ErrorEvent, type MessageEvent, WebSocket } from 'ws';
 import { messageOf } from '../../../../shared/thrown.ts';
 import { connectThrough, type ForwardProxy } from '../../forward-proxy.ts';
@@ -19,7 +19,14 @@ export function controlPlaneFetcher(
   const origin = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const tls = { cert, key, ca, servername: serverName, minVersion: 'TLSv1.2' } as const;
   const through = proxy === null ? null : () => secureThrough(proxy, { host, port }, tls);
-  const dispatcher = new Agent({ connect: through === null ? tls : connector(through), allowH2: false });
+  const direct = buildConnector(tls);
+  const dispatcher = new Agent({
+    connect:
+      through === null
+        ? (options, done) => direct({ ...options, hostname: host, port: String(port), host: origin }, done)
+        : connector(through),
+    allowH2: false,
+  });
   const agent = through === null ? null : new ProxiedAgent(through);
   return {
     async fetch(url, init = {}) {
@@ -30,8 +37,10 @@ export function controlPlaneFetcher(
         return upgrade(`wss://${origin}${path}`, { ...tls, ...(agent !== null && { agent }) }, init.signal ?? null);
       }
       try {
+        headers.set('host', origin);
         const sent = { method: init.method, headers: [...headers], body: init.body, signal: init.signal };
-        return await fetchThrough(dispatcher, `https://${origin}${path}`, sent);
+        // Without the port, to which `fetch` may refuse to go (6000, 10080): where it goes the dispatcher knows.
+        return await fetchThrough(dispatcher, `https://control-plane${path}`, sent);
       } catch (error) {
         throw lost(error);
       }

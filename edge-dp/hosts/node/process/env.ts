@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Environment } from '../../environment.ts';
 import { controlPlaneFetcher } from '../bindings/control-plane.ts';
 import { openDatabase } from '../bindings/database.ts';
 import { type DurableClass, DurableNamespace } from '../bindings/durable-objects.ts';
@@ -29,7 +30,7 @@ export async function makeEnv(
     folder,
     dns,
     trust,
-    secrets,
+    environment: new Environment(secrets),
   });
   const env: Record<string, unknown> = {
     SETTINGS: plan.settings,
