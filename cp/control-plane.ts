@@ -62,6 +62,8 @@ export interface ControlPlane {
   readonly status: ControlPlane['admin'];
   /** Where data planes connect, as bound. */
   readonly cluster: PeerAddress | null;
+  /** Where those under development do (`cluster_dev_listen`); null: nowhere. */
+  readonly development: PeerAddress | null;
   /**
    * Takes certificates and keys into use as they stand in the files now: new connections see them, the next bundle is
    * signed with them. Throws, with nothing changed, when one cannot be used.
@@ -252,6 +254,7 @@ export async function startControlPlane(
       ui: ui.addresses,
       status: status.addresses,
       cluster: cluster.addresses[0] ?? null,
+      development: cluster.developmentAddresses[0] ?? null,
       async renew(fresh) {
         const identity = clusterIdentity(fresh, log.part('cluster'));
         const inUse = certificatesInUse(fresh);
@@ -303,10 +306,18 @@ async function startCluster(
   log: Log,
 ): Promise<ClusterListener> {
   const identity = clusterIdentity(settings, log);
+  for (const address of settings.cluster_dev_listen) {
+    const where = formatAddress(address);
+    log(
+      'warn',
+      `cluster_dev_listen ${where}: every program on this machine can link as a data plane, and read the config`,
+    );
+  }
   return startClusterListener({
     id,
     listen: settings.cluster_listen,
     telemetryListen: settings.cluster_telemetry_listen,
+    developmentListen: settings.cluster_dev_listen,
     ...identity,
     publisher,
     registry: store.nodes,

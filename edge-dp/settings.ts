@@ -12,6 +12,11 @@ export interface WorkerSettings {
   readonly controlPlanes: number;
   /** `https://host:port` of each, on Cloudflare: there a binding carries the client certificate, but no address. */
   readonly controlPlaneOrigins?: readonly string[];
+  /**
+   * For `wrangler dev`, which can show no client certificate: origins are linked with in plain HTTP, those of this machine alone, and
+   * requests of this machine alone are served.
+   */
+  readonly developmentLink?: boolean;
   /** To whom requests are told; absent: to nobody. `origins` as `controlPlaneOrigins`. */
   readonly telemetry?: { readonly endpoints: number; readonly origins?: readonly string[] };
   readonly cacheMode: 'unencrypted' | 'encrypted' | 'off';

@@ -12,8 +12,13 @@ export interface Peer {
   readonly certificateKey: string | null;
   /** The labels that its certificate gives it; none in `shared`, where all have the same. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Unix seconds. */
-  readonly certificateExpires: number;
+  /** Unix seconds; null at the development link, where no certificate is shown. */
+  readonly certificateExpires: number | null;
+}
+
+/** Whether the certificate, which was good when the connection was opened, has expired since. */
+export function hasExpired({ certificateExpires }: Peer): boolean {
+  return certificateExpires !== null && certificateExpires * 1000 < Date.now();
 }
 
 /** The verdict on a connection, with the reason of a refusal in words for the log. */

@@ -30,6 +30,8 @@ export class Entrance {
     const { context, nodes, claims, quotas } = this.#options;
     nodes.requireRoom(hello.node.id);
     const key = await provedKey(hello, isOurs);
+    if (key === null && peer.certificateExpires === null)
+      throw new ShapeError('hello.proof: needed where no certificate is shown');
     const { keys, isNew } = await claims.claim(hello.node, peer, key);
     quotas.hello(hello.node.id);
     if (isNew) {

@@ -7,7 +7,7 @@ import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { Lately } from '../../shared/lately.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import type { Peer } from './admission.ts';
+import { hasExpired, type Peer } from './admission.ts';
 import { Challenges } from './challenges.ts';
 import { IdTaken } from './claims.ts';
 import type { Entrance } from './entrance.ts';
@@ -88,7 +88,7 @@ export class HttpsForm {
     const url = URL.parse(request.url ?? '/', 'https://control-plane');
     if (url === null) throw new ShapeError('the target of the request is no URL');
     // It was good when the connection was opened.
-    if (peer.certificateExpires * 1000 < Date.now()) {
+    if (hasExpired(peer)) {
       answerJson(response, 403, { message: 'the client certificate has expired' }, { connection: 'close' });
       return;
     }

@@ -9,7 +9,7 @@ import { HEARTBEAT_DEADLINE, type Hello, type Order } from '../../shared/cluster
 import { CHALLENGE_HEADER } from '../../shared/cluster/node-proof.ts';
 import { parseFromDataPlane } from '../../shared/cluster/parse.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import type { Peer } from './admission.ts';
+import { hasExpired, type Peer } from './admission.ts';
 import { IdTaken } from './claims.ts';
 import type { Entrance } from './entrance.ts';
 import { FLOODING, Flood } from './flood.ts';
@@ -297,7 +297,7 @@ class Link {
   }
 
   #beat(): void {
-    if (this.#peer.certificateExpires * 1000 < Date.now()) {
+    if (hasExpired(this.#peer)) {
       this.close(CLOSE.certificateExpired, 'the client certificate has expired');
       return;
     }

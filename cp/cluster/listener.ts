@@ -12,6 +12,7 @@ import type { TelemetryHistory } from '../telemetry/history.ts';
 import type { RevocationCheck } from './admission.ts';
 import { Claims } from './claims.ts';
 import { CountsDesk } from './counts-desk.ts';
+import { createDevelopmentServer } from './development-server.ts';
 import { Entrance } from './entrance.ts';
 import { LinkFigures } from './figures.ts';
 import { HttpsForm } from './https-form.ts';
@@ -20,6 +21,8 @@ import {
   type Address,
   type ClusterIdentity,
   type ClusterLog,
+  type ClusterServer,
+  type ClusterServerOptions,
   createMtlsServer,
   endUpgrade,
   type MtlsServer,
@@ -40,6 +43,8 @@ export interface ClusterListenerOptions {
   /** `cluster_listen` and `cluster_telemetry_listen`; port 0 for any free one. */
   readonly listen: readonly Address[];
   readonly telemetryListen: readonly Address[];
+  /** `cluster_dev_listen`; absent: nowhere. */
+  readonly developmentListen?: readonly Address[];
   readonly tls: ClusterTls;
   /** From `revocationCheck` in `ocsp.ts`; null when `cluster_ocsp = off`. */
   readonly revocation: RevocationCheck | null;
@@ -68,6 +73,7 @@ export interface ClusterListener {
   /** The addresses really bound, in the order of the options. */
   readonly addresses: readonly Address[];
   readonly telemetryAddresses: readonly Address[];
+  readonly developmentAddresses: readonly Address[];
   /** This control plane: its id in the registry, and Holdfast's version. */
   readonly self: { readonly id: string; readonly version: string };
   /** The connected data planes. */
@@ -211,29 +217,38 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
 
   // Whoever was connected when this control plane was killed is not connected now.
   await options.registry.left(null, options.id);
-  const servers: MtlsServer[] = [];
-  async function listen(addresses: readonly Address[], telemetry: boolean): Promise<Address[]> {
+  const servers: ClusterServer[] = [];
+  const mtlsServers: MtlsServer[] = [];
+  const forLinks: ClusterServerOptions = {
+    log,
+    request: (request, response, peer) => void https.handle(request, response, peer, false),
+    upgrade(request, socket, head, peer) {
+      if (request.url?.split('?')[0] === '/v1/link') links.accept(request, socket, head, peer);
+      else endUpgrade(socket, '404 Not Found', 'no such endpoint');
+    },
+  };
+  const forTelemetry: ClusterServerOptions = {
+    log,
+    request(request, response, peer) {
+      const [pathname = ''] = (request.url ?? '').split('?');
+      if (telemetryDesk.isFor(pathname)) void telemetryDesk.handle(request, response, peer);
+      else void https.handle(request, response, peer, true);
+    },
+  };
+  const mtls = (served: ClusterServerOptions) => () => {
+    const server = createMtlsServer({ ...served, identity: { tls, revocation, publicPair } });
+    mtlsServers.push(server);
+    return server;
+  };
+  async function listen(
+    setting: string,
+    addresses: readonly Address[],
+    create: () => ClusterServer,
+  ): Promise<Address[]> {
     const bound: Address[] = [];
     for (const address of addresses) {
-      const server = createMtlsServer({
-        identity: { tls, revocation, publicPair },
-        log,
-        request(request, response, peer) {
-          const [pathname = ''] = (request.url ?? '').split('?');
-          if (telemetry && telemetryDesk.isFor(pathname)) void telemetryDesk.handle(request, response, peer);
-          else void https.handle(request, response, peer, telemetry);
-        },
-        ...(telemetry
-          ? {}
-          : {
-              upgrade(request, socket, head, peer) {
-                if (request.url?.split('?')[0] === '/v1/link') links.accept(request, socket, head, peer);
-                else endUpgrade(socket, '404 Not Found', 'no such endpoint');
-              },
-            }),
-      });
+      const server = create();
       servers.push(server);
-      const setting = telemetry ? 'cluster_telemetry_listen' : 'cluster_listen';
       bound.push(
         await server.listen(address).catch((error) => {
           throw bindFailure(setting, address, error);
@@ -256,11 +271,15 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   }
 
   try {
-    const addresses = await listen(options.listen, false);
-    const telemetryAddresses = await listen(options.telemetryListen, true);
+    const addresses = await listen('cluster_listen', options.listen, mtls(forLinks));
+    const telemetryAddresses = await listen('cluster_telemetry_listen', options.telemetryListen, mtls(forTelemetry));
+    const developmentAddresses = await listen('cluster_dev_listen', options.developmentListen ?? [], () =>
+      createDevelopmentServer(forLinks),
+    );
     return {
       addresses,
       telemetryAddresses,
+      developmentAddresses,
       self: { id: options.id, version: options.version },
       nodes,
       publisher,
@@ -302,7 +321,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
       },
       renew(identity) {
-        for (const server of servers) server.renew(identity);
+        for (const server of mtlsServers) server.renew(identity);
       },
       close,
     };

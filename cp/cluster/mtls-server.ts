@@ -28,31 +28,42 @@ export interface ClusterIdentity {
   readonly publicPair?: PublicPair | null;
 }
 
-interface MtlsServerOptions {
-  readonly identity: ClusterIdentity;
+/** What a listener of the cluster does with those it admits. */
+export interface ClusterServerOptions {
   readonly log: ClusterLog;
-  /** A request over a connection whose client certificate was verified. */
+  /** A request over a connection that was admitted. */
   readonly request: (request: IncomingMessage, response: ServerResponse, peer: Peer) => void;
   /** An upgrade over such a connection; absent: upgrades are refused. */
   readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer) => void;
 }
 
+interface MtlsServerOptions extends ClusterServerOptions {
+  readonly identity: ClusterIdentity;
+}
+
 /** Milliseconds. */
 const HANDSHAKE_TIMEOUT = 10_000;
-const HEADERS_TIMEOUT = 10_000;
-const REQUEST_TIMEOUT = 30_000;
-/** On a connection where nothing moves, such as one whose other end does not read: longer than a question may be held open. */
-const IDLE_TIMEOUT = 90_000;
+/** Milliseconds, as Node's servers name them. */
+export const TIMEOUTS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  /** On a connection where nothing moves, such as one whose other end does not read: longer than a question may be held open. */
+  timeout: 90_000,
+} as const;
 /** Far more than data planes of one control plane; what comes beyond is not taken. */
 const MOST_CONNECTIONS = 20_000;
 
-/** A listener that only talks to holders of the right client certificate. */
-export interface MtlsServer {
+/** A listener of the cluster. */
+export interface ClusterServer {
   listen(address: Address): Promise<Address>;
-  /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
-  renew(identity: ClusterIdentity): void;
   /** Ends connections that are idle, then all. */
   close(): Promise<void>;
+}
+
+/** One that only talks to holders of the right client certificate. */
+export interface MtlsServer extends ClusterServer {
+  /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
+  renew(identity: ClusterIdentity): void;
 }
 
 /**
@@ -93,9 +104,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
     SNICallback: (name, answer) => answer(null, publicContext?.(name)),
     handshakeTimeout: HANDSHAKE_TIMEOUT,
   });
-  server.headersTimeout = HEADERS_TIMEOUT;
-  server.requestTimeout = REQUEST_TIMEOUT;
-  server.timeout = IDLE_TIMEOUT;
+  Object.assign(server, TIMEOUTS);
   server.maxConnections = MOST_CONNECTIONS;
   server.on('secureConnection', (socket) => void judge(socket));
   const silent = new SilentConnections(server);

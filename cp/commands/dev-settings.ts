@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { devPrefix } from '../instance/dev-prefix.ts';
 import { freePort } from '../listeners/free-port.ts';
 import { loadSettings } from '../settings/load.ts';
 import type { SettingName, Settings } from '../settings/properties.ts';
@@ -38,8 +38,14 @@ interface DevSettings {
   readonly warnings: readonly string[];
 }
 
+/** Where a Worker under `wrangler dev` links, unless somebody says otherwise. */
+const DEVELOPMENT_LINK = '127.0.0.1:8007';
+
 /** The settings of `holdfast dev`, in a folder of its own inside the prefix. `file` (null: none) is the config. */
-export async function devSettings({ conf, prefix }: Invocation, file: string | null): Promise<DevSettings> {
+export async function devSettings(
+  { conf, prefix, options: { wrangler } }: Invocation,
+  file: string | null,
+): Promise<DevSettings> {
   const decided = {
     ...DECIDED,
     cluster_listen: `127.0.0.1:${await freePort()}`,
@@ -52,8 +58,9 @@ export async function devSettings({ conf, prefix }: Invocation, file: string | n
   const first = load(decided);
   const { settings, origins, warnings } = load({
     ...decided,
-    prefix: join(first.settings.prefix, 'dev'),
+    prefix: devPrefix(first.settings.prefix),
     ...(!first.origins.has('proxy_listen') && { proxy_listen: LOCAL_PROXY }),
+    ...(wrangler === true && !first.origins.has('cluster_dev_listen') && { cluster_dev_listen: DEVELOPMENT_LINK }),
     // The file is sent there when it changes.
     ...(first.settings.admin_listen.length === 0 && { admin_listen: '127.0.0.1:0' }),
   });

@@ -22,7 +22,7 @@ import { followConfigFile } from './followed-config.ts';
 import { prepareFolder } from './prepare.ts';
 import { instanceAdmin } from './running-admin.ts';
 import { listenForSignals } from './signals.ts';
-import { addressRows, addressTable, type DataPlaneAddresses } from './start-output.ts';
+import { addressRows, addressTable, type DataPlaneAddresses, developmentNote } from './start-output.ts';
 
 type DevOptions = Omit<Awaited<ReturnType<typeof dataPlaneOptions>>, 'log'> & {
   readonly log: (level: LogLevel, message: string) => void;
@@ -57,7 +57,17 @@ export function devCommand(host: DevHost): Command {
       '': `serve ${DEFAULT_FILES[0]} of this folder; where there is none, what the Admin API is told`,
       '[FILE]': 'serve this file (YAML or JSON)',
     },
-    examples: ['holdfast dev', 'holdfast dev gateway/kong.yml', 'HOLDFAST_PROXY_LISTEN=127.0.0.1:9000 holdfast dev'],
+    options: {
+      wrangler: {
+        text: "let a Worker under 'wrangler dev' link, too: cluster_dev_listen at 127.0.0.1:8007, where it is not set; see 'holdfast edge init --dev'",
+      },
+    },
+    examples: [
+      'holdfast dev',
+      'holdfast dev gateway/kong.yml',
+      'holdfast dev --wrangler',
+      'HOLDFAST_PROXY_LISTEN=127.0.0.1:9000 holdfast dev',
+    ],
     run: (invocation) => dev(invocation, host),
   };
 }
@@ -100,6 +110,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
       reloads: NO_RELOADS,
       ...(controlPlane.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
       ...(dataPlane.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
+      ...developmentNote(controlPlane),
     });
     const admin = instanceAdmin(settings);
     await admin?.ask('/wait?timeout=60');

@@ -4,6 +4,13 @@ import { createSecureContext } from 'node:tls';
 import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { fileProblems } from '../edge/check-file.ts';
+import {
+  DEVELOPMENT_FILE,
+  DEVELOPMENT_NEWS_INTERVAL,
+  developmentConfig,
+  isLocalOrigin,
+  localControlPlane,
+} from '../edge/development.ts';
 import { overEdited, overwritten } from '../edge/over-edited.ts';
 import { controlPlaneProblems } from '../edge/seen-from-cloudflare.ts';
 import {
@@ -51,6 +58,7 @@ export function edgeCommand(host: EdgeHost): Command {
   return {
     summary: 'a data plane on Cloudflare: init, check',
     forms: {
+      'init [DIR] --dev': `write the Worker and a ${DEVELOPMENT_FILE}, for 'wrangler dev' with a control plane on this machine`,
       'init [DIR]': `write the Worker and its ${WRANGLER_FILE}, or write them anew: what was told before is kept (default: ./${DEFAULT_FOLDER})`,
       'check [DIR]': 'say what is missing or wrong, and whether Cloudflare can reach the control plane',
     },
@@ -62,6 +70,9 @@ export function edgeCommand(host: EdgeHost): Command {
       telemetry: {
         takes: 'URLS',
         text: 'init: https://host:port of cluster_telemetry_listen, to be told what becomes of requests (default: nobody is)',
+      },
+      dev: {
+        text: 'init: for development on this machine, over cluster_dev_listen: without account, TLS or certificates',
       },
       name: { takes: 'NAME', text: 'init: of the Worker (default: holdfast)' },
       route: {
@@ -83,12 +94,15 @@ export function edgeCommand(host: EdgeHost): Command {
     examples: [
       'holdfast edge init --control-plane https://edge.cp.example.com:8005 --route "api.example.com/*"',
       'holdfast edge init --kv 0f2ac74b498b48028cb68387c421e279 --certificate 99f5fef1-6cc1-46b8-bd79-44a0d5082b8d',
+      'holdfast edge init --dev',
       'holdfast edge check --cert edge.crt --key edge.key',
     ],
     async run(invocation) {
       const [action = '', folder = DEFAULT_FOLDER] = invocation.words;
       try {
-        if (action === 'init') await init(invocation, resolve(folder), host);
+        if (action === 'init' && invocation.options.dev === true)
+          await initDevelopment(invocation, resolve(folder), host);
+        else if (action === 'init') await init(invocation, resolve(folder), host);
         else if (action === 'check') await check(invocation, resolve(folder));
         else throw unknownAction('edge', ['init', 'check'], action);
       } catch (error) {
@@ -101,43 +115,90 @@ export function edgeCommand(host: EdgeHost): Command {
 async function init(invocation: Invocation, folder: string, host: EdgeHost): Promise<void> {
   const { settings } = settingsFor(invocation);
   const before = readWranglerFile(folder);
-  const facts = given(invocation, factsIn(before), settings);
-  const trusted = await trustedKeysOf(settings);
-  const plugins = await choosePlugins(settings, host.plugins);
-  const worker = await host.write(plugins.choice, join(folder, WORKER_FOLDER));
-  const options = await edgeOptions(settings, facts, trusted, plugins);
-  const made = await host.settings(options, facts.node);
-  const { controlPlanes, telemetry } = facts;
-  const edge = {
-    controlPlaneOrigins: controlPlanes,
-    controlPlanes: controlPlanes.length,
-    ...(telemetry.length > 0 && { telemetry: { endpoints: telemetry.length, origins: telemetry } }),
-  };
+  const kept = factsIn(before);
+  const known = kept.controlPlanes.length > 0 ? kept.controlPlanes : ownOrigin(settings);
+  const facts = given(invocation, { ...kept, controlPlanes: known }, 'https:');
+  if (facts.controlPlanes.length === 0) {
+    throw new CommandError(
+      'edge init needs --control-plane: https://host:port of cluster_listen, as Cloudflare reaches it',
+      2,
+    );
+  }
+  const { worker, made } = await bundled(folder, facts, settings, NEWS_INTERVAL, host);
+  const { telemetry } = facts;
   const encrypted = settings.data_plane_config_cache_mode === 'encrypted';
   const config = wranglerConfig(
     facts,
     {
       ...made,
-      ...edge,
+      ...(telemetry.length > 0 && { telemetry: { endpoints: telemetry.length, origins: telemetry } }),
       cacheMode: settings.data_plane_config_cache_mode,
       ...(encrypted && { cacheKey: '{vault://env/cache-key}' }),
-      status: { allowedHosts: [], loopback: false, ...(facts.statusPath !== null && { path: facts.statusPath }) },
     },
     await host.compatibility(),
   );
+  write(folder, WRANGLER_FILE, { before, config, worker }, nextSteps(facts, folder, settings));
+}
+
+async function initDevelopment(invocation: Invocation, folder: string, host: EdgeHost): Promise<void> {
+  const { settings, origin } = localControlPlane(settingsFor(invocation).settings);
+  const before = readWranglerFile(folder, DEVELOPMENT_FILE);
+  const kept = factsIn(before);
+  // Where it runs now is more than where it ran.
+  const known = origin === null ? kept.controlPlanes : [origin];
+  const facts = given(invocation, { ...kept, controlPlanes: known }, 'http:');
+  if (facts.controlPlanes.length === 0) {
+    throw new CommandError(
+      `there is no control plane to link with at ${resolve(settings.prefix)}: start 'holdfast dev --wrangler', or one with cluster_dev_listen = 127.0.0.1:8007`,
+    );
+  }
+  const { worker, made } = await bundled(folder, facts, settings, DEVELOPMENT_NEWS_INTERVAL, host);
+  const config = developmentConfig(facts, { ...made, cacheMode: 'unencrypted' }, await host.compatibility());
+  const start = `npx wrangler dev --config ${join(folder, DEVELOPMENT_FILE)}`;
+  const secrets =
+    facts.statusPath === null ? [] : [`echo "STATUS_TOKEN=$(openssl rand -hex 32)" >> ${join(folder, '.dev.vars')}`];
+  const steps = [...secrets, start].map((step) => `  ${step}\n`).join('');
+  write(folder, DEVELOPMENT_FILE, { before, config, worker }, `then, while the control plane runs:\n${steps}`);
+}
+
+/** The Worker, and its settings but for what only Cloudflare or only development has. */
+async function bundled(folder: string, facts: EdgeFacts, settings: Settings, newsInterval: number, host: EdgeHost) {
+  const trusted = await trustedKeysOf(settings);
+  const plugins = await choosePlugins(settings, host.plugins);
+  const worker = await host.write(plugins.choice, join(folder, WORKER_FOLDER));
+  const options = await edgeOptions(settings, facts, trusted, plugins);
+  const { controlPlanes, statusPath } = facts;
+  const made = {
+    ...(await host.settings({ ...options, newsInterval }, facts.node)),
+    controlPlaneOrigins: controlPlanes,
+    controlPlanes: controlPlanes.length,
+    status: { allowedHosts: [], loopback: false, ...(statusPath !== null && { path: statusPath }) },
+  };
+  return { worker, made };
+}
+
+interface Written {
+  readonly before: Row | null;
+  readonly config: Row;
+  /** Paths of the Worker's files. */
+  readonly worker: readonly string[];
+}
+
+/** Writes a configuration over what was edited of it, and says what was made and what comes `next`. */
+function write(folder: string, name: string, { before, config, worker }: Written, next: string): void {
   // As the file has it: no undefined members.
-  const next: Row = JSON.parse(JSON.stringify(overEdited(before, config)));
-  const changed = overwritten(before, next);
-  const file = writeWranglerFile(folder, next);
+  const whole: Row = JSON.parse(JSON.stringify(overEdited(before, config)));
+  const changed = overwritten(before, whole);
+  const file = writeWranglerFile(folder, whole, name);
   process.stdout.write(
     `made:\n${[file, ...worker].map((path) => `  ${path}\n`).join('')}` +
-      (changed.length === 0 ? '' : `of ${WRANGLER_FILE} is now otherwise than it was: ${changed.join(', ')}\n`) +
-      nextSteps(facts, folder, settings),
+      (changed.length === 0 ? '' : `of ${name} is now otherwise than it was: ${changed.join(', ')}\n`) +
+      next,
   );
 }
 
 /** What the file says, and over it what the command line does. Throws what cannot be. */
-function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): EdgeFacts {
+function given({ options }: Invocation, kept: EdgeFacts, protocol: 'https:' | 'http:'): EdgeFacts {
   const text = (name: string): string | null => {
     const value = options[name];
     return typeof value === 'string' ? value : null;
@@ -147,20 +208,16 @@ function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): Ed
       ?.split(',')
       .map((one) => one.trim())
       .filter((one) => one !== '') ?? null;
-  const controlPlanes =
-    list('control-plane') ?? (kept.controlPlanes.length > 0 ? kept.controlPlanes : ownOrigin(settings));
-  if (controlPlanes.length === 0) {
-    throw new CommandError(
-      'edge init needs --control-plane: https://host:port of cluster_listen, as Cloudflare reaches it',
-      2,
-    );
-  }
+  const controlPlanes = list('control-plane') ?? kept.controlPlanes;
   const telemetry = list('telemetry') ?? kept.telemetry;
-  const wrong = [...controlPlanes, ...telemetry].find(
-    (origin) => URL.parse(origin)?.origin !== origin || !origin.startsWith('https:'),
-  );
+  const fits = protocol === 'https:' ? isSecureOrigin : isLocalOrigin;
+  const wrong = [...controlPlanes, ...telemetry].find((origin) => !fits(origin));
   if (wrong !== undefined) {
-    throw new CommandError(`--control-plane and --telemetry take https://host:port without a path, not '${wrong}'`, 2);
+    const wanted =
+      protocol === 'https:'
+        ? '--control-plane and --telemetry take https://host:port without a path'
+        : 'with --dev, --control-plane takes http://127.0.0.1:port of cluster_dev_listen';
+    throw new CommandError(`${wanted}, not '${wrong}'`, 2);
   }
   const statusPath = text('status-path') ?? kept.statusPath;
   if (statusPath !== null && !/^(?:\/[\w.~-]+)+$/.test(statusPath)) {
@@ -180,6 +237,10 @@ function given({ options }: Invocation, kept: EdgeFacts, settings: Settings): Ed
     certificate: text('certificate') ?? kept.certificate,
     statusPath,
   };
+}
+
+function isSecureOrigin(origin: string): boolean {
+  return URL.parse(origin)?.origin === origin && origin.startsWith('https:');
 }
 
 /** Where this control plane shows a certificate of a public CA. */
@@ -224,7 +285,7 @@ async function edgeOptions(
     plugins,
   );
   const { memCacheSize: _box, ...proxy } = options.proxy;
-  return { ...options, hostname: name, trustedKeys, newsInterval: NEWS_INTERVAL, proxy };
+  return { ...options, hostname: name, trustedKeys, proxy };
 }
 
 function nextSteps(facts: EdgeFacts, folder: string, settings: Settings): string {

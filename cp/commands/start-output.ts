@@ -58,7 +58,15 @@ export function addressRows(
   for (const address of dataPlane?.streamAddresses ?? []) rows.push(['Stream', formatAddress(reachable(address))]);
   for (const address of dataPlane?.statusAddresses ?? controlPlane?.status ?? [])
     rows.push(['Status API', localUrl(address)]);
+  const { development } = developmentNote(controlPlane);
+  if (development !== undefined) rows.push(['Dev link', `${development} (holdfast edge init --dev)`]);
   return rows;
+}
+
+/** What the note of an instance says of its development link. */
+export function developmentNote(controlPlane: ControlPlane | null): { readonly development?: string } {
+  const address = controlPlane?.development ?? null;
+  return address === null ? {} : { development: localUrl({ ...address, tls: false }) };
 }
 
 export function addressTable(rows: readonly (readonly [name: string, value: string])[]): string {

@@ -22,7 +22,7 @@ import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { prepareFolder } from './prepare.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
-import { type DataPlaneAddresses, readyBlock, startingBlock } from './start-output.ts';
+import { type DataPlaneAddresses, developmentNote, readyBlock, startingBlock } from './start-output.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
 interface DataPlane extends DataPlaneAddresses {
@@ -103,6 +103,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
         reloads,
         ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
         ...(status ? { status: localUrl(status) } : {}),
+        ...developmentNote(controlPlane),
       });
     };
     record();

@@ -33,6 +33,7 @@ export function overEdited(file: Row | null, made: Row): Row {
     ...Object.fromEntries(lists),
     ...('routes' in made && { routes: listOf(made.routes).map((route) => asBefore(route, listOf(file.routes))) }),
     ...('observability' in file && { observability: file.observability }),
+    ...('dev' in file && { dev: file.dev }),
     durable_objects: { ...objects, ...own, bindings: joined(objects.bindings, own.bindings, 'name') },
     vars: { ...recordOrEmpty(file.vars), ...recordOrEmpty(made.vars) },
   };

@@ -85,9 +85,9 @@ function route(pattern: string): Row {
   return pattern.includes('/') ? { pattern } : { pattern, custom_domain: true };
 }
 
-/** The file in a folder; null: there is none. Throws what is wrong with its text. */
-export function readWranglerFile(folder: string): Row | null {
-  const path = join(folder, WRANGLER_FILE);
+/** A file in a folder; null: there is none. Throws what is wrong with its text. */
+export function readWranglerFile(folder: string, file = WRANGLER_FILE): Row | null {
+  const path = join(folder, file);
   if (!existsSync(path)) return null;
   let read: unknown;
   try {
@@ -99,8 +99,8 @@ export function readWranglerFile(folder: string): Row | null {
   return read;
 }
 
-export function writeWranglerFile(folder: string, config: Row): string {
-  const path = join(folder, WRANGLER_FILE);
+export function writeWranglerFile(folder: string, config: Row, file = WRANGLER_FILE): string {
+  const path = join(folder, file);
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`);
   renameSync(`${path}.new`, path);

@@ -18,6 +18,8 @@ export interface Instance {
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
   readonly status?: string;
+  /** Where data planes under development link (`cluster_dev_listen`). */
+  readonly development?: string;
 }
 
 const FILE = 'instance.json';

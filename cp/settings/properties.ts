@@ -85,6 +85,8 @@ export const properties = {
 
   cluster_listen: listen('0.0.0.0:8005'),
   cluster_telemetry_listen: listen('0.0.0.0:8006'),
+  /** At loopback alone: the link without TLS and certificates, for data planes under development (`wrangler dev`). */
+  cluster_dev_listen: listen('off'),
   cluster_control_plane: peers('127.0.0.1:8005'),
   /** `cluster_telemetry_listen` of control planes, to which a data plane tells what became of requests; empty: it tells nobody. */
   cluster_telemetry_endpoint: peers(''),

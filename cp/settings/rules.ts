@@ -1,7 +1,8 @@
 import { KNOWN_FORMATS } from '../../shared/access-log/format.ts';
+import { isLoopback } from '../../shared/browser-guard.ts';
 import { isRecord } from '../../shared/record.ts';
 import { formatNamed } from './access-log.ts';
-import { parseProxyServer } from './addresses.ts';
+import { formatAddress, parseProxyServer } from './addresses.ts';
 import { cipherProblem } from './client-tls.ts';
 import { properties, type SettingName, type Settings } from './properties.ts';
 import type { Property } from './property.ts';
@@ -15,7 +16,7 @@ export function checkTogether(settings: Settings, origins: Origins): string[] {
     ...roleProblems(settings, origins, say),
     ...pairProblems(settings, say),
     ...tlsProblems(settings, say),
-    ...clusterProblems(settings, say),
+    ...clusterProblems(settings, origins, say),
     ...logProblems(settings, origins),
   ];
 }
@@ -203,9 +204,25 @@ function isJsonObject(text: string): boolean {
   }
 }
 
-function clusterProblems(settings: Settings, say: Say): string[] {
+/** Nobody who links there shows a certificate, and nothing is encrypted. */
+function developmentProblems({ cluster_dev_listen: addresses, role }: Settings, origins: Origins): string[] {
+  const where = `cluster_dev_listen (${origins.get('cluster_dev_listen') ?? 'default'})`;
+  if (addresses.length > 0 && role === 'data_plane') return [`${where} is for roles 'control_plane' and 'traditional'`];
+  return addresses.flatMap((address) => {
+    if (!isLoopback(address.host)) {
+      return [
+        `${where}: ${formatAddress(address)} is no loopback address; the development link has neither TLS nor certificates, so it is ` +
+          "'127.0.0.1:8007' or '[::1]:8007'; data planes elsewhere link at cluster_listen",
+      ];
+    }
+    if (address.tls || address.http2) return [`${where}: the development link takes neither 'ssl' nor 'http2'`];
+    return [];
+  });
+}
+
+function clusterProblems(settings: Settings, origins: Origins, say: Say): string[] {
   const problems: string[] = [];
-  problems.push(...fallbackProblems(settings, say));
+  problems.push(...fallbackProblems(settings, say), ...developmentProblems(settings, origins));
   if (settings.cluster_use_proxy && settings.proxy_server === null) {
     problems.push(`${say('cluster_use_proxy')} needs proxy_server: the URL of the proxy`);
   }

@@ -6,7 +6,7 @@ import { SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { LARGEST_BATCH, SENT_AT_HEADER, TELEMETRY_PATHS } from '../../shared/telemetry/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { isUuid } from '../../shared/uuid.ts';
-import type { Peer } from '../cluster/admission.ts';
+import { hasExpired, type Peer } from '../cluster/admission.ts';
 import { answerJson, type ClusterLog } from '../cluster/mtls-server.ts';
 import { PerMinute, type Quotas, TooMany } from '../cluster/quotas.ts';
 import type { NodeKeys } from '../store/store.ts';
@@ -114,7 +114,7 @@ export class TelemetryDesk {
     const { quotas } = this.#options;
     quotas.request(peer);
     const { pathname, searchParams } = new URL(request.url ?? '/', 'https://control-plane');
-    if (peer.certificateExpires * 1000 < Date.now()) {
+    if (hasExpired(peer)) {
       answerJson(response, 403, { message: 'the client certificate has expired' }, { connection: 'close' });
       return;
     }

@@ -1,3 +1,4 @@
+import { isLoopbackOrigin } from '../../shared/loopback-origin.ts';
 import type { Env } from '../env.ts';
 
 /** Ids that stand for "to be filled in", and the name in examples. */
@@ -18,17 +19,25 @@ const BINDINGS = {
  * no host of this project, which would refuse to start.
  */
 export function unfinished(env: Env): readonly string[] {
-  const { cluster, trustedKeys, controlPlanes, controlPlaneOrigins = [], node, status } = env.SETTINGS;
+  const {
+    cluster,
+    trustedKeys,
+    controlPlanes,
+    controlPlaneOrigins = [],
+    developmentLink = false,
+    node,
+    status,
+  } = env.SETTINGS;
   const found: string[] = [];
   if (typeof cluster !== 'string' || ZEROS.test(cluster)) found.push('SETTINGS.cluster: the id of the cluster');
   if (trustedKeys.length === 0) found.push('SETTINGS.trustedKeys: the public keys that bundles are signed with');
   if (ZEROS.test(node.id)) found.push('SETTINGS.node.id: a UUID of its own');
   for (let place = 0; place < Math.max(controlPlanes, 1); place++) {
     const origin = controlPlaneOrigins[place];
-    const fault = originFault(origin);
+    const fault = developmentLink ? developmentFault(origin) : originFault(origin);
     if (fault !== null) found.push(`SETTINGS.controlPlaneOrigins[${place}]: ${fault}`);
     const binding = place === 0 ? 'CONTROL_PLANE' : (`CONTROL_PLANE_${place + 1}` as const);
-    if (env[binding] === undefined) {
+    if (!developmentLink && env[binding] === undefined) {
       found.push(`binding ${binding}: mtls_certificates, by 'wrangler cert upload mtls-certificate'`);
     }
   }
@@ -39,6 +48,12 @@ export function unfinished(env: Env): readonly string[] {
     found.push("secret STATUS_TOKEN: for SETTINGS.status.path, by 'wrangler secret put STATUS_TOKEN'");
   }
   return found;
+}
+
+function developmentFault(origin: string | undefined): string | null {
+  return isLoopbackOrigin(origin)
+    ? null
+    : "cluster_dev_listen of a control plane on this machine, as in 'http://127.0.0.1:8007': SETTINGS.developmentLink is for nothing else";
 }
 
 function originFault(origin: string | undefined): string | null {

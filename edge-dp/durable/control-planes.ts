@@ -1,20 +1,28 @@
 import { LIMITS } from '../../shared/bundle/format.ts';
+import { isLoopbackOrigin } from '../../shared/loopback-origin.ts';
 import type { ObjectOrigin } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { bytesAtMost } from '../http/at-most.ts';
+import { internet } from '../proxy/egress/internet.ts';
 
 /** One control plane: `path` is what follows the host. */
 export interface ControlPlane {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** How one is reached. */
+type Way = Pick<Fetcher, 'fetch'>;
+
 /** On own hosts the binding decides where a request goes and whom it trusts; the URL's host is only a name. */
 const ANY_ORIGIN = 'https://control-plane';
 
 /** The control planes, in the order of `cluster_control_plane`. */
 export function controlPlanes(env: Env): readonly ControlPlane[] {
-  const { controlPlanes: count, controlPlaneOrigins: origins } = env.SETTINGS;
-  return bound(count, origins, (place) => (place === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${place}`]));
+  const { controlPlanes: count, controlPlaneOrigins: origins, developmentLink = false } = env.SETTINGS;
+  return bound(count, origins, (place) => {
+    if (developmentLink) return isLoopbackOrigin(origins?.[place - 1]) ? internet : undefined;
+    return place === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${place}`];
+  });
 }
 
 /** Where telemetry goes, in the order of `cluster_telemetry_endpoint`. */
@@ -26,7 +34,7 @@ export function telemetryEndpoints(env: Env): readonly ControlPlane[] {
 function bound(
   count: number,
   origins: readonly string[] | undefined,
-  bindingOf: (place: number) => Fetcher | undefined,
+  bindingOf: (place: number) => Way | undefined,
 ): readonly ControlPlane[] {
   const planes: ControlPlane[] = [];
   for (let place = 1; place <= count; place++) {
@@ -42,7 +50,7 @@ function bound(
  * A kept-alive connection that the other side has closed meanwhile fails like a dead control plane does; a second try
  * tells them apart. Everything said to a control plane may be said twice.
  */
-async function fetchAgain(binding: Fetcher, url: string, init?: RequestInit): Promise<Response> {
+async function fetchAgain(binding: Way, url: string, init?: RequestInit): Promise<Response> {
   try {
     return await binding.fetch(url, init);
   } catch (error) {

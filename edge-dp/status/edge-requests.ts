@@ -1,3 +1,4 @@
+import { isLoopback } from '../../shared/browser-guard.ts';
 import type { Isolate } from '../config/isolate.ts';
 import { unfinished } from '../config/unfinished.ts';
 import type { Env } from '../env.ts';
@@ -22,6 +23,9 @@ export function edgeRequests(isolate: Isolate, routes: readonly StatusRoute[]): 
       if (lacking.length > 0) console.error(`${UNFINISHED}: ${lacking.join('; ')}`);
     }
     if (lacking.length > 0) return json({ message: UNFINISHED, unfinished: lacking }, 503);
+    if (env.SETTINGS.developmentLink === true && !isLoopback(request.headers.get('cf-connecting-ip') ?? '')) {
+      return json({ message: ELSEWHERE }, 503);
+    }
     const { path } = env.SETTINGS.status;
     if (path === undefined) return null;
     const url = new URL(request.url);
@@ -37,6 +41,10 @@ export function edgeRequests(isolate: Isolate, routes: readonly StatusRoute[]): 
     return answerStatus(new Request(url, request), { isolate, routes, env, waitUntil, loopback: false });
   };
 }
+
+/** Cloudflare lets nobody say that he is at a loopback address. */
+const ELSEWHERE =
+  "this Worker is for 'wrangler dev' (SETTINGS.developmentLink) and serves the machine it runs on alone: deploy what 'holdfast edge init' writes";
 
 const UNFINISHED = "the configuration of this Worker is not finished, see 'holdfast edge check'";
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,10 +9,13 @@ import { promisify } from 'node:util';
 
 import { kCurrentWorker, Miniflare, type MiniflareOptions } from 'miniflare';
 import { expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
 
+import { devSettings } from '../../cp/commands/dev-settings.ts';
 import { overEdited } from '../../cp/edge/over-edited.ts';
 import { controlPlaneProblems } from '../../cp/edge/seen-from-cloudflare.ts';
 import { type EdgeFacts, factsIn, wranglerConfig } from '../../cp/edge/wrangler-file.ts';
+import { loadSettings } from '../../cp/settings/load.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { authority } from '../cp/pki/authority.ts';
 import { runControlPlane } from '../cp/running-control-plane.ts';
@@ -140,6 +144,82 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   expect((await ask('/-/holdfast/status')).status).toBe(401);
   expect((await ask('/-/holdfast/status', { authorization: 'Bearer guessed' })).status).toBe(401);
   expect((await ask('/status')).status).toBe(404);
+});
+
+it('links the Worker of edge init --dev in plain HTTP on this machine alone, and admits nobody else there', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast edge '));
+  const plane = await runControlPlane({ cluster_dev_listen: '127.0.0.1:0' });
+  onTestFinished(async () => {
+    await plane.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const link = `http://127.0.0.1:${plane.plane.development?.port}`;
+  await admin(`${plane.admin}/services/s`, 'PUT', { url: plane.admin });
+  await admin(`${plane.admin}/services/s/routes/r`, 'PUT', { paths: ['/hello'] });
+  const { prefix, cluster_cert, cluster_cert_key, bundle_signing_key } = plane.settings;
+  const files = { prefix, cluster_cert, cluster_cert_key, bundle_signing_key };
+  const settings = { role: 'control_plane', ...JSON.parse(JSON.stringify(files)) };
+  const init = (origin: string) =>
+    runHoldfast(['edge', 'init', 'edge', '--dev', '--control-plane', origin], settings, folder);
+  expect(await init('http://10.1.2.3:8007')).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('http://127.0.0.1:port of cluster_dev_listen'),
+  });
+  expect(await init(link)).toMatchObject({ code: 0, output: expect.stringContaining('npx wrangler dev --config') });
+  const made = recordOrEmpty(JSON.parse(readFileSync(join(folder, 'edge/wrangler.dev.json'), 'utf8')));
+  const account = {
+    built: join(folder, 'edge/worker'),
+    secrets: {},
+    client: { cert: '', key: '' },
+    publicCa: '',
+    port: 0,
+  };
+  const developed = new Miniflare(deployed(made, account));
+  onTestFinished(() => developed.dispose());
+  const ask = async (client: string) => {
+    const answer = await developed.dispatchFetch('http://api.test/hello', { headers: { 'cf-connecting-ip': client } });
+    return { status: answer.status, text: await answer.text() };
+  };
+  await expect.poll(async () => (await ask('127.0.0.1')).status, { timeout: 60_000 }).toBe(200);
+  // As Cloudflare says of a client: this Worker was deployed.
+  expect(await ask('203.0.113.9')).toMatchObject({ status: 503, text: expect.stringContaining("for 'wrangler dev'") });
+  const elsewhere = { ...settingsOf(made), controlPlaneOrigins: ['http://10.1.2.3:8007'] };
+  await developed.setOptions(deployed({ ...made, vars: { SETTINGS: elsewhere } }, account));
+  expect(await ask('127.0.0.1')).toMatchObject({ status: 503, text: expect.stringContaining('on this machine') });
+
+  const head = async (headers: Record<string, string>) => {
+    const asked = request(`${link}/v1/objects/${'0'.repeat(64)}`, { headers });
+    const answered = once(asked.end(), 'response');
+    const [answer] = await answered;
+    return answer.resume().statusCode;
+  };
+  expect(await head({})).toBe(404);
+  expect(await head({ host: 'rebound.example' })).toBe(403);
+  expect(await head({ 'sec-fetch-site': 'cross-site' })).toBe(403);
+  const page = new WebSocket(`${link}/v1/link`, { headers: { origin: 'https://page.example' } });
+  const [{ message }] = await once(page, 'error').catch((error: Error) => [error]);
+  expect(message).toContain('403');
+  const nobody = new WebSocket(`${link}/v1/link`);
+  await once(nobody, 'open');
+  const node = { ...recordOrEmpty(settingsOf(made).node), plugins: {} };
+  nobody.send(JSON.stringify({ type: 'hello', node, manifest: null }));
+  expect(String((await once(nobody, 'close'))[1])).toContain('hello.proof: needed where no certificate is shown');
+});
+
+it('opens the development link at loopback alone, and only where it is asked for', async () => {
+  const load = (name: string, value: string) =>
+    loadSettings({ environment: { HOLDFAST_ROLE: 'traditional', [`HOLDFAST_${name.toUpperCase()}`]: value } }).settings;
+  expect(load('log_level', 'info').cluster_dev_listen).toEqual([]);
+  for (const address of ['0.0.0.0:8007', '192.0.2.1:8007', '[::]:8007', 'localhost:8007', 'cp.example.com:8007'])
+    expect(() => load('cluster_dev_listen', address)).toThrow(/cluster_dev_listen .* is no loopback address/);
+  expect(() => load('cluster_dev_listen', '127.0.0.1:8007 ssl')).toThrow("takes neither 'ssl' nor 'http2'");
+  expect(load('cluster_dev_listen', '127.0.0.1:8007, [::1]:8007').cluster_dev_listen).toHaveLength(2);
+
+  const invocation = { words: [], conf: undefined, prefix: undefined };
+  const off = await devSettings({ ...invocation, options: {} }, null);
+  expect(off.settings.cluster_dev_listen).toEqual([]);
+  const on = await devSettings({ ...invocation, options: { wrangler: true } }, null);
+  expect(on.settings.cluster_dev_listen).toMatchObject([{ host: '127.0.0.1', port: 8007 }]);
 });
 
 it('keeps what the file knows, telemetry among it, with a binding for each place that is connected to', () => {

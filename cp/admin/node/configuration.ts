@@ -21,7 +21,7 @@ export function describeConfiguration(settings: Settings, logLevel: LogLevel): R
     shown[`${plane}_listen`] = addresses.length === 0 && plane === 'status' ? ['off'] : addresses.map(listenText);
     shown[`${plane}_listeners`] = addresses.map(listener);
   }
-  for (const name of ['cluster_listen', 'cluster_telemetry_listen'] as const) {
+  for (const name of ['cluster_listen', 'cluster_telemetry_listen', 'cluster_dev_listen'] as const) {
     shown[name] = settings[name].map(listenText);
   }
   return {
