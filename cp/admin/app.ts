@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Arrival } from '../listeners/browser-guard.ts';
+import { RowChanged } from '../store/row-tag.ts';
 import type { Workspace } from '../store/store.ts';
 import { DatabaseUnavailable } from '../store/unavailable.ts';
 import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
@@ -94,6 +95,7 @@ function replyTo(error: Error, c: Context, { log, settings }: AdminOptions): Rep
     const headers = isReadOnly ? { Allow: allowedMethods(['GET']) } : {};
     return { status: error.status, body: error.body(), headers };
   }
+  if (error instanceof RowChanged) return message(412, error.message);
   if (error instanceof DatabaseUnavailable) return withoutDatabase(error, c, log);
   log('error', `${c.req.method} ${c.req.path}: ${reasonOf(error)}`);
   return unexpected;

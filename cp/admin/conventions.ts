@@ -19,7 +19,7 @@ export function kongHeaders(guard: BrowserGuard): MiddlewareHandler<{ Bindings: 
     else if (verdict.kind === 'welcome' && verdict.origin !== null) {
       headers.set('Access-Control-Allow-Origin', verdict.origin);
       headers.set('Access-Control-Allow-Credentials', 'true');
-      const own = [SERIAL, WITHHELD].filter((name) => headers.has(name));
+      const own = [SERIAL, WITHHELD, 'ETag'].filter((name) => headers.has(name));
       if (own.length > 0) headers.set('Access-Control-Expose-Headers', own.join(', '));
     }
   };

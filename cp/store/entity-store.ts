@@ -9,6 +9,7 @@ import { resolveReferences } from './foreign-references.ts';
 import { readPage } from './page.ts';
 import { fromRecord, toRecord } from './row-json.ts';
 import { keyFields, primaryKey } from './row-key.ts';
+import { RowChanged, rowTag } from './row-tag.ts';
 import type { EntityStore, RowKey, Workspace, WriteOptions } from './store.ts';
 import type { Table } from './table.ts';
 import { refuseCrowding, refuseUntravelling } from './travel-size.ts';
@@ -102,6 +103,19 @@ export function entityStore(place: Place, table: Table): EntityStore {
     workspace: over === session ? workspace : place.within(over),
   });
 
+  /** Refuses a write to a row that is not what it was taken for. `current`: the row, locked; null: there is none. */
+  async function expect(current: Row | null, options: WriteOptions | undefined, over: Session): Promise<void> {
+    if (options?.expected === undefined) return;
+    const [row] = current === null ? [] : await shown([current], over);
+    if (row === undefined || (options.expected !== '*' && !options.expected.includes(rowTag(row))))
+      throw new RowChanged();
+  }
+
+  async function locked(key: RowKey, over: Session): Promise<Row | null> {
+    const id = 'id' in key ? key.id : (await find(key, over))?.[table.key];
+    return id === undefined ? null : find({ id: String(id) }, over, true);
+  }
+
   async function insertOne(given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
     const input = await resolved(taken, over);
@@ -128,9 +142,9 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   async function updateOne(key: RowKey, given: Row, options: WriteOptions | undefined, over: Session): Promise<Row> {
     const { input: taken, ttl } = takeTtl(table, given, options);
-    const id = 'id' in key ? key.id : (await find(key, over))?.[table.key];
-    const current = id === undefined ? null : await find({ id: String(id) }, over, true);
+    const current = await locked(key, over);
     if (current === null) throw notFound(keyFields(table, key));
+    await expect(current, options, over);
     const { [table.key]: _ignored, ...input } = await resolved(taken, over);
     const write = writeOf('update', input, over, { current });
     const { ttl: _left, ...existing } = current;
@@ -209,10 +223,16 @@ export function entityStore(place: Place, table: Table): EntityStore {
     },
     insert: (input, options) => writing(input, (over) => insertOne(input, options, over)),
     update: (key, input, options) => session.transaction((over) => updateOne(key, input, options, over)),
-    upsert: (key, input, options) => writing(input, (over) => upsertOne(key, input, options, over)),
+    upsert: (key, input, options) =>
+      options?.expected === undefined
+        ? writing(input, (over) => upsertOne(key, input, options, over))
+        : session.transaction(async (over) => {
+            await expect(await locked(key, over), options, over);
+            return upsertOne(key, input, options, over);
+          }),
     insertMany: (inputs) => writeMany(inputs, false, catalog.context),
     upsertMany: (inputs, { verbatim = false } = {}) => writeMany(inputs, true, { ...catalog.context, verbatim }),
-    async delete(key) {
+    async delete(key, options) {
       const remove = async (id: string, over: Session): Promise<boolean> => {
         await behaviour.beforeDelete?.(id, { session: over, workspace: place.within(over) });
         try {
@@ -221,6 +241,13 @@ export function entityStore(place: Place, table: Table): EntityStore {
           throw refusedDelete(error, table, catalog.tables) ?? error;
         }
       };
+      if (options?.expected !== undefined) {
+        return session.transaction(async (over) => {
+          const current = await locked(key, over);
+          await expect(current, options, over);
+          return current !== null && remove(String(current[table.key]), over);
+        });
+      }
       const id = 'id' in key ? primaryKey(table, key.id) : (await find(key, session))?.[table.key];
       if (typeof id !== 'string') return false;
       return behaviour.beforeDelete === undefined

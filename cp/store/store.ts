@@ -56,7 +56,7 @@ export interface EntityStore {
   /** The same for rows that may be there already: each carries its id, under which it is created or replaced. */
   upsertMany(inputs: readonly Row[], options?: BatchOptions): Promise<Row[]>;
   /** False when nothing was there. Throws code 4 when a restricting child refers to it. */
-  delete(key: RowKey): Promise<boolean>;
+  delete(key: RowKey, options?: Pick<WriteOptions, 'expected'>): Promise<boolean>;
   /**
    * Takes from the rows of these ids what they are unique by, so that other rows can have it. For within a transaction in
    * which each of them is written or deleted afterwards.
@@ -70,6 +70,8 @@ export interface EntityStore {
 export interface WriteOptions {
   /** Seconds until the row vanishes, for entities with `ttl`; 0 for never. May also come as `ttl` in the row. */
   readonly ttl?: number;
+  /** Entity tags (`rowTag`) one of which the stored row must have, `*`: any. Else the write throws `RowChanged`. */
+  readonly expected?: readonly string[] | '*';
 }
 
 interface BatchOptions {

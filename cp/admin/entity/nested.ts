@@ -3,6 +3,7 @@ import type { RowKey } from '../../store/store.ts';
 import { inputOf, pageOf, patchOf, rowOf } from '../openapi/description.ts';
 import { created, noContent, notFound, ok, Refusal } from '../reply.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+import { expectation, tagged } from './conditional.ts';
 import { readInput } from './input.ts';
 import { rowKey } from './key.ts';
 import { collectionName, nestedName, type Reference } from './names.ts';
@@ -96,7 +97,7 @@ function read(reference: Reference): Operation {
       errors: [400, 404],
     },
     async handle(call) {
-      return ok(await childOf(call, reference));
+      return tagged(await childOf(call, reference));
     },
   };
 }
@@ -109,13 +110,15 @@ function replace(reference: Reference): Operation {
       tag: child.name,
       body: { required: false, schema: inputOf(child.name) },
       success: { status: 200, schema: rowOf(child.name) },
-      errors: [400, 404, 409],
+      errors: [400, 404, 409, 412],
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
       const input = await readInput(call, child);
       const owned = { ...input, [field]: { id } };
-      return ok(await call.workspace.entity(child.name).upsert(childKey(call, reference), owned));
+      return tagged(
+        await call.workspace.entity(child.name).upsert(childKey(call, reference), owned, expectation(call)),
+      );
     },
   };
 }
@@ -128,14 +131,16 @@ function modify(reference: Reference): Operation {
       tag: child.name,
       body: { required: false, schema: patchOf(child.name) },
       success: { status: 200, schema: rowOf(child.name) },
-      errors: [400, 404, 409],
+      errors: [400, 404, 409, 412],
     },
     async handle(call) {
       const { [field]: owner } = await childOf(call, reference);
       const key = childKey(call, reference);
       const input = await readInput(call, child, await storedDiscriminator(call, child, key));
       // The parent counts as sent, as in Kong: what is derived from it (a password's digest) is derived anew.
-      return ok(await call.workspace.entity(child.name).update(key, { [field]: owner, ...input }));
+      return tagged(
+        await call.workspace.entity(child.name).update(key, { [field]: owner, ...input }, expectation(call)),
+      );
     },
   };
 }
@@ -147,11 +152,11 @@ function remove(reference: Reference): Operation {
       summary: `Delete one of the ${child.name} of one of ${parent.name}`,
       tag: child.name,
       success: { status: 204 },
-      errors: [400, 404],
+      errors: [400, 404, 412],
     },
     async handle(call) {
       await childOf(call, reference);
-      await call.workspace.entity(child.name).delete(childKey(call, reference));
+      await call.workspace.entity(child.name).delete(childKey(call, reference), expectation(call));
       return noContent;
     },
   };

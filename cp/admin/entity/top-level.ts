@@ -2,6 +2,7 @@ import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
 import { inputOf, pageOf, patchOf, rowOf } from '../openapi/description.ts';
 import { created, noContent, notFound, ok } from '../reply.ts';
 import { type AdminRoute, type Operation, param } from '../route.ts';
+import { expectation, tagged } from './conditional.ts';
 import { readInput } from './input.ts';
 import { rowKey } from './key.ts';
 import { collectionName } from './names.ts';
@@ -62,7 +63,7 @@ function read(schema: EntitySchema): Operation {
     },
     async handle(call) {
       const row = await call.workspace.entity(schema.name).select(rowKey(schema, param(call, schema.name)));
-      return row === null ? notFound : ok(row);
+      return row === null ? notFound : tagged(row);
     },
   };
 }
@@ -74,11 +75,12 @@ function replace(schema: EntitySchema): Operation {
       tag: schema.name,
       body: { required: false, schema: inputOf(schema.name) },
       success: { status: 200, schema: rowOf(schema.name) },
-      errors: [400, 409],
+      errors: [400, 409, 412],
     },
     async handle(call) {
       const input = await readInput(call, schema);
-      return ok(await call.workspace.entity(schema.name).upsert(rowKey(schema, param(call, schema.name)), input));
+      const key = rowKey(schema, param(call, schema.name));
+      return tagged(await call.workspace.entity(schema.name).upsert(key, input, expectation(call)));
     },
   };
 }
@@ -90,13 +92,13 @@ function modify(schema: EntitySchema): Operation {
       tag: schema.name,
       body: { required: false, schema: patchOf(schema.name) },
       success: { status: 200, schema: rowOf(schema.name) },
-      errors: [400, 404, 409],
+      errors: [400, 404, 409, 412],
     },
     async handle(call) {
       const key = rowKey(schema, param(call, schema.name));
       const discriminator = await storedDiscriminator(call, schema, key);
       const input = await readInput(call, schema, discriminator);
-      return ok(await call.workspace.entity(schema.name).update(key, input));
+      return tagged(await call.workspace.entity(schema.name).update(key, input, expectation(call)));
     },
   };
 }
@@ -107,10 +109,10 @@ function remove(schema: EntitySchema): Operation {
       summary: `Delete one of ${schema.name}; also a success when there was none`,
       tag: schema.name,
       success: { status: 204 },
-      errors: [400],
+      errors: [400, 412],
     },
     async handle(call) {
-      await call.workspace.entity(schema.name).delete(rowKey(schema, param(call, schema.name)));
+      await call.workspace.entity(schema.name).delete(rowKey(schema, param(call, schema.name)), expectation(call));
       return noContent;
     },
   };

@@ -19,7 +19,7 @@ export interface OperationDescription {
   readonly tellsUnreached?: true;
   readonly tellsSerial?: true;
   /** Client errors it can answer with, besides those any operation has. */
-  readonly errors?: readonly (304 | 400 | 404 | 405 | 409 | 429 | 501 | 503 | 504)[];
+  readonly errors?: readonly (304 | 400 | 404 | 405 | 409 | 412 | 429 | 501 | 503 | 504)[];
 }
 
 export interface QueryParameter {

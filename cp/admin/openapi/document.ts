@@ -178,6 +178,7 @@ const sharedResponses: JsonSchema = {
   404: { description: 'There is no such path, workspace or row.', ...json({ anyOf: [kongErrorRef, messageRef] }) },
   405: { description: 'The path does not take this method.', ...json(messageRef) },
   409: { description: 'A unique field is taken.', ...json(kongErrorRef) },
+  412: { description: 'The row is not what `If-Match` says.', ...json(messageRef) },
   413: { description: 'The body is too large.', ...json(messageRef) },
   415: {
     description: 'The body is of a type that is not taken.',

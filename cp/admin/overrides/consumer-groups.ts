@@ -1,3 +1,4 @@
+import { rowTag } from '../../store/row-tag.ts';
 import { schemaOf } from '../entity/catalog.ts';
 import { rowKey } from '../entity/key.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
@@ -64,10 +65,11 @@ const readGroup: Operation = {
     const schema = schemaOf('consumer_groups');
     const row = await call.workspace.entity(schema.name).select(rowKey(schema, param(call, schema.name)));
     if (typeof row?.id !== 'string') return notFound;
-    if (call.query.get('list_consumers') === 'false') return ok({ consumer_group: row });
+    const tag = { ETag: rowTag(row) };
+    if (call.query.get('list_consumers') === 'false') return ok({ consumer_group: row }, tag);
     // All of them: clients that compare what is there with what should be take the list for complete.
     const members = await allMembersOf(call, 'consumer_group', { ...row, id: row.id });
-    return ok({ consumer_group: row, consumers: members });
+    return ok({ consumer_group: row, consumers: members }, tag);
   },
 };
 

@@ -4,6 +4,7 @@ import { schemaViolation } from '../../../shared/schema/errors.ts';
 import { isUuid } from '../../../shared/uuid.ts';
 import type { Page } from '../../store/store.ts';
 import { schemaOf } from '../entity/catalog.ts';
+import { expectation, tagged } from '../entity/conditional.ts';
 import { readInput } from '../entity/input.ts';
 import type { Reference } from '../entity/names.ts';
 import { create, parentOf } from '../entity/nested.ts';
@@ -112,7 +113,7 @@ const read: Operation = {
     errors: [404],
   },
   async handle(call) {
-    return ok(await targetOf(call));
+    return tagged(await targetOf(call));
   },
 };
 
@@ -123,20 +124,20 @@ const write = (method: 'PUT' | 'PATCH'): Operation => ({
     tag: 'targets',
     body: { required: false, schema: method === 'PUT' ? inputOf('targets') : patchOf('targets') },
     success: { status: 200, schema: rowOf('targets') },
-    errors: [400, 404, 409],
+    errors: [400, 404, 409, 412],
   },
   async handle(call) {
     const { id } = await targetOf(call);
     const input = await readInput(call, schemaOf('targets'));
-    return ok(await call.workspace.entity('targets').update({ id }, input));
+    return tagged(await call.workspace.entity('targets').update({ id }, input, expectation(call)));
   },
 });
 
 const remove: Operation = {
-  describe: { summary: 'Delete a target', tag: 'targets', success: { status: 204 }, errors: [404] },
+  describe: { summary: 'Delete a target', tag: 'targets', success: { status: 204 }, errors: [404, 412] },
   async handle(call) {
     const { id } = await targetOf(call);
-    await call.workspace.entity('targets').delete({ id });
+    await call.workspace.entity('targets').delete({ id }, expectation(call));
     return noContent;
   },
 };

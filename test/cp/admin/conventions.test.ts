@@ -41,6 +41,50 @@ describe('conventions of the Admin API', () => {
     expect(row.headers.get('access-control-allow-headers')).toBe('X-A, X-B');
   });
 
+  it('changes a row only while it is what If-Match says, whichever way it is written and whoever writes at once', async () => {
+    await admin.send('POST', '/upstreams', { json: { name: 'matched' } });
+    const rows = [
+      ['/services/matched', { host: 'h' }, { retries: 1 }],
+      ['/upstreams/matched/targets/10.0.0.1:80', {}, { weight: 1 }],
+      ['/consumers/matched/key-auth/matched', { key: 'matched' }, { tags: ['a'] }],
+    ] as const;
+    await admin.send('POST', '/upstreams/matched/targets', { json: { target: '10.0.0.1:80' } });
+    await admin.send('PUT', '/consumers/matched', { json: {} });
+    for (const [path, made, changed] of rows) {
+      if (!path.includes('targets')) await admin.send('PUT', path, { json: made });
+      const tag = async () => (await admin.send('GET', path)).headers.get('etag') ?? expect.fail(`${path} has no tag`);
+      const first = await tag();
+      expect(await tag(), path).toBe(first);
+      const write = async (method: 'PATCH' | 'PUT' | 'DELETE', match: string, json: object = changed) =>
+        admin.send(method, path, {
+          ...(method !== 'DELETE' && { body: JSON.stringify(json) }),
+          headers: { 'if-match': match, 'content-type': 'application/json' },
+        });
+      // Of two that have read the same only one can write, also in the same moment.
+      const both = await Promise.all([write('PATCH', first), write('PATCH', `"x", ${first}`, { tags: ['b'] })]);
+      expect(both.map(({ status }) => status).sort(), path).toEqual([200, 412]);
+      const second = both.find(({ status }) => status === 200)?.headers.get('etag');
+      expect(second, path).toBe(await tag());
+      for (const method of ['PATCH', 'PUT', 'DELETE'] as const) {
+        for (const stale of [first, `W/${second}`, '""']) {
+          const refused = await write(method, stale);
+          expect([refused.status, refused.body.message], `${method} ${path}`).toEqual([
+            412,
+            expect.stringContaining('read it again'),
+          ]);
+        }
+      }
+      expect((await write('PATCH', '*', { tags: ['c'] })).status, path).toBe(200);
+      expect((await write('DELETE', await tag())).status, path).toBe(204);
+    }
+    const none = await admin.send('PUT', '/services/matched', {
+      body: '{"host":"h"}',
+      headers: { 'if-match': '*', 'content-type': 'application/json' },
+    });
+    expect(none.status).toBe(412);
+    for (const path of ['/upstreams/matched', '/consumers/matched']) await admin.send('DELETE', path);
+  });
+
   it('says with a 405 which methods are taken', async () => {
     expect((await admin.send('DELETE', '/services')).headers.get('allow')).toBe('GET, HEAD, OPTIONS, POST');
     await admin.send('POST', '/services', { json: { name: 's', host: 'h' } });

@@ -44,6 +44,16 @@ export async function read<T>(path: string, scope: Scope = 'cluster', signal?: A
   return body;
 }
 
+/** The same with the entity tag of what was read, which a write can say it is a change of; null: it has none. */
+export async function readTagged<T>(
+  path: string,
+  scope: Scope,
+): Promise<{ readonly body: T; readonly tag: string | null }> {
+  const response = await ask(path, scope, {});
+  const body: T = await response.json();
+  return { body, tag: response.headers.get('etag') };
+}
+
 /** Every row of a list, page after page, up to so many. */
 export async function readAll<T>(
   path: string,
@@ -67,22 +77,22 @@ export async function readText(path: string, scope: Scope): Promise<string> {
   return (await ask(path, scope, {})).text();
 }
 
-/** Sends JSON, or YAML as text. */
+/** Sends JSON, or YAML as text. With a `tag` it rejects with 412 when what it is a change of has another one by now. */
 export async function write(
   method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
   body?: unknown,
   scope: Scope = 'workspace',
+  tag: string | null = null,
 ): Promise<Written> {
   const isText = typeof body === 'string';
   const response = await ask(path, scope, {
     method,
-    ...(body === undefined
-      ? {}
-      : {
-          body: isText ? body : JSON.stringify(body),
-          headers: { 'content-type': isText ? 'application/yaml' : 'application/json' },
-        }),
+    ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
+    headers: {
+      ...(body !== undefined && { 'content-type': isText ? 'application/yaml' : 'application/json' }),
+      ...(tag !== null && { 'if-match': tag }),
+    },
   });
   const text = await response.text();
   const serial = Number(response.headers.get('x-holdfast-serial') ?? Number.NaN);

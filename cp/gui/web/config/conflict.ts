@@ -1,8 +1,9 @@
-import type { Row } from '../../../../shared/record.ts';
+import { isRecord, type Row } from '../../../../shared/record.ts';
 import { type FormField, same } from './schema.ts';
 
 /** A field that somebody else has changed since a form was opened. */
 export interface ForeignChange {
+  /** Its path: `config.minute`. */
   readonly field: string;
   readonly before: unknown;
   readonly theirs: unknown;
@@ -11,17 +12,23 @@ export interface ForeignChange {
   readonly contested: boolean;
 }
 
-/** What was changed in a row meanwhile, by others than who has the form. */
+/** What was changed in a row meanwhile, by others than who has the form. Records are gone through field by field. */
 export function foreignChanges(
   fields: readonly FormField[],
   opened: Readonly<Row>,
   stored: Readonly<Row>,
   mine: Readonly<Row>,
 ): readonly ForeignChange[] {
-  return fields.flatMap(({ name: field }) => {
-    const [before, theirs, own] = [opened[field], stored[field], mine[field]];
+  return fields.flatMap((field) => {
+    const { name } = field;
+    const [before, theirs, own] = [opened[name], stored[name], mine[name]];
     if (same(before, theirs) || same(theirs, own)) return [];
-    return [{ field, before, theirs, mine: own, contested: !same(before, own) }];
+    if (field.widget === 'record' && isRecord(before) && isRecord(theirs) && isRecord(own))
+      return foreignChanges(field.fields, before, theirs, own).map((one) => ({
+        ...one,
+        field: `${name}.${one.field}`,
+      }));
+    return [{ field: name, before, theirs, mine: own, contested: !same(before, own) }];
   });
 }
 
@@ -33,6 +40,12 @@ export function merged(
   mine: Readonly<Row>,
 ): Row {
   return Object.fromEntries(
-    fields.map(({ name }) => [name, same(opened[name], mine[name]) ? stored[name] : mine[name]]),
+    fields.map((field) => {
+      const { name } = field;
+      const [before, theirs, own] = [opened[name], stored[name], mine[name]];
+      if (same(before, own)) return [name, theirs];
+      const inside = field.widget === 'record' && isRecord(before) && isRecord(theirs) && isRecord(own);
+      return [name, inside ? merged(field.fields, before, theirs, own) : own];
+    }),
   );
 }

@@ -15,7 +15,7 @@ import { type Draft, dropDraft, keepDraft, readDraft } from './drafts.ts';
 import { errorsOf, NO_ERRORS } from './errors.ts';
 import { Fields } from './inputs.tsx';
 import { collectionPath, type Kind, titleOf } from './kinds.ts';
-import { readRow, rowQuery } from './queries.ts';
+import { readForWrite, rowQuery } from './queries.ts';
 import { changeBody, creationBody, type FormField, formValues, initialValues, same } from './schema.ts';
 import { curlOf } from './text-forms.ts';
 import { partsOfUrl } from './url-parts.ts';
@@ -34,6 +34,9 @@ interface EditorProps {
   readonly parent?: string | undefined;
   readonly onSaved: (row: Row) => void;
 }
+
+/** How often a row that others keep writing is tried again. */
+const ATTEMPTS = 5;
 
 /** Somebody else wrote the row since the form was opened: what that was is shown, and nothing is overwritten. */
 class Overtaken extends Error {}
@@ -75,17 +78,26 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
       const scope = kind.cluster === true ? 'cluster' : 'workspace';
       if (stored === null || opened === null)
         return write('POST', path, { ...creationBody(fields, draft.values), ...given }, scope);
-      const now = await readRow(kind, String(stored.id), parent);
-      if (foreignChanges(fields, opened, formValues(fields, now), draft.values).length > 0) {
-        client.setQueryData(rowQuery(kind, String(stored.id)).queryKey, now);
-        throw new Overtaken();
+      const id = String(stored.id);
+      for (let left = ATTEMPTS; ; left -= 1) {
+        const { row, tag } = await readForWrite(kind, id, parent);
+        if (foreignChanges(fields, opened, formValues(fields, row), draft.values).length > 0) {
+          client.setQueryData(rowQuery(kind, id).queryKey, row);
+          throw new Overtaken();
+        }
+        try {
+          return await write(
+            'PATCH',
+            `${path}/${encodeURIComponent(id)}`,
+            changeBody(fields, opened, draft.values),
+            scope,
+            tag,
+          );
+        } catch (error) {
+          // Written in this very moment: perhaps something that this form does not touch.
+          if (left === 0 || !(error instanceof AdminError && error.status === 412)) throw error;
+        }
       }
-      return write(
-        'PATCH',
-        `${path}/${encodeURIComponent(String(stored.id))}`,
-        changeBody(fields, opened, draft.values),
-        scope,
-      );
     },
     async onSuccess(written) {
       const row = recordOrEmpty(written.body);
@@ -230,7 +242,7 @@ function Conflict(props: {
         {props.theirs.map(({ field, before, theirs, mine, contested }) => (
           <div key={field}>
             <Text size="sm" fw={600}>
-              {labelOf(field)}
+              {field.split('.').map(labelOf).join(' › ')}
             </Text>
             <Text size="sm" className="hf-break">
               It was <Code>{shownAs(before)}</Code> and is now <Code>{shownAs(theirs)}</Code>.

@@ -155,6 +155,30 @@ export const KINDS: readonly Kind[] = [
   },
   ...credentials(),
   {
+    name: 'oauth2_tokens',
+    slug: 'oauth2_tokens',
+    plural: 'OAuth 2 tokens',
+    singular: 'OAuth 2 token',
+    icon: 'keys',
+    purpose: 'A token that an application has, whether it was given by a data plane or here.',
+    first: ['credential', 'expires_in', 'access_token', 'refresh_token', 'scope', 'authenticated_userid', 'service'],
+    columns: ['credential', 'scope', 'authenticated_userid'],
+    parts: [],
+  },
+  {
+    name: 'custom_plugins',
+    slug: 'custom-plugins',
+    plural: 'Plugins in Lua',
+    singular: 'plugin in Lua',
+    icon: 'plugins',
+    purpose:
+      'A plugin of your own, written in Lua for Kong: it is sent here and travels to data planes with the config.',
+    first: ['name', 'schema', 'handler', 'modules', 'tags'],
+    columns: ['tags'],
+    parts: [],
+    cluster: true,
+  },
+  {
     name: 'key_sets',
     slug: 'key-sets',
     plural: 'Key sets',
@@ -269,7 +293,7 @@ function credentials(): readonly Kind[] {
         : `${plural} of consumers: what they show to be known.`,
     first: ['consumer', ...first],
     columns,
-    parts: [],
+    parts: slug === 'oauth2' ? [{ slug: 'oauth2_tokens', field: 'credential', path: 'oauth2_tokens' }] : [],
   }));
 }
 
@@ -289,6 +313,12 @@ export function titleOf(row: Readonly<Row>): string {
   const { snis } = row;
   if (Array.isArray(snis) && typeof snis[0] === 'string') return snis[0];
   return typeof row.id === 'string' ? row.id : '';
+}
+
+/** The kind that a field of this name refers to. */
+export function kindByField(field: string): Kind | undefined {
+  if (field === 'credential') return kindByName('oauth2_credentials');
+  return kindByName(field === 'set' ? 'key_sets' : `${field}s`);
 }
 
 /** The id of what a field refers to. */

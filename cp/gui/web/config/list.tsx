@@ -10,7 +10,7 @@ import { Empty, Failure, Foreign, Loading, PageHead } from '../parts/pieces.tsx'
 import { plain } from '../parts/plain.ts';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
 import { NothingHere } from '../shell/nothing-here.tsx';
-import { type Kind, kindByName, kindBySlug, referredId, titleOf } from './kinds.ts';
+import { type Kind, kindByField, kindBySlug, referredId, titleOf } from './kinds.ts';
 import { MOST, rowsQuery } from './queries.ts';
 import { labelOf } from './words.ts';
 
@@ -181,7 +181,7 @@ function Cell({ field, value }: { readonly field: string; readonly value: unknow
 
 /** The name of what a row refers to, where it has been read already or is quick to be. */
 function Reference({ field, id }: { readonly field: string; readonly id: string }) {
-  const kind = kindByName(field === 'set' ? 'key_sets' : `${field}s`);
+  const kind = kindByField(field);
   const { data } = useQuery({
     ...rowsQuery(kind?.slug ?? ''),
     enabled: kind !== undefined,

@@ -7,7 +7,7 @@ import { TextLink } from '../parts/links.tsx';
 import { Failure, Foreign, Loading, PageHead } from '../parts/pieces.tsx';
 import { NothingHere } from '../shell/nothing-here.tsx';
 import { Editor } from './editor.tsx';
-import { type Kind, kindBySlug, referredId } from './kinds.ts';
+import { type Kind, kindByField, kindBySlug, referredId } from './kinds.ts';
 import { PluginChoice } from './plugin-choice.tsx';
 import { wordsOf } from './plugin-words.ts';
 import { fieldsQuery } from './queries.ts';
@@ -82,10 +82,10 @@ function NewForm({
   const toRow = (row: Row) => {
     const [owner] = Object.entries(given);
     const ownerId = owner === undefined ? null : referredId(owner[1]);
-    const back = owner === undefined || ownerId === null ? null : OWNERS[owner[0]];
+    const back = owner === undefined ? undefined : kindByField(owner[0]);
     // What was made for another row is seen there.
-    if (back != null && ownerId !== null)
-      void navigate({ to: '/config/$kind/$id', params: { kind: back, id: ownerId } });
+    if (back !== undefined && ownerId !== null)
+      void navigate({ to: '/config/$kind/$id', params: { kind: back.slug, id: ownerId } });
     else
       void navigate({
         to: '/config/$kind/$id',
@@ -123,17 +123,6 @@ function NewForm({
 }
 
 const VAULTS = ['env'];
-
-/** Kinds of what rows are made for, by the field that refers to them. */
-const OWNERS: Readonly<Record<string, string>> = {
-  service: 'services',
-  route: 'routes',
-  consumer: 'consumers',
-  consumer_group: 'consumer_groups',
-  upstream: 'upstreams',
-  certificate: 'certificates',
-  set: 'key-sets',
-};
 
 /** What the address of a row says besides, where it is under another one. */
 export function parentOf(kind: Kind, row: Readonly<Row>): { under?: string } {

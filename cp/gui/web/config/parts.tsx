@@ -8,6 +8,7 @@ import { ButtonLink } from '../parts/links.tsx';
 import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
 import { CallIt } from './call-it.tsx';
 import { type Kind, kindBySlug, titleOf } from './kinds.ts';
+import { GROUPS, MEMBERS, Memberships } from './memberships.tsx';
 import { parentOf } from './new.tsx';
 import { wordsOf } from './plugin-words.ts';
 import { partsQuery, rowsQuery } from './queries.ts';
@@ -17,6 +18,7 @@ export function Parts({ kind, row }: { readonly kind: Kind; readonly row: Row })
   return (
     <Stack gap="md">
       {kind.name === 'services' && <UpstreamOf service={row} />}
+      {kind.name === 'consumer_groups' && <Memberships side={MEMBERS} owner={row} />}
       {kind.parts.map(({ slug, field, path }) => {
         const part = kindBySlug(slug);
         return part === undefined ? null : (
@@ -24,6 +26,7 @@ export function Parts({ kind, row }: { readonly kind: Kind; readonly row: Row })
         );
       })}
       {kind.name === 'upstreams' && <TargetsHealth upstream={String(row.id)} />}
+      {kind.name === 'consumers' && <Memberships side={GROUPS} owner={row} />}
       {kind.name === 'routes' && <CallIt route={row} />}
     </Stack>
   );
@@ -84,6 +87,7 @@ const NEXT: Readonly<Record<string, string>> = {
   'services plugins': 'Nothing is done with requests to this service but passing them on.',
   'routes plugins': 'Nothing is done with requests of this route alone.',
   'consumers keyauth_credentials': 'Without a key it cannot pass the key-auth plugin.',
+  'oauth2_credentials oauth2_tokens': 'It has no token: it asks for one, or is given one here.',
   'upstreams targets': 'Without a target, requests to this upstream are answered 503.',
   'certificates snis': 'It is shown for no host name yet.',
 };
@@ -127,7 +131,7 @@ function PartLine({ part, row }: { readonly part: Kind; readonly row: Row }) {
 }
 
 /** Credentials that have no name but a secret. */
-const SECRET_TITLES = new Set(['keyauth_credentials', 'jwt_secrets']);
+const SECRET_TITLES = new Set(['keyauth_credentials', 'jwt_secrets', 'oauth2_tokens']);
 
 /** Which requests a route takes, in short. */
 export function matchOf(route: Readonly<Row>): string {

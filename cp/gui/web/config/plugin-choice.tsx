@@ -6,14 +6,19 @@ import { informationQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Empty, Failure, Foreign, Loading } from '../parts/pieces.tsx';
 import { groupedPlugins, wordsOf } from './plugin-words.ts';
+import { rowsQuery } from './queries.ts';
 
 /** Which plugin it is to be, by what plugins are for. `scope` stays in the address. */
 export function PluginChoice({ scope }: { readonly scope: Readonly<Record<string, string>> }) {
   const { data, error, refetch } = useQuery(informationQuery);
+  // Those in Lua come and go while the control plane runs.
+  const inLua = useQuery(rowsQuery('custom-plugins'));
   const [looked, look] = useState('');
   if (data === undefined)
     return error === null ? <Loading lines={8} /> : <Failure error={error} again={() => void refetch()} />;
-  const groups = groupedPlugins(Object.keys(data.plugins.available_on_server).sort(), looked);
+  const own = (inLua.data?.rows ?? []).map((row) => String(row.name));
+  const names = new Set([...Object.keys(data.plugins.available_on_server), ...own]);
+  const groups = groupedPlugins([...names].sort(), looked);
   return (
     <Stack gap="lg">
       <TextInput

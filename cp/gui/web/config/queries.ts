@@ -1,6 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
-import { isRecord, type Row } from '../../../../shared/record.ts';
-import { read, readAll } from '../admin/client.ts';
+import { isRecord, type Row, recordOrEmpty } from '../../../../shared/record.ts';
+import { read, readAll, readTagged } from '../admin/client.ts';
 import { liveInterval } from '../admin/live.ts';
 import { collectionPath, type Kind, kindBySlug } from './kinds.ts';
 import { type FormField, fieldsOf } from './schema.ts';
@@ -40,12 +40,31 @@ export const rowQuery = (kind: Kind, id: string, parent?: string) =>
     refetchInterval: liveInterval(5_000),
   });
 
-export function readRow(kind: Kind, id: string, parent?: string, signal?: AbortSignal): Promise<Row> {
+async function readRow(kind: Kind, id: string, parent?: string, signal?: AbortSignal): Promise<Row> {
+  return rowIn(kind, await read<Row>(rowPath(kind, id, parent), scopeOf(kind), signal));
+}
+
+/** A row as it is now, with the tag by which a write can say that it is a change of this. */
+export async function readForWrite(
+  kind: Kind,
+  id: string,
+  parent?: string,
+): Promise<{ readonly row: Row; readonly tag: string | null }> {
+  const { body, tag } = await readTagged<Row>(rowPath(kind, id, parent), scopeOf(kind));
+  return { row: rowIn(kind, body), tag };
+}
+
+function rowPath(kind: Kind, id: string, parent?: string): string {
   const within = kind.under === undefined || parent === undefined ? {} : { [kind.under.field]: { id: parent } };
   const path = collectionPath(kind, within);
-  if (path === null) return Promise.reject(new Error(`a ${kind.singular} is found by its ${kind.under?.field}`));
-  return read<Row>(`${path}/${encodeURIComponent(id)}`, scopeOf(kind), signal);
+  if (path === null) throw new Error(`a ${kind.singular} is found by its ${kind.under?.field}`);
+  const members = kind.name === 'consumer_groups' ? '?list_consumers=false' : '';
+  return `${path}/${encodeURIComponent(id)}${members}`;
 }
+
+/** A consumer group is read with its members, and then stands beside them. */
+const rowIn = (kind: Kind, body: Row): Row =>
+  kind.name === 'consumer_groups' ? { ...recordOrEmpty(body.consumer_group) } : body;
 
 /** What the control plane fills in, and nobody writes. */
 const BOOKKEEPING = new Set(['id', 'created_at', 'updated_at']);

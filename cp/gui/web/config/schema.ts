@@ -50,7 +50,7 @@ const NO_SECRET =
   /^(?:key_names|token_name|hide_|.*_key_claim|.*claim.*|.*header.*|.*endpoint.*|.*url.*|secret_is_base64|.*_ttl|.*_expiration|.*expiry.*)/;
 /** Texts of several lines. */
 const LINES =
-  /^(?:cert|cert_alt|key_alt|expression|body|message|body_template|template|proto|script|functions|handler|schema|pem|jwk|rsa_public_key|description|prompt|content|access|rewrite|certificate|header_filter|body_filter|log|ws_.*)$/;
+  /^(?:cert|cert_alt|key_alt|expression|body|message|body_template|template|proto|script|functions|modules|handler|schema|pem|jwk|rsa_public_key|description|prompt|content|access|rewrite|certificate|header_filter|body_filter|log|ws_.*)$/;
 
 /** The fields of a printed schema, in its order. */
 export function fieldsOf(schema: unknown): readonly FormField[] {

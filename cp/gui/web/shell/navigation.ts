@@ -29,6 +29,7 @@ export const NAVIGATION: readonly NavigationGroup[] = [
       'key-sets',
       'keys',
       'vaults',
+      'custom-plugins',
       'groups',
       'workspaces',
     ]),

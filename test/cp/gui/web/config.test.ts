@@ -17,6 +17,7 @@ import { curlOf, deckDocument } from '../../../../cp/gui/web/config/text-forms.t
 import { partsOfUrl } from '../../../../cp/gui/web/config/url-parts.ts';
 import { entities, entity } from '../../../../shared/entities/registry.ts';
 import { plugins } from '../../../../shared/plugins/registry.ts';
+import { recordOrEmpty } from '../../../../shared/record.ts';
 import { completeInsert } from '../../../../shared/schema/complete.ts';
 import { printSchema } from '../../../../shared/schema/print.ts';
 
@@ -201,6 +202,19 @@ describe('two who change one row', () => {
     ]);
     expect(merged(fields, opened, stored, mine)).toMatchObject({ port: 82, retries: 1, tags: ['a', 'b'] });
     expect(foreignChanges(fields, opened, stored, stored)).toEqual([]);
+  });
+
+  it('are told field by field within the settings of a plugin, and neither loses what the other set', () => {
+    const fields = fieldsFor('plugin rate-limiting');
+    const config = { ...recordOrEmpty(initialValues(fields).config), minute: 5 };
+    const opened = { ...initialValues(fields), config };
+    const stored = { ...opened, config: { ...config, hour: 100, minute: 7 } };
+    const mine = { ...opened, config: { ...config, minute: 6, policy: 'cluster' } };
+    expect(foreignChanges(fields, opened, stored, mine)).toEqual([
+      { field: 'config.minute', before: 5, theirs: 7, mine: 6, contested: true },
+      { field: 'config.hour', before: null, theirs: 100, mine: null, contested: false },
+    ]);
+    expect(merged(fields, opened, stored, mine).config).toMatchObject({ minute: 6, hour: 100, policy: 'cluster' });
   });
 
   it('are not told of the other where null and nothing are the same', () => {
