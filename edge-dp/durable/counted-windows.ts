@@ -73,15 +73,18 @@ export class CountedWindows<V> {
     return span;
   }
 
+  /** Several at once: a Map finds its oldest entry only behind the places of all that were deleted before it. */
   #forget(): void {
     let largest: Span<V> | null = null;
     for (const spans of this.#spans.values()) {
       for (const span of spans.values()) if (largest === null || span.values.size > largest.values.size) largest = span;
     }
+    let left = Math.max(1, this.#most >> 6);
     for (const [oldest] of largest?.values ?? []) {
       largest?.values.delete(oldest);
       this.#size -= 1;
-      break;
+      left -= 1;
+      if (left === 0) break;
     }
     this.#full();
   }

@@ -95,9 +95,11 @@ export class SharedLedger implements Others {
     this.#asked.set(`${window.key}|${window.start}|${window.length}`, { window, rounds });
     // Where nobody can be told for long, those asked for longest ago are told last.
     if (this.#asked.size <= this.#most) return;
+    let left = Math.max(1, this.#most >> 6);
     for (const oldest of this.#asked.keys()) {
       this.#asked.delete(oldest);
-      break;
+      left -= 1;
+      if (left === 0) break;
     }
   }
 }

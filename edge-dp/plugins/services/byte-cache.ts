@@ -7,6 +7,9 @@ interface Entry<T> {
   readonly until: number;
 }
 
+/** Entries. */
+const MANY = 1_000;
+
 /** A memory of so many bytes: the least recently used goes first. */
 export class ByteCache<T> implements Cache<T> {
   maxBytes: number;
@@ -47,8 +50,11 @@ export class ByteCache<T> implements Cache<T> {
     const until = ttl === 0 ? Number.POSITIVE_INFINITY : Date.now() + ttl * 1000;
     this.#entries.set(key, { value, bytes, until });
     this.#bytes += bytes;
+    if (this.#bytes <= this.maxBytes) return;
+    // Of many several go at once: a Map finds its oldest entry only behind the places of all that were deleted before it.
+    const most = this.#entries.size > MANY ? this.maxBytes - this.maxBytes / 64 : this.maxBytes;
     for (const [oldest] of this.#entries) {
-      if (this.#bytes <= this.maxBytes) break;
+      if (this.#bytes <= most) break;
       this.delete(oldest);
     }
   }

@@ -1,11 +1,24 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClusterCounters } from '../../../../edge-dp/durable/cluster-counters.ts';
+import { CountedWindows } from '../../../../edge-dp/durable/counted-windows.ts';
 import { CounterLedger } from '../../../../edge-dp/durable/counter-ledger.ts';
 import { parseCounterQuestion } from '../../../../edge-dp/durable/state-messages.ts';
 import type { Window } from '../../../../edge-dp/plugins/runtime/services.ts';
 import { LeasedCounters } from '../../../../edge-dp/plugins/services/leased-counters.ts';
 import type { Count } from '../../../../shared/cluster/counts.ts';
+
+const PLACE = '00000000-0000-4000-8000-000000000001';
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+/** What is still in use once all else is collected. */
+const heldBytes = (): number => {
+  collect();
+  return process.memoryUsage().heapUsed;
+};
 
 const newLedger = () => new CounterLedger(() => undefined);
 
@@ -238,6 +251,33 @@ describe('counters of a node', () => {
     // What is over makes room.
     for (let i = 0; i < 99; i++) take(`client ${i}`, 60_000);
     expect(forgetting).toHaveBeenCalledTimes(2);
+  });
+
+  it('hold a hundred thousand clients of one minute in the memory that the documents say', () => {
+    const ledger = new CounterLedger(() => expect.fail('some were forgotten'), 100_000);
+    const window = (i: number) => {
+      const key = `rate-limiting:${PLACE}:${PLACE}:198.51.${i >> 8}.${i & 255}`;
+      // As they come from another isolate.
+      return JSON.parse(JSON.stringify({ key, start: 0, length: 60_000, limit: 60, used: 0, ledger: 0 }));
+    };
+    const take = (i: number) => ledger.answer({ isolate: 'i', does: 'one', amount: 1, windows: [window(i)] }, 1);
+    const before = heldBytes();
+    for (let i = 0; i < 100_000; i++) take(i);
+    expect((heldBytes() - before) / 100_000).toBeLessThan(200);
+    expect(take(0)).toMatchObject([{ used: 2 }]);
+  });
+
+  it('are bounded in each process, too, where every client is a new one', () => {
+    const windows = new CountedWindows<object>(20_000, () => undefined);
+    const before = heldBytes();
+    let checked = 0;
+    for (let i = 0; i < 200_000; i++) {
+      windows.set({ key: `client ${i}`, start: 0, length: 60_000 }, { lease: i }, 1);
+      if (windows.size <= 20_000) checked += 1;
+    }
+    expect(checked).toBe(200_000);
+    expect(windows.get({ key: 'client 199999', start: 0, length: 60_000 })).toEqual({ lease: 199_999 });
+    expect((heldBytes() - before) / 20_000).toBeLessThan(400);
   });
 
   it('count beyond the limit when told to, and give back', async () => {
