@@ -125,9 +125,8 @@ export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
     wire: BYTES,
     missing: '',
     write(value, to) {
-      if (typeof value !== 'string' && typeof value !== 'number')
-        throw new Error(`${JSON.stringify(value)} is no text`);
-      to.bytes(UTF8.encode(String(value)));
+      if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`);
+      to.bytes(UTF8.encode(value));
     },
     read: (from) => TEXT.decode(from.bytes()),
   },

@@ -80,20 +80,50 @@ const json = (value: unknown) => () =>
 const FUNCTION: Answers = { '/functions/': json({ k: 'v' }) };
 const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
 
+const UNRESERVED = '-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const SESSION_TOKEN =
+  'AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==';
+
 describe('aws-lambda', () => {
-  // From AWS's test suite of Signature Version 4.
+  // AWS's test suite of Signature Version 4, whose requests have their paths before escaping.
   it.each([
-    ['get-vanilla', 'GET', '', null, '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
+    ['get-vanilla', '', '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
+    [
+      'get-vanilla-empty-query-key',
+      'Param1=value1',
+      'a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb',
+    ],
+    [
+      'get-vanilla-query-order-key',
+      'Param1=value2&Param1=Value1',
+      'eedbc4e291e521cf13422ffca22be7d2eb8146eecf653089df300a15b2382bd1',
+    ],
     [
       'get-vanilla-query-order-key-case',
-      'GET',
       'Param2=value2&Param1=value1',
-      null,
       'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500',
     ],
-    ['post-vanilla', 'POST', '', null, '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b'],
-  ])('signs as AWS does: %s', async (_, method, query, sessionToken, signature) => {
-    const request = { method, host: 'example.amazonaws.com', path: '/', query, body: new Uint8Array() };
+    [
+      'get-vanilla-query-order-value',
+      'Param1=value2&Param1=value1',
+      '5772eed61e12b33fae39ee5e7012498b51d56abc0abb7c60486157bd471c4694',
+    ],
+    [
+      'get-vanilla-query-unreserved',
+      `${UNRESERVED}=${UNRESERVED}`,
+      '9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197',
+    ],
+    ['get-vanilla-utf8-query', '%E1%88%B4=bar', '2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04'],
+    ['get-unreserved', '', '07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f', `/${UNRESERVED}`],
+    ['get-utf8', '', '8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85', '/ሴ'],
+    ['get-space', '', '652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741', '/example space/'],
+    ['post-vanilla', '', '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b'],
+    ['post-vanilla-query', 'Param1=value1', '28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11'],
+    ['post-sts-header-before', '', '85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead'],
+  ])('signs as AWS does: %s', async (name, query, signature, path = '/') => {
+    const method = name.startsWith('post') ? 'POST' : 'GET';
+    const request = { method, host: 'example.amazonaws.com', path, query, body: new Uint8Array() };
+    const sessionToken = name.includes('-sts-') ? SESSION_TOKEN : null;
     const key = {
       accessKeyId: 'AKIDEXAMPLE',
       secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
@@ -102,8 +132,9 @@ describe('aws-lambda', () => {
       service: 'service',
     };
     const { Authorization } = await signatureHeaders(request, key, Date.UTC(2015, 7, 30, 12, 36, 0));
+    const signed = `host;x-amz-date${sessionToken === null ? '' : ';x-amz-security-token'}`;
     expect(Authorization).toBe(
-      `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature=${signature}`,
+      `AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=${signed}, Signature=${signature}`,
     );
   });
 

@@ -18,7 +18,8 @@ import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 interface FakeRequest {
   readonly method?: string;
   readonly target?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Several values of a name: a line each. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
   readonly ip?: string;
   /** Lazy rows by table and lookup value. */
@@ -58,7 +59,11 @@ export function fakeRequest(
 }
 
 function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequest): IncomingRequest {
-  const fields = FieldList.of({ host: 'gateway.test', ...headers });
+  const fields = FieldList.of({ host: 'gateway.test' });
+  for (const [name, values] of Object.entries(headers)) {
+    fields.delete(name);
+    for (const value of [values].flat()) fields.append(name, value);
+  }
   const bytes = body === undefined ? null : new TextEncoder().encode(body);
   if (bytes !== null) fields.set('content-length', String(bytes.length));
   return {

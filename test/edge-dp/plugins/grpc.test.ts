@@ -45,9 +45,11 @@ service Svc {
       get: "/v1/things/{name}"
       additional_bindings { post: "/v1/things" body: "*" }
       additional_bindings { put: "/v1/{name=boxes/*/things}/inner/{inner.note}" body: "inner" }
+      additional_bindings { get: "/v1/legacy/{name}" }
     };
   }
   rpc Watch(Thing) returns (stream Thing) { option (google.api.http) = { get: "/v1/watch/**" }; }
+  rpc Outcome(Thing) returns (Thing) { option (google.api.http) = { get: "/v1/outcomes/{name}" }; }
   rpc Missing(Thing) returns (Thing) { option (google.api.http) = { delete: "/v1/things/{name}" }; }
 }`;
 /** Another's reading of the same file. */
@@ -79,6 +81,7 @@ const METHODS: Readonly<Record<string, (stream: ServerHttp2Stream, body: Buffer)
     answer(stream, [bytes.subarray(0, 8), bytes.subarray(8)], { 'grpc-status': '0' });
   },
   '/pkg.Svc/Missing': (stream) => answer(stream, [], { 'grpc-status': '5', 'grpc-message': 'not here' }),
+  '/pkg.Svc/Outcome': (stream, body) => answer(stream, [], { 'grpc-status': String(unframed(body).toJSON().name) }),
   '/pkg.Svc/Refuse': (stream) =>
     stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '7' }, { endStream: true }),
   '/pkg.Svc/Dies': (stream) => {
@@ -273,6 +276,38 @@ describe.each([
       });
     }
     expect(await rest('OPTIONS', '/v1/things')).toMatchObject({ status: 200, text: 'OK' });
+  });
+
+  it('makes of the outcome of a call the HTTP status that Kong makes of it', async () => {
+    const statuses: number[] = [];
+    for (let code = 0; code <= 17; code++) {
+      const { status, headers } = await rest('GET', `/v1/outcomes/${code}`);
+      expect(headers.get('grpc-status')).toBe(String(code));
+      statuses.push(status);
+    }
+    expect(statuses).toEqual([
+      200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 500, 500, 503, 500, 401, 500,
+    ]);
+  });
+
+  it('reads texts as the types of their fields, and refuses what is of another', async () => {
+    for (const [text, ok] of [
+      ['true', true],
+      ['1', true],
+      ['false', false],
+      ['0', false],
+    ] as const) {
+      const { status, text: body } = await rest('GET', `/v1/legacy/x?inner.ok=${text}`);
+      expect([status, JSON.parse(body).inner.ok], text).toEqual([200, ok]);
+    }
+    expect(await rest('POST', '/v1/things', '{"name":null}')).toMatchObject({ status: 200, sent: {} });
+    for (const body of ['{"name":1}', '{"inner":1}', '{"words":[1]}']) {
+      expect(await rest('POST', '/v1/things', body), body).toMatchObject({ status: 400, sent: undefined });
+    }
+    const empty = await rest('POST', '/v1/things', '{"numbers":[],"words":[],"maybe":""}');
+    expect(empty.text).toContain('"maybe":""');
+    expect([empty.status, empty.sent]).toEqual([200, expect.not.objectContaining({ numbers: [0] })]);
+    expect(await rest('GET', '/v1/things/x/y')).toMatchObject({ status: 400, sent: undefined });
   });
 
   it('speaks JSON to grpc-web clients where the file says how', async () => {
