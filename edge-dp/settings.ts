@@ -105,6 +105,8 @@ export interface ProxySettings {
   readonly resolvesServices?: boolean;
   /** The node listens for TCP, TLS or UDP (`stream_listen`); absent: it does not, and routes of such are not compiled. */
   readonly streams?: boolean;
+  /** Requests of which the node remembers what they look like, and headers besides whose values (`replay_sample`); absent: none. */
+  readonly replaySample?: { readonly size: number; readonly headers: readonly string[] };
   /** Milliseconds to wait for each part of a client's body (`nginx_http_client_body_timeout`). */
   readonly clientBodyTimeout: number;
   /** Bytes of a request's body (`nginx_http_client_max_body_size`); absent or 0: as many as come. */

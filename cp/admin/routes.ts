@@ -8,6 +8,7 @@ import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
 import { proxyCacheRoutes } from './cluster/proxy-cache.ts';
 import { releaseRoutes } from './cluster/releases.ts';
+import { replayRoutes } from './cluster/replay.ts';
 import { signingKeyRoutes } from './cluster/signing-keys.ts';
 import { tellUnreached } from './cluster/unreached.ts';
 import { upstreamHealthRoutes } from './cluster/upstream-health.ts';
@@ -68,6 +69,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     cacheRoutes,
     groupRoutes(cluster),
     tellSerial(releaseRoutes(options.releases), options.store.changes),
+    replayRoutes(options.releases, options.cluster),
     clusteringRoutes(cluster),
     eventRoutes(options.events),
     signingKeyRoutes(options.signingKeys),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import type { Explained, ExplainMessage, Order } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import type { Replay, ReplayOutcome } from '../admin/cluster/cluster-view.ts';
 import { bindFailure } from '../listeners/bind-failure.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { PublicPair } from '../pki/public-pair.ts';
@@ -33,6 +34,7 @@ import { type HealthOrder, type PeerMessage, Peers, type PurgeOrder } from './pe
 import { Questions } from './questions.ts';
 import { Quotas } from './quotas.ts';
 import { RecordsDesk } from './records-desk.ts';
+import { replayOn } from './replay.ts';
 import type { NodeSession, SessionContext } from './session.ts';
 import { WithheldLog } from './withholding.ts';
 
@@ -103,6 +105,8 @@ export interface ClusterListener {
    * none; `silent`: it did not answer in time.
    */
   explain(request: ExplainMessage['request']): Promise<Explanation>;
+  /** Runs requests over a candidate on a data plane of its group that is connected here. */
+  replay(replay: Replay): Promise<ReplayOutcome>;
   /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
   renew(identity: ClusterIdentity): void;
   close(): Promise<void>;
@@ -320,6 +324,10 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         if (answer === null) return { outcome: 'silent' };
         return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
       },
+      replay: (replay) =>
+        replayOn(nodes.connected(), replay, (session, order, patience) =>
+          questions.ask(session, (id) => tell(session, { ...order, id }), patience),
+        ),
       renew(identity) {
         for (const server of mtlsServers) server.renew(identity);
       },

@@ -10,13 +10,17 @@ export class Questions {
   readonly #waiting = new Map<string, { readonly of: NodeSession; readonly take: (answer: Explained) => void }>();
 
   /** Has `tell` send the question, with this id, to one data plane. Resolves with null when no answer of it comes in time. */
-  ask(of: NodeSession, tell: (id: string) => void): Promise<Pick<Explained, 'status' | 'body'> | null> {
+  ask(
+    of: NodeSession,
+    tell: (id: string) => void,
+    patience = PATIENCE,
+  ): Promise<Pick<Explained, 'status' | 'body'> | null> {
     const id = randomUUID();
     return new Promise((resolve) => {
       const late = setTimeout(() => {
         this.#waiting.delete(id);
         resolve(null);
-      }, PATIENCE);
+      }, patience);
       const take = (answer: Explained) => {
         clearTimeout(late);
         this.#waiting.delete(id);

@@ -29,6 +29,7 @@ interface ConnectedNodes {
   >;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
+  replay: ClusterListener['replay'];
   purge(order: PurgeOrder): Promise<void>;
   copies: ClusterListener['copies'];
   forget: ClusterListener['forget'];
@@ -161,6 +162,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     },
     setTargetHealth: (order) => connected.setTargetHealth(order),
     explain: (request) => connected.explain(request),
+    replay: (replay) => connected.replay(replay),
     purge: (order) => connected.purge(order),
     async copy(key, plugin) {
       const answers = await connected.copies(key, plugin);

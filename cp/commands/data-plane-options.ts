@@ -109,6 +109,7 @@ export async function dataPlaneOptions(
       },
       ...(settings.proxy_access_log !== 'off' && { accessLog: accessLogFile(settings.proxy_access_log, settings) }),
       errorDefaultType: settings.error_default_type,
+      ...replaySample(settings),
       memCacheSize: settings.mem_cache_size,
       clientBodyTimeout: settings.nginx_http_client_body_timeout,
       maxBodySize: settings.nginx_http_client_max_body_size,
@@ -125,6 +126,11 @@ export async function dataPlaneOptions(
     log: log.part('data plane'),
     output: (to: 'stdout' | 'stderr', line: string) => void process[to].write(`${line}\n`),
   };
+}
+
+/** A thousand shapes are a megabyte at most. */
+function replaySample({ replay_sample: size, replay_sample_headers: headers }: Settings) {
+  return size === 0 ? {} : { replaySample: { size: size ?? 1_000, headers } };
 }
 
 function proxyTls(settings: Settings) {

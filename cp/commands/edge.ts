@@ -274,6 +274,8 @@ async function edgeOptions(
       stream_listen: [],
       proxy_access_log: 'off',
       status_access_log: 'off',
+      // Paths of people's requests leave one's own machines only where that is asked for.
+      replay_sample: settings.replay_sample ?? 0,
       cluster_cert: null,
       cluster_cert_key: null,
       bundle_trusted_keys: null,

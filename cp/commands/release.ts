@@ -4,10 +4,11 @@ import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
 import { notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { print, printChanges, textOf } from './print-changes.ts';
+import { DIFFERENT, replay } from './replay.ts';
 import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
-const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'config', 'watch'], ...ORDERS];
+const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'config', 'replay', 'watch'], ...ORDERS];
 
 /** Milliseconds between looks. */
 const PAUSE = 500;
@@ -22,6 +23,7 @@ export const release: Command = {
     'show ID': 'one of them, what it changes, and the writes it is from',
     'diff ID ID': 'what is different in the second one',
     'config ID': 'what it had, as a declarative document, secrets included',
+    'replay ID': 'which requests would meet something else with it, without sending any',
     'watch ID': 'tell where it is until it is over; fails when it was undone',
     'promote|pause|resume|abort ID': 'move it on, hold it, let it go on, undo it',
     'rollback ID': 'give the group what that release had',
@@ -29,13 +31,22 @@ export const release: Command = {
   options: {
     at: { takes: 'TIME', text: 'create: when to begin, in seconds since 1970 or as in 2030-01-31T08:00:00Z' },
     strategy: { takes: 'JSON', text: 'create: the rings, as /releases takes them' },
+    requests: {
+      takes: 'FILE',
+      text: 'replay: a list of requests, a HAR or an access log; without it those that data planes remember',
+    },
+    host: { takes: 'HOST', text: 'replay: of the lines of an access log that have none' },
+    scheme: { takes: 'SCHEME', text: 'replay: http or https, of the lines of an access log' },
+    'data-plane': { takes: 'NAME', text: 'replay: id or hostname of the one that is asked' },
     watch: { text: 'create, promote, resume and rollback: then watch it' },
   },
   examples: [
     'holdfast release pending eu',
     `holdfast release create eu --strategy '[{"nodes":{"percent":10},"hold":300}]' --watch`,
+    'holdfast release replay 5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c --requests access.log --host example.com',
     'holdfast release rollback 5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c',
   ],
+  exitCodes: { [DIFFERENT]: 'replay: some requests would meet something else' },
   async run(invocation) {
     const [action = '', ...words] = invocation.words;
     if (!ACTIONS.includes(action)) throw unknownAction('release', ACTIONS, action);
@@ -71,6 +82,8 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
     case 'config':
       process.stdout.write(await admin.ask(`/releases/${path}/config`));
       return;
+    case 'replay':
+      return replay(admin, word, options);
     case 'watch':
       return watch(admin, word);
   }

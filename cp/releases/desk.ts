@@ -88,6 +88,11 @@ export class ReleaseDesk {
     return releaseDocument(release, workspace, (name) => this.#object(name));
   }
 
+  /** Has data planes find what a release consists of, for some minutes, though none is given it. */
+  async lend({ content }: StoredRelease): Promise<void> {
+    await this.#options.publisher.staged?.lend(content);
+  }
+
   /** What data planes of a group are given; null: nothing yet. */
   #given(group: string): Manifest | null {
     const { publisher } = this.#options;

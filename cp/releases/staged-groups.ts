@@ -198,6 +198,14 @@ export class StagedGroups {
     return { release, isNew: true };
   }
 
+  /** Has data planes find what a manifest leads to here, for some minutes, though none is given it. */
+  async lend(manifest: Manifest): Promise<void> {
+    const { shelf } = this.#options;
+    const borrower = {};
+    await this.#claim(manifest, borrower);
+    for (const name of namesIn(shelf, manifest)) shelf.retire(name, borrower, Date.now());
+  }
+
   /** Has everything that a manifest leads to on the shelf: it is there, or the database has it. */
   async #claim(manifest: Manifest, user: ShelfUser): Promise<void> {
     const { shelf } = this.#options;

@@ -220,6 +220,10 @@ export const properties = {
   untrusted_lua_sandbox_environment: words(''),
   /** Memory of a node for copies of answers; each process has a quarter of it more, for those it gave last. */
   mem_cache_size: size('128m', [1 << 20, 8 * 2 ** 30]),
+  /** Requests of which a data plane remembers what they look like, for replays; unset: 1,000, and none on Cloudflare. */
+  replay_sample: optionalInteger([0, 10_000]),
+  /** Headers whose values it remembers besides those that routes look at. */
+  replay_sample_headers: words(''),
   /** Which steps of a request become spans for `opentelemetry`: Kong's names, `all`, or `off`. */
   tracing_instrumentations: list('off', `${TRACED_STEPS.map((step) => `'${step}'`).join(', ')} or 'off'`, (step) =>
     TRACED_STEPS.find((known) => known === step),

@@ -5,6 +5,7 @@ import { type Count, parseCounts } from '../../shared/cluster/counts.ts';
 import { parseRecordChange, type RecordChange, type RecordOutcome } from '../../shared/cluster/records.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { parseSampled, type SampledShape } from '../replay/sampled-shape.ts';
 import type { CachedManifest } from './cache.ts';
 import type { ObjectOrigin } from './objects.ts';
 import type { Standing } from './trust.ts';
@@ -21,6 +22,7 @@ import type { Standing } from './trust.ts';
  *     POST /reports            `Report` as JSON; 204
  *     POST /records            changes of shared records for the control plane: their outcomes, or null when it does not answer
  *     POST /proofs             `{nonce, challenge}` of a telemetry port: `{proof}`, by the node's key
+ *     POST /shapes             requests of this isolate for the node's sample (`SampledShape`); 204
  *     POST /counts/<ledger>    what a ledger has counted, for the control plane: what others have, or null when it does not answer
  */
 export interface News extends Standing {
@@ -136,6 +138,7 @@ export interface NodeOwner {
   records(changes: readonly RecordChange[]): Promise<readonly RecordOutcome[] | null>;
   counts(ledger: string, counts: readonly Count[]): Promise<readonly number[] | null>;
   heard(told: Told): void;
+  sampled(shapes: readonly SampledShape[]): void;
   /** Shows to a telemetry port that whoever speaks has the node's key. */
   proof(nonce: string, challenge: string): Promise<string>;
 }
@@ -177,6 +180,10 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
     if (request.method === 'POST' && resource === 'proofs') {
       const { nonce, challenge } = mustBeRecord(await request.json(), 'the question');
       return Response.json({ proof: await owner.proof(String(nonce), String(challenge)) });
+    }
+    if (request.method === 'POST' && resource === 'shapes') {
+      owner.sampled(arrayOf(await request.json(), 'shapes', parseSampled));
+      return new Response(null, { status: 204 });
     }
     if (request.method === 'POST' && resource === 'counts') {
       return Response.json(await owner.counts(name ?? '', parseCounts(await request.json(), 'counts')));

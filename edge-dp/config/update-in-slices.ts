@@ -35,6 +35,7 @@ function slices<T>(items: readonly T[]): (readonly T[])[] {
   return Array.from({ length: Math.ceil(items.length / SLICE) }, (_, n) => items.slice(n * SLICE, (n + 1) * SLICE));
 }
 
-function othersTurn(): Promise<void> {
+/** Lets requests be served that wait. */
+export function othersTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

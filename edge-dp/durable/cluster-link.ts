@@ -23,6 +23,9 @@ import { findObject } from '../config/objects.ts';
 import { type Membership, successors, trustOf, type VerifiedManifest } from '../config/trust.ts';
 import type { Env } from '../env.ts';
 import { NOTICE } from '../notice.ts';
+import { KeptSample } from '../replay/kept-sample.ts';
+import { Replays } from '../replay/replays.ts';
+import type { SampledShape } from '../replay/sampled-shape.ts';
 import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
@@ -97,6 +100,19 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     readonly #counts = new CountsLink(this.#toControlPlane);
     readonly #refusals = new Refusals(this.#toControlPlane);
     readonly #copies = new CopiesLink({ ...this.#toControlPlane, keeper: (path) => this.#keeper(path) });
+    readonly #sample = new KeptSample(this.env.SETTINGS.proxy.replaySample?.size ?? 0);
+    readonly #replays = new Replays({
+      env: this.env,
+      current: isolate.current,
+      origins: () => [this.#store.origin, ...this.#link.planes.map(controlPlaneOrigin)],
+      membership: () => {
+        const { cluster, group } = this.#standing.membership;
+        const { SETTINGS } = this.env;
+        return { cluster: SETTINGS.cluster ?? cluster, group: group ?? SETTINGS.node.group };
+      },
+      sample: () => this.#sample.shapes(),
+      send: (message) => this.#link.send(message),
+    });
     readonly #targetHealth = new TargetHealthLink({
       ...this.#toControlPlane,
       checker: () => this.env.HEALTH?.get(this.env.HEALTH.idFromName(linkName(this.env))) ?? null,
@@ -206,6 +222,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         configsRefused: this.#refusals.count,
         cacheErrors: this.#cacheErrors,
       };
+    }
+
+    sampled(shapes: readonly SampledShape[]): void {
+      for (const shape of shapes) this.#sample.take(shape);
     }
 
     heard({ isolate: name, requests }: Told): void {
@@ -336,6 +356,9 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           break;
         case 'explain':
           this.ctx.waitUntil(this.#explain(order));
+          break;
+        case 'replay':
+          this.ctx.waitUntil(this.#replays.answer(order));
           break;
         case 'records_done':
           this.#records.done(order);

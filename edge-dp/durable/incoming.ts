@@ -1,4 +1,5 @@
-import { arrayOf, object, string } from '../../shared/bundle/shape.ts';
+import { parseManifest } from '../../shared/bundle/manifest.ts';
+import { arrayOf, integer, object, string } from '../../shared/bundle/shape.ts';
 import { parseOthersCounts } from '../../shared/cluster/counts.ts';
 import {
   type ManifestMessage,
@@ -8,6 +9,7 @@ import {
   type SyncStatus,
 } from '../../shared/cluster/messages.ts';
 import { parseRecordOutcome, parseRecordPage } from '../../shared/cluster/records.ts';
+import { MOST_DIFFERING } from '../../shared/cluster/replay.ts';
 import type { Row } from '../../shared/record.ts';
 
 /** What a control plane says, before anything of it is believed. */
@@ -38,6 +40,7 @@ export function parseFromControlPlane(text: string): Incoming | null {
     case 'withheld':
     case 'target_health':
     case 'explain':
+    case 'replay':
     case 'purge':
     case 'show_copy':
       return { type: 'unsigned', order: read.type };
@@ -67,6 +70,16 @@ export function parseOrder(read: Readonly<Row>): Order | null {
       };
     case 'explain':
       return { type: 'explain', id: string(read.id, 'id'), request: object(read.request, 'request') };
+    case 'replay':
+      return {
+        type: 'replay',
+        id: string(read.id, 'id'),
+        run: string(read.run, 'run'),
+        candidate: parseManifest(read.candidate),
+        requests: read.requests === null ? null : arrayOf(read.requests, 'requests', object),
+        list: integer(read.list, 'list', 0, MOST_DIFFERING),
+        last: read.last === true,
+      };
     case 'assigned':
       return { type: 'assigned', group: string(read.group, 'group') };
     case 'records_done':

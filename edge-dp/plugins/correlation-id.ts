@@ -15,6 +15,7 @@ const correlationId: Plugin<CorrelationIdConfig> = {
     const header = header_name ?? 'Kong-Request-ID';
     const generate = GENERATORS[generator];
     return {
+      foresee: () => 'passes',
       access(request) {
         let id = request.headers.get(header);
         if (id === null || id === '') {

@@ -4,7 +4,7 @@ import { queryValues } from '../proxy/query.ts';
 import { splitHost } from '../router/host.ts';
 import { withCharset } from './own-charset.ts';
 import { argumentTable, bodyTable, headerTable } from './request-tables.ts';
-import type { Plugin } from './runtime/plugin.ts';
+import type { ForeseenRequest, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import type { Services } from './runtime/services.ts';
 
@@ -17,10 +17,12 @@ const requestTermination: Plugin<RequestTerminationConfig> = {
     const text = message ?? MESSAGES[status_code];
     const content = body ?? (text === undefined ? undefined : { message: text });
     const headers = body && content_type ? { 'Content-Type': withCharset(content_type) } : {};
+    const concerns = ({ headers: sent, query }: ForeseenRequest): boolean =>
+      !trigger || sent.has(trigger) || queryValues(query, trigger).length > 0;
     return {
+      foresee: (request) => (concerns(request) ? status_code : 'passes'),
       access(request) {
-        if (trigger && !request.headers.has(trigger) && queryValues(request.query, trigger).length === 0)
-          return undefined;
+        if (!concerns(request)) return undefined;
         if (!echo) return request.exit(status_code, content, headers);
         return seen(request, node).then((all) =>
           request.exit(status_code, { ...(text !== undefined && { message: text }), ...all }),

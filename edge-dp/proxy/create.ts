@@ -8,6 +8,7 @@ import type { Vaults } from '../plugins/runtime/services.ts';
 import { settlePlans } from '../plugins/runtime/settle-plans.ts';
 import { createServices, type Unsent } from '../plugins/services/create.ts';
 import type { NodeMetrics } from '../plugins/services/node-metrics.ts';
+import { RequestSampler } from '../replay/sampler.ts';
 import { DEFAULT_LUA, NO_TRACING, type ProxySettings, responseMemory } from '../settings.ts';
 import { openSession } from '../stream/open-session.ts';
 import { AccessLog } from './access-log/access-log.ts';
@@ -22,6 +23,7 @@ import { processEgress } from './egress/process.ts';
 import { socketsEgress } from './egress/sockets.ts';
 import { SERVER } from './errors.ts';
 import { explainRequest } from './explain.ts';
+import { foresee } from './foresee.ts';
 import { Gateway } from './gateway.ts';
 import { handle } from './handle.ts';
 import type { RequestPath } from './request-path.ts';
@@ -102,6 +104,10 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     exchanges: { open: 0 },
     accessLog: accessLog === undefined ? null : new AccessLog(accessLog, services),
     telemetry: dependencies.telemetry === true ? telemetry() : null,
+    sampler:
+      settings.replaySample === undefined || dependencies.node === undefined
+        ? null
+        : new RequestSampler(settings.replaySample, dependencies.node),
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     clientAddress: compileClientAddress(settings),
@@ -136,6 +142,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
     explain(request, caller) {
       return explainRequest(gateway, runtime.flavor, request, caller);
     },
+    foresee: (request) => foresee(gateway, runtime.flavor, request),
     finish() {
       unsent.hurry();
       return runtime.exchanges.open + unsent.pending;

@@ -42,7 +42,7 @@ export function isGrpc(request: Asking): boolean {
   return overHttp2(request) && request.headers.get('content-type')?.startsWith(GRPC) === true;
 }
 
-export function overHttp2({ version }: Pick<IncomingRequest, 'version'>): boolean {
+export function overHttp2({ version }: { readonly version: string }): boolean {
   return version === '2' || version === '3';
 }
 

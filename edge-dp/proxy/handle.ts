@@ -116,8 +116,17 @@ function answerByRoute(
     return failed(context.errorPage(405));
   }
 
-  const match = gateway.router.match(routerRequest(context, arrival));
+  const request = routerRequest(context, arrival);
+  const match = gateway.router.match(request);
   const route = match === null ? undefined : gateway.routes.get(match.route.id);
+  const { sampler } = runtime;
+  if (sampler?.wants(route?.id ?? null, context.startedAt)) {
+    const { fields, startedAt: now, incoming, forwarded } = context;
+    const seen = { router: gateway.router, request, fields, route: route?.id ?? null, now };
+    sampler.saw({ ...seen, forwardedProto: forwarded.proto, version: incoming.version }, (work) =>
+      context.waitUntil(work),
+    );
+  }
   if (match === null || route === undefined) {
     usePlugins(gateway, runtime, context);
     return exit(context.error(404, 'no Route matched with those values'));

@@ -1,4 +1,8 @@
-import type { IncomingRequest } from '../http/messages.ts';
+/** What is looked at of a request. */
+interface Head {
+  readonly target: string;
+  readonly headers: { get(name: string): string | null };
+}
 
 /**
  * Whether a request is one of those that the runtime lets through though RFC 9112 and nginx do not: both Content-Length and
@@ -7,7 +11,7 @@ import type { IncomingRequest } from '../http/messages.ts';
  * wants two servers to see two requests. And one of which the runtime cannot tell: bytes that are no UTF-8 reach a Worker as
  * U+FFFD, and would reach the upstream as another target.
  */
-export function isMalformed({ target, headers }: Pick<IncomingRequest, 'target' | 'headers'>): boolean {
+export function isMalformed({ target, headers }: Head): boolean {
   if (target.includes('#') || target.includes('\ufffd')) return true;
   if (target.includes('%') && BROKEN_ESCAPE.test(target)) return true;
   const length = headers.get('content-length');

@@ -7,6 +7,7 @@ import type { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
+import type { ForeseeableRequest, Foreseen } from './foresee.ts';
 
 /** What requests meet: that of one config, or of two between which they are split. */
 export interface ServedPath {
@@ -41,6 +42,8 @@ export interface RequestPath extends ServedPath {
    * the receiver stays as it was and goes on serving.
    */
   update(changes: ConfigChanges): RequestPath;
+  /** What a request meets, as far as that can be told without sending it; all that changes seldom is the same object each time. */
+  foresee(request: ForeseeableRequest): Foreseen;
   /** The same for the requests that a release is tried on: what becomes of them says nothing of targets, which the others share. */
   onTrial(release: string): RequestPath;
   /** Its plugins, for `settle` of another. */

@@ -1,5 +1,6 @@
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
+import type { RequestSampler } from '../replay/sampler.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { TelemetryRecorder } from '../telemetry/recorder.ts';
 import type { AccessLog } from './access-log/access-log.ts';
@@ -30,6 +31,8 @@ export interface ProxyRuntime {
   readonly accessLog: AccessLog | null;
   /** Null: no control plane is told of requests. */
   readonly telemetry: TelemetryRecorder | null;
+  /** Null: the node remembers no requests. */
+  readonly sampler: RequestSampler | null;
   /** Shares what requests learned of targets with the node's other isolates. */
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */

@@ -96,6 +96,11 @@ export function recordOf<T>(
   return result;
 }
 
+/** What `read` understands; null, also where there is nothing. */
+export function nullable<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): T | null {
+  return value === null || value === undefined ? null : read(value, where);
+}
+
 /** An array of what `read` understands. */
 export function arrayOf<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): readonly T[] {
   return array(value, where).map((entry, position) => read(entry, `${where}[${position}]`));

@@ -1,6 +1,9 @@
+import type { Manifest } from '../bundle/format.ts';
+import type { Row } from '../record.ts';
 import type { Count } from './counts.ts';
 import type { HostKind } from './hosts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from './records.ts';
+
 /**
  * What the planes say to each other on `GET /v1/link` (WebSocket, one JSON text frame per message), and in the bodies
  * of its plain HTTPS form. Unknown message types and unknown members are ignored, so either side may be newer.
@@ -132,6 +135,24 @@ export interface ShowCopyMessage {
   readonly plugin: string | null;
 }
 
+/**
+ * `POST /releases/{release}/replay`: the data plane answers with `Explained` of the same `id`, whose body is `ReplayFigures` with the serial
+ * and config hash it compared with. The candidate is not signed by itself: it is for looking at, and no manifest that could be served.
+ */
+export interface ReplayMessage {
+  readonly type: 'replay';
+  readonly id: string;
+  /** The replay it is part of. */
+  readonly run: string;
+  readonly candidate: Manifest;
+  /** Each a `RequestShape` as it travels. Null: those of the data plane's own sample. */
+  readonly requests: readonly Readonly<Row>[] | null;
+  /** How many that differ are told one by one. */
+  readonly list: number;
+  /** No more requests come. */
+  readonly last: boolean;
+}
+
 /** The answer to a question: what the data plane's own `POST /debug/route` answers, or a copy as Kong shows it. */
 export interface Explained {
   readonly type: 'explained';
@@ -205,6 +226,7 @@ export type Order =
   | AssignedMessage
   | TargetHealthMessage
   | ExplainMessage
+  | ReplayMessage
   | PurgeMessage
   | ShowCopyMessage
   | Withheld

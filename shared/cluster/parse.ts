@@ -4,6 +4,7 @@ import {
   arrayOf,
   integer,
   json,
+  nullable,
   object,
   oneOf,
   recordOf,
@@ -182,8 +183,4 @@ function printable(text: string): string {
 
 function configHash(value: unknown, where: string): string {
   return stringLike(value, where, /^[0-9a-f]{32}$/, '32 lower-case hex digits');
-}
-
-function nullable<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): T | null {
-  return value === null || value === undefined ? null : read(value, where);
 }

@@ -148,6 +148,24 @@ it('a group that publishes by releases gets what is released, by the command, an
   expect(other.output).toMatch(/^delete {2}routes {2}new {2}/);
   expect(await release('diff', String(first.id))).toMatchObject({ code: 2 });
   expect((await fetch(`${plane.admin}/releases/${String(first.id)}/diff/none`)).status).toBe(404);
+  const requests = join(cluster.path, 'access.log');
+  const line = (path: string) =>
+    `10.0.0.1 - - [29/Nov/2026:10:00:00 +0000] "GET ${path} HTTP/1.1" 200 5 "-" "curl/8"\n`;
+  writeFileSync(requests, `${line('/new')}${line('/new?x=1')}${line('/eu')}`);
+  const replayed = await release('replay', String(first.id), '--requests', requests, '--host', 'eu.test');
+  expect(replayed).toMatchObject({
+    code: 3,
+    output: expect.stringContaining('2 of 3 requests would meet something else'),
+  });
+  expect(replayed.output).toMatch(
+    /GET http:\/\/eu.test\/new\n {2}route: new -> none\n {2}plugins: .*\n {2}status: 221 -> 404\n/,
+  );
+  writeFileSync(requests, line('/eu'));
+  const harmless = await release('replay', String(first.id), '--requests', requests);
+  expect(harmless).toMatchObject({ code: 0, output: expect.stringContaining('nothing would be different') });
+  writeFileSync(requests, '{"log": {');
+  const broken = await release('replay', String(first.id), '--requests', requests);
+  expect(broken).toMatchObject({ code: 1, output: expect.stringContaining('access.log: it is no JSON') });
   const back = await release('rollback', String(first.id), '--watch');
   expect(back.code, back.output).toBe(0);
   for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 404]);

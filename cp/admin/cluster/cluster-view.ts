@@ -1,5 +1,7 @@
+import type { Manifest } from '../../../shared/bundle/format.ts';
 import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
+import type { ReplayFigures, RequestShape } from '../../../shared/cluster/replay.ts';
 
 /**
  * What the Admin API shows and says of data planes. The cluster listener's node registry implements it; a control
@@ -57,7 +59,36 @@ export interface ClusterView {
     /** No data plane is connected; none answered in time. */
     | { readonly outcome: 'disconnected' | 'silent' }
   >;
+  /** Has a connected data plane run requests over a candidate for its group, without serving it or sending anything. */
+  replay(replay: Replay): Promise<ReplayOutcome>;
 }
+
+/** Requests that a candidate for a group is to be tried with. */
+export interface Replay {
+  readonly candidate: Manifest;
+  /** Null: those that the data plane remembers. */
+  readonly requests: readonly RequestShape[] | null;
+  /** How many that differ are told one by one. */
+  readonly list: number;
+  /** Id or hostname of the data plane; null: any. */
+  readonly node: string | null;
+}
+
+export type ReplayOutcome =
+  | {
+      readonly outcome: 'done';
+      readonly node: { readonly id: string; readonly hostname: string };
+      readonly figures: ReplayFigures;
+      /** Of the config it was compared with; null: the data plane was given none. */
+      readonly serial: number | null;
+      readonly configHash: string | null;
+    }
+  /** The data plane says so. */
+  | { readonly outcome: 'refused'; readonly hostname: string; readonly status: number; readonly message: string }
+  /** There is none. */
+  | { readonly outcome: 'disconnected' }
+  /** After so many requests. */
+  | { readonly outcome: 'silent'; readonly hostname: string; readonly done: number };
 
 /** Which copies of answers are void: those of a plugin's configuration by its id, or one by its key. */
 export interface CopyPurge {

@@ -71,8 +71,19 @@ export interface Hooks {
   preread?(session: StreamSession): Step<number>;
   /** When such a session is over. As `log`. */
   logStream?(exchange: StreamExchange): void;
+  /**
+   * What `access` comes to, as far as it follows from the head of a request alone: the status it answers with, or that it lets the request
+   * go on. Without it nobody knows (`holdfast release replay`).
+   */
+  foresee?(request: ForeseenRequest): number | 'passes';
   /** The configuration is gone: let go of what `compile` made. A request that began before may still run the other hooks. */
   close?(): void;
+}
+
+/** The head of a request that is not sent. */
+export interface ForeseenRequest {
+  readonly headers: { has(name: string): boolean };
+  readonly query: string;
 }
 
 /** What a hook gives: nothing goes on to the next plugin. Without a promise where none is needed: each costs. */

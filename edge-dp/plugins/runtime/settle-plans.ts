@@ -16,6 +16,13 @@ export function settlePlans(before: readonly PluginPlan[], now: readonly PluginP
   for (const instance of gone) close(instance);
 }
 
+/** The plans were never in force: closes what is theirs alone, and not of `kept`, from which they were made. */
+export function abandonPlans(plans: readonly PluginPlan[], kept: readonly PluginPlan[]): void {
+  const own = new Set(plans.flatMap((plan) => [...plan.closable()]));
+  for (const plan of kept) for (const instance of plan.closable()) own.delete(instance);
+  for (const instance of own) close(instance);
+}
+
 function close({ plugin, place, hooks }: PluginInstance): void {
   try {
     hooks.close?.();

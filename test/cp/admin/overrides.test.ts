@@ -52,6 +52,7 @@ describe('what the Admin API does differently for single entities', () => {
     targetHealth: async () => health,
     setTargetHealth: async (order) => void orders.push(order),
     explain: async () => ({ outcome: 'disconnected' }),
+    replay: async () => ({ outcome: 'disconnected' }),
     purge: async (order) => void purges.push(order),
     copy: (key, plugin) => copies(key, plugin),
     forget: async (id) => id === dataPlane.id,

@@ -39,6 +39,10 @@ class Rows implements RequestPath {
     return null;
   }
 
+  foresee(): never {
+    throw new Error('not asked');
+  }
+
   beginTls(): null {
     return null;
   }

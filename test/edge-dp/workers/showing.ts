@@ -30,6 +30,9 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
     explain() {
       throw new Error('nothing to explain');
     },
+    foresee() {
+      throw new Error('nothing to foresee');
+    },
     update(changes) {
       const next = new Map(tables);
       for (const [table, { upserts, deletes }] of changes) {

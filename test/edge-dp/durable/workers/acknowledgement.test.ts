@@ -38,6 +38,7 @@ function anyPath(): RequestPath {
     update: anyPath,
     balancers: Balancers.empty(),
     explain: unasked,
+    foresee: unasked,
     serverCertificate: () => null,
     beginTls: () => null,
     openSession: () => null,
