@@ -1,5 +1,6 @@
 import { entitiesFor } from '../../shared/entities/registry.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
+import { changeRoutes } from './cluster/changes.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
 import { eventRoutes } from './cluster/events.ts';
@@ -64,6 +65,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     informationRoutes(options),
     statusRoutes(options),
     metricsRoutes(options.metrics),
+    changeRoutes(options.store.log),
     vitalsRoutes(options.store.telemetry),
     timerRoutes,
     cacheRoutes,

@@ -101,12 +101,12 @@ export interface ClusterListener {
   /** Calls back with the id of a data plane that was forgotten, here or at another control plane. */
   onForgotten(callback: (id: string) => void): () => void;
   /**
-   * Asks a connected data plane, of those with the newest config first, where a request would go. `disconnected`: there is
-   * none; `silent`: it did not answer in time.
+   * Asks a connected data plane, this one or of those with the newest config, where a request would go. `disconnected`: there is
+   * none, or it is not here; `silent`: it did not answer in time.
    */
-  explain(request: ExplainMessage['request']): Promise<Explanation>;
   /** Runs requests over a candidate on a data plane of its group that is connected here. */
   replay(replay: Replay): Promise<ReplayOutcome>;
+  explain(request: ExplainMessage['request'], node?: string): Promise<Explanation>;
   /** New connections see, and are judged by, another identity; those there are stay. Throws when it cannot be used. */
   renew(identity: ClusterIdentity): void;
   close(): Promise<void>;
@@ -317,12 +317,14 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         onForgotten.add(callback);
         return () => void onForgotten.delete(callback);
       },
-      async explain(request) {
-        const newest = [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
-        if (newest === undefined) return { outcome: 'disconnected' };
-        const answer = await questions.ask(newest, (id) => tell(newest, { type: 'explain', id, request }));
+      async explain(request, node) {
+        const newest = () =>
+          [...nodes.connected()].toSorted((a, b) => (b.record.serial ?? 0) - (a.record.serial ?? 0))[0];
+        const asked = node === undefined ? newest() : nodes.get(node);
+        if (asked === undefined) return { outcome: 'disconnected' };
+        const answer = await questions.ask(asked, (id) => tell(asked, { type: 'explain', id, request }));
         if (answer === null) return { outcome: 'silent' };
-        return { outcome: 'answered', node: newest.node.id, status: answer.status, body: answer.body };
+        return { outcome: 'answered', node: asked.node.id, status: answer.status, body: answer.body };
       },
       replay: (replay) =>
         replayOn(nodes.connected(), replay, (session, order, patience) =>

@@ -84,6 +84,8 @@ export class NodeSession {
   #conflicts = '';
   /** The serial at which what it refused last is overcome; above what it had then, where the fault may be. */
   #refused: number | null = null;
+  /** The serial that it refused last, where it said. */
+  #refusedSerial: number | null = null;
   #boasts = false;
   /** Why the node gets nothing newer, as the last offer found; null: it gets everything. */
   #withheld: string | null = null;
@@ -173,7 +175,11 @@ export class NodeSession {
       cert_details: { expiry_timestamp: this.peer.certificateExpires },
       serial: this.#serial,
       reason: this.#reason,
-      description: { ...description, group: this.group, ...(this.rejected && { rejected: true }) },
+      description: {
+        ...description,
+        group: this.group,
+        ...(this.rejected && { rejected: true, refused: this.#refusedSerial }),
+      },
       health: this.#health,
       keys: this.keys,
     };
@@ -200,6 +206,7 @@ export class NodeSession {
         const which = message.serial === null ? 'the config' : `serial ${message.serial}`;
         this.#context.rejected();
         this.#context.log('warn', `${this.name} refused ${which} and keeps its last config: ${message.reason}`);
+        this.#refusedSerial = message.serial;
         this.#refused = Math.max(message.serial ?? 0, (this.#serial ?? -1) + 1);
         // Should it be that it has not heard of its group: that is said once more, before the next offer.
         this.#told = null;

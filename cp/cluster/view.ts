@@ -124,6 +124,20 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       const node = await registry.get(id);
       return node === null ? null : detailOf(node, connected);
     },
+    async upstreamsOf(id) {
+      await connected.nodes.flush();
+      const node = await registry.get(id);
+      if (node === null) return null;
+      const named = await registry.targetsOf(Object.keys(node.health));
+      return [...Map.groupBy(named, ({ upstream }) => upstream)].map(([upstream, all]) => {
+        const seen = targetsOf(node.health[upstream]);
+        const targets = all.flatMap(({ target, address }) => {
+          const health = seen[target];
+          return health === undefined ? [] : [{ id: target, target: address, ...health }];
+        });
+        return { id: upstream, name: all[0]?.upstream_name ?? upstream, workspace: all[0]?.workspace ?? '', targets };
+      });
+    },
     async serials() {
       await nodes.flush();
       const served: ServedSerial[] = [];
@@ -161,8 +175,8 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       return told.map(({ id, hostname, targets }) => ({ node: { id, hostname }, targets: targetsOf(targets) }));
     },
     setTargetHealth: (order) => connected.setTargetHealth(order),
-    explain: (request) => connected.explain(request),
     replay: (replay) => connected.replay(replay),
+    explain: (request, node) => connected.explain(request, node),
     purge: (order) => connected.purge(order),
     async copy(key, plugin) {
       const answers = await connected.copies(key, plugin);
@@ -211,6 +225,7 @@ function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail 
     plugins: strings(plugins),
     capabilities,
     conflicts: connected.publisher.conflicts(record.group, capabilities),
+    history: node.history,
   };
 }
 

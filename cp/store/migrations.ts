@@ -9,6 +9,7 @@ import { sharedCounts } from './migrations/006-shared-counts.ts';
 import { signingKeys } from './migrations/007-signing-keys.ts';
 import { releases } from './migrations/008-releases.ts';
 import { telemetry } from './migrations/009-telemetry.ts';
+import { historyOfNodes } from './migrations/010-history-of-nodes.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -24,6 +25,7 @@ const MIGRATIONS: readonly Migration[] = [
   signingKeys,
   releases,
   telemetry,
+  historyOfNodes,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

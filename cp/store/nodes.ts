@@ -2,17 +2,26 @@ import { HEARTBEAT_DEADLINE } from '../../shared/cluster/messages.ts';
 import { isRecord, recordOrEmpty } from '../../shared/record.ts';
 import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
+import type { NodeStep } from './node-step.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { NodeKeys, NodeRecord, NodeRegistry, NodeSummary } from './store.ts';
+import type { NodeKeys, NodeRecord, NodeRegistry, NodeReport, NodeSummary } from './store.ts';
 
 const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms')`;
 
 /** Bytes of JSON in a page, more or less: what data planes say of themselves is theirs to choose. */
 const PAGE_BYTES = 1 << 20;
 
+/** Steps of a data plane that are kept, and characters of a reason. */
+const MOST_STEPS = 30;
+const MOST_REASON = 500;
+
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
   reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
+
+/** The step that a report tells of, with the time; none when it tells of none. */
+const HISTORY = `CASE WHEN $17::jsonb IS NULL THEN '[]'::jsonb ELSE jsonb_build_array(
+    $17::jsonb || jsonb_build_object('at', extract(epoch FROM now()))) END`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
 export function nodeRegistry(database: Database): NodeRegistry {
@@ -22,15 +31,18 @@ export function nodeRegistry(database: Database): NodeRegistry {
         {
           name: 'put_node',
           text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
-              labels, cert_details, serial, reason, description, health, control_plane, node_key, certificate_key)
+              labels, cert_details, serial, reason, description, health, control_plane, node_key, certificate_key, history)
             VALUES ($1::uuid, $2, $3, $4, $5, $6, now(), now(), now() + make_interval(secs => $7::double precision),
-              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid, $15, $16)
+              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid, $15, $16, ${HISTORY})
             ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
               config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
               updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
               cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
               description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane,
-              node_key = EXCLUDED.node_key, certificate_key = EXCLUDED.certificate_key
+              node_key = EXCLUDED.node_key, certificate_key = EXCLUDED.certificate_key,
+              history = CASE WHEN nodes.expires_at <= now() THEN EXCLUDED.history
+                WHEN EXCLUDED.history = '[]' OR nodes.history -> 0 @> $17::jsonb THEN nodes.history
+                ELSE (EXCLUDED.history || nodes.history) - ${MOST_STEPS} END
             WHERE nodes.expires_at <= now() OR coalesce(nodes.node_key, nodes.certificate_key) IS NULL
               OR (nodes.node_key IS NOT DISTINCT FROM $15 AND nodes.certificate_key IS NOT DISTINCT FROM $16)
             RETURNING id`,
@@ -52,6 +64,7 @@ export function nodeRegistry(database: Database): NodeRegistry {
           controlPlane,
           node.keys.node,
           node.keys.certificate,
+          stepOf(node),
         ],
       );
       return written.length > 0;
@@ -113,7 +126,7 @@ export function nodeRegistry(database: Database): NodeRegistry {
       const rows = await database.query(
         {
           name: 'troubled_nodes',
-          text: `SELECT ${COLUMNS}, description, health FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
+          text: `SELECT ${COLUMNS}, description, health, history FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
             AND (sync_status NOT IN ('normal', 'unknown') OR NOT coalesce(description -> 'plugins', '{}') ?& $2::text[])
             ORDER BY id LIMIT 20`,
         },
@@ -124,10 +137,25 @@ export function nodeRegistry(database: Database): NodeRegistry {
     async get(id) {
       if (!isUuid(id)) return null;
       const [row] = await database.query(
-        `SELECT ${COLUMNS}, description, health FROM nodes WHERE id = $1::uuid AND expires_at > now()`,
+        `SELECT ${COLUMNS}, description, health, history FROM nodes WHERE id = $1::uuid AND expires_at > now()`,
         [id],
       );
       return row === undefined ? null : toNode(row);
+    },
+    async targetsOf(upstreams) {
+      const rows = await database.query(
+        `SELECT u.id AS upstream, u.name AS upstream_name, w.name AS workspace, t.id AS target, t.target AS address
+         FROM targets t JOIN upstreams u ON u.id = t.upstream_id JOIN workspaces w ON w.id = u.ws_id
+         WHERE u.id = ANY ($1::text[]::uuid[]) ORDER BY u.name, u.id, t.target`,
+        [upstreams.filter(isUuid)],
+      );
+      return rows.map((row) => ({
+        upstream: String(row.upstream),
+        upstream_name: String(row.upstream_name),
+        workspace: String(row.workspace),
+        target: String(row.target),
+        address: String(row.address),
+      }));
     },
     async page(query = {}) {
       const size = pageSize(query.size);
@@ -200,7 +228,37 @@ function toNode(row: SqlRow): NodeRecord {
     ...toSummary(row),
     description: recordOrEmpty(row.description),
     health: recordOrEmpty(row.health),
+    history: (Array.isArray(row.history) ? row.history : []).flatMap(toStep),
   };
+}
+
+/** What a report says of the config last written, as JSON without its time; null: nothing yet. */
+function stepOf({ serial, config_hash, sync_status, reason, description }: NodeReport): string | null {
+  const step = { serial: null, config_hash: null, reason: null };
+  if (reason !== null) {
+    const cut = reason.slice(0, MOST_REASON);
+    if (description.rejected !== true) return JSON.stringify({ ...step, change: 'withheld', reason: cut });
+    const refused = typeof description.refused === 'number' ? description.refused : null;
+    return JSON.stringify({ ...step, change: 'rejected', serial: refused, reason: cut });
+  }
+  const isApplied = serial !== null && sync_status === 'normal';
+  return isApplied ? JSON.stringify({ ...step, change: 'applied', serial, config_hash }) : null;
+}
+
+function toStep(value: unknown): NodeStep[] {
+  if (!isRecord(value)) return [];
+  const change = (['applied', 'rejected', 'withheld'] as const).find((one) => one === value.change);
+  if (change === undefined) return [];
+  const { at, serial, config_hash: hash, reason } = value;
+  return [
+    {
+      at: Number(at),
+      change,
+      serial: typeof serial === 'number' ? serial : null,
+      config_hash: nullableText(hash),
+      reason: nullableText(reason),
+    },
+  ];
 }
 
 function toSummary(row: SqlRow): NodeSummary {

@@ -65,7 +65,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     workspace: (name) => findWorkspace(catalog, database, name),
     luaPlugins: catalog.context.luaPlugins === false ? NO_LUA_PLUGINS : luaPlugins(database),
     changes: changes.feed,
-    log: changeLog(database),
+    log: changeLog(database, catalog.tables),
     nodes: nodeRegistry(database),
     messages: {
       async send(text) {

@@ -7,6 +7,7 @@ import type { TelemetryHistory } from '../telemetry/history.ts';
 import type { DatabaseCondition } from './condition.ts';
 import type { ConnectionPool, StoreFigures } from './figures.ts';
 import type { LuaPlugins } from './lua-plugins.ts';
+import type { NodeStep } from './node-step.ts';
 
 /** One page of rows. `offset` is the opaque token of the next page, absent on the last. */
 export interface Page {
@@ -173,6 +174,19 @@ export interface ChangeLog {
     readonly commits: readonly LoggedCommit[];
     readonly more: boolean;
   } | null>;
+  /** Commits, the newest first, as far back as the log reaches; of each the first 20 rows are named. */
+  page(query: { readonly size?: number; readonly offset?: string }): Promise<{
+    readonly commits: readonly NamedCommit[];
+    readonly offset?: string;
+  }>;
+}
+
+/** A commit with what its rows are called. */
+export interface NamedCommit extends Omit<LoggedCommit, 'commit' | 'changes'> {
+  readonly changes: readonly (Omit<Change, 'serial'> & {
+    /** Null: it is gone, or has none. */
+    readonly name: string | null;
+  })[];
 }
 
 /** A data plane as `/clustering/data-planes` shows it. Times in Unix seconds. */
@@ -200,6 +214,8 @@ export interface NodeRecord {
   readonly description: Readonly<Record<string, unknown>>;
   /** What it last said of its targets, by upstream. */
   readonly health: Readonly<Record<string, unknown>>;
+  /** What it applied, refused or was not given, the newest first. */
+  readonly history: readonly NodeStep[];
   /** It is connected to some control plane, and was heard of lately. */
   readonly connected: boolean;
   /** The keys its id belongs to. */
@@ -208,8 +224,19 @@ export interface NodeRecord {
   readonly refused_claim: Readonly<Record<string, unknown>> | null;
 }
 
+/** A target of an upstream, and what both are called. */
+export interface NamedTarget {
+  readonly upstream: string;
+  readonly upstream_name: string;
+  /** Name of the workspace. */
+  readonly workspace: string;
+  readonly target: string;
+  /** As in `127.0.0.1:80`. */
+  readonly address: string;
+}
+
 /** What a list shows of it. */
-export type NodeSummary = Omit<NodeRecord, 'description' | 'health'>;
+export type NodeSummary = Omit<NodeRecord, 'description' | 'health' | 'history'>;
 
 /** Where a data plane is with its config. */
 export interface NodeStanding {
@@ -247,7 +274,10 @@ export interface RefusedClaim {
 }
 
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
-export type NodeReport = Omit<NodeRecord, 'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group'>;
+export type NodeReport = Omit<
+  NodeRecord,
+  'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group' | 'history'
+>;
 
 /** So many data planes are in one state. */
 export interface NodeTally extends Pick<NodeRecord, 'connected' | 'sync_status'> {
@@ -275,6 +305,8 @@ export interface NodeRegistry {
     upstream: string,
   ): Promise<readonly { readonly id: string; readonly hostname: string; readonly targets: unknown }[]>;
   get(id: string): Promise<NodeRecord | null>;
+  /** The targets of these upstreams (ids); those that are gone are absent. */
+  targetsOf(upstreams: readonly string[]): Promise<readonly NamedTarget[]>;
   /**
    * Nodes that are connected to other control planes than `controlPlane`, and which config is withheld from or which lack
    * one of these plugins: 20 at most, by id.

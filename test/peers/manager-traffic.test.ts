@@ -79,6 +79,9 @@ async function serve(hostname: string, path: string, status: number, times: numb
 
 /** Nothing stands in anybody's way on a page as it is now, at both widths in both themes. */
 async function expectUsable(): Promise<void> {
+  // What is said of whatever happens to be below the pointer is no part of the page.
+  await page.mouse.move(0, 0);
+  await page.getByRole('tooltip').first().waitFor({ state: 'detached' });
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     for (const width of [1280, 400]) {
@@ -136,5 +139,31 @@ describe('traffic', () => {
     expect(await link('us-1').count()).toBe(1);
     await page.context().setOffline(false);
     await page.getByText('The control plane does not answer').waitFor({ state: 'detached' });
+  });
+});
+
+describe('what was written', () => {
+  it('is listed as it happens, and what a data plane made of it is on its page, where a request can be explained', async () => {
+    await page.goto(plane.ui);
+    await link('Changes').click();
+    await page.getByRole('heading', { name: 'Changes' }).waitFor();
+    const { id } = await admin(`${plane.admin}/services/written`, 'PUT', { host: 'written.internal' });
+    await admin(`${plane.admin}/routes/written`, 'PUT', { service: { id }, paths: ['/written'] });
+    await link('written').first().waitFor();
+    await expectUsable();
+    const { serial } = await admin(`${plane.admin}/groups/default`, 'GET');
+
+    await page.goto(`${plane.ui}/data-planes`);
+    await link('us-1').click();
+    await page.getByText(`serial ${serial}`, { exact: true }).waitFor();
+    await page.getByText('Applied', { exact: true }).first().waitFor();
+    await page.getByText('Health of upstreams as it sees them').waitFor();
+    await expectUsable();
+    await link('Explain a request').click();
+    await page.getByLabel('Address', { exact: true }).fill('http://shop.test/written/1');
+    await button('Explain').click();
+    await page.getByText('http://written.internal:80/').waitFor();
+    await link('us-1').waitFor();
+    await expectUsable();
   });
 });

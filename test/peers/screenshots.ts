@@ -12,6 +12,7 @@ const PAGES = [
   '/',
   '/data-planes',
   '/traffic',
+  '/changes',
   '/releases',
   '/explain',
   '/transfer',

@@ -2,6 +2,7 @@ import type { Manifest } from '../../../shared/bundle/format.ts';
 import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 import type { ReplayFigures, RequestShape } from '../../../shared/cluster/replay.ts';
+import type { NodeStep } from '../../store/node-step.ts';
 
 /**
  * What the Admin API shows and says of data planes. The cluster listener's node registry implements it; a control
@@ -15,6 +16,8 @@ export interface ClusterView {
     readonly offset?: string;
   }>;
   dataPlane(id: string): Promise<DataPlaneDetail | null>;
+  /** The upstreams a data plane has told of, as it sees them. Null: there is no such data plane. */
+  upstreamsOf(id: string): Promise<readonly SeenUpstream[] | null>;
   /** Names of the groups, `default` included, in the order data planes are matched with them. */
   groups(): readonly string[];
   /** What is published to a group. */
@@ -47,8 +50,11 @@ export interface ClusterView {
     | { readonly outcome: 'found'; readonly node: string; readonly body: Readonly<Record<string, unknown>> }
     | { readonly outcome: 'none' | 'unknown' }
   >;
-  /** Has a connected data plane say where a request would go, and why. */
-  explain(request: Readonly<Record<string, unknown>>): Promise<
+  /** Has a data plane that is connected here say where a request would go, and why: one with the newest config, or this one. */
+  explain(
+    request: Readonly<Record<string, unknown>>,
+    node?: string,
+  ): Promise<
     | {
         readonly outcome: 'answered';
         /** Id of the data plane. */
@@ -173,6 +179,16 @@ export interface DataPlaneDetail extends DataPlaneRecord {
   readonly capabilities: readonly string[];
   /** Entities whose settings this data plane's runtime cannot honour. */
   readonly conflicts: readonly CapabilityConflict[];
+  /** What it applied, refused or was not given, the newest first. */
+  readonly history: readonly NodeStep[];
+}
+
+/** An upstream as one data plane sees it. */
+export interface SeenUpstream {
+  readonly id: string;
+  readonly name: string;
+  readonly workspace: string;
+  readonly targets: readonly (NodeTargetHealth & { readonly id: string; readonly target: string })[];
 }
 
 interface CapabilityConflict {

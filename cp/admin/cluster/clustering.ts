@@ -57,9 +57,36 @@ const detail: JsonSchema = {
           reason: { type: 'string' },
         }),
       },
+      history: {
+        type: 'array',
+        description: 'What it applied, refused or was not given, the newest first: the last 30.',
+        items: objectOf({
+          at: { type: 'number' },
+          change: { type: 'string', enum: ['applied', 'rejected', 'withheld'] },
+          serial: { type: ['integer', 'null'] },
+          config_hash: { type: ['string', 'null'] },
+          reason: { type: ['string', 'null'] },
+        }),
+      },
     }),
   ],
 };
+
+const seenUpstream: JsonSchema = objectOf({
+  id: { type: 'string' },
+  name: { type: 'string' },
+  workspace: { type: 'string' },
+  targets: {
+    type: 'array',
+    items: objectOf({
+      id: { type: 'string' },
+      target: { type: 'string' },
+      health: { type: 'string', enum: ['HEALTHY', 'UNHEALTHY', 'HEALTHCHECKS_OFF', 'DNS_ERROR'] },
+      dns: { type: ['string', 'null'] },
+      addresses: { type: 'array', items: { type: 'object' } },
+    }),
+  },
+});
 
 /** `/clustering/*`: the data planes of this cluster, with Kong's fields; the single-node view is Holdfast's own. */
 export function clusteringRoutes(view: ClusterView | null): AdminRoute[] {
@@ -111,6 +138,23 @@ export function clusteringRoutes(view: ClusterView | null): AdminRoute[] {
           },
           async handle(call) {
             return (await cluster().forget(param(call, 'id'))) ? noContent : notFound;
+          },
+        },
+      },
+    },
+    {
+      path: '/clustering/data-planes/{id}/upstreams',
+      methods: {
+        GET: {
+          describe: {
+            summary: 'Health of upstreams as one data plane sees it: of those it has told of',
+            tag: 'cluster',
+            success: { status: 200, schema: objectOf({ data: { type: 'array', items: seenUpstream } }) },
+            errors: [400, 404],
+          },
+          async handle(call) {
+            const data = await cluster().upstreamsOf(param(call, 'id'));
+            return data === null ? notFound : ok({ data });
           },
         },
       },

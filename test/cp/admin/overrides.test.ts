@@ -33,6 +33,7 @@ const dataPlane: DataPlaneDetail = {
   plugins: { 'key-auth': '3.9.3' },
   capabilities: ['tcp_connect'],
   conflicts: [],
+  history: [{ at: 1_700_000_000, change: 'applied', serial: 7, config_hash: 'a'.repeat(32), reason: null }],
   refused_claim: null,
   group: 'default',
 };
@@ -49,6 +50,8 @@ describe('what the Admin API does differently for single entities', () => {
     dataPlanes: async ({ offset }) =>
       offset === undefined ? { rows: [dataPlane], offset: 'next' } : { rows: [{ ...dataPlane, id: 'b' }] },
     dataPlane: async (id) => (id === dataPlane.id ? dataPlane : null),
+    upstreamsOf: async (id) =>
+      id === dataPlane.id ? [{ id: 'u', name: 'pool', workspace: 'default', targets: [] }] : null,
     targetHealth: async () => health,
     setTargetHealth: async (order) => void orders.push(order),
     explain: async () => ({ outcome: 'disconnected' }),
@@ -122,6 +125,38 @@ describe('what the Admin API does differently for single entities', () => {
   it('says that there is no data plane to ask where a request would go', async () => {
     const { status, body } = await admin.send('POST', '/debug/route', { json: { path: '/' } });
     expect([status, body]).toEqual([503, { message: 'no data plane is connected that could be asked' }]);
+    const one = async (id: string) => {
+      const answer = await admin.send('POST', `/debug/route?data_plane=${id}`, { json: { path: '/' } });
+      return [answer.status, answer.body.message];
+    };
+    expect(await one('nobody')).toEqual([404, "there is no data plane 'nobody'"]);
+    const elsewhere = `data plane '${dataPlane.id}' is connected to another control plane: ask there`;
+    expect(await one(dataPlane.id)).toEqual([503, elsewhere]);
+  });
+
+  it('tells what was written, transaction by transaction, the newest first, by name where there is one', async () => {
+    const { id: kept } = (await admin.send('PUT', '/services/told', { json: { host: 'h' } })).body;
+    const { id: gone } = (await admin.send('PUT', '/services/gone', { json: { host: 'h' } })).body;
+    const { id: route } = (await admin.send('POST', '/services/gone/routes', { json: { paths: ['/g'] } })).body;
+    await admin.send('DELETE', `/routes/${route}`);
+    await admin.send('DELETE', '/services/gone');
+    const first = await admin.send('GET', '/changes?size=3');
+    const second = await admin.send('GET', String(first.body.next));
+    const all = [...first.rows, ...second.rows].slice(0, 5);
+    const change = (operation: string, entity: string, of: unknown, name: string | null) => [
+      { operation, entity, id: of, name },
+    ];
+    expect(all.map(({ changes }) => changes)).toEqual([
+      change('delete', 'services', gone, null),
+      change('delete', 'routes', route, null),
+      change('create', 'routes', route, null),
+      change('create', 'services', gone, null),
+      change('create', 'services', kept, 'told'),
+    ]);
+    const serials = all.map(({ serial }) => Number(serial));
+    expect(serials).toEqual(Array.from(serials, (_, at) => (serials[0] ?? 0) - at));
+    expect(all[0]).toMatchObject({ total: 1, at: expect.any(Number) });
+    expect((await admin.send('GET', '/changes?offset=bm8=')).status).toBe(400);
   });
 
   it('reaches a certificate by its id and by any of its SNIs, which come and go with it', async () => {
@@ -427,6 +462,10 @@ describe('what the Admin API does differently for single entities', () => {
       ...{ host, connected, plugins, capabilities, conflicts },
     });
     expect((await admin.send('GET', '/clustering/data-planes/none')).status).toBe(404);
+    expect((await admin.send('GET', `/clustering/data-planes/${dataPlane.id}/upstreams`)).body).toEqual({
+      data: [{ id: 'u', name: 'pool', workspace: 'default', targets: [] }],
+    });
+    expect((await admin.send('GET', '/clustering/data-planes/none/upstreams')).status).toBe(404);
     expect((await admin.send('DELETE', `/clustering/data-planes/${dataPlane.id}`)).status).toBe(204);
     expect((await admin.send('DELETE', '/clustering/data-planes/none')).status).toBe(404);
     const status = await admin.send('GET', '/clustering/status');

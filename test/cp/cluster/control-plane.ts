@@ -57,7 +57,17 @@ class MemoryRegistry implements NodeRegistry {
     const now = Math.floor(Date.now() / 1000);
     const refused_claim = this.records.get(node.id)?.refused_claim ?? null;
     const group = String(node.description.group);
-    this.records.set(node.id, { ...node, group, last_seen: now, updated_at: now, ttl, connected: true, refused_claim });
+    const record = {
+      ...node,
+      group,
+      last_seen: now,
+      updated_at: now,
+      ttl,
+      connected: true,
+      refused_claim,
+      history: [],
+    };
+    this.records.set(node.id, record);
     return true;
   }
 
@@ -69,6 +79,10 @@ class MemoryRegistry implements NodeRegistry {
 
   async rebind() {
     return true;
+  }
+
+  async targetsOf() {
+    return [];
   }
 
   async count() {

@@ -59,6 +59,7 @@ onBothDrivers('migrations', (backend) => {
       '007_signing_keys',
       '008_releases',
       '009_telemetry',
+      '010_history_of_nodes',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

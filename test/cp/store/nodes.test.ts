@@ -70,6 +70,44 @@ onBothDrivers('the registry of data planes', ({ fresh }) => {
     expect(await nodes.put(other, 1_000, CONTROL_PLANE)).toBe(true);
   });
 
+  test('keeps what became of config at a data plane, the newest first, each step once and not for ever', async () => {
+    const node = report({ serial: null });
+    const say = (changes: Partial<NodeReport>) => nodes.put({ ...node, ...changes }, 1_000, CONTROL_PLANE);
+    const history = async () => (await nodes.get(node.id))?.history.map(({ at: _, ...step }) => step);
+    await say({});
+    expect(await history()).toEqual([]);
+    const applied = { serial: 4, config_hash: 'c4', sync_status: 'normal' };
+    const reason = 'r'.repeat(600);
+    for (let time = 0; time < 3; time++) await say(applied);
+    for (let time = 0; time < 2; time++)
+      await say({ ...applied, sync_status: 'unknown', reason, description: { rejected: true, refused: 5 } });
+    await say({ ...applied, sync_status: 'plugin_set_incompatible', reason: 'no plugin' });
+    await say({ ...applied, serial: 6, config_hash: 'c6' });
+    // One that has come back and is looked at has done nothing new.
+    await say({ ...applied, serial: 6, config_hash: 'c6', sync_status: 'unknown' });
+    expect(await history()).toEqual([
+      { change: 'applied', serial: 6, config_hash: 'c6', reason: null },
+      { change: 'withheld', serial: null, config_hash: null, reason: 'no plugin' },
+      { change: 'rejected', serial: 5, config_hash: null, reason: 'r'.repeat(500) },
+      { change: 'applied', serial: 4, config_hash: 'c4', reason: null },
+    ]);
+    expect((await nodes.get(node.id))?.history[0]?.at).toBeGreaterThan(1_700_000_000);
+    for (let serial = 7; serial < 47; serial++) await say({ ...applied, serial });
+    expect((await history())?.map(({ serial }) => serial)).toEqual(Array.from({ length: 30 }, (_, n) => 46 - n));
+    await nodes.forget(node.id);
+    await say({});
+    expect(await history()).toEqual([]);
+  });
+
+  test('names the targets of upstreams, of whichever workspace', async () => {
+    const workspace = (await store.workspace('default')) ?? expect.fail('no workspace');
+    const { id } = await workspace.entity('upstreams').insert({ name: 'pool' });
+    const target = await workspace.entity('targets').insert({ upstream: { id }, target: '10.0.0.1:80', weight: 1 });
+    expect(await nodes.targetsOf([String(id), crypto.randomUUID(), 'x'])).toEqual([
+      { upstream: id, upstream_name: 'pool', workspace: 'default', target: target.id, address: '10.0.0.1:80' },
+    ]);
+  });
+
   test('counts the target health of those alone that have taken config', async () => {
     const health = { u: { t: { health: 'UNHEALTHY' } } };
     const [taken, idle] = [report({ health }), report({ health, serial: null })];

@@ -7,6 +7,8 @@ import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Empty, Failure, Foreign, Loading, Moment, PageHead } from '../parts/pieces.tsx';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
+import { nodesTrafficQuery } from '../traffic/queries.ts';
+import { msText, shareText, totalsOf } from '../traffic/vitals.ts';
 import { StatePill } from './pill.tsx';
 import { filtered, type NodeRow, type NodeState, rowsOf, type SortKey, STATES, sorted } from './state.ts';
 
@@ -16,7 +18,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'hostname',
     title: 'Name',
-    width: 'minmax(130px, 2fr)',
+    width: 'minmax(120px, 2fr)',
     sort: 'hostname',
     cell: ({ node }) => (
       <Link className="hf-link" to="/data-planes/$id" params={{ id: node.id }} title={node.id}>
@@ -24,11 +26,11 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
       </Link>
     ),
   },
-  { key: 'state', title: 'State', width: '88px', sort: 'state', cell: ({ state }) => <StatePill state={state} /> },
+  { key: 'state', title: 'State', width: '78px', sort: 'state', cell: ({ state }) => <StatePill state={state} /> },
   {
     key: 'serial',
     title: 'Serial',
-    width: '84px',
+    width: '72px',
     sort: 'serial',
     cell: ({ node, lag }) => (
       <span className="hf-num">
@@ -38,9 +40,25 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
     ),
   },
   {
+    key: 'p99',
+    title: 'p99',
+    width: '66px',
+    sort: 'p99',
+    wide: true,
+    cell: ({ traffic }) => <span className="hf-num">{msText(traffic?.p99 ?? null)}</span>,
+  },
+  {
+    key: 'share5xx',
+    title: '5xx',
+    width: '60px',
+    sort: 'share5xx',
+    wide: true,
+    cell: ({ traffic }) => <span className="hf-num">{shareText(traffic?.share5xx ?? null)}</span>,
+  },
+  {
     key: 'group',
     title: 'Group',
-    width: 'minmax(76px, 1fr)',
+    width: 'minmax(64px, 1fr)',
     sort: 'group',
     wide: true,
     cell: ({ node }) => <Foreign text={node.group} most={80} />,
@@ -48,7 +66,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'labels',
     title: 'Labels',
-    width: 'minmax(110px, 2fr)',
+    width: 'minmax(88px, 2fr)',
     wide: true,
     cell: ({ node }) => {
       const text = Object.entries(node.labels ?? {})
@@ -63,11 +81,11 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
       );
     },
   },
-  { key: 'ip', title: 'Address', width: '112px', wide: true, cell: ({ node }) => <Foreign text={node.ip} most={45} /> },
+  { key: 'ip', title: 'Address', width: '100px', wide: true, cell: ({ node }) => <Foreign text={node.ip} most={45} /> },
   {
     key: 'version',
     title: 'Version',
-    width: '76px',
+    width: '66px',
     sort: 'version',
     wide: true,
     cell: ({ node }) => <Foreign text={node.version ?? 'not told'} most={30} />,
@@ -75,7 +93,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'last_seen',
     title: 'Last seen',
-    width: '132px',
+    width: '108px',
     sort: 'last_seen',
     wide: true,
     cell: ({ node }) => <Moment at={node.last_seen} />,
@@ -92,7 +110,12 @@ export function DataPlanes() {
   const narrow = useMediaQuery('(max-width: 700px)') ?? false;
   const state = isState(wanted) ? wanted : null;
   const words = useDeferredValue(q);
-  const rows = useMemo(() => rowsOf(nodes.data ?? [], groups.data ?? []), [nodes.data, groups.data]);
+  const traffic = useQuery(nodesTrafficQuery);
+  const served = useMemo(
+    () => new Map((traffic.data == null ? [] : totalsOf(traffic.data)).map((one) => [one.id, one])),
+    [traffic.data],
+  );
+  const rows = useMemo(() => rowsOf(nodes.data ?? [], groups.data ?? [], served), [nodes.data, groups.data, served]);
   const shown = useMemo(
     () => sorted(filtered(rows, words, state), sort.by, sort.descending),
     [rows, words, state, sort],
@@ -107,7 +130,8 @@ export function DataPlanes() {
   return (
     <>
       <PageHead title="Data planes">
-        What each data plane serves, and what keeps it from serving the newest config.
+        What each data plane serves, and what keeps it from serving the newest config. p99 and 5xx are those of the last
+        hour.
       </PageHead>
       {nodes.error !== null && nodes.data === undefined ? (
         <Failure error={nodes.error} again={() => void nodes.refetch()} />

@@ -10,7 +10,9 @@ import { ButtonLink } from '../parts/links.tsx';
 import { Empty, Facts, Failure, Foreign, Labels, Loading, Moment, PageHead, Section, Short } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
+import { History } from './history.tsx';
 import { StatePill } from './pill.tsx';
+import { SeenUpstreams } from './seen-upstreams.tsx';
 import { lagOf, STATES, stateOf } from './state.ts';
 
 const page = getRouteApi('/data-planes/$id');
@@ -56,7 +58,17 @@ export function DataPlane() {
             <StatePill state={state} />
           </Group>
         }
-        actions={<Forget node={node} />}
+        actions={
+          <>
+            <ButtonLink to="/traffic" search={{ by: 'nodes', only: node.id }} variant="default">
+              Traffic
+            </ButtonLink>
+            <ButtonLink to="/explain" search={{ on: node.id }} variant="default">
+              Explain a request
+            </ButtonLink>
+            <Forget node={node} />
+          </>
+        }
       >
         {STATES[state].meaning.replace(/^./, (letter) => letter.toUpperCase())}.
       </PageHead>
@@ -127,6 +139,7 @@ export function DataPlane() {
             ]}
           />
         </Section>
+        <History steps={node.history} />
         {node.conflicts.length > 0 && (
           <Section title="Settings it cannot honour">
             <Stack gap="xs">
@@ -139,6 +152,7 @@ export function DataPlane() {
             </Stack>
           </Section>
         )}
+        <SeenUpstreams id={node.id} />
         <Section title="What it can do">
           <Names
             names={node.capabilities.map((name) => name.replaceAll('_', ' '))}

@@ -38,21 +38,24 @@ export interface NodeRow {
   readonly node: DataPlaneRecord;
   readonly state: NodeState;
   readonly lag: number | null;
+  /** Of the last hour, as far as it told: share of 5xx from 0 to 1, and milliseconds. */
+  readonly traffic: { readonly share5xx: number; readonly p99: number | null } | null;
 }
 
 export function rowsOf(
   nodes: readonly DataPlaneRecord[],
   groups: readonly { readonly name: string; readonly serial: number | null }[],
+  traffic: ReadonlyMap<string, NonNullable<NodeRow['traffic']>> = new Map(),
 ): readonly NodeRow[] {
   const newest = new Map(groups.map(({ name, serial }) => [name, serial]));
   return nodes.map((node) => {
     const serial = newest.get(node.group) ?? null;
-    return { node, state: stateOf(node, serial), lag: lagOf(node, serial) };
+    return { node, state: stateOf(node, serial), lag: lagOf(node, serial), traffic: traffic.get(node.id) ?? null };
   });
 }
 
 /** Columns rows can be sorted by. */
-export type SortKey = 'hostname' | 'state' | 'group' | 'version' | 'serial' | 'last_seen';
+export type SortKey = 'hostname' | 'state' | 'group' | 'version' | 'serial' | 'last_seen' | 'p99' | 'share5xx';
 
 /** The states by how soon they need somebody. */
 const URGENCY: readonly NodeState[] = ['refused', 'late', 'empty', 'gone', 'live'];
@@ -66,6 +69,8 @@ export function sorted(rows: readonly NodeRow[], by: SortKey, descending: boolea
     version: (a, b) => collator.compare(a.node.version ?? '', b.node.version ?? ''),
     serial: (a, b) => (a.node.serial ?? -1) - (b.node.serial ?? -1),
     last_seen: (a, b) => a.node.last_seen - b.node.last_seen,
+    p99: (a, b) => (a.traffic?.p99 ?? -1) - (b.traffic?.p99 ?? -1),
+    share5xx: (a, b) => (a.traffic?.share5xx ?? -1) - (b.traffic?.share5xx ?? -1),
   };
   const sign = descending ? -1 : 1;
   return [...rows].sort((a, b) => sign * compare[by](a, b) || collator.compare(a.node.id, b.node.id));

@@ -13,11 +13,12 @@ import {
   Textarea,
   TextInput,
 } from '@mantine/core';
-import { useMutation } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import type { Row } from '../../../../shared/record.ts';
 import { reasonOf, write } from '../admin/client.ts';
+import { dataPlanesQuery } from '../admin/queries.ts';
 import { NO_ERRORS } from '../config/errors.ts';
 import { referredId } from '../config/kinds.ts';
 import { ReferenceInput } from '../config/reference-input.tsx';
@@ -26,6 +27,8 @@ import { Facts, Foreign, PageHead, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { type DescribedRequest, requestOfCurl } from './curl.ts';
 import type { Explained } from './explained.ts';
+
+const page = getRouteApi('/explain');
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 
@@ -38,13 +41,15 @@ export function Explain() {
   const [headers, setHeaders] = useState('');
   const [consumer, setConsumer] = useState<unknown>(null);
   const [address, setAddress] = useState('');
+  const search = page.useSearch();
+  const [asked, setAsked] = useState(search.on ?? '');
   const ask = useMutation({
     async mutationFn(): Promise<Explained> {
       const described = mode === 'curl' ? requestOfCurl(curl) : requestOf(method, url, headers);
       const who = referredId(consumer);
       const { body } = await write(
         'POST',
-        '/debug/route',
+        `/debug/route${asked === '' ? '' : `?data_plane=${encodeURIComponent(asked)}`}`,
         {
           ...described,
           ...(who !== null && { consumer: who }),
@@ -132,6 +137,7 @@ export function Explain() {
               onChange={({ currentTarget }) => setAddress(currentTarget.value)}
               autoComplete="off"
             />
+            <Asked asked={asked} onAsk={setAsked} />
             <Group>
               <Button type="submit" loading={ask.isPending}>
                 Explain
@@ -150,6 +156,41 @@ export function Explain() {
       </Stack>
     </>
   );
+}
+
+/** Which data plane is asked: they may have different configs. */
+function Asked({ asked, onAsk }: { readonly asked: string; readonly onAsk: (id: string) => void }) {
+  const { data = [] } = useQuery(dataPlanesQuery);
+  const connected = data.filter(({ state, id }) => state === 'connected' || id === asked);
+  const options = connected.map(({ id, hostname, serial }) => ({
+    value: id,
+    label: plain(`${hostname === '' ? id.slice(0, 8) : hostname} (serial ${serial ?? 'none'})`, 80),
+  }));
+  return (
+    <Select
+      label="On data plane"
+      description="Unless you choose one, one with the newest config is asked."
+      placeholder="one with the newest config"
+      data={
+        asked === '' || options.some(({ value }) => value === asked)
+          ? options
+          : [...options, { value: asked, label: asked }]
+      }
+      value={asked === '' ? null : asked}
+      onChange={(id) => onAsk(id ?? '')}
+      searchable
+      clearable
+      limit={50}
+      nothingFoundMessage="No data plane that is connected has this name."
+      clearButtonProps={{ 'aria-label': 'Ask one with the newest config' }}
+    />
+  );
+}
+
+function NodeName({ id }: { readonly id: string }) {
+  const { data = [] } = useQuery(dataPlanesQuery);
+  const hostname = data.find((node) => node.id === id)?.hostname ?? '';
+  return <Foreign text={hostname === '' ? `data plane ${id.slice(0, 8)}` : hostname} most={80} />;
 }
 
 const CONSUMER = {
@@ -224,7 +265,7 @@ function Outcome({ explained }: { readonly explained: Explained }) {
               [
                 'Asked',
                 <Link key="n" className="hf-link" to="/data-planes/$id" params={{ id: explained.data_plane }}>
-                  data plane {explained.data_plane.slice(0, 8)}
+                  <NodeName id={explained.data_plane} />
                 </Link>,
               ],
             ]}

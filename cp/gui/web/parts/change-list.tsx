@@ -11,7 +11,8 @@ export interface EntityChange {
   readonly fields?: Readonly<Record<string, { readonly from: unknown; readonly to: unknown }>>;
 }
 
-const COLORS = { create: 'teal', update: 'cyan', delete: 'red' } as const;
+/** Of what was done with a row. */
+export const COLORS = { create: 'teal', update: 'cyan', delete: 'red' } as const;
 /** More are not drawn: nobody reads them one by one. */
 const SHOWN = 300;
 

@@ -14,6 +14,7 @@ export const NAVIGATION: readonly NavigationGroup[] = [
       { to: '/', label: 'Overview', icon: 'overview' },
       { to: '/data-planes', label: 'Data planes', icon: 'nodes' },
       { to: '/traffic', label: 'Traffic', icon: 'traffic' },
+      { to: '/changes', label: 'Changes', icon: 'changes' },
       { to: '/releases', label: 'Releases', icon: 'releases' },
       { to: '/explain', label: 'Explain', icon: 'explain' },
       { to: '/transfer', label: 'Import and export', icon: 'transfer' },

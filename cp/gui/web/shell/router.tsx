@@ -66,6 +66,7 @@ const entity = createRoute({
 const explain = createRoute({
   getParentRoute: () => root,
   path: '/explain',
+  validateSearch: (search: Readonly<Record<string, unknown>>): { readonly on?: string } => textsIn(search, ['on']),
   component: lazyRouteComponent(() => import('../explain/explain.tsx'), 'Explain'),
 });
 const transfer = createRoute({
@@ -82,6 +83,11 @@ const traffic = createRoute({
     textsIn(search, ['span', 'by', 'only']),
   component: lazyRouteComponent(() => import('../traffic/traffic.tsx'), 'Traffic'),
 });
+const changes = createRoute({
+  getParentRoute: () => root,
+  path: '/changes',
+  component: lazyRouteComponent(() => import('../changes/changes.tsx'), 'Changes'),
+});
 const releases = createRoute({
   getParentRoute: () => root,
   path: '/releases',
@@ -94,6 +100,7 @@ export const router = createRouter({
     dataPlanes,
     dataPlane,
     traffic,
+    changes,
     entities,
     newEntity,
     entity,

@@ -35,6 +35,13 @@ export const totalsQuery = (span: Span, level: Level, size = 100) =>
     refetchInterval: SPANS[span].again,
   });
 
+/** What each data plane served in the last hour, without its steps. */
+export const nodesTrafficQuery = queryOptions({
+  queryKey: ['traffic', 'nodes'],
+  queryFn: ({ signal }) => readVitals('/nodes', 'hour', SPANS.hour.seconds, 1_000, signal),
+  refetchInterval: 30_000,
+});
+
 /** Null: the control plane keeps no telemetry. */
 async function readVitals(
   path: string,
