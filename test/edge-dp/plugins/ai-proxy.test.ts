@@ -6,11 +6,12 @@ import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
 import { modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
 import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
+import { estimatedCompletionTokens, estimatedPromptTokens } from '../../../edge-dp/plugins/llm/usage.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
 import { signatureHeaders } from '../../../edge-dp/plugins/signature-v4.ts';
 import { within } from '../../within.ts';
-import { type RunningGateway, startGateway } from '../proxy/gateway.ts';
+import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { type AnthropicServer, messageEvent, startAnthropic, textEvent } from './anthropic-server.ts';
 import { exchangeOf } from './exchange-of.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
@@ -511,6 +512,13 @@ describe('ai-proxy', () => {
     });
   });
 
+  it('takes a word for a token, or for 1.8 in a stream, where a provider does not say', () => {
+    const messages = [{ content: 'one two' }, { content: [{ text: 'three' }, { image: 'none' }] }];
+    expect([false, true].map((stream) => estimatedPromptTokens({ messages }, stream))).toEqual([3, 5]);
+    expect(estimatedPromptTokens({ prompt: '  a\tb\n' }, false)).toBe(2);
+    expect([0, 1, 4, 5].map(estimatedCompletionTokens)).toEqual([0, 1, 1, 2]);
+  });
+
   it('finds each provider, and what its options say of the way', () => {
     const to = (config: Config, asked: Partial<Parameters<typeof destinationOf>[1]> = {}) => {
       const { model, route_type: route } = proxyConfig(config);
@@ -682,7 +690,7 @@ describe('ai-proxy', () => {
   });
 });
 
-describe('ai-proxy on the wire', () => {
+describe.each(GATEWAY_HOSTS)('ai-proxy on the wire of %s', (host) => {
   const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
   const streams: ServerResponse[] = [];
   let provider: AnthropicServer;
@@ -690,15 +698,59 @@ describe('ai-proxy on the wire', () => {
 
   beforeAll(async () => {
     provider = await startAnthropic((stream) => void streams.push(stream));
-    const config = proxyConfig({
-      provider: 'anthropic',
-      options: { anthropic_version: '2023-06-01', upstream_url: provider.url },
+    const { port } = new URL(provider.url);
+    const at = (url: string) =>
+      proxyConfig({ provider: 'anthropic', options: { anthropic_version: '2023-06-01', upstream_url: url } });
+    const rewriting = {
+      prompt: 'turn it round',
+      transformation_extract_pattern: null,
+      http_timeout: 300,
+      https_verify: true,
+      max_request_body_size: 8192,
+      http_proxy_host: null,
+      http_proxy_port: null,
+      https_proxy_host: null,
+      https_proxy_port: null,
+      llm: { ...at(provider.url), route_type: 'llm/v1/chat' },
+    };
+    const service = (n: number, more: object = {}) => ({
+      id: id(n),
+      name: `s${n}`,
+      protocol: 'http',
+      host: '127.0.0.1',
+      port: 9,
+      ...more,
+    });
+    const route = (n: number, path: string) => ({
+      id: id(100 + n),
+      paths: [path],
+      protocols: ['http'],
+      service: { id: id(n) },
+    });
+    const plugin = (n: number, name: string, config: object) => ({
+      id: id(200 + n),
+      name,
+      route: { id: id(100 + n) },
+      config,
     });
     gateway = await startGateway({
+      host,
       tables: {
-        services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: 9 }],
-        routes: [{ id: id(101), paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
-        plugins: [{ id: id(201), name: 'ai-proxy', config }],
+        upstreams: [{ id: id(90), name: 'models.test' }],
+        targets: [`127.0.0.1:9`, `127.0.0.1:${port}`].map((target, n) => ({
+          id: id(91 + n),
+          upstream: { id: id(90) },
+          target,
+          weight: 100,
+        })),
+        services: [service(1), service(2, { read_timeout: 300, retries: 2 }), service(3, { retries: 1 }), service(4)],
+        routes: [route(1, '/'), route(2, '/impatient'), route(3, '/balanced'), route(4, '/rewritten')],
+        plugins: [
+          plugin(1, 'ai-proxy', at(provider.url)),
+          plugin(2, 'ai-proxy', at(provider.url)),
+          plugin(3, 'ai-proxy', at(`http://models.test:${port}`)),
+          plugin(4, 'ai-request-transformer', rewriting),
+        ],
       },
     });
   });
@@ -757,6 +809,41 @@ describe('ai-proxy on the wire', () => {
     it('is the error of the provider’s rate limit, with its status', async () => {
       await expect(client().chat.completions.create(question('too much'))).rejects.toMatchObject({ status: 429 });
     });
+  });
+
+  const chat = async (path: string, content: string) => {
+    const before = provider.asked.length;
+    const response = await fetch(`${gateway.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ messages: [{ role: 'user', content }] }),
+    });
+    return { status: response.status, text: await response.text(), asked: provider.asked.slice(before) };
+  };
+
+  it('gives a model up that says nothing, and does not ask it again', async () => {
+    const { status, text, asked } = await chat('/impatient', 'think long');
+    expect([status, JSON.parse(text).message]).toEqual([504, 'The upstream server is timing out']);
+    expect(asked).toHaveLength(1);
+    // Another plugin's call of a model has its own patience.
+    const rewritten = await chat('/rewritten', 'think long');
+    expect([rewritten.status, rewritten.text]).toEqual([
+      400,
+      '{"error":{"message":"failed to introspect request with AI service: request to ai service failed"}}',
+    ]);
+    expect(rewritten.asked).toHaveLength(1);
+  });
+
+  it('asks the next target where one is not there, in the words of the provider, and gives the answer in the client’s', async () => {
+    // workerd's own fetch does not tell a refused connection from a lost one until it has met it once.
+    if (host === 'workerd') for (let n = 0; n < 8; n++) await chat('/balanced', 'hi');
+    for (let n = 0; n < 6; n++) {
+      const { status, text, asked } = await chat('/balanced', `question ${n}`);
+      expect([status, JSON.parse(text).choices?.[0].message.content], text).toEqual([200, 'hello']);
+      expect(asked.map((body) => JSON.parse(body))).toEqual([
+        { model: 'm', stream: false, messages: [{ role: 'user', content: `question ${n}` }] },
+      ]);
+    }
   });
 
   it('asks a model for no more once its client has left', async () => {

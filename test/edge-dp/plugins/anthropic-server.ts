@@ -26,18 +26,23 @@ export function textEvent(text: string): string {
 
 export interface AnthropicServer {
   readonly url: string;
+  /** The bodies of all requests that were complete. */
+  readonly asked: readonly string[];
   stop(): void;
 }
 
-/** As much of it as clients ask: a message, a rate limit for `too much`, and streams, whose heads are sent before `stream` has them. */
+/** As much of it as clients ask: a message, a rate limit for `too much`, nothing at all for `think long`, and streams, whose heads are sent before `stream` has them. */
 export async function startAnthropic(stream: (response: ServerResponse) => void): Promise<AnthropicServer> {
+  const asked: string[] = [];
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (text: string) => {
       body += text;
     });
     request.on('end', () => {
+      asked.push(body);
       const json = { 'content-type': 'application/json' };
+      if (body.includes('think long')) return;
       if (body.includes('too much')) return void response.writeHead(429, json).end(JSON.stringify(LIMITED));
       if (JSON.parse(body).stream !== true) return void response.writeHead(200, json).end(JSON.stringify(MESSAGE));
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -48,6 +53,7 @@ export async function startAnthropic(stream: (response: ServerResponse) => void)
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
     stop() {
       server.closeAllConnections();
       server.close();

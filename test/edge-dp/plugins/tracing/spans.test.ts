@@ -391,6 +391,27 @@ describe('zipkin', () => {
     expect(faultsOfSpans(spans.map((span) => ({ ...span })))).toEqual([]);
   });
 
+  it('tells times of phases as tags, names by the method alone, and no credential, where it is to', () => {
+    const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
+    const own = { ...ZIPKIN, phase_duration_flavor: 'tags', http_span_name: 'method', tags_header: 'X-Own' } as const;
+    const row = { id: 'c', username: 'ada' };
+    const spansOf = (include_credential: boolean) => {
+      const request = fakeRequest({ headers: { 'x-own': 'a=b', 'zipkin-tags': 'c=d' } });
+      request.identity.authenticate({ ...row, custom_id: null, row }, { id: 'k', identifier: null });
+      return compileZipkinSpans({ ...own, include_credential }, 'node')(overAtOnce(request), trace);
+    };
+    const [proxied, server] = spansOf(false);
+    expect([proxied?.name, server?.name]).toEqual(['GET (proxy)', 'GET']);
+    expect(proxied).not.toHaveProperty('annotations');
+    expect(server).not.toHaveProperty('annotations');
+    const phases = ['access', 'body_filter', 'header_filter'].map((phase) => `kong.${phase}.duration_ms`);
+    expect(Object.keys(proxied?.tags ?? {}).toSorted()).toEqual(phases);
+    expect(server?.tags).toMatchObject({ a: 'b', 'kong.consumer': 'c', 'kong.rewrite.duration_ms': '0' });
+    expect(Object.keys(server?.tags ?? {})).not.toEqual(expect.arrayContaining(['c']));
+    expect(Object.keys(server?.tags ?? {})).not.toEqual(expect.arrayContaining(['kong.credential']));
+    expect(spansOf(true)[1]?.tags).toMatchObject({ 'kong.credential': 'k' });
+  });
+
   it('says of a request that went nowhere what it knows', async () => {
     await get('/nowhere');
     const [post] = await arrived('/api/v2/spans');
