@@ -229,6 +229,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await ask('loggly', 'crit');
     await until(() => packets.length === 2, 'two packets');
     expect(told(packets.find((packet) => packet.startsWith('{')) ?? '')).toBe('packet');
+    expect(packets.join('')).not.toContain('\n');
     const [, head, entry = ''] = /^(<.*?\]) (\{.*)$/.exec(packets.find((packet) => packet.startsWith('<')) ?? '') ?? [];
     expect(head).toMatch(
       /^<10>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+ kong - - \[the-key@41058 tag="kong" tag="q\\"uote\\\]"\]$/,
