@@ -124,7 +124,7 @@ export const awsLambda = definePlugin({
           required: true,
           default: 'legacy',
           one_of: ['legacy', 'correct'],
-          description: 'legacy: empty lists in what a function answers come out as {}. correct: as [].',
+          description: 'Changes nothing: with either, empty lists in what a function answers stay lists.',
         },
       },
     },

@@ -89,6 +89,29 @@ describe('AI transformers', () => {
     expect(await hooks.access?.(long)).toMatchObject({ status: 413 });
   });
 
+  it('asks by way of the proxy for the scheme of the model’s URL, as patient and as careful as it is told to be', async () => {
+    const sent: OutgoingRequest[] = [];
+    const fetch: Services['fetch'] = async (request) => {
+      sent.push(request);
+      return saying('x');
+    };
+    const plain = { http_proxy_host: 'plain.test', http_proxy_port: 3128 };
+    const secure = { https_proxy_host: 'secure.test', https_proxy_port: 3129 };
+    const { llm } = CONFIG;
+    for (const upstream_url of ['http://model.test/v1', 'https://model.test/v1']) {
+      const options = { ...(llm.model.options ?? expect.fail()), upstream_url };
+      const asking = { ...llm, model: { ...llm.model, options } };
+      const own = { ...CONFIG, ...plain, ...secure, http_timeout: 1_234, https_verify: false, llm: asking };
+      const hooks = aiRequestTransformer.compile(own, EVERYWHERE, fakeServices({ fetch }));
+      await hooks.access?.(fakeRequest({ method: 'POST', body: 'x' }));
+    }
+    const every = { timeout: 1_234, verify: false };
+    expect(sent).toMatchObject([
+      { ...every, proxy: 'http://plain.test:3128' },
+      { ...every, proxy: 'http://secure.test:3129' },
+    ]);
+  });
+
   it('sends nothing on when the model is not there, and keeps why to the log', async () => {
     const lines: string[] = [];
     const fetch: Services['fetch'] = async () => {

@@ -232,6 +232,14 @@ describe('aws-lambda', () => {
       'X-Amz-Security-Token': 't/+=',
     });
 
+    const named = plugin(
+      { ...config, aws_role_session_name: 'a b', proxy_url: 'http://proxy.test:3128', timeout: 1_234 },
+      answers,
+    );
+    await named.call();
+    expect(new TextDecoder().decode(named.sent[0]?.body as Uint8Array)).toContain('&RoleSessionName=a+b&');
+    expect(named.sent.at(-1)).toMatchObject({ proxy: 'http://proxy.test:3128', timeout: 1_234 });
+
     ends = 60_000;
     const failing = plugin(config, answers);
     await failing.call();

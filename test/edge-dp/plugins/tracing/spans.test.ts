@@ -398,10 +398,11 @@ describe('zipkin', () => {
     const spansOf = (include_credential: boolean) => {
       const request = fakeRequest({ headers: { 'x-own': 'a=b', 'zipkin-tags': 'c=d' } });
       request.identity.authenticate({ ...row, custom_id: null, row }, { id: 'k', identifier: null });
-      return compileZipkinSpans({ ...own, include_credential }, 'node')(overAtOnce(request), trace);
+      return compileZipkinSpans({ ...own, include_credential, local_service_name: 'mine' }, 'node')(overAtOnce(request), trace);
     };
     const [proxied, server] = spansOf(false);
     expect([proxied?.name, server?.name]).toEqual(['GET (proxy)', 'GET']);
+    expect([proxied, server].map((span) => span?.localEndpoint.serviceName)).toEqual(['mine', 'mine']);
     expect(proxied).not.toHaveProperty('annotations');
     expect(server).not.toHaveProperty('annotations');
     const phases = ['access', 'body_filter', 'header_filter'].map((phase) => `kong.${phase}.duration_ms`);
