@@ -4,6 +4,7 @@ import { changeRoutes } from './cluster/changes.ts';
 import { clusteringRoutes } from './cluster/clustering.ts';
 import { debugRouteRoutes } from './cluster/debug-route.ts';
 import { eventRoutes } from './cluster/events.ts';
+import { expirationRoutes } from './cluster/expirations.ts';
 import { tellSerial, waitRoutes } from './cluster/freshness.ts';
 import { groupRoutes } from './cluster/groups.ts';
 import { metricsRoutes } from './cluster/metrics.ts';
@@ -66,6 +67,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     statusRoutes(options),
     metricsRoutes(options.metrics),
     changeRoutes(options.store.log),
+    expirationRoutes(options.store.expirations),
     vitalsRoutes(options.store.telemetry),
     timerRoutes,
     cacheRoutes,

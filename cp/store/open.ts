@@ -3,6 +3,7 @@ import { changeFeed } from './change-feed.ts';
 import { changeLog } from './change-log.ts';
 import { ConditionWatch } from './condition.ts';
 import type { Database } from './database.ts';
+import { expirations } from './expirations.ts';
 import { keepHouse } from './housekeeping.ts';
 import { luaPlugins, NO_LUA_PLUGINS } from './lua-plugins.ts';
 import { migrate, migrationStatus } from './migrations.ts';
@@ -81,6 +82,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     signingKeys: signingKeyLog(database, heard),
     releases: releaseStore(database),
     telemetry: telemetryHistory(database),
+    expirations: expirations(database),
     condition: (limit) => watch.look(limit),
     figures: watch.figures,
     pool: () => database.pool(),

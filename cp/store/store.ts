@@ -5,6 +5,7 @@ import type { Row } from '../../shared/record.ts';
 import type { Ring } from '../releases/rings.ts';
 import type { TelemetryHistory } from '../telemetry/history.ts';
 import type { DatabaseCondition } from './condition.ts';
+import type { Expirations } from './expirations.ts';
 import type { ConnectionPool, StoreFigures } from './figures.ts';
 import type { LuaPlugins } from './lua-plugins.ts';
 import type { NodeStep } from './node-step.ts';
@@ -498,6 +499,7 @@ export interface Store {
   readonly counts: SharedCounts;
   readonly releases: ReleaseStore;
   readonly telemetry: TelemetryHistory;
+  readonly expirations: Expirations;
   /** How the database is, as far as can be told in `limit` milliseconds, less than a second when absent. Never throws. */
   condition(limit?: number): Promise<DatabaseCondition>;
   readonly figures: StoreFigures;

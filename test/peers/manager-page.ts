@@ -6,7 +6,7 @@ import { startChromium } from './chromium.ts';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** Machines are slow at times; every wait says what it waited for. */
-const PATIENCE = 6_000;
+const PATIENCE = 60_000;
 
 /** A browser whose pages tell of what went wrong in them. */
 export interface ManagerBrowser {

@@ -124,6 +124,11 @@ describe('traffic', () => {
     await button('Show all requests').click();
     await page.getByText('Data planes', { exact: true }).last().click();
     await link('us-1').waitFor();
+    await link('Overview').click();
+    await page.getByText('Answered 5xx').waitFor();
+    await page.getByText(/2 of 2 data planes serve it, published/).waitFor();
+    await expectUsable();
+    await page.goBack();
 
     await button('Show targets of pool').click();
     await button(`Mark unhealthy: 127.0.0.1:${port}`).click();

@@ -134,6 +134,35 @@ describe('what the Admin API does differently for single entities', () => {
     expect(await one(dataPlane.id)).toEqual([503, elsewhere]);
   });
 
+  it('tells which certificates and keys are over soon, the first ones first', async () => {
+    const at = (days: number) => new Date(Math.floor(Date.now() / 1000) * 1000 + days * 86_400_000);
+    const ca = await authority('ends tomorrow');
+    const leaf = async (days: number, snis: readonly string[]) => {
+      const { cert, key } = await ca.leaf({ name: `in-${days}.test`, notAfter: at(days) });
+      return (await admin.send('POST', '/certificates', { json: { cert, key, snis } })).body.id;
+    };
+    const [soon, , unnamed] = [await leaf(10, ['soon.test', 'a-soon.test']), await leaf(90, []), await leaf(25, [])];
+    const { id: authorityId } = (await admin.send('POST', '/ca_certificates', { json: { cert: ca.pem } })).body;
+    await admin.send('PUT', '/consumers/brief', { json: {} });
+    const { id: key } = (await admin.send('POST', '/consumers/brief/key-auth', { json: { ttl: 3_600 } })).body;
+    await admin.send('POST', '/consumers/brief/key-auth', { json: { ttl: 90 * 86_400 } });
+    const { rows } = await admin.send('GET', '/expirations');
+    expect(rows.map(({ entity, id, name, workspace }) => [entity, id, name, workspace])).toEqual([
+      ['keyauth_credentials', key, 'brief', 'default'],
+      ['ca_certificates', authorityId, 'ends tomorrow', null],
+      ['certificates', soon, 'a-soon.test', 'default'],
+      ['certificates', unnamed, 'in-25.test', 'default'],
+    ]);
+    expect(Math.abs(Number(rows[2]?.expires_at) * 1000 - at(10).getTime())).toBeLessThan(120_000);
+    expect((await admin.send('GET', '/expirations?within=7200')).rows).toHaveLength(1);
+    expect((await admin.send('GET', '/expirations?within=soon')).body).toEqual({
+      message: "within: expected seconds, found 'soon'",
+    });
+    for (const id of [soon, unnamed]) await admin.send('DELETE', `/certificates/${id}`);
+    await admin.send('DELETE', `/ca_certificates/${authorityId}`);
+    await admin.send('DELETE', '/consumers/brief');
+  });
+
   it('tells what was written, transaction by transaction, the newest first, by name where there is one', async () => {
     const { id: kept } = (await admin.send('PUT', '/services/told', { json: { host: 'h' } })).body;
     const { id: gone } = (await admin.send('PUT', '/services/gone', { json: { host: 'h' } })).body;

@@ -2,7 +2,7 @@ import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import type { DataPlaneDetail, DataPlaneRecord } from '../../../admin/cluster/cluster-view.ts';
 import { AdminError, read, readAll } from './client.ts';
 import { liveInterval } from './live.ts';
-import type { Group, Information, Page, Status } from './shapes.ts';
+import type { Expiration, Group, Information, Page, Status } from './shapes.ts';
 
 /** How often what changes by itself is read again, in milliseconds. */
 const LIVELY = 3_000;
@@ -43,6 +43,14 @@ export const groupsQuery = queryOptions({
     return Promise.all(names.map((name) => read<Group>(`/groups/${encodeURIComponent(name)}`, 'cluster', signal)));
   },
   refetchInterval: liveInterval(LIVELY),
+});
+
+/** Certificates and API keys that are over within a month. */
+export const expirationsQuery = queryOptions({
+  queryKey: ['expirations'],
+  queryFn: async ({ signal }) => (await read<Page<Expiration>>('/expirations', 'cluster', signal)).data,
+  staleTime: 60_000,
+  refetchInterval: 5 * 60_000,
 });
 
 export const workspacesQuery = queryOptions({

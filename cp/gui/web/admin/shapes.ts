@@ -29,6 +29,16 @@ export interface Group {
   readonly config_hash: string | null;
 }
 
+/** A row of `GET /expirations`. */
+export interface Expiration {
+  readonly entity: string;
+  readonly id: string;
+  readonly name: string | null;
+  /** Null: it is of all workspaces. */
+  readonly workspace: string | null;
+  readonly expires_at: number;
+}
+
 /** A page of a list. */
 export interface Page<T> {
   readonly data: readonly T[];

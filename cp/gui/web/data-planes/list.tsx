@@ -18,7 +18,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'hostname',
     title: 'Name',
-    width: 'minmax(120px, 2fr)',
+    width: 'minmax(110px, 2fr)',
     sort: 'hostname',
     cell: ({ node }) => (
       <Link className="hf-link" to="/data-planes/$id" params={{ id: node.id }} title={node.id}>
@@ -93,7 +93,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'last_seen',
     title: 'Last seen',
-    width: '108px',
+    width: '118px',
     sort: 'last_seen',
     wide: true,
     cell: ({ node }) => <Moment at={node.last_seen} />,

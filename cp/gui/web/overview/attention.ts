@@ -1,5 +1,5 @@
 import type { DataPlaneRecord } from '../../../admin/cluster/cluster-view.ts';
-import type { Group, Status } from '../admin/shapes.ts';
+import type { Expiration, Group, Status } from '../admin/shapes.ts';
 import { dateAndTime } from '../parts/time.ts';
 
 /** Something that waits for somebody. */
@@ -10,6 +10,8 @@ export interface Matter {
   readonly text: string;
   /** The data planes it is about. */
   readonly nodes: readonly { readonly id: string; readonly hostname: string }[];
+  /** The rows of the config it is about, by kind of entity as in addresses. */
+  readonly rows?: readonly { readonly kind: string; readonly id: string; readonly name: string }[];
 }
 
 const DAY = 86_400;
@@ -22,6 +24,7 @@ export function mattersOf(
   groups: readonly Group[],
   status: Status | undefined,
   now: number,
+  expirations: readonly Expiration[] = [],
 ): readonly Matter[] {
   const matters: Matter[] = [];
   if (status?.database.reachable === false) {
@@ -87,5 +90,57 @@ export function mattersOf(
       nodes: ending,
     });
   }
-  return matters.sort((a, b) => Number(b.urgent) - Number(a.urgent));
+  return [...matters, ...endingRows(expirations, now)].sort((a, b) => Number(b.urgent) - Number(a.urgent));
 }
+
+const ENDING = [
+  {
+    entity: 'certificates',
+    kind: 'certificates',
+    one: 'certificate',
+    after: 'Clients that check it are refused from then on.',
+  },
+  {
+    entity: 'ca_certificates',
+    kind: 'ca_certificates',
+    one: 'CA certificate',
+    after: 'What it vouches for is not trusted from then on.',
+  },
+  {
+    entity: 'keyauth_credentials',
+    kind: 'key-auths',
+    one: 'API key',
+    after: 'Who calls with it is refused from then on.',
+  },
+] as const;
+
+/** Certificates and API keys that are over, or will be soon, each kind as one matter. */
+function endingRows(expirations: readonly Expiration[], now: number): readonly Matter[] {
+  return ENDING.flatMap(({ entity, kind, one, after }) => {
+    const all = expirations.filter((row) => row.entity === entity);
+    return [true, false].flatMap((isOver) => {
+      const rows = all.filter(({ expires_at: end }) => end <= now === isOver);
+      const [first] = rows;
+      if (first === undefined) return [];
+      const many = rows.length === 1 ? `${article(one)} ${one}` : `${rows.length} ${one}s`;
+      const when = `${rows.length === 1 ? 'On' : 'The first on'} ${dateAndTime(first.expires_at)}.`;
+      const verb = rows.length === 1 ? ['has expired', 'expires soon'] : ['have expired', 'expire soon'];
+      return [
+        {
+          key: `${entity} ${isOver}`,
+          urgent: isOver || first.expires_at < now + 3 * DAY,
+          title: `${many} ${verb[isOver ? 0 : 1]}`,
+          text: isOver ? when : `${when} ${after}`,
+          nodes: [],
+          rows: rows.map(({ id, name, workspace }) => ({
+            kind,
+            id,
+            name: `${name ?? id}${workspace === null || workspace === 'default' ? '' : ` in workspace ${workspace}`}`,
+          })),
+        },
+      ];
+    });
+  });
+}
+
+const article = (noun: string): string => (/^[aeiou]/i.test(noun) ? 'An' : 'A');

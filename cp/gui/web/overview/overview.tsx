@@ -2,7 +2,7 @@ import { Badge, Group, List, SimpleGrid, Stack, Text, ThemeIcon } from '@mantine
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import { dataPlanesQuery, groupsQuery, informationQuery, statusQuery } from '../admin/queries.ts';
+import { dataPlanesQuery, expirationsQuery, groupsQuery, informationQuery, statusQuery } from '../admin/queries.ts';
 import type { Group as DataPlaneGroup } from '../admin/shapes.ts';
 import { StatePill } from '../data-planes/pill.tsx';
 import { type NodeRow, type NodeState, rowsOf, STATES } from '../data-planes/state.ts';
@@ -13,6 +13,8 @@ import { plain } from '../parts/plain.ts';
 import { useNow } from '../parts/time.ts';
 import { type Matter, mattersOf } from './attention.ts';
 import { LastChanges } from './last-changes.tsx';
+import { LiveSince } from './live-since.tsx';
+import { TrafficStrip } from './traffic.tsx';
 
 const ORDER: readonly NodeState[] = ['live', 'late', 'refused', 'empty', 'gone'];
 
@@ -22,11 +24,12 @@ export function Overview() {
   const groups = useQuery(groupsQuery);
   const status = useQuery(statusQuery);
   const information = useQuery(informationQuery);
+  const expirations = useQuery(expirationsQuery);
   const now = useNow(30);
   const rows = useMemo(() => rowsOf(nodes.data ?? [], groups.data ?? []), [nodes.data, groups.data]);
   const matters = useMemo(
-    () => mattersOf(nodes.data ?? [], groups.data ?? [], status.data, now),
-    [nodes.data, groups.data, status.data, now],
+    () => mattersOf(nodes.data ?? [], groups.data ?? [], status.data, now, expirations.data),
+    [nodes.data, groups.data, status.data, now, expirations.data],
   );
   const failed = [nodes, groups].find(({ error, data }) => error !== null && data === undefined);
   return (
@@ -64,6 +67,7 @@ export function Overview() {
               <LiveConfig groups={groups.data} rows={rows} />
             </Section>
           </SimpleGrid>
+          <TrafficStrip />
           <LastChanges />
         </Stack>
       )}
@@ -94,7 +98,7 @@ function Matters({ matters }: { readonly matters: readonly Matter[] }) {
       }
     >
       <Stack gap="md">
-        {matters.map(({ key, urgent, title, text, nodes }) => (
+        {matters.map(({ key, urgent, title, text, nodes, rows = [] }) => (
           <Group key={key} gap="sm" wrap="nowrap" align="flex-start">
             <ThemeIcon variant="light" color={urgent ? 'red' : 'orange'} radius="xl">
               <Icon name="alert" size={16} />
@@ -116,6 +120,18 @@ function Matters({ matters }: { readonly matters: readonly Matter[] }) {
                     </List.Item>
                   ))}
                   {nodes.length > 5 && <List.Item>and {nodes.length - 5} more</List.Item>}
+                </List>
+              )}
+              {rows.length > 0 && (
+                <List size="sm" mt={4} listStyleType="none" spacing={2}>
+                  {rows.slice(0, 5).map((row) => (
+                    <List.Item key={row.id}>
+                      <Link className="hf-link" to="/config/$kind/$id" params={{ kind: row.kind, id: row.id }}>
+                        <Foreign text={row.name} most={80} />
+                      </Link>
+                    </List.Item>
+                  ))}
+                  {rows.length > 5 && <List.Item>and {rows.length - 5} more</List.Item>}
                 </List>
               )}
             </div>
@@ -196,6 +212,7 @@ function LiveConfig({
               </Group>
               <Text size="sm" c="dimmed">
                 {members.length === 0 ? 'no data planes' : `${live} of ${members.length} data planes serve it`}
+                {hash !== null && <LiveSince group={name} hash={hash} />}
               </Text>
             </div>
             <Group gap="xs">

@@ -13,6 +13,21 @@ export const releasesQuery = queryOptions({
   refetchInterval: liveInterval(3_000),
 });
 
+/** The release that a group's data planes have, if that is kept; null: it is not. */
+export const liveReleaseQuery = (group: string, hash: string) =>
+  queryOptions({
+    queryKey: ['releases', 'live', group, hash],
+    queryFn: async ({ signal }) => {
+      const path = `/releases?size=5&group=${encodeURIComponent(group)}`;
+      const { data } = await read<Page<Release>>(path, 'cluster', signal);
+      const is = ({ state, config_hash }: Release) =>
+        (state === 'live' || state === 'published') && config_hash === hash;
+      return data.find(is) ?? null;
+    },
+    // It is written down some moments after data planes were told.
+    refetchInterval: ({ state: { data } }) => (data == null ? 5_000 : 60_000),
+  });
+
 export const releaseQuery = (id: string) =>
   queryOptions({
     queryKey: ['releases', id],

@@ -141,6 +141,7 @@ const COLORS: Readonly<Record<Release['state'], string>> = {
   live: 'teal',
   replaced: 'gray',
   aborted: 'red',
+  published: 'gray',
 };
 
 function OneRelease({ release }: { readonly release: Release }) {

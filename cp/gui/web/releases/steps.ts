@@ -2,14 +2,18 @@
 export interface Release {
   readonly id: string;
   readonly group: string;
-  readonly state: 'scheduled' | 'rolling' | 'paused' | 'live' | 'replaced' | 'aborted';
+  readonly state: 'scheduled' | 'rolling' | 'paused' | 'live' | 'replaced' | 'aborted' | 'published';
   readonly reason: string | null;
   readonly serial: number;
   readonly strategy: readonly object[];
   /** From 1; null unless it is at one. */
   readonly ring: number | null;
   readonly rollback_to: string | null;
+  readonly config_hash: string;
+  /** When it begins, where it waits for a time. */
+  readonly at: number | null;
   readonly created_at: number;
+  readonly updated_at: number;
 }
 
 /** What can be asked of a release, in words. */
@@ -31,6 +35,7 @@ export function ordersOf({ state }: Pick<Release, 'state'>): readonly string[] {
     case 'paused':
       return ['resume', 'promote', 'abort'];
     case 'replaced':
+    case 'published':
       return ['rollback'];
     default:
       return [];

@@ -118,6 +118,28 @@ describe('what needs attention', () => {
       ['certificates', false, ['old']],
     ]);
   });
+
+  it('is what is over and what will be, each kind by itself and by name', () => {
+    const row = (entity: string, days: number, workspace: string | null = 'default') => ({
+      entity,
+      id: `${entity} ${days}`,
+      name: 'a.test',
+      workspace,
+      expires_at: NOW + days * 86_400,
+    });
+    const expirations = [
+      row('certificates', -1),
+      row('keyauth_credentials', 1, 'team'),
+      row('certificates', 9),
+      row('certificates', 20),
+    ];
+    const matters = mattersOf([], [], undefined, NOW, expirations);
+    expect(matters.map(({ urgent, title, rows }) => [urgent, title, rows?.map(({ name }) => name)])).toEqual([
+      [true, 'A certificate has expired', ['a.test']],
+      [true, 'An API key expires soon', ['a.test in workspace team']],
+      [false, '2 certificates expire soon', ['a.test', 'a.test']],
+    ]);
+  });
 });
 
 describe('a text of somebody else', () => {
