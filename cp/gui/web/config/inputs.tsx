@@ -4,16 +4,11 @@ import {
   Button,
   Fieldset,
   Group,
-  JsonInput,
   MultiSelect,
   NumberInput,
   PasswordInput,
-  Select,
   Stack,
-  Switch,
-  TagsInput,
   Text,
-  Textarea,
   TextInput,
 } from '@mantine/core';
 import { useId, useState } from 'react';
@@ -24,7 +19,8 @@ import { errorsAt, type FieldErrors } from './errors.ts';
 import { MapInput } from './map-input.tsx';
 import { ReferenceInput } from './reference-input.tsx';
 import { type FormField, initialValues, same } from './schema.ts';
-import { hintOf, labelOf } from './words.ts';
+import { Choice, Json, Lines, Toggle, Words } from './value-inputs.tsx';
+import { hintOf, inSentence, labelOf } from './words.ts';
 
 /** A value that a form has at some place, and who is to be told when it changes. */
 export interface InputProps {
@@ -86,12 +82,8 @@ export function Input(props: InputProps) {
           onChange={(next) => onChange(typeof next === 'number' ? next : next === '' ? null : Number(next))}
         />
       );
-    case 'switch': {
-      const { withAsterisk: _, ...rest } = common;
-      return (
-        <Switch {...rest} checked={value === true} onChange={({ currentTarget }) => onChange(currentTarget.checked)} />
-      );
-    }
+    case 'switch':
+      return <Toggle common={common} checked={value === true} onChange={onChange} />;
     case 'choice':
       return <Choice {...props} common={common} />;
     case 'choices':
@@ -121,110 +113,6 @@ export function Input(props: InputProps) {
     case 'json':
       return <Json common={common} value={value} onChange={onChange} />;
   }
-}
-
-type Common = Readonly<Record<'label', string | undefined>> & {
-  readonly error?: string;
-  readonly description?: string;
-  readonly disabled: boolean;
-  readonly withAsterisk: boolean;
-};
-
-function Lines({
-  secret,
-  text,
-  onText,
-  ...common
-}: Common & { readonly secret: boolean; readonly text: string; readonly onText: (text: string) => void }) {
-  const [shown, show] = useState(!secret || text === '');
-  if (!shown) {
-    return (
-      <div>
-        <Text size="sm" fw={500}>
-          {common.label}
-        </Text>
-        <Button
-          variant="default"
-          size="xs"
-          mt={4}
-          leftSection={<Icon name="lock" size={14} />}
-          onClick={() => show(true)}
-        >
-          Show and edit {common.label?.toLowerCase()}
-        </Button>
-        {common.error !== undefined && (
-          <Text size="xs" c="var(--mantine-color-error)" mt={4}>
-            {common.error}
-          </Text>
-        )}
-      </div>
-    );
-  }
-  return (
-    <Textarea
-      {...common}
-      value={text}
-      onChange={({ currentTarget }) => onText(currentTarget.value)}
-      autosize
-      minRows={3}
-      maxRows={18}
-      spellCheck={false}
-      styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: 13 } }}
-    />
-  );
-}
-
-function Choice({ field, value, onChange, common }: InputProps & { readonly common: Common }) {
-  const isBoolean = field.options.length === 0;
-  const data = isBoolean ? ['true', 'false'] : field.options.map(String);
-  return (
-    <Select
-      {...common}
-      data={data}
-      value={value === null || value === undefined ? null : String(value)}
-      placeholder="not set"
-      searchable={data.length > 8}
-      clearable={!field.required}
-      clearButtonProps={{ 'aria-label': `Clear ${common.label ?? field.name}` }}
-      onChange={(chosen) => {
-        if (chosen === null || isBoolean) onChange(chosen === null ? null : chosen === 'true');
-        else onChange(field.options.find((option) => String(option) === chosen) ?? null);
-      }}
-    />
-  );
-}
-
-/** Texts or numbers, each made by Enter. */
-function Words({ field, value, errors, onChange, common }: InputProps & { readonly common: Common }) {
-  const isNumber = field.elements?.widget === 'number';
-  const inside = Object.entries(errors.inside).flatMap(([at, told]) =>
-    typeof told === 'string' ? [`${Number(at) + 1}: ${told}`] : [],
-  );
-  const error = common.error ?? (inside.length === 0 ? undefined : plain(inside.join('; '), 1000));
-  return (
-    <TagsInput
-      {...common}
-      {...(error !== undefined && { error })}
-      value={Array.isArray(value) ? value.map(String) : []}
-      onChange={(words) =>
-        onChange(
-          words.length === 0
-            ? field.required
-              ? []
-              : null
-            : words.map((word) =>
-                isNumber && word.trim() !== '' && Number.isFinite(Number(word)) ? Number(word) : word,
-              ),
-        )
-      }
-      // A comma may be part of a value.
-      splitChars={[]}
-      acceptValueOnBlur
-      placeholder={Array.isArray(value) && value.length > 0 ? '' : 'Type a value, then Enter'}
-      clearable
-      clearButtonProps={{ 'aria-label': `Clear ${common.label ?? field.name}` }}
-    />
-  );
 }
 
 /** Records, or texts of several lines, one below the other. */
@@ -272,7 +160,7 @@ function List({ field, value, errors, onChange, disabled = false }: InputProps) 
             leftSection={<Icon name="plus" size={14} />}
             onClick={() => onChange([...items, begin()])}
           >
-            Add to {labelOf(field.name).toLowerCase()}
+            Add to {inSentence(labelOf(field.name))}
           </Button>
         </Group>
       </Stack>
@@ -328,7 +216,7 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
                 onChange(initialValues(field.fields));
               }}
             >
-              Set {label.toLowerCase()}
+              Set {inSentence(label)}
             </Button>
           </Group>
         </Stack>
@@ -348,13 +236,20 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
               size="compact-xs"
               aria-expanded={shown}
               aria-controls={id}
+              aria-label={`${shown ? 'Fold in' : `${field.fields.length} settings of`} ${inSentence(label)}`}
               rightSection={<Icon name={shown ? 'up' : 'down'} size={12} />}
               onClick={() => open(!shown)}
             >
               {shown ? 'Fold in' : `${field.fields.length} settings`}
             </Button>
             {!field.required && field.initial === null && (
-              <Button variant="subtle" color="gray" size="compact-xs" onClick={() => onChange(null)}>
+              <Button
+                variant="subtle"
+                color="gray"
+                size="compact-xs"
+                aria-label={`Unset ${inSentence(label)}`}
+                onClick={() => onChange(null)}
+              >
                 Unset
               </Button>
             )}
@@ -390,37 +285,5 @@ export function Fields(props: {
         />
       ))}
     </Stack>
-  );
-}
-
-function Json({
-  common,
-  value,
-  onChange,
-}: {
-  readonly common: Common;
-  readonly value: unknown;
-  readonly onChange: (value: unknown) => void;
-}) {
-  const [text, setText] = useState(() => (value === null || value === undefined ? '' : JSON.stringify(value, null, 2)));
-  const [broken, setBroken] = useState(false);
-  return (
-    <JsonInput
-      {...common}
-      error={broken ? 'This is no JSON yet' : common.error}
-      value={text}
-      autosize
-      minRows={3}
-      maxRows={18}
-      onChange={(next) => {
-        setText(next);
-        try {
-          onChange(next.trim() === '' ? null : JSON.parse(next));
-          setBroken(false);
-        } catch {
-          setBroken(true);
-        }
-      }}
-    />
   );
 }

@@ -208,7 +208,7 @@ export const KINDS: readonly Kind[] = [
     icon: 'lock',
     purpose: 'A vault is where {vault://…} references in other fields find their secrets.',
     first: ['prefix', 'name', 'config', 'description', 'tags'],
-    columns: ['name', 'description', 'tags'],
+    columns: ['description', 'tags'],
     parts: [],
   },
   {
@@ -304,9 +304,9 @@ export const kindBySlug = (slug: string): Kind | undefined => BY_SLUG.get(slug);
 /** By the name of its schema, as references have it. */
 export const kindByName = (name: string): Kind | undefined => BY_NAME.get(name);
 
-/** What people know a row by; its id where it has no name. */
+/** What people know a row by; its id where it has no name. The name of a vault is that of its kind. */
 export function titleOf(row: Readonly<Row>): string {
-  for (const field of ['name', 'username', 'custom_id', 'prefix', 'target', 'group', 'kid', 'client_id']) {
+  for (const field of ['prefix', 'name', 'username', 'custom_id', 'target', 'group', 'kid', 'client_id']) {
     const value = row[field];
     if (typeof value === 'string' && value !== '') return value;
   }

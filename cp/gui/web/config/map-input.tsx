@@ -2,10 +2,10 @@ import { ActionIcon, Button, Fieldset, Group, Stack, TextInput } from '@mantine/
 import { useState } from 'react';
 import { isRecord } from '../../../../shared/record.ts';
 import { Icon } from '../parts/icons.tsx';
-import { errorsAt } from './errors.ts';
+import { errorsAt, NO_ERRORS } from './errors.ts';
 import { Input, type InputProps, Told } from './inputs.tsx';
 import { initialValues, same } from './schema.ts';
-import { hintOf, labelOf } from './words.ts';
+import { hintOf, inSentence, labelOf } from './words.ts';
 
 type Entry = readonly [key: string, value: unknown];
 
@@ -27,6 +27,11 @@ export function MapInput({ field, value, errors, onChange, disabled = false }: I
   };
   const replace = (at: number, entry: Entry) => change(shown.map((old, i) => (i === at ? entry : old)));
   const label = labelOf(field.name);
+  // The Admin API does not say which value of a map is wrong: it tells what is, as of a single one.
+  const isKeyed = shown.some(([key]) => key in errors.inside);
+  const ofValues = elements.widget === 'record' ? { own: null, inside: errors.inside } : NO_ERRORS;
+  const texts = Object.values(errors.inside).filter((text) => typeof text === 'string');
+  const told = { ...errors, own: errors.own ?? (texts.length === 0 ? null : texts.join('; ')) };
   const begin = (): unknown =>
     elements.widget === 'record'
       ? initialValues(elements.fields)
@@ -36,7 +41,7 @@ export function MapInput({ field, value, errors, onChange, disabled = false }: I
   return (
     <Fieldset legend={label} disabled={disabled}>
       <Stack gap="sm">
-        <Told errors={errors} hint={hintOf(field)} />
+        <Told errors={isKeyed || elements.widget === 'record' ? errors : told} hint={hintOf(field)} />
         {shown.map(([key, item], at) => (
           <Group key={at} align="flex-start" wrap="nowrap" gap="xs">
             <TextInput
@@ -50,7 +55,7 @@ export function MapInput({ field, value, errors, onChange, disabled = false }: I
               <Input
                 field={elements}
                 value={item}
-                errors={errorsAt(errors, key)}
+                errors={isKeyed ? errorsAt(errors, key) : ofValues}
                 onChange={(next) => replace(at, [key, next])}
                 bare={`${label}: value ${at + 1}`}
               />
@@ -73,7 +78,7 @@ export function MapInput({ field, value, errors, onChange, disabled = false }: I
             leftSection={<Icon name="plus" size={14} />}
             onClick={() => setEntries([...shown, ['', begin()]])}
           >
-            Add to {label.toLowerCase()}
+            Add to {inSentence(label)}
           </Button>
         </Group>
       </Stack>

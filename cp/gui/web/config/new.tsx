@@ -111,7 +111,7 @@ function NewForm({
         <Editor
           key={String(named)}
           kind={kind}
-          fields={isVault ? fields.filter(({ name }) => name !== 'name') : fields}
+          fields={fields}
           stored={null}
           given={whole}
           place={`${kind.slug}/new ${scope} ${named ?? ''}`}

@@ -50,7 +50,7 @@ function PartList(props: {
       size="xs"
       leftSection={<Icon name="plus" size={14} />}
     >
-      Add {/^[aeiou]/i.test(part.singular) ? 'an' : 'a'} {part.singular}
+      Add {/^(?:[aeiou]|HMAC)/i.test(part.singular) ? 'an' : 'a'} {part.singular}
     </ButtonLink>
   );
   return (

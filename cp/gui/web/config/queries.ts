@@ -84,7 +84,9 @@ export const fieldsQuery = (kind: Kind, named: string | null) =>
       );
       const special = new Map(fieldsOf(printed).map((field) => [field.name, field]));
       const barred = barredIn(printed);
-      return most.filter(({ name }) => !barred.has(name)).map((field) => special.get(field.name) ?? field);
+      return most // Which kind of vault it is has been settled before.
+        .filter(({ name }) => !barred.has(name) && (kind.name !== 'vaults' || name !== 'name'))
+        .map((field) => special.get(field.name) ?? field);
     },
     staleTime: 5 * 60_000,
   });

@@ -45,6 +45,9 @@ export function labelOf(name: string): string {
   return text.replace(/^./, (letter) => letter.toUpperCase());
 }
 
+/** A label within a sentence: `Key ID` is `key ID`, and `PEM` stays as it is. */
+export const inSentence = (label: string): string => label.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+
 /** What stands below the label of a field: what it means, and what may be in it. */
 export function hintOf(field: FormField): string {
   const rule = field.rule === '' ? '' : `${field.rule.replace(/^./, (letter) => letter.toUpperCase())}.`;

@@ -1,0 +1,232 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
+import { admin } from '../e2e/processes.ts';
+import '../plugin-lua.ts';
+import { fillIn } from './form-filler.ts';
+import { type ManagerBrowser, startManagerBrowser } from './manager-page.ts';
+import { STORIES } from './manager-stories.ts';
+import { PLUGINS, REFUSED } from './plugin-stories.ts';
+
+let plane: RunningControlPlane;
+let browser: ManagerBrowser;
+let page: Page;
+
+beforeAll(async () => {
+  plane = await runControlPlane();
+  browser = await startManagerBrowser();
+});
+afterAll(async () => {
+  await browser?.context.close();
+  await plane?.stop();
+});
+beforeEach(async () => {
+  page = await browser.context.newPage();
+});
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.error(`${page.url()} said:\n${await page.locator('main').innerText()}`);
+  await page.close();
+  expect(browser.complaints).toEqual([]);
+});
+
+const button = (name: string) => page.getByRole('button', { name, exact: true });
+const link = (name: string) => page.getByRole('link', { name, exact: true });
+
+/** Ids by kind and name of what was made, as the address of its page says. */
+const pages = new Map<string, string>();
+
+describe('every kind of entity', () => {
+  it.each(STORIES)(
+    'is made, found and changed by hand: $singular',
+    async ({ from, singular, create, name, edit, stored }) => {
+      if (from[0] === 'menu') {
+        await page.goto(plane.ui);
+        await link(from[1]).click();
+        await link(`New ${singular}`).click();
+      } else {
+        await page.goto(plane.ui + (pages.get(`${from[1]} ${from[2]}`) ?? expect.fail(`${from[2]} was not made`)));
+        await link(from[3]).first().click();
+      }
+      await fillIn(page, create);
+      await button(`Create ${singular}`).click();
+      await page.getByText(new RegExp(`^Created ${singular} `)).waitFor();
+      if (from[0] === 'row') await page.getByRole('link', { name, exact: true }).first().click();
+      await page
+        .getByRole('heading', { level: 1, name: from[0] === 'row' && name instanceof RegExp ? /./ : name })
+        .waitFor();
+      await page.waitForURL(/[0-9a-f-]{36}/);
+      const { pathname, search } = new URL(page.url());
+      const [, , slug = '', id = ''] = pathname.split('/');
+      pages.set(`${slug} ${String(name)}`, pathname + search);
+      if (await page.getByRole('tab', { name: 'What belongs to it' }).isVisible())
+        await page.getByRole('tab', { name: 'Settings', exact: true }).click();
+      await fillIn(page, edit);
+      await button('Save').click();
+      await page.getByText(new RegExp(`^Saved ${singular} `)).waitFor();
+      const [path, row] = stored;
+      expect(await admin(plane.admin + path.replace(':id', id))).toMatchObject(row);
+    },
+  );
+});
+
+const path = (of: string): string => pages.get(of) ?? expect.fail(`${of} was not made`);
+const idIn = (address: string): string => address.split('/')[3]?.split('?')[0] ?? '';
+
+describe('plugins', () => {
+  it.each(PLUGINS)(
+    'are made from the page of what they are for, and changed by hand: %s',
+    async (name, create, edit, stored) => {
+      await page.goto(plane.ui + path('services shop'));
+      await link('Add a plugin').click();
+      await page.getByLabel('Find a plugin').fill(name);
+      await page.getByRole('link', { name: new RegExp(`^${name} `) }).click();
+      await fillIn(page, create);
+      await button('Create plugin').click();
+      await link(name).click();
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+      await fillIn(page, edit);
+      await button('Save').click();
+      await page.getByText(`Saved plugin ${name}`).waitFor();
+      const id = idIn(new URL(page.url()).pathname);
+      const row = await admin(`${plane.admin}/plugins/${id}`);
+      expect(row).toMatchObject({ service: { id: idIn(path('services shop')) }, config: stored });
+      await button('Delete').click();
+      await button('Delete it').click();
+      await page.getByText(`Deleted plugin ${name}`).waitFor();
+      expect((await fetch(`${plane.admin}/plugins/${id}`)).status).toBe(404);
+    },
+  );
+
+  it('in Lua are chosen among the others as soon as they are sent', async () => {
+    await page.goto(`${plane.ui}/config/plugins/new`);
+    await page
+      .getByRole('region', { name: 'Your own' })
+      .getByRole('link', { name: /^hello/ })
+      .click();
+    await fillIn(page, [['type', 'Word', 'world']]);
+    await button('Create plugin').click();
+    await page.getByText('Created plugin hello').waitFor();
+    const { data } = await admin(`${plane.admin}/plugins`);
+    expect(data).toMatchObject([{ name: 'hello', config: { word: 'world' } }]);
+    await button('Delete').click();
+    await button('Delete it').click();
+    await page.getByText('Deleted plugin hello').waitFor();
+  });
+});
+
+describe('consumers', () => {
+  it('are put into groups and taken out, on the page of the group and on their own', async () => {
+    await page.goto(plane.ui + path('consumer_groups gold'));
+    await page.getByText('No consumer is in it yet').waitFor();
+    await page.getByRole('combobox', { name: 'Add a consumer to this group' }).click();
+    await page.getByRole('option', { name: 'grace' }).click();
+    await page.getByText('Added grace').waitFor();
+    await link('grace').click();
+    await page.getByRole('region', { name: 'Consumer groups' }).getByRole('link', { name: 'gold' }).waitFor();
+    expect(await admin(`${plane.admin}/consumer_groups/gold`)).toMatchObject({ consumers: [{ username: 'grace' }] });
+    await button('Remove gold').click();
+    await page.getByText('It is in no group').waitFor();
+    expect(await admin(`${plane.admin}/consumer_groups/gold`)).toMatchObject({ consumers: [] });
+  });
+});
+
+describe('a refused value', () => {
+  it.each(REFUSED)('is told at the field it is about: %s', async (_, where, steps, label, told) => {
+    await page.goto(plane.ui + where);
+    await fillIn(page, steps);
+    await page.locator('form button[type=submit]').click();
+    const input = page
+      .locator('form')
+      .locator('input, textarea')
+      .and(
+        page
+          .getByRole('textbox', { name: label, exact: true })
+          .or(page.getByRole('combobox', { name: label, exact: true })),
+      );
+    await expect
+      .poll(async () => (await input.first().getAttribute('aria-invalid')) ?? 'not marked', {
+        message: `${label} is not marked`,
+      })
+      .toBe('true');
+    const described = (await input.first().getAttribute('aria-describedby')) ?? '';
+    const said = await Promise.all(described.split(' ').map((id) => page.locator(`[id="${id}"]`).allInnerTexts()));
+    expect(said.flat()).toContainEqual(expect.stringMatching(told));
+  });
+});
+
+describe('two who save the same row in the same moment', () => {
+  it('lose nothing: the second is shown what the first did, setting by setting', async () => {
+    const { id } = await admin(`${plane.admin}/plugins`, 'POST', {
+      name: 'rate-limiting',
+      config: { minute: 5, policy: 'local' },
+    });
+    const other = await browser.context.newPage();
+    const both = [page, other];
+    for (const [at, one] of both.entries()) {
+      await one.goto(`${plane.ui}/config/plugins/${id}`);
+      await fillIn(one, [
+        ['type', 'Minute', String(6 + at)],
+        ...(at === 0 ? ([['type', 'Hour', '100']] as const) : []),
+      ]);
+    }
+    // Each has read the row before either has written: from here on only the control plane can tell.
+    let waiting = 0;
+    let go = (): void => undefined;
+    const gate = new Promise<void>((open) => {
+      go = open;
+    });
+    for (const one of both) {
+      await one.route(`**/plugins/${id}`, async (route) => {
+        if (route.request().method() !== 'PATCH') return route.continue();
+        waiting += 1;
+        if (waiting === 2) go();
+        await gate;
+        return route.continue();
+      });
+    }
+    await Promise.all(both.map((one) => one.getByRole('button', { name: 'Save', exact: true }).click()));
+    const outcomes = await Promise.all(
+      both.map((one) =>
+        Promise.race([
+          one
+            .getByText('Saved plugin rate-limiting')
+            .waitFor()
+            .then(() => 'saved'),
+          one
+            .getByText('Somebody else has changed this since you opened it')
+            .waitFor()
+            .then(() => 'shown'),
+        ]),
+      ),
+    );
+    expect([...outcomes].sort()).toEqual(['saved', 'shown']);
+    const loser = both[outcomes.indexOf('shown')] ?? expect.fail('nobody was shown anything');
+    await loser.getByText('Config › Minute').waitFor();
+    await loser.getByRole('button', { name: 'Keep my changes on top of theirs' }).click();
+    await loser.getByRole('button', { name: 'Save', exact: true }).click();
+    await loser.getByText('Saved plugin rate-limiting').waitFor();
+    expect(await admin(`${plane.admin}/plugins/${id}`)).toMatchObject({
+      config: { minute: loser === page ? 6 : 7, hour: 100 },
+    });
+    await other.close();
+    await admin(`${plane.admin}/plugins/${id}`, 'DELETE');
+  });
+});
+
+describe('every kind of entity', () => {
+  it.each(STORIES.toReversed())('is deleted by hand: $singular', async ({ singular, name, stored, from }) => {
+    const [of, address] =
+      [...pages].find(([key]) => key.endsWith(` ${String(name)}`) && key.startsWith(slugOf(stored[0]))) ??
+      expect.fail(`${from.join(' ')} was not made`);
+    await page.goto(plane.ui + address);
+    await button('Delete').click();
+    await page.getByText(`Delete this ${singular}?`).waitFor();
+    await button('Delete it').click();
+    await page.getByText(new RegExp(`^Deleted ${singular} `)).waitFor();
+    const gone = await fetch(plane.admin + stored[0].replace(':id', idIn(address)));
+    expect(gone.status, of).toBe(404);
+  });
+});
+
+/** The Manager's word for a kind, from where its rows are in the Admin API. */
+const slugOf = (where: string): string => where.split('/').at(-2) ?? '';
