@@ -3,11 +3,16 @@ export function hasStatusPage(status: number): boolean {
   return REASONS[status] !== undefined;
 }
 
-/** What a web server says with a status and nothing else: a short page, of type `text/html`. */
-export function statusPage(status: number, server: string): string {
+/** What Kong's nginx says with a status and nothing else: a short page, of the type that `statusPageType` tells. */
+export function statusPage(status: number): string {
   const title = `${status} ${REASONS[status] ?? ''}`;
   const head = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n`;
-  return `${head}<hr><center>${server}</center>\r\n</body>\r\n</html>\r\n`;
+  return `${head}</body>\r\n</html>\r\n`;
+}
+
+/** nginx names no charset for the two statuses that it redirects with itself. */
+export function statusPageType(status: number): string {
+  return status === 301 || status === 302 ? 'text/html' : 'text/html; charset=UTF-8';
 }
 
 const REASONS: Readonly<Record<number, string>> = {

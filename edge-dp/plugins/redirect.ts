@@ -1,3 +1,4 @@
+import { normalizePath } from '../../shared/normalize-path.ts';
 import type { RedirectConfig } from '../../shared/plugins/redirect.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { Plugin } from './runtime/plugin.ts';
@@ -10,7 +11,7 @@ const redirect: Plugin<RedirectConfig> = {
   compile({ status_code, location, keep_incoming_path }) {
     return {
       access(request) {
-        const place = keep_incoming_path ? withPath(location, request.rawPath, request.query) : location;
+        const place = keep_incoming_path ? withPath(location, normalizePath(request.rawPath), request.query) : location;
         return request.exit(status_code, 'redirecting', { Location: place });
       },
     };
@@ -19,7 +20,7 @@ const redirect: Plugin<RedirectConfig> = {
 
 export default redirect;
 
-/** By the rules of the URL standard: no path can lead to another host. */
+/** By the rules of the URL standard: no path can lead to another host, nor, as it is normalized, read as one (`//host`). */
 function withPath(location: string, path: string, query: string): string {
   const url = new URL(location);
   url.pathname = path;

@@ -4,6 +4,7 @@ import { queryValues } from '../proxy/query.ts';
 import { splitHost } from '../router/host.ts';
 import { withCharset } from './own-charset.ts';
 import { argumentTable, bodyTable, headerTable } from './request-tables.ts';
+import { bareAnswer } from './runtime/bare-answer.ts';
 import type { ForeseenRequest, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import type { Services } from './runtime/services.ts';
@@ -23,6 +24,7 @@ const requestTermination: Plugin<RequestTerminationConfig> = {
       foresee: (request) => (concerns(request) ? status_code : 'passes'),
       access(request) {
         if (!concerns(request)) return undefined;
+        if (!echo && content === undefined) return bareAnswer(request, status_code);
         if (!echo) return request.exit(status_code, content, headers);
         return seen(request, node).then((all) =>
           request.exit(status_code, { ...(text !== undefined && { message: text }), ...all }),

@@ -1,7 +1,7 @@
-import { statusPage } from '../../shared/status-page.ts';
+import { statusPage, statusPageType } from '../../shared/status-page.ts';
 import { type HttpResponse, OwnResponse } from '../http/messages.ts';
 import type { Route } from './entities.ts';
-import { overHttp2, SERVER } from './errors.ts';
+import { overHttp2 } from './errors.ts';
 import type { Forwarded } from './forwarded-headers.ts';
 import type { ProxyContext } from './request-context.ts';
 
@@ -67,8 +67,8 @@ export function checkProtocol(context: ProxyContext, route: Route, forwarded: Fo
 function requireHttps(context: ProxyContext, status: number, forwarded: Forwarded): HttpResponse {
   if (status === 426)
     return context.error(426, 'Please use HTTPS protocol', { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' });
-  return new OwnResponse(status, statusPage(status, SERVER), {
-    'Content-Type': 'text/html',
+  return new OwnResponse(status, statusPage(status), {
+    'Content-Type': statusPageType(status),
     Location: `https://${forwarded.host}${context.rawTarget}`,
   });
 }

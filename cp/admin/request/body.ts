@@ -1,6 +1,5 @@
 import { isRecord, type Row } from '../../../shared/record.ts';
-import { statusPage } from '../../../shared/status-page.ts';
-import { KONG_VERSION } from '../../../shared/version.ts';
+import { statusPage, statusPageType } from '../../../shared/status-page.ts';
 import { message, Refusal, type Reply } from '../reply.ts';
 import { parseJson } from './json.ts';
 import { parseMultipart } from './multipart.ts';
@@ -27,8 +26,8 @@ interface BodyRules {
 /** The page of Kong's web server, which answers before the Admin API does. */
 const unsupportedType: Reply = {
   status: 415,
-  body: statusPage(415, `kong/${KONG_VERSION}`),
-  headers: { 'content-type': 'text/html' },
+  body: statusPage(415),
+  headers: { 'content-type': statusPageType(415) },
 };
 
 /** Bytes of an entity's body: Kong's `nginx_admin_client_max_body_size`. */

@@ -1,6 +1,8 @@
 import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
 import { concatBytes } from '../../http/bytes.ts';
 import type { HeaderFields } from '../../http/fields.ts';
+import type { HttpResponse } from '../../http/messages.ts';
+import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
 import { isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { encodeJson } from '../json.ts';
@@ -112,6 +114,7 @@ function exit(call: LuaCall): never {
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');
   const content = table ? encodeJson(given) : given instanceof Uint8Array ? given.slice() : given;
   const headers = answerHeaders(call);
+  if (!call.has(2) && BEFORE_UPSTREAM.has(context.phase)) return context.exit(bareWith(context, status, headers));
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1].join(', ');
   let answer = context.request.exit(status, content, type === undefined ? {} : { 'content-type': type });
   if (answer.headers.has('grpc-status')) {
@@ -120,6 +123,18 @@ function exit(call: LuaCall): never {
   } else if (table) answer.headers.set('Content-Type', 'application/json; charset=utf-8');
   for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
   return context.exit(answer);
+}
+
+const BEFORE_UPSTREAM: ReadonlySet<string> = new Set(['rewrite', 'access']);
+
+/** A status alone, which the headers go with; a page keeps the type of its own. */
+function bareWith({ request }: LuaContext, status: number, headers: ReturnType<typeof answerHeaders>): HttpResponse {
+  const answer = bareAnswer(request, status);
+  const paged = answer.headers.has('content-type');
+  for (const [name, lines] of headers) {
+    if (!paged || !/^content-type$/i.test(name)) setHeader(answer.headers, name, lines);
+  }
+  return answer;
 }
 
 /** `kong.response.error(status, message, headers)`: Kong's template by Accept, or by the Content-Type that is given. */

@@ -1,8 +1,5 @@
 import { LuaNative, type LuaRecord, NULL } from '../../../shared/lua/value.ts';
-import { hasStatusPage, statusPage } from '../../../shared/status-page.ts';
-import type { HttpResponse } from '../../http/messages.ts';
-import type { GatewayRequest } from '../../plugins/runtime/request.ts';
-import { SERVER } from '../../proxy/errors.ts';
+import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
 import { contextOf } from '../context.ts';
 import { codecs } from './codecs.ts';
 import { regexes } from './regex.ts';
@@ -74,7 +71,7 @@ export const ngx: LuaRecord = {
     if (status < 200) return undefined;
     if (context.session !== null) return context.refuse(status);
     const { said, status: set } = context.tables;
-    if (said === '') return context.exit(pageOf(context.request, status));
+    if (said === '') return context.exit(bareAnswer(context.request, status));
     // What was said went out under the status of that moment.
     const answer = context.request.exit(set ?? 200, said);
     const type = context.request.replyHeaders.get('content-type');
@@ -84,7 +81,7 @@ export const ngx: LuaRecord = {
   redirect: new LuaNative('redirect', (call) => {
     const status = call.optionalNumber(2) ?? 302;
     if (![301, 302, 303, 307, 308].includes(status)) throw new Error('only 301, 302, 303, 307 and 308 are allowed');
-    return contextOf(call).exit(contextOf(call).request.exit(status, undefined, { Location: call.text(1) }));
+    return contextOf(call).exit(bareAnswer(contextOf(call).request, status, { Location: call.text(1) }));
   }),
   sleep: new LuaNative(
     'sleep',
@@ -99,15 +96,6 @@ export const ngx: LuaRecord = {
 };
 
 const LONGEST_SLEEP = 60_000;
-
-/** What nginx sends with a status alone: Kong's page for those that it takes over, else its own, else nothing. */
-function pageOf(request: GatewayRequest, status: number): HttpResponse {
-  if (KONGS_PAGES.has(status)) return request.errorPage(status);
-  if (!hasStatusPage(status)) return request.exit(status);
-  return request.exit(status, statusPage(status, SERVER), { 'content-type': 'text/html' });
-}
-
-const KONGS_PAGES: ReadonlySet<number> = new Set([400, 404, 405, 408, 411, 412, 413, 414, 417, 500, 502, 503, 504]);
 
 /** Numbers of levels, as `ngx.log` is given them, to names. */
 export const LEVELS: ReadonlyMap<number, string> = new Map([
