@@ -49,10 +49,12 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
     kong.response.exit(200, own .. ' ' .. kong.ctx.shared.seen .. ' ' .. ngx.ctx.seen)`;
 
   const bodied = `kong.service.request.set_raw_body('of a script')`;
+  const exits = `kong.response.exit(200, 'of a script')`;
 
   beforeAll(async () => {
     const hostile = HOSTILE.map(([name, source]) => [name, source] as const);
-    const scripts = [...hostile, ['waits', waits] as const, ['bodied', bodied] as const];
+    const others = [['waits', waits] as const, ['bodied', bodied] as const, ['exits', exits] as const];
+    const scripts = [...hostile, ...others];
     upstream = await startUpstream(() => 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n');
     gateway = await startGateway({
       host,
@@ -115,6 +117,17 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
     const answer = await gateway.raw('HEAD /bodied HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     expect(upstream.seen.map(({ line, body }) => [line, body])).toEqual([['HEAD / HTTP/1.1', 'of a script']]);
     expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: 11\r\n/i);
+    // Neither does it need one to be answered with a script's own, of which it gets the head.
+    for (const framing of [
+      '',
+      'Content-Length: 3\r\n\r\nabc',
+      'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    ]) {
+      const own = await gateway.raw(
+        `HEAD /exits HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${framing === '' ? '\r\n' : framing}`,
+      );
+      expect(own, framing).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: 11\r\n(.+\r\n)*\r\n$/i);
+    }
   });
 
   it('and a hundred requests that wait never see each other', async () => {
