@@ -136,7 +136,9 @@ async function insert(session: Session, release: NewRelease): Promise<StoredRele
       [group],
     );
   }
-  const serial = state === 'scheduled' ? release.upto : (release.serial ?? (await nextSerial(session)));
+  // Also for one whose time has not come: every control plane is to look out for it.
+  const own = release.serial ?? (await nextSerial(session));
+  const serial = state === 'scheduled' ? release.upto : own;
   const [row] = await session.query(
     `INSERT INTO releases (id, group_name, state, serial, upto, seen, config_hash, manifest, rings, at, rollback_to)
      VALUES ($1::uuid, $2, $3, $4::bigint, $5::bigint, $6::bigint, $7, $8::jsonb, $9::jsonb,

@@ -203,7 +203,12 @@ describe.each(
     expect(await refused({ access_log: '' })).toBe('400 no request in the access log');
     expect(await refused({ log: { entries: [{}] } })).toBe('400 log.entries[0].request: expected an object');
     expect(await refused({ log: {} })).toContain('log.entries: expected a list');
-    expect(await refused({ requests: 'x'.repeat(50 << 20) })).toContain('413');
+    const { hostname, port: adminPort } = new URL(plane.admin);
+    const large = await rawRequest(Number(adminPort), [
+      `POST /releases/${id}/replay HTTP/1.1`,
+      ...[`Host: ${hostname}`, 'Content-Type: application/json', `Content-Length: ${50 << 20}`],
+    ]);
+    expect(`${large.status} ${large.body}`).toContain('413 {"message":"Payload too large: at most 33554432 bytes"');
     expect(await refused({ data_plane: 'elsewhere' })).toContain("503 no data plane 'elsewhere' of group 'default'");
     expect((await ask('POST', '/releases/none/replay')).status).toBe(404);
 

@@ -6,7 +6,7 @@ import { PluginPlan } from '../../../../edge-dp/plugins/runtime/plan.ts';
 import type { Plugin } from '../../../../edge-dp/plugins/runtime/plugin.ts';
 import { ResponseReply } from '../../../../edge-dp/plugins/runtime/reply.ts';
 import { PluginRun } from '../../../../edge-dp/plugins/runtime/run.ts';
-import { settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
+import { abandonPlans, settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
 import { ProxyExchange } from '../../../../edge-dp/proxy/exchange.ts';
 import { exit } from '../../../../edge-dp/proxy/outcome.ts';
 import { DEFAULT_WORKSPACE } from '../../../../shared/workspace.ts';
@@ -225,6 +225,21 @@ describe('the plugin plan', () => {
     settlePlans([first], [third], false);
     settlePlans([third], [third], false);
     expect(log).toEqual(['close late a', 'close auth a']);
+  });
+
+  it('closes of a plan that was only looked at what is its own, and nothing of the one in force', () => {
+    const log: Log = [];
+    const held = planOf(log).update({
+      upserts: [row('1', 'late', { label: 'a' }), row('2', 'auth', { label: 'a' })],
+      deletes: [],
+    });
+    settlePlans([], [held], false);
+    const looked = held.update({ upserts: [row('1', 'late', { label: 'b' })], deletes: ['2'] });
+    abandonPlans([looked], [held]);
+    expect(log.splice(0)).toEqual(['close late b']);
+    // Nor does anything of it come back when the same change is made for good.
+    settlePlans([held], [held.update({ upserts: [row('1', 'late', { label: 'b' })], deletes: ['2'] })], false);
+    expect(log.toSorted()).toEqual(['close auth a', 'close late a']);
   });
 
   it('closes nothing that one of two plans in force has, and all that neither has, however the split between them ends', () => {

@@ -1,0 +1,224 @@
+import { Client } from 'pg';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { ReleaseDesk } from '../../../cp/releases/desk.ts';
+import { readStrategy } from '../../../cp/releases/rings.ts';
+import { openStore } from '../../../cp/store/open.ts';
+import type { Workspace } from '../../../cp/store/store.ts';
+import type { Manifest } from '../../../shared/bundle/format.ts';
+import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
+import { workspaceOf } from '../store/workspace-of.ts';
+
+/** Milliseconds for what takes a moment, also on a busy machine. */
+const PATIENCE = { timeout: 60_000 };
+
+let server: PostgresServer;
+let admin: Client;
+let databases = 0;
+beforeAll(async () => {
+  server = await startPostgres();
+  const { pg_host: host, pg_port: port, pg_user: user } = server.settings();
+  admin = new Client({ host, port, user, database: 'postgres' });
+  await admin.connect();
+});
+afterAll(async () => {
+  await admin.end();
+  await server.stop();
+});
+
+async function freshDatabase(): Promise<string> {
+  const name = `releases_${++databases}`;
+  await admin.query(`CREATE DATABASE ${name}`);
+  await (await openStore({ ...server.settings(), pg_database: name }, { migrate: true })).close();
+  return name;
+}
+
+/** One of several control planes on a database. */
+async function controlPlane(pg_database: string) {
+  const store = await openStore({ ...server.settings(), pg_database });
+  const lines: string[] = [];
+  const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
+  const { publisher, listener, port, stop: end } = await controlPlaneOver(store, { log });
+  const { releases, nodes: registry, telemetry } = store;
+  const desk = new ReleaseDesk({ publisher, store: releases, registry, telemetry, log, interval: 50 });
+  let running = true;
+  const stop = async () => {
+    if (!running) return;
+    running = false;
+    desk.stop();
+    await end();
+    await store.close();
+  };
+  onTestFinished(stop);
+  const state = async (id: string) => (await desk.get(id))?.state;
+  return { publisher, listener, desk, port, lines, stop, state, here: await workspaceOf(store) };
+}
+
+/** A data plane of `default` that takes what it is given. Fails the test when that is older than what it had. */
+class Follower {
+  readonly id = crypto.randomUUID();
+  readonly took: Manifest[] = [];
+  #jws: string | null = null;
+  #link: TestLink | null = null;
+
+  get services(): number | undefined {
+    return this.took.at(-1)?.tables.services?.rows;
+  }
+
+  get serial(): number {
+    return this.took.at(-1)?.serial ?? 0;
+  }
+
+  leave(): void {
+    this.#link?.socket.terminate();
+    this.#link = null;
+  }
+
+  async connect({ port }: { readonly port: number }): Promise<void> {
+    this.leave();
+    const link = await TestLink.open(port);
+    this.#link = link;
+    onTestFinished(() => link.socket.terminate());
+    link.say({ ...hello({ id: this.id, hostname: this.id, labels: {} }, this.#jws), assignable: true });
+    void this.#follow(link);
+  }
+
+  async #follow(link: TestLink): Promise<void> {
+    for (;;) {
+      const message = await link.hearAny().catch(() => null);
+      if (message === null || this.#link !== link) return;
+      if (message.type !== 'manifest') continue;
+      const manifest = await verify(message.manifest, null);
+      expect(manifest.serial).toBeGreaterThanOrEqual(this.serial);
+      this.#jws = message.manifest;
+      this.took.push(manifest);
+      link.say({ type: 'applied', serial: manifest.serial, config_hash: manifest.config_hash });
+    }
+  }
+}
+
+const service = (here: Workspace, name: string) => here.entity('services').insert({ name, host: `${name}.test` });
+const staged = (here: Workspace) => here.entity('groups').insert({ name: 'default', publish: 'release' });
+
+test('an older database that is restored has the releases of its time: data planes get what was live then, under a higher serial', async () => {
+  const database = await freshDatabase();
+  const before = await controlPlane(database);
+  await service(before.here, 'one');
+  await staged(before.here);
+  await service(before.here, 'two');
+  const old = await before.desk.create('default', [], null);
+  await before.stop();
+  await admin.query(`CREATE DATABASE ${database}_backup TEMPLATE ${database}`);
+
+  const plane = await controlPlane(database);
+  const node = new Follower();
+  await node.connect(plane);
+  await service(plane.here, 'three');
+  const lost = await plane.desk.create('default', [], null);
+  await service(plane.here, 'four');
+  const rolling = await plane.desk.create('default', readStrategy([{ hold: 3600 }]), null);
+  await expect.poll(() => node.services, PATIENCE).toBe(4);
+  const held = node.serial;
+
+  await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+  await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+  const renamed = () => admin.query(`ALTER DATABASE ${database} RENAME TO ${database}_lost`).then(Boolean, () => false);
+  await expect.poll(renamed, PATIENCE).toBe(true);
+  await admin.query(`ALTER DATABASE ${database}_backup RENAME TO ${database}`);
+
+  await expect.poll(() => node.services, PATIENCE).toBe(2);
+  expect(node.serial).toBeGreaterThan(held);
+  expect(await plane.state(old.id)).toBe('live');
+  expect([await plane.state(lost.id), await plane.state(rolling.id)]).toEqual([undefined, undefined]);
+  // And goes on from there.
+  await service(plane.here, 'after');
+  await plane.desk.create('default', [], null);
+  await expect.poll(() => node.services, PATIENCE).toBe(3);
+}, 180_000);
+
+test('of three control planes any may be gone while a release is at a ring: the others move it on, each step once', async () => {
+  const database = await freshDatabase();
+  const [a, b, c] = [await controlPlane(database), await controlPlane(database), await controlPlane(database)];
+  await service(a.here, 'one');
+  await staged(a.here);
+  const node = new Follower();
+  await node.connect(c);
+  await service(a.here, 'two');
+  const ring = { nodes: { percent: 0 }, hold: 1 };
+  const strategy = readStrategy([ring, ring, { hold: 3600 }]);
+  const { id } = await a.desk.create('default', strategy, null);
+  // The one that made it, then the one that has moved it on, as far as that is told.
+  await a.stop();
+  const at = async () => (await c.desk.get(id))?.ring;
+  await expect.poll(at, PATIENCE).toBeGreaterThan(0);
+  await b.stop();
+  await expect.poll(at, PATIENCE).toBe(2);
+  await expect.poll(() => node.services, PATIENCE).toBe(2);
+  const steps = [a, b, c].flatMap(({ lines }) => lines).filter((line) => line.includes(`release ${id}`));
+  for (const place of [1, 2, 3]) {
+    expect(steps.filter((line) => line.includes(`at ring ${place} of 3`))).toHaveLength(1);
+  }
+}, 180_000);
+
+test('a data plane that was away over releases that went live and one that was undone gets what is live, also once all others are forgotten', async () => {
+  const database = await freshDatabase();
+  const [a, b] = [await controlPlane(database), await controlPlane(database)];
+  await service(a.here, 'one');
+  await staged(a.here);
+  const node = new Follower();
+  await node.connect(a);
+  await service(a.here, 'two');
+  const tried = await a.desk.create('default', readStrategy([{ hold: 3600 }]), null);
+  await expect.poll(() => node.services, PATIENCE).toBe(2);
+  expect(node.serial).toBe(tried.serial);
+  node.leave();
+
+  // What it holds is undone, others follow, and a day later nobody knows of it any more.
+  await a.desk.order((await a.desk.get(tried.id)) ?? tried, 'abort');
+  for (const name of ['three', 'four', 'five']) {
+    await service(a.here, name);
+    await a.desk.create('default', [], null);
+  }
+  const store = await openStore({ ...server.settings(), pg_database: database });
+  await store.releases.forget({ count: 0, age: 0 });
+  await store.close();
+  expect(await a.state(tried.id)).toBeUndefined();
+  await a.stop();
+
+  const late = await controlPlane(database);
+  await node.connect(late);
+  await expect.poll(() => node.services, PATIENCE).toBe(5);
+  expect(node.serial).toBeGreaterThan(tried.serial);
+  await node.connect(b);
+  await expect.poll(() => b.listener.nodes.get(node.id)?.record.serial, PATIENCE).toBe(node.serial);
+}, 180_000);
+
+test.each([
+  ['ahead', 3 * 86_400_000],
+  ['back', -3 * 86_400_000],
+])(
+  'a clock of a control plane that jumps days %s neither begins a release, nor ends a ring, nor keeps one from it',
+  async (_, jump) => {
+    const plane = await controlPlane(await freshDatabase());
+    await service(plane.here, 'one');
+    await staged(plane.here);
+    await service(plane.here, 'two');
+    const rolling = await plane.desk.create('default', readStrategy([{ hold: 86_400 }]), null);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + jump });
+    onTestFinished(() => void vi.useRealTimers());
+    const looks = vi.spyOn(plane.publisher, 'flush');
+    await plane.desk.pending('default');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(looks).toHaveBeenCalled();
+    expect(await plane.state(rolling.id)).toBe('rolling');
+    await plane.desk.order(rolling, 'promote');
+
+    // By the database's clock both come when they should.
+    await service(plane.here, 'three');
+    const now = Number((await admin.query('SELECT extract(epoch FROM now()) AS now')).rows[0]?.now);
+    const soon = await plane.desk.create('default', readStrategy([{ hold: 1 }]), now + 1);
+    expect(soon.state).toBe('scheduled');
+    await expect.poll(() => plane.state(soon.id), PATIENCE).toBe('live');
+  },
+  120_000,
+);
