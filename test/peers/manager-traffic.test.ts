@@ -172,3 +172,46 @@ describe('what was written', () => {
     await expectUsable();
   });
 });
+
+describe('a release', () => {
+  it('goes out ring by ring, says what its gates see, and is paused, gone on with, gone back from and compared', async () => {
+    await admin(`${plane.admin}/groups/default`, 'PUT', { publish: 'release' });
+    try {
+      await admin(`${plane.admin}/services/ringed`, 'PUT', { host: 'ringed.internal' });
+      await page.goto(`${plane.ui}/releases`);
+      await page.getByText('Ring by ring', { exact: true }).click();
+      await button('Remove ring 2').click();
+      await page.getByLabel('Labels of ring 1').fill('region in (');
+      await button('Release it').click();
+      await page.getByText(/strategy\[1\]\.nodes\.labels/).waitFor();
+      await page.getByLabel('Labels of ring 1').fill('region=eu');
+      await page.getByText('Of 1 connected now.').waitFor();
+      await page.getByLabel('Percent of ring 1').fill('100');
+      await button('Gates of ring 1').click();
+      await page.getByLabel('Data planes that must have it').fill('1');
+      await expectUsable();
+      await button('Release it').click();
+      await page.getByText('ring 1 of 1').waitFor();
+      await page.getByText(/1 of 1 data planes have it/).waitFor();
+      await page.getByText(/^all data planes with region ?= ?eu, for 5 min/).waitFor();
+      await expectUsable();
+      await button('Pause').click();
+      await page.getByText('paused', { exact: true }).waitFor();
+      await button('Go on now').click();
+      await page.getByText('live', { exact: true }).waitFor();
+
+      await admin(`${plane.admin}/services/ringed`, 'PATCH', { host: 'other.internal' });
+      await button('Release it').click();
+      await expect.poll(() => page.getByText('replaced', { exact: true }).count()).toBe(2);
+      await page.getByRole('combobox', { name: 'From' }).click();
+      await page.getByRole('option').nth(1).click();
+      await page.getByRole('combobox', { name: 'To' }).click();
+      await page.getByRole('option').nth(0).click();
+      await page.getByText('"other.internal"').waitFor();
+      await button('Go back to this').first().click();
+      await page.getByText(/^back to/).waitFor();
+    } finally {
+      await admin(`${plane.admin}/groups/default`, 'DELETE');
+    }
+  });
+});

@@ -3,7 +3,7 @@ import { read } from '../admin/client.ts';
 import { liveInterval } from '../admin/live.ts';
 import type { Page } from '../admin/shapes.ts';
 import type { EntityChange } from '../parts/change-list.tsx';
-import type { Release } from './steps.ts';
+import type { Figures, Release } from './steps.ts';
 
 export type { Release } from './steps.ts';
 
@@ -32,7 +32,20 @@ export const releaseQuery = (id: string) =>
   queryOptions({
     queryKey: ['releases', id],
     queryFn: ({ signal }) =>
-      read<Release & { readonly changes: readonly EntityChange[] }>(`/releases/${id}`, 'cluster', signal),
+      read<Release & { readonly changes: readonly EntityChange[]; readonly figures: Figures | null }>(
+        `/releases/${id}`,
+        'cluster',
+        signal,
+      ),
+  });
+
+/** What is different in the second of two releases. */
+export const betweenQuery = (from: string, to: string) =>
+  queryOptions({
+    queryKey: ['releases', 'between', from, to],
+    queryFn: async ({ signal }) =>
+      (await read<Page<EntityChange>>(`/releases/${from}/diff/${to}`, 'cluster', signal)).data,
+    staleTime: Number.POSITIVE_INFINITY,
   });
 
 /** What is written and not released to a group. */

@@ -1,0 +1,130 @@
+import { Alert, Button, Group, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useRef, useState } from 'react';
+import { AdminError, reasonOf, write } from '../admin/client.ts';
+import { afterWrite } from '../admin/queries.ts';
+import { ChangeList } from '../parts/change-list.tsx';
+import { Icon } from '../parts/icons.tsx';
+import { Failure, Loading, Section } from '../parts/pieces.tsx';
+import { plain } from '../parts/plain.ts';
+import { tellOutcome } from '../shell/outcome.tsx';
+import { pendingQuery } from './queries.ts';
+import { RingInput } from './ring-input.tsx';
+import { newRing, type RingDraft, strategyOf, timeOf } from './rings.ts';
+
+/** What is written and waits for a group, and the form that releases it. */
+export function Pending({ group }: { readonly group: string }) {
+  const { data, error, refetch } = useQuery(pendingQuery(group));
+  return (
+    <Section title={`Waits for group ${plain(group, 60)}`}>
+      {data === undefined ? (
+        error === null ? (
+          <Loading lines={2} />
+        ) : (
+          <Failure error={error} again={() => void refetch()} />
+        )
+      ) : data.length === 0 ? (
+        <Text size="sm" c="dimmed">
+          Nothing: its data planes have all that is written.
+        </Text>
+      ) : (
+        <Stack gap="md">
+          <ChangeList changes={data} />
+          <ReleaseForm group={group} count={data.length} />
+        </Stack>
+      )}
+    </Section>
+  );
+}
+
+function ReleaseForm({ group, count }: { readonly group: string; readonly count: number }) {
+  const client = useQueryClient();
+  const [how, setHow] = useState('all');
+  const [at, setAt] = useState('');
+  const keys = useRef(2);
+  const [rings, setRings] = useState<readonly RingDraft[]>([newRing(0, 10), newRing(1, 50)]);
+  const release = useMutation({
+    mutationFn: () => {
+      const begins = timeOf(at);
+      const body = {
+        group,
+        ...(begins !== null && { at: begins }),
+        ...(how === 'rings' && { strategy: strategyOf(rings) }),
+      };
+      return write('POST', '/releases', body, 'cluster');
+    },
+    async onSuccess(written) {
+      tellOutcome(`Released to ${group}`, written);
+      await afterWrite(client);
+    },
+  });
+  const { error } = release;
+  const faults = error instanceof AdminError ? error.fields : {};
+  const faultOf = (field: string): string | undefined => {
+    const fault = faults[field];
+    return typeof fault === 'string' ? fault : undefined;
+  };
+  return (
+    <>
+      {error !== null && (
+        <Alert color="red" variant="light" role="alert">
+          {plain(reasonOf(error), 1000)}
+        </Alert>
+      )}
+      <Group align="flex-end" gap="sm">
+        <SegmentedControl
+          aria-label="To whom"
+          data={[
+            { value: 'all', label: 'All at once' },
+            { value: 'rings', label: 'Ring by ring' },
+          ]}
+          value={how}
+          onChange={setHow}
+        />
+        <TextInput
+          type="datetime-local"
+          label="Begins"
+          description="At once, unless you say when."
+          value={at}
+          onChange={({ currentTarget }) => setAt(currentTarget.value)}
+          error={faultOf('at')}
+        />
+      </Group>
+      {how === 'rings' && (
+        <Stack gap="sm">
+          {rings.map((ring, place) => (
+            <RingInput
+              key={ring.key}
+              ring={ring}
+              number={place + 1}
+              group={group}
+              faultOf={(field) => faultOf(`strategy[${place + 1}]${field}`)}
+              onChange={(next) => setRings(rings.map((one) => (one.key === ring.key ? next : one)))}
+              {...(rings.length > 1 && { onRemove: () => setRings(rings.filter(({ key }) => key !== ring.key)) })}
+            />
+          ))}
+          <Group>
+            <Button
+              variant="default"
+              size="xs"
+              leftSection={<Icon name="plus" size={14} />}
+              onClick={() => setRings([...rings, newRing(keys.current++, 100)])}
+            >
+              Add a ring
+            </Button>
+          </Group>
+        </Stack>
+      )}
+      <Group gap="md">
+        <Button loading={release.isPending} onClick={() => release.mutate()}>
+          Release {count === 1 ? 'it' : `these ${count}`}
+        </Button>
+        {how === 'rings' && (
+          <Text size="sm" c="dimmed">
+            After the last ring everybody has it. A gate that is broken undoes the release by itself.
+          </Text>
+        )}
+      </Group>
+    </>
+  );
+}
