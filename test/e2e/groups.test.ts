@@ -127,6 +127,12 @@ it('a group that publishes by releases gets what is released, by the command, an
   ]);
   expect(await served(node, '/eu', '/new')).toEqual([218, 404]);
 
+  // Whoever compares a file with the Admin API, as decK does, sees what is written, not what is released.
+  const written = join(cluster.path, 'written.yml');
+  const config = (...words: readonly string[]) => runHoldfast(['config', ...words, '-p', plane.prefix]);
+  expect((await config('export', written)).code).toBe(0);
+  expect(await config('diff', written)).toMatchObject({ code: 0, output: 'nothing is different\n' });
+
   const release = (...words: readonly string[]) => runHoldfast(['release', ...words, '-p', plane.prefix]);
   const strategy = JSON.stringify([{ nodes: { percent: 50 }, hold: 0 }, { hold: 0 }]);
   const made = await release('create', 'eu', '--strategy', strategy, '--watch');
@@ -169,6 +175,18 @@ it('a group that publishes by releases gets what is released, by the command, an
   const back = await release('rollback', String(first.id), '--watch');
   expect(back.code, back.output).toBe(0);
   for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 404]);
+
+  const waiting = await release('create', 'eu', '--at', '2040-01-01T00:00:00Z');
+  expect(waiting.output).toMatch(/ {2}eu {2}scheduled for 2040-01-01T00:00:00.000Z {2}serial \d+\n$/);
+  const [scheduled = ''] = waiting.output.split(' ', 1);
+  expect((await release('promote', scheduled)).output).toContain('  eu  live  ');
+  for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 221]);
+  expect(await release('abort', scheduled)).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('a release that is live cannot be told to abort'),
+  });
+  expect((await release('watch', scheduled)).code).toBe(0);
+  expect((await release('list', 'eu')).output.split('\n')[0]).toMatch(new RegExp(`^${scheduled} {2}eu {2}live {2}`));
 
   const document = join(cluster.path, 'changed.yml');
   writeFileSync(document, '_format_version: "3.0"\nroutes: [{ name: new, paths: [/newer], tags: [eu] }]\n');
