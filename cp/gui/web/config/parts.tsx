@@ -87,6 +87,14 @@ const NEXT: Readonly<Record<string, string>> = {
   'services plugins': 'Nothing is done with requests to this service but passing them on.',
   'routes plugins': 'Nothing is done with requests of this route alone.',
   'consumers keyauth_credentials': 'Without a key it cannot pass the key-auth plugin.',
+  'consumers basicauth_credentials': 'Without a password it cannot pass the basic-auth plugin.',
+  'consumers jwt_secrets': 'Without one its tokens cannot pass the jwt plugin.',
+  'consumers hmacauth_credentials': 'Without one its signatures cannot pass the hmac-auth plugin.',
+  'consumers oauth2_credentials': 'Without an application it can get no token of the oauth2 plugin.',
+  'consumers acls': 'It is in none: an acl plugin that lets in certain groups keeps it out.',
+  'consumers plugins': 'Nothing is done with its requests alone.',
+  'consumer_groups plugins': 'Nothing is done with requests of its members alone.',
+  'key_sets keys': 'Nothing can be checked by it yet: add a key.',
   'oauth2_credentials oauth2_tokens': 'It has no token: it asks for one, or is given one here.',
   'upstreams targets': 'Without a target, requests to this upstream are answered 503.',
   'certificates snis': 'It is shown for no host name yet.',
@@ -148,7 +156,7 @@ function PluginsOf({ route }: { readonly route: Row }) {
     : data.map((plugin) => <PartLine key={String(plugin.id)} part={part} row={plugin} />);
 }
 
-/** Where the host of a service is an upstream: its targets. */
+/** Where requests to a service go: its address, or the targets of the upstream that its host names. */
 function UpstreamOf({ service }: { readonly service: Row }) {
   const { data } = useQuery(rowsQuery('upstreams'));
   const upstream = data?.rows.find(({ name }) => name === service.host);
@@ -157,18 +165,28 @@ function UpstreamOf({ service }: { readonly service: Row }) {
     enabled: upstream !== undefined,
   });
   const part = kindBySlug('targets');
-  if (upstream === undefined || part === undefined) return null;
+  if (data === undefined || part === undefined) return null;
   return (
-    <Section title="Upstream">
-      <Group gap="xs">
-        <Text size="sm">Requests are spread over the targets of</Text>
-        <Link className="hf-link" to="/config/$kind/$id" params={{ kind: 'upstreams', id: String(upstream.id) }}>
-          <Foreign text={String(upstream.name)} most={80} />
-        </Link>
-      </Group>
+    <Section title={upstream === undefined ? 'Where requests go' : 'Upstream'}>
+      {upstream === undefined ? (
+        <Text size="sm" className="hf-break">
+          Requests go to <Foreign text={addressIn(service)} most={200} />. To spread them over several addresses, make
+          an upstream of this name, or let the host name one.
+        </Text>
+      ) : (
+        <Group gap="xs">
+          <Text size="sm">Requests are spread over the targets of</Text>
+          <Link className="hf-link" to="/config/$kind/$id" params={{ kind: 'upstreams', id: String(upstream.id) }}>
+            <Foreign text={String(upstream.name)} most={80} />
+          </Link>
+        </Group>
+      )}
       {(targets.data ?? []).map((target) => (
         <PartLine key={String(target.id)} part={part} row={target} />
       ))}
     </Section>
   );
 }
+
+const addressIn = ({ protocol, host, port, path }: Readonly<Row>): string =>
+  `${protocol}://${host}:${port}${path ?? ''}`;

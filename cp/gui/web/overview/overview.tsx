@@ -111,7 +111,7 @@ function Matters({ matters }: { readonly matters: readonly Matter[] }) {
                 {plain(text, 1000)}
               </Text>
               {nodes.length > 0 && (
-                <List size="sm" mt={4} listStyleType="none" spacing={2}>
+                <List size="sm" mt={4} listStyleType="none" spacing={2} className="hf-break">
                   {nodes.slice(0, 5).map((node) => (
                     <List.Item key={node.id}>
                       <Link className="hf-link" to="/data-planes/$id" params={{ id: node.id }}>
@@ -123,7 +123,7 @@ function Matters({ matters }: { readonly matters: readonly Matter[] }) {
                 </List>
               )}
               {rows.length > 0 && (
-                <List size="sm" mt={4} listStyleType="none" spacing={2}>
+                <List size="sm" mt={4} listStyleType="none" spacing={2} className="hf-break">
                   {rows.slice(0, 5).map((row) => (
                     <List.Item key={row.id}>
                       <Link className="hf-link" to="/config/$kind/$id" params={{ kind: row.kind, id: row.id }}>
