@@ -398,7 +398,10 @@ describe('zipkin', () => {
     const spansOf = (include_credential: boolean) => {
       const request = fakeRequest({ headers: { 'x-own': 'a=b', 'zipkin-tags': 'c=d' } });
       request.identity.authenticate({ ...row, custom_id: null, row }, { id: 'k', identifier: null });
-      return compileZipkinSpans({ ...own, include_credential, local_service_name: 'mine' }, 'node')(overAtOnce(request), trace);
+      return compileZipkinSpans({ ...own, include_credential, local_service_name: 'mine' }, 'node')(
+        overAtOnce(request),
+        trace,
+      );
     };
     const [proxied, server] = spansOf(false);
     expect([proxied?.name, server?.name]).toEqual(['GET (proxy)', 'GET']);
