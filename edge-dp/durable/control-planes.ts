@@ -3,7 +3,6 @@ import { isLoopbackOrigin } from '../../shared/loopback-origin.ts';
 import type { ObjectOrigin } from '../config/objects.ts';
 import type { Env } from '../env.ts';
 import { bytesAtMost } from '../http/at-most.ts';
-import { internet } from '../proxy/egress/internet.ts';
 
 /** One control plane: `path` is what follows the host. */
 export interface ControlPlane {
@@ -13,6 +12,9 @@ export interface ControlPlane {
 /** How one is reached. */
 type Way = Pick<Fetcher, 'fetch'>;
 
+/** Without a binding: by URL. */
+const UNBOUND: Way = { fetch: (input, init) => fetch(input, init) };
+
 /** On own hosts the binding decides where a request goes and whom it trusts; the URL's host is only a name. */
 const ANY_ORIGIN = 'https://control-plane';
 
@@ -20,7 +22,7 @@ const ANY_ORIGIN = 'https://control-plane';
 export function controlPlanes(env: Env): readonly ControlPlane[] {
   const { controlPlanes: count, controlPlaneOrigins: origins, developmentLink = false } = env.SETTINGS;
   return bound(count, origins, (place) => {
-    if (developmentLink) return isLoopbackOrigin(origins?.[place - 1]) ? internet : undefined;
+    if (developmentLink) return isLoopbackOrigin(origins?.[place - 1]) ? UNBOUND : undefined;
     return place === 1 ? env.CONTROL_PLANE : env[`CONTROL_PLANE_${place}`];
   });
 }
