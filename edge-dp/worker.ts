@@ -3,6 +3,7 @@ import { Isolate } from './config/isolate.ts';
 import { clusterLink } from './durable/cluster-link.ts';
 import { healthChecker } from './durable/health-checker.ts';
 import { edgeCache } from './http/fetch/edge-cache.ts';
+import { timelyCache } from './http/timely-cache.ts';
 import { importedLua } from './lua/modules.ts';
 import { pluginVersions } from './plugins/registry.ts';
 import { createRequestPath } from './proxy/create.ts';
@@ -23,24 +24,30 @@ import { upstreamRoutes } from './status/upstreams.ts';
  */
 provideLua(() => importedLua);
 
-const isolate = new Isolate({
-  createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, OUTWARD, NODE }, vaults) =>
-    createRequestPath({
-      settings: SETTINGS.proxy,
-      network: NETWORK ?? internet,
-      egress: EGRESS,
-      tunnel: TUNNEL,
-      outward: OUTWARD,
-      node: NODE,
-      identity: SETTINGS.node,
-      vaults,
-      telemetry: (SETTINGS.telemetry?.endpoints ?? 0) > 0,
-      // Cloudflare ends what goes on for longer than 30 seconds.
-      ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false }),
-      ...(SETTINGS.node.capabilities.includes('edge_cache') && { edgeCache: edgeCache() }),
-    }),
-  plugins: pluginVersions(),
-});
+/** Milliseconds: the owner of the link itself is not much farther than that. */
+const NEWS_CACHE_PATIENCE = 250;
+
+const isolate = new Isolate(
+  {
+    createRequestPath: ({ SETTINGS, NETWORK, EGRESS, TUNNEL, OUTWARD, NODE }, vaults) =>
+      createRequestPath({
+        settings: SETTINGS.proxy,
+        network: NETWORK ?? internet,
+        egress: EGRESS,
+        tunnel: TUNNEL,
+        outward: OUTWARD,
+        node: NODE,
+        identity: SETTINGS.node,
+        vaults,
+        telemetry: (SETTINGS.telemetry?.endpoints ?? 0) > 0,
+        // Cloudflare ends what goes on for longer than 30 seconds.
+        ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false }),
+        ...(SETTINGS.node.capabilities.includes('edge_cache') && { edgeCache: edgeCache() }),
+      }),
+    plugins: pluginVersions(),
+  },
+  timelyCache(edgeCache(), NEWS_CACHE_PATIENCE),
+);
 
 const statusRoutes = [...nodeRoutes, ...metricsRoutes, ...upstreamRoutes, ...debugRoutes];
 

@@ -8,6 +8,7 @@ import { NO_REFERRING_ROWS, type ReferringRows } from '../vaults/referring-rows.
 import { VaultResolution } from '../vaults/resolution.ts';
 import { atMost } from './at-most.ts';
 import { bundleCache } from './cache.ts';
+import type { ColoCache } from './colo-cache.ts';
 import { declarativeOrigin } from './declarative.ts';
 import { type LazyTables, lazyTables, ShardMemory } from './lazy.ts';
 import type { LiveConfig } from './live.ts';
@@ -72,6 +73,8 @@ const SHARD_MEMORY = 12 << 20;
  */
 export class CurrentConfig {
   readonly gateway: Gateway;
+  /** Where other isolates may have left what is read; null: nowhere. */
+  colo: ColoCache | null = null;
   readonly #shards = new ShardMemory(SHARD_MEMORY);
   #held: Held | null = null;
   #vaults: VaultResolution | null = null;
@@ -121,7 +124,7 @@ export class CurrentConfig {
   async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
     const last = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
     const read = reader(env, origins, found);
-    const rests = reader(env, restingOrigins(env, source));
+    const rests = reader(env, restingOrigins(env, source, this.colo));
     const { config_hash: configHash, serial, split } = manifest;
     // What was tried becomes everybody's as it is.
     const from = last.trial?.split.config_hash === configHash ? last.trial : last;
@@ -236,9 +239,14 @@ function withoutConfig(empty: RequestPath): ServedPath {
 }
 
 /** Where a config's objects are found while it serves. */
-export function restingOrigins(env: Env, source: LiveConfig['source']): readonly ObjectOrigin[] {
+export function restingOrigins(
+  env: Env,
+  source: LiveConfig['source'],
+  colo: ColoCache | null,
+): readonly ObjectOrigin[] {
   if (source === 'declarative') return env.DECLARATIVE === undefined ? [] : [declarativeOrigin(env.DECLARATIVE)];
-  return [bundleCache(env), new NodeClient(env.NODE)];
+  const origins = [bundleCache(env), new NodeClient(env.NODE)];
+  return colo === null ? origins : colo.objects(origins);
 }
 
 function reader(env: Env, origins: readonly ObjectOrigin[], found?: Candidate['found']): ReadObject {

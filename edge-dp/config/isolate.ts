@@ -1,10 +1,16 @@
 import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
+import type { EdgeCache } from '../http/edge-cache.ts';
 import { atMost } from './at-most.ts';
+import type { CachedManifest } from './cache.ts';
+import { ColoCache } from './colo-cache.ts';
 import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
 import type { LiveConfig } from './live.ts';
-import { NodeClient } from './node.ts';
+import { type Asked, askForNews } from './news-question.ts';
+import { IDLE_INTERVALS, NewsTimes } from './news-times.ts';
+import { type News, NodeClient, versionOf } from './node.ts';
+import { SharedNews } from './shared-news.ts';
 import { startSequence } from './start.ts';
 import { Traffic } from './traffic.ts';
 import { verifyResting } from './trust.ts';
@@ -20,8 +26,6 @@ const NEWS_PATIENCE_CLOUDFLARE = 50;
 const SECRETS_WAIT = 50;
 /** Milliseconds that secrets may be older than their time without a request waiting for new ones. */
 const SECRETS_PATIENCE = 1_000;
-/** On Cloudflare: so many intervals without a request, and the config may be old: the next request waits for the answer. */
-const IDLE_INTERVALS = 4;
 /**
  * Milliseconds what the owner said holds good elsewhere. Nobody tells an isolate anything between its questions, so one that
  * has had no request for longer than this asks before it serves: on a box that is no way to go.
@@ -44,17 +48,17 @@ export class Isolate {
   /** How many processes of this node were started again; null: nobody has told. */
   restarts: number | null = null;
   #starting: Promise<Held> | null = null;
-  /** Milliseconds since the epoch. Between the two nothing is asked: a question is under way, or was lately. */
-  #askedAt = 0;
-  #askAgainAt = 0;
-  /** When the owner said last that there is nothing newer than what is held. */
-  #knownAt = 0;
+  readonly #times = new NewsTimes();
+  readonly #edgeCache: EdgeCache | null;
+  #sharing: SharedNews | null = null;
   /** A question whose answer requests wait for. */
   #catchingUp: Promise<boolean> | null = null;
   #ownsLink = false;
 
-  constructor(gateway: Gateway) {
+  /** `edgeCache`: where isolates on Cloudflare share what they are told; absent: each asks for itself. */
+  constructor(gateway: Gateway, edgeCache: EdgeCache | null = null) {
     this.current = new CurrentConfig(gateway);
+    this.#edgeCache = edgeCache;
   }
 
   /** The config for one request: at once when there is one, unless this isolate has been asleep. */
@@ -72,25 +76,23 @@ export class Isolate {
       if (now - secretsDue > SECRETS_PATIENCE)
         return Promise.race([refreshing, after(SECRETS_WAIT)]).then(() => (this.current.held ?? held).live);
     }
-    // A clock that was set back must not put the next question off for as long.
-    if (now >= this.#askedAt && now < this.#askAgainAt)
+    if (this.#times.isResting(now))
       return this.#catchingUp === null ? held.live : this.#caughtUp(env, this.#catchingUp, held);
-    this.#askedAt = now;
     const { newsInterval, node } = env.SETTINGS;
     if (this.#ownsLink) {
-      this.#askAgainAt = now + OWNED_INTERVAL;
+      this.#times.asks(now, now + OWNED_INTERVAL);
       waitUntil(this.#ask(env, 0));
       return held.live;
     }
     const waits = node.host !== 'cloudflare';
-    const asleep = now - this.#knownAt >= (waits ? FRESH : IDLE_INTERVALS * newsInterval);
+    const asleep = this.#times.isAsleep(now, waits ? FRESH : IDLE_INTERVALS * newsInterval);
     const wait = waits && !asleep ? NEWS_WAIT : 0;
-    // Also the end of it where the request that asked, and its work with it, is gone.
-    this.#askAgainAt = now + wait + newsInterval;
-    const asking = this.#ask(env, wait).then((current) => {
-      this.#knownAt = Date.now();
+    this.#times.asks(now, now + wait + newsInterval);
+    const asking = this.#ask(env, wait).then(({ current, known, holds }) => {
+      const answered = Date.now();
+      if (known) this.#times.knows(answered);
       // An owner that fails, or has what cannot be loaded, is not asked with every request.
-      this.#askAgainAt = current && waits ? 0 : now + newsInterval;
+      this.#times.answered(current && waits ? 0 : holds === null ? now + newsInterval : answered + holds);
       this.#catchingUp = null;
       return current;
     });
@@ -116,8 +118,11 @@ export class Isolate {
       if (started !== null) return started;
     }
     // The start sequence asks the owner too.
-    this.#knownAt = Date.now();
-    const starting = startSequence(env, this.current);
+    this.#times.knows(Date.now());
+    this.sharing(env);
+    const starting = startSequence(env, this.current, ({ seal }) => {
+      if (seal !== undefined) this.current.colo?.unlock(seal);
+    });
     this.#starting = starting;
     waitUntil(starting);
     return starting;
@@ -131,37 +136,53 @@ export class Isolate {
     this.#ownsLink = env.SETTINGS.node.host !== 'cloudflare';
   }
 
-  /** Asks for news and applies it. False when what is held may not be the newest after all. */
-  async #ask(env: Env, wait: number): Promise<boolean> {
+  /** By which isolates of a data center share what they are told; null: each asks for itself. */
+  sharing(env: Env): SharedNews | null {
+    const { node, cacheMode, newsInterval } = env.SETTINGS;
+    // With cache mode `off` nothing is to rest anywhere.
+    if (this.#edgeCache === null || node.host !== 'cloudflare' || cacheMode === 'off') return null;
+    if (this.#sharing === null) {
+      this.current.colo = new ColoCache(this.#edgeCache, node.id);
+      this.#sharing = new SharedNews({ colo: this.current.colo, interval: newsInterval });
+    }
+    return this.#sharing;
+  }
+
+  /** Asks for news and applies it. */
+  async #ask(env: Env, wait: number): Promise<Asked> {
     const node = new NodeClient(env.NODE);
     try {
       const held = this.current.held?.verified ?? null;
-      const news = await node.news(held?.content ?? null, {
-        timeout: wait + NEWS_TIMEOUT,
-        wait,
-        told: this.traffic.told,
+      const asked = await askForNews({
+        held: held && { version: versionOf(held.content), manifest: held.manifest },
+        sharing: this.sharing(env),
+        ask: (have) => node.news(have, { timeout: wait + NEWS_TIMEOUT, wait, told: this.traffic.told }),
+        take: (news, newest) => this.#take(env, news, newest),
       });
-      if (news === null) return true;
-      // An owner that rests nothing has forgotten after a restart what is held here.
-      if (news.newest === null) return held === null;
-      try {
-        const verified = await verifyResting(env.SETTINGS, news, news.newest, news.newest);
-        const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content.plugins);
-        if (mismatch !== null) throw new Error(mismatch);
-        const candidate = { manifest: verified.content, verified, source: 'control_plane' } as const;
-        const next = await this.current.build(env, { ...candidate, origins: restingOrigins(env, 'control_plane') });
-        this.current.replace(next);
-        // At once, so that the owner knows when all of a box have taken a change.
-        return env.SETTINGS.node.host === 'cloudflare' || (await this.#ask(env, wait));
-      } catch (error) {
-        const reason = `news: ${messageOf(error)}`;
-        console.error(reason);
-        await node.report({ type: 'rejected', serial: null, reason });
-      }
+      // At once, so that the owner knows when all of a box have taken a change.
+      return asked.taken && env.SETTINGS.node.host !== 'cloudflare' ? await this.#ask(env, wait) : asked;
     } catch (error) {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
+      return { current: false, taken: false, known: true, holds: null };
     }
-    return false;
+  }
+
+  /** Verifies and applies it. Resolves with its version; null: it is not to be used, which the owner was told. */
+  async #take(env: Env, news: News, newest: CachedManifest): Promise<string | null> {
+    try {
+      const verified = await verifyResting(env.SETTINGS, news, newest, newest);
+      const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content.plugins);
+      if (mismatch !== null) throw new Error(mismatch);
+      const origins = restingOrigins(env, 'control_plane', this.current.colo);
+      const manifest = verified.content;
+      this.current.replace(await this.current.build(env, { manifest, verified, source: 'control_plane', origins }));
+      return versionOf(manifest);
+    } catch (error) {
+      const reason = `news: ${messageOf(error)}`;
+      console.error(reason);
+      await new NodeClient(env.NODE).report({ type: 'rejected', serial: null, reason });
+      return null;
+    }
   }
 }
 

@@ -28,6 +28,8 @@ import type { Standing } from './trust.ts';
 export interface News extends Standing {
   /** Null until a control plane gave one (and with cache mode `off`, once per life of the owner's process). */
   readonly newest: CachedManifest | null;
+  /** The key of what isolates share (`ColoCache`), base64 of 32 bytes; absent: they share nothing. */
+  readonly seal?: string;
 }
 
 /** How the link to the control plane is. */
@@ -66,20 +68,20 @@ const LINK_TIMEOUT = 700;
 /** The isolate's end. */
 export class NodeClient implements ObjectOrigin {
   readonly name = 'control plane';
-  readonly #node: Fetcher;
+  readonly #node: Pick<Fetcher, 'fetch'>;
 
-  constructor(node: Fetcher) {
+  constructor(node: Pick<Fetcher, 'fetch'>) {
     this.#node = node;
   }
 
   /**
-   * Null when `have` is the newest, and stays it for `wait` ms. Throws when the owner cannot be reached within `timeout` ms.
+   * `have`: `versionOf` what is held. Null when it is the newest, and stays it for `wait` ms. Throws when the owner cannot be reached within `timeout` ms.
    */
   async news(
-    have: Manifest | null,
+    have: string | null,
     { timeout, wait = 0, told }: { readonly timeout: number; readonly wait?: number; readonly told?: Told },
   ): Promise<News | null> {
-    const query = new URLSearchParams({ have: have === null ? '' : versionOf(have), wait: String(wait) });
+    const query = new URLSearchParams({ have: have ?? '', wait: String(wait) });
     if (told !== undefined) {
       query.set('isolate', told.isolate);
       query.set('requests', String(told.requests));
@@ -194,7 +196,8 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
   }
 }
 
-function parseNews(value: unknown): News {
+/** Throws a `TypeError`. */
+export function parseNews(value: unknown): News {
   const read = mustBeRecord(value, 'the message');
   const newest = read.newest === null ? null : mustBeRecord(read.newest, 'newest');
   return {
@@ -208,6 +211,7 @@ function parseNews(value: unknown): News {
             manifest: String(newest.manifest),
             introductions: Array.isArray(newest.introductions) ? newest.introductions.map(String) : [],
           },
+    ...(typeof read.seal === 'string' && { seal: read.seal }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Env } from '../env.ts';
 import { bundleCache, type CachedManifest } from './cache.ts';
 import { type CurrentConfig, type Held, restingOrigins } from './current.ts';
 import { declarativeManifest } from './declarative.ts';
-import { NodeClient } from './node.ts';
+import { type News, NodeClient } from './node.ts';
 import { type Standing, verifyResting } from './trust.ts';
 
 /** Milliseconds the owner of the link gets to say what was applied last. It answers from memory or its own disk. */
@@ -15,9 +15,10 @@ const OWNER_TIMEOUT = 2_000;
  * Gives an isolate its first config, as Kong's documents order it: what the node applied last (the cache, or the copy
  * of the manifest that the owner of the link keeps), else `declarative_config`, else empty; a node that had a config of a
  * control plane and cannot load it is neither of these but unavailable. Asking the owner also makes
- * it contact a control plane, in all cases. Whatever is refused on the way is logged and reported; nothing is thrown.
+ * it contact a control plane, in all cases; `learned` hears what it said. Whatever is refused on the way is logged and reported; nothing is
+ * thrown.
  */
-export async function startSequence(env: Env, current: CurrentConfig): Promise<Held> {
+export async function startSequence(env: Env, current: CurrentConfig, learned: (news: News) => void): Promise<Held> {
   const node = new NodeClient(env.NODE);
   const report = async (what: string, error: unknown): Promise<void> => {
     const reason = `${what}: ${messageOf(error)}`;
@@ -38,6 +39,7 @@ export async function startSequence(env: Env, current: CurrentConfig): Promise<H
     }),
   ]);
 
+  if (news !== null) learned(news);
   const copies = [cached === 'unreadable' ? null : cached, news?.newest ?? null];
   const hadOne = cached !== null || (news !== null && news.highestSerial !== null);
   // Its owner's file must not undo what a control plane gave, such as the plugins that protect a route.
@@ -70,7 +72,12 @@ async function resting(
       const mismatch = pluginMismatch(current.gateway.plugins, verified.content.plugins);
       if (mismatch !== null) throw new Error(mismatch);
       const manifest = verified.content;
-      return await current.build(env, { manifest, verified, source: 'cache', origins: restingOrigins(env, 'cache') });
+      return await current.build(env, {
+        manifest,
+        verified,
+        source: 'cache',
+        origins: restingOrigins(env, 'cache', current.colo),
+      });
     } catch (error) {
       await report(copy === cached ? 'cache' : 'last applied config', error);
     }
@@ -82,7 +89,7 @@ async function declarative(env: Env, current: CurrentConfig, report: ReportRefus
   if (env.DECLARATIVE === undefined) return null;
   try {
     const manifest = await declarativeManifest(env.DECLARATIVE);
-    const origins = restingOrigins(env, 'declarative');
+    const origins = restingOrigins(env, 'declarative', null);
     return await current.build(env, { manifest, verified: null, source: 'declarative', origins });
   } catch (error) {
     await report('declarative_config', error);

@@ -30,6 +30,7 @@ import { explain } from '../status/debug-route.ts';
 import { type Adoption, adopt, verifiedLast } from './adoption.ts';
 import { LONGEST_PAUSE } from './backoff.ts';
 import { BundleStore } from './bundle-store.ts';
+import { coloKey } from './colo-key.ts';
 import { controlPlaneOrigin, controlPlanes } from './control-planes.ts';
 import { CopiesLink } from './copies-link.ts';
 import { CountsLink } from './counts-link.ts';
@@ -68,6 +69,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     readonly nodeId: string;
     readonly #store: BundleStore;
     readonly #offered = new Offered((message) => this.log('warn', message));
+    /** Null: isolates share nothing. */
+    #seal: string | null = null;
     #ordersRefused = 0;
     #cacheErrors = 0;
     #link: Link;
@@ -144,6 +147,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       const { storage } = this.ctx;
       await this.#standing.restore(this.env.SETTINGS.cluster ?? null);
       await this.#keys.restore();
+      if (isolate.sharing(this.env) !== null) this.#seal = await coloKey(storage);
       this.#offered.came(this.#standing.membership.highestSerial);
       this.#failuresKept = (await storage.get<number>('failures')) ?? 0;
       this.#link = new Link(controlPlanes(this.env), this, this.#failuresKept);
@@ -185,7 +189,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     // What isolates ask.
 
     async news(): Promise<News & { readonly version: string | null }> {
-      return { ...this.#known, newest: this.#standing.newest, version: this.#standing.version };
+      const { newest, version } = this.#standing;
+      return { ...this.#known, newest, version, ...(this.#seal !== null && { seal: this.#seal }) };
     }
 
     get #known(): Membership {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
-import { kCurrentWorker, Miniflare, type MiniflareOptions } from 'miniflare';
+import { kCurrentWorker, Miniflare, type MiniflareOptions, Response as MiniflareResponse } from 'miniflare';
 import { expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 
@@ -137,13 +137,27 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
     unfinished: [expect.stringContaining('CONTROL_PLANE'), expect.stringContaining('binding KV')],
   });
 
-  await cloudflare.setOptions(deployed(finished, account));
+  const settled = { ...settingsOf(finished), newsInterval: 500 };
+  await cloudflare.setOptions(deployed({ ...finished, vars: { SETTINGS: settled } }, account));
   await expect.poll(async () => (await ask('/hello/there')).text, { timeout: 60_000 }).toBe('upstream saw /there');
   const status = await ask('/-/holdfast/status', { authorization: 'Bearer sesame' });
   expect([status.status, JSON.parse(status.text)]).toMatchObject([200, { configuration_source: 'control_plane' }]);
   expect((await ask('/-/holdfast/status')).status).toBe(401);
   expect((await ask('/-/holdfast/status', { authorization: 'Bearer guessed' })).status).toBe(401);
   expect((await ask('/status')).status).toBe(404);
+
+  // What isolates of a data center share is there, is nobody's to read, and is not believed where somebody else wrote it.
+  const shared = await (await cloudflare.getCaches()).open('holdfast');
+  const place = `https://copies.holdfast.invalid/nodes/${recordOrEmpty(settingsOf(finished).node).id}/news/1`;
+  const read = async () => {
+    await ask('/hello/there');
+    return (await (await shared.match(place))?.text()) ?? '';
+  };
+  await expect.poll(read, { timeout: 60_000 }).not.toBe('');
+  expect(await read()).not.toContain('manifest');
+  await shared.put(place, new MiniflareResponse('{"at":9e15}', { headers: { 'cache-control': 'max-age=60' } }));
+  await admin(`${plane.admin}/services/s/routes/later`, 'PUT', { paths: ['/later'] });
+  await expect.poll(async () => (await ask('/later/on')).text, { timeout: 60_000 }).toBe('upstream saw /on');
 });
 
 it('links the Worker of edge init --dev in plain HTTP on this machine alone, and admits nobody else there', async () => {
