@@ -41,16 +41,19 @@ export function encodeArguments(value: LuaValue): string {
   return parts.join('&');
 }
 
-/** `ngx.escape_uri`: all but letters, digits and `-._~`. */
+/** `ngx.escape_uri`: all but letters, digits and `-._~!'()*`. */
 export function escapeText(text: string): string {
   return escapeBytes(encoder.encode(text));
 }
 
-export function escapeBytes(bytes: Uint8Array): string {
+/** `type` is nginx's: of a component of a URI (2), of its arguments (1), or of a whole one (0). */
+export function escapeBytes(bytes: Uint8Array, type = 2): string {
+  const kept = KEPT_BYTES[type];
+  if (kept === undefined) throw new Error(`"type" must be 0, 1 or 2, not ${type}`);
   let escaped = '';
   for (const byte of bytes) {
     const char = String.fromCharCode(byte);
-    escaped += UNRESERVED.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    escaped += kept.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return escaped;
 }
@@ -82,4 +85,8 @@ export function isCallable(value: LuaValue): value is LuaReference {
 }
 
 const encoder = new TextEncoder();
-const UNRESERVED = /[A-Za-z0-9\-._~]/;
+const KEPT_BYTES: Readonly<Record<number, RegExp>> = {
+  0: /[!-~](?<![#%?])/,
+  1: /[!-~](?<![#%+?])/,
+  2: /[\w\-.~!'()*]/,
+};

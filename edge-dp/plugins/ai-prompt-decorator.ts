@@ -4,7 +4,7 @@ import { openAiPayload } from './llm/native-formats.ts';
 import { modelError, readPayload, writePayload } from './llm/payload.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
-/** Puts messages of the operator before and behind those of a chat. Nothing else of the body is sent on, as in Kong. */
+/** Puts messages of the operator before and behind those of a chat. The rest of the body stays: Kong loses what is no list or object. */
 const aiPromptDecorator: Plugin<AiPromptDecoratorConfig> = {
   name: 'ai-prompt-decorator',
   version: KONG_VERSION,
@@ -20,7 +20,8 @@ const aiPromptDecorator: Plugin<AiPromptDecoratorConfig> = {
         if (!Array.isArray(messages) || messages.length === 0) {
           return modelError(request, 400, 'this LLM route only supports llm/chat type requests');
         }
-        await writePayload(request, { messages: [...(before ?? []), ...messages, ...(behind ?? [])] });
+        const rest = llm_format === 'gemini' || llm_format === 'bedrock' ? {} : payload;
+        await writePayload(request, { ...rest, messages: [...(before ?? []), ...messages, ...(behind ?? [])] });
         return undefined;
       },
     };

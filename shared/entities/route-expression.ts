@@ -40,7 +40,8 @@ function compileProblem({ expression, headers, protocols }: Readonly<Record<stri
  * takes an only value as it stands, the others every one, in lower case.
  */
 function headerRegexProblem(headers: Readonly<Record<string, unknown>>): string | undefined {
-  for (const values of Object.values(headers)) {
+  for (const [name, values] of Object.entries(headers)) {
+    if (Array.isArray(values) && values.length === 0) return `the header '${name}' has no values to match`;
     const texts = Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
     for (const text of texts) {
       for (const lowered of texts.length === 1 ? [false, true] : [true]) {

@@ -103,8 +103,11 @@ export const upstreams = defineEntity({
     {
       name: 'algorithm',
       field: { type: 'string' },
-      expand: (algorithm) =>
-        algorithm === 'least-connections' || algorithm === 'latency' ? { algorithm, hash_on: null } : { algorithm },
+      expand: (algorithm) => {
+        if (algorithm === 'least-connections' || algorithm === 'latency') return { algorithm, hash_on: null };
+        // Nothing to hash is what `hash_on` says where it says nothing else.
+        return { algorithm: algorithm === 'consistent-hashing' || algorithm === null ? 'round-robin' : algorithm };
+      },
     },
     {
       name: 'hash_on',

@@ -10,7 +10,7 @@ import type { Library } from '../context.ts';
 export const codecs: Library = {
   encode_base64: codec('encode_base64', (call) => base64(call.bytes(1), call.truth(2))),
   decode_base64: codec('decode_base64', (call) => fromBase64(call.text(1))),
-  escape_uri: codec('escape_uri', (call) => escapeBytes(call.bytes(1))),
+  escape_uri: codec('escape_uri', (call) => escapeBytes(call.bytes(1), call.optionalNumber(2))),
   unescape_uri: codec('unescape_uri', (call) => unescapeText(call.text(1))),
   encode_args: codec('encode_args', (call) => encodeArguments(call.value(1))),
   decode_args: codec('decode_args', (call) => decodeArguments(call.text(1), call.optionalNumber(2) ?? 100)),

@@ -309,3 +309,25 @@ test('parents stand before their children in the registry', () => {
     }
   }
 });
+
+test('an upstream hashes where it says by what, whatever its algorithm says', async () => {
+  const algorithmOf = async (input: Row): Promise<unknown> =>
+    (await insert('upstreams', { name: 'u.test', ...input })).algorithm;
+  expect(await algorithmOf({ algorithm: 'consistent-hashing' })).toBe('round-robin');
+  expect(await algorithmOf({ algorithm: 'consistent-hashing', hash_on: null })).toBe('round-robin');
+  expect(await algorithmOf({ algorithm: null })).toBe('round-robin');
+  expect(await algorithmOf({ algorithm: 'consistent-hashing', hash_on: 'ip' })).toBe('consistent-hashing');
+  expect(await algorithmOf({ algorithm: 'round-robin', hash_on: 'ip' })).toBe('consistent-hashing');
+  expect(await algorithmOf({ algorithm: 'latency', hash_on: 'none' })).toBe('latency');
+  const hashing = await insert('upstreams', { name: 'u.test', hash_on: 'ip' });
+  expect(await patch('upstreams', { algorithm: 'consistent-hashing' }, hashing)).toMatchObject({
+    algorithm: 'consistent-hashing',
+    hash_on: 'ip',
+  });
+});
+
+test('a header that a route matches by has values', async () => {
+  expect(await refusal(insert('routes', { paths: ['/a'], headers: { 'x-a': [] } }))).toEqual({
+    '@entity': ["Router Expression failed validation: the header 'x-a' has no values to match"],
+  });
+});
