@@ -75,7 +75,7 @@ export function ordersOf({ state }: Pick<Release, 'state'>): readonly string[] {
 
 /** Whom a ring is of. */
 export function ringText({ nodes: { labels, percent }, hold }: Ring): string {
-  const whom = `${percent === 100 ? 'all' : `${percent} %`} data planes${labels === null ? '' : ` with ${labels}`}`;
+  const whom = `${percent === 100 ? 'all' : `${percent} % of the`} data planes${labels === null ? '' : ` with ${labels}`}`;
   return `${whom}, for ${holdText(hold)}`;
 }
 

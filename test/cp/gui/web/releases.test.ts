@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { newRing, strategyOf, timeOf } from '../../../../cp/gui/web/releases/rings.ts';
+import { gatesText, ringText } from '../../../../cp/gui/web/releases/steps.ts';
+import { readStrategy } from '../../../../cp/releases/rings.ts';
+
+it('says of a ring only what was written into the form, and leaves the rest to the control plane', () => {
+  const plain = newRing(0, 10);
+  const named = { ...newRing(1, ''), labels: ' region=eu ', hold: '' as const, gates: { ...plain.gates, max_nack: 2 } };
+  const strategy = strategyOf([plain, named]);
+  expect(strategy).toEqual([
+    { nodes: { percent: 10 }, hold: 300 },
+    { nodes: { labels: 'region=eu' }, gates: { max_nack: 2 } },
+  ]);
+  const [first, second] = readStrategy(strategy);
+  expect([first, second].map((ring) => (ring === undefined ? '' : ringText(ring)))).toEqual([
+    '10 % of the data planes, for 5 min',
+    'all data planes with region=eu, for 1 min',
+  ]);
+  expect(second === undefined ? '' : gatesText(second)).toBe(
+    '2 may refuse it; at most 5 points more 5xx; p99 at most 5 times as long',
+  );
+});
+
+it('takes a time as the browser writes it, and none for what is no time', () => {
+  expect(timeOf('2026-11-29T10:30')).toBe(new Date(2026, 10, 29, 10, 30).getTime() / 1000);
+  expect([timeOf(''), timeOf('soon')]).toEqual([null, null]);
+});
