@@ -220,6 +220,11 @@ describe.each(
     );
     expect(same.status).toBe(409);
 
+    // One at a time.
+    const many = Array.from({ length: 30_000 }, (_, n) => ({ path: `/many/${n}` }));
+    const both = await Promise.all([1, 2].map(() => ask('POST', `/releases/${id}/replay`, { requests: many })));
+    expect(both.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+
     // The very requests, from a list, a HAR and both kinds of log: as many are different.
     const entries = [
       { request: { method: 'GET', url: 'http://a.test/gone?x=1', headers: [] } },
