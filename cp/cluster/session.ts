@@ -137,7 +137,7 @@ export class NodeSession {
 
   /** As rings of releases choose it. */
   get #ringNode(): RingNode {
-    return { id: this.node.id, labels: this.#labels.all };
+    return { id: this.node.id, labels: this.#labels.all, capabilities: this.node.capabilities };
   }
 
   /** The group it is of, by its labels and the groups there are now. */

@@ -215,8 +215,8 @@ function recordOf(node: NodeSummary, { nodes, publisher }: ConnectedNodes): Data
 }
 
 function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail {
-  const { host, plugins, capabilities: listed } = node.description;
-  const capabilities = Array.isArray(listed) ? listed.filter((one) => typeof one === 'string') : [];
+  const { host, plugins } = node.description;
+  const { capabilities } = node;
   const record = recordOf(node, connected);
   return {
     ...record,

@@ -130,7 +130,8 @@ async function watch(admin: RunningAdmin, id: string): Promise<void> {
 
 function line({ id, group, state, ring, strategy, serial, at, reason }: Row): string {
   const rings = Array.isArray(strategy) ? strategy.length : 0;
-  const where = ring === null || ring === undefined ? '' : ` at ring ${String(ring)} of ${rings}`;
+  const where =
+    ring === null || ring === undefined ? '' : ` at ring ${String(ring)} of ${rings}${trafficOf(strategy, ring)}`;
   const when = state === 'scheduled' && typeof at === 'number' ? ` for ${new Date(at * 1000).toISOString()}` : '';
   const why = typeof reason === 'string' ? `: ${reason}` : '';
   return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
@@ -144,8 +145,16 @@ function gatesOf(figures: unknown): string {
     const p99 = typeof latency_p99_ms === 'number' ? `, p99 ${latency_p99_ms} ms` : '';
     return `${String(requests)} requests, ${String(status_5xx)} of them 5xx${p99}`;
   };
-  const { nodes, nodes_serving: serving, ring, others } = figures;
-  return `  ${String(serving)} of ${String(nodes)} data planes have it: ${served(ring)}; the others: ${served(others)}`;
+  const { nodes, nodes_serving: serving, nodes_unable: unable, ring, others } = figures;
+  const without = Number(unable) > 0 ? `; ${String(unable)} cannot split requests and keep what they have` : '';
+  return `  ${String(serving)} of ${String(nodes)} data planes have it: ${served(ring)}; the others: ${served(others)}${without}`;
+}
+
+/** For which part of the requests a ring has it; empty: for all. */
+function trafficOf(strategy: unknown, ring: unknown): string {
+  const current: unknown = Array.isArray(strategy) ? strategy[Number(ring) - 1] : undefined;
+  const traffic = isRecord(current) ? current.traffic : undefined;
+  return isRecord(traffic) ? ` (${String(traffic.percent)} % of requests by ${String(traffic.by)})` : '';
 }
 
 function strategyIn(given: unknown): unknown {

@@ -17,6 +17,7 @@ import type { Conflict } from './demands.ts';
 import { PublishFigures } from './figures.ts';
 import { GroupConfigs } from './group-configs.ts';
 import { type Group, groupOf, type NodeLabels } from './groups.ts';
+import { missingObjects } from './missing-objects.ts';
 import type { PluginVersion } from './packed-tables.ts';
 import { PublishRefused } from './refusal.ts';
 import { type Retention, Shelf } from './shelf.ts';
@@ -167,13 +168,14 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     return { jws: await signManifest(manifest, keys.signing), manifest };
   }
 
-  function complete(group: string, serial: number, { tables: refs, plugins }: Content): Promise<Manifest> {
+  function complete(group: string, serial: number, { tables: refs, plugins, split }: Content): Promise<Manifest> {
     return buildManifest({
       cluster: keys.signing.cluster,
       group,
       serial,
       issued_at: Math.floor(Date.now() / 1000),
       tables: refs,
+      ...(split !== undefined && { split }),
       plugins,
       keys: trustedKeys(keys),
     });
@@ -422,7 +424,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
 }
 
 /** What a manifest says of a config. */
-type Content = Pick<Manifest, 'tables' | 'plugins'>;
+type Content = Pick<Manifest, 'tables' | 'plugins' | 'split'>;
 
 function trustedKeys({ signing, introduced }: PublisherKeys): readonly PublicKeyJwk[] {
   return [signing.publicKey, ...introduced];
@@ -431,23 +433,6 @@ function trustedKeys({ signing, introduced }: PublisherKeys): readonly PublicKey
 /** In a sentence, where it is not the group that everybody has. */
 function toGroup(group: string): string {
   return group === DEFAULT_GROUP ? '' : ` to group '${group}'`;
-}
-
-function* missingObjects(shelf: Shelf, current: Manifest, held: Manifest | null): Iterable<ObjectName> {
-  for (const [name, table] of Object.entries(current.tables)) {
-    const previous = held?.tables[name]?.index;
-    if (previous === table.index) continue;
-    yield table.index;
-    const owned = new Set<string>();
-    for (const ref of (previous === undefined ? undefined : shelf.references(previous)) ?? []) {
-      if (ref !== null) owned.add(ref.name);
-    }
-    for (const ref of shelf.references(table.index) ?? []) {
-      if (ref === null || owned.has(ref.name)) continue;
-      owned.add(ref.name);
-      yield ref.name;
-    }
-  }
 }
 
 function sameKeys(a: PublisherKeys, b: PublisherKeys): boolean {

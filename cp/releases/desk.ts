@@ -3,7 +3,6 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type {
   NodeRegistry,
-  NodeSummary,
   ReleasedWrite,
   ReleaseStep,
   ReleaseStore,
@@ -14,7 +13,8 @@ import type { ServedSides, TelemetryHistory } from '../telemetry/history.ts';
 import { differences, type EntityChange, objectsIn } from './diff.ts';
 import { releaseDocument } from './document.ts';
 import { faultIn, figuresOf, judgesRequests, missingRequests, type ServedFigures } from './gates.ts';
-import { chosenBy, type Ring } from './rings.ts';
+import type { Ring } from './rings.ts';
+import { type Standing, standingOf } from './standing.ts';
 
 /** Why a release cannot be made, or moved on, as things are. */
 export class ReleaseConflict extends Error {}
@@ -39,6 +39,8 @@ export class ReleaseDesk {
   readonly #timer: NodeJS.Timeout;
   #looking = false;
   #complaint = '';
+  /** Of each release at a ring, what was told last of those that cannot have it. */
+  readonly #unable = new Map<string, string>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -190,6 +192,7 @@ export class ReleaseDesk {
     const { store, publisher, log } = this.#options;
     const moved = await store.step(release, step);
     if (moved === null) return null;
+    if (moved.state !== 'rolling') this.#unable.delete(moved.id);
     const level = moved.state === 'aborted' && moved.reason !== ABORTED ? 'error' : 'notice';
     log(level, `release ${moved.id} of group '${moved.group}' is ${told(moved)}`);
     await publisher.flush();
@@ -220,14 +223,17 @@ export class ReleaseDesk {
     const { state, rings, ring, isDue, age } = release;
     if (state === 'scheduled') return isDue ? begin(release) : null;
     if (state !== 'rolling') return null;
-    const standing = await this.#standing(release);
+    const standing = await standingOf(this.#options.registry, release);
+    this.#tellUnable(release, standing.unable);
     const { has, refusals } = standing;
     const gates = rings[ring]?.gates;
     if (gates === undefined) return { state: 'live', ring, reason: null };
     if (refusals.length > gates.max_nack) {
-      const more = refusals.length > MOST_NAMED ? ` and ${refusals.length - MOST_NAMED} more` : '';
-      const named = refusals.slice(0, MOST_NAMED).map((node) => `${node.hostname}: ${node.reason}`);
-      const reason = `ring ${ring + 1}: ${refusals.length} of its data planes do not take it (max_nack ${gates.max_nack}): ${named.join('; ')}${more}`;
+      const named = inWords(
+        refusals.map((node) => `${node.hostname}: ${node.reason}`),
+        '; ',
+      );
+      const reason = `ring ${ring + 1}: ${refusals.length} of its data planes do not take it (max_nack ${gates.max_nack}): ${named}`;
       return { state: 'aborted', ring, reason };
     }
     const served = judgesRequests(gates) ? await this.#served(release, standing) : null;
@@ -240,31 +246,21 @@ export class ReleaseDesk {
       : { state: 'live', ring, reason: null };
   }
 
-  /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
-  async #standing(release: StoredRelease): Promise<Standing> {
-    const takes = chosenBy(release.id, release.rings, release.ring);
-    let has = 0;
-    const refusals: NodeSummary[] = [];
-    const [ring, others]: [string[], string[]] = [[], []];
-    let offset: string | undefined;
-    do {
-      const page = await this.#options.registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
-      for (const node of page.nodes) {
-        const labels = Object.fromEntries(Object.entries(node.labels).map(([name, value]) => [name, String(value)]));
-        if (!node.connected || node.group !== release.group) continue;
-        const isChosen = takes({ id: node.id, labels });
-        (isChosen ? ring : others).push(node.id);
-        if (!isChosen) continue;
-        if (node.reason !== null) refusals.push(node);
-        else if ((node.serial ?? 0) >= release.serial) has++;
-      }
-      offset = page.offset;
-    } while (offset !== undefined);
-    return { has, refusals, ring, others };
+  /** Once for each ring, and for each that is newly among them. */
+  #tellUnable({ id, ring }: StoredRelease, unable: readonly string[]): void {
+    const told = `${ring} ${unable.join()}`;
+    if (unable.length > 0 && told !== this.#unable.get(id)) {
+      const why = `ring ${ring + 1} wants their requests split, which they are not able to`;
+      this.#options.log(
+        'warn',
+        `data planes that keep the config before release ${id}, since ${why}: ${inWords(unable)}`,
+      );
+    }
+    this.#unable.set(id, told);
   }
 
-  #served({ since, serial }: StoredRelease, { ring, others }: Standing): Promise<ServedSides> {
-    return this.#options.telemetry.sides({ since, serial, ring, others });
+  #served({ since, began }: StoredRelease, { ring, split, others }: Standing): Promise<ServedSides> {
+    return this.#options.telemetry.sides({ since, serial: began, ring, split, others });
   }
 
   /** What its gates see of a release at a ring; null: it is at none. */
@@ -272,7 +268,7 @@ export class ReleaseDesk {
     const { state, rings, ring, age } = release;
     const current = rings[ring];
     if ((state !== 'rolling' && state !== 'paused') || current === undefined) return null;
-    const standing = await this.#standing(release);
+    const standing = await standingOf(this.#options.registry, release);
     const served = await this.#served(release, standing);
     const { hold, gates } = current;
     const waits = [
@@ -281,9 +277,10 @@ export class ReleaseDesk {
       missingRequests(gates, served),
     ];
     return {
-      nodes: standing.ring.length,
+      nodes: standing.ring.length + standing.split.length,
       nodes_serving: standing.has,
       nodes_refusing: standing.refusals.length,
+      nodes_unable: standing.unable.length,
       ring: figuresOf(served.ring),
       others: figuresOf(served.others),
       waits_for: waits.filter((one) => one !== null),
@@ -315,22 +312,14 @@ export class ReleaseDesk {
   }
 }
 
-/** Data planes of a group: those that are to have a release, and how they take it, and those that are not. */
-interface Standing {
-  /** How many of the ring's have it. */
-  readonly has: number;
-  readonly refusals: readonly NodeSummary[];
-  /** Ids. */
-  readonly ring: readonly string[];
-  readonly others: readonly string[];
-}
-
 /** What the gates of a ring see. */
 export interface RingFigures {
   readonly nodes: number;
   readonly nodes_serving: number;
   readonly nodes_refusing: number;
-  /** Requests since the ring began: of its data planes, with the release, and of the others, with the config before. */
+  /** Those that are to have it for a part of their requests and cannot split them: they keep the config before. */
+  readonly nodes_unable: number;
+  /** Requests since the ring began: those that met the release, and those that met the config before, also on the same data planes. */
   readonly ring: ServedFigures;
   readonly others: ServedFigures;
   /** In words, before the next ring begins. */
@@ -370,6 +359,11 @@ function stepFor(release: StoredRelease, order: 'promote' | 'pause' | 'resume' |
         ? { state: 'rolling', ring: ring + 1, reason: null }
         : { state: 'live', ring, reason: null };
   }
+}
+
+function inWords(names: readonly string[], between = ', '): string {
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
+  return `${names.slice(0, MOST_NAMED).join(between)}${more}`;
 }
 
 function told({ state, ring, rings, reason, serial }: StoredRelease): string {

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type NodeSelector, parseNodeSelector, SelectorFault, selects } from '../../shared/cluster/node-selector.ts';
-import { isRecord } from '../../shared/record.ts';
+import { members, number, StrategyFault } from './strategy-fields.ts';
+import { needsOf, readTraffic, requireOneKind, type Traffic } from './traffic.ts';
+
+export { StrategyFault } from './strategy-fields.ts';
 
 /** Data planes that get a release before all do, and what must be so before the next ones get it. */
 export interface Ring {
@@ -10,6 +13,8 @@ export interface Ring {
     /** Of those, chosen by their ids. */
     readonly percent: number;
   };
+  /** Absent: all requests of these data planes get it. */
+  readonly traffic?: Traffic;
   /** Seconds. */
   readonly hold: number;
   readonly gates: {
@@ -24,15 +29,6 @@ export interface Ring {
     /** Requests of theirs from which on these two judge, and before which the next ring does not begin; null: nobody waits. */
     readonly min_requests: number | null;
   };
-}
-
-/** What is wrong with a strategy, and where. */
-export class StrategyFault extends Error {
-  readonly field: string;
-  constructor(field: string, fault: string) {
-    super(fault);
-    this.field = field;
-  }
 }
 
 const MOST_RINGS = 20;
@@ -52,11 +48,13 @@ export function readStrategy(value: unknown): readonly Ring[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value)) throw new StrategyFault('strategy', 'expected an array of rings');
   if (value.length > MOST_RINGS) throw new StrategyFault('strategy', `expected at most ${MOST_RINGS} rings`);
-  return value.map((ring, place) => readRing(ring, `strategy[${place + 1}]`));
+  const rings = value.map((ring, place) => readRing(ring, `strategy[${place + 1}]`));
+  requireOneKind(rings);
+  return rings;
 }
 
 function readRing(value: unknown, where: string): Ring {
-  const ring = members(value, where, ['nodes', 'hold', 'gates']);
+  const ring = members(value, where, ['nodes', 'traffic', 'hold', 'gates']);
   const nodes = members(ring.nodes ?? {}, `${where}.nodes`, ['labels', 'percent']);
   const gates = members(ring.gates ?? {}, `${where}.gates`, [
     'max_nack',
@@ -67,11 +65,13 @@ function readRing(value: unknown, where: string): Ring {
   ]);
   const labels = nodes.labels ?? null;
   if (labels !== null) selectorIn(labels, `${where}.nodes.labels`);
+  const traffic = ring.traffic ?? null;
   return {
     nodes: {
       labels: labels === null ? null : String(labels),
       percent: number(nodes.percent ?? 100, `${where}.nodes.percent`, 0, 100),
     },
+    ...(traffic !== null && { traffic: readTraffic(traffic, `${where}.traffic`) }),
     hold: number(ring.hold ?? HOLD, `${where}.hold`, 0, LONGEST_HOLD),
     gates: {
       max_nack: number(gates.max_nack ?? 0, `${where}.gates.max_nack`, 0, 1_000_000),
@@ -94,20 +94,6 @@ function orNull(
   return value === undefined ? initial : number(value, where, least, most);
 }
 
-function members(value: unknown, where: string, known: readonly string[]): Readonly<Record<string, unknown>> {
-  if (!isRecord(value)) throw new StrategyFault(where, 'expected a record');
-  const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new StrategyFault(`${where}.${unknown}`, `unknown field; there are ${known.join(', ')}`);
-  }
-  return value;
-}
-
-function number(value: unknown, where: string, least: number, most: number): number {
-  if (typeof value === 'number' && value >= least && value <= most) return value;
-  throw new StrategyFault(where, `expected a number between ${least} and ${most}`);
-}
-
 function selectorIn(value: unknown, where: string): NodeSelector {
   if (typeof value !== 'string') throw new StrategyFault(where, 'expected a string');
   try {
@@ -122,21 +108,39 @@ function selectorIn(value: unknown, where: string): NodeSelector {
 export interface RingNode {
   readonly id: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly capabilities: readonly string[];
 }
 
+/** What a data plane gets of a release: all of it, it for a part of the requests, or nothing, `unable` where it cannot split them. */
+export type Share = 'all' | Traffic | 'none' | 'unable';
+
 /**
- * Says of data planes whether they get a release while it is at one of its rings: those of this ring and of the ones before
- * it. Who is among so many percent follows from the release and the data plane alone, and stays when the percentage grows.
+ * Says what data planes get of a release while it is at one of its rings: what this ring and those before it give them, the most where
+ * they give more than one thing. Who is among so many percent follows from the release and the data plane alone, and stays when
+ * the percentage grows.
  */
-export function chosenBy(release: string, rings: readonly Ring[], at: number): (node: RingNode) => boolean {
-  const reached = rings.slice(0, at + 1).map(({ nodes: { labels, percent } }) => ({
+export function sharesOf(release: string, rings: readonly Ring[], at: number): (node: RingNode) => Share {
+  const reached = rings.slice(0, at + 1).map(({ nodes: { labels, percent }, traffic }) => ({
     labels: labels === null ? null : parseNodeSelector(labels),
     percent,
+    traffic,
   }));
   return (node) => {
     const place = placeOf(release, node.id);
-    return reached.some(({ labels, percent }) => place < percent && (labels === null || selects(labels, node.labels)));
+    let share: Share = 'none';
+    for (const { labels, percent, traffic } of reached) {
+      if (place >= percent || (labels !== null && !selects(labels, node.labels))) continue;
+      if (traffic === undefined) return 'all';
+      if (!needsOf(traffic).every((capability) => node.capabilities.includes(capability))) share = 'unable';
+      else if (typeof share === 'string' || share.percent < traffic.percent) share = traffic;
+    }
+    return share;
   };
+}
+
+/** The parts of requests that some data planes have a release for while it is at a ring. */
+export function partsOf(rings: readonly Ring[], at: number): readonly Traffic[] {
+  return rings.slice(0, at + 1).flatMap(({ traffic }) => traffic ?? []);
 }
 
 /** From 0 to 100. */

@@ -1,16 +1,20 @@
 import type { Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import { LIMITS } from '../../shared/bundle/format.ts';
 import { gunzip, parseTableIndex } from '../../shared/bundle/object.ts';
+import { tablesIn } from '../../shared/bundle/split.ts';
 import type { Release } from '../publisher/publisher.ts';
 import type { Shelf, ShelfUser } from '../publisher/shelf.ts';
 import type { ReleaseStore, StoredRelease } from '../store/store.ts';
-import { chosenBy, type RingNode } from './rings.ts';
+import { partsOf, type RingNode, type Share, sharesOf } from './rings.ts';
+import type { Traffic } from './traffic.ts';
 
 /** A release that is on its way to the data planes of some rings. */
 interface Candidate {
   readonly stored: StoredRelease;
   release: Release;
-  readonly takes: (node: RingNode) => boolean;
+  /** For data planes that have it for so many percent of their requests, and what all get for the others. */
+  readonly parts: Map<number, Release>;
+  readonly shareOf: (node: RingNode) => Share;
 }
 
 interface StagedGroup {
@@ -67,7 +71,9 @@ export class StagedGroups {
     const staged = this.#groups.get(group);
     if (staged === undefined) return null;
     const { candidate } = staged;
-    return node !== null && candidate?.takes(node) === true ? candidate.release : staged.release;
+    const share = node === null || candidate === null ? 'none' : candidate.shareOf(node);
+    if (share === 'all') return candidate?.release ?? null;
+    return (typeof share === 'string' ? undefined : candidate?.parts.get(share.percent)) ?? staged.release;
   }
 
   /** Those that are on their way, or will be. */
@@ -77,10 +83,7 @@ export class StagedGroups {
 
   /** Whose objects are in use. */
   *users(): Iterable<ShelfUser> {
-    for (const { release, candidate } of this.#groups.values()) {
-      yield release;
-      if (candidate !== null) yield candidate.release;
-    }
+    yield* this.releases();
   }
 
   /** Puts a manifest signed anew in the place of one of these. */
@@ -88,13 +91,16 @@ export class StagedGroups {
     for (const staged of this.#groups.values()) {
       if (staged.release === before) staged.release = after;
       if (staged.candidate?.release === before) staged.candidate.release = after;
+      for (const [percent, part] of staged.candidate?.parts ?? []) {
+        if (part === before) staged.candidate?.parts.set(percent, after);
+      }
     }
   }
 
   /** Every manifest, to be signed anew. */
   releases(): readonly Release[] {
     return [...this.#groups.values()].flatMap(({ release, candidate }) =>
-      candidate === null ? [release] : [release, candidate.release],
+      candidate === null ? [release] : [release, candidate.release, ...candidate.parts.values()],
     );
   }
 
@@ -173,10 +179,28 @@ export class StagedGroups {
     let candidate: Candidate | null = null;
     if (open !== undefined) {
       const { release } = await this.#signed(open, known === undefined ? [] : [known, known.candidate]);
-      candidate = { stored: open, release, takes: chosenBy(open.id, open.rings, open.ring) };
+      const parts = await this.#parts(live, open, known ?? null);
+      candidate = { stored: open, release, parts, shareOf: sharesOf(open.id, open.rings, open.ring) };
     }
     this.#groups.set(live.group, { live, release: base.release, candidate });
     return [...(base.isNew ? [base.release] : [])];
+  }
+
+  /** What data planes get that have a release for a part of their requests, and what is live for the others. */
+  async #parts(live: StoredRelease, open: StoredRelease, known: StagedGroup | null): Promise<Map<number, Release>> {
+    const before = known?.candidate ?? null;
+    const isSame =
+      known?.live.serial === live.serial && before?.stored.id === open.id && before.stored.serial === open.serial;
+    if (before !== null && isSame) return before.parts;
+    const parts = new Map<number, Release>();
+    for (const traffic of partsOf(open.rings, open.ring)) {
+      if (parts.has(traffic.percent)) continue;
+      const content = splitContent(live, open, traffic);
+      const release = await this.#options.sign(open.serial, content);
+      await this.#claim(content, release);
+      parts.set(traffic.percent, release);
+    }
+    return parts;
   }
 
   /** The manifest of a release: one that is there, when the release is as it was, or a new one. */
@@ -209,7 +233,7 @@ export class StagedGroups {
   /** Has everything that a manifest leads to on the shelf: it is there, or the database has it. */
   async #claim(manifest: Manifest, user: ShelfUser): Promise<void> {
     const { shelf } = this.#options;
-    const indexes = Object.values(manifest.tables).map(({ index }) => index);
+    const indexes = [...new Set([...tablesIn(manifest)].map(([, { index }]) => index))];
     await this.#fetch(
       indexes.filter((name) => !shelf.claim(name, user)),
       user,
@@ -251,5 +275,20 @@ export function namesIn(shelf: Shelf, manifest: Manifest): readonly ObjectName[]
 }
 
 function tableOf(manifest: Manifest): ReadonlyMap<string, string> {
-  return new Map(Object.entries(manifest.tables).map(([table, { index }]) => [index, table]));
+  return new Map([...tablesIn(manifest)].map(([table, { index }]) => [index, table]));
+}
+
+/** What is live, with a release for a part of the requests. */
+function splitContent(live: StoredRelease, open: StoredRelease, { percent, by }: Traffic): Manifest {
+  const { tables, plugins, config_hash } = open.content;
+  const split = {
+    release: open.id,
+    percent,
+    by,
+    serial: open.began,
+    rest_serial: live.serial,
+    config_hash,
+    tables,
+  };
+  return { ...live.content, split, plugins: { ...live.content.plugins, ...plugins } };
 }

@@ -10,6 +10,7 @@ import { signingKeys } from './migrations/007-signing-keys.ts';
 import { releases } from './migrations/008-releases.ts';
 import { telemetry } from './migrations/009-telemetry.ts';
 import { historyOfNodes } from './migrations/010-history-of-nodes.ts';
+import { releaseParts } from './migrations/011-release-parts.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly Migration[] = [
   releases,
   telemetry,
   historyOfNodes,
+  releaseParts,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

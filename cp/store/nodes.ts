@@ -16,7 +16,7 @@ const MOST_STEPS = 30;
 const MOST_REASON = 500;
 
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, description -> 'capabilities' AS capabilities, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The step that a report tells of, with the time; none when it tells of none. */
@@ -277,6 +277,7 @@ function toSummary(row: SqlRow): NodeSummary {
     serial: row.serial === null ? null : Number(row.serial),
     reason: nullableText(row.reason),
     group: nullableText(row.node_group),
+    capabilities: Array.isArray(row.capabilities) ? row.capabilities.map(String) : [],
     connected: row.connected === true,
     keys: keysOf(row),
     refused_claim: isRecord(row.refused_claim) ? row.refused_claim : null,

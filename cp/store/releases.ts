@@ -24,6 +24,7 @@ const MOST_WRITES = 1000;
 /** Steps that are told at a time. */
 const MOST_STEPS = 1000;
 const STEP_COLUMNS = `id, number::double precision AS number, group_name, state, reason, serial::double precision AS serial,
+  coalesce(began, serial)::double precision AS began,
   upto::double precision AS upto, seen::double precision AS seen, config_hash, rings, ring, rollback_to,
   extract(epoch FROM since)::double precision AS since, extract(epoch FROM at)::double precision AS at,
   extract(epoch FROM now() - since)::double precision AS age, (at IS NULL OR at <= now()) AS is_due,
@@ -166,7 +167,7 @@ async function insert(session: Session, release: NewRelease): Promise<StoredRele
 /** Null: it is not as the caller knew it any more, and nothing was done. */
 async function take(
   session: Session,
-  { id, state, ring, group }: StoredRelease,
+  { id, state, ring, rings, group }: StoredRelease,
   step: ReleaseStep,
 ): Promise<StoredRelease | null> {
   const [locked] = await session.query('SELECT state, ring FROM releases WHERE id = $1::uuid FOR UPDATE', [id]);
@@ -186,10 +187,15 @@ async function take(
     ]);
   }
   const begins = state === 'scheduled' && step.state !== 'aborted';
+  // What a data plane has for a part of its requests it gets anew for another part of them, or for all.
+  const isSplit = rings.some(({ traffic }) => traffic !== undefined);
+  const grows = step.state === 'live' || (step.state === 'rolling' && step.ring !== ring);
   const [row] = await session.query(
     `UPDATE releases SET state = $2, ring = $3::integer, reason = $4, since = now(),
-       serial = CASE WHEN $5::boolean THEN $6::bigint ELSE serial END WHERE id = $1::uuid RETURNING ${COLUMNS}`,
-    [id, step.state, step.ring, step.reason, begins, serial],
+       serial = CASE WHEN $5::boolean OR $7::boolean THEN $6::bigint ELSE serial END,
+       began = CASE WHEN $5::boolean THEN $6::bigint ELSE coalesce(began, serial) END
+     WHERE id = $1::uuid RETURNING ${COLUMNS}`,
+    [id, step.state, step.ring, step.reason, begins, serial, isSplit && grows],
   );
   return row === undefined ? null : toRelease(row);
 }
@@ -218,6 +224,7 @@ function toStep(row: SqlRow): ReleaseStanding {
     state: STATES.find((state) => state === row.state) ?? 'aborted',
     reason: typeof row.reason === 'string' ? row.reason : null,
     serial: Number(row.serial),
+    began: Number(row.began),
     upto: Number(row.upto),
     seen: Number(row.seen),
     configHash: String(row.config_hash),

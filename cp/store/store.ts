@@ -217,6 +217,8 @@ export interface NodeRecord {
   readonly health: Readonly<Record<string, unknown>>;
   /** What it applied, refused or was not given, the newest first. */
   readonly history: readonly NodeStep[];
+  /** Of `shared/cluster/capabilities.ts`. */
+  readonly capabilities: readonly string[];
   /** It is connected to some control plane, and was heard of lately. */
   readonly connected: boolean;
   /** The keys its id belongs to. */
@@ -277,7 +279,7 @@ export interface RefusedClaim {
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
 export type NodeReport = Omit<
   NodeRecord,
-  'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group' | 'history'
+  'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group' | 'history' | 'capabilities'
 >;
 
 /** So many data planes are in one state. */
@@ -376,6 +378,8 @@ export interface StoredRelease {
   readonly reason: string | null;
   /** What its manifest is signed with. */
   readonly serial: number;
+  /** What it was signed with first: requests that it serves are told as those of this serial, or of a later one. */
+  readonly began: number;
   /** Up to where the change log is in it. */
   readonly upto: number;
   /** Up to where the control plane that made it had followed the change log. */

@@ -62,14 +62,15 @@ export function telemetryHistory(database: Database): TelemetryHistory {
       );
       return rows.map(toSeries);
     },
-    async sides({ since, serial, ring, others }) {
+    async sides({ since, serial, ring, split, others }) {
       const rows = await database.query(
         `WITH told AS (
-           SELECT CASE WHEN at < $1::bigint THEN 'before' WHEN node = ANY ($3::text[]::uuid[]) THEN 'ring' ELSE 'others' END AS side, *
+           SELECT CASE WHEN at < $1::bigint THEN 'before' WHEN subject::bigint >= $2::bigint THEN 'ring' ELSE 'others' END AS side, *
            FROM telemetry
            WHERE width = $6::integer AND at >= $1::bigint - ${BEFORE} AND dimension = 'serial' AND subject ~ '^[0-9]+$'
-             AND node = ANY ($3::text[]::uuid[] || $4::text[]::uuid[])
-             AND ((at >= $1::bigint AND node = ANY ($3::text[]::uuid[])) = (subject::bigint >= $2::bigint)))
+             AND node = ANY ($3::text[]::uuid[] || $4::text[]::uuid[] || $7::text[]::uuid[])
+             AND ((at >= $1::bigint AND node = ANY ($7::text[]::uuid[]))
+               OR (at >= $1::bigint AND node = ANY ($3::text[]::uuid[])) = (subject::bigint >= $2::bigint)))
          SELECT side, sum(requests)::double precision AS requests,
            coalesce(sum(requests) FILTER (WHERE status = $5::integer), 0)::double precision AS failed,
            (SELECT array_agg(bucket.count ORDER BY bucket.place) FROM (
@@ -77,7 +78,7 @@ export function telemetryHistory(database: Database): TelemetryHistory {
               FROM told AS own, unnest(own.request_ms) WITH ORDINALITY AS b (count, place)
               WHERE own.side = told.side GROUP BY place) AS bucket) AS buckets
          FROM told GROUP BY side`,
-        [Math.floor(since / SECONDS) * SECONDS, serial, ring, others, SERVER_ERROR, SECONDS],
+        [Math.floor(since / SECONDS) * SECONDS, serial, ring, others, SERVER_ERROR, SECONDS, split],
       );
       const sides = new Map(rows.map((row) => [String(row.side), toServed(row)]));
       const nothing = { requests: 0, failed: 0, latencies: empty() };

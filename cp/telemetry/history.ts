@@ -75,12 +75,13 @@ export interface TelemetryHistory {
   totals(most: number): Promise<readonly Series[]>;
   /**
    * Sides of a release since a time, by the database's clock: `ring` has the config of `serial` or a later one, `others` an earlier
-   * one. Node ids.
+   * one, `split` both. Node ids.
    */
   sides(of: {
     readonly since: number;
     readonly serial: number;
     readonly ring: readonly string[];
+    readonly split: readonly string[];
     readonly others: readonly string[];
   }): Promise<ServedSides>;
   /** What the ids are called: routes, services, consumers, nodes. Those that are unknown are absent. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 
+import { placeInSplit } from '../../shared/bundle/split.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import {
   admin,
@@ -10,6 +11,7 @@ import {
   createCluster,
   type RunningControlPlane,
   type RunningDataPlane,
+  runHoldfast,
   until,
 } from './processes.ts';
 
@@ -264,4 +266,76 @@ it('undoes a release by itself whose requests fail, takes another through its ri
   await until(applied, 'the scheduled release to be everywhere');
   await running.stop();
   expect(running.answers.slice(later + staged.length).filter(({ status }) => status !== 200)).toEqual([]);
+});
+
+it('is tried on a part of the requests of one data plane: undone by itself where they fail, none of the others meets it; then more of them, then all', async () => {
+  const [good, bad, better] = upstreams;
+  const [canary] = staged;
+  if (canary === undefined) expect.fail('no canary runs');
+  await admin(`${control.admin}/services/staged`, 'PATCH', { url: good });
+  const clients = Array.from({ length: 400 }, (_, n) => `client-${n}`);
+  const answers: { client: string; status: number }[] = [];
+  let [next, loading] = [0, true];
+  const running = Array.from({ length: 8 }, async () => {
+    while (loading) {
+      const client = clients[next++ % clients.length] ?? '';
+      answers.push({ client, status: await get(canary, '/staged', { 'x-client': client }) });
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
+  onTestFinished(async () => {
+    loading = false;
+    await Promise.all(running);
+  });
+  const by = 'header:X-Client';
+  const gates = { min_nodes: 1, min_requests: 50 };
+  const create = async (url: string | undefined, percents: readonly number[]): Promise<Record<string, unknown>> => {
+    await admin(`${control.admin}/services/staged`, 'PATCH', { url });
+    const strategy = percents.map((percent) => ({
+      nodes: { labels: 'canary = yes' },
+      traffic: { percent, by },
+      hold: 3600,
+      gates,
+    }));
+    return admin(`${control.admin}/releases`, 'POST', { group: 'staged', strategy });
+  };
+  const stateOf = async (id: unknown) => (await release(id)).state;
+  const met = async (id: unknown): Promise<readonly string[]> => {
+    const explained = await Promise.all(
+      clients.map(async (client) => {
+        const body = JSON.stringify({ path: '/staged', headers: { 'x-client': client } });
+        const answer = await fetch(`${canary.status}/debug/route`, { method: 'POST', body });
+        const { id: tried, chosen } = recordOrEmpty(recordOrEmpty(await answer.json()).release);
+        return tried === id && chosen === true;
+      }),
+    );
+    return clients.filter((_, n) => explained[n]);
+  };
+  const below = (id: unknown, percent: number) => clients.filter((one) => placeInSplit(String(id), one) < percent);
+
+  const broken = await create(bad, [20]);
+  await expect.poll(() => stateOf(broken.id), { timeout: 100_000, interval: 100 }).toBe('aborted');
+  expect((await release(broken.id)).reason).toMatch(
+    /^ring 1: (\d+) of \1 requests \(100 %\) were answered 5xx, against 0 % of \d+ with the config before \(max_5xx_increase 5\)$/,
+  );
+  await until(async () => !('configuration_split' in (await admin(`${canary.status}/status`))), 'it to be undone');
+  const undone = answers.length;
+  const failed = new Set(answers.filter(({ status }) => status !== 200).map(({ client }) => client));
+  expect([...failed].toSorted()).toEqual(below(broken.id, 20).toSorted());
+  await until(() => answers.length > undone + clients.length, 'more requests to be served');
+  // What was on its way when it was undone is over by now.
+  expect(answers.slice(undone + running.length).filter(({ status }) => status !== 200)).toEqual([]);
+
+  const promoted = await create(better, [5, 50]);
+  await expect.poll(() => met(promoted.id), { timeout: 60_000 }).toEqual(below(promoted.id, 5));
+  await admin(`${control.admin}/releases/${String(promoted.id)}/promote`, 'POST');
+  await expect.poll(() => met(promoted.id), { timeout: 60_000 }).toEqual(below(promoted.id, 50));
+  const shown = await runHoldfast(['release', 'show', String(promoted.id)], { prefix: control.prefix });
+  expect(shown.output).toMatch(/nodes_unable["\s:]*0/);
+  const listed = await runHoldfast(['release', 'list', 'staged'], { prefix: control.prefix });
+  expect(listed.output).toContain('rolling at ring 2 of 2 (50 % of requests by header:x-client)');
+  await admin(`${control.admin}/releases/${String(promoted.id)}/promote`, 'POST');
+  await expect.poll(() => stateOf(promoted.id)).toBe('live');
+  await until(async () => !('configuration_split' in (await admin(`${canary.status}/status`))), 'all to have it');
+  expect(answers.slice(undone + running.length).filter(({ status }) => status !== 200)).toEqual([]);
 });

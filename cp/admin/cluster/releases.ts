@@ -248,6 +248,15 @@ const ring: JsonSchema = {
       type: 'object',
       properties: { labels: { type: ['string', 'null'] }, percent: { type: 'number', minimum: 0, maximum: 100 } },
     },
+    traffic: {
+      type: ['object', 'null'],
+      description: 'For a part of the requests of these data planes; absent: for all.',
+      properties: {
+        percent: { type: 'number', minimum: 0, maximum: 100 },
+        by: { type: 'string', description: 'client_ip, consumer, colo or header:<name>.' },
+      },
+      required: ['percent', 'by'],
+    },
     hold: { type: 'number', description: 'Seconds until the next ring.' },
     gates: {
       type: 'object',
@@ -305,6 +314,7 @@ const readSchema: JsonSchema = objectOf({
         nodes: { type: 'integer' },
         nodes_serving: { type: 'integer' },
         nodes_refusing: { type: 'integer' },
+        nodes_unable: { type: 'integer' },
         ring: served,
         others: served,
         waits_for: { type: 'array', items: { type: 'string' } },

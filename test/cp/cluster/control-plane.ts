@@ -57,17 +57,10 @@ class MemoryRegistry implements NodeRegistry {
     const now = Math.floor(Date.now() / 1000);
     const refused_claim = this.records.get(node.id)?.refused_claim ?? null;
     const group = String(node.description.group);
-    const record = {
-      ...node,
-      group,
-      last_seen: now,
-      updated_at: now,
-      ttl,
-      connected: true,
-      refused_claim,
-      history: [],
-    };
-    this.records.set(node.id, record);
+    const { capabilities: listed } = node.description;
+    const capabilities = Array.isArray(listed) ? listed.map(String) : [];
+    const seen = { last_seen: now, updated_at: now, ttl, connected: true, history: [] };
+    this.records.set(node.id, { ...node, ...seen, group, capabilities, refused_claim });
     return true;
   }
 

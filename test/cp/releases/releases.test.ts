@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { ReleaseDesk } from '../../../cp/releases/desk.ts';
-import { chosenBy, readStrategy } from '../../../cp/releases/rings.ts';
+import { readStrategy, sharesOf } from '../../../cp/releases/rings.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { Workspace } from '../../../cp/store/store.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
+import { tablesIn } from '../../../shared/bundle/split.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
@@ -54,9 +55,11 @@ class Node {
   #jws: string | null = null;
   #link: TestLink | null = null;
   readonly #labels: Record<string, string>;
+  readonly #capabilities: readonly string[];
 
-  constructor(labels: Record<string, string>) {
+  constructor(labels: Record<string, string>, capabilities: readonly string[] = []) {
     this.#labels = labels;
+    this.#capabilities = capabilities;
   }
 
   get now(): Manifest | undefined {
@@ -68,7 +71,8 @@ class Node {
     const link = await TestLink.open(port);
     this.#link = link;
     onTestFinished(() => link.socket.terminate());
-    link.say({ ...hello({ id: this.id, hostname: this.id, labels: this.#labels }, this.#jws), assignable: true });
+    const node = { id: this.id, hostname: this.id, labels: this.#labels, capabilities: this.#capabilities };
+    link.say({ ...hello(node, this.#jws), assignable: true });
     void this.#follow(link);
   }
 
@@ -218,6 +222,72 @@ describe('a group that publishes by releases', () => {
     expect(canary.now?.serial).toBe(good.serial);
   });
 
+  test('is given for a part of the requests to data planes that can split them, for more with each ring, then whole; undone, nobody has it', async () => {
+    const [a, b] = [await controlPlane(), await controlPlane()];
+    await service(a.here, 'first-part', 'parts');
+    await group(a.here, 'parts');
+    const able = new Node({ in: 'parts' }, ['traffic_split', 'client_address']);
+    const old = new Node({ in: 'parts' }, ['client_address']);
+    await Promise.all([able.connect(a), old.connect(b)]);
+    for (const node of [able, old]) await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
+    const before = able.now;
+    expect(before?.split).toBeUndefined();
+
+    await service(a.here, 'second-part', 'parts');
+    const by = 'client_ip';
+    const strategy = readStrategy(
+      [5, 50].map((percent) => ({ traffic: { percent, by }, hold: 3600, gates: { min_nodes: 1 } })),
+    );
+    const tried = await a.desk.create('parts', strategy, null);
+    const split = (percent: number) => ({
+      release: tried.id,
+      percent,
+      by,
+      serial: tried.serial,
+      rest_serial: before?.serial,
+      config_hash: tried.content.config_hash,
+    });
+    await expect.poll(() => able.now?.split, PATIENCE).toMatchObject(split(5));
+    expect(able.now).toMatchObject({ serial: tried.serial, config_hash: before?.config_hash });
+    for (const [, { index }] of tablesIn(able.now ?? expect.fail('it has nothing'))) {
+      await expect.poll(() => b.publisher.object(index), PATIENCE).toBeDefined();
+    }
+    const left = () => [old.now?.config_hash, old.now?.split];
+    expect(left()).toEqual([before?.config_hash, undefined]);
+    const figures = async () => b.desk.figures(await current(b, tried.id));
+    await expect
+      .poll(figures, PATIENCE)
+      .toMatchObject({ nodes: 1, nodes_serving: 1, nodes_unable: 1, waits_for: [expect.stringContaining('hold')] });
+    expect([...a.lines, ...b.lines].join('\n')).toContain(
+      `data planes that keep the config before release ${tried.id}, since ring 1 wants their requests split, which they are not able to: ${old.id}`,
+    );
+
+    // Of another control plane it gets the same, and more of it with the next ring, told as before.
+    await able.connect(b);
+    await expect.poll(() => b.listener.nodes.get(able.id)?.record.serial, PATIENCE).toBe(tried.serial);
+    const grown = await a.desk.order(await current(a, tried.id), 'promote');
+    expect(grown.serial).toBeGreaterThan(tried.serial);
+    await expect.poll(() => able.now?.split, PATIENCE).toMatchObject(split(50));
+    expect(able.now?.serial).toBe(grown.serial);
+    expect(left()).toEqual([before?.config_hash, undefined]);
+    const live = await b.desk.order(await current(b, tried.id), 'promote');
+    expect(live.state).toBe('live');
+    for (const node of [able, old]) await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
+    expect([able.now?.split, able.now?.serial, able.now?.config_hash]).toEqual([
+      undefined,
+      live.serial,
+      tried.content.config_hash,
+    ]);
+
+    await service(a.here, 'third-part', 'parts');
+    const undone = await a.desk.create('parts', strategy, null);
+    await expect.poll(() => able.now?.split?.release, PATIENCE).toBe(undone.id);
+    await a.desk.order(await current(a, undone.id), 'abort');
+    await expect.poll(() => able.now?.split, PATIENCE).toBeUndefined();
+    expect(able.now?.config_hash).toBe(tried.content.config_hash);
+    expect(able.now?.serial).toBeGreaterThan(undone.serial);
+  });
+
   test('begins at its time, whoever is there then, and undoes by order what a ring has', async () => {
     const [a, b] = [await controlPlane(), await controlPlane()];
     await service(a.here, 'one', 'later');
@@ -245,12 +315,53 @@ async function current({ desk }: { readonly desk: ReleaseDesk }, id: string) {
 
 describe('percentages of data planes', () => {
   test('are near what was asked for, grow without letting anyone go, and are others for another release', () => {
-    const nodes = Array.from({ length: 10_000 }, (_, n) => ({ id: `node-${n}`, labels: {} }));
-    const chosen = (release: string, percent: number) =>
-      new Set(nodes.filter(chosenBy(release, readStrategy([{ nodes: { percent } }]), 0)));
+    const nodes = Array.from({ length: 10_000 }, (_, n) => ({ id: `node-${n}`, labels: {}, capabilities: [] }));
+    const chosen = (release: string, percent: number) => {
+      const shareOf = sharesOf(release, readStrategy([{ nodes: { percent } }]), 0);
+      return new Set(nodes.filter((node) => shareOf(node) === 'all'));
+    };
     const [five, twenty] = [chosen('r', 5), chosen('r', 20)];
     expect(Math.abs(five.size - 500)).toBeLessThan(100);
     expect([...five].every((node) => twenty.has(node))).toBe(true);
     expect([...chosen('another', 5)].filter((node) => five.has(node)).length).toBeLessThan(100);
+  });
+});
+
+describe('traffic', () => {
+  const ring = (traffic: unknown) => ({ traffic });
+  test.each<[unknown, string, string]>([
+    [[ring({ percent: 5 })], 'strategy[1].traffic.by', 'expected client_ip, consumer, colo or header:<name>'],
+    [
+      [ring({ percent: 5, by: 'header:a b' })],
+      'strategy[1].traffic.by',
+      'expected client_ip, consumer, colo or header:<name>',
+    ],
+    [[ring({ by: 'colo' })], 'strategy[1].traffic.percent', 'expected a number between 0 and 100'],
+    [[ring({ percent: 101, by: 'colo' })], 'strategy[1].traffic.percent', 'expected a number between 0 and 100'],
+    [[ring({ percent: 5, by: 'colo', of: 1 })], 'strategy[1].traffic.of', 'unknown field; there are percent, by'],
+    [[ring([])], 'strategy[1].traffic', 'expected a record'],
+    [
+      [ring(null), ring({ percent: 5, by: 'client_ip' }), ring({ percent: 20, by: 'header:X-User' })],
+      'strategy[3].traffic.by',
+      'expected client_ip, as in strategy[2]: by anything else, requests that have the release would lose it',
+    ],
+  ])('that is none is refused where it stands: %j', (strategy, field, fault) => {
+    expect(() => readStrategy(strategy)).toThrow(expect.objectContaining({ field, message: fault }));
+  });
+
+  test('a data plane has the most that the rings reached give it, if it is able to', () => {
+    const rings = readStrategy([
+      { nodes: { labels: 'canary' }, traffic: { percent: 20, by: 'header:X-User' } },
+      { traffic: { percent: 5, by: 'header:x-user' } },
+      { nodes: { labels: 'canary' } },
+    ]);
+    const shares = (labels: Record<string, string>, capabilities: readonly string[]) =>
+      rings.map((_, at) => sharesOf('r', rings, at)({ id: 'n', labels, capabilities }));
+    const of = (percent: number) => ({ percent, by: 'header:x-user' });
+    expect(shares({ canary: 'x' }, ['traffic_split'])).toEqual([of(20), of(20), 'all']);
+    expect(shares({}, ['traffic_split'])).toEqual(['none', of(5), of(5)]);
+    expect(shares({ canary: 'x' }, [])).toEqual(['unable', 'unable', 'all']);
+    const byAddress = readStrategy([{ traffic: { percent: 5, by: 'client_ip' } }]);
+    expect(sharesOf('r', byAddress, 0)({ id: 'n', labels: {}, capabilities: ['traffic_split'] })).toBe('unable');
   });
 });

@@ -60,6 +60,7 @@ onBothDrivers('migrations', (backend) => {
       '008_releases',
       '009_telemetry',
       '010_history_of_nodes',
+      '011_release_parts',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

@@ -267,14 +267,21 @@ onBothDrivers('telemetry of data planes', ({ fresh }) => {
     await tell(other, '7', [counted(80)], 10);
     await tell(other, '', [counted(800)], 10);
     await tell(stranger, '7', [counted(900)], 10);
-    const { ring, others, before } = await store.telemetry.sides({ since, serial: 9, ring: [canary], others: [other] });
+    const sidesOf = (ring: string[], split: string[], rest: string[]) =>
+      store.telemetry.sides({ since, serial: 9, ring, split, others: rest });
+    const { ring, others, before } = await sidesOf([canary], [], [other]);
     expect([ring, others, before].map(({ requests, failed }) => [requests, failed])).toEqual([
       [32, 12],
       [80, 0],
       [155, 5],
     ]);
     expect(ring.latencies.buckets[bucketOf(20)]).toBe(32);
-    expect((await store.telemetry.sides({ since, serial: 9, ring: [], others: [] })).ring.requests).toBe(0);
+    expect((await sidesOf([], [], [])).ring.requests).toBe(0);
+    // One that has both at a time is on both sides, by the serials that it tells.
+    const split = await sidesOf([], [canary], [other]);
+    expect(split.ring).toEqual(ring);
+    expect(split.before).toEqual(before);
+    expect(split.others.requests).toBeGreaterThan(others.requests);
   });
 
   /** Does something to the database behind the back of the store. */

@@ -1,6 +1,8 @@
 /** Data planes that get a release before all do, and what must be so before the next ones get it. */
 export interface Ring {
   readonly nodes: { readonly labels: string | null; readonly percent: number };
+  /** For a part of their requests; absent: for all. */
+  readonly traffic?: { readonly percent: number; readonly by: string };
   /** Seconds. */
   readonly hold: number;
   readonly gates: {
@@ -42,6 +44,7 @@ export interface Figures {
   readonly nodes: number;
   readonly nodes_serving: number;
   readonly nodes_refusing: number;
+  readonly nodes_unable: number;
   readonly ring: Served;
   readonly others: Served;
   readonly waits_for: readonly string[];
@@ -74,9 +77,10 @@ export function ordersOf({ state }: Pick<Release, 'state'>): readonly string[] {
 }
 
 /** Whom a ring is of. */
-export function ringText({ nodes: { labels, percent }, hold }: Ring): string {
+export function ringText({ nodes: { labels, percent }, traffic, hold }: Ring): string {
   const whom = `${percent === 100 ? 'all' : `${percent} % of the`} data planes${labels === null ? '' : ` with ${labels}`}`;
-  return `${whom}, for ${holdText(hold)}`;
+  const part = traffic === undefined ? '' : `, ${traffic.percent} % of their requests by ${traffic.by}`;
+  return `${whom}${part}, for ${holdText(hold)}`;
 }
 
 function holdText(seconds: number): string {
