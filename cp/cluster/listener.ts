@@ -16,6 +16,7 @@ import { CountsDesk } from './counts-desk.ts';
 import { createDevelopmentServer } from './development-server.ts';
 import { Entrance } from './entrance.ts';
 import { LinkFigures } from './figures.ts';
+import { HeldManifests } from './held-manifests.ts';
 import { HttpsForm } from './https-form.ts';
 import { Links } from './link.ts';
 import {
@@ -65,6 +66,8 @@ export interface ClusterListenerOptions {
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
   readonly version: string;
+  /** Data planes in a minute that nobody knew and that have the same certificate; 2,000 unless given. */
+  readonly mostNewNodes?: number;
   /** Seconds (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
   readonly log: ClusterLog;
@@ -147,19 +150,20 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
   const questions = new Questions();
   const context: SessionContext = {
     publisher,
+    held: new HeldManifests(publisher, log),
     version: options.version,
     log,
     answered: (session, answer) => questions.answered(session, answer),
     shares: (session, message) => desk.receive(session, message),
     counts: (session, message) => void countsDesk.receive(session, message),
     takeHealth: (session, length) => nodes.takeHealth(session, length),
-    changed: (session, urgent) => nodes.changed(session, urgent),
+    changed: (session, change) => nodes.changed(session, change),
     acknowledged: (seconds) => figures.acknowledgements.observe(seconds),
     rejected: () => figures.rejections++,
     absentPlugins: (node) => absentPlugins(known, node),
   };
   const texts = new ManifestTexts(publisher);
-  const quotas = new Quotas(log);
+  const quotas = new Quotas(log, options.mostNewNodes);
   const entrance = new Entrance({ context, nodes, claims, quotas });
   const links: Links = new Links({ context, nodes, texts, entrance, quotas });
   const https: HttpsForm = new HttpsForm({ context, nodes, texts, entrance, quotas });

@@ -1,5 +1,6 @@
 import { messageOf } from '../../shared/thrown.ts';
-import type { NodeKeys, NodeRegistry, RefusedClaim } from '../store/store.ts';
+import type { LivingNode, NodeKeys, NodeRegistry, RefusedClaim } from '../store/store.ts';
+import { DatabaseUnavailable } from '../store/unavailable.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import { TooMany } from './quotas.ts';
 import type { NodeSession } from './session.ts';
@@ -30,6 +31,11 @@ const NEVER_APPLIED = 300;
 const MOST_HEALTH = 64 << 20;
 /** Milliseconds between attempts while the database fails. */
 const RETRY = 5_000;
+/** Nodes written down by one statement. */
+const BATCH = 250;
+
+/** What is new of a node: something that others wait for, something else, or only that it lives. */
+export type NodeChange = 'urgent' | 'leisurely' | 'alive';
 
 /**
  * The data planes connected to this control plane, and the writing down of what they say. Writes go one after the
@@ -39,6 +45,8 @@ export class Nodes {
   readonly #options: NodesOptions;
   readonly #connected = new Map<string, NodeSession>();
   readonly #unsaved = new Map<string, NodeSession>();
+  /** Of which nothing is new, by their ids: most of all that say a heartbeat. */
+  readonly #alive = new Map<string, NodeSession>();
   /** Ids of nodes that are gone, which is not written down yet. */
   readonly #left = new Set<string>();
   /** By the id they were for; not written down yet. */
@@ -146,15 +154,21 @@ export class Nodes {
 
   /** How many are to be written down, or are now. */
   get unwritten(): number {
-    return this.#unsaved.size + this.#refused.size + this.#left.size;
+    return this.#unsaved.size + this.#alive.size + this.#refused.size + this.#left.size;
   }
 
   /** Has a session's record written down soon. */
-  changed(session: NodeSession, urgent: boolean): void {
+  changed(session: NodeSession, change: NodeChange): void {
     if (this.#forgotten.has(session)) return;
-    if (urgent && this.#connected.get(session.node.id) === session) this.#tell(session, true);
-    this.#unsaved.set(session.node.id, session);
-    this.#writeIn(urgent ? URGENT : LEISURELY);
+    const { id } = session.node;
+    if (change === 'urgent' && this.#connected.get(id) === session) this.#tell(session, true);
+    if (change === 'alive') {
+      if (this.#unsaved.get(id) !== session) this.#alive.set(id, session);
+    } else {
+      this.#alive.delete(id);
+      this.#unsaved.set(id, session);
+    }
+    this.#writeIn(change === 'urgent' ? URGENT : LEISURELY);
   }
 
   /** Has it shown who said, in vain, that it was a node: the last one only. */
@@ -182,6 +196,7 @@ export class Nodes {
     const session = this.#connected.get(id);
     if (session !== undefined) this.#forgotten.add(session);
     this.#unsaved.delete(id);
+    this.#alive.delete(id);
     this.#left.delete(id);
     this.#refused.delete(id);
   }
@@ -215,31 +230,90 @@ export class Nodes {
   }
 
   #put(session: NodeSession): Promise<boolean> {
-    const { id, registry, purgeDelay } = this.#options;
-    const { record } = session;
-    return registry.put(record, record.serial === null ? Math.min(purgeDelay, NEVER_APPLIED) : purgeDelay, id);
+    const { id: own, registry } = this.#options;
+    const { node, ttl } = this.#living(session);
+    return registry.put(node, ttl, own);
+  }
+
+  #living(session: NodeSession): LivingNode {
+    const { purgeDelay } = this.#options;
+    const node = session.record;
+    return { id: node.id, node, ttl: node.serial === null ? Math.min(purgeDelay, NEVER_APPLIED) : purgeDelay };
+  }
+
+  /** Those that live, and of which nothing else is to be written down. One whose record is another's by now is written down anew. */
+  async #renew(): Promise<void> {
+    const { id: own, registry } = this.#options;
+    for (const sessions of batches(this.#alive)) {
+      const renewed = await registry.renew(
+        sessions.map((session) => this.#living(session)),
+        own,
+      );
+      for (const session of sessions) {
+        const { id } = session.node;
+        if (this.#alive.get(id) === session) this.#alive.delete(id);
+        if (!renewed.has(id) && this.#connected.get(id) === session) this.#unsaved.set(id, session);
+      }
+    }
+  }
+
+  async #putAll(): Promise<void> {
+    const { id: own, registry } = this.#options;
+    for (const sessions of batches(this.#unsaved)) {
+      for (const { node } of sessions) this.#unsaved.delete(node.id);
+      const living = sessions.map((session) => this.#living(session));
+      // Where one cannot be written down, the others are.
+      const written = await registry.putAll(living, own).catch(() => null);
+      if (written === null) await this.#putEach(sessions);
+      else for (const session of sessions) if (!written.has(session.node.id)) this.#options.lost(session);
+    }
+  }
+
+  /** Throws the first failure, once all have been tried that can be: those that failed are tried again later. */
+  async #putEach(sessions: readonly NodeSession[]): Promise<void> {
+    const failed = new Map<string, NodeSession>();
+    let failure: unknown;
+    for (const session of sessions) {
+      if (failure instanceof DatabaseUnavailable) {
+        failed.set(session.node.id, session);
+        continue;
+      }
+      try {
+        if (!(await this.#put(session))) this.#options.lost(session);
+      } catch (error) {
+        failure ??= error;
+        if (error instanceof DatabaseUnavailable) failure = error;
+        failed.set(session.node.id, session);
+      }
+    }
+    for (const [id, session] of failed) if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
+    if (failed.size > 0) throw failure;
+  }
+
+  async #writeLeft(): Promise<void> {
+    const { id: own, registry } = this.#options;
+    const left = [...this.#left];
+    if (left.length === 0) return;
+    // One that comes back and leaves again meanwhile has left once more.
+    this.#left.clear();
+    try {
+      await registry.left(left, own);
+    } catch (error) {
+      for (const id of left) if (!this.#connected.has(id)) this.#left.add(id);
+      throw error;
+    }
   }
 
   async #write(): Promise<void> {
-    const { id: own, registry, log } = this.#options;
+    const { registry, log } = this.#options;
     try {
-      for (const [id, session] of [...this.#unsaved]) {
-        this.#unsaved.delete(id);
-        const written = await this.#put(session).catch((error) => {
-          // To the end of the queue: should it be this one that cannot be written down, the others still are.
-          if (!this.#unsaved.has(id)) this.#unsaved.set(id, session);
-          throw error;
-        });
-        if (!written) this.#options.lost(session);
-      }
+      await this.#renew();
+      await this.#putAll();
       for (const [id, claim] of [...this.#refused]) {
         await registry.noteRefused(id, claim);
         this.#refused.delete(id);
       }
-      for (const id of [...this.#left]) {
-        await registry.left(id, own);
-        this.#left.delete(id);
-      }
+      await this.#writeLeft();
       this.#complaint = '';
     } catch (error) {
       const detail = messageOf(error);
@@ -248,4 +322,12 @@ export class Nodes {
       this.#writeIn(RETRY);
     }
   }
+}
+
+/** What there is now, some at a time. */
+function batches(waiting: ReadonlyMap<string, NodeSession>): NodeSession[][] {
+  const sessions = [...waiting.values()];
+  return Array.from({ length: Math.ceil(sessions.length / BATCH) }, (_, place) =>
+    sessions.slice(place * BATCH, (place + 1) * BATCH),
+  );
 }

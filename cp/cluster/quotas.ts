@@ -5,8 +5,11 @@ import type { ClusterLog } from './mtls-server.ts';
 /** Milliseconds. */
 const MINUTE = 60_000;
 
-/** Data planes nobody knew, of one certificate; others have to try again. */
-const NEW_NODES = 200;
+/**
+ * Data planes nobody knew, of one certificate; others have to try again. A fleet of thousands is there in some minutes, and what is none
+ * is forgotten before the registry is full.
+ */
+const NEW_NODES = 2_000;
 /** Of one certificate and address: what was refused, whatever it was. */
 const REFUSALS = 600;
 /** Hellos of one data plane, after it has proved that it is that one: twice as often as one tries again whose link ends at once. */
@@ -27,21 +30,24 @@ export class TooMany extends Error {
  */
 export class Quotas {
   readonly #log: ClusterLog;
-  readonly #newNodes = new PerMinute(NEW_NODES);
+  readonly #mostNew: number;
+  readonly #newNodes: PerMinute;
   readonly #refusals = new PerMinute(REFUSALS);
   readonly #hellos = new PerMinute(HELLOS);
   readonly #requests = new PerMinute(REQUESTS);
   readonly #open = new Map<string, number>();
   readonly #told = new Lately();
 
-  constructor(log: ClusterLog) {
+  constructor(log: ClusterLog, mostNew = NEW_NODES) {
     this.#log = log;
+    this.#mostNew = mostNew;
+    this.#newNodes = new PerMinute(mostNew);
   }
 
   /** Throws `TooMany` when so many data planes of this certificate are new that one more must wait. */
   newNode(peer: Peer): void {
     if (this.#newNodes.take(certificateOf(peer))) return;
-    throw new TooMany(`more than ${NEW_NODES} new data planes in a minute with certificate '${peer.subject}'`);
+    throw new TooMany(`more than ${this.#mostNew} new data planes in a minute with certificate '${peer.subject}'`);
   }
 
   /** Throws `TooMany` when this data plane says hello all the time. */

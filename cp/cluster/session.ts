@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Manifest } from '../../shared/bundle/format.ts';
-import { verifyManifest } from '../../shared/bundle/verification.ts';
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
 import type {
   AssignedMessage,
@@ -20,14 +20,18 @@ import type { Publisher, Release } from '../publisher/publisher.ts';
 import type { RingNode } from '../releases/rings.ts';
 import type { NodeKeys, NodeReport } from '../store/store.ts';
 import type { Peer } from './admission.ts';
+import type { HeldManifests } from './held-manifests.ts';
 import type { ClusterLog } from './mtls-server.ts';
 import { labelsOf } from './node-labels.ts';
+import type { NodeChange } from './nodes.ts';
 import { Orders } from './orders.ts';
 import { healthOf, type NodeHealth } from './target-health.ts';
+import type { Fault, Faults } from './withholding.ts';
 
 /** What a session needs to know of its control plane. */
 export interface SessionContext {
   readonly publisher: Publisher;
+  readonly held: HeldManifests;
   /** Holdfast's version on this control plane. */
   readonly version: string;
   readonly log: ClusterLog;
@@ -46,7 +50,7 @@ export interface SessionContext {
   /** The node refused what it was offered. */
   readonly rejected: () => void;
   /** The record changed; `urgent` when it says something new rather than that the node still lives. */
-  readonly changed: (session: NodeSession, urgent: boolean) => void;
+  readonly changed: (session: NodeSession, change: NodeChange) => void;
 }
 
 /** What to tell the node next. */
@@ -71,6 +75,8 @@ export class NodeSession {
   readonly #context: SessionContext;
   readonly #offered = new Map<number, { readonly manifest: Manifest; readonly at: number }>();
   readonly #labels: NodeLabels;
+  /** The same for those that differ in nothing that config is withheld for. */
+  readonly #kind: string;
   readonly #assignable: boolean;
   /** The group it was told on this connection that it is of; null: none yet. */
   #told: string | null = null;
@@ -96,6 +102,9 @@ export class NodeSession {
   private constructor({ node, nonce, assignable }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
     this.#labels = labelsOf(node, peer.labels);
+    this.#kind = createHash('sha256')
+      .update(JSON.stringify([node.version, node.plugins, node.capabilities]))
+      .digest('base64url');
     this.#assignable = assignable === true && nonce !== undefined;
     this.peer = peer;
     this.keys = keys;
@@ -112,7 +121,7 @@ export class NodeSession {
         `${session.name} is of version ${hello.node.version}, which obeys orders that nobody signed: upgrade it`,
       );
     }
-    if (hello.manifest !== null) session.#held = await readHeld(hello.manifest, session.name, context);
+    if (hello.manifest !== null) session.#held = await context.held.read(hello.manifest, session.name);
     const absent = context.absentPlugins(hello.node);
     if (absent.length > 0) {
       context.log(
@@ -316,16 +325,25 @@ export class NodeSession {
     return publisher.lift(newest);
   }
 
-  /** Why the node does not get the newest manifest of its group, or nothing newer at all; null when it does. */
-  withheld(): string | null {
+  /**
+   * Why the node does not get the newest manifest of its group, or nothing newer at all; null when it does. `faults`: what was found of
+   * others at the same moment.
+   */
+  withheld(faults: Faults): string | null {
     const { publisher } = this.#context;
     const manifest = publisher.releaseFor(this.group, this.#ringNode)?.manifest;
     if (manifest === undefined) return this.#withheld;
     const ahead = this.#held !== null && this.#held.serial > manifest.serial;
-    return this.#faultOf(manifest)?.reason ?? (ahead ? this.#withheld : null);
+    const key = `${this.group} ${manifest.group} ${manifest.serial} ${this.#assignable} ${this.node.group} ${this.#kind}`;
+    let fault = faults.get(key);
+    if (fault === undefined) {
+      fault = this.#faultOf(manifest);
+      faults.set(key, fault);
+    }
+    return fault?.reason ?? (ahead ? this.#withheld : null);
   }
 
-  #faultOf({ group, plugins }: Manifest): Omit<Withheld, 'type'> | null {
+  #faultOf({ group, plugins }: Manifest): Fault | null {
     if (!this.#assignable && this.node.group !== group) {
       const reason =
         `its labels make this data plane one of group '${group}', but its version takes config of '${this.node.group}' ` +
@@ -374,26 +392,17 @@ export class NodeSession {
     urgent: boolean,
   ): void {
     this.#lastSeen = Date.now();
+    const before = [this.#serial, this.#configHash, this.#syncStatus, this.#reason];
     if (news.serial !== undefined) this.#serial = news.serial;
     if (news.configHash !== undefined) this.#configHash = news.configHash;
     if (news.syncStatus !== undefined) this.#syncStatus = news.syncStatus;
     if (news.reason !== undefined) this.#reason = news.reason;
-    this.#context.changed(this, urgent);
+    const after = [this.#serial, this.#configHash, this.#syncStatus, this.#reason];
+    const changed = after.some((value, place) => value !== before[place]);
+    this.#context.changed(this, urgent ? 'urgent' : changed ? 'leisurely' : 'alive');
   }
 }
 
 function isWithheld(status: SyncStatus): boolean {
   return status !== 'normal' && status !== 'unknown';
-}
-
-/** The manifest a hello carries, when this cluster's key signed it: anything else says nothing about what is held. */
-async function readHeld(jws: string, name: string, { publisher, log }: SessionContext): Promise<Manifest | null> {
-  const { cluster, keys } = publisher.trust();
-  try {
-    return await verifyManifest(jws, { trustedKeys: keys, cluster, group: null, highestSerial: null, now: null });
-  } catch (error) {
-    const detail = messageOf(error);
-    log('warn', `${name} holds a manifest that is not of this cluster: ${detail}`);
-    return null;
-  }
 }

@@ -4,13 +4,7 @@ import { absentPlugins } from '../../shared/cluster/compatibility.ts';
 import { HOST_KINDS } from '../../shared/cluster/hosts.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
-import type {
-  ClusterView,
-  ConfigReach,
-  DataPlaneDetail,
-  DataPlaneRecord,
-  ServedSerial,
-} from '../admin/cluster/cluster-view.ts';
+import type { ClusterView, ConfigReach, DataPlaneDetail, DataPlaneRecord } from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { NodeRecord, NodeRegistry, NodeSummary } from '../store/store.ts';
 import type { ClusterListener } from './listener.ts';
@@ -139,28 +133,21 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       });
     },
     async serials() {
-      await nodes.flush();
-      const served: ServedSerial[] = [];
-      let offset: string | undefined;
-      do {
-        const page = await registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
-        for (const node of page.nodes) {
-          const { id, hostname, serial } = node;
-          const here = nodes.get(id);
-          const group = here?.group ?? node.group ?? DEFAULT_GROUP;
-          const reason = node.reason ?? publisher.trouble(group) ?? waiting(group);
-          served.push({
-            id,
-            hostname,
-            group,
-            serial: upTo(group, here?.record.serial ?? serial),
-            reason,
-            connected: node.connected || here !== undefined,
-          });
-        }
-        offset = page.offset;
-      } while (offset !== undefined);
-      return served;
+      // What is known here is newer than what is written down of it.
+      const others = (await registry.standingElsewhere(self.id, null)).filter(({ id }) => nodes.get(id) === undefined);
+      const here = [...nodes.connected()].map(({ node: { id, hostname }, group, record: { serial, reason } }) => {
+        return { id, hostname, group, serial, reason, connected: true };
+      });
+      return [...here, ...others]
+        .map(({ id, hostname, group, serial, reason, connected }) => ({
+          id,
+          hostname,
+          group,
+          serial: upTo(group, serial),
+          reason: reason ?? publisher.trouble(group) ?? waiting(group),
+          connected,
+        }))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1));
     },
     groups: () => publisher.groups(),
     group(name) {

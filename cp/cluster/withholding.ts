@@ -1,4 +1,5 @@
 import { incompatibility } from '../../shared/cluster/compatibility.ts';
+import type { Withheld } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
 import type { WithheldNode } from '../admin/cluster/cluster-view.ts';
 import type { Publisher } from '../publisher/publisher.ts';
@@ -9,11 +10,18 @@ import type { NodeSession } from './session.ts';
 /** Data planes that are named in one line; all of them stand in the Admin API. */
 const MOST_NAMED = 3;
 
+export type Fault = Omit<Withheld, 'type'>;
+
+/** What config is withheld for, found once for all data planes of a kind while nothing else happens. */
+export type Faults = Map<string, Fault | null>;
+
 /** The connected data planes which the newest manifest of their group is withheld from, with the reasons. */
 export function withheldFrom(sessions: Iterable<NodeSession>): readonly WithheldNode[] {
   const found: WithheldNode[] = [];
+  // Of thousands of data planes, few are of different kinds.
+  const faults: Faults = new Map();
   for (const session of sessions) {
-    const reason = session.withheld();
+    const reason = session.withheld(faults);
     if (reason !== null) found.push({ id: session.node.id, hostname: session.node.hostname, reason });
   }
   return found;

@@ -4,7 +4,7 @@ import { isUuid } from '../../shared/uuid.ts';
 import type { Database, SqlRow } from './database.ts';
 import type { NodeStep } from './node-step.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
-import type { NodeKeys, NodeRecord, NodeRegistry, NodeReport, NodeSummary } from './store.ts';
+import type { LivingNode, NodeKeys, NodeRecord, NodeRegistry, NodeReport, NodeSummary } from './store.ts';
 
 const CONNECTED = `(control_plane IS NOT NULL AND last_seen > now() - interval '${HEARTBEAT_DEADLINE} ms')`;
 
@@ -19,55 +19,24 @@ const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, ce
   reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, description -> 'capabilities' AS capabilities, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
-/** The step that a report tells of, with the time; none when it tells of none. */
-const HISTORY = `CASE WHEN $17::jsonb IS NULL THEN '[]'::jsonb ELSE jsonb_build_array(
-    $17::jsonb || jsonb_build_object('at', extract(epoch FROM now()))) END`;
-
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
 export function nodeRegistry(database: Database): NodeRegistry {
   return {
-    async put(node, ttl, controlPlane) {
-      const written = await database.query(
+    put: async (node, ttl, controlPlane) =>
+      (await putAll(database, [{ id: node.id, node, ttl }], controlPlane)).has(node.id),
+    putAll: (nodes, controlPlane) => putAll(database, nodes, controlPlane),
+    async renew(nodes, controlPlane) {
+      if (nodes.length === 0) return new Set();
+      const rows = await database.query(
         {
-          name: 'put_node',
-          text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
-              labels, cert_details, serial, reason, description, health, control_plane, node_key, certificate_key, history)
-            VALUES ($1::uuid, $2, $3, $4, $5, $6, now(), now(), now() + make_interval(secs => $7::double precision),
-              $8::jsonb, $9::jsonb, $10::bigint, $11, $12::jsonb, $13::jsonb, $14::uuid, $15, $16, ${HISTORY})
-            ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
-              config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
-              updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
-              cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
-              description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane,
-              node_key = EXCLUDED.node_key, certificate_key = EXCLUDED.certificate_key,
-              history = CASE WHEN nodes.expires_at <= now() THEN EXCLUDED.history
-                WHEN EXCLUDED.history = '[]' OR nodes.history -> 0 @> $17::jsonb THEN nodes.history
-                ELSE (EXCLUDED.history || nodes.history) - ${MOST_STEPS} END
-            WHERE nodes.expires_at <= now() OR coalesce(nodes.node_key, nodes.certificate_key) IS NULL
-              OR (nodes.node_key IS NOT DISTINCT FROM $15 AND nodes.certificate_key IS NOT DISTINCT FROM $16)
-            RETURNING id`,
+          name: 'renew_nodes',
+          text: `UPDATE nodes SET last_seen = now(), updated_at = now(), expires_at = now() + make_interval(secs => living.ttl)
+            FROM unnest($1::uuid[], $2::double precision[]) AS living (id, ttl)
+            WHERE nodes.id = living.id AND control_plane = $3::uuid AND expires_at > now() RETURNING nodes.id`,
         },
-        [
-          node.id,
-          node.hostname,
-          node.ip,
-          node.version,
-          node.config_hash,
-          node.sync_status,
-          ttl,
-          JSON.stringify(node.labels),
-          JSON.stringify(node.cert_details),
-          node.serial,
-          node.reason,
-          JSON.stringify(node.description),
-          JSON.stringify(node.health),
-          controlPlane,
-          node.keys.node,
-          node.keys.certificate,
-          stepOf(node),
-        ],
+        [nodes.map(({ id }) => id), nodes.map(({ ttl }) => String(ttl)), controlPlane],
       );
-      return written.length > 0;
+      return idsOf(rows);
     },
     async keys(id) {
       const [row] = await database.query(
@@ -105,11 +74,11 @@ export function nodeRegistry(database: Database): NodeRegistry {
       );
       return rows[0]?.known === true;
     },
-    async left(id, controlPlane) {
+    async left(ids, controlPlane) {
       await database.query(
         `UPDATE nodes SET control_plane = NULL, updated_at = now()
-         WHERE ($1::uuid IS NULL OR id = $1::uuid) AND control_plane = $2::uuid`,
-        [id, controlPlane],
+         WHERE ($1::uuid[] IS NULL OR id = ANY ($1::uuid[])) AND control_plane = $2::uuid`,
+        [ids, controlPlane],
       );
     },
     async health(upstream) {
@@ -177,8 +146,8 @@ export function nodeRegistry(database: Database): NodeRegistry {
       return rows.length <= nodes.length || last === undefined ? { nodes } : { nodes, offset: pageToken([last.id]) };
     },
     async standingElsewhere(controlPlane, seconds) {
-      // An embedded database has one control plane.
-      if (database.driver === 'pglite') return [];
+      // An embedded database has one control plane: of others there is no news.
+      if (database.driver === 'pglite' && seconds !== null) return [];
       const rows = await database.query(
         {
           name: 'standing_elsewhere',
@@ -223,6 +192,66 @@ export function nodeRegistry(database: Database): NodeRegistry {
   };
 }
 
+/** In one statement, whoever many they are. */
+async function putAll(
+  database: Database,
+  nodes: readonly LivingNode[],
+  controlPlane: string,
+): Promise<ReadonlySet<string>> {
+  if (nodes.length === 0) return new Set();
+  const given = nodes.map(({ node, ttl }) => ({
+    id: node.id,
+    hostname: node.hostname,
+    ip: node.ip,
+    version: node.version,
+    config_hash: node.config_hash,
+    sync_status: node.sync_status,
+    ttl,
+    labels: node.labels,
+    cert_details: node.cert_details,
+    serial: node.serial,
+    reason: node.reason,
+    description: node.description,
+    health: node.health,
+    node_key: node.keys.node,
+    certificate_key: node.keys.certificate,
+    step: stepOf(node),
+  }));
+  const rows = await database.query(
+    {
+      name: 'put_nodes',
+      text: `INSERT INTO nodes (id, hostname, ip, version, config_hash, sync_status, last_seen, updated_at, expires_at,
+          labels, cert_details, serial, reason, description, health, control_plane, node_key, certificate_key, history)
+        SELECT id, hostname, ip, version, config_hash, sync_status, now(), now(), now() + make_interval(secs => ttl),
+          labels, cert_details, serial, reason, description, health, $2::uuid, node_key, certificate_key,
+          CASE WHEN step IS NULL THEN '[]'::jsonb
+            ELSE jsonb_build_array(step || jsonb_build_object('at', extract(epoch FROM now()))) END
+        FROM jsonb_to_recordset($1::jsonb) AS given (id uuid, hostname text, ip text, version text, config_hash text,
+          sync_status text, ttl double precision, labels jsonb, cert_details jsonb, serial bigint, reason text,
+          description jsonb, health jsonb, node_key text, certificate_key text, step jsonb)
+        ON CONFLICT (id) DO UPDATE SET hostname = EXCLUDED.hostname, ip = EXCLUDED.ip, version = EXCLUDED.version,
+          config_hash = EXCLUDED.config_hash, sync_status = EXCLUDED.sync_status, last_seen = EXCLUDED.last_seen,
+          updated_at = EXCLUDED.updated_at, expires_at = EXCLUDED.expires_at, labels = EXCLUDED.labels,
+          cert_details = EXCLUDED.cert_details, serial = EXCLUDED.serial, reason = EXCLUDED.reason,
+          description = EXCLUDED.description, health = EXCLUDED.health, control_plane = EXCLUDED.control_plane,
+          node_key = EXCLUDED.node_key, certificate_key = EXCLUDED.certificate_key,
+          history = CASE WHEN nodes.expires_at <= now() THEN EXCLUDED.history
+            WHEN EXCLUDED.history = '[]' OR nodes.history -> 0 @> ((EXCLUDED.history -> 0) - 'at') THEN nodes.history
+            ELSE (EXCLUDED.history || nodes.history) - ${MOST_STEPS} END
+        WHERE nodes.expires_at <= now() OR coalesce(nodes.node_key, nodes.certificate_key) IS NULL
+          OR (nodes.node_key IS NOT DISTINCT FROM EXCLUDED.node_key
+            AND nodes.certificate_key IS NOT DISTINCT FROM EXCLUDED.certificate_key)
+        RETURNING id`,
+    },
+    [JSON.stringify(given), controlPlane],
+  );
+  return idsOf(rows);
+}
+
+function idsOf(rows: readonly SqlRow[]): ReadonlySet<string> {
+  return new Set(rows.map(({ id }) => String(id)));
+}
+
 function toNode(row: SqlRow): NodeRecord {
   return {
     ...toSummary(row),
@@ -232,17 +261,17 @@ function toNode(row: SqlRow): NodeRecord {
   };
 }
 
-/** What a report says of the config last written, as JSON without its time; null: nothing yet. */
-function stepOf({ serial, config_hash, sync_status, reason, description }: NodeReport): string | null {
+/** What a report says of the config last written, without its time; null: nothing yet. */
+function stepOf({ serial, config_hash, sync_status, reason, description }: NodeReport): Omit<NodeStep, 'at'> | null {
   const step = { serial: null, config_hash: null, reason: null };
   if (reason !== null) {
-    const cut = reason.slice(0, MOST_REASON);
-    if (description.rejected !== true) return JSON.stringify({ ...step, change: 'withheld', reason: cut });
+    const cut = reason.slice(0, MOST_REASON).toWellFormed();
+    if (description.rejected !== true) return { ...step, change: 'withheld', reason: cut };
     const refused = typeof description.refused === 'number' ? description.refused : null;
-    return JSON.stringify({ ...step, change: 'rejected', serial: refused, reason: cut });
+    return { ...step, change: 'rejected', serial: refused, reason: cut };
   }
   const isApplied = serial !== null && sync_status === 'normal';
-  return isApplied ? JSON.stringify({ ...step, change: 'applied', serial, config_hash }) : null;
+  return isApplied ? { ...step, change: 'applied', serial, config_hash } : null;
 }
 
 function toStep(value: unknown): NodeStep[] {

@@ -287,6 +287,13 @@ export interface NodeTally extends Pick<NodeRecord, 'connected' | 'sync_status'>
   readonly nodes: number;
 }
 
+/** A node, and the seconds after which it is forgotten. */
+export interface LivingNode {
+  readonly id: string;
+  readonly node: NodeReport;
+  readonly ttl: number;
+}
+
 /** The data planes this cluster has heard of, in the database so that every control plane sees all of them. */
 export interface NodeRegistry {
   /**
@@ -294,6 +301,13 @@ export interface NodeRegistry {
    * `controlPlane` is the id of the one it is connected to. False, and nothing is written, when the id belongs to other keys.
    */
   put(node: NodeReport, ttl: number, controlPlane: string): Promise<boolean>;
+  /** The same of many at once, no two with the same id: the ids of those that were written. */
+  putAll(nodes: readonly LivingNode[], controlPlane: string): Promise<ReadonlySet<string>>;
+  /**
+   * Of nodes that are written down as connected to `controlPlane`, that they live: the ids of those that still are, in a record that is
+   * not forgotten.
+   */
+  renew(nodes: readonly Pick<LivingNode, 'id' | 'ttl'>[], controlPlane: string): Promise<ReadonlySet<string>>;
   /** The keys an id belongs to, and whether another id has the same certificate. Null: nobody's, or of no known keys. */
   keys(id: string): Promise<{ readonly keys: NodeKeys; readonly certificateIsCommon: boolean } | null>;
   /** Gives an id other keys, if it still has those; false when it has not. */
@@ -301,8 +315,8 @@ export interface NodeRegistry {
   noteRefused(id: string, claim: RefusedClaim): Promise<void>;
   /** Forgets a node, and with it whose its id was; with `keys` only while it is theirs. False when it was not known. */
   forget(id: string, keys?: NodeKeys): Promise<boolean>;
-  /** The node (null: every one) is no longer connected to that control plane; one that is connected to another stays so. */
-  left(id: string | null, controlPlane: string): Promise<void>;
+  /** These nodes (null: all) are no longer connected to that control plane; one that is connected to another stays so. */
+  left(ids: readonly string[] | null, controlPlane: string): Promise<void>;
   /** What each connected node says of the targets of an upstream. */
   health(
     upstream: string,

@@ -5,8 +5,9 @@
  * (`--only admin`) is measured against bare HTTP, JSON and one statement on the same database. `--only sustained` loads gateway and bare
  * proxy for two minutes each (`--sustained-seconds N`) and tells the longest gap and what happened to the memory. `--only` takes a part
  * of a scenario's name, or a group: traffic, plugins, limits, logs, changes, nodes, sustained, memory, propagation, admin. Without it all of
- * them run, but for the last, which no host has a part in, on workerd alone. `--only chaos` measures nothing: for ten minutes
- * (`--chaos-seconds N`) it kills everything at random, and tells what it cost.
+ * them run, but for the last, which no host has a part in, on workerd alone. Only by name: `--only chaos` measures nothing: for ten minutes
+ * (`--chaos-seconds N`) it kills everything at random, and tells what it cost; `--only fleet` measures a control plane with the links of
+ * many data planes (`--links N,N`).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ import { startBaseline, startNodeBaseline } from './baseline.ts';
 import { CHANGE_SCENARIOS, measureChanges } from './changes.ts';
 import { type Compared, compare, type Measured } from './compare.ts';
 import { machine, pin } from './cores.ts';
+import { type FleetFigures, measureFleet } from './fleet.ts';
 import { LIMIT_SCENARIOS, limitScenarios } from './limits.ts';
 import { LOG_SCENARIOS, logScenarios } from './logs.ts';
 import { MEMORY_SCENARIOS, type Memory, measureMemory } from './memory.ts';
@@ -28,7 +30,7 @@ import { PLUGIN_SCENARIOS, type PluginScenario, pluginScenarios } from './plugin
 import { listening, median, say } from './processes.ts';
 import type { Rival } from './rival.ts';
 import { measureSustained, type Sustained } from './sustained.ts';
-import { tables } from './tables.ts';
+import { fleetTable, tables } from './tables.ts';
 
 const { values } = parseArgs({
   options: {
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     host: { type: 'string', default: 'workerd' },
     'sustained-seconds': { type: 'string', default: '120' },
     'chaos-seconds': { type: 'string', default: '600' },
+    links: { type: 'string', default: '1000,5000' },
   },
 });
 
@@ -284,18 +287,26 @@ async function measureTraffic(): Promise<void> {
   }
 }
 
+/** Run only when they are asked for. */
+const APART: readonly unknown[] = ['chaos', 'fleet'];
 const traffic = [...chosen].some((name) => !GROUPS.admin?.includes(name));
 if (values.only === 'chaos') {
   const outcome = await chaos(Number(values['chaos-seconds']), say);
   process.stdout.write(`${JSON.stringify(outcome, null, 2)}\n`);
   process.exitCode = outcome.violations.length > 0 || outcome.peace > 10_000 ? 1 : 0;
+} else if (values.only === 'fleet') {
+  const figures: FleetFigures[] = [];
+  for (const links of values.links.split(',')) figures.push(await measureFleet(Number(links), say));
+  process.stdout.write(
+    values.json ? `${JSON.stringify({ machine: machine(), fleet: figures })}\n` : fleetTable(figures),
+  );
 } else if (chosen.size === 0) say(`nothing is called ${values.only}`);
 if (traffic) await measureTraffic();
 const administration = (GROUPS.admin ?? []).some(wanted)
   ? await measureAdmin({ seconds: howLong.seconds, rounds: howLong.rounds, wanted })
   : [];
 const results = { measured, sustained, memory, delays, administration };
-if (values.only !== 'chaos')
+if (!APART.includes(values.only))
   process.stdout.write(
     values.json
       ? `${JSON.stringify({ machine: machine(), ...results }, null, 2)}\n`

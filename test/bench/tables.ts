@@ -1,6 +1,7 @@
 import type { AdminNumbers } from './admin.ts';
 import type { Measured } from './compare.ts';
 import { machine } from './cores.ts';
+import type { FleetFigures } from './fleet.ts';
 import type { Memory } from './memory.ts';
 import type { Sustained } from './sustained.ts';
 
@@ -10,6 +11,27 @@ interface Results {
   readonly memory: readonly Memory[];
   readonly delays: Readonly<Record<string, number>>;
   readonly administration: readonly AdminNumbers[];
+}
+
+/** One control plane with so many links, a column each. */
+export function fleetTable(figures: readonly FleetFigures[]): string {
+  const row = (name: string, show: (figure: FleetFigures) => string): string[] => [name, ...figures.map(show)];
+  const whole = (value: number): string => Math.round(value).toLocaleString('en');
+  const rows = [
+    row('all new ones joined, s', ({ joined }) => whole(joined / 1000)),
+    row('memory without links, with them, after a restart, MB', ({ memory: { none, all, after } }) =>
+      [none, all, after].map(whole).join(', '),
+    ),
+    row('processor time in a minute at rest, ms', ({ rest }) => whole(rest)),
+    row('a change: from the answer to a data plane, p50, p99, the last, ms', ({ change: { p50, p99, last } }) =>
+      [p50, p99, last].map(whole).join(', '),
+    ),
+    row('a change: until `GET /wait` answers, ms', ({ known }) => whole(known)),
+    row('a change: processor time of the control plane, ms', ({ work }) => whole(work)),
+    row('all back after it was killed, s', ({ storm: { back } }) => whole(back / 1000)),
+    row('processor time for that, ms', ({ storm: { work } }) => whole(work)),
+  ];
+  return `${table(['data planes', ...figures.map(({ links }) => whole(links))], rows)}\n`;
 }
 
 /** The results as tables of Markdown, those that have rows. */

@@ -95,9 +95,19 @@ class MemoryRegistry implements NodeRegistry {
     return this.records.delete(id);
   }
 
-  async left(id: string | null) {
+  async putAll(nodes: Parameters<NodeRegistry['putAll']>[0]) {
+    for (const { node, ttl } of nodes) await this.put(node, ttl);
+    return new Set(nodes.map(({ id }) => id));
+  }
+
+  async renew(nodes: Parameters<NodeRegistry['renew']>[0]) {
+    if (this.failure !== null) throw this.failure;
+    return new Set(nodes.filter(({ id }) => this.records.has(id)).map(({ id }) => id));
+  }
+
+  async left(ids: readonly string[] | null) {
     for (const node of this.records.values())
-      if (id === null || node.id === id) this.records.set(node.id, { ...node, connected: false });
+      if (ids === null || ids.includes(node.id)) this.records.set(node.id, { ...node, connected: false });
   }
 
   async health(upstream: string) {
@@ -147,7 +157,10 @@ const NO_COUNTS: SharedCounts = { compare: async ({ counts }) => counts.map(() =
 /** A control plane over a database in memory, with real sockets. */
 export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
-    Pick<ClusterListenerOptions, 'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry'>
+    Pick<
+      ClusterListenerOptions,
+      'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry' | 'mostNewNodes'
+    >
   > & { /** Versions of those it has. */ plugins?: Readonly<Record<string, string>> } = {},
 ): Promise<ControlPlane> {
   const feed = options.feed ?? new MemoryFeed();
@@ -176,6 +189,7 @@ export async function startControlPlane(
     plugins: Object.keys(options.plugins ?? { 'key-auth': '', cors: '' }),
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
+    ...(options.mostNewNodes !== undefined && { mostNewNodes: options.mostNewNodes }),
     log: write,
   });
   return {

@@ -169,14 +169,17 @@ describe('the id of a data plane', () => {
   test('is free once it was forgotten, also where another control plane was just writing it down', async () => {
     const [writing, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let held = false;
-    const put: typeof store.nodes.put = async (...args) => {
+    const putAll: typeof store.nodes.putAll = async (...args) => {
       if (held) {
         writing.resolve();
         await written.promise;
       }
-      return store.nodes.put(...args);
+      return store.nodes.putAll(...args);
     };
-    const [plane, other] = [await controlPlane(), await controlPlane({}, { ...store, nodes: { ...store.nodes, put } })];
+    const [plane, other] = [
+      await controlPlane(),
+      await controlPlane({}, { ...store, nodes: { ...store.nodes, putAll } }),
+    ];
     const node = await KnownNode.create();
     const link = await connected(node, other.port);
     await other.listener.nodes.flush();

@@ -108,6 +108,33 @@ onBothDrivers('the registry of data planes', ({ fresh }) => {
     ]);
   });
 
+  test('writes many down at once but for those of other keys, and that they live where they still are of that control plane', async () => {
+    const of = (node: string) =>
+      report({ hostname: node, keys: { node, certificate: null }, health: { x: {} }, labels: { region: 'north' } });
+    const [own, others, elsewhere, gone] = [of('own'), of('others'), of('elsewhere'), of('gone')];
+    const living = (node: NodeReport, ttl = 1_000) => ({ id: node.id, node, ttl });
+    await nodes.put({ ...others, keys: { node: 'another', certificate: null } }, 1_000, CONTROL_PLANE);
+    const all = [own, others, elsewhere, gone].map((node) => living(node));
+    const written = await nodes.putAll(all, CONTROL_PLANE);
+    expect(written).toEqual(new Set([own.id, elsewhere.id, gone.id]));
+    expect(await nodes.get(own.id)).toMatchObject({ ...own, connected: true, ttl: 1_000 });
+    expect((await nodes.get(others.id))?.keys.node).toBe('another');
+
+    await nodes.put(elsewhere, 1_000, crypto.randomUUID());
+    await nodes.forget(gone.id);
+    const renewed = await nodes.renew(
+      [own, elsewhere, gone].map((node) => living(node, 5_000)),
+      CONTROL_PLANE,
+    );
+    expect(renewed).toEqual(new Set([own.id]));
+    expect((await nodes.get(own.id))?.ttl).toBe(5_000);
+    expect((await nodes.get(elsewhere.id))?.ttl).toBe(1_000);
+
+    await nodes.left([own.id, elsewhere.id], CONTROL_PLANE);
+    expect((await nodes.get(own.id))?.connected).toBe(false);
+    expect((await nodes.get(elsewhere.id))?.connected).toBe(true);
+  });
+
   test('counts the target health of those alone that have taken config', async () => {
     const health = { u: { t: { health: 'UNHEALTHY' } } };
     const [taken, idle] = [report({ health }), report({ health, serial: null })];
