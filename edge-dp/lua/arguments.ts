@@ -1,4 +1,4 @@
-import { type LuaList, LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import { type LuaList, LuaReference, type LuaResult, type LuaValue, results } from '../../shared/lua/value.ts';
 
 /** `application/x-www-form-urlencoded` as OpenResty reads and writes it. */
 
@@ -17,6 +17,13 @@ export function decodeArguments(text: string, max: number): Map<string, LuaValue
     else all.set(name, isList(before) ? [...before, value] : [before, value]);
   }
   return all;
+}
+
+/** The first `max` arguments of a query or form, 0: all; and when there are more, a second result that says so. */
+export function argumentsUpTo(text: string, max: number): LuaResult {
+  const table = decodeArguments(text, max);
+  const isCut = max > 0 && text.split('&').filter((part) => part !== '').length > max;
+  return isCut ? results(table, 'truncated') : table;
 }
 
 /** A table as arguments, names in order. Throws for what cannot be one. */

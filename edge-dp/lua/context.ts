@@ -121,6 +121,8 @@ export interface RequestTables {
   body: Uint8Array | null;
   /** What `ngx.say` and `ngx.print` said so far. */
   said: string;
+  /** What `ngx.req.set_uri` made of `ngx.var.uri`; null: nothing. */
+  uri: string | null;
   /** What `ngx.status` was set to before there is a reply. */
   status: number | null;
 }

@@ -20,6 +20,7 @@ export function requestTables(request: { readonly slots: Slots }): RequestTables
 class MachineTables implements RequestTables {
   body: Uint8Array | null = null;
   said = '';
+  uri: string | null = null;
   status: number | null = null;
   readonly #held: Held = new Map();
   /** Where each of the tables was used last. */

@@ -3,7 +3,7 @@ import { normalizePath } from '../../../shared/normalize-path.ts';
 import { multipartFields } from '../../http/arguments/multipart.ts';
 import { eachLineOf, firstLine, type HeaderFields } from '../../http/fields.ts';
 import type { Captures } from '../../router/capture.ts';
-import { decodeArguments, isList, isMap } from '../arguments.ts';
+import { argumentsUpTo, decodeArguments, isList, isMap } from '../arguments.ts';
 import { contextOf, type Library, type LuaContext } from '../context.ts';
 import { decodeJson } from '../json.ts';
 import { stringOf } from './checks.ts';
@@ -38,13 +38,13 @@ export const request: Library = {
     return Array.isArray(value) ? value[0] : value;
   }),
   get_query: new LuaNative('get_query', (call) =>
-    decodeArguments(contextOf(call).request.query, most(call, 1, 'max_args')),
+    argumentsUpTo(contextOf(call).request.query, most(call, 1, 'max_args')),
   ),
   get_header: new LuaNative('get_header', (call) =>
     headerOf(contextOf(call).request.headers, stringOf(call, 1, 'header name')),
   ),
   get_headers: new LuaNative('get_headers', (call) =>
-    headersTable(contextOf(call).request.headers, most(call, 1, 'max_headers')),
+    headersUpTo(contextOf(call).request.headers, most(call, 1, 'max_headers')),
   ),
   get_raw_body: new LuaNative('get_raw_body', (call) => rawBody(call), true),
   get_body: new LuaNative('get_body', (call) => body(call), true),
@@ -86,13 +86,22 @@ export function capturesTable({ positional, named }: Captures) {
 /** Names in lower case; several lines of one are a list where the host tells them apart, those of Set-Cookie everywhere. */
 export function headersTable(headers: HeaderFields, max: number): Map<string, LuaValue> {
   const table = new Map<string, LuaValue>();
+  let count = 0;
   for (const [name, value] of eachLineOf(headers)) {
+    if (++count > max) break;
     const before = table.get(name);
-    if (before === undefined && table.size >= max) break;
     if (before === undefined) table.set(name, value);
     else table.set(name, [...(Array.isArray(before) ? before : [before]), value]);
   }
   return table;
+}
+
+/** The first `max` lines of headers; when there are more, that they were cut off is the second result. */
+export function headersUpTo(headers: HeaderFields, max: number): LuaResult {
+  let lines = 0;
+  for (const _ of eachLineOf(headers)) lines += 1;
+  const table = headersTable(headers, max);
+  return lines > max ? results(table, 'truncated') : table;
 }
 
 async function rawBody(call: LuaCall): Promise<LuaResult> {

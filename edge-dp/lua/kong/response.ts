@@ -7,7 +7,7 @@ import { isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { encodeJson } from '../json.ts';
 import { headerOfCall, headersOfCall, stringOf } from './checks.ts';
-import { headerOf, headersTable, most } from './request.ts';
+import { headerOf, headersUpTo, most } from './request.ts';
 
 /** `kong.response`: what the client gets. */
 export const response: Library = {
@@ -19,7 +19,7 @@ export const response: Library = {
     headerOf(headersNow(contextOf(call)), stringOf(call, 1, 'header name')),
   ),
   get_headers: new LuaNative('get_headers', (call) =>
-    headersTable(headersNow(contextOf(call)), most(call, 1, 'max_headers')),
+    headersUpTo(headersNow(contextOf(call)), most(call, 1, 'max_headers')),
   ),
   get_source: new LuaNative('get_source', (call) => {
     const { reply, exchange } = contextIn(call, 'kong.response.get_source', AFTER_HEAD);

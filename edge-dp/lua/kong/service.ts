@@ -6,7 +6,7 @@ import { encodeArguments, isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
 import { encodeJson } from '../json.ts';
 import { headerOfCall, headersOfCall, integerOf, stringOf } from './checks.ts';
-import { headerOf, headersTable, most, readBody } from './request.ts';
+import { headerOf, headersUpTo, most, readBody } from './request.ts';
 import { setHeader } from './response.ts';
 
 /** `kong.service`: where the request goes, what it says there, and what the service answered. */
@@ -130,7 +130,7 @@ export const service: Library = {
     get_headers: new LuaNative('get_headers', (call) => {
       const context = contextIn(call, 'kong.service.response.get_headers', AFTER_HEAD);
       const headers = ofService(context);
-      return headers === null ? undefined : headersTable(headers, most(call, 1, 'max_headers'));
+      return headers === null ? undefined : headersUpTo(headers, most(call, 1, 'max_headers'));
     }),
     get_header: new LuaNative('get_header', (call) => {
       const headers = ofService(contextIn(call, 'kong.service.response.get_header', AFTER_HEAD));
@@ -197,7 +197,7 @@ function setBody({ request }: LuaContext, call: LuaCall): LuaResult {
   if (call.has(2) && call.type(2) !== 'string') throw new Error('mime must be a string');
   const table = call.value(1);
   const type = call.optionalText(2) ?? request.headers.get('content-type') ?? undefined;
-  if (type === undefined) throw new Error('mime must be given, or the request have a Content-Type');
+  if (type === undefined) return results(null, 'mime must be given, or the request have a Content-Type');
   const media = type.split(';', 1)[0]?.trim().toLowerCase();
   if (media === 'application/json') request.body.replace(encodeJson(table), type);
   else if (media === 'application/x-www-form-urlencoded') request.body.replace(encodeArguments(table), type);

@@ -3,7 +3,7 @@ import { md5, sha1 } from '@noble/hashes/legacy.js';
 import { sha224, sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
 import type { CHash } from '@noble/hashes/utils.js';
 import { type LuaCall, LuaNative, type LuaResult } from '../../../shared/lua/value.ts';
-import { decodeArguments, encodeArguments, escapeBytes, unescapeText } from '../arguments.ts';
+import { argumentsUpTo, encodeArguments, escapeBytes, unescapeText } from '../arguments.ts';
 import type { Library } from '../context.ts';
 
 /** Encodings and digests of `ngx`. */
@@ -13,13 +13,42 @@ export const codecs: Library = {
   escape_uri: codec('escape_uri', (call) => escapeBytes(call.bytes(1), call.optionalNumber(2))),
   unescape_uri: codec('unescape_uri', (call) => unescapeText(call.text(1))),
   encode_args: codec('encode_args', (call) => encodeArguments(call.value(1))),
-  decode_args: codec('decode_args', (call) => decodeArguments(call.text(1), call.optionalNumber(2) ?? 100)),
+  decode_args: codec('decode_args', (call) => argumentsUpTo(call.text(1), call.optionalNumber(2) ?? 100)),
+  quote_sql_str: codec('quote_sql_str', (call) => quoted(call.bytes(1))),
   md5: codec('md5', (call) => hex(md5(call.bytes(1).slice()))),
   md5_bin: codec('md5_bin', (call) => md5(call.bytes(1).slice())),
   sha1_bin: codec('sha1_bin', (call) => sha1(call.bytes(1).slice())),
   hmac_sha1: codec('hmac_sha1', (call) => hmac(sha1, call.bytes(1).slice(), call.bytes(2).slice())),
   crc32_short: codec('crc32_short', (call) => crc32(call.bytes(1))),
   crc32_long: codec('crc32_long', (call) => crc32(call.bytes(1))),
+};
+
+/** A string of MySQL's SQL. */
+function quoted(bytes: Uint8Array): Uint8Array {
+  const own: number[] = [QUOTE];
+  for (const byte of bytes) {
+    const escaped = SQL_ESCAPES[byte];
+    if (escaped === undefined) own.push(byte);
+    else own.push(BACKSLASH, escaped.charCodeAt(0));
+  }
+  own.push(QUOTE);
+  return Uint8Array.from(own);
+}
+
+const QUOTE = 0x27;
+const BACKSLASH = 0x5c;
+
+/** By byte: NUL, backspace, tab, line ends, SUB, quotes, backslash. */
+const SQL_ESCAPES: Readonly<Record<number, string>> = {
+  0: '0',
+  8: 'b',
+  9: 't',
+  10: 'n',
+  13: 'r',
+  26: 'Z',
+  34: '"',
+  39: "'",
+  92: '\\',
 };
 
 /** For the modules of the prelude. */

@@ -3,28 +3,34 @@ import { normalizePath } from '../../../shared/normalize-path.ts';
 import type { Logged } from '../../plugins/log-entry.ts';
 import type { TlsHandshake } from '../../plugins/runtime/handshake.ts';
 import type { StreamSession } from '../../plugins/runtime/stream.ts';
-import { decodeArguments, encodeArguments } from '../arguments.ts';
+import { argumentsUpTo, decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { headerLines } from '../kong/checks.ts';
-import { BODY_LIMIT, headersTable } from '../kong/request.ts';
+import { BODY_LIMIT, headersUpTo } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
 import { tlsVariable } from './tls-variables.ts';
 
 /** `ngx.req`. */
 export const request: Library = {
-  get_headers: new LuaNative('get_headers', (call) =>
-    headersTable(contextOf(call).request.headers, call.optionalNumber(1) || 100),
-  ),
+  get_headers: new LuaNative('get_headers', (call) => headersUpTo(contextOf(call).request.headers, maximum(call))),
   get_method: new LuaNative('get_method', (call) => contextOf(call).request.method),
   set_method: change('set_method', ({ request }, call) => {
     request.method = METHODS[call.number(1)] ?? request.method;
   }),
   get_uri_args: new LuaNative('get_uri_args', (call) =>
-    decodeArguments(contextOf(call).request.query, call.optionalNumber(1) ?? 100),
+    argumentsUpTo(contextOf(call).request.query, call.optionalNumber(1) ?? 100),
   ),
   set_uri_args: change('set_uri_args', ({ request }, call) => {
     request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : escapeQuery(call.text(1));
+  }),
+  // What routes and upstreams go by is not changed by it, as in Kong.
+  set_uri: change('set_uri', ({ tables, phase }, call) => {
+    const path = call.text(1);
+    if (path === '') throw new Error('attempt to use zero-length uri');
+    // It goes to another location of nginx, which a plugin of Kong never may.
+    if (call.truth(2)) throw new Error(`API disabled in the context of ${phase}_by_lua*`);
+    tables.uri = path;
   }),
   set_header: change('set_header', ({ request }, call) => {
     setHeader(request.headers, call.text(1), headerLines(call.text(1), call.value(2) ?? []));
@@ -49,7 +55,7 @@ export const request: Library = {
     const { body } = contextOf(call).tables;
     return body === null
       ? results(undefined, 'the body was not read')
-      : decodeArguments(new TextDecoder().decode(body), call.optionalNumber(1) ?? 100);
+      : argumentsUpTo(new TextDecoder().decode(body), call.optionalNumber(1) ?? 100);
   }),
   set_body_data: change('set_body_data', ({ request, tables }, call) => {
     const bytes = call.bytes(1).slice();
@@ -69,7 +75,7 @@ export const lookups: Library = {
     const name = call.text(1);
     if (name === 'args') context.request.query = escapeQuery(call.optionalText(2) ?? '');
     else if (name === 'upstream_host') context.request.headers.set('Host', call.text(2));
-    else if (name === 'upstream_uri') context.request.upstream.path = escapePath(call.text(2).split('?', 1)[0] ?? '/');
+    else if (name === 'upstream_uri') setUpstreamUri(context.request, call.text(2));
     else if (name === 'upstream_scheme') context.request.upstream.scheme = call.text(2) === 'https' ? 'https' : 'http';
     else throw new Error(`variable "${name}" not changeable`);
     return undefined;
@@ -111,6 +117,21 @@ export const lookups: Library = {
   }),
 };
 
+/** Nginx's own counts: 0 is all. */
+function maximum(call: LuaCall): number {
+  const max = call.optionalNumber(1) ?? 100;
+  return max > 0 ? max : Number.POSITIVE_INFINITY;
+}
+
+/** A query in it stands before that of the request. */
+function setUpstreamUri(request: LuaContext['request'], uri: string): void {
+  const mark = uri.indexOf('?');
+  request.upstream.path = escapePath(mark < 0 ? uri : uri.slice(0, mark));
+  if (mark < 0) return;
+  const own = escapeQuery(uri.slice(mark + 1));
+  request.query = request.query === '' ? own : `${own}?${request.query}`;
+}
+
 function change(name: string, run: (context: LuaContext, call: LuaCall) => void): LuaNative {
   return new LuaNative(name, (call): LuaResult => {
     run(contextIn(call, `ngx.req.${name}`, BEFORE_UPSTREAM), call);
@@ -123,7 +144,8 @@ function variable(context: LuaContext, name: string): LuaValue {
   const { session, logged, handshake } = context;
   if (handshake !== null) return handshakeVariable(handshake, name);
   if (session !== null) return sessionVariable(session, logged, name);
-  const { request, reply, exchange } = context;
+  const { request, reply, exchange, tables } = context;
+  if (tables.uri !== null && (name === 'uri' || name === 'document_uri')) return tables.uri;
   const known = VARIABLES[name];
   if (known !== undefined) return known(request);
   if (name.startsWith('ssl_')) return tlsVariable(request.tls, name);
