@@ -127,8 +127,9 @@ describe('the id of a data plane', () => {
     const guarded = <A extends unknown[], T>(work: (...args: A) => Promise<T>) => {
       return (...args: A): Promise<T> => (away ? Promise.reject(new Error('the database is away')) : work(...args));
     };
-    const { keys, put } = store.nodes;
-    const nodes = { ...store.nodes, keys: guarded(keys), put: guarded(put) };
+    const { keys, put, putAll, renew } = store.nodes;
+    const guards = { keys: guarded(keys), put: guarded(put), putAll: guarded(putAll), renew: guarded(renew) };
+    const nodes = { ...store.nodes, ...guards };
     const [one, other] = [await controlPlane({}, { ...store, nodes }), await controlPlane({}, { ...store, nodes })];
     const id = crypto.randomUUID();
     const links = [
