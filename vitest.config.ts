@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-// For two cores: a third of the time a test waits for real processes (workerd, PostgreSQL), and another one can work.
+// For two cores: half of the time a test waits for real processes (workerd, PostgreSQL), and another one can work.
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/lua.ts'],
     // Those need programs of the machine: `npm run test:peers`.
     exclude: ['test/peers/**'],
-    maxWorkers: 3,
+    maxWorkers: 4,
     // Hundreds of processes of Node are started: each reads the code that the first has compiled.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled') },
     // Waits have limits of their own, and say what is missing; this is for machines that are slow throughout.
