@@ -4,7 +4,7 @@ import { AcmeError } from './error.ts';
 import type { AcmeAnswer, AcmeHttp } from './http.ts';
 
 /** How often a request is sent again for a nonce the server did not take. */
-const MOST_NONCES = 3;
+const MOST_NONCES = 8;
 const BAD_NONCE = 'urn:ietf:params:acme:error:badNonce';
 
 /** What an account is registered with. */
