@@ -9,6 +9,8 @@ import { packSampled, type SampledShape } from './sampled-shape.ts';
 const WINDOW = 600_000;
 /** Milliseconds in which requests are gathered before they are told. */
 const COMPANY = 500;
+/** Milliseconds after which those who gather are taken for gone: a request may be broken off, and its work with it. */
+const LOST = 10_000;
 /** Requests told at a time, and headers of one, and characters of a header's value. */
 const MOST_TOLD = 200;
 const MOST_HEADERS = 40;
@@ -50,6 +52,8 @@ export class RequestSampler {
   #since = 0;
   #next = 0;
   #waiting: SampledShape[] = [];
+  /** When a request last began to gather. */
+  #gatheringSince = 0;
 
   constructor(
     { size, headers }: { readonly size: number; readonly headers: readonly string[] },
@@ -63,7 +67,8 @@ export class RequestSampler {
   /** Whether a request is one for the sample. All others cost this and nothing else. */
   wants(route: string | null, now: number): boolean {
     const isFirst = this.#routes.size < this.#size && !this.#routes.has(route);
-    return (isFirst || now >= this.#next || now < this.#since) && this.#waiting.length < MOST_TOLD;
+    if (!isFirst && now < this.#next && now >= this.#since) return false;
+    return this.#waiting.length < MOST_TOLD || this.#isLost(now);
   }
 
   saw(seen: Seen, waitUntil: (work: Promise<unknown>) => void): void {
@@ -78,13 +83,20 @@ export class RequestSampler {
     const shape = this.#shapeOf(seen);
     if (shape === null) return;
     this.#waiting.push({ shape, route });
-    if (this.#waiting.length === 1) waitUntil(this.#tell());
+    if (this.#waiting.length > 1 && !this.#isLost(now)) return;
+    this.#gatheringSince = now;
+    waitUntil(this.#tell());
+  }
+
+  #isLost(now: number): boolean {
+    return Math.abs(now - this.#gatheringSince) > LOST;
   }
 
   async #tell(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, COMPANY));
     const told = this.#waiting;
     this.#waiting = [];
+    if (told.length === 0) return;
     try {
       const body = JSON.stringify(told.map(packSampled));
       const answer = await this.#node.fetch('http://node/shapes', { method: 'POST', body });
