@@ -127,7 +127,8 @@ it('says on both planes, at the default level, that the link is down and that it
   control = await cluster.controlPlane();
   await until(() => linkLines(plane, printed, /is up/).length > 0, 'the data plane to say that the link is up');
   const said = linkLines(plane, printed, ofLink);
-  expect(said.filter((line) => !line.includes('cannot be made'))).toEqual([
+  // A process that is being killed may still have taken the connection of the next try, and lose it half-way.
+  expect(said.filter((line) => !/cannot be made|closes the connection during the TLS handshake/.test(line))).toEqual([
     expect.stringMatching(/^\[notice\] data plane: link to the control plane is down: closed without a word; /),
     expect.stringMatching(/^\[warn\] data plane: control plane 127\.0\.0\.1:\d+: connection refused: nothing listens/),
     '[notice] data plane: link to the control plane is up',
