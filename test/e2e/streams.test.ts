@@ -132,8 +132,8 @@ it('takes a target out by its health, and counts sessions for Prometheus', async
   await create('/plugins', { name: 'prometheus', protocols: ['tcp'], config: { status_code_metrics: true } });
   await settled(second, 'two');
   const health = async (): Promise<string> => JSON.stringify(await read('/upstreams/pool/health'));
-  await expect.poll(health, { timeout: 20_000 }).toMatch(`"target":"127.0.0.1:${dead}"`);
-  await expect.poll(health, { timeout: 20_000 }).toContain('"UNHEALTHY"');
+  await expect.poll(health).toMatch(`"target":"127.0.0.1:${dead}"`);
+  await expect.poll(health).toContain('"UNHEALTHY"');
   const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${status}/metrics`)).text();
   await expect
     .poll(

@@ -61,7 +61,7 @@ describe('control planes on one PostgreSQL', () => {
     await insert(one, 'a');
     await insert(other, 'b');
     for (const { services } of [first, second]) {
-      await expect.poll(services, { timeout: 10_000 }).toEqual(['a', 'b']);
+      await expect.poll(services).toEqual(['a', 'b']);
     }
     expect(first.publisher.current().manifest.config_hash).toBe(second.publisher.current().manifest.config_hash);
   });
@@ -72,7 +72,7 @@ describe('control planes on one PostgreSQL', () => {
     const deaf = await publish(await open(database, { pg_port: relay.port }));
     const writer = await open(database);
     await insert(writer, 'before');
-    await expect.poll(deaf.services, { timeout: 10_000 }).toEqual(['before']);
+    await expect.poll(deaf.services).toEqual(['before']);
     relay.silence();
     await insert(writer, 'after');
     await expect.poll(deaf.services, { timeout: 30_000 }).toEqual(['after', 'before']);
@@ -87,9 +87,9 @@ describe('control planes on one PostgreSQL', () => {
     await slow.transaction(async (inside) => {
       await inside.entity('services').insert({ name: 'began-first', host: 'h' });
       await insert(writer, 'committed-first');
-      await expect.poll(services, { timeout: 10_000 }).toEqual(['committed-first']);
+      await expect.poll(services).toEqual(['committed-first']);
     });
-    await expect.poll(services, { timeout: 10_000 }).toEqual(['began-first', 'committed-first']);
+    await expect.poll(services).toEqual(['began-first', 'committed-first']);
   });
 
   test.each([
@@ -110,7 +110,7 @@ describe('control planes on one PostgreSQL', () => {
       await backup.close();
 
       await insert(opened[0] ?? expect.fail(), 'd', 'e');
-      await expect.poll(services, { timeout: 10_000 }).toEqual(['a', 'b', 'c', 'd', 'e']);
+      await expect.poll(services).toEqual(['a', 'b', 'c', 'd', 'e']);
       const held = publisher.current().manifest.serial;
       await admin.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
       await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
@@ -123,7 +123,7 @@ describe('control planes on one PostgreSQL', () => {
         )
         .toBe(true);
       await admin.query(`ALTER DATABASE ${database}_backup RENAME TO ${database}`);
-      await expect.poll(services, { timeout: 20_000 }).toEqual(['a', 'b', 'c', ...since]);
+      await expect.poll(services).toEqual(['a', 'b', 'c', ...since]);
       expect(publisher.current().manifest.serial).toBeGreaterThan(held);
     },
   );

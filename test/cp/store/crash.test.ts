@@ -133,7 +133,7 @@ test(
       .toBeGreaterThan(before);
     // Housekeeping, once a minute, may have met the server's absence, too.
     await expect
-      .poll(() => log.filter((line) => line.includes('listening for changes')), { timeout: 20_000 })
+      .poll(() => log.filter((line) => line.includes('listening for changes')))
       .toEqual([
         expect.stringMatching(/^error listening for changes of the database fails and is tried again: ./),
         'info listening for changes of the database works again',

@@ -136,7 +136,7 @@ describe.each<[way: string, start: (targets: readonly Upstream[]) => Promise<Run
     }
     return seen.toSorted().join('');
   };
-  const settles = (at: string) => expect.poll(next, { timeout: 10_000, message: 'the connections counted' }).toBe(at);
+  const settles = (at: string) => expect.poll(next, { message: 'the connections counted' }).toBe(at);
 
   it.each(kinds)('counts %s until its end', async (path) => {
     const seen: string[] = [];

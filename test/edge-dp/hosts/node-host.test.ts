@@ -29,7 +29,7 @@ async function start(processes: number): Promise<ProxyNode> {
   const { url } = node;
   const everywhere = async (): Promise<boolean> =>
     (await Promise.all(Array.from({ length: 20 }, () => ask(url)))).every(({ status }) => status === 200);
-  await expect.poll(everywhere, { timeout: 10_000, message: 'not all processes have the config' }).toBe(true);
+  await expect.poll(everywhere, { message: 'not all processes have the config' }).toBe(true);
   upstream.seen.length = 0;
   return node;
 }

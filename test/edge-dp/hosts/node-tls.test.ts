@@ -159,7 +159,7 @@ describe('certificates by server name on the native host', () => {
       snis: [...(tables.snis ?? []), sni(24, '*', 12)],
     };
     await node.controlPlane.publish(Object.fromEntries(Object.entries(next).map(([name, rows]) => [name, { rows }])));
-    await expect.poll(() => shown('exact.test'), { timeout: 10_000 }).toBe('renewed');
+    await expect.poll(() => shown('exact.test')).toBe('renewed');
     expect(await shown('unknown.test')).toBe('wild');
   });
 
@@ -193,7 +193,7 @@ describe('certificates by server name on the native host', () => {
     );
     expect(upstream.seen).toHaveLength(2);
     const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
-    await expect.poll(logged, { timeout: 10_000 }).toMatch(/"client_verify":"FAILED:said a plugin"/);
+    await expect.poll(logged).toMatch(/"client_verify":"FAILED:said a plugin"/);
   });
 
   /** What comes over a stream first; empty: it is closed before. */
@@ -241,7 +241,7 @@ describe('certificates by server name on the native host', () => {
     expect(upstream.seen.map(({ line }) => line)).toEqual(['GET /named/x HTTP/1.1', 'GET /x HTTP/1.1']);
     const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
     await expect
-      .poll(logged, { timeout: 10_000 })
+      .poll(logged)
       .toMatch(/"tls":\{"version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","client_verify":"NONE"\}/);
   });
 });

@@ -332,10 +332,10 @@ describe('what a responder says of a certificate', () => {
     const port = await stapling({ type: 'rsa' });
     const before = responder.asked;
     expect(await shown(port)).toBe(null);
-    await expect.poll(() => shown(port), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    await expect.poll(() => shown(port)).toBeInstanceOf(Buffer);
     expect(responder.asked - before).toBe(1);
     const alone = await stapling();
-    await expect.poll(() => shown(alone, { maxVersion: 'TLSv1.2' }), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    await expect.poll(() => shown(alone, { maxVersion: 'TLSv1.2' })).toBeInstanceOf(Buffer);
     expect(await shake(alone, {}, nameOf)).toBe('stapled');
   });
 
@@ -379,21 +379,21 @@ describe('what a responder says of a certificate', () => {
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     const port = await stapling();
     expect(await shown(port)).toBe(null);
-    await expect.poll(() => warned.mock.calls.join(), { timeout: 10_000 }).toMatch(reason);
+    await expect.poll(() => warned.mock.calls.join()).toMatch(reason);
     expect(await shown(port)).toBe(null);
   });
 
   it('is not shown beyond its time, and asked for again in time', async () => {
     says = { validity: 1_800_000 };
     const port = await stapling();
-    await expect.poll(() => shown(port), { timeout: 10_000 }).toBeInstanceOf(Buffer);
+    await expect.poll(() => shown(port)).toBeInstanceOf(Buffer);
     vi.useFakeTimers({ toFake: ['Date'] });
     says = { http: 500 };
     vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     const before = responder.asked;
     vi.setSystemTime(Date.now() + 1_700_000);
     expect(await shown(port)).toBeInstanceOf(Buffer);
-    await expect.poll(() => responder.asked - before, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => responder.asked - before).toBe(1);
     vi.setSystemTime(Date.now() + 200_000);
     expect(await shown(port)).toBe(null);
   });

@@ -407,11 +407,11 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     const handler = PLUGINS.find(({ name }) => name === 'versions@2')?.handler.replace('two', 'three');
     await api(`${gateway.admin}/custom-plugins/versions@2`, 'PATCH', { handler });
     await gateway.applied();
-    await expect.poll(async () => (await get('second')).headers['x-version'], { timeout: 10_000 }).toBe('three');
+    await expect.poll(async () => (await get('second')).headers['x-version']).toBe('three');
     const [row] = (await api(`${gateway.admin}/routes/second/plugins`)).data as { id: string }[];
     await api(`${gateway.admin}/plugins/${row?.id}`, 'DELETE');
     await api(`${gateway.admin}/custom-plugins/versions@2`, 'DELETE');
     await gateway.applied();
-    await expect.poll(async () => (await get('second')).headers['x-version'], { timeout: 10_000 }).toBe('one');
+    await expect.poll(async () => (await get('second')).headers['x-version']).toBe('one');
   });
 });

@@ -92,9 +92,7 @@ describe('proxy-cache on a node of three processes', () => {
   it('runs in every process', async () => {
     const statuses = async () =>
       new Set((await Promise.all(Array.from({ length: 60 }, () => send('/kong/ready')))).map(({ status }) => status));
-    await expect
-      .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
-      .toEqual(new Set([200]));
+    await expect.poll(statuses, { message: 'all processes to have the config' }).toEqual(new Set([200]));
   });
 
   it('gives every process what one of them has kept', async () => {
@@ -102,7 +100,7 @@ describe('proxy-cache on a node of three processes', () => {
     expect(first.headers.get('x-cache-status')).toBe('Miss');
     // It is kept behind the answer.
     await expect
-      .poll(() => outcomes('/kong/shared'), { timeout: 10_000, message: 'all processes to have it' })
+      .poll(() => outcomes('/kong/shared'), { message: 'all processes to have it' })
       .toEqual(new Set(['Hit']));
     // Others that missed while it was being kept have kept theirs: whose is the last, all processes give the same one.
     await expect
@@ -123,7 +121,7 @@ describe('proxy-cache on a node of three processes', () => {
     finish?.();
     while ((await reader?.read())?.done === false);
     handlers.delete('slow');
-    await expect.poll(async () => (await send('/kong/slow')).text, { timeout: 5_000 }).toBe('first last');
+    await expect.poll(async () => (await send('/kong/slow')).text).toBe('first last');
 
     handlers.set('broken', (_, response) => {
       response.writeHead(200, { ...PLAIN, 'content-length': '100' }).write('half');
@@ -146,7 +144,7 @@ describe('proxy-cache on a node of three processes', () => {
     });
     expect(await outcome('/kong/tagged', { headers: { range: 'bytes=0-1' } })).toBe('Bypass');
     expect(await outcome('/kong/tagged')).toBe('Miss');
-    await expect.poll(() => outcomes('/kong/tagged'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    await expect.poll(() => outcomes('/kong/tagged')).toEqual(new Set(['Hit']));
     const unchanged = await send('/kong/tagged', { headers: { 'if-none-match': 'W/"one", "two"' } });
     expect([unchanged.status, unchanged.text, unchanged.headers.get('etag')]).toEqual([304, '', '"one"']);
     expect(unchanged.headers.get('content-type')).toBeNull();
@@ -159,7 +157,7 @@ describe('proxy-cache on a node of three processes', () => {
   it('answers HEAD with the length that GET would have', async () => {
     handlers.set('long', (_, response) => void response.writeHead(200, { ...PLAIN, 'content-length': '1234' }).end());
     await send('/kong/long', { method: 'HEAD' });
-    await expect.poll(() => outcome('/kong/long', { method: 'HEAD' }), { timeout: 5_000 }).toBe('Hit');
+    await expect.poll(() => outcome('/kong/long', { method: 'HEAD' })).toBe('Hit');
     expect((await send('/kong/long', { method: 'HEAD' })).headers.get('content-length')).toBe('1234');
   });
 
@@ -195,7 +193,7 @@ describe('proxy-cache on a node of three processes', () => {
     for (const language of ['de', 'fr']) {
       const headers = { 'accept-language': language };
       expect(await outcome('/rules/vary', { headers })).toBe('Miss');
-      await expect.poll(() => outcomes('/rules/vary', { headers }), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+      await expect.poll(() => outcomes('/rules/vary', { headers })).toEqual(new Set(['Hit']));
       expect((await send('/rules/vary', { headers })).text).toBe(language);
     }
     expect((await send('/rules/vary', { headers: { 'accept-language': 'de' } })).text).toBe('de');
@@ -226,7 +224,7 @@ describe('proxy-cache on a node of three processes', () => {
     const first = await send('/rules/stale', { headers: { 'if-none-match': '"other"', ...NO_RELOAD } });
     expect([first.status, first.text, first.headers.get('x-cache-status')]).toEqual([200, 'body of "one"', 'Refresh']);
     expect(conditions).toEqual([undefined, '"other", "one"']);
-    await expect.poll(() => outcomes('/rules/stale'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    await expect.poll(() => outcomes('/rules/stale')).toEqual(new Set(['Hit']));
     const kept = await send('/rules/stale', { headers: { 'if-none-match': tag, ...NO_RELOAD } });
     // Of the second answer, or of a later one: another process may have asked as well before it heard of the first one's.
     expect([kept.status, Number(kept.headers.get('x-round'))]).toEqual([304, expect.toSatisfy((round) => round >= 2)]);
@@ -260,7 +258,7 @@ describe('proxy-cache on a node of three processes', () => {
     handlers.set('ten', (_, response) => {
       response.writeHead(200, { ...PLAIN, etag: '"ten"', 'cache-control': 'max-age=60' }).end('abcdefghij');
     });
-    await expect.poll(() => outcomes('/rules/ten'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    await expect.poll(() => outcomes('/rules/ten')).toEqual(new Set(['Hit']));
     const answer = await send('/rules/ten', { headers: { range, ...more, ...NO_RELOAD } });
     expect([answer.status, answer.text, answer.headers.get('content-range')]).toEqual([status, text, place]);
     expect(answer.headers.get('x-cache-status')).toBe('Hit');
@@ -275,11 +273,11 @@ describe('proxy-cache on a node of three processes', () => {
       const headers = { authorization: 'Bearer a' };
       expect(await outcome(`/rules/${path}`, { headers })).toBe(outcomeOfSecond === 'Hit' ? 'Miss' : 'Bypass');
       await expect
-        .poll(() => outcomes(`/rules/${path}`, { headers: { authorization: 'Bearer b' } }), { timeout: 5_000 })
+        .poll(() => outcomes(`/rules/${path}`, { headers: { authorization: 'Bearer b' } }))
         .toEqual(new Set([outcomeOfSecond]));
     }
     // Nor does what somebody without credentials was answered reach one with them.
-    await expect.poll(() => outcomes('/rules/own'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    await expect.poll(() => outcomes('/rules/own')).toEqual(new Set(['Hit']));
     expect(await outcome('/rules/own', { headers: { authorization: 'Bearer a' } })).toBe('Bypass');
   });
 
@@ -288,7 +286,7 @@ describe('proxy-cache on a node of three processes', () => {
       response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=60' }).end(String(asked));
     });
     const { text } = await send('/rules/document');
-    await expect.poll(() => outcomes('/rules/document'), { timeout: 5_000 }).toEqual(new Set(['Hit']));
+    await expect.poll(() => outcomes('/rules/document')).toEqual(new Set(['Hit']));
     expect(await outcome('/rules/document', { method: 'POST' })).toBe('Bypass');
     await pause(HEARD);
     expect(await texts('/rules/document')).not.toContain(text);
@@ -306,14 +304,12 @@ describe('proxy-cache on a node of three processes', () => {
     const kept = async (path: string) => {
       const { headers, text } = await send(path);
       const key = headers.get('x-cache-key') ?? '';
-      await expect
-        .poll(() => shown(key), { timeout: 5_000, message: 'the copy to be kept' })
-        .toMatchObject({ body: text });
+      await expect.poll(() => shown(key), { message: 'the copy to be kept' }).toMatchObject({ body: text });
       expect(new Set(await texts(path))).toEqual(new Set([text]));
       return { path, key, text };
     };
     const gone = async ({ path, key, text }: Awaited<ReturnType<typeof kept>>) => {
-      await expect.poll(() => shown(key), { timeout: 5_000, message: 'the copy to be gone' }).toBeNull();
+      await expect.poll(() => shown(key), { message: 'the copy to be gone' }).toBeNull();
       await pause(HEARD);
       expect(await texts(path)).not.toContain(text);
     };

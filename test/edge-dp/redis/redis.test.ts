@@ -77,7 +77,7 @@ describe('counting in Redis', () => {
   beforeEach(async () => {
     redis = await startRedisServer();
     const { port } = redis;
-    server = { host: '127.0.0.1', port, timeout: 1000, username: null, password: null, database: 0, tls: null };
+    server = { host: '127.0.0.1', port, timeout: 20_000, username: null, password: null, database: 0, tls: null };
   });
   afterEach(() => redis.kill());
 
@@ -115,7 +115,7 @@ describe('counting in Redis', () => {
     expect((await many()).every(({ status }) => status === 'rejected')).toBe(true);
     await redis.start();
     const again = async () => (await takeInRedis(client, [window(1000, 'again')], 1)).counted;
-    await expect.poll(again, { timeout: 5_000, message: 'it to connect again' }).toBe(true);
+    await expect.poll(again, { message: 'it to connect again' }).toBe(true);
     expect(redis.connections).toBe(1);
   });
 
@@ -154,7 +154,7 @@ describe('counting in Redis', () => {
       await expect.poll(kept, { message: 'the second to tell' }).toBe('50');
       // The first does not know yet, and finds out.
       const late = await take(first, own, 1);
-      await expect.poll(() => take(first, own, 1), { timeout: 5_000, message: 'the first to hear of it' }).toBe(0);
+      await expect.poll(() => take(first, own, 1), { message: 'the first to hear of it' }).toBe(0);
       await Promise.all(work.splice(0));
       expect(Number(kept())).toBeGreaterThanOrEqual(50 + late);
       expect(Number(kept())).toBeLessThanOrEqual(80);
@@ -168,7 +168,7 @@ describe('counting in Redis', () => {
       expect(await take(counters, own, 60)).toBe(50);
       expect(error).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('until Redis is there again'));
       await redis.start();
-      await expect.poll(kept, { timeout: 5_000, message: 'Redis to be told' }).toBe('50');
+      await expect.poll(kept, { message: 'Redis to be told' }).toBe('50');
       error.mockRestore();
     });
   });

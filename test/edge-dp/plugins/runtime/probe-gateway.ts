@@ -107,7 +107,7 @@ export async function startProbeGateway(
       upstream.seen.length = 0;
     },
     async told(count) {
-      await expect.poll(() => logged.length, { timeout: 10_000, message: `${count} to be told` }).toBe(count);
+      await expect.poll(() => logged.length, { message: `${count} to be told` }).toBe(count);
       return logged;
     },
     async stop() {

@@ -25,9 +25,7 @@ describe.each(hosts)('what isolates of a node share, on %s', (name, start) => {
   it('is asked by every process', async () => {
     const statuses = async () =>
       new Set((await Promise.all(Array.from({ length: 9 }, () => send('/get/none')))).map(({ status }) => status));
-    await expect
-      .poll(statuses, { timeout: 10_000, message: 'all processes to have the config' })
-      .toEqual(new Set([200]));
+    await expect.poll(statuses, { message: 'all processes to have the config' }).toEqual(new Set([200]));
   });
 
   it.each([7, 300])('lets %i requests through, whichever process they reach, and no more', async (limit) => {
