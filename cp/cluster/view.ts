@@ -30,7 +30,10 @@ interface ConnectedNodes {
 }
 
 /** Milliseconds a write waits at most to learn whether it reaches data planes, where there is doubt. */
-const PUBLISH_PATIENCE = 1_000;
+const PUBLISH_PATIENCE = 3_000;
+const NOT_KNOWN_YET =
+  `config is not published yet after ${PUBLISH_PATIENCE / 1000} s, so it is not known which data planes it is ` +
+  'withheld from: see GET /status';
 
 /** What Kong shows for a data plane without config. */
 const NO_CONFIG = '0'.repeat(32);
@@ -98,9 +101,13 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
       // Only where there is reason to: what writes do in a row is published together.
       const doubt = lacking || others.length > 0 || publisher.selects();
       if (before.trouble === null && before.withheld.length === 0 && !doubt) return null;
-      await Promise.race([publisher.flush(), sleep(PUBLISH_PATIENCE, undefined, { ref: false })]);
+      const published = await Promise.race([
+        publisher.flush().then(() => true),
+        sleep(PUBLISH_PATIENCE, false, { ref: false }),
+      ]);
       const { trouble, connected: count, withheld } = reach();
       if (trouble !== null) return trouble;
+      if (!published) return NOT_KNOWN_YET;
       const far = withheldElsewhere(others, publisher, self.version);
       const all = [...withheld, ...far];
       if (all.length === 0) return null;
