@@ -1,8 +1,10 @@
 import type { SessionConfig } from '../../shared/plugins/session.ts';
+import { isRecord } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
 import { readConsumer } from './authentication.ts';
+import { bodyTable } from './request-tables.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
@@ -112,8 +114,9 @@ const session: Plugin<SessionConfig> = {
       };
       for (const property of properties) {
         const value = values[property];
-        const text = typeof value === 'number' && !Number.isFinite(value) ? '0' : String(value);
-        headers.set(HEADERS[property] ?? property, encodeURI(text));
+        // Of what never ends nothing is told, as in Kong.
+        if (value === Number.POSITIVE_INFINITY) continue;
+        headers.set(HEADERS[property] ?? property, encodeURI(String(value)));
       }
     };
 
@@ -121,8 +124,11 @@ const session: Plugin<SessionConfig> = {
       if (!methods.has(request.method)) return false;
       if (config.logout_query_arg && queryValues(request.query, config.logout_query_arg).length > 0) return true;
       if (!config.read_body_for_logout || !config.logout_post_arg || !WITH_BODY.has(request.method)) return false;
-      const fields = await request.body.arguments(BODY_LIMIT);
-      return (fields?.values(config.logout_post_arg) ?? []).length > 0;
+      const bytes = await request.body.read(BODY_LIMIT);
+      const body = bytes === null ? null : bodyTable(request.headers.get('content-type'), bytes);
+      if (body?.kind !== 'table' || !isRecord(body.value) || !Object.hasOwn(body.value, config.logout_post_arg))
+        return false;
+      return body.value[config.logout_post_arg] !== false;
     };
 
     return {

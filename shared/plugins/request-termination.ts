@@ -20,6 +20,7 @@ export const requestTermination = definePlugin({
           required: true,
           default: 503,
           between: [100, 599],
+          custom_validator: finalStatusError,
           description: 'Status of the answer.',
         },
         message: { type: 'string', description: 'What the answer says. Not together with a body.' },
@@ -39,6 +40,11 @@ export const requestTermination = definePlugin({
     },
   },
 });
+
+/** Kong stores 100 to 199 and closes connections without an answer: what they announce (RFC 9110 section 15.2) never comes. */
+function finalStatusError(status: number): string | undefined {
+  return status < 200 ? 'must be the status of a final answer, from 200 to 599' : undefined;
+}
 
 export type RequestTerminationConfig = Entity<typeof requestTermination>['config'];
 

@@ -108,6 +108,8 @@ function challengeOf(parameters: Parameters): {
   if (method !== undefined && method.toUpperCase() !== 'S256') {
     return wrong('code_challenge_method is not supported, must be S256');
   }
+  // Kong answers 500 here; a code with it could never be redeemed.
+  if (challenge === '') return wrong('code_challenge must not be empty');
   return { challenge: challenge.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'), error: null };
 }
 

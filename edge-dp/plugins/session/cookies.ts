@@ -62,9 +62,10 @@ export function clearCookies(config: SessionConfig, name: string, header: string
 /** In lua-resty-session's order. */
 function attributes(config: SessionConfig): string {
   return [
-    `; Path=${config.cookie_path ?? '/'}`,
     ...(config.cookie_domain ? [`; Domain=${config.cookie_domain}`] : []),
-    ...(config.cookie_same_site === 'Default' ? [] : [`; SameSite=${config.cookie_same_site}`]),
+    `; Path=${config.cookie_path ?? '/'}`,
+    // Browsers take `Default` for none of their own words, and so for their default.
+    `; SameSite=${config.cookie_same_site}`,
     // Browsers take SameSite=None and Secure only together.
     ...(config.cookie_secure || config.cookie_same_site === 'None' ? ['; Secure'] : []),
     ...(config.cookie_http_only ? ['; HttpOnly'] : []),
