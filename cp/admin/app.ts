@@ -9,7 +9,14 @@ import { allowedMethods, kongHeaders, preflight } from './conventions.ts';
 import type { AdminLog, AdminOptions } from './options.ts';
 import { message, methodNotAllowed, notFound, Refusal, type Reply, unexpected } from './reply.ts';
 import { ENTITY_BODY_LIMIT, NO_BODY, readBody } from './request/body.ts';
-import { hasDotSegment, rawPath, splitWorkspace, type WorkspacePath, withoutTrailingSlash } from './request/path.ts';
+import {
+  hasDotSegment,
+  hasUnusableBytes,
+  rawPath,
+  splitWorkspace,
+  type WorkspacePath,
+  withoutTrailingSlash,
+} from './request/path.ts';
 import { parseQuery } from './request/query.ts';
 import { type AdminRoute, METHODS, type Method } from './route.ts';
 import { adminRoutes, firstSegments } from './routes.ts';
@@ -29,6 +36,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
     getPath: (request, given) => split(request, given?.env).path,
   });
   app.use(kongHeaders(options.browsers));
+  app.use(refuseUnusableBytes);
   app.use(refuseDotSegments);
   for (const route of routes) {
     app.all(route.path.replace(/\{([^}]*)\}/g, ':$1'), (c) => serve(c, route));
@@ -69,6 +77,12 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
 
 const pathOf = (request: Request, arrival: Arrival | undefined): string =>
   withoutTrailingSlash(rawPath(arrival?.target ?? request.url));
+
+/** Decoded they would be replaced, and another row than the one that is meant read, made or deleted. */
+async function refuseUnusableBytes(c: Context<{ Bindings: Arrival }>, next: () => Promise<void>): Promise<void> {
+  if (!hasUnusableBytes(pathOf(c.req.raw, c.env))) return next();
+  c.res = send(c, message(400, 'the path holds bytes that are no UTF-8, or U+0000: no name has them'));
+}
 
 /** A row with such a name can be read by it, since reading leads nowhere else; for all else there is its id. */
 async function refuseDotSegments(c: Context<{ Bindings: Arrival }>, next: () => Promise<void>): Promise<void> {

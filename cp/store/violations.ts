@@ -26,7 +26,9 @@ export function refusedWrite(error: unknown, table: Table, row: Row, workspace: 
     if (refusal.constraint === `${table.name}_pkey`) return primaryKeyViolation({ [table.key]: row[table.key] });
     const unique = table.uniques.find(({ constraint }) => constraint === refusal.constraint);
     if (unique === undefined) return undefined;
-    return uniqueViolation(Object.fromEntries(unique.fields.map((field) => [field, row[field] ?? null])));
+    // What rows do not show is no part of their key to those who read of it.
+    const shown = unique.fields.filter((field) => (row[field] ?? null) !== null || !isHiddenWhenNull(table, field));
+    return uniqueViolation(Object.fromEntries(shown.map((field) => [field, row[field] ?? null])));
   }
   if (refusal?.code === FOREIGN_KEY) {
     if (refusal.constraint === `${table.name}_workspace`) return invalidWorkspace(workspace);
@@ -43,6 +45,9 @@ export function refusedWrite(error: unknown, table: Table, row: Row, workspace: 
   }
   return undefined;
 }
+
+const isHiddenWhenNull = ({ columns }: Table, field: string): boolean =>
+  columns.some((column) => column.field === field && column.hiddenWhenNull);
 
 function bytes(value: unknown): number {
   return typeof value === 'string' ? Buffer.byteLength(value) : 0;

@@ -59,6 +59,9 @@ class Node {
       for (const [key, node] of this.named) put(record, key, node.value());
       return record;
     }
+    if (this.appended.length === 0 && ![...this.indexed.keys()].every((at) => at >= 1 && at <= this.indexed.size)) {
+      return Object.fromEntries([...this.indexed].map(([at, node]) => [at, node.value()]));
+    }
     const listed = [
       ...[...this.indexed].sort(([a], [b]) => a - b).map(([, node]) => node.value()),
       ...this.appended.map((node) => node.value()),
@@ -107,6 +110,8 @@ function infer(value: unknown, field: Field): unknown {
       return value === 'true' ? true : value === 'false' ? false : value;
     case 'array':
     case 'set':
+      // Names, and places that leave some out, are no list.
+      if (isRecord(value)) return value;
       return (Array.isArray(value) ? value : [value]).map((item) => infer(item, field.elements));
     case 'map':
       return isRecord(value) ? mapValues(value, field.values) : value;

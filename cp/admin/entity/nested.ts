@@ -7,7 +7,7 @@ import { expectation, tagged } from './conditional.ts';
 import { readInput } from './input.ts';
 import { rowKey } from './key.ts';
 import { collectionName, nestedName, type Reference } from './names.ts';
-import { pageBody, pageBounds, pageParameters } from './page.ts';
+import { pageBody, pageBounds, pageParameters, tagsFilter } from './page.ts';
 import { storedDiscriminator } from './subschema.ts';
 
 /** `/P/{p}/C` and `/P/{p}/C/{c}`: the children of one parent. */
@@ -61,6 +61,8 @@ function list(reference: Reference): Operation {
     },
     async handle(call) {
       const { id } = await parentOf(call, reference);
+      // Kong filters no nested list by tags; it refuses what cannot be a filter all the same.
+      tagsFilter(child, call.query);
       const page = await call.workspace.entity(child.name).page({ ...pageBounds(call.query), parent: { field, id } });
       const name = encodeURIComponent(param(call, parent.name));
       return ok(pageBody(page, `/${collectionName(parent)}/${name}/${nestedName(child)}`));

@@ -1,4 +1,4 @@
-import { unescapePercent } from './urlencoded.ts';
+import { strictUtf8, unescapePercent } from './urlencoded.ts';
 
 /**
  * The path of a request as it was sent, from its target (or a URL), without decoding: an encoded slash in a name stays part of
@@ -16,6 +16,18 @@ export function rawPath(target: string): string {
 export function hasDotSegment(path: string, last: boolean): boolean {
   const segments = path.split('/');
   return (last ? segments : segments.slice(0, -1)).some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment));
+}
+
+/** Whether a path spells out bytes that no name can have: U+0000, and what is no UTF-8. */
+export function hasUnusableBytes(path: string): boolean {
+  if (!path.includes('%')) return false;
+  if (path.includes('%00')) return true;
+  try {
+    unescapePercent(path, strictUtf8);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Without its trailing slash, of which Kong tolerates one. */

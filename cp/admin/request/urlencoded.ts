@@ -5,7 +5,8 @@ export type Argument = readonly [name: string, value: string];
 export const MAX_ARGUMENTS = 1000;
 
 const lossy = new TextDecoder();
-const strict = new TextDecoder('utf-8', { fatal: true });
+/** Throws TypeError at bytes that are no UTF-8. */
+export const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * The arguments of a query string or an `application/x-www-form-urlencoded` body, in order. Broken percent-encoding
@@ -27,7 +28,7 @@ export function parseUrlencoded(text: string): Argument[] {
 }
 
 function unescapeArgument(text: string): string {
-  return unescapePercent(text.includes('+') ? text.replaceAll('+', ' ') : text, strict);
+  return unescapePercent(text.includes('+') ? text.replaceAll('+', ' ') : text, strictUtf8);
 }
 
 /** Percent-decoding that never fails unless its decoder does: `%zz` stays, bytes that are not UTF-8 become U+FFFD. */

@@ -14,10 +14,10 @@ export function decodeForm(bytes: Uint8Array): string {
   return UTF8.decode(decoded.subarray(0, length));
 }
 
-/** A name or value of a query as Kong writes it anew: all escaped that is not surely safe, `%20` for a space. */
+/** A name or value of a query as Kong writes it anew: as URLSearchParams does, with `+` for a space. */
 export function rewriteQueryText(text: string): string {
   return text.replace(REWRITTEN, (match) => {
-    if (match === '+') return '%20';
+    if (match === '+' || match === '%20' || match === ' ') return '+';
     if (match.length < 3 || !match.startsWith('%')) return escapeBytes(match);
     const char = String.fromCharCode(Number.parseInt(match.slice(1), 16));
     return SAFE.test(char) ? char : match.toUpperCase();

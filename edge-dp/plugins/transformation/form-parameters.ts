@@ -109,11 +109,11 @@ function undone(text: string): string {
   return spaced.replace(/%([\dA-Fa-f]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 
-/** As OpenResty: all but letters, digits and `-._~`. */
+/** As OpenResty: all but letters, digits and `-._~!'()*`. */
 function escaped(text: string): string {
   if (!ESCAPED.test(text)) return text;
   return text.replace(
-    /[^A-Za-z0-9\-._~]/g,
+    /[^A-Za-z0-9\-._~!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
 }
@@ -122,4 +122,4 @@ const UTF8 = new TextEncoder();
 const CHUNK = 8192;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII.
 const BEYOND_ASCII = /[^\x00-\x7f]/;
-const ESCAPED = /[^A-Za-z0-9\-._~]/;
+const ESCAPED = /[^A-Za-z0-9\-._~!'()*]/;

@@ -26,6 +26,13 @@ describe('form arguments become the input their schema expects', () => {
     expect(coerceForm(routes, form('paths=/a')).paths).toEqual(['/a']);
   });
 
+  test('names, and places with gaps, are no list', () => {
+    expect(coerceForm(routes, form('paths[2]=/b')).paths).toEqual({ 2: '/b' });
+    expect(coerceForm(routes, form('paths[0]=/b')).paths).toEqual({ 0: '/b' });
+    expect(coerceForm(routes, form('paths.a=/b')).paths).toEqual({ a: '/b' });
+    expect(coerceForm(routes, form('sources.ip=::1')).sources).toEqual({ ip: '::1' });
+  });
+
   test('nested records, maps of lists and references', () => {
     expect(coerceForm(routes, form('headers.x[]=1&headers[y.z][1]=2&service.id=abc'))).toEqual({
       headers: { x: ['1'], 'y.z': ['2'] },

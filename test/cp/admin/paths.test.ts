@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { mustBeRecord } from '../../../shared/record.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';
 
@@ -66,4 +67,28 @@ it('leaves dots that are no segments to names', async () => {
   for (const name of ['...', '.a', 'a..', 'a.b'])
     expect(await sendAsIs('PUT', `/services/${name}`)).toMatchObject({ status: 200 });
   expect((await sendAsIs('GET', `${admin.url}/services/a..?x=/../`)).status).toBe(200);
+});
+
+it.each(['/consumers/%ff', '/consumers/a%00b', '/services/%C3%28', '/%ff/services'])(
+  'refuses the bytes of %s',
+  async (path) => {
+    for (const method of ['GET', 'PUT', 'PATCH', 'DELETE'])
+      expect(await sendAsIs(method, path)).toMatchObject({ status: 400, text: expect.stringContaining('no UTF-8') });
+    expect((await admin.send('GET', '/consumers')).body).toMatchObject({ data: [{ username: 'c' }] });
+  },
+);
+
+it('refuses what is no filter for tags in nested lists, too, which it does not filter', async () => {
+  for (const [path, status] of [
+    ['/services/victim/routes?tags=a,b/c', 400],
+    ['/services/victim/routes?tags=a', 200],
+  ] as const)
+    expect((await sendAsIs('GET', path)).status).toBe(status);
+});
+
+it('says nothing of a consumer group in the key of a plugin that has none', async () => {
+  const twice = { json: { name: 'cors' } };
+  await admin.send('POST', '/services/victim/plugins', twice);
+  const { body } = await admin.send('POST', '/services/victim/plugins', twice);
+  expect(Object.keys(mustBeRecord(body.fields, 'fields')).sort()).toEqual(['consumer', 'name', 'route', 'service']);
 });
