@@ -1,5 +1,5 @@
 import { mustBeRecord, type Row } from '../../shared/record.ts';
-import type { Delivery } from '../plugins/runtime/services.ts';
+import type { Delivery, RequestTimeout } from '../plugins/runtime/services.ts';
 import { number, text } from './message-fields.ts';
 
 /** The node's one outbox, among its keepers of shared state: `POST /state/outbox`, OutboxQuestion; OutboxAnswer. */
@@ -58,10 +58,20 @@ export function parseOutboxQuestion(value: unknown): OutboxQuestion {
         method: text(delivery, 'method'),
         headers: Object.fromEntries(Object.keys(headers).map((name) => [name, text(headers, name)])),
         body: delivery.text === undefined ? bytesOf(text(delivery, 'base64')) : text(delivery, 'text'),
-        timeout: number(delivery, 'timeout'),
+        timeout: timeoutOf(delivery),
         shown: text(delivery, 'shown'),
       },
     },
+  };
+}
+
+function timeoutOf(delivery: Readonly<Row>): RequestTimeout {
+  if (typeof delivery.timeout === 'number') return number(delivery, 'timeout');
+  const timeouts = mustBeRecord(delivery.timeout, 'timeout');
+  return {
+    connect: number(timeouts, 'connect'),
+    write: number(timeouts, 'write'),
+    read: number(timeouts, 'read'),
   };
 }
 

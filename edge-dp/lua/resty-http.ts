@@ -2,6 +2,7 @@ import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from 
 import { messageOf } from '../../shared/thrown.ts';
 import type { Content } from '../http/messages.ts';
 import { readBody } from '../http/read-body.ts';
+import type { RequestTimeout } from '../plugins/runtime/services.ts';
 import { encodeArguments, isMap } from './arguments.ts';
 import { contextOf } from './context.ts';
 import { headersTable } from './kong/request.ts';
@@ -32,7 +33,7 @@ async function request(call: LuaCall): Promise<LuaResult> {
       method: typeof method === 'string' ? method : 'GET',
       headers,
       body: typeof body === 'string' || body instanceof Uint8Array ? body : null,
-      timeout: call.number(3),
+      timeout: timeoutOf(call),
       verify: given('ssl_verify') !== false,
       proxy: proxyOf(given('proxy_opts'), url),
     });
@@ -46,6 +47,17 @@ async function request(call: LuaCall): Promise<LuaResult> {
   } catch (error) {
     return results(undefined, messageOf(error));
   }
+}
+
+/** The one of `set_timeout`, or those of `set_timeouts`, where what is nil is a minute. */
+function timeoutOf(call: LuaCall): RequestTimeout {
+  const given = call.value(3);
+  if (!isMap(given)) return call.number(3);
+  const of = (name: string): number => {
+    const milliseconds = given.get(name);
+    return typeof milliseconds === 'number' ? milliseconds : 60_000;
+  };
+  return { connect: of('connect'), write: of('write'), read: of('read') };
 }
 
 /** Of `proxy_opts`, as `set_proxy_options` has them: the one for the URL's scheme, unless it is for none of these hosts. */

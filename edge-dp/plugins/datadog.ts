@@ -4,7 +4,7 @@ import { fingerprint } from './fingerprint.ts';
 import { type Logged, loggedStatus } from './log-entry.ts';
 import { metricLine, type Tag, tagValue } from './metrics-line.ts';
 import { consumerName, VALUES } from './metrics-values.ts';
-import { queueOptions } from './queue-options.ts';
+import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
 /** Sends metrics of requests to a Datadog agent over UDP, a packet each. */
@@ -13,9 +13,9 @@ const datadog: Plugin<DatadogConfig> = {
   version: KONG_VERSION,
   priority: 10,
   watches: true,
-  compile(config, _place, services) {
+  compile(config, place, services) {
     const address = { host: config.host ?? 'localhost', port: config.port ?? 8125 };
-    const options = queueOptions(config.queue);
+    const options = queueOptions(config, { plugin: 'datadog', place }, services);
     const key = fingerprint([options, config.host, config.port]);
     const entries = services.queue<readonly string[]>(
       `datadog ${address.host}:${address.port} ${key}`,
@@ -54,11 +54,10 @@ const datadog: Plugin<DatadogConfig> = {
       };
       return line;
     });
-    const log = (exchange: Logged): void =>
-      entries.push(
-        metrics.flatMap((line) => line(exchange) ?? []),
-        exchange.request,
-      );
+    const log = (exchange: Logged): void => {
+      const lines = metrics.flatMap((line) => line(exchange) ?? []);
+      entries.push(lines, exchange.request, options.max_bytes === null ? 0 : bytesOf(lines));
+    };
     return {
       log,
       logStream: log,

@@ -3,7 +3,7 @@ import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
 import { fingerprint } from './fingerprint.ts';
 import { type Logged, logText } from './log-entry.ts';
-import { queueOptions } from './queue-options.ts';
+import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { shownUrl } from './shown-url.ts';
 
@@ -15,8 +15,9 @@ const httpLog: Plugin<HttpLogConfig> = {
   watches: true,
   compile(config, place, services) {
     const { url, shown } = shownUrl(config.http_endpoint, 'http_endpoint');
-    const custom = compileCustomFields(config.custom_fields_by_lua, { plugin: 'http-log', place, services });
-    const queue = queueOptions(config.queue);
+    const site = { plugin: 'http-log', place };
+    const custom = compileCustomFields(config.custom_fields_by_lua, { ...site, services });
+    const queue = queueOptions(config, site, services);
     const method = config.method ?? 'POST';
     const timeout = config.timeout ?? 10_000;
     const headers = { ...config.headers, 'Content-Type': config.content_type ?? 'application/json' };
@@ -30,7 +31,7 @@ const httpLog: Plugin<HttpLogConfig> = {
     const log = (exchange: Logged): void =>
       custom.fill(exchange, () => {
         const text = logText(exchange);
-        entries.push(text, exchange.request, queue.max_bytes === null ? 0 : utf8.encode(text).length);
+        entries.push(text, exchange.request, queue.max_bytes === null ? 0 : bytesOf([text]));
       });
     return {
       log,
@@ -44,5 +45,3 @@ const httpLog: Plugin<HttpLogConfig> = {
 };
 
 export default httpLog;
-
-const utf8 = new TextEncoder();

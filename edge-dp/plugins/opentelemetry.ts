@@ -5,7 +5,7 @@ import { queueOptions } from './queue-options.ts';
 import type { Exchange } from './runtime/exchange.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
-import type { Queue, Services } from './runtime/services.ts';
+import type { Queue, QueueOptions, Services } from './runtime/services.ts';
 import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { linesOf } from './tracing/log-lines.ts';
@@ -25,12 +25,13 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
   version: KONG_VERSION,
   priority: 14,
   watches: true,
-  compile(config, _place, services) {
+  compile(config, place, services) {
     const { traces_endpoint, logs_endpoint, http_response_header_for_traceid: traceHeader } = config;
     const propagation = compilePropagation(config);
     const resource = resourceOf(config, services);
-    const spans = outlet<TracedSpan>(traces_endpoint, config, services, (batch) => encodeTraces(resource, batch));
-    const records = outlet<LogRecord>(logs_endpoint, config, services, (batch) => encodeLogs(resource, batch));
+    const queue = queueOptions(config, { plugin: 'opentelemetry', place }, services);
+    const spans = outlet<TracedSpan>(traces_endpoint, config, { queue, resource, services }, encodeTraces);
+    const records = outlet<LogRecord>(logs_endpoint, config, { queue, resource, services }, encodeLogs);
     const { instrumentations, samplingRate } = services.tracing;
     const sampling = { ofConfig: config.sampling_rate, ofNode: samplingRate };
     const recording = instrumentations.length > 0;
@@ -102,28 +103,41 @@ function resourceOf({ resource_attributes }: OpentelemetryConfig, { node }: Serv
   return [...attributes];
 }
 
+interface Parts {
+  readonly queue: QueueOptions;
+  readonly resource: readonly Attribute[];
+  readonly services: Services;
+}
+
 /** Null: there is no endpoint. */
 function outlet<T>(
   endpoint: string | null,
   config: OpentelemetryConfig,
-  services: Services,
-  encode: (batch: readonly T[]) => Uint8Array<ArrayBuffer>,
+  { queue, resource, services }: Parts,
+  encode: (resource: readonly Attribute[], batch: readonly T[]) => Uint8Array<ArrayBuffer>,
 ): Queue<T> | null {
   if (endpoint === null) return null;
   const { url, shown } = shownUrl(endpoint, 'endpoint');
   const { headers, resource_attributes } = config;
-  const queue = queueOptions(config.queue);
   const sent = { ...headers, 'Content-Type': 'application/x-protobuf' };
-  const timeout = (config.connect_timeout ?? 1000) + (config.read_timeout ?? 5000);
+  const timeout = {
+    connect: config.connect_timeout ?? 1000,
+    write: config.send_timeout ?? 5000,
+    read: config.read_timeout ?? 5000,
+  };
   const key = fingerprint([url, sent, timeout, queue, resource_attributes]);
-  return services.deliveries<T>(`opentelemetry ${shown} ${key}`, queue, (batch) => ({
+  const entries = services.deliveries<T>(`opentelemetry ${shown} ${key}`, queue, (batch) => ({
     url,
     shown,
     method: 'POST',
     headers: sent,
-    body: encode(batch),
+    body: encode(resource, batch),
     timeout,
   }));
+  return {
+    push: (entry, on) => entries.push(entry, on, queue.max_bytes === null ? 0 : encode([], [entry]).length),
+    close: () => entries.close(),
+  };
 }
 
 function logRecords({ request }: Exchange, trace: RequestTrace | null): readonly LogRecord[] {

@@ -2,7 +2,7 @@ import type { StatsdConfig } from '../../shared/plugins/statsd.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
 import { type Logged, loggedStatus } from './log-entry.ts';
-import { queueOptions } from './queue-options.ts';
+import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { compileMetrics } from './statsd/metrics.ts';
 import { statsdServer } from './statsd/server.ts';
@@ -13,14 +13,14 @@ const statsd: Plugin<StatsdConfig> = {
   version: KONG_VERSION,
   priority: 11,
   watches: true,
-  compile(config, _place, services) {
+  compile(config, place, services) {
     const server = {
       host: config.host ?? 'localhost',
       port: config.port ?? 8125,
       tcp: config.use_tcp === true,
       packetSize: config.udp_packet_size ?? 0,
     };
-    const options = queueOptions(config.queue);
+    const options = queueOptions(config, { plugin: 'statsd', place }, services);
     const { host, port } = server;
     const name = `statsd ${host}:${port} ${fingerprint([options, server])}`;
     const entries = services.queue<readonly string[]>(name, options, statsdServer(server, services));
@@ -29,7 +29,8 @@ const statsd: Plugin<StatsdConfig> = {
     const log = (exchange: Logged): void => {
       if (!counts(loggedStatus(exchange))) return;
       const lines = metrics.flatMap((metric) => metric(exchange) ?? []);
-      if (lines.length > 0) entries.push(lines, exchange.request);
+      if (lines.length === 0) return;
+      entries.push(lines, exchange.request, options.max_bytes === null ? 0 : bytesOf(lines));
     };
     return {
       log,

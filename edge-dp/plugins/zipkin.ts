@@ -1,8 +1,9 @@
 import type { ZipkinConfig } from '../../shared/plugins/zipkin.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
-import { queueOptions } from './queue-options.ts';
+import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
+import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { compilePropagation, type Found } from './tracing/propagation.ts';
@@ -19,7 +20,7 @@ const zipkin: Plugin<ZipkinConfig> = {
   version: KONG_VERSION,
   priority: 100000,
   watches: true,
-  compile(config, _place, services) {
+  compile(config, place, services) {
     const { http_endpoint, http_response_header_for_traceid: traceHeader, sample_ratio, traceid_byte_count } = config;
     const propagation = compilePropagation(config);
     const describe = compileZipkinSpans(config, services.node.id);
@@ -27,18 +28,30 @@ const zipkin: Plugin<ZipkinConfig> = {
 
     function outlet(endpoint: string) {
       const { url, shown } = shownUrl(endpoint, 'http_endpoint');
-      const queue = queueOptions(config.queue);
-      const timeout = (config.connect_timeout ?? 2000) + (config.read_timeout ?? 5000);
+      const queue = queueOptions(config, { plugin: 'zipkin', place }, services);
+      const timeout = {
+        connect: config.connect_timeout ?? 2000,
+        write: config.send_timeout ?? 5000,
+        read: config.read_timeout ?? 5000,
+      };
       const key = fingerprint([url, timeout, queue]);
       const headers = { 'Content-Type': 'application/json' };
-      return services.deliveries<ZipkinSpan>(`zipkin ${shown} ${key}`, queue, (batch) => ({
+      // As the text it is sent as, which is how much of it waits.
+      const texts = services.deliveries<string>(`zipkin ${shown} ${key}`, queue, (batch) => ({
         url,
         shown,
         method: 'POST',
         headers,
-        body: JSON.stringify(batch),
+        body: `[${batch.join(',')}]`,
         timeout,
       }));
+      return {
+        push(span: ZipkinSpan, request: GatewayRequest): void {
+          const text = JSON.stringify(span);
+          texts.push(text, request, queue.max_bytes === null ? 0 : bytesOf([text]));
+        },
+        close: () => texts.close(),
+      };
     }
 
     return {

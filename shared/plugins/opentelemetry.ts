@@ -35,12 +35,12 @@ export const opentelemetry = definePlugin({
         batch_span_count: {
           type: 'integer',
           deprecation: { old_default: 200, removal_in_version: '4.0' },
-          description: 'Without effect: see the queue.',
+          description: 'Former name of queue.max_batch_size, in place of which it is taken unless it is 200.',
         },
         batch_flush_delay: {
           type: 'integer',
           deprecation: { old_default: 3, removal_in_version: '4.0' },
-          description: 'Without effect: see the queue.',
+          description: 'Former name of queue.max_coalescing_delay, in place of which it is taken unless it is 3.',
         },
         connect_timeout: { ...timeout, default: 1000, description: 'Milliseconds to connect.' },
         send_timeout: { ...timeout, default: 5000, description: 'Milliseconds between two writes.' },

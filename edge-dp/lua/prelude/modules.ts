@@ -104,7 +104,7 @@ modules['resty.http'] = { new = function()
   local client = {}
   function client.set_proxy_options(_, options) proxies = options end
   function client.set_timeout(_, ms) timeout = ms end
-  function client.set_timeouts(_, connect, send, read) timeout = read end
+  function client.set_timeouts(_, connect, send, read) timeout = { connect = connect, write = send, read = read } end
   function client.request_uri(_, uri, options)
     options = options or {}
     if proxies ~= nil and options.proxy_opts == nil then

@@ -98,14 +98,16 @@ export type ServiceErrorCode =
   /** What keeps the state (counters, records) does not answer. */
   | 'unavailable';
 
+/** Milliseconds: to connect, that nothing is taken of the body, and that nothing of the response comes; one number is for each. */
+export type RequestTimeout = number | Readonly<Record<'connect' | 'write' | 'read', number>>;
+
 export interface OutgoingRequest {
   readonly url: string;
   /** GET when absent. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array | BodySource | null;
-  /** Milliseconds until the head of the response. */
-  readonly timeout: number;
+  readonly timeout: RequestTimeout;
   /** Checks the server's certificate; true when absent. False: capability `tls_unverified`. */
   readonly verify?: boolean;
   /** `http://user:password@host:port` of an HTTP proxy. Capability `http_proxy`. */
@@ -192,8 +194,7 @@ export interface Delivery {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
-  /** Milliseconds until the head of the answer. */
-  readonly timeout: number;
+  readonly timeout: RequestTimeout;
   /** The URL as logs may have it: without user, password and query. */
   readonly shown: string;
 }

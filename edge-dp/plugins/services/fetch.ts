@@ -13,6 +13,7 @@ export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch
     if (url.username !== '' && !headers.has('authorization')) headers.set('Authorization', basic(url));
     const secure = url.protocol === 'https:';
     const { timeout } = request;
+    const timeouts = typeof timeout === 'number' ? { connect: timeout, read: timeout, write: timeout } : timeout;
     const authority = headers.get('host') ?? url.host;
     const target = `${url.pathname}${url.search}`;
     const place = { host: hostOf(url), port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) };
@@ -24,11 +25,11 @@ export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch
       authority,
       method: request.method ?? 'GET',
       headers: withoutHost(headers),
-      body: bodyOf(request, timeout),
+      body: bodyOf(request, timeouts.read),
       version: '1.1',
       websocket: false,
       tls: { verify: request.verify ?? true, verifyDepth: null, ca: [], certificate: null, ...(ownTrust && BY_NODE) },
-      timeouts: { connect: timeout, read: timeout, write: timeout },
+      timeouts,
     });
     if (result.kind === 'response') return result.response;
     const { code, message } = result.failure;
@@ -80,9 +81,9 @@ function withoutHost(headers: FieldList): FieldList {
   return headers;
 }
 
-function bodyOf({ body = null }: OutgoingRequest, timeout: number): UpstreamBody {
+function bodyOf({ body = null }: OutgoingRequest, patience: number): UpstreamBody {
   if (body === null) return { kind: 'none' };
   if (typeof body === 'string') return { kind: 'bytes', bytes: new TextEncoder().encode(body) };
   if (body instanceof Uint8Array) return { kind: 'bytes', bytes: body };
-  return { kind: 'incoming', source: body, length: null, patience: timeout, limit: null };
+  return { kind: 'incoming', source: body, length: null, patience, limit: null };
 }

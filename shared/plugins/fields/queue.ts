@@ -54,21 +54,21 @@ export const queue = defineField({
   },
 });
 
-/** What plugins had before they had a queue; accepted until Kong 4.0, and without effect. */
+/** What plugins had before they had a queue; goes before it until Kong 4.0, where it is not what was its default. */
 export const formerQueueFields = {
   retry_count: {
     type: 'integer',
     deprecation: { old_default: 10, removal_in_version: '4.0' },
-    description: 'Without effect: see the queue.',
+    description: 'Without effect: queue.max_retry_time says how long it is tried.',
   },
   queue_size: {
     type: 'integer',
     deprecation: { old_default: 1, removal_in_version: '4.0' },
-    description: 'Without effect: see the queue.',
+    description: 'Former name of queue.max_batch_size, in place of which it is taken unless it is 1.',
   },
   flush_timeout: {
     type: 'number',
     deprecation: { old_default: 2, removal_in_version: '4.0' },
-    description: 'Without effect: see the queue.',
+    description: 'Former name of queue.max_coalescing_delay, in place of which it is taken unless it is 2.',
   },
 } as const;

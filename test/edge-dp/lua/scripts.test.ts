@@ -204,6 +204,26 @@ describe('Lua of a plugin', () => {
     ]);
   });
 
+  it('waits for answers to its requests as long as lua-resty-http is told to', async () => {
+    const timeouts: unknown[] = [];
+    const services = fakeServices({
+      async fetch({ timeout }) {
+        timeouts.push(timeout);
+        return new OwnResponse(200, '');
+      },
+    });
+    const source = `
+      local http = require('resty.http').new()
+      assert(http:request_uri('http://x.test/'))
+      http:set_timeout(7)
+      assert(http:request_uri('http://x.test/'))
+      http:set_timeouts(1, nil, 3)
+      assert(http:request_uri('http://x.test/'))`;
+    const lua = { ...DEFAULT_LUA, requires: ['resty.http'] };
+    await preFunction.compile(config({ access: [source] }), EVERYWHERE, { ...services, lua }).access?.(fakeRequest());
+    expect(timeouts).toEqual([60_000, 7, { connect: 1, write: 60_000, read: 3 }]);
+  });
+
   it('can change nothing of what other scripts use, in the sandbox', async () => {
     for (const source of [
       'string.format = nil',

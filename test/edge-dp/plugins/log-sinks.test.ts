@@ -85,6 +85,8 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const batch = { ...QUEUE, max_batch_size: 3, max_coalescing_delay: 0.5 };
     await on('batch-a', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
     await on('batch-b', 'http-log', { http_endpoint: `http://${http}/batch`, method: 'PUT', queue: batch });
+    const former = { queue_size: 2, flush_timeout: 600, retry_count: 3 };
+    await on('former', 'http-log', { http_endpoint: `http://${http}/former`, ...former });
     await on('again', 'http-log', { http_endpoint: `http://${http}/again`, timeout: 1_000, queue: QUEUE });
     await on('file', 'file-log', { path: join(folder, 'entries') });
     await on('moved', 'file-log', { path: join(folder, 'moved'), reopen: true });
@@ -146,6 +148,15 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await ask('batch-b', '4');
     const alone = await sink.find('the rest', (sent) => sent.target === '/batch' && sent !== full);
     expect(JSON.parse(alone.text)).toHaveLength(1);
+  });
+
+  it('go in batches as the fields of former versions say, and the log tells which has no effect', async () => {
+    await Promise.all([ask('former', '1'), ask('former', '2')]);
+    const { text } = await sink.find('a batch of two', (sent) => sent.target === '/former');
+    expect(JSON.parse(text)).toHaveLength(2);
+    await expect
+      .poll(() => gateway.log.join('\n'), { message: 'a line about retry_count' })
+      .toMatch(/plugin http-log \([\da-f-]{36}\): retry_count has no effect/);
   });
 
   it('are sent again to a server that refuses, breaks off or redirects, until it takes them', async () => {

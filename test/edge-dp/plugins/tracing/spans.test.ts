@@ -83,6 +83,7 @@ beforeAll(async () => {
     upstreamSaw.push(request.headers);
     response.writeHead(200).end(request.url?.startsWith('/model') ? MODEL_ANSWER : 'answer');
   });
+  const silent = await listening((request) => request.resume());
   const closed = await listening(() => undefined);
   await new Promise((resolve) => servers.pop()?.close(resolve));
 
@@ -143,6 +144,7 @@ beforeAll(async () => {
         route('refused', 'away'),
         route('zipkin', 'backend'),
         route('nowhere', null),
+        route('silent', null),
         route('model', 'backend'),
       ],
       plugins: [
@@ -150,6 +152,12 @@ beforeAll(async () => {
         plugin('p2', 'opentelemetry', 'refused', opentelemetry),
         plugin('p3', 'zipkin', 'zipkin', zipkin),
         plugin('p4', 'zipkin', 'nowhere', zipkin),
+        plugin('p9', 'zipkin', 'silent', {
+          ...zipkin,
+          http_endpoint: `http://127.0.0.1:${silent}/`,
+          read_timeout: 123,
+          queue: { ...QUEUE, max_retry_time: 0 },
+        }),
         plugin(
           'p6',
           'ai-proxy',
@@ -414,6 +422,13 @@ describe('zipkin', () => {
     expect(Object.keys(server?.tags ?? {})).not.toEqual(expect.arrayContaining(['c']));
     expect(Object.keys(server?.tags ?? {})).not.toEqual(expect.arrayContaining(['kong.credential']));
     expect(spansOf(true)[1]?.tags).toMatchObject({ 'kong.credential': 'k' });
+  });
+
+  it('waits for its collector as long as it is to, and no longer', async () => {
+    await get('/silent');
+    await expect
+      .poll(() => gateway.log.join('\n'), { message: 'a line about the collector', timeout: 30_000 })
+      .toMatch(/queue zipkin \S+ [\da-f]+: 2 entries could not be sent and were dropped: .*123 ms/);
   });
 
   it('says of a request that went nowhere what it knows', async () => {
