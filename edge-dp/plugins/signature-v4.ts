@@ -35,7 +35,7 @@ export async function signatureHeaders(
     request.method,
     // Each segment is encoded once more, for all services but S3.
     request.path.split('/').map(encodedSegment).join('/'),
-    request.query.split('&').sort().join('&'),
+    sorted(request.query),
     ...signed.map(([name, value]) => `${name}:${value}`),
     '',
     names,
@@ -51,6 +51,17 @@ export async function signatureHeaders(
     'X-Amz-Date': stamp,
     ...(key.sessionToken !== null && { 'X-Amz-Security-Token': key.sessionToken }),
   };
+}
+
+/** By name, then by value: a name comes before what it is the beginning of, whatever follows there (`a=` before `a-b=`). */
+function sorted(query: string): string {
+  const pairs = query.split('&').map((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    return { pair, name, value: value.join('=') };
+  });
+  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  pairs.sort((a, b) => order(a.name, b.name) || order(a.value, b.value));
+  return pairs.map(({ pair }) => pair).join('&');
 }
 
 function encodedSegment(segment: string): string {

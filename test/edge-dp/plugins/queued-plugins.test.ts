@@ -23,7 +23,12 @@ async function logged(name: string, given: Row) {
   let weight = 0;
   const queue = (used: QueueOptions) => {
     options.push(used);
-    return { push: (_entry: unknown, _on: unknown, bytes = 0) => void (weight += bytes), close: () => undefined };
+    return {
+      push(_entry: unknown, _on: unknown, bytes = 0) {
+        weight += bytes;
+      },
+      close: () => undefined,
+    };
   };
   const services = fakeServices({
     log: (_, line) => void told.push(line),
@@ -36,7 +41,7 @@ async function logged(name: string, given: Row) {
   });
   const field = schemas.get(name)?.fields.config;
   const plugin = plugins.get(name);
-  if (field === undefined || plugin === undefined) throw new Error(`there is no plugin '${name}'`);
+  if (field?.type !== 'record' || plugin === undefined) throw new Error(`there is no plugin '${name}'`);
   const hooks = plugin.compile(fillRow(shapeOf(field), given, 'insert', AUTO), EVERYWHERE, services);
   const { exchange, over } = exchangeOf(200);
   await hooks.access?.(exchange.request);
