@@ -41,7 +41,7 @@ const isolate = new Isolate(
         vaults,
         telemetry: (SETTINGS.telemetry?.endpoints ?? 0) > 0,
         // Cloudflare ends what goes on for longer than 30 seconds.
-        ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false }),
+        ...(SETTINGS.node.host === 'cloudflare' && { patience: 20_000, near: false, colo: () => isolate.colo }),
         ...(SETTINGS.node.capabilities.includes('edge_cache') && { edgeCache: edgeCache() }),
       }),
     plugins: pluginVersions(),

@@ -47,6 +47,8 @@ export class Isolate {
   readonly traffic = new Traffic();
   /** How many processes of this node were started again; null: nobody has told. */
   restarts: number | null = null;
+  /** Cloudflare's data center that it is in, by the code of an airport; null: it is in none, or no request has told yet. */
+  colo: string | null = null;
   #starting: Promise<Held> | null = null;
   readonly #times = new NewsTimes();
   readonly #edgeCache: EdgeCache | null;

@@ -1,5 +1,6 @@
 import type { Row } from '../../shared/record.ts';
 import { type MetricsAnswer, parseSamples, type Samples } from './state-messages.ts';
+import { addTo } from './sums.ts';
 
 /** Label sets of all families: what consumers, routes and services make of them must not fill the memory. */
 const MOST_SETS = 50_000;
@@ -35,7 +36,7 @@ export class MetricKeeper {
     }
     const known = sets.get(labels);
     if (known !== undefined) {
-      for (const [at, number] of numbers.entries()) known[at] = (known[at] ?? 0) + number;
+      addTo(known, numbers);
       return;
     }
     if (this.#sets >= MOST_SETS || labels.length > LONGEST_LABELS) {

@@ -15,11 +15,11 @@ import { createEgress } from '../proxy/create.ts';
 import { internet } from '../proxy/egress/internet.ts';
 import { responseMemory } from '../settings.ts';
 import { TelemetryKeeper } from '../telemetry/keeper.ts';
-import { TELEMETRY } from '../telemetry/recorder.ts';
 import { TelemetrySender } from '../telemetry/sender.ts';
 import { ClusterCounters, compareOverLink } from './cluster-counters.ts';
 import { ClusterKeeper } from './cluster-keeper.ts';
 import { linkName } from './cluster-link.ts';
+import { ColoSums } from './colo-sums.ts';
 import { telemetryEndpoints } from './control-planes.ts';
 import { CounterLedger } from './counter-ledger.ts';
 import { KeptRecords } from './kept-records.ts';
@@ -29,6 +29,7 @@ import { OUTBOX, parseOutboxQuestion } from './outbox-messages.ts';
 import { RedisCounters } from './redis-counters.ts';
 import { ResponseKeeper } from './response-keeper.ts';
 import {
+  COLO_SUMS,
   COUNTER_SHARDS,
   METRICS,
   type MetricsQuestion,
@@ -38,13 +39,15 @@ import {
   parseResponseQuestion,
   parseSharedQuestion,
   RESPONSES,
+  TELEMETRY,
 } from './state-messages.ts';
 
 /**
  * The Durable Object that keeps what plugins share across a node's isolates: one for each shard of counters, which live in
  * memory as Kong's do, one for each shard of those all data planes share, one for each Redis that is counted in, one for each
  * collection of records, which live on disk, one for what all data planes share, one for what queues could not send, and, in memory, one
- * for the copies of answers, one for what Prometheus is told, and one for what control planes are told of requests.
+ * for the copies of answers, one for what Prometheus is told, one for what control planes are told of requests, and one for each of
+ * Cloudflare's data centers that adds up for these two what is counted there.
  */
 export class NodeState extends DurableObject<Env> {
   readonly #ledger = new CounterLedger((most) => this.#forgetting(most));
@@ -58,6 +61,7 @@ export class NodeState extends DurableObject<Env> {
   readonly #metrics = new MetricKeeper((message) => console.warn(message));
   readonly #outbox: Outbox;
   readonly #telemetry: TelemetryKeeper;
+  readonly #coloSums: ColoSums;
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
@@ -70,6 +74,7 @@ export class NodeState extends DurableObject<Env> {
     });
     this.#redis = new RedisCounters(connectOf(env), (work) => state.waitUntil(work));
     this.#telemetry = telemetryKeeper(state, env);
+    this.#coloSums = coloSums(state, env);
     this.#outbox = new Outbox({
       storage: state.storage,
       send: sendOf(env),
@@ -90,6 +95,8 @@ export class NodeState extends DurableObject<Env> {
       if (kind === METRICS) return Response.json(this.#metrics.answer(mustBeRecord(body, 'the question')));
       if (kind === TELEMETRY)
         return Response.json(this.#telemetry.answer(mustBeRecord(body, 'the question'), Date.now()));
+      if (kind === COLO_SUMS)
+        return Response.json(this.#coloSums.answer(mustBeRecord(body, 'the question'), Date.now()));
       if (kind === OUTBOX) return Response.json(await this.#outbox.answer(parseOutboxQuestion(body), Date.now()));
       if (kind === 'redis') return Response.json(await this.#redis.answer(parseRedisQuestion(body)));
       return Response.json(await this.#records.answer(parseRecordQuestion(body), Date.now()));
@@ -130,6 +137,7 @@ export class NodeState extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     if (this.#telemetry.isHere) await this.#telemetry.alarm(Date.now());
+    else if (this.#coloSums.isHere) await this.#coloSums.alarm(Date.now());
     else if (await this.#shared.isHere()) await this.#shared.alarm(Date.now());
     else if (await this.#outbox.isHere()) await this.#outbox.alarm(Date.now());
     else await this.#records.sweep(Date.now());
@@ -166,6 +174,16 @@ function telemetryKeeper(state: DurableObjectState, env: Env): TelemetryKeeper {
       if (level === 'notice') console.info(NOTICE + message);
       else console[level](message);
     },
+  });
+}
+
+function coloSums(state: DurableObjectState, { NODE }: Env): ColoSums {
+  const ask = askNode(NODE);
+  return new ColoSums({
+    pass: async (keeper, samples) => void (await ask(keeper, { does: 'add', samples })),
+    wakeAt: (time) => state.waitUntil(state.storage.setAlarm(time)),
+    later: (work) => state.waitUntil(work),
+    warn: (message) => console.warn(message),
   });
 }
 

@@ -15,6 +15,7 @@ import { number, text } from './message-fields.ts';
  *     PUT  /state/responses              takes one; 204
  *     POST /state/metrics                MetricsQuestion; `{}`, or MetricsAnswer
  *     POST /state/telemetry              `{does: 'add', samples}`: `null`; `{does: 'show'}`: TelemetryStanding (`telemetry/keeper.ts`)
+ *     POST /state/sums/<colo>            `{does: 'add', keeper, samples}`, `{does: 'show'}`: see `ColoSums`
  *     POST /state/outbox                 OutboxQuestion (`outbox-messages.ts`); OutboxAnswer
  *     POST /state/cluster                SharedQuestion; RecordAnswer, or `{position}` (and `untold` where that was asked)
  */
@@ -22,6 +23,12 @@ export const STATE_PATH = '/state/';
 
 /** The keeper of what is counted for Prometheus. */
 export const METRICS = 'metrics';
+
+/** The keeper of what is counted for control planes. */
+export const TELEMETRY = 'telemetry';
+
+/** Keepers that gather for these two what the isolates of a data center count, one for each. */
+export const COLO_SUMS = 'sums';
 
 /** By family and labels: what is added to a counter, or to each bucket of a histogram and, at the end, to its sum. */
 export type Samples = Readonly<Record<string, readonly (readonly [labels: string, numbers: readonly number[]])[]>>;

@@ -55,6 +55,8 @@ interface RequestPathDependencies {
   readonly patience?: number;
   /** Control planes are told of requests; absent: they are not. */
   readonly telemetry?: boolean;
+  /** See `ServiceDependencies`; absent: this is in none. */
+  readonly colo?: () => string | null;
   /** The bundled ones when absent. */
   readonly plugins?: PluginRegistry;
 }
@@ -88,6 +90,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     edgeCache: dependencies.edgeCache ?? null,
     patience: dependencies.patience ?? Number.POSITIVE_INFINITY,
     ownTrust: settings.ownTrust ?? false,
+    colo: dependencies.colo ?? (() => null),
   });
   const { accessLog } = settings;
   const runtime: ProxyRuntime = {

@@ -23,3 +23,11 @@ export function edgeFields(cf: unknown): Readonly<Record<string, unknown>> {
   for (const [field, name] of Object.entries(NAMES)) fields[field] = Reflect.get(cf, name);
   return fields;
 }
+
+/** The data center that took the request, where the network says so. */
+export function edgeColo(cf: unknown): string | null {
+  const colo: unknown = typeof cf === 'object' && cf !== null ? Reflect.get(cf, 'colo') : null;
+  return typeof colo === 'string' && COLO.test(colo) ? colo : null;
+}
+
+const COLO = /^[A-Z0-9]{2,8}$/;

@@ -9,7 +9,7 @@ import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { EdgeRequests } from '../status/edge-requests.ts';
 import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
 import { parseSocketAddress } from './client-address.ts';
-import { edgeFields } from './edge-fields.ts';
+import { edgeColo, edgeFields } from './edge-fields.ts';
 import { edgeTls } from './edge-tls.ts';
 import type { Arrival, ServerCertificate, TlsArrival } from './request-path.ts';
 
@@ -61,6 +61,7 @@ export function proxyEntrypoint(
       const atEdge = env.SETTINGS.node.host === 'cloudflare';
       const answered = atEdge ? edgeRequests(request, env, waitUntil) : null;
       if (answered !== null) return Promise.resolve(answered);
+      if (atEdge) isolate.colo ??= edgeColo(request.cf);
       isolate.traffic.count();
       const incoming = new FetchRequest(request, { version: httpVersion(request, env), ownConnections: !atEdge });
       const serve = ({ path, lazy, serial }: LiveConfig): Promise<Response> =>

@@ -1,10 +1,9 @@
 import { familiesOf, type Metric, type MetricFamily } from '../../shared/metrics-text.ts';
 import { mustBeRecord } from '../../shared/record.ts';
 import { LATENCY_BOUNDS } from '../../shared/telemetry/series.ts';
-import { parseSamples, type Samples } from '../durable/state-messages.ts';
+import { parseSamples, type Samples, TELEMETRY } from '../durable/state-messages.ts';
 import type { Env } from '../env.ts';
 import { askNode } from '../plugins/services/node-state.ts';
-import { TELEMETRY } from '../telemetry/recorder.ts';
 import { countedFamily } from './counted-family.ts';
 
 /** What was counted of requests for control planes, and what became of that; nothing where they are not told, or its keeper does not answer. */

@@ -10,6 +10,7 @@ import {
 } from '../../shared/telemetry/series.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { parseSamples } from '../durable/state-messages.ts';
+import { addTo } from '../durable/sums.ts';
 import { encodeMetrics } from './otlp-metrics.ts';
 import type { TelemetrySender } from './sender.ts';
 import { readSeries, SERIES_NUMBERS, seriesText } from './series-text.ts';
@@ -270,10 +271,6 @@ function newSums(): Sums {
 function others(dimension: keyof typeof MOST_SERIES, text: string): string {
   const { status, source } = readSeries(dimension, text, []);
   return seriesText({ subject: OTHER, service: '', status, source });
-}
-
-function addTo(sums: number[], numbers: readonly number[]): void {
-  for (const [place, number] of numbers.entries()) sums[place] = (sums[place] ?? 0) + number;
 }
 
 function requestsIn(numbers: readonly number[]): number {

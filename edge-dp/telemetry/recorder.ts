@@ -1,20 +1,18 @@
 import { BUCKETS, bucketOf, type Dimension, MOST_SERIES, OTHER } from '../../shared/telemetry/series.ts';
+import { TELEMETRY } from '../durable/state-messages.ts';
 import { type Logged, loggedStatus, sourceOf } from '../plugins/log-entry.ts';
 import type { AskState } from '../plugins/services/node-state.ts';
 import { type Lender, NodeSums } from '../plugins/services/node-sums.ts';
 import type { Queues } from '../plugins/services/queues.ts';
 import { SERIES_NUMBERS, seriesText } from './series-text.ts';
 
-/** Its keeper, among those of the node. */
-export const TELEMETRY = 'telemetry';
-
 /** Counts requests for the control planes, in memory: what is sent, and to whom, is the business of the node's keeper. */
 export class TelemetryRecorder {
   readonly #sums: NodeSums;
 
   /** Without a node there is nobody to send it. */
-  constructor(ask: AskState | null, queues: Queues) {
-    this.#sums = new NodeSums(ask, queues, { keeper: TELEMETRY, queue: TELEMETRY });
+  constructor(ask: AskState | null, queues: Queues, colo: () => string | null) {
+    this.#sums = new NodeSums(ask, queues, { colo, keeper: TELEMETRY, queue: TELEMETRY });
   }
 
   /** A request, or a session, that is over; `serial` is that of the config that served it, null where no control plane gave it. */

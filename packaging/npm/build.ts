@@ -5,6 +5,7 @@ import { build, type Plugin } from 'esbuild';
 import { bundleUi } from '../../cp/gui/bundle.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { writeDeclarations } from './declarations.ts';
+import { packageLock } from './lockfile.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -43,7 +44,10 @@ export async function buildPackage(folder: string): Promise<void> {
   for (const file of [...others, ...DOCUMENTS]) await copy(file, join(folder, file));
   await Promise.all([bundleUi(join(folder, BUNDLED)), writeDeclarations(folder)]);
   await copy('packaging/npm/launcher.js', join(folder, 'launcher.js'));
-  await writeFile(join(folder, 'package.json'), `${JSON.stringify(packageJson(), null, 2)}\n`);
+  const made = packageJson();
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(made, null, 2)}\n`);
+  // npm publishes none: it is for `npm ci` in the folder itself, as the image does.
+  await writeFile(join(folder, 'package-lock.json'), `${JSON.stringify(packageLock(made), null, 2)}\n`);
 }
 
 /** Imports stay imports: of packages, and of the neighbour, which is JavaScript by then. */

@@ -19,12 +19,13 @@ import { loadSettings } from '../../cp/settings/load.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { authority } from '../cp/pki/authority.ts';
 import { runControlPlane } from '../cp/running-control-plane.ts';
+import { freePorts } from './free-port.ts';
 import { admin, runHoldfast } from './processes.ts';
 
 const KV = '0f2ac74b498b48028cb68387c421e279';
 const CERTIFICATE = '99f5fef1-6cc1-46b8-bd79-44a0d5082b8d';
 
-it('deploys to a simulated account what edge init writes: refuses to serve unfinished, then is linked over mutual TLS, and serves', async () => {
+it('deploys to a simulated account what edge init writes: refuses to serve unfinished, then is linked over mutual TLS, serves, and tells by data center what it served', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast edge '));
   const [cluster, publicCa] = await Promise.all([authority('cluster root'), authority('public CA')]);
   const [own, shown, client, stranger] = await Promise.all([
@@ -45,7 +46,8 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
     cluster_server_cert: file('public.crt', shown.cert),
     cluster_server_cert_key: file('public.key', shown.key),
   };
-  const plane = await runControlPlane(link);
+  const [telemetryPort = 0] = await freePorts(1);
+  const plane = await runControlPlane({ ...link, cluster_telemetry_listen: `127.0.0.1:${telemetryPort}` });
   const upstream = createServer((request, response) => response.end(`upstream saw ${request.url}`));
   await new Promise<void>((listening) => upstream.listen(0, '127.0.0.1', listening));
   onTestFinished(async () => {
@@ -60,6 +62,7 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
 
   const { port } = plane.plane.cluster ?? { port: 0 };
   const origin = `https://edge.cp.test:${port}`;
+  const telemetry = `https://edge.cp.test:${telemetryPort}`;
   const settings = {
     ...link,
     role: 'control_plane',
@@ -71,7 +74,7 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   const run = (...words: string[]) => runHoldfast(['edge', ...words], settings, folder);
   const configuration = () => recordOrEmpty(JSON.parse(readFileSync(join(edge, 'wrangler.json'), 'utf8')));
 
-  const first = await run('init', edge);
+  const first = await run('init', edge, '--telemetry', telemetry);
   expect(first).toMatchObject({ code: 0, output: expect.stringContaining('wrangler kv namespace create holdfast') });
   const begun = configuration();
   expect(await run('check', edge)).toMatchObject({
@@ -106,9 +109,12 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   expect(settingsOf(finished)).toMatchObject({
     controlPlaneOrigins: [origin],
     node: { id: recordOrEmpty(settingsOf(begun).node).id, host: 'cloudflare' },
+    telemetry: { endpoints: 1, origins: [telemetry] },
     status: { path: '/-/holdfast' },
   });
-  expect((await run('check', edge)).output.match(/^ {2}- .*/gm)).toEqual([expect.stringContaining('does not resolve')]);
+  expect((await run('check', edge)).output.match(/^ {2}- .*/gm)).toEqual(
+    [port, telemetryPort].map((one) => expect.stringMatching(`${one}.* does not resolve`)),
+  );
 
   const looking = { pair: client, addresses: async () => ['203.0.113.7'], ca: publicCa.pem, connectTo: '127.0.0.1' };
   expect(await controlPlaneProblems(origin, looking)).toEqual([]);
@@ -124,11 +130,13 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
 
   const built = join(folder, 'built');
   await wrangler('deploy', '--dry-run', '--outdir', built, '--config', join(edge, 'wrangler.json'));
-  const account = { built, secrets: { STATUS_TOKEN: 'sesame' }, client, publicCa: publicCa.pem, port };
+  const account = { built, secrets: { STATUS_TOKEN: 'sesame' }, client, publicCa: publicCa.pem, port, telemetryPort };
   const cloudflare = new Miniflare(deployed(begun, account));
   onTestFinished(() => cloudflare.dispose());
+  let asked = 0;
   const ask = async (path: string, headers: Record<string, string> = {}) => {
-    const answer = await cloudflare.dispatchFetch(`http://api.test${path}`, { headers });
+    if (!path.startsWith('/-/')) asked++;
+    const answer = await cloudflare.dispatchFetch(`http://api.test${path}`, { headers, cf: { colo: 'FRA' } });
     return { status: answer.status, text: await answer.text() };
   };
   const refused = await ask('/hello');
@@ -137,6 +145,7 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
     unfinished: [expect.stringContaining('CONTROL_PLANE'), expect.stringContaining('binding KV')],
   });
 
+  asked = 0;
   const settled = { ...settingsOf(finished), newsInterval: 500 };
   await cloudflare.setOptions(deployed({ ...finished, vars: { SETTINGS: settled } }, account));
   await expect.poll(async () => (await ask('/hello/there')).text, { timeout: 60_000 }).toBe('upstream saw /there');
@@ -158,6 +167,21 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   await shared.put(place, new MiniflareResponse('{"at":9e15}', { headers: { 'cache-control': 'max-age=60' } }));
   await admin(`${plane.admin}/services/s/routes/later`, 'PUT', { paths: ['/later'] });
   await expect.poll(async () => (await ask('/later/on')).text, { timeout: 60_000 }).toBe('upstream saw /on');
+
+  // What isolates of a data center count is added up by an object of theirs, and travels from there.
+  const { id } = recordOrEmpty(settingsOf(finished).node);
+  const state = await cloudflare.getDurableObjectNamespace('STATE');
+  const sums = state.get(state.idFromName(`${id}/state/sums/FRA`));
+  const told = async () => {
+    const { totals } = await admin(`${plane.admin}/vitals/cluster?interval=minutes`);
+    const [[total] = []] = Object.values(recordOrEmpty(totals)).map((row) => (Array.isArray(row) ? row : []));
+    return total;
+  };
+  await expect.poll(told, { timeout: 60_000 }).toBe(asked);
+  const standing = await sums.fetch('http://node/state/sums/FRA', { method: 'POST', body: '{"does":"show"}' });
+  const { taken, passed } = recordOrEmpty(await standing.json());
+  expect(Number(taken)).toBeGreaterThan(0);
+  expect(Number(passed)).toBeGreaterThan(0);
 });
 
 it('links the Worker of edge init --dev in plain HTTP on this machine alone, and admits nobody else there', async () => {
@@ -187,6 +211,7 @@ it('links the Worker of edge init --dev in plain HTTP on this machine alone, and
     client: { cert: '', key: '' },
     publicCa: '',
     port: 0,
+    telemetryPort: 0,
   };
   const developed = new Miniflare(deployed(made, account));
   onTestFinished(() => developed.dispose());
@@ -291,19 +316,20 @@ interface Account {
   readonly client: { readonly cert: string; readonly key: string };
   readonly publicCa: string;
   readonly port: number;
+  readonly telemetryPort: number;
 }
 
 /** A Worker with just the bindings of its configuration, as the account would give it. */
 function deployed(
   configuration: Readonly<Record<string, unknown>>,
-  { built, secrets, client, publicCa, port }: Account,
+  { built, secrets, client, publicCa, port, telemetryPort }: Account,
 ): MiniflareOptions {
   const rows = (value: unknown) => (Array.isArray(value) ? value.map(recordOrEmpty) : []);
   const { name, compatibility_date, compatibility_flags, kv_namespaces, services, mtls_certificates } = configuration;
   const objects = rows(recordOrEmpty(configuration.durable_objects).bindings);
   const classes = rows(configuration.migrations).flatMap(({ new_sqlite_classes }) => new_sqlite_classes);
-  const external = {
-    address: `127.0.0.1:${port}`,
+  const external = (binding: unknown) => ({
+    address: `127.0.0.1:${binding === 'TELEMETRY' ? telemetryPort : port}`,
     // Miniflare takes the plaintext form first where it can.
     http: null,
     https: {
@@ -314,7 +340,7 @@ function deployed(
       },
       certificateHost: 'edge.cp.test',
     },
-  };
+  });
   const main = readdirSync(built).find((file) => file === 'worker.js') ?? 'worker.js';
   return {
     host: '127.0.0.1',
@@ -346,7 +372,9 @@ function deployed(
               { name: kCurrentWorker, entrypoint: String(entrypoint) },
             ]),
           ),
-          ...Object.fromEntries(rows(mtls_certificates).map(({ binding }) => [binding, { external }])),
+          ...Object.fromEntries(
+            rows(mtls_certificates).map(({ binding }) => [binding, { external: external(binding) }]),
+          ),
         },
       },
     ],

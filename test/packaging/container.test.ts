@@ -66,6 +66,8 @@ it('the image runs as nobody in particular, and says how it is asked for its hea
     name.endsWith('_listen') && initial !== 'off' ? [String(initial).replace(/.*:/, '')] : [],
   );
   expect(instruction('EXPOSE').split(' ').toSorted()).toEqual(defaults.toSorted());
+  // In the versions that are tested.
+  expect([...dockerfile.matchAll(/npm (?:ci|i|install)\b/g)].map(([command]) => command)).toEqual(['npm ci', 'npm ci']);
   // What is copied from the clone is there.
   for (const [, paths = ''] of dockerfile.matchAll(/^COPY (?!--from)(.*)$/gm))
     for (const path of paths.split(' ').slice(0, -1)) expect(existsSync(join(ROOT, path)), path).toBe(true);

@@ -1,9 +1,10 @@
+import { TELEMETRY } from '../../durable/state-messages.ts';
 import type { EdgeCache } from '../../http/edge-cache.ts';
 import { NOTICE, outputMark } from '../../notice.ts';
 import type { Egress } from '../../proxy/egress/egress.ts';
 import type { Network } from '../../proxy/egress/network.ts';
 import type { LuaSettings, TracingSettings } from '../../settings.ts';
-import { TELEMETRY, TelemetryRecorder } from '../../telemetry/recorder.ts';
+import { TelemetryRecorder } from '../../telemetry/recorder.ts';
 import { type LogLevel, type Records, ServiceError, type Services, type Vaults } from '../runtime/services.ts';
 import { Caches } from './caches.ts';
 import { connectService } from './connect.ts';
@@ -44,6 +45,8 @@ export interface ServiceDependencies {
   readonly edgeCache: EdgeCache | null;
   /** Milliseconds work may go on after a request. */
   readonly patience: number;
+  /** The data center this isolate is in, where what isolates count is added up first; null: there is none, or nobody has said yet. */
+  readonly colo: () => string | null;
   /** The host was given CAs to verify by (`lua_ssl_trusted_certificate`). */
   readonly ownTrust: boolean;
 }
@@ -81,7 +84,7 @@ export function createServices({
   const records = new Map<string, Records>();
   const ask = shared === null ? null : askNode(shared);
   const host = tunnel === null ? withoutHost(network) : hostServices(tunnel);
-  const metrics: NodeMetrics = new NodeMetrics(ask, queues);
+  const metrics: NodeMetrics = new NodeMetrics(ask, queues, others.colo);
   const fetch = fetchService(egress, others.ownTrust);
   const outbox = ask === null || others.patience === Number.POSITIVE_INFINITY ? null : keepInOutbox(ask);
   const responses = new NodeResponses(shared, { maxBytes: others.responseMemory, near: others.near, log });
@@ -129,7 +132,7 @@ export function createServices({
       return known;
     },
   };
-  return { services, unsent: queues, metrics, telemetry: () => new TelemetryRecorder(ask, queues) };
+  return { services, unsent: queues, metrics, telemetry: () => new TelemetryRecorder(ask, queues, others.colo) };
 }
 
 /** What a runtime can do without a process of the host beside it. */

@@ -12,8 +12,8 @@ export class NodeMetrics implements Metrics {
   #shown = 0;
 
   /** Without a node nobody asks for them. */
-  constructor(ask: AskState | null, queues: Queues) {
-    this.#sums = new NodeSums(ask, queues, { keeper: METRICS, queue: METRICS_QUEUE });
+  constructor(ask: AskState | null, queues: Queues, colo: () => string | null) {
+    this.#sums = new NodeSums(ask, queues, { colo, keeper: METRICS, queue: METRICS_QUEUE });
   }
 
   get showsUpstreamHealth(): boolean {

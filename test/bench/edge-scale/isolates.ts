@@ -40,6 +40,8 @@ export class SimulatedIsolate {
   held: Published | null = null;
   /** When the request came that made it ask last, and whether that request waited for the answer. */
   askedAt = 0;
+  /** When it was told last whether there is news, and had taken it. */
+  toldAt = 0;
   wasAsleep = false;
   #ended = false;
   readonly #world: World;
@@ -116,7 +118,10 @@ export class SimulatedIsolate {
         ask: (have) => this.#node.news(have, { timeout: NEWS_TIMEOUT }),
         take: (_news, { manifest }) => this.#take(manifest),
       });
-      if (asked.known) this.#times.knows(time.now);
+      if (asked.known) {
+        this.#times.knows(time.now);
+        this.toldAt = time.now;
+      }
       holds = asked.holds;
     } catch {
       // As the Worker: asked again after the interval, and no request waits meanwhile.

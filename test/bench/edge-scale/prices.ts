@@ -1,4 +1,5 @@
 import type { Outcome } from './simulate.ts';
+import type { TelemetryOutcome } from './telemetry.ts';
 
 /**
  * Dollars, as Cloudflare publishes them for paid Workers plans (developers.cloudflare.com, pricing of Workers, Durable Objects and KV; 2026-11).
@@ -7,6 +8,7 @@ import type { Outcome } from './simulate.ts';
 const PRICES = {
   objectRequests: { included: 1_000_000, price: 0.15, each: 1_000_000 },
   objectDuration: { included: 400_000, price: 12.5, each: 1_000_000 },
+  rowsWritten: { included: 50_000_000, price: 1, each: 1_000_000 },
   kvReads: { included: 10_000_000, price: 0.5, each: 1_000_000 },
   kvWrites: { included: 1_000_000, price: 5, each: 1_000_000 },
 } as const;
@@ -28,6 +30,15 @@ export function monthlyCost({ steady, changeRequests, kvReads }: Outcome): numbe
     cost('objectDuration', OBJECT_MEMORY * MONTH) +
     cost('kvReads', kvReads * CHANGES) +
     cost('kvWrites', WRITES * CHANGES)
+  );
+}
+
+/** Dollars a month more, for what it counts: an alarm is a row that is written, and an object is paid for while it is at work. */
+export function monthlyTelemetryCost({ all, alarms, active }: TelemetryOutcome): number {
+  return (
+    cost('objectRequests', all * MONTH) +
+    cost('rowsWritten', alarms * MONTH) +
+    cost('objectDuration', OBJECT_MEMORY * (active + 1) * MONTH)
   );
 }
 

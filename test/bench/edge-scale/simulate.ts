@@ -2,6 +2,7 @@ import type { Bytes, ObjectName } from '../../../shared/bundle/format.ts';
 import { packObject } from '../../../shared/bundle/object.ts';
 import { type Published, SimulatedIsolate, type World } from './isolates.ts';
 import { Colo, type Network, type SimulatedKv, SimulatedOwner } from './network.ts';
+import { gapOf, LIFETIME, placing, randomFrom } from './population.ts';
 import { SimulatedTime } from './time.ts';
 
 export interface Scenario {
@@ -22,7 +23,7 @@ export interface Propagation {
   readonly max: number;
   /** Isolates that had been idle, and answered one more request by the config before, since the answer took too long. */
   readonly late: number;
-  /** Isolates that had not got it when the time was over. */
+  /** Isolates that were told that there is nothing newer, long after there was. */
   readonly missing: number;
 }
 
@@ -47,10 +48,6 @@ export interface Outcome {
 
 /** Milliseconds, of `newsInterval`. */
 const INTERVAL = 5_000;
-/** Milliseconds an isolate lives on average. */
-const LIFETIME = 30 * 60_000;
-/** Milliseconds between two requests of an isolate, on average: from the busiest to the idlest, as many in each order of magnitude. */
-const GAPS = [50, 60_000] as const;
 /** Milliseconds a request of an isolate that was idle waits for the answer. */
 const PATIENCE = 50;
 /** Milliseconds that an isolate takes to verify and compile a change. */
@@ -105,7 +102,7 @@ export async function simulate({ isolates, shares, network: whole, part = 1, see
 
   const first = await publish(1);
   const place = placing(colos, random);
-  const born = () => new SimulatedIsolate(world, place(), GAPS[0] * (GAPS[1] / GAPS[0]) ** random());
+  const born = () => new SimulatedIsolate(world, place(), gapOf(random));
   const all = Array.from({ length: count }, born);
   for (const isolate of all) isolate.holds(first, SEAL);
   const churn = (): void => {
@@ -145,7 +142,7 @@ export async function simulate({ isolates, shares, network: whole, part = 1, see
   const changed = time.now;
   watch = new Watch((await publish(2)).version, changed);
   await time.pass(WATCHED);
-  const change = watch.outcome(all, time.now, inAll);
+  const change = watch.outcome(all, inAll);
   const then = counted();
   const peak = worstSecond(changed);
   const seconds = WATCHED / 1000;
@@ -160,7 +157,7 @@ export async function simulate({ isolates, shares, network: whole, part = 1, see
     peak,
     refused: then.refused,
     change,
-    afterMove: watch.outcome(all, time.now, inAll),
+    afterMove: watch.outcome(all, inAll),
     peakAfterMove: worstSecond(back),
     steadyBytes,
     changeBytes: Math.max(0, then.bytes - after.bytes - steadyBytes * seconds),
@@ -187,41 +184,13 @@ class Watch {
     else if (now - isolate.askedAt > PATIENCE) this.#late++;
   }
 
-  outcome(all: readonly SimulatedIsolate[], now: number, inAll: (amount: number) => number): Propagation {
+  outcome(all: readonly SimulatedIsolate[], inAll: (amount: number) => number): Propagation {
     const sorted = this.#delays.toSorted((one, other) => one - other);
     const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
-    // Those that have asked late enough to have been told.
+    // Those that were told something when no answer from before the change was one any more.
     const missing = all.filter(
-      ({ held, askedAt }) =>
-        held?.version !== this.#version && askedAt > this.#since + 2 * INTERVAL && askedAt < now - INTERVAL,
+      ({ held, toldAt }) => held?.version !== this.#version && toldAt > this.#since + 2 * INTERVAL,
     ).length;
     return { p50: at(0.5), p99: at(0.99), max: at(1), late: inAll(this.#late), missing: inAll(missing) };
   }
-}
-
-/** Colos have more or less traffic: the busiest has some thirty times that of the quietest. */
-function placing(colos: readonly Colo[], random: () => number): () => Colo {
-  const upTo: number[] = [];
-  let sum = 0;
-  for (const [rank] of colos.entries()) {
-    sum += 1 / (rank + 10);
-    upTo.push(sum);
-  }
-  const [first] = colos;
-  if (first === undefined) throw new Error('a network has colos');
-  return () => {
-    const point = random() * sum;
-    return colos[upTo.findIndex((limit) => point < limit)] ?? first;
-  };
-}
-
-/** Mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

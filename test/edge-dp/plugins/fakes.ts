@@ -124,7 +124,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
       records.set(collection, known);
       return known;
     },
-    metrics: new NodeMetrics(null, queues),
+    metrics: new NodeMetrics(null, queues, () => null),
     cache: (name, { maxBytes }) => caches.open(name, maxBytes),
     edgeResponses: null,
     responses: new NodeResponses(null, { maxBytes: 8 << 20, near: true, log }),
