@@ -36,7 +36,12 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   health: async () => (await import('./commands/health.ts')).health,
   prepare: async () => (await import('./commands/prepare.ts')).prepare,
   check: async () => (await import('./commands/check.ts')).checkCommand(dataPlanePlugins),
-  config: async () => withPluginLua((await import('./commands/config.ts')).configCommand(dataPlanePlugins)),
+  config: async () =>
+    withPluginLua(
+      (await import('./commands/config.ts')).configCommand(dataPlanePlugins, async (replay) =>
+        (await import('../edge-dp/hosts/replay-configs.ts')).replayConfigs(replay),
+      ),
+    ),
   migrations: async () => (await import('./commands/migrations.ts')).migrations,
   hybrid: async () => (await import('./commands/hybrid.ts')).hybrid,
   keys: async () => (await import('./commands/keys.ts')).keys,

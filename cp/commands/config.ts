@@ -16,17 +16,19 @@ import type { Workspace } from '../store/store.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { checkConfig } from './config-check.ts';
 import { invalidFile, readConfigFile, readConfigText } from './config-file.ts';
+import { type ReplayConfigs, replayConfig } from './config-replay.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { printChanges } from './print-changes.ts';
+import { DIFFERENT, REQUEST_OPTIONS } from './replay.ts';
 import { AdminRefusal, type RunningAdmin, runningAdmin } from './running-admin.ts';
-import { openOwnStore } from './stores.ts';
+import { inDefaultWorkspace } from './stores.ts';
 
 const DEFAULT_FILE = 'kong.yml';
 
 /** Declarative configuration; Kong's `db_import` and `db_export` are understood too. */
-export function configCommand(ofDataPlane: ReadDataPlanePlugins): Command {
+export function configCommand(ofDataPlane: ReadDataPlanePlugins, replay: ReplayConfigs): Command {
   return {
-    summary: 'declarative configuration (YAML or JSON): parse, check, diff, import, export, init',
+    summary: 'declarative configuration (YAML or JSON): parse, check, diff, replay, import, export, init',
     forms: {
       'init [FILE]': 'make a file to begin with',
       'parse [FILE]': 'say what is wrong with a file',
@@ -34,22 +36,30 @@ export function configCommand(ofDataPlane: ReadDataPlanePlugins): Command {
       'import [FILE]':
         'create and change what the file names, as one change; what it does not name stays (also: db_import)',
       'diff [FILE]': "what 'import' would create and change, field by field; nothing is written",
+      'replay [FILE] --requests FILE':
+        'which requests would meet something else if the file were the whole config; nothing is written or sent, no data plane is asked',
       'export [FILE]': 'write all of the database to a file (also: db_export)',
+    },
+    options: {
+      ...REQUEST_OPTIONS,
+      against: { takes: 'FILE', text: 'replay: the config that is compared with; without it what the database has' },
     },
     examples: [
       'holdfast config parse kong.yml',
       'holdfast config import kong.yml',
+      'holdfast config replay kong.yml --against main.yml --requests access.log',
       'holdfast config export backup.yml',
     ],
-    run: (invocation) => config(invocation, ofDataPlane),
+    exitCodes: { [DIFFERENT]: 'replay: some requests would meet something else' },
+    run: (invocation) => config(invocation, ofDataPlane, replay),
   };
 }
 
-async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins): Promise<void> {
+async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins, replay: ReplayConfigs): Promise<void> {
   const [action = '', file] = invocation.words;
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
-  const { enabled, runnable } = await choosePlugins(settings, ofDataPlane);
+  const { enabled, runnable, choice } = await choosePlugins(settings, ofDataPlane);
   const schemas = schemasFor(settings.router_flavor, enabled, takesLuaPlugins(settings));
   switch (action) {
     case 'parse':
@@ -61,11 +71,15 @@ async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins)
       return load(settings, schemas, file ?? DEFAULT_FILE);
     case 'diff':
       return diff(settings, schemas, file ?? DEFAULT_FILE);
+    case 'replay': {
+      const own = choice.own.map(({ name }) => name);
+      return replayConfig(settings, { schemas, own, replay }, file ?? DEFAULT_FILE, invocation.options);
+    }
     case 'export':
     case 'db_export':
       return save(settings, file ?? DEFAULT_FILE);
     default:
-      throw unknownAction('config', ['parse', 'check', 'diff', 'import', 'export', 'init'], action);
+      throw unknownAction('config', ['parse', 'check', 'diff', 'replay', 'import', 'export', 'init'], action);
   }
 }
 
@@ -108,7 +122,7 @@ async function load(settings: Settings, schemas: Schemas, file: string): Promise
   const admin = runningAdmin(settings);
   const { written, unchanged, warnings } =
     admin === null
-      ? await withWorkspace(settings, (workspace) => loadInto(schemas, workspace, file))
+      ? await inDefaultWorkspace(settings, (workspace) => loadInto(schemas, workspace, file))
       : await loadThrough(admin, file);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`import successful: ${written} written, ${unchanged} unchanged\n`);
@@ -120,7 +134,7 @@ async function diff(settings: Settings, schemas: Schemas, file: string): Promise
     const { data } = recordOrEmpty(JSON.parse(await through(admin, '/config/diff', file, 'cannot be compared')));
     return printChanges(data);
   }
-  await withWorkspace(settings, async (workspace) => {
+  await inDefaultWorkspace(settings, async (workspace) => {
     const document = await readIn(workspace, schemas, file);
     try {
       printChanges(await diffConfig(workspace, document, catalogOf(schemas)));
@@ -180,7 +194,7 @@ async function save(settings: Settings, file: string): Promise<void> {
   refuseOverwriting(file);
   const admin = runningAdmin(settings);
   if (admin === null) {
-    await withWorkspace(settings, (workspace) =>
+    await inDefaultWorkspace(settings, (workspace) =>
       write(
         file,
         exportYaml((entity) => allRows(workspace, entity)),
@@ -201,15 +215,4 @@ async function write(file: string, document: AsyncIterable<string> | Iterable<st
 
 function refuseOverwriting(file: string): void {
   if (existsSync(file)) throw new CommandError(`${file} already exists. Will not overwrite it.`);
-}
-
-async function withWorkspace<T>(settings: Settings, work: (workspace: Workspace) => Promise<T>): Promise<T> {
-  const store = await openOwnStore(settings);
-  try {
-    const workspace = await store.workspace('default');
-    if (!workspace) throw new CommandError("the database has no workspace 'default': run 'holdfast migrations up'");
-    return await work(workspace);
-  } finally {
-    await store.close();
-  }
 }

@@ -4,7 +4,7 @@ import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
 import { notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { print, printChanges, textOf } from './print-changes.ts';
-import { DIFFERENT, replay } from './replay.ts';
+import { DIFFERENT, REQUEST_OPTIONS, replay } from './replay.ts';
 import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
@@ -24,6 +24,7 @@ export const release: Command = {
     'diff ID ID': 'what is different in the second one',
     'config ID': 'what it had, as a declarative document, secrets included',
     'replay ID': 'which requests would meet something else with it, without sending any',
+    'replay --pending GROUP': 'the same of what is written and not released',
     'watch ID': 'tell where it is until it is over; fails when it was undone',
     'promote|pause|resume|abort ID': 'move it on, hold it, let it go on, undo it',
     'rollback ID': 'give the group what that release had',
@@ -31,18 +32,19 @@ export const release: Command = {
   options: {
     at: { takes: 'TIME', text: 'create: when to begin, in seconds since 1970 or as in 2030-01-31T08:00:00Z' },
     strategy: { takes: 'JSON', text: 'create: the rings, as /releases takes them' },
+    ...REQUEST_OPTIONS,
     requests: {
       takes: 'FILE',
       text: 'replay: a list of requests, a HAR or an access log; without it those that data planes remember',
     },
-    host: { takes: 'HOST', text: 'replay: of the lines of an access log that have none' },
-    scheme: { takes: 'SCHEME', text: 'replay: http or https, of the lines of an access log' },
+    pending: { takes: 'GROUP', text: 'replay: what is pending for that group, in the place of a release' },
     'data-plane': { takes: 'NAME', text: 'replay: id or hostname of the one that is asked' },
     watch: { text: 'create, promote, resume and rollback: then watch it' },
   },
   examples: [
     'holdfast release pending eu',
     `holdfast release create eu --strategy '[{"nodes":{"percent":10},"hold":300}]' --watch`,
+    'holdfast release replay --pending eu',
     'holdfast release replay 5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c --requests access.log --host example.com',
     'holdfast release rollback 5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c',
   ],
@@ -60,6 +62,10 @@ export const release: Command = {
 
 async function act(admin: RunningAdmin, action: string, { words, options }: Invocation): Promise<void> {
   if (action === 'diff') return diff(admin, words);
+  if (action === 'replay' && typeof options.pending === 'string') {
+    if (words.length > 0) throw new CommandError('release replay takes the id of a release, or --pending', 2);
+    return replay(admin, `/groups/${encodeURIComponent(options.pending)}/pending`, options);
+  }
   const [word, ...more] = words;
   if (more.length > 0) throw new CommandError(`release ${action} takes one word`, 2);
   if (action === 'list') return list(admin, word);
@@ -83,7 +89,7 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
       process.stdout.write(await admin.ask(`/releases/${path}/config`));
       return;
     case 'replay':
-      return replay(admin, word, options);
+      return replay(admin, `/releases/${path}`, options);
     case 'watch':
       return watch(admin, word);
   }

@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
-import { packShape } from '../../shared/cluster/replay.ts';
+import { packShape, type ReplayFigures, type RequestShape } from '../../shared/cluster/replay.ts';
 import { isRecord, mustBeRecord, type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { RequestsFault } from '../replay/requests.ts';
 import { readRequestsFile } from '../replay/requests-file.ts';
-import { CommandError, type Invocation } from './command.ts';
+import { CommandError, type Invocation, type Option } from './command.ts';
 import { print, textOf } from './print-changes.ts';
 import type { RunningAdmin } from './running-admin.ts';
 
@@ -12,15 +12,26 @@ import type { RunningAdmin } from './running-admin.ts';
 const LARGEST_FILE = 256 << 20;
 const LARGEST_BODY = 32 << 20;
 
+/** Which requests a replay is of, for the commands that have one. */
+export const REQUEST_OPTIONS: Readonly<Record<string, Option>> = {
+  requests: { takes: 'FILE', text: 'replay: a list of requests, a HAR or an access log' },
+  host: { takes: 'HOST', text: 'replay: of the lines of an access log that have none' },
+  scheme: { takes: 'SCHEME', text: 'replay: http or https, of the lines of an access log' },
+};
+
 /** The exit code where some requests would meet something else. */
 export const DIFFERENT = 3;
 
-/** Replays requests over a release, and says which would meet something else; those of a file, or those that data planes remember. */
-export async function replay(admin: RunningAdmin, id: string, options: Invocation['options']): Promise<void> {
+/**
+ * Replays requests over what has that path of the Admin API, a release or what is pending, and says which would meet something else; those
+ * of a file, or those that data planes remember.
+ */
+export async function replay(admin: RunningAdmin, path: string, options: Invocation['options']): Promise<void> {
   const { requests: file, host, scheme, 'data-plane': node } = options;
   const asked: Row = typeof node === 'string' ? { data_plane: node } : {};
-  if (typeof file === 'string') asked.requests = requestsIn(file, host, scheme);
-  else if (host !== undefined || scheme !== undefined) {
+  if (typeof file === 'string') {
+    asked.requests = requestsIn(file, { command: 'release replay', host, scheme }).map(packShape);
+  } else if (host !== undefined || scheme !== undefined) {
     throw new CommandError(
       'release replay --host and --scheme go with --requests: they are for the lines of an access log',
       2,
@@ -32,21 +43,23 @@ export async function replay(admin: RunningAdmin, id: string, options: Invocatio
       `${String(file)}: its requests make ${text.length >> 20} MB, of ${LARGEST_BODY >> 20}: replay them in parts`,
     );
   }
-  const answer = await admin.ask(`/releases/${encodeURIComponent(id)}/replay`, { text, type: 'application/json' });
+  const answer = await admin.ask(`${path}/replay`, { text, type: 'application/json' });
   const told = mustBeRecord(JSON.parse(answer), 'the answer');
-  show(told);
-  if (told.changed !== 0) {
-    throw new CommandError(
-      `${String(told.changed)} of ${String(told.requests)} requests would meet something else`,
-      DIFFERENT,
-    );
-  }
+  const { data_plane, compared_with } = told;
+  const { hostname } = recordOrEmpty(data_plane);
+  tellReplay(
+    told,
+    `compared with serial ${String(recordOrEmpty(compared_with).serial)} of data plane ${String(hostname)}`,
+  );
 }
 
-function requestsIn(file: string, host: unknown, given: unknown): readonly Row[] {
+/** The requests of a file; `host` and `scheme` are for the lines of an access log that do not say them. Throws `CommandError`. */
+export function requestsIn(
+  file: string,
+  { command, host, scheme: given }: { readonly command: string; readonly host: unknown; readonly scheme: unknown },
+): readonly RequestShape[] {
   const scheme = given ?? 'http';
-  if (scheme !== 'http' && scheme !== 'https')
-    throw new CommandError("release replay --scheme takes 'http' or 'https'", 2);
+  if (scheme !== 'http' && scheme !== 'https') throw new CommandError(`${command} --scheme takes 'http' or 'https'`, 2);
   const text = textIn(file);
   try {
     const { shapes, skipped, reason } = readRequestsFile(text, {
@@ -55,7 +68,7 @@ function requestsIn(file: string, host: unknown, given: unknown): readonly Row[]
     });
     if (skipped > 0)
       process.stderr.write(`warning: ${file}: ${skipped} entries are passed over, the first: ${reason}\n`);
-    return shapes.map(packShape);
+    return shapes;
   } catch (error) {
     if (error instanceof RequestsFault) throw new CommandError(`${file}: ${error.message}`);
     throw error;
@@ -73,18 +86,20 @@ function textIn(file: string): string {
   }
 }
 
-function show(told: Row): void {
-  const { requests, changed, unsure, data_plane: node, compared_with: compared } = told;
-  const { hostname } = recordOrEmpty(node);
-  print(
-    `${String(requests)} requests, compared with serial ${String(recordOrEmpty(compared).serial)} of data plane ${String(hostname)}`,
-  );
+/** Tells what came of a replay; `compared`: with what, in words. Throws `CommandError` with a code of its own where something differs. */
+export function tellReplay(told: Readonly<Row> | ReplayFigures, compared: string): void {
+  const { requests, changed, unsure } = told;
+  print(`${String(requests)} requests, ${compared}`);
   if (unsure !== 0) print(`${String(unsure)} of them are not sure: something that counts is not known of them`);
-  if (changed === 0) print('nothing would be different');
-  else showChanges(told);
+  if (changed === 0) {
+    print('nothing would be different');
+    return;
+  }
+  showChanges(told);
+  throw new CommandError(`${String(changed)} of ${String(requests)} requests would meet something else`, DIFFERENT);
 }
 
-function showChanges({ changed, changes, differing }: Row): void {
+function showChanges({ changed, changes, differing }: Readonly<Row> | ReplayFigures): void {
   const counted = Object.entries(recordOrEmpty(changes)).filter(([, count]) => count !== 0);
   print(`different: ${counted.map(([aspect, count]) => `${aspect} ${String(count)}`).join(', ')}`);
   const listed = Array.isArray(differing) ? differing.filter(isRecord) : [];

@@ -4,7 +4,7 @@ import { dblessFolder } from '../declarative/dbless.ts';
 import type { Settings } from '../settings/properties.ts';
 import { openStore, type StoreSettings } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Workspace } from '../store/store.ts';
 import { CommandError } from './command.ts';
 
 /** The store the settings name. Throws `CommandError` where they name none. */
@@ -23,4 +23,19 @@ export function openOwnStore(settings: Settings): Promise<Store> {
     schemas: schemasFor(settings.router_flavor),
     migrate: settings.database === 'off',
   });
+}
+
+/** Works in the workspace `default` of the database of the settings. */
+export async function inDefaultWorkspace<T>(
+  settings: Settings,
+  work: (workspace: Workspace) => Promise<T>,
+): Promise<T> {
+  const store = await openOwnStore(settings);
+  try {
+    const workspace = await store.workspace('default');
+    if (!workspace) throw new CommandError("the database has no workspace 'default': run 'holdfast migrations up'");
+    return await work(workspace);
+  } finally {
+    await store.close();
+  }
 }

@@ -1,13 +1,22 @@
 import type { Row } from '../../shared/record.ts';
-import type { Workspace } from '../store/store.ts';
 
 const PAGE = 1_000;
 
-/** Every row of an entity in a workspace, by id. */
-export async function* allRows(workspace: Workspace, entity: string): AsyncIterable<Row> {
+/** Where rows are read, page by page: a workspace of a store, or a config in memory. */
+export interface RowSource {
+  entity(entity: string): {
+    page(bounds: { readonly size: number; readonly offset?: string }): Promise<{
+      readonly rows: readonly Row[];
+      readonly offset?: string;
+    }>;
+  };
+}
+
+/** Every row of an entity, by id. */
+export async function* allRows(source: RowSource, entity: string): AsyncIterable<Row> {
   let offset: string | undefined;
   do {
-    const page = await workspace.entity(entity).page({ size: PAGE, ...(offset === undefined ? {} : { offset }) });
+    const page = await source.entity(entity).page({ size: PAGE, ...(offset === undefined ? {} : { offset }) });
     yield* page.rows;
     offset = page.offset;
   } while (offset !== undefined);

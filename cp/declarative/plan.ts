@@ -7,7 +7,7 @@ import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import { idOf } from '../store/row-json.ts';
 import type { Workspace } from '../store/store.ts';
 import type { Table } from '../store/table.ts';
-import { allRows } from './all-rows.ts';
+import { allRows, type RowSource } from './all-rows.ts';
 import { sameRow } from './same-row.ts';
 import { Twins } from './twins.ts';
 
@@ -35,7 +35,8 @@ export interface PlannedRow {
 
 /** What a plan is made from. */
 interface Planning {
-  readonly workspace: Workspace;
+  /** What is stored, and where. */
+  readonly workspace: Pick<Workspace, 'id' | 'name'> & RowSource;
   readonly config: ParsedConfig;
   /** Parents before those that refer to them. */
   readonly tables: readonly Table[];
@@ -120,7 +121,7 @@ async function planRow(row: DeclaredRow, twins: Twins, table: Table, context: Co
 }
 
 /** Ids made from names are the same in every workspace, but belong to one row of all: only the default one keeps them. */
-function withIdOf(workspace: Workspace, declared: DeclaredRow, ids: Map<string, string>): DeclaredRow {
+function withIdOf(workspace: Planning['workspace'], declared: DeclaredRow, ids: Map<string, string>): DeclaredRow {
   if (declared.identified || workspace.name === DEFAULT_WORKSPACE.name) return declared;
   const made = String(declared.row.id);
   const id = uuid5(workspace.id, made);

@@ -69,6 +69,18 @@ export class ReleaseDesk {
     return differences(live.content, this.#newest(group), (name) => this.#object(name));
   }
 
+  /**
+   * What data planes of a group would get if it were released now; null: the group publishes at once. Throws `ReleaseConflict` where
+   * nothing is pending, or what is written does not hold together.
+   */
+  async candidate(group: string): Promise<Manifest | null> {
+    const { publisher } = this.#options;
+    await publisher.flush();
+    const live = publisher.staged?.live(group);
+    if (live == null) return null;
+    return this.#pending(live);
+  }
+
   /** What a release does to the data planes of its group: that which differs from the one that is live. */
   async changes(release: StoredRelease): Promise<readonly EntityChange[]> {
     const now = this.#given(release.group);
@@ -90,8 +102,8 @@ export class ReleaseDesk {
     return releaseDocument(release, workspace, (name) => this.#object(name));
   }
 
-  /** Has data planes find what a release consists of, for some minutes, though none is given it. */
-  async lend({ content }: StoredRelease): Promise<void> {
+  /** Has data planes find what a manifest leads to, for some minutes, though none is given it. */
+  async lend(content: Manifest): Promise<void> {
     await this.#options.publisher.staged?.lend(content);
   }
 
@@ -105,11 +117,7 @@ export class ReleaseDesk {
   async create(group: string, rings: readonly Ring[], at: number | null): Promise<StoredRelease> {
     const { publisher } = this.#options;
     await publisher.flush();
-    const live = this.#live(group);
-    const newest = this.#newest(group);
-    if (newest.config_hash === live.content.config_hash) {
-      throw new ReleaseConflict(`nothing is pending for group '${group}': its data planes get all that is written`);
-    }
+    const newest = this.#pending(this.#live(group));
     return this.#write(newest, newest.serial, rings, at, null);
   }
 
@@ -295,6 +303,13 @@ export class ReleaseDesk {
       );
     }
     return live;
+  }
+
+  /** What is written and not in the release that is live. */
+  #pending({ group, content }: StoredRelease): Manifest {
+    const newest = this.#newest(group);
+    if (newest.config_hash !== content.config_hash) return newest;
+    throw new ReleaseConflict(`nothing is pending for group '${group}': its data planes get all that is written`);
   }
 
   #newest(group: string): Manifest {

@@ -1,28 +1,17 @@
 import { pluginMismatch } from '../../shared/cluster/compatibility.ts';
 import type { FromDataPlane, ReplayMessage } from '../../shared/cluster/messages.ts';
-import {
-  type DifferingRequest,
-  parseShape,
-  REPLAY_ASPECTS,
-  type ReplayAspect,
-  type ReplayFigures,
-  type RequestShape,
-} from '../../shared/cluster/replay.ts';
+import { parseShape, type RequestShape } from '../../shared/cluster/replay.ts';
 import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { CurrentConfig, Held } from '../config/current.ts';
 import { type ObjectOrigin, ObjectUnavailable } from '../config/objects.ts';
-import { othersTurn } from '../config/update-in-slices.ts';
 import type { Env } from '../env.ts';
 import { abandonPlans } from '../plugins/runtime/settle-plans.ts';
 import { Comparison } from './compare.ts';
+import { figuresOf } from './figures.ts';
 
-/** Requests compared at a time: about a millisecond in which no request of the isolate is served. */
-const SLICE = 200;
 /** Milliseconds a candidate is kept for the next requests of a replay. */
 const PATIENCE = 15_000;
-/** Characters of what is told of single requests in one answer. */
-const LONGEST_LIST = 192 << 10;
 
 interface ReplaysOptions {
   readonly env: Env;
@@ -157,30 +146,4 @@ export class Replays {
 
 function shapesOf({ requests }: ReplayMessage): readonly RequestShape[] | null {
   return requests?.map((one, at) => parseShape(one, `requests[${at}]`)) ?? null;
-}
-
-async function figuresOf(
-  comparison: Comparison,
-  requests: readonly RequestShape[],
-  list: number,
-): Promise<ReplayFigures> {
-  const changes: Record<ReplayAspect, number> = { route: 0, service: 0, upstream: 0, plugins: 0, status: 0 };
-  const differing: DifferingRequest[] = [];
-  let [all, changed, unsure, length] = [0, 0, 0, 0];
-  for (let at = 0; at < requests.length; at += SLICE) {
-    if (at > 0) await othersTurn();
-    for (const shape of requests.slice(at, at + SLICE)) {
-      const compared = comparison.compare(shape);
-      all += shape.count;
-      if (compared.unsure) unsure += shape.count;
-      if (compared.changes.length === 0) continue;
-      changed += shape.count;
-      for (const aspect of REPLAY_ASPECTS) if (compared.changes.includes(aspect)) changes[aspect] += shape.count;
-      if (differing.length >= list || length > LONGEST_LIST) continue;
-      const told = compared.differing();
-      length += JSON.stringify(told).length;
-      if (length <= LONGEST_LIST) differing.push(told);
-    }
-  }
-  return { requests: all, changed, changes, unsure, differing };
 }

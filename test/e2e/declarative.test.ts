@@ -89,6 +89,33 @@ routes:
     const refused = await runHoldfast(['config', 'check', invalid], settings());
     expect(refused).toMatchObject({ code: 1, output: expect.stringContaining("in 'port': expected an integer") });
   });
+
+  it('tells which requests would meet something else with a file, beside another file or what is stored', async () => {
+    const routes = (path: string) =>
+      `[{ name: r1, paths: [${path}], plugins: [{ name: key-auth }] }, { name: r2, paths: [/same] }]`;
+    const secret = 'certificates: [{ cert: "{vault://env/cert}", key: "{vault://env/key}", snis: [{ name: a.test }] }]';
+    const document = (path: string) => `_format_version: "3.0"\nroutes: ${routes(path)}\n${secret}\n`;
+    const [old, next] = [write('before.yml', document('/a')), write('after.yml', document('/b'))];
+    const requests = write('requests.json', '[{ "path": "/a" }, { "path": "/same", "count": 3 }]');
+    const replay = (...words: string[]) => runHoldfast(['config', 'replay', next, ...words], settings());
+
+    const told = await replay('--against', old, '--requests', requests);
+    expect(told.code, told.output).toBe(3);
+    // What has the same name is the same, though no file gives ids.
+    expect(told.output).toMatch(
+      /^4 requests, compared with .+before\.yml\ndifferent: route 1, plugins 1, status 1\nGET http:\/\/\/a\n {2}route: r1 -> none\n/,
+    );
+    const same = await runHoldfast(['config', 'replay', old, '--against', old, '--requests', requests], settings());
+    expect(same).toMatchObject({ code: 0, output: expect.stringContaining('nothing would be different') });
+    const stored = await replay('--requests', requests);
+    expect(stored).toMatchObject({
+      code: 3,
+      output: expect.stringContaining('4 requests, compared with what is stored'),
+    });
+    expect(await replay('--against', old)).toMatchObject({ code: 2, output: expect.stringContaining('--requests') });
+    const bad = await replay('--against', write('worse.yml', 'routes: 1'), '--requests', requests);
+    expect(bad).toMatchObject({ code: 1, output: expect.stringContaining('worse.yml') });
+  });
 });
 
 describe('a data plane of its own', () => {

@@ -134,6 +134,16 @@ it('a group that publishes by releases gets what is released, by the command, an
   expect(await config('diff', written)).toMatchObject({ code: 0, output: 'nothing is different\n' });
 
   const release = (...words: readonly string[]) => runHoldfast(['release', ...words, '-p', plane.prefix]);
+  const asked = join(cluster.path, 'asked.json');
+  writeFileSync(asked, '[{ "path": "/new" }, { "path": "/eu" }]');
+  const foreseen = await release('replay', '--pending', 'eu', '--requests', asked);
+  expect(foreseen.output).toMatch(
+    /GET http:\/\/\/new\n {2}route: none -> new\n {2}plugins: .*\n {2}status: 404 -> 221\n/,
+  );
+  expect(foreseen.code).toBe(3);
+  // The running control plane's config, with no data plane.
+  const alone = await config('replay', written, '--requests', asked);
+  expect(alone, alone.output).toMatchObject({ code: 0 });
   const strategy = JSON.stringify([{ nodes: { percent: 50 }, hold: 0 }, { hold: 0 }]);
   const made = await release('create', 'eu', '--strategy', strategy, '--watch');
   expect(made.code, made.output).toBe(0);

@@ -1,17 +1,16 @@
 import { readDocument } from '../../../shared/declarative/document.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
-import { ReleaseConflict, type ReleaseDesk } from '../../releases/desk.ts';
+import type { ReleaseDesk } from '../../releases/desk.ts';
 import type { EntityChange } from '../../releases/diff.ts';
 import { type Ring, readStrategy, StrategyFault } from '../../releases/rings.ts';
 import type { StoredRelease } from '../../store/store.ts';
-import { schemaOf } from '../entity/catalog.ts';
-import { rowKey } from '../entity/key.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
-import { message, notFound, ok, Refusal, type Reply } from '../reply.ts';
+import { notFound, ok, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+import { conflicting, groupNamed, nothingPending } from './pending.ts';
 
 /** `/releases`, and what waits for one at `/groups/{groups}/pending`. */
 export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
@@ -49,14 +48,10 @@ function pending(desk: ReleaseDesk): Operation {
       errors: [400, 404, 409],
     },
     async handle(call) {
-      const row = await call.workspace.entity('groups').select(rowKey(schemaOf('groups'), param(call, 'groups')));
-      if (row === null) return notFound;
-      const group = String(row.name);
+      const group = await groupNamed(call, param(call, 'groups'));
+      if (group === null) return notFound;
       const data = await conflicting(() => desk.pending(group));
-      if (data === null) {
-        return message(409, `group '${group}' publishes what is written at once: nothing is ever pending`);
-      }
-      return ok({ data });
+      return data === null ? nothingPending(group) : ok({ data });
     },
   };
 }
@@ -180,15 +175,6 @@ function writing(
       POST: { describe: { summary, tag: 'cluster', success: { status, schema }, errors: [404, 409] }, handle },
     },
   };
-}
-
-async function conflicting<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ReleaseConflict) throw new Refusal(message(409, error.message));
-    throw error;
-  }
 }
 
 /** Null: at once. Undefined: no time at all. */

@@ -1,3 +1,4 @@
+import type { Manifest } from '../../../shared/bundle/format.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
 import type { ReleaseDesk } from '../../releases/desk.ts';
 import { readAccessLog } from '../../replay/access-log.ts';
@@ -5,47 +6,75 @@ import { readHar } from '../../replay/har.ts';
 import { type GivenRequests, RequestsFault, readRequestList } from '../../replay/requests.ts';
 import { type JsonSchema, objectOf } from '../openapi/description.ts';
 import { message, notFound, ok, Refusal, type Reply } from '../reply.ts';
-import type { AdminRoute, Call } from '../route.ts';
+import { type AdminRoute, type Call, param } from '../route.ts';
 import type { ClusterView, Replay, ReplayOutcome } from './cluster-view.ts';
+import { conflicting, groupNamed, nothingPending } from './pending.ts';
 
 /** Bytes of requests, or of a HAR with all its bodies. */
 const LARGEST = 32 << 20;
 const LISTED = 100;
 const MOST_LISTED = 1_000;
 
-/** `POST /releases/{release}/replay`: what requests would meet with a release, beside what they meet with what data planes serve. */
+/**
+ * `POST /releases/{release}/replay`, and `POST /groups/{groups}/pending/replay` without any release: what requests would meet with it,
+ * beside what they meet with what data planes serve.
+ */
 export function replayRoutes(desk: ReleaseDesk | null, cluster: ClusterView | null): AdminRoute[] {
   if (desk === null) return [];
   return [
-    {
-      path: '/releases/{release}/replay',
-      body: { limit: LARGEST, yaml: false },
-      methods: {
-        POST: {
-          describe: {
-            summary:
-              'Which requests would meet another route, service, upstream, plugins or status with a release; nothing is sent',
-            tag: 'cluster',
-            body: { required: false, schema: input },
-            success: { status: 200, schema: answer },
-            errors: [400, 404, 409, 503, 504],
-          },
-          handle: (call) => replay(desk, cluster, call),
-        },
-      },
-    },
+    replaying('/releases/{release}/replay', 'a release', async (call) => {
+      const release = await desk.get(call.params.release ?? '');
+      if (release === null) return notFound;
+      return replay(desk, cluster, call, { release: release.id, candidate: release.content });
+    }),
+    replaying('/groups/{groups}/pending/replay', 'what is pending for a group', async (call) => {
+      const group = await groupNamed(call, param(call, 'groups'));
+      if (group === null) return notFound;
+      const candidate = await conflicting(() => desk.candidate(group));
+      if (candidate === null) return nothingPending(group);
+      return replay(desk, cluster, call, { release: null, candidate });
+    }),
   ];
 }
 
-async function replay(desk: ReleaseDesk, cluster: ClusterView | null, call: Call): Promise<Reply> {
-  const release = await desk.get(call.params.release ?? '');
-  if (release === null) return notFound;
+function replaying(path: string, what: string, handle: (call: Call) => Promise<Reply>): AdminRoute {
+  const summary = `Which requests would meet another route, service, upstream, plugins or status with ${what}; nothing is sent`;
+  return {
+    path,
+    body: { limit: LARGEST, yaml: false },
+    methods: {
+      POST: {
+        describe: {
+          summary,
+          tag: 'cluster',
+          body: { required: false, schema: input },
+          success: { status: 200, schema: answer },
+          errors: [400, 404, 409, 503, 504],
+        },
+        handle,
+      },
+    },
+  };
+}
+
+interface Tried {
+  /** Null: it is none yet. */
+  readonly release: string | null;
+  readonly candidate: Manifest;
+}
+
+async function replay(
+  desk: ReleaseDesk,
+  cluster: ClusterView | null,
+  call: Call,
+  { release, candidate }: Tried,
+): Promise<Reply> {
   const { given, list, node } = asked(call);
   if (cluster === null) return message(503, 'no data plane is connected that could be asked');
-  await desk.lend(release);
+  await desk.lend(candidate);
   const requests = given?.shapes ?? null;
-  const outcome = await cluster.replay({ candidate: release.content, requests, list, node });
-  const refusal = refusalOf(outcome, { group: release.group, node, of: requests?.length ?? null });
+  const outcome = await cluster.replay({ candidate, requests, list, node });
+  const refusal = refusalOf(outcome, { group: candidate.group, node, of: requests?.length ?? null });
   if (refusal !== null) return refusal;
   if (outcome.outcome !== 'done') throw new Error(`a replay that is ${outcome.outcome}`);
   const { figures, serial, configHash } = outcome;
@@ -55,7 +84,8 @@ async function replay(desk: ReleaseDesk, cluster: ClusterView | null, call: Call
     return message(409, `${reason}; give some as requests, log or access_log`);
   }
   return ok({
-    release: release.id,
+    release,
+    config_hash: candidate.config_hash,
     data_plane: outcome.node,
     compared_with: { serial, config_hash: configHash },
     requests: count,
@@ -194,7 +224,8 @@ const verdict: JsonSchema = objectOf({
 });
 
 const answer: JsonSchema = objectOf({
-  release: { type: 'string' },
+  release: { type: ['string', 'null'], description: 'Null: it is what is pending, and in no release yet.' },
+  config_hash: { type: 'string' },
   data_plane: objectOf({ id: { type: 'string' }, hostname: { type: 'string' } }),
   compared_with: objectOf({ serial: { type: ['integer', 'null'] }, config_hash: { type: ['string', 'null'] } }),
   requests: { type: 'integer' },

@@ -22,7 +22,7 @@ async function run(action: string, document?: object): Promise<string> {
   );
   const plugins = async () => ({ bundled: new Set<string>(), load: async () => [] });
   try {
-    await configCommand(plugins).run({
+    await configCommand(plugins, () => expect.fail('nothing is replayed')).run({
       words: [action, file],
       conf: join(prefix, 'holdfast.conf'),
       prefix,

@@ -3,11 +3,18 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { alignedWith } from '../../../cp/declarative/aligned.ts';
+import { parseConfig } from '../../../cp/declarative/import.ts';
+import { packConfig } from '../../../cp/declarative/pack.ts';
 import { loadTrustedKeys } from '../../../cp/pki/cluster-tls.ts';
+import { readRequestList } from '../../../cp/replay/requests.ts';
+import { catalogOf } from '../../../cp/store/catalog.ts';
+import { schemasFor } from '../../../cp/store/schemas.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
+import { replayConfigs } from '../../../edge-dp/hosts/replay-configs.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
-import { parseReplayFigures, type Verdict } from '../../../shared/cluster/replay.ts';
+import { parseReplayFigures, type ReplayFigures, type Verdict } from '../../../shared/cluster/replay.ts';
 import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { nodeOptions, onHosts } from '../../edge-dp/hosts.ts';
 import { rawRequest } from '../../raw-http.ts';
@@ -100,12 +107,24 @@ describe.each(
   test(`tells of each request what it really meets before and after (seed ${SEED})`, async () => {
     const random = randomFrom(SEED);
     const meets = new Set<string>();
+    let former: object = { _format_version: '3.0' };
     for (let round = 0; round < 5; round++) {
-      await write(random);
-      const id = await release();
+      const document = await write(random);
       const requests = requestsFrom(random);
+      const asked = { requests: requests.map(described), list: 1000 };
+      const pending = await call('POST', '/groups/default/pending/replay', asked);
+      const id = await release();
       const before = await Promise.all(requests.map(real));
-      const told = await call('POST', `/releases/${id}/replay`, { requests: requests.map(described), list: 1000 });
+      const told = await call('POST', `/releases/${id}/replay`, asked);
+      expect({ ...pending, release: id }).toEqual(told);
+      // Nor does it take a data plane to tell.
+      const { requests: _, changed, changes, differing: listed } = told;
+      expect(await replayedAlone(former, document, asked.requests)).toMatchObject({
+        changed,
+        changes,
+        differing: listed,
+      });
+      former = document;
       await promote(id);
       const after = await Promise.all(requests.map(real));
       const figures = parseReplayFigures(told, requests.length, 1000);
@@ -211,6 +230,11 @@ describe.each(
     expect(`${large.status} ${large.body}`).toContain('413 {"message":"Payload too large: at most 33554432 bytes"');
     expect(await refused({ data_plane: 'elsewhere' })).toContain("503 no data plane 'elsewhere' of group 'default'");
     expect((await ask('POST', '/releases/none/replay')).status).toBe(404);
+    expect((await ask('POST', '/groups/none/pending/replay')).status).toBe(404);
+    await call('PUT', '/groups/at-once', { priority: -1 });
+    const atOnce = await ask('POST', '/groups/at-once/pending/replay');
+    expect(atOnce.status).toBe(409);
+    expect(recordOrEmpty(await atOnce.json()).message).toContain("group 'at-once' publishes what is written at once");
 
     const { data } = await call('GET', '/releases?group=default');
     const live = (Array.isArray(data) ? data.map(recordOrEmpty) : []).find(({ state }) => state === 'live');
@@ -258,7 +282,7 @@ describe.each(
     return { status, route: said.get('kong-route-name') ?? null, reached: status === 200 ? body : null };
   }
 
-  async function write(random: () => number): Promise<void> {
+  async function write(random: () => number): Promise<object> {
     const services = [0, 1, 2].map((n) => ({
       name: `s${n}`,
       url: `http://127.0.0.1:${upstreamPort()}/s${n}`,
@@ -266,9 +290,29 @@ describe.each(
     }));
     const routes = Array.from({ length: 6 }, (_, n) => ({ name: `r${n}`, ...routeFrom(random) }));
     const plugins = routes.flatMap(({ name }) => pluginsFrom(random).map((plugin) => ({ ...plugin, route: name })));
-    await call('POST', '/config', { _format_version: '3.0', services, routes, plugins });
+    const document = { _format_version: '3.0', services, routes, plugins };
+    await call('POST', '/config', document);
+    return document;
   }
 });
+
+/** As `holdfast config replay` does, with the same documents. */
+async function replayedAlone(before: object, after: object, requests: readonly object[]): Promise<ReplayFigures> {
+  const schemas = schemasFor('traditional_compatible');
+  const catalog = catalogOf(schemas);
+  const [old, next] = await Promise.all(
+    [before, after].map((one) => parseConfig(JSON.stringify(one), catalog.context, schemas.entities)),
+  );
+  if (old === undefined || next === undefined) throw new TypeError('there are two');
+  return replayConfigs({
+    before: await packConfig(old),
+    after: await packConfig(await alignedWith(old, next, catalog)),
+    requests: readRequestList(requests).shapes,
+    list: 1000,
+    routerFlavor: 'traditional_compatible',
+    own: [],
+  });
+}
 
 const NOTHING: Met = { status: 0, route: null, reached: null };
 

@@ -1,0 +1,33 @@
+import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
+import { parseReplayFigures, type ReplayFigures, type RequestShape } from '../../shared/cluster/replay.ts';
+import { recordOrEmpty } from '../../shared/record.ts';
+import { moduleFile } from './module-file.ts';
+
+interface WholeConfig {
+  readonly manifest: Manifest;
+  readonly objects: readonly PackedObject[];
+}
+
+/** Two configs, and what is run over them. */
+interface ConfigReplay {
+  readonly before: WholeConfig;
+  readonly after: WholeConfig;
+  readonly requests: readonly RequestShape[];
+  /** Requests that differ which are told one by one, at most. */
+  readonly list: number;
+  readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
+  /** The operator's own plugins. */
+  readonly own: readonly { readonly name: string; readonly version: string; readonly priority: number }[];
+}
+
+/**
+ * What requests meet in one config and in another, in this process, by the code of data planes, which is a Worker's. Throws what
+ * a data plane would refuse one for.
+ */
+export async function replayConfigs(replay: ConfigReplay): Promise<ReplayFigures> {
+  const module: unknown = await import(/* @vite-ignore */ moduleFile('../replay/configs', import.meta.url));
+  const { replayConfigs: run } = recordOrEmpty(module);
+  if (typeof run !== 'function') throw new TypeError('the code of data planes has no replay of configs');
+  const count = replay.requests.reduce((sum, shape) => sum + shape.count, 0);
+  return parseReplayFigures(await run(replay), count, replay.list);
+}
