@@ -30,6 +30,8 @@ const WIDTH = 8;
 const GRACE = 3_600_000;
 /** Milliseconds between attempts while the storage is away, at first and at most. */
 const [RETRY, LONGEST_RETRY] = [2_000, 300_000];
+/** Milliseconds a stop waits for the storage. */
+const LAST_ATTEMPT = 10_000;
 
 /**
  * Writes what is published to a storage: objects first, then the one file that names them. Several control planes may share
@@ -44,6 +46,8 @@ export class FallbackExport {
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #complaint = '';
+  /** What is there is newer than the database. */
+  #overtaken = false;
 
   constructor(options: FallbackExportOptions) {
     this.#options = options;
@@ -52,11 +56,19 @@ export class FallbackExport {
     this.#schedule(Math.random() * Math.min(1_000, options.delay));
   }
 
-  /** Resolves when what is being written is. */
+  /** Writes what waits for its turn: afterwards there may be no control plane for long. Resolves when that is done, or takes too long. */
   async stop(): Promise<void> {
+    await Promise.race([this.#writeLast(), sleep(LAST_ATTEMPT, null, { ref: false })]);
     this.#unsubscribe();
     this.#stop.abort();
+  }
+
+  async #writeLast(): Promise<void> {
+    await this.#options.publisher.flush();
+    const waits = this.#pending;
+    this.#stop.abort();
     await this.#running;
+    if (waits) await this.#attempt();
   }
 
   #schedule(after: number): void {
@@ -87,7 +99,7 @@ export class FallbackExport {
 
   /** The serial that was written; null: what is there is as new. */
   async #export(): Promise<number | null> {
-    const { storage, publisher, log } = this.#options;
+    const { storage, publisher } = this.#options;
     const { cluster, keys } = publisher.trust();
     const releases = publisher.groups().flatMap((group) => publisher.release(group) ?? []);
     const serial = publisher.serial();
@@ -95,12 +107,10 @@ export class FallbackExport {
     const file = await this.#file(releases, serial);
     const there = await this.#there(keys, cluster);
     if (there !== null && there.serial > serial) {
-      log(
-        'info',
-        `fallback config: serial ${there.serial} is there, newer than serial ${serial} of this control plane`,
-      );
+      await this.#newerIsThere(there.serial);
       return null;
     }
+    this.#overtaken = false;
     if (there !== null && isSame(there.file, file)) return null;
     const named = new Set<ObjectName>();
     for (const { manifest } of releases) {
@@ -111,6 +121,21 @@ export class FallbackExport {
     await storage.put(BUNDLE_FILE, utf8(JSON.stringify(file)));
     await this.#sweep(named, there?.manifests.values() ?? []);
     return serial;
+  }
+
+  /** Another control plane was faster, or the database is one of before: then nothing is exported, for long. */
+  async #newerIsThere(serial: number): Promise<void> {
+    const { publisher, log } = this.#options;
+    await publisher.flush();
+    const own = publisher.serial();
+    const behind = own < serial;
+    if (behind && !this.#overtaken)
+      log(
+        'warn',
+        `fallback config: serial ${serial} is there, newer than serial ${own} of this database (was an older one restored?): ` +
+          'it stays until a data plane that has it connects, or the database comes to it',
+      );
+    this.#overtaken = behind;
   }
 
   async #file(releases: readonly Release[], serial: number): Promise<BundleFile> {

@@ -52,9 +52,9 @@ export function storageOver(urlOf: (name: string) => URL, authorize: Authorize):
     async get(name, limit) {
       const response = await ask('GET', name);
       if (response.status === 200) return bodyAtMost(response, name, limit);
-      await response.body?.cancel();
-      if (response.status === 404) return null;
-      throw new Error(`${name}: answered ${response.status}`);
+      if (response.status === 404) await response.body?.cancel();
+      else await refuse(response, name);
+      return null;
     },
     async put(name, bytes) {
       await expectOk(await ask('PUT', name, new Uint8Array(bytes)), name);
@@ -69,8 +69,13 @@ export function storageOver(urlOf: (name: string) => URL, authorize: Authorize):
 }
 
 async function expectOk(response: Response, name: string): Promise<void> {
+  if (response.ok) await bodyAtMost(response, name, 100_000).catch(() => undefined);
+  else await refuse(response, name);
+}
+
+/** Throws what a storage says of what it does not do. */
+async function refuse(response: Response, name: string): Promise<never> {
   const said = await bodyAtMost(response, name, 100_000).catch(() => new Uint8Array());
-  if (response.ok) return;
   const words = new TextDecoder().decode(said.subarray(0, 300)).replaceAll(/\s+/g, ' ').trim();
   throw new Error(`${name}: answered ${response.status} ${words}`.trim());
 }
