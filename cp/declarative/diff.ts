@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
-import type { Row } from '../../shared/record.ts';
 import { type EntityChange, fieldsOf, nameOf } from '../releases/diff.ts';
 import type { Catalog } from '../store/catalog.ts';
 import type { Workspace } from '../store/store.ts';
-import { allRows } from './all-rows.ts';
-import { flattened, importConfig } from './import.ts';
+import { importConfig } from './import.ts';
 
 /** Takes everything back that was done to find out what an import would do. */
 class OnlyAsking extends Error {
@@ -25,25 +23,16 @@ export async function diffConfig(
   config: ParsedConfig,
   catalog: Catalog,
 ): Promise<readonly EntityChange[]> {
-  const context = { ...config.context, verbatim: !config.meta._transform };
   try {
     await workspace.transaction(async (inside) => {
-      const before = new Map<string, Row>();
-      for (const entity of config.entities.keys()) {
-        const { schema } = catalog.table(entity);
-        for await (const row of allRows(inside, entity)) {
-          before.set(`${entity} ${row.id}`, flattened(schema, row, context));
-        }
-      }
       const changes: EntityChange[] = [];
       await importConfig(inside, config, {
         mode: 'upsert',
         catalog,
         onStart: () => changes.splice(0),
-        onRow(entity, row) {
-          const stored = before.get(`${entity} ${row.id}`);
+        onRow(entity, row, stored) {
           const named = { entity, id: String(row.id), name: nameOf(row) };
-          if (stored === undefined) changes.push({ ...named, operation: 'create' });
+          if (stored === null) changes.push({ ...named, operation: 'create' });
           else if (!isDeepStrictEqual(stored, row)) {
             const fields = fieldsOf(entity, stored, row);
             if (Object.keys(fields).length > 0) changes.push({ ...named, operation: 'update', fields });

@@ -22,8 +22,8 @@ interface ImportOptions {
   readonly progress?: (written: number, total: number) => void;
   /** Called when the work begins, which is more than once when the database asks for a retry. */
   readonly onStart?: () => void;
-  /** Called with each declared row as it is stored in the end. */
-  readonly onRow?: (entity: string, row: Row) => void;
+  /** Called with each declared row as it is stored in the end, and as it was before; null: there was none. */
+  readonly onRow?: (entity: string, row: Row, before: Row | null) => void;
 }
 
 /** What an import came to. */
@@ -100,7 +100,12 @@ export async function importConfig(
     for (const { table, vacate } of plans) await inside.entity(table.name).vacate(vacate);
     // Parents before their children, and what goes last: until then children may hang on it that only move elsewhere.
     for (const { table, rows } of plans) {
-      const show = (row: Row) => onRow?.(table.name, flattened(table.schema, row, context));
+      const before = onRow && new Map(rows.flatMap(({ stored }) => (stored === null ? [] : [[stored.id, stored]])));
+      const plain = (row: Row) => flattened(table.schema, row, context);
+      const show = (row: Row) => {
+        const was = before?.get(row.id);
+        onRow?.(table.name, plain(row), was === undefined ? null : plain(was));
+      };
       for (const { write, stored } of rows) if (write === null && stored !== null) show(stored);
       const writes = rows.flatMap(({ write }) => write ?? []);
       done += rows.length - writes.length;

@@ -44,6 +44,11 @@ export class Twins {
     }
   }
 
+  /** Whether any stored row may turn out to be a declared one, not only one of the same id or of the same unique key. */
+  get mayBeAny(): boolean {
+    return this.#byContent.size > 0 || this.#hints.size > 0;
+  }
+
   /** Takes note of a stored row; all are to be met before `decide`. False when the document has nothing to do with it. */
   meet(stored: Row): boolean {
     const id = String(stored.id);

@@ -221,6 +221,21 @@ export function entityStore(place: Place, table: Table): EntityStore {
       const rows = keys.map((id) => found.get(id)).filter((row) => row !== undefined);
       return shown(rows, session);
     },
+    async related(rows) {
+      const compared = new Set([table.key, ...table.uniques.flatMap(({ columns }) => columns)]);
+      const found = new Map<unknown, Row>();
+      for (let start = 0; start < rows.length; start += BATCH) {
+        const records = rows.slice(start, start + BATCH).map((row) => {
+          const entries = Object.entries(toRecord(table, row)).filter(([column]) => compared.has(column));
+          return Object.fromEntries(entries);
+        });
+        for (const answer of await session.query(statements.related, scoped(JSON.stringify(records)))) {
+          const row = fromRecord(table, answer);
+          found.set(row[table.key], row);
+        }
+      }
+      return shown([...found.values()], session);
+    },
     insert: (input, options) => writing(input, (over) => insertOne(input, options, over)),
     update: (key, input, options) => session.transaction((over) => updateOne(key, input, options, over)),
     upsert: (key, input, options) =>

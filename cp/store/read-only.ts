@@ -61,6 +61,7 @@ function readOnlyEntity(workspace: Workspace, name: string): EntityStore {
     page: (query) => stored.page(query),
     select: (key) => stored.select(key),
     selectMany: (ids) => stored.selectMany(ids),
+    related: (rows) => stored.related(rows),
     insert: (input, options) => refused(unsupported('insert'), (entity) => entity.insert(input, options)),
     update: (key, input, options) =>
       refused(unsupported('update', key), (entity) => entity.update(key, input, options)),

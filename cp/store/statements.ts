@@ -16,6 +16,8 @@ export interface Statements {
   readonly selectLocked: Statement;
   /** `$1` keys. */
   readonly selectMany: Statement;
+  /** `$1` rows, of which the key and what they are unique by is enough. */
+  readonly related: Statement;
   readonly delete: Statement;
   /** `$1` keys. */
   readonly deleteMany: Statement;
@@ -85,6 +87,7 @@ export function statementsFor(table: Table): Statements {
     select: prepared('select', () => read(`t.${key} = $1::${keyType}${here}`)),
     selectLocked: prepared('lock', () => read(`t.${key} = $1::${keyType}${here}`, ' FOR NO KEY UPDATE')),
     selectMany: prepared('select_many', () => read(`t.${key} = ANY ($1::${keyType}[])${here}`)),
+    related: prepared('related', () => read(`t.${key} IN (${relatedKeys(table, given)})${here}`)),
     delete: prepared(
       'delete',
       () => `DELETE FROM ${name} AS t WHERE t.${key} = $1::${keyType}${here} RETURNING 1 AS gone`,
@@ -126,6 +129,23 @@ export function comparedColumns({ columns, caseless }: Unique): string {
   return columns
     .map((name, i) => (caseless && i === last ? `lower(${identifier(name)})` : identifier(name)))
     .join(', ');
+}
+
+/** The keys of rows that have one's key, or something that it is unique by: by the index of each constraint. */
+function relatedKeys(table: Table, given: string): string {
+  const name = identifier(table.name);
+  const key = identifier(table.key);
+  const sources = table.uniques.map(({ columns, nullsEqual, caseless }) => {
+    const demands = columns.map((plain, place) => {
+      const column = identifier(plain);
+      if (plain === 'ws_id') return 'other."ws_id" = $2::uuid';
+      if (caseless && place === columns.length - 1) return `lower(other.${column}) = lower(given.${column})`;
+      const equal = `other.${column} = given.${column}`;
+      return nullsEqual ? `(${equal} OR other.${column} IS NULL AND given.${column} IS NULL)` : equal;
+    });
+    return `SELECT other.${key} FROM ${given} JOIN ${name} AS other ON ${demands.join(' AND ')}`;
+  });
+  return [`SELECT given.${key} FROM ${given}`, ...sources].join(' UNION ');
 }
 
 /** The type a key parameter is cast to. */

@@ -45,6 +45,8 @@ export interface EntityStore {
   select(key: RowKey): Promise<Row | null>;
   /** The rows of these ids in their order; ids of no row are passed over. */
   selectMany(ids: readonly string[]): Promise<Row[]>;
+  /** The rows that have the key of one of these complete rows, or something that one is unique by; in no particular order. */
+  related(rows: readonly Row[]): Promise<Row[]>;
   insert(input: Row, options?: WriteOptions): Promise<Row>;
   /** Merges `input` into the row (PATCH); throws not found (code 6) when it does not exist. */
   update(key: RowKey, input: Row, options?: WriteOptions): Promise<Row>;

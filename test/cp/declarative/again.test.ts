@@ -136,6 +136,53 @@ describe('a document that is loaded again', () => {
     }
   });
 
+  it('reads, of all that is there, only what has to do with the rows it names', async () => {
+    const consumers = Array.from({ length: 120 }, (_, n) => ({
+      username: `many-${n}`,
+      keyauth_credentials: [{ key: `many-${n}` }],
+      acls: [{ group: 'many' }],
+    }));
+    await upsert({ consumers });
+    const workspace = await workspaceOf(admin.store);
+    const met: string[] = [];
+    const watched = (inside: typeof workspace): typeof workspace => ({
+      ...inside,
+      entity(name) {
+        const entity = inside.entity(name);
+        return {
+          ...entity,
+          async page(query) {
+            const page = await entity.page(query);
+            met.push(...page.rows.map((row) => `page of ${name}: ${row.id}`));
+            return page;
+          },
+          async related(given) {
+            const found = await entity.related(given);
+            met.push(...found.map(({ username, key, group }) => `${name} ${username ?? key ?? group}`));
+            return found;
+          },
+        };
+      },
+      transaction: (work) => workspace.transaction((own) => work(watched(own))),
+    });
+    const content = {
+      consumers: [...consumers.slice(5, 7), { username: 'one-more', keyauth_credentials: [{ key: 'x' }] }],
+    };
+    const config = await parseConfig(JSON.stringify({ _format_version: '3.0', ...content }), catalog.context);
+    expect(await importConfig(watched(workspace), config, { mode: 'upsert', catalog })).toMatchObject({
+      written: 2,
+      unchanged: 6,
+    });
+    expect(met.toSorted()).toEqual([
+      'acls many',
+      'acls many',
+      'consumers many-5',
+      'consumers many-6',
+      'keyauth_credentials many-5',
+      'keyauth_credentials many-6',
+    ]);
+  });
+
   it('puts a renewed certificate in the place of the one its server names are of', async () => {
     const ca = await authority('Renewing CA');
     const certificates = async () => [
