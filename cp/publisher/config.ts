@@ -1,7 +1,8 @@
 import type { BundleRow, Manifest, ObjectName } from '../../shared/bundle/format.ts';
 import type { ChangeFeed, Delta } from '../store/store.ts';
 import type { Conflict } from './demands.ts';
-import { DisabledRows, type RowChanges } from './disabled.ts';
+import { DisabledRows, HIDEABLE, type RowChanges } from './disabled.ts';
+import { GatheredRows } from './gathered-rows.ts';
 import { PackedTables, type PluginVersion } from './packed-tables.ts';
 import type { Shelf } from './shelf.ts';
 import { type Exchanged, PackedTable } from './table.ts';
@@ -32,22 +33,27 @@ export class PackedConfig {
     shelf: Shelf,
     now: number,
   ): Promise<PackedConfig> {
-    const snapshot = await feed.snapshot([...new Set(definitions.map(entityOf)), GROUPS]);
-    const everything: RowChanges = new Map();
+    const entities = [...new Set(definitions.map(entityOf))];
+    const snapshot = await feed.snapshot([...entities, GROUPS]);
+    const gathered = new Map([...entities, GROUPS].map((name) => [name, new GatheredRows()]));
+    // Read to the end before any of it is packed: the database does not keep its view open for somebody who is busy.
+    for await (const { entity, row } of snapshot.rows) gathered.get(entity)?.add(row);
     const config = new PackedConfig();
-    for (const definition of definitions) everything.set(entityOf(definition), { upserts: [], deletes: [] });
-    for await (const { entity, row } of snapshot.rows) {
-      if (entity === GROUPS) config.#groups.set(row.id, row);
-      else everything.get(entity)?.upserts.push(row);
-    }
     config.#serial = snapshot.serial;
     config.#commit = snapshot.commit;
-    const visible = await config.#disabled.filter(everything, async () => []);
-    for (const definition of definitions) {
-      const table = new PackedTable(definition, shelf);
-      const rows = visible.get(entityOf(definition))?.upserts ?? [];
-      await table.load(rows, now);
-      config.tables.add(table, rows);
+    for (const row of gathered.get(GROUPS)?.take() ?? []) config.#groups.set(row.id, row);
+    const hideable: RowChanges = new Map();
+    for (const name of HIDEABLE) hideable.set(name, { upserts: gathered.get(name)?.take() ?? [], deletes: [] });
+    const visible = await config.#disabled.filter(hideable, async () => []);
+    for (const entity of entities) {
+      // Of one entity after the other: some have a million rows.
+      const rows = visible.get(entity)?.upserts ?? gathered.get(entity)?.take() ?? [];
+      for (const definition of definitions) {
+        if (entityOf(definition) !== entity) continue;
+        const table = new PackedTable(definition, shelf);
+        await table.load(rows, now);
+        config.tables.add(table, rows);
+      }
     }
     return config;
   }

@@ -3,6 +3,9 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 /** Rows to put in and ids to take out, by table. */
 export type RowChanges = Map<string, { upserts: BundleRow[]; deletes: string[] }>;
 
+/** The tables whose rows may be left out. */
+export const HIDEABLE: ReadonlySet<string> = new Set(['services', 'routes', 'plugins']);
+
 /** Reads rows the bundle holds now. */
 type ReadPublished = (table: string, ids: readonly string[]) => Promise<readonly BundleRow[]>;
 
