@@ -7,7 +7,7 @@
  * of a scenario's name, or a group: traffic, plugins, limits, logs, changes, nodes, sustained, memory, propagation, admin. Without it all of
  * them run, but for the last, which no host has a part in, on workerd alone. Only by name: `--only chaos` measures nothing: for ten minutes
  * (`--chaos-seconds N`) it kills everything at random, and tells what it cost; `--only fleet` measures a control plane with the links of
- * many data planes (`--links N,N`).
+ * many data planes (`--links N,N`), `--only consumers` all hosts with many consumers (`--consumers N,N`).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +19,7 @@ import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { startBaseline, startNodeBaseline } from './baseline.ts';
 import { CHANGE_SCENARIOS, measureChanges } from './changes.ts';
 import { type Compared, compare, type Measured } from './compare.ts';
+import { type ConsumerFigures, measureConsumers } from './consumers.ts';
 import { machine, pin } from './cores.ts';
 import { type FleetFigures, measureFleet } from './fleet.ts';
 import { LIMIT_SCENARIOS, limitScenarios } from './limits.ts';
@@ -30,7 +31,7 @@ import { PLUGIN_SCENARIOS, type PluginScenario, pluginScenarios } from './plugin
 import { listening, median, say } from './processes.ts';
 import type { Rival } from './rival.ts';
 import { measureSustained, type Sustained } from './sustained.ts';
-import { fleetTable, tables } from './tables.ts';
+import { consumersTable, fleetTable, tables } from './tables.ts';
 
 const { values } = parseArgs({
   options: {
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     'sustained-seconds': { type: 'string', default: '120' },
     'chaos-seconds': { type: 'string', default: '600' },
     links: { type: 'string', default: '1000,5000' },
+    consumers: { type: 'string', default: '100000,1000000' },
   },
 });
 
@@ -288,7 +290,7 @@ async function measureTraffic(): Promise<void> {
 }
 
 /** Run only when they are asked for. */
-const APART: readonly unknown[] = ['chaos', 'fleet'];
+const APART: readonly unknown[] = ['chaos', 'fleet', 'consumers'];
 const traffic = [...chosen].some((name) => !GROUPS.admin?.includes(name));
 if (values.only === 'chaos') {
   const outcome = await chaos(Number(values['chaos-seconds']), say);
@@ -299,6 +301,12 @@ if (values.only === 'chaos') {
   for (const links of values.links.split(',')) figures.push(await measureFleet(Number(links), say));
   process.stdout.write(
     values.json ? `${JSON.stringify({ machine: machine(), fleet: figures })}\n` : fleetTable(figures),
+  );
+} else if (values.only === 'consumers') {
+  const figures: ConsumerFigures[] = [];
+  for (const count of values.consumers.split(',')) figures.push(await measureConsumers(Number(count), say));
+  process.stdout.write(
+    values.json ? `${JSON.stringify({ machine: machine(), consumers: figures })}\n` : consumersTable(figures),
   );
 } else if (chosen.size === 0) say(`nothing is called ${values.only}`);
 if (traffic) await measureTraffic();

@@ -1,5 +1,6 @@
 import type { AdminNumbers } from './admin.ts';
 import type { Measured } from './compare.ts';
+import type { ConsumerFigures, ConsumersOnHost } from './consumers.ts';
 import { machine } from './cores.ts';
 import type { FleetFigures } from './fleet.ts';
 import type { Memory } from './memory.ts';
@@ -32,6 +33,37 @@ export function fleetTable(figures: readonly FleetFigures[]): string {
     row('processor time for that, ms', ({ storm: { work } }) => whole(work)),
   ];
   return `${table(['data planes', ...figures.map(({ links }) => whole(links))], rows)}\n`;
+}
+
+/** One control plane with so many consumers, a column each. */
+export function consumersTable(figures: readonly ConsumerFigures[]): string {
+  const row = (name: string, show: (figure: ConsumerFigures) => string): string[] => [name, ...figures.map(show)];
+  const hosts = figures[0]?.hosts.map(({ host }) => host) ?? [];
+  const ofHost = (name: string, show: (on: ConsumersOnHost) => string): string[][] =>
+    hosts.map((host, place) =>
+      row(`${host}: ${name}`, ({ hosts: all }) => {
+        const on = all[place];
+        return on === undefined ? '' : show(on);
+      }),
+    );
+  const whole = (value: number): string => Math.round(value).toLocaleString('en');
+  const rows = [
+    row('import, s', ({ imported }) => whole(imported)),
+    row('processor time of the first, the last part, ms', ({ parts }) =>
+      [parts[0], parts.at(-1)].map((part) => whole(part ?? 0)).join(', '),
+    ),
+    row('control plane: before, at most, then, started anew, MB', ({ memory }) => memory.map(whole).join(', ')),
+    row('control plane: start, s; processor time of it, ms', ({ restart }) =>
+      [restart.seconds, restart.work].map(whole).join(', '),
+    ),
+    row('a new key: processor time of the control plane, ms', ({ change }) => whole(change.work)),
+    ...ofHost('a new key: from its answer to a request, ms', ({ change }) => whole(change)),
+    ...ofHost('from the import to a request, s', ({ served }) => whole(served / 1000)),
+    ...ofHost('before, then, with 1,000 keys read, MB', ({ memory }) => memory.map(whole).join(', ')),
+    ...ofHost('a key read first, p50, p99, ms', ({ first }) => `${first.p50.toFixed(1)}, ${first.p99.toFixed(1)}`),
+    ...ofHost('once more, p50, p99, ms', ({ again }) => `${again.p50.toFixed(1)}, ${again.p99.toFixed(1)}`),
+  ];
+  return `${table(['consumers, each with a key', ...figures.map(({ consumers }) => whole(consumers))], rows)}\n`;
 }
 
 /** The results as tables of Markdown, those that have rows. */

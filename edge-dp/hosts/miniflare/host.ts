@@ -28,6 +28,9 @@ import { V8_FLAGS } from '../v8-flags.ts';
 import { workerSettings } from '../worker-settings.ts';
 import { spawnedBy } from './spawned.ts';
 
+/** What the environment says to Miniflare of V8, such as how large a heap may grow. */
+const GIVEN_V8_FLAGS = (process.env.MINIFLARE_WORKERD_V8_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+
 /** Part of the data format: Durable Objects are stored under `<worker>-<class>`. Never change it. */
 const WORKER_NAME = 'holdfast';
 
@@ -129,7 +132,7 @@ async function miniflareOptions(
     ],
   };
   // Young-generation pauses of the default size are several times longer; the variable is the only way to say it.
-  process.env.MINIFLARE_WORKERD_V8_FLAGS = V8_FLAGS.join(' ');
+  process.env.MINIFLARE_WORKERD_V8_FLAGS = [...V8_FLAGS, ...GIVEN_V8_FLAGS].join(' ');
   return {
     host: '127.0.0.1',
     port: 0,
