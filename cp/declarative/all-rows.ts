@@ -9,6 +9,8 @@ export interface RowSource {
       readonly rows: readonly Row[];
       readonly offset?: string;
     }>;
+    /** As `EntityStore` finds rows by those that are given; absent: all have to be looked at. */
+    related?(rows: readonly Row[]): Promise<readonly Row[]>;
   };
 }
 

@@ -83,12 +83,13 @@ async function planEntity(
   const twins = new Twins(table, declared, context, hints);
   const surplus = new Set<string>();
   // What the document has nothing to do with matters only where it goes: else an import costs what it is itself, not what is there.
-  if (replace || twins.mayBeAny) {
+  const keyed = replace || twins.mayBeAny ? undefined : workspace.entity(table.name);
+  const related = await keyed?.related?.(declared.map(({ row }) => row));
+  if (related !== undefined) for (const stored of related) twins.meet(stored);
+  else {
     for await (const stored of allRows(workspace, table.name)) {
       if (!twins.meet(stored) && replace) surplus.add(String(stored.id));
     }
-  } else {
-    for (const stored of await workspace.entity(table.name).related(declared.map(({ row }) => row))) twins.meet(stored);
   }
   await twins.decide();
   const nameless = twins.nameless();
