@@ -7,6 +7,7 @@ import { AccessLog, accessLogFile } from './access-log/access-log.ts';
 import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
+import { Authors } from './admin/authors.ts';
 import type { ConfigLoader } from './admin/declarative/config-loader.ts';
 import { nodeStatus } from './admin/node/status.ts';
 import type { AdminLog, AdminOptions } from './admin/options.ts';
@@ -180,6 +181,7 @@ export async function startControlPlane(
 
     const connections = new ConnectionCounts();
     const browsers = new BrowserGuard(settings, log.part('admin'));
+    const authors = new Authors(settings);
     const view = clusterView(store.nodes, cluster);
     const eventLoop = new EventLoopWatch();
     started.push(async () => eventLoop.stop());
@@ -207,6 +209,7 @@ export async function startControlPlane(
       plugins: enabledPlugins,
       signingKeys: ring,
       browsers,
+      authors,
       metrics,
       log: adminLog(log.part('admin')),
     };
@@ -262,6 +265,7 @@ export async function startControlPlane(
         if (dbless) await loadDeclarative(fresh, loader, log.part('config'));
         await ring.reload(signingKeyFiles(fresh));
         cluster.renew(identity);
+        authors.renew(fresh);
         const [adminPair, uiPair] = [pairs.get('admin_listen'), pairs.get('admin_gui_listen')];
         const statusPair = pairs.get('status_listen');
         if (adminPair !== undefined) for (const listener of admin) listener.renew(adminPair);

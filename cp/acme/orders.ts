@@ -3,6 +3,7 @@ import type { AcmeConfig } from '../../shared/plugins/acme.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Trust } from '../pki/trust.ts';
+import { writingAlone } from '../store/author.ts';
 import type { Store, Workspace } from '../store/store.ts';
 import { accountKey } from './account.ts';
 import { certificateOf, describeCertificate, isDue, keepCertificate } from './certificates.ts';
@@ -58,7 +59,7 @@ export class AcmeOrders {
 
   /** One round through everything that is due. Never throws: what fails is in the log. */
   renew(): Promise<void> {
-    this.#round ??= this.#renewAll()
+    this.#round ??= writingAlone('certificates by ACME', () => this.#renewAll())
       .catch((error: unknown) => this.#options.log('error', `certificates cannot be renewed: ${messageOf(error)}`))
       .finally(() => {
         this.#round = null;

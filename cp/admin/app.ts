@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Arrival } from '../listeners/browser-guard.ts';
+import { type Author, writingAs } from '../store/author.ts';
 import { RowChanged } from '../store/row-tag.ts';
 import type { Workspace } from '../store/store.ts';
 import { DatabaseUnavailable } from '../store/unavailable.ts';
@@ -18,7 +19,7 @@ import {
   withoutTrailingSlash,
 } from './request/path.ts';
 import { parseQuery } from './request/query.ts';
-import { type AdminRoute, METHODS, type Method } from './route.ts';
+import { type AdminRoute, type Call, METHODS, type Method } from './route.ts';
 import { adminRoutes, firstSegments } from './routes.ts';
 
 /**
@@ -56,7 +57,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
       : NO_BODY;
     const workspace = await openWorkspace(split(c.req.raw, c.env).workspace);
-    const reply = await operation.handle({
+    const call: Call = {
       method,
       params: c.req.param(),
       query,
@@ -64,8 +65,16 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       body,
       workspace,
       luaPlugins: options.store.luaPlugins,
-    });
+    };
+    const reply = await (method === 'GET'
+      ? operation.handle(call)
+      : writingAs(authorOf(c), () => operation.handle(call)));
     return send(c, reply.status === 405 ? refused(route, method) : reply);
+  }
+
+  /** Without a listener, as where the app is asked directly, nothing is known of the connection. */
+  function authorOf(c: Context<{ Bindings: Arrival }>): Author {
+    return options.authors.of({ remoteAddress: c.env?.remoteAddress, headers: c.req.raw.headers });
   }
 
   async function openWorkspace(name: string | null): Promise<Workspace> {

@@ -5,6 +5,7 @@ import type { ConnectionCounts } from '../listeners/connection-counts.ts';
 import type { ReleaseDesk } from '../releases/desk.ts';
 import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
+import type { Authors } from './authors.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
 import type { ConfigLoader } from './declarative/config-loader.ts';
 import type { AcmeDesk } from './overrides/acme.ts';
@@ -34,6 +35,8 @@ export interface AdminOptions {
   readonly signingKeys: SigningRing | null;
   /** Which requests of browsers are taken. */
   readonly browsers: BrowserGuard;
+  /** Who is written down with a change. */
+  readonly authors: Authors;
   readonly log: AdminLog;
 }
 

@@ -24,7 +24,7 @@ export async function checkConfig(
 ): Promise<void> {
   const schemas = schemasFor(settings.router_flavor);
   if (file !== undefined) return report([configFeed(await readConfigFile(file, schemas))], plugins);
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'config check');
   if (admin !== null) return report(await feedsOf(admin, schemas), plugins);
   const store = await openOwnStore(settings);
   try {

@@ -75,7 +75,7 @@ export async function replayConfig(
 
 /** What `config export` would write. */
 async function storedConfig(settings: Settings): Promise<string> {
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'config replay');
   if (admin !== null) return admin.ask('/config/export');
   return inDefaultWorkspace(settings, async (workspace) => {
     let text = '';

@@ -1,15 +1,18 @@
 import { once } from 'node:events';
 import { createWriteStream, existsSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { finished } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
+import { withoutUnseen } from '../../shared/unseen.ts';
 import { allRows } from '../declarative/all-rows.ts';
 import { diffConfig } from '../declarative/diff.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
+import { type Author, writingAs } from '../store/author.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import { schemasFor } from '../store/schemas.ts';
 import type { Workspace } from '../store/store.ts';
@@ -119,17 +122,34 @@ const NO_IMPORT =
 
 async function load(settings: Settings, schemas: Schemas, file: string): Promise<void> {
   if (settings.database === 'off') throw new CommandError(NO_IMPORT);
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'config import');
   const { written, unchanged, warnings } =
     admin === null
-      ? await inDefaultWorkspace(settings, (workspace) => loadInto(schemas, workspace, file))
+      ? await inDefaultWorkspace(settings, (workspace) =>
+          writingAs(commandAuthor(), () => loadInto(schemas, workspace, file)),
+        )
       : await loadThrough(admin, file);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`import successful: ${written} written, ${unchanged} unchanged\n`);
 }
 
+/** Who runs this command, by the account of the system. */
+function commandAuthor(): Author {
+  const user = withoutUnseen(accountName()).slice(0, 100);
+  return { via: 'command', user: user === '' ? null : user, address: null, client: 'holdfast config import' };
+}
+
+/** An account may have a number and no name. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return '';
+  }
+}
+
 async function diff(settings: Settings, schemas: Schemas, file: string): Promise<void> {
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'config diff');
   if (admin !== null) {
     const { data } = recordOrEmpty(JSON.parse(await through(admin, '/config/diff', file, 'cannot be compared')));
     return printChanges(data);
@@ -192,7 +212,7 @@ async function loadInto(schemas: Schemas, workspace: Workspace, file: string): P
 
 async function save(settings: Settings, file: string): Promise<void> {
   refuseOverwriting(file);
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'config export');
   if (admin === null) {
     await inDefaultWorkspace(settings, (workspace) =>
       write(

@@ -112,7 +112,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
       ...(dataPlane.statusAddresses[0] ? { status: localUrl(dataPlane.statusAddresses[0]) } : {}),
       ...developmentNote(controlPlane),
     });
-    const admin = instanceAdmin(settings);
+    const admin = instanceAdmin(settings, 'dev');
     await admin?.ask('/wait?timeout=60');
     if (file !== null && admin !== null) unfollow = followConfigFile(file, text, admin, log.part('dev'));
     process.stdout.write(readyBlock(file, settings, controlPlane, dataPlane));

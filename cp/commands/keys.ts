@@ -33,7 +33,7 @@ export const keys: Command = {
     const [action = '', ...words] = invocation.words;
     if (!Object.hasOwn(ACTIONS, action)) throw unknownAction('keys', Object.keys(ACTIONS), action);
     const { settings } = settingsFor(invocation);
-    const admin = instanceAdmin(settings);
+    const admin = instanceAdmin(settings, 'keys');
     if (admin === null) {
       throw new CommandError(
         `${notRunning(resolve(settings.prefix))}; signing keys are changed through a control plane that runs`,

@@ -53,7 +53,7 @@ export const release: Command = {
     const [action = '', ...words] = invocation.words;
     if (!ACTIONS.includes(action)) throw unknownAction('release', ACTIONS, action);
     const { settings } = settingsFor(invocation);
-    const admin = instanceAdmin(settings);
+    const admin = instanceAdmin(settings, `release ${action}`);
     if (admin === null)
       throw new CommandError(`${notRunning(resolve(settings.prefix))}; releases need a control plane that runs`);
     await act(admin, action, { ...invocation, words });

@@ -26,25 +26,30 @@ export interface RunningAdmin {
 
 /**
  * The Admin API of the instance that has the embedded database of these settings in use (or its config, with `database = off`), which
- * nobody else can open then. Null: the database is another one, or free.
+ * nobody else can open then. `command`: who asks, as `config import`. Null: the database is another one, or free.
  */
-export function runningAdmin(settings: Settings): RunningAdmin | null {
-  return settings.role === 'data_plane' || settings.database === 'postgres' ? null : instanceAdmin(settings);
+export function runningAdmin(settings: Settings, command: string): RunningAdmin | null {
+  return settings.role === 'data_plane' || settings.database === 'postgres' ? null : instanceAdmin(settings, command);
 }
 
-/** The Admin API of the instance that runs in the prefix; null: none does, or it has none. */
-export function instanceAdmin(settings: Settings): RunningAdmin | null {
+/** The Admin API of the instance that runs in the prefix; null: none does, or it has none. `command`: who asks, as `config import`. */
+export function instanceAdmin(settings: Settings, command: string): RunningAdmin | null {
   const base = findInstance(resolve(settings.prefix))?.admin;
   if (base === undefined) return null;
-  return { ask: (...asked) => answer(base, asked) };
+  return { ask: (...asked) => answer(base, command, asked) };
 }
 
-function answer(base: string, [path, document, verb]: Parameters<RunningAdmin['ask']>): Promise<string> {
+function answer(
+  base: string,
+  command: string,
+  [path, document, verb]: Parameters<RunningAdmin['ask']>,
+): Promise<string> {
   const send = base.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(new CommandError(`the running instance does not answer at ${base}: ${messageOf(error)}`));
-    const headers = document === undefined ? {} : { 'content-type': document.type };
+    const type = document === undefined ? {} : { 'content-type': document.type };
+    const headers = { 'user-agent': `holdfast ${command}`, ...type };
     const method = verb ?? (document === undefined ? 'GET' : 'POST');
     // The instance's certificate is not asked about: it is known by its address and is for other names than that.
     const request = send(`${base}${path}`, { method, headers, agent: false, rejectUnauthorized: false }, (response) => {

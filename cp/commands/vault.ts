@@ -35,7 +35,7 @@ export const vault: Command = {
 
 /** What the variables of a vault entity begin with. Throws `CommandError` where there is no such entity. */
 async function prefixOf(settings: Settings, vault: string): Promise<string | null> {
-  const admin = runningAdmin(settings);
+  const admin = runningAdmin(settings, 'vault get');
   const row = admin === null ? await stored(settings, vault) : recordOrEmpty(JSON.parse(await asked(admin.ask, vault)));
   const { prefix } = recordOrEmpty(row.config);
   return typeof prefix === 'string' ? prefix : null;

@@ -1,3 +1,4 @@
+import type { Author } from '../store/author.ts';
 import type { Change, ReleaseState } from '../store/store.ts';
 
 /** What `GET /events` tells: docs/events.md. Times (`at`) are Unix seconds with milliseconds. */
@@ -16,6 +17,8 @@ export type EventKind = (typeof EVENT_KINDS)[number];
 interface ChangeEvent {
   readonly serial: number;
   readonly at: number;
+  /** Null: nobody said. */
+  readonly by: Author | null;
   /** Rows changed; 100 at most are named. */
   readonly total: number;
   readonly changes: readonly Omit<Change, 'serial'>[];

@@ -214,8 +214,8 @@ export function eventText(kind: string, data: unknown, id: string): string {
 }
 
 /** A step of a release is a commit that changes no row. */
-export function changeOf({ serial, at, total, changes }: LoggedCommit): readonly ClusterEvent[] {
-  return total === 0 ? [] : [{ kind: 'change', data: { serial, at: seconds(at * 1000), total, changes } }];
+export function changeOf({ serial, at, by, total, changes }: LoggedCommit): readonly ClusterEvent[] {
+  return total === 0 ? [] : [{ kind: 'change', data: { serial, at: seconds(at * 1000), by, total, changes } }];
 }
 
 function standingOf({ node, record, group, rejected }: NodeSession, connected: boolean): NodeStanding {

@@ -13,6 +13,8 @@ import type { Settings } from '../settings/properties.ts';
 export interface Arrival {
   /** The address of this machine its connection was made to; absent: not known. */
   readonly localAddress?: string | undefined;
+  /** The address it came from; absent: not known. */
+  readonly remoteAddress?: string | undefined;
   /** The request target as it was sent: a URL has its dot segments removed. Absent: not known. */
   readonly target?: string | undefined;
 }

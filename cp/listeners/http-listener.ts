@@ -51,7 +51,8 @@ export async function listen(
   const inFlight = new InFlight();
   const handle = getRequestListener(
     async (request, { incoming }) => {
-      const response = await app.fetch(request, { localAddress: incoming.socket.localAddress, target: incoming.url });
+      const { localAddress, remoteAddress } = incoming.socket;
+      const response = await app.fetch(request, { localAddress, remoteAddress, target: incoming.url });
       if (incoming instanceof IncomingMessage) accessLog?.answered(incoming, response.headers);
       return response;
     },

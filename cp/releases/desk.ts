@@ -1,6 +1,7 @@
 import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher } from '../publisher/publisher.ts';
+import { writingAlone } from '../store/author.ts';
 import type {
   NodeRegistry,
   ReleasedWrite,
@@ -44,7 +45,7 @@ export class ReleaseDesk {
 
   constructor(options: DeskOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), options.interval ?? INTERVAL);
+    this.#timer = setInterval(() => void writingAlone('releases', () => this.#look()), options.interval ?? INTERVAL);
     this.#timer.unref();
   }
 

@@ -4,6 +4,7 @@ import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
 import {
   buffers,
   duration,
+  headerName,
   integer,
   labels,
   list,
@@ -72,6 +73,8 @@ export const properties = {
   admin_ssl_cert_key: secret(null),
   /** Names of this server under which browsers may ask the Admin API and the web UI at loopback: see `BrowserGuard`. */
   admin_allowed_hosts: hostNames(),
+  /** The header in which a proxy in front of the Admin API, one of `trusted_ips`, says who asks: kept with every change. */
+  admin_user_header: headerName(),
   /** A line for each request; Kong's notation: a path, perhaps the name of a format, or `off`. */
   admin_access_log: accessLog('logs/admin_access.log'),
   admin_gui_listen: listen('127.0.0.1:8002'),

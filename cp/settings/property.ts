@@ -166,6 +166,16 @@ export function list<T>(
   };
 }
 
+/** The name of a header (RFC 9110, 5.6.2), or none. */
+export function headerName(): Property<string | null> {
+  return {
+    default: null,
+    allowed: "the name of a header, such as 'X-Forwarded-User'",
+    secret: false,
+    parse: (value) => (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value) ? value : undefined),
+  };
+}
+
 /** Path prefix of URLs: `/`, or segments without a slash at the end. */
 export function path(initial: string): Property<string> {
   return {

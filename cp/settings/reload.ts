@@ -48,6 +48,7 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'declarative_config',
   'vault_env_prefix',
   'vault_env_file',
+  'admin_user_header',
   'trusted_ips',
   'real_ip_header',
   'real_ip_recursive',

@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import { writingAlone } from './author.ts';
 import type { Catalog } from './catalog.ts';
 import { commitAt } from './change-log.ts';
 import type { Database, Session, SqlRow } from './database.ts';
@@ -30,7 +31,7 @@ export function changeFeed(
       }),
     snapshot: (entities) => openSnapshot(database, catalog, entities),
     async advanceTo(serial) {
-      await database.transaction(async (session) => {
+      const moveOn = async (session: Session): Promise<void> => {
         await session.query(
           // Numbers of shared records are given anew in a restored database, too: nobody must take them for the former ones.
           `UPDATE config_serial SET serial = $1::bigint, records_log = gen_random_uuid() WHERE serial < $1::bigint`,
@@ -38,7 +39,8 @@ export function changeFeed(
         );
         // A change set without changes: what follows is one above, and every reader is woken.
         await session.query('SELECT current_change_set()');
-      });
+      };
+      await writingAlone('serials of an older database', () => database.transaction(moveOn));
     },
     subscribe: (onChange) => follower.subscribe(onChange),
   };

@@ -1,3 +1,5 @@
+import { isRecord } from '../../shared/record.ts';
+import type { Author } from './author.ts';
 import { namesOf } from './change-names.ts';
 import type { Database, Session, SqlRow } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
@@ -71,7 +73,7 @@ const isSerial = (text: string): boolean => /^\d{1,15}$/.test(text);
 /** Commits with the first of their changes. */
 const commits = (most: number): string => `SELECT s.serial::double precision AS serial,
     extract(epoch FROM s.committed_at)::double precision AS at,
-    s.id || ' ' || extract(epoch FROM s.committed_at) AS commit,
+    s.author, s.id || ' ' || extract(epoch FROM s.committed_at) AS commit,
     (SELECT count(*)::integer FROM changes c WHERE c.change_set = s.id) AS total,
     (SELECT jsonb_agg(jsonb_build_object('entity', c.entity, 'id', c.id, 'operation', c.operation) ORDER BY c.position)
        FROM (SELECT * FROM changes WHERE change_set = s.id ORDER BY position LIMIT ${most}) c) AS changes
@@ -89,15 +91,26 @@ export async function commitAt(session: Session, serial: number): Promise<string
   return typeof row?.commit === 'string' ? row.commit : null;
 }
 
-function toCommit({ serial, at, commit, total, changes }: SqlRow): LoggedCommit {
+function toCommit({ serial, at, author, commit, total, changes }: SqlRow): LoggedCommit {
   const named: readonly unknown[] = Array.isArray(changes) ? changes : [];
   return {
     serial: Number(serial),
     at: Number(at),
+    by: toAuthor(author),
     commit: String(commit),
     total: Number(total),
     changes: named.flatMap((one) => (isChange(one) ? [one] : [])),
   };
+}
+
+const WAYS = ['admin_api', 'command', 'control_plane'] as const;
+
+/** Null also for a way that a newer control plane knows. */
+function toAuthor(value: unknown): Author | null {
+  if (!isRecord(value)) return null;
+  const via = WAYS.find((way) => way === value.via);
+  const text = (name: string): string | null => (typeof value[name] === 'string' ? value[name] : null);
+  return via === undefined ? null : { via, user: text('user'), address: text('address'), client: text('client') };
 }
 
 function isChange(value: unknown): value is Omit<Change, 'serial'> {

@@ -1,6 +1,7 @@
 import type { Row } from '../../shared/record.ts';
 import { type Context, completeInsert, completeUpdate, completeUpsert } from '../../shared/schema/complete.ts';
 import { invalidOptions, notFound, primaryKeyViolation, uniqueViolation } from '../../shared/schema/errors.ts';
+import { authorText } from './author.ts';
 import type { Behaviour, Write } from './behaviours/behaviour.ts';
 import { behaviours } from './behaviours/registry.ts';
 import type { Catalog } from './catalog.ts';
@@ -36,6 +37,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
 
   /** Statements take the workspace only where rows have one. */
   const scoped = (value: SqlValue): SqlValue[] => (table.workspaced ? [value, workspace.id] : [value]);
+  const signed = (value: SqlValue): SqlValue[] => [...scoped(value), authorText()];
 
   const shown = async (rows: readonly Row[], over: Session): Promise<Row[]> =>
     behaviour.afterRead === undefined ? [...rows] : behaviour.afterRead(rows, over);
@@ -57,7 +59,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     refuseUntravelling(table, records, text);
     await refuseCrowding(table, records, over);
     try {
-      const stored = await over.query(statement, scoped(text));
+      const stored = await over.query(statement, signed(text));
       return stored.map((answer) => fromRecord(table, answer));
     } catch (error) {
       const [only] = rows;
@@ -251,7 +253,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
       const remove = async (id: string, over: Session): Promise<boolean> => {
         await behaviour.beforeDelete?.(id, { session: over, workspace: place.within(over) });
         try {
-          return (await over.query(statements.delete, scoped(id))).length > 0;
+          return (await over.query(statements.delete, signed(id))).length > 0;
         } catch (error) {
           throw refusedDelete(error, table, catalog.tables) ?? error;
         }
@@ -283,7 +285,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
         let gone = 0;
         for (let start = 0; start < keys.length; start += BATCH) {
           try {
-            gone += (await over.query(statements.deleteMany, scoped(keys.slice(start, start + BATCH)))).length;
+            gone += (await over.query(statements.deleteMany, signed(keys.slice(start, start + BATCH)))).length;
           } catch (error) {
             throw refusedDelete(error, table, catalog.tables) ?? error;
           }

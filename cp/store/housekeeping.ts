@@ -1,3 +1,4 @@
+import { authorText, tellAuthor, writingAlone } from './author.ts';
 import type { Catalog } from './catalog.ts';
 import { pruneChanges } from './change-feed.ts';
 import { type Database, identifier } from './database.ts';
@@ -48,14 +49,20 @@ export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, i
 }
 
 /** Removes every row whose time is up. Several control planes may do so at once without waiting for each other. */
-export async function purgeExpired(database: Database, catalog: Catalog): Promise<void> {
+export function purgeExpired(database: Database, catalog: Catalog): Promise<void> {
+  return writingAlone('rows whose time is up', () => purge(database, catalog));
+}
+
+async function purge(database: Database, catalog: Catalog): Promise<void> {
   for (const table of catalog.tables.values()) {
     if (!table.expires) continue;
     const name = identifier(table.name);
     const key = identifier(table.key);
     await database.query(
       `DELETE FROM ${name} WHERE ${key} IN (
-        SELECT ${key} FROM ${name} WHERE "expires_at" <= now() LIMIT 5000 FOR UPDATE SKIP LOCKED)`,
+        SELECT ${key} FROM ${name} WHERE "expires_at" <= now() LIMIT 5000 FOR UPDATE SKIP LOCKED)
+        AND ${tellAuthor(1)} IS NOT NULL`,
+      [authorText()],
     );
   }
   await database.query('DELETE FROM nodes WHERE expires_at <= now()');

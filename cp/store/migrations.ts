@@ -11,6 +11,7 @@ import { releases } from './migrations/008-releases.ts';
 import { telemetry } from './migrations/009-telemetry.ts';
 import { historyOfNodes } from './migrations/010-history-of-nodes.ts';
 import { releaseParts } from './migrations/011-release-parts.ts';
+import { authorsOfChanges } from './migrations/012-authors-of-changes.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -28,6 +29,7 @@ const MIGRATIONS: readonly Migration[] = [
   telemetry,
   historyOfNodes,
   releaseParts,
+  authorsOfChanges,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

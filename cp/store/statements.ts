@@ -1,3 +1,4 @@
+import { tellAuthor } from './author.ts';
 import { identifier, type Statement } from './database.ts';
 import type { Table, Unique } from './table.ts';
 
@@ -5,7 +6,8 @@ import type { Table, Unique } from './table.ts';
  * The SQL of one table. Rows go in as JSON arrays and come out as JSON objects, so that PostgreSQL's own casts do the
  * conversion for both drivers, and one prepared text serves one row or five hundred.
  *
- * Parameters: `$1` the rows or the key, `$2` the workspace id where rows have one.
+ * Parameters: `$1` the rows or the key, `$2` the workspace id where rows have one, and behind them, where rows are written, the
+ * author (`authorText`), who must be known in the transaction that the statement may be of its own.
  */
 export interface Statements {
   readonly insert: Statement;
@@ -21,7 +23,7 @@ export interface Statements {
   readonly delete: Statement;
   /** `$1` keys. */
   readonly deleteMany: Statement;
-  /** `$1` keys. Leaves of each row nothing another could clash with; one that is nothing but a pair of references goes. */
+  /** `$1` keys; without author. Leaves of each row nothing another could clash with; one that is nothing but a pair of references goes. */
   readonly vacate: Statement;
   /** PUT by a unique field: a row found keeps its key. */
   upsertBy(unique: Unique): Statement;
@@ -51,8 +53,11 @@ export function statementsFor(table: Table): Statements {
     ...(table.expires ? [`now() + make_interval(secs => (entry.value->>'ttl')::double precision)`] : []),
   ];
   const insertion = `INSERT INTO ${name} AS t (${written.join(', ')}) SELECT ${values.join(', ')} FROM ${given}`;
+  const author = `(SELECT ${tellAuthor(table.workspaced ? 3 : 2)}) AS author`;
   const returning = (statement: string) =>
-    `WITH written AS (${statement} RETURNING ${shown}) SELECT to_json(written) AS row FROM written`;
+    `WITH written AS (${statement} RETURNING ${shown}) SELECT to_json(written) AS row FROM written, ${author}`;
+  const deleting = (condition: string) =>
+    `WITH gone AS (DELETE FROM ${name} AS t WHERE ${condition}${here} RETURNING 1) SELECT 1 AS gone FROM gone, ${author}`;
   const replacing = (except: readonly string[]) =>
     written
       .filter((column) => !except.includes(column))
@@ -88,14 +93,8 @@ export function statementsFor(table: Table): Statements {
     selectLocked: prepared('lock', () => read(`t.${key} = $1::${keyType}${here}`, ' FOR NO KEY UPDATE')),
     selectMany: prepared('select_many', () => read(`t.${key} = ANY ($1::${keyType}[])${here}`)),
     related: prepared('related', () => read(`t.${key} IN (${relatedKeys(table, given)})${here}`)),
-    delete: prepared(
-      'delete',
-      () => `DELETE FROM ${name} AS t WHERE t.${key} = $1::${keyType}${here} RETURNING 1 AS gone`,
-    ),
-    deleteMany: prepared(
-      'delete_many',
-      () => `DELETE FROM ${name} AS t WHERE t.${key} = ANY ($1::${keyType}[])${here} RETURNING 1 AS gone`,
-    ),
+    delete: prepared('delete', () => deleting(`t.${key} = $1::${keyType}`)),
+    deleteMany: prepared('delete_many', () => deleting(`t.${key} = ANY ($1::${keyType}[])`)),
     vacate: prepared('vacate', () => {
       const condition = `t.${key} = ANY ($1::${keyType}[])${table.workspaced ? ' AND t."ws_id" = $2::uuid' : ''}`;
       const vacated = vacatedColumns(table);

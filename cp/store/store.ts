@@ -4,6 +4,7 @@ import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '..
 import type { Row } from '../../shared/record.ts';
 import type { Ring } from '../releases/rings.ts';
 import type { TelemetryHistory } from '../telemetry/history.ts';
+import type { Author } from './author.ts';
 import type { DatabaseCondition } from './condition.ts';
 import type { Expirations } from './expirations.ts';
 import type { ConnectionPool, StoreFigures } from './figures.ts';
@@ -157,6 +158,8 @@ export interface LoggedCommit {
   readonly serial: number;
   /** Unix seconds, with fractions, by the database's clock. */
   readonly at: number;
+  /** Null: nobody said, as SQL by hand does not. */
+  readonly by: Author | null;
   /** What tells it from another of the same serial. */
   readonly commit: string;
   /** How many rows; the first 100 are named. */

@@ -1,6 +1,6 @@
+import { compileCidrs } from '../../shared/cidr.ts';
 import type { IpRestrictionConfig } from '../../shared/plugins/ip-restriction.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { compileCidrs } from '../proxy/cidr.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
 /** Keeps clients out, or lets them in, by their address; what is denied is denied whatever is allowed. */

@@ -1,3 +1,4 @@
+import { compileClientAddress } from '../../shared/client-address.ts';
 import { lookupThrough } from '../balancer/egress-lookup.ts';
 import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
 import { NameTable } from '../balancer/name-table.ts';
@@ -14,7 +15,6 @@ import { openSession } from '../stream/open-session.ts';
 import { AccessLog } from './access-log/access-log.ts';
 import { beginTls } from './begin-tls.ts';
 import { claimant } from './claimant.ts';
-import { compileClientAddress } from './client-address.ts';
 import { closedByClient } from './client-connection.ts';
 import { chooseEgress, type Egress, type EgressWay, isCarried } from './egress/egress.ts';
 import { type Network, networkEgress } from './egress/network.ts';

@@ -1,3 +1,4 @@
+import { parseSocketAddress } from '../../shared/client-address.ts';
 import type { Isolate } from '../config/isolate.ts';
 import type { LiveConfig } from '../config/live.ts';
 import { unfinished } from '../config/unfinished.ts';
@@ -8,7 +9,6 @@ import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { EdgeRequests } from '../status/edge-requests.ts';
 import type { StreamArrival, StreamPassage } from '../stream/passage.ts';
-import { parseSocketAddress } from './client-address.ts';
 import { edgeColo, edgeFields } from './edge-fields.ts';
 import { edgeTls } from './edge-tls.ts';
 import type { Arrival, ServerCertificate, TlsArrival } from './request-path.ts';

@@ -1,5 +1,5 @@
+import type { ClientAddress } from '../../shared/client-address.ts';
 import type { HeaderFields } from '../http/fields.ts';
-import type { ClientAddress } from './client-address.ts';
 
 /** What the client asked for, as it may be told to the upstream. */
 export interface Forwarded {

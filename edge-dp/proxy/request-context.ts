@@ -1,4 +1,5 @@
 import type { BundleRow } from '../../shared/bundle/format.ts';
+import type { ClientAddress } from '../../shared/client-address.ts';
 import type { Row } from '../../shared/record.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
 import type { LazyTables } from '../config/lazy.ts';
@@ -13,7 +14,6 @@ import type { PluginRun } from '../plugins/runtime/run.ts';
 import { SlotArray } from '../plugins/runtime/slot.ts';
 import { type Captures, NO_CAPTURES } from '../router/capture.ts';
 import { splitHost } from '../router/host.ts';
-import type { ClientAddress } from './client-address.ts';
 import type { Route, Service } from './entities.ts';
 import {
   defaultMessage,

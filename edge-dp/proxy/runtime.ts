@@ -1,10 +1,10 @@
+import type { compileClientAddress } from '../../shared/client-address.ts';
 import type { HealthSync } from '../balancer/health-sync.ts';
 import type { ServiceHosts } from '../balancer/service-hosts.ts';
 import type { RequestSampler } from '../replay/sampler.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
 import type { TelemetryRecorder } from '../telemetry/recorder.ts';
 import type { AccessLog } from './access-log/access-log.ts';
-import type { compileClientAddress } from './client-address.ts';
 import type { ClosedByClient } from './client-connection.ts';
 import type { Egress, UpstreamRequest } from './egress/egress.ts';
 import type { ResponseTokens } from './response-headers.ts';

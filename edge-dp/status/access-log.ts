@@ -1,9 +1,9 @@
 import { compileFormat, type LineWriter } from '../../shared/access-log/format.ts';
+import { parseSocketAddress } from '../../shared/client-address.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { outputMark } from '../notice.ts';
 import { hostServices } from '../plugins/services/host-services.ts';
-import { parseSocketAddress } from '../proxy/client-address.ts';
 
 /** By the text of the format: compiled once for an isolate. */
 const compiled = new Map<string, LineWriter>();

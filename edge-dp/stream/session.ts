@@ -1,3 +1,4 @@
+import type { ClientAddress } from '../../shared/client-address.ts';
 import { hashKey } from '../balancer/hash-key.ts';
 import { onlyPeer, type PeerPicker } from '../balancer/peers.ts';
 import { FieldList } from '../http/fields.ts';
@@ -6,7 +7,6 @@ import type { Chain } from '../plugins/runtime/chain.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import { SlotArray } from '../plugins/runtime/slot.ts';
 import type { StreamChoice, StreamSession } from '../plugins/runtime/stream.ts';
-import type { ClientAddress } from '../proxy/client-address.ts';
 import type { UpstreamFailure } from '../proxy/egress/egress.ts';
 import type { Route, Service } from '../proxy/entities.ts';
 import type { Gateway } from '../proxy/gateway.ts';

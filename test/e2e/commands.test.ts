@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { findInstance } from '../../cp/instance/instance.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
-import { runHoldfast } from './processes.ts';
+import { admin as ask, runHoldfast } from './processes.ts';
 
 const prefix = await freshPrefix('migrated');
 const [admin = 0, other = 0, status = 0] = await freePorts(3);
@@ -126,6 +126,8 @@ describe('an instance in the background', () => {
     );
     expect((await run('config', 'import', file)).output).toBe('import successful: 2 written, 0 unchanged\n');
     expect((await run('config', 'import', file)).output).toBe('import successful: 0 written, 2 unchanged\n');
+    const written = await ask(`${findInstance(prefix)?.admin}/changes`);
+    expect(written.data).toMatchObject([{ by: { via: 'admin_api', client: 'holdfast config import' } }]);
     const out = join(prefix, 'out.yml');
     expect((await run('config', 'export', out)).code).toBe(0);
     expect(readFileSync(out, 'utf8')).toContain('öffentlich');

@@ -1,11 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { openStore } from '../../cp/store/open.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 import { oneProcess } from './one-process.ts';
@@ -48,6 +49,11 @@ describe('holdfast config', () => {
     writeFileSync(file, '_format_version: "3.0"\nservices: [{ name: s1, url: "http://up.test" }]\n');
     const loaded = await runHoldfast(['config', 'import', file], settings());
     expect(loaded).toMatchObject({ code: 0, output: expect.stringMatching(/1 entities\s+import successful/) });
+    const store = await openStore({ database: 'embedded', prefix });
+    const { commits } = await store.log.page({});
+    await store.close();
+    const by = { via: 'command', user: userInfo().username, address: null, client: 'holdfast config import' };
+    expect(commits).toMatchObject([{ total: 1, by }]);
     const copy = join(folder, 'copy.yml');
     expect((await runHoldfast(['config', 'export', file], settings())).output).toContain('Will not overwrite');
     expect((await runHoldfast(['config', 'export', copy], settings())).code).toBe(0);

@@ -32,6 +32,21 @@ export function changeRoutes(log: Pick<ChangeLog, 'page'>): AdminRoute[] {
 const commit: JsonSchema = objectOf({
   serial: { type: 'integer' },
   at: { type: 'number', description: 'When it was committed, by the database’s clock.' },
+  by: {
+    description: 'Who did it, as far as that is known; null: nobody said.',
+    oneOf: [
+      { type: 'null' },
+      objectOf({
+        via: { type: 'string', enum: ['admin_api', 'command', 'control_plane'] },
+        user: {
+          type: ['string', 'null'],
+          description: 'As a trusted proxy says (admin_user_header), or of the system where a command ran.',
+        },
+        address: { type: ['string', 'null'], description: 'Of the client.' },
+        client: { type: ['string', 'null'], description: 'Its program: what User-Agent says, shortened.' },
+      }),
+    ],
+  },
   total: { type: 'integer', description: 'Rows that it changed.' },
   changes: {
     type: 'array',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Results, Transaction } from '@electric-sql/pglite';
 
+import { authorStatement } from '../author.ts';
 import { asSqlError, type Database, type Session, type SqlRow, type SqlValue } from '../database.ts';
 import { lockDirectory } from '../directory-lock.ts';
 import { retrying } from '../retry.ts';
@@ -91,7 +92,7 @@ function overPglite(keeper: ServerKeeper, unlock: () => void): Database {
     pool: () => null,
     // One statement is a transaction of its own, so it may be tried again like any other.
     query: (statement, values = []) => retrying(() => ask(send, statement, values)),
-    transaction: (work) => transaction('', work),
+    transaction: (work) => transaction(authorStatement() ?? '', work),
     snapshot: (work) => transaction('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', work),
     maintenance: (work) => transaction('', work),
     listen: (channels, listener) => keeper.listen(channels, listener),

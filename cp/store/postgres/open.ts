@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Client, type PoolClient, type QueryConfig } from 'pg';
 
+import { authorStatement } from '../author.ts';
 import { asSqlError, type Database, identifier, type Session, type SqlValue, type Statement } from '../database.ts';
 import { retrying } from '../retry.ts';
 import { ask, insideTransaction, type Send } from '../session.ts';
@@ -49,8 +50,11 @@ function over(connections: Connections, listening: Set<Listening>, settings: Pos
     // One statement is a transaction of its own, so it may be tried again like any other.
     query: (statement, values = []) =>
       retrying(() => connections.use((client) => ask(sender(client, true), statement, values))),
-    transaction: (work) =>
-      retrying(() => connections.use((client, giveUp) => transact(client, ['BEGIN'], work, giveUp))),
+    transaction(work) {
+      const author = authorStatement();
+      const begin = author === null ? 'BEGIN' : `BEGIN; ${author}`;
+      return retrying(() => connections.use((client, giveUp) => transact(client, [begin], work, giveUp)));
+    },
     snapshot: (work) =>
       connections.use((client, giveUp) =>
         transact(client, ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'], work, giveUp),

@@ -1,4 +1,4 @@
-import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { ClientAddress } from '../../../shared/client-address.ts';
 import type { Authorities } from './authorities.ts';
 import type { Slots } from './slot.ts';
 

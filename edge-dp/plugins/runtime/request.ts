@@ -1,8 +1,8 @@
+import type { ClientAddress } from '../../../shared/client-address.ts';
 import type { Row } from '../../../shared/record.ts';
 import type { BodyArguments } from '../../http/arguments/body-arguments.ts';
 import type { HeaderFields } from '../../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../../http/messages.ts';
-import type { ClientAddress } from '../../proxy/client-address.ts';
 import type { Forwarded } from '../../proxy/forwarded-headers.ts';
 import type { ClientTls } from '../../proxy/request-path.ts';
 import type { Captures } from '../../router/capture.ts';

@@ -1,4 +1,4 @@
-import type { ClientAddress } from '../../proxy/client-address.ts';
+import type { ClientAddress } from '../../../shared/client-address.ts';
 import type { ClientTls } from '../../proxy/request-path.ts';
 import type { Authorities } from './authorities.ts';
 import type { Try } from './exchange.ts';

@@ -1,6 +1,7 @@
 import { sharedChallenges } from '../../../cp/acme/challenges.ts';
 import { AcmeOrders } from '../../../cp/acme/orders.ts';
 import { createAdminApi } from '../../../cp/admin/app.ts';
+import { Authors } from '../../../cp/admin/authors.ts';
 import type { ClusterView } from '../../../cp/admin/cluster/cluster-view.ts';
 import { configLoader } from '../../../cp/declarative/loader.ts';
 import { BrowserGuard } from '../../../cp/listeners/browser-guard.ts';
@@ -89,6 +90,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
         certificates: () => [],
       }),
     browsers: new BrowserGuard(all, write),
+    authors: new Authors(all),
     log: write,
   });
   const listener = await listen(app, { host: '127.0.0.1', port: 0, tls: false, http2: false }, connections);

@@ -68,7 +68,8 @@ describe('what the Admin API does differently for single entities', () => {
 
   beforeAll(async () => {
     database = await createEmbedded();
-    admin = await startAdmin(database.settings, { cluster });
+    const environment = { HOLDFAST_TRUSTED_IPS: '127.0.0.1', HOLDFAST_ADMIN_USER_HEADER: 'X-User' };
+    admin = await startAdmin(database.settings, { cluster, environment });
   });
   afterAll(async () => {
     await admin?.close();
@@ -168,7 +169,8 @@ describe('what the Admin API does differently for single entities', () => {
     const { id: gone } = (await admin.send('PUT', '/services/gone', { json: { host: 'h' } })).body;
     const { id: route } = (await admin.send('POST', '/services/gone/routes', { json: { paths: ['/g'] } })).body;
     await admin.send('DELETE', `/routes/${route}`);
-    await admin.send('DELETE', '/services/gone');
+    const headers = { 'user-agent': `deck/1.40.0 ${'\u00ad\t'.repeat(9)}${'x'.repeat(300)}`, 'x-user': 'mallory' };
+    await admin.send('DELETE', '/services/gone', { headers });
     const first = await admin.send('GET', '/changes?size=3');
     const second = await admin.send('GET', String(first.body.next));
     const all = [...first.rows, ...second.rows].slice(0, 5);
@@ -184,7 +186,9 @@ describe('what the Admin API does differently for single entities', () => {
     ]);
     const serials = all.map(({ serial }) => Number(serial));
     expect(serials).toEqual(Array.from(serials, (_, at) => (serials[0] ?? 0) - at));
-    expect(all[0]).toMatchObject({ total: 1, at: expect.any(Number) });
+    const by = { via: 'admin_api', user: 'mallory', address: '127.0.0.1', client: `deck/1.40.0 ${'x'.repeat(87)}…` };
+    expect(all[0]).toMatchObject({ total: 1, at: expect.any(Number), by });
+    expect(all[1]).toMatchObject({ by: { user: null, client: 'node' } });
     expect((await admin.send('GET', '/changes?offset=bm8=')).status).toBe(400);
   });
 

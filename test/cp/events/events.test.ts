@@ -91,7 +91,8 @@ test('what is written, published and applied is told at every control plane, wit
   const serial = Number(written.headers.get('x-holdfast-serial'));
   for (const reader of [here, there]) {
     const { data } = await reader.event('change', { serial });
-    expect(data).toMatchObject({ total: 1, at: expect.any(Number) });
+    const by = { via: 'admin_api', user: null, address: '127.0.0.1', client: 'node' };
+    expect(data).toMatchObject({ total: 1, at: expect.any(Number), by });
     expect(data.changes).toEqual([{ entity: 'services', id: written.body.id, operation: 'create' }]);
     const published = await reader.event('published', { group: 'default', changed: true });
     expect(published.data.serial).toBeGreaterThanOrEqual(serial);

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 
+import { type Author, writingAs } from '../../../cp/store/author.ts';
 import { catalogOf } from '../../../cp/store/catalog.ts';
 import { pruneChanges } from '../../../cp/store/change-feed.ts';
 import type { Database } from '../../../cp/store/database.ts';
@@ -61,6 +62,40 @@ onBothDrivers('change feed', (backend) => {
       const own = delta?.changes.map(({ id }) => rows.get(id)).filter((name) => name?.startsWith(`w${writer}-`));
       expect(own).toEqual(Array.from({ length: 5 }, (_, count) => `w${writer}-${count}`));
     }
+  });
+
+  test('writes down with each commit who made it, and nobody for what nobody said', async () => {
+    const { store, here } = await freshStore();
+    const by = (user: string): Author => ({ via: 'admin_api', user, address: '::1', client: 'o\'curl \\ "7"' });
+    const as = <T>(user: string, work: () => Promise<T>): Promise<T> => writingAs(by(user), work);
+    const services = here.entity('services');
+    await as('one statement', () => services.insert({ name: 's', host: 'a' }));
+    await as('a locked row', () => services.update({ field: 'name', value: 's' }, { host: 'b' }));
+    await services.upsert({ field: 'name', value: 's' }, { host: 'c' });
+    await as('put', () => services.upsert({ field: 'name', value: 's' }, { host: 'd' }));
+    await here.entity('plugins').insert({ name: 'key-auth', service: { name: 's' } });
+    await as('several', () =>
+      here.transaction(async (inside) => {
+        await refusal(inside.entity('consumers').insert({}));
+        await inside.entity('consumers').insertMany([{ username: 'u' }, { username: 'v' }]);
+      }),
+    );
+    await refusal(as('refused', () => services.insert({ name: 's', host: 'a' })));
+    // Two at a time, and one that waits for its turn on the one connection there may be.
+    await Promise.all(['x', 'y', 'z'].map((name) => as(name, () => services.insert({ name, host: name }))));
+    await as('delete', () => services.delete({ field: 'name', value: 's' }));
+    await as('many', async () => services.deleteMany((await services.page()).rows.map(({ id }) => String(id))));
+    const { commits } = await store.log.page({});
+    const told = commits.map(({ by: author }) => author?.user ?? null).reverse();
+    expect(told.slice(6, 9).toSorted()).toEqual(['x', 'y', 'z']);
+    const [before, after] = [told.slice(0, 6), told.slice(9)];
+    expect([before, after]).toEqual([
+      ['one statement', 'a locked row', null, 'put', null, 'several'],
+      ['delete', 'many'],
+    ]);
+    expect(commits[0]?.by).toEqual(by('many'));
+    expect(commits[1]).toMatchObject({ total: 2, by: by('delete') });
+    expect((await store.log.after(0))?.commits[0]?.by).toEqual(by('one statement'));
   });
 
   test('logs cascades and everything else a transaction did under one serial', async () => {

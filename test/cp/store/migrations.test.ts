@@ -61,6 +61,7 @@ onBothDrivers('migrations', (backend) => {
       '009_telemetry',
       '010_history_of_nodes',
       '011_release_parts',
+      '012_authors_of_changes',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });

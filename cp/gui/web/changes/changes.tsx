@@ -6,9 +6,10 @@ import { COLORS } from '../parts/change-list.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Empty, Failure, Foreign, Loading, Moment, PageHead, Section } from '../parts/pieces.tsx';
 import { dateAndTime } from '../parts/time.ts';
+import { Who } from '../parts/who.tsx';
 import { changesQuery, type NamedCommit } from './queries.ts';
 
-/** What was written, when, and with which serial. */
+/** Who wrote what, when, and with which serial. */
 export function Changes() {
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(changesQuery);
   const commits = data?.pages.flatMap((page) => page.data) ?? [];
@@ -22,7 +23,7 @@ export function Changes() {
           </ButtonLink>
         }
       >
-        What was written, by whichever way, the newest first. One serial is one write: all of it is live, or none.
+        Who wrote what, by whichever way, the newest first. One serial is one write: all of it is live, or none.
       </PageHead>
       {data === undefined ? (
         error === null ? (
@@ -40,7 +41,7 @@ export function Changes() {
             </ButtonLink>
           }
         >
-          Every change of the config is kept here, with its serial and when it was made.
+          Every change of the config is kept here, with its serial, when it was made and by whom.
         </Empty>
       ) : (
         <Section title="Writes">
@@ -64,15 +65,20 @@ export function Changes() {
   );
 }
 
-function Commit({ commit: { serial, at, total, changes } }: { readonly commit: NamedCommit }) {
+function Commit({ commit: { serial, at, by, total, changes } }: { readonly commit: NamedCommit }) {
   return (
     <div className="hf-part">
       <Text size="sm" fw={650} className="hf-num" w={96}>
         serial {serial}
       </Text>
-      <Text size="sm" c="dimmed" w={190}>
-        {dateAndTime(at)} (<Moment at={at} />)
-      </Text>
+      <div className="hf-who">
+        <Text size="sm" c="dimmed">
+          {dateAndTime(at)} (<Moment at={at} />)
+        </Text>
+        <Text size="sm" c="dimmed" className="hf-break">
+          <Who by={by} />
+        </Text>
+      </div>
       <Stack gap={4} style={{ flex: '1 1 260px', minWidth: 0 }}>
         {changes.map(({ entity, id, operation, name }) => (
           <Group key={`${entity} ${id} ${operation}`} gap="xs">

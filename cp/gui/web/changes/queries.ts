@@ -2,11 +2,14 @@ import { infiniteQueryOptions } from '@tanstack/react-query';
 import { read } from '../admin/client.ts';
 import { liveInterval } from '../admin/live.ts';
 import type { Page } from '../admin/shapes.ts';
+import type { Author } from '../parts/author.ts';
 
 /** A row of `GET /changes`. */
 export interface NamedCommit {
   readonly serial: number;
   readonly at: number;
+  /** Null: nobody said, or it was written before that was kept. */
+  readonly by: Author | null;
   /** Rows that were changed, of which the first are named. */
   readonly total: number;
   readonly changes: readonly {

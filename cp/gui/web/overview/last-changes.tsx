@@ -2,6 +2,7 @@ import { Badge, Group, Stack, Text } from '@mantine/core';
 import { useLive } from '../admin/live.ts';
 import { Foreign, Moment, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
+import { Who } from '../parts/who.tsx';
 import { after, type Propagation } from './propagation.ts';
 
 /** The changes since the page was opened, each with how fast it came to whom. */
@@ -40,7 +41,7 @@ function Change({ change }: { readonly change: Propagation }) {
           {change.total > 1 && ` and ${change.total - 1} more`}
         </Text>
         <Text size="sm" c="dimmed">
-          <Moment at={change.at} />
+          <Moment at={change.at} />, <Who by={change.by} />
         </Text>
       </Group>
       <Group gap={6} mt={4}>

@@ -1,9 +1,11 @@
 import { isRecord } from '../../../../shared/record.ts';
+import { type Author, authorIn } from '../parts/author.ts';
 
 /** How far a change has come. Times are seconds since 1970. */
 export interface Propagation {
   readonly serial: number;
   readonly at: number;
+  readonly by: Author | null;
   readonly total: number;
   readonly changes: readonly { readonly entity: string; readonly id: string; readonly operation: string }[];
   /** When it was published, by group. */
@@ -32,6 +34,7 @@ export function propagated(known: readonly Propagation[], kind: string, told: un
       const fresh = {
         serial,
         at,
+        by: authorIn(told.by),
         total: typeof told.total === 'number' ? told.total : changes.length,
         changes,
         published: {},

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compileClientAddress, parseSocketAddress } from '../../../edge-dp/proxy/client-address.ts';
+import { compileClientAddress, parseSocketAddress } from '../../shared/client-address.ts';
 
 const compile = (trustedIps: string[], realIpHeader = 'X-Forwarded-For', realIpRecursive = false) => {
   const read = compileClientAddress({ trustedIps, realIpHeader, realIpRecursive });

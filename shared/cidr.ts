@@ -1,4 +1,4 @@
-import { type IpAddress, type IpRange, maskRange, parseIp, parseRange } from '../../shared/atc/ip.ts';
+import { type IpAddress, type IpRange, maskRange, parseIp, parseRange } from './atc/ip.ts';
 
 /** A set of IP addresses and CIDR blocks, compiled once; asking it costs the same however many there are. */
 export interface CidrSet {

@@ -1,6 +1,4 @@
-import { parseIp } from '../../shared/atc/ip.ts';
-import type { HeaderFields } from '../http/fields.ts';
-import type { ProxySettings } from '../settings.ts';
+import { parseIp } from './atc/ip.ts';
 import { type CidrSet, compileCidrs } from './cidr.ts';
 
 /** Who sent a request, and whether to believe what it says about others. */
@@ -14,17 +12,24 @@ export interface ClientAddress {
   readonly trusted: boolean;
 }
 
+/** Whom to believe, and where it stands who the client is. */
+interface RealIpSettings {
+  readonly trustedIps: readonly string[];
+  readonly realIpHeader: string;
+  readonly realIpRecursive: boolean;
+}
+
 /**
  * Compiles `trusted_ips`, `real_ip_header` and `real_ip_recursive` (nginx's realip module) into a function of the
  * socket peer, the request's headers, and whom the peer speaks for by the PROXY protocol. That counts where `real_ip_header` is
  * `proxy_protocol`, and for streams, which have no headers (null).
  */
 export function compileClientAddress(
-  settings: Pick<ProxySettings, 'trustedIps' | 'realIpHeader' | 'realIpRecursive'>,
+  settings: RealIpSettings,
 ): (
   peerIp: string | null,
   peerPort: number | null,
-  headers: HeaderFields | null,
+  headers: { get(name: string): string | null } | null,
   proxied?: Address | null,
 ) => ClientAddress {
   const trusted = compileCidrs(settings.trustedIps);
