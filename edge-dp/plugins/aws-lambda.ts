@@ -89,7 +89,9 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
         for (const name of new Set(response.headers.keys())) {
           if (name !== 'content-length' && !headers.has(name)) headers.set(name, response.headers.get(name) ?? '');
         }
-        const own = new OwnResponse(status, BODYLESS.has(status) ? null : body, headers);
+        // As bytes: of a text without a Content-Type it would be said that it is plain.
+        const content = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+        const own = new OwnResponse(status, BODYLESS.has(status) ? null : content, headers);
         return waitedFor(functionAnswer(own, services.via), waited);
       },
     };

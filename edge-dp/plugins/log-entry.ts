@@ -3,6 +3,7 @@ import type { HeaderFields } from '../http/fields.ts';
 import { decodeArguments } from '../lua/arguments.ts';
 import { correlation } from './correlation-id.ts';
 import { changed, type LogChange } from './log-changes.ts';
+import { headerTable } from './request-tables.ts';
 import type { Exchange, Try } from './runtime/exchange.ts';
 import { type Slots, slot } from './runtime/slot.ts';
 import type { StreamExchange } from './runtime/stream.ts';
@@ -81,7 +82,7 @@ export function responseSize(exchange: Logged): number {
 }
 
 function describe(exchange: Exchange): LogEntry {
-  const { request, reply, latencies, workspaceName } = exchange;
+  const { request, latencies, workspaceName } = exchange;
   const { route, service, identity } = request;
   const { consumer, credential } = identity;
   const correlationId = correlation.get(request);
@@ -90,7 +91,7 @@ function describe(exchange: Exchange): LogEntry {
     request: describeRequest(exchange),
     response: {
       status: loggedStatus(exchange),
-      headers: headersOf(reply.headers),
+      headers: answerHeaders(exchange),
       size: responseSize(exchange),
     },
     latencies: { kong: latencies.kong, proxy: latencies.proxy, request: latencies.request, receive: latencies.receive },
@@ -136,7 +137,7 @@ function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> 
     url: `${scheme}://${host}:${port}${rawTarget}`,
     querystring: Object.fromEntries(decodeArguments(request.query, 0)),
     method: request.method,
-    headers: { ...headersOf(request.headers), ...redacted(request.headers) },
+    headers: { ...headerTable(request.headers), ...redacted(request.headers) },
     size: requestSize(exchange),
     ...(tls !== null && {
       tls: { version: tls.version, cipher: tls.cipher, client_verify: clientVerify ?? tls.clientVerify },
@@ -165,14 +166,13 @@ function redacted(headers: HeaderFields): Readonly<Record<string, string>> {
   return Object.fromEntries(REDACTED.filter((name) => headers.has(name)).map((name) => [name, 'REDACTED']));
 }
 
-/** Lines of Set-Cookie cannot be joined. */
-function headersOf(headers: HeaderFields): Readonly<Record<string, string | readonly string[]>> {
-  const lines: [string, string | readonly string[]][] = [];
-  for (const [name, value] of headers) if (name !== 'set-cookie') lines.push([name, value]);
-  const cookies = headers.getSetCookie();
-  const [cookie] = cookies;
-  if (cookie !== undefined) lines.push(['set-cookie', cookies.length === 1 ? cookie : cookies]);
-  return Object.fromEntries(lines);
+/** Of an answer that the gateway made, with the length that its host will say. */
+function answerHeaders(exchange: Exchange): Readonly<Record<string, unknown>> {
+  const { reply, bytes } = exchange;
+  const headers = headerTable(reply.headers);
+  const unsaid = sourceOf(exchange) === 'kong' && bytes.out !== null && headers['content-length'] === undefined;
+  const hasBody = reply.status !== 204 && reply.status !== 304 && exchange.request.method !== 'HEAD';
+  return unsaid && hasBody ? { ...headers, 'content-length': String(bytes.out) } : headers;
 }
 
 /** `-`: the client left before there was an answer. */

@@ -58,6 +58,7 @@ export class ExchangeLog {
             times: { sentAt, headAt, status: CLIENT_LEFT },
             version: '1.1',
             websocket: false,
+            via: null,
           };
     const reply = new ResponseReply(response, sentAt === null ? 'error' : 'service', (work) => context.waitUntil(work));
     this.#log(outcome, reply, headAt, { aborted: true, clientLeft: true });

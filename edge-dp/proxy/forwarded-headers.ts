@@ -42,10 +42,10 @@ export function writeForwarded(
   headers.set('X-Forwarded-Host', forwarded.host);
   headers.set('X-Forwarded-Port', String(forwarded.port));
   headers.set('X-Forwarded-Path', forwarded.path);
-  if (!client.trusted || !received.has('x-forwarded-prefix')) {
-    if (prefix === null || prefix === '/' || prefix === '') headers.delete('x-forwarded-prefix');
-    else headers.set('X-Forwarded-Prefix', prefix);
-  }
+  const before = client.trusted ? received.get('x-forwarded-prefix') : null;
+  const shown = before ?? (prefix === '/' || prefix === '' ? null : prefix);
+  if (shown === null) headers.delete('x-forwarded-prefix');
+  else headers.set('X-Forwarded-Prefix', shown);
   if (client.ip === '') {
     headers.delete('x-real-ip');
     return;

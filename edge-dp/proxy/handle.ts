@@ -257,9 +257,10 @@ function prepared(context: ProxyContext, outcome: Outcome): HttpResponse {
 
 /** Puts the gateway's own headers on: after all plugins, which cannot take them away. */
 function mark(runtime: ProxyRuntime, context: ProxyContext, outcome: Outcome, { headers }: HttpResponse): void {
-  if (outcome.source === 'upstream') markProxied(headers, runtime.tokens, context, outcome.times, outcome.version);
+  if (outcome.source === 'upstream')
+    markProxied(headers, runtime.tokens, context, outcome.times, outcome.version, outcome.via);
   else if (outcome.times === null) markOwn(headers, runtime.tokens, context, outcome.waited);
-  else markProxied(headers, runtime.tokens, context, outcome.times, '1.1');
+  else markProxied(headers, runtime.tokens, context, outcome.times, '1.1', null);
 }
 
 /** The response phase, and the log phase once the answer has gone. A plugin that throws in the first turns it into a 500. */

@@ -20,6 +20,8 @@ export type Outcome =
       readonly times: UpstreamTimes;
       readonly version: '1.1' | '2';
       readonly websocket: boolean;
+      /** Its Via, as it came. */
+      readonly via: string | null;
     };
 
 /** An answer the gateway, or a plugin, gives on purpose. */
@@ -36,5 +38,5 @@ export function failed(response: HttpResponse, times: UpstreamTimes | null = nul
 export function served(response: HttpResponse, waited: number): Outcome {
   const headAt = Date.now();
   const times = { sentAt: headAt - waited, headAt, status: response.status };
-  return { source: 'upstream', response, times, version: '1.1', websocket: false };
+  return { source: 'upstream', response, times, version: '1.1', websocket: false, via: response.headers.get('via') };
 }

@@ -91,7 +91,8 @@ export async function proxy(
       const { response } = result;
       const times = { sentAt, headAt: Date.now(), status: response.status };
       peers.answered(response);
-      return { source: 'upstream', response, times, version, websocket: matched.websocket };
+      const via = response.headers.get('via');
+      return { source: 'upstream', response, times, version, websocket: matched.websocket, via };
     }
     failure = (await isForNobody(context, began, hasLeft))
       ? { ...result.failure, code: 'client_left' }

@@ -40,16 +40,16 @@ export interface UpstreamTimes {
   readonly status: number;
 }
 
-/** Adds Kong's headers to a response of the upstream. `version`: of HTTP, as used with the upstream. */
+/** Adds Kong's headers to a response of the upstream. `version`: of HTTP, as used with the upstream; `via`: what the upstream says, whatever plugins made of it. */
 export function markProxied(
   headers: HeaderFields,
   tokens: ResponseTokens,
   context: ProxyContext,
   times: UpstreamTimes,
   version: '1.1' | '2',
+  via: string | null,
 ): void {
   if (tokens.via) {
-    const via = headers.get('via');
     const own = `${version} kong/${KONG_VERSION}`;
     headers.set('Via', via === null ? own : `${via}, ${own}`);
   }

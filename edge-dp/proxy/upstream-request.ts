@@ -39,7 +39,8 @@ export function upstreamHeaders(
   if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
   const prefix = route.stripPath ? match.matchedPrefix : null;
   writeForwarded(headers, incoming.headers, context.client, context.forwarded, prefix);
-  const via = headers.get('via');
+  // The client's, whatever plugins made of it.
+  const via = incoming.headers.get('via');
   // As nginx tells Kong's Lua: a number, which 1.0 is not told apart from 1 in.
   const own = `${incoming.version === '1.0' ? '1' : incoming.version} kong/${KONG_VERSION}`;
   headers.set('Via', via === null ? own : `${via}, ${own}`);

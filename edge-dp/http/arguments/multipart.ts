@@ -17,12 +17,14 @@ export function multipartArguments(contentType: string, body: Uint8Array): BodyA
   };
 }
 
-/** Names and texts of the fields, files left out; null for what is no such body. The last of a name counts. */
+/** Names and texts of all parts, files among them as in Kong; null for what is no such body. The last of a name counts. */
 export function multipartFields(contentType: string, body: Uint8Array): ReadonlyMap<string, string> | null {
   const form = readMultipart(contentType, body);
   if (form === null) return null;
   return new Map(
-    form.parts.flatMap(({ name, value }) => (name === null || value === null ? [] : [[name, value] as const])),
+    form.parts.flatMap(({ name, value, content }) =>
+      name === null ? [] : [[name, value ?? UTF8.decode(content)] as const],
+    ),
   );
 }
 
@@ -40,6 +42,8 @@ export interface MultipartPart {
   readonly name: string | null;
   /** Null: a file. */
   readonly value: string | null;
+  /** What stands behind its header fields. */
+  readonly content: Uint8Array;
 }
 
 /** Null where the type names none. */
@@ -78,7 +82,7 @@ function parse(body: Uint8Array, boundary: string): MultipartForm | null {
   return null;
 }
 
-function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value'> | null {
+function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'content'> | null {
   // Without fields the empty line is the first.
   const bare = startsAt(bytes, CRLF, 0);
   const end = bare ? 0 : findBytes(bytes, EMPTY_LINE, 0);
@@ -87,9 +91,11 @@ function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value'> | nu
   const disposition = /(?:^|\r\n)content-disposition:[ \t]*(form-data[^\r]*)/i.exec(fields)?.[1];
   const parameters = parametersOf(disposition ?? '');
   const name = parameters.get('name');
+  const content = bytes.subarray(bare ? 2 : end + 4);
   return {
     name: name === undefined ? null : unescapeName(name),
-    value: parameters.has('filename') ? null : UTF8.decode(bytes.subarray(bare ? 2 : end + 4)),
+    value: parameters.has('filename') ? null : UTF8.decode(content),
+    content,
   };
 }
 

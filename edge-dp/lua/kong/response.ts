@@ -28,7 +28,7 @@ export const response: Library = {
   set_status: new LuaNative('set_status', (call) => {
     const { reply } = contextIn(call, 'kong.response.set_status', WITH_HEAD);
     const status = statusOf(call, 100);
-    if (reply !== null) reply.status = status;
+    if (reply !== null && reply.status !== status) reply.status = finalStatus(status);
     return undefined;
   }),
   set_header: new LuaNative('set_header', (call) => {
@@ -97,6 +97,12 @@ function statusOf(call: LuaCall, least: number): number {
   return status;
 }
 
+/** Kong closes the connection where an answer is to have a status that only announces one (RFC 9110 section 15.2). */
+function finalStatus(status: number): number {
+  if (status < 200) throw new Error('code must be that of a final answer, a number between 200 and 599');
+  return status;
+}
+
 /** `headers` of an answer: a table, or nothing. */
 function answerHeaders(call: LuaCall): (readonly [name: string, lines: string[]])[] {
   if (!call.has(3)) return [];
@@ -109,6 +115,7 @@ function exit(call: LuaCall): never {
   const context = contextIn(call, 'kong.response.exit', ['preread', ...WITH_HEAD]);
   const status = statusOf(call, 100);
   if (context.session !== null) return context.refuse(status);
+  finalStatus(status);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');

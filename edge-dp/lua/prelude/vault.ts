@@ -1,7 +1,7 @@
 /** `kong.vault`, and the parts of `kong` for traces and logs. */
 export const VAULT_PRELUDE = `
 local no_span = setmetatable({}, { __index = function() return function(self) return self end end })
-kong.tracing = { start_span = function() return no_span end, active_span = function() end, set_active_span = function() end,
+kong.tracing = { start_span = function() return no_span end, active_span = function() return no_span end, set_active_span = function() end,
   process_span = function() end, get_sampling_decision = function() return false end, set_should_sample = function() end }
 kong.telemetry = { log = function() return true end }
 local function is_reference(text)

@@ -57,8 +57,14 @@ function chosenBody({ headers }: GatewayRequest, body: Uint8Array, base64: boole
   const encodes = read.kind === 'unknown' && base64 && (type === null || !TEXTS.has(type));
   return {
     ...(encodes && { request_body_base64: true }),
-    request_body: encodes ? encodeBase64(body) : new TextDecoder().decode(body),
-    ...(read.kind !== 'broken' && { request_body_args: read.kind === 'table' ? read.value : {} }),
+    // Without a body there is none, but where Kong encodes what it does not know.
+    ...((encodes || body.length > 0) && {
+      request_body: encodes ? encodeBase64(body) : new TextDecoder().decode(body),
+    }),
+    ...(read.kind === 'unknown' && { request_body_args: {} }),
+    ...(read.kind === 'table' &&
+      typeof read.value === 'object' &&
+      read.value !== null && { request_body_args: read.value }),
   };
 }
 

@@ -37,6 +37,7 @@ export function proxyResponse(text: string): ProxyResponse | string {
   const decoded = isBase64Encoded === true ? decodeBase64(body ?? '') : (body ?? '');
   if (decoded === null) return 'body is not base64';
   if (status < 200) return 'statusCode validation failed';
+  if (multiValueHeaders != null && !isRecord(multiValueHeaders)) return 'multiValueHeaders must be a table';
   try {
     const fields = new FieldList();
     for (const [name, value] of Object.entries(isRecord(headers) ? headers : {})) put(fields, name, value);
@@ -55,5 +56,6 @@ function put(fields: FieldList, name: string, value: unknown): void {
   for (const each of Array.isArray(value) ? value : [value]) {
     if (typeof each === 'string' || typeof each === 'number' || typeof each === 'boolean')
       fields.append(name, String(each));
+    else if (each !== null) throw new TypeError(`the value of header ${name} is no text`);
   }
 }

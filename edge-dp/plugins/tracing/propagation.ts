@@ -25,7 +25,7 @@ export interface PropagationConfig {
 
 /** Where a request's trace comes from, and what becomes of its headers. */
 export interface Propagation {
-  /** The first format of the client's headers that can be used; null: there is none. */
+  /** The first format of the client's headers that can be used, else B3 where it is spoken without ids; null: there is none. */
   extract(headers: HeaderFields): Found | null;
   /** Writes the headers for the upstream. Gives the formats used, in order. */
   inject(headers: HeaderFields, context: Outgoing, found: Found | null): readonly FormatName[];
@@ -72,13 +72,16 @@ function create(
 ): Propagation {
   return {
     extract(headers) {
+      let spoken: Found | null = null;
       for (const format of extract) {
         const context = FORMATS[format].extract(headers);
-        // Without an id and a decision it says no more than that somebody knows the format.
-        if (context === null || (context.traceId === null && context.sampled === null)) continue;
-        return { format: context.single ? 'b3-single' : format, context };
+        if (context === null) continue;
+        const found = { format: context.single ? 'b3-single' : format, context } as const;
+        if (context.traceId !== null || context.sampled !== null) return found;
+        // Without an id and a decision it says no more than that somebody speaks B3: the upstream is told in B3, too.
+        if (format === 'b3') spoken ??= found;
       }
-      return null;
+      return spoken;
     },
     inject(headers, context, found) {
       for (const name of clear) headers.delete(name);

@@ -83,7 +83,6 @@ export function endOfLast({ endedAt, latencies }: Exchange): number {
 function rootAttributes({ request, reply, aborted, clientLeft }: Exchange): readonly Attribute[] {
   const { incoming, client, scheme, rawTarget, id } = request;
   const host = incoming.headers.get('host') ?? '';
-  const route = matchedPath(request);
   const unanswered = aborted && clientLeft && reply.status === CLIENT_LEFT;
   return [
     ['http.method', incoming.method],
@@ -94,7 +93,7 @@ function rootAttributes({ request, reply, aborted, clientLeft }: Exchange): read
     ['http.client_ip', client.ip],
     ['net.peer.ip', client.peerIp],
     ['kong.request.id', id],
-    ...(unanswered || route === null ? [] : [['http.route', route] as const]),
+    ...(unanswered ? [] : [['http.route', matchedPath(request) ?? ''] as const]),
     ...(unanswered ? [] : [['http.status_code', { int: reply.status }] as const]),
   ];
 }

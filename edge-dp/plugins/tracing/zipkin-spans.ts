@@ -1,4 +1,5 @@
 import { parseIp } from '../../../shared/atc/ip.ts';
+import { normalizePath } from '../../../shared/normalize-path.ts';
 import type { ZipkinConfig } from '../../../shared/plugins/zipkin.ts';
 import { modelCalls } from '../llm/analytics.ts';
 import type { Exchange, Try } from '../runtime/exchange.ts';
@@ -64,7 +65,7 @@ export function compileZipkinSpans(
     const { request, tries } = exchange;
     const name =
       config.http_span_name === 'method_path'
-        ? `${request.incoming.method} ${request.rawPath}`
+        ? `${request.incoming.method} ${normalizePath(request.rawPath)}`
         : request.incoming.method;
     const ofTrace = { traceId: trace.traceId, localEndpoint };
     const { accessEnd, headAt, end } = momentsOf(exchange);
@@ -193,7 +194,7 @@ function serverTags(
     lc: 'kong',
     'http.method': incoming.method,
     'http.host': (incoming.headers.get('host') ?? '').replace(/:\d+$/, ''),
-    'http.path': rawPath,
+    'http.path': normalizePath(rawPath),
     'http.protocol': `HTTP/${incoming.version}`,
     'http.status_code': String(reply.status),
     'kong.node.id': nodeId,

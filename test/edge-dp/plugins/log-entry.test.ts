@@ -284,6 +284,7 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
   ])('of an answer of the gateway: %s', async (name, options, fields) => {
     const entry = await entryOf(`own-${name}`, 'GET /ok HTTP/1.1', options);
     expect(entry).toMatchObject(fields);
+    expect(entry).toMatchObject({ response: { headers: { 'content-length': digits } } });
     const matched = 'tries' in fields;
     expect([entry.route !== undefined, entry.tries !== undefined]).toEqual([matched, matched]);
     expect(entry.service !== undefined).toBe(name === '401');
@@ -378,8 +379,10 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     expect((entry.tries as object[])[0]).not.toHaveProperty('state');
   });
 
-  it('has lines of Set-Cookie one by one, and sizes of bodies', async () => {
-    expect(await entryOf('repeat', 'GET /repeat HTTP/1.1')).toMatchObject({
+  it('has lines of Set-Cookie one by one, others where the host tells them apart, and sizes of bodies', async () => {
+    const twice = ['X-Twice: 1', 'X-Twice: 2'];
+    expect(await entryOf('repeat', 'GET /repeat HTTP/1.1', { headers: twice })).toMatchObject({
+      request: { headers: { 'x-twice': host === 'node' ? ['1', '2'] : '1, 2' } },
       response: { headers: { 'set-cookie': ['a=1', 'b=2'] } },
     });
     const entry = await entryOf('post', 'POST /ok HTTP/1.1', { headers: ['Content-Length: 7'], body: 'a=1&b=2' });

@@ -14,6 +14,8 @@ const FORWARDED = [
   'CF-Connecting-IP: 203.0.113.7',
 ].join('\r\n');
 
+const nothing = { headers: [], querystring: [], body: [] };
+
 describe.each([
   ['trusted', ['10.0.0.0/8']],
   ['not trusted', ['192.0.2.1']],
@@ -39,6 +41,22 @@ describe.each([
           route(1, '/api', { protocols: ['http', 'https'] }),
           route(2, '/moved', { protocols: ['https'], https_redirect_status_code: 308 }),
           route(3, '/upgrade', { protocols: ['https'] }),
+          route(4, '/rewritten', { protocols: ['http'] }),
+        ],
+        plugins: [
+          {
+            id: '00000000-0000-4000-8000-000000000020',
+            name: 'request-transformer',
+            route: { id: '00000000-0000-4000-8000-000000000014' },
+            config: {
+              http_method: null,
+              remove: nothing,
+              rename: nothing,
+              replace: { ...nothing, headers: ['via:set', 'x-forwarded-prefix:/set'], uri: null },
+              add: nothing,
+              append: nothing,
+            },
+          },
         ],
       },
     });
@@ -71,6 +89,12 @@ describe.each([
           ]
         : [['http'], ['here.example'], ['8000'], ['/api/x'], ['/api'], ['203.0.113.7, 10.1.2.3'], ['10.1.2.3'], []],
     );
+  });
+
+  it('is told of, as it was, whatever plugins make of its Via and prefix', async () => {
+    const { request } = await send('/rewritten/x', 'Via: 1.1 client\r\nX-Forwarded-Prefix: /shop');
+    expect(request?.all('Via')).toEqual(['1.1 client, 1.1 kong/3.9.3']);
+    expect(request?.all('X-Forwarded-Prefix')).toEqual([trusted ? '/shop' : '/rewritten']);
   });
 
   it('passes for HTTPS by its word, or does not', async () => {

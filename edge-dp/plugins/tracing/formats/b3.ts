@@ -39,6 +39,7 @@ function readSingle(value: string): Incoming {
   if (value === '0' || value === '1' || value === 'd') return { ...single, ...decisionOf(value) };
   const [traceId = '', spanId = '', decision = '', parentId = ''] = value.split('-');
   if (!isId(traceId, 16, 32) || !isId(spanId, 16) || (parentId !== '' && !isId(parentId, 16))) return single;
+  if (!/^[01d]?$/.test(decision)) return single;
   return {
     ...single,
     ...decisionOf(decision),

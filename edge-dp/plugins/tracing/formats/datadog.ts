@@ -11,7 +11,7 @@ export const datadog: Format = {
     const traceId = trace === null ? null : fromDecimal(trace.trim());
     const parent = headers.get('x-datadog-parent-id');
     const spanId = traceId === null || parent === null ? null : fromDecimal(parent.trim());
-    return { ...NOTHING, traceId, spanId, sampled };
+    return { ...NOTHING, traceId: traceId === null ? null : widened(traceId), spanId, sampled };
   },
   inject(headers, { traceId, spanId, sampled }) {
     headers.set('x-datadog-trace-id', decimal(traceId));
@@ -19,6 +19,11 @@ export const datadog: Format = {
     headers.set('x-datadog-sampling-priority', sampled ? '1' : '0');
   },
 };
+
+/** As in Kong, only eight whole bytes go on as an id of 64 bits where a format knows both lengths. */
+function widened(traceId: string): string {
+  return traceId.startsWith('00') ? traceId.padStart(32, '0') : traceId;
+}
 
 const DECISIONS: ReadonlyMap<string, boolean> = new Map([
   ['2', true],

@@ -9,8 +9,8 @@ export const jaeger: Format = {
     if (traceId.length > 32 || !/[^0]/.test(traceId) || spanId.length > 16 || !/[^0]/.test(spanId)) return null;
     return {
       ...NOTHING,
-      // Zeros in front may be left out.
-      traceId: traceId.toLowerCase().padStart(traceId.length > 16 ? 32 : 16, '0'),
+      // Zeros in front may be left out. As in Kong, only eight whole bytes are taken for an id of 64 bits.
+      traceId: traceId.toLowerCase().padStart(traceId.length === 15 || traceId.length === 16 ? 16 : 32, '0'),
       spanId: spanId.toLowerCase().padStart(16, '0'),
       parentId: parentId.length === 16 && /[^0]/.test(parentId) ? parentId.toLowerCase() : null,
       sampled: Number.parseInt(flags, 16) % 2 === 1,

@@ -94,6 +94,7 @@ function run(name: string, headers: Fields, recording: boolean): Fields {
     traces_endpoint: null,
     logs_endpoint: null,
     http_endpoint: null,
+    queue: {},
     sampling_rate: null,
     ...entry.config,
   };

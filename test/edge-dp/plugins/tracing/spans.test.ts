@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { requestSpans } from '../../../../edge-dp/plugins/tracing/request-spans.ts';
 import { compileZipkinSpans } from '../../../../edge-dp/plugins/tracing/zipkin-spans.ts';
 import { isRecord } from '../../../../shared/record.ts';
 import { KONG_VERSION } from '../../../../shared/version.ts';
 import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
+import { exchangeOf } from '../exchange-of.ts';
 import { fakeRequest } from '../fakes.ts';
 import { proxyConfig } from '../llm-config.ts';
 import { overAtOnce } from '../logged.ts';
@@ -228,6 +230,12 @@ function spansIn(post: Post | undefined): readonly Record<string, unknown>[] {
 }
 
 describe('opentelemetry', () => {
+  it('says of a route without paths that it has none', () => {
+    const trace = { traceId: TRACE, parentSpanId: null, rootSpanId: CALLER, upstreamSpanId: CALLER, sampled: true };
+    const [root] = requestSpans(exchangeOf(200).exchange, trace, []);
+    expect(root?.attributes).toContainEqual(['http.route', '']);
+  });
+
   it('sends the spans of a request in one batch, and tells the upstream of the last one', async () => {
     const before = Date.now();
     const response = await get('/otel/x?q=1', { traceparent: `00-${TRACE}-${CALLER}-01` });
@@ -353,7 +361,7 @@ describe('opentelemetry', () => {
 
 describe('zipkin', () => {
   it('shares the span of a caller that speaks B3, and has one for the request, its proxying and each attempt', async () => {
-    await get('/zipkin/x', {
+    await get('/zipkin/%C3%A4', {
       b3: `${TRACE}-${CALLER}-1`,
       'zipkin-tags': 'a=b; c = d ;; broken; __proto__=x',
     });
@@ -361,9 +369,9 @@ describe('zipkin', () => {
     expect(post?.headers['content-type']).toBe('application/json');
     const [attempt, proxied, server] = spansIn(post);
     expect([attempt, proxied, server].map((span) => [span?.name, span?.kind])).toEqual([
-      ['GET /zipkin/x (balancer try 1)', 'CLIENT'],
-      ['GET /zipkin/x (proxy)', 'CLIENT'],
-      ['GET /zipkin/x', 'SERVER'],
+      ['GET /zipkin/ä (balancer try 1)', 'CLIENT'],
+      ['GET /zipkin/ä (proxy)', 'CLIENT'],
+      ['GET /zipkin/ä', 'SERVER'],
     ]);
     expect(server).toMatchObject({ id: CALLER, traceId: TRACE, localEndpoint: { serviceName: 'kong' } });
     expect(server).not.toHaveProperty('parentId');
@@ -374,7 +382,7 @@ describe('zipkin', () => {
       lc: 'kong',
       'http.method': 'GET',
       'http.host': '127.0.0.1',
-      'http.path': '/zipkin/x',
+      'http.path': '/zipkin/ä',
       'http.protocol': 'HTTP/1.1',
       'http.status_code': '200',
       'kong.node.id': expect.any(String),
