@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { isIPv4 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { certificatesOf } from '../pki/pem.ts';
@@ -33,7 +32,7 @@ export async function orderCertificate(
   challenges: Challenges,
   { host, request, preferredChain }: OrderOptions,
 ): Promise<string> {
-  const identifier = { type: isIPv4(host) ? 'ip' : 'dns', value: host };
+  const identifier = { type: 'dns', value: host };
   const answer = await session.post(session.place('newOrder'), { identifiers: [identifier] });
   const url = text({ location: answer.headers.get('location') }, 'location');
   const order = answer.json();

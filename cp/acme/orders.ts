@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { namesOf } from '../../shared/acme.ts';
 import type { AcmeConfig } from '../../shared/plugins/acme.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
@@ -94,6 +95,11 @@ export class AcmeOrders {
     if (!(await storage.add(lock, 'placeholder', LOCK))) throw new OrderUnderWay(host);
     try {
       if (!(await needed())) return;
+      if (isIP(host) !== 0) {
+        throw new AcmeError(
+          `${host} is an address: certificates are shown by the name that clients ask for, and they ask for none`,
+        );
+      }
       await this.#order(workspace, storage, config, host);
       await storage.delete(backoff);
     } catch (error) {
@@ -121,7 +127,7 @@ export class AcmeOrders {
     const kept = old === null ? null : usableKey(old.key);
     const key =
       kept !== null && (kept.asymmetricKeyType === 'rsa') === (kind.type === 'rsa') ? kept : await newKey(kind);
-    const request = await certificateRequest(host, key, config.enable_ipv4_common_name !== false);
+    const request = await certificateRequest(host, key);
     const chain = await orderCertificate(session, this.#options.challenges, {
       host,
       request,

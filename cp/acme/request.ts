@@ -1,13 +1,8 @@
 // The certificate library resolves its parts through it; it has to be there first.
 import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
-import { isIPv4 } from 'node:net';
 import { promisify } from 'node:util';
-import {
-  type JsonGeneralName,
-  Pkcs10CertificateRequestGenerator,
-  SubjectAlternativeNameExtension,
-} from '@peculiar/x509';
+import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from '@peculiar/x509';
 import { crypto } from '../pki/crypto-provider.ts';
 
 /** The kind of key a certificate is to have. */
@@ -42,8 +37,8 @@ export function usableKey(pem: string): KeyObject | null {
   }
 }
 
-/** A certificate request for one name (RFC 2986), in DER. `named`: whether an address stands in the common name too. */
-export async function certificateRequest(host: string, key: KeyObject, named: boolean): Promise<Buffer> {
+/** A certificate request for one name (RFC 2986), in DER. */
+export async function certificateRequest(host: string, key: KeyObject): Promise<Buffer> {
   const algorithm = key.asymmetricKeyType === 'rsa' ? RSA : EC;
   const [privateKey, publicKey] = await Promise.all([
     crypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithm, true, ['sign']),
@@ -51,13 +46,11 @@ export async function certificateRequest(host: string, key: KeyObject, named: bo
       'verify',
     ]),
   ]);
-  const name: JsonGeneralName = { type: isIPv4(host) ? 'ip' : 'dns', value: host };
-  const hasCommonName = host.length <= LONGEST_NAME && (named || name.type === 'dns');
   const request = await Pkcs10CertificateRequestGenerator.create({
-    ...(hasCommonName && { name: [{ CN: [host] }] }),
+    ...(host.length <= LONGEST_NAME && { name: [{ CN: [host] }] }),
     keys: { privateKey, publicKey },
     signingAlgorithm: algorithm,
-    extensions: [new SubjectAlternativeNameExtension([name])],
+    extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: host }])],
   });
   return Buffer.from(request.rawData);
 }

@@ -192,7 +192,7 @@ export const acme = definePlugin({
         enable_ipv4_common_name: {
           type: 'boolean',
           default: true,
-          description: 'Certificates may also be for IPv4 addresses.',
+          description: 'Without effect: no certificates are ordered for addresses.',
         },
       },
     },

@@ -163,6 +163,7 @@ it('says what is wrong with a host, tries its challenges, and pauses after failu
     [{ host: 'a.test', test_http_challenge_flow: true }, 400, /^problem found running sanity check for a\.test: /],
     // The data plane answers for nobody else's name.
     [{ host: 'other.test' }, 500, /^failed to update certificate: the challenge is invalid: .*other\.test answered/],
+    [{ host: '127.0.0.1' }, 500, /^failed to update certificate: 127\.0\.0\.1 is an address: /],
     [{ host: 'other.test' }, 500, /please try again in \d{3} seconds for host other\.test/],
   ];
   for (const [body, status, message] of answers) {
@@ -176,6 +177,12 @@ it('says what is wrong with a host, tries its challenges, and pauses after failu
   expect((await call('POST', '/acme', { host: 'y.b.test' })).json.message).toContain('the token is not in base64url');
   server.faults.token = null;
   expect(await call('GET', '/acme/certificates/none.test')).toMatchObject({ status: 404 });
+  expect(server.ordered).not.toContain('127.0.0.1');
+  // Any name is one to answer for, once it is said so.
+  await configure({ allow_any_domain: true });
+  expect((await call('POST', '/acme', { host: 'any.test' })).status).toBe(201);
+  expect((await served('any.test')).subject).toBe('CN=any.test');
+  await configure({ allow_any_domain: false });
 });
 
 it('binds the account to an external one, and agrees to nothing unasked', async () => {
