@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
@@ -36,7 +37,56 @@ async function told(
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+/** The public functions of the development kit of Kong 3.9.3. */
+const KIT: Readonly<Record<string, string>> = {
+  client:
+    'authenticate get_consumer get_credential get_forwarded_ip get_forwarded_port get_ip get_port get_protocol load_consumer',
+  'client.tls':
+    'disable_http2_alpn disable_session_reuse get_full_client_certificate_chain request_client_certificate set_client_verify',
+  cluster: 'get_id',
+  ip: 'is_trusted',
+  log: 'alert crit debug deprecation emerg err info notice serialize set_serialize_value warn',
+  'log.inspect': 'off on',
+  nginx: 'get_statistics get_subsystem',
+  node: 'get_hostname get_id get_memory_stats',
+  plugin: 'get_id',
+  request:
+    'get_body get_forwarded_host get_forwarded_path get_forwarded_port get_forwarded_prefix get_forwarded_scheme get_header get_headers get_host get_http_version get_method get_path get_path_with_query get_port get_query get_query_arg get_raw_body get_raw_path get_raw_query get_scheme get_start_time get_uri_captures',
+  response:
+    'add_header clear_header error exit get_header get_headers get_raw_body get_source get_status set_header set_headers set_raw_body set_status',
+  router: 'get_route get_service',
+  service:
+    'set_retries set_target set_target_retry_callback set_timeouts set_tls_cert_key set_tls_verify set_tls_verify_depth set_tls_verify_store set_upstream',
+  'service.request':
+    'add_header clear_header clear_query_arg disable_tls enable_buffering set_body set_header set_headers set_method set_path set_query set_raw_body set_raw_query set_scheme',
+  'service.response': 'get_body get_header get_headers get_raw_body get_status',
+  table: 'clear merge new',
+  telemetry: 'log',
+  tracing: 'active_span get_sampling_decision process_span set_active_span set_should_sample start_span',
+  vault: 'flush get is_reference parse_reference try update',
+};
+
 describe('Lua of a plugin', () => {
+  it('has each function of the development kit, but those that the documents say are not there', async () => {
+    const calls = Object.entries(KIT).map(([of, functions]) => {
+      const [first = '', second = ''] = of.split('.');
+      const found = second === '' ? `kong.${first}` : `kong.${first}.${second}`;
+      return `look('kong.${of}', ${found}, '${functions.split(' ').join("', '")}')`;
+    });
+    const script = `local missing = {}
+      local function look(of, functions, ...)
+        for _, name in ipairs { ... } do
+          if functions == nil or functions[name] == nil then missing[#missing + 1] = of .. '.' .. name end
+        end
+      end
+      ${calls.join('\n')}
+      tell(unpack(missing))`;
+    const missing = (await told(script))?.split(' ') ?? [];
+    expect(missing.length).toBeGreaterThan(0);
+    const documents = readFileSync(new URL('../../../docs/kong-differences.md', import.meta.url), 'utf8');
+    expect(missing.filter((name) => !documents.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it.each([
     ["tell(ngx.re.match('hello 42', [[(\\d+)]])[1], ngx.re.find('xxab', 'ab'))", '42 3 4'],
     [
