@@ -36,7 +36,7 @@ export class Entrance {
     quotas.hello(hello.node.id);
     if (isNew) {
       quotas.newNode(peer);
-      await nodes.requireRoomForNew();
+      await nodes.requireRoomForNew(peer.ip);
     }
     const session = await NodeSession.begin(hello, peer, keys, context);
     if (isNew && !(await nodes.introduce(session))) throw claims.refuse(hello.node, peer);

@@ -67,14 +67,21 @@ export class Links {
     });
   }
 
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
+  /** Never throws. */
+  async accept(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): Promise<void> {
     const { quotas } = this.#options;
     let greeted: () => void;
     try {
-      greeted = quotas.open(peer);
+      greeted = await quotas.turn(peer);
     } catch (error) {
-      if (!(error instanceof TooMany)) throw error;
-      endUpgrade(socket, '429 Too Many Requests', error.message);
+      const isOneTooMany = error instanceof TooMany;
+      if (!isOneTooMany) this.#options.context.log('error', `an upgrade failed: ${messageOf(error)}`);
+      endUpgrade(socket, isOneTooMany ? '429 Too Many Requests' : '500 Internal Server Error', messageOf(error));
+      return;
+    }
+    // It may have left while it waited, when nothing is heard of its end any more.
+    if (socket.destroyed) {
+      greeted();
       return;
     }
     socket.once('close', greeted);

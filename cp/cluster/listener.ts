@@ -66,8 +66,10 @@ export interface ClusterListenerOptions {
   readonly plugins: Iterable<string>;
   /** Holdfast's version. */
   readonly version: string;
-  /** Data planes in a minute that nobody knew and that have the same certificate; 2,000 unless given. */
+  /** Data planes in a minute that nobody knew, of one certificate and address; 2,000 unless given. */
   readonly mostNewNodes?: number;
+  /** Data planes that are known of one address; 6,000 unless given. */
+  readonly mostOfAddress?: number;
   /** Seconds (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
   readonly log: ClusterLog;
@@ -231,7 +233,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
     log,
     request: (request, response, peer) => void https.handle(request, response, peer, false),
     upgrade(request, socket, head, peer) {
-      if (request.url?.split('?')[0] === '/v1/link') links.accept(request, socket, head, peer);
+      if (request.url?.split('?')[0] === '/v1/link') void links.accept(request, socket, head, peer);
       else endUpgrade(socket, '404 Not Found', 'no such endpoint');
     },
   };

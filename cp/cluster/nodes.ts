@@ -13,6 +13,7 @@ interface NodesOptions {
   readonly registry: NodeRegistry;
   /** Seconds after its last sign of life at which a data plane is forgotten (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
+  readonly mostOfAddress?: number;
   readonly log: ClusterLog;
   /** The id of a session turned out to belong to another data plane, which another control plane has met first. */
   readonly lost: (session: NodeSession) => void;
@@ -25,6 +26,11 @@ const LEISURELY = 5_000;
 const MOST_NODES = 10_000;
 /** Nodes in the registry, those that are gone included. */
 const MOST_KNOWN = 20_000;
+/**
+ * Of one address: a fleet behind one has room, and one data plane that was stolen, or its certificate, fills neither the registry nor the
+ * connections of a control plane.
+ */
+const MOST_OF_ADDRESS = 6_000;
 /** Seconds after which a node is forgotten that never had any config: it may be none. */
 const NEVER_APPLIED = 300;
 /** Characters of what all nodes say of their targets. */
@@ -73,11 +79,20 @@ export class Nodes {
     throw new TooMany(`${MOST_NODES} data planes are connected to this control plane, the most it takes`);
   }
 
-  /** Throws `TooMany` when the registry has no room for one nobody knew. */
-  async requireRoomForNew(): Promise<void> {
-    const known = await this.#options.registry.count().catch(() => 0);
-    if (known < MOST_KNOWN) return;
-    throw new TooMany(`${MOST_KNOWN} data planes are known, the most that are; forget some at /clustering/data-planes`);
+  /** Throws `TooMany` when there is no room for one nobody knew, who comes from an address. */
+  async requireRoomForNew(ip: string): Promise<void> {
+    const { registry, mostOfAddress = MOST_OF_ADDRESS } = this.#options;
+    const known = await registry.count(ip).catch(() => this.#countHere(ip));
+    const forget = 'forget some at /clustering/data-planes';
+    if (known.all >= MOST_KNOWN) throw new TooMany(`${MOST_KNOWN} data planes are known, the most that are; ${forget}`);
+    if (known.ofAddress < mostOfAddress) return;
+    throw new TooMany(`${mostOfAddress} data planes are known of ${ip}, the most that are of one address; ${forget}`);
+  }
+
+  /** Of those that are connected: what is known without a database. */
+  #countHere(ip: string): { readonly all: number; readonly ofAddress: number } {
+    const ofAddress = [...this.#connected.values()].filter(({ peer }) => peer.ip === ip).length;
+    return { all: this.#connected.size, ofAddress };
   }
 
   /** Whether health of so many characters may be kept for a node, in place of what is kept for it. */

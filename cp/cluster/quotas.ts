@@ -6,8 +6,8 @@ import type { ClusterLog } from './mtls-server.ts';
 const MINUTE = 60_000;
 
 /**
- * Data planes nobody knew, of one certificate; others have to try again. A fleet of thousands is there in some minutes, and what is none
- * is forgotten before the registry is full.
+ * Data planes nobody knew, of one certificate and address; others have to try again. A fleet of thousands is there in some minutes; how many
+ * there may be of one address in the end, `Nodes` says.
  */
 const NEW_NODES = 2_000;
 /** Of one certificate and address: what was refused, whatever it was. */
@@ -18,6 +18,10 @@ const HELLOS = 240;
 const REQUESTS = 60_000;
 /** Of one certificate and address, at a time: connections without a hello, and bodies being read. */
 const OPEN = 256;
+/** Of one certificate and address: connections that wait for their turn to say hello, which a fleet does when its control plane is back. */
+const WAITING = 5_000;
+/** Milliseconds for which one waits: less than the 10 s after which a data plane gives up. */
+const TURN = 8_000;
 
 /** A data plane, or what says it is one, takes more than it may. */
 export class TooMany extends Error {
@@ -36,6 +40,8 @@ export class Quotas {
   readonly #hellos = new PerMinute(HELLOS);
   readonly #requests = new PerMinute(REQUESTS);
   readonly #open = new Map<string, number>();
+  /** Who waits for its turn, by certificate and address, in the order they came. */
+  readonly #waiting = new Map<string, Set<() => void>>();
   readonly #told = new Lately();
 
   constructor(log: ClusterLog, mostNew = NEW_NODES) {
@@ -44,10 +50,12 @@ export class Quotas {
     this.#newNodes = new PerMinute(mostNew);
   }
 
-  /** Throws `TooMany` when so many data planes of this certificate are new that one more must wait. */
+  /** Throws `TooMany` when so many data planes of this certificate and address are new that one more must wait. */
   newNode(peer: Peer): void {
-    if (this.#newNodes.take(certificateOf(peer))) return;
-    throw new TooMany(`more than ${this.#mostNew} new data planes in a minute with certificate '${peer.subject}'`);
+    if (this.#newNodes.take(placeOf(peer))) return;
+    throw new TooMany(
+      `more than ${this.#mostNew} new data planes in a minute of ${peer.ip} with certificate '${peer.subject}'`,
+    );
   }
 
   /** Throws `TooMany` when this data plane says hello all the time. */
@@ -88,10 +96,49 @@ export class Quotas {
     if (before >= OPEN)
       throw new TooMany(`more than ${OPEN} connections and requests that have not said yet whose they are`);
     this.#open.set(place, before + 1);
+    return this.#closing(place);
+  }
+
+  /**
+   * The same once it is its turn: a connection that was secured is worth too much to be refused for a moment. Throws `TooMany` when too many
+   * wait, or it takes too long.
+   */
+  async turn(peer: Peer): Promise<() => void> {
+    const place = placeOf(peer);
+    if ((this.#open.get(place) ?? 0) < OPEN) return this.open(peer);
+    const waiting = this.#waiting.get(place) ?? new Set();
+    if (waiting.size >= WAITING)
+      throw new TooMany(`more than ${WAITING} connections wait for their turn to say whose they are`);
+    this.#waiting.set(place, waiting);
+    return new Promise((resolve, reject) => {
+      const next = (): void => {
+        clearTimeout(late);
+        leave();
+        resolve(this.#closing(place));
+      };
+      const leave = (): void => {
+        waiting.delete(next);
+        if (waiting.size === 0) this.#waiting.delete(place);
+      };
+      const late = setTimeout(() => {
+        leave();
+        reject(new TooMany(`more than ${OPEN} connections have not said yet whose they are`));
+      }, TURN);
+      waiting.add(next);
+    });
+  }
+
+  /** What is to be called when one that is open is not any more: the next takes its place. */
+  #closing(place: string): () => void {
     let closed = false;
     return () => {
       if (closed) return;
       closed = true;
+      const [next] = this.#waiting.get(place) ?? [];
+      if (next !== undefined) {
+        next();
+        return;
+      }
       const left = (this.#open.get(place) ?? 1) - 1;
       if (left === 0) this.#open.delete(place);
       else this.#open.set(place, left);

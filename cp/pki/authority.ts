@@ -133,12 +133,15 @@ async function loadAuthority(folder: string) {
   const text = readText(files.cert, "the CA's certificate (made by 'holdfast hybrid gen_ca')");
   const keyText = readText(files.key, "the CA's key");
   try {
-    if (!new NodeCertificate(text).checkPrivateKey(createPrivateKey(keyText))) {
+    const own = createPrivateKey(keyText);
+    if (!new NodeCertificate(text).checkPrivateKey(own)) {
       throw new PkiError(`${files.key} is not the key of ${files.cert}`);
     }
     const [pkcs8] = PemConverter.decode(keyText);
     if (pkcs8 === undefined) throw new PkiError(`${files.key} holds no key`);
-    const key = await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']);
+    // CAs of earlier versions have the larger curve.
+    const namedCurve = own.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'P-384' : ALGORITHM.namedCurve;
+    const key = await crypto.subtle.importKey('pkcs8', pkcs8, { ...ALGORITHM, namedCurve }, false, ['sign']);
     return { path: files.cert, certificate: new X509Certificate(text), key };
   } catch (error) {
     if (error instanceof PkiError) throw error;

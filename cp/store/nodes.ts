@@ -174,9 +174,13 @@ export function nodeRegistry(database: Database): NodeRegistry {
         at: Number(row.at),
       }));
     },
-    async count() {
-      const [row] = await database.query('SELECT count(*)::integer AS nodes FROM nodes WHERE expires_at > now()');
-      return Number(row?.nodes);
+    async count(ip) {
+      const [row] = await database.query(
+        `SELECT count(*)::integer AS nodes, count(*) FILTER (WHERE ip = $1)::integer AS of_address
+         FROM nodes WHERE expires_at > now()`,
+        [ip],
+      );
+      return { all: Number(row?.nodes), ofAddress: Number(row?.of_address) };
     },
     async tally() {
       const rows = await database.query(

@@ -48,10 +48,8 @@ export function consumersTable(figures: readonly ConsumerFigures[]): string {
     );
   const whole = (value: number): string => Math.round(value).toLocaleString('en');
   const rows = [
-    row('import, s', ({ imported }) => whole(imported)),
-    row('processor time of the first, the last part, ms', ({ parts }) =>
-      [parts[0], parts.at(-1)].map((part) => whole(part ?? 0)).join(', '),
-    ),
+    row('import of the first, the last 50,000, s', ({ imported }) => imported.map(whole).join(', ')),
+    row('processor time of that, ms', ({ parts }) => parts.map(whole).join(', ')),
     row('control plane: before, at most, then, started anew, MB', ({ memory }) => memory.map(whole).join(', ')),
     row('control plane: start, s; processor time of it, ms', ({ restart }) =>
       [restart.seconds, restart.work].map(whole).join(', '),

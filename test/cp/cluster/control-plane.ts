@@ -78,8 +78,9 @@ class MemoryRegistry implements NodeRegistry {
     return [];
   }
 
-  async count() {
-    return this.records.size;
+  async count(ip: string) {
+    const ofAddress = [...this.records.values()].filter((node) => node.ip === ip).length;
+    return { all: this.records.size, ofAddress };
   }
 
   async tally() {
@@ -159,7 +160,7 @@ export async function startControlPlane(
   options: { feed?: MemoryFeed; tls?: ClusterTls; port?: number } & Partial<
     Pick<
       ClusterListenerOptions,
-      'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry' | 'mostNewNodes'
+      'revocation' | 'version' | 'purgeDelay' | 'records' | 'counts' | 'telemetry' | 'mostNewNodes' | 'mostOfAddress'
     >
   > & { /** Versions of those it has. */ plugins?: Readonly<Record<string, string>> } = {},
 ): Promise<ControlPlane> {
@@ -190,6 +191,7 @@ export async function startControlPlane(
     version: options.version ?? '1.2.0',
     purgeDelay: options.purgeDelay ?? 1000,
     ...(options.mostNewNodes !== undefined && { mostNewNodes: options.mostNewNodes }),
+    ...(options.mostOfAddress !== undefined && { mostOfAddress: options.mostOfAddress }),
     log: write,
   });
   return {
@@ -329,8 +331,12 @@ export class TestLink {
     });
   }
 
-  /** `key`: what the control plane signs orders with. */
-  static async open(port: number, tls: ClientTls = sharedClient, key: SigningKey = signingKey): Promise<TestLink> {
+  /** `key`: what the control plane signs orders with. `tls` may say the address to come from. */
+  static async open(
+    port: number,
+    tls: ClientTls & { readonly localAddress?: string } = sharedClient,
+    key: SigningKey = signingKey,
+  ): Promise<TestLink> {
     const socket = new WebSocket(`wss://127.0.0.1:${port}/v1/link`, tls);
     const link = new TestLink(socket, key);
     socket.on('upgrade', ({ headers }) => {

@@ -4,7 +4,7 @@ import { Quotas, TooMany } from '../../../cp/cluster/quotas.ts';
 import { NodeSession, type SessionContext } from '../../../cp/cluster/session.ts';
 import { SESSION_HEADER } from '../../../shared/cluster/node-proof.ts';
 import { until } from '../../until.ts';
-import { call, hello, NODE_ID, startControlPlane, TestLink, verify } from './control-plane.ts';
+import { call, hello, NODE_ID, sharedClient, startControlPlane, TestLink, verify } from './control-plane.ts';
 import { KnownNode } from './known-node.ts';
 
 const closers: (() => unknown)[] = [];
@@ -23,6 +23,9 @@ function holdClock(): void {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
   closers.push(() => vi.useRealTimers());
 }
+
+/** The certificate of all, from another address of this machine. */
+const ELSEWHERE = { ...sharedClient, localAddress: '127.0.0.2' };
 
 async function open(port: number): Promise<TestLink> {
   const link = await TestLink.open(port);
@@ -278,7 +281,7 @@ describe('a hostile data plane', () => {
     expect(codes.slice(19)).toEqual(Array(11).fill(4429));
     expect(plane.log.filter((line) => line.includes('more than 20 new'))).toHaveLength(1);
     expect(plane.log.join('\n')).toContain(
-      "more than 20 new data planes in a minute with certificate 'CN=kong_clustering'",
+      "more than 20 new data planes in a minute of 127.0.0.1 with certificate 'CN=kong_clustering'",
     );
     const id = crypto.randomUUID();
     const https = await call(plane.port, `/v1/status?node=${id}`, {
@@ -288,6 +291,22 @@ describe('a hostile data plane', () => {
     expect([https.status, https.headers['retry-after']]).toEqual([429, '60']);
     await (await known.connect(plane.port)).hear('manifest');
     expect((await known.greet(plane.port)).status).toBe(200);
+    // Nor is anyone held up who comes from elsewhere with the certificate that all have.
+    await (await (await KnownNode.create(undefined, ELSEWHERE)).connect(plane.port)).hear('manifest');
+  });
+
+  test('fills neither registry nor connections with ids of its own, so that others have no room', async () => {
+    const plane = await start({ mostOfAddress: 3 });
+    const known = await KnownNode.create();
+    await (await known.connect(plane.port)).hear('manifest');
+    for (let n = 0; n < 2; n++) await (await (await KnownNode.create()).connect(plane.port)).hear('manifest');
+    const closed = (await (await KnownNode.create()).connect(plane.port)).closed();
+    expect(await closed).toBe(4429);
+    expect(plane.log.join('\n')).toContain(
+      '3 data planes are known of 127.0.0.1, the most that are of one address; forget some at /clustering/data-planes',
+    );
+    await (await known.connect(plane.port)).hear('manifest');
+    await (await (await KnownNode.create(undefined, ELSEWHERE)).connect(plane.port)).hear('manifest');
   });
 
   test('that comes and goes all the time has to wait', async () => {
@@ -394,11 +413,22 @@ describe('a hostile data plane', () => {
     quotas.open(place);
     expect(() => quotas.open(place)).toThrow(TooMany);
 
+    // One that can wait takes the place of the next that is done, in the order they came; elsewhere nobody waits.
+    const turns: number[] = [];
+    const [first, second] = [1, 2].map((n) => quotas.turn(place).then((done) => [turns.push(n), done] as const));
+    await quotas.turn({ ...place, ip: '10.0.0.3' });
+    opened[1]?.();
+    await first;
+    expect(turns).toEqual([1]);
+    opened[2]?.();
+    const [, done] = (await second) ?? expect.fail('no turn');
+    expect(turns).toEqual([1, 2]);
+    done();
+    quotas.open(place);
+
     // So many real ones would take longer on a busy machine than each may stay.
     const plane = await start();
-    const full = vi.spyOn(Quotas.prototype, 'open').mockImplementation(() => {
-      throw new TooMany('full');
-    });
+    const full = vi.spyOn(Quotas.prototype, 'turn').mockRejectedValue(new TooMany('full'));
     closers.push(() => full.mockRestore());
     await expect(TestLink.open(plane.port)).rejects.toThrow('429');
   });

@@ -1,8 +1,11 @@
+import 'reflect-metadata';
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BasicConstraintsExtension, PemConverter, X509CertificateGenerator } from '@peculiar/x509';
 import { afterAll, describe, expect, test } from 'vitest';
+import { issueCertificate } from '../../../cp/pki/authority.ts';
 import {
   CLIENT_AUTH,
   loadClusterTls,
@@ -10,6 +13,7 @@ import {
   loadTrustedKeys,
   SERVER_AUTH,
 } from '../../../cp/pki/cluster-tls.ts';
+import { crypto } from '../../../cp/pki/crypto-provider.ts';
 import { clusterFiles, ensureClusterFiles, generateClusterFiles } from '../../../cp/pki/gen-cert.ts';
 import { authority } from './authority.ts';
 
@@ -25,7 +29,7 @@ describe('hybrid gen_cert', () => {
     const certificate = new X509Certificate(text(files.cert));
     expect(certificate.subject).toBe('CN=kong_clustering');
     expect(certificate.checkHost('kong_clustering')).toBeDefined();
-    expect(certificate.publicKey.asymmetricKeyDetails?.namedCurve).toBe('secp384r1');
+    expect(certificate.publicKey.asymmetricKeyDetails?.namedCurve).toBe('prime256v1');
     expect(certificate.keyUsage).toEqual([SERVER_AUTH, CLIENT_AUTH]);
     expect(certificate.verify(certificate.publicKey)).toBe(true);
     const days = (certificate.validToDate.getTime() - certificate.validFromDate.getTime()) / 86_400_000;
@@ -41,6 +45,27 @@ describe('hybrid gen_cert', () => {
     const days = (certificate.validToDate.getTime() - certificate.validFromDate.getTime()) / 86_400_000;
     expect(Math.round(days)).toBe(30);
     expect(statSync(files.key).mode & 0o077).toBe(0);
+    rmSync(own, { recursive: true });
+  });
+
+  test('issues by a CA that has the curve of earlier versions, and of Kong', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'issue-'));
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' };
+    const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const ca = await X509CertificateGenerator.createSelfSigned({
+      name: 'CN=Earlier CA',
+      keys,
+      signingAlgorithm: algorithm,
+      notAfter: new Date(Date.now() + 100 * 86_400_000),
+      extensions: [new BasicConstraintsExtension(true, undefined, true)],
+    });
+    writeFileSync(join(own, 'ca.crt'), ca.toString('pem'));
+    const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
+    writeFileSync(join(own, 'ca.key'), PemConverter.encode(pkcs8, 'PRIVATE KEY'));
+    const issued = await issueCertificate({ role: 'data_plane', name: 'dp-1', from: own, to: own, days: 30 });
+    const leaf = new X509Certificate(text(issued.cert));
+    expect(leaf.publicKey.asymmetricKeyDetails?.namedCurve).toBe('prime256v1');
+    expect(leaf.verify(new X509Certificate(ca.toString('pem')).publicKey)).toBe(true);
     rmSync(own, { recursive: true });
   });
 
