@@ -1,3 +1,4 @@
+import { cookiesOf } from '../http/cookies.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
 import type { HashSource, Upstream } from './upstream.ts';
@@ -55,7 +56,7 @@ function hashedValue(source: HashSource, request: Hashable): string | null {
     case 'uri_capture':
       return request.captures[source.name] ?? null;
     case 'cookie':
-      return cookieOf(request.headers.get('cookie') ?? '', source.name);
+      return cookieOf(cookiesOf(request.headers) ?? '', source.name);
   }
 }
 

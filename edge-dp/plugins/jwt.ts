@@ -2,6 +2,7 @@ import type { JwtConfig } from '../../shared/plugins/jwt.ts';
 import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { cookiesOf } from '../http/cookies.ts';
 import { queryValues } from '../proxy/query.ts';
 import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import {
@@ -125,7 +126,7 @@ function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly 
     for (const value of queryValues(request.query, name)) if (value !== '') tokens.add(value);
   }
   if (cookies.length > 0) {
-    const header = request.headers.get('cookie') ?? '';
+    const header = cookiesOf(request.headers) ?? '';
     for (const pattern of cookies) {
       const value = pattern.exec(header)?.[1];
       if (value !== undefined && value !== '') tokens.add(value);

@@ -1,6 +1,7 @@
 import type { SessionConfig } from '../../shared/plugins/session.ts';
 import { isRecord } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { cookiesOf } from '../http/cookies.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
 import { readConsumer } from './authentication.ts';
@@ -31,7 +32,7 @@ const session: Plugin<SessionConfig> = {
 
     const opened = async (request: GatewayRequest): Promise<{ session: Session; kind: Kind } | null> => {
       if (sessions === null) throw new Error('the secret of sessions is not set');
-      const cookies = request.headers.get('cookie');
+      const cookies = cookiesOf(request.headers);
       for (const [kind, cookie] of [
         ['session', cookieOf(cookies, name)],
         ['remember', config.remember ? cookieOf(cookies, rememberName) : null],
@@ -61,7 +62,7 @@ const session: Plugin<SessionConfig> = {
     };
 
     const end = async (request: GatewayRequest, ended: Session): Promise<void> => {
-      const cookies = request.headers.get('cookie');
+      const cookies = cookiesOf(request.headers);
       await sessions?.end(ended);
       const { [audience]: _own, ...others } = ended.people;
       if (Object.keys(others).length > 0 && sessions !== null) {

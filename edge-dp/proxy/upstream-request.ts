@@ -1,4 +1,5 @@
 import { KONG_VERSION } from '../../shared/version.ts';
+import { cookiesOf } from '../http/cookies.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
 import { bracketed, type UpstreamBody, type UpstreamRequest, type UpstreamTls } from './egress/egress.ts';
@@ -32,11 +33,11 @@ export function upstreamHeaders(
   const { incoming, plugins } = context;
   // Plugins of later phases must find what those before left, not what the gateway made of it for the upstream.
   const headers = plugins === null ? context.fields : incoming.copyOf(context.fields);
-  const cookie = headers.get('cookie');
+  const cookie = cookiesOf(headers);
   if (plugins === null) stripRequestHeaders(headers, incoming.fieldNames, context.client.trusted);
   else stripAfterPlugins(headers, incoming.headers.get('te'));
   headers.delete('host');
-  if (cookie?.includes(',') === true) headers.set('Cookie', joinCookies(cookie));
+  if (cookie !== null && cookie !== headers.get('cookie')) headers.set('Cookie', cookie);
   const prefix = route.stripPath ? match.matchedPrefix : null;
   writeForwarded(headers, incoming.headers, context.client, context.forwarded, prefix);
   // The client's, whatever plugins made of it.
@@ -116,12 +117,4 @@ export function upstreamRequest(
 function authority(peer: Peer, secure: boolean): string {
   const host = bracketed(peer.hostname);
   return peer.port === (secure ? 443 : 80) ? host : `${host}:${peer.port}`;
-}
-
-/**
- * The runtime joins several Cookie lines with a comma; RFC 6265 wants `; `. Only a comma before the next `name=` is
- * one of those: cookie values may hold no comma, but some do.
- */
-function joinCookies(value: string): string {
-  return value.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, '; ');
 }

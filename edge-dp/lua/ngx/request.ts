@@ -1,5 +1,6 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { normalizePath } from '../../../shared/normalize-path.ts';
+import { cookiesOf } from '../../http/cookies.ts';
 import type { Logged } from '../../plugins/log-entry.ts';
 import type { TlsHandshake } from '../../plugins/runtime/handshake.ts';
 import type { StreamSession } from '../../plugins/runtime/stream.ts';
@@ -154,7 +155,7 @@ function variable(context: LuaContext, name: string): LuaValue {
     const value = decodeArguments(request.query, 0).get(name.slice(4));
     return Array.isArray(value) ? value[0] : value === true ? '' : value;
   }
-  if (name.startsWith('cookie_')) return cookie(request.headers.get('cookie') ?? '', name.slice(7));
+  if (name.startsWith('cookie_')) return cookie(cookiesOf(request.headers) ?? '', name.slice(7));
   const answer = reply ?? exchange?.reply;
   if (answer === undefined) return undefined;
   if (name === 'status') return answer.status;

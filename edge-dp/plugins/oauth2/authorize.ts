@@ -79,6 +79,9 @@ async function decide(
   if (!code && !implicit) {
     return { error: 'unsupported_response_type', error_description: 'Invalid response_type' };
   }
+  // Kong answers 500 here; a code with it could never be redeemed.
+  if (code && challenge === '')
+    return { error: 'invalid_request', error_description: 'code_challenge must not be empty' };
   const service = serviceOf(request, config);
   if (code) {
     const kept = { service, credential: client.id, userId, ...scope, challenge, plugin: place.id };
@@ -108,8 +111,6 @@ function challengeOf(parameters: Parameters): {
   if (method !== undefined && method.toUpperCase() !== 'S256') {
     return wrong('code_challenge_method is not supported, must be S256');
   }
-  // Kong answers 500 here; a code with it could never be redeemed.
-  if (challenge === '') return wrong('code_challenge must not be empty');
   return { challenge: challenge.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'), error: null };
 }
 
