@@ -1,6 +1,6 @@
 import { FieldList } from '../http/fields.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
-import { bracketed, type Egress, type UpstreamRequest } from '../proxy/egress/egress.ts';
+import { authorityOf, type Egress, type UpstreamRequest } from '../proxy/egress/egress.ts';
 import { type Network, reachable } from '../proxy/egress/network.ts';
 import type { Address } from './address.ts';
 import { type Observation, observationOf } from './target-health.ts';
@@ -53,12 +53,11 @@ function probeRequest(
     for (const value of values) headers.append(name, value);
   }
   const name = upstream.hostHeader ?? hostname;
-  const standard = scheme === 'https' ? 443 : 80;
   return {
     scheme,
     host: plain(host),
     port,
-    authority: authority ?? (port === standard ? bracketed(name) : `${bracketed(name)}:${port}`),
+    authority: authority ?? authorityOf(name, port, scheme === 'https'),
     target: active.path,
     method: 'GET',
     headers,

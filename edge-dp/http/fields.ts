@@ -35,6 +35,17 @@ export function firstLine(headers: HeaderFields, name: string): string | null {
   return all;
 }
 
+/** The values of the lines of a name, where the host tells lines apart, else what may have been one; null when there is none. */
+export function linesOf(headers: HeaderFields, name: string): readonly string[] | null {
+  const all = headers.get(name);
+  if (all === null) return null;
+  if (headers.eachLine === undefined || !all.includes(', ')) return splitLines(all);
+  const lower = name.toLowerCase();
+  const lines: string[] = [];
+  for (const [own, value] of headers.eachLine()) if (own === lower) lines.push(withoutPadding(value));
+  return lines;
+}
+
 /** The lines of a field, or the items of a list in one line: joined, they cannot be told apart. */
 export function splitLines(value: string): readonly string[] {
   return value.includes(', ') ? value.split(', ').map(withoutPadding) : [withoutPadding(value)];

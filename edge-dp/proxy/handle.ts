@@ -1,5 +1,5 @@
 import type { LazyTables } from '../config/lazy.ts';
-import { splitLines } from '../http/fields.ts';
+import { linesOf } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import { andThen } from '../plugins/runtime/and-then.ts';
 import type { QualifiedAnswer, Step } from '../plugins/runtime/plugin.ts';
@@ -230,11 +230,8 @@ export function routerRequest(context: ProxyContext, arrival: Arrival): RouterRe
     sni: arrival.sni,
     path: context.rawPath,
     query: context.query,
-    header(name: string): readonly string[] | null {
-      const value = fields.get(name);
-      return value === null ? null : splitLines(value);
-    },
-    wholeHeader: (name) => fields.get(name),
+    header: (name) => linesOf(fields, name),
+    wholeHeader: (name) => (fields.eachLine === undefined ? fields.get(name) : null),
     sourceIp: context.client.ip === '' ? null : context.client.ip,
     sourcePort: context.client.port,
     destinationIp: arrival.localIp,

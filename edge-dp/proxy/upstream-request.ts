@@ -2,7 +2,7 @@ import { KONG_VERSION } from '../../shared/version.ts';
 import { cookiesOf } from '../http/cookies.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { upstreamPath } from '../router/upstream-path.ts';
-import { bracketed, type UpstreamBody, type UpstreamRequest, type UpstreamTls } from './egress/egress.ts';
+import { authorityOf, type UpstreamBody, type UpstreamRequest, type UpstreamTls } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import { writeForwarded } from './forwarded-headers.ts';
 import { stripAfterPlugins, stripRequestHeaders } from './hop-by-hop.ts';
@@ -98,7 +98,7 @@ export function upstreamRequest(
     scheme: secure ? 'https' : 'http',
     host: peer.host.startsWith('[') ? peer.host.slice(1, -1) : peer.host,
     port: peer.port,
-    authority: context.chosenHost ?? preserved ?? authority(peer, secure),
+    authority: context.chosenHost ?? preserved ?? authorityOf(peer.hostname, peer.port, secure),
     target: parts.target,
     method: context.method,
     headers: parts.headers,
@@ -112,9 +112,4 @@ export function upstreamRequest(
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },
   };
-}
-
-function authority(peer: Peer, secure: boolean): string {
-  const host = bracketed(peer.hostname);
-  return peer.port === (secure ? 443 : 80) ? host : `${host}:${peer.port}`;
 }

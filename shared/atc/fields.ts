@@ -58,7 +58,7 @@ export function isCaseless(field: string): boolean {
 export function parseSegments(field: string): SegmentRange | 'len' | null {
   const suffix = field.slice('http.path.segments.'.length);
   if (suffix === 'len') return 'len';
-  const match = /^(\d{1,9})(?:_(\d{1,9}))?$/.exec(suffix);
+  const match = /^(0|[1-9]\d{0,8})(?:_(0|[1-9]\d{0,8}))?$/.exec(suffix);
   if (!match) return null;
   const from = Number(match[1]);
   const to = match[2] === undefined ? from : Number(match[2]);

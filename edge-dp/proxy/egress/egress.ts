@@ -147,7 +147,8 @@ export function unusable({
 
 /** The name TLS asks for and checks (Kong's is that of the Host); null for an address, which has none. */
 export function serverNameOf({ authority, serverName }: UpstreamRequest): string | null {
-  const name = serverName ?? authority.replace(/:\d+$/, '');
+  const given = serverName ?? authority;
+  const name = OWN_PORT.test(given) ? given.replace(/:\d+$/, '') : given;
   return name.startsWith('[') || name.includes(':') || /^[\d.]+$/.test(name) ? null : name.toLowerCase();
 }
 
@@ -161,3 +162,11 @@ export function isNamedByAddress(request: UpstreamRequest): boolean {
 export function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
+
+/** The Host of requests to a name at a port; a name may hold a port of its own (`host_header`). */
+export function authorityOf(name: string, port: number, secure: boolean): string {
+  if (name.includes(':') && OWN_PORT.test(name)) return name;
+  return port === (secure ? 443 : 80) ? bracketed(name) : `${bracketed(name)}:${port}`;
+}
+
+const OWN_PORT = /^(?:[^:]*|\[.*\]):\d+$/;

@@ -39,6 +39,7 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
       upstream(5, { healthchecks: { ...passive({ http_failures: 2 }), threshold: 50 } }),
       upstream(6, { algorithm: 'latency' }),
       upstream(7, { algorithm: 'consistent-hashing', hash_on: 'header', hash_on_header: 'x-user' }),
+      upstream(8, { host_header: 'backend.example:81' }),
     ];
     return {
       upstreams,
@@ -138,10 +139,12 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     for (const [user, target] of byQuery) expect((await get(`/3?u=${user}`)).target).toBe(target);
   });
 
-  it("sends the upstream's host_header with each target's port", async () => {
+  it("sends the upstream's host_header with each target's port, unless it names one", async () => {
     const { target } = await get('/4');
     const chosen = targets[Number(target)];
     expect(chosen?.seen.at(-1)?.header('Host')).toBe(`backend.example:${chosen?.port}`);
+    const own = await get('/8');
+    expect(targets[Number(own.target)]?.seen.at(-1)?.header('Host')).toBe('backend.example:81');
   });
 
   it('prefers the targets that answer sooner', async () => {

@@ -94,6 +94,13 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
     expect(request.header('X-Kong-Request-Id')).toMatch(/^[0-9a-f]{32}$/);
   });
 
+  it('takes a list in one line for lines of their own only where the host does not tell them apart', async () => {
+    const status = async (lines: string) =>
+      (await gateway.raw(`GET /versioned HTTP/1.1\r\nHost: a\r\n${lines}\r\n`)).split(' ')[1];
+    expect(await status('X-Version: 2\r\nX-Version: 1\r\n')).toBe('200');
+    expect(await status('X-Version: 2, 1\r\n')).toBe(host === 'node' ? '404' : '200');
+  });
+
   it('hands on no other spelling of what it says itself, nor names of its own parts', async () => {
     const twins = [
       'X_Consumer_Username',

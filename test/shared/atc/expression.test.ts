@@ -61,6 +61,7 @@ describe('says where and what is wrong', () => {
     ['net.src.port ~ "1"', '1:1', 'Regex operators only supports string'],
     ['net.src.port ^= 1', '1:1', 'Prefix/Postfix operators only supports string'],
     ['http.path.segments.1_0 == "a"', '1:1', 'illformed http.path.segments.* field'],
+    ['http.path.segments.00 == "a"', '1:1', 'illformed http.path.segments.* field'],
     ['http.path.segments.x == "a"', '1:1', 'illformed http.path.segments.* field'],
     ['http.path ~ "/(?=a)"', '1:1', 'invalid or unsupported'],
     ['http.path ~ "/(a"', '1:1', 'missing closing )'],
