@@ -1,7 +1,7 @@
 import type { Database } from './database.ts';
 
 /** A certificate as it is stored. */
-interface StoredCertificate {
+export interface StoredCertificate {
   readonly entity: 'certificates' | 'ca_certificates';
   readonly id: string;
   /** Its first server name; null: none, or it is an authority. */

@@ -159,6 +159,11 @@ describe('what the Admin API does differently for single entities', () => {
     expect((await admin.send('GET', '/expirations?within=soon')).body).toEqual({
       message: "within: expected seconds, found 'soon'",
     });
+    // What was read before is remembered, of a certificate and not of its row.
+    const { cert, key: renewed } = await ca.leaf({ name: 'in-90.test', notAfter: at(90) });
+    await admin.send('PATCH', `/certificates/${soon}`, { json: { cert, key: renewed } });
+    const left = (await admin.send('GET', '/expirations')).rows.map(({ id }) => id);
+    expect(left).toEqual([key, authorityId, unnamed]);
     for (const id of [soon, unnamed]) await admin.send('DELETE', `/certificates/${id}`);
     await admin.send('DELETE', `/ca_certificates/${authorityId}`);
     await admin.send('DELETE', '/consumers/brief');
