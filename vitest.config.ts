@@ -1,5 +1,19 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/**
+ * Nothing is known of earlier runs in a new clone, where Vitest takes large files for long ones: the longest are among the smallest, and
+ * would begin when the others have ended.
+ */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => Number(LONGEST.test(b.moduleId)) - Number(LONGEST.test(a.moduleId)));
+  }
+}
+
+const LONGEST = /\/test\/(?:e2e\/chaos|edge-dp\/plugins\/cases-on-\w+)\.test\.ts$/;
 
 // For two cores: half of the time a test waits for real processes (workerd, PostgreSQL), and another one can work.
 export default defineConfig({
@@ -9,6 +23,7 @@ export default defineConfig({
     // Those need programs of the machine: `npm run test:peers`.
     exclude: ['test/peers/**'],
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     // Hundreds of processes of Node are started: each reads the code that the first has compiled.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled') },
     // Waits have limits of their own, and say what is missing; this is for machines that are slow throughout.
