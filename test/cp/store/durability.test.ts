@@ -1,13 +1,12 @@
-import { rmSync } from 'node:fs';
-import { expect, it, vi } from 'vitest';
+import fs, { rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterEach, expect, it, vi } from 'vitest';
 import { openPglite } from '../../../cp/store/pglite/open.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 
-const { fsyncSync } = vi.hoisted(() => ({ fsyncSync: vi.fn() }));
-vi.mock('node:fs', async (original) => {
-  const real = await original<typeof import('node:fs')>();
-  fsyncSync.mockImplementation(real.fsyncSync);
-  return { ...real, fsyncSync };
+afterEach(() => {
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
 });
 
 it('has a write of the embedded database on the disk before it is acknowledged', async () => {
@@ -17,7 +16,8 @@ it('has a write of the embedded database on the disk before it is acknowledged',
     expect(await database.query('SHOW fsync')).toEqual([{ fsync: 'on' }]);
     expect(await database.query('SHOW synchronous_commit')).toEqual([{ synchronous_commit: 'on' }]);
     await database.query('CREATE TABLE written (n integer)');
-    fsyncSync.mockClear();
+    const fsyncSync = vi.spyOn(fs, 'fsyncSync');
+    syncBuiltinESMExports();
     await database.query('INSERT INTO written VALUES (1)');
     expect(fsyncSync).toHaveBeenCalled();
   } finally {
