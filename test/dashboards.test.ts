@@ -35,3 +35,13 @@ it.each([
   expect(asked.length).toBeGreaterThanOrEqual(least);
   expect(asked.filter((name) => !made.has(name) && !made.has(name.replace(/_(bucket|sum|count)$/, '')))).toEqual([]);
 });
+
+// As the types of @grafana/schema have it: an object without them is no option.
+it('variables of the dashboard that begin with a choice name its text and value', () => {
+  const { templating }: { templating: { list: { name: string; current?: object }[] } } = JSON.parse(
+    readFileSync(`${ROOT}/docs/grafana/dashboard.json`, 'utf8'),
+  );
+  const chosen = templating.list.filter(({ current }) => current !== undefined);
+  expect(chosen.map(({ name }) => name)).toEqual(['service', 'route']);
+  for (const { current } of chosen) expect(Object.keys(current ?? {})).toEqual(['text', 'value']);
+});
