@@ -167,11 +167,15 @@ async function insert(session: Session, release: NewRelease): Promise<StoredRele
 /** Null: it is not as the caller knew it any more, and nothing was done. */
 async function take(
   session: Session,
-  { id, state, ring, rings, group }: StoredRelease,
+  { id, state, ring, since, rings, group }: StoredRelease,
   step: ReleaseStep,
 ): Promise<StoredRelease | null> {
-  const [locked] = await session.query('SELECT state, ring FROM releases WHERE id = $1::uuid FOR UPDATE', [id]);
-  if (locked?.state !== state || locked.ring !== ring) return null;
+  const [locked] = await session.query(
+    `SELECT state, ring, extract(epoch FROM since)::double precision AS since FROM releases WHERE id = $1::uuid FOR UPDATE`,
+    [id],
+  );
+  // Also one that is there again: paused and resumed, its time begins anew.
+  if (locked?.state !== state || locked.ring !== ring || Number(locked.since) !== since) return null;
   const serial = await nextSerial(session);
   if (step.state === 'live') {
     await session.query(

@@ -31,7 +31,8 @@ import { once } from '../../once.ts';
 import { MemoryFeed } from '../publisher/memory-feed.ts';
 
 export const shared = await generateClusterCertificate();
-export const { key: signingKey } = await generateSigningKey();
+/** `signingKeyFile`: what a control plane in a process of its own reads it from. */
+export const { key: signingKey, privateFile: signingKeyFile } = await generateSigningKey();
 /** Milliseconds a message of the control plane is waited for. */
 const PATIENCE = 30_000;
 

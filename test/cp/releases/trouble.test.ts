@@ -1,12 +1,17 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { ensureClusterFiles } from '../../../cp/pki/gen-cert.ts';
 import { ReleaseDesk } from '../../../cp/releases/desk.ts';
 import { readStrategy } from '../../../cp/releases/rings.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { Workspace } from '../../../cp/store/store.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
+import { holdfast } from '../../e2e/processes.ts';
+import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
-import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
+import { controlPlaneOver, hello, signingKeyFile, TestLink, verify } from '../cluster/control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 
 /** Milliseconds for what takes a moment, also on a busy machine. */
@@ -33,14 +38,14 @@ async function freshDatabase(): Promise<string> {
   return name;
 }
 
-/** One of several control planes on a database. */
-async function controlPlane(pg_database: string) {
+/** One of several control planes on a database; `interval`: milliseconds between its looks at releases. */
+async function controlPlane(pg_database: string, interval = 50) {
   const store = await openStore({ ...server.settings(), pg_database });
   const lines: string[] = [];
   const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
   const { publisher, listener, port, stop: end } = await controlPlaneOver(store, { log });
   const { releases, nodes: registry, telemetry } = store;
-  const desk = new ReleaseDesk({ publisher, store: releases, registry, telemetry, log, interval: 50 });
+  const desk = new ReleaseDesk({ publisher, store: releases, registry, telemetry, log, interval });
   let running = true;
   const stop = async () => {
     if (!running) return;
@@ -51,7 +56,38 @@ async function controlPlane(pg_database: string) {
   };
   onTestFinished(stop);
   const state = async (id: string) => (await desk.get(id))?.state;
-  return { publisher, listener, desk, port, lines, stop, state, here: await workspaceOf(store) };
+  /** Has it look often; returns what ends that. */
+  const look = () => {
+    const another = new ReleaseDesk({ publisher, store: releases, registry, telemetry, log, interval: 50 });
+    onTestFinished(() => another.stop());
+    return () => another.stop();
+  };
+  return { publisher, listener, desk, port, lines, stop, state, look, here: await workspaceOf(store) };
+}
+
+/** One in a process of its own, with the same key. */
+async function controlPlaneProcess(pg_database: string) {
+  const prefix = await freshPrefix('migrated');
+  onTestFinished(() => rmSync(prefix, { recursive: true, force: true }));
+  await ensureClusterFiles(prefix);
+  const key = join(prefix, 'of-the-others.key');
+  writeFileSync(key, signingKeyFile, { mode: 0o600 });
+  const { pg_host, pg_port, pg_user } = server.settings();
+  const started = await holdfast(
+    ['start'],
+    {
+      ...{ role: 'control_plane', prefix, bundle_signing_key: key, log_level: 'info' },
+      ...{ database: 'postgres', pg_host, pg_port: String(pg_port), pg_user, pg_database },
+      ...{ admin_listen: '127.0.0.1:0', admin_gui_listen: 'off' },
+      ...{ cluster_listen: '127.0.0.1:0', cluster_telemetry_listen: 'off' },
+      cluster_cert: join(prefix, 'cluster.crt'),
+      cluster_cert_key: join(prefix, 'cluster.key'),
+      bundle_trusted_keys: join(prefix, 'bundle-keys.json'),
+    },
+    prefix,
+  );
+  onTestFinished(() => void started.end('SIGKILL'));
+  return started;
 }
 
 /** A data plane of `default` that takes what it is given. Fails the test when that is older than what it had. */
@@ -159,6 +195,76 @@ test('of three control planes any may be gone while a release is at a ring: the 
     expect(steps.filter((line) => line.includes(`at ring ${place} of 3`))).toHaveLength(1);
   }
 }, 180_000);
+
+test('a control plane that hangs in the middle of a step, and comes back, has not taken it, nor one that is killed in it: the others do, each once', async () => {
+  const database = await freshDatabase();
+  const seldom = 2 ** 30;
+  const [b, c] = [await controlPlane(database, seldom), await controlPlane(database, seldom)];
+  await service(b.here, 'one');
+  await staged(b.here);
+  const node = new Follower();
+  await node.connect(b);
+  await service(b.here, 'two');
+  const hanging = await controlPlaneProcess(database);
+  const ring = { nodes: { percent: 0 }, hold: 3_600 };
+  const { id } = await b.desk.create('default', readStrategy([ring, ring, ring, ring]), null);
+  const { pg_host: host, pg_port: port, pg_user: user } = server.settings();
+  const lock = new Client({ host, port, user, database });
+  await lock.connect();
+  onTestFinished(() => lock.end());
+  const sessions = (where: string): Promise<readonly number[]> =>
+    admin
+      .query(
+        `SELECT pid FROM pg_stat_activity WHERE datname = $1 AND query LIKE '%FROM releases WHERE id = %FOR UPDATE%' AND ${where}`,
+        [database],
+      )
+      .then(({ rows }) => rows.map(({ pid }) => Number(pid)));
+  /** The only one that looks has decided upon the next step, and has begun with it. */
+  const inTheMiddle = async () => {
+    hanging.child.kill('SIGSTOP');
+    await lock.query(`UPDATE releases SET since = since - interval '2 hours' WHERE id = '${id}'`);
+    await lock.query('BEGIN');
+    await lock.query(`SELECT FROM releases WHERE id = '${id}' FOR UPDATE`);
+    hanging.child.kill('SIGCONT');
+    await expect.poll(() => sessions(`wait_event_type = 'Lock'`), PATIENCE).toHaveLength(1);
+  };
+  const at = async () => (await b.desk.get(id))?.ring;
+
+  await inTheMiddle();
+  hanging.child.kill('SIGSTOP');
+  await lock.query('ROLLBACK');
+  // Now the lock is its own, for as long as the database bears with it: a minute (idle_in_transaction_session_timeout).
+  await expect.poll(() => sessions(`state = 'idle in transaction'`), PATIENCE).toHaveLength(1);
+  const [held] = await sessions(`state = 'idle in transaction'`);
+  const both = [b, c].map(({ look }) => look());
+  await expect.poll(() => sessions(`wait_event_type = 'Lock'`), PATIENCE).not.toEqual([]);
+  expect(await at()).toBe(0);
+  await admin.query('SELECT pg_terminate_backend($1)', [held]);
+  await expect.poll(at, PATIENCE).toBe(1);
+  for (const stop of both) stop();
+  hanging.child.kill('SIGCONT');
+
+  // It looks again, or nothing could be caught in the next step: it has seen the ring that the others began, and leaves it at that.
+  await inTheMiddle();
+  expect(await at()).toBe(1);
+  await hanging.end('SIGKILL');
+  await lock.query('ROLLBACK');
+  const again = [b, c].map(({ look }) => look());
+  await expect.poll(at, PATIENCE).toBe(2);
+  for (const stop of again) stop();
+
+  // One that knew it from before it was paused and went on: it is another stay at the ring.
+  const before = (await b.desk.get(id)) ?? expect.fail('the release is gone');
+  await c.desk.order(await c.desk.order(before, 'pause'), 'resume');
+  await expect(b.desk.order(before, 'promote')).rejects.toThrow('the release moved on meanwhile');
+  expect(await at()).toBe(2);
+
+  const lines = [...b.lines, ...c.lines, ...hanging.output().split('\n')].filter((line) =>
+    line.includes(`release ${id}`),
+  );
+  for (const place of [2, 3])
+    expect(lines.filter((line) => line.includes(`rolling at ring ${place} of 4`))).toHaveLength(place === 3 ? 2 : 1);
+}, 300_000);
 
 test('a data plane that was away over releases that went live and one that was undone gets what is live, also once all others are forgotten', async () => {
   const database = await freshDatabase();

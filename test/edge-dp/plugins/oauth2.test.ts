@@ -266,6 +266,39 @@ describe('tokens, and sessions, on two data planes, one of them on Node', () => 
     refused(await authorize([], { 'x-forwarded-proto': 'http' }), 'access_denied', 'You must use HTTPS');
   });
 
+  it('tell whose a request is where a release is tried on a part of the consumers', async () => {
+    const { json } = await password(0);
+    const own = await fetch(proxyUrl(nodes[0] ?? expect.fail(), '/app'), { headers: { apikey: 'a-key' } });
+    const cookie = own.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    await own.text();
+    await call('/groups/default', 'PUT', { publish: 'release' });
+    await call('/plugins', 'POST', { name: 'response-transformer', config: { add: { headers: ['x-met:release'] } } });
+    const all = { percent: 100, by: 'consumer' };
+    const strategy = [{ traffic: all, hold: 3600, gates: { max_5xx_increase: null, max_p99_ratio: null } }];
+    const made = await call('/releases', 'POST', { group: 'default', strategy });
+    const met = async (node: number, path: string, headers: Record<string, string> = {}) => {
+      const trusted = { host: 'api.test', 'x-forwarded-proto': 'https', ...headers };
+      const response = await fetch(proxyUrl(nodes[node] ?? expect.fail(), path), { headers: trusted });
+      await response.text();
+      return `${response.status} ${response.headers.get('x-met') ?? 'before'}`;
+    };
+    const bearer = { authorization: `Bearer ${json.access_token}` };
+    for (const node of [0, 1]) {
+      await expect.poll(() => met(node, '/api/x', bearer), WAIT).toBe('200 release');
+      expect(await met(node, `/api/x?access_token=${json.access_token}`)).toBe('200 release');
+      await expect.poll(() => met(node, '/app', { cookie }), WAIT).toBe('200 release');
+      // Nobody's: by the config before.
+      expect(await met(node, '/api/x', { authorization: 'Bearer nobodys' })).toBe('401 before');
+      expect(await met(node, '/api/x')).toBe('401 before');
+      expect(await met(node, '/app')).toBe('200 before');
+      expect(await met(node, '/app', { cookie: `${cookie}x` })).toBe('200 before');
+    }
+    await call(`/releases/${made.id}/abort`, 'POST');
+    for (const node of [0, 1]) await expect.poll(() => met(node, '/api/x', bearer), WAIT).toBe('200 before');
+    await call('/groups/default', 'DELETE');
+    await expect.poll(() => met(1, '/api/x', bearer), WAIT).toBe('200 release');
+  });
+
   it('go on without a control plane: those known everywhere everywhere, new ones where they were issued', async () => {
     const { json: before } = await password(0);
     await makeEnding();
