@@ -87,9 +87,13 @@ class Pairs<T extends object, R> {
   }
 }
 
-/** Rows are canonical JSON; the time of a write is none of a request's business. */
-function sameRow({ updated_at: _a, ...a }: BundleRow, { updated_at: _b, ...b }: BundleRow): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+/** Rows are canonical JSON; when they were written is none of a request's business. */
+function sameRow(a: BundleRow, b: BundleRow): boolean {
+  return timeless(a) === timeless(b);
+}
+
+function timeless({ created_at: _created, updated_at: _updated, ...row }: BundleRow): string {
+  return JSON.stringify(row);
 }
 
 function sameChain(a: Chain, b: Chain): boolean {

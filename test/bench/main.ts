@@ -271,7 +271,7 @@ async function measureTraffic(): Promise<void> {
     }
     if (CHANGE_SCENARIOS.some(wanted)) measured.push(...(await measureChanges(url, ours, '/first', howLong)));
     if (NODE_SCENARIOS.some(wanted))
-      measured.push(...(await measureNodes(cluster, '/first', { ...howLong, host: values.host })));
+      measured.push(...(await measureNodes({ cluster, adminUrl: url }, '/first', { ...howLong, host: values.host })));
 
     if (wanted('10,000 routes') || wanted('propagation')) {
       say(`  adding ${ROUTES} routes`);

@@ -1,11 +1,18 @@
 import { freePorts } from '../e2e/free-port.ts';
-import { type ClusterFolder, type RunningDataPlane, until } from '../e2e/processes.ts';
+import { admin, type ClusterFolder, type RunningDataPlane, until } from '../e2e/processes.ts';
 import { alternate, figuresOf, type Measured } from './compare.ts';
 import { pin } from './cores.ts';
 import { load } from './processes.ts';
 
 /** Data planes of other settings than the one that all else is measured on. The first is what the others are to be compared with. */
-export const NODE_SCENARIOS = ['nodes: one process', 'nodes: proxy_access_log on', 'nodes: two processes'] as const;
+export const NODE_SCENARIOS = [
+  'nodes: one process',
+  'nodes: proxy_access_log on',
+  'nodes: two processes',
+  'nodes: replay_sample off',
+  'nodes: published by releases',
+  'nodes: split by client_ip',
+] as const;
 
 const WARMING = 3;
 
@@ -20,13 +27,23 @@ interface How {
  * The same route on each of them. All share one core, but for the load: what two processes are worth on two is twice what a request costs
  * with one process, divided by what it costs with two.
  */
-export async function measureNodes(cluster: ClusterFolder, path: string, how: How): Promise<Measured[]> {
+export async function measureNodes(
+  { cluster, adminUrl }: { readonly cluster: ClusterFolder; readonly adminUrl: string },
+  path: string,
+  how: How,
+): Promise<Measured[]> {
   const { connections, seconds, rounds } = how;
   const settings: readonly Readonly<Record<string, string>>[] = [
     {},
     { proxy_access_log: '/dev/null' },
     { nginx_worker_processes: '2' },
+    { replay_sample: '0' },
+    { cluster_dp_labels: 'bench:staged' },
+    { cluster_dp_labels: 'bench:split' },
   ];
+  for (const name of ['staged', 'split']) {
+    await admin(`${adminUrl}/groups`, 'POST', { name, labels: `bench = ${name}`, publish: 'release' });
+  }
   const planes: RunningDataPlane[] = [];
   try {
     const turns = [];
@@ -36,6 +53,7 @@ export async function measureNodes(cluster: ClusterFolder, path: string, how: Ho
       const plane = await cluster.dataPlane(`bench-${place}`, { ...listen, ...own });
       planes.push(plane);
       await until(() => answers(`http://127.0.0.1:${port}${path}`), `${NODE_SCENARIOS[place]} to serve`, 60_000);
+      if (own.cluster_dp_labels === 'bench:split') await splitRequests(adminUrl, path, plane);
       pin(plane.child.pid, 0);
       await load(port, path, { connections, seconds: WARMING });
       const name = NODE_SCENARIOS[place] ?? '';
@@ -46,6 +64,15 @@ export async function measureNodes(cluster: ClusterFolder, path: string, how: Ho
   } finally {
     await Promise.all(planes.map((plane) => plane.end('SIGTERM')));
   }
+}
+
+/** A release for half of the clients, which is the same for the path that is measured. */
+async function splitRequests(adminUrl: string, path: string, plane: RunningDataPlane): Promise<void> {
+  await admin(`${adminUrl}/routes`, 'POST', { paths: [`${path}-pending`] });
+  const strategy = [{ traffic: { percent: 50, by: 'client_ip' }, hold: 86_400 }];
+  await admin(`${adminUrl}/releases`, 'POST', { group: 'split', strategy });
+  const splits = async () => 'configuration_split' in (await admin(`${plane.status}/status`));
+  await until(splits, 'the release to be tried', 60_000);
 }
 
 function answers(url: string): Promise<boolean> {

@@ -98,10 +98,11 @@ routes:
 
   it('tells which requests would meet something else with a file, beside another file or what is stored', async () => {
     const routes = (path: string) =>
-      `[{ name: r1, paths: [${path}], plugins: [{ name: key-auth }] }, { name: r2, paths: [/same] }]`;
+      `[{ name: r1, paths: [${path}], plugins: [{ name: key-auth }] }, { name: r2, paths: [/same], service: s1 }]`;
     const secret = 'certificates: [{ cert: "{vault://env/cert}", key: "{vault://env/key}", snis: [{ name: a.test }] }]';
-    const document = (path: string) => `_format_version: "3.0"\nroutes: ${routes(path)}\n${secret}\n`;
-    const [old, next] = [write('before.yml', document('/a')), write('after.yml', document('/b'))];
+    const document = (path: string, made: number) =>
+      `_format_version: "3.0"\nservices: [{ name: s1, url: "http://up.test", created_at: ${made} }]\nroutes: ${routes(path)}\n${secret}\n`;
+    const [old, next] = [write('before.yml', document('/a', 1)), write('after.yml', document('/b', 2))];
     const requests = write('requests.json', '[{ "path": "/a" }, { "path": "/same", "count": 3 }]');
     const replay = (...words: string[]) => runHoldfast(['config', 'replay', next, ...words], settings());
 
