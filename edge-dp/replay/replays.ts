@@ -82,7 +82,8 @@ export class Replays {
     try {
       this.#trial ??= await this.#begin(order);
       const { base, comparison } = this.#trial;
-      if (this.#options.current.held !== base) {
+      // The same config may come again, under another serial.
+      if (this.#options.current.held?.live.configHash !== base.live.configHash) {
         throw new NoReplay(409, 'the data plane was given another config meanwhile: replay again');
       }
       const figures = await figuresOf(comparison, shapesOf(order) ?? this.#options.sample(), order.list);

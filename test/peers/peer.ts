@@ -6,13 +6,19 @@ import { delimiter, join } from 'node:path';
 interface Peer {
   /** Its names, first come first served. */
   readonly commands: readonly string[];
-  /** How it is had: the Debian package, the Python package, or the Go module that has it. */
-  readonly install: `apt-get install ${string}` | `pip install ${string}` | `go install ${string}`;
+  /** How it is had: the Debian package, the Python package, the Go module that has it, or the repository that it is built from. */
+  readonly install:
+    | `apt-get install ${string}`
+    | `pip install ${string}`
+    | `go install ${string}`
+    | `git clone ${string}`;
 }
 
 const PEERS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
   curl: { commands: ['curl'], install: 'apt-get install curl' },
+  // Its module replaces others, so that 'go install' does not take it.
+  deck: { commands: ['deck'], install: 'git clone https://github.com/Kong/deck && cd deck && go install .' },
   grpcurl: { commands: ['grpcurl'], install: 'go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest' },
   go: { commands: ['go'], install: 'apt-get install golang' },
   helm: { commands: ['helm'], install: 'go install helm.sh/helm/v3/cmd/helm@latest' },
