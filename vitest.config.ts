@@ -15,13 +15,26 @@ class LongestFirst extends BaseSequencer {
 
 const LONGEST = /\/test\/(?:e2e\/chaos|edge-dp\/plugins\/cases-on-\w+)\.test\.ts$/;
 
+/**
+ * What shares processes, and so loads the control plane once in each and not in each file: a third of their time was that. Such a file ends
+ * what it starts, and puts back what it changes of the process.
+ */
+const TOGETHER = [
+  'test/{cp,shared}/**/*.test.ts',
+  'test/edge-dp/{http,lua,router}/**/*.test.ts',
+  'test/edge-dp/**/workers/*.test.ts',
+];
+// Those need programs of the machine: `npm run test:peers`.
+const PEERS = ['test/peers/**'];
+
 // For two cores: half of the time a test waits for real processes (workerd, PostgreSQL), and another one can work.
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'together', isolate: false, include: TOGETHER, exclude: PEERS } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: [...TOGETHER, ...PEERS] } },
+    ],
     setupFiles: ['test/lua.ts'],
-    // Those need programs of the machine: `npm run test:peers`.
-    exclude: ['test/peers/**'],
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // Hundreds of processes of Node are started: each reads the code that the first has compiled.

@@ -3,9 +3,11 @@ import everything from './vitest.config.ts';
 
 // What `npm test` tries of data planes on one host, or on each in turn, on Node alone: see CONTRIBUTING.md. Left out is what needs no
 // host, is about another, or names its hosts itself and so is tried on Node already.
+const { projects: _, ...settings } = everything.test ?? {};
+
 export default defineConfig({
   test: {
-    ...everything.test,
+    ...settings,
     include: ['test/edge-dp/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/tls-listeners.test.ts'],
     exclude: [
       'test/edge-dp/**/workers/*.test.ts',
