@@ -41,6 +41,7 @@ beforeAll(async () => {
       clusterTls: { cert, key: pem(settings.cluster_cert_key), ca: cert, serverName: 'kong_clustering' },
       trustedKeys: loadTrustedKeys(settings.bundle_trusted_keys ?? ''),
       telemetry: { endpoints: [telemetry], serverName: 'kong_clustering' },
+      proxy: { replaySample: { size: 1000, headers: [] } },
     });
     nodes.set(hostname, await startNodeHost(options));
   }
@@ -63,6 +64,7 @@ afterEach(async () => {
 
 const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
 const link = (name: string) => page.getByRole('link', { name, exact: true });
+const tab = (name: string) => page.getByRole('tab', { name, exact: true });
 const row = (name: string) => page.getByRole('row').filter({ has: page.getByText(name, { exact: true }) });
 
 /** Has a data plane serve so many requests, each answered this. */
@@ -155,6 +157,7 @@ describe('what was written', () => {
     const { id } = await admin(`${plane.admin}/services/written`, 'PUT', { host: 'written.internal' });
     await admin(`${plane.admin}/routes/written`, 'PUT', { service: { id }, paths: ['/written'] });
     await link('written').first().waitFor();
+    await page.getByText('127.0.0.1, node', { exact: true }).first().waitFor();
     await expectUsable();
     const { serial } = await admin(`${plane.admin}/groups/default`, 'GET');
 
@@ -173,6 +176,75 @@ describe('what was written', () => {
   });
 });
 
+describe('a replay', () => {
+  it('says what would become of requests that were served, and of others, before anybody gets what is written', async () => {
+    const { port } = api.address() as AddressInfo;
+    // Everything that is published is kept as a release, so that a control plane has none for moments alone.
+    const kept = /\/releases\?/;
+    await page.route(kept, (route) => route.fulfill({ json: { data: [], next: null } }));
+    await page.goto(`${plane.ui}/replay`);
+    await page.getByText('There is no release to try').waitFor();
+    await expectUsable();
+    await page.unroute(kept);
+    const { id } = await admin(`${plane.admin}/services/replayed`, 'PUT', { host: '127.0.0.1', port });
+    for (const name of ['kept', 'moved'])
+      await admin(`${plane.admin}/routes/${name}`, 'PUT', { service: { id }, paths: [`/${name}`] });
+    for (const host of ['eu-1', 'us-1']) for (const path of ['/kept', '/moved']) await serve(host, path, 200, 2);
+    await admin(`${plane.admin}/groups/default`, 'PUT', { publish: 'release' });
+    try {
+      await admin(`${plane.admin}/routes/moved`, 'PATCH', { paths: ['/gone'] });
+      await admin(`${plane.admin}/routes/kept/plugins`, 'POST', { name: 'correlation-id' });
+      await page.goto(`${plane.ui}/releases`);
+      await link('See what it would do to requests').click();
+      await page.getByRole('heading', { level: 1, name: 'Replay' }).waitFor();
+      const replay = page.getByRole('button', { name: 'Replay', exact: true });
+      // A data plane tells what it remembers some moments after it was served.
+      await expect
+        .poll(
+          async () => {
+            await replay.click();
+            await page
+              .getByText(/^(What would be different|Nothing would be different|This cannot be told)$/)
+              .waitFor();
+            return page.getByText(/^GET http:\/\/127\.0\.0\.1:\d+\/(kept|moved)$/).count();
+          },
+          { message: 'the data plane remembers no request of both routes' },
+        )
+        .toBe(2);
+      await page.getByText('route: moved → none').waitFor();
+      await page.getByText('plugins: none → correlation-id').waitFor();
+      await expectUsable();
+      await page.getByText(/^plugins 2$|^plugins \d+$/).click();
+      await page.getByText('route: moved → none').waitFor({ state: 'detached' });
+      await page.getByRole('textbox', { name: 'Find requests' }).fill('/moved');
+      await page.getByText(/^None of those that are listed/).waitFor();
+
+      await tab('Requests of your own').click();
+      const requests = page.getByRole('textbox', { name: 'Requests', exact: true });
+      await requests.fill('[{"path": "/gone/<b>", "host": "shop.test"}, {"path": "/kept"');
+      await replay.click();
+      await page.getByText(/^This begins like JSON and is none/).waitFor();
+      await requests.fill(
+        '[{"path": "/gone/<b>", "host": "shop.test", "headers": {"x-version": "2"}}, {"path": "/x"}]',
+      );
+      await replay.click();
+      await page.getByText('GET http://shop.test/gone/<b>').waitFor();
+      await page.getByText('x-version: 2').waitFor();
+      await page.getByText('route: none → moved').waitFor();
+      await requests.fill(`{"log": {"version": "1.2", "entries": []}}`);
+      await replay.click();
+      await page.getByText('This cannot be told').waitFor();
+      await requests.fill('10.0.0.1 - - [29/Nov/2026:12:00:00 +0000] "GET /gone HTTP/1.1" 200 5 "-" "curl/8"');
+      await page.getByLabel('Host of log lines').fill('logged.test');
+      await replay.click();
+      await page.getByText('GET http://logged.test/gone').waitFor();
+      await expectUsable();
+    } finally {
+      await admin(`${plane.admin}/groups/default`, 'DELETE');
+    }
+  });
+});
+
 describe('a release', () => {
   it('goes out ring by ring, says what its gates see, and is paused, gone on with, gone back from and compared', async () => {
     await admin(`${plane.admin}/groups/default`, 'PUT', { publish: 'release' });
@@ -187,13 +259,20 @@ describe('a release', () => {
       await page.getByLabel('Labels of ring 1').fill('region=eu');
       await page.getByText('Of 1 connected now.').waitFor();
       await page.getByLabel('Percent of ring 1').fill('100');
+      await page.getByLabel('Requests of ring 1, in percent').fill('50');
+      await page.getByRole('combobox', { name: 'Requests are told apart by' }).fill('nothing');
+      await button('Release it').click();
+      await page.getByText(/^expected client_ip, consumer, colo or header:<name>/).waitFor();
+      await page.getByRole('combobox', { name: 'Requests are told apart by' }).fill('header:x-user');
       await button('Gates of ring 1').click();
       await page.getByLabel('Data planes that must have it').fill('1');
       await expectUsable();
       await button('Release it').click();
       await page.getByText('ring 1 of 1').waitFor();
       await page.getByText(/1 of 1 data planes have it/).waitFor();
-      await page.getByText(/^all data planes with region ?= ?eu, for 5 min/).waitFor();
+      await page
+        .getByText(/^all data planes with region ?= ?eu, 50 % of their requests by header:x-user, for 5 min/)
+        .waitFor();
       await expectUsable();
       await button('Pause').click();
       await page.getByText('paused', { exact: true }).waitFor();

@@ -18,6 +18,8 @@ const PAGES = [
   '/traffic',
   '/changes',
   '/releases',
+  '/replay',
+  '/traffic?span=day',
   '/explain',
   '/transfer',
   '/config/services/new',

@@ -1,10 +1,11 @@
-import { Alert, Button, Group, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Autocomplete, Button, Group, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { AdminError, reasonOf, write } from '../admin/client.ts';
 import { afterWrite } from '../admin/queries.ts';
 import { ChangeList } from '../parts/change-list.tsx';
 import { Icon } from '../parts/icons.tsx';
+import { ButtonLink } from '../parts/links.tsx';
 import { Failure, Loading, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
@@ -30,6 +31,11 @@ export function Pending({ group }: { readonly group: string }) {
       ) : (
         <Stack gap="md">
           <ChangeList changes={data} />
+          <Group>
+            <ButtonLink to="/replay" search={{ of: `pending ${group}` }} variant="default" size="xs">
+              See what it would do to requests
+            </ButtonLink>
+          </Group>
           <ReleaseForm group={group} count={data.length} />
         </Stack>
       )}
@@ -43,13 +49,15 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
   const [at, setAt] = useState('');
   const keys = useRef(2);
   const [rings, setRings] = useState<readonly RingDraft[]>([newRing(0, 10), newRing(1, 50)]);
+  const [by, setBy] = useState('client_ip');
+  const isSplit = rings.some(({ share }) => share !== '');
   const release = useMutation({
     mutationFn: () => {
       const begins = timeOf(at);
       const body = {
         group,
         ...(begins !== null && { at: begins }),
-        ...(how === 'rings' && { strategy: strategyOf(rings) }),
+        ...(how === 'rings' && { strategy: strategyOf(rings, by) }),
       };
       return write('POST', '/releases', body, 'cluster');
     },
@@ -103,6 +111,18 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
               {...(rings.length > 1 && { onRemove: () => setRings(rings.filter(({ key }) => key !== ring.key)) })}
             />
           ))}
+          {isSplit && (
+            <Autocomplete
+              label="Requests are told apart by"
+              description="The same in all rings: client_ip, consumer, header:name, or on Cloudflare colo."
+              data={['client_ip', 'consumer', 'header:x-user', 'colo']}
+              value={by}
+              onChange={setBy}
+              error={rings.map((_, place) => faultOf(`strategy[${place + 1}].traffic.by`)).find(Boolean)}
+              maw={420}
+              spellCheck={false}
+            />
+          )}
           <Group>
             <Button
               variant="default"

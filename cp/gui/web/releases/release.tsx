@@ -5,6 +5,7 @@ import { reasonOf, write } from '../admin/client.ts';
 import { afterWrite } from '../admin/queries.ts';
 import { ChangeList } from '../parts/change-list.tsx';
 import { Icon } from '../parts/icons.tsx';
+import { ButtonLink } from '../parts/links.tsx';
 import { Failure, Foreign, Loading, Moment } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
@@ -86,6 +87,9 @@ export function OneRelease({ release }: { readonly release: Release }) {
         <Button variant="default" size="compact-sm" onClick={show.open}>
           What it changes
         </Button>
+        <ButtonLink to="/replay" search={{ of: release.id }} variant="default" size="compact-sm">
+          Replay requests
+        </ButtonLink>
         {ordersOf(release).map((name) => (
           <Button
             key={name}

@@ -34,7 +34,7 @@ export function RingInput(props: {
           </ActionIcon>
         )}
       </Group>
-      <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="sm">
+      <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
         <TextInput
           label={`Labels of ring ${number}`}
           description="As region=eu, canary. Empty: any."
@@ -52,6 +52,16 @@ export function RingInput(props: {
           max={100}
           onChange={(given) => onChange({ ...ring, percent: value(given) })}
           error={faultOf('.nodes.percent')}
+        />
+        <NumberInput
+          label={`Requests of ring ${number}, in percent`}
+          description="Of these data planes."
+          placeholder="all"
+          value={ring.share}
+          min={0}
+          max={100}
+          onChange={(given) => onChange({ ...ring, share: value(given) })}
+          error={faultOf('.traffic.percent')}
         />
         <NumberInput
           label={`Seconds at ring ${number}`}

@@ -5,6 +5,8 @@ export interface RingDraft {
   readonly labels: string;
   readonly percent: number | '';
   readonly hold: number | '';
+  /** Of the requests of its data planes; empty: all of them. */
+  readonly share: number | '';
   readonly gates: Readonly<Record<GateName, number | ''>>;
 }
 
@@ -33,18 +35,19 @@ const NO_GATES: RingDraft['gates'] = {
 };
 
 export function newRing(key: number, percent: number | ''): RingDraft {
-  return { key, labels: '', percent, hold: 300, gates: NO_GATES };
+  return { key, labels: '', percent, hold: 300, share: '', gates: NO_GATES };
 }
 
-/** Rings as `POST /releases` takes them. */
-export function strategyOf(rings: readonly RingDraft[]): readonly object[] {
-  return rings.map(({ labels, percent, hold, gates }) => {
+/** Rings as `POST /releases` takes them. `by`: what tells requests apart, in all rings that have a share of them. */
+export function strategyOf(rings: readonly RingDraft[], by: string): readonly object[] {
+  return rings.map(({ labels, percent, hold, share, gates }) => {
     const said = Object.entries(gates).filter(([, value]) => value !== '');
     return {
       nodes: {
         ...(labels.trim() !== '' && { labels: labels.trim() }),
         ...(percent !== '' && { percent }),
       },
+      ...(share !== '' && { traffic: { percent: share, by: by.trim() } }),
       ...(hold !== '' && { hold }),
       ...(said.length > 0 && { gates: Object.fromEntries(said) }),
     };

@@ -16,6 +16,7 @@ export const NAVIGATION: readonly NavigationGroup[] = [
       { to: '/traffic', label: 'Traffic', icon: 'traffic' },
       { to: '/changes', label: 'Changes', icon: 'changes' },
       { to: '/releases', label: 'Releases', icon: 'releases' },
+      { to: '/replay', label: 'Replay', icon: 'replay' },
       { to: '/explain', label: 'Explain', icon: 'explain' },
       { to: '/transfer', label: 'Import and export', icon: 'transfer' },
     ],

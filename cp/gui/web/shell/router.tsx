@@ -93,6 +93,12 @@ const releases = createRoute({
   path: '/releases',
   component: lazyRouteComponent(() => import('../releases/releases.tsx'), 'Releases'),
 });
+const replay = createRoute({
+  getParentRoute: () => root,
+  path: '/replay',
+  validateSearch: (search: Readonly<Record<string, unknown>>): { readonly of?: string } => textsIn(search, ['of']),
+  component: lazyRouteComponent(() => import('../replay/replay.tsx'), 'Replay'),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -107,6 +113,7 @@ export const router = createRouter({
     explain,
     transfer,
     releases,
+    replay,
   ]),
   basepath: BASE === '' ? '/' : BASE,
   defaultPreload: 'intent',

@@ -6,15 +6,18 @@ import { readStrategy } from '../../../../cp/releases/rings.ts';
 it('says of a ring only what was written into the form, and leaves the rest to the control plane', () => {
   const plain = newRing(0, 10);
   const named = { ...newRing(1, ''), labels: ' region=eu ', hold: '' as const, gates: { ...plain.gates, max_nack: 2 } };
-  const strategy = strategyOf([plain, named]);
+  const part = { ...newRing(2, 100), share: 50 };
+  const strategy = strategyOf([plain, named, part], ' header:x-user ');
   expect(strategy).toEqual([
     { nodes: { percent: 10 }, hold: 300 },
     { nodes: { labels: 'region=eu' }, gates: { max_nack: 2 } },
+    { nodes: { percent: 100 }, traffic: { percent: 50, by: 'header:x-user' }, hold: 300 },
   ]);
-  const [first, second] = readStrategy(strategy);
-  expect([first, second].map((ring) => (ring === undefined ? '' : ringText(ring)))).toEqual([
+  const [first, second, third] = readStrategy(strategy);
+  expect([first, second, third].map((ring) => (ring === undefined ? '' : ringText(ring)))).toEqual([
     '10 % of the data planes, for 5 min',
     'all data planes with region=eu, for 1 min',
+    'all data planes, 50 % of their requests by header:x-user, for 5 min',
   ]);
   expect(second === undefined ? '' : gatesText(second)).toBe(
     '2 may refuse it; at most 5 points more 5xx; p99 at most 5 times as long',
