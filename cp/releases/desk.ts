@@ -297,7 +297,11 @@ export class ReleaseDesk {
   }
 
   #live(group: string): StoredRelease {
-    const live = this.#options.publisher.staged?.live(group);
+    const { publisher } = this.#options;
+    const live = publisher.staged?.live(group);
+    if (live == null && !publisher.groups().includes(group)) {
+      throw new ReleaseConflict(`there is no group '${group.slice(0, 64)}'`);
+    }
     if (live == null) {
       throw new ReleaseConflict(
         `group '${group}' publishes what is written at once: set its 'publish' to 'release' first`,

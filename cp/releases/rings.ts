@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type NodeSelector, parseNodeSelector, SelectorFault, selects } from '../../shared/cluster/node-selector.ts';
-import { members, number, StrategyFault } from './strategy-fields.ts';
+import { members, number, requireShort, requireWhole, StrategyFault } from './strategy-fields.ts';
 import { needsOf, readTraffic, requireOneKind, type Traffic } from './traffic.ts';
 
 export { StrategyFault } from './strategy-fields.ts';
@@ -40,11 +40,21 @@ const MAX_5XX_INCREASE = 5;
 /** More than a cold cache, less than a timeout. */
 const MAX_P99_RATIO = 5;
 
-/** Reads what is stored, or throws. */
-export const parseRings = (value: unknown): readonly Ring[] => readStrategy(value);
-
-/** Reads the rings of a strategy, with what is left out. Throws `StrategyFault`. */
+/** Reads the rings of a strategy that somebody asks for, with what is left out. Throws `StrategyFault`. */
 export function readStrategy(value: unknown): readonly Ring[] {
+  const rings = parseRings(value);
+  for (const [place, { nodes, traffic, gates }] of rings.entries()) {
+    const where = `strategy[${place + 1}]`;
+    requireShort(nodes.labels ?? '', `${where}.nodes.labels`);
+    requireShort(traffic?.by ?? '', `${where}.traffic.by`);
+    for (const name of ['max_nack', 'min_nodes', 'min_requests'] as const)
+      requireWhole(gates[name], `${where}.gates.${name}`);
+  }
+  return rings;
+}
+
+/** Reads what is stored, which may be of a version that took more. Throws `StrategyFault`. */
+export function parseRings(value: unknown): readonly Ring[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value)) throw new StrategyFault('strategy', 'expected an array of rings');
   if (value.length > MOST_RINGS) throw new StrategyFault('strategy', `expected at most ${MOST_RINGS} rings`);

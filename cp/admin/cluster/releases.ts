@@ -7,7 +7,7 @@ import { type Ring, readStrategy, StrategyFault } from '../../releases/rings.ts'
 import type { StoredRelease } from '../../store/store.ts';
 import { pageBody, pageBounds, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf, pageOf } from '../openapi/description.ts';
-import { notFound, ok, type Reply } from '../reply.ts';
+import { message, notFound, ok, type Reply } from '../reply.ts';
 import { argument } from '../request/body.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
 import { conflicting, groupNamed, nothingPending } from './pending.ts';
@@ -67,6 +67,7 @@ function list(desk: ReleaseDesk): Operation {
     },
     async handle({ query }) {
       const group = query.get('group');
+      if (group?.includes('\0') === true) return message(400, 'group: no group has U+0000 in its name');
       const { size, offset } = pageBounds(query);
       const page = await desk.page({
         ...(group !== undefined && { group }),
@@ -94,9 +95,11 @@ function create(desk: ReleaseDesk): Operation {
       const group = argument(body, 'group');
       if (typeof group !== 'string' || group === '') fields.group = 'required field missing';
       const at = timeIn(argument(body, 'at'));
-      if (at === undefined) fields.at = 'expected seconds since 1970, or a time as in 2030-01-31T08:00:00Z';
+      if (at === undefined)
+        fields.at =
+          'expected seconds since 1970, up to the year 9999, or a time with its zone as in 2030-01-31T08:00:00Z';
       const strategy = strategyIn(argument(body, 'strategy'), fields);
-      for (const name of unknownIn(body)) fields[name] = 'unknown field';
+      for (const name of unknownIn(body)) fields[name.slice(0, 64)] = 'unknown field';
       if (Object.keys(fields).length > 0 || at === undefined || typeof group !== 'string')
         throw schemaViolation(fields);
       const release = await conflicting(() => desk.create(group, strategy, at));
@@ -180,10 +183,17 @@ function writing(
 /** Null: at once. Undefined: no time at all. */
 function timeIn(value: unknown): number | null | undefined {
   if (value === undefined || value === null || value === '') return null;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds;
-  const time = typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(time) ? undefined : time / 1000;
+  const seconds = typeof value === 'string' ? secondsIn(value) : typeof value === 'number' ? value : Number.NaN;
+  return seconds >= 0 && seconds <= LATEST ? seconds : undefined;
+}
+
+/** The end of the year 9999: who says a later second means milliseconds, and would wait for ever. */
+const LATEST = 253_402_300_799;
+
+/** Of ISO 8601 with its zone: without one it would be that of whichever control plane is asked. */
+function secondsIn(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  return /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) / 1000 : Number.NaN;
 }
 
 function strategyIn(value: unknown, fields: Record<string, string>): readonly Ring[] {

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordOrEmpty } from '../../../shared/record.ts';
+import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
+
+/** Milliseconds for what takes a moment, also on a busy machine. */
+const PATIENCE = { timeout: 30_000 };
+const FAR = 4_000_000_000;
+
+let plane: RunningControlPlane;
+let services = 0;
+beforeAll(async () => {
+  plane = await runControlPlane();
+  await ask('PUT', '/groups/default', { publish: 'release' });
+});
+afterAll(() => plane?.stop());
+
+async function ask(method: string, path: string, body?: object) {
+  const headers = { 'content-type': 'application/json' };
+  const json = body === undefined ? {} : { headers, body: JSON.stringify(body) };
+  const answer = await fetch(`${plane.admin}${path}`, { method, ...json });
+  const text = await answer.text();
+  return { status: answer.status, body: recordOrEmpty(text === '' ? null : JSON.parse(text)) };
+}
+
+const write = () => ask('POST', '/services', { name: `service-${++services}`, host: 'a.test' });
+const release = (more: object) => ask('POST', '/releases', { group: 'default', ...more });
+const order = (id: unknown, what: string) => ask('POST', `/releases/${String(id)}/${what}`, {});
+
+test('a time that is none, is of no zone, or was meant in milliseconds, is refused; one that is over begins at once', async () => {
+  await write();
+  const none = [
+    '  ',
+    true,
+    [],
+    {},
+    [FAR],
+    '0x10',
+    '2040-01-01',
+    '2040-01-01T00:00:00',
+    '2040-13-45T00:00:00Z',
+    'tomorrow',
+  ];
+  for (const at of [...none, -1, 1e300, FAR * 1000, 9e15]) {
+    const { status, body } = await release({ at });
+    expect([status, recordOrEmpty(body.fields).at], JSON.stringify(at)).toEqual([
+      400,
+      expect.stringContaining('a time with its zone as in 2030-01-31T08:00:00Z'),
+    ]);
+  }
+  const elsewhere = await release({ at: '2040-01-01T05:30:00+05:30' });
+  expect(elsewhere.body).toMatchObject({ state: 'scheduled', at: Date.UTC(2040, 0, 1) / 1000 });
+  await order(elsewhere.body.id, 'abort');
+  const over = await release({ at: '2001-01-01T00:00:00Z' });
+  expect(over.status).toBe(201);
+  await expect
+    .poll(async () => (await ask('GET', `/releases/${String(over.body.id)}`)).body.state, PATIENCE)
+    .toBe('live');
+});
+
+test('numbers, names and groups that cannot be are refused, and what is told of them is short', async () => {
+  await write();
+  const long = 'x'.repeat(10_000);
+  const refused: readonly (readonly [ring: object, field: string])[] = [
+    [{ hold: -1 }, 'hold'],
+    [{ hold: 1e308 }, 'hold'],
+    [{ hold: '5' }, 'hold'],
+    [{ nodes: { percent: 100.1 } }, 'nodes.percent'],
+    [{ nodes: { labels: long } }, 'nodes.labels'],
+    [{ nodes: { labels: 'область = юг' } }, 'nodes.labels'],
+    [{ traffic: { percent: 5, by: `header:${long}` } }, 'traffic.by'],
+    [{ traffic: { percent: 5, by: 'header:ü' } }, 'traffic.by'],
+    [{ gates: { max_nack: 0.5 } }, 'gates.max_nack'],
+    [{ gates: { min_nodes: 1.5 } }, 'gates.min_nodes'],
+    [{ gates: { min_requests: 1.5 } }, 'gates.min_requests'],
+    [{ gates: { max_p99_ratio: 0 } }, 'gates.max_p99_ratio'],
+    [{ [long]: 1 }, long.slice(0, 64)],
+  ];
+  for (const [ring, field] of refused) {
+    const { status, body } = await release({ at: FAR, strategy: [{}, ring] });
+    expect([status, Object.keys(recordOrEmpty(body.fields))], field).toEqual([400, [`strategy[2].${field}`]]);
+    expect(JSON.stringify(body).length).toBeLessThan(600);
+  }
+  expect(await release({ group: long })).toMatchObject({
+    status: 409,
+    body: { message: `there is no group '${long.slice(0, 64)}'` },
+  });
+  expect((await ask('GET', '/releases?group=%00')).status).toBe(400);
+
+  // In another alphabet all goes as ever.
+  await ask('POST', '/groups', { name: '世界', labels: 'in = world', publish: 'release' });
+  const pending = `/groups/${encodeURIComponent('世界')}/pending`;
+  await expect.poll(async () => (await ask('GET', pending)).status, PATIENCE).toBe(200);
+  await write();
+  expect((await release({ group: '世界' })).body).toMatchObject({ group: '世界', state: 'live' });
+});
+
+test('of two people who order at once one is first; and nobody rolls back over a release that is on its way', async () => {
+  await write();
+  const rings = { strategy: Array.from({ length: 6 }, () => ({ hold: 3600 })) };
+  const made = await Promise.all([1, 2, 3].map(() => release(rings)));
+  expect(made.map(({ status }) => status).toSorted()).toEqual([201, 409, 409]);
+  const id = made.find(({ status }) => status === 201)?.body.id;
+  const statuses = async (...orders: readonly string[]) =>
+    (await Promise.all(orders.map((one) => order(id, one)))).map(({ status }) => status).toSorted();
+  // Whoever is second either saw the ring that the other one left, and is refused, or the next, and promotes that.
+  const promoted = (await statuses('promote', 'promote')).filter((status) => status === 200).length;
+  const standing = async () => (await ask('GET', `/releases/${String(id)}`)).body;
+  expect(await standing()).toMatchObject({ state: 'rolling', ring: 1 + promoted });
+  expect(await statuses('promote', 'abort')).toContain(200);
+  const after = await standing();
+  if (after.state !== 'aborted') await order(id, 'abort');
+  expect(await order(id, 'abort')).toMatchObject({
+    status: 409,
+    body: { message: 'a release that is aborted cannot be told to abort' },
+  });
+
+  const scheduled = await release({ at: FAR });
+  expect(await order(id, 'rollback')).toMatchObject({
+    status: 409,
+    body: { message: expect.stringContaining('is on its way') },
+  });
+  await order(scheduled.body.id, 'abort');
+});
+
+test('rings that choose nobody go on after their time, and a group that is deleted takes its releases with it', async () => {
+  await write();
+  const strategy = [
+    { nodes: { labels: 'no = such' }, hold: 0 },
+    { hold: 3600, gates: { min_nodes: 3 } },
+  ];
+  const { body: empty } = await release({ strategy });
+  const read = async (id: unknown) => (await ask('GET', `/releases/${String(id)}`)).body;
+  await expect.poll(async () => (await read(empty.id)).ring, PATIENCE).toBe(2);
+  const figures = recordOrEmpty((await read(empty.id)).figures);
+  expect(figures).toMatchObject({
+    nodes: 0,
+    waits_for: [expect.stringContaining('(hold)'), '0 of 3 data planes (min_nodes)'],
+  });
+  await order(empty.id, 'abort');
+
+  await ask('POST', '/groups', { name: 'gone', labels: 'in = gone', publish: 'release' });
+  await expect.poll(async () => (await ask('GET', '/groups/gone/pending')).status, PATIENCE).toBe(200);
+  await write();
+  const { body: rolling } = await release({ group: 'gone', strategy: [{ hold: 3600 }] });
+  expect(rolling.state).toBe('rolling');
+  await ask('DELETE', '/groups/gone');
+  await expect.poll(async () => (await read(rolling.id)).state, PATIENCE).toBe('aborted');
+  expect((await read(rolling.id)).reason).toBe('the group no longer publishes by releases');
+  expect((await order(rolling.id, 'promote')).status).toBe(409);
+  expect(await order(rolling.id, 'rollback')).toMatchObject({
+    status: 409,
+    body: { message: "there is no group 'gone' any more" },
+  });
+});
