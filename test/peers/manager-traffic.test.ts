@@ -259,7 +259,7 @@ describe('a release', () => {
       await page.getByLabel('Labels of ring 1').fill('region=eu');
       await page.getByText('Of 1 connected now.').waitFor();
       await page.getByLabel('Percent of ring 1').fill('100');
-      await page.getByLabel('Requests of ring 1, in percent').fill('50');
+      await page.getByLabel('Requests of ring 1').fill('50');
       await page.getByRole('combobox', { name: 'Requests are told apart by' }).fill('nothing');
       await button('Release it').click();
       await page.getByText(/^expected client_ip, consumer, colo or header:<name>/).waitFor();

@@ -54,8 +54,8 @@ export function RingInput(props: {
           error={faultOf('.nodes.percent')}
         />
         <NumberInput
-          label={`Requests of ring ${number}, in percent`}
-          description="Of these data planes."
+          label={`Requests of ring ${number}`}
+          description="Of these, in percent."
           placeholder="all"
           value={ring.share}
           min={0}
