@@ -31,7 +31,7 @@ const PEERS = {
   psql: { commands: ['psql'], install: 'apt-get install postgresql-client' },
   dig: { commands: ['dig'], install: 'apt-get install bind9-dnsutils' },
   nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
-  moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]"' },
+  moto: { commands: ['moto_server'], install: 'pip install "moto[server,awslambda]>=5.2.5"' },
   openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
   prometheus: { commands: ['prometheus'], install: 'apt-get install prometheus' },
   promtool: { commands: ['promtool'], install: 'apt-get install prometheus' },
