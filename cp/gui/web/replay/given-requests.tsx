@@ -1,6 +1,5 @@
-import { Button, FileButton, Group, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
-import { type DragEvent, useState } from 'react';
-import { Icon } from '../parts/icons.tsx';
+import { Group, Select, Stack, Textarea, TextInput } from '@mantine/core';
+import { FileDrop } from '../parts/file-drop.tsx';
 
 /** Requests that somebody has: their text, and what lines of a log do not say. */
 export interface Given {
@@ -17,39 +16,13 @@ export function GivenRequests({
   readonly given: Given;
   readonly onChange: (given: Given) => void;
 }) {
-  const [over, setOver] = useState(false);
-  const take = (file: File | null | undefined) => void file?.text().then((text) => onChange({ ...given, text }));
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    take(event.dataTransfer.files[0]);
-  };
   return (
     <Stack gap="md">
-      <section
-        aria-label="File of requests"
-        className="hf-drop"
-        data-over={over}
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
-      >
-        <Group gap="sm">
-          <FileButton onChange={take} accept=".har,.json,.log,.txt">
-            {(props) => (
-              <Button {...props} variant="default" leftSection={<Icon name="transfer" size={16} />}>
-                Choose a file
-              </Button>
-            )}
-          </FileButton>
-          <Text size="sm" c="dimmed">
-            or drop one here, or paste its text below
-          </Text>
-        </Group>
-      </section>
+      <FileDrop
+        label="File of requests"
+        accept=".har,.json,.log,.txt"
+        onText={(text) => onChange({ ...given, text })}
+      />
       <Textarea
         label="Requests"
         description="A HAR, lines of an access log, or a JSON list. Bodies, cookies and credentials are not looked at."

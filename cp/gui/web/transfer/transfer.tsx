@@ -1,11 +1,12 @@
-import { Alert, Button, FileButton, Group, Stack, Text, Textarea } from '@mantine/core';
+import { Alert, Button, Group, Stack, Text, Textarea } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { type DragEvent, useState } from 'react';
+import { useState } from 'react';
 import { isRecord } from '../../../../shared/record.ts';
 import { workspace } from '../admin/address.ts';
 import { readText, reasonOf, write } from '../admin/client.ts';
 import { afterWrite } from '../admin/queries.ts';
 import { ChangeList, type EntityChange } from '../parts/change-list.tsx';
+import { FileDrop } from '../parts/file-drop.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { PageHead, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
@@ -26,7 +27,6 @@ export function Transfer() {
 
 function Import() {
   const [text, setText] = useState('');
-  const [over, setOver] = useState(false);
   const client = useQueryClient();
   const compare = useMutation({
     async mutationFn(document: string): Promise<readonly EntityChange[]> {
@@ -50,40 +50,11 @@ function Import() {
     apply.reset();
     if (document.trim() !== '') compare.mutate(document);
   };
-  const takeFile = (file: File | null | undefined) => void file?.text().then(take);
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    takeFile(event.dataTransfer.files[0]);
-  };
   const error = compare.error ?? apply.error;
   return (
     <Section title="Import">
       <Stack gap="md">
-        <section
-          aria-label="File"
-          className="hf-drop"
-          data-over={over}
-          onDragOver={(event) => {
-            event.preventDefault();
-            setOver(true);
-          }}
-          onDragLeave={() => setOver(false)}
-          onDrop={drop}
-        >
-          <Group gap="sm">
-            <FileButton onChange={takeFile} accept=".yml,.yaml,.json">
-              {(props) => (
-                <Button {...props} variant="default" leftSection={<Icon name="transfer" size={16} />}>
-                  Choose a file
-                </Button>
-              )}
-            </FileButton>
-            <Text size="sm" c="dimmed">
-              or drop one here, or paste its text below
-            </Text>
-          </Group>
-        </section>
+        <FileDrop label="File" accept=".yml,.yaml,.json" onText={take} />
         <Textarea
           label="Document"
           value={text}
