@@ -1,5 +1,5 @@
-import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
-import type { ReplayFigures, RequestShape } from '../../shared/cluster/replay.ts';
+import type { ConfigReplay } from '../../shared/cluster/config-replay.ts';
+import type { ReplayFigures } from '../../shared/cluster/replay.ts';
 import { exportYaml } from '../../shared/declarative/export.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { plugins as knownPlugins } from '../../shared/plugins/registry.ts';
@@ -15,19 +15,7 @@ import { runningAdmin } from './running-admin.ts';
 import { inDefaultWorkspace } from './stores.ts';
 
 /** What `cp/cli.ts` hands in from the data plane's side: its code over two configs, in this process. */
-export type ReplayConfigs = (replay: {
-  readonly before: WholeConfig;
-  readonly after: WholeConfig;
-  readonly requests: readonly RequestShape[];
-  readonly list: number;
-  readonly routerFlavor: Settings['router_flavor'];
-  readonly own: readonly { readonly name: string; readonly version: string; readonly priority: number }[];
-}) => Promise<ReplayFigures>;
-
-interface WholeConfig {
-  readonly manifest: Manifest;
-  readonly objects: readonly PackedObject[];
-}
+export type ReplayConfigs = (replay: ConfigReplay) => Promise<ReplayFigures>;
 
 /** Requests told one by one, at most. */
 const LISTED = 100;

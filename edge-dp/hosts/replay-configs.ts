@@ -1,24 +1,7 @@
-import type { Manifest, PackedObject } from '../../shared/bundle/format.ts';
-import { parseReplayFigures, type ReplayFigures, type RequestShape } from '../../shared/cluster/replay.ts';
+import type { ConfigReplay } from '../../shared/cluster/config-replay.ts';
+import { parseReplayFigures, type ReplayFigures } from '../../shared/cluster/replay.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { moduleFile } from './module-file.ts';
-
-interface WholeConfig {
-  readonly manifest: Manifest;
-  readonly objects: readonly PackedObject[];
-}
-
-/** Two configs, and what is run over them. */
-interface ConfigReplay {
-  readonly before: WholeConfig;
-  readonly after: WholeConfig;
-  readonly requests: readonly RequestShape[];
-  /** Requests that differ which are told one by one, at most. */
-  readonly list: number;
-  readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
-  /** The operator's own plugins. */
-  readonly own: readonly { readonly name: string; readonly version: string; readonly priority: number }[];
-}
 
 /**
  * What requests meet in one config and in another, in this process, by the code of data planes, which is a Worker's. Throws what

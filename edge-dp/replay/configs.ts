@@ -1,6 +1,7 @@
-import type { Manifest, ObjectName, PackedObject } from '../../shared/bundle/format.ts';
+import type { ObjectName, PackedObject } from '../../shared/bundle/format.ts';
 import { gunzip } from '../../shared/bundle/object.ts';
-import type { ReplayFigures, RequestShape } from '../../shared/cluster/replay.ts';
+import type { ConfigReplay, WholeConfig } from '../../shared/cluster/config-replay.ts';
+import type { ReplayFigures } from '../../shared/cluster/replay.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { changesBetween, NO_TABLES, readTables } from '../config/tables.ts';
 import { type PluginRegistry, plugins } from '../plugins/registry.ts';
@@ -10,24 +11,6 @@ import type { RequestPath } from '../proxy/request-path.ts';
 import type { ProxySettings } from '../settings.ts';
 import { Comparison } from './compare.ts';
 import { figuresOf } from './figures.ts';
-
-/** A config with all that it consists of. */
-interface WholeConfig {
-  readonly manifest: Manifest;
-  readonly objects: readonly PackedObject[];
-}
-
-/** Two configs, and what is run over them. */
-interface ConfigReplay {
-  readonly before: WholeConfig;
-  readonly after: WholeConfig;
-  readonly requests: readonly RequestShape[];
-  /** Requests that differ which are told one by one, at most. */
-  readonly list: number;
-  readonly routerFlavor: ProxySettings['routerFlavor'];
-  /** The operator's own plugins, of which only what they are called and when they run counts. */
-  readonly own: readonly Pick<Plugin, 'name' | 'version' | 'priority'>[];
-}
 
 /**
  * What requests meet in one config and in another, as a data plane would compile them, in this process: nothing is sent, no plugin runs,
