@@ -4,6 +4,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { NodeKeys, NodeRegistry } from '../store/store.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { networkOf } from './networks.ts';
 
 /** Ids whose keys are remembered for when the database is away. */
 const MOST_REMEMBERED = 20_000;
@@ -89,7 +90,7 @@ export class Claims {
 
   /** Tells of it; returns what to throw. */
   refuse(node: NodeDescription, peer: Peer): IdTaken {
-    if (this.#told.isNew(`${node.id} ${peer.ip} ${peer.subject}`)) {
+    if (this.#told.isNew(`${node.id} ${networkOf(peer.ip)} ${peer.subject}`)) {
       this.#options.log(
         'warn',
         `refused ${peer.ip}:${peer.port} (hostname '${node.hostname}', certificate '${peer.subject}'): it says it is data ` +

@@ -12,6 +12,7 @@ import { Challenges } from './challenges.ts';
 import { IdTaken } from './claims.ts';
 import type { Entrance } from './entrance.ts';
 import { answerJson } from './mtls-server.ts';
+import { networkOf } from './networks.ts';
 import type { Nodes } from './nodes.ts';
 import type { ManifestTexts } from './offers.ts';
 import { Poller } from './poller.ts';
@@ -153,7 +154,7 @@ export class HttpsForm {
     }
     if (poller.asks(request, peer)) return poller;
     this.#options.quotas.refused(peer);
-    if (this.#told.isNew(`${id} ${peer.ip} ${peer.subject}`)) {
+    if (this.#told.isNew(`${id} ${networkOf(peer.ip)} ${peer.subject}`)) {
       this.#options.context.log(
         'warn',
         `refused a request of ${peer.ip}:${peer.port} (certificate '${peer.subject}') in the name of data plane ${id}, whose hello it did not say`,

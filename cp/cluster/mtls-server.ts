@@ -10,6 +10,7 @@ import { SilentConnections } from '../listeners/silent-connections.ts';
 import type { ClusterTls } from '../pki/cluster-tls.ts';
 import type { PublicPair } from '../pki/public-pair.ts';
 import { type Admission, admit, type Peer, type RevocationCheck } from './admission.ts';
+import { networkOf } from './networks.ts';
 import { connectionWords } from './tls-words.ts';
 
 export type ClusterLog = (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
@@ -81,7 +82,8 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   /** Once for a while: whoever is refused tries again and again. */
   function tell(what: 'connection' | 'request', socket: object, reason: string): void {
     const peer = peerOf(socket);
-    if (told.isNew(`${peer.ip} ${reason}`)) log('warn', `refused a ${what} from ${peer.ip}:${peer.port}: ${reason}`);
+    if (told.isNew(`${networkOf(peer.ip)} ${reason}`))
+      log('warn', `refused a ${what} from ${peer.ip}:${peer.port}: ${reason}`);
   }
 
   function judge(socket: TLSSocket): Promise<Admission> {

@@ -2,6 +2,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { LivingNode, NodeKeys, NodeRegistry, RefusedClaim } from '../store/store.ts';
 import { DatabaseUnavailable } from '../store/unavailable.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { networkOf } from './networks.ts';
 import { TooMany } from './quotas.ts';
 import type { NodeSession } from './session.ts';
 
@@ -27,7 +28,7 @@ const MOST_NODES = 10_000;
 /** Nodes in the registry, those that are gone included. */
 const MOST_KNOWN = 20_000;
 /**
- * Of one address: a fleet behind one has room, and one data plane that was stolen, or its certificate, fills neither the registry nor the
+ * Of one address, or /64 of IPv6: a fleet behind one has room, and one data plane that was stolen, or its certificate, fills neither the registry nor the
  * connections of a control plane.
  */
 const MOST_OF_ADDRESS = 6_000;
@@ -82,16 +83,19 @@ export class Nodes {
   /** Throws `TooMany` when there is no room for one nobody knew, who comes from an address. */
   async requireRoomForNew(ip: string): Promise<void> {
     const { registry, mostOfAddress = MOST_OF_ADDRESS } = this.#options;
-    const known = await registry.count(ip).catch(() => this.#countHere(ip));
+    const network = networkOf(ip);
+    const known = await registry.count(network).catch(() => this.#countHere(network));
     const forget = 'forget some at /clustering/data-planes';
     if (known.all >= MOST_KNOWN) throw new TooMany(`${MOST_KNOWN} data planes are known, the most that are; ${forget}`);
     if (known.ofAddress < mostOfAddress) return;
-    throw new TooMany(`${mostOfAddress} data planes are known of ${ip}, the most that are of one address; ${forget}`);
+    throw new TooMany(
+      `${mostOfAddress} data planes are known of ${network}, the most that are of one address; ${forget}`,
+    );
   }
 
   /** Of those that are connected: what is known without a database. */
-  #countHere(ip: string): { readonly all: number; readonly ofAddress: number } {
-    const ofAddress = [...this.#connected.values()].filter(({ peer }) => peer.ip === ip).length;
+  #countHere(network: string): { readonly all: number; readonly ofAddress: number } {
+    const ofAddress = [...this.#connected.values()].filter(({ peer }) => networkOf(peer.ip) === network).length;
     return { all: this.#connected.size, ofAddress };
   }
 

@@ -1,6 +1,7 @@
 import { Lately } from '../../shared/lately.ts';
 import type { Peer } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
+import { networkOf } from './networks.ts';
 
 /** Milliseconds. */
 const MINUTE = 60_000;
@@ -30,7 +31,7 @@ export class TooMany extends Error {
 
 /**
  * What the holders of one certificate may ask for in a minute. In `cluster_mtls = shared` all data planes have the same, so
- * that what is refused counts for their address as well: one that was taken over must not keep the others out.
+ * that what is refused counts for their address as well (of IPv6, its /64): one that was taken over must not keep the others out.
  */
 export class Quotas {
   readonly #log: ClusterLog;
@@ -54,7 +55,7 @@ export class Quotas {
   newNode(peer: Peer): void {
     if (this.#newNodes.take(placeOf(peer))) return;
     throw new TooMany(
-      `more than ${this.#mostNew} new data planes in a minute of ${peer.ip} with certificate '${peer.subject}'`,
+      `more than ${this.#mostNew} new data planes in a minute of ${networkOf(peer.ip)} with certificate '${peer.subject}'`,
     );
   }
 
@@ -69,7 +70,7 @@ export class Quotas {
     if (!this.#refusals.isSpent(placeOf(peer))) return true;
     this.#log(
       'warn',
-      `${REFUSALS} things of ${peer.ip} (certificate '${peer.subject}') were refused within a minute: until it is over, more are not told`,
+      `${REFUSALS} things of ${networkOf(peer.ip)} (certificate '${peer.subject}') were refused within a minute: until it is over, more are not told`,
     );
     return false;
   }
@@ -151,7 +152,7 @@ function certificateOf(peer: Peer): string {
 }
 
 function placeOf(peer: Peer): string {
-  return `${certificateOf(peer)} ${peer.ip}`;
+  return `${certificateOf(peer)} ${networkOf(peer.ip)}`;
 }
 
 /** So many of each key, in a minute that begins with the first. */

@@ -174,11 +174,15 @@ export function nodeRegistry(database: Database): NodeRegistry {
         at: Number(row.at),
       }));
     },
-    async count(ip) {
+    async count(network) {
+      // Only what has the form of an address of IPv6 is read as one.
+      const isOf = network.includes('/')
+        ? `CASE WHEN ip ~ '^[0-9a-f]*:[0-9a-f:.]+(%.*)?$' THEN split_part(ip, '%', 1)::inet <<= $1::inet ELSE false END`
+        : 'ip = $1';
       const [row] = await database.query(
-        `SELECT count(*)::integer AS nodes, count(*) FILTER (WHERE ip = $1)::integer AS of_address
+        `SELECT count(*)::integer AS nodes, count(*) FILTER (WHERE ${isOf})::integer AS of_address
          FROM nodes WHERE expires_at > now()`,
-        [ip],
+        [network],
       );
       return { all: Number(row?.nodes), ofAddress: Number(row?.of_address) };
     },

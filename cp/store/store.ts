@@ -339,7 +339,8 @@ export interface NodeRegistry {
    * connection was found to be lost, in so many last ones.
    */
   standingElsewhere(controlPlane: string, seconds: number | null): Promise<readonly NodeStanding[]>;
-  count(ip: string): Promise<{ readonly all: number; readonly ofAddress: number }>;
+  /** All of them, and those of an IPv4 address or a network of IPv6 (`2001:db8::/64`). */
+  count(network: string): Promise<{ readonly all: number; readonly ofAddress: number }>;
   /** How many there are of each state. */
   tally(): Promise<readonly NodeTally[]>;
   /** By id; fewer than asked for where they would be too many bytes. */

@@ -7,6 +7,7 @@ import {
   type ClusterListenerOptions,
   startClusterListener,
 } from '../../../cp/cluster/listener.ts';
+import { networkOf } from '../../../cp/cluster/networks.ts';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import { type ClusterTls, loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
 import { createPublisher, type Publisher } from '../../../cp/publisher/publisher.ts';
@@ -79,8 +80,8 @@ class MemoryRegistry implements NodeRegistry {
     return [];
   }
 
-  async count(ip: string) {
-    const ofAddress = [...this.records.values()].filter((node) => node.ip === ip).length;
+  async count(network: string) {
+    const ofAddress = [...this.records.values()].filter(({ ip }) => networkOf(ip) === network).length;
     return { all: this.records.size, ofAddress };
   }
 

@@ -413,6 +413,16 @@ describe('a hostile data plane', () => {
     quotas.open(place);
     expect(() => quotas.open(place)).toThrow(TooMany);
 
+    // Of IPv6 one client has all addresses of a network.
+    const inside = (n: number) => ({ ...place, ip: `2001:db8:0:1:${n.toString(16)}::1` });
+    for (let n = 0; n < 256; n++) quotas.open(inside(n));
+    expect(() => quotas.open(inside(256))).toThrow(TooMany);
+    quotas.open({ ...place, ip: '2001:db8:0:2::1' });
+    const few = new Quotas(() => undefined, 2);
+    few.newNode(inside(1));
+    few.newNode(inside(2));
+    expect(() => few.newNode(inside(3))).toThrow('more than 2 new data planes in a minute of 2001:db8:0:1::/64 with');
+
     // One that can wait takes the place of the next that is done, in the order they came; elsewhere nobody waits.
     const turns: number[] = [];
     const [first, second] = [1, 2].map((n) => quotas.turn(place).then((done) => [turns.push(n), done] as const));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { networkOf } from '../../../cp/cluster/networks.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { NodeRegistry, NodeReport, Store } from '../../../cp/store/store.ts';
 import { onBothDrivers } from './drivers.ts';
@@ -49,6 +50,19 @@ onBothDrivers('the registry of data planes', ({ fresh }) => {
     expect(seen).toEqual(written.map(({ id }) => id).toSorted());
     expect(pages).toBe(3);
     expect(await nodes.count('10.0.0.1')).toMatchObject({ all: 900 });
+  });
+
+  test('counts those of an address, and of a network of IPv6 however its addresses are written', async () => {
+    const { all } = await nodes.count('10.0.0.9');
+    const inside = ['2001:db8::1', '2001:db8::aa:bb:cc:dd', '2001:db8:0:0:1::', '2001:db8::1%eth0'];
+    const outside = ['2001:db8:0:1::1', '2001:db9::1', '::1', '10.0.0.9', '::', 'of nobody', ''];
+    for (const ip of [...inside, ...outside]) {
+      expect(networkOf(ip) === '2001:db8::/64', ip).toBe(inside.includes(ip));
+      await nodes.put(report({ ip }), 1_000, CONTROL_PLANE);
+    }
+    expect(await nodes.count(networkOf('2001:db8::f00'))).toEqual({ all: all + 11, ofAddress: 4 });
+    expect(await nodes.count(networkOf('::ffff:10.0.0.9'))).toEqual({ all: all + 11, ofAddress: 1 });
+    expect(await nodes.count(networkOf('::1'))).toEqual({ all: all + 11, ofAddress: 2 });
   });
 
   test('keeps what belongs to one key from every other, until its time is over', async () => {
