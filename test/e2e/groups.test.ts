@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { isRecord } from '../../shared/record.ts';
 import {
   admin,
@@ -109,6 +111,51 @@ it('two groups serve different routes on real data planes; labels and selectors 
     name: 'schema violation',
     fields: { labels: expect.stringContaining("found 'region is eu'"), select_tags: expect.stringContaining("'/'") },
   });
+}, 240_000);
+
+it('copies of answers on all data planes are forgotten at the Admin API, one of them or all', async () => {
+  let answered = 0;
+  const origin = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' }).end(String(++answered));
+  });
+  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    origin.closeAllConnections();
+    origin.close();
+  });
+  const tags = ['eu'];
+  const { port } = origin.address() as AddressInfo;
+  await call('PUT', '/services/origin', { url: `http://127.0.0.1:${port}`, tags });
+  await call('PUT', '/routes/cached', { paths: ['/cached'], service: { name: 'origin' }, tags });
+  const config = { strategy: 'memory', content_type: ['text/plain'] };
+  await call('POST', '/routes/cached/plugins', { name: 'proxy-cache', config, tags });
+
+  const ask = async ({ proxy }: RunningDataPlane, path: string) => {
+    const response = await fetch(`${proxy}${path}`, { headers: { host: 'cached.test' } });
+    const outcome = response.headers.get('x-cache-status');
+    return { outcome, key: response.headers.get('x-cache-key') ?? '', text: await response.text() };
+  };
+  const kept = async (path: string) => {
+    for (const node of nodes)
+      await expect.poll(async () => (await ask(node, path)).outcome, { ...PATIENCE, message: path }).toBe('Hit');
+    return Promise.all(nodes.map((node) => ask(node, path)));
+  };
+  const gone = async (path: string, before: readonly { readonly text: string }[]) => {
+    for (const [n, node] of nodes.entries())
+      await expect.poll(async () => (await ask(node, path)).text, PATIENCE).not.toBe(before[n]?.text);
+  };
+  const [one, other] = [await kept('/cached/one'), await kept('/cached/other')];
+  const [{ key = '' } = {}, same] = one;
+  expect(same?.key).toBe(key);
+  expect(await call('GET', `/proxy-cache/${key}`)).toMatchObject({ status: 200, body_len: 1 });
+  await call('DELETE', `/proxy-cache/${key}`);
+  await gone('/cached/one', one);
+  for (const [n, node] of nodes.entries())
+    expect(await ask(node, '/cached/other')).toMatchObject({ outcome: 'Hit', text: other[n]?.text });
+  const again = await kept('/cached/one');
+  await call('DELETE', '/proxy-cache');
+  await gone('/cached/one', again);
+  await gone('/cached/other', other);
 }, 240_000);
 
 it('a group that publishes by releases gets what is released, by the command, and back what it had', async () => {

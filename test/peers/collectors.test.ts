@@ -54,7 +54,12 @@ beforeAll(async () => {
     successful_severity: 'notice',
     log_level: 'debug',
   });
-  await on('syslog', 'syslog', { facility: 'local3', successful_severity: 'notice', log_level: 'debug' });
+  await on('syslog', 'syslog', {
+    facility: 'local3',
+    successful_severity: 'notice',
+    log_level: 'debug',
+    custom_fields_by_lua: { spelt: "return 'ü\\n'" },
+  });
   await on('statsd-udp', 'statsd', here(statsd));
   await on('statsd-tcp', 'statsd', { ...here(statsd), use_tcp: true, prefix: 'overtcp' });
   await on('counted', 'prometheus', {
@@ -175,6 +180,7 @@ it.each([
       response: { status: 200 },
       service: { name: 'up' },
       request: { uri: '/served/w3c' },
+      ...(route === 'syslog' && { spelt: 'ü\n' }),
     });
   }
 });

@@ -88,19 +88,25 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const former = { queue_size: 2, flush_timeout: 600, retry_count: 3 };
     await on('former', 'http-log', { http_endpoint: `http://${http}/former`, ...former });
     await on('again', 'http-log', { http_endpoint: `http://${http}/again`, timeout: 1_000, queue: QUEUE });
-    await on('file', 'file-log', { path: join(folder, 'entries') });
+    // Computed by Lua for each request, in place of what there was and beside it.
+    const custom_fields_by_lua = {
+      who: "return kong.request.get_header('x-case') .. ' by ' .. kong.router.get_route().name",
+      'request.headers.x-secret': 'return nil',
+    };
+    await on('file', 'file-log', { path: join(folder, 'entries'), custom_fields_by_lua });
     await on('moved', 'file-log', { path: join(folder, 'moved'), reopen: true });
     await on('no-folder', 'file-log', { path: join(folder, 'none', 'entries') });
     await on('is-folder', 'file-log', { path: folder });
     await on('device', 'file-log', { path: '/dev/null' });
-    await on('tcp', 'tcp-log', peer);
+    await on('tcp', 'tcp-log', { ...peer, custom_fields_by_lua });
     const overTls = { host: '127.0.0.1', port: (tls.address() as AddressInfo).port, tls: true };
     await on('tls', 'tcp-log', { ...overTls, tls_sni: 'logs.test' });
     await on('tls-other', 'tcp-log', { ...overTls, tls_sni: 'other.test' });
     await on('https', 'http-log', { http_endpoint: `https://localhost:${secure.port}/secure`, queue: QUEUE });
-    await on('udp', 'udp-log', packet);
+    await on('udp', 'udp-log', { ...packet, custom_fields_by_lua });
     await on('loggly', 'loggly', {
       ...packet,
+      custom_fields_by_lua,
       key: 'the-key',
       tags: ['kong', 'q"uote]'],
       log_level: 'err',
@@ -122,7 +128,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
 
   /** Routes without a service: answered 503. */
   const ask = (name: string, what: string): Promise<unknown> =>
-    rawRequest(gateway.ports.plain, ['GET /x HTTP/1.1', `Host: ${name}.test`, `X-Case: ${what}`]);
+    rawRequest(gateway.ports.plain, ['GET /x HTTP/1.1', `Host: ${name}.test`, `X-Case: ${what}`, 'X-Secret: s3cret']);
   const told = (text: string): string => JSON.parse(text).request.headers['x-case'];
 
   it('go to an HTTP server with user, password and headers, one by one', async () => {
@@ -247,6 +253,21 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     );
     expect(told(entry)).toBe('crit');
   });
+
+  it.each<[string, () => Promise<string>]>([
+    ['file', () => readFile(join(folder, 'entries'), 'utf8').catch(() => '')],
+    ['tcp', async () => lines.join('\n')],
+    ['udp', async () => packets.join('\n')],
+    ['loggly', async () => packets.join('\n')],
+  ])(
+    'have the fields that custom_fields_by_lua of %s-log computes, and lack those it takes out',
+    async (route, read) => {
+      await ask(route, 'Lua');
+      const own = async () => (await read()).split('\n').find((line) => line.includes(`"who":"Lua by ${route}"`));
+      await expect.poll(own, { message: 'the entry with its own field' }).toContain('"x-case":"Lua"');
+      expect(await own()).not.toContain('s3cret');
+    },
+  );
 });
 
 describe('what a plugin that logs makes of an exchange', () => {
@@ -265,14 +286,15 @@ describe('what a plugin that logs makes of an exchange', () => {
   ])('goes to syslog as its status says: %i', async (status, expected) => {
     const written: SyslogLine[] = [];
     const services = fakeServices({ syslog: async (all) => void written.push(...all) });
-    const hooks = syslog.compile({ ...severities, facility: 'local3' }, EVERYWHERE, services);
+    const custom_fields_by_lua = { told: "return 'in Lua: ' .. kong.response.get_status()" };
+    const hooks = syslog.compile({ ...severities, custom_fields_by_lua, facility: 'local3' }, EVERYWHERE, services);
     const { exchange, over } = exchangeOf(status);
     hooks.log?.(exchange);
     await over();
     expect(written.map(({ severity }) => severity)).toEqual(expected);
     for (const { facility, message } of written) {
       expect(facility).toBe('local3');
-      expect(JSON.parse(message).response.status).toBe(status);
+      expect(JSON.parse(message)).toMatchObject({ response: { status }, told: `in Lua: ${status}` });
     }
   });
 

@@ -237,7 +237,11 @@ describe.each([
   let node: ProxyNode;
 
   beforeAll(async () => {
-    upstream = await startUpstream();
+    // Under this path it says what an answer costs.
+    upstream = await startUpstream(({ line }) => {
+      const costs = line.includes('/costly') ? 'X-Kong-Limit: video=2\r\n' : '';
+      return `HTTP/1.1 200 OK\r\n${costs}Content-Length: 2\r\n\r\nok`;
+    });
     redis = await startRedisServer({ user: 'gateway', password: 'größe' });
     overTls = await startRedisServer({}, await generateListenerCertificate());
     const encrypted = (verified: boolean) => ({
@@ -272,12 +276,22 @@ describe.each([
       protocols: ['http'],
       service: { id: id(1) },
     });
+    const costly = (n: number, verified: boolean) => ({
+      ...{ id: id(200 + n), name: 'response-ratelimiting', protocols: ['http'], route: { id: id(100 + n) } },
+      config: {
+        ...{ header_name: 'x-kong-limit', limit_by: 'ip', block_on_first_violation: false, hide_client_headers: false },
+        limits: { video: { second: null, minute: null, hour: null, day: null, month: null, year: 9 } },
+        ...encrypted(verified),
+      },
+    });
+    const paths = ['/hundred', '/killed', '/redis', '/strict', '/tolerant', '/all', '/tls', '/verified'];
     node = await startProxyNode(
       {
         services: [service],
-        routes: ['/hundred', '/killed', '/redis', '/strict', '/tolerant', '/all', '/tls', '/verified'].map((path, n) =>
-          route(n + 1, path),
-        ),
+        routes: [...paths, '/costly', '/costly-verified'].map((path, n) => ({
+          ...route(n + 1, path),
+          strip_path: false,
+        })),
         plugins: [
           limited(1, 100),
           limited(2, 40, { limit_by: 'header', header_name: 'X-Attempt' }),
@@ -286,6 +300,8 @@ describe.each([
           limited(5, 1000, inRedis),
           limited(7, 1000, encrypted(false)),
           limited(8, 1000, encrypted(true)),
+          costly(9, false),
+          costly(10, true),
         ],
       },
       { start, processes: 8 },
@@ -372,6 +388,14 @@ describe.each([
       expect(overTls.connections).toBe(1);
       expect(await status('/verified')).toBe(500);
       await expect.poll(() => node.log.join('\n'), { message: 'the log to say it' }).toMatch(/certificate/i);
+    });
+
+    it('speaks TLS with Redis for what answers cost, too, as configured', async () => {
+      const left: (string | null)[] = [];
+      for (let at = 0; at < 3; at++) left.push((await send('/costly')).headers.get('x-ratelimit-remaining-video-year'));
+      expect(left).toEqual(['7', '5', '3']);
+      expect(Object.values(overTls.kept()).map(([count]) => count)).toContain('6');
+      expect(await status('/costly-verified')).toBe(500);
     });
 
     it.each<[string, () => Promise<void> | void, string]>([
