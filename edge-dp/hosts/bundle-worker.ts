@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { keepBundle, keptBundle } from './bundle-cache.ts';
 import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
 
@@ -27,13 +28,19 @@ export const WORKER_ENTRY = moduleFile('../worker', import.meta.url);
 /** The same, with a clock that tests can put ahead. */
 export const TESTED_ENTRY = moduleFile('../worker-under-test', import.meta.url);
 
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What is here decides what comes out of the same files. */
+const MAKERS = [fileURLToPath(import.meta.url), moduleFile('./plugin-kits', import.meta.url)];
+
 const bundles = new Map<string, Promise<WorkerBundle>>();
 
 /** `node`: with what runs it in a process of Node's. */
 type Target = 'workers' | 'node';
 
 /**
- * Bundles the Worker whose entry file is `entry` (milliseconds); the same entry is bundled once per process. Modules
+ * Bundles the Worker whose entry file is `entry` (milliseconds); the same entry is bundled once per process, and read
+ * from what an earlier one kept while its sources are the same. Modules
  * the runtime itself provides (`cloudflare:*`, `node:*`) stay imports. Throws esbuild's errors, which name the file and line.
  */
 export function bundleWorker(entry: string = WORKER_ENTRY, target: Target = 'workers'): Promise<WorkerBundle> {
@@ -49,7 +56,18 @@ export function bundleWorker(entry: string = WORKER_ENTRY, target: Target = 'wor
 }
 
 async function run(entry: string, target: Target): Promise<WorkerBundle> {
+  // Entries that are written anew at each start (with an operator's own plugins) are not kept.
+  if (!entry.startsWith(PROJECT)) return make(entry, target, new Map());
+  const name = `${target} ${entry}`;
+  const kept = keptBundle(name);
+  if (kept !== undefined) return kept;
   const wasm = new Map<string, string>();
+  const bundle = await make(entry, target, wasm);
+  keepBundle(name, bundle, wasm, MAKERS);
+  return bundle;
+}
+
+async function make(entry: string, target: Target, wasm: Map<string, string>): Promise<WorkerBundle> {
   const { outputFiles, metafile } = await build({
     bundle: true,
     write: false,
