@@ -22,20 +22,23 @@ const heldBytes = (): number => {
 
 const newLedger = () => new CounterLedger(() => undefined);
 
-/** Isolates that count through one ledger, with how often they asked it. */
-function isolates(count: number) {
-  let ledger = newLedger();
+/** Isolates that count through ledgers, one for each shard of keys, with how often they asked, and for which keys which of them. */
+function isolates(count: number, shards = 1) {
+  const ledgers = Array.from({ length: shards }, newLedger);
   let restarts = 0;
   const asked = { times: 0 };
-  const ask = async (_shard: number, question: unknown) => {
+  const keys = new Map<string, Set<number>>();
+  const ask = async (shard: number, question: unknown) => {
     asked.times += 1;
-    return ledger.answer(parseCounterQuestion(JSON.parse(JSON.stringify(question))), Date.now() + restarts);
+    const parsed = parseCounterQuestion(JSON.parse(JSON.stringify(question)));
+    for (const { key } of parsed.windows) keys.set(key, (keys.get(key) ?? new Set()).add(shard));
+    return (ledgers[shard] ?? expect.fail(`there is no shard ${shard}`)).answer(parsed, Date.now() + restarts);
   };
   const restart = () => {
-    ledger = newLedger();
+    ledgers.fill(newLedger());
     restarts += 1;
   };
-  return { asked, restart, all: Array.from({ length: count }, () => new LeasedCounters(1, ask)) };
+  return { asked, keys, restart, all: Array.from({ length: count }, () => new LeasedCounters(shards, ask)) };
 }
 
 const window = (limit: number, key = 'k', length = 3_600_000): Window => ({ key, start: Date.now(), length, limit });
@@ -153,6 +156,26 @@ describe('counters of a node', () => {
         },
       ),
     );
+  });
+
+  it('are spread over their keepers by key, each client always with the same one, and never exceed a limit for it', async () => {
+    const { all, keys } = isolates(3, 8);
+    const clients = Array.from({ length: 200 }, (_, n) => `198.51.100.${n}`);
+    for (const client of clients) {
+      const own = [window(3, `minute of ${client}`, 60_000), window(5, `minute of ${client}`, 3_600_000)];
+      let allowed = 0;
+      for (let turn = 0; turn < 6; turn++) {
+        const found = await all[turn % 3]?.take(own, 1);
+        if (found?.every(({ room }) => room) === true) allowed += 1;
+      }
+      expect(allowed, client).toBe(3);
+    }
+    expect(keys.size).toBe(200);
+    for (const shards of keys.values()) expect(shards.size).toBe(1);
+    const used = Map.groupBy(keys.values(), ([shard]) => shard);
+    expect(used.size).toBe(8);
+    // By chance alone one of eight has 25 of 200, and twice that hardly ever.
+    for (const [shard, of] of used) expect(of.length, `shard ${shard}`).toBeLessThan(50);
   });
 
   it('tell exactly what was used where each is counted', async () => {
