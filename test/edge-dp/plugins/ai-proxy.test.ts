@@ -102,6 +102,14 @@ const sse = (...events: readonly (readonly [string | null, unknown])[]) =>
 
 /** Streams that say `héllo, 😀` in each provider's published shape, and what they cost. */
 const STREAMS: readonly (readonly [string, Config, string, Uint8Array, readonly [number, number]])[] = [
+  ...(['azure', 'mistral'] as const).map((provider) => {
+    const options = provider === 'azure' ? { azure_instance: 'i', azure_deployment_id: 'd' } : {};
+    const says = (content: string, more: object = {}) =>
+      [null, { choices: [{ index: 0, delta: { content } }], ...more }] as const;
+    const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 };
+    const stream = utf8(sse(says('héllo'), says(', 😀'), says('', { usage }), [null, '[DONE]']));
+    return [provider, { provider, options }, 'text/event-stream', stream, [5, 2]] as const;
+  }),
   [
     'openai',
     { provider: 'openai' },
@@ -208,6 +216,116 @@ const STREAMS: readonly (readonly [string, Config, string, Uint8Array, readonly 
   ],
 ];
 
+/** The words that each provider's interface has for a chat of a system, a question, an answer and a question, and its answer. */
+const [SYSTEM, FIRST, BACK, LAST] = ['be brief', 'say', 'what?', 'hello'] as const;
+const OPENAI_TURNS = [
+  { role: 'system', content: SYSTEM },
+  { role: 'user', content: FIRST },
+  { role: 'assistant', content: BACK },
+  { role: 'user', content: LAST },
+];
+const OPENAI_CHAT = {
+  object: 'chat.completion',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'héllo' }, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 },
+};
+const OLLAMA_CHAT = {
+  message: { role: 'assistant', content: 'héllo' },
+  done: true,
+  prompt_eval_count: 5,
+  eval_count: 2,
+};
+const CHATS: readonly (readonly [string, Config, unknown, unknown])[] = [
+  ['openai', { provider: 'openai' }, { messages: OPENAI_TURNS }, OPENAI_CHAT],
+  [
+    'azure',
+    { provider: 'azure', options: { azure_instance: 'i', azure_deployment_id: 'd' } },
+    { messages: OPENAI_TURNS },
+    OPENAI_CHAT,
+  ],
+  ['mistral', { provider: 'mistral' }, { messages: OPENAI_TURNS }, OPENAI_CHAT],
+  [
+    'mistral behind ollama',
+    { provider: 'mistral', options: { mistral_format: 'ollama' } },
+    { messages: OPENAI_TURNS, options: {} },
+    OLLAMA_CHAT,
+  ],
+  [
+    'llama2',
+    { provider: 'llama2', options: { llama2_format: 'raw', upstream_url: 'http://llama.test' } },
+    { inputs: '<s>[INST] <<SYS>> be brief <</SYS>> say [/INST] what? </s> <s>[INST] hello [/INST]' },
+    { data: [{ generated_text: '<s> [INST] hello [/INST] héllo' }] },
+  ],
+  [
+    'llama2 behind ollama',
+    { provider: 'llama2', options: { llama2_format: 'ollama', upstream_url: 'http://ollama.test' } },
+    { messages: OPENAI_TURNS, options: {} },
+    OLLAMA_CHAT,
+  ],
+  [
+    'cohere',
+    { provider: 'cohere' },
+    {
+      message: LAST,
+      chat_history: [
+        { role: 'USER', message: SYSTEM },
+        { role: 'USER', message: FIRST },
+        { role: 'CHATBOT', message: BACK },
+      ],
+    },
+    { text: 'héllo', generation_id: 'g', meta: { billed_units: { input_tokens: 5, output_tokens: 2 } } },
+  ],
+  [
+    'anthropic',
+    { provider: 'anthropic', options: { anthropic_version: '2023-06-01' } },
+    { system: SYSTEM, messages: OPENAI_TURNS.slice(1) },
+    {
+      model: 'claude',
+      content: [{ type: 'text', text: 'héllo' }],
+      stop_reason: 'end_turn',
+      usage: { input_tokens: 5, output_tokens: 2 },
+    },
+  ],
+  [
+    'gemini',
+    { provider: 'gemini' },
+    {
+      systemInstruction: { parts: [{ text: SYSTEM }] },
+      contents: [
+        { role: 'user', parts: [{ text: FIRST }] },
+        { role: 'model', parts: [{ text: BACK }] },
+        { role: 'user', parts: [{ text: LAST }] },
+      ],
+    },
+    {
+      candidates: [{ content: { role: 'model', parts: [{ text: 'héllo' }] }, finishReason: 'STOP' }],
+      usageMetadata: { promptTokenCount: 5, candidatesTokenCount: 2, totalTokenCount: 7 },
+    },
+  ],
+  [
+    'bedrock',
+    {
+      provider: 'bedrock',
+      options: { bedrock: { aws_region: 'eu-west-1' } },
+      auth: { aws_access_key_id: 'a', aws_secret_access_key: 's' },
+    },
+    {
+      system: [{ text: SYSTEM }],
+      messages: [
+        { role: 'user', content: [{ text: FIRST }] },
+        { role: 'assistant', content: [{ text: BACK }] },
+        { role: 'user', content: [{ text: LAST }] },
+      ],
+    },
+    {
+      output: { message: { role: 'assistant', content: [{ text: 'héllo' }] } },
+      stopReason: 'end_turn',
+      usage: { inputTokens: 5, outputTokens: 2, totalTokens: 7 },
+    },
+  ],
+  ['huggingface', { provider: 'huggingface' }, { messages: OPENAI_TURNS }, OPENAI_CHAT],
+];
+
 /** Each provider's published answer to a text to be completed; Gemini and Bedrock complete none. */
 const COMPLETIONS: readonly (readonly [string, Config, string, unknown])[] = [
   ['openai', { provider: 'openai' }, 'prompt', { object: 'text_completion', choices: [{ index: 0, text: 'héllo' }] }],
@@ -312,6 +430,28 @@ const OPTIONS: Readonly<Partial<Record<Config['provider'], Partial<Config>>>> = 
 };
 
 describe('ai-proxy', () => {
+  it.each(CHATS)(
+    'has %s chat in the words of its own interface, and gives its answer and what it took as OpenAI would',
+    async (name, config, asked, body) => {
+      const given = { messages: OPENAI_TURNS };
+      const { sent } = await send(config, given);
+      expect(sent).toMatchObject(Object(asked));
+      const answer = { body: JSON.stringify(body), type: 'application/json' };
+      const { reply, request, text } = await exchange(config, given, answer);
+      expect(reply.status).toBe(200);
+      const told = JSON.parse(text);
+      expect(told).toMatchObject({
+        object: 'chat.completion',
+        // Kong leaves the role out there.
+        choices: [{ index: 0, message: { content: 'héllo', ...(name !== 'huggingface' && { role: 'assistant' }) } }],
+      });
+      // Llama itself says nothing of tokens.
+      if (name === 'llama2') return;
+      expect(told.usage).toEqual(OPENAI_CHAT.usage);
+      expect(logged(request)).toMatchObject({ ai: { proxy: { usage: OPENAI_CHAT.usage } } });
+    },
+  );
+
   it.each(COMPLETIONS)(
     'has %s complete a text of 100 KB, and gives its answer as OpenAI would',
     async (_, config, field, body) => {

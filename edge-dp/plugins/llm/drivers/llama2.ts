@@ -61,7 +61,8 @@ function instructions(messages: readonly Row[]): string {
     .map(({ role, content }, at) => {
       if (at === 0) return `<s>[INST] <<SYS>> ${String(content)} <</SYS>>`;
       if (at === 1) return ` ${String(content)} [/INST]`;
-      if (role === 'system') return ` ${String(content)} </s>`;
+      // Kong has answers of the role `system` alone, and forgets those of `assistant`, which are what clients send.
+      if (role === 'system' || role === 'assistant') return ` ${String(content)} </s>`;
       return role === 'user' ? ` <s>[INST] ${String(content)} [/INST]` : '';
     })
     .join('');
