@@ -39,6 +39,10 @@ export const release: Command = {
     },
     pending: { takes: 'GROUP', text: 'replay: what is pending for that group, in the place of a release' },
     'data-plane': { takes: 'NAME', text: 'replay: id or hostname of the one that is asked' },
+    ring: {
+      takes: 'N',
+      text: 'promote, pause, resume, abort: only where it is still at that ring, so that two who promote at once move it once; 0 for at none yet',
+    },
     watch: { text: 'create, promote, resume and rollback: then watch it' },
   },
   examples: [
@@ -96,7 +100,7 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
   const made =
     action === 'create'
       ? await ask(admin, '/releases', { group: word, at: options.at ?? null, strategy: strategyIn(options.strategy) })
-      : await ask(admin, `/releases/${path}/${action}`, {});
+      : await ask(admin, `/releases/${path}/${action}`, seenAt(action, options.ring));
   print(line(made));
   if (options.watch === true) await watch(admin, String(made.id));
 }
@@ -161,6 +165,15 @@ function trafficOf(strategy: unknown, ring: unknown): string {
   const current: unknown = Array.isArray(strategy) ? strategy[Number(ring) - 1] : undefined;
   const traffic = isRecord(current) ? current.traffic : undefined;
   return isRecord(traffic) ? ` (${String(traffic.percent)} % of requests by ${String(traffic.by)})` : '';
+}
+
+/** What says where a release was seen. */
+function seenAt(action: string, ring: unknown): Row {
+  if (ring === undefined) return {};
+  if (action === 'rollback') throw new CommandError('release rollback takes no --ring: it makes a new release', 2);
+  if (typeof ring !== 'string' || !/^\d{1,9}$/.test(ring))
+    throw new CommandError(`release ${action} --ring: expected a number`, 2);
+  return { ring: Number(ring) === 0 ? null : Number(ring) };
 }
 
 function strategyIn(given: unknown): unknown {

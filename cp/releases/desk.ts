@@ -3,6 +3,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import { writingAlone } from '../store/author.ts';
 import type {
+  NewRelease,
   NodeRegistry,
   ReleasedWrite,
   ReleaseStep,
@@ -118,8 +119,9 @@ export class ReleaseDesk {
   async create(group: string, rings: readonly Ring[], at: number | null): Promise<StoredRelease> {
     const { publisher } = this.#options;
     await publisher.flush();
-    const newest = this.#pending(this.#live(group));
-    return this.#write(newest, newest.serial, rings, at, null);
+    const live = this.#live(group);
+    const newest = this.#pending(live);
+    return this.#write(newest, { after: live.id, upto: newest.serial, rings, at, rollbackTo: null });
   }
 
   /**
@@ -140,13 +142,27 @@ export class ReleaseDesk {
         `group '${group}' publishes by releases from now on, since release ${release.id} is brought back to it`,
       );
       await publisher.flush();
-      this.#live(group);
     }
-    return this.#write(content, release.upto, [], null, release.id);
+    const after = this.#live(group).id;
+    return this.#write(content, { after, upto: release.upto, rings: [], at: null, rollbackTo: release.id });
   }
 
-  /** Moves a release on by somebody's order. Throws `ReleaseConflict` when that does not go from where it is. */
-  async order(release: StoredRelease, order: 'promote' | 'pause' | 'resume' | 'abort'): Promise<StoredRelease> {
+  /**
+   * Moves a release on by somebody's order, who may say at which ring it was seen (null: at none). Throws `ReleaseConflict` when that does
+   * not go from where it is.
+   */
+  async order(
+    release: StoredRelease,
+    order: 'promote' | 'pause' | 'resume' | 'abort',
+    seenAt: number | null | undefined = undefined,
+  ): Promise<StoredRelease> {
+    const ring = ringOf(release);
+    if (seenAt !== undefined && seenAt !== ring) {
+      const where = ring === null ? release.state : `${release.state} at ring ${ring}`;
+      throw new ReleaseConflict(
+        `the release moved on meanwhile: it is ${where}, and was seen at ${seenAt === null ? 'no ring' : `ring ${seenAt}`}`,
+      );
+    }
     const step = stepFor(release, order);
     if (step === null) throw new ReleaseConflict(`a release that is ${release.state} cannot be told to ${order}`);
     const moved = await this.#step(release, step);
@@ -156,33 +172,21 @@ export class ReleaseDesk {
 
   async #write(
     content: Manifest,
-    upto: number,
-    rings: readonly Ring[],
-    at: number | null,
-    rollbackTo: string | null,
+    of: Pick<NewRelease, 'after' | 'upto' | 'rings' | 'at' | 'rollbackTo'>,
   ): Promise<StoredRelease> {
     const { store, publisher, log } = this.#options;
     const { group } = content;
     const objects = new Map<string, PackedObject>();
     for (const name of await this.#namesOf(content)) objects.set(name, await this.#object(name));
-    const state = at !== null ? 'scheduled' : rings.length > 0 ? 'rolling' : 'live';
+    const state = of.at !== null ? 'scheduled' : of.rings.length > 0 ? 'rolling' : 'live';
     const release = await store.create(
-      {
-        group,
-        state,
-        serial: null,
-        upto,
-        seen: publisher.serial(),
-        content,
-        rings,
-        at,
-        rollbackTo,
-        objects: [...objects.keys()],
-      },
+      { ...of, group, state, serial: null, seen: publisher.serial(), content, objects: [...objects.keys()] },
       (name) => objects.get(name),
     );
-    if (release === null)
+    if (release === 'on its way')
       throw new ReleaseConflict(`another release of group '${group}' is on its way: abort it, or wait`);
+    if (release === 'moved on')
+      throw new ReleaseConflict(`the data planes of group '${group}' were given another release meanwhile: look again`);
     log('notice', `release ${release.id} of group '${group}' is ${told(release)}`);
     await publisher.flush();
     return release;
@@ -355,6 +359,11 @@ async function stage(workspace: Workspace, group: string): Promise<void> {
   const publish = 'release';
   if ((await groups.select(key)) === null) await groups.insert({ name: group, publish });
   else await groups.update(key, { publish });
+}
+
+/** The ring that a release is at, from 1; null: it is at none. */
+export function ringOf({ state, ring }: Pick<StoredRelease, 'state' | 'ring'>): number | null {
+  return state === 'rolling' || state === 'paused' ? ring + 1 : null;
 }
 
 function begin({ rings }: StoredRelease): ReleaseStep {

@@ -160,11 +160,12 @@ export class StagedGroups {
         rings: [],
         at: null,
         rollbackTo: null,
+        after: null,
         objects: namesIn(shelf, content),
       },
       (name) => shelf.get(name),
     );
-    if (begun !== null) {
+    if (typeof begun !== 'string') {
       this.#options.log(
         'info',
         `group '${group}' publishes by releases: its data planes keep serial ${content.serial}`,

@@ -11,6 +11,7 @@ import type {
   Change,
   NewRelease,
   ReleasedWrite,
+  ReleaseObstacle,
   ReleaseStanding,
   ReleaseStep,
   ReleaseStore,
@@ -86,7 +87,7 @@ export function releaseStore(database: Database): ReleaseStore {
           return await insert(session, release);
         });
       } catch (error) {
-        if (asSqlError(error)?.code === '23505') return null;
+        if (asSqlError(error)?.code === '23505') return 'on its way';
         throw error;
       }
     },
@@ -123,14 +124,14 @@ export function releaseStore(database: Database): ReleaseStore {
   };
 }
 
-/** Null: another one is on its way. */
-async function insert(session: Session, release: NewRelease): Promise<StoredRelease | null> {
+async function insert(session: Session, release: NewRelease): Promise<StoredRelease | ReleaseObstacle> {
   const { group, state, content } = release;
-  const [open] = await session.query(
-    `SELECT id FROM releases WHERE group_name = $1 AND state IN ('scheduled', 'rolling', 'paused')`,
+  const current = await session.query(
+    `SELECT id, state FROM releases WHERE group_name = $1 AND state IN ('live', 'scheduled', 'rolling', 'paused')`,
     [group],
   );
-  if (open !== undefined) return null;
+  if (current.some((row) => row.state !== 'live')) return 'on its way';
+  if ((current[0]?.id ?? null) !== release.after) return 'moved on';
   if (state === 'live' && release.serial === null) {
     await session.query(
       `UPDATE releases SET state = 'replaced', since = now() WHERE group_name = $1 AND state = 'live'`,

@@ -431,9 +431,14 @@ export interface NewRelease
   readonly state: 'scheduled' | 'rolling' | 'live';
   /** Null: a new one, above all that there were. Else it is the group's first, of what its data planes have already. */
   readonly serial: number | null;
+  /** The release that is live when it is made, as whoever makes it saw it; null: it is the group's first. */
+  readonly after: string | null;
   /** Everything that the manifest leads to. */
   readonly objects: readonly ObjectName[];
 }
+
+/** Why a release is not written down: another one of its group is on its way, or another one is live than was seen. */
+export type ReleaseObstacle = 'on its way' | 'moved on';
 
 /** What is kept of releases that are over. */
 export interface ReleaseRetention {
@@ -472,8 +477,11 @@ export interface ReleaseStore {
    * is none before it, or the change log no longer reaches back to that.
    */
   writes(release: StoredRelease): Promise<readonly ReleasedWrite[] | null>;
-  /** Writes a release down with its objects. Null: another one of the group is on its way, or it is not the first. */
-  create(release: NewRelease, objectOf: (name: ObjectName) => PackedObject | undefined): Promise<StoredRelease | null>;
+  /** Writes a release down with its objects, or says what is in its way. */
+  create(
+    release: NewRelease,
+    objectOf: (name: ObjectName) => PackedObject | undefined,
+  ): Promise<StoredRelease | ReleaseObstacle>;
   /**
    * Keeps what a group was given at once. False when that is kept already, or something newer, or the group is given releases.
    */

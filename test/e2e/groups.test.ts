@@ -236,7 +236,12 @@ it('a group that publishes by releases gets what is released, by the command, an
   const waiting = await release('create', 'eu', '--at', '2040-01-01T00:00:00Z');
   expect(waiting.output).toMatch(/ {2}eu {2}scheduled for 2040-01-01T00:00:00.000Z {2}serial \d+\n$/);
   const [scheduled = ''] = waiting.output.split(' ', 1);
-  expect((await release('promote', scheduled)).output).toContain('  eu  live  ');
+  expect(await release('promote', scheduled, '--ring', '1')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('it is scheduled, and was seen at ring 1'),
+  });
+  expect(await release('promote', scheduled, '--ring', 'first')).toMatchObject({ code: 2 });
+  expect((await release('promote', scheduled, '--ring', '0')).output).toContain('  eu  live  ');
   for (const each of nodes) await expect.poll(() => served(each, '/eu', '/new'), PATIENCE).toEqual([218, 221]);
   expect(await release('abort', scheduled)).toMatchObject({
     code: 1,

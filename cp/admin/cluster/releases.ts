@@ -1,7 +1,6 @@
 import { readDocument } from '../../../shared/declarative/document.ts';
-import { isRecord } from '../../../shared/record.ts';
 import { schemaViolation } from '../../../shared/schema/errors.ts';
-import type { ReleaseDesk } from '../../releases/desk.ts';
+import { type ReleaseDesk, ringOf } from '../../releases/desk.ts';
 import type { EntityChange } from '../../releases/diff.ts';
 import { type Ring, readStrategy, StrategyFault } from '../../releases/rings.ts';
 import type { StoredRelease } from '../../store/store.ts';
@@ -16,7 +15,12 @@ import { conflicting, groupNamed, nothingPending } from './pending.ts';
 export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
   if (desk === null) return [];
   const orders = (['promote', 'pause', 'resume', 'abort'] as const).map((order) =>
-    writing(desk, `/releases/{release}/${order}`, SUMMARIES[order], 200, (release) => desk.order(release, order)),
+    writing(
+      desk,
+      `/releases/{release}/${order}`,
+      { summary: SUMMARIES[order], status: 200, input: orderInput },
+      (release, call) => desk.order(release, order, ringSeenIn(call.body)),
+    ),
   );
   return [
     { path: '/groups/{groups}/pending', methods: { GET: pending(desk) } },
@@ -25,7 +29,7 @@ export function releaseRoutes(desk: ReleaseDesk | null): AdminRoute[] {
     { path: '/releases/{release}/diff/{other}', methods: { GET: between(desk) } },
     { path: '/releases/{release}/config', methods: { GET: config(desk) } },
     ...orders,
-    writing(desk, '/releases/{release}/rollback', SUMMARIES.rollback, 201, (release, call) =>
+    writing(desk, '/releases/{release}/rollback', { summary: SUMMARIES.rollback, status: 201 }, (release, call) =>
       desk.rollback(release, call.workspace),
     ),
   ];
@@ -99,7 +103,7 @@ function create(desk: ReleaseDesk): Operation {
         fields.at =
           'expected seconds since 1970, up to the year 9999, or a time with its zone as in 2030-01-31T08:00:00Z';
       const strategy = strategyIn(argument(body, 'strategy'), fields);
-      for (const name of unknownIn(body)) fields[name.slice(0, 64)] = 'unknown field';
+      for (const name of unknownIn(body, ['group', 'at', 'strategy'])) fields[name.slice(0, 64)] = 'unknown field';
       if (Object.keys(fields).length > 0 || at === undefined || typeof group !== 'string')
         throw schemaViolation(fields);
       const release = await conflicting(() => desk.create(group, strategy, at));
@@ -163,8 +167,7 @@ function config(desk: ReleaseDesk): Operation {
 function writing(
   desk: ReleaseDesk,
   path: string,
-  summary: string,
-  status: 200 | 201,
+  { summary, status, input }: { readonly summary: string; readonly status: 200 | 201; readonly input?: JsonSchema },
   work: (release: StoredRelease, call: Call) => Promise<StoredRelease>,
 ): AdminRoute {
   const handle = async (call: Call): Promise<Reply> => {
@@ -172,12 +175,29 @@ function writing(
     if (release === null) return notFound;
     return { status, body: shown(await conflicting(() => work(release, call))) };
   };
+  const taken = input === undefined ? {} : { body: { required: false, schema: input } };
+  const errors = input === undefined ? ([404, 409] as const) : ([400, 404, 409] as const);
   return {
     path,
     methods: {
-      POST: { describe: { summary, tag: 'cluster', success: { status, schema }, errors: [404, 409] }, handle },
+      POST: { describe: { summary, tag: 'cluster', ...taken, success: { status, schema }, errors }, handle },
     },
   };
+}
+
+/** The ring at which whoever orders saw the release; null: at none. Undefined: that is not said. */
+function ringSeenIn(body: Call['body']): number | null | undefined {
+  const fields: Record<string, string> = {};
+  for (const name of unknownIn(body, ['ring'])) fields[name.slice(0, 64)] = 'unknown field';
+  const said = argument(body, 'ring');
+  const ring =
+    said === '' || said == null ? null : typeof said === 'string' && /^\d+$/.test(said) ? Number(said) : said;
+  if (ring !== null && (typeof ring !== 'number' || !Number.isSafeInteger(ring) || ring < 1)) {
+    fields.ring = 'expected the ring that the release was seen at, from 1, or null';
+    throw schemaViolation(fields);
+  }
+  if (Object.keys(fields).length > 0) throw schemaViolation(fields);
+  return said === undefined ? undefined : ring;
 }
 
 /** Null: at once. Undefined: no time at all. */
@@ -206,9 +226,14 @@ function strategyIn(value: unknown, fields: Record<string, string>): readonly Ri
   }
 }
 
-function unknownIn(body: Call['body']): readonly string[] {
-  const given = body.kind === 'json' && isRecord(body.args) ? Object.keys(body.args) : [];
-  return given.filter((name) => !['group', 'at', 'strategy'].includes(name));
+function unknownIn(body: Call['body'], known: readonly string[]): readonly string[] {
+  const given =
+    body.kind === 'json'
+      ? Object.keys(body.args)
+      : body.kind === 'form'
+        ? body.args.map(([key]) => key.split(/[.[]/, 1)[0] ?? '')
+        : [];
+  return given.filter((name) => !known.includes(name));
 }
 
 function shown({ content, rings, rollbackTo, createdAt, since, ...release }: StoredRelease) {
@@ -221,7 +246,7 @@ function shown({ content, rings, rollbackTo, createdAt, since, ...release }: Sto
     config_hash: content.config_hash,
     at: release.at,
     strategy: rings,
-    ring: release.state === 'rolling' || release.state === 'paused' ? release.ring + 1 : null,
+    ring: ringOf(release),
     rollback_to: rollbackTo,
     created_at: Math.floor(createdAt),
     updated_at: Math.floor(since),
@@ -275,6 +300,17 @@ const input: JsonSchema = {
     strategy: { type: 'array', items: ring },
   },
   required: ['group'],
+};
+
+const orderInput: JsonSchema = {
+  type: 'object',
+  properties: {
+    ring: {
+      type: ['integer', 'null'],
+      minimum: 1,
+      description: 'Where the release was seen, null at no ring: refused with 409 when it is elsewhere by now.',
+    },
+  },
 };
 
 const fields = {

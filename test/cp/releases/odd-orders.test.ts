@@ -24,7 +24,7 @@ async function ask(method: string, path: string, body?: object) {
 
 const write = () => ask('POST', '/services', { name: `service-${++services}`, host: 'a.test' });
 const release = (more: object) => ask('POST', '/releases', { group: 'default', ...more });
-const order = (id: unknown, what: string) => ask('POST', `/releases/${String(id)}/${what}`, {});
+const order = (id: unknown, what: string, body: object = {}) => ask('POST', `/releases/${String(id)}/${what}`, body);
 
 test('a time that is none, is of no zone, or was meant in milliseconds, is refused; one that is over begins at once', async () => {
   await write();
@@ -102,10 +102,40 @@ test('of two people who order at once one is first; and nobody rolls back over a
   const id = made.find(({ status }) => status === 201)?.body.id;
   const statuses = async (...orders: readonly string[]) =>
     (await Promise.all(orders.map((one) => order(id, one)))).map(({ status }) => status).toSorted();
-  // Whoever is second either saw the ring that the other one left, and is refused, or the next, and promotes that.
+  // Whoever is second and says nothing of it either saw the ring that the other one left, and is refused, or the next, and promotes that.
   const promoted = (await statuses('promote', 'promote')).filter((status) => status === 200).length;
   const standing = async () => (await ask('GET', `/releases/${String(id)}`)).body;
-  expect(await standing()).toMatchObject({ state: 'rolling', ring: 1 + promoted });
+  const ring = 1 + promoted;
+  expect(await standing()).toMatchObject({ state: 'rolling', ring });
+  expect(await statuses('pause', 'pause', 'pause')).toEqual([200, 409, 409]);
+  expect(await statuses('resume', 'resume')).toEqual([200, 409]);
+  expect(await standing()).toMatchObject({ state: 'rolling', ring });
+
+  // Who says at which ring it was seen has it moved on from there alone, however many say so, at once or later.
+  const seen = { ring };
+  const orders = await Promise.all([1, 2, 3, 4].map(() => order(id, 'promote', seen)));
+  expect(orders.map(({ status }) => status).toSorted()).toEqual([200, 409, 409, 409]);
+  expect(await standing()).toMatchObject({ state: 'rolling', ring: ring + 1 });
+  for (const late of ['promote', 'pause', 'abort']) {
+    expect(await order(id, late, seen)).toMatchObject({
+      status: 409,
+      body: {
+        message: `the release moved on meanwhile: it is rolling at ring ${ring + 1}, and was seen at ring ${ring}`,
+      },
+    });
+  }
+  const form = { method: 'POST', body: new URLSearchParams({ ring: String(ring) }) };
+  expect((await fetch(`${plane.admin}/releases/${String(id)}/promote`, form)).status).toBe(409);
+  for (const none of [0, -1, 1.5, '1x', true, [ring + 1], {}]) {
+    const { status, body } = await order(id, 'promote', { ring: none });
+    expect([status, Object.keys(recordOrEmpty(body.fields))], JSON.stringify(none)).toEqual([400, ['ring']]);
+  }
+  expect(await order(id, 'promote', { rings: ring + 1 })).toMatchObject({
+    status: 400,
+    body: { fields: { rings: 'unknown field' } },
+  });
+  expect(await standing()).toMatchObject({ state: 'rolling', ring: ring + 1 });
+
   expect(await statuses('promote', 'abort')).toContain(200);
   const after = await standing();
   if (after.state !== 'aborted') await order(id, 'abort');
@@ -119,7 +149,27 @@ test('of two people who order at once one is first; and nobody rolls back over a
     status: 409,
     body: { message: expect.stringContaining('is on its way') },
   });
-  await order(scheduled.body.id, 'abort');
+  // One that has not begun is seen at no ring.
+  const begun = await Promise.all([1, 2].map(() => order(scheduled.body.id, 'promote', { ring: null })));
+  expect(begun.map(({ status }) => status).toSorted()).toEqual([200, 409]);
+  expect((await ask('GET', `/releases/${String(scheduled.body.id)}`)).body).toMatchObject({ state: 'live' });
+});
+
+test('of two who release, or go back, at once the second is told that data planes have something else by now', async () => {
+  await write();
+  const made = await Promise.all([1, 2, 3].map(() => release({})));
+  expect(made.map(({ status }) => status).toSorted()).toEqual([201, 409, 409]);
+  await write();
+  await release({});
+  const { data } = (await ask('GET', '/releases?group=default')).body;
+  const [, former, earlier] = Array.isArray(data) ? data.map(recordOrEmpty) : [];
+  const back = await Promise.all([former, former, earlier].map((one) => order(one?.id, 'rollback')));
+  expect(back.map(({ status }) => status).toSorted()).toEqual([201, 409, 409]);
+  const newest = back.find(({ status }) => status === 201)?.body;
+  const { data: after } = (await ask('GET', '/releases?group=default')).body;
+  expect(Array.isArray(after) ? after.map(recordOrEmpty).filter(({ state }) => state === 'live') : []).toEqual([
+    expect.objectContaining({ id: newest?.id, rollback_to: newest?.rollback_to }),
+  ]);
 });
 
 test('rings that choose nobody go on after their time, and a group that is deleted takes its releases with it', async () => {

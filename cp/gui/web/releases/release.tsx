@@ -12,7 +12,7 @@ import { dateAndTime } from '../parts/time.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { msText, shareText } from '../traffic/vitals.ts';
 import { releaseQuery } from './queries.ts';
-import { type Figures, gatesText, ORDERS, ordersOf, type Release, ringText } from './steps.ts';
+import { type Figures, gatesText, ORDERS, orderBody, ordersOf, type Release, ringText } from './steps.ts';
 
 const COLORS: Readonly<Record<Release['state'], string>> = {
   scheduled: 'gray',
@@ -30,7 +30,7 @@ export function OneRelease({ release }: { readonly release: Release }) {
   const [asking, ask] = useDisclosure();
   const client = useQueryClient();
   const order = useMutation({
-    mutationFn: (name: string) => write('POST', `/releases/${release.id}/${name}`, undefined, 'cluster'),
+    mutationFn: (name: string) => write('POST', `/releases/${release.id}/${name}`, orderBody(name, release), 'cluster'),
     async onSuccess(written, name) {
       tellOutcome(`${ORDERS[name] ?? name}: release of ${release.group}`, written);
       await afterWrite(client);

@@ -76,6 +76,14 @@ export function ordersOf({ state }: Pick<Release, 'state'>): readonly string[] {
   }
 }
 
+/**
+ * What an order is sent with. One that takes a release further says where it was seen, so that two who press the same button
+ * take it one ring further; one that holds or undoes it is obeyed wherever it is.
+ */
+export function orderBody(name: string, { ring }: Pick<Release, 'ring'>): { readonly ring: number | null } | undefined {
+  return name === 'promote' || name === 'resume' ? { ring } : undefined;
+}
+
 /** Whom a ring is of. */
 export function ringText({ nodes: { labels, percent }, traffic, hold }: Ring): string {
   const whom = `${percent === 100 ? 'all' : `${percent} % of the`} data planes${labels === null ? '' : ` with ${labels}`}`;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { newRing, strategyOf, timeOf } from '../../../../cp/gui/web/releases/rings.ts';
-import { gatesText, ringText } from '../../../../cp/gui/web/releases/steps.ts';
+import { gatesText, orderBody, ringText } from '../../../../cp/gui/web/releases/steps.ts';
 import { readStrategy } from '../../../../cp/releases/rings.ts';
 
 it('says of a ring only what was written into the form, and leaves the rest to the control plane', () => {
@@ -22,6 +22,17 @@ it('says of a ring only what was written into the form, and leaves the rest to t
   expect(second === undefined ? '' : gatesText(second)).toBe(
     '2 may refuse it; at most 5 points more 5xx; p99 at most 5 times as long',
   );
+});
+
+it('says where a release was seen when it is to go further, and holds or undoes it wherever it is', () => {
+  expect(['promote', 'resume', 'pause', 'abort', 'rollback'].map((name) => orderBody(name, { ring: 2 }))).toEqual([
+    { ring: 2 },
+    { ring: 2 },
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(orderBody('promote', { ring: null })).toEqual({ ring: null });
 });
 
 it('takes a time as the browser writes it, and none for what is no time', () => {
