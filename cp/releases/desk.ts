@@ -236,6 +236,8 @@ export class ReleaseDesk {
     const { state, rings, ring, isDue, age } = release;
     if (state === 'scheduled') return isDue ? begin(release) : null;
     if (state !== 'rolling') return null;
+    // The database's clock went back, as with another server: its hold would last so much longer, and no request be of its time.
+    if (age < 0) return { state, ring, reason: null };
     const standing = await standingOf(this.#options.registry, release);
     this.#tellUnable(release, standing.unable);
     const { has, refusals } = standing;
@@ -290,8 +292,9 @@ export class ReleaseDesk {
       missingRequests(gates, served),
     ];
     return {
-      nodes: standing.ring.length + standing.split.length,
+      nodes: standing.present,
       nodes_serving: standing.has,
+      nodes_gone: standing.gone,
       nodes_refusing: standing.refusals.length,
       nodes_unable: standing.unable.length,
       ring: figuresOf(served.ring),
@@ -340,6 +343,8 @@ export class ReleaseDesk {
 export interface RingFigures {
   readonly nodes: number;
   readonly nodes_serving: number;
+  /** Those that are to have it and left since the ring began. What they served counts on. */
+  readonly nodes_gone: number;
   readonly nodes_refusing: number;
   /** Those that are to have it for a part of their requests and cannot split them: they keep the config before. */
   readonly nodes_unable: number;

@@ -3,10 +3,15 @@ import { sharesOf } from './rings.ts';
 
 /** Data planes of a group: those that are to have a release, and how they take it, and those that are not. */
 export interface Standing {
-  /** How many of the ring's have it. */
+  /** How many are to have it, and have it, of those that are connected, and how many left since the ring began. */
+  readonly present: number;
   readonly has: number;
+  readonly gone: number;
   readonly refusals: readonly NodeSummary[];
-  /** Ids: of those that are to have it for all requests, for a part of them, and for none. */
+  /**
+   * Ids: of those that are to have it for all requests, for a part of them, and for none. Those that left since the ring began are
+   * among them: what they served counts, most of all when it is why they left.
+   */
   readonly ring: readonly string[];
   readonly split: readonly string[];
   readonly others: readonly string[];
@@ -14,29 +19,36 @@ export interface Standing {
   readonly unable: readonly string[];
 }
 
+/** Whether one that is not connected was when the ring began, or since. */
+function leftSince({ updated_at, last_seen }: NodeSummary, { since }: StoredRelease): boolean {
+  return Math.max(updated_at, last_seen) >= Math.floor(since);
+}
+
 /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
 export async function standingOf(registry: NodeRegistry, release: StoredRelease): Promise<Standing> {
   const shareOf = sharesOf(release.id, release.rings, release.ring);
-  let has = 0;
+  let [present, has, gone] = [0, 0, 0];
   const refusals: NodeSummary[] = [];
   const [ring, split, others, unable]: [string[], string[], string[], string[]] = [[], [], [], []];
   let offset: string | undefined;
   do {
     const page = await registry.page({ size: 1000, ...(offset !== undefined && { offset }) });
     for (const node of page.nodes) {
-      if (!node.connected || node.group !== release.group) continue;
+      if (node.group !== release.group || !(node.connected || leftSince(node, release))) continue;
       const labels = Object.fromEntries(Object.entries(node.labels).map(([name, value]) => [name, String(value)]));
       const share = shareOf({ id: node.id, labels, capabilities: node.capabilities });
-      if (share === 'unable') unable.push(node.hostname);
+      if (share === 'unable' && node.connected) unable.push(node.hostname);
       if (share === 'none' || share === 'unable') {
         others.push(node.id);
         continue;
       }
       (share === 'all' ? ring : split).push(node.id);
+      if (node.connected) present++;
+      else gone++;
       if (node.reason !== null) refusals.push(node);
-      else if ((node.serial ?? 0) >= release.serial) has++;
+      else if (node.connected && (node.serial ?? 0) >= release.serial) has++;
     }
     offset = page.offset;
   } while (offset !== undefined);
-  return { has, refusals, ring, split, others, unable };
+  return { present, has, gone, refusals, ring, split, others, unable };
 }

@@ -345,6 +345,7 @@ const readSchema: JsonSchema = objectOf({
       objectOf({
         nodes: { type: 'integer' },
         nodes_serving: { type: 'integer' },
+        nodes_gone: { type: 'integer', description: 'Those that are to have it and left since the ring began.' },
         nodes_refusing: { type: 'integer' },
         nodes_unable: { type: 'integer' },
         ring: served,

@@ -6,6 +6,7 @@ import { openStore } from '../../../cp/store/open.ts';
 import type { Workspace } from '../../../cp/store/store.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
 import { tablesIn } from '../../../shared/bundle/split.ts';
+import { BUCKETS, bucketOf } from '../../../shared/telemetry/series.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
@@ -66,8 +67,13 @@ class Node {
     return this.took.at(-1);
   }
 
-  async connect({ port }: { readonly port: number }): Promise<void> {
+  leave(): void {
     this.#link?.socket.terminate();
+    this.#link = null;
+  }
+
+  async connect({ port }: { readonly port: number }): Promise<void> {
+    this.leave();
     const link = await TestLink.open(port);
     this.#link = link;
     onTestFinished(() => link.socket.terminate());
@@ -286,6 +292,83 @@ describe('a group that publishes by releases', () => {
     await expect.poll(() => able.now?.split, PATIENCE).toBeUndefined();
     expect(able.now?.config_hash).toBe(tried.content.config_hash);
     expect(able.now?.serial).toBeGreaterThan(undone.serial);
+  });
+
+  test('goes on without data planes of a ring that leave, unless so many are asked for; what they served before counts', async () => {
+    const a = await controlPlane();
+    await service(a.here, 'kept', 'leaving');
+    await group(a.here, 'leaving');
+    const canaries = [new Node({ in: 'leaving', canary: 'x' }), new Node({ in: 'leaving', canary: 'x' })];
+    const other = new Node({ in: 'leaving' });
+    for (const node of [...canaries, other]) await node.connect(a);
+    const rowsAt = async (node: Node, rows: number) =>
+      expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(rows);
+    for (const node of [...canaries, other]) await rowsAt(node, 1);
+    const release = async (name: string, ring: object) => {
+      await service(a.here, name, 'leaving');
+      const strategy = readStrategy([{ nodes: { labels: 'canary' }, ...ring }, { hold: 3600 }]);
+      return a.desk.create('leaving', strategy, null);
+    };
+    const figures = async (id: string) => a.desk.figures(await current(a, id));
+    const leave = async (id: string) => {
+      for (const node of canaries) node.leave();
+      await expect.poll(() => figures(id), PATIENCE).toMatchObject({ nodes: 0, nodes_serving: 0, nodes_gone: 2 });
+    };
+    const comeBack = async () => {
+      for (const node of canaries) await node.connect(a);
+    };
+    const tell = (node: Node, serial: number, status: number, requests: number) => {
+      const buckets = new Array<number>(BUCKETS).fill(0);
+      buckets[bucketOf(20)] = requests;
+      const latencies = { buckets, sum: requests * 20 };
+      const key = { dimension: 'serial', subject: String(serial), service: '', status, source: 'service' } as const;
+      const batch = {
+        node: node.id,
+        stream: crypto.randomUUID(),
+        number: 1,
+        from: 0,
+        until: 0,
+        bounded: 0,
+        dropped: 0,
+      };
+      const series = [{ ...key, request: latencies, upstream: latencies }];
+      return a.store.telemetry.keep([{ batch: { ...batch, series }, age: 0 }]);
+    };
+
+    // In the middle of the hold, and all of them: it lasts as long as it would have, and the next ring begins.
+    const unasked = await release('second', { hold: 3 });
+    for (const node of canaries) await rowsAt(node, 2);
+    await leave(unasked.id);
+    expect(other.now?.tables.services?.rows).toBe(1);
+    await rowsAt(other, 2);
+    await comeBack();
+    await a.desk.order(await current(a, unasked.id), 'promote');
+
+    // One is asked for: it waits until one is back.
+    const asked = await release('third', { hold: 0, gates: { min_nodes: 2, min_requests: 10 } });
+    for (const node of canaries) await rowsAt(node, 3);
+    await leave(asked.id);
+    expect((await figures(asked.id))?.waits_for).toContain('0 of 2 data planes (min_nodes)');
+    await comeBack();
+    // Then there is no traffic: it waits for that, as it says, and for whoever promotes it.
+    const waiting = ['0 of 10 requests (min_requests)'];
+    await expect.poll(async () => (await figures(asked.id))?.waits_for, PATIENCE).toEqual(waiting);
+    expect(await current(a, asked.id)).toMatchObject({ state: 'rolling', ring: 0 });
+    expect(other.now?.tables.services?.rows).toBe(2);
+    await a.desk.order(await current(a, asked.id), 'promote');
+    await rowsAt(other, 3);
+    await a.desk.order(await current(a, asked.id), 'promote');
+
+    // What was answered before they left, which may be why they did, undoes it all the same.
+    const bad = await release('fourth', { hold: 3600 });
+    for (const node of canaries) await rowsAt(node, 4);
+    await leave(bad.id);
+    for (const node of canaries) await tell(node, bad.serial, 5, 40);
+    await expect.poll(async () => (await current(a, bad.id)).state, PATIENCE).toBe('aborted');
+    expect((await current(a, bad.id)).reason).toMatch(/^ring 1: 80 of 80 requests \(100 %\) were answered 5xx/);
+    expect(other.now?.tables.services?.rows).toBe(3);
+    await comeBack();
+    for (const node of canaries) await rowsAt(node, 3);
   });
 
   test('begins at its time, whoever is there then, and undoes by order what a ring has', async () => {

@@ -299,6 +299,32 @@ test('a data plane that was away over releases that went live and one that was u
   await expect.poll(() => b.listener.nodes.get(node.id)?.record.serial, PATIENCE).toBe(node.serial);
 }, 180_000);
 
+test('a clock of the database that goes back, as with another server, has the hold of a ring begin anew, once', async () => {
+  const database = await freshDatabase();
+  const plane = await controlPlane(database);
+  await service(plane.here, 'one');
+  await staged(plane.here);
+  await service(plane.here, 'two');
+  const strategy = readStrategy([{ nodes: { percent: 0 }, hold: 2 }, { hold: 3600 }]);
+  const { id } = await plane.desk.create('default', strategy, null);
+  const { pg_host: host, pg_port: port, pg_user: user } = server.settings();
+  const client = new Client({ host, port, user, database });
+  await client.connect();
+  onTestFinished(() => client.end());
+  // By the clock that it has now, the ring begins in a day.
+  await client.query(`UPDATE releases SET since = since + interval '1 day' WHERE id = '${id}'`);
+  await expect.poll(async () => (await plane.desk.get(id))?.ring, PATIENCE).toBe(1);
+  expect(await plane.state(id)).toBe('rolling');
+  // A pause stays one.
+  await plane.desk.order((await plane.desk.get(id)) ?? expect.fail('the release is gone'), 'pause');
+  await client.query(`UPDATE releases SET since = since + interval '1 day' WHERE id = '${id}'`);
+  const paused = (await plane.desk.get(id)) ?? expect.fail('the release is gone');
+  expect(await plane.desk.order(paused, 'resume')).toMatchObject({ state: 'rolling', ring: 1 });
+  expect(plane.lines.filter((line) => line.includes(`release ${id}`) && line.includes('at ring 1 of 2'))).toHaveLength(
+    2,
+  );
+}, 120_000);
+
 test.each([
   ['ahead', 3 * 86_400_000],
   ['back', -3 * 86_400_000],

@@ -156,7 +156,7 @@ function Rings({ release: { id, strategy, ring, state } }: { readonly release: R
 }
 
 function Seen({ figures }: { readonly figures: Figures }) {
-  const { nodes, nodes_serving: serving, nodes_refusing: refusing, nodes_unable: unable } = figures;
+  const { nodes, nodes_serving: serving, nodes_gone: gone, nodes_refusing: refusing, nodes_unable: unable } = figures;
   const { ring, others, waits_for: waits } = figures;
   const served = ({ requests, status_5xx: failed, latency_p99_ms: p99 }: Figures['ring']) =>
     requests === 0
@@ -165,7 +165,8 @@ function Seen({ figures }: { readonly figures: Figures }) {
   return (
     <div aria-live="polite">
       <Text size="sm" mt={6} className="hf-num">
-        {serving} of {nodes} data planes have it{refusing > 0 && `, ${refusing} refuse it`}
+        {serving} of {nodes} data planes have it{gone > 0 && `, ${gone} left since it began`}
+        {refusing > 0 && `, ${refusing} refuse it`}
         {unable > 0 && `, ${unable} cannot split their requests and keep the config before`}. With it: {served(ring)}.
         With the config before: {served(others)}.
       </Text>

@@ -43,6 +43,7 @@ interface Served {
 export interface Figures {
   readonly nodes: number;
   readonly nodes_serving: number;
+  readonly nodes_gone: number;
   readonly nodes_refusing: number;
   readonly nodes_unable: number;
   readonly ring: Served;
