@@ -59,6 +59,12 @@ export class Balancer implements BalancedUpstream {
     return { type: known.type, failed: known.error !== null && known.addresses.length === 0 };
   }
 
+  /** Why a name of its targets leads nowhere; null: it leads somewhere, or nobody has heard of it yet. */
+  problemOf(name: string): string | null {
+    const known = this.#table?.get(name);
+    return known === undefined || known.addresses.length > 0 ? null : known.error;
+  }
+
   remembers(key: string): boolean {
     return remembers(this.#current, key, Date.now());
   }

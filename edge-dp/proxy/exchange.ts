@@ -1,5 +1,5 @@
 import type { HttpResponse, ResponseEnd } from '../http/messages.ts';
-import type { Exchange, Latencies, Try } from '../plugins/runtime/exchange.ts';
+import type { Exchange, Latencies, NameLookup, Try } from '../plugins/runtime/exchange.ts';
 import type { ResponseReply } from '../plugins/runtime/reply.ts';
 import type { Outcome } from './outcome.ts';
 import type { ProxyContext } from './request-context.ts';
@@ -54,6 +54,21 @@ export class ProxyExchange implements Exchange {
 
   get tries(): readonly Try[] {
     return this.request.tries ?? [];
+  }
+
+  get lookup(): NameLookup | null {
+    const { lookedUp } = this.request;
+    if (lookedUp === null) return null;
+    const { balancer, start, end } = lookedUp;
+    const [first] = this.tries;
+    const address = balancer.addresses.find(({ host, port }) => host === first?.host && port === first.port);
+    const [target] = balancer.targets;
+    const name = address?.name ?? target?.host;
+    if (name === undefined || !balancer.names.includes(name)) return null;
+    return {
+      ...{ name, port: address?.port ?? target?.port ?? 0, start, end },
+      ...{ ip: address?.ip ?? null, problem: first === undefined ? balancer.problemOf(name) : null },
+    };
   }
 
   get latencies(): Latencies {

@@ -35,8 +35,11 @@ export async function proxy(
   const service = choice === null ? matched.service : chosenService(matched.service, choice);
   const { host, port } = service;
   const balancer = gateway.balancers.of(service) ?? runtime.serviceHosts?.of(host, port);
+  const lookedUpAt = context.tries === null ? 0 : Date.now();
   const resolving = balancer?.resolve((work) => context.waitUntil(work)) ?? null;
   if (resolving !== null) await resolving;
+  if (context.tries !== null && balancer !== undefined && balancer.names.length > 0)
+    context.lookedUp = { balancer, start: lookedUpAt, end: Date.now() };
   const peers =
     balancer === undefined ? onlyPeer(service) : balancedPeers(gateway, runtime, context, matched, balancer);
   const own = gateway.tls(matched.service, peers.clientCertificate);

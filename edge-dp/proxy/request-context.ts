@@ -2,6 +2,7 @@ import type { BundleRow } from '../../shared/bundle/format.ts';
 import type { ClientAddress } from '../../shared/client-address.ts';
 import type { Row } from '../../shared/record.ts';
 import { DEFAULT_WORKSPACE, workspaceOf } from '../../shared/workspace.ts';
+import type { Balancer } from '../balancer/balancer.ts';
 import type { LazyTables } from '../config/lazy.ts';
 import { FieldList, type HeaderFields } from '../http/fields.ts';
 import type { HttpResponse, IncomingRequest, OwnResponse } from '../http/messages.ts';
@@ -69,6 +70,8 @@ export class ProxyContext implements GatewayRequest {
   sentAt: number | null = null;
   /** Filled where a plugin will ask. */
   tries: Try[] | null = null;
+  /** By what names were looked up, and when; null where none was, or no plugin will ask. */
+  lookedUp: { readonly balancer: Balancer; readonly start: number; readonly end: number } | null = null;
   clientVerify: string | null = null;
   /** Where plugins log. */
   log: ExchangeLog | null = null;

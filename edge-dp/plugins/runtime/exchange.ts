@@ -17,6 +17,8 @@ export interface Exchange {
   readonly listenerPort: number | null;
   /** One for each attempt, in order; empty when nothing was sent. */
   readonly tries: readonly Try[];
+  /** Of the name that the first attempt went to; null where it is an address, or the runtime's business. */
+  readonly lookup: NameLookup | null;
   readonly latencies: Latencies;
   /** Bytes of the bodies where they are known: declared, or read. Null: they were streamed without being counted. */
   readonly bytes: { readonly in: number | null; readonly out: number | null };
@@ -43,6 +45,19 @@ export interface Try {
   readonly failure: string | null;
   /** The status a failure counts as: 504 for what took too long, 502 for all else; null without one. */
   readonly failedAs: number | null;
+}
+
+/** Where a name was found to lead. */
+export interface NameLookup {
+  readonly name: string;
+  readonly port: number;
+  /** Null: nowhere. */
+  readonly ip: string | null;
+  /** Why it leads nowhere. */
+  readonly problem: string | null;
+  /** For how long the request waited for it: milliseconds since the epoch. */
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Milliseconds. */

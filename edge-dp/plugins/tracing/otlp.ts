@@ -63,6 +63,13 @@ function writeSpan(message: ProtobufWriter, { traceId, span }: TracedSpan): void
   message.fixed64(7, nanoseconds(span.start));
   message.fixed64(8, nanoseconds(span.end));
   writeAttributes(message, 9, span.attributes);
+  const { problem } = span;
+  if (problem !== undefined)
+    message.message(11, (event) => {
+      event.fixed64(1, nanoseconds(span.end));
+      event.text(2, 'exception');
+      writeAttributes(event, 3, [['exception.message', problem]]);
+    });
   if (span.failed) message.message(15, (status) => status.number(3, STATUS_ERROR));
 }
 

@@ -1,6 +1,6 @@
 import { parseIp } from '../../../shared/atc/ip.ts';
 import { modelCalls } from '../llm/analytics.ts';
-import type { Exchange, Try } from '../runtime/exchange.ts';
+import type { Exchange, NameLookup, Try } from '../runtime/exchange.ts';
 import { matchedPath } from './matched-path.ts';
 import { modelAttributes } from './model-attributes.ts';
 import { pluginTimes } from './plugin-times.ts';
@@ -24,7 +24,7 @@ export function requestSpans(
   { rootSpanId, parentSpanId, upstreamSpanId }: RequestTrace,
   instrumentations: readonly string[],
 ): readonly Span[] {
-  const { request, endedAt, tries } = exchange;
+  const { request, endedAt, tries, lookup } = exchange;
   const wants = (name: string): boolean => instrumentations.includes('all') || instrumentations.includes(name);
   const spans: Span[] = [
     {
@@ -57,6 +57,8 @@ export function requestSpans(
     const { start, end } = call;
     spans.push({ ...inside('kong.gen_ai', start, end), kind: 'client', attributes: modelAttributes(call) });
   }
+  if (wants('dns_query') && lookup !== null)
+    spans.push({ ...inside('kong.dns', lookup.start, lookup.end), ...found(lookup) });
   if (wants('balancer')) {
     tries.forEach((attempt, place) => {
       const last = place === tries.length - 1;
@@ -73,6 +75,20 @@ export function requestSpans(
     });
   }
   return spans;
+}
+
+/** What the span of a name says of where it leads. */
+function found({ name, port, ip, problem }: NameLookup): Pick<Span, 'kind' | 'attributes' | 'failed' | 'problem'> {
+  return {
+    kind: 'client',
+    attributes: [
+      ['dns.record.domain', name],
+      ['dns.record.port', { double: port }],
+      ...(ip === null ? [] : [['dns.record.ip', ip.replace(/^\[|\]$/g, '')] as const]),
+    ],
+    failed: problem !== null,
+    ...(problem !== null && { problem }),
+  };
 }
 
 /** When the head of the answer was there. */

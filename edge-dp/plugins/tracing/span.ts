@@ -10,6 +10,8 @@ export interface Span {
   readonly end: number;
   readonly attributes: readonly Attribute[];
   readonly failed: boolean;
+  /** What went wrong, for spans that tell. */
+  readonly problem?: string;
 }
 
 export type Attribute = readonly [name: string, value: AttributeValue];

@@ -1,17 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DataPlane, SYSTEM_DNS } from '../../../edge-dp/hosts/options.ts';
 import { ControlPlane } from '../control-plane.ts';
 import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
+import { isOtlp } from '../plugins/tracing/otlp-messages.ts';
+import { attributes, decode, nested, text as textIn } from '../plugins/tracing/protobuf.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { type DnsServer, startDnsServer } from './dns-server.ts';
 
 const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const ONE = id(1);
 /** Hosts of services that are no upstream. */
-const HOSTS = ['service.test', 'lone.test'];
+const HOSTS = ['service.test', 'lone.test', 'traced.test'];
 const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed', 'drained'];
 
 describe('targets by name', () => {
@@ -21,8 +25,19 @@ describe('targets by name', () => {
   let node: DataPlane;
   let prefix: string;
   let sick = '';
+  /** Batches of spans. */
+  const batches: Buffer[] = [];
+  const collector = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      batches.push(Buffer.concat(parts));
+      response.end();
+    });
+  });
 
   beforeAll(async () => {
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
     dns = await startDnsServer();
     const first = await serve('127.0.0.1');
     upstreams.push(first, await serve('127.0.0.2', first.port), await serve('127.0.0.1'));
@@ -45,7 +60,7 @@ describe('targets by name', () => {
     // Each process looks names up for itself; what they tell each other of targets is in health-sharing.test.ts.
     const options = {
       dns: { ...SYSTEM_DNS, servers: [dns.address], notFoundTtl: 1 },
-      proxy: { resolvesServices: true },
+      proxy: { resolvesServices: true, tracing: { instrumentations: ['dns_query'], samplingRate: 1 } },
     };
     node = await startOwnBox(nodeOptions(prefix, controlPlane, options));
     await controlPlane.heard('applied');
@@ -55,6 +70,7 @@ describe('targets by name', () => {
     await controlPlane?.stop();
     for (const upstream of upstreams) await upstream.stop();
     dns?.stop();
+    collector.close();
     await rm(prefix, { recursive: true, force: true });
   });
 
@@ -102,6 +118,22 @@ describe('targets by name', () => {
           paths: [`/${name}/`],
           protocols: ['http'],
           service: { id: id(21 + n) },
+        })),
+      },
+      plugins: {
+        rows: ['nowhere', 'traced.test'].map((name, n) => ({
+          id: id(41 + n),
+          name: 'opentelemetry',
+          protocols: ['http'],
+          route: { id: id(31 + [...UPSTREAMS, ...HOSTS].indexOf(name)) },
+          config: {
+            traces_endpoint: `http://127.0.0.1:${(collector.address() as AddressInfo).port}/`,
+            ...{ logs_endpoint: null, headers: null, resource_attributes: null, sampling_rate: null },
+            ...{ http_response_header_for_traceid: null, header_type: 'preserve' },
+            ...{ connect_timeout: 5000, send_timeout: 5000, read_timeout: 5000 },
+            propagation: { extract: null, inject: null, clear: null, default_format: 'w3c' },
+            queue: { max_batch_size: 1, max_coalescing_delay: 0, max_entries: 100, initial_retry_delay: 0.1 },
+          },
         })),
       },
     };
@@ -186,6 +218,39 @@ describe('targets by name', () => {
     await expect
       .poll(async () => Object.keys(await answers('/service.test')).toSorted(), within)
       .toEqual([`127.0.0.1:${port(0)}`, `127.0.0.1:${port(2)}`].toSorted());
+  });
+
+  /** The spans of names, by the host of the request: what they say, and how they ended. */
+  const lookups = (): readonly unknown[] =>
+    batches.flatMap((batch) => {
+      expect(isOtlp('Traces', batch)).toBe(true);
+      const spans = nested(decode(batch), 1).flatMap((one) => nested(one, 2).flatMap((scope) => nested(scope, 2)));
+      return spans
+        .filter((span) => textIn(span, 5) === 'kong.dns')
+        .map((span) => ({
+          ...attributes(span, 9),
+          kind: span.get(6)?.[0],
+          failed: nested(span, 15)[0]?.get(3)?.[0] === 2,
+          events: nested(span, 11).map((event) => [textIn(event, 2), attributes(event, 3)]),
+        }));
+    });
+
+  it('are spans of a request’s trace: where they lead, or why nowhere', async () => {
+    dns.records.set('traced.test', [{ type: 'A', address: '127.0.0.2', ttl: 60 }]);
+    expect((await get('/traced.test')).status).toBe(200);
+    const domain = { 'dns.record.domain': 'traced.test', 'dns.record.port': { double: port(0) }, kind: 3 };
+    await expect
+      .poll(lookups, { message: 'the span of the name' })
+      .toEqual([{ ...domain, 'dns.record.ip': '127.0.0.2', failed: false, events: [] }]);
+    batches.length = 0;
+    expect((await get('/nowhere')).status).toBe(503);
+    const reason = { 'exception.message': expect.stringMatching(/nowhere\.test/) };
+    await expect.poll(lookups, { message: 'the span of a name that leads nowhere' }).toEqual([
+      {
+        ...{ ...domain, 'dns.record.domain': 'nowhere.test' },
+        ...{ failed: true, events: [['exception', reason]] },
+      },
+    ]);
   });
 
   it('takes one address out when its check fails, and leaves the other', async () => {

@@ -18,6 +18,7 @@ export function overAtOnce(request: GatewayRequest): Exchange {
     workspaceName: null,
     listenerPort: null,
     tries: [],
+    lookup: null,
     latencies: { kong: 0, proxy: 0, receive: 0, request: 0 },
     bytes: { in: null, out: null },
     aborted: false,
