@@ -99,6 +99,32 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
         my_error: "error('no')",
       },
     });
+    await post('/upstreams', { name: 'empty.test' });
+    await post('/services', { name: 'empty', url: 'http://empty.test' });
+    await route('empty', 'empty');
+    await post('/consumers', { username: 'nobody' });
+    const ending: readonly (readonly [string, readonly (readonly [string, object])[]])[] = [
+      ['term', [['request-termination', { status_code: 403 }]]],
+      ['cached', [['proxy-cache', { strategy: 'memory' }]]],
+      ['anon', [['key-auth', { anonymous: 'nobody' }]]],
+      ['limited', [['rate-limiting', { year: 1, policy: 'local' }]]],
+      ['boom', [['pre-function', { access: ["error('no')"] }]]],
+      ['traced', [['zipkin', { http_endpoint: `http://127.0.0.1:${sink.port}/spans`, sample_ratio: 0 }]]],
+      [
+        'retitle',
+        [
+          [
+            'request-transformer',
+            { add: { headers: ['x-added:1'], querystring: ['added:1'] }, replace: { uri: '/else' } },
+          ],
+          ['response-transformer', { add: { headers: ['x-radd:1'] } }],
+        ],
+      ],
+    ];
+    for (const [name, all] of ending) {
+      await route(name, 'up');
+      for (const [which, config] of all) await plugin(name, which, config);
+    }
     await route('fn', 'up');
     await plugin('fn', 'pre-function', {
       log: [
@@ -288,6 +314,72 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     const matched = 'tries' in fields;
     expect([entry.route !== undefined, entry.tries !== undefined]).toEqual([matched, matched]);
     expect(entry.service !== undefined).toBe(name === '401');
+  });
+
+  const TRACE = '0af7651916cd43dd8448eb211c80319c';
+  const ownAnswer = { ...gateways, tries: [], upstream_uri: '/ok', latencies: { proxy: -1 } };
+  const upstreams = { source: 'upstream', upstream_status: '200', tries: [{ ip: '127.0.0.1' }] };
+  it.each<[string, Parameters<typeof entryOf>[2], string, object]>([
+    ['ended by a plugin', { host: 'term' }, 'GET /ok', { ...ownAnswer, response: { status: 403 } }],
+    ['a limit has been reached for', { host: 'limited' }, 'GET /ok', { ...ownAnswer, response: { status: 429 } }],
+    ['a plugin throws at', { host: 'boom' }, 'GET /ok', { ...ownAnswer, response: { status: 500 } }],
+    ['an upstream without targets gets', { host: 'empty' }, 'GET /ok', { ...ownAnswer, response: { status: 503 } }],
+    [
+      'answered from the cache',
+      { host: 'cached' },
+      'GET /ok',
+      {
+        ...{ ...ownAnswer, latencies: { proxy: 0 } },
+        response: { status: 200, headers: { 'x-cache-status': 'Hit', 'x-up': '1', via: '1.1 kong/3.9.3' } },
+      },
+    ],
+    [
+      'of nobody known',
+      { host: 'anon' },
+      'GET /ok',
+      {
+        ...upstreams,
+        consumer: { username: 'nobody' },
+        request: { headers: { 'x-anonymous-consumer': 'true', 'x-consumer-username': 'nobody' } },
+      },
+    ],
+    [
+      'that plugins change',
+      { host: 'retitle' },
+      'GET /ok?orig=1',
+      {
+        ...upstreams,
+        request: { uri: '/ok?orig=1', querystring: { orig: '1', added: '1' }, headers: { 'x-added': '1' } },
+        response: { headers: { 'x-radd': '1', 'x-up': '1' } },
+        upstream_uri: '/else?added=1&orig=1',
+      },
+    ],
+    [
+      'of a trace',
+      { host: 'traced', headers: [`traceparent: 00-${TRACE}-b7ad6b7169203331-01`] },
+      'GET /ok',
+      { ...upstreams, trace_id: { w3c: TRACE } },
+    ],
+    [
+      'with credentials for a proxy',
+      { headers: ['Proxy-Authorization: Basic c2VjcmV0', 'Authorization: Basic c2VjcmV0'] },
+      'GET /ok',
+      { ...upstreams, request: { headers: { authorization: 'REDACTED', 'proxy-authorization': 'REDACTED' } } },
+    ],
+    [
+      'whose body comes in chunks',
+      { headers: ['Transfer-Encoding: chunked'], body: '3\r\na=1\r\n4\r\n&b=2\r\n0\r\n\r\n' },
+      'POST /ok',
+      { ...upstreams, request: { method: 'POST', headers: { 'transfer-encoding': 'chunked' } } },
+    ],
+  ])('of a request %s has what Kong has of it', async (name, options, line, expected) => {
+    // The first is let through, or asks the upstream.
+    if (options?.host === 'limited' || options?.host === 'cached')
+      await entryOf(`${options.host} first`, `${line} HTTP/1.1`, options);
+    const entry = await entryOf(name, `${line} HTTP/1.1`, options);
+    expect(entry).toMatchObject(expected);
+    if (options?.host !== 'anon') expect(entry).not.toHaveProperty('consumer');
+    expect(entry).not.toHaveProperty('authenticated_entity');
   });
 
   it.each([
