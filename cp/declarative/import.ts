@@ -1,4 +1,4 @@
-import { type Document, readDocument, UnreadableDocument } from '../../shared/declarative/document.ts';
+import { type Document, readLongDocument, UnreadableDocument } from '../../shared/declarative/document.ts';
 import { flattenErrors } from '../../shared/declarative/flatten-errors.ts';
 import { nestedCollections } from '../../shared/declarative/items.ts';
 import { InvalidConfig, type ParsedConfig, parseDeclarative } from '../../shared/declarative/parse.ts';
@@ -63,18 +63,28 @@ export class InvalidDeclarativeConfig extends KongError {
   }
 }
 
+/** Reads a document of any length. Throws `KongError` code 14 for text that is none. */
+export async function readConfig(document: string | Document): Promise<Document> {
+  if (typeof document !== 'string') return document;
+  try {
+    return await readLongDocument(document);
+  } catch (error) {
+    if (error instanceof UnreadableDocument) throw declarativeInvalid({ error: error.message });
+    throw error;
+  }
+}
+
 /** Reads and checks a document. Throws `InvalidDeclarativeConfig`, or `KongError` code 14 for text that is none. */
 export async function parseConfig(
   document: string | Document,
   context: Context,
   schemas: readonly EntitySchema[] = entities,
 ): Promise<ParsedConfig> {
+  const read = await readConfig(document);
   try {
-    const read = typeof document === 'string' ? readDocument(document) : document;
     return await parseDeclarative(read, context, schemas);
   } catch (error) {
     if (error instanceof InvalidConfig) throw new InvalidDeclarativeConfig(error);
-    if (error instanceof UnreadableDocument) throw declarativeInvalid({ error: error.message });
     throw error;
   }
 }

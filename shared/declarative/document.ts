@@ -1,5 +1,6 @@
 import { messageOf } from '../thrown.ts';
 import { readYaml } from './yaml.ts';
+import { readYamlInParts } from './yaml-parts.ts';
 
 /** A declarative configuration as written, before anything is checked. */
 export type Document = { readonly [key: string]: unknown };
@@ -11,22 +12,41 @@ export class UnreadableDocument extends Error {
 
 /** Reads JSON, else YAML, as Kong does whatever the text is called. Throws `UnreadableDocument`. */
 export function readDocument(text: string): Document {
-  let value: unknown;
+  const json = jsonOf(text);
   try {
-    value = JSON.parse(text);
-  } catch {
-    value = yaml(text);
+    return record(json === undefined ? readYaml(text) : json);
+  } catch (error) {
+    throw unreadable(error);
   }
+}
+
+/** The same for documents of any length, without keeping the thread from other work for long, or holding much more than the document. */
+export async function readLongDocument(text: string): Promise<Document> {
+  const json = jsonOf(text);
+  try {
+    return record(json === undefined ? await readYamlInParts(text) : json);
+  } catch (error) {
+    throw unreadable(error);
+  }
+}
+
+/** Undefined: the text is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function record(value: unknown): Document {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UnreadableDocument('failed parsing declarative configuration: expected an object');
   }
   return { ...value };
 }
 
-function yaml(text: string): unknown {
-  try {
-    return readYaml(text);
-  } catch (error) {
-    throw new UnreadableDocument(`failed parsing declarative configuration: ${messageOf(error)}`);
-  }
+function unreadable(error: unknown): UnreadableDocument {
+  if (error instanceof UnreadableDocument) return error;
+  return new UnreadableDocument(`failed parsing declarative configuration: ${messageOf(error)}`);
 }

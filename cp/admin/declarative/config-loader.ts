@@ -44,8 +44,8 @@ interface LoadOptions {
 
 /** What a document became. */
 export interface LoadedConfig {
-  /** The flattened entities, by entity and id. */
-  readonly config: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** The flattened entities, by entity and id; null: too many to be listed. */
+  readonly config: Readonly<Record<string, Readonly<Record<string, unknown>>>> | null;
   /** Rows created or changed, rows that were there just so, and rows that went because the document lacks them. */
   readonly written: number;
   readonly unchanged: number;

@@ -5,8 +5,11 @@ import { argument } from '../request/body.ts';
 import type { AdminRoute, Call } from '../route.ts';
 import type { ConfigLoader } from './config-loader.ts';
 
-/** Bytes of a declarative document: some 500,000 entities. */
+/** Bytes of a declarative document: one of entities beyond what the process has memory for is refused by their number. */
 const DOCUMENT_LIMIT = 256 << 20;
+
+/** Characters that are sent at a time. */
+const PIECE = 1 << 16;
 
 /** How many rows the document created or changed, deleted, and found as they should be. */
 const CHANGES = 'x-holdfast-config-changes';
@@ -88,7 +91,10 @@ function replacing(loader: ConfigLoader | null, dbless: boolean, log: AdminLog):
               `${deleted} entities deleted, ${written} written, ${unchanged} unchanged`,
           );
           const headers = { [CHANGES]: `written=${written}, deleted=${deleted}, unchanged=${unchanged}` };
-          return { status: 201, body: loaded.config, headers };
+          const body = loaded.config ?? {
+            message: `the document is the config now; its ${written + unchanged} entities are too many to be listed`,
+          };
+          return { status: 201, body, headers };
         },
       },
     },
@@ -168,11 +174,32 @@ function exporting(loader: ConfigLoader | null): AdminRoute {
         },
         async handle(call) {
           if (loader === null) return notWithDatabase;
-          return ok(await documentText(loader, call), { 'content-type': 'application/yaml; charset=utf-8' });
+          const pieces = encoded(loader.document(call.workspace.name));
+          // What fails at once, as without a database, has an answer of its own.
+          const first = await pieces.next();
+          const stream = ReadableStream.from(withFirst(first, pieces));
+          return { status: 200, headers: { 'content-type': 'application/yaml; charset=utf-8' }, stream };
         },
       },
     },
   };
+}
+
+async function* withFirst<T>(first: IteratorResult<T>, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  if (!first.done) yield first.value;
+  yield* rest;
+}
+
+async function* encoded(document: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  let waiting = '';
+  for await (const text of document) {
+    waiting += text;
+    if (waiting.length < PIECE) continue;
+    yield encoder.encode(waiting);
+    waiting = '';
+  }
+  yield encoder.encode(waiting);
 }
 
 async function documentText(loader: ConfigLoader, { workspace }: Call): Promise<string> {

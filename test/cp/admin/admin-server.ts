@@ -50,6 +50,8 @@ interface AdminServerOptions {
   readonly plugins?: ReadonlySet<string>;
   /** Whether plugins in Lua are taken; absent: yes. */
   readonly luaPlugins?: boolean;
+  /** What becomes of documents that are large. */
+  readonly documents?: Parameters<typeof configLoader>[3];
 }
 
 /** An Admin API on a socket over a store opened by these settings, the database brought up to date first. */
@@ -73,7 +75,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
     node: { id: NODE_ID, hostname: 'cp.test', version: '0.0.0' },
     settings: all,
     cluster: options.cluster ?? null,
-    config: configLoader(store, schemas),
+    config: configLoader(store, schemas, undefined, options.documents),
     releases: null,
     events: null,
     connections,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { DocumentRoom } from '../../../cp/declarative/document-room.ts';
 import { type AdminServer, startAdmin } from '../admin/admin-server.ts';
 import { createEmbedded, type Database, drivers } from '../admin/drivers.ts';
 
@@ -133,6 +134,65 @@ services:
     });
     expect(await post('', 'a: [')).toMatchObject({ status: 400, body: { code: 14 } });
     expect(await admin.store.changes.serial()).toBe(before);
+  });
+});
+
+describe('a document that is large', () => {
+  const ofConsumers = (count: number) =>
+    `_format_version: "3.0"\nconsumers:\n${Array.from({ length: count }, (_, n) => `- username: c${n}\n`).join('')}`;
+  let database: Database;
+  let admin: AdminServer;
+  const post = (path: string, text: string) =>
+    admin.send('POST', path, { body: text, headers: { 'content-type': 'application/yaml' } });
+
+  beforeAll(async () => {
+    database = await createEmbedded();
+    admin = await startAdmin(database.settings, { documents: { listed: 100, room: new DocumentRoom(5_000_000) } });
+  });
+  afterAll(async () => {
+    await admin?.close();
+    await database?.drop();
+  });
+
+  it('is not listed in the answer, which says how many entities it has', async () => {
+    expect(Object.keys((await post('/config', ofConsumers(100))).body.consumers ?? {})).toHaveLength(100);
+    const { status, headers, body } = await post('/config', ofConsumers(101));
+    expect([status, headers.get('x-holdfast-config-changes')]).toEqual([201, 'written=1, deleted=0, unchanged=100']);
+    expect(body).toEqual({ message: 'the document is the config now; its 101 entities are too many to be listed' });
+    expect((await admin.send('GET', '/consumers/c100')).status).toBe(200);
+  });
+
+  it('is refused where the process has no memory for it, before anything of it is stored, and others are taken', async () => {
+    for (const path of ['/config', '/config/import', '/config/diff']) {
+      const { status, body } = await post(path, ofConsumers(3_000));
+      expect([path, status]).toEqual([path, 413]);
+      expect(body.message).toMatch(/takes some \d+ MB, and this process has 5 MB .*in parts to \/config\/import/);
+    }
+    expect((await admin.send('GET', '/consumers/c2999')).status).toBe(404);
+    // What was refused, or failed, leaves its room to the next.
+    for (let times = 0; times < 4; times++) {
+      expect((await post('/config', ofConsumers(1_500).replace('c7\n', 'c8\n'))).status).toBe(400);
+      expect((await post('/config/import', ofConsumers(1_500))).status).toBe(200);
+    }
+  });
+
+  it('waits for its turn where others have the room', () => {
+    const room = new DocumentRoom(5_000);
+    const done = room.take({ one: 'text' });
+    expect(() => room.take({ one: {} })).toThrow(
+      expect.objectContaining({ reply: expect.objectContaining({ status: 429 }) }),
+    );
+    done();
+    done();
+    room.take({ one: {} })();
+  });
+
+  it('comes out in pieces as it went in', async () => {
+    await post('/config', ofConsumers(1_500));
+    const { status, text } = await admin.send('GET', '/config/export');
+    expect([status, text.match(/username: c\d+\n/g)?.length]).toEqual([200, 1_500]);
+    expect(text.length).toBeGreaterThan(2 * (1 << 16));
+    expect((await post('/config/diff', text)).body).toEqual({ data: [] });
   });
 });
 

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { readDocument } from '../../../shared/declarative/document.ts';
 import { exportYaml } from '../../../shared/declarative/export.ts';
 import { readYaml } from '../../../shared/declarative/yaml.ts';
+import { readYamlInParts } from '../../../shared/declarative/yaml-parts.ts';
 
 /** As lyaml 6.2.8, which Kong 3.9 reads with, told them. */
 const SCALARS: readonly (readonly [string, unknown])[] = [
@@ -160,4 +161,98 @@ it('is written so that readers of 1.1 and of 1.2 find the texts that were stored
   expect(parse(written, { version: '1.1' }).services).toEqual([row]);
   expect(parse(written, { version: '1.1' }).services).toEqual([row]);
   expect(parse(written, { version: '1.2', schema: 'core' }).services).toEqual([row]);
+});
+
+/** What either reader makes of a text, its complaint included. */
+const outcome = async (read: () => unknown) => {
+  try {
+    return { value: await read() };
+  } catch (error) {
+    return { error: String(error) };
+  }
+};
+
+const PLAIN = `# of people
+---
+_format_version: "3.0"
+# services
+services: # all of them
+- name: one
+  # with a dash
+  # - name: none
+  url: "http://one.test/
+    two"
+  tags: [a,
+    - b]
+- name: two
+  text: |
+    - name: in a text
+
+      - more
+    services:
+  routes:
+  - paths: ['~/a*b', "*.test"]
+    name: r & s
+  -
+    name: alone
+-
+  name: three
+
+consumers:
+    - username: ada
+    # between
+    - {username: eve,
+       tags: [x]}
+    - 'just a text'
+    - - nested
+      - list
+plugins: []
+upstreams:
+vaults:
+  - name: >-
+      folded
+      - text
+`;
+
+it.each<[string, string]>([
+  ['lists plainly below their names', PLAIN],
+  ['lines as Windows ends them', PLAIN.replaceAll('\n', '\r\n')],
+  ['no end of its last line', PLAIN.trimEnd()],
+  ['anchors', 'a:\n- &x {n: 1}\n- two\nb:\n- *x\n'],
+  ['merge keys', '_ignore: [&x {n: 1}]\nb:\n- <<: *x\n- <<: {m: 2}\n'],
+  ['a name twice', 'a:\n- 1\nb:\n- 2\na:\n- 3\n'],
+  ['a name twice in an entry', 'a:\n- n: 1\n- n: 2\n  n: 3\n'],
+  ['an error far down', `a:\n${'- n: 1\n'.repeat(50)}- n: [\n`],
+  ['an entry too far left', 'a:\n  - 1\n  - 2\n - 3\n'],
+  ['an entry too far right', 'a:\n  - 1\n  - 2\n   - 3\n'],
+  ['a name in a list', 'a:\n  - 1\n  b: 2\n'],
+  ['text that goes on at the margin', 'a:\n- "one\n- two"\n- three\n'],
+  ['a list in brackets over lines', 'a:\n- [1,\n- 2]\n- 3\n'],
+  ['names in quotes', '"a":\n- 1\n- 2\n'],
+  ['names that are none in YAML', 'on:\n- 1\n- 2\nnull: 3\n'],
+  ['two documents', 'a:\n- 1\n---\nb:\n- 2\n'],
+  ['a list alone', '- 1\n- 2\n'],
+  ['a text alone', 'just a text\nof two lines\n'],
+  ['a byte order mark', '\ufeffa:\n- 1\n- 2\n'],
+  ['an end that is said', 'a:\n- 1\n- 2\n...\n'],
+  ['tabs', 'a:\n-\t1\n-\t2\n- n:\t3\n'],
+  ['tags', 'a:\n- !!str 1\n- !!float 2\n- 0777\n'],
+  ['nothing', ''],
+])('reads a document in parts as it does at once: %s', async (_, text) => {
+  const whole = await outcome(() => readYaml(text));
+  for (const part of [1, 12, 1_000]) {
+    expect(await outcome(() => readYamlInParts(text, { long: 0, part }))).toEqual(whole);
+  }
+});
+
+it('lets other work go on while it reads a long document', async () => {
+  let turns = 0;
+  const other = setInterval(() => turns++, 0);
+  const text = `services:\n${'- {name: one, tags: [a, b, c]}\n'.repeat(40_000)}`;
+  try {
+    expect(await readYamlInParts(text)).toMatchObject({ services: { length: 40_000 } });
+  } finally {
+    clearInterval(other);
+  }
+  expect(turns).toBeGreaterThan(5);
 });
