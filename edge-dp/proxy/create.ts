@@ -143,7 +143,7 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
       return requestPath(gateway.update(changes), runtime, kept);
     },
     explain(request, caller) {
-      return explainRequest(gateway, runtime.flavor, request, caller);
+      return explainRequest(gateway, runtime, request, caller);
     },
     foresee: (request) => foresee(gateway, runtime.flavor, request),
     finish() {

@@ -1,4 +1,12 @@
+import type { FieldList } from '../http/fields.ts';
 import type { Explanation } from '../router/explain.ts';
+import type { RouterRequest } from '../router/request.ts';
+
+/** A request that is described, and not there. */
+export interface ExplainedRequest extends RouterRequest {
+  /** All it would have. */
+  readonly headers: FieldList;
+}
 
 /** Who would be authenticated: ids of a consumer and of the groups it is in. */
 export interface ExplainedCaller {
@@ -17,6 +25,8 @@ export interface RequestExplanation {
     readonly path: string;
     /** The host is the name of an upstream, whose targets decide address and port. */
     readonly balanced: boolean;
+    /** What it gets before plugins change any of it, in the spelling sent; null: only known when a request is there. */
+    readonly headers: Readonly<Record<string, string | null>>;
     readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
   } | null;
   readonly captures: Readonly<Record<string, string>>;

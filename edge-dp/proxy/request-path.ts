@@ -4,9 +4,8 @@ import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { PluginPlan } from '../plugins/runtime/plan.ts';
-import type { RouterRequest } from '../router/request.ts';
 import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
-import type { ExplainedCaller, RequestExplanation } from './explanation.ts';
+import type { ExplainedCaller, ExplainedRequest, RequestExplanation } from './explanation.ts';
 import type { ForeseeableRequest, Foreseen } from './foresee.ts';
 
 /** What requests meet: that of one config, or of two between which they are split. */
@@ -16,7 +15,7 @@ export interface ServedPath {
   /** A plugin has the health of targets shown with the node's metrics. */
   readonly showsUpstreamHealth: boolean;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
-  explain(request: RouterRequest, caller: ExplainedCaller): RequestExplanation;
+  explain(request: ExplainedRequest, caller: ExplainedCaller): RequestExplanation;
   /** What clients that ask for that server name are shown, the same object each time; null: what the listener has. */
   serverCertificate(serverName: string): ServerCertificate | null;
   /** How the TLS of a client is to go on; null: nobody says anything about it. Never rejects. */

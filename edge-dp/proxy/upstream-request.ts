@@ -40,13 +40,17 @@ export function upstreamHeaders(
   if (cookie !== null && cookie !== headers.get('cookie')) headers.set('Cookie', cookie);
   const prefix = route.stripPath ? match.matchedPrefix : null;
   writeForwarded(headers, incoming.headers, context.client, context.forwarded, prefix);
-  // The client's, whatever plugins made of it.
-  const via = incoming.headers.get('via');
-  // As nginx tells Kong's Lua: a number, which 1.0 is not told apart from 1 in.
-  const own = `${incoming.version === '1.0' ? '1' : incoming.version} kong/${KONG_VERSION}`;
-  headers.set('Via', via === null ? own : `${via}, ${own}`);
+  writeVia(headers, incoming.headers, incoming.version);
   if (options.requestId) headers.set('X-Kong-Request-Id', context.id);
   return headers;
+}
+
+/** `received` is what the client sent, whatever plugins made of it. */
+export function writeVia(headers: HeaderFields, received: HeaderFields, version: string): void {
+  const via = received.get('via');
+  // As nginx tells Kong's Lua: a number, which 1.0 is not told apart from 1 in.
+  const own = `${version === '1.0' ? '1' : version} kong/${KONG_VERSION}`;
+  headers.set('Via', via === null ? own : `${via}, ${own}`);
 }
 
 /** The request target upstream, the query byte for byte, a bare `?` included. */

@@ -1,7 +1,7 @@
 import { recordOrEmpty } from '../../shared/record.ts';
 import type { LiveConfig } from '../config/live.ts';
-import type { RequestExplanation } from '../proxy/explanation.ts';
-import type { RouterRequest } from '../router/request.ts';
+import { FieldList } from '../http/fields.ts';
+import type { ExplainedRequest, RequestExplanation } from '../proxy/explanation.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
 /**
@@ -46,7 +46,7 @@ async function groupsOf(live: LiveConfig, consumer: string): Promise<string[]> {
 }
 
 /** The request a body describes, or what is wrong with it. */
-function describe(body: unknown): { readonly request: RouterRequest; readonly consumer: string | null } | string {
+function describe(body: unknown): { readonly request: ExplainedRequest; readonly consumer: string | null } | string {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return 'expected an object';
   const read: Readonly<Record<string, unknown>> = { ...body };
   for (const name of Object.keys(read)) if (!FIELDS.has(name)) return `${name}: unknown field`;
@@ -65,6 +65,8 @@ function describe(body: unknown): { readonly request: RouterRequest; readonly co
   if (scheme !== 'http' && scheme !== 'https') return 'scheme: expected one of: http, https';
   const headers = headersOf(read.headers);
   if (headers === null) return 'headers: expected a map of strings or lists of strings';
+  const lines = fieldsOf(headers);
+  if (lines === null) return 'headers: expected names and values as HTTP has them';
   const question = path.indexOf('?');
   return {
     consumer: text(read.consumer),
@@ -75,6 +77,7 @@ function describe(body: unknown): { readonly request: RouterRequest; readonly co
       sni: text(read.sni),
       path: question < 0 ? path : path.slice(0, question),
       query: question < 0 ? '' : path.slice(question + 1),
+      headers: lines,
       header: (name) => headers.get(name) ?? null,
       sourceIp: text(read.source_ip),
       sourcePort: number(read.source_port),
@@ -99,6 +102,18 @@ function headersOf(value: unknown): ReadonlyMap<string, readonly string[]> | nul
     headers.set(name.toLowerCase(), values);
   }
   return headers;
+}
+
+/** Null: no request could have these. */
+function fieldsOf(headers: ReadonlyMap<string, readonly string[]>): FieldList | null {
+  const lines = new FieldList();
+  try {
+    for (const [name, values] of headers) for (const value of values) lines.append(name, value);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+  return lines;
 }
 
 function text(value: unknown): string | null {

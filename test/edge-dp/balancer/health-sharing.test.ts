@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
+import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { ControlPlane } from '../control-plane.ts';
 import { nodeOptions, proxyUrl, startOwnBox, statusUrl } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -185,6 +187,46 @@ describe('target health across a node', () => {
     expect(await get('/upstreams/none/health')).toEqual([404, { message: 'Not found' }]);
   });
 
+  it('explains which headers would go upstream: those that do', async () => {
+    const sent = {
+      'x-version': '1',
+      connection: 'x-gone',
+      'x-gone': 'y',
+      via: '1.0 before',
+      'x-forwarded-for': '10.9.9.9',
+    };
+    const proxy = new URL(proxyUrl(node, '/passive/headers?y=1'));
+    const said = { path: '/passive/headers?y=1', host: proxy.host, source_ip: '127.0.0.1', headers: sent };
+    const explain = async (body: object) => {
+      const response = await fetch(statusUrl(node, '/debug/route'), { method: 'POST', body: JSON.stringify(body) });
+      return recordOrEmpty(recordOrEmpty(recordOrEmpty(await response.json()).upstream).headers);
+    };
+    const lower = (headers: Readonly<Row>) =>
+      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+    const { host, ...told } = lower(await explain({ ...said, destination_port: Number(proxy.port) }));
+    expect(host).toBeNull();
+    await new Promise<void>((resolve, reject) => {
+      get(proxy, { headers: sent }, (response) => response.resume().on('end', resolve)).on('error', reject);
+    });
+    const seen = targets.flatMap((target) => target.seen).find(({ line }) => line.includes('/headers?y=1'));
+    const lines = (seen?.raw ?? '')
+      .split('\r\n')
+      .slice(1)
+      .filter((line) => line !== '');
+    const { host: _, ...got } = Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+    );
+    expect(got).toEqual({ ...told, 'x-kong-request-id': expect.any(String) });
+    // What is not said of the connection is not made up.
+    const { source_ip: __, ...less } = said;
+    expect(lower(await explain(less))).toMatchObject({
+      'x-real-ip': null,
+      'x-forwarded-for': null,
+      'x-forwarded-port': null,
+      'x-forwarded-prefix': '/passive',
+    });
+  });
+
   it('explains where a request would go', async () => {
     const explain = async (body: unknown) => {
       const response = await fetch(statusUrl(node, '/debug/route'), { method: 'POST', body: JSON.stringify(body) });
@@ -200,6 +242,10 @@ describe('target health across a node', () => {
       },
     ]);
     expect(await explain({ path: '/none' })).toMatchObject([200, { route: null, upstream: null }]);
+    expect(await explain({ path: '/active', headers: { 'x-a': 'a\r\nb: c' } })).toEqual([
+      400,
+      { message: 'headers: expected names and values as HTTP has them' },
+    ]);
     expect(await explain({ path: 1 })).toEqual([400, { message: 'path: expected a string' }]);
   });
 });

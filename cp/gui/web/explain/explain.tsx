@@ -272,6 +272,7 @@ function Outcome({ explained }: { readonly explained: Explained }) {
           />
         )}
       </Section>
+      {upstream?.headers !== undefined && <Headers headers={upstream.headers} />}
       {route !== null && (
         <Section title="Plugins, in the order they run">
           {plugins.length === 0 ? (
@@ -331,6 +332,31 @@ function Outcome({ explained }: { readonly explained: Explained }) {
         )}
       </Section>
     </Stack>
+  );
+}
+
+/** What the upstream is sent beside the path. */
+function Headers({ headers }: { readonly headers: Readonly<Record<string, string | null>> }) {
+  return (
+    <Section title="Headers it is passed on with">
+      <Stack gap={2}>
+        {Object.entries(headers).map(([name, value]) => (
+          <Text key={name} size="sm" className="hf-break">
+            <Foreign text={name} most={100} />:{' '}
+            {value === null ? (
+              <Text span inherit c="dimmed">
+                only known when a request is there
+              </Text>
+            ) : (
+              <Code>{plain(value, 500)}</Code>
+            )}
+          </Text>
+        ))}
+        <Text size="sm" c="dimmed">
+          Before plugins change any of them.
+        </Text>
+      </Stack>
+    </Section>
   );
 }
 

@@ -9,6 +9,8 @@ export interface Explained {
     readonly port: number;
     readonly path: string;
     readonly balanced: boolean;
+    /** Null: only known when a request is there. Absent: a data plane of an earlier version does not tell. */
+    readonly headers?: Readonly<Record<string, string | null>>;
     readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
   } | null;
   readonly winner: { readonly expression: string } | null;
