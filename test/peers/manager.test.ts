@@ -1,17 +1,24 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
+import { loadSigningKey, loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
 import { startNodeHost } from '../../edge-dp/hosts/node/host.ts';
 import type { DataPlane } from '../../edge-dp/hosts/options.ts';
+import { plugins } from '../../shared/plugins/registry.ts';
+import { hello, TestLink } from '../cp/cluster/control-plane.ts';
+import { authority } from '../cp/pki/authority.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { admin } from '../e2e/processes.ts';
 import { nodeOptions, proxyUrl } from '../edge-dp/hosts.ts';
 import { barriers, type ManagerBrowser, overflow, startManagerBrowser } from './manager-page.ts';
+
+const run = promisify(execFile);
 
 let folder: string;
 let plane: RunningControlPlane;
@@ -136,7 +143,22 @@ describe('config', () => {
     await page.getByRole('textbox', { name: 'Key' }).fill('open-sesame');
     await button('Create API key').click();
     await page.getByRole('heading', { name: 'ada' }).waitFor();
-    await expectAnswer(200, { apikey: 'open-sesame' });
+    await page.getByText(/live on 2 of 2 data planes/).waitFor();
+
+    await link('Routes').click();
+    await link('orders-api').click();
+    const call = page.getByRole('region', { name: 'Call it' });
+    const line = await call.locator('pre').innerText();
+    expect(line).toBe("curl -i -H 'apikey: <key>' 'http://<data plane>:8000/orders'");
+    await call
+      .getByText(
+        '<data plane> stands for the address of one of the data planes. <key> stands for an API key of one of the consumers.',
+      )
+      .waitFor();
+    for (const node of nodes.values()) {
+      const said = line.replace('http://<data plane>:8000', proxyUrl(node, '')).replace('<key>', 'open-sesame');
+      await expect.poll(() => shell(said)).toMatch(/^HTTP\/1\.1 200 [\s\S]*orders$/);
+    }
   });
 
   it('says at each field why a value is refused, keeps what was typed, and hides no error', async () => {
@@ -229,6 +251,68 @@ describe('config', () => {
   });
 });
 
+/** What a command prints. */
+const shell = async (command: string): Promise<string> => (await run('sh', ['-c', command])).stdout;
+
+describe('a data plane that cannot take what is written', () => {
+  it('is told of with the reason, on the overview, in the list and on its page, and what expires soon beside it', async () => {
+    const authorities = await authority('Soon CA');
+    const soon = new Date(Math.floor(Date.now() / 1000) * 1000 + 10 * 86_400_000);
+    const { cert, key } = await authorities.leaf({ name: 'soon.test', notAfter: soon });
+    const certificate = await admin(`${plane.admin}/certificates`, 'POST', { cert, key, snis: ['soon.test'] });
+    const { settings } = plane;
+    const pem = (path: string | null) => readFileSync(path ?? '', 'utf8');
+    const own = pem(settings.cluster_cert);
+    const tls = { cert: own, key: pem(settings.cluster_cert_key), ca: own, servername: 'kong_clustering' };
+    const signing = await loadSigningKey(settings.bundle_signing_key ?? '');
+    const nodeLink = await TestLink.open(plane.plane.cluster?.port ?? 0, tls, signing);
+    const { acl: _, ...lacking } = Object.fromEntries([...plugins].map(([name, { version }]) => [name, version]));
+    nodeLink.say(hello({ hostname: 'old-edge', version: '0.1.0', plugins: lacking, labels: { region: 'old' } }));
+    const alive = setInterval(() => nodeLink.say({ type: 'heartbeat', serial: null, config_hash: null }), 10_000);
+    const { id } = await admin(`${plane.admin}/services/kept-out`, 'PUT', { host: 'h' });
+    const route = { service: { id }, paths: ['/kept-out'], preserve_host: true };
+    await admin(`${plane.admin}/routes/kept-out`, 'PUT', route);
+    let plugin: unknown = null;
+    try {
+      await page.goto(`${plane.ui}/data-planes`);
+      await link('old-edge').click();
+      const conflicts = page.getByRole('region', { name: 'Settings it cannot honour' });
+      await conflicts.getByText(/^routes kept-out: 'preserve_host' is true/).waitFor();
+      const reason = /plugin 'acl' is configured, but this data plane does not have it/;
+      const acl = { name: 'acl', config: { allow: ['a'] } };
+      plugin = (await admin(`${plane.admin}/services/${id}/plugins`, 'POST', acl)).id;
+      await page.goto(plane.ui);
+      const matters = page.getByRole('region', { name: 'Needs attention' });
+      await matters.getByText('A data plane keeps an older config').waitFor();
+      await matters.getByText(reason).waitFor();
+      await matters.getByText('A certificate expires soon').waitFor();
+      await matters.getByRole('link', { name: 'soon.test' }).waitFor();
+      const { serial } = await admin(`${plane.admin}/groups/default`, 'GET');
+      const live = page.getByRole('region', { name: 'Live config' });
+      await live.getByText(`serial ${serial}`, { exact: true }).waitFor();
+      await live.getByText(/^2 of 3 data planes serve it/).waitFor();
+      const fleet = page.getByRole('region', { name: 'Data planes' });
+      for (const meaning of ['connected, with the newest config of its group', /^keeps an older config/])
+        await fleet.getByRole('link', { name: meaning }).waitFor();
+      await matters.getByRole('link', { name: 'old-edge' }).click();
+      await page.getByText('It keeps its last config, because of this').waitFor();
+      await page.getByText(reason).first().waitFor();
+      await page.getByRole('region', { name: 'What became of config here' }).getByText('Withheld').first().waitFor();
+      await page.getByText(/^expires/).waitFor();
+      await page.getByText('It has told of nothing beyond HTTP.').waitFor();
+      await page.goto(`${plane.ui}/data-planes?state=refused`);
+      await row('old-edge').getByText('Refused', { exact: true }).waitFor();
+      expect(await row('eu-1').count()).toBe(0);
+    } finally {
+      clearInterval(alive);
+      nodeLink.socket.close();
+      if (plugin !== null) await admin(`${plane.admin}/plugins/${plugin}`, 'DELETE');
+      await admin(`${plane.admin}/routes/kept-out`, 'DELETE');
+      await admin(`${plane.admin}/certificates/${certificate.id}`, 'DELETE');
+    }
+  });
+});
+
 describe('explain', () => {
   it('says where a curl line goes, through which plugins, and why another route loses', async () => {
     const { id } = await admin(`${plane.admin}/services/explained`, 'PUT', { host: 'explained.internal' });
@@ -244,6 +328,12 @@ describe('explain', () => {
     await link('wins').waitFor();
     await page.getByText('http://explained.internal:80/').waitFor();
     await link('correlation-id').waitFor();
+    await page.getByText(/^for this service, priority \d+$/).waitFor();
+    const headers = page.getByRole('region', { name: 'Headers it is passed on with' });
+    await headers.getByText('Host: explained.internal', { exact: true }).waitFor();
+    await headers.getByText('x-a: b', { exact: true }).waitFor();
+    await headers.getByText('X-Forwarded-Host: shop.test', { exact: true }).waitFor();
+    await headers.getByText('X-Real-IP: only known when a request is there', { exact: true }).waitFor();
     await link('loses').waitFor();
     await page.getByText('lower priority').waitFor();
     await page.getByRole('textbox', { name: 'curl line' }).fill('wget x');

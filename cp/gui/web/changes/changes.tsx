@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { KINDS } from '../config/kinds.ts';
 import { COLORS } from '../parts/change-list.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Failure, Foreign, Loading, Moment, PageHead, Section } from '../parts/pieces.tsx';
+import { Empty, Foreign, Moment, PageHead, Section, Unread } from '../parts/pieces.tsx';
 import { dateAndTime } from '../parts/time.ts';
 import { Who } from '../parts/who.tsx';
 import { changesQuery, type NamedCommit } from './queries.ts';
@@ -26,11 +26,7 @@ export function Changes() {
         Who wrote what, by whichever way, the newest first. One serial is one write: all of it is live, or none.
       </PageHead>
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={8} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={8} />
       ) : commits.length === 0 ? (
         <Empty
           icon="changes"

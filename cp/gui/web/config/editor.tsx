@@ -12,7 +12,7 @@ import { plain } from '../parts/plain.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { foreignChanges, merged } from './conflict.ts';
 import { type Draft, dropDraft, keepDraft, readDraft } from './drafts.ts';
-import { errorsOf, NO_ERRORS } from './errors.ts';
+import { errorsOf, NO_ERRORS, standing } from './errors.ts';
 import { Fields } from './inputs.tsx';
 import { collectionPath, type Kind, titleOf } from './kinds.ts';
 import { readForWrite, rowQuery } from './queries.ts';
@@ -68,7 +68,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
   }, [dirty, storedValues, opened]);
 
   const save = useMutation({
-    async mutationFn(): Promise<Written> {
+    async mutationFn(_: Readonly<Row>): Promise<Written> {
       const path = collectionPath(kind, { ...draft.values, ...given });
       if (path === null)
         throw new AdminError(400, {
@@ -117,7 +117,8 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
     },
   });
 
-  const errors = save.error instanceof AdminError ? errorsOf(save.error.fields) : NO_ERRORS;
+  const errors =
+    save.error instanceof AdminError ? standing(errorsOf(save.error.fields), save.variables, draft.values) : NO_ERRORS;
   const change = (values: Row) => {
     const next = { opened, values };
     setDraft(next);
@@ -131,12 +132,17 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    save.mutate();
+    save.mutate(draft.values);
   };
   const fixed = Object.keys(given);
   const first = kind.first.flatMap((name) => fields.filter((field) => field.name === name));
   const rest = fields.filter(({ name }) => !kind.first.includes(name) && !(kind.name === 'plugins' && name === 'name'));
   const hasHiddenErrors = rest.some(({ name }) => name in errors.inside);
+  // Open they stay when what was wrong is being mended.
+  const { open: openMore } = showMore;
+  useEffect(() => {
+    if (hasHiddenErrors) openMore();
+  }, [hasHiddenErrors, openMore]);
   const shown = kind.name === 'plugins' ? first.filter(({ name }) => name !== 'name') : first;
   const body =
     opened === null ? { ...creationBody(fields, draft.values), ...given } : changeBody(fields, opened, draft.values);
@@ -187,17 +193,15 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
               variant="subtle"
               color="gray"
               size="compact-sm"
-              aria-expanded={more || hasHiddenErrors}
-              rightSection={<Icon name={more || hasHiddenErrors ? 'up' : 'down'} size={14} />}
+              aria-expanded={more}
+              rightSection={<Icon name={more ? 'up' : 'down'} size={14} />}
               onClick={showMore.toggle}
             >
               More settings ({rest.length})
             </Button>
-            <Collapse expanded={more || hasHiddenErrors}>
+            <Collapse expanded={more}>
               <Paper mt="sm" withBorder p="md" radius="md">
-                {(more || hasHiddenErrors) && (
-                  <Fields fields={rest} values={draft.values} errors={errors} onChange={change} fixed={fixed} />
-                )}
+                {more && <Fields fields={rest} values={draft.values} errors={errors} onChange={change} fixed={fixed} />}
               </Paper>
             </Collapse>
           </div>

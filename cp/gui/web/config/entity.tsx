@@ -18,6 +18,7 @@ import { collectionPath, type Kind, kindBySlug, titleOf } from './kinds.ts';
 import { Parts } from './parts.tsx';
 import { fieldsQuery, rowQuery } from './queries.ts';
 import { curlOf, deckDocument } from './text-forms.ts';
+import { inSentence } from './words.ts';
 
 const page = getRouteApi('/config/$kind/$id');
 const NOTHING: Readonly<Row> = {};
@@ -49,7 +50,7 @@ function OneRow({ kind, id }: { readonly kind: Kind; readonly id: string }) {
         title={`There is no such ${kind.singular}`}
         action={
           <ButtonLink to="/config/$kind" params={{ kind: kind.slug }}>
-            Show all {kind.plural.toLowerCase()}
+            Show all {inSentence(kind.plural)}
           </ButtonLink>
         }
       >

@@ -1,4 +1,5 @@
 import { isRecord, type Row, recordOrEmpty } from '../../../../shared/record.ts';
+import { same } from './schema.ts';
 
 /** What the Admin API says of a field, and of what is in it. */
 export interface FieldErrors {
@@ -40,6 +41,20 @@ function tell(fields: Row, [name = '', ...rest]: readonly string[], text: string
   const next: Row = { ...recordOrEmpty(there) };
   fields[name] = next;
   tell(next, rest, text);
+}
+
+/** What is left of errors while what they are about is edited: those of values that are still as they were when they were sent. */
+export function standing(errors: FieldErrors, sent: unknown, now: unknown): FieldErrors {
+  return { own: errors.own, inside: recordOrEmpty(unmended(errors.inside, sent, now)) };
+}
+
+function unmended(told: unknown, sent: unknown, now: unknown): unknown {
+  if (!isRecord(told) || !isRecord(sent) || !isRecord(now)) return same(sent, now) ? told : undefined;
+  const left = Object.entries(told).flatMap(([key, one]) => {
+    const still = key === '@entity' ? (same(sent, now) ? one : undefined) : unmended(one, sent[key], now[key]);
+    return still === undefined ? [] : [[key, still] as const];
+  });
+  return left.length === 0 ? undefined : Object.fromEntries(left);
 }
 
 /** Errors of what is at a name, or a position, of a field. */

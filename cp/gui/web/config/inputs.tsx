@@ -11,7 +11,7 @@ import {
   Text,
   TextInput,
 } from '@mantine/core';
-import { useId, useState } from 'react';
+import { useEffect, useId, useState } from 'react';
 import { isRecord, type Row, recordOrEmpty } from '../../../../shared/record.ts';
 import { Icon } from '../parts/icons.tsx';
 import { plain } from '../parts/plain.ts';
@@ -196,6 +196,10 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
   const [opened, open] = useState(
     () => isConfig || bare !== undefined || (value !== null && !same(value, field.initial)),
   );
+  // Open it stays when what was wrong is being mended.
+  useEffect(() => {
+    if (hasErrors) open(true);
+  }, [hasErrors]);
   const id = useId();
   const label = bare ?? labelOf(field.name);
   if (!isRecord(value)) {
@@ -223,7 +227,6 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
       </Fieldset>
     );
   }
-  const shown = opened || hasErrors;
   return (
     <Fieldset legend={label} disabled={disabled}>
       <Stack gap="sm">
@@ -234,13 +237,13 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
               variant="subtle"
               color="gray"
               size="compact-xs"
-              aria-expanded={shown}
+              aria-expanded={opened}
               aria-controls={id}
-              aria-label={`${shown ? 'Fold in' : `${field.fields.length} settings of`} ${inSentence(label)}`}
-              rightSection={<Icon name={shown ? 'up' : 'down'} size={12} />}
-              onClick={() => open(!shown)}
+              aria-label={`${opened ? 'Fold in' : `${field.fields.length} settings of`} ${inSentence(label)}`}
+              rightSection={<Icon name={opened ? 'up' : 'down'} size={12} />}
+              onClick={() => open(!opened)}
             >
-              {shown ? 'Fold in' : `${field.fields.length} settings`}
+              {opened ? 'Fold in' : `${field.fields.length} settings`}
             </Button>
             {!field.required && field.initial === null && (
               <Button
@@ -256,7 +259,7 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
           </Group>
         )}
         <div id={id}>
-          {shown && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} />}
+          {opened && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} />}
         </div>
       </Stack>
     </Fieldset>

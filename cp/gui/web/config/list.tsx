@@ -6,13 +6,13 @@ import { useDeferredValue, useMemo } from 'react';
 import type { Row } from '../../../../shared/record.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Failure, Foreign, Loading, PageHead } from '../parts/pieces.tsx';
+import { Empty, Foreign, PageHead, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
 import { NothingHere } from '../shell/nothing-here.tsx';
 import { type Kind, kindByField, kindBySlug, referredId, titleOf } from './kinds.ts';
 import { MOST, rowsQuery } from './queries.ts';
-import { labelOf } from './words.ts';
+import { inSentence, labelOf } from './words.ts';
 
 const page = getRouteApi('/config/$kind');
 
@@ -52,21 +52,17 @@ function Rows({ kind }: { readonly kind: Kind }) {
         {kind.purpose}
       </PageHead>
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={8} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={8} />
       ) : isEmpty ? (
-        <Empty icon={kind.icon} title={`No ${kind.plural.toLowerCase()} yet`} action={create}>
+        <Empty icon={kind.icon} title={`No ${inSentence(kind.plural)} yet`} action={create}>
           {kind.purpose}
         </Empty>
       ) : (
         <Stack gap="md">
           <Group gap="sm">
             <TextInput
-              aria-label={`Find ${kind.plural.toLowerCase()}`}
-              placeholder={`Find in ${data.rows.length.toLocaleString('en')} ${data.rows.length === 1 ? kind.singular : kind.plural.toLowerCase()}`}
+              aria-label={`Find ${inSentence(kind.plural)}`}
+              placeholder={`Find in ${data.rows.length.toLocaleString('en')} ${data.rows.length === 1 ? kind.singular : inSentence(kind.plural)}`}
               leftSection={<Icon name="search" size={16} />}
               value={q}
               onChange={({ currentTarget }) => find({ q: currentTarget.value })}

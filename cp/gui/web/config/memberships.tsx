@@ -5,7 +5,7 @@ import type { Row } from '../../../../shared/record.ts';
 import { reasonOf, write } from '../admin/client.ts';
 import { afterWrite } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { titleOf } from './kinds.ts';
@@ -66,11 +66,7 @@ export function Memberships({ side, owner }: { readonly side: Side; readonly own
   return (
     <Section title={side.title}>
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : data.length === 0 ? (
         <Text size="sm" c="dimmed">
           {side.none}

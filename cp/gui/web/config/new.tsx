@@ -4,7 +4,7 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { Row } from '../../../../shared/record.ts';
 import { TextLink } from '../parts/links.tsx';
-import { Failure, Foreign, Loading, PageHead } from '../parts/pieces.tsx';
+import { Foreign, PageHead, Unread } from '../parts/pieces.tsx';
 import { NothingHere } from '../shell/nothing-here.tsx';
 import { Editor } from './editor.tsx';
 import { type Kind, kindByField, kindBySlug, referredId } from './kinds.ts';
@@ -77,8 +77,7 @@ function NewForm({
     () => ({ ...JSON.parse(scope), ...(named === null ? {} : { name: named }) }),
     [scope, named],
   );
-  if (fields === undefined)
-    return error === null ? <Loading lines={8} /> : <Failure error={error} again={() => void refetch()} />;
+  if (fields === undefined) return <Unread error={error} again={refetch} lines={8} />;
   const toRow = (row: Row) => {
     const [owner] = Object.entries(given);
     const ownerId = owner === undefined ? null : referredId(owner[1]);

@@ -5,7 +5,7 @@ import type { Row } from '../../../../shared/record.ts';
 import { TargetsHealth } from '../health/targets-health.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { CallIt } from './call-it.tsx';
 import { type Kind, kindBySlug, titleOf } from './kinds.ts';
 import { GROUPS, MEMBERS, Memberships } from './memberships.tsx';
@@ -56,11 +56,7 @@ function PartList(props: {
   return (
     <Section title={part.plural} actions={add}>
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : data.length === 0 ? (
         <Text size="sm" c="dimmed">
           {NEXT[`${owner.name} ${part.name}`] ?? `None yet.`}

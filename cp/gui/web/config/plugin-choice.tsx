@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { informationQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Empty, Failure, Foreign, Loading } from '../parts/pieces.tsx';
+import { Empty, Foreign, Unread } from '../parts/pieces.tsx';
 import { groupedPlugins, wordsOf } from './plugin-words.ts';
 import { rowsQuery } from './queries.ts';
 
@@ -14,8 +14,7 @@ export function PluginChoice({ scope }: { readonly scope: Readonly<Record<string
   // Those in Lua come and go while the control plane runs.
   const inLua = useQuery(rowsQuery('custom-plugins'));
   const [looked, look] = useState('');
-  if (data === undefined)
-    return error === null ? <Loading lines={8} /> : <Failure error={error} again={() => void refetch()} />;
+  if (data === undefined) return <Unread error={error} again={refetch} lines={8} />;
   const own = (inLua.data?.rows ?? []).map((row) => String(row.name));
   const names = new Set([...Object.keys(data.plugins.available_on_server), ...own]);
   const groups = groupedPlugins([...names].sort(), looked);

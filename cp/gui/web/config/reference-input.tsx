@@ -5,7 +5,7 @@ import { plain } from '../parts/plain.ts';
 import type { InputProps } from './inputs.tsx';
 import { kindByName, referredId, titleOf } from './kinds.ts';
 import { rowsQuery } from './queries.ts';
-import { hintOf } from './words.ts';
+import { hintOf, inSentence } from './words.ts';
 
 /** Which row of another kind is meant: found by its name, kept by its id. */
 export function ReferenceInput({
@@ -36,7 +36,7 @@ export function ReferenceInput({
         data={known ? options : [...options, { value: id, label: id }]}
         value={id}
         onChange={(chosen) => onChange(chosen === null ? null : { id: chosen })}
-        placeholder={kind === undefined ? 'none' : `Search ${kind.plural.toLowerCase()}`}
+        placeholder={kind === undefined ? 'none' : `Search ${inSentence(kind.plural)}`}
         nothingFoundMessage={kind === undefined ? 'none' : `No such ${kind.singular}`}
         limit={200}
         searchable

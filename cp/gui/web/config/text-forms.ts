@@ -1,7 +1,7 @@
 import type { Row } from '../../../../shared/record.ts';
 
 /** A text as one word of a POSIX shell. */
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A curl command that makes a request of the Admin API. */
 export function curlOf(method: string, url: string, body: Readonly<Row>): string {

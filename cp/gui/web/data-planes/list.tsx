@@ -5,7 +5,8 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useDeferredValue, useMemo, useState } from 'react';
 import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Empty, Failure, Foreign, Loading, Moment, PageHead } from '../parts/pieces.tsx';
+import { Empty, Foreign, failureOf, Moment, PageHead, Unread } from '../parts/pieces.tsx';
+import { plain } from '../parts/plain.ts';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
 import { nodesTrafficQuery } from '../traffic/queries.ts';
 import { msText, shareText, totalsOf } from '../traffic/vitals.ts';
@@ -77,7 +78,9 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
           none
         </Text>
       ) : (
-        <Foreign text={text} />
+        <span title={plain(text, 1000)}>
+          <Foreign text={text} />
+        </span>
       );
     },
   },
@@ -133,10 +136,8 @@ export function DataPlanes() {
         What each data plane serves, and what keeps it from serving the newest config. p99 and 5xx are those of the last
         hour.
       </PageHead>
-      {nodes.error !== null && nodes.data === undefined ? (
-        <Failure error={nodes.error} again={() => void nodes.refetch()} />
-      ) : nodes.data === undefined || groups.data === undefined ? (
-        <Loading lines={8} />
+      {nodes.data === undefined || groups.data === undefined ? (
+        <Unread {...failureOf(nodes, groups)} lines={8} />
       ) : rows.length === 0 ? (
         <NoDataPlane />
       ) : (

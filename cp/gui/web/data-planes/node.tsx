@@ -7,7 +7,7 @@ import { AdminError, reasonOf, write } from '../admin/client.ts';
 import { afterWrite, dataPlaneQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Facts, Failure, Foreign, Labels, Loading, Moment, PageHead, Section, Short } from '../parts/pieces.tsx';
+import { Empty, Facts, Foreign, Labels, Moment, PageHead, Section, Short, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
 import { History } from './history.tsx';
@@ -41,8 +41,7 @@ export function DataPlane() {
       </Empty>
     );
   }
-  if (node === undefined)
-    return error === null ? <Loading lines={8} /> : <Failure error={error} again={() => void refetch()} />;
+  if (node === undefined) return <Unread error={error} again={refetch} lines={8} />;
   const newest = groups.find(({ name }) => name === node.group)?.serial ?? null;
   const state = stateOf(node, newest);
   const lag = lagOf(node, newest) ?? 0;

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { workspace as current } from '../admin/address.ts';
 import { HealthPill } from '../health/pill.tsx';
-import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { seenUpstreamsQuery } from './queries.ts';
 
 /** Upstreams that are drawn, those in trouble first. */
@@ -18,11 +18,7 @@ export function SeenUpstreams({ id }: { readonly id: string }) {
   return (
     <Section title="Health of upstreams as it sees them">
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : sorted.length === 0 ? (
         <Text size="sm" c="dimmed">
           It has told of none: no upstream has health checks, or a target that was marked.

@@ -2,7 +2,7 @@ import { Alert, Button, Group, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { reasonOf, write } from '../admin/client.ts';
-import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { HealthPill } from './pill.tsx';
 import { type TargetHealth, targetsHealthQuery } from './queries.ts';
@@ -19,11 +19,7 @@ export function TargetsHealth({ upstream }: { readonly upstream: string }) {
   return (
     <Section title="Health of its targets">
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : data.length === 0 ? (
         <Text size="sm" c="dimmed">
           It has no targets yet.

@@ -8,7 +8,7 @@ import { StatePill } from '../data-planes/pill.tsx';
 import { type NodeRow, type NodeState, rowsOf, STATES } from '../data-planes/state.ts';
 import { Icon } from '../parts/icons.tsx';
 import { TextLink } from '../parts/links.tsx';
-import { Failure, Foreign, Loading, PageHead, Section, Short } from '../parts/pieces.tsx';
+import { Foreign, failureOf, PageHead, Section, Short, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { useNow } from '../parts/time.ts';
 import { type Matter, mattersOf } from './attention.ts';
@@ -31,7 +31,6 @@ export function Overview() {
     () => mattersOf(nodes.data ?? [], groups.data ?? [], status.data, now, expirations.data),
     [nodes.data, groups.data, status.data, now, expirations.data],
   );
-  const failed = [nodes, groups].find(({ error, data }) => error !== null && data === undefined);
   return (
     <>
       <PageHead title="Overview">
@@ -45,10 +44,8 @@ export function Overview() {
           </>
         )}
       </PageHead>
-      {failed !== undefined ? (
-        <Failure error={failed.error} again={() => void failed.refetch()} />
-      ) : nodes.data === undefined || groups.data === undefined ? (
-        <Loading lines={8} />
+      {nodes.data === undefined || groups.data === undefined ? (
+        <Unread {...failureOf(nodes, groups)} lines={8} />
       ) : (
         <Stack gap="md">
           <Matters matters={matters} />

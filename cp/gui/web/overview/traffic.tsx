@@ -2,7 +2,7 @@ import { SimpleGrid, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { TextLink } from '../parts/links.tsx';
-import { Failure, Loading, Section } from '../parts/pieces.tsx';
+import { Section, Unread } from '../parts/pieces.tsx';
 import { Sparkline } from '../parts/sparkline.tsx';
 import { seriesQuery } from '../traffic/queries.ts';
 import { msText, rateText, seriesOf, shareText, summaryOf } from '../traffic/vitals.ts';
@@ -22,11 +22,7 @@ export function TrafficStrip() {
       }
     >
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : isSilent ? (
         <Text size="sm" c="dimmed">
           No data plane has told of a request.{' '}

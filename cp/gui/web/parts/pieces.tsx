@@ -113,6 +113,32 @@ export function Loading({ lines = 4 }: { readonly lines?: number }) {
   );
 }
 
+/** What stands where something has not been read: what will be there, or why it could not be. */
+export function Unread(props: {
+  readonly error: unknown;
+  readonly again: () => unknown;
+  readonly lines?: number | undefined;
+}) {
+  const { error, again, lines } = props;
+  return error === null ? (
+    <Loading {...(lines !== undefined && { lines })} />
+  ) : (
+    <Failure error={error} again={() => void again()} />
+  );
+}
+
+interface Reading {
+  readonly data: unknown;
+  readonly error: unknown;
+  readonly refetch: () => unknown;
+}
+
+/** Of what a page reads, the first that could not be, if any. */
+export function failureOf(...readings: readonly Reading[]): { readonly error: unknown; readonly again: () => unknown } {
+  const failed = readings.find(({ data, error }) => data === undefined && error !== null);
+  return { error: failed?.error ?? null, again: () => failed?.refetch() };
+}
+
 /** A moment (seconds since 1970), in words; exactly when pointed at. */
 export function Moment({ at }: { readonly at: number }) {
   const now = useNow();

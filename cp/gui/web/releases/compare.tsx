@@ -2,7 +2,7 @@ import { Group, Select, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ChangeList } from '../parts/change-list.tsx';
-import { Failure, Loading, Section } from '../parts/pieces.tsx';
+import { Section, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
 import { betweenQuery } from './queries.ts';
@@ -31,11 +31,7 @@ export function Compare({ releases }: { readonly releases: readonly Release[] })
               Choose two, and what is different in the second one is told field by field.
             </Text>
           ) : data === undefined ? (
-            error === null ? (
-              <Loading lines={2} />
-            ) : (
-              <Failure error={error} again={() => void refetch()} />
-            )
+            <Unread error={error} again={refetch} lines={2} />
           ) : data.length === 0 ? (
             <Text size="sm">Nothing is different.</Text>
           ) : (

@@ -6,12 +6,12 @@ import { afterWrite } from '../admin/queries.ts';
 import { ChangeList } from '../parts/change-list.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Failure, Loading, Section } from '../parts/pieces.tsx';
+import { Section, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { pendingQuery } from './queries.ts';
 import { RingInput } from './ring-input.tsx';
-import { newRing, type RingDraft, strategyOf, timeOf } from './rings.ts';
+import { memberOf, newRing, type RingDraft, strategyOf, timeOf } from './rings.ts';
 
 /** What is written and waits for a group, and the form that releases it. */
 export function Pending({ group }: { readonly group: string }) {
@@ -19,11 +19,7 @@ export function Pending({ group }: { readonly group: string }) {
   return (
     <Section title={`Waits for group ${plain(group, 60)}`}>
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : data.length === 0 ? (
         <Text size="sm" c="dimmed">
           Nothing: its data planes have all that is written.
@@ -43,6 +39,13 @@ export function Pending({ group }: { readonly group: string }) {
   );
 }
 
+/** What a release is asked to be, as it stands in the form. */
+interface Draft {
+  readonly at: string;
+  readonly rings: readonly RingDraft[];
+  readonly by: string;
+}
+
 function ReleaseForm({ group, count }: { readonly group: string; readonly count: number }) {
   const client = useQueryClient();
   const [how, setHow] = useState('all');
@@ -52,12 +55,12 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
   const [by, setBy] = useState('client_ip');
   const isSplit = rings.some(({ share }) => share !== '');
   const release = useMutation({
-    mutationFn: () => {
-      const begins = timeOf(at);
+    mutationFn: (sent: Draft) => {
+      const begins = timeOf(sent.at);
       const body = {
         group,
         ...(begins !== null && { at: begins }),
-        ...(how === 'rings' && { strategy: strategyOf(rings, by) }),
+        ...(how === 'rings' && { strategy: strategyOf(sent.rings, sent.by) }),
       };
       return write('POST', '/releases', body, 'cluster');
     },
@@ -66,12 +69,21 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
       await afterWrite(client);
     },
   });
-  const { error } = release;
+  const { error, variables: sent } = release;
   const faults = error instanceof AdminError ? error.fields : {};
   const faultOf = (field: string): string | undefined => {
     const fault = faults[field];
     return typeof fault === 'string' ? fault : undefined;
   };
+  // What was refused is said of what was sent: of another value nobody knows yet.
+  const ringFault = (ring: RingDraft, member: string): string | undefined => {
+    const place = sent?.rings.findIndex(({ key }) => key === ring.key) ?? -1;
+    const refused = sent?.rings[place];
+    return refused === undefined || memberOf(refused, member) !== memberOf(ring, member)
+      ? undefined
+      : faultOf(`strategy[${place + 1}]${member}`);
+  };
+  const byFaults = sent?.rings.map((_, place) => faultOf(`strategy[${place + 1}].traffic.by`)) ?? [];
   return (
     <>
       {error !== null && (
@@ -95,7 +107,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
           description="At once, unless you say when."
           value={at}
           onChange={({ currentTarget }) => setAt(currentTarget.value)}
-          error={faultOf('at')}
+          error={sent?.at === at ? faultOf('at') : undefined}
         />
       </Group>
       {how === 'rings' && (
@@ -106,7 +118,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
               ring={ring}
               number={place + 1}
               group={group}
-              faultOf={(field) => faultOf(`strategy[${place + 1}]${field}`)}
+              faultOf={(member) => ringFault(ring, member)}
               onChange={(next) => setRings(rings.map((one) => (one.key === ring.key ? next : one)))}
               {...(rings.length > 1 && { onRemove: () => setRings(rings.filter(({ key }) => key !== ring.key)) })}
             />
@@ -118,7 +130,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
               data={['client_ip', 'consumer', 'header:x-user', 'colo']}
               value={by}
               onChange={setBy}
-              error={rings.map((_, place) => faultOf(`strategy[${place + 1}].traffic.by`)).find(Boolean)}
+              error={sent?.by === by ? byFaults.find(Boolean) : undefined}
               maw={420}
               spellCheck={false}
             />
@@ -136,7 +148,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
         </Stack>
       )}
       <Group gap="md">
-        <Button loading={release.isPending} onClick={() => release.mutate()}>
+        <Button loading={release.isPending} onClick={() => release.mutate({ at, rings, by })}>
           Release {count === 1 ? 'it' : `these ${count}`}
         </Button>
         {how === 'rings' && (

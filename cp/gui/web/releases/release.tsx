@@ -6,7 +6,7 @@ import { afterWrite } from '../admin/queries.ts';
 import { ChangeList } from '../parts/change-list.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Failure, Foreign, Loading, Moment } from '../parts/pieces.tsx';
+import { Foreign, Moment, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
 import { tellOutcome } from '../shell/outcome.tsx';
@@ -182,8 +182,7 @@ function Seen({ figures }: { readonly figures: Figures }) {
 /** What data planes get by it that do not have it. */
 function Detail({ id }: { readonly id: string }) {
   const { data, error, refetch } = useQuery(releaseQuery(id));
-  if (data === undefined)
-    return error === null ? <Loading lines={3} /> : <Failure error={error} again={() => void refetch()} />;
+  if (data === undefined) return <Unread error={error} again={refetch} lines={3} />;
   if (data.changes.length === 0) {
     return (
       <Group gap="xs">

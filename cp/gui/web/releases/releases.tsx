@@ -2,7 +2,7 @@ import { Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { groupsQuery } from '../admin/queries.ts';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Failure, Loading, PageHead, Section } from '../parts/pieces.tsx';
+import { Empty, failureOf, PageHead, Section, Unread } from '../parts/pieces.tsx';
 import { Compare } from './compare.tsx';
 import { Pending } from './pending.tsx';
 import { releasesQuery } from './queries.ts';
@@ -13,17 +13,14 @@ export function Releases() {
   const groups = useQuery(groupsQuery);
   const releases = useQuery(releasesQuery);
   const waiting = (groups.data ?? []).filter(({ publish }) => publish === 'release');
-  const failed = [groups, releases].find(({ error, data }) => error !== null && data === undefined);
   return (
     <>
       <PageHead title="Releases">
         Groups that are published by release get what is written when it is released: at once, or ring by ring, and
         back.
       </PageHead>
-      {failed !== undefined ? (
-        <Failure error={failed.error} again={() => void failed.refetch()} />
-      ) : groups.data === undefined || releases.data === undefined ? (
-        <Loading lines={6} />
+      {groups.data === undefined || releases.data === undefined ? (
+        <Unread {...failureOf(groups, releases)} lines={6} />
       ) : waiting.length === 0 && releases.data.length === 0 ? (
         <Empty
           icon="releases"

@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Group, NumberInput, Paper, SimpleGrid, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import { parseNodeSelector, selects } from '../../../../shared/cluster/node-selector.ts';
 import { dataPlanesQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
@@ -16,11 +17,15 @@ export function RingInput(props: {
   readonly onRemove?: () => void;
 }) {
   const { ring, number, group, faultOf, onChange, onRemove } = props;
-  const [opened, { toggle }] = useDisclosure();
+  const [opened, { toggle, open }] = useDisclosure();
   const { data = [] } = useQuery(dataPlanesQuery);
   const members = data.filter((node) => node.group === group && node.state === 'connected');
   const fitting = fits(ring.labels, members);
   const someGateIsWrong = GATES.some(({ name }) => faultOf(`.gates.${name}`) !== undefined);
+  // Open it stays when what was wrong is being mended.
+  useEffect(() => {
+    if (someGateIsWrong) open();
+  }, [someGateIsWrong, open]);
   const value = (given: string | number): number | '' => (typeof given === 'number' ? given : '');
   return (
     <Paper withBorder p="sm" radius="md" component="fieldset">
@@ -76,13 +81,13 @@ export function RingInput(props: {
         variant="subtle"
         size="compact-sm"
         mt="xs"
-        aria-expanded={opened || someGateIsWrong}
+        aria-expanded={opened}
         onClick={toggle}
         rightSection={<Icon name={opened ? 'up' : 'down'} size={12} />}
       >
         Gates of ring {number}
       </Button>
-      {(opened || someGateIsWrong) && (
+      {opened && (
         <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm" mt="xs">
           {GATES.map(({ name, label, initial, least }) => (
             <NumberInput

@@ -34,6 +34,15 @@ const NO_GATES: RingDraft['gates'] = {
   min_requests: '',
 };
 
+/** What a ring has where a refusal names a member, as in `.nodes.labels`. */
+export function memberOf(ring: RingDraft, member: string): string | number | undefined {
+  const gate = GATES.find(({ name }) => member === `.gates.${name}`);
+  if (gate !== undefined) return ring.gates[gate.name];
+  const { labels, percent, share, hold } = ring;
+  const members = { '.nodes.labels': labels, '.nodes.percent': percent, '.traffic.percent': share, '.hold': hold };
+  return Object.entries(members).find(([name]) => name === member)?.[1];
+}
+
 export function newRing(key: number, percent: number | ''): RingDraft {
   return { key, labels: '', percent, hold: 300, share: '', gates: NO_GATES };
 }

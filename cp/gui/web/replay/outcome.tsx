@@ -1,28 +1,25 @@
 import { Badge, Button, Chip, Code, Group, Stack, Text, TextInput } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
+import {
+  type DifferingRequest,
+  parseShape,
+  REPLAY_ASPECTS,
+  type ReplayAspect,
+  type ReplayFigures,
+} from '../../../../shared/cluster/replay.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Facts, Foreign, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
-import {
-  ASPECTS,
-  type Aspect,
-  aspects,
-  chosen,
-  type DifferingRequest,
-  headerLines,
-  MOST,
-  type Replayed,
-  requestLine,
-  verdictText,
-} from './replayed.ts';
+import { ASPECTS, chosen, headerLines, MOST, type Replayed, requestLine, verdictText } from './replayed.ts';
 
 /** Drawn at a time. */
 const PAGE = 50;
 
 /** What a replay found: how much would be different, and which requests, to be narrowed down. */
 export function ReplayOutcome({ replayed }: { readonly replayed: Replayed }) {
-  const { requests, changed, unsure, skipped, skipped_first: first, compared_with: served, differing } = replayed;
+  const { figures, node, serial, skipped, skippedFirst: first } = replayed;
+  const { requests, changed, unsure, differing } = figures;
   return (
     <Stack gap="md">
       <Section title={changed === 0 ? 'Nothing would be different' : 'What would be different'}>
@@ -33,9 +30,9 @@ export function ReplayOutcome({ replayed }: { readonly replayed: Replayed }) {
             [
               'Compared with',
               <span key="c">
-                serial {served.serial ?? 'none'} of{' '}
-                <Link className="hf-link" to="/data-planes/$id" params={{ id: replayed.data_plane.id }}>
-                  <Foreign text={replayed.data_plane.hostname} most={80} />
+                serial {serial ?? 'none'} of{' '}
+                <Link className="hf-link" to="/data-planes/$id" params={{ id: node.id }}>
+                  <Foreign text={node.hostname} most={80} />
                 </Link>
               </span>,
             ],
@@ -55,13 +52,13 @@ export function ReplayOutcome({ replayed }: { readonly replayed: Replayed }) {
           ]}
         />
       </Section>
-      {differing.length > 0 && <Differing replayed={replayed} />}
+      {differing.length > 0 && <Differing figures={figures} />}
     </Stack>
   );
 }
 
-function Differing({ replayed: { differing, changes } }: { readonly replayed: Replayed }) {
-  const [wanted, setWanted] = useState<ReadonlySet<Aspect>>(new Set());
+function Differing({ figures: { differing, changes } }: { readonly figures: ReplayFigures }) {
+  const [wanted, setWanted] = useState<ReadonlySet<ReplayAspect>>(new Set());
   const [words, setWords] = useState('');
   const [most, setMost] = useState(PAGE);
   const found = chosen(differing, wanted, words);
@@ -85,25 +82,23 @@ function Differing({ replayed: { differing, changes } }: { readonly replayed: Re
             style={{ flex: '1 1 220px' }}
           />
           <Group gap={6}>
-            {aspects
-              .filter((aspect) => changes[aspect] > 0)
-              .map((aspect) => (
-                <Chip
-                  key={aspect}
-                  size="xs"
-                  radius="sm"
-                  title={ASPECTS[aspect]}
-                  checked={wanted.has(aspect)}
-                  onChange={(on) => {
-                    const next = new Set(wanted);
-                    if (on) next.add(aspect);
-                    else next.delete(aspect);
-                    setWanted(next);
-                  }}
-                >
-                  {aspect} {changes[aspect].toLocaleString('en')}
-                </Chip>
-              ))}
+            {REPLAY_ASPECTS.filter((aspect) => changes[aspect] > 0).map((aspect) => (
+              <Chip
+                key={aspect}
+                size="xs"
+                radius="sm"
+                title={ASPECTS[aspect]}
+                checked={wanted.has(aspect)}
+                onChange={(on) => {
+                  const next = new Set(wanted);
+                  if (on) next.add(aspect);
+                  else next.delete(aspect);
+                  setWanted(next);
+                }}
+              >
+                {aspect} {changes[aspect].toLocaleString('en')}
+              </Chip>
+            ))}
           </Group>
         </Group>
         {found.length === 0 && (
@@ -133,14 +128,15 @@ function Differing({ replayed: { differing, changes } }: { readonly replayed: Re
 }
 
 function One({ differing: { request, changes, before, after } }: { readonly differing: DifferingRequest }) {
+  const { count } = parseShape(request, 'request');
   return (
     <div>
       <Text size="sm" fw={600} className="hf-break">
         <Foreign text={requestLine(request)} most={500} />
-        {(request.count ?? 1) > 1 && (
+        {count > 1 && (
           <Text span size="sm" c="dimmed" fw={400}>
             {' '}
-            {request.count?.toLocaleString('en')} requests
+            {count.toLocaleString('en')} requests
           </Text>
         )}
       </Text>
@@ -149,23 +145,21 @@ function One({ differing: { request, changes, before, after } }: { readonly diff
           <Foreign text={line} most={300} />
         </Text>
       ))}
-      {aspects
-        .filter((aspect) => changes.includes(aspect))
-        .map((aspect) => {
-          const [was, is] = [verdictText(before, aspect), verdictText(after, aspect)];
-          return (
-            <Text key={aspect} size="sm" className="hf-break" ml="md" mt={2}>
-              {aspect}: <Code>{plain(was, 300)}</Code>{' '}
-              {was === is ? (
-                'with other settings'
-              ) : (
-                <>
-                  → <Code>{plain(is, 300)}</Code>
-                </>
-              )}
-            </Text>
-          );
-        })}
+      {REPLAY_ASPECTS.filter((aspect) => changes.includes(aspect)).map((aspect) => {
+        const [was, is] = [verdictText(before, aspect), verdictText(after, aspect)];
+        return (
+          <Text key={aspect} size="sm" className="hf-break" ml="md" mt={2}>
+            {aspect}: <Code>{plain(was, 300)}</Code>{' '}
+            {was === is ? (
+              'with other settings'
+            ) : (
+              <>
+                → <Code>{plain(is, 300)}</Code>
+              </>
+            )}
+          </Text>
+        );
+      })}
     </div>
   );
 }

@@ -6,14 +6,14 @@ import { reasonOf, write } from '../admin/client.ts';
 import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Failure, Loading, PageHead } from '../parts/pieces.tsx';
+import { Empty, failureOf, PageHead, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { dateAndTime } from '../parts/time.ts';
 import { releasesQuery } from '../releases/queries.ts';
 import type { Release } from '../releases/steps.ts';
 import { type Given, GivenRequests } from './given-requests.tsx';
 import { ReplayOutcome } from './outcome.tsx';
-import { MOST, type Replayed, requestsIn } from './replayed.ts';
+import { MOST, parseReplayed, type Replayed, requestsIn } from './replayed.ts';
 
 const page = getRouteApi('/replay');
 
@@ -29,7 +29,6 @@ interface Candidate {
 export function Replay() {
   const groups = useQuery(groupsQuery);
   const releases = useQuery(releasesQuery);
-  const failed = [groups, releases].find(({ error, data }) => error !== null && data === undefined);
   const waiting = (groups.data ?? []).filter(({ publish }) => publish === 'release').map(({ name }) => name);
   const candidates = [...waiting.map(pendingOf), ...(releases.data ?? []).map(releaseOf)];
   return (
@@ -45,10 +44,8 @@ export function Replay() {
         Which requests would meet another route, service, upstream, plugins or answer with a release, or with what waits
         for one. A data plane tells it beside what it serves; nothing is sent.
       </PageHead>
-      {failed !== undefined ? (
-        <Failure error={failed.error} again={() => void failed.refetch()} />
-      ) : groups.data === undefined || releases.data === undefined ? (
-        <Loading lines={6} />
+      {groups.data === undefined || releases.data === undefined ? (
+        <Unread {...failureOf(groups, releases)} lines={6} />
       ) : candidates.length === 0 ? (
         <Empty
           icon="releases"
@@ -95,8 +92,7 @@ function Form({ candidates }: { readonly candidates: readonly Candidate[] }) {
       const requests = source === 'given' ? requestsIn(given.text, given.host, given.scheme) : {};
       const asked = { ...requests, list: MOST, ...(node !== null && { data_plane: node }) };
       const { body } = await write('POST', candidate?.path ?? '', asked, 'cluster');
-      const replayed: Replayed = JSON.parse(JSON.stringify(body));
-      return replayed;
+      return parseReplayed(body);
     },
   });
   const submit = (event: FormEvent) => {

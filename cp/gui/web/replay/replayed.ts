@@ -1,56 +1,53 @@
+import { integer, nullable, object, string } from '../../../../shared/bundle/shape.ts';
+import {
+  type DifferingRequest,
+  parseReplayFigures,
+  parseShape,
+  type ReplayAspect,
+  type ReplayFigures,
+  type Verdict,
+} from '../../../../shared/cluster/replay.ts';
 import { isRecord } from '../../../../shared/record.ts';
 
 /** What a request can meet otherwise, with what that means. */
-export const ASPECTS = {
+export const ASPECTS: Readonly<Record<ReplayAspect, string>> = {
   route: 'another route, or none',
   service: 'another service, or other settings of it',
   upstream: 'sent elsewhere',
   plugins: 'other plugins, or other settings of them',
   status: 'another answer of the gateway itself',
-} as const;
-export type Aspect = keyof typeof ASPECTS;
-
-export const aspects = Object.keys(ASPECTS).filter((name): name is Aspect => Object.hasOwn(ASPECTS, name));
-
-/** What a request meets with one config. */
-export interface Verdict {
-  readonly route: string | null;
-  readonly service: string | null;
-  readonly upstream: string | null;
-  readonly plugins: readonly string[];
-  readonly status: number | null;
-}
-
-export interface DifferingRequest {
-  readonly request: {
-    readonly method?: string;
-    readonly scheme?: string;
-    readonly host?: string | null;
-    readonly path: string;
-    readonly query?: string | null;
-    readonly headers?: Readonly<Record<string, unknown>>;
-    readonly count?: number;
-  };
-  readonly changes: readonly string[];
-  readonly before: Verdict;
-  readonly after: Verdict;
-}
+};
 
 /** What a replay answers, as far as it is shown. */
 export interface Replayed {
-  readonly data_plane: { readonly id: string; readonly hostname: string };
-  readonly compared_with: { readonly serial: number | null };
-  readonly requests: number;
-  readonly changed: number;
-  readonly changes: Readonly<Record<Aspect, number>>;
-  readonly unsure: number;
+  readonly figures: ReplayFigures;
+  readonly node: { readonly id: string; readonly hostname: string };
+  /** Of the config that it was compared with; null: the data plane has none. */
+  readonly serial: number | null;
+  /** Of what was given, what is no request, and the first of them. */
   readonly skipped: number;
-  readonly skipped_first: string | null;
-  readonly differing: readonly DifferingRequest[];
+  readonly skippedFirst: string | null;
 }
 
 /** Requests that are listed one by one. */
 export const MOST = 1_000;
+
+/** Reads the answer of `POST …/replay`. Throws `ShapeError`. */
+export function parseReplayed(body: unknown): Replayed {
+  const read = object(body, 'answer');
+  const node = object(read.data_plane, 'answer.data_plane');
+  const served = object(read.compared_with, 'answer.compared_with');
+  return {
+    figures: parseReplayFigures(read, null, MOST),
+    node: {
+      id: string(node.id, 'answer.data_plane.id'),
+      hostname: string(node.hostname, 'answer.data_plane.hostname'),
+    },
+    serial: nullable(served.serial, 'answer.compared_with.serial', integer),
+    skipped: integer(read.skipped, 'answer.skipped'),
+    skippedFirst: nullable(read.skipped_first, 'answer.skipped_first', string),
+  };
+}
 
 /**
  * Pasted requests as a replay takes them, by what they look like: a list of requests, an object with one, a HAR, or else lines of an
@@ -84,20 +81,21 @@ function isLogLine(line: string): boolean {
 }
 
 /** `GET http://example.com/orders`. */
-export function requestLine({ method, scheme, host, path, query }: DifferingRequest['request']): string {
-  const asked = query == null || query === '' ? '' : `?${query}`;
-  return `${method ?? 'GET'} ${host == null ? '' : `${scheme ?? 'http'}://${host}`}${path}${asked}`;
+export function requestLine(request: DifferingRequest['request']): string {
+  const { method, scheme, host, path, query } = parseShape(request, 'request');
+  const asked = query === null || query === '' ? '' : `?${query}`;
+  return `${method} ${host === null ? '' : `${scheme}://${host}`}${path}${asked}`;
 }
 
 /** The headers whose values are known, as `x-version: 2`. */
-export function headerLines({ headers = {} }: DifferingRequest['request']): readonly string[] {
-  return Object.entries(headers)
+export function headerLines(request: DifferingRequest['request']): readonly string[] {
+  return Object.entries(parseShape(request, 'request').headers)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(', ') : String(value)}`);
+    .map(([name, value]) => `${name}: ${value}`);
 }
 
 /** What a verdict says of an aspect, in words. */
-export function verdictText(verdict: Verdict, aspect: Aspect): string {
+export function verdictText(verdict: Verdict, aspect: ReplayAspect): string {
   if (aspect === 'plugins') return verdict.plugins.length === 0 ? 'none' : verdict.plugins.join(', ');
   const value = verdict[aspect];
   if (value !== null) return String(value);
@@ -107,13 +105,12 @@ export function verdictText(verdict: Verdict, aspect: Aspect): string {
 /** The requests that meet one of these aspects otherwise (none chosen: any) and have these words in them. */
 export function chosen(
   differing: readonly DifferingRequest[],
-  wanted: ReadonlySet<Aspect>,
+  wanted: ReadonlySet<ReplayAspect>,
   words: string,
 ): readonly DifferingRequest[] {
   const all = words.toLowerCase().split(/\s+/).filter(Boolean);
   return differing.filter(({ request, changes, before, after }) => {
-    if (wanted.size > 0 && !changes.some((change) => aspects.some((one) => one === change && wanted.has(one))))
-      return false;
+    if (wanted.size > 0 && !changes.some((change) => wanted.has(change))) return false;
     if (all.length === 0) return true;
     const said =
       `${requestLine(request)} ${headerLines(request).join(' ')} ${JSON.stringify([before, after])}`.toLowerCase();

@@ -53,7 +53,9 @@ export function Chart(props: {
           {
             ...axis,
             ticks: { show: false },
-            size: 30,
+            // Below the number at the other axis, which may be as low.
+            gap: 12,
+            size: 38,
             space: 70,
             values: (_, splits) => splits.map((at) => TIME.format(at * 1000)),
           },

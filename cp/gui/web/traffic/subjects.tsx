@@ -41,18 +41,24 @@ export function Subjects(props: {
   const title = LEVELS.find(({ value }) => value === level)?.one ?? level;
   return (
     <Stack gap="xs">
-      <Table.ScrollContainer minWidth={780} type="native">
+      <Table.ScrollContainer minWidth={0} type="native">
         <Table verticalSpacing={6} aria-label={`Requests by ${title}`}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>{title.replace(/^./, (letter) => letter.toUpperCase())}</Table.Th>
               <Table.Th ta="right">Requests</Table.Th>
-              <Table.Th ta="right">per second</Table.Th>
-              <Table.Th ta="right">4xx</Table.Th>
+              <Table.Th ta="right" className="hf-wide">
+                per second
+              </Table.Th>
+              <Table.Th ta="right" className="hf-wide">
+                4xx
+              </Table.Th>
               <Table.Th ta="right">5xx</Table.Th>
-              <Table.Th ta="right">p50</Table.Th>
+              <Table.Th ta="right" className="hf-wide">
+                p50
+              </Table.Th>
               <Table.Th ta="right">p99</Table.Th>
-              <Table.Th>Requests over time</Table.Th>
+              <Table.Th className="hf-wide">Requests over time</Table.Th>
               <Table.Th pos="relative">
                 <span className="hf-unseen">Charts</span>
               </Table.Th>
@@ -61,20 +67,20 @@ export function Subjects(props: {
           <Table.Tbody>
             {rows.map((row) => (
               <Table.Tr key={row.id} {...(row.id === chosen && { bg: 'var(--hf-band)' })}>
-                <Table.Td className="hf-break" miw={150}>
+                <Table.Td className="hf-break" miw={{ base: 80, sm: 150 }}>
                   <Subject level={level} row={row} />
                 </Table.Td>
                 <Figure>{row.requests.toLocaleString('en')}</Figure>
-                <Figure>{rateText(row.requests / seconds)}</Figure>
-                <Figure>{shareText(row.share4xx)}</Figure>
+                <Figure wide>{rateText(row.requests / seconds)}</Figure>
+                <Figure wide>{shareText(row.share4xx)}</Figure>
                 <Figure>
                   <Text span inherit {...(row.share5xx >= WORRYING && { c: 'var(--mantine-color-error)', fw: 700 })}>
                     {shareText(row.share5xx)}
                   </Text>
                 </Figure>
-                <Figure>{msText(row.p50)}</Figure>
+                <Figure wide>{msText(row.p50)}</Figure>
                 <Figure>{msText(row.p99)}</Figure>
-                <Table.Td>
+                <Table.Td className="hf-wide">
                   <Sparkline values={row.line} color="var(--mantine-color-anchor)" width={90} height={22} />
                 </Table.Td>
                 <Table.Td>
@@ -105,9 +111,10 @@ export function Subjects(props: {
   );
 }
 
-function Figure({ children }: { readonly children: ReactNode }) {
+/** `wide`: where there is room for it. */
+function Figure({ children, wide = false }: { readonly children: ReactNode; readonly wide?: boolean }) {
   return (
-    <Table.Td ta="right" className="hf-num">
+    <Table.Td ta="right" className={wide ? 'hf-num hf-wide' : 'hf-num'}>
       <span className="hf-nowrap">{children}</span>
     </Table.Td>
   );

@@ -1,9 +1,9 @@
-import { Button, Code, Group, SegmentedControl, SimpleGrid, Stack, Text } from '@mantine/core';
+import { Button, Chip, Code, Group, SegmentedControl, SimpleGrid, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, Failure, Foreign, Loading, PageHead, Section } from '../parts/pieces.tsx';
+import { Empty, Foreign, failureOf, Loading, PageHead, Section, Unread } from '../parts/pieces.tsx';
 import { Chart, type Line } from './chart.tsx';
 import { type Level, SPANS, type Span, seriesQuery, totalsQuery } from './queries.ts';
 import { LEVELS, nameOf, Subjects } from './subjects.tsx';
@@ -28,7 +28,7 @@ export function Traffic() {
   };
   const rows = useMemo(() => (totals.data == null ? [] : totalsOf(totals.data)), [totals.data]);
   const lines = useMemo(() => (series.data == null ? null : seriesOf(series.data)), [series.data]);
-  const failed = [series, totals].find(({ error, data }) => error !== null && data === undefined);
+  const failed = failureOf(series, totals);
   const none = series.data !== undefined && only === undefined && isSilent(lines) && rows.length === 0;
   const name = rows.find(({ id }) => id === only)?.name ?? only;
   return (
@@ -47,10 +47,8 @@ export function Traffic() {
         What data planes tell of the requests they serve, some seconds after.
       </PageHead>
       <Stack gap="md">
-        {failed !== undefined ? (
-          <Failure error={failed.error} again={() => void failed.refetch()} />
-        ) : lines === null && series.data === undefined ? (
-          <Loading lines={8} />
+        {failed.error !== null || series.data === undefined ? (
+          <Unread {...failed} lines={8} />
         ) : lines === null || none ? (
           <NothingTold span={span} />
         ) : (
@@ -76,16 +74,20 @@ export function Traffic() {
             <Section
               title="What has most requests"
               actions={
-                <SegmentedControl
-                  aria-label="By"
-                  size="xs"
-                  data={LEVELS.map(({ value, label }) => ({ value, label }))}
+                <Chip.Group
                   value={level}
                   onChange={(value) =>
                     go({ by: LEVELS.find((one) => one.value === value)?.value ?? 'routes', only: undefined })
                   }
-                  className="hf-scroll"
-                />
+                >
+                  <Group gap={6} role="radiogroup" aria-label="By">
+                    {LEVELS.map(({ value, label }) => (
+                      <Chip key={value} value={value} size="xs">
+                        {label}
+                      </Chip>
+                    ))}
+                  </Group>
+                </Chip.Group>
               }
             >
               {totals.data === undefined ? (

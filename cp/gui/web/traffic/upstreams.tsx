@@ -7,7 +7,7 @@ import { HealthPill } from '../health/pill.tsx';
 import { upstreamHealthQuery } from '../health/queries.ts';
 import { TargetsHealth } from '../health/targets-health.tsx';
 import { ButtonLink } from '../parts/links.tsx';
-import { Failure, Foreign, Loading, Section } from '../parts/pieces.tsx';
+import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 
 /** Each asks the control plane by itself. */
@@ -23,11 +23,7 @@ export function UpstreamsHealth() {
   return (
     <Section title="Health of upstreams">
       {data === undefined ? (
-        error === null ? (
-          <Loading lines={2} />
-        ) : (
-          <Failure error={error} again={() => void refetch()} />
-        )
+        <Unread error={error} again={refetch} lines={2} />
       ) : all.length === 0 ? (
         <Group gap="sm">
           <Text size="sm" c="dimmed">

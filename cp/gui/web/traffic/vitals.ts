@@ -18,6 +18,9 @@ type Numbers = readonly (number | null)[];
 /** Seconds for which data planes gather and send: a step is not known whole before. */
 const TOLD_AFTER = 10;
 
+/** Seconds of a step that is not over from which on it is drawn: what was told of it says something by then. */
+const ENOUGH = 60;
+
 /** What became of requests over time; all lists are as long as `times`. */
 export interface TrafficSeries {
   /** When each step begins, in seconds since 1970. */
@@ -37,12 +40,15 @@ export function seriesOf(vitals: Vitals, id?: string): TrafficSeries {
   const { interval_width: width, earliest_ts: from, latest_ts: until } = vitals.meta;
   const line = (id === undefined ? Object.values(vitals.stats)[0] : vitals.stats[id]) ?? {};
   const times: number[] = [];
-  for (let at = from; at + width <= until - TOLD_AFTER; at += width) times.push(at);
+  const told = until - TOLD_AFTER;
+  for (let at = from; at + Math.min(width, ENOUGH) <= told; at += width) times.push(at);
   const column = (label: string) => {
     const place = vitals.meta.stat_labels.indexOf(label);
     return times.map((at) => line[String(at)]?.[place] ?? null);
   };
-  const perSecond = (label: string) => column(label).map((count) => (count ?? 0) / width);
+  // The last step may not be over: it is of the seconds that have been told.
+  const seconds = times.map((at) => Math.min(width, told - at));
+  const perSecond = (label: string) => column(label).map((count, place) => (count ?? 0) / (seconds[place] ?? width));
   return {
     times,
     rate: perSecond('requests_total'),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { validationContext } from '../../../../cp/admin/discovery/validation-context.ts';
 import { foreignChanges, merged } from '../../../../cp/gui/web/config/conflict.ts';
-import { errorsAt, errorsOf } from '../../../../cp/gui/web/config/errors.ts';
+import { errorsAt, errorsOf, standing } from '../../../../cp/gui/web/config/errors.ts';
 import { KINDS, kindByName } from '../../../../cp/gui/web/config/kinds.ts';
 import { groupedPlugins, wordsOf } from '../../../../cp/gui/web/config/plugin-words.ts';
 import {
@@ -186,6 +186,26 @@ describe('what the Admin API refuses', () => {
     expect(errorsAt(config, 'redis').own).toBe('host is missing');
     expect(errorsAt(errorsAt(config, 'rename'), 1).own).toBe('expected a string');
     expect(errorsAt(errorsAt(config, 'rename'), 0).own).toBeNull();
+  });
+});
+
+describe('what was refused', () => {
+  it('is said of what was sent, and no longer of a value that is another by now', () => {
+    const sent = { host: '', paths: ['a', 'b'], config: { redis: { port: 1, host: 'h' }, second: null } };
+    const errors = errorsOf({
+      host: 'required field missing',
+      paths: [null, 'should start with: /'],
+      config: { redis: { port: 'too low', '@entity': ['either'] }, '@entity': ['one of'] },
+      '@entity': ["at least one of: 'config.second'"],
+    });
+    const after = (now: object) => standing(errors, sent, { ...sent, ...now });
+    expect(after({})).toEqual(errors);
+    expect(after({ host: 'h' }).inside).not.toHaveProperty('host');
+    expect(after({ host: 'h' }).inside).toMatchObject({ paths: errors.inside.paths, config: errors.inside.config });
+    expect(after({ paths: ['a', '/b'] }).inside).not.toHaveProperty('paths');
+    const { config } = after({ config: { ...sent.config, redis: { port: 1, host: 'other' } } }).inside;
+    expect(config).toEqual({ redis: { port: 'too low' }, second: "at least one of: 'config.second'" });
+    expect(after({ host: 'h' }).own).toBe(errors.own);
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { newRing, strategyOf, timeOf } from '../../../../cp/gui/web/releases/rings.ts';
+import { memberOf, newRing, strategyOf, timeOf } from '../../../../cp/gui/web/releases/rings.ts';
 import { gatesText, orderBody, ringText } from '../../../../cp/gui/web/releases/steps.ts';
 import { readStrategy } from '../../../../cp/releases/rings.ts';
 
@@ -33,6 +33,18 @@ it('says where a release was seen when it is to go further, and holds or undoes 
     undefined,
   ]);
   expect(orderBody('promote', { ring: null })).toEqual({ ring: null });
+});
+
+it('finds what was written of a ring where a refusal names it', () => {
+  const ring = { ...newRing(0, 10), labels: 'a', share: 5 };
+  expect(['.nodes.labels', '.nodes.percent', '.traffic.percent', '.hold'].map((at) => memberOf(ring, at))).toEqual([
+    'a',
+    10,
+    5,
+    300,
+  ]);
+  expect(memberOf({ ...ring, gates: { ...ring.gates, max_nack: 3 } }, '.gates.max_nack')).toBe(3);
+  expect(memberOf(ring, '.gates')).toBeUndefined();
 });
 
 it('takes a time as the browser writes it, and none for what is no time', () => {

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  chosen,
-  type DifferingRequest,
-  requestLine,
-  requestsIn,
-  verdictText,
-} from '../../../../cp/gui/web/replay/replayed.ts';
+import { chosen, parseReplayed, requestLine, requestsIn, verdictText } from '../../../../cp/gui/web/replay/replayed.ts';
+import type { DifferingRequest } from '../../../../shared/cluster/replay.ts';
 
 describe('pasted requests', () => {
   const line = '10.0.0.1 - - [29/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5';
@@ -29,12 +24,42 @@ const verdict = { route: 'orders', service: 'orders', upstream: null, plugins: [
 const differing: readonly DifferingRequest[] = [
   { request: { path: '/a', host: 'h' }, changes: ['route'], before: verdict, after: { ...verdict, route: null } },
   {
-    request: { method: 'PUT', scheme: 'https', host: null, path: '/b', query: 'x=1', headers: { 'x-v': ['1', '2'] } },
-    changes: ['plugins', 'a later kind'],
+    request: {
+      method: 'PUT',
+      scheme: 'https',
+      host: null,
+      path: '/b',
+      query: 'x=1',
+      headers: { 'x-v': '1, 2', authorization: null },
+    },
+    changes: ['plugins'],
     before: verdict,
     after: { ...verdict, plugins: ['cors'] },
   },
 ];
+
+it('is not taken for a result when it is something else, or of a kind that is not known', () => {
+  const answer = {
+    data_plane: { id: 'a', hostname: 'eu-1' },
+    compared_with: { serial: null, config_hash: null },
+    ...{ requests: 9, changed: 2, unsure: 0, skipped: 1, skipped_first: 'line 3' },
+    changes: { route: 1, service: 0, upstream: 0, plugins: 1, status: 0 },
+    differing,
+  };
+  const { figures, ...rest } = parseReplayed(answer);
+  expect(figures.differing.map(({ request }) => requestLine(request))).toEqual(['GET http://h/a', 'PUT /b?x=1']);
+  expect(rest).toEqual({
+    node: { id: 'a', hostname: 'eu-1' },
+    ...{ serial: null, skipped: 1, skippedFirst: 'line 3' },
+  });
+  for (const wrong of [
+    null,
+    {},
+    { ...answer, changed: -1 },
+    { ...answer, differing: [{ ...differing[0], changes: ['x'] }] },
+  ])
+    expect(() => parseReplayed(wrong)).toThrow(/answer|replay/);
+});
 
 it('finds requests by what changes, and by words that stand anywhere in them', () => {
   const found = (wanted: readonly Parameters<typeof verdictText>[1][], words = '') =>

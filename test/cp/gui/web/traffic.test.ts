@@ -36,6 +36,16 @@ it('draws steps nobody told of as no requests and no latency, and leaves out tho
   expect(seriesOf(vitals({})).rate).toEqual([0, 0, 0]);
 });
 
+it('draws a long step that is not over, as of the seconds that have been told, as soon as these say something', () => {
+  const told = (now: number) => {
+    const meta = { interval_width: 600, earliest_ts: 600, latest_ts: now, stat_labels: LABELS, names: {} };
+    return seriesOf({ meta, stats: { cluster: { '600': [1200, 0, 0, 1, 1], '1200': [300, 0, 0, 1, 1] } }, totals: {} });
+  };
+  expect(told(1269)).toMatchObject({ times: [600], rate: [2] });
+  expect(told(1270)).toMatchObject({ times: [600, 1200], rate: [2, 5] });
+  expect(told(1360)).toMatchObject({ times: [600, 1200], rate: [2, 2] });
+});
+
 it('puts first who had most requests, by name, with shares of them all', () => {
   const rows = totalsOf(
     vitals({ a: { '100': [8, 0, 2, 5, 9] } }, { b: [3, 3, 0, 1, 1], a: [8, 0, 2, 5, 9], '': [0, 0, 0, null, null] }),
