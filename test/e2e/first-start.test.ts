@@ -100,6 +100,23 @@ it('prints where everything is and what to try, and that works as printed', asyn
     () => /^\{"told":"GET \/hello HTTP\/1\.1 200"\}$/m.test(gateway.output()),
     'the line of proxy_access_log on standard output',
   );
+  // Entries of file-log are bare lines there as well, one each, whatever is in them.
+  await admin(`${adminUrl}/services/hello/routes`, 'POST', { name: 'told', paths: ['/told'] });
+  await admin(`${adminUrl}/routes/told/plugins`, 'POST', { name: 'file-log', config: { path: '/dev/stdout' } });
+  const entries = () =>
+    gateway
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.includes('"name":"told"'));
+  await until(async () => {
+    await fetch(`${proxyUrl}/told?a=%0A%0D`, { headers: { 'user-agent': '"ü\\n' } });
+    return entries().length > 0;
+  }, 'an entry of file-log on standard output');
+  expect(JSON.parse(entries()[0] ?? '')).toMatchObject({
+    request: { uri: '/told?a=%0A%0D', querystring: { a: '\n\r' } },
+    response: { status: 200 },
+    route: { name: 'told' },
+  });
   const adminLog = join(folder, '.holdfast', 'logs', 'admin_access.log');
   await until(
     () => /^127\.0\.0\.1 - - \[.*\] "POST \/services HTTP\/1\.1" 201 \d+ "-" /m.test(readFileSync(adminLog, 'utf8')),
