@@ -8,7 +8,7 @@ beforeAll(async () => {
     config: 'kong.yml',
     upstreams: { 'orders.internal': (request) => Response.json({ by: request.headers.get('x-consumer-username') }) },
   });
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 

@@ -57,6 +57,8 @@ beforeAll(async () => {
   [control, plane] = await Promise.all([cluster.controlPlane(), cluster.dataPlane('plane')]);
   const checks = {
     active: {
+      // None of the targets is slow: who is ill says so or is not there.
+      timeout: 60,
       http_path: '/probe',
       healthy: { interval: 0.2, successes: 1 },
       unhealthy: { interval: 0.2, http_failures: 1, tcp_failures: 1, timeouts: 1 },
