@@ -23,7 +23,7 @@ export function rawRequest(port: number, head: readonly string[], body = ''): Pr
       resolve(answer);
       socket.destroy();
     });
-    socket.setTimeout(30_000, () => socket.destroy(new Error(`no answer in 30 s to ${head[0]}`)));
+    socket.setTimeout(60_000, () => socket.destroy(new Error(`no answer in 60 s to ${head[0]}`)));
     socket.once('error', reject).once('close', () => reject(new Error(`no whole answer to ${head[0]}: ${text}`)));
   });
 }

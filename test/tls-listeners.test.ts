@@ -32,7 +32,7 @@ function handshake(port: number, options: ConnectionOptions): Promise<string | n
       resolve(`${socket.getProtocol()} ${socket.getCipher().name}`);
       socket.destroy();
     });
-    socket.setTimeout(30_000, () => socket.destroy());
+    socket.setTimeout(60_000, () => socket.destroy());
     socket.once('error', () => resolve(null)).once('close', () => resolve(null));
   });
 }

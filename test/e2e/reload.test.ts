@@ -60,7 +60,7 @@ afterAll(async () => {
 });
 
 /** Milliseconds a handshake or an answer may take. */
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 function open(port: number, patience = PATIENCE): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {

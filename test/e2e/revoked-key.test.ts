@@ -67,7 +67,7 @@ async function statuses(key: string): Promise<ReadonlySet<number>> {
     new Promise<number>((resolve, reject) => {
       const options = { host: '127.0.0.1', port, path: '/', headers: { apikey: key }, agent: false };
       get(options, (response) => response.resume().once('end', () => resolve(response.statusCode ?? 0)))
-        .setTimeout(30_000, () => reject(new Error('no answer of the data plane in 30 s')))
+        .setTimeout(60_000, () => reject(new Error('no answer of the data plane in 60 s')))
         .once('error', reject);
     });
   return new Set(await Promise.all(Array.from({ length: REQUESTS }, one)));

@@ -141,7 +141,7 @@ it('takes a target out by its health, and counts sessions for Prometheus', async
         await greeted(second);
         return metrics();
       },
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     )
     .toMatch(
       /kong_stream_sessions_total\{service="two",route="two",code="200",source="service",workspace="default"\} \d+/,

@@ -255,10 +255,9 @@ it('undoes a release by itself whose requests fail, takes another through its ri
   });
   await expect.poll(async () => (await release(promoted.id)).state, { timeout: 100_000, interval: 500 }).toBe('live');
 
+  await admin(`${control.admin}/services/staged`, 'PATCH', { url: good });
   const at = Date.now() / 1000 + 6;
-  const scheduled = await admin(`${control.admin}/services/staged`, 'PATCH', { url: good }).then(() =>
-    admin(`${control.admin}/releases`, 'POST', { group: 'staged', at }),
-  );
+  const scheduled = await admin(`${control.admin}/releases`, 'POST', { group: 'staged', at });
   expect(scheduled.state).toBe('scheduled');
   await control.end('SIGKILL');
   control = await cluster.controlPlane();

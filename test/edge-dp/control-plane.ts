@@ -27,7 +27,7 @@ interface TestTable {
 export type TestConfig = Readonly<Record<string, TestTable>>;
 
 /** Milliseconds a message is waited for. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 /** What an order says of itself, and the key it is signed with, where it is not what it should be. */
 type OrderChanges = Partial<Omit<Parameters<typeof signOrder>[0], 'order'>> & { readonly key?: SigningKey };

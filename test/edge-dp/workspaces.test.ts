@@ -65,7 +65,7 @@ describe('two workspaces behind one data plane', () => {
       }),
     );
     stops.push(() => node.stop(0));
-    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 30_000 });
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 60_000 });
   });
   afterAll(async () => {
     for (const stop of stops.reverse()) await stop();
@@ -138,10 +138,10 @@ describe('two workspaces behind one data plane', () => {
     const consumers = here.entity('consumers');
     await consumers.update({ field: 'username', value: 'guest' }, { username: 'stranger' });
     await publisher.flush();
-    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(500), { timeout: 30_000 });
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(500), { timeout: 60_000 });
     await consumers.update({ field: 'username', value: 'default-user' }, { username: 'guest' });
     await publisher.flush();
-    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 30_000 });
+    await vi.waitFor(async () => expect((await get('/default/open')).status).toBe(200), { timeout: 60_000 });
     expect(await get('/shop/open')).toMatchObject({ user: 'guest', custom: 'shop-guest' });
   });
 });

@@ -58,7 +58,7 @@ beforeAll(async () => {
     env: { ...process.env, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '20' },
   });
   for (const stream of [pebble.stdout, pebble.stderr]) stream?.on('data', (data) => (output += data));
-  await until(() => serves(ca.pem), 'pebble to serve', 20_000).catch((error) => {
+  await until(() => serves(ca.pem), 'pebble to serve', 60_000).catch((error) => {
     throw new Error(`${error.message}; it said: ${output}`);
   });
 });

@@ -172,7 +172,7 @@ it.each([
   ['syslog', ['imuxsock', 'local3.notice', 'kong']],
 ])('rsyslog reads what %s-log writes, whole and as urgent as it is', async (route, expected) => {
   await Promise.all([ask(route), ask(route)]);
-  await expect.poll(() => messages(route), { message: 'two messages', timeout: 30_000 }).toHaveLength(2);
+  await expect.poll(() => messages(route), { message: 'two messages', timeout: 60_000 }).toHaveLength(2);
   for (const parts of await messages(route)) {
     expect(parts.slice(0, expected.length)).toEqual(expected);
     const entry: unknown = JSON.parse(parts.at(-1)?.replace(/^[^{]*/, '') ?? '');
@@ -192,7 +192,7 @@ it.each([
   for (let n = 0; n < 5; n++) await ask(route);
   const shown = async () => (await fetch(`http://127.0.0.1:${at.exporter}/metrics`)).text();
   await expect
-    .poll(shown, { message: 'five requests', timeout: 30_000 })
+    .poll(shown, { message: 'five requests', timeout: 60_000 })
     .toMatch(new RegExp(`^${prefix}_service_up_request_count\\S* 5$`, 'm'));
   expect(await shown()).toMatch(new RegExp(`^${prefix}_service_up_latency_count\\S* 5$`, 'm'));
   expect(await shown()).toMatch(/^statsd_exporter_samples_total|^statsd_exporter_lines_total/m);
@@ -222,7 +222,7 @@ it.each(FORMATS)('a trace goes on through the gateway, from and to services that
     const balancer = all.find((each) => each.span === callee.span);
     return { balancer, root: all.find((each) => each.span === balancer?.parent) };
   };
-  await expect.poll(own, { message: 'the spans of the gateway', timeout: 30_000 }).toMatchObject({
+  await expect.poll(own, { message: 'the spans of the gateway', timeout: 60_000 }).toMatchObject({
     balancer: { name: 'kong.balancer', kind: 3 },
     root: { name: 'kong', kind: 2, parent: span },
   });
@@ -233,7 +233,7 @@ it('what Lua writes to the log is read by OpenTelemetry’s own messages, with t
   await ask('lines', '/served/w3c', { traceparent: `00-${trace}-b7ad6b7169203331-01` });
   const lines = async () => (await fetch(`${traced}/lines`)).json();
   await expect
-    .poll(lines, { message: 'the line', timeout: 30_000 })
+    .poll(lines, { message: 'the line', timeout: 60_000 })
     .toMatchObject([{ text: expect.stringContaining('said in Lua'), severity: 17, trace }]);
 });
 
@@ -247,13 +247,13 @@ it('Prometheus, scraping for a minute, finds as many requests as were sent, and 
     return Number(value);
   };
   const count = 'sum without (instance, job) (kong_http_requests_total{route="counted"})';
-  await expect.poll(() => query(count).catch(() => 0), { message: 'the first scrape', timeout: 30_000 }).toBe(1);
+  await expect.poll(() => query(count).catch(() => 0), { message: 'the first scrape', timeout: 60_000 }).toBe(1);
   const began = Date.now();
   for (let round = 0; round < 110; round++) {
     await Promise.all(Array.from({ length: 10 }, () => ask('counted')));
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, began + (round + 1) * 500 - Date.now())));
   }
-  await expect.poll(() => query(count), { message: 'all of them', timeout: 30_000 }).toBe(1101);
+  await expect.poll(() => query(count), { message: 'all of them', timeout: 60_000 }).toBe(1101);
   // From the last scrape before the first of them.
   const seconds = Math.ceil((Date.now() - began) / 1000) + 2;
   const found = (await query(`rate(kong_http_requests_total{route="counted"}[${seconds}s])`)) * seconds;

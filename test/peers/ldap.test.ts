@@ -37,7 +37,7 @@ beforeAll(async () => {
   const urls = `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${secure}`;
   slapd = spawn(peerExecutable('slapd'), ['-f', config, '-h', urls, '-d', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [slapd.stdout, slapd.stderr]) stream?.on('data', (data) => (output += data));
-  await until(() => listens(plain), 'slapd to listen', 20_000).catch((error) => {
+  await until(() => listens(plain), 'slapd to listen', 60_000).catch((error) => {
     throw new Error(`${error.message}; it said: ${output}`);
   });
   upstream = await startUpstream();

@@ -34,7 +34,7 @@ beforeAll(async () => {
   startNginx(web, inner);
   [postgres, dns] = await Promise.all([startPostgres(), startDnsServer()]);
   dns.records.set('name.test', [{ type: 'A', ttl: 60, address: '192.0.2.7' }]);
-  await until(() => listens(web), `nginx to listen; it said: ${output}`, 20_000);
+  await until(() => listens(web), `nginx to listen; it said: ${output}`, 60_000);
   const service = (n: number, port: number, protocol: string) => ({ id: id(n), protocol, host: '127.0.0.1', port });
   const route = (n: number, protocol: string, matching: object) => ({
     id: id(n),

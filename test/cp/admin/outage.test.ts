@@ -87,7 +87,7 @@ describe('when the database goes away', () => {
       .poll(async () => (await admin.send('GET', '/status')).body.database, { message: 'the database to be back' })
       .toMatchObject({ reachable: true });
     await expect
-      .poll(async () => (await fetch(`${plane.status}/status/ready`)).status, { message: 'readiness', timeout: 30_000 })
+      .poll(async () => (await fetch(`${plane.status}/status/ready`)).status, { message: 'readiness', timeout: 60_000 })
       .toBe(200);
   });
 });

@@ -35,7 +35,7 @@ export const shared = await generateClusterCertificate();
 /** `signingKeyFile`: what a control plane in a process of its own reads it from. */
 export const { key: signingKey, privateFile: signingKeyFile } = await generateSigningKey();
 /** Milliseconds a message of the control plane is waited for. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 export const NODE_ID = '11111111-2222-4333-8444-555555555555';
 

@@ -75,7 +75,7 @@ describe('control planes on one PostgreSQL', () => {
     await expect.poll(deaf.services).toEqual(['before']);
     relay.silence();
     await insert(writer, 'after');
-    await expect.poll(deaf.services, { timeout: 30_000 }).toEqual(['after', 'before']);
+    await expect.poll(deaf.services, { timeout: 60_000 }).toEqual(['after', 'before']);
     relay.close();
   });
 

@@ -3,7 +3,7 @@ import { recordOrEmpty } from '../../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
 
 /** Milliseconds for what takes a moment, also on a busy machine. */
-const PATIENCE = { timeout: 30_000 };
+const PATIENCE = { timeout: 60_000 };
 const FAR = 4_000_000_000;
 
 let plane: RunningControlPlane;

@@ -21,7 +21,7 @@ import { rawRequest } from '../../raw-http.ts';
 import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
 
 /** Milliseconds for what takes a moment, also on a busy machine. */
-const PATIENCE = { timeout: 30_000 };
+const PATIENCE = { timeout: 60_000 };
 const SEED = Number(process.env.ROUTER_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const FAR = 4_000_000_000;
 

@@ -348,7 +348,7 @@ test.each([
     // By the database's clock both come when they should.
     await service(plane.here, 'three');
     const now = Number((await admin.query('SELECT extract(epoch FROM now()) AS now')).rows[0]?.now);
-    const soon = await plane.desk.create('default', readStrategy([{ hold: 1 }]), now + 1);
+    const soon = await plane.desk.create('default', readStrategy([{ hold: 1 }]), now + 5);
     expect(soon.state).toBe('scheduled');
     await expect.poll(() => plane.state(soon.id), PATIENCE).toBe('live');
   },

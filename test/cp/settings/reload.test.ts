@@ -55,7 +55,7 @@ describe('a reload', () => {
     reload();
     reload();
     go();
-    await vi.waitFor(() => expect(taken, 'two reloads').toHaveLength(2), { timeout: 30_000 });
+    await vi.waitFor(() => expect(taken, 'two reloads').toHaveLength(2), { timeout: 60_000 });
     expect(taken.map(({ trusted_ips }) => trusted_ips)).toEqual([['10.0.0.1'], ['10.0.0.2']]);
   });
 });

@@ -59,7 +59,7 @@ it('tells of the control plane without the Admin API', async () => {
   const secure = plane.plane.status[1];
   expect(secure).toMatchObject({ tls: true });
   await expect
-    .poll(() => readFileSync(`${plane.settings.prefix}/logs/status.log`, 'utf8'), { timeout: 30_000 })
+    .poll(() => readFileSync(`${plane.settings.prefix}/logs/status.log`, 'utf8'), { timeout: 60_000 })
     .toMatch(/"GET \/status\?unit=x HTTP\/1\.1" 400 /);
 });
 
@@ -77,17 +77,17 @@ it('counts what data planes make of the config, and shows how far they are behin
   const link = await linkDataPlane();
   const first = await offered(link);
   link.say({ type: 'applied', serial: first.serial, config_hash: first.config_hash });
-  await expect.poll(metrics, { timeout: 30_000 }).toMatch(/^holdfast_config_acknowledge_seconds_count 1$/m);
+  await expect.poll(metrics, { timeout: 60_000 }).toMatch(/^holdfast_config_acknowledge_seconds_count 1$/m);
   expect(await metrics()).toContain('\nholdfast_data_planes_behind 0\n');
   await expect
-    .poll(metrics, { timeout: 30_000 })
+    .poll(metrics, { timeout: 60_000 })
     .toMatch(/^holdfast_data_planes\{state="connected",sync_status="normal"\} 1$/m);
 
   await createService();
   const second = await offered(link);
   const lag = second.serial - first.serial;
   link.say({ type: 'rejected', serial: second.serial, reason: 'no' });
-  await expect.poll(metrics, { timeout: 30_000 }).toMatch(/^holdfast_config_rejections_total 1$/m);
+  await expect.poll(metrics, { timeout: 60_000 }).toMatch(/^holdfast_config_rejections_total 1$/m);
   const behind = await metrics();
   expect(behind).toContain('\nholdfast_data_planes_behind 1\n');
   expect(behind).toContain(`\nholdfast_data_plane_serial_lag{node_id="${NODE_ID}",hostname="edge"} ${lag}\n`);
@@ -108,8 +108,8 @@ it('counts what data planes make of the config, and shows how far they are behin
   expect(names(await (await fetch(`${plane.admin}/metrics`)).text())).toEqual(names(behind));
 
   link.socket.close();
-  await expect.poll(metrics, { timeout: 30_000 }).toContain('\nholdfast_data_planes_connected 0\n');
-  await expect.poll(metrics, { timeout: 30_000 }).toMatch(/^holdfast_data_planes\{state="disconnected",.*\} 1$/m);
+  await expect.poll(metrics, { timeout: 60_000 }).toContain('\nholdfast_data_planes_connected 0\n');
+  await expect.poll(metrics, { timeout: 60_000 }).toMatch(/^holdfast_data_planes\{state="disconnected",.*\} 1$/m);
   const { data } = recordOrEmpty(await (await fetch(`${plane.admin}/clustering/data-planes`)).json());
   expect(data).toEqual([expect.objectContaining({ id: NODE_ID, state: 'disconnected' })]);
 });

@@ -128,7 +128,7 @@ test(
           await pause(50);
           return woken;
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toBeGreaterThan(before);
     // Housekeeping, once a minute, may have met the server's absence, too.

@@ -77,7 +77,7 @@ describe.each(hosts)('on %s', (_, start) => {
     expect(await fixture.routes()).toBe(503);
     await fixture.controlPlane.start();
     expect((await fixture.controlPlane.heard('rejected')).reason).toMatch(/cache: object [0-9a-f]{64}:/);
-    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['one']), { timeout: 60_000 });
     const metrics = await (await fetch(statusUrl(fixture.node, '/metrics'))).text();
     expect(metrics).toMatch(/^holdfast_config_cache_errors_total [1-9]/m);
 
@@ -97,7 +97,7 @@ describe.each(hosts)('on %s', (_, start) => {
     await fixture.controlPlane.start();
     const { reason } = await fixture.controlPlane.heard('rejected');
     expect(reason).toMatch(/serial 1 is older than serial 2, which was already applied/);
-    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['two']), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['two']), { timeout: 60_000 });
   });
 
   test('keeps the earlier config whole when killed while it takes the next', async () => {
@@ -113,7 +113,7 @@ describe.each(hosts)('on %s', (_, start) => {
       return null;
     };
     await controlPlane.publish(next);
-    await vi.waitFor(() => expect(shard).toHaveBeenCalled(), { timeout: 30_000 });
+    await vi.waitFor(() => expect(shard).toHaveBeenCalled(), { timeout: 60_000 });
     for (const pid of fixture.node.pids()) process.kill(pid, 'SIGKILL');
     await restartAlone();
     expect(await fixture.routes()).toEqual(['one']);
@@ -204,7 +204,7 @@ describe.each(hosts)('on %s', (_, start) => {
     await fixture.start({ cacheMode: 'off' });
     expect(await fixture.routes()).toBe(503);
     await fixture.controlPlane.start();
-    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['two']), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await fixture.routes()).toEqual(['two']), { timeout: 60_000 });
   });
 });
 

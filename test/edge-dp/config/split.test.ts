@@ -13,7 +13,7 @@ const RELEASE = '5b1cf0de-58bd-4aa0-9d4c-3f38cf0a4a3c';
 const VALUES = Array.from({ length: 200 }, (_, n) => `203.0.113.${n}`);
 const below = (percent: number) => VALUES.filter((value) => placeInSplit(RELEASE, value) < percent);
 /** Milliseconds until every process of a busy machine has taken a change: a data plane waits for them, but not for long. */
-const TAKEN = { timeout: 30_000 };
+const TAKEN = { timeout: 60_000 };
 /** A connection for each request, so that every process of a node is met. */
 const agent = new Agent({ keepAlive: false, maxSockets: 20 });
 
@@ -252,6 +252,7 @@ describe('of an own box', () => {
     const active = {
       active: {
         type: 'http',
+        timeout: 30,
         http_path: '/health',
         healthy: { interval: 0.1, successes: 1, http_statuses: [200] },
         unhealthy: { interval: 0.1, http_failures: 1, tcp_failures: 1, timeouts: 1, http_statuses: [500] },
@@ -294,9 +295,9 @@ describe('of an own box', () => {
       const { data } = (await answer.json()) as { data?: { target: string; health: string }[] };
       return data?.map(({ target: of, health }) => `${of.endsWith(':1') ? 'none' : 'good'} ${health}`).toSorted();
     };
-    await expect.poll(healths, { timeout: 30_000 }).toEqual(['good HEALTHY', 'none UNHEALTHY']);
+    await expect.poll(healths, { timeout: 60_000 }).toEqual(['good HEALTHY', 'none UNHEALTHY']);
     const tried = async () =>
       new Set(await Promise.all(Array.from({ length: 20 }, () => ask(fixture, '/tried', { 'x-client': inside }))));
-    await expect.poll(tried, { timeout: 30_000 }).toEqual(new Set(['200 old']));
+    await expect.poll(tried, { timeout: 60_000 }).toEqual(new Set(['200 old']));
   });
 });

@@ -106,7 +106,7 @@ describe.each(hosts)('on %s', (_, start) => {
     expect(await lookup('secret-7')).toBe(503);
     await controlPlane.start();
     await vi.waitFor(async () => expect(await lookup('secret-7')).toEqual([expect.objectContaining({ id: 'k7' })]), {
-      timeout: 30_000,
+      timeout: 60_000,
     });
   });
 
@@ -176,7 +176,7 @@ test.each([
       const answers = await Promise.all(Array.from({ length: 30 }, served));
       expect(new Set(answers)).toEqual(new Set([JSON.stringify([{ id: 'r1', name }])]));
     };
-    await vi.waitFor(everywhere, { timeout: 30_000 });
+    await vi.waitFor(everywhere, { timeout: 60_000 });
   }
 });
 

@@ -34,13 +34,13 @@ describe.each(hosts)('on %s', (_, start) => {
 
     feed.put('routes', { id: 'r1', name: 'one' });
     await publisher.flush();
-    await vi.waitFor(async () => expect(await served()).toEqual([{ id: 'r1', name: 'one' }]), { timeout: 30_000 });
+    await vi.waitFor(async () => expect(await served()).toEqual([{ id: 'r1', name: 'one' }]), { timeout: 60_000 });
     const { manifest } = publisher.current();
     const inSync = { serial: manifest.serial, config_hash: manifest.config_hash };
     await vi.waitFor(
       () => expect(registry.records.get(id)).toMatchObject({ ...inSync, sync_status: 'normal', reason: null }),
       {
-        timeout: 30_000,
+        timeout: 60_000,
       },
     );
     // An order that the one signs and the other obeys.
@@ -55,7 +55,7 @@ describe.each(hosts)('on %s', (_, start) => {
     expect(await served()).toEqual([{ id: 'r1', name: 'one' }]);
     await vi.waitFor(
       () => expect(registry.records.get(id)).toMatchObject({ ...inSync, reason: 'cache: manifest: not a compact JWS' }),
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     );
 
     // Installed anew under its old id: it has another key, and is let in when the old one was forgotten.
@@ -70,7 +70,7 @@ describe.each(hosts)('on %s', (_, start) => {
     await expect.poll(() => log.join('\n')).toContain(`it says it is data plane ${id}, but does not have the key`);
     expect(await served()).toBe(404);
     expect(await listener.forget(id)).toBe(true);
-    await expect.poll(served, { timeout: 30_000 }).toEqual([{ id: 'r1', name: 'one' }]);
+    await expect.poll(served, { timeout: 60_000 }).toEqual([{ id: 'r1', name: 'one' }]);
     expect(registry.records.get(id)?.keys.node).not.toBe(key);
   });
 });

@@ -168,7 +168,7 @@ describe('plugins before the TLS of clients on the native host', () => {
   ])('end the connection where they refuse it or fail, and no other: %s', async (name, line) => {
     expect(await told(name)).toBe('no connection');
     expect(await told('plain.test')).toMatchObject({ status: 200 });
-    if (line !== null) await expect.poll(() => node.log.join('\n'), { timeout: 30_000 }).toMatch(line);
+    if (line !== null) await expect.poll(() => node.log.join('\n'), { timeout: 60_000 }).toMatch(line);
   });
 
   it('have it checked by the authorities of the config, those of the moment, and tell the upstream what it says', async () => {

@@ -166,7 +166,7 @@ describe.each([
     expect(failures.length).toBeLessThanOrEqual(2 * 2 * CLIENTS);
     expect(failures.join()).not.toContain('ECONNREFUSED');
     await expect
-      .poll(async () => (await fetch(`${node.statusUrl}/metrics`)).text(), { timeout: 30_000 })
+      .poll(async () => (await fetch(`${node.statusUrl}/metrics`)).text(), { timeout: 60_000 })
       .toMatch(/^holdfast_process_restarts_total 2$/m);
   });
 

@@ -89,7 +89,7 @@ describe.each(hosts)('on %s', (host, start) => {
       });
       const node = await start(options);
       onTestFinished(() => node.stop(0));
-      await expect.poll(() => plane.registry.records.get(node.nodeId)?.sync_status, { timeout: 30_000 }).toBe('normal');
+      await expect.poll(() => plane.registry.records.get(node.nodeId)?.sync_status, { timeout: 60_000 }).toBe('normal');
 
       const telemetryPort = plane.listener.telemetryAddresses[0]?.port ?? 0;
       // At the first nobody listens.

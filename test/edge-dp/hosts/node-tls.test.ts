@@ -116,7 +116,7 @@ describe('certificates by server name on the native host', () => {
         resolve(String(socket.getPeerCertificate().subject.CN));
         socket.destroy();
       });
-      socket.setTimeout(30_000, () => socket.destroy());
+      socket.setTimeout(60_000, () => socket.destroy());
       socket.once('error', () => resolve(null)).once('close', () => resolve(null));
     });
 

@@ -79,7 +79,7 @@ function shake<T>(port: number, options: ConnectionOptions, see: (socket: TLSSoc
         socket.destroy();
       });
     });
-    socket.setTimeout(30_000, () => socket.destroy(new Error('no answer')));
+    socket.setTimeout(60_000, () => socket.destroy(new Error('no answer')));
     socket.once('error', (error) => resolve(`failed: ${error.message}`));
   });
 }
@@ -239,7 +239,7 @@ describe('a client that is asked for its certificate', () => {
       resolve([tls.clientVerify, tls.refusal]);
     });
     await shake(port, options, () => '');
-    return within(promise, 'a handshake', 30_000);
+    return within(promise, 'a handshake', 60_000);
   }
 
   it('is served as nginx’s directive says', async () => {
@@ -324,7 +324,7 @@ describe('what a responder says of a certificate', () => {
       const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, requestOCSP: true, ...options });
       socket.once('OCSPResponse', (response: Buffer | null) => resolve(response?.byteLength ? response : null));
       socket.once('error', (error) => resolve(`failed: ${error.message}`)).resume();
-      socket.setTimeout(30_000, () => resolve('no answer'));
+      socket.setTimeout(60_000, () => resolve('no answer'));
       socket.once('end', () => socket.destroy());
     });
 
@@ -359,7 +359,7 @@ describe('what a responder says of a certificate', () => {
     for (const [options, name] of clients) {
       const old: ConnectionOptions = { ...options, maxVersion: 'TLSv1.2' };
       expect(await shake(port, old, nameOf)).toBe(name);
-      await expect.poll(() => shown(port, old), { timeout: 30_000 }).toBeInstanceOf(Buffer);
+      await expect.poll(() => shown(port, old), { timeout: 60_000 }).toBeInstanceOf(Buffer);
     }
     expect(await shown(words, { ciphers: ECDSA_FIRST, maxVersion: 'TLSv1.2' })).toBe(null);
     expect(await shake(words, { ciphers: ECDSA_FIRST, maxVersion: 'TLSv1.2' }, nameOf)).toBe('e');

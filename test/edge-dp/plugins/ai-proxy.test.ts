@@ -996,7 +996,7 @@ describe.each(GATEWAY_HOSTS)('ai-proxy on the wire of %s', (host) => {
     await reader.read().catch(() => undefined);
     // Where nothing is written nobody notices.
     const writing = setInterval(() => upstream.write(textEvent('more')), 50);
-    await within(left, 'the upstream to be let go of', 10_000).finally(() => clearInterval(writing));
+    await within(left, 'the upstream to be let go of', 60_000).finally(() => clearInterval(writing));
     expect(upstream.writableFinished).toBe(false);
   });
 });

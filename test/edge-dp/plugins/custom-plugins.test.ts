@@ -395,7 +395,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
         'not initialized',
       ]),
     );
-    await expect.poll(() => store.connections, { timeout: 30_000 }).toBe(0);
+    await expect.poll(() => store.connections, { timeout: 60_000 }).toBe(0);
   });
 
   it('have one version in use, the one closest to the request', async () => {

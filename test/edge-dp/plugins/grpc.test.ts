@@ -106,7 +106,7 @@ function allOf(port: number, request: string): Promise<string> {
     text += part;
   });
   socket.on('error', () => undefined).once('close', () => resolve(text));
-  socket.setTimeout(10_000, () => socket.destroy());
+  socket.setTimeout(60_000, () => socket.destroy());
   return promise;
 }
 

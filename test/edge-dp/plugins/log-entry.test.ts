@@ -5,6 +5,7 @@ import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 import { freePorts } from '../../e2e/free-port.ts';
 import { admin } from '../../e2e/processes.ts';
 import { rawRequest } from '../../raw-http.ts';
+import { until } from '../../until.ts';
 import { hosts } from '../hosts.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
@@ -464,7 +465,8 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     socket.on('error', () => undefined);
     socket.write(`GET /${path} HTTP/1.1\r\nHost: main.test\r\nX-Case: left-${path}\r\n\r\n`);
     if (path === 'drip') await new Promise((resolve) => socket.once('data', resolve));
-    else await new Promise((resolve) => setTimeout(resolve, 300));
+    else
+      await until(() => upstream.seen.some(({ header }) => header('x-case') === 'left-slow'), 'the request upstream');
     socket.destroy();
     const entry = await find(`left-${path}`);
     expect(entry).toMatchObject({ source: 'upstream', upstream_status: status, response: { status: 499, size: 0 } });

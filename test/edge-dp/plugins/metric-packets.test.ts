@@ -211,5 +211,5 @@ it.each(DATADOG_ROWS)('datadog has %s as Kong has', async (_, config, lines) => 
     void packets.push(...all.map((packet) => new TextDecoder().decode(packet)));
   const hooks = datadog.compile({ ...DATADOG, ...config }, EVERYWHERE, fakeServices({ datagram }));
   hooks.log?.(exchange({ by: 'bob' }));
-  await expect.poll(() => packets, { message: 'the packets', timeout: 30_000 }).toEqual(lines);
+  await expect.poll(() => packets, { message: 'the packets', timeout: 60_000 }).toEqual(lines);
 });

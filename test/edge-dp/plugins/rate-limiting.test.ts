@@ -255,7 +255,7 @@ describe.each([
         ...CONFIG.redis,
         host: '127.0.0.1',
         port: redis.port,
-        timeout: 1500,
+        timeout: 5000,
         database: 3,
         username: 'gateway',
         password: 'größe',
@@ -316,12 +316,12 @@ describe.each([
 
   /** A connection each, so that every process gets some; a process that has no config yet is asked again. */
   async function send(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
-    for (let attempt = 0; attempt < 200; attempt++) {
+    for (let attempt = 0; attempt < 1200; attempt++) {
       const answer = await fetch(`${node.url}${path}`, { headers: { connection: 'close', ...headers } });
       if (answer.status !== 404) return answer;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    return expect.fail('a process has no config after ten seconds');
+    return expect.fail('a process has no config after a minute');
   }
 
   it('is in each of them', async () => {
@@ -367,14 +367,17 @@ describe.each([
 
   it('goes on from what is known when the process that counts is killed', async () => {
     const attempts: number[] = [];
-    // Where the process that is killed had all the requests, nobody is left who knows.
-    while (attempts.length < 4 && !attempts.some((allowed) => allowed <= 28)) {
+    // Where the process that is killed had most of the requests, nobody is left who knows of them.
+    while (attempts.length < 12 && !attempts.some((allowed) => allowed <= 28)) {
       const as = (count: number) => burst('/killed', count, { 'x-attempt': String(attempts.length) });
       const before = await as(24);
       expect(before.every(({ status }) => status === 200)).toBe(true);
       process.kill(Number(node.dataPlane.pids()[0]), 'SIGKILL');
-      const counts = async () => (await send('/hundred').catch(() => null))?.headers.get('x-ratelimit-limit-year');
-      await expect.poll(counts, { message: 'somebody to count again' }).toBe('100');
+      const counts = async () =>
+        (await burst('/hundred', 24).catch(() => [])).map(({ headers }) => headers.get('x-ratelimit-limit-year'));
+      await expect
+        .poll(counts, { message: 'all processes to count together again', timeout: 120_000 })
+        .toEqual(Array(24).fill('100'));
       // Sixteen are left. Without what the other processes know forty more would pass.
       attempts.push((await as(60)).filter(({ status }) => status === 200).length);
     }
@@ -406,7 +409,7 @@ describe.each([
           redis.behaviour.mute = true;
           return redis.start();
         },
-        'no reply within 1500 ms',
+        'no reply within 5000 ms',
       ],
       ['full', () => void Object.assign(redis.behaviour, { mute: false, full: true }), 'OOM command not allowed'],
       ['with another password', () => restart({ full: false, password: 'another' }), 'WRONGPASS'],

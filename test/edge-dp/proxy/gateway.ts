@@ -203,7 +203,7 @@ function exchange(port: number, request: string | Uint8Array): Promise<string> {
     });
     socket.on('error', reject);
     socket.on('close', () => resolve(answer));
-    socket.setTimeout(30_000, () => socket.destroy(new Error(`no answer within 30 s, only '${answer}'`)));
+    socket.setTimeout(60_000, () => socket.destroy(new Error(`no answer within 60 s, only '${answer}'`)));
   });
 }
 

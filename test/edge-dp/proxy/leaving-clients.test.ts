@@ -61,11 +61,14 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
   let gateway: Running;
   /** Connections on which a request waits. */
   let open = 0;
+  /** Called in the moment in which one comes. */
+  let opened = (): void => undefined;
 
   beforeAll(async () => {
     upstream = await startUpstream(({ line }, socket) => {
       if (!line.includes('/slow') && !line.includes('/stream')) return 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
       open += 1;
+      opened();
       socket.once('close', () => {
         open -= 1;
       });
@@ -81,8 +84,12 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
     await upstream?.stop();
   });
 
-  /** Sends bytes, and leaves in one way or another once `when` is the case. */
-  const leave = async (bytes: string, how: 'reset' | 'close' | 'stay', when: (answer: string) => boolean) => {
+  /** Sends bytes, and leaves in one way or another once `when` is the case; `opened`: as soon as the upstream has the request. */
+  const leave = async (
+    bytes: string,
+    how: 'reset' | 'close' | 'stay',
+    when: 'opened' | ((answer: string) => boolean),
+  ) => {
     const client = connect(gateway.port, '127.0.0.1');
     let answer = '';
     client.setEncoding('latin1');
@@ -91,7 +98,8 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
     });
     client.on('error', () => undefined);
     client.write(bytes);
-    await expect.poll(() => when(answer), { message: `${bytes.slice(0, 40)}: nothing to leave from` }).toBe(true);
+    if (when === 'opened') await new Promise<void>((resolve) => (opened = resolve));
+    else await expect.poll(() => when(answer), { message: `${bytes.slice(0, 40)}: nothing to leave from` }).toBe(true);
     if (how === 'reset') client.resetAndDestroy();
     else if (how === 'close') client.destroy();
     return client;
@@ -106,7 +114,7 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
     'end the upstream request, are not served again, and are not blamed on the target: a %s',
     async (how) => {
       upstream.seen.length = 0;
-      await leave('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n', how, () => open === 1);
+      await leave('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n', how, 'opened');
       await ended();
       expect(await fine()).toBe(200);
       expect(upstream.seen.filter(({ line }) => line.includes('/slow'))).toHaveLength(1);
@@ -117,7 +125,7 @@ describe.each<[way: string, start: (target: Upstream) => Promise<Running>, looks
     'are not served again when the upstream takes too long, and the target is not blamed: a %s',
     async (how) => {
       upstream.seen.length = 0;
-      await leave('GET /patient/slow HTTP/1.1\r\nHost: a\r\n\r\n', how, () => open === 1);
+      await leave('GET /patient/slow HTTP/1.1\r\nHost: a\r\n\r\n', how, 'opened');
       await ended();
       expect(await fine()).toBe(200);
       expect(upstream.seen.filter(({ line }) => line.includes('/slow'))).toHaveLength(1);

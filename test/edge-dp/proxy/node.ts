@@ -28,7 +28,7 @@ export interface ProxyNode {
 interface Until {
   /** So many complete responses have come. */
   readonly answers?: number;
-  /** Nothing has come for so many milliseconds; 30,000 when not said. */
+  /** Nothing has come for so many milliseconds; 60,000 when not said. */
   readonly quiet?: number;
 }
 
@@ -78,7 +78,7 @@ export async function startProxyNode(
 function exchange(
   port: number,
   request: string | Uint8Array,
-  { answers = Number.POSITIVE_INFINITY, quiet = 30_000 }: Until,
+  { answers = Number.POSITIVE_INFINITY, quiet = 60_000 }: Until,
 ): Promise<RawAnswer> {
   return new Promise((resolve) => {
     let text = '';

@@ -74,8 +74,8 @@ describe.each([
     const tables = {
       // The runtime may use a connection again that the odd answer before was the end of.
       services: [
-        service(1, upstream.port, { retries: 0, read_timeout: 2_000 }),
-        service(2, upstream.port, { retries: 2, read_timeout: 2_000 }),
+        service(1, upstream.port, { retries: 0, read_timeout: 5_000 }),
+        service(2, upstream.port, { retries: 2, read_timeout: 5_000 }),
       ],
       routes: [
         route(1, '/native', 1),

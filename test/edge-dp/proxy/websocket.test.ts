@@ -78,7 +78,7 @@ describe.each([
       {
         services: [
           service(1, plainPort),
-          service(3, plainPort, { read_timeout: 1_500, write_timeout: 1_500, connect_timeout: 1_500 }),
+          service(3, plainPort, { read_timeout: 3_000, write_timeout: 3_000, connect_timeout: 3_000 }),
           service(2, securePort, { protocol: 'https', tls_verify: false }),
         ],
         routes: [
@@ -236,7 +236,7 @@ describe.each([
 
     it('lives on when nothing is said for longer than the timeouts', async () => {
       const { socket, messages, received } = await open('/idle');
-      await new Promise((resolve) => setTimeout(resolve, 3_500));
+      await new Promise((resolve) => setTimeout(resolve, 6_500));
       socket.send('still here');
       await received(1);
       expect(String(messages[0]?.[0])).toBe('still here');

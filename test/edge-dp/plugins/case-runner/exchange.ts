@@ -13,7 +13,7 @@ export interface CaseAnswer {
 }
 
 /** Milliseconds without a byte after which an answer is not waited for any longer. */
-const QUIET = 30_000;
+const QUIET = 60_000;
 
 /** Sends a request byte by byte as it is written, on a connection of its own. */
 export function exchange(request: ResolvedRequest, port: number): Promise<CaseAnswer> {

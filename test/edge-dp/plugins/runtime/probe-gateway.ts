@@ -76,9 +76,7 @@ export async function startProbeGateway(
       consumer_group_consumers: { ada: [{ id: id(4), consumer_group: { id: id(3) }, consumer: { id: 'ada' } }] },
     },
     tables: {
-      services: [
-        { id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, retries: 1, read_timeout: 5000 },
-      ],
+      services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port: upstream.port, retries: 1 }],
       consumer_groups: [{ id: id(3), name: 'vip' }],
       routes: [{ id: id(2), name: 'probed', paths: ['/'], protocols: ['http'], service: { id: id(1) } }],
     },

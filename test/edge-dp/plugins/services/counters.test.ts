@@ -202,7 +202,7 @@ describe('counters of a node', () => {
     });
     const own = window(10);
     const taken = [1, 2, 3, 4, 5].map(() => counters.take([own], 1));
-    await vi.waitFor(() => expect(waiting).toHaveLength(5), { timeout: 30_000 });
+    await vi.waitFor(() => expect(waiting).toHaveLength(5), { timeout: 60_000 });
     for (const place of [4, 0, 2, 1, 3]) waiting[place]?.();
     const used = (await Promise.all(taken)).map(([usage]) => usage?.used);
     expect(used.toSorted()).toEqual([1, 2, 3, 4, 5]);

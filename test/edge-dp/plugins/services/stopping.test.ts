@@ -13,7 +13,14 @@ describe.each([
   ['node', startNodeHost],
 ] as const)('what plugins have queued, on %s', (_, start) => {
   const collected: string[] = [];
+  /** A slow request is being answered. */
+  let begun = false;
   const collector = createServer((request, response) => {
+    if (request.url === '/begun') {
+      begun = true;
+      response.end();
+      return;
+    }
     let text = '';
     request.on('data', (data) => {
       text += data;
@@ -57,7 +64,6 @@ describe.each([
       .poll(
         async () => new Set(await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => served(`/get/${key}`)))),
         {
-          timeout: 10_000,
           message: 'all processes to have the config',
         },
       )
@@ -73,8 +79,8 @@ describe.each([
       return response.status === 404 ? served200() : response;
     };
     const slow = served200();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    await node.dataPlane.stop(10_000);
+    await expect.poll(() => begun, { message: 'the slow request to be under way' }).toBe(true);
+    await node.dataPlane.stop(60_000);
     expect((await slow).status).toBe(200);
     expect(collected.sort()).toEqual([...paths, '/slow'].sort());
   });

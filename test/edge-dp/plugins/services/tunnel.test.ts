@@ -194,7 +194,7 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
       const open = [...accepted].filter((socket) => !socket.destroyed);
       const closed = Promise.all(open.map((socket) => once(socket, 'close')));
       for (const socket of open) end(socket);
-      await within(closed, 'the node to close its side', 10_000);
+      await within(closed, 'the node to close its side', 60_000);
     };
     await ended((socket) => socket.end());
     expect(await to(port, kept)).toMatchObject({ reused: false, text: '1\n' });

@@ -435,7 +435,7 @@ describe('zipkin', () => {
   it('waits for its collector as long as it is to, and no longer', async () => {
     await get('/silent');
     await expect
-      .poll(() => gateway.log.join('\n'), { message: 'a line about the collector', timeout: 30_000 })
+      .poll(() => gateway.log.join('\n'), { message: 'a line about the collector', timeout: 60_000 })
       .toMatch(/queue zipkin \S+ [\da-f]+: 2 entries could not be sent and were dropped: .*123 ms/);
   });
 

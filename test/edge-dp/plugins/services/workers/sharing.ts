@@ -21,7 +21,7 @@ const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> =
   compile({ collector, scope = 'node' }, _place, { counters, records, queue, fetch }) {
     const kept = records('test', scope);
     const collected = queue<string>('collected', FOR_EVER, async (batch) => {
-      (await fetch({ url: collector ?? '', method: 'POST', body: JSON.stringify(batch), timeout: 5000 })).discard();
+      (await fetch({ url: collector ?? '', method: 'POST', body: JSON.stringify(batch), timeout: 60_000 })).discard();
     });
     return {
       async access(request) {
@@ -46,6 +46,7 @@ const sharing: Plugin<{ readonly collector?: string; readonly scope?: Scope }> =
           case 'once':
             return request.exit((await kept.add(key, 1, 60)) ? 201 : 409);
           case 'slow':
+            (await fetch({ url: `${collector}begun`, method: 'POST', body: '', timeout: 60_000 })).discard();
             await new Promise((resolve) => setTimeout(resolve, 500));
             return request.exit(200);
           default:

@@ -43,12 +43,12 @@ async function run(errand: Errand, services: Services): Promise<unknown> {
     case 'syslog':
       return services.syslog(errand.lines);
     case 'fetch': {
-      const response = await services.fetch({ ...errand, timeout: 5000 });
+      const response = await services.fetch({ ...errand, timeout: 60_000 });
       response.discard();
       return response.status;
     }
     case 'connect': {
-      const { tls, pool, timeout = 5000, startTls, keep } = errand;
+      const { tls, pool, timeout = 60_000, startTls, keep } = errand;
       let connection = await services.connect(errand, { tls, timeout, ...(pool !== undefined && { pool }) });
       const { reused } = connection;
       if (startTls !== undefined) {
