@@ -1,7 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -15,16 +14,8 @@ import { schemasFor } from '../cp/store/schemas.ts';
 import { provideDataPlaneLua } from '../edge-dp/hosts/plugin-lua.ts';
 import packageFile from '../package.json' with { type: 'json' };
 import { provideLua } from '../shared/lua/provided.ts';
+import { type Block, blocksOf, PAGES, ROOT } from './documented-blocks.ts';
 import { runHoldfast } from './e2e/processes.ts';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PAGES = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(ROOT, 'docs'))
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
 
 const settings: Readonly<Record<string, Property<unknown>>> = properties;
 
@@ -39,19 +30,6 @@ beforeAll(async () => {
   provideLua(luaModules);
   provideDataPlaneLua();
 });
-
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
-
-function blocksOf(page: string): readonly Block[] {
-  const text = readFileSync(join(ROOT, page), 'utf8');
-  return [...text.matchAll(/^```(\w*)\n(.*?)^```/gms)].map(([, language = '', inner = '']) => ({
-    language,
-    text: inner,
-  }));
-}
 
 /** The commands of a shell block, without comments; a line that goes on is one. */
 function commandsOf({ text }: Block): string[] {
@@ -83,7 +61,7 @@ function faultOf(call: string): string | null {
 
 const CALL = /(?:npx --no |npm run -s )?holdfast (?:-- )?(.*)$/;
 
-describe.each(PAGES)('%s', (page) => {
+describe.each([...PAGES, 'CONTRIBUTING.md'])('%s', (page) => {
   it('calls commands that are there, with options they take', () => {
     const inBlocks = blocksOf(page)
       .filter(({ language }) => language === 'sh')
@@ -114,7 +92,8 @@ describe.each(PAGES)('%s', (page) => {
 
   it('shows settings, declarative config and JSON that can be read', async () => {
     for (const { language, text } of blocksOf(page)) {
-      if (language === 'json') JSON.parse(text);
+      // Of an object, or one member of it.
+      if (language === 'json') JSON.parse(text.startsWith('"') ? `{${text}}` : text);
       if (language === 'yaml' && text.includes('_format_version')) {
         await parseConfigText(text, page, schemasFor('traditional_compatible', null, true));
       }

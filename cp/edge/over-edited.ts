@@ -57,10 +57,10 @@ function joined(file: unknown, made: unknown, by: string): readonly unknown[] {
   return [...listOf(made), ...others];
 }
 
-/** The file's own form of a route, which may name its zone. */
+/** The file's own form of a route, where it says more than its pattern, as its zone: an object of that alone is none to wrangler. */
 function asBefore(route: unknown, before: readonly unknown[]): unknown {
   const pattern = patternOf(route);
-  return before.find((one) => patternOf(one) === pattern) ?? route;
+  return before.find((one) => isRecord(one) && patternOf(one) === pattern && Object.keys(one).length > 1) ?? route;
 }
 
 function patternOf(route: unknown): unknown {

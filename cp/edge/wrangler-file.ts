@@ -81,8 +81,9 @@ export const MIGRATIONS = [
   { tag: 'v2', new_sqlite_classes: ['NodeState'] },
 ] as const;
 
-function route(pattern: string): Row {
-  return pattern.includes('/') ? { pattern } : { pattern, custom_domain: true };
+/** A route without more is a text to wrangler, which looks for its zone; as an object it would have to name that. */
+function route(pattern: string): Row | string {
+  return pattern.includes('/') ? pattern : { pattern, custom_domain: true };
 }
 
 /** A file in a folder; null: there is none. Throws what is wrong with its text. */

@@ -74,7 +74,7 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
   const run = (...words: string[]) => runHoldfast(['edge', ...words], settings, folder);
   const configuration = () => recordOrEmpty(JSON.parse(readFileSync(join(edge, 'wrangler.json'), 'utf8')));
 
-  const first = await run('init', edge, '--telemetry', telemetry);
+  const first = await run('init', edge, '--telemetry', telemetry, '--route', 'api.test/*');
   expect(first).toMatchObject({ code: 0, output: expect.stringContaining('wrangler kv namespace create holdfast') });
   const begun = configuration();
   expect(await run('check', edge)).toMatchObject({
@@ -282,6 +282,8 @@ it('keeps what the file knows, telemetry among it, with a binding for each place
   expect(factsIn(file)).toEqual(facts);
   const zoned = { ...file, routes: [{ pattern: 'api.test/*', zone_name: 'test' }] };
   expect(overEdited(zoned, file)).toEqual(zoned);
+  // As an earlier version wrote it, and wrangler refuses it.
+  expect(overEdited({ ...file, routes: [{ pattern: 'api.test/*' }] }, file)).toEqual(file);
   const fewer = wranglerConfig({ ...facts, telemetry: [], routes: [] }, settings, { date: '2026-07-01', flags: [] });
   expect(overEdited(zoned, fewer)).toEqual(fewer);
   expect(file.mtls_certificates).toEqual(

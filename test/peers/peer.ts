@@ -22,6 +22,7 @@ const PEERS = {
   grpcurl: { commands: ['grpcurl'], install: 'go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest' },
   go: { commands: ['go'], install: 'apt-get install golang' },
   helm: { commands: ['helm'], install: 'go install helm.sh/helm/v3/cmd/helm@latest' },
+  kubectl: { commands: ['kubectl'], install: 'apt-get install kubernetes-client' },
   kubeconform: { commands: ['kubeconform'], install: 'go install github.com/yannh/kubeconform/cmd/kubeconform@latest' },
   h2load: { commands: ['h2load'], install: 'apt-get install nghttp2-client' },
   h2spec: { commands: ['h2spec'], install: 'go install github.com/summerwind/h2spec/cmd/h2spec@latest' },
@@ -41,6 +42,8 @@ const PEERS = {
   rsyslog: { commands: ['rsyslogd'], install: 'apt-get install rsyslog' },
   slapadd: { commands: ['slapadd'], install: 'apt-get install slapd' },
   'systemd-analyze': { commands: ['systemd-analyze'], install: 'apt-get install systemd' },
+  unshare: { commands: ['unshare'], install: 'apt-get install util-linux' },
+  nsenter: { commands: ['nsenter'], install: 'apt-get install util-linux' },
   slapd: { commands: ['slapd'], install: 'apt-get install slapd' },
   statsd_exporter: {
     commands: ['statsd_exporter', 'prometheus-statsd-exporter'],
