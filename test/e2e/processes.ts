@@ -107,7 +107,7 @@ export interface ClusterFolder {
   readonly telemetry: string;
   /** Brings a PostgreSQL server's database up to date. */
   migrations(options: Readonly<Record<string, string>>): Promise<void>;
-  controlPlane(options?: Readonly<Record<string, string>>): Promise<RunningControlPlane>;
+  controlPlane(options?: Readonly<Record<string, string>>, program?: Program): Promise<RunningControlPlane>;
   dataPlane(
     name: string,
     options?: Readonly<Record<string, string>>,
@@ -146,7 +146,7 @@ export async function createCluster(): Promise<ClusterFolder> {
       const { code, output } = await runHoldfast(['migrations', 'bootstrap'], { prefix: path, ...options });
       if (code !== 0) throw new Error(output);
     },
-    async controlPlane(options = {}) {
+    async controlPlane(options = {}, program = OF_THE_CLONE) {
       const running = await holdfast(
         ['start'],
         {
@@ -161,6 +161,7 @@ export async function createCluster(): Promise<ClusterFolder> {
           ...options,
         },
         path,
+        program,
       );
       return { ...running, prefix: controlPlanePrefix, admin: `http://127.0.0.1:${admin}` };
     },

@@ -1,15 +1,28 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import packageFile from '../../package.json' with { type: 'json' };
 import { type PostgresServer, startPostgres } from '../postgres-server.ts';
 import { freePorts } from './free-port.ts';
 import {
   admin,
   type ClusterFolder,
   createCluster,
+  type Program,
   type RunningControlPlane,
   type RunningDataPlane,
   runHoldfast,
@@ -82,8 +95,17 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-const startPlane = (at: 0 | 1, options: Readonly<Record<string, string>> = {}) =>
-  cluster.controlPlane({ ...places[at].settings, ...options });
+const startPlane = (at: 0 | 1, program?: Program) => cluster.controlPlane(places[at].settings, program);
+
+/** The same program as another version. */
+function asVersion(version: string): Program {
+  const folder = join(scratch, version);
+  const clone = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+  for (const part of ['cp', 'edge-dp', 'shared']) cpSync(clone(part), join(folder, part), { recursive: true });
+  symlinkSync(clone('node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...packageFile, version }));
+  return { node: process.execPath, file: join(folder, 'cp', 'cli.ts') };
+}
 
 const dataPlane = (name: string, options: Readonly<Record<string, string>> = {}) =>
   cluster.dataPlane(name, { data_plane_host: 'node', cluster_control_plane: everywhere, ...options });
@@ -181,4 +203,38 @@ it('after all control planes lost their keys: the spare one brings everything ba
   await keys(0, 'revoke', lost);
   await routeFrom(0, staying, leaving);
   expect((await listed(1)).revoked).toContain(lost);
+});
+
+it('a rotation that is half done while control planes of two versions run keeps config from nobody, and is gone through again', async () => {
+  await planes[1].end('SIGTERM');
+  const [major = 0, minor = 0] = packageFile.version.split('.').map(Number);
+  const next = `${major}.${minor + 1}.0`;
+  planes[1] = await startPlane(1, asVersion(next));
+  expect(planes[1].output()).toContain(`Holdfast ${next} `);
+  const [before = ''] = (await listed(0)).signing ?? [];
+  await keys(0, 'rotate', '--by-hand');
+  const [half = ''] = (await listed(1)).signing ?? [];
+  expect(half).not.toBe(before);
+  // One signs with the new key, which the other, of the next version, does not have.
+  expect(await keys(1, 'list')).toContain(`${half}  signing   its private half is not here`);
+  for (const at of [0, 1, 0, 1] as const) await routeFrom(at, staying, leaving);
+
+  // Who has it is killed, and has left half of the file of one more behind.
+  await planes[0].end('SIGKILL');
+  writeFileSync(join(places[0].folder, 'bundle-signing.half-written.key'), '{"kty":');
+  await routeFrom(1, staying, leaving);
+  await leaving.end('SIGTERM');
+  leaving = await dataPlane('leaving', { data_plane_host: 'workerd' });
+  await routeFrom(1, staying, leaving);
+  planes[0] = await startPlane(0);
+  await routeFrom(0, staying, leaving);
+
+  // The one without it makes the next, which both have at once; what was half done can be revoked.
+  await keys(1, 'rotate');
+  await expect.poll(() => listed(0)).toEqual(await listed(1));
+  const [last = ''] = (await listed(0)).signing ?? [];
+  expect([before, half]).not.toContain(last);
+  for (const at of [0, 1] as const) expect(await keys(at, 'list')).toMatch(new RegExp(`^${last}  signing\\s*$`, 'm'));
+  for (const one of [before, half]) await keys(0, 'revoke', one);
+  for (const at of [0, 1] as const) await routeFrom(at, staying, leaving);
 });
