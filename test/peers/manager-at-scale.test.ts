@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KINDS } from '../../cp/gui/web/config/kinds.ts';
@@ -146,6 +146,79 @@ describe('5,000 services and 1,000 data planes', () => {
     await page.getByRole('option', { name: 'service-4999' }).click();
     await link('Open this service').waitFor();
   });
+});
+
+describe('a change', () => {
+  it('is live on both data planes; on one that stands still it is late, and comes by itself when that goes on', async () => {
+    const zones = ['eu', 'us'] as const;
+    const [eu, us] = await Promise.all(
+      zones.map((zone, at) =>
+        cluster.dataPlane(zone, { cluster_dp_labels: `zone:${zone}`, data_plane_host: at === 0 ? 'node' : 'workerd' }),
+      ),
+    );
+    if (eu === undefined || us === undefined) return expect.fail('no data planes');
+    const { id } = await admin(`${plane.admin}/services/service-0007`);
+    const watch = await browser.context.newPage();
+    const of = (zone: string) => watch.getByRole('row').filter({ hasText: `zone=${zone}` });
+    const isIn = (zone: string, state: string) => of(zone).getByText(state, { exact: true }).waitFor();
+    /** Types a path into the form, and saves it when what is awaited has come. */
+    const save = async (path: string, first: () => Promise<void>) => {
+      await page.goto(`${ui}/config/services/${id}`);
+      await page.getByRole('tab', { name: 'Settings', exact: true }).click();
+      await page.getByRole('textbox', { name: 'Path', exact: true }).fill(path);
+      await first();
+      await page.getByRole('button', { name: 'Save', exact: true }).click();
+      await page.getByText('Saved service service-0007').waitFor();
+    };
+    try {
+      await watch.goto(`${ui}/data-planes?q=zone%3D`);
+      for (const zone of zones) await isIn(zone, 'Live');
+      await save('/one', async () => undefined);
+      await page.getByText(/: live on 2 of 2 data planes$/).waitFor();
+      for (const zone of zones) await isIn(zone, 'Live');
+
+      // It is taken for gone when nothing was heard of it for 45 s: from a sign of life on there is time to look.
+      await save('/two', async () => {
+        const before = await lastSeen('eu');
+        await expect.poll(() => lastSeen('eu'), { timeout: 60_000 }).toBeGreaterThan(before);
+        signalAll(eu.child.pid ?? 0, 'SIGSTOP');
+      });
+      await isIn('eu', 'Late');
+      await isIn('us', 'Live');
+      await page.getByText(/: live on 1 of 2 data planes$/).waitFor();
+      await watch.getByText('Late 1', { exact: true }).click();
+      await of('us').waitFor({ state: 'detached' });
+      await isIn('eu', 'Late');
+      await watch.getByText(`All ${NODES + 3}`, { exact: true }).click();
+      signalAll(eu.child.pid ?? 0, 'SIGCONT');
+      for (const zone of zones) await isIn(zone, 'Live');
+      for (const { status } of [eu, us])
+        await expect
+          .poll(async () => (await admin(`${status}/status`)).configuration_serial)
+          .toBe((await admin(`${plane.admin}/groups/default`)).serial);
+    } finally {
+      signalAll(eu.child.pid ?? 0, 'SIGCONT');
+      for (const node of [eu, us]) await node.end('SIGTERM');
+      await watch.close();
+    }
+  }, 300_000);
+
+  /** When a sign of life came from the data plane of a zone, in seconds since 1970. */
+  async function lastSeen(zone: string): Promise<number> {
+    const { data } = await admin(`${plane.admin}/clustering/data-planes?size=1000`);
+    const rest = await admin(`${plane.admin}/clustering/data-planes?size=1000&offset=1000`).catch(() => ({ data: [] }));
+    const all = [data, rest.data].flatMap((list) => (Array.isArray(list) ? list : []));
+    return all.find(({ labels }) => labels?.zone === zone)?.last_seen ?? 0;
+  }
+
+  /** Has a process, and all that it has started, stand still or go on. */
+  function signalAll(pid: number, name: 'SIGSTOP' | 'SIGCONT'): void {
+    for (const task of readdirSync(`/proc/${pid}/task`)) {
+      for (const child of readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '))
+        if (child.trim() !== '') signalAll(Number(child), name);
+    }
+    process.kill(pid, name);
+  }
 });
 
 describe('names that somebody made up who means no good', () => {

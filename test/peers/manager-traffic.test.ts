@@ -109,6 +109,11 @@ describe('traffic', () => {
     const { id } = await admin(`${plane.admin}/services/orders`, 'PUT', { host: 'pool' });
     await admin(`${plane.admin}/routes/works`, 'PUT', { service: { id }, paths: ['/works'] });
     await admin(`${plane.admin}/routes/breaks`, 'PUT', { service: { id }, paths: ['/broken'], strip_path: false });
+    await admin(`${plane.admin}/routes/known`, 'PUT', { service: { id }, paths: ['/known'] });
+    await admin(`${plane.admin}/routes/known/plugins`, 'POST', { name: 'key-auth' });
+    await admin(`${plane.admin}/consumers/caller`, 'PUT', {});
+    await admin(`${plane.admin}/consumers/caller/key-auth`, 'POST', { key: 'of-caller' });
+    await serve('eu-1', '/known?apikey=of-caller', 200, 5);
     await serve('eu-1', '/works', 200, 30);
     await serve('us-1', '/broken', 500, 10);
 
@@ -124,7 +129,19 @@ describe('traffic', () => {
     await page.keyboard.press('ArrowRight');
     await expect.poll(() => chart.getAttribute('aria-valuenow')).toBe('1');
     await button('Show all requests').click();
-    await page.getByText('Data planes', { exact: true }).last().click();
+    for (const [by, name] of [
+      ['Services', 'orders'],
+      ['Status', '5xx'],
+      ['Consumers', 'caller'],
+      ['Data planes', 'us-1'],
+    ] as const) {
+      await page.getByRole('radiogroup', { name: 'By' }).getByText(by, { exact: true }).click();
+      await row(name).first().waitFor();
+    }
+    await page.getByRole('radiogroup', { name: 'Time' }).getByText('Last day', { exact: true }).click();
+    await row('us-1').waitFor();
+    await page.getByRole('slider', { name: 'Requests per second' }).waitFor();
+    await page.getByRole('radiogroup', { name: 'Time' }).getByText('Last hour', { exact: true }).click();
     await link('us-1').waitFor();
     await link('Overview').click();
     await page.getByText('Answered 5xx').waitFor();
@@ -264,6 +281,10 @@ describe('a release', () => {
       await button('Release it').click();
       await page.getByText(/^expected client_ip, consumer, colo or header:<name>/).waitFor();
       await page.getByRole('combobox', { name: 'Requests are told apart by' }).fill('header:x-user');
+      await page
+        .locator('.mantine-InputWrapper-error')
+        .getByText(/^expected client_ip/)
+        .waitFor({ state: 'detached' });
       await button('Gates of ring 1').click();
       await page.getByLabel('Data planes that must have it').fill('1');
       await expectUsable();
@@ -280,10 +301,18 @@ describe('a release', () => {
       await page.getByText('live', { exact: true }).waitFor();
 
       await admin(`${plane.admin}/services/ringed`, 'PATCH', { host: 'other.internal' });
+      await page.getByText('Ring by ring', { exact: true }).click();
+      await button('Release it').click();
+      await page.getByText(/^ring 1 of /).waitFor();
+      await button('Undo').click();
+      await page.getByText('aborted', { exact: true }).waitFor();
+      await page.getByText('All at once', { exact: true }).click();
       await button('Release it').click();
       await expect.poll(() => page.getByText('replaced', { exact: true }).count()).toBe(2);
       await page.getByRole('combobox', { name: 'From' }).click();
-      await page.getByRole('option').nth(1).click();
+      // The one that was undone is what is live now, once more.
+      await page.getByRole('option').nth(2).click();
+      await expect.poll(() => page.getByRole('option').count()).toBe(0);
       await page.getByRole('combobox', { name: 'To' }).click();
       await page.getByRole('option').nth(0).click();
       await page.getByText('"other.internal"').waitFor();

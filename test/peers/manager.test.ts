@@ -254,6 +254,42 @@ describe('config', () => {
 /** What a command prints. */
 const shell = async (command: string): Promise<string> => (await run('sh', ['-c', command])).stdout;
 
+describe('a control plane that takes its time', () => {
+  it('keeps nobody from going about: each page shows what it is and where what it waits for will be', async () => {
+    const { id } = await admin(`${plane.admin}/services/slow`, 'PUT', { host: 'slow.internal' });
+    let go = (): void => undefined;
+    const held = new Promise<void>((open) => {
+      go = open;
+    });
+    // The pages come from the same host: what is held is the Admin API alone.
+    await page.route(`${plane.admin}/**`, async (route) => {
+      await held;
+      await route.continue().catch(() => undefined);
+    });
+    const waits = () => page.locator('main [aria-busy=true]').first().waitFor();
+    await page.goto(plane.ui);
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    await waits();
+    for (const name of ['Data planes', 'Changes', 'Traffic', 'Releases', 'Replay', 'Services', 'Plugins']) {
+      await link(name).click();
+      await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+      await waits();
+    }
+    expect(await barriers(page)).toEqual([]);
+    // A form that needs no more than is known is there, and what it still waits for is not in its way.
+    await link('Explain').click();
+    await page.getByLabel('Address', { exact: true }).fill('http://slow.test/');
+    await link('Import and export').click();
+    await page.getByLabel('Document').fill('_format_version: "3.0"');
+    await link('Services').click();
+    await waits();
+    go();
+    await row('slow').waitFor();
+    await page.locator('main [aria-busy=true]').first().waitFor({ state: 'detached' });
+    await admin(`${plane.admin}/services/${id}`, 'DELETE');
+  });
+});
+
 describe('a data plane that cannot take what is written', () => {
   it('is told of with the reason, on the overview, in the list and on its page, and what expires soon beside it', async () => {
     const authorities = await authority('Soon CA');

@@ -105,7 +105,7 @@ export function Failure({ error, again }: { readonly error: unknown; readonly ag
 /** What will be there in a moment. */
 export function Loading({ lines = 4 }: { readonly lines?: number }) {
   return (
-    <Stack gap="sm" aria-busy="true" aria-label="Loading">
+    <Stack gap="sm" role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, line) => `line ${line}`).map((key) => (
         <Skeleton key={key} height={22} radius="sm" />
       ))}
