@@ -51,6 +51,7 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
       if (line.includes('/repeat'))
         return 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n';
       if (line.startsWith('HEAD')) return 'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n';
+      if (line.includes('/304')) return 'HTTP/1.1 304 Not Modified\r\nX-Up: 1\r\n\r\n';
       if (line.includes('/500')) return 'HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n';
       return OK;
     });
@@ -366,6 +367,27 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
       { headers: ['Proxy-Authorization: Basic c2VjcmV0', 'Authorization: Basic c2VjcmV0'] },
       'GET /ok',
       { ...upstreams, request: { headers: { authorization: 'REDACTED', 'proxy-authorization': 'REDACTED' } } },
+    ],
+    [
+      'that says whom it is forwarded for, which nobody believes',
+      { headers: ['X-Forwarded-For: 9.9.9.9', 'X-Forwarded-Proto: https', 'X-Real-IP: 8.8.8.8'] },
+      'GET /ok',
+      {
+        ...{ ...upstreams, client_ip: '127.0.0.1' },
+        request: { headers: { 'x-forwarded-for': '9.9.9.9', 'x-forwarded-proto': 'https', 'x-real-ip': '8.8.8.8' } },
+      },
+    ],
+    ['for the options there are', {}, 'OPTIONS /ok', { ...upstreams, request: { method: 'OPTIONS' } }],
+    [
+      'whose client has it already',
+      {},
+      'GET /304',
+      {
+        ...upstreams,
+        upstream_status: '304',
+        upstream_uri: '/304',
+        response: { status: 304, headers: { 'x-up': '1' } },
+      },
     ],
     [
       'whose body comes in chunks',

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import fileLog from '../../../edge-dp/plugins/file-log.ts';
 import httpLog from '../../../edge-dp/plugins/http-log.ts';
 import type { SyslogLine } from '../../../edge-dp/plugins/runtime/services.ts';
@@ -296,6 +296,31 @@ describe('what a plugin that logs makes of an exchange', () => {
       expect(facility).toBe('local3');
       expect(JSON.parse(message)).toMatchObject({ response: { status }, told: `in Lua: ${status}` });
     }
+  });
+
+  it('is put into words once, however many of them log', async () => {
+    const written: string[] = [];
+    const services = fakeServices({
+      append: async (_, text) => void written.push(text.trimEnd()),
+      syslog: async (all) => void written.push(...all.map(({ message }) => message)),
+    });
+    const all = [
+      fileLog.compile({ path: '/x', reopen: false, custom_fields_by_lua: null }, EVERYWHERE, services),
+      fileLog.compile({ path: '/y', reopen: false, custom_fields_by_lua: null }, EVERYWHERE, services),
+      syslog.compile({ ...severities, facility: 'user' }, EVERYWHERE, services),
+    ];
+    const { exchange, over } = exchangeOf(503);
+    const stringify = vi.spyOn(JSON, 'stringify');
+    try {
+      for (const hooks of all) hooks.log?.(exchange);
+      const entries = stringify.mock.calls.filter(([value]) => Object(value).latencies !== undefined);
+      expect(entries).toHaveLength(1);
+    } finally {
+      stringify.mockRestore();
+    }
+    await over();
+    expect(written).toHaveLength(3);
+    expect(new Set(written).size).toBe(1);
   });
 
   it('is not waited for by the plugin, and what cannot be written is told without secrets', async () => {
