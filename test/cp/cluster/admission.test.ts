@@ -117,7 +117,7 @@ describe('the cluster listener in pki mode', () => {
     return asClient(await issuer.leaf({ name: 'dp-7', usages: ['clientAuth'] }));
   }
 
-  test.each([0, 1, 3])('serves a client certificate %i intermediates below the CA', async (levels) => {
+  test.each([0, 1, 2, 3])('serves a client certificate %i intermediates below the CA', async (levels) => {
     const answer = await call(plane.port, `/v1/manifest?node=${NODE_ID}`, { tls: await below(levels) });
     expect(answer.status).toBe(428);
   });

@@ -4,6 +4,7 @@ import type { AgedBatch } from '../../../cp/telemetry/history.ts';
 import type { ForwardProxy } from '../../../edge-dp/hosts/forward-proxy.ts';
 import packageFile from '../../../package.json' with { type: 'json' };
 import { shared, signingKey, startControlPlane } from '../../cp/cluster/control-plane.ts';
+import { authority } from '../../cp/pki/authority.ts';
 import { hosts, nodeOptions, proxyUrl } from '../hosts.ts';
 import { NodeFixture } from '../node-fixture.ts';
 import { ForwardProxyServer } from './forward-proxy-server.ts';
@@ -73,7 +74,8 @@ describe.each(hosts)('on %s', (host, start) => {
       });
       onTestFinished(plane.stop);
       proxy = await ForwardProxyServer.start(null);
-      const second = await ForwardProxyServer.start(await generateClusterCertificate());
+      const root = await authority('of proxies');
+      const second = await ForwardProxyServer.start(await root.leaf({ name: 'localhost', usages: ['serverAuth'] }));
       onTestFinished(() => second.stop());
       const through = ({ port }: ForwardProxyServer, tls: ForwardProxy['tls']): ForwardProxy => ({
         host: '127.0.0.1',
@@ -100,7 +102,11 @@ describe.each(hosts)('on %s', (host, start) => {
       await node.reload({
         ...options,
         telemetry: { endpoints, serverName: 'kong_clustering' },
-        forwardProxy: through(second, { verify: false, trust: null }),
+        // Its certificate is looked at, and good.
+        forwardProxy: {
+          ...through(second, { verify: true, trust: { publicCas: false, certificates: [root.pem] } }),
+          host: 'localhost',
+        },
       });
       const before = proxy.asked.length;
       for (let times = 0; times < 20; times++) await (await fetch(proxyUrl(node, '/nowhere'))).arrayBuffer();
