@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describeConfiguration } from '../../../cp/admin/node/configuration.ts';
+import { loadSettings } from '../../../cp/settings/load.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';
 
@@ -281,6 +283,25 @@ describe('conventions of the Admin API', () => {
     // What clients that work in a workspace ask instead.
     expect((await admin.send('GET', '/default/kong')).body).toMatchObject({ version: '3.9.3', node_id: body.node_id });
     expect((await admin.send('GET', '/nowhere/kong')).status).toBe(404);
+  });
+
+  it('names no listener for clients where it is a control plane alone, which opens none', () => {
+    const environment = {
+      HOLDFAST_ROLE: 'control_plane',
+      HOLDFAST_PROXY_LISTEN: '0.0.0.0:8000',
+      HOLDFAST_STREAM_LISTEN: '0.0.0.0:9000',
+      HOLDFAST_CLUSTER_CERT: 'cluster.crt',
+      HOLDFAST_CLUSTER_CERT_KEY: 'cluster.key',
+      HOLDFAST_BUNDLE_SIGNING_KEY: 'bundle-signing.key',
+    };
+    expect(describeConfiguration(loadSettings({ environment }).settings, 'notice')).toMatchObject({
+      role: 'control_plane',
+      proxy_listen: ['off'],
+      proxy_listeners: [],
+      stream_listen: ['off'],
+      stream_listeners: [],
+      admin_listeners: [expect.objectContaining({ port: 8001 })],
+    });
   });
 
   it('tells its state, with memory in the unit asked for', async () => {
