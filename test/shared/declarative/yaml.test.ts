@@ -218,6 +218,7 @@ it.each<[string, string]>([
   ['lists plainly below their names', PLAIN],
   ['lines as Windows ends them', PLAIN.replaceAll('\n', '\r\n')],
   ['no end of its last line', PLAIN.trimEnd()],
+  ['lists in entries', 'a:\n- b:\n  - one\n  - two\n- c:\n    - - three\n      - four\n'],
   ['anchors', 'a:\n- &x {n: 1}\n- two\nb:\n- *x\n'],
   ['merge keys', '_ignore: [&x {n: 1}]\nb:\n- <<: *x\n- <<: {m: 2}\n'],
   ['a name twice', 'a:\n- 1\nb:\n- 2\na:\n- 3\n'],
