@@ -55,6 +55,7 @@ export async function dataPlaneOptions(
         ? listeners('stream_listen').map((listener, place) => ({
             ...listener,
             udp: settings.stream_listen[place]?.udp === true,
+            sendProxyProtocol: settings.nginx_stream_proxy_protocol,
           }))
         : [],
     tls: proxyTls(settings),

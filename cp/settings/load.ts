@@ -134,6 +134,7 @@ const ALIASES: Readonly<Record<string, SettingName>> = {
   nginx_proxy_ssl_verify_client: 'nginx_http_ssl_verify_client',
   nginx_sproxy_ssl_client_certificate: 'nginx_stream_ssl_client_certificate',
   nginx_sproxy_ssl_verify_client: 'nginx_stream_ssl_verify_client',
+  nginx_sproxy_proxy_protocol: 'nginx_stream_proxy_protocol',
   nginx_proxy_ssl_stapling: 'nginx_http_ssl_stapling',
   nginx_proxy_send_timeout: 'nginx_http_send_timeout',
   nginx_proxy_keepalive_timeout: 'nginx_http_keepalive_timeout',

@@ -172,6 +172,8 @@ export const properties = {
   /** The same of clients of streams. */
   nginx_stream_ssl_verify_client: oneOf(['off', 'on', 'optional', 'optional_no_ca'], 'off'),
   nginx_stream_ssl_client_certificate: text(null),
+  /** Upstreams of streams are told of their clients by a header of the PROXY protocol. */
+  nginx_stream_proxy_protocol: onOff('off'),
   /** The same for the Status API. */
   status_allowed_hosts: hostNames(),
   status_ssl_cert: text(null),

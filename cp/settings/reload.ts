@@ -33,6 +33,7 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'nginx_http_ssl_client_certificate',
   'nginx_stream_ssl_verify_client',
   'nginx_stream_ssl_client_certificate',
+  'nginx_stream_proxy_protocol',
   'nginx_http_client_body_timeout',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',

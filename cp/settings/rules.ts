@@ -173,6 +173,7 @@ const ON_NODE = [
   'nginx_http_ssl_client_certificate',
   'nginx_stream_ssl_verify_client',
   'nginx_stream_ssl_client_certificate',
+  'nginx_stream_proxy_protocol',
   'nginx_http_client_header_timeout',
   'nginx_http_send_timeout',
   'nginx_http_keepalive_timeout',

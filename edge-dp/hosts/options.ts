@@ -121,6 +121,8 @@ export interface Listener {
   readonly http2?: boolean;
   /** Connections begin with a header of the PROXY protocol, on hosts that can; absent: they do not. */
   readonly proxyProtocol?: boolean;
+  /** What comes to it by TCP goes on behind such a header, where it is for streams; absent: it does not. */
+  readonly sendProxyProtocol?: boolean;
   /** An IPv6 address takes IPv4 as well; absent: it does not. */
   readonly dualStack?: boolean;
 }

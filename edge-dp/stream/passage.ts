@@ -46,6 +46,8 @@ export type Dial<T> = (
 export interface StreamPassage {
   /** TLS does not end here: the bytes of the handshake go to the upstream as they came. */
   readonly passthrough: boolean;
+  /** Whom it is for, by what trusted peers say. */
+  readonly client: ProxiedClient;
   /** Milliseconds without a byte in either direction after which it is over, and those a peer may take nothing. */
   readonly timeouts: { readonly read: number; readonly write: number };
   /** The client's TLS has ended here. Before `open`; not where it passes through. */

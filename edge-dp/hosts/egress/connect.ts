@@ -27,6 +27,8 @@ export interface Endpoint {
   readonly halfOpen?: boolean;
   /** Where there is TLS, an HTTP proxy that makes the connection; absent: there is none between. */
   readonly proxy?: ProxyHop;
+  /** Sent first, in clear; absent: nothing. */
+  readonly preamble?: string;
 }
 
 /** `host:port` for messages. */
@@ -39,7 +41,8 @@ export function placeOf({ host, port }: { readonly host: string; readonly port: 
  * went wrong.
  */
 export function connect(endpoint: Endpoint, reads: DirectReads | null = null): Promise<Socket> {
-  const { host, port, tls, proxy, halfOpen = false } = endpoint;
+  const { host, port, tls, proxy, preamble, halfOpen = false } = endpoint;
+  if (preamble !== undefined) return behind(preamble, endpoint);
   if (tls !== null && proxy !== undefined) return throughProxy(endpoint, tls, proxy);
   if (tls !== null) return established(openTls(endpoint, tls, { host, port }), 'secureConnect', endpoint);
   const onread = reads === null ? {} : { onread: reads.options };
@@ -49,6 +52,16 @@ export function connect(endpoint: Endpoint, reads: DirectReads | null = null): P
 /** Goes over to the endpoint's TLS on a connection to it that was plain so far. Rejects as `connect`; then it is closed. */
 export function secure(plain: Socket, endpoint: Endpoint, tls: NonNullable<Endpoint['tls']>): Promise<Socket> {
   return established(openTls(endpoint, tls, { socket: plain }), 'secureConnect', { ...endpoint, tls });
+}
+
+/** TLS, where there is any, begins behind what is sent first. */
+async function behind(preamble: string, { preamble: _, ...endpoint }: Endpoint): Promise<Socket> {
+  const { tls, connectTimeout } = endpoint;
+  const began = performance.now();
+  const plain = await connect({ ...endpoint, tls: null });
+  plain.write(preamble, 'latin1');
+  if (tls === null) return plain;
+  return secure(plain, { ...endpoint, connectTimeout: Math.max(1, connectTimeout - (performance.now() - began)) }, tls);
 }
 
 async function throughProxy(

@@ -78,6 +78,8 @@ export interface PlannedNodeListener {
   readonly http2: boolean;
   /** Connections begin with a header of the PROXY protocol. */
   readonly proxyProtocol: boolean;
+  /** What comes by TCP goes on behind such a header. */
+  readonly sendProxyProtocol: boolean;
   readonly tls: ListenerTls | null;
   /** The address it is bound to, of one that takes datagrams; null: connections. */
   readonly udp: string | null;
@@ -133,6 +135,7 @@ export async function writeNodePlan(
           port: listener.port,
           http2: listener.http2 ?? false,
           proxyProtocol: listener.proxyProtocol ?? false,
+          sendProxyProtocol: listener.sendProxyProtocol ?? false,
           loopback: isLoopback(address),
           tls: listener.tls ?? null,
           udp: udp === null ? null : address,

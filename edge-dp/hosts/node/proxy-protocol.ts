@@ -43,6 +43,19 @@ export function expectProxyHeaders(server: Server, patience: number): (socket: S
   return (socket) => clients.get(addressOf(socket)) ?? null;
 }
 
+/** The header of version 1 that tells an upstream whom a connection is for, and where it came to. IPv4 is written as IPv6 where only one of them is. */
+export function proxyHeaderOf(
+  client: ProxiedClient,
+  local: { readonly ip: string | null; readonly port: number },
+): string {
+  const families = [isIP(client.ip), isIP(local.ip ?? '')];
+  if (local.ip === null || families.includes(0)) return 'PROXY UNKNOWN\r\n';
+  const mixed = families[0] !== families[1];
+  const [from, to] = [client.ip, local.ip].map((ip) => (mixed && isIP(ip) === 4 ? `::ffff:${ip}` : ip));
+  const family = mixed || families[0] === 6 ? 'TCP6' : 'TCP4';
+  return `PROXY ${family} ${from} ${to} ${client.port ?? 0} ${local.port}\r\n`;
+}
+
 /** No two connections of a listener have the same. */
 function addressOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;

@@ -145,7 +145,7 @@ describe('settings', () => {
   it("take nginx's limits by their older names and those of the proxy's listeners as well", () => {
     const { settings, warnings } = loadSettings({
       conf: conf(
-        'client_max_body_size = 8m\nnginx_proxy_large_client_header_buffers = 8 16k\nnginx_proxy_keepalive_timeout = 0',
+        'client_max_body_size = 8m\nnginx_proxy_large_client_header_buffers = 8 16k\nnginx_proxy_keepalive_timeout = 0\nnginx_sproxy_proxy_protocol = on',
       ),
       environment: { KONG_DATA_PLANE_HOST: 'node' },
     });
@@ -153,6 +153,7 @@ describe('settings', () => {
       nginx_http_client_max_body_size: 8 << 20,
       nginx_http_large_client_header_buffers: { count: 8, size: 16 << 10 },
       nginx_http_keepalive_timeout: 0,
+      nginx_stream_proxy_protocol: true,
     });
     expect(warnings).toEqual([]);
   });

@@ -196,6 +196,21 @@ describe('streams on the native host', () => {
     const phases = { certificate: [], rewrite: [], access: ['x()'], header_filter: [], body_filter: [], log };
     rows.plugins?.push({ id: id(98), name: 'pre-function', protocols: ['tcp'], route: { id: id(1) }, config: phases });
     serve(43, echo);
+    serve(45, echo, {}, { sources: [{ ip: clientOf(45) }, { ip: '2001:db8::1' }] });
+    // Gives the line that came before TLS, within it.
+    const announced = createTlsServer(own);
+    const beforeTls = await tcp((socket) => {
+      socket.once('readable', () => {
+        const part: Buffer = socket.read();
+        const end = part.indexOf('\n') + 1;
+        const line = part.subarray(0, end);
+        if (end < part.length) socket.unshift(part.subarray(end));
+        announced.once('secureConnection', (inner: TLSSocket) => inner.end(line));
+        announced.emit('connection', socket);
+      });
+    });
+    serve(46, beforeTls, { protocol: 'tls' });
+    serve(47, beforeTls, {}, { protocols: ['tls_passthrough'], sources: null, snis: ['announced.test'] });
     serve(44, dead, { protocol: 'tls', tls_verify: true });
     serve(
       25,
@@ -258,6 +273,9 @@ describe('streams on the native host', () => {
         { host: '127.0.0.1', port: 0, udp: true },
         { host: '127.0.0.1', port: 0, udp: false, proxyProtocol: true },
         { host: '127.0.0.1', port: 0, udp: false, proxyProtocol: true, tls },
+        { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true },
+        { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true, proxyProtocol: true },
+        { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true, tls },
       ],
       proxyListen: [
         { host: '127.0.0.1', port: 0, proxyProtocol: true },
@@ -523,6 +541,36 @@ describe('streams on the native host', () => {
       socket.end('lo');
       expect((await rest(socket)).text).toBe('hello');
       expect(await entryOf('r40')).toMatchObject({ client_ip: '192.0.2.1', session: { received: 5 } });
+    });
+
+    it('tells upstreams of the client, before TLS of whichever side', async () => {
+      const [plain, behind, tls] = [portOf(5), portOf(6), portOf(7)];
+      const open = (n: number) => connect({ port: plain, host: '127.0.0.1', localAddress: clientOf(n) });
+      const told = (n: number, { localPort }: Socket) =>
+        `PROXY TCP4 ${clientOf(n)} 127.0.0.1 ${localPort} ${plain}\r\n`;
+      const direct = open(45);
+      await once(direct, 'connect');
+      const header = told(45, direct);
+      direct.end('hello');
+      expect((await rest(direct)).text).toBe(`${header}hello`);
+      expect(await entryOf('r45')).toMatchObject({ session: { received: 5 } });
+      const secure = open(46);
+      await once(secure, 'connect');
+      const before = told(46, secure);
+      expect((await rest(secure)).text).toBe(before);
+      const through = connectTls({
+        port: tls,
+        host: '127.0.0.1',
+        servername: 'announced.test',
+        rejectUnauthorized: false,
+      });
+      await once(through, 'secureConnect');
+      const { localPort } = through;
+      expect((await rest(through)).text).toBe(`PROXY TCP4 127.0.0.1 127.0.0.1 ${localPort} ${tls}\r\n`);
+      const proxied = connect({ port: behind, host: '127.0.0.1', noDelay: true });
+      await write(proxied, headers['version 2, IPv6'] ?? Buffer.of());
+      proxied.end('hi');
+      expect((await rest(proxied)).text).toBe(`PROXY TCP6 2001:db8::1 ::ffff:127.0.0.1 4001 ${behind}\r\nhi`);
     });
 
     it('reads it before TLS', async () => {

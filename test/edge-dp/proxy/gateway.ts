@@ -94,6 +94,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
         tls: null,
         http2: false,
         proxyProtocol: false,
+        sendProxyProtocol: false,
         udp: null,
       },
     ],

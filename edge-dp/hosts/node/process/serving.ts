@@ -62,7 +62,8 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const beginTls = (arrival: TlsArrival) => main.beginTls?.(arrival) ?? null;
   const dialFor = createDial();
   const openSession: OpenSession = (arrival) => main.openSession?.(arrival, env) ?? null;
-  for (const { name, service, port, loopback, tls, http2, proxyProtocol, udp } of plan.listeners) {
+  for (const planned of plan.listeners) {
+    const { name, service, port, loopback, tls, http2, proxyProtocol, sendProxyProtocol, udp } = planned;
     if (udp !== null) {
       // Each process has one of its own; those of the others are none of its business.
       const descriptor = descriptors[name];
@@ -84,6 +85,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
               },
         http2,
         proxyProtocol,
+        sendProxyProtocol,
         count,
       };
       const listener =

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../../../shared/thrown.ts';
-import type { StreamArrival, StreamPassage } from '../../../stream/passage.ts';
+import type { Dial, StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import { plainIp } from '../http/listener.ts';
-import { readProxyHeader } from '../proxy-protocol.ts';
+import { proxyHeaderOf, readProxyHeader } from '../proxy-protocol.ts';
 import { MOST_HELLO } from '../tls/client-hello.ts';
 import { firstHello, type ListenerTlsOptions } from '../tls/handshakes.ts';
 import type { DialFor } from './dial.ts';
@@ -28,6 +28,8 @@ export interface TcpListenerOptions {
   readonly tls: ListenerTlsOptions | null;
   /** Connections begin with a header of the PROXY protocol. */
   readonly proxyProtocol: boolean;
+  /** Upstreams get one. */
+  readonly sendProxyProtocol: boolean;
 }
 
 /** Milliseconds for a ClientHello, and for a header of the PROXY protocol: nginx's `preread_timeout`, and `proxy_protocol_timeout`. */
@@ -64,7 +66,7 @@ export async function listenForTcp(
 
 async function serve(
   socket: Socket,
-  { port, proxyProtocol }: TcpListenerOptions,
+  { port, proxyProtocol, sendProxyProtocol }: TcpListenerOptions,
   tls: TlsEnd | null,
   open: OpenSession,
   dialFor: DialFor,
@@ -103,7 +105,10 @@ async function serve(
       if (secured !== null) passage.secured(secured.tls);
       client = secured?.socket ?? null;
     }
-    if (client !== null) moved = await carry(client, passage, dialFor);
+    if (client !== null) {
+      const told = sendProxyProtocol ? proxyHeaderOf(passage.client, { ip: facts.localIp, port }) : null;
+      moved = await carry(client, passage, dialFor(client, told));
+    }
   } finally {
     const { up: received, down: sent } = moved;
     passage.ended({ received, sent, upstream: { received: sent, sent: received } });
@@ -111,8 +116,8 @@ async function serve(
 }
 
 /** From the first byte to the last. */
-async function carry(client: Socket, passage: StreamPassage, dialFor: DialFor): Promise<Relayed> {
-  const upstream = await passage.open(dialFor(client));
+async function carry(client: Socket, passage: StreamPassage, dial: Dial<Socket>): Promise<Relayed> {
+  const upstream = await passage.open(dial);
   if (upstream === null) {
     client.destroy();
     return NOTHING;
