@@ -110,6 +110,13 @@ it('tells the data planes at the control plane with the config they serve', asyn
   );
 });
 
+it('tells when the certificate of its link ends, and how often processes were started again', async () => {
+  const metrics = await (await fetch(`${plane.status}/metrics`)).text();
+  const ends = /^holdfast_certificate_expires_timestamp_seconds\{setting="cluster_cert",subject="[^"]+"\} (\d+)$/m;
+  expect(Number(ends.exec(metrics)?.[1])).toBeGreaterThan(Date.now() / 1000);
+  expect(metrics).toMatch(/^holdfast_process_restarts_total \d+$/m);
+});
+
 /** What a process said of the link since it had printed so much. */
 const linkLines = ({ output }: Pick<RunningDataPlane, 'output'>, since: number, pattern: RegExp) =>
   output()
