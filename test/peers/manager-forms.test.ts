@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { admin } from '../e2e/processes.ts';
 import '../plugin-lua.ts';
@@ -7,6 +10,8 @@ import { fillIn } from './form-filler.ts';
 import { type ManagerBrowser, startManagerBrowser } from './manager-page.ts';
 import { STORIES } from './manager-stories.ts';
 import { PLUGINS, REFUSED } from './plugin-stories.ts';
+
+const run = promisify(execFile);
 
 let plane: RunningControlPlane;
 let browser: ManagerBrowser;
@@ -31,6 +36,7 @@ afterEach(async ({ task }) => {
 
 const button = (name: string) => page.getByRole('button', { name, exact: true });
 const link = (name: string) => page.getByRole('link', { name, exact: true });
+const tab = (name: string) => page.getByRole('tab', { name, exact: true });
 
 /** Ids by kind and name of what was made, as the address of its page says. */
 const pages = new Map<string, string>();
@@ -71,6 +77,103 @@ describe('every kind of entity', () => {
 
 const path = (of: string): string => pages.get(of) ?? expect.fail(`${of} was not made`);
 const idIn = (address: string): string => address.split('/')[3]?.split('?')[0] ?? '';
+
+describe('what is copied', () => {
+  const textOf = async () => String(await page.evaluate('navigator.clipboard.readText()'));
+  const copy = async (what: string): Promise<string> => {
+    await page.evaluate(`navigator.clipboard.writeText('')`);
+    await button(`Copy the ${what}`).click();
+    await expect.poll(textOf, { message: `nothing was copied of ${what}` }).not.toBe('');
+    return textOf();
+  };
+  /** Runs a command as a person would, in a shell. */
+  const shell = async (command: string): Promise<Readonly<Row>> =>
+    recordOrEmpty(JSON.parse((await run('sh', ['-c', `${command} -s`])).stdout));
+  const stable = ({ updated_at: _, created_at: __, ...row }: Readonly<Row>) => row;
+
+  beforeAll(() => browser.context.grantPermissions(['clipboard-read', 'clipboard-write']));
+
+  it.each(STORIES)('as curl and as a decK file is the same again: $singular', async ({ singular, name, stored }) => {
+    const [key = '', address = ''] =
+      [...pages].find(([one]) => one.endsWith(` ${String(name)}`) && one.startsWith(slugOf(stored[0]))) ??
+      expect.fail(`no ${singular} was made`);
+    const where = plane.admin + stored[0].replace(':id', idIn(address));
+    const before = await admin(where);
+    await page.goto(plane.ui + address);
+    await tab('As text').click();
+    const said = await shell(await copy('curl'));
+    expect(said, key).not.toHaveProperty('fields');
+    expect(stable(recordOrEmpty((await admin(where)).consumer_group ?? (await admin(where))))).toEqual(
+      stable(recordOrEmpty(before.consumer_group ?? before)),
+    );
+    const json: unknown = JSON.parse(await copy('JSON'));
+    expect(json).toMatchObject({ id: idIn(address) });
+    if (!(await button('Copy the decK (kong.yml)').isVisible())) {
+      expect(NOT_IN_FILES).toContain(singular);
+      return;
+    }
+    expect(NOT_IN_FILES).not.toContain(singular);
+    const deck = await copy('decK (kong.yml)');
+    const response = await fetch(`${plane.admin}/config/diff`, {
+      method: 'POST',
+      body: deck,
+      headers: { 'content-type': 'application/yaml' },
+    });
+    const diff = recordOrEmpty(await response.json());
+    expect([response.status, diff.message]).toEqual([200, undefined]);
+    const changes = (Array.isArray(diff.data) ? diff.data : []).map(recordOrEmpty);
+    // All else would go, since it is not in the file; the row itself stays as it is, but for a password: that is kept as a hash.
+    if (singular !== 'password') expect(changes.map(({ id }) => id)).not.toContain(idIn(address));
+  });
+
+  it('as curl from a form is what the form would make, and from a changed one what it would change', async () => {
+    await page.goto(`${plane.ui}/config/services/new`);
+    await fillIn(page, [
+      ['type', 'Name', "it's-copied"],
+      ['type', 'Host', 'copied.internal'],
+      ['words', 'Tags', "a'b"],
+    ]);
+    const refused = await shell(await copy('curl command'));
+    expect(refused).toMatchObject({ fields: { name: expect.any(String) } });
+    await fillIn(page, [['type', 'Name', 'copied']]);
+    const made = await shell(await copy('curl command'));
+    expect(made).toMatchObject({ name: 'copied', host: 'copied.internal', port: 80, tags: ["a'b"] });
+    await page.goto(`${plane.ui}/config/services/${made.id}`);
+    await tab('Settings').click();
+    await fillIn(page, [['type', 'Port', '8081']]);
+    await shell(await copy('curl command'));
+    expect(await admin(`${plane.admin}/services/copied`)).toMatchObject({ port: 8081, host: 'copied.internal' });
+    await admin(`${plane.admin}/services/copied`, 'DELETE');
+  });
+});
+
+/** Kinds that no declarative file has. */
+const NOT_IN_FILES: readonly string[] = ['data plane group', 'workspace'];
+
+describe('the page of a service', () => {
+  it('has all that requests to it meet: its routes with their plugins, its own, its upstream and the targets', async () => {
+    const [service, route] = [path('services shop'), path('routes shop-route')];
+    const cors = await admin(`${plane.admin}/routes/${idIn(route)}/plugins`, 'POST', { name: 'cors' });
+    const { id } = await admin(`${plane.admin}/services/shop/plugins`, 'POST', { name: 'correlation-id' });
+    const part = (name: string) => page.getByRole('region', { name, exact: true });
+    await page.goto(plane.ui + service);
+    await part('Upstream').getByRole('link', { name: '10.0.0.1:8080' }).waitFor();
+    await part('Upstream').getByText('weight 7', { exact: true }).waitFor();
+    await part('Routes').getByText('GET  /shop, ~/a(?<b>.)$').waitFor();
+    await part('Plugins').getByRole('link', { name: 'correlation-id' }).waitFor();
+    for (const [within, name] of [
+      ['Routes', 'cors'],
+      ['Routes', 'shop-route'],
+      ['Upstream', 'shop.upstream'],
+      ['Upstream', '10.0.0.1:8080'],
+    ] as const) {
+      await part(within).getByRole('link', { name, exact: true }).click();
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+      await page.goBack();
+    }
+    for (const plugin of [cors.id, id]) await admin(`${plane.admin}/plugins/${plugin}`, 'DELETE');
+  });
+});
 
 describe('plugins', () => {
   it.each(PLUGINS)(

@@ -16,8 +16,9 @@ import { tellOutcome } from '../shell/outcome.tsx';
 import { Editor } from './editor.tsx';
 import { collectionPath, type Kind, kindBySlug, titleOf } from './kinds.ts';
 import { Parts } from './parts.tsx';
-import { fieldsQuery, rowQuery } from './queries.ts';
-import { curlOf, deckDocument } from './text-forms.ts';
+import { fieldsQuery, rowQuery, rowsReferred } from './queries.ts';
+import type { FormField } from './schema.ts';
+import { curlOf, deckDocument, NOT_IN_FILES } from './text-forms.ts';
 import { inSentence } from './words.ts';
 
 const page = getRouteApi('/config/$kind/$id');
@@ -127,28 +128,45 @@ function OneRow({ kind, id }: { readonly kind: Kind; readonly id: string }) {
           </Paper>
         </Tabs.Panel>
         <Tabs.Panel value="text">
-          <Texts kind={kind} row={stored} path={path} />
+          <Texts kind={kind} fields={fields.data} row={stored} path={path} />
         </Tabs.Panel>
       </Tabs>
     </>
   );
 }
 
-function Texts({ kind, row, path }: { readonly kind: Kind; readonly row: Row; readonly path: string }) {
+function Texts(props: {
+  readonly kind: Kind;
+  readonly fields: readonly FormField[];
+  readonly row: Row;
+  readonly path: string;
+}) {
+  const { kind, fields, row, path } = props;
   const [yaml, setYaml] = useState('');
   useEffect(() => {
     let wanted = true;
     // Only who looks at it loads what writes YAML.
-    void import('yaml').then(({ stringify }) => wanted && setYaml(stringify(deckDocument(kind.name, row))));
+    void Promise.all([import('yaml'), rowsReferred(kind, row)]).then(
+      ([{ stringify }, rows]) => wanted && setYaml(stringify(deckDocument(rows))),
+      () => undefined,
+    );
     return () => {
       wanted = false;
     };
   }, [kind, row]);
-  const { created_at: _, updated_at: __, ...body } = row;
+  // What is told of a row, and was not written, is no part of it; a hash is no password.
+  const isHashed = kind.name === 'basicauth_credentials';
+  const known = new Set(['name', ...fields.map(({ name }) => name)]);
+  const body = Object.fromEntries(
+    Object.entries(row).filter(([name]) => known.has(name) && !(isHashed && name === 'password')),
+  );
   const forms = [
     ['JSON', JSON.stringify(row, null, 2)],
-    ['decK (kong.yml)', yaml],
-    ['curl', curlOf('PUT', addressOf(path, kind.cluster === true ? 'cluster' : 'workspace'), body)],
+    ...(NOT_IN_FILES.has(kind.name) ? [] : [['decK (kong.yml)', yaml] as const]),
+    [
+      'curl',
+      curlOf(isHashed ? 'PATCH' : 'PUT', addressOf(path, kind.cluster === true ? 'cluster' : 'workspace'), body),
+    ],
   ] as const;
   return (
     <Stack gap="md">

@@ -318,6 +318,7 @@ export function titleOf(row: Readonly<Row>): string {
 /** The kind that a field of this name refers to. */
 export function kindByField(field: string): Kind | undefined {
   if (field === 'credential') return kindByName('oauth2_credentials');
+  if (field === 'client_certificate') return kindByName('certificates');
   return kindByName(field === 'set' ? 'key_sets' : `${field}s`);
 }
 

@@ -2,8 +2,9 @@ import { queryOptions } from '@tanstack/react-query';
 import { isRecord, type Row, recordOrEmpty } from '../../../../shared/record.ts';
 import { read, readAll, readTagged } from '../admin/client.ts';
 import { liveInterval } from '../admin/live.ts';
-import { collectionPath, type Kind, kindBySlug } from './kinds.ts';
+import { collectionPath, type Kind, kindByField, kindBySlug, referredId } from './kinds.ts';
 import { type FormField, fieldsOf } from './schema.ts';
+import type { EntityRow } from './text-forms.ts';
 
 /** More rows than this are not read into a list: they are found by name, id or tag. */
 export const MOST = 20_000;
@@ -42,6 +43,18 @@ export const rowQuery = (kind: Kind, id: string, parent?: string) =>
 
 async function readRow(kind: Kind, id: string, parent?: string, signal?: AbortSignal): Promise<Row> {
   return rowIn(kind, await read<Row>(rowPath(kind, id, parent), scopeOf(kind), signal));
+}
+
+/** A row after all that it refers to, and that these refer to, each once. */
+export async function rowsReferred(kind: Kind, row: Readonly<Row>): Promise<readonly EntityRow[]> {
+  const rows = new Map<string, EntityRow>();
+  for (const [field, value] of Object.entries(row)) {
+    const id = referredId(value);
+    const of = id === null ? undefined : kindByField(field);
+    if (id === null || of === undefined) continue;
+    for (const one of await rowsReferred(of, await readRow(of, id))) rows.set(String(one.row.id), one);
+  }
+  return [...rows.values(), { entity: kind.name, row }];
 }
 
 /** A row as it is now, with the tag by which a write can say that it is a change of this. */

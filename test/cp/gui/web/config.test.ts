@@ -133,17 +133,13 @@ describe('what is sent', () => {
       `curl -X POST 'http://a/it'\\''s' \\\n  -H 'content-type: application/json' \\\n  -d '{"name":"x'\\''; rm -rf /"}'`,
     );
     expect(
-      deckDocument('services', {
-        id: 'i',
-        name: 'n',
-        path: null,
-        created_at: 1,
-        updated_at: 2,
-        a: [{ b: null, c: 1 }],
-      }),
-    ).toEqual({
-      _format_version: '3.0',
-      services: [{ id: 'i', name: 'n', a: [{ c: 1 }] }],
+      deckDocument([
+        { entity: 'certificates', row: { id: 'c', snis: ['a.test'] } },
+        { entity: 'services', row: { id: 'i', path: null, created_at: 1, updated_at: 2, a: [{ b: null, c: 1 }] } },
+      ]),
+    ).toEqual({ _format_version: '3.0', certificates: [{ id: 'c' }], services: [{ id: 'i', a: [{ c: 1 }] }] });
+    expect(deckDocument([{ entity: 'certificates', row: { id: 'c', snis: ['a.test'] } }])).toMatchObject({
+      certificates: [{ id: 'c', snis: [{ name: 'a.test' }] }],
     });
   });
 
