@@ -1,7 +1,7 @@
 /**
  * `node test/bench/replay.ts [--shapes N] [--routes N]`: what it takes in this process, apart from the planes around it, to tell which of many
  * requests would meet something else in a config of many routes, 10 of which are others: processor time of compiling both, and of
- * comparing. What `replay_sample` costs the requests it is taken from is among `npm run bench -- --only nodes`.
+ * comparing. What `replay_sample` costs the requests it is taken from: `workers/request-path.ts`, and with sockets `npm run bench -- --only nodes`.
  */
 import { parseArgs } from 'node:util';
 import { parseConfig } from '../../cp/declarative/import.ts';
