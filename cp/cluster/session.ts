@@ -98,6 +98,8 @@ export class NodeSession {
   /** The hello has been answered: from then on the listener tells of every change that is withheld. */
   #greeted = false;
   #tooMuch = false;
+  /** What it said of how long its config took it; null: nothing, or it has had it since before this connection. */
+  #loadMs: number | null = null;
 
   private constructor({ node, nonce, assignable }: Hello, peer: Peer, keys: NodeKeys, context: SessionContext) {
     this.node = node;
@@ -187,6 +189,7 @@ export class NodeSession {
       description: {
         ...description,
         group: this.group,
+        ...(this.#loadMs !== null && { load_ms: this.#loadMs }),
         ...(this.rejected && { rejected: true, refused: this.#refusedSerial }),
       },
       health: this.#health,
@@ -209,6 +212,7 @@ export class NodeSession {
         if (!this.#isPublished(message.serial)) break;
         this.#acknowledge(message.serial);
         for (const serial of this.#offered.keys()) if (serial <= message.serial) this.#offered.delete(serial);
+        this.#loadMs = message.load_ms ?? null;
         this.#update({ serial: message.serial, configHash: message.config_hash, ...this.#acknowledged() }, true);
         break;
       case 'rejected': {

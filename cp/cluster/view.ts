@@ -218,6 +218,7 @@ function detailOf(node: NodeRecord, connected: ConnectedNodes): DataPlaneDetail 
     connected: node.connected || connected.nodes.get(node.id) !== undefined,
     plugins: strings(plugins),
     capabilities,
+    load_ms: node.load_ms,
     conflicts: connected.publisher.conflicts(record.group, capabilities),
     history: node.history,
   };

@@ -155,9 +155,17 @@ function gatesOf(figures: unknown): string {
     const p99 = typeof latency_p99_ms === 'number' ? `, p99 ${latency_p99_ms} ms` : '';
     return `${String(requests)} requests, ${String(status_5xx)} of them 5xx${p99}`;
   };
-  const { nodes, nodes_serving: serving, nodes_unable: unable, nodes_gone: gone, ring, others } = figures;
+  const {
+    nodes,
+    nodes_serving: serving,
+    nodes_unable: unable,
+    nodes_gone: gone,
+    load_ms: load,
+    ring,
+    others,
+  } = figures;
   const without = Number(unable) > 0 ? `; ${String(unable)} cannot split requests and keep what they have` : '';
-  const left = Number(gone) > 0 ? `, ${String(gone)} left` : '';
+  const left = `${typeof load === 'number' ? ` within ${load} ms` : ''}${Number(gone) > 0 ? `, ${String(gone)} left` : ''}`;
   return `  ${String(serving)} of ${String(nodes)} data planes have it${left}: ${served(ring)}; the others: ${served(others)}${without}`;
 }
 

@@ -295,6 +295,7 @@ export class ReleaseDesk {
       nodes: standing.present,
       nodes_serving: standing.has,
       nodes_gone: standing.gone,
+      load_ms: standing.loadMs,
       nodes_refusing: standing.refusals.length,
       nodes_unable: standing.unable.length,
       ring: figuresOf(served.ring),
@@ -345,6 +346,8 @@ export interface RingFigures {
   readonly nodes_serving: number;
   /** Those that are to have it and left since the ring began. What they served counts on. */
   readonly nodes_gone: number;
+  /** Milliseconds that it took the slowest of those that have it to serve it; null: none has said so. */
+  readonly load_ms: number | null;
   readonly nodes_refusing: number;
   /** Those that are to have it for a part of their requests and cannot split them: they keep the config before. */
   readonly nodes_unable: number;

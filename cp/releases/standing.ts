@@ -7,6 +7,8 @@ export interface Standing {
   readonly present: number;
   readonly has: number;
   readonly gone: number;
+  /** Milliseconds that it took the slowest of those that have it; null: none has said so. */
+  readonly loadMs: number | null;
   readonly refusals: readonly NodeSummary[];
   /**
    * Ids: of those that are to have it for all requests, for a part of them, and for none. Those that left since the ring began are
@@ -28,6 +30,7 @@ function leftSince({ updated_at, last_seen }: NodeSummary, { since }: StoredRele
 export async function standingOf(registry: NodeRegistry, release: StoredRelease): Promise<Standing> {
   const shareOf = sharesOf(release.id, release.rings, release.ring);
   let [present, has, gone] = [0, 0, 0];
+  let loadMs: number | null = null;
   const refusals: NodeSummary[] = [];
   const [ring, split, others, unable]: [string[], string[], string[], string[]] = [[], [], [], []];
   let offset: string | undefined;
@@ -46,9 +49,12 @@ export async function standingOf(registry: NodeRegistry, release: StoredRelease)
       if (node.connected) present++;
       else gone++;
       if (node.reason !== null) refusals.push(node);
-      else if (node.connected && (node.serial ?? 0) >= release.serial) has++;
+      else if (node.connected && (node.serial ?? 0) >= release.serial) {
+        has++;
+        if (node.load_ms !== null) loadMs = Math.max(loadMs ?? 0, node.load_ms);
+      }
     }
     offset = page.offset;
   } while (offset !== undefined);
-  return { present, has, gone, refusals, ring, split, others, unable };
+  return { present, has, gone, loadMs, refusals, ring, split, others, unable };
 }

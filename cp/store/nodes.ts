@@ -16,7 +16,8 @@ const MOST_STEPS = 30;
 const MOST_REASON = 500;
 
 const COLUMNS = `id, hostname, ip, version, config_hash, sync_status, labels, cert_details, serial::double precision AS serial,
-  reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, description -> 'capabilities' AS capabilities, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
+  reason, node_key, certificate_key, refused_claim, description ->> 'group' AS node_group, description -> 'capabilities' AS capabilities,
+  description -> 'load_ms' AS load_ms, ${CONNECTED} AS connected, extract(epoch FROM last_seen)::bigint AS last_seen, extract(epoch FROM updated_at)::bigint AS updated_at,
   greatest(0, ceil(extract(epoch FROM expires_at - now())))::bigint AS ttl`;
 
 /** The data planes that were heard of, for `/clustering/data-planes`. Entries nobody renews vanish. */
@@ -312,6 +313,7 @@ function toSummary(row: SqlRow): NodeSummary {
     labels: recordOrEmpty(row.labels),
     cert_details: recordOrEmpty(row.cert_details),
     serial: row.serial === null ? null : Number(row.serial),
+    load_ms: typeof row.load_ms === 'number' ? row.load_ms : null,
     reason: nullableText(row.reason),
     group: nullableText(row.node_group),
     capabilities: Array.isArray(row.capabilities) ? row.capabilities.map(String) : [],

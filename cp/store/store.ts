@@ -212,6 +212,8 @@ export interface NodeRecord {
   readonly cert_details: Readonly<Record<string, unknown>>;
   /** The serial it applied last. */
   readonly serial: number | null;
+  /** Milliseconds that took it; null: not known. */
+  readonly load_ms: number | null;
   /** Why it refused, or is not given, what came after. */
   readonly reason: string | null;
   /** The group it is of, as the control plane that it is connected to found it last. */
@@ -284,7 +286,7 @@ export interface RefusedClaim {
 /** What a control plane writes down of a data plane that is connected to it; the rest follows. */
 export type NodeReport = Omit<
   NodeRecord,
-  'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group' | 'history' | 'capabilities'
+  'last_seen' | 'updated_at' | 'ttl' | 'connected' | 'refused_claim' | 'group' | 'history' | 'capabilities' | 'load_ms'
 >;
 
 /** So many data planes are in one state. */

@@ -462,6 +462,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       // Whose config this node takes was said before the manifest was, and by which keys.
       await Promise.all([this.#keys.settled, this.#orders.settled()]);
       this.#served = { live: isolate.current.held?.live };
+      const began = performance.now();
       try {
         const adoption = await adopt(this.env, isolate.current, this.#store, this.#link.planes, {
           message,
@@ -470,7 +471,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           remember: (adopted) => this.#remember(adopted),
         });
         if (adoption.outcome === 'applied') await this.#taken;
-        this.#answer(adoption);
+        this.#answer(adoption, Math.max(0, Math.round(performance.now() - began)));
       } finally {
         this.#served = null;
       }
@@ -486,7 +487,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       this.#change = Promise.withResolvers();
     }
 
-    #answer(adoption: Adoption): void {
+    #answer(adoption: Adoption, load_ms: number): void {
       this.#offered.came(adoption.serial);
       switch (adoption.outcome) {
         case 'applied':
@@ -494,7 +495,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
           this.#link.settled();
           this.ctx.waitUntil(this.#keepFailures());
           this.#refusals.changed();
-          this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash });
+          this.#link.send({ type: 'applied', serial: adoption.serial, config_hash: adoption.configHash, load_ms });
           this.#targetHealth.tellChecker('/health/wake', null);
           this.#refusals.settle();
           return;

@@ -68,6 +68,8 @@ interface Applied {
   readonly type: 'applied';
   readonly serial: number;
   readonly config_hash: string;
+  /** Milliseconds from when its manifest was looked at until all its processes served it, by the runtime's clock. Absent: an earlier version. */
+  readonly load_ms?: number;
 }
 
 /** NACK: `serial` was refused and the earlier config kept. `serial` is null when the manifest could not be read. */

@@ -30,6 +30,8 @@ const PLUGIN_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 const VERSION = /^[\w.+-]{1,64}$/;
 const CAPABILITIES_LISTED = 100;
 const REASON_LENGTH = 2000;
+/** Milliseconds: a day. */
+const LONGEST_LOAD = 86_400_000;
 
 /** Bytes of a message that holds little. */
 const SMALL = 1 << 10;
@@ -78,6 +80,7 @@ export function parseFromDataPlane(text: string): FromDataPlane | null {
         type: 'applied',
         serial: integer(read.serial, 'applied.serial'),
         config_hash: configHash(read.config_hash, 'applied.config_hash'),
+        ...(read.load_ms === undefined ? {} : { load_ms: integer(read.load_ms, 'applied.load_ms', 0, LONGEST_LOAD) }),
       };
     case 'rejected':
       return {

@@ -218,12 +218,19 @@ it('undoes a release by itself whose requests fail, takes another through its ri
 
   const began = Date.now();
   const broken = await releaseTo(bad, 10);
+  const watching = runHoldfast(['release', 'watch', String(broken.id)], { prefix: control.prefix });
   await expect.poll(async () => (await release(broken.id)).state, { timeout: 100_000, interval: 100 }).toBe('aborted');
   const undone = await release(broken.id);
   expect(undone.reason).toMatch(
     /^ring 1: \d+ of \d+ requests \([\d.]+ %\) were answered 5xx, against 0 % of \d+ with the config before \(max_5xx_increase 5\)$/,
   );
   expect(undone.figures).toBeNull();
+  const watched = await watching;
+  expect(watched.code, watched.output).toBe(1);
+  expect(watched.output).toMatch(
+    / {2}staged {2}rolling at ring 1 of 2 {2}serial \d+\n[\s\S]* {2}1 of 1 data planes have it within \d+ ms: \d+ requests, \d+ of them 5xx[\s\S]* {2}aborted /,
+  );
+  expect(watched.output).toContain(`it was undone: ${String(undone.reason)}`);
   // The canary goes back to the config before: under a serial of its own.
   await admin(`${control.admin}/services/staged`, 'PATCH', { url: good });
   const applied = async (): Promise<boolean> => {

@@ -177,6 +177,8 @@ export interface DataPlaneDetail extends DataPlaneRecord {
   readonly connected: boolean;
   readonly plugins: Readonly<Record<string, string>>;
   readonly capabilities: readonly string[];
+  /** Milliseconds that its config took it, from its arrival until all its processes served it; null: not known. */
+  readonly load_ms: number | null;
   /** Entities whose settings this data plane's runtime cannot honour. */
   readonly conflicts: readonly CapabilityConflict[];
   /** What it applied, refused or was not given, the newest first. */

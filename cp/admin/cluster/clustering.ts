@@ -47,6 +47,7 @@ const detail: JsonSchema = {
       connected: { type: 'boolean' },
       plugins: { type: 'object', additionalProperties: { type: 'string' } },
       capabilities: { type: 'array', items: { type: 'string' } },
+      load_ms: { type: ['integer', 'null'], description: 'Milliseconds that its config took until it was served.' },
       conflicts: {
         type: 'array',
         items: objectOf({

@@ -346,6 +346,7 @@ const readSchema: JsonSchema = objectOf({
         nodes: { type: 'integer' },
         nodes_serving: { type: 'integer' },
         nodes_gone: { type: 'integer', description: 'Those that are to have it and left since the ring began.' },
+        load_ms: { type: ['integer', 'null'], description: 'Milliseconds until the slowest of them served it.' },
         nodes_refusing: { type: 'integer' },
         nodes_unable: { type: 'integer' },
         ring: served,

@@ -32,6 +32,7 @@ const dataPlane: DataPlaneDetail = {
   connected: true,
   plugins: { 'key-auth': '3.9.3' },
   capabilities: ['tcp_connect'],
+  load_ms: 12,
   conflicts: [],
   history: [{ at: 1_700_000_000, change: 'applied', serial: 7, config_hash: 'a'.repeat(32), reason: null }],
   refused_claim: null,

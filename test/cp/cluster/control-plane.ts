@@ -61,7 +61,8 @@ class MemoryRegistry implements NodeRegistry {
     const group = String(node.description.group);
     const { capabilities: listed } = node.description;
     const capabilities = Array.isArray(listed) ? listed.map(String) : [];
-    const seen = { last_seen: now, updated_at: now, ttl, connected: true, history: [] };
+    const load_ms = typeof node.description.load_ms === 'number' ? node.description.load_ms : null;
+    const seen = { last_seen: now, updated_at: now, ttl, connected: true, history: [], load_ms };
     this.records.set(node.id, { ...node, ...seen, group, capabilities, refused_claim });
     return true;
   }

@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { ReleaseDesk } from '../../../cp/releases/desk.ts';
@@ -97,7 +98,12 @@ class Node {
       }
       this.#jws = message.manifest;
       this.took.push(manifest);
-      link.say({ type: 'applied', serial, config_hash });
+      link.say({
+        type: 'applied',
+        serial,
+        config_hash,
+        ...(this.took.length > 1 && { load_ms: 100 * this.took.length }),
+      });
     }
   }
 }
@@ -347,6 +353,8 @@ describe('a group that publishes by releases', () => {
     // One is asked for: it waits until one is back.
     const asked = await release('third', { hold: 0, gates: { min_nodes: 2, min_requests: 10 } });
     for (const node of canaries) await rowsAt(node, 3);
+    const slowest = Math.max(...canaries.map(({ took }) => took.length)) * 100;
+    await expect.poll(() => figures(asked.id), PATIENCE).toMatchObject({ nodes_serving: 2, load_ms: slowest });
     await leave(asked.id);
     expect((await figures(asked.id))?.waits_for).toContain('0 of 2 data planes (min_nodes)');
     await comeBack();
@@ -380,11 +388,17 @@ describe('a group that publishes by releases', () => {
     await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
     await service(a.here, 'two', 'later');
     const all = readStrategy([{ hold: 3600 }]);
-    const scheduled = await a.desk.create('later', all, Date.now() / 1000 + 6);
+    const scheduled = await a.desk.create('later', all, Date.now() / 1000 + 3600);
     // What is written after it was made is not in it.
     await service(a.here, 'three', 'later');
     await a.stop();
     expect((await current(b, scheduled.id)).state).toBe('scheduled');
+    // An hour goes by.
+    const { pg_host: host, pg_port: port, pg_user: user, pg_database: database } = server.settings();
+    const client = new Client({ host, port, user, database });
+    await client.connect();
+    onTestFinished(() => client.end());
+    await client.query('UPDATE releases SET at = now() WHERE id = $1', [scheduled.id]);
     await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(2);
     await b.desk.order(await current(b, scheduled.id), 'abort');
     await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(1);
