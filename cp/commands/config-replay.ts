@@ -4,7 +4,7 @@ import { exportYaml } from '../../shared/declarative/export.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { plugins as knownPlugins } from '../../shared/plugins/registry.ts';
 import { alignedWith } from '../declarative/aligned.ts';
-import { allRows } from '../declarative/all-rows.ts';
+import { exportedRows } from '../declarative/all-rows.ts';
 import { packConfig } from '../declarative/pack.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
@@ -67,7 +67,7 @@ async function storedConfig(settings: Settings): Promise<string> {
   if (admin !== null) return admin.ask('/config/export');
   return inDefaultWorkspace(settings, async (workspace) => {
     let text = '';
-    for await (const part of exportYaml((entity) => allRows(workspace, entity))) text += part;
+    for await (const part of exportYaml((entity) => exportedRows(workspace, entity))) text += part;
     return text;
   });
 }

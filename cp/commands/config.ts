@@ -7,7 +7,7 @@ import { exportYaml } from '../../shared/declarative/export.ts';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { withoutUnseen } from '../../shared/unseen.ts';
-import { allRows } from '../declarative/all-rows.ts';
+import { allRows, exportedRows } from '../declarative/all-rows.ts';
 import { diffConfig } from '../declarative/diff.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
@@ -217,7 +217,7 @@ async function save(settings: Settings, file: string): Promise<void> {
     await inDefaultWorkspace(settings, (workspace) =>
       write(
         file,
-        exportYaml((entity) => allRows(workspace, entity)),
+        exportYaml((entity) => exportedRows(workspace, entity)),
       ),
     );
   } else await write(file, [await admin.ask('/config/export')]);

@@ -1,7 +1,7 @@
 import { type Document, readLongDocument, UnreadableDocument } from '../../shared/declarative/document.ts';
 import { flattenErrors } from '../../shared/declarative/flatten-errors.ts';
 import { nestedCollections } from '../../shared/declarative/items.ts';
-import { InvalidConfig, type ParsedConfig, parseDeclarative } from '../../shared/declarative/parse.ts';
+import { InvalidConfig, type ParsedConfig, parseDeclarative, secondsLeft } from '../../shared/declarative/parse.ts';
 import { entities } from '../../shared/entities/registry.ts';
 import type { Row } from '../../shared/record.ts';
 import { type Context, withoutAliases } from '../../shared/schema/complete.ts';
@@ -122,7 +122,9 @@ export async function importConfig(
       written += writes.length;
       for (let start = 0; start < writes.length; start += STEP) {
         const step = writes.slice(start, start + STEP);
-        const inputs = step.map(({ input, ttl }) => (ttl === null ? input : { ...input, ttl }));
+        const inputs = step.map(({ input, ttl }) =>
+          ttl === null ? input : { ...input, ttl: secondsLeft(ttl, context.now()) },
+        );
         const rows = await inside.entity(table.name).upsertMany(inputs, { verbatim: context.verbatim });
         for (const row of rows) show(row);
         done += step.length;

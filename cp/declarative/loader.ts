@@ -7,7 +7,7 @@ import type { Row } from '../../shared/record.ts';
 import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loader.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import type { Store, Workspace } from '../store/store.ts';
-import { allRows } from './all-rows.ts';
+import { allRows, exportedRows } from './all-rows.ts';
 import { diffConfig } from './diff.ts';
 import { DocumentRoom } from './document-room.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig, readConfig } from './import.ts';
@@ -138,7 +138,7 @@ export function configLoader(
     hash: (name) => loaded.get(name)?.hash ?? EMPTY_HASH,
     async *document(name) {
       const workspace = await workspaceOf(name);
-      yield* exportYaml((entity) => allRows(workspace, entity));
+      yield* exportYaml((entity) => exportedRows(workspace, entity));
     },
   };
 }

@@ -28,7 +28,7 @@ export interface EntityPlan {
 export interface PlannedRow {
   readonly id: string;
   /** What is to be written; null when the row is stored just as declared. */
-  readonly write: { readonly input: Readonly<Row>; readonly ttl: number | null } | null;
+  readonly write: Pick<DeclaredRow, 'input' | 'ttl'> | null;
   /** The row as it is stored; null when there is none yet. */
   readonly stored: Readonly<Row> | null;
 }

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { nestedCollections } from '../../shared/declarative/items.ts';
-import type { DeclaredRow } from '../../shared/declarative/parse.ts';
+import { type DeclaredRow, secondsLeft } from '../../shared/declarative/parse.ts';
 import type { Row } from '../../shared/record.ts';
 import { type Context, withoutAliases } from '../../shared/schema/complete.ts';
 import { keepGenerated } from '../../shared/schema/generated.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
 
-/** Seconds by which the rest of a row's life may seem to differ when nothing about it does: it is told in whole ones. */
+/** Seconds by which what is left of a row's life may seem to differ when nothing about it does: it is told in whole ones. */
 const TTL_TOLERANCE = 2;
 
 /**
@@ -20,14 +20,13 @@ export async function sameRow(
   { row, input, ttl }: DeclaredRow,
   context: Context,
 ): Promise<boolean> {
-  if (!sameTtl(stored.ttl, ttl)) return false;
+  if (!sameTtl(stored.ttl, secondsLeft(ttl, context.now()))) return false;
   const plain = withoutAliases(schema, stored, context);
   const expected = keepGenerated(schema, { input, stored: plain, target: row }, context);
   const collections = nestedCollections(schema.name);
   const differing = Object.keys(row).filter((field) => {
-    if (field === 'id' || collections.has(field)) return false;
-    // Moves with every write; it counts only where the document gives it.
-    if (field === 'updated_at' && input.updated_at === undefined) return false;
+    // The last is the time of the write, whatever the document gives.
+    if (field === 'id' || collections.has(field) || field === 'updated_at') return false;
     return !isDeepStrictEqual(plain[field] ?? null, expected[field] ?? null);
   });
   return differing.length === 0 || (await areOutcomes(differing, schema, { input, row, stored: plain }, context));

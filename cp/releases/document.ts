@@ -54,8 +54,7 @@ async function* storedRows(entity: string, content: Manifest, { workspace, read,
       const whole = hasProto(entity, row) ? withProtoOf(row, stored) : withSecretsOf(row, digests, stored);
       if (whole === null)
         lost.push(`${entity} ${nameOf(row) ?? row.id}: ${digests.join(', ') || 'config.proto'} is not kept`);
-      else if (typeof whole.ttl !== 'number') yield whole;
-      else if (whole.ttl > now) yield { ...whole, ttl: whole.ttl - now };
+      else if (typeof whole.ttl !== 'number' || whole.ttl > now) yield whole;
     }
   }
 }

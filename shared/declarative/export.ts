@@ -8,8 +8,9 @@ type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>
 
 /**
  * Writes a document that gives the same rows when it is loaded again: every field, references as ids, parents before
- * children, `_transform: false` because stored values are already transformed. Yields text piece by piece, so that an
- * export of any size needs little memory.
+ * children, `_transform: false` because stored values are already transformed. `ttl` is the time at which a row vanishes, as
+ * in Kong's exports, which is what the rows are to have. Yields text piece by piece, so that an export of any size needs little
+ * memory.
  */
 export async function* exportYaml(rowsOf: RowsOf): AsyncIterable<string> {
   yield '_format_version: "3.0"\n_transform: false\n';

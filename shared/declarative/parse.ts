@@ -16,7 +16,7 @@ export interface DeclaredRow {
   readonly row: Readonly<Record<string, unknown>>;
   /** The fields to write, with id and resolved references: what a store validates and transforms itself. */
   readonly input: Readonly<Record<string, unknown>>;
-  /** Seconds, for entities with ttl. */
+  /** As written, for entities with ttl: `secondsLeft` says what that comes to. */
   readonly ttl: number | null;
   /** The document itself gives the id; otherwise it was made here. */
   readonly identified: boolean;
@@ -77,7 +77,7 @@ export async function parseDeclarative(
     const row = await complete(item.schema, input, own, wrong);
     if (Object.keys(wrong).length > 0) placeError(errors, item.path, wrong);
     const identified = typeof item.input.id === 'string';
-    if (row) declared.set(item, { row, input, ttl: secondsLeft(item.ttl, context.now()), identified });
+    if (row) declared.set(item, { row, input, ttl: item.ttl, identified });
   }
   if (Object.keys(errors).length > 0) throw new InvalidConfig(errors, items);
 
@@ -93,8 +93,11 @@ const BATCH = 200;
 /** Longer is no ttl in Kong, and earlier is no date: 1973. */
 const LONGEST_TTL = 100_000_000;
 
-/** Kong exports the time at which a row vanishes in the place of the seconds until then. A row that is late goes soon. */
-function secondsLeft(ttl: number | null, now: number): number | null {
+/**
+ * How long a row is to live from now on, by the `ttl` it is declared with: seconds, or the time at which it vanishes, which is what exports
+ * have, Kong's too. A row that is late goes soon.
+ */
+export function secondsLeft(ttl: number | null, now: number): number | null {
   return ttl === null || ttl <= LONGEST_TTL ? ttl : Math.max(1, Math.floor(ttl - now));
 }
 

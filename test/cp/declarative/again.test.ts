@@ -1,18 +1,31 @@
+import { generateKeyPairSync } from 'node:crypto';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { allRows } from '../../../cp/declarative/all-rows.ts';
 import { importConfig, parseConfig } from '../../../cp/declarative/import.ts';
+import { sameRow } from '../../../cp/declarative/same-row.ts';
 import { catalogOf } from '../../../cp/store/catalog.ts';
 import { schemas } from '../../../cp/store/schemas.ts';
+import { entities } from '../../../shared/entities/registry.ts';
 import type { Row } from '../../../shared/record.ts';
+import { completeInsert } from '../../../shared/schema/complete.ts';
+import type { EntitySchema } from '../../../shared/schema/vocabulary.ts';
+import { STAMP } from '../../lua-plugins/stamp.ts';
+import '../../plugin-lua.ts';
 import { type AdminServer, startAdmin } from '../admin/admin-server.ts';
 import { createEmbedded, type Database } from '../admin/drivers.ts';
 import { authority } from '../pki/authority.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 
 const catalog = catalogOf(schemas);
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+const publicKey = String(pair.export({ type: 'spki', format: 'pem' }));
 let database: Database;
 let admin: AdminServer;
 let document: Record<string, unknown>;
+/** Beside it, so that there is some of every entity that an export has. */
+let more: Record<string, unknown>;
 
 beforeAll(async () => {
   database = await createEmbedded();
@@ -47,6 +60,37 @@ beforeAll(async () => {
     vaults: [{ name: 'env', prefix: 'again', config: { prefix: 'x' } }],
     key_sets: [{ tags: ['nameless'] }],
   };
+  const credential = 'abcdef00-0000-4000-8000-000000000002';
+  more = {
+    custom_plugins: [STAMP],
+    plugins: [{ name: 'correlation-id' }, { name: 'stamp', config: { text: 'ab' } }],
+    consumers: [
+      {
+        username: 'of every kind',
+        custom_id: 'größe: 0x10',
+        tags: ['yes', '1_000'],
+        keyauth_credentials: [{ key: 'short', ttl: 1000 }, { key: '0123' }],
+        basicauth_credentials: [{ username: 'ada', password: 'lovelace' }],
+        hmacauth_credentials: [{ username: 'ada', secret: 'no' }],
+        jwt_secrets: [{ key: 'j1', algorithm: 'RS256', rsa_public_key: publicKey }],
+        oauth2_credentials: [{ id: credential, name: 'app', client_id: 'a', client_secret: 's', hash_secret: true }],
+        acls: [{ group: 'g' }],
+      },
+    ],
+    oauth2_tokens: [{ credential, expires_in: 3600, access_token: 'shown', refresh_token: 'again', ttl: 7200 }],
+    consumer_groups: [{ name: 'gold', plugins: [{ name: 'rate-limiting', config: { minute: 5, policy: 'local' } }] }],
+    consumer_group_consumers: [{ consumer_group: 'gold', consumer: 'of every kind' }],
+    key_sets: [
+      {
+        name: 'set',
+        keys: [
+          { kid: 'pem', pem: { public_key: publicKey } },
+          { name: 'key', kid: 'jwk', jwk: JSON.stringify({ ...pair.export({ format: 'jwk' }), kid: 'jwk' }) },
+        ],
+      },
+    ],
+    acme_storage: [{ key: 'acme', value: 'kept', ttl: 500 }],
+  };
 });
 afterAll(async () => {
   await admin?.close();
@@ -72,6 +116,17 @@ async function upsert(content: object) {
   return importConfig(await workspaceOf(admin.store), config, { mode: 'upsert', catalog });
 }
 
+/** All rows of this workspace, without what goes by when they were written. */
+async function everything(): Promise<Record<string, Row[]>> {
+  const workspace = await workspaceOf(admin.store);
+  const found: Record<string, Row[]> = {};
+  for (const { name } of entities) {
+    found[name] = [];
+    for await (const { updated_at: _at, ttl: _left, ...row } of allRows(workspace, name)) found[name].push(row);
+  }
+  return found;
+}
+
 const rows = async (path: string) => (await admin.send('GET', path)).rows;
 const serial = () => admin.store.changes.serial();
 
@@ -84,6 +139,46 @@ describe('a document that is loaded again', () => {
     // The answer shows what is stored, also what was made for it.
     expect(JSON.parse(again.text)).toEqual(JSON.parse(text));
     expect(await upsert(document)).toMatchObject({ written: 0, deleted: 0, warnings: [] });
+    expect(await serial()).toBe(before);
+  });
+
+  it('changes nothing when it is what was exported, of whatever entities', async () => {
+    await post({ ...document, ...more });
+    const groups = await admin.send('POST', '/groups', { json: { name: 'again', labels: 'region = eu', tags: ['a'] } });
+    expect(groups.status, groups.text).toBe(201);
+    const { text } = await admin.send('GET', '/config/export');
+    const held = entities.filter(({ name }) => text.includes(`\n${name}:\n`)).map(({ name }) => name);
+    const isHeld = ({ name, db_export }: EntitySchema) =>
+      db_export !== false && name !== 'workspaces' && name !== 'filter_chains';
+    expect(held).toEqual(entities.filter(isHeld).map(({ name }) => name));
+    const before = await serial();
+    const stored = await everything();
+    // Where it is another second, it was written in another one.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    for (const path of ['/config', '/config/import']) {
+      const again = await admin.send('POST', path, { headers: { 'content-type': 'application/yaml' }, body: text });
+      expect(again.status, again.text).toBe(path === '/config' ? 201 : 200);
+      if (path === '/config') {
+        const changes = again.headers.get('x-holdfast-config-changes');
+        expect(changes).toMatch(/^written=0, deleted=0, unchanged=\d\d$/);
+      } else expect(again.body).toMatchObject({ written: 0 });
+      expect(await serial()).toBe(before);
+    }
+    expect(await everything()).toEqual(stored);
+  });
+
+  it('has an export make the same rows elsewhere, and lets none of them live longer than it was to', async () => {
+    await post({ ...document, ...more });
+    const { text } = await admin.send('GET', '/config/export');
+    const stored = await everything();
+    await post({});
+    const load = () => admin.send('POST', '/config', { headers: { 'content-type': 'application/yaml' }, body: text });
+    expect((await load()).headers.get('x-holdfast-config-changes')).toMatch(/^written=\d\d, deleted=0, unchanged=\d$/);
+    expect(await everything()).toEqual(stored);
+    const { ttl } = (await rows('/key-auths')).find(({ key }) => key === 'short') ?? {};
+    expect(ttl).toBeLessThanOrEqual(1000);
+    const before = await serial();
+    await load();
     expect(await serial()).toBe(before);
   });
 
@@ -238,18 +333,41 @@ describe('a document that is loaded again', () => {
     expect(await rows('/team/certificates')).toMatchObject([{ id: before?.id, snis: ['team.test'] }]);
   });
 
-  it('knows ids in either case, and lets a row live as long as the document says', async () => {
+  it('knows ids in either case, and lets a row live as long as the document says, from each time it is loaded', async () => {
     const id = 'ABCDEF00-0000-4000-8000-000000000001';
     const declared = (ttl?: number) => ({
       consumers: [{ id, username: 'ada' }],
       keyauth_credentials: [{ key: 'k', consumer: id, ...(ttl === undefined ? {} : { ttl }) }],
     });
-    await post(declared(1000));
-    const before = await serial();
-    await post(declared(1000));
-    expect(await serial()).toBe(before);
     await post(declared());
-    expect(await rows('/key-auths')).toMatchObject([{ consumer: { id: id.toLowerCase() }, ttl: null }]);
+    const before = await serial();
+    await post(declared());
+    expect(await serial()).toBe(before);
+    await post(declared(1000));
+    const [brief] = await rows('/key-auths');
+    expect(brief).toMatchObject({ consumer: { id: id.toLowerCase() } });
+    expect(brief?.ttl).toBeLessThanOrEqual(1000);
+    await post(declared(5000));
+    expect((await rows('/key-auths'))[0]?.ttl).toBeGreaterThan(1000);
+    await post(declared());
+    expect(await rows('/key-auths')).toMatchObject([{ ttl: null }]);
+  });
+
+  it.each([
+    [997, 1000, false],
+    [998, 1000, true],
+    [1000, 998, true],
+    [null, 1000, false],
+    [1000, null, false],
+    [null, 0, true],
+    [998, 1_700_001_000, true],
+    [997, 1_700_001_000, false],
+  ])('has a row with %s seconds left and one declared with %s for the same: %s', async (left, ttl, same) => {
+    const schema = entities.find(({ name }) => name === 'keyauth_credentials') ?? expect.fail();
+    const input = { key: 'k', consumer: { id: '00000000-0000-4000-8000-000000000000' } };
+    const context = { ...catalog.context, now: () => 1_700_000_000 };
+    const row = await completeInsert(schema, input, context);
+    expect(await sameRow(schema, { ...row, ttl: left }, { row, input, ttl, identified: false }, context)).toBe(same);
   });
 });
 
