@@ -27,7 +27,8 @@ interface Waiting {
   /** In it. */
   readonly requests: number;
   bytes: Uint8Array<ArrayBuffer>;
-  /** Resolves once it is packed. */
+  isPacked: boolean;
+  /** Resolves once it is. */
   packed: Promise<void>;
 }
 
@@ -188,17 +189,26 @@ export class TelemetryKeeper {
     this.#openedAt = now;
     this.#openBounded = 0;
     this.#untold = 0;
-    const waiting: Waiting = { number: batch.number, requests, bytes: encodeMetrics(batch), packed: Promise.resolve() };
+    const waiting: Waiting = {
+      number: batch.number,
+      requests,
+      bytes: encodeMetrics(batch),
+      isPacked: false,
+      packed: Promise.resolve(),
+    };
     waiting.packed = gzip(waiting.bytes).then((bytes) => {
-      waiting.bytes = bytes;
+      Object.assign(waiting, { bytes, isPacked: true });
+      this.#makeRoom();
     });
     this.#options.later(waiting.packed);
     this.#waiting.push(waiting);
     this.#makeRoom();
   }
 
+  /** The newest is several times as large until it is packed, which is no reason to drop others; two at once are. */
   #makeRoom(): void {
-    let bytes = this.#bytes;
+    const newest = this.#waiting.at(-1);
+    let bytes = this.#bytes - (newest?.isPacked === false ? newest.bytes.length : 0);
     while (bytes > MOST_WAITING && this.#waiting.length > 1) {
       const oldest = this.#waiting.shift();
       if (oldest === undefined) return;
