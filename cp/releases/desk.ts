@@ -131,6 +131,8 @@ export class ReleaseDesk {
   async rollback(release: StoredRelease, workspace: Workspace): Promise<StoredRelease> {
     const { publisher, log } = this.#options;
     const { group, content } = release;
+    // Another control plane may just have given the group something else.
+    await publisher.flush();
     if (!publisher.groups().includes(group)) throw new ReleaseConflict(`there is no group '${group}' any more`);
     if (this.#given(group)?.config_hash === content.config_hash) {
       throw new ReleaseConflict(`the data planes of group '${group}' get what this release has already`);

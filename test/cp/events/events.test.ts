@@ -112,6 +112,41 @@ test('what is written, published and applied is told at every control plane, wit
   }
   await send(a, 'POST', `/releases/${release}/abort`);
   for (const reader of [here, there]) await reader.event('release', { id: release, state: 'aborted', ring: null });
+
+  // Another, whatever is ordered of it, and back to what was live before it.
+  node.refuses = false;
+  const staged = { group: 'staged' };
+  const two = [{ nodes: { percent: 0 }, hold: 3600 }, { hold: 3600 }];
+  const at = Date.now() / 1000 + 3600;
+  const { body: made } = await send(b, 'POST', '/releases', { ...staged, strategy: two, at });
+  const isTold = async (state: string, ring: number | null, serial: unknown) => {
+    for (const reader of [here, there]) await reader.event('release', { ...staged, id: made.id, state, ring, serial });
+  };
+  await isTold('scheduled', null, made.serial);
+  const steps: readonly (readonly [order: string, state: string, ring: number | null])[] = [
+    ['promote', 'rolling', 1],
+    ['pause', 'paused', 1],
+    ['resume', 'rolling', 1],
+    ['promote', 'rolling', 2],
+    ['promote', 'live', null],
+  ];
+  for (const [order, state, ring] of steps) {
+    const { body } = await send(a, 'POST', `/releases/${made.id}/${order}`);
+    await isTold(state, ring, body.serial);
+  }
+  const { data: releases } = (await send(a, 'GET', '/releases?group=staged')).body;
+  const before = (Array.isArray(releases) ? releases.map(recordOrEmpty) : []).find(({ state }) => state === 'replaced');
+  const { body: back } = await send(b, 'POST', `/releases/${before?.id}/rollback`);
+  for (const reader of [here, there]) {
+    await reader.event('release', { ...staged, id: back.id, state: 'live', ring: null });
+    await reader.event('release', { ...staged, id: made.id, state: 'replaced', ring: null });
+    const told = reader.heard.filter(({ kind, data }) => kind === 'release' && data.id === made.id);
+    expect(told.map(({ data: { state, ring } }) => [state, ring])).toEqual([
+      ['scheduled', null],
+      ...steps.map(([, state, ring]) => [state, ring]),
+      ['replaced', null],
+    ]);
+  }
   node.link.socket.close();
   for (const reader of [here, there]) await reader.event('node', { id, change: 'left' });
 });
