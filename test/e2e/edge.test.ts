@@ -112,6 +112,15 @@ it('deploys to a simulated account what edge init writes: refuses to serve unfin
     telemetry: { endpoints: 1, origins: [telemetry] },
     status: { path: '/-/holdfast' },
   });
+  // Paths of people's requests are remembered there only where that is asked for, which it is of a data plane elsewhere by saying nothing.
+  expect(settingsOf(finished)).toMatchObject({
+    proxy: expect.not.objectContaining({ replaySample: expect.anything() }),
+  });
+  const sampling = { ...settings, replay_sample: '20', replay_sample_headers: 'X-Region' };
+  expect(await runHoldfast(['edge', 'init', edge], sampling, folder)).toMatchObject({ code: 0 });
+  expect(settingsOf(configuration())).toMatchObject({ proxy: { replaySample: { size: 20, headers: ['X-Region'] } } });
+  expect(await run('init', edge)).toMatchObject({ code: 0 });
+  expect(configuration()).toEqual(finished);
   expect((await run('check', edge)).output.match(/^ {2}- .*/gm)).toEqual(
     [port, telemetryPort].map((one) => expect.stringMatching(`${one}.* does not resolve`)),
   );
