@@ -14,7 +14,7 @@ import type {
 import type { ServedSides, TelemetryHistory } from '../telemetry/history.ts';
 import { differences, type EntityChange, objectsIn } from './diff.ts';
 import { releaseDocument } from './document.ts';
-import { faultIn, figuresOf, judgesRequests, missingRequests, type ServedFigures } from './gates.ts';
+import { faultIn, figuresOf, judgesRequests, lossIn, missingRequests, type ServedFigures } from './gates.ts';
 import type { Ring } from './rings.ts';
 import { type Standing, standingOf } from './standing.ts';
 
@@ -29,9 +29,13 @@ interface DeskOptions {
   readonly log: (level: 'info' | 'notice' | 'warn' | 'error', message: string) => void;
   /** Milliseconds between looks at releases that are on their way. */
   readonly interval?: number;
+  /** Milliseconds that data planes of a ring which left have to come back. */
+  readonly patience?: number;
 }
 
 const INTERVAL = 1_000;
+/** More than one takes to be replaced by another, and than all need to find a control plane again (`LONGEST_PAUSE` of theirs). */
+const PATIENCE = 90_000;
 /** Data planes that are named in one reason. */
 const MOST_NAMED = 3;
 
@@ -43,6 +47,8 @@ export class ReleaseDesk {
   #complaint = '';
   /** Of each release at a ring, what was told last of those that cannot have it. */
   readonly #unable = new Map<string, string>();
+  /** Of each release that has lost too many at its ring, since when this process sees it without a break, by `performance.now()`. */
+  readonly #lost = new Map<string, { readonly stay: string; readonly since: number }>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -208,6 +214,7 @@ export class ReleaseDesk {
     const moved = await store.step(release, step);
     if (moved === null) return null;
     if (moved.state !== 'rolling') this.#unable.delete(moved.id);
+    this.#lost.delete(moved.id);
     const level = moved.state === 'aborted' && moved.reason !== ABORTED ? 'error' : 'notice';
     log(level, `release ${moved.id} of group '${moved.group}' is ${told(moved)}`);
     await publisher.flush();
@@ -256,11 +263,27 @@ export class ReleaseDesk {
     const served = judgesRequests(gates) ? await this.#served(release, standing) : null;
     const fault = served && faultIn(gates, served);
     if (fault !== null) return { state: 'aborted', ring, reason: `ring ${ring + 1}: ${fault}` };
+    const loss = lossIn(gates, standing);
+    if (this.#isForGood(release, loss)) return { state: 'aborted', ring, reason: `ring ${ring + 1}: ${loss}` };
+    if (loss !== null) return null;
     if (age < (rings[ring]?.hold ?? 0) || has < gates.min_nodes) return null;
     if (served !== null && missingRequests(gates, served) !== null) return null;
     return ring + 1 < rings.length
       ? { state: 'rolling', ring: ring + 1, reason: null }
       : { state: 'live', ring, reason: null };
+  }
+
+  /** Whether too many have been gone for so long that they are not just on their way to another control plane. */
+  #isForGood({ id, ring, since }: StoredRelease, loss: string | null): boolean {
+    if (loss === null) {
+      this.#lost.delete(id);
+      return false;
+    }
+    const stay = `${ring} ${since}`;
+    const seen = this.#lost.get(id);
+    if (seen?.stay === stay) return performance.now() - seen.since >= (this.#options.patience ?? PATIENCE);
+    this.#lost.set(id, { stay, since: performance.now() });
+    return false;
   }
 
   /** Once for each ring, and for each that is newly among them. */
@@ -292,6 +315,9 @@ export class ReleaseDesk {
       age < hold ? `${Math.ceil(hold - age)} s (hold)` : null,
       standing.has < gates.min_nodes ? `${standing.has} of ${gates.min_nodes} data planes (min_nodes)` : null,
       missingRequests(gates, served),
+      lossIn(gates, standing) === null
+        ? null
+        : `${standing.gone} of ${standing.gone + standing.present} data planes that left (max_gone_increase)`,
     ];
     return {
       nodes: standing.present,

@@ -1,6 +1,7 @@
 import type { Served, ServedSides } from '../telemetry/history.ts';
 import { quantile } from '../telemetry/latency.ts';
 import type { Ring } from './rings.ts';
+import type { Standing } from './standing.ts';
 
 /** Requests of a ring from which on its gates judge, where the ring does not say: fewer say too little. */
 export const LEAST_JUDGED = 50;
@@ -41,6 +42,22 @@ export function faultIn(gates: Ring['gates'], { ring, others, before }: ServedSi
     }
   }
   return null;
+}
+
+/**
+ * Of the data planes that are to have a release, too many left since the ring began, against those that have the config before: in words, with
+ * the numbers; null: they did not. Who is taken down by a release serves no request that would tell of it.
+ */
+export function lossIn(
+  { max_gone_increase: most }: Ring['gates'],
+  { present, gone, others, othersGone }: Pick<Standing, 'present' | 'gone' | 'others' | 'othersGone'>,
+): string | null {
+  if (most === null || gone === 0) return null;
+  const now = (gone / (gone + present)) * 100;
+  const then = others.length === 0 ? 0 : (othersGone / others.length) * 100;
+  if (now - then <= most) return null;
+  const compared = others.length === 0 ? 'nothing to compare with' : `${othersGone} of the ${others.length} others`;
+  return `${gone} of its ${gone + present} data planes left and stayed away, against ${compared} (max_gone_increase ${most})`;
 }
 
 /** What is missing before the next ring may begin; null: nothing. */

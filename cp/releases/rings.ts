@@ -22,6 +22,8 @@ export interface Ring {
     readonly max_nack: number;
     /** Data planes that have it, at least. */
     readonly min_nodes: number;
+    /** Percentage points by which the share of them that left since the ring began may be above that of others; null: however many. */
+    readonly max_gone_increase: number | null;
     /** Percentage points by which the share of 5xx may be above that of others; null: however much. */
     readonly max_5xx_increase: number | null;
     /** How many times as long 99 % of the requests may take; null: however long. */
@@ -35,6 +37,8 @@ const MOST_RINGS = 20;
 const LONGEST_HOLD = 7 * 86_400;
 /** What a person would choose: long enough for data planes to say that they refuse it, and short enough to wait for. */
 const HOLD = 60;
+/** Percentage points: one of two may go, as one does that is replaced by another, and not both. */
+const MAX_GONE_INCREASE = 50;
 /** Percentage points: more than a bad minute of one upstream, less than a route that is gone. */
 const MAX_5XX_INCREASE = 5;
 /** More than a cold cache, less than a timeout. */
@@ -69,6 +73,7 @@ function readRing(value: unknown, where: string): Ring {
   const gates = members(ring.gates ?? {}, `${where}.gates`, [
     'max_nack',
     'min_nodes',
+    'max_gone_increase',
     'max_5xx_increase',
     'max_p99_ratio',
     'min_requests',
@@ -86,6 +91,7 @@ function readRing(value: unknown, where: string): Ring {
     gates: {
       max_nack: number(gates.max_nack ?? 0, `${where}.gates.max_nack`, 0, 1_000_000),
       min_nodes: number(gates.min_nodes ?? 0, `${where}.gates.min_nodes`, 0, 1_000_000),
+      max_gone_increase: orNull(gates.max_gone_increase, MAX_GONE_INCREASE, `${where}.gates.max_gone_increase`, 0, 100),
       max_5xx_increase: orNull(gates.max_5xx_increase, MAX_5XX_INCREASE, `${where}.gates.max_5xx_increase`, 0, 100),
       max_p99_ratio: orNull(gates.max_p99_ratio, MAX_P99_RATIO, `${where}.gates.max_p99_ratio`, 1, 1_000),
       min_requests: orNull(gates.min_requests, null, `${where}.gates.min_requests`, 1, 1_000_000_000),

@@ -7,6 +7,8 @@ export interface Standing {
   readonly present: number;
   readonly has: number;
   readonly gone: number;
+  /** How many of the others left since then. */
+  readonly othersGone: number;
   /** Milliseconds that it took the slowest of those that have it; null: none has said so. */
   readonly loadMs: number | null;
   readonly refusals: readonly NodeSummary[];
@@ -29,7 +31,7 @@ function leftSince({ updated_at, last_seen }: NodeSummary, { since }: StoredRele
 /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
 export async function standingOf(registry: NodeRegistry, release: StoredRelease): Promise<Standing> {
   const shareOf = sharesOf(release.id, release.rings, release.ring);
-  let [present, has, gone] = [0, 0, 0];
+  let [present, has, gone, othersGone] = [0, 0, 0, 0];
   let loadMs: number | null = null;
   const refusals: NodeSummary[] = [];
   const [ring, split, others, unable]: [string[], string[], string[], string[]] = [[], [], [], []];
@@ -43,6 +45,7 @@ export async function standingOf(registry: NodeRegistry, release: StoredRelease)
       if (share === 'unable' && node.connected) unable.push(node.hostname);
       if (share === 'none' || share === 'unable') {
         others.push(node.id);
+        if (!node.connected) othersGone++;
         continue;
       }
       (share === 'all' ? ring : split).push(node.id);
@@ -56,5 +59,5 @@ export async function standingOf(registry: NodeRegistry, release: StoredRelease)
     }
     offset = page.offset;
   } while (offset !== undefined);
-  return { present, has, gone, loadMs, refusals, ring, split, others, unable };
+  return { present, has, gone, othersGone, loadMs, refusals, ring, split, others, unable };
 }

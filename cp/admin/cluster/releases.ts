@@ -284,6 +284,7 @@ const ring: JsonSchema = {
       properties: {
         max_nack: { type: 'number' },
         min_nodes: { type: 'number' },
+        max_gone_increase: { type: ['number', 'null'], minimum: 0, maximum: 100, description: 'Percentage points.' },
         max_5xx_increase: { type: ['number', 'null'], minimum: 0, maximum: 100, description: 'Percentage points.' },
         max_p99_ratio: { type: ['number', 'null'], minimum: 1 },
         min_requests: { type: ['integer', 'null'], minimum: 1 },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { faultIn, LEAST_JUDGED, missingRequests } from '../../../cp/releases/gates.ts';
+import { faultIn, LEAST_JUDGED, lossIn, missingRequests } from '../../../cp/releases/gates.ts';
 import { type Ring, readStrategy } from '../../../cp/releases/rings.ts';
 import type { Served, ServedSides } from '../../../cp/telemetry/history.ts';
 import { BUCKETS, bucketOf } from '../../../shared/telemetry/series.ts';
@@ -66,6 +66,43 @@ test.each<[string, ServedSides, Readonly<Record<string, unknown>>, RegExp | null
   else expect(fault).toMatch(expected);
 });
 
+test.each<[string, present: number, gone: number, of: number, othersGone: number, object, string | null]>([
+  ['nobody left', 2, 0, 9, 9, {}, null],
+  ['one of two', 1, 1, 9, 0, {}, null],
+  [
+    'two of three',
+    1,
+    2,
+    9,
+    0,
+    {},
+    '2 of its 3 data planes left and stayed away, against 0 of the 9 others (max_gone_increase 50)',
+  ],
+  ['all, as half of the others did', 0, 3, 8, 4, {}, null],
+  [
+    'all, where there are no others',
+    0,
+    3,
+    0,
+    0,
+    {},
+    '3 of its 3 data planes left and stayed away, against nothing to compare with (max_gone_increase 50)',
+  ],
+  [
+    'one of ten, where none may',
+    9,
+    1,
+    8,
+    0,
+    { max_gone_increase: 0 },
+    '1 of its 10 data planes left and stayed away, against 0 of the 8 others (max_gone_increase 0)',
+  ],
+  ['all, that nobody asks about', 0, 3, 8, 0, { max_gone_increase: null }, null],
+])('of data planes that leave: %s', (_, present, gone, of, othersGone, given, expected) => {
+  const others = Array.from({ length: of }, (__, n) => `other-${n}`);
+  expect(lossIn(gates({ ...given }), { present, gone, others, othersGone })).toBe(expected);
+});
+
 test('the next ring waits for requests only where it is told to', () => {
   expect(missingRequests(gates(), sides(NONE))).toBeNull();
   expect(missingRequests(gates({ min_requests: 20 }), sides(served(19)))).toBe('19 of 20 requests (min_requests)');
@@ -75,6 +112,7 @@ test('the next ring waits for requests only where it is told to', () => {
 test.each([
   [{ max_5xx_increase: 101 }, 'max_5xx_increase'],
   [{ max_p99_ratio: 0.5 }, 'max_p99_ratio'],
+  [{ max_gone_increase: -1 }, 'max_gone_increase'],
   [{ min_requests: 0 }, 'min_requests'],
   [{ min_requests: '5' }, 'min_requests'],
   [{ max_4xx_increase: 1 }, 'max_4xx_increase'],

@@ -71,6 +71,7 @@ test('numbers, names and groups that cannot be are refused, and what is told of 
     [{ traffic: { percent: 5, by: 'header:ü' } }, 'traffic.by'],
     [{ gates: { max_nack: 0.5 } }, 'gates.max_nack'],
     [{ gates: { min_nodes: 1.5 } }, 'gates.min_nodes'],
+    [{ gates: { max_gone_increase: 101 } }, 'gates.max_gone_increase'],
     [{ gates: { min_requests: 1.5 } }, 'gates.min_requests'],
     [{ gates: { max_p99_ratio: 0 } }, 'gates.max_p99_ratio'],
     [{ [long]: 1 }, long.slice(0, 64)],

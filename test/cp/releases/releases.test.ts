@@ -22,8 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** One of several control planes on the database. */
-async function controlPlane() {
+/** One of several control planes on the database; `patience`: milliseconds for data planes that left. */
+async function controlPlane(patience?: number) {
   const store = await openStore(server.settings());
   const lines: string[] = [];
   const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
@@ -35,6 +35,7 @@ async function controlPlane() {
     telemetry: store.telemetry,
     log,
     interval: 50,
+    ...(patience !== undefined && { patience }),
   });
   let running = true;
   const stop = async () => {
@@ -310,9 +311,10 @@ describe('a group that publishes by releases', () => {
     const rowsAt = async (node: Node, rows: number) =>
       expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(rows);
     for (const node of [...canaries, other]) await rowsAt(node, 1);
-    const release = async (name: string, ring: object) => {
+    const release = async (name: string, { hold, gates }: { readonly hold: number; readonly gates?: object }) => {
       await service(a.here, name, 'leaving');
-      const strategy = readStrategy([{ nodes: { labels: 'canary' }, ...ring }, { hold: 3600 }]);
+      const first = { nodes: { labels: 'canary' }, hold, gates: { max_gone_increase: null, ...gates } };
+      const strategy = readStrategy([first, { hold: 3600 }]);
       return a.desk.create('leaving', strategy, null);
     };
     const figures = async (id: string) => a.desk.figures(await current(a, id));
@@ -322,23 +324,6 @@ describe('a group that publishes by releases', () => {
     };
     const comeBack = async () => {
       for (const node of canaries) await node.connect(a);
-    };
-    const tell = (node: Node, serial: number, status: number, requests: number) => {
-      const buckets = new Array<number>(BUCKETS).fill(0);
-      buckets[bucketOf(20)] = requests;
-      const latencies = { buckets, sum: requests * 20 };
-      const key = { dimension: 'serial', subject: String(serial), service: '', status, source: 'service' } as const;
-      const batch = {
-        node: node.id,
-        stream: crypto.randomUUID(),
-        number: 1,
-        from: 0,
-        until: 0,
-        bounded: 0,
-        dropped: 0,
-      };
-      const series = [{ ...key, request: latencies, upstream: latencies }];
-      return a.store.telemetry.keep([{ batch: { ...batch, series }, age: 0 }]);
     };
 
     // In the middle of the hold, and all of them: it lasts as long as it would have, and the next ring begins.
@@ -371,12 +356,86 @@ describe('a group that publishes by releases', () => {
     const bad = await release('fourth', { hold: 3600 });
     for (const node of canaries) await rowsAt(node, 4);
     await leave(bad.id);
-    for (const node of canaries) await tell(node, bad.serial, 5, 40);
+    for (const node of canaries) await tell(a, node, { serial: bad.serial, status: 5, requests: 40 });
     await expect.poll(async () => (await current(a, bad.id)).state, PATIENCE).toBe('aborted');
     expect((await current(a, bad.id)).reason).toMatch(/^ring 1: 80 of 80 requests \(100 %\) were answered 5xx/);
     expect(other.now?.tables.services?.rows).toBe(3);
     await comeBack();
     for (const node of canaries) await rowsAt(node, 3);
+  });
+
+  test('is undone where data planes of a ring leave and stay away, of which it waits to be sure; not where one of two does, nor where the others leave, too', async () => {
+    const a = await controlPlane(3_600_000);
+    await service(a.here, 'kept-taken', 'taken');
+    await group(a.here, 'taken');
+    const canaries = [new Node({ in: 'taken', canary: 'x' }), new Node({ in: 'taken', canary: 'x' })];
+    const others = [new Node({ in: 'taken' }), new Node({ in: 'taken' })];
+    const rowsAt = async (nodes: readonly Node[], rows: number) => {
+      for (const node of nodes) await expect.poll(() => node.now?.tables.services?.rows, PATIENCE).toBe(rows);
+    };
+    const connect = async (nodes: readonly Node[]) => {
+      for (const node of nodes) await node.connect(a);
+    };
+    await connect([...canaries, ...others]);
+    await rowsAt([...canaries, ...others], 1);
+    const release = async (name: string, hold: number, min_requests: number | null) => {
+      await service(a.here, `${name}-taken`, 'taken');
+      const strategy = readStrategy([{ nodes: { labels: 'canary' }, hold, gates: { min_requests } }, { hold: 3600 }]);
+      return a.desk.create('taken', strategy, null);
+    };
+    const leave = (nodes: readonly Node[]) => {
+      for (const node of nodes) node.leave();
+    };
+    const waits = (id: string, gone: number) =>
+      expect.poll(async () => {
+        const figures = await a.desk.figures(await current(a, id));
+        return figures?.nodes_gone === gone ? figures.waits_for : figures;
+      }, PATIENCE);
+    const lost = '2 of 2 data planes that left (max_gone_increase)';
+
+    // One of two, as when it is replaced by another.
+    const second = await release('second', 0, 10);
+    await rowsAt(canaries, 2);
+    leave(canaries.slice(1));
+    await waits(second.id, 1).toEqual(['0 of 10 requests (min_requests)']);
+    const [staying = expect.fail('there is none')] = canaries;
+    await tell(a, staying, { serial: second.serial, status: 2, requests: 10 });
+    await rowsAt(others, 2);
+    await connect(canaries);
+    await a.desk.order(await current(a, second.id), 'promote');
+    await rowsAt(canaries, 2);
+
+    // Both, however well they served what they did; until the others are gone as well, as when nobody finds a control plane.
+    const third = await release('third', 0, 10);
+    await rowsAt(canaries, 3);
+    leave(canaries);
+    await waits(third.id, 2).toEqual(['0 of 10 requests (min_requests)', lost]);
+    await tell(a, staying, { serial: third.serial, status: 2, requests: 10 });
+    await waits(third.id, 2).toEqual([lost]);
+    expect(await current(a, third.id)).toMatchObject({ state: 'rolling', ring: 0 });
+    leave(others);
+    await expect.poll(async () => (await current(a, third.id)).ring, PATIENCE).toBe(1);
+    await connect([...canaries, ...others]);
+    await rowsAt(others, 3);
+    await a.desk.order(await current(a, third.id), 'promote');
+
+    // One is back, and then gone again; nobody waits for both for ever.
+    const fourth = await release('fourth', 3600, null);
+    await rowsAt(canaries, 4);
+    leave(canaries);
+    await waits(fourth.id, 2).toEqual([expect.stringContaining('(hold)'), lost]);
+    await connect(canaries.slice(1));
+    await waits(fourth.id, 1).toEqual([expect.stringContaining('(hold)')]);
+    leave(canaries);
+    await waits(fourth.id, 2).toEqual([expect.stringContaining('(hold)'), lost]);
+    const b = await controlPlane(0);
+    await expect.poll(async () => (await current(b, fourth.id)).state, PATIENCE).toBe('aborted');
+    expect((await current(a, fourth.id)).reason).toBe(
+      'ring 1: 2 of its 2 data planes left and stayed away, against 0 of the 2 others (max_gone_increase 50)',
+    );
+    expect(others.flatMap(({ took }) => took.map(({ tables }) => tables.services?.rows))).not.toContain(4);
+    await connect(canaries);
+    await rowsAt(canaries, 3);
   });
 
   test('begins at its time, whoever is there then, and undoes by order what a ring has', async () => {
@@ -405,6 +464,21 @@ describe('a group that publishes by releases', () => {
     expect((await current(b, scheduled.id)).reason).toBe('by order');
   });
 });
+
+/** Has a data plane tell of requests that it served. */
+function tell(
+  { store }: Pick<Awaited<ReturnType<typeof controlPlane>>, 'store'>,
+  { id: node }: Node,
+  { serial, status, requests }: { readonly serial: number; readonly status: number; readonly requests: number },
+) {
+  const buckets = new Array<number>(BUCKETS).fill(0);
+  buckets[bucketOf(20)] = requests;
+  const latencies = { buckets, sum: requests * 20 };
+  const key = { dimension: 'serial', subject: String(serial), service: '', status, source: 'service' } as const;
+  const batch = { node, stream: crypto.randomUUID(), number: 1, from: 0, until: 0, bounded: 0, dropped: 0 };
+  const series = [{ ...key, request: latencies, upstream: latencies }];
+  return store.telemetry.keep([{ batch: { ...batch, series }, age: 0 }]);
+}
 
 async function current({ desk }: { readonly desk: ReleaseDesk }, id: string) {
   return (await desk.get(id)) ?? expect.fail(`release ${id} is gone`);

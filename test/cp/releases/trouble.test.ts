@@ -325,6 +325,46 @@ test('a clock of the database that goes back, as with another server, has the ho
   );
 }, 120_000);
 
+test('a clock of the database that jumps ahead, as with another server, ends a hold and brings a time sooner; gates are asked as ever', async () => {
+  const database = await freshDatabase();
+  const plane = await controlPlane(database);
+  await service(plane.here, 'one');
+  await staged(plane.here);
+  await plane.here.entity('groups').insert({ name: 'later', labels: 'in = later', publish: 'release' });
+  const node = new Follower();
+  await node.connect(plane);
+  await expect.poll(() => plane.desk.pending('later'), PATIENCE).toEqual([]);
+  await service(plane.here, 'two');
+  const soon = 600;
+  const strategy = readStrategy([{ hold: soon, gates: { min_nodes: 1 } }, { hold: 604_800 }]);
+  const { id } = await plane.desk.create('default', strategy, null);
+  const scheduled = await plane.desk.create('later', [], Date.now() / 1000 + soon);
+  await expect.poll(() => node.services, PATIENCE).toBe(2);
+  const release = async () => (await plane.desk.get(id)) ?? expect.fail('the release is gone');
+  const waits = async () => (await plane.desk.figures(await release()))?.waits_for;
+  node.leave();
+  const missing = ['0 of 1 data planes (min_nodes)', '1 of 1 data planes that left (max_gone_increase)'];
+  const hold = expect.stringContaining('(hold)');
+  await expect.poll(waits, PATIENCE).toEqual([hold, ...missing]);
+
+  const { pg_host: host, pg_port: port, pg_user: user } = server.settings();
+  const client = new Client({ host, port, user, database });
+  await client.connect();
+  await client.query(`ALTER FUNCTION pg_catalog.now() RENAME TO now_before`);
+  await client.query(`CREATE FUNCTION pg_catalog.now() RETURNS timestamptz LANGUAGE sql STABLE
+    AS $$ SELECT pg_catalog.now_before() + interval '15 minutes' $$`);
+  await client.end();
+  await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+
+  await expect.poll(() => plane.state(scheduled.id).catch(() => 'no database'), PATIENCE).toBe('live');
+  // Its data plane is gone for long, by that clock: it is waited for nonetheless, and may come back as ever.
+  expect(await waits()).toEqual(missing);
+  expect(await release()).toMatchObject({ state: 'rolling', ring: 0 });
+  await node.connect(plane);
+  await expect.poll(async () => (await release()).ring, PATIENCE).toBe(1);
+  expect(await release()).toMatchObject({ state: 'rolling', ring: 1 });
+}, 180_000);
+
 test.each([
   ['ahead', 3 * 86_400_000],
   ['back', -3 * 86_400_000],

@@ -10,7 +10,13 @@ export interface RingDraft {
   readonly gates: Readonly<Record<GateName, number | ''>>;
 }
 
-export type GateName = 'max_nack' | 'min_nodes' | 'max_5xx_increase' | 'max_p99_ratio' | 'min_requests';
+export type GateName =
+  | 'max_nack'
+  | 'min_nodes'
+  | 'max_gone_increase'
+  | 'max_5xx_increase'
+  | 'max_p99_ratio'
+  | 'min_requests';
 
 /** The gates of a ring in words, with what is taken where nothing is said. */
 export const GATES: readonly {
@@ -21,6 +27,7 @@ export const GATES: readonly {
 }[] = [
   { name: 'max_nack', label: 'Data planes that may refuse it', initial: '0', least: 0 },
   { name: 'min_nodes', label: 'Data planes that must have it', initial: '0', least: 0 },
+  { name: 'max_gone_increase', label: 'More that left, in percentage points', initial: '50', least: 0 },
   { name: 'max_5xx_increase', label: 'More 5xx, in percentage points', initial: '5', least: 0 },
   { name: 'max_p99_ratio', label: 'Times as slow (p99)', initial: '5', least: 1 },
   { name: 'min_requests', label: 'Requests to wait for', initial: 'none', least: 1 },
@@ -29,6 +36,7 @@ export const GATES: readonly {
 const NO_GATES: RingDraft['gates'] = {
   max_nack: '',
   min_nodes: '',
+  max_gone_increase: '',
   max_5xx_increase: '',
   max_p99_ratio: '',
   min_requests: '',

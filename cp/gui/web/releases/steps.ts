@@ -8,6 +8,7 @@ export interface Ring {
   readonly gates: {
     readonly max_nack: number;
     readonly min_nodes: number;
+    readonly max_gone_increase: number | null;
     readonly max_5xx_increase: number | null;
     readonly max_p99_ratio: number | null;
     readonly min_requests: number | null;
@@ -102,6 +103,7 @@ export function gatesText({ gates }: Ring): string {
   const texts = [
     `${gates.max_nack} may refuse it`,
     gates.min_nodes > 0 ? `${gates.min_nodes} must have it` : null,
+    gates.max_gone_increase === null ? null : `at most ${gates.max_gone_increase} points more may leave`,
     gates.max_5xx_increase === null ? null : `at most ${gates.max_5xx_increase} points more 5xx`,
     gates.max_p99_ratio === null ? null : `p99 at most ${gates.max_p99_ratio} times as long`,
     gates.min_requests === null ? null : `${gates.min_requests} requests first`,

@@ -20,7 +20,7 @@ it('says of a ring only what was written into the form, and leaves the rest to t
     'all data planes, 50 % of their requests by header:x-user, for 5 min',
   ]);
   expect(second === undefined ? '' : gatesText(second)).toBe(
-    '2 may refuse it; at most 5 points more 5xx; p99 at most 5 times as long',
+    '2 may refuse it; at most 50 points more may leave; at most 5 points more 5xx; p99 at most 5 times as long',
   );
 });
 
