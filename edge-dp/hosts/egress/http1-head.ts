@@ -146,7 +146,10 @@ export function requestHead(
   if (!isToken(method)) throw new TypeError(`'${method}' is no method`);
   if (path === '' || !isTarget(path)) throw new TypeError(`'${path}' is no request target`);
   let head = `${method} ${path} HTTP/1.1\r\nHost: ${line(authority)}\r\n`;
-  head += upgrade === null ? 'Connection: keep-alive\r\n' : `Connection: Upgrade\r\nUpgrade: ${line(upgrade)}\r\n`;
+  head +=
+    upgrade === null
+      ? 'Connection: keep-alive\r\n'
+      : `Connection: keep-alive, Upgrade\r\nUpgrade: ${line(upgrade)}\r\n`;
   if (length === 'chunked') head += 'Transfer-Encoding: chunked\r\n';
   else if (length !== null) head += `Content-Length: ${length}\r\n`;
   for (let at = 0; at + 1 < headers.length; at += 2) {

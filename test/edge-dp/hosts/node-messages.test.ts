@@ -157,6 +157,13 @@ describe('requests byte for byte on the native host', () => {
     for (const one of lines) expect(seen[0]?.raw).toContain(`\r\n${one}\r\n`);
   });
 
+  it('ask for a WebSocket in the words of Kong, which keep the connection where it is refused', async () => {
+    upstream.seen.length = 0;
+    const { text } = await node.raw(get('Connection: upgrade', 'Upgrade: WebSocket'), { answers: 1 });
+    expect(statuses(text)).toEqual([200]);
+    expect(upstream.seen[0]?.raw).toContain('\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n');
+  });
+
   it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
     'say nothing of a body that %s does not have',
     async (method) => {

@@ -6,12 +6,11 @@ import type { WireFields } from './wire-fields.ts';
 /** An upstream's answer. */
 export class UpstreamResponse implements HttpResponse {
   status: number;
-  /** Undefined: the status' usual one. */
-  readonly reason: string | undefined;
   readonly headers: WireFields;
   /** The connection, after a 101. */
   readonly tunnel: Duplex | null;
   readonly listeners: EndListener[] = [];
+  readonly #head: { readonly status: number; readonly reason: string | undefined };
   readonly #abandon: () => void;
   #content: Content;
 
@@ -21,11 +20,16 @@ export class UpstreamResponse implements HttpResponse {
     parts: { readonly body: ArrivingBody | null; readonly tunnel?: Duplex; readonly abandon: () => void },
   ) {
     this.status = head.status;
-    this.reason = head.reason;
+    this.#head = head;
     this.headers = head.headers;
     this.tunnel = parts.tunnel ?? null;
     this.#content = parts.body;
     this.#abandon = parts.abandon;
+  }
+
+  /** The upstream's words for its status. Undefined: the usual ones of the status, as where a plugin has set another. */
+  get reason(): string | undefined {
+    return this.status === this.#head.status ? this.#head.reason : undefined;
   }
 
   get content(): Content {
