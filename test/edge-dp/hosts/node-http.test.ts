@@ -88,6 +88,14 @@ describe('what clients may take of the native host', () => {
     ]);
   });
 
+  it('is so long a pause behind the rest of a body that was answered before its end', async () => {
+    const socket = open('POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 418 [\s\S]*Connection: keep-alive/);
+    socket.write('cd');
+    await once(socket, 'close');
+  });
+
   it.each([
     ['a request line longer than a buffer', `GET /${'a'.repeat(1 << 10)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],
     ['a request line beyond everything', `GET /${'a'.repeat(200_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],

@@ -5,6 +5,7 @@ import { TLSSocket } from 'node:tls';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
 import type { ProxiedClient } from '../../../stream/passage.ts';
+import { Deadline } from '../../egress/deadline.ts';
 import type { HttpLimits } from '../../options.ts';
 import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
 import { type Count, Misuse } from '../http2/misuse.ts';
@@ -50,13 +51,16 @@ const LOOK = 5_000;
 
 /** Serves HTTP/1, and HTTP/2 where it is allowed, on a listening socket. Resolves when it listens. */
 export async function listenForRequests(options: ListenerOptions, serve: Serve): Promise<ProxyListener> {
-  const { headTimeout, idleTimeout, headBuffers } = options.limits;
+  const { headTimeout, headBuffers } = options.limits;
   const server = createServer({
     maxHeaderSize: headBuffers.count * headBuffers.size + BEYOND,
     headersTimeout: headTimeout,
     connectionsCheckingInterval: Math.min(headTimeout, LOOK),
     requestTimeout: 0,
-    keepAliveTimeout: idleTimeout,
+    // By timers of its own, which are not started and stopped with each request.
+    keepAliveTimeout: 0,
+    // A request without a body is no stream to be ended.
+    optimizeEmptyRequests: true,
     // Of requests in HTTP/1.0 nobody expects one.
     requireHostHeader: false,
     insecureHTTPParser: false,
@@ -106,6 +110,10 @@ interface ClientConnection {
   /** The request that was answered last. */
   answered: NodeRequest | null;
   readonly waiting: (() => void)[];
+  /** Until the next request begins. */
+  readonly idle: Deadline;
+  /** Bytes that had come when it was set. */
+  bytesRead: number;
   /** Requests so far. */
   count: number;
   /** Nothing more is served: what follows may be no request of this client. */
@@ -195,20 +203,43 @@ class Http1Listener implements ProxyListener {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
       this.#fresh.delete(socket);
-      connection = { facts: this.#facts(socket), current: null, answered: null, waiting: [], count: 0, over: false };
-      this.#connections.set(socket, connection);
+      const known: ClientConnection = {
+        facts: this.#facts(socket),
+        current: null,
+        answered: null,
+        waiting: [],
+        count: 0,
+        over: false,
+        idle: new Deadline(() => this.#idled(socket, known)),
+        bytesRead: 0,
+      };
+      socket.once('close', () => known.idle.end());
+      this.#connections.set(socket, known);
+      connection = known;
     }
     return connection;
+  }
+
+  /** No request for a while: unless bytes have come, of the next or of a body that was answered before its end. */
+  #idled(socket: Socket, connection: ClientConnection): void {
+    if (socket.bytesRead === connection.bytesRead) socket.destroy();
+    else this.#rest(socket, connection);
+  }
+
+  #rest(socket: Socket, connection: ClientConnection): void {
+    if (socket.destroyed || connection.over) return;
+    connection.bytesRead = socket.bytesRead;
+    connection.idle.set(this.#options.limits.idleTimeout);
   }
 
   /** `askForBody`: the client waits to be told that its body is wanted. */
   #take(message: IncomingMessage, response: ServerResponse, askForBody: (() => void) | null): void {
     const { socket } = message;
     const connection = this.#connection(socket);
-    const answer = (): void => this.#answer(connection, message, response, askForBody);
-    if (connection.current === null) answer();
+    connection.idle.lift();
+    if (connection.current === null) this.#answer(connection, message, response, askForBody);
     else if (!connection.over) {
-      connection.waiting.push(answer);
+      connection.waiting.push(() => this.#answer(connection, message, response, askForBody));
       // Who sends on and on without reading must not fill the memory.
       if (connection.waiting.length === MOST_WAITING) socket.pause();
     }
@@ -234,11 +265,16 @@ class Http1Listener implements ProxyListener {
     const { idleTimeout, requests } = this.#options.limits;
     const last = idleTimeout === 0 || connection.count >= requests;
     response.sendDate = false;
-    response.once('close', () => {
+    // It comes once; `once` would only make it dearer.
+    response.on('close', () => {
       if (!response.writableFinished) request.leave();
       connection.current = null;
       connection.answered = request;
       if (!response.shouldKeepAlive) connection.over = true;
+      if (connection.waiting.length === 0) {
+        this.#rest(socket, connection);
+        return;
+      }
       if (connection.waiting.length === MOST_WAITING) socket.resume();
       connection.waiting.shift()?.();
     });
@@ -270,7 +306,8 @@ class Http1Listener implements ProxyListener {
       refuse(socket, fault?.status ?? 400, fault?.message);
       return;
     }
-    const { facts } = this.#connection(socket);
+    const { facts, idle } = this.#connection(socket);
+    idle.end();
     const response = new ServerResponse(message);
     response.sendDate = false;
     response.shouldKeepAlive = false;

@@ -192,7 +192,7 @@ function breakOff(to: ServerResponse): void {
 }
 
 function tellEnd(to: ServerResponse, listeners: readonly EndListener[]): void {
-  to.once('close', () => {
+  to.on('close', () => {
     const aborted = !to.writableFinished;
     const end: ResponseEnd = { aborted, clientLeft: aborted && !brokenOff.has(to) };
     for (const ended of listeners) ended(end);
