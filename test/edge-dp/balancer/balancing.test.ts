@@ -40,6 +40,13 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
       upstream(6, { algorithm: 'latency' }),
       upstream(7, { algorithm: 'consistent-hashing', hash_on: 'header', hash_on_header: 'x-user' }),
       upstream(8, { host_header: 'backend.example:81' }),
+      upstream(9, { algorithm: 'consistent-hashing', hash_on: 'path' }),
+      upstream(10, {
+        algorithm: 'consistent-hashing',
+        hash_on: 'uri_capture',
+        hash_on_uri_capture: 'user',
+        hash_fallback: 'ip',
+      }),
     ];
     return {
       upstreams,
@@ -85,7 +92,8 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
       );
     }
     const tables = rows();
-    const routes = tables.routes.map((route) => ({ ...route, strip_path: false }));
+    const ofUsers = { paths: ['~/10(?:/(?<user>\\w+))?/'] };
+    const routes = tables.routes.map((route, n) => ({ ...route, strip_path: false, ...(n === 9 ? ofUsers : {}) }));
     gateway = await startGateway({ host, tables: { ...tables, routes } });
   });
   afterAll(async () => {
@@ -137,6 +145,34 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     for (const user of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) byQuery.set(user, (await get(`/3?u=${user}`)).target);
     expect(new Set(byQuery.values()).size).toBeGreaterThan(1);
     for (const [user, target] of byQuery) expect((await get(`/3?u=${user}`)).target).toBe(target);
+  });
+
+  const users = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+  it.each<[string, (user: string) => readonly string[]]>([
+    [
+      'the path in its normal form',
+      (user) => [`/9/${user}/x`, `/9//%${(user.codePointAt(0) ?? 0).toString(16)}/./x?y`],
+    ],
+    ['what the path of the route captures', (user) => [`/10/${user}/x`, `/10/${user}/y?z`]],
+    [
+      'all values of an argument of the query, in their order',
+      (user) => [`/3?u=${user}&u=0`, `/3?u=0&v&u=${user}`, `/3?u=0,${user}`],
+    ],
+  ])('hashes on %s', async (_name, targetsOf) => {
+    const homes = new Set<string>();
+    for (const user of users) {
+      const reached: string[] = [];
+      for (const target of targetsOf(user)) reached.push((await get(target)).target);
+      expect(new Set(reached), user).toEqual(new Set([reached[0]]));
+      homes.add(reached[0] ?? '');
+    }
+    expect(homes.size).toBeGreaterThan(1);
+  });
+
+  it('hashes on the address of the client where that is the fallback', async () => {
+    const reached = new Set<string>();
+    for (let n = 0; n < 6; n++) reached.add((await get(`/10/?n=${n}`)).target);
+    expect([...reached]).toEqual([expect.stringMatching(/^[012]$/)]);
   });
 
   it("sends the upstream's host_header with each target's port, unless it names one", async () => {
