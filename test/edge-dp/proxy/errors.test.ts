@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { errorResponse, negotiate, negotiatePage } from '../../../edge-dp/proxy/errors.ts';
+import { defaultMessage, errorResponse, negotiate, negotiatePage } from '../../../edge-dp/proxy/errors.ts';
 
 const asking = (headers: Record<string, string>, version = '1.1') => ({ headers: new Headers(headers), version });
 
@@ -59,4 +59,54 @@ it('lets no message become a part of the page it is told on', () => {
   for (const format of ['xml', 'html'] as const) {
     expect(told(format)).toContain('Nicht "so" \\ &lt;script&gt;alert(1)&lt;/script&gt; &amp; auch nicht\nso');
   }
+});
+
+it.each([
+  [200, 0],
+  [204, 0],
+  [302, 2],
+  [400, 3],
+  [401, 16],
+  [403, 7],
+  [404, 5],
+  [409, 6],
+  [418, 3],
+  [429, 8],
+  [499, 1],
+  [500, 13],
+  [501, 12],
+  [502, 13],
+  [503, 14],
+  [504, 4],
+  [599, 13],
+])('tells gRPC clients of a %i by outcome %i', (status, outcome) => {
+  const { headers } = errorResponse('grpc', { status, message: 'm', requestId: '0' });
+  expect(headers.get('grpc-status')).toBe(String(outcome));
+});
+
+it('has a message of its own for each status that Kong has one for, and one for all others', () => {
+  const messages: Readonly<Record<number, string>> = {
+    400: 'Bad request',
+    401: 'Unauthorized',
+    403: 'Forbidden',
+    404: 'Not found',
+    405: 'Method not allowed',
+    408: 'Request timeout',
+    411: 'Length required',
+    412: 'Precondition failed',
+    413: 'Payload too large',
+    414: 'URI too long',
+    415: 'Unsupported media type',
+    417: 'Expectation failed',
+    429: 'Too many requests',
+    494: 'Request header or cookie too large',
+    500: 'An unexpected error occurred',
+    502: 'An invalid response was received from the upstream server',
+    503: 'The upstream server is currently unavailable',
+    504: 'The upstream server is timing out',
+    599: 'The upstream server responded with 599',
+  };
+  expect(Object.fromEntries(Object.keys(messages).map((status) => [status, defaultMessage(Number(status))]))).toEqual(
+    messages,
+  );
 });

@@ -196,6 +196,32 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
     expect([...dated.matchAll(date)].map(([, told]) => told)).toEqual(['Mon, 01 Jan 2024 00:00:00 GMT']);
   });
 
+  it.each<[string, readonly string[], readonly string[]]>([
+    ['nothing', [], []],
+    [
+      'single ones',
+      ['X-Kong-Upstream-Status', 'via', 'X-Kong-Proxy-Latency'],
+      ['via', 'x-kong-proxy-latency', 'x-kong-upstream-status'],
+    ],
+    ['the tokens of latency', ['latency_tokens'], ['x-kong-proxy-latency', 'x-kong-upstream-latency']],
+  ])('says %s where the settings name no more', async (_what, headers, expected) => {
+    const terse = await startGateway({
+      host,
+      proxy: { headers, headersUpstream: [] },
+      tables: {
+        services: [{ id: SERVICE, protocol: 'http', host: '127.0.0.1', port: upstream.port }],
+        routes: [{ id: SERVICE, paths: ['/'], protocols: ['http'], service: { id: SERVICE } }],
+      },
+    });
+    upstream.seen.length = 0;
+    const answer = await terse.raw('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await terse.stop();
+    const names = [...answer.toLowerCase().matchAll(/\r\n(via|server|x-kong-[^:]*):/g)].map(([, name]) => name);
+    expect(names.sort()).toEqual(expected);
+    if (expected.includes('x-kong-upstream-status')) expect(answer).toContain('\r\nX-Kong-Upstream-Status: 200\r\n');
+    expect(upstream.seen[0]?.all('X-Kong-Request-Id')).toEqual([]);
+  });
+
   it('marks what it answers itself', async () => {
     const answer = await gateway.raw('GET /none HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(answer).toMatch(/^HTTP\/1\.1 404 /);
