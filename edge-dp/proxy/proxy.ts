@@ -97,6 +97,8 @@ export async function proxy(
       const via = response.headers.get('via');
       return { source: 'upstream', response, times, version, websocket: matched.websocket, via };
     }
+    // A name that leads nowhere is no try: nobody was asked.
+    if (result.failure.code === 'dns') context.tries?.pop();
     failure = (await isForNobody(context, began, hasLeft))
       ? { ...result.failure, code: 'client_left' }
       : result.failure;

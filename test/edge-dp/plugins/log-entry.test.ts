@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 import { freePorts } from '../../e2e/free-port.ts';
@@ -28,6 +30,7 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
   let gateway: CaseGateway;
   let upstream: Upstream;
   let sink: LogSink;
+  let portOfV6: number;
 
   beforeAll(async () => {
     sink = await startLogSink();
@@ -55,8 +58,13 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
       if (line.includes('/500')) return 'HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n';
       return OK;
     });
-    const environment = { HOLDFAST_NGINX_HTTP_CLIENT_MAX_BODY_SIZE: '2m' };
-    gateway = await startCaseGateway(start, { tls: false, environment });
+    const [v6 = 0] = await freePorts(1);
+    portOfV6 = v6;
+    const environment = {
+      HOLDFAST_NGINX_HTTP_CLIENT_MAX_BODY_SIZE: '2m',
+      HOLDFAST_PROXY_LISTEN: `127.0.0.1:0, 127.0.0.1:0 ssl${host === 'node' ? ' http2' : ''}, [::1]:${v6}`,
+    };
+    gateway = await startCaseGateway(start, { tls: true, environment });
     const post = (path: string, body: unknown) => admin(`${gateway.admin}${path}`, 'POST', body);
     const route = async (name: string, service: string | null, more: object = {}) => {
       const to = service === null ? {} : { service: { name: service } };
@@ -81,6 +89,11 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     await plugin('auth', 'correlation-id', { header_name: 'x-corr' });
     await post('/consumers', { username: 'ada', custom_id: 'cid', tags: ['c1'] });
     await post('/consumers/ada/key-auth', { key: 'obs-key' });
+    await route('basic', 'up');
+    await plugin('basic', 'basic-auth');
+    await post('/consumers/ada/basic-auth', { username: 'ada', password: 'secret' });
+    await post('/services', { name: 'unknown', host: 'nowhere.invalid' });
+    await route('unknown', 'unknown');
     await route('size', 'up');
     await plugin('size', 'request-size-limiting', { allowed_payload_size: 1, size_unit: 'kilobytes' });
     await route('lua', 'up');
@@ -403,6 +416,158 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     expect(entry).toMatchObject(expected);
     if (options?.host !== 'anon') expect(entry).not.toHaveProperty('consumer');
     expect(entry).not.toHaveProperty('authenticated_entity');
+  });
+
+  const plain = () => connect(gateway.ports.plain, '127.0.0.1');
+  const tls = (options: ConnectionOptions) =>
+    connectTls({ port: gateway.ports.tls ?? 0, host: '127.0.0.1', rejectUnauthorized: false, ...options });
+  /** Of what is sent as it is, over a connection that is open until then. */
+  const entryFrom = async (socket: Socket, name: string, text: string): Promise<Record<string, unknown>> => {
+    socket.on('error', () => undefined).resume();
+    socket.write(text);
+    return find(name).finally(() => socket.destroy());
+  };
+  const headOf = (name: string, line: string, ...headers: readonly string[]): string =>
+    [line, `X-Case: ${name}`, ...headers, '', ''].join('\r\n');
+  const many = Object.fromEntries(Array.from({ length: 120 }, (_, at) => [`x-n${at}`, String(at)]));
+  const big = 'x'.repeat(6000);
+  it.each<[string, () => Socket, readonly [string, ...string[]], object]>([
+    ['in HTTP/1.0', plain, ['GET /ok HTTP/1.0', 'Host: main.test'], upstreams],
+    [
+      'for the head alone',
+      plain,
+      ['HEAD /ok HTTP/1.1', 'Host: main.test'],
+      { ...upstreams, request: { method: 'HEAD' }, response: { status: 200, headers: { 'content-length': '15' } } },
+    ],
+    [
+      'from an address of IPv6',
+      () => connect(portOfV6, '::1'),
+      ['GET /ok HTTP/1.1', 'Host: main.test'],
+      { ...upstreams, client_ip: '::1' },
+    ],
+    [
+      'of somebody who says who they are by basic-auth',
+      plain,
+      ['GET /ok HTTP/1.1', 'Host: basic.test', `Authorization: Basic ${btoa('ada:secret')}`],
+      {
+        ...{ ...upstreams, consumer: { username: 'ada', custom_id: 'cid' }, authenticated_entity: { id: uuid } },
+        request: {
+          headers: {
+            authorization: 'REDACTED',
+            'x-consumer-username': 'ada',
+            'x-consumer-custom-id': 'cid',
+            'x-consumer-id': uuid,
+            'x-credential-identifier': 'ada',
+          },
+        },
+      },
+    ],
+    [
+      'of more than a hundred lines, beyond which Kong sees nothing',
+      plain,
+      [
+        ...(['GET /ok HTTP/1.1', 'Host: main.test', `X-Big: ${big}`] as const),
+        ...Object.entries(many).map(([key, value]) => `${key}: ${value}`),
+      ],
+      { ...upstreams, request: { headers: { 'x-big': big, ...many } } },
+    ],
+    [
+      'to a name that leads nowhere',
+      plain,
+      ['GET /ok HTTP/1.1', 'Host: unknown.test'],
+      { ...ownAnswer, service: { host: 'nowhere.invalid' }, response: { status: 503 } },
+    ],
+  ])('of a request %s has what Kong has of it, and its size', async (name, socket, [line, ...headers], expected) => {
+    const text = headOf(name, line, ...headers);
+    const entry = await entryFrom(socket(), name, text);
+    expect(entry).toMatchObject(expected);
+    expect(entry).toMatchObject({ request: { size: text.length } });
+    expect(entry.request as object).not.toHaveProperty('tls');
+    // A list of so many must be as long as that.
+    if ('tries' in expected) expect(entry.tries).toHaveLength((expected.tries as object[]).length);
+  });
+
+  const fromNode = (fields: object) => (host === 'node' ? { ...fields, client_verify: 'NONE' } : undefined);
+  it.each([
+    ['TLSv1.3', { servername: 'main.test' }, { cipher: 'TLS_AES_256_GCM_SHA384' }],
+    ['TLSv1.2', { maxVersion: 'TLSv1.2' }, { cipher: expect.stringMatching(/^ECDHE-ECDSA-AES\d+-GCM-SHA\d+$/) }],
+  ] as const)('of a request over %s says so, where the host tells', async (version, options, cipher) => {
+    const text = headOf(version, 'GET /ok HTTP/1.1', 'Host: main.test');
+    const entry = await entryFrom(tls(options), version, text);
+    expect(entry).toMatchObject({
+      ...upstreams,
+      request: { url: `https://main.test:${gateway.ports.tls}/ok`, size: text.length },
+    });
+    expect((entry.request as { tls?: object }).tls).toEqual(fromNode({ version, ...cipher }));
+  });
+
+  it.runIf(host === 'node')('of a request in HTTP/2 is as one in HTTP/1.1, with the host it named', async () => {
+    const authority = `main.test:${gateway.ports.tls}`;
+    const session = connectHttp2(`https://${authority}`, {
+      createConnection: () => tls({ servername: 'main.test', ALPNProtocols: ['h2'] }),
+    });
+    const stream = session.request({ ':path': '/ok?x=1', 'x-case': 'http2', 'user-agent': 'obs/1' });
+    stream.resume().end();
+    const entry = await find('http2').finally(() => session.destroy());
+    expect(entry).toMatchObject({
+      ...upstreams,
+      request: {
+        method: 'GET',
+        uri: '/ok?x=1',
+        url: `https://${authority}/ok?x=1`,
+        querystring: { x: '1' },
+        tls: fromNode({ version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' }),
+      },
+      upstream_uri: '/ok?x=1',
+    });
+    expect((entry.request as { headers: object }).headers).toEqual({
+      host: authority,
+      'user-agent': 'obs/1',
+      'x-case': 'http2',
+    });
+  });
+
+  it('of a request whose client asks whether its body is wanted has that body', async () => {
+    const head = headOf('expect', 'POST /ok HTTP/1.1', 'Host: main.test', 'Content-Length: 3', 'Expect: 100-continue');
+    const socket = plain();
+    // Workerd says nothing of it: clients do not wait for ever.
+    if (host === 'node') socket.once('data', () => socket.write('a=1'));
+    const entry = await entryFrom(socket, 'expect', host === 'node' ? head : `${head}a=1`);
+    expect(entry).toMatchObject({
+      ...upstreams,
+      request: { method: 'POST', size: head.length + 3, headers: { expect: '100-continue', 'content-length': '3' } },
+      response: { status: 200 },
+    });
+  });
+
+  it('of a body that its client breaks off has 400, and the try that had begun', async () => {
+    const head = headOf('upload', 'POST /ok HTTP/1.1', 'Host: main.test', 'Content-Length: 1000');
+    const socket = plain();
+    socket.once('connect', () => socket.end());
+    expect(await entryFrom(socket, 'upload', `${head}0123456789`)).toMatchObject({
+      ...{ source: 'kong', upstream_status: '-', upstream_uri: '/ok', tries: [{ ip: '127.0.0.1' }] },
+      response: { status: 400 },
+    });
+  });
+
+  // Workerd serves lines of any length that fits into its head.
+  const long = 'x'.repeat(40_000);
+  const tooLong: readonly (readonly [number, ...string[]])[] = [
+    [400, 'GET /ok HTTP/1.1', 'Host: main.test', `X-Big: ${long}`],
+    [414, `GET /${long} HTTP/1.1`, 'Host: main.test'],
+  ];
+  it('is not made of what is no request, or none that is served', async () => {
+    const refused: readonly (readonly [number, ...string[]])[] = [
+      [400, 'GET /ok HTTP/1.1', 'Host: main.test', 'no field'],
+      [400, 'GET /ok HTTP/1.1', 'X-Case: refused'],
+      ...(host === 'node' ? tooLong : []),
+    ];
+    const before = sink.received.length;
+    for (const [status, ...lines] of refused)
+      expect((await rawRequest(gateway.ports.plain, [...lines, 'Connection: close'])).status).toBe(status);
+    await entryOf('behind-the-refused', 'GET /ok HTTP/1.1');
+    const since = sink.received.slice(before).map(({ text }) => String(JSON.parse(text).request.uri));
+    expect(since).toEqual(['/ok']);
   });
 
   it.each([
