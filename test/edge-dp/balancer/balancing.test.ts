@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GATEWAY_HOSTS, type RunningGateway, startGateway } from '../proxy/gateway.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -10,6 +11,23 @@ const passive = (unhealthy: object, successes = 0) => ({
     unhealthy: { http_statuses: [500], http_failures: 0, tcp_failures: 0, timeouts: 0, ...unhealthy },
   },
 });
+
+const users = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
+const keyAuth = {
+  id: id(700),
+  name: 'key-auth',
+  route: { id: id(211) },
+  config: {
+    key_names: ['apikey'],
+    hide_credentials: false,
+    anonymous: null,
+    key_in_header: false,
+    key_in_query: true,
+    key_in_body: false,
+    run_on_preflight: true,
+    realm: null,
+  },
+};
 
 describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
   const targets: Upstream[] = [];
@@ -47,6 +65,7 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
         hash_on_uri_capture: 'user',
         hash_fallback: 'ip',
       }),
+      upstream(11, { algorithm: 'consistent-hashing', hash_on: 'consumer' }),
     ];
     return {
       upstreams,
@@ -94,7 +113,29 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     const tables = rows();
     const ofUsers = { paths: ['~/10(?:/(?<user>\\w+))?/'] };
     const routes = tables.routes.map((route, n) => ({ ...route, strip_path: false, ...(n === 9 ? ofUsers : {}) }));
-    gateway = await startGateway({ host, tables: { ...tables, routes } });
+    const keys = users.flatMap((user, n) => [`${user}-1`, `${user}-2`].map((key) => ({ key, consumer: id(500 + n) })));
+    gateway = await startGateway({
+      host,
+      tables: { ...tables, routes, plugins: [keyAuth] },
+      lazy: {
+        keyauth_credentials: Object.fromEntries(
+          keys.map(({ key, consumer }, n) => [
+            key,
+            [
+              {
+                id: id(600 + n),
+                key: createHash('sha256').update(key).digest('hex'),
+                consumer: { id: consumer },
+                ttl: null,
+              },
+            ],
+          ]),
+        ),
+        consumers: Object.fromEntries(
+          users.map((username, n) => [id(500 + n), [{ id: id(500 + n), username, custom_id: null }]]),
+        ),
+      },
+    });
   });
   afterAll(async () => {
     await gateway?.stop();
@@ -147,8 +188,8 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     for (const [user, target] of byQuery) expect((await get(`/3?u=${user}`)).target).toBe(target);
   });
 
-  const users = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
   it.each<[string, (user: string) => readonly string[]]>([
+    ['the consumer, whichever credential it shows', (user) => [`/11?apikey=${user}-1`, `/11?apikey=${user}-2`]],
     [
       'the path in its normal form',
       (user) => [`/9/${user}/x`, `/9//%${(user.codePointAt(0) ?? 0).toString(16)}/./x?y`],
@@ -163,7 +204,7 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     for (const user of users) {
       const reached: string[] = [];
       for (const target of targetsOf(user)) reached.push((await get(target)).target);
-      expect(new Set(reached), user).toEqual(new Set([reached[0]]));
+      expect(new Set(reached), user).toEqual(new Set([expect.stringMatching(/^[012]$/)]));
       homes.add(reached[0] ?? '');
     }
     expect(homes.size).toBeGreaterThan(1);
