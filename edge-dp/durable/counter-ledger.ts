@@ -15,11 +15,28 @@ const SWEEP = 10_000;
 /** Windows kept by one ledger, each some 200 bytes. Beyond, those counted longest ago are forgotten. */
 const MOST = 25_000;
 
-/** What is counted of windows elsewhere. */
+/** What is counted of windows elsewhere, or was before this ledger began. */
 export interface Others {
   of(window: CountedWindow): number;
-  /** An isolate was told that others had counted so much, before this ledger began: what holds until it is known better. */
+  /** An isolate was told so much by the ledger before this one: what holds until it is known better. */
   assume(window: CountedWindow, used: number, now: number): void;
+}
+
+/** Where nobody else counts: what isolates say of the time before. */
+class Before implements Others {
+  readonly #used: CountedWindows<number>;
+
+  constructor(most: number) {
+    this.#used = new CountedWindows(most, () => undefined);
+  }
+
+  of(window: CountedWindow): number {
+    return this.#used.get(window) ?? 0;
+  }
+
+  assume(window: CountedWindow, used: number, now: number): void {
+    this.#used.set(window, used, now);
+  }
 }
 
 /**
@@ -28,14 +45,14 @@ export interface Others {
  */
 export class CounterLedger {
   readonly #counts: CountedWindows<number>;
-  readonly #others: Others | null;
+  readonly #others: Others;
   readonly #isolates = new Map<string, number>();
   /** Tells this ledger from the one before it. */
   #born = 0;
   #sweepAt = 0;
 
   /** `full` is called when windows had to be forgotten, `most` being how many are kept. */
-  constructor(full: (most: number) => void, most = MOST, others: Others | null = null) {
+  constructor(full: (most: number) => void, most = MOST, others: Others = new Before(most)) {
     this.#counts = new CountedWindows(most, () => full(most));
     this.#others = others;
   }
@@ -51,24 +68,26 @@ export class CounterLedger {
       const before = used[i] ?? 0;
       const granted = grants ? this.#grant(window, before, amount, does === 'lease') : 0;
       const after = Math.max(0, before + (does === 'add' ? amount : granted));
-      const own = after - (this.#others?.of(window) ?? 0);
+      const own = after - this.#others.of(window);
       if (own !== 0 || this.#counts.get(window) !== undefined) this.#counts.set(window, own, now);
       return { granted, used: after, room: rooms[i] ?? false, ledger: this.#born };
     });
   }
 
-  /** What was counted here, without others. */
+  /** What was counted by this ledger, without others. */
   own(window: CountedWindow): number {
     return this.#counts.get(window) ?? 0;
   }
 
-  /** What is counted here and elsewhere; or what the isolate knows of this ledger's predecessor. */
+  /**
+   * What is counted here and elsewhere. What the isolate was told by this ledger's predecessor has nothing of what this one counted, so
+   * it comes on top of that.
+   */
   #used(window: CountedWindow, now: number): number {
-    const own = this.own(window);
-    const counted = own + (this.#others?.of(window) ?? 0);
-    if (window.ledger === this.#born || window.used <= counted) return counted;
-    this.#others?.assume(window, window.used - own, now);
-    return window.used;
+    const before = this.#others.of(window);
+    if (window.ledger === this.#born || window.used <= before) return this.own(window) + before;
+    this.#others.assume(window, window.used, now);
+    return this.own(window) + window.used;
   }
 
   #grant({ limit, length }: CountedWindow, used: number, amount: number, more: boolean): number {

@@ -382,6 +382,7 @@ describe.each([
       attempts.push((await as(60)).filter(({ status }) => status === 200).length);
     }
     expect(Math.min(...attempts), `allowed afterwards: ${attempts}`).toBeLessThanOrEqual(28);
+    expect(Math.max(...attempts), `allowed afterwards: ${attempts}`).toBeLessThanOrEqual(40);
   });
 
   function inTrouble(): void {
