@@ -3,8 +3,10 @@ import type { AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 
+import { openDatabase } from '../../cp/store/open.ts';
 import { placeInSplit } from '../../shared/bundle/split.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
+import { makeFullable } from '../cp/telemetry/full-disk.ts';
 import {
   admin,
   type ClusterFolder,
@@ -96,11 +98,17 @@ async function vitals(path: string): Promise<Record<string, Record<string, numbe
   );
 }
 
+/** Batches of telemetry that no control plane has taken from a data plane yet. */
+async function waitingBatches(plane: RunningDataPlane): Promise<number> {
+  const metrics = await (await fetch(`${plane.status}/metrics`)).text();
+  return Number(/^holdfast_telemetry_waiting_batches (\d+)$/m.exec(metrics)?.[1]);
+}
+
 async function requestsTold(): Promise<number> {
   return (await vitals('cluster?interval=minutes')).cluster?.requests_total ?? 0;
 }
 
-it('tells what became of every request, by route, consumer, node and serial, over a control plane that is killed meanwhile', async () => {
+it('tells what became of every request, by route, consumer, node and serial, over a control plane that is killed and a database that is full meanwhile', async () => {
   const before = await requestsTold();
   const sent = new Map<string, number>();
   const send = async (plane: RunningDataPlane, path: string, headers = {}): Promise<void> => {
@@ -122,56 +130,69 @@ it('tells what became of every request, by route, consumer, node and serial, ove
   await until(async () => (await requestsTold()) > before, 'the first of it to be told');
   await control.end('SIGKILL');
   for (let times = 0; times < 10; times++) await round();
+  const database = await openDatabase({ database: 'embedded', prefix: control.prefix });
+  await makeFullable(database);
+  await database.close();
   control = await cluster.controlPlane();
+  await admin(`${control.admin}/services`, 'POST', { name: 'full', url: 'http://127.0.0.1:1' });
+  const full = await requestsTold();
+  for (let times = 0; times < 10; times++) await round();
+  await until(async () => control.output().includes('telemetry cannot be kept'), 'the database to refuse it');
+  await until(
+    async () => (await Promise.all(planes.map(waitingBatches))).every((count) => count > 0),
+    'it to wait at both data planes',
+  );
+  expect(await requestsTold()).toBe(full);
+  await admin(`${control.admin}/services/full`, 'DELETE');
   for (let times = 0; times < 10; times++) await round();
   const all = [...sent.values()].reduce((sum, count) => sum + count, 0);
-  expect(all).toBe(2 * 14 * 30);
+  expect(all).toBe(2 * 14 * 40);
   // Of a batch whose answer was lost with the control plane, the second telling counts for nothing.
   await expect.poll(requestsTold, { timeout: 100_000, interval: 500 }).toBeGreaterThanOrEqual(all);
   expect(await requestsTold()).toBe(all);
 
   expect(sent).toEqual(
     new Map([
-      ['open 200', 600],
-      ['open 500', 60],
-      ['guarded 401', 60],
-      ['guarded 200', 60],
-      ['nowhere 404', 60],
+      ['open 200', 800],
+      ['open 500', 80],
+      ['guarded 401', 80],
+      ['guarded 200', 80],
+      ['nowhere 404', 80],
     ]),
   );
   const routes = await vitals('routes?interval=minutes');
   expect(routes.open).toMatchObject({
-    requests_total: 660,
-    status_2xx_total: 600,
-    status_5xx_total: 60,
+    requests_total: 880,
+    status_2xx_total: 800,
+    status_5xx_total: 80,
     kong_5xx_total: 0,
   });
-  expect(routes.guarded).toMatchObject({ requests_total: 120, status_4xx_total: 60, kong_4xx_total: 60 });
-  expect(routes['']).toMatchObject({ requests_total: 60, status_4xx_total: 60, latency_upstream_p99_ms: null });
-  expect((await vitals('services/up?interval=minutes')).up).toMatchObject({ requests_total: 780 });
+  expect(routes.guarded).toMatchObject({ requests_total: 160, status_4xx_total: 80, kong_4xx_total: 80 });
+  expect(routes['']).toMatchObject({ requests_total: 80, status_4xx_total: 80, latency_upstream_p99_ms: null });
+  expect((await vitals('services/up?interval=minutes')).up).toMatchObject({ requests_total: 1040 });
   const consumers = await vitals('consumers?interval=minutes');
-  expect(consumers.ada).toMatchObject({ requests_total: 60, status_2xx_total: 60 });
+  expect(consumers.ada).toMatchObject({ requests_total: 80, status_2xx_total: 80 });
   const { totals } = await admin(`${control.admin}/vitals/nodes?interval=minutes`);
-  expect(Object.values(recordOrEmpty(totals))).toEqual(planes.map(() => expect.arrayContaining([420])));
+  expect(Object.values(recordOrEmpty(totals))).toEqual(planes.map(() => expect.arrayContaining([560])));
   const serials = Object.values(await vitals('serials?interval=minutes'));
-  expect(serials.reduce((sum, { requests_total: requests }) => sum + (requests ?? 0), 0)).toBe(840);
+  expect(serials.reduce((sum, { requests_total: requests }) => sum + (requests ?? 0), 0)).toBe(1120);
   expect(routes.open?.latency_request_p99_ms).toBeGreaterThan(0);
 
   const metrics = await (await fetch(`${control.admin}/metrics`)).text();
   expect(metrics).toContain(
-    'kong_http_requests_total{service="up",route="open",code="5xx",source="service",workspace="default",consumer=""} 60\n',
+    'kong_http_requests_total{service="up",route="open",code="5xx",source="service",workspace="default",consumer=""} 80\n',
   );
-  expect(metrics).toContain('kong_request_latency_ms_count{service="up",route="open",workspace="default"} 660\n');
+  expect(metrics).toContain('kong_request_latency_ms_count{service="up",route="open",workspace="default"} 880\n');
   expect(metrics).toContain(
-    'holdfast_consumer_requests_total{consumer="ada",code="2xx",source="service",workspace="default"} 60\n',
+    'holdfast_consumer_requests_total{consumer="ada",code="2xx",source="service",workspace="default"} 80\n',
   );
   const own = await (await fetch(`${planes[0]?.status}/metrics`)).text();
-  expect(own).toContain('holdfast_telemetry_requests_total 420\n');
+  expect(own).toContain('holdfast_telemetry_requests_total 560\n');
   expect(own).toContain('holdfast_telemetry_dropped_requests_total 0\n');
   // By class of status and who answered.
   const counted = [...own.matchAll(/^holdfast_request_latency_ms_count\{(.*)\} (\d+)$/gm)];
   expect(counted.map(([, labels]) => labels)).toContain('code="5xx",source="service"');
-  expect(counted.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(420);
+  expect(counted.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(560);
   expect(own).toMatch(/^holdfast_upstream_latency_ms_bucket\{code="2xx",source="service",le="\+Inf"\} [1-9]/m);
 });
 /** Asks each of the staged planes, again and again, until it is stopped; gives what each was answered, and when. */

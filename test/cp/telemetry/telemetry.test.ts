@@ -11,6 +11,7 @@ import { call, controlPlaneOver } from '../cluster/control-plane.ts';
 import { KnownNode } from '../cluster/known-node.ts';
 import { onBothDrivers } from '../store/drivers.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
+import { makeFullable } from './full-disk.ts';
 
 const ROUTE = '0d0d0d0d-0000-4000-8000-000000000001';
 const ALL = { dimension: 'route', width: 60, step: 60, from: 0, until: 9_999_999_999, of: {}, most: 100 } as const;
@@ -179,18 +180,7 @@ onBothDrivers('telemetry of data planes', ({ fresh }) => {
   });
 
   test('waits at the data planes while the database does not take it, and writes of config do not', async () => {
-    await meddle(async (database) => {
-      await database.query(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          IF EXISTS (SELECT FROM services WHERE name = 'full') THEN
-            RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100';
-          END IF;
-          RETURN NULL;
-        END $$`);
-      await database.query(
-        'CREATE TRIGGER full_disk BEFORE INSERT ON telemetry FOR EACH STATEMENT EXECUTE FUNCTION full_disk()',
-      );
-    });
+    await meddle(makeFullable);
     const plane = await controlPlane();
     const telling = await node(plane);
     const services = (await workspaceOf(store)).entity('services');
