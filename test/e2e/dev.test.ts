@@ -10,6 +10,9 @@ import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 import { holdfast, runHoldfast, until } from './processes.ts';
 
+/** Milliseconds: each makes a Worker and a control plane. */
+const FIVE_STARTS = 600_000;
+
 it('dev serves a file as it is saved, says what is wrong with it and in which line, and shows each request', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast dev '));
   const prefix = await freshPrefix('migrated');
@@ -73,4 +76,4 @@ it('dev serves a file as it is saved, says what is wrong with it and in which li
   gateway = await holdfast(['dev', 'kong.yml'], settings, folder);
   expect([await status('fourth'), await status('third')]).toEqual([200, 404]);
   expect(await gateway.end('SIGTERM')).toMatchObject({ code: 0 });
-});
+}, FIVE_STARTS);
