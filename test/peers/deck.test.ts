@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { recordOrEmpty } from '../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { admin } from '../e2e/processes.ts';
-import { peerExecutable } from './peer.ts';
-
-const run = promisify(execFile);
+import { runDeck } from './deck.ts';
 
 let plane: RunningControlPlane;
 let folder: string;
@@ -22,21 +17,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** What decK prints, and its exit code: of `diff --non-zero-exit-code`, 2 where something is different. */
-async function deck(...words: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
-  const shared = ['--kong-addr', plane.admin, '--no-color', '--analytics=false'];
-  const done = run(peerExecutable('deck'), ['gateway', ...words, ...shared], {
-    cwd: folder,
-    env: { ...process.env, HOME: folder },
-  });
-  return done.then(
-    ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
-    (error: unknown) => {
-      const { code, stdout, stderr } = recordOrEmpty(error);
-      return { code: Number(code), output: `${String(stdout)}${String(stderr)}` };
-    },
-  );
-}
+const deck = (...words: readonly string[]) => runDeck(plane.admin, folder, ...words);
 
 function file(name: string, port: number, extra = ''): string {
   const path = join(folder, name);

@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +9,7 @@ import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { admin } from '../e2e/processes.ts';
 import '../plugin-lua.ts';
+import { runDeck } from './deck.ts';
 import { fillIn } from './form-filler.ts';
 import { type ManagerBrowser, startManagerBrowser } from './manager-page.ts';
 import { STORIES } from './manager-stories.ts';
@@ -16,14 +20,17 @@ const run = promisify(execFile);
 let plane: RunningControlPlane;
 let browser: ManagerBrowser;
 let page: Page;
+let folder: string;
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-manager-forms-'));
   plane = await runControlPlane();
   browser = await startManagerBrowser();
 });
 afterAll(async () => {
   await browser?.context.close();
   await plane?.stop();
+  rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
   page = await browser.context.newPage();
@@ -124,6 +131,19 @@ describe('what is copied', () => {
     const changes = (Array.isArray(diff.data) ? diff.data : []).map(recordOrEmpty);
     // All else would go, since it is not in the file; the row itself stays as it is, but for a password: that is kept as a hash.
     if (singular !== 'password') expect(changes.map(({ id }) => id)).not.toContain(idIn(address));
+
+    const file = join(folder, 'copied.yml');
+    writeFileSync(file, deck);
+    const read = await runDeck(plane.admin, folder, 'diff', file, '--json-output');
+    if (NOT_OF_DECK.includes(singular)) {
+      expect(read.output).toContain('is not allowed');
+      return;
+    }
+    expect(read.code, read.output).toBe(0);
+    const { creating, updating } = recordOrEmpty(recordOrEmpty(JSON.parse(read.stdout)).changes);
+    expect(creating).toEqual([]);
+    const updated = (Array.isArray(updating) ? updating : []).map((one) => recordOrEmpty(recordOrEmpty(one).body).new);
+    if (singular !== 'password') expect(updated).not.toContainEqual(expect.objectContaining({ id: idIn(address) }));
   });
 
   it('as curl from a form is what the form would make, and from a changed one what it would change', async () => {
@@ -149,6 +169,8 @@ describe('what is copied', () => {
 
 /** Kinds that no declarative file has. */
 const NOT_IN_FILES: readonly string[] = ['data plane group', 'workspace'];
+/** What Holdfast reads of a file, and decK does not know: tokens, and the modules of a plugin. */
+const NOT_OF_DECK: readonly string[] = ['OAuth 2 token', 'plugin in Lua'];
 
 describe('the page of a service', () => {
   it('has all that requests to it meet: its routes with their plugins, its own, its upstream and the targets', async () => {

@@ -1,4 +1,4 @@
-import type { Row } from '../../../../shared/record.ts';
+import { isRecord, type Row } from '../../../../shared/record.ts';
 
 /** A text as one word of a POSIX shell. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -21,24 +21,50 @@ export interface EntityRow {
 /** Kinds that no declarative file has. */
 export const NOT_IN_FILES: ReadonlySet<string> = new Set(['groups', 'workspaces']);
 
+/** What decK reads as a part of another row alone, and the reference to that. */
+const PARTS: Readonly<Record<string, string>> = {
+  acls: 'consumer',
+  basicauth_credentials: 'consumer',
+  hmacauth_credentials: 'consumer',
+  jwt_secrets: 'consumer',
+  keyauth_credentials: 'consumer',
+  oauth2_credentials: 'consumer',
+  snis: 'certificate',
+  targets: 'upstream',
+};
+
 /** A decK file of a row, the last one, and of those that it refers to: without times, and null members left out. */
 export function deckDocument(rows: readonly EntityRow[]): Row {
   const document: Record<string, unknown[] | string> = { _format_version: '3.0' };
+  const written = new Map<unknown, Record<string, unknown>>();
   for (const [at, { entity, row }] of rows.entries()) {
-    const { created_at: _, updated_at: __, ws_id: ___, snis, ...rest } = row;
-    const names = entity !== 'certificates' || !Array.isArray(snis) ? snis : snis.map((name) => ({ name }));
-    // A server name stands beside the certificate it refers to.
-    const isOwn = entity !== 'certificates' || at === rows.length - 1;
-    const written = withoutNulls(isOwn ? { ...rest, snis: names ?? null } : rest);
-    const before = document[entity];
-    document[entity] = [...(Array.isArray(before) ? before : []), written];
+    const { created_at: _, updated_at: __, ws_id: ___, ...rest } = row;
+    const snis = at === rows.length - 1 ? namesOf(row.snis) : null;
+    const text = withoutNulls(entity === 'certificates' ? { ...rest, snis } : rest);
+    // decK compares it with what there is as it stands.
+    if (entity === 'vaults') text.config = row.config;
+    written.set(row.id, text);
+    const { [PARTS[entity] ?? '']: reference } = row;
+    const whole = isRecord(reference) ? written.get(reference.id) : undefined;
+    if (whole !== undefined) delete text[PARTS[entity] ?? ''];
+    const within = whole ?? document;
+    const before = within[entity];
+    within[entity] = [...(Array.isArray(before) ? before : []), text];
   }
   return document;
 }
 
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (typeof value !== 'object' || value === null) return value;
+/** Server names as a certificate in a file has them. */
+function namesOf(snis: unknown): readonly object[] | null {
+  return Array.isArray(snis) ? snis.map((name) => ({ name })) : null;
+}
+
+function withoutNulls(value: Readonly<Row>): Record<string, unknown> {
   const members = Object.entries(value).filter(([, inside]) => inside !== null);
-  return Object.fromEntries(members.map(([name, inside]) => [name, withoutNulls(inside)]));
+  return Object.fromEntries(members.map(([name, inside]) => [name, nullsOutOf(inside)]));
+}
+
+function nullsOutOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(nullsOutOf);
+  return isRecord(value) ? withoutNulls(value) : value;
 }

@@ -141,6 +141,16 @@ describe('what is sent', () => {
     expect(deckDocument([{ entity: 'certificates', row: { id: 'c', snis: ['a.test'] } }])).toMatchObject({
       certificates: [{ id: 'c', snis: [{ name: 'a.test' }] }],
     });
+    // decK reads these within what they belong to alone.
+    expect(
+      deckDocument([
+        { entity: 'consumers', row: { id: 'a', username: 'ada' } },
+        { entity: 'keyauth_credentials', row: { id: 'k', key: 'sesame', consumer: { id: 'a' } } },
+      ]),
+    ).toEqual({
+      _format_version: '3.0',
+      consumers: [{ id: 'a', username: 'ada', keyauth_credentials: [{ id: 'k', key: 'sesame' }] }],
+    });
   });
 
   it('takes an address apart as Kong takes url apart', () => {
