@@ -50,7 +50,9 @@ async function askHealth(invocation: Invocation): Promise<void> {
     if (notice !== null) process.stdout.write(`${notice.level === 'error' ? 'error' : 'warning'}: ${notice.message}\n`);
   }
   if (instance === null) {
-    process.stdout.write(`warning: no ${join(folder, 'instance.json')}: its disk is full, or cannot be written to\n`);
+    process.stdout.write(
+      `warning: no ${join(folder, 'instance.json')}: it is still starting, or its disk is full, or cannot be written to\n`,
+    );
   }
   const who = instance === null ? `role ${settings.role}` : `pid ${instance.pid}, role ${instance.role}`;
   if (failures.length > 0) throw new CommandError(`Holdfast (${who}) is not healthy: ${failures.join('; ')}`);
