@@ -20,11 +20,13 @@ export async function fillIn(page: Page, steps: readonly Step[], form: Locator =
   for (const step of steps) {
     const [how, label = ''] = step;
     switch (how) {
-      case 'more':
-        await form.getByRole('button', { name: /^More settings/ }).click();
-        // What is still unfolding lets nothing open out of it.
-        await page.evaluate('Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)))');
+      case 'more': {
+        const more = form.getByRole('button', { name: /^More settings/ });
+        await more.click();
+        // It begins to unfold a frame or two later; while it does, what is in it moves away from under a press.
+        await more.locator('xpath=following-sibling::div[not(contains(@style, "height"))]').waitFor();
         break;
+      }
       case 'type':
         await form.getByRole('textbox', { name: label, exact: true }).first().fill(step[2]);
         break;
