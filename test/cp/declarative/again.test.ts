@@ -329,6 +329,10 @@ describe('a document that is loaded again', () => {
     const [before] = await rows('/team/certificates');
     const again = await load({ ...first, consumers });
     expect(again.headers.get('x-holdfast-config-changes')).toBe('written=0, deleted=0, unchanged=4');
+    const { text: exported } = await admin.send('GET', '/team/config/export');
+    const body = { headers: { 'content-type': 'application/yaml' }, body: exported };
+    const sentBack = await admin.send('POST', '/team/config', body);
+    expect(sentBack.headers.get('x-holdfast-config-changes')).toMatch(/^written=0, deleted=0, unchanged=\d$/);
     await load({ ...(await leaf()), consumers });
     expect(await rows('/team/certificates')).toMatchObject([{ id: before?.id, snis: ['team.test'] }]);
   });
