@@ -132,5 +132,6 @@ export function isEmpty(field: readonly unknown[] | Readonly<Record<string, unkn
 }
 
 function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return new TextEncoder().encode(text).length;
+  return text.length;
 }

@@ -22,7 +22,8 @@ interface Children<V> {
  * costs no copies.
  */
 export class Edit {
-  readonly #own = new WeakSet<object>();
+  /** Not weak: a batch is soon over, and what is held weakly is looked through at each collection of garbage. */
+  readonly #own = new Set<object>();
 
   owns(object: object): boolean {
     return this.#own.has(object);
