@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 import { holdfast, runHoldfast, until } from './processes.ts';
 
-/** Milliseconds: each makes a Worker and a control plane. */
-const FIVE_STARTS = 600_000;
+// Five starts, each of a Worker and a control plane.
+vi.setConfig({ testTimeout: 600_000 });
 
 it('dev serves a file as it is saved, says what is wrong with it and in which line, and shows each request', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast dev '));
@@ -76,4 +76,4 @@ it('dev serves a file as it is saved, says what is wrong with it and in which li
   gateway = await holdfast(['dev', 'kong.yml'], settings, folder);
   expect([await status('fourth'), await status('third')]).toEqual([200, 404]);
   expect(await gateway.end('SIGTERM')).toMatchObject({ code: 0 });
-}, FIVE_STARTS);
+});
