@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { version } from 'esbuild';
 import type { WorkerBundle } from './bundle-worker.ts';
 
@@ -15,6 +16,9 @@ interface Kept {
   readonly wasm: readonly { readonly name: string; readonly path: string }[];
   readonly metafile: WorkerBundle['metafile'];
 }
+
+/** The folder that paths in a metafile are relative to, wherever the process that bundled was started. */
+export const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * Where bundles are kept from start to start: beside the packages this process runs, so that whoever can write one there could have
@@ -58,9 +62,8 @@ export function keepBundle(
 ): void {
   const building = join(folder, `building-${randomUUID()}`);
   try {
-    const files = [...makers, ...Object.keys(metafile.inputs).filter(isFile), ...wasm.values()].map((path) =>
-      resolve(path),
-    );
+    const inputs = Object.keys(metafile.inputs).map((path) => resolve(PROJECT, path));
+    const files = [...makers, ...inputs.filter(isFile), ...wasm.values()];
     if (files.some((path) => statSync(path).mtimeMs >= performance.timeOrigin)) return;
     const kept: Kept = {
       files,

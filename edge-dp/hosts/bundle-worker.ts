@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
-import { keepBundle, keptBundle } from './bundle-cache.ts';
+import { keepBundle, keptBundle, PROJECT } from './bundle-cache.ts';
 import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
 
@@ -27,8 +27,6 @@ export const WORKER_ENTRY = moduleFile('../worker', import.meta.url);
 
 /** The same, with a clock that tests can put ahead. */
 export const TESTED_ENTRY = moduleFile('../worker-under-test', import.meta.url);
-
-const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** What is here decides what comes out of the same files. */
 const MAKERS = [fileURLToPath(import.meta.url), moduleFile('./plugin-kits', import.meta.url)];
@@ -69,6 +67,7 @@ async function run(entry: string, target: Target): Promise<WorkerBundle> {
 
 async function make(entry: string, target: Target, wasm: Map<string, string>): Promise<WorkerBundle> {
   const { outputFiles, metafile } = await build({
+    absWorkingDir: PROJECT,
     bundle: true,
     write: false,
     metafile: true,
