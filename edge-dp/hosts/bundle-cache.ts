@@ -13,7 +13,8 @@ interface Kept {
   /** Of their contents. */
   readonly digest: string;
   readonly code: string;
-  readonly wasm: readonly { readonly name: string; readonly path: string }[];
+  /** Bytes in Base64. */
+  readonly wasm: readonly { readonly name: string; readonly bytes: string }[];
   readonly metafile: WorkerBundle['metafile'];
 }
 
@@ -41,7 +42,7 @@ export function keptBundle(name: string, folder = FOLDER): WorkerBundle | undefi
     if (digestOf(kept.files) !== kept.digest) return undefined;
     return {
       code: kept.code,
-      wasm: kept.wasm.map(({ name, path }) => ({ name, bytes: new Uint8Array(readFileSync(path)) })),
+      wasm: kept.wasm.map(({ name, bytes }) => ({ name, bytes: new Uint8Array(Buffer.from(bytes, 'base64')) })),
       metafile: kept.metafile,
     };
   } catch {
@@ -55,7 +56,7 @@ export function keptBundle(name: string, folder = FOLDER): WorkerBundle | undefi
  */
 export function keepBundle(
   name: string,
-  { code, metafile }: WorkerBundle,
+  { code, wasm: compiled, metafile }: WorkerBundle,
   wasm: ReadonlyMap<string, string>,
   makers: readonly string[],
   folder = FOLDER,
@@ -69,7 +70,7 @@ export function keepBundle(
       files,
       digest: digestOf(files),
       code,
-      wasm: [...wasm].map(([name, path]) => ({ name, path })),
+      wasm: compiled.map(({ name, bytes }) => ({ name, bytes: Buffer.from(bytes).toString('base64') })),
       metafile,
     };
     mkdirSync(folder, { recursive: true });

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { keepBundle, keptBundle, PROJECT } from './bundle-cache.ts';
 import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
+import { wasmBytes } from './wasm-files.ts';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
 export interface WorkerBundle {
@@ -29,7 +29,10 @@ export const WORKER_ENTRY = moduleFile('../worker', import.meta.url);
 export const TESTED_ENTRY = moduleFile('../worker-under-test', import.meta.url);
 
 /** What is here decides what comes out of the same files. */
-const MAKERS = [fileURLToPath(import.meta.url), moduleFile('./plugin-kits', import.meta.url)];
+const MAKERS = [
+  fileURLToPath(import.meta.url),
+  ...['./plugin-kits', './wasm-files', '../../shared/lua/metering'].map((path) => moduleFile(path, import.meta.url)),
+];
 
 const bundles = new Map<string, Promise<WorkerBundle>>();
 
@@ -82,7 +85,7 @@ async function make(entry: string, target: Target, wasm: Map<string, string>): P
   if (file === undefined) throw new Error(`${entry}: esbuild made no output`);
   return {
     code: file.text,
-    wasm: await Promise.all([...wasm].map(async ([name, path]) => ({ name, bytes: await readFile(path) }))),
+    wasm: [...wasm].map(([name, path]) => ({ name, bytes: wasmBytes(path) })),
     metafile,
   };
 }
@@ -135,7 +138,7 @@ const compiledWasm: Plugin = {
   name: 'compiled wasm',
   setup(building) {
     building.onLoad({ filter: /\.wasm$/ }, ({ path }) => ({
-      contents: `import { readFileSync } from 'node:fs';\nexport default new WebAssembly.Module(readFileSync(${JSON.stringify(path)}));`,
+      contents: `export default new WebAssembly.Module(Buffer.from('${Buffer.from(wasmBytes(path)).toString('base64')}', 'base64'));`,
       loader: 'js',
     }));
   },

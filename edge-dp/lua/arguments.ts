@@ -5,6 +5,8 @@ import { type LuaList, LuaReference, type LuaResult, type LuaValue, results } fr
 /** Arguments of a query or form: `true` for one without `=`, a list where a name is repeated. At most `max`, 0: all. */
 export function decodeArguments(text: string, max: number): Map<string, LuaValue> {
   const all = new Map<string, LuaValue>();
+  /** Those of names that are repeated: added to, for there may be very many. */
+  const lists = new Map<string, LuaValue[]>();
   let count = 0;
   for (const part of text.split('&')) {
     if (part === '') continue;
@@ -13,8 +15,14 @@ export function decodeArguments(text: string, max: number): Map<string, LuaValue
     const name = unescapeText(equals < 0 ? part : part.slice(0, equals));
     const value = equals < 0 ? true : unescapeText(part.slice(equals + 1));
     const before = all.get(name);
+    const list = lists.get(name);
     if (before === undefined) all.set(name, value);
-    else all.set(name, isList(before) ? [...before, value] : [before, value]);
+    else if (list !== undefined) list.push(value);
+    else {
+      const both: LuaValue[] = [before, value];
+      lists.set(name, both);
+      all.set(name, both);
+    }
   }
   return all;
 }
@@ -55,13 +63,10 @@ export function escapeText(text: string): string {
 
 /** `type` is nginx's: of a component of a URI (2), of its arguments (1), or of a whole one (0). */
 export function escapeBytes(bytes: Uint8Array, type = 2): string {
-  const kept = KEPT_BYTES[type];
-  if (kept === undefined) throw new Error(`"type" must be 0, 1 or 2, not ${type}`);
+  const written = WRITTEN_BYTES[type];
+  if (written === undefined) throw new Error(`"type" must be 0, 1 or 2, not ${type}`);
   let escaped = '';
-  for (const byte of bytes) {
-    const char = String.fromCharCode(byte);
-    escaped += kept.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
+  for (const byte of bytes) escaped += written[byte];
   return escaped;
 }
 
@@ -92,8 +97,10 @@ export function isCallable(value: LuaValue): value is LuaReference {
 }
 
 const encoder = new TextEncoder();
-const KEPT_BYTES: Readonly<Record<number, RegExp>> = {
-  0: /[!-~](?<![#%?])/,
-  1: /[!-~](?<![#%+?])/,
-  2: /[\w\-.~!'()*]/,
-};
+/** By type, what stands for each byte: itself, or its escape. */
+const WRITTEN_BYTES = [/[!-~](?<![#%?])/, /[!-~](?<![#%+?])/, /[\w\-.~!'()*]/].map((kept) =>
+  Array.from({ length: 256 }, (_, byte) => {
+    const char = String.fromCharCode(byte);
+    return kept.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }),
+);

@@ -17,6 +17,7 @@ export const jwtDecode = new LuaNative('jwt_decode', (call) => {
 export const jwtVerify = new LuaNative(
   'jwt_verify',
   async (call) => {
+    call.charge(A_SIGNATURE);
     const decoded = decodeToken(call.text(1));
     if ('refused' in decoded) return false;
     try {
@@ -27,3 +28,6 @@ export const jwtVerify = new LuaNative(
   },
   true,
 );
+
+/** What verifying one costs, in instructions. */
+const A_SIGNATURE = 3000;

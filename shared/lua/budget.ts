@@ -1,34 +1,39 @@
-/** Bytes that Lua may still allocate before it is told "not enough memory"; counted down by what it allocates. */
-export interface Allowance {
+/** A number that WebAssembly counts down. */
+export interface Counter {
   value: number;
 }
 
-/** What an allowance is where nobody counts. */
+/** What the machine counts by itself. */
+export interface Meters {
+  /** Turns of loops that are left, in all that is written in C (metering.ts); none left is the end of the machine. */
+  readonly work: Counter;
+  /** Bytes that Lua may still allocate before it is told "not enough memory". */
+  readonly allowance: Counter;
+}
+
+/** What a counter is where nobody counts. */
 export const UNCOUNTED = 0x7fffffff;
 
 /**
- * What one run may use: instructions, and what long strings, large tables and native functions make of single ones. Counted by what is
- * done, not by a clock, which stands still while a Worker on Cloudflare computes; where it runs, what takes longer counts by it.
+ * What one run may use: instructions, and what is done besides in their place: turns of loops written in C, bytes that are allocated,
+ * calls of native functions and what is passed to and fro. Counted by what is done, not by a clock, which stands still while a Worker on
+ * Cloudflare computes and elsewhere goes on while the process waits for its turn. So a script that ends does so on every host, however
+ * busy that is; and so does one without an end.
  */
 export class Budget {
-  readonly #allowed: number;
-  readonly #allowance: Allowance;
+  readonly #meters: Meters;
   #left: number;
-  /** Instructions charged since the last look at clock and memory. */
+  /** Instructions charged since the last look at the meters. */
   #pending = 0;
   /** What the allowance was set to. */
   #granted = UNCOUNTED;
-  #clock = 0;
   #refusals = 0;
   #after = 0;
-  #large = false;
-  /** The most, in instructions, that counts of the next look by the clock, once one was dear. */
-  #most = 0;
+  #step = STEP;
 
-  constructor(instructions: number, allowance: Allowance) {
-    this.#allowed = instructions;
+  constructor(instructions: number, meters: Meters) {
     this.#left = instructions;
-    this.#allowance = allowance;
+    this.#meters = meters;
   }
 
   /** Whether the run was told that it is used up. */
@@ -36,35 +41,41 @@ export class Budget {
     return this.#refusals > 0;
   }
 
-  /** Whether the run goes on for longer than it takes to catch that and clean up, which it may. */
+  /** Whether the run goes on although it was told again and again. */
   get ignored(): boolean {
-    return this.#after > MOST_AFTER || this.#refusals > MOST_REFUSALS;
+    return this.#refusals > MOST_REFUSALS || this.#after > MOST_AFTER;
   }
 
-  /** Whether single instructions may be dear, and should be counted nearly one by one. */
-  get large(): boolean {
-    return this.#large;
+  /** Instructions between two looks: few, or one, where a single instruction may be long by now. */
+  get step(): number {
+    return this.#step;
   }
 
   /** To be called when the run begins, and again whenever it goes on after a wait. */
   begin(): void {
-    this.#clock = performance.now();
+    this.#meters.work.value = MOST_WORK;
     this.#grant();
   }
 
   /** To be called when the run ends, or begins to wait. */
   pause(): void {
     this.#look(0);
-    this.#allowance.value = UNCOUNTED;
+    this.#meters.work.value = UNCOUNTED;
+    this.#meters.allowance.value = UNCOUNTED;
   }
 
-  /** Takes what a native function does, beforehand. False when that is more than is left. */
+  /** Takes what a native function does. False when that is more than is left. */
   charge(instructions: number): boolean {
     // What is made of so much is long itself, and may be met by the very next instruction.
-    if (instructions > LOT) this.#large = true;
+    if (instructions > LOT) this.#lookWithin(instructions > HUGE ? 1 : FINE_STEP);
     this.#pending += instructions;
     if (this.#pending < LOT && this.#pending <= this.#left) return true;
     return this.spend(0);
+  }
+
+  /** Takes what was done while the run waited, when it goes on. */
+  owe(instructions: number): void {
+    this.#pending += instructions;
   }
 
   /** Takes instructions that were run. False when the budget is used up. */
@@ -78,49 +89,50 @@ export class Budget {
   }
 
   #look(instructions: number): void {
-    const now = performance.now();
-    const bytes = this.#granted - this.#allowance.value;
-    if (bytes > LARGE) this.#large = true;
-    const byTime = this.#excused((now - this.#clock) * INSTRUCTIONS_A_MS);
-    this.#clock = now;
-    this.#left -= Math.max(instructions + this.#pending, byTime, bytes / BYTES_AN_INSTRUCTION);
+    const { work, allowance } = this.#meters;
+    const turns = MOST_WORK - work.value;
+    work.value = MOST_WORK;
+    const bytes = this.#granted - allowance.value;
+    const most = Math.max(bytes, turns);
+    if (most > LARGE) this.#lookWithin(most > LARGEST ? 1 : FINE_STEP);
+    // Each instruction is a turn itself.
+    const inC = Math.max(turns - instructions, 0) / TURNS_AN_INSTRUCTION;
+    this.#left -= A_LOOK + instructions + inC + this.#pending + bytes / BYTES_AN_INSTRUCTION;
     this.#pending = 0;
   }
 
-  /**
-   * What counts of the time since the last look. Who was not run for a while, or meets functions that are compiled only now, is not to
-   * blame: what is dear is so again and again, and so each time more of it counts, until nothing was dear for a while.
-   */
-  #excused(time: number): number {
-    const least = this.#allowed / (this.#large ? 20 : 40);
-    const most = Math.max(this.#most, least);
-    if (time <= most) {
-      this.#most = most * FORGIVING;
-      return time;
-    }
-    if (this.#most > least) this.#large = true;
-    this.#most = most * (this.#large ? 8 : 4);
-    return most;
+  #lookWithin(instructions: number): void {
+    this.#step = Math.min(this.#step, instructions);
   }
 
   /** What comes after the end still needs a little memory: the error, and who catches it. */
   #grant(): void {
     const bytes = Math.max(this.#left, 0) * BYTES_AN_INSTRUCTION + AFTER_THE_END;
     this.#granted = Math.min(bytes, UNCOUNTED);
-    this.#allowance.value = this.#granted;
+    this.#meters.allowance.value = this.#granted;
   }
 }
 
-const INSTRUCTIONS_A_MS = 33_000;
+/** Instructions between two looks at the meters. */
+export const STEP = 100;
+/** The same in a run that has long strings or large tables. */
+const FINE_STEP = 5;
+/** What a look takes itself, most of it the way out of WebAssembly. */
+const A_LOOK = 4;
+const TURNS_AN_INSTRUCTION = 4;
+/** More turns than are done between two looks, unless it is by a script that was made for it. */
+const MOST_WORK = 200_000_000;
 const BYTES_AN_INSTRUCTION = 20;
 const AFTER_THE_END = 64 * 1024;
-/** Who allocates this much at once has strings or tables for which one instruction may take a millisecond. */
+/** Who allocates or does this much at once has strings or tables for which one instruction may take a millisecond. */
 const LARGE = 64 * 1024;
-/** By which what counts of a dear look becomes less at each one that is not: half after a thousand. */
-const FORGIVING = 0.9993;
+/** Who does this much at once, for which one may take ten of them. */
+const LARGEST = 2 * 1024 * 1024;
 /** Instructions of a run that was told to end. */
 const MOST_AFTER = 10_000;
 const MOST_REFUSALS = 10_000;
 const MOST_AT_ONCE = 100;
 /** Charges are looked at in lots of this size. */
 const LOT = 5000;
+/** What is charged for a string of two megabytes. */
+const HUGE = 100_000;

@@ -79,7 +79,7 @@ export class StackCall implements LuaCall {
     return type !== 'none' && type !== 'nil';
   }
 
-  kept(): LuaCall {
+  kept(): KeptCall {
     return new KeptCall(this);
   }
 
@@ -94,6 +94,8 @@ export class StackCall implements LuaCall {
 class KeptCall implements LuaCall {
   readonly host: unknown;
   readonly count: number;
+  /** Instructions that the function said it takes. */
+  charged = 0;
   readonly #call: StackCall;
   readonly #types: readonly (LuaTypeName | 'none')[];
   readonly #values: readonly LuaValue[];
@@ -155,8 +157,10 @@ class KeptCall implements LuaCall {
     return value instanceof LuaReference ? value : this.#call.bad(at, 'function', this.type(at));
   }
 
-  /** Waiting costs nothing, and what comes after it is not this run's to pay. */
-  charge(): void {}
+  /** Only of what is done before it waits; what comes after that is not this run's to pay. */
+  charge(instructions: number): void {
+    this.charged += instructions;
+  }
 }
 
 const encoder = new TextEncoder();

@@ -1,5 +1,5 @@
 import { messageOf } from '../thrown.ts';
-import { type Allowance, Budget } from './budget.ts';
+import { Budget, type Meters, STEP, UNCOUNTED } from './budget.ts';
 import { type CallAccess, StackCall } from './call.ts';
 import { PRELUDE } from './prelude.ts';
 import { toLua51 } from './source.ts';
@@ -58,7 +58,7 @@ export class LuaMachine {
   readonly #stack: LuaStack;
   readonly #access: CallAccess;
   readonly #hookAt: number;
-  readonly #allowance: Allowance;
+  readonly #meters: Meters;
   /** The run whose instructions are being counted, null between runs. */
   #run: Run | null = null;
   #awaiting: Promise<LuaResult> | null = null;
@@ -74,7 +74,7 @@ export class LuaMachine {
     });
     this.#lua = lua;
     this.#hookAt = hookAt;
-    this.#allowance = allowance;
+    this.#meters = { work: lua.work, allowance };
     this.#main = lua.luaL_newstate();
     if (this.#main === 0) throw new LuaMachineLost('no memory for a Lua state');
     lua.lua_setallocf(this.#main, allocAt, 0);
@@ -100,6 +100,7 @@ export class LuaMachine {
 
   /** Compiles a chunk. `name` as for Lua's `load`: the source itself, `=words` or `@file`. Throws `LuaSyntaxError`. */
   load(source: string, name: string = source): LuaReference {
+    this.#uncounted();
     const failure = this.#compile(this.#main, source, name);
     if (failure !== null) throw new LuaSyntaxError(failure);
     return this.#stack.keep(this.#main);
@@ -133,11 +134,13 @@ export class LuaMachine {
 
   /** Lets go of a function or a table. */
   release(fn: LuaReference): void {
+    this.#uncounted();
     this.#lua.luaL_unref(this.#main, REGISTRY, fn.reference);
   }
 
   /** Sets a global. Native functions in it, at any depth, become Lua functions. */
   define(name: string, value: LuaValue): void {
+    this.#uncounted();
     this.#stack.pushText(this.#main, name);
     this.#stack.push(this.#main, value);
     this.#lua.lua_rawset(this.#main, GLOBALS);
@@ -156,9 +159,10 @@ export class LuaMachine {
     const lua = this.#lua;
     this.#collectInTime();
     const thread = this.#thread();
-    const run: Run = { host, budget: new Budget(instructions, this.#allowance), end: null };
+    const run: Run = { host, budget: new Budget(instructions, this.#meters), end: null };
     lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
     for (const value of parameters) this.#stack.push(thread.state, value);
+    this.#stack.moved();
     return this.#resume(thread, run, parameters.length);
   }
 
@@ -176,7 +180,7 @@ export class LuaMachine {
     const status = this.#within(run, () => lua.lua_resume(state, parameters));
     if (status === 0) {
       const values = this.#take(state);
-      if (run.budget.large) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
+      if (run.budget.step < STEP) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
       if (this.#idle.length < MAX_IDLE) this.#idle.push(thread);
       else this.#drop(thread);
       return values;
@@ -208,6 +212,7 @@ export class LuaMachine {
       }
       count = 1 + this.#pushAfter(thread.state, false, error instanceof LuaRaised ? error.value : messageOf(error));
     }
+    run.budget.owe(this.#stack.moved());
     return this.#resume(thread, run, count);
   }
 
@@ -257,6 +262,12 @@ export class LuaMachine {
 
   #alive(): void {
     if (this.#lost !== null) throw this.#lost;
+    this.#uncounted();
+  }
+
+  /** What is done outside a run is nobody's to pay, however much comes together of it. */
+  #uncounted(): void {
+    if (this.#run === null) this.#meters.work.value = UNCOUNTED;
   }
 
   #thread(): Thread {
@@ -283,16 +294,11 @@ export class LuaMachine {
 
   #prepare(): void {
     const setUp = this.load(PRELUDE, `=${PRELUDE_PLACE.slice(0, -1)}`);
-    const natives: Record<string, LuaValue> = { os: osLibrary };
+    const natives: Record<string, LuaValue> = { os: osLibrary, room: ROOM };
     const add = (name: string, run: LuaNative['run']) => {
       natives[name] = new LuaNative(name, run);
     };
     add('ended', () => this.#run !== null && (this.#run.budget.over || this.#run.end !== null));
-    add('room', (call) => {
-      if (this.#lua.emscripten_stack_get_free() < STACK_RESERVE) throw new Error('C stack overflow');
-      call.charge(A_COROUTINE);
-      return undefined;
-    });
     add('charge', (call) => {
       call.charge(call.number(1));
       return undefined;
@@ -316,7 +322,7 @@ export class LuaMachine {
     lua.lua_rawset(main, -3);
     lua.lua_pushvalue(main, -1);
     lua.lua_insert(main, 1);
-    const run: Run = { host: null, budget: new Budget(1e9, this.#allowance), end: null };
+    const run: Run = { host: null, budget: new Budget(1e9, this.#meters), end: null };
     const status = this.#within(run, () => lua.lua_pcall(main, 1, 0, 0));
     if (status !== 0) throw new LuaMachineLost(`the prelude failed: ${this.#describe(this.#stack.read(main, -1))}`);
     this.#stack.pushText(main, 'waiting');
@@ -354,7 +360,7 @@ export class LuaMachine {
     if (run === null) return;
     const { budget } = run;
     const within = budget.spend(this.#lua.lua_gethookcount(state));
-    if (budget.large) this.#countFinely(state);
+    this.#lookAsOften(state, budget);
     if (!within) this.#overBudget(state, run);
   }
 
@@ -362,13 +368,13 @@ export class LuaMachine {
     const run = this.#run;
     if (run === null) return;
     const within = run.budget.charge(instructions);
-    if (run.budget.large) this.#countFinely(state);
+    this.#lookAsOften(state, run.budget);
     if (!within) this.#overBudget(state, run);
   }
 
-  #countFinely(state: LuaState): void {
-    if (this.#lua.lua_gethookcount(state) !== FINE_STEP) {
-      this.#lua.lua_sethook(state, this.#hookAt, MASK_COUNT, FINE_STEP);
+  #lookAsOften(state: LuaState, { step }: Budget): void {
+    if (step < STEP && this.#lua.lua_gethookcount(state) > step) {
+      this.#lua.lua_sethook(state, this.#hookAt, MASK_COUNT, step);
     }
   }
 
@@ -396,31 +402,48 @@ export class LuaMachine {
     let refusal: string;
     try {
       if (native === COMPILE) return this.#compileFor(state);
+      if (native === ROOM) return this.#roomFor(state);
       const call = new StackCall(this.#access, state, native.name, this.#run?.host);
-      const result = native.run(native.waits ? call.kept() : call);
-      if (!(result instanceof Promise)) return this.#stack.pushResult(state, result);
+      const kept = native.waits ? call.kept() : null;
+      const result = native.run(kept ?? call);
+      if (!(result instanceof Promise)) {
+        const count = this.#stack.pushResult(state, result);
+        this.#charge(state, A_CALL + this.#stack.moved());
+        return count;
+      }
       result.catch(() => {});
+      this.#charge(state, A_WAIT + (kept?.charged ?? 0) + this.#stack.moved());
       this.#awaiting = result;
       lua.lua_settop(state, 0);
       lua.lua_pushlightuserdata(state, AWAIT);
       return lua.lua_yield(state, 1);
     } catch (thrown) {
       if (thrown === LONG_JUMP || thrown instanceof LuaMachineLost) throw thrown;
+      if (thrown instanceof LuaEnd && this.#run !== null) this.#run.end = thrown;
+      else this.#charge(state, A_FAILURE + this.#stack.moved());
       if (thrown instanceof LuaRaised) {
         this.#stack.push(state, thrown.value);
         return lua.lua_error(state);
       }
-      if (thrown instanceof LuaEnd && this.#run !== null) this.#run.end = thrown;
       refusal = messageOf(thrown);
     }
     return this.#raise(state, refusal, 1);
+  }
+
+  /** `room(coroutine)` of the prelude, before that is resumed: on the stack, and in the budget, which looks at it as often as at who asks. */
+  #roomFor(state: LuaState): number {
+    if (this.#lua.emscripten_stack_get_free() < STACK_RESERVE) throw new Error('C stack overflow');
+    this.#charge(state, A_CALL + A_COROUTINE);
+    const resumed = this.#lua.lua_tothread(state, 1);
+    if (resumed !== 0 && this.#run !== null) this.#lookAsOften(resumed, this.#run.budget);
+    return 0;
   }
 
   /** `compile(text, name)` of the prelude: a function, or nil and why not. Compiled Lua is no text and is refused. */
   #compileFor(state: LuaState): number {
     const [text, name] = [this.#stack.read(state, 1), this.#stack.read(state, 2)];
     const source = typeof text === 'string' ? text : '';
-    this.#charge(state, source.length * INSTRUCTIONS_A_CHARACTER);
+    this.#charge(state, A_CHUNK + source.length * INSTRUCTIONS_A_CHARACTER);
     const refusal =
       typeof text !== 'string'
         ? 'bad argument #1 (a text in UTF-8 expected)'
@@ -446,19 +469,22 @@ interface Thread {
   readonly reference: number;
 }
 
-/** Its work is done by the machine itself, which has the stack. */
+/** Their work is done by the machine itself, which has the stack. */
 const COMPILE = new LuaNative('compile', () => undefined);
+const ROOM = new LuaNative('room', () => undefined);
 
 /** The light userdata that a coroutine yields while it waits. No real pointer is that small. */
 const AWAIT = 8;
-/** Instructions between two looks at the budget. */
-const STEP = 100;
-/** The same in a run that has long strings or large tables. */
-const FINE_STEP = 2;
+/** What a call of a native function costs, beside what is passed and what it says of its work. */
+const A_CALL = 25;
+/** The same of one that waits, and of one that fails. */
+const A_WAIT = 250;
+const A_FAILURE = 150;
 /** What a coroutine costs to be made and resumed, beside its instructions. */
 const A_COROUTINE = 50;
-/** What compiling costs. */
-const INSTRUCTIONS_A_CHARACTER = 4;
+/** What compiling costs, beside what Lua itself does of it. */
+const A_CHUNK = 400;
+const INSTRUCTIONS_A_CHARACTER = 2;
 const BUDGET = 'instruction budget used up';
 const PRELUDE_PLACE = 'prelude:';
 const RESERVE = 1024 * 1024;

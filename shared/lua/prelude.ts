@@ -30,7 +30,7 @@ local function settle(co, ok, first, ...)
   return ok, first, ...
 end
 function coroutine.resume(co, ...)
-  room()
+  room(co)
   return settle(co, resume(co, ...))
 end
 local function wrapped(ok, ...)
@@ -45,7 +45,7 @@ end
 function coroutine.wrap(f)
   local co = coroutine.create(f)
   return function(...)
-    room()
+    room(co)
     return wrapped(settle(co, resume(co, ...)))
   end
 end

@@ -11,6 +11,7 @@ export class LuaStack {
   readonly #nativeNumbers = new Map<LuaNative, number>();
   readonly #scratch: number;
   #bytes: Uint8Array;
+  #moved = 0;
   /** Makes a function that waits of a native one; the prelude's. */
   waiting: LuaReference | null = null;
 
@@ -21,6 +22,13 @@ export class LuaStack {
     this.#callAt = callAt;
     this.#scratch = lua.malloc(SCRATCH);
     this.#bytes = new Uint8Array(lua.memory.buffer);
+  }
+
+  /** What was written and read since it was asked the last time, in instructions. */
+  moved(): number {
+    const moved = this.#moved;
+    this.#moved = 0;
+    return moved;
   }
 
   native(number: number): LuaNative | undefined {
@@ -57,6 +65,7 @@ export class LuaStack {
 
   push(state: LuaState, value: LuaValue, depth = 0): void {
     const lua = this.#lua;
+    this.#moved += A_VALUE;
     if (value === undefined || value === null) lua.lua_pushnil(state);
     else if (typeof value === 'string') this.pushText(state, value);
     else if (typeof value === 'number') lua.lua_pushnumber(state, value);
@@ -74,6 +83,7 @@ export class LuaStack {
     depth: number,
   ): void {
     const lua = this.#lua;
+    this.#moved += A_TABLE;
     if (depth > MAX_DEPTH) throw new Error(`a value is nested deeper than ${MAX_DEPTH} tables`);
     if (lua.lua_checkstack(state, 8) === 0) throw new Error('stack overflow');
     if (Array.isArray(value)) {
@@ -110,6 +120,7 @@ export class LuaStack {
 
   pushText(state: LuaState, text: string): void {
     const { length } = text;
+    this.#moved += length / BYTES_AN_INSTRUCTION;
     if (length * 3 > SCRATCH) {
       this.#pushBytes(state, encoder.encode(text));
       return;
@@ -131,6 +142,7 @@ export class LuaStack {
   #pushBytes(state: LuaState, bytes: Uint8Array): void {
     const at = this.#lua.malloc(Math.max(bytes.length, 1));
     if (at === 0) throw new Error('not enough memory');
+    this.#moved += bytes.length / BYTES_AN_INSTRUCTION;
     this.#memory().set(bytes, at);
     try {
       this.#lua.lua_pushlstring(state, at, bytes.length);
@@ -141,6 +153,7 @@ export class LuaStack {
 
   read(state: LuaState, at: number, depth = 0): LuaValue {
     const lua = this.#lua;
+    this.#moved += A_VALUE;
     switch (lua.lua_type(state, at)) {
       case 1:
         return lua.lua_toboolean(state, at) !== 0;
@@ -164,6 +177,7 @@ export class LuaStack {
 
   #readTable(state: LuaState, at: number, depth: number): LuaValue {
     const lua = this.#lua;
+    this.#moved += A_TABLE;
     if (depth > MAX_DEPTH) throw new Error(`a table is nested deeper than ${MAX_DEPTH} tables, or holds itself`);
     if (lua.lua_checkstack(state, 8) === 0) throw new Error('stack overflow');
     const table = at < 0 ? lua.lua_gettop(state) + 1 + at : at;
@@ -219,6 +233,7 @@ export class LuaStack {
       ((memory[sizeAt + 1] ?? 0) << 8) |
       ((memory[sizeAt + 2] ?? 0) << 16) |
       ((memory[sizeAt + 3] ?? 0) << 24);
+    this.#moved += size / BYTES_AN_INSTRUCTION;
     return memory.subarray(from, from + size);
   }
 
@@ -231,6 +246,10 @@ export class LuaStack {
 
 const SCRATCH = 16 * 1024;
 const MAX_DEPTH = 64;
+/** What a value costs to be written or read, a table beside what is in it, and bytes of a string. */
+const A_VALUE = 8;
+const A_TABLE = 60;
+const BYTES_AN_INSTRUCTION = 16;
 
 const encoder = new TextEncoder();
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -28,7 +28,7 @@ function date(call: LuaCall): LuaResult {
   const at = new Date((call.optionalNumber(2) ?? Math.floor(Date.now() / 1000)) * 1000);
   if (Number.isNaN(at.getTime())) throw new Error('time out of range');
   if (format.startsWith('*t')) return table(at);
-  call.charge(format.length);
+  call.charge(A_DATE + format.length * 8);
   return format.replace(/%(.)/g, (directive, letter: string) => DIRECTIVES[letter]?.(at) ?? directive);
 }
 
@@ -96,3 +96,6 @@ const DIRECTIVES: Readonly<Record<string, (at: Date) => string>> = {
   Z: () => 'UTC',
   '%': () => '%',
 };
+
+/** What writing a date costs, in instructions. */
+const A_DATE = 100;

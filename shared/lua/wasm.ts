@@ -1,8 +1,8 @@
-import type { Allowance } from './budget.ts';
+import type { Counter } from './budget.ts';
 
 /** The two WebAssembly modules of the Lua machine, and what they offer. */
 export interface LuaModules {
-  /** Lua 5.1 (`wasmoon-lua5.1/dist/liblua5.1.wasm`). */
+  /** Lua 5.1 (`wasmoon-lua5.1/dist/liblua5.1.wasm`) that counts its work, as `metered` makes it. */
   readonly lua: WebAssembly.Module;
   /**
    * `trampolines.wasm` beside this file: hands two imported functions on, so that they can stand in Lua's function table, and has
@@ -17,6 +17,8 @@ export type LuaState = number;
 /** The part of Lua's C interface (manual §3) that is used here. Pointers and indices are numbers. */
 export interface LuaExports {
   readonly memory: WebAssembly.Memory;
+  /** Turns of loops that are left; none left is a trap. */
+  readonly work: Counter;
   readonly __indirect_function_table: WebAssembly.Table;
   __wasm_call_ctors(): void;
   emscripten_stack_init(): void;
@@ -57,6 +59,8 @@ export interface LuaExports {
   lua_tonumber(state: LuaState, at: number): number;
   lua_toboolean(state: LuaState, at: number): number;
   lua_tolstring(state: LuaState, at: number, length: number): number;
+  /** 0 for what is no coroutine. */
+  lua_tothread(state: LuaState, at: number): LuaState;
   lua_touserdata(state: LuaState, at: number): number;
   lua_topointer(state: LuaState, at: number): number;
   lua_objlen(state: LuaState, at: number): number;
@@ -124,7 +128,7 @@ export interface LuaInstance {
   readonly callAt: number;
   readonly hookAt: number;
   readonly allocAt: number;
-  readonly allowance: Allowance;
+  readonly allowance: Counter;
 }
 
 /** wasi's and Emscripten's numbers for "there is no such function here". */
@@ -146,12 +150,14 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
     },
     // Emscripten's way of setjmp: what throws a number below is Lua's longjmp, all else goes on.
     invoke_vii(at: number, a: number, b: number) {
-      const { stackSave, stackRestore, setThrew, __indirect_function_table: table } = exports();
+      const { stackSave, stackRestore, setThrew, __indirect_function_table: table, work } = exports();
+      work.value -= A_PROTECTED_CALL;
       const stack = stackSave();
       try {
         table.get(at)(a, b);
       } catch (thrown) {
         if (thrown !== LONG_JUMP) throw thrown;
+        work.value -= A_LONG_JUMP;
         stackRestore(stack);
         setThrew(1, 0);
       }
@@ -160,7 +166,9 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
       throw LONG_JUMP;
     },
     emscripten_memcpy_js(to: number, from: number, size: number) {
-      new Uint8Array(exports().memory.buffer).copyWithin(to, from, from + size);
+      const { memory, work } = exports();
+      work.value -= size / BYTES_A_TURN;
+      new Uint8Array(memory.buffer).copyWithin(to, from, from + size);
     },
     emscripten_resize_heap(bytes: number) {
       const { memory } = exports();
@@ -219,7 +227,7 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
     },
   }).exports;
   const { call, hook, alloc, allowance } = trampolines;
-  if (!isAllowance(allowance)) throw new LuaMachineLost('the trampolines are not those expected');
+  if (!isCounter(allowance)) throw new LuaMachineLost('the trampolines are not those expected');
   const table = lua.__indirect_function_table;
   const callAt = table.grow(3);
   [call, hook, alloc].forEach((each, n) => {
@@ -229,7 +237,7 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
 }
 
 /** An exported global, a number. */
-function isAllowance(value: unknown): value is Allowance {
+function isCounter(value: unknown): value is Counter {
   return typeof value === 'object' && value !== null && 'value' in value && typeof value.value === 'number';
 }
 
@@ -239,12 +247,15 @@ function luaExports(exports: object): LuaExports {
 }
 
 function hasLua(exports: object): exports is LuaExports {
-  return ['memory', '__indirect_function_table', 'lua_resume', 'lua_sethook', 'luaL_newstate'].every(
-    (name) => name in exports,
-  );
+  const names = ['memory', '__indirect_function_table', 'lua_resume', 'lua_sethook', 'luaL_newstate'];
+  return names.every((name) => name in exports) && 'work' in exports && isCounter(exports.work);
 }
 
 const PAGE = 65_536;
+/** What is done in JavaScript in C's place, in turns of a loop in C. */
+const BYTES_A_TURN = 32;
+const A_PROTECTED_CALL = 20;
+const A_LONG_JUMP = 400;
 
 /** What a longjmp of Lua is while it passes through JavaScript. */
 export const LONG_JUMP = Number.POSITIVE_INFINITY;

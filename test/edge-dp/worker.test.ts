@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { bundleWorker } from '../../edge-dp/hosts/bundle-worker.ts';
+import { bundleWorker, WORKER_ENTRY } from '../../edge-dp/hosts/bundle-worker.ts';
 
 test('the Worker carries no schemas, no schema library and nothing of the control plane', async () => {
   const { metafile } = await bundleWorker();
@@ -20,6 +20,21 @@ test('the Worker carries no schemas, no schema library and nothing of the contro
   const packages = new Set(inputs.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []));
   expect([...packages].toSorted()).toEqual(expect.arrayContaining(['jose']));
   for (const library of ['zod', 'ajv', 'hono', 'undici', 'valibot', 'typebox']) expect(packages).not.toContain(library);
+});
+
+/** Whether a WebAssembly module exports what Lua's work is counted by. */
+const counts = (bytes: Uint8Array<ArrayBuffer>) =>
+  WebAssembly.Module.exports(new WebAssembly.Module(bytes)).some((each) => 'name' in each && each.name === 'work');
+
+test('Lua counts its work in every bundle, whatever it is for and from where it is read', async () => {
+  const { wasm } = await bundleWorker();
+  expect(wasm.filter(({ bytes }) => counts(bytes)).map(({ name }) => name)).toEqual(['liblua5.1.wasm']);
+  const { code } = await bundleWorker(WORKER_ENTRY, 'node');
+  const embedded = [...code.matchAll(/WebAssembly\.Module\(Buffer\.from\(["']([^"']+)["'], ?["']base64["']\)\)/g)];
+  expect(embedded.map(([, text = '']) => counts(new Uint8Array(Buffer.from(text, 'base64')))).toSorted()).toEqual([
+    false,
+    true,
+  ]);
 });
 
 test('wrangler has the Worker bundled with the plugins of the settings, and takes it with the repository configuration', async () => {
@@ -43,6 +58,8 @@ test('wrangler has the Worker bundled with the plugins of the settings, and take
     );
     expect(stdout).toContain('a Worker with 3 plugins, of your own: teapot');
     expect(stdout).toMatch(/liblua5\.1\.wasm\W+compiled-wasm/);
+    const [lua = ''] = (await readdir(folder)).filter((file) => file.endsWith('liblua5.1.wasm'));
+    expect(counts(new Uint8Array(await readFile(join(folder, lua))))).toBe(true);
     for (const binding of ['env.LINK', 'env.KV', 'env.NODE', 'env.SETTINGS', 'env.CONTROL_PLANE']) {
       expect(stdout).toContain(binding);
     }

@@ -42,6 +42,7 @@ export const write = new LuaNative('log', (call: LuaCall) => {
   const { site, subject } = contextOf(call);
   const level = levelOf(call.text(1));
   const text = call.text(2);
+  call.charge(A_LINE);
   site.services.log(level, `${site.plugin}: ${text}`);
   keepLine(subject, level, text);
   return undefined;
@@ -62,6 +63,9 @@ function levelOf(name: string): LogLevel {
       return 'error';
   }
 }
+
+/** What writing a line costs, in instructions. */
+const A_LINE = 500;
 
 /** As Kong numbers it: three digits for each part. */
 export const VERSION_NUMBER = KONG_VERSION.split('.').reduce((sum, part) => sum * 1000 + Number(part), 0);

@@ -34,12 +34,10 @@ export const request: Library = {
   get_raw_query: get('get_raw_query', ({ request }) => request.query),
   get_query_arg: new LuaNative('get_query_arg', (call) => {
     const name = stringOf(call, 1, 'query argument name');
-    const value = decodeArguments(contextOf(call).request.query, DEFAULT_MAX).get(name);
+    const value = decodeArguments(queryOf(call), DEFAULT_MAX).get(name);
     return Array.isArray(value) ? value[0] : value;
   }),
-  get_query: new LuaNative('get_query', (call) =>
-    argumentsUpTo(contextOf(call).request.query, most(call, 1, 'max_args')),
-  ),
+  get_query: new LuaNative('get_query', (call) => argumentsUpTo(queryOf(call), most(call, 1, 'max_args'))),
   get_header: new LuaNative('get_header', (call) =>
     headerOf(contextOf(call).request.headers, stringOf(call, 1, 'header name')),
   ),
@@ -59,6 +57,13 @@ const TOO_LONG = "request body did not fit into client body buffer, consider rai
 
 function get(name: string, read: (context: ReturnType<typeof contextOf>) => LuaValue): LuaNative {
   return new LuaNative(name, (call) => read(contextOf(call)));
+}
+
+/** The query, which is to be read: that counts by its length. */
+export function queryOf(call: LuaCall): string {
+  const { query } = contextOf(call).request;
+  call.charge(query.length * 2);
+  return query;
 }
 
 /** A count of 1 to 1000, 100 when none is given. */

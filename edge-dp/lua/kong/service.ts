@@ -98,6 +98,7 @@ export const service: Library = {
       return undefined;
     }),
     clear_query_arg: change('clear_query_arg', ({ request }, call) => {
+      call.charge(request.query.length * 2);
       request.query = withoutArgument(request.query, stringOf(call, 1, 'query argument name'));
       return undefined;
     }),

@@ -10,11 +10,11 @@ import type { Library } from '../context.ts';
 export const codecs: Library = {
   encode_base64: codec('encode_base64', (call) => base64(call.bytes(1), call.truth(2))),
   decode_base64: codec('decode_base64', (call) => fromBase64(call.text(1))),
-  escape_uri: codec('escape_uri', (call) => escapeBytes(call.bytes(1), call.optionalNumber(2))),
-  unescape_uri: codec('unescape_uri', (call) => unescapeText(call.text(1))),
+  escape_uri: codec('escape_uri', (call) => escapeBytes(call.bytes(1), call.optionalNumber(2)), 1),
+  unescape_uri: codec('unescape_uri', (call) => unescapeText(call.text(1)), 1),
   encode_args: codec('encode_args', (call) => encodeArguments(call.value(1))),
-  decode_args: codec('decode_args', (call) => argumentsUpTo(call.text(1), call.optionalNumber(2) ?? 100)),
-  quote_sql_str: codec('quote_sql_str', (call) => quoted(call.bytes(1))),
+  decode_args: codec('decode_args', (call) => argumentsUpTo(call.text(1), call.optionalNumber(2) ?? 100), 1),
+  quote_sql_str: codec('quote_sql_str', (call) => quoted(call.bytes(1)), 1),
   md5: codec('md5', (call) => hex(md5(call.bytes(1).slice()))),
   md5_bin: codec('md5_bin', (call) => md5(call.bytes(1).slice())),
   sha1_bin: codec('sha1_bin', (call) => sha1(call.bytes(1).slice())),
@@ -63,12 +63,13 @@ export const moreCodecs: Library = {
   digest: codec('digest', (call) => {
     const algorithm = DIGESTS[call.text(1)];
     if (algorithm === undefined) throw new Error(`there is no digest ${call.text(1)}`);
+    call.charge(call.bytes(2).length / 2);
     return algorithm(call.bytes(2).slice());
   }),
   hmac: codec('hmac', (call) => {
     const algorithm = DIGESTS[call.text(1)];
     if (algorithm === undefined) throw new Error(`there is no digest ${call.text(1)}`);
-    call.charge(call.bytes(3).length / 2);
+    call.charge(A_DIGEST + call.bytes(3).length / 2);
     return hmac(algorithm, call.bytes(2).slice(), call.bytes(3).slice());
   }),
   random_bytes: codec('random_bytes', (call) => {
@@ -87,13 +88,16 @@ const DIGESTS: Readonly<Record<string, CHash>> = {
   sha512,
 };
 
-/** Digests and encodings cost by the length of what they are given. */
-function codec(name: string, run: (call: LuaCall) => LuaResult): LuaNative {
+/** Digests and encodings cost by the length of what they are given: so many instructions a byte. */
+function codec(name: string, run: (call: LuaCall) => LuaResult, rate = 1 / 2): LuaNative {
   return new LuaNative(name, (call) => {
-    if (call.type(1) === 'string') call.charge(call.bytes(1).length / 2);
+    call.charge(A_DIGEST + (call.type(1) === 'string' ? call.bytes(1).length * rate : 0));
     return run(call);
   });
 }
+
+/** What each of them costs, however short it is. */
+const A_DIGEST = 200;
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { regexSizeProblem } from '../../../shared/atc/regex-size.ts';
+import { programSize, regexSizeProblem } from '../../../shared/atc/regex-size.ts';
 import { type LuaCall, LuaNative, type LuaValue, results } from '../../../shared/lua/value.ts';
 import type { Library } from '../context.ts';
 
@@ -57,8 +57,8 @@ interface Found {
 function search(call: LuaCall, options: string, from: number): Found | null {
   const subject = latin1(call.bytes(1));
   if (from > subject.length + 1) return null;
-  const regex = compiled(latin1(call.bytes(2)), options);
-  call.charge(subject.length / 2);
+  const { regex, rate } = compiled(call, latin1(call.bytes(2)), options);
+  call.charge((subject.length - from + 1) * rate);
   const matcher = regex.matcher(subject);
   if (!matcher.find(from - 1)) return null;
   const groups = Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i));
@@ -81,9 +81,15 @@ function startOf(call: LuaCall): number {
 }
 
 const MOST_KEPT = 256;
-const kept = new Map<string, RE2JS>();
+const kept = new Map<string, Compiled>();
 
-function compiled(pattern: string, options: string): RE2JS {
+interface Compiled {
+  readonly regex: RE2JS;
+  /** Instructions that a byte costs: an automaton may be in all of its states at once, and runs faster where it is small. */
+  readonly rate: number;
+}
+
+function compiled(call: LuaCall, pattern: string, options: string): Compiled {
   const key = `${options} ${pattern}`;
   const known = kept.get(key);
   if (known !== undefined) return known;
@@ -94,11 +100,21 @@ function compiled(pattern: string, options: string): RE2JS {
   const source = options.includes('x') ? pattern.replace(/(?<!\\)\s+|(?<!\\)#.*/g, '') : pattern;
   const tooLarge = regexSizeProblem(source);
   if (tooLarge !== undefined) throw new Error(tooLarge);
+  const size = programSize(source);
+  const properties = source.match(/\\[pP]/g)?.length ?? 0;
+  call.charge(COMPILING + size * A_STATE + properties * A_PROPERTY);
   const regex = RE2JS.compile(source.replace(/\(\?<(?=[A-Za-z_])/g, '(?P<'), flags);
   if (kept.size >= MOST_KEPT) kept.clear();
-  kept.set(key, regex);
-  return regex;
+  const made = { regex, rate: size > SMALL ? size * 3 : size / 2 };
+  kept.set(key, made);
+  return made;
 }
+
+/** What compiling costs in instructions, beside what its states and its properties of characters do. */
+const COMPILING = 1000;
+const A_STATE = 200;
+const A_PROPERTY = 8000;
+const SMALL = 32;
 
 function filled(template: string, groups: readonly (string | null)[]): string {
   return template.replace(

@@ -7,7 +7,7 @@ import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { argumentsUpTo, decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { headerLines } from '../kong/checks.ts';
-import { BODY_LIMIT, headersUpTo } from '../kong/request.ts';
+import { BODY_LIMIT, headersUpTo, queryOf } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
 import { tlsVariable } from './tls-variables.ts';
@@ -19,9 +19,7 @@ export const request: Library = {
   set_method: change('set_method', ({ request }, call) => {
     request.method = METHODS[call.number(1)] ?? request.method;
   }),
-  get_uri_args: new LuaNative('get_uri_args', (call) =>
-    argumentsUpTo(contextOf(call).request.query, call.optionalNumber(1) ?? 100),
-  ),
+  get_uri_args: new LuaNative('get_uri_args', (call) => argumentsUpTo(queryOf(call), call.optionalNumber(1) ?? 100)),
   set_uri_args: change('set_uri_args', ({ request }, call) => {
     request.query = call.type(1) === 'table' ? encodeArguments(call.value(1)) : escapeQuery(call.text(1));
   }),
@@ -54,6 +52,7 @@ export const request: Library = {
   get_body_file: new LuaNative('get_body_file', () => undefined),
   get_post_args: new LuaNative('get_post_args', (call) => {
     const { body } = contextOf(call).tables;
+    call.charge(body?.length ?? 0);
     return body === null
       ? results(undefined, 'the body was not read')
       : argumentsUpTo(new TextDecoder().decode(body), call.optionalNumber(1) ?? 100);
@@ -70,7 +69,7 @@ export const request: Library = {
 
 /** What the prelude's tables that are looked up by name do. */
 export const lookups: Library = {
-  variable: new LuaNative('variable', (call) => variable(contextOf(call), call.text(1))),
+  variable: new LuaNative('variable', (call) => variable(contextOf(call), call)),
   set_variable: new LuaNative('set_variable', (call) => {
     const context = contextIn(call, 'ngx.var', BEFORE_UPSTREAM);
     const name = call.text(1);
@@ -141,7 +140,8 @@ function change(name: string, run: (context: LuaContext, call: LuaCall) => void)
 }
 
 /** nginx's variables, those that a data plane has. Nil for others. */
-function variable(context: LuaContext, name: string): LuaValue {
+function variable(context: LuaContext, call: LuaCall): LuaValue {
+  const name = call.text(1);
   const { session, logged, handshake } = context;
   if (handshake !== null) return handshakeVariable(handshake, name);
   if (session !== null) return sessionVariable(session, logged, name);
@@ -152,7 +152,7 @@ function variable(context: LuaContext, name: string): LuaValue {
   if (name.startsWith('ssl_')) return tlsVariable(request.tls, name);
   if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
   if (name.startsWith('arg_')) {
-    const value = decodeArguments(request.query, 0).get(name.slice(4));
+    const value = decodeArguments(queryOf(call), 0).get(name.slice(4));
     return Array.isArray(value) ? value[0] : value === true ? '' : value;
   }
   if (name.startsWith('cookie_')) return cookie(cookiesOf(request.headers) ?? '', name.slice(7));
