@@ -131,7 +131,9 @@ it('is found by `health` without the note that a full disk has no room for', asy
   const prefix = join(folder, '.holdfast');
   renameSync(join(prefix, 'instance.json'), join(folder, 'instance.json'));
   const { code, output } = await runHoldfast(['health'], settings, folder);
-  expect(output).toMatch(/Admin API +ok\ndata plane +ok\nwarning: no .*instance\.json: it is still starting, or its disk is full/);
+  expect(output).toMatch(
+    /Admin API +ok\ndata plane +ok\nwarning: no .*instance\.json: it is still starting, or its disk is full/,
+  );
   expect(code).toBe(0);
   // Whatever else answers at these addresses is not the node of another folder.
   const other = await runHoldfast(['health'], { ...settings, prefix: join(folder, 'other') }, folder);
