@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { join } from 'node:path';
 import { metered } from '../../shared/lua/metering.ts';
 
-/** What bundles have of a `.wasm` file: Lua is made to count its work. */
+/** What bundles have of a `.wasm` file: Lua, as its package has it, is made to count its work; what was bundled before counts already. */
 export function wasmBytes(path: string): Uint8Array<ArrayBuffer> {
   const bytes = readFileSync(path);
-  return basename(path) === LUA ? metered(bytes) : new Uint8Array(bytes);
+  return path.endsWith(LUA) ? metered(bytes) : new Uint8Array(bytes);
 }
 
-const LUA = 'liblua5.1.wasm';
+const LUA = join('wasmoon-lua5.1', 'dist', 'liblua5.1.wasm');
