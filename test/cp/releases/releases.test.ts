@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { ReleaseDesk } from '../../../cp/releases/desk.ts';
 import { readStrategy, sharesOf } from '../../../cp/releases/rings.ts';
@@ -412,6 +412,8 @@ describe('a group that publishes by releases', () => {
     await waits(third.id, 2).toEqual(['0 of 10 requests (min_requests)', lost]);
     await tell(a, staying, { serial: third.serial, status: 2, requests: 10 });
     await waits(third.id, 2).toEqual([lost]);
+    const looks = vi.spyOn(a.store.releases, 'current');
+    await expect.poll(() => looks.mock.calls.length, PATIENCE).toBeGreaterThan(5);
     expect(await current(a, third.id)).toMatchObject({ state: 'rolling', ring: 0 });
     leave(others);
     await expect.poll(async () => (await current(a, third.id)).ring, PATIENCE).toBe(1);
