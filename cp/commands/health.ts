@@ -25,6 +25,7 @@ async function askHealth(invocation: Invocation): Promise<void> {
   const interfaces = instance ?? interfacesOf(settings);
 
   const failures: string[] = [];
+  const absent: string[] = [];
   let reached = 0;
   for (const [name, url, home] of [
     ['Admin API', interfaces.admin && `${interfaces.admin}/status`, folder],
@@ -36,7 +37,10 @@ async function askHealth(invocation: Invocation): Promise<void> {
   ] as const) {
     if (url === undefined) continue;
     // Without its note it may be another instance that answers there.
-    if (instance === null && !(await isNodeOf(home, url.replace('/status/ready', '/status')))) continue;
+    if (instance === null && !(await isNodeOf(home, url.replace('/status/ready', '/status')))) {
+      absent.push(`${name}: this node does not answer at ${url}`);
+      continue;
+    }
     reached += 1;
     const { failure, warnings } = await probe(url);
     process.stdout.write(`${name.padEnd(11)}${failure ?? 'ok'}\n`);
@@ -44,6 +48,8 @@ async function askHealth(invocation: Invocation): Promise<void> {
     for (const warning of warnings) process.stdout.write(`warning: ${name}: ${warning}\n`);
   }
   if (instance === null && reached === 0) throw new CommandError(notRunning(folder));
+  // A half of it answers: the other has not started yet, or has ended.
+  failures.push(...absent);
   // No failure, like config that does not arrive: what serves must not be restarted by whoever asks for its health.
   for (const certificate of instance?.certificates ?? []) {
     const notice = datesNotice(certificate, new Date());

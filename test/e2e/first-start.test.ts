@@ -16,7 +16,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { freePorts } from './free-port.ts';
+import { oneProcess } from './one-process.ts';
 import { admin, type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
 const KEEP = 'X-Held';
@@ -42,16 +42,12 @@ beforeAll(async () => {
   // As an image or an administrator makes it: open to all for reading.
   mkdirSync(join(folder, '.holdfast'));
   chmodSync(join(folder, '.holdfast'), 0o755);
-  const [adminPort, proxyPort, statusPort] = await freePorts(3);
-  adminUrl = `http://127.0.0.1:${adminPort}`;
-  proxyUrl = `http://127.0.0.1:${proxyPort}`;
+  const { admin: at, proxy, settings: common } = await oneProcess();
+  adminUrl = at;
+  proxyUrl = proxy;
   settings = {
-    admin_listen: `127.0.0.1:${adminPort}`,
-    proxy_listen: `127.0.0.1:${proxyPort}`,
-    status_listen: `127.0.0.1:${statusPort}`,
-    admin_gui_listen: 'off',
-    cluster_listen: '127.0.0.1:0',
-    cluster_telemetry_listen: 'off',
+    ...common,
+    nginx_worker_processes: 'auto',
     proxy_access_log: '/dev/stdout short',
     nginx_http_log_format: 'short escape=json \'{"told":"$request $status"}\'',
   };
@@ -135,6 +131,9 @@ it('is found by `health` without the note that a full disk has no room for', asy
     /Admin API +ok\ndata plane +ok\nwarning: no .*instance\.json: it is still starting, or its disk is full/,
   );
   expect(code).toBe(0);
+  // Where one half answers and the other does not, as before the data plane has started, it is not healthy.
+  const half = await runHoldfast(['health'], { ...settings, status_listen: settings.proxy_listen ?? '' }, folder);
+  expect(half).toMatchObject({ code: 1, output: expect.stringMatching(/data plane: this node does not answer at/) });
   // Whatever else answers at these addresses is not the node of another folder.
   const other = await runHoldfast(['health'], { ...settings, prefix: join(folder, 'other') }, folder);
   expect(other).toMatchObject({ code: 1, output: expect.stringContaining('is not running at') });

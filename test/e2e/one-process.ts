@@ -9,14 +9,14 @@ export interface OneProcess {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Settings of one process with as little beside it as can be, on free ports. */
-export async function oneProcess(prefix: string): Promise<OneProcess> {
+/** Settings of one process with as little beside it as can be, on free ports; without a prefix, in that of the folder it is started in. */
+export async function oneProcess(prefix?: string): Promise<OneProcess> {
   const [admin = 0, proxy = 0, status = 0] = await freePorts(3);
   return {
     admin: `http://127.0.0.1:${admin}`,
     proxy: `http://127.0.0.1:${proxy}`,
     settings: {
-      prefix,
+      ...(prefix !== undefined && { prefix }),
       nginx_worker_processes: '1',
       admin_listen: `127.0.0.1:${admin}`,
       proxy_listen: `127.0.0.1:${proxy}`,

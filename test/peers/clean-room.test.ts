@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { buildPackage } from '../../packaging/npm/build.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
-import { freePorts } from '../e2e/free-port.ts';
+import { oneProcess } from '../e2e/one-process.ts';
 import { admin, holdfast, until } from '../e2e/processes.ts';
 
 const run = promisify(execFile);
@@ -70,25 +70,16 @@ it.each([20, 24])(
     const script = `import('${NAME}/schema').then((kit) => console.log(typeof kit.KONG_VERSION))`;
     expect((await run(node, ['-e', script], { cwd: home, env })).stdout).toBe('string\n');
 
-    const [adminPort, proxyPort, statusPort] = await freePorts(3);
-    const settings = {
-      admin_listen: `127.0.0.1:${adminPort}`,
-      proxy_listen: `127.0.0.1:${proxyPort}`,
-      status_listen: `127.0.0.1:${statusPort}`,
-      admin_gui_listen: 'off',
-      cluster_listen: '127.0.0.1:0',
-      cluster_telemetry_listen: 'off',
-    };
+    const { admin: api, proxy, settings } = await oneProcess();
     const gateway = await holdfast(['start'], settings, home, {
       node,
       file: join(home, 'node_modules', NAME, 'launcher.js'),
     });
     try {
-      const api = `http://127.0.0.1:${adminPort}`;
-      await admin(`${api}/services/hello`, 'PUT', { url: `http://127.0.0.1:${statusPort}` });
+      await admin(`${api}/services/hello`, 'PUT', { url: `http://${settings.status_listen}` });
       await admin(`${api}/services/hello/routes/hello`, 'PUT', { paths: ['/hello'] });
       await until(
-        async () => (await fetch(`http://127.0.0.1:${proxyPort}/hello/status`).catch(() => null))?.status === 200,
+        async () => (await fetch(`${proxy}/hello/status`).catch(() => null))?.status === 200,
         'the gateway to serve',
       );
     } finally {
