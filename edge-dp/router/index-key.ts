@@ -55,7 +55,9 @@ function cross(
   paths: readonly string[],
   values: readonly (ValueKey | null)[],
 ): IndexKey[] {
-  return hosts.flatMap((host) => paths.flatMap((path) => values.map((value) => ({ host, path, value }))));
+  const keys: IndexKey[] = [];
+  for (const host of hosts) for (const path of paths) for (const value of values) keys.push({ host, path, value });
+  return keys;
 }
 
 /** What one condition says about a dimension; `exact`: the key alone proves the condition. */

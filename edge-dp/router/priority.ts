@@ -24,6 +24,9 @@ export function rankOf(priority: bigint, id: string): Rank {
 const EXPRESSION = 0xffn << 56n;
 const PLAIN_HOSTS = 1n << 60n;
 const REGEX = 1n << 51n;
+/** Their upper halves. */
+const HIGH_PLAIN_HOSTS = Number(PLAIN_HOSTS >> 32n);
+const HIGH_REGEX = Number(REGEX >> 32n);
 
 /** Expression routes come before all others. */
 export function expressionPriority(priority: number | null): bigint {
@@ -39,21 +42,24 @@ export function expressionPriority(priority: number | null): bigint {
  * priorities that reach the sign bit, Kong's result differs between processors; there it is the layout its source
  * documents.
  */
-export function classicPriority(route: RouteRow, paths: readonly string[]): bigint {
+export function classicRank(route: RouteRow, paths: readonly string[], id: string): Rank {
   const [first] = paths;
   const regex = first?.startsWith('~') ?? false;
   const weight = countFields(route);
   const headers = Math.min(Object.keys(route.headers ?? {}).length, 255);
   const regexPriority = regex ? (route.regex_priority ?? 0) : 0;
-  const length = regex || first === undefined ? 0n : BigInt(byteLength(first) & 0x7ffff);
-  const bits = (hasPlainHostsOnly(route) ? PLAIN_HOSTS : 0n) | (regex ? REGEX : 0n) | length;
-  const wrapped = BigInt(regexPriority) & 8191n;
-  if (weight >= 4 || wrapped >= 4096n) {
+  const length = regex || first === undefined ? 0 : byteLength(first) & 0x7ffff;
+  const plainHosts = hasPlainHostsOnly(route);
+  const wrapped = regexPriority & 8191;
+  if (weight >= 4 || wrapped >= 4096) {
+    const bits = (plainHosts ? PLAIN_HOSTS : 0n) | (regex ? REGEX : 0n) | BigInt(length);
     const documented =
       bits | (BigInt(weight) << 61n) | (BigInt(headers) << 52n) | ((BigInt(regexPriority) & 0xffff_ffffn) << 19n);
-    return documented < EXPRESSION ? documented : EXPRESSION - 1n;
+    return rankOf(documented < EXPRESSION ? documented : EXPRESSION - 1n, id);
   }
-  return bits | (BigInt(weight) << 29n) | (BigInt(headers) << 20n) | (wrapped << 19n);
+  // By halves: most routes come here, and numbers of 64 bits are dear.
+  const high = (plainHosts ? HIGH_PLAIN_HOSTS : 0) | (regex ? HIGH_REGEX : 0);
+  return { numbers: [high, length | (weight << 29) | (headers << 20) | (wrapped << 19)], id };
 }
 
 const SERVER_NAME = 1n << 61n;
@@ -131,7 +137,8 @@ export function isEmpty(field: readonly unknown[] | Readonly<Record<string, unkn
   );
 }
 
-function byteLength(text: string): number {
+/** Of a text in UTF-8. */
+export function byteLength(text: string): number {
   for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return new TextEncoder().encode(text).length;
   return text.length;
 }

@@ -6,7 +6,7 @@ import type { RouteRow, RouterFlavor } from './route-row.ts';
 import { compileRoute, type Rule } from './rule.ts';
 import { addRule, EMPTY_INDEX, findRule, type RuleIndex, removeRule } from './rule-index.ts';
 import { compileStreamRoute } from './stream-rule.ts';
-import { Edit, get, set, type Trie, values } from './trie.ts';
+import { type Edit, get, set, type Trie, values } from './trie.ts';
 
 /** Chooses the route of a request. Immutable. */
 export interface Router {
@@ -62,7 +62,7 @@ class IndexedRouter implements Router {
   }
 
   update({ upserts, deletes }: RouteChanges): Router {
-    const edit = new Edit();
+    const edit: Edit = Symbol('edit');
     let index = this.#index;
     let rulesById = this.#rulesById;
     const replace = (id: string, rules: readonly Rule[]): void => {

@@ -101,7 +101,7 @@ class Search {
     }
   }
 
-  #list(rules: RuleList): void {
+  #list({ rules }: RuleList): void {
     for (const rule of rules) {
       if (this.best && compareRanks(rule.rank, this.best.rank) <= 0) return;
       if (this.#except?.has(rule)) continue;

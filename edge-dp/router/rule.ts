@@ -10,7 +10,7 @@ import { classicConditions, type Dialect } from './classic-route.ts';
 import { splitHost } from './host.ts';
 import { type IndexKey, planIndex } from './index-key.ts';
 import { compileTest, conjunction, InvalidRegex, type Regexes, type Test } from './predicate.ts';
-import { classicPriority, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
+import { byteLength, classicRank, expressionPriority, type Rank, rankOf, traditionalRank } from './priority.ts';
 import { type RouterRequest, Subject } from './request.ts';
 import type { RouteRow, RouterFlavor } from './route-row.ts';
 
@@ -24,7 +24,7 @@ export interface Rule {
   readonly keys: readonly IndexKey[];
   /** What a request found under one of the keys may still fail; null: nothing. */
   readonly test: Test | null;
-  /** Those that leave captures or say which prefix matched. */
+  /** Those that leave captures or say which prefix matched, where that is not known beforehand. */
   readonly capturing: readonly Expression[];
   /** Length of the matched prefix where that is known beforehand; null: `capture` finds out. */
   readonly prefixLength: number | null;
@@ -62,7 +62,7 @@ function rulesOf(route: RouteRow, flavor: RouterFlavor): Rule[] {
   const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portFields: CONNECTED };
   if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
   return partsOf(route).map(({ id, paths }) =>
-    makeRule(route, rankOf(classicPriority(route, paths), id), classicConditions(route, paths, dialect), paths),
+    makeRule(route, classicRank(route, paths, id), classicConditions(route, paths, dialect), paths),
   );
 }
 
@@ -74,6 +74,7 @@ function problemOf(error: unknown): string {
 
 /** What fails late, at its first request, must fail now, while the config can still be refused. */
 function runOnce({ test, capturing, regexes }: Rule): void {
+  if (test === null && capturing.length === 0) return;
   const subject = new Subject(PROBE);
   test?.(subject);
   for (const condition of capturing) capture(condition, subject, regexes, new Capturing());
@@ -147,7 +148,7 @@ function partsOf(route: RouteRow): { id: string; paths: readonly string[] }[] {
   const id = route.id.toLowerCase();
   const groups = new Map<number, string[]>();
   for (const path of route.paths ?? []) {
-    const kind = path.startsWith('~') ? 0 : new TextEncoder().encode(path).length;
+    const kind = path.startsWith('~') ? 0 : byteLength(path);
     const group = groups.get(kind);
     if (group) group.push(path);
     else groups.set(kind, [path]);
@@ -172,13 +173,15 @@ export function makeRule(
     route,
     rank,
     conditions,
-    regexes,
+    regexes: regexes.size === 0 ? NO_REGEXES : regexes,
     keys,
     test: tests.length === 0 ? null : conjunction(tests),
-    capturing: conditions.filter((condition) => leavesTraces(condition, regexes)),
+    capturing: plain ? [] : conditions.filter((condition) => leavesTraces(condition, regexes)),
     prefixLength: plain ? (first?.length ?? 0) : null,
   };
 }
+
+const NO_REGEXES: Regexes = new Map();
 
 function isOnPath(condition: Expression): boolean {
   for (const { field } of predicates(condition)) if (field === 'http.path') return true;

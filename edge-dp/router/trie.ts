@@ -7,6 +7,7 @@ export interface Trie<V> {
   readonly label: string;
   readonly value: V | null;
   readonly children: Children<V> | null;
+  readonly madeIn: Edit;
 }
 
 /** Nodes by the first character of their labels: ASCII in an array, which is several times faster than a map. */
@@ -15,30 +16,25 @@ interface Children<V> {
   readonly base: number;
   readonly ascii: readonly (Trie<V> | null)[];
   readonly others: ReadonlyMap<number, Trie<V>> | null;
+  readonly madeIn: Edit;
 }
 
 /**
- * One batch of edits. Nodes made within it are nobody else's yet and are changed in place, so that building a large tree
- * costs no copies.
+ * One batch of edits, which all that is made within it names: it is nobody else's yet and is changed in place, so that building a
+ * large tree costs no copies.
  */
-export class Edit {
-  /** Not weak: a batch is soon over, and what is held weakly is looked through at each collection of garbage. */
-  readonly #own = new Set<object>();
-
-  owns(object: object): boolean {
-    return this.#own.has(object);
-  }
-
-  own<T extends object>(object: T): T {
-    this.#own.add(object);
-    return object;
-  }
-}
+export type Edit = symbol;
 
 interface Node<V> extends Trie<V> {
   label: string;
   value: V | null;
   children: Children<V> | null;
+}
+
+interface OwnChildren<V> extends Children<V> {
+  base: number;
+  ascii: (Trie<V> | null)[];
+  others: Map<number, Trie<V>> | null;
 }
 
 /** The value of exactly this key. */
@@ -89,7 +85,7 @@ export function set<V>(root: Trie<V> | null, key: string, value: V | null, edit:
     if (root.value === value) return root;
     const node = editable(root, edit);
     node.value = value;
-    return tidy(node, edit);
+    return value === null ? tidy(node, edit) : node;
   }
   const first = rest.charCodeAt(0);
   const child = childAt(root.children, first);
@@ -97,20 +93,20 @@ export function set<V>(root: Trie<V> | null, key: string, value: V | null, edit:
   if (changed === child) return root;
   const node = editable(root, edit);
   node.children = withChild(node.children, first, changed, edit);
-  return tidy(node, edit);
+  return value === null ? tidy(node, edit) : node;
 }
 
-function leaf<V>(label: string, value: V, edit: Edit): Node<V> {
-  return edit.own({ label, value, children: null });
+function leaf<V>(label: string, value: V, madeIn: Edit): Node<V> {
+  return { label, value, children: null, madeIn };
 }
 
-function split<V>(node: Trie<V>, at: number, rest: string, value: V, edit: Edit): Trie<V> {
-  const lower = editable(node, edit);
+function split<V>(node: Trie<V>, at: number, rest: string, value: V, madeIn: Edit): Trie<V> {
+  const lower = editable(node, madeIn);
   const label = node.label;
   lower.label = label.slice(at);
-  let children = withChild<V>(null, label.charCodeAt(at), lower, edit);
-  if (rest !== '') children = withChild(children, rest.charCodeAt(0), leaf(rest, value, edit), edit);
-  return edit.own({ label: label.slice(0, at), value: rest === '' ? value : null, children });
+  let children = withChild<V>(null, label.charCodeAt(at), lower, madeIn);
+  if (rest !== '') children = withChild(children, rest.charCodeAt(0), leaf(rest, value, madeIn), madeIn);
+  return { label: label.slice(0, at), value: rest === '' ? value : null, children, madeIn };
 }
 
 /** Drops an empty node and joins one that only leads to another. */
@@ -126,12 +122,12 @@ function tidy<V>(node: Node<V>, edit: Edit): Trie<V> | null {
 
 function editable<V>(node: Trie<V>, edit: Edit): Node<V> {
   if (isOwn(node, edit)) return node;
-  return edit.own({ label: node.label, value: node.value, children: node.children });
+  return { label: node.label, value: node.value, children: node.children, madeIn: edit };
 }
 
-/** Nodes are made here only, so that one the edit owns is known to be changeable. */
+/** Nodes are made here only, so that one made in the batch is known to be changeable. */
 function isOwn<V>(node: Trie<V>, edit: Edit): node is Node<V> {
-  return edit.owns(node);
+  return node.madeIn === edit;
 }
 
 function childAt<V>(children: Children<V> | null, code: number): Trie<V> | null {
@@ -148,35 +144,39 @@ function childrenOf<V>({ children }: Trie<V>): Trie<V>[] {
 }
 
 function withChild<V>(children: Children<V> | null, code: number, child: Trie<V> | null, edit: Edit): Children<V> {
-  const { base, ascii, others } = children ?? { base: code, ascii: [], others: null };
+  const own = ownChildren(children, code, edit);
   if (code >= ASCII) {
-    const changed = others && isOwnMap(others, edit) ? others : edit.own(new Map(others));
-    if (child) changed.set(code, child);
-    else changed.delete(code);
-    return { base, ascii, others: changed };
+    own.others ??= new Map();
+    if (child) own.others.set(code, child);
+    else own.others.delete(code);
+    return own;
   }
-  const at = code - base;
-  if (at >= 0 && at < ascii.length) {
-    const changed = isOwnArray(ascii, edit) ? ascii : edit.own([...ascii]);
-    changed[at] = child;
-    return changed === ascii && children ? children : { base, ascii: changed, others };
+  const { ascii } = own;
+  const base = ascii.length === 0 ? code : own.base;
+  if (code < base || code >= base + ascii.length) {
+    const low = Math.min(base, code);
+    // Of the very length: what grows by itself takes room in advance, which thousands of nodes would never use.
+    own.ascii = new Array<Trie<V> | null>(Math.max(base + ascii.length - 1, code) - low + 1).fill(null);
+    for (let at = 0; at < ascii.length; at++) own.ascii[base - low + at] = ascii[at] ?? null;
+    own.base = low;
   }
-  const low = ascii.length === 0 ? code : Math.min(base, code);
-  const high = ascii.length === 0 ? code : Math.max(base + ascii.length - 1, code);
-  const wider = Array.from({ length: high - low + 1 }, (_, i) => ascii[i + low - base] ?? null);
-  wider[code - low] = child;
-  return { base: low, ascii: edit.own(wider), others };
+  own.ascii[code - own.base] = child;
+  return own;
+}
+
+function ownChildren<V>(children: Children<V> | null, code: number, edit: Edit): OwnChildren<V> {
+  if (children === null) return { base: code, ascii: [], others: null, madeIn: edit };
+  if (areOwn(children, edit)) return children;
+  const { base, ascii, others } = children;
+  return { base, ascii: [...ascii], others: others && new Map(others), madeIn: edit };
+}
+
+/** As with nodes. */
+function areOwn<V>(children: Children<V>, edit: Edit): children is OwnChildren<V> {
+  return children.madeIn === edit;
 }
 
 const ASCII = 128;
-
-function isOwnArray<V>(ascii: readonly (Trie<V> | null)[], edit: Edit): ascii is (Trie<V> | null)[] {
-  return edit.owns(ascii);
-}
-
-function isOwnMap<V>(others: ReadonlyMap<number, Trie<V>>, edit: Edit): others is Map<number, Trie<V>> {
-  return edit.owns(others);
-}
 
 function commonLength(a: string, b: string): number {
   const end = Math.min(a.length, b.length);
