@@ -19,7 +19,7 @@ const cors: Plugin<CorsConfig> = {
     const headers = config.headers === null || config.headers.length === 0 ? null : config.headers.join(',');
     const exposed =
       config.exposed_headers === null || config.exposed_headers.length === 0 ? null : config.exposed_headers.join(',');
-    const methods = (config.methods ?? []).join(',');
+    const methods = config.methods?.join(',') ?? ALL_METHODS;
 
     /** What every answer says of the origin. */
     function mark(fields: HeaderFields, request: GatewayRequest): void {
@@ -64,6 +64,9 @@ const cors: Plugin<CorsConfig> = {
 };
 
 export default cors;
+
+/** What a config that unsets `methods` allows. */
+const ALL_METHODS = 'GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS,TRACE,CONNECT';
 
 /** The value of Access-Control-Allow-Origin, null: none; `varies`: another origin may be told otherwise. */
 type Allow = (origin: string | null) => { readonly allowed: string | null; readonly varies: boolean };

@@ -116,9 +116,9 @@ interface Signature {
   readonly bytes: Uint8Array | null;
 }
 
-/** In this order, as in Kong, and with nothing quoted behind. */
+/** In this order, as in Kong, and with nothing quoted behind. Some clients quote the whole: its first quote may stand there. */
 const SIGNATURE =
-  /^\s*[Hh]mac\s*username="(.+)",\s*algorithm="([^"]+)",\s*headers="([^"]+)",\s*signature="([^"]+)"[^"]*$/;
+  /^\s*"?[Hh]mac\s*username="(.+)",\s*algorithm="([^"]+)",\s*headers="([^"]+)",\s*signature="([^"]+)"[^"]*$/;
 
 function parseSignature(value: string | null): Signature | null {
   const match = value === null ? null : SIGNATURE.exec(value);

@@ -3,6 +3,7 @@ import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { cookiesOf } from '../http/cookies.ts';
+import { firstLine } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
 import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import {
@@ -29,12 +30,16 @@ const jwt: Plugin<JwtConfig> = {
     const refuse = (message: string): Refusal => ({ status: 401, body: { message }, headers: invalid });
     const unauthorized: Refusal = { status: 401, body: { message: 'Unauthorized' }, headers: plain };
     const name = config.key_claim_name ?? 'iss';
-    const cookies = (config.cookie_names ?? []).map(cookiePattern);
+    const places: Places = {
+      uri: config.uri_param_names ?? [],
+      cookies: (config.cookie_names ?? []).map(cookiePattern),
+      headers: (config.header_names ?? []).map((header) => [header, bearerPattern(header)]),
+    };
     const verified = services.cache<Verified>('jwt', { maxBytes: VERIFIED_BYTES });
     const keys = new WeakMap<Row, VerificationKey>();
 
     const authenticate = authenticator(config.anonymous, (request) => {
-      const tokens = tokensOf(request, config, cookies);
+      const tokens = tokensOf(request, places);
       const [token] = tokens;
       if (token === undefined) return unauthorized;
       if (tokens.size > 1) return refuse('Multiple tokens provided');
@@ -95,7 +100,7 @@ const jwt: Plugin<JwtConfig> = {
         return authenticate(request);
       },
       async claimant(request) {
-        const [token] = tokensOf(request, config, cookies);
+        const [token] = tokensOf(request, places);
         const decoded = typeof token === 'string' ? decodeToken(token) : null;
         if (decoded === null || 'refused' in decoded) return undefined;
         const key = decoded.claims[name] ?? decoded.header[name];
@@ -119,10 +124,17 @@ interface Verified {
 const VERIFIED_BYTES = 4 * 1024 * 1024;
 const VERIFIED_SECONDS = 300;
 
+/** Where tokens are looked for; patterns find them in the Cookie line, and in the first line of a header. */
+interface Places {
+  readonly uri: readonly string[];
+  readonly cookies: readonly RegExp[];
+  readonly headers: readonly (readonly [name: string, pattern: RegExp])[];
+}
+
 /** All different tokens of a request; `true` for a query argument without a value. */
-function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly RegExp[]): ReadonlySet<string | true> {
+function tokensOf(request: GatewayRequest, { uri, cookies, headers }: Places): ReadonlySet<string | true> {
   const tokens = new Set<string | true>();
-  for (const name of config.uri_param_names ?? []) {
+  for (const name of uri) {
     for (const value of queryValues(request.query, name)) if (value !== '') tokens.add(value);
   }
   if (cookies.length > 0) {
@@ -132,15 +144,20 @@ function tokensOf(request: GatewayRequest, config: JwtConfig, cookies: readonly 
       if (value !== undefined && value !== '') tokens.add(value);
     }
   }
-  for (const name of config.header_names ?? []) {
-    const value = BEARER.exec(request.headers.get(name) ?? '')?.[1];
+  for (const [name, pattern] of headers) {
+    const value = pattern.exec(firstLine(request.headers, name) ?? '')?.[1];
     if (value !== undefined) tokens.add(value);
   }
   return tokens;
 }
 
-/** Spelt in two ways, and found anywhere, as in Kong. */
-const BEARER = /\s*[Bb]earer\s+(.+)/;
+/**
+ * Spelt in two ways, and found anywhere, as in Kong. Of lines that the runtime joins the first is taken, but of Authorization, which
+ * may come once: two of it are no token.
+ */
+function bearerPattern(header: string): RegExp {
+  return header.toLowerCase() === 'authorization' ? /[Bb]earer\s+(.+)/ : /[Bb]earer\s+(.+?)(?:, .*)?$/;
+}
 
 /** nginx finds cookies by names in any case. */
 function cookiePattern(name: string): RegExp {

@@ -41,15 +41,15 @@ export async function authorize(request: GatewayRequest, endpoint: Endpoint): Pr
   const userId = userIdOf(parameters);
   if (isError(userId)) return refuse(userId);
   const client = await findClient(request, parameters.text('client_id'));
-  const [registered] = client?.redirectUris ?? [];
-  if (client?.redirectUris == null || registered === undefined) {
-    return refuse(challengeOf(parameters).error ?? INVALID_CLIENT);
-  }
+  if (client?.redirectUris == null) return refuse(challengeOf(parameters).error ?? INVALID_CLIENT);
 
+  const [registered] = client.redirectUris;
   const wanted = parameters.has('redirect_uri') ? parameters.text('redirect_uri') : registered;
   const known = wanted !== undefined && client.redirectUris.includes(wanted);
   const uri = known ? wanted : registered;
   const outcome = await decide(request, endpoint, parameters, client, userId, known);
+  // Of an empty list none is known: the client cannot be told by way of one.
+  if (uri === undefined) return refuse(isError(outcome) ? outcome : FOREIGN_REDIRECT_URI);
   if (isError(outcome)) return answer(request, 400, { redirect_uri: inQuery(uri, withState({ ...outcome })) });
   if ('code' in outcome) return answer(request, 200, { redirect_uri: inQuery(uri, withState(outcome)) });
   return answer(request, 200, { redirect_uri: `${uri}#${encoded(withState(outcome))}` });

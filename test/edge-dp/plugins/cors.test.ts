@@ -64,6 +64,14 @@ describe('cors', () => {
     expect(await preflight({ origins }, 'https://evil.test')).not.toHaveProperty('access-control-allow-origin');
   });
 
+  it('allows every method when config unsets them, none when it lists none', async () => {
+    const told = async (methods: CorsConfig['methods']) =>
+      (await preflight({ methods }, 'https://a.test'))['access-control-allow-methods'];
+    expect(await told(null)).toBe('GET,HEAD,PUT,PATCH,POST,DELETE,OPTIONS,TRACE,CONNECT');
+    expect(await told(['GET', 'PUT'])).toBe('GET,PUT');
+    expect(await told([])).toBe('');
+  });
+
   it('leaves a preflight that is the service’s to answer as it is, and no other request', async () => {
     const hooks = cors.compile({ ...CONFIG, preflight_continue: true }, EVERYWHERE, fakeServices());
     const marked = async (more: Record<string, string>, method = 'OPTIONS') => {

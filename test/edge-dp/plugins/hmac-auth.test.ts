@@ -161,6 +161,12 @@ describe('signatures of hmac-auth', () => {
     }
   });
 
+  it('hold in a header that begins with a quote, as some clients send it', async () => {
+    const good = authorization({ lines: DATE });
+    expect(await judged({}, { date, authorization: `"${good}` })).toBe(200);
+    expect(await judged({}, { date, authorization: `"${good.replace(/signature="/, '$&AAAA')}` })).toBe(DIFFERENT);
+  });
+
   it('are refused whatever else stands in the header', async () => {
     const good = authorization({ lines: DATE });
     const hostile = [
@@ -168,6 +174,9 @@ describe('signatures of hmac-auth', () => {
       'hmac',
       'Basic YWRhOmVuZ2luZQ==',
       `${good}, ${good}`,
+      `""${good}`,
+      `"${good}"`,
+      `Basic x, "${good}`,
       `${good}, extra="1"`,
       good.replace('signature="', 'signature=" '),
       good.replace('username="ada"', 'username=ada'),

@@ -219,6 +219,22 @@ describe('jwt', () => {
     expect(await ask('', { headers: { authorization: '' } })).toEqual({ message: 'Unauthorized' });
   });
 
+  it('takes the first of several lines of a header, which some hosts join, but of Authorization, which comes once', async () => {
+    const ask = gateway({ header_names: ['authorization', 'X-Token'] });
+    const asked = (line: string | readonly string[], name = 'x-token') =>
+      ask('', { headers: { authorization: '', [name]: line } });
+    const good = `Bearer ${await signed({ iss: 'joe' })}`;
+    for (const other of ['Bearer other', 'Basic x', good]) {
+      expect(await asked([good, other]), other).toBe('ada');
+      expect(await asked(`${good}, ${other}`), other).toBe('ada');
+      expect(await asked(`${good}, ${other}`, 'authorization'), other).toEqual({
+        message: expect.stringMatching(/^Bad token; /),
+      });
+    }
+    expect(await asked(['Bearer other', good])).toEqual({ message: 'Bad token; invalid JSON' });
+    expect(await asked(`Bearer other, ${good}`)).toEqual({ message: 'Bad token; invalid JSON' });
+  });
+
   it('says to the log, not to the client, that a key cannot be used', async () => {
     const ask = gateway({}, { algorithm: 'ES256', rsa_public_key: 'no PEM' });
     const token = `${part({ alg: 'ES256' })}.${part({ iss: 'joe' })}.AAAA`;

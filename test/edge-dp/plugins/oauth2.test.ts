@@ -97,6 +97,7 @@ describe('tokens, and sessions, on two data planes, one of them on Node', () => 
       client_secret: 'a-secret',
       redirect_uris: ['https://app.test/back'],
     });
+    await call('/consumers/ada/oauth2', 'POST', { name: 'nowhere', client_id: 'nowhere', redirect_uris: [] });
     await call('/services/api/routes', 'POST', { name: 'app', paths: ['/app'] });
     await call('/consumers', 'POST', { username: 'nobody' });
     await call('/consumers/ada/key-auth', 'POST', { key: 'a-key' });
@@ -260,6 +261,9 @@ describe('tokens, and sessions, on two data planes, one of them on Node', () => 
     const foreign = 'Invalid redirect_uri that does not match with any redirect_uri created with the application';
     const elsewhere = await token(0, { grant_type: 'password', redirect_uri: 'https://evil.test/' });
     refused(elsewhere, 'invalid_request', foreign);
+    // Nobody to be told by way of a redirect.
+    const body = new URLSearchParams({ client_id: 'nowhere', provision_key: 'key', authenticated_userid: 'u2' });
+    refused(await send(0, '/api/oauth2/authorize', { method: 'POST', body }), 'invalid_request', foreign);
     refused(await token(0, { grant_type: 'magic' }), 'unsupported_grant_type', 'Invalid grant_type');
     const twice = 'Only one X-Forwarded-Proto header allowed';
     refused(await authorize([], { 'x-forwarded-proto': 'https, https' }), 'access_denied', twice);
