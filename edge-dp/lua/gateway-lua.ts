@@ -12,11 +12,12 @@ import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts'
 import { request } from './kong/request.ts';
 import { response } from './kong/response.ts';
 import { service } from './kong/service.ts';
+import { sharedByPlugins, unsetShared } from './kong/shared.ts';
 import { parseVaultReference, vaultGet } from './kong/vault.ts';
 import { LIBRARIES } from './libraries.ts';
 import { bit } from './ngx/bits.ts';
 import { moreCodecs } from './ngx/codecs.ts';
-import { kept } from './ngx/kept.ts';
+import { kept, setKept } from './ngx/kept.ts';
 import { LEVELS, ngx } from './ngx/ngx.ts';
 import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
@@ -103,11 +104,14 @@ function prelude(lua: LuaMachine): LuaRecord {
     template_captures: templateCaptures,
     authenticated_groups: authenticatedGroups,
     set_authenticated_groups: setAuthenticatedGroups,
+    shared: sharedByPlugins,
+    unset_shared: unsetShared,
     set_log_value: setSerializeValue,
     serialize,
     memory_used: new LuaNative('memory_used', () => lua.memory.used),
     subsystem: new LuaNative('subsystem', (call) => (contextOf(call).session === null ? 'http' : 'stream')),
     kept,
+    set_kept: setKept,
     authorities,
     vault_get: vaultGet,
     parse_reference: parseVaultReference,

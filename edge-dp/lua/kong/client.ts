@@ -144,18 +144,22 @@ function authenticate(call: LuaCall): LuaResult {
   if (credential !== undefined && !isMap(credential)) throw new Error('credential must be a table or nil');
   request.identity.authenticate(
     consumer === undefined ? null : consumerOf(consumer),
-    credential === undefined
-      ? null
-      : {
-          id: text(credential.get('id')) ?? '',
-          identifier: text(credential.get('username')) ?? text(credential.get('id')),
-          row: rowOf(credential),
-        },
+    credential === undefined ? null : credentialIn(credential),
   );
   return undefined;
 }
 
-function consumerOf(table: ReadonlyMap<LuaValue, LuaValue>): AuthenticatedConsumer {
+/** A credential as Lua has it. */
+export function credentialIn(table: ReadonlyMap<LuaValue, LuaValue>): AuthenticatedCredential {
+  return {
+    id: text(table.get('id')) ?? '',
+    identifier: text(table.get('username')) ?? text(table.get('id')),
+    row: rowOf(table),
+  };
+}
+
+/** A consumer as Lua has it. */
+export function consumerOf(table: ReadonlyMap<LuaValue, LuaValue>): AuthenticatedConsumer {
   return {
     id: text(table.get('id')) ?? '',
     username: text(table.get('username')),

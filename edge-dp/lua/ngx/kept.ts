@@ -1,6 +1,7 @@
 import { LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
+import { isMap } from '../arguments.ts';
 import { contextOf, type LuaContext } from '../context.ts';
-import { credentialOf, entity } from '../kong/client.ts';
+import { consumerOf, credentialIn, credentialOf, entity } from '../kong/client.ts';
 
 /** What Kong keeps of a request in `ngx.ctx`, by its names there: public plugins read it, though no documentation has it. */
 export const kept = new LuaNative('kept', (call) => {
@@ -32,3 +33,22 @@ const KEPT: Readonly<Record<string, (context: LuaContext) => LuaValue>> = {
     return { uri: matchedPath ?? undefined, uri_captures: all, method, host: headers.get('host') };
   },
 };
+
+/**
+ * `ngx.ctx.authenticated_consumer = …` and the credential likewise: plugins of one's own say so whom they found a request to come from.
+ * False: the name means nothing here.
+ */
+export const setKept = new LuaNative('set_kept', (call) => {
+  const name = call.type(1) === 'string' ? call.text(1) : '';
+  if (name !== 'authenticated_consumer' && name !== 'authenticated_credential') return false;
+  const context = contextOf(call);
+  if (context.session !== null || context.handshake !== null) return false;
+  const { identity } = context.request;
+  const { consumer, credential } = identity;
+  const value = call.value(2);
+  if (name === 'authenticated_consumer') identity.assume(isMap(value) ? consumerOf(value) : null, credential);
+  else if (isMap(value)) identity.assume(consumer, credentialIn(value));
+  // Whatever else it is, there is one.
+  else identity.assume(consumer, call.truth(2) ? { id: null, identifier: null } : null);
+  return true;
+});

@@ -4,13 +4,17 @@ local host = ...
 local setmetatable, rawget, rawset, type, tostring, select = setmetatable, rawget, rawset, type, tostring, select
 local concat = table.concat
 
--- The one field of kong.ctx.shared that plugins of the gateway read is kept where they do.
+-- The one field of kong.ctx.shared that plugins of the gateway read is kept where they do. What they put there themselves is found
+-- until a script puts something in its place.
 local shared = {
   __index = function(_, name)
     if name == 'authenticated_groups' then return host.authenticated_groups() end
+    return host.shared(name)
   end,
   __newindex = function(t, name, value)
-    if name == 'authenticated_groups' then host.set_authenticated_groups(value) else rawset(t, name, value) end
+    if name == 'authenticated_groups' then return host.set_authenticated_groups(value) end
+    host.unset_shared(name)
+    rawset(t, name, value)
   end,
 }
 

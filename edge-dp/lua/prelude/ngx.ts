@@ -24,7 +24,8 @@ ngx.ctx = setmetatable({}, {
     return own
   end,
   __newindex = function(_, k, v)
-    if k == 'authenticated_groups' then host.set_authenticated_groups(v) else host.table('ngx')[k] = v end
+    if k == 'authenticated_groups' then host.set_authenticated_groups(v)
+    elseif not host.set_kept(k, v) then host.table('ngx')[k] = v end
   end,
 })
 ngx.var = setmetatable({}, {

@@ -37,6 +37,8 @@ export interface Identity {
   authenticatedGroups: readonly string[] | null;
   /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
   authenticate(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void;
+  /** As `authenticate`, but the upstream is told nothing: its headers are those that whoever says this sets. */
+  assume(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void;
   /** The consumer groups of the consumer, by name; read from the bundle when first asked for. */
   consumerGroups(): readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]>;
 }
@@ -64,10 +66,14 @@ export class RequestIdentity implements Identity {
     this.#groups = groups;
   }
 
-  authenticate(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void {
+  assume(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void {
     if (consumer?.id !== this.consumer?.id) this.#consumerGroups = null;
     this.consumer = consumer;
     this.credential = credential;
+  }
+
+  authenticate(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void {
+    this.assume(consumer, credential);
     const { headers } = this.#request;
     setOrClear(headers, 'X-Consumer-ID', consumer?.id);
     setOrClear(headers, 'X-Consumer-Custom-ID', consumer?.custom_id);
