@@ -17,11 +17,13 @@ const requestSizeLimiting: Plugin<RequestSizeLimitingConfig> = {
         if (declared !== null) return Number(declared) > most ? refuse(request) : undefined;
         const chunked = request.headers.get('transfer-encoding') === 'chunked';
         if (require_content_length && !chunked) return request.error(411, 'A valid Content-Length header is required');
-        if (request.body.length === 0) return undefined;
+        const { length } = request.body;
+        // None, or one that a plugin before has read.
+        if (length !== null) return length > most ? refuse(request) : undefined;
         // A long one is not waited for: it is counted on its way.
         if (most <= READ_AT_MOST)
           return request.body.read(most).then((body) => (body === null ? refuse(request) : undefined));
-        request.body.limit(most, TOO_LARGE);
+        request.body.limit(most, TOO_LARGE, refusalStatus(request));
         return undefined;
       },
     };
@@ -37,6 +39,9 @@ const BYTES = { bytes: 1, kilobytes: 1 << 10, megabytes: 1 << 20 } as const;
 const READ_AT_MOST = 1 << 20;
 
 function refuse(request: GatewayRequest): HttpResponse {
-  const expects = request.headers.get('expect')?.trim().toLowerCase() === '100-continue';
-  return request.error(expects ? 417 : 413, TOO_LARGE);
+  return request.error(refusalStatus(request), TOO_LARGE);
+}
+
+function refusalStatus({ headers }: GatewayRequest): 413 | 417 {
+  return headers.get('expect')?.trim().toLowerCase() === '100-continue' ? 417 : 413;
 }

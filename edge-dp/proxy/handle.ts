@@ -6,6 +6,7 @@ import type { QualifiedAnswer, Step } from '../plugins/runtime/plugin.ts';
 import { ResponseReply } from '../plugins/runtime/reply.ts';
 import { PluginFailure, PluginRun, rewrite } from '../plugins/runtime/run.ts';
 import type { RouterRequest } from '../router/request.ts';
+import { BodyTooLarge } from './egress/egress.ts';
 import { defaultMessage } from './errors.ts';
 import { ExchangeLog } from './exchange-log.ts';
 import { requestWords } from './failure-line.ts';
@@ -206,9 +207,9 @@ function clientBodyError(error: unknown): ClientBodyError | null {
   return cause instanceof ClientBodyError ? cause : null;
 }
 
-function badBody(context: ProxyContext, { status }: ClientBodyError): HttpResponse {
+function badBody(context: ProxyContext, { status, message, cause }: ClientBodyError): HttpResponse {
   if (status === 400) return context.error(400, 'Bad request');
-  const refusal = context.error(status, defaultMessage(status));
+  const refusal = context.error(status, cause instanceof BodyTooLarge ? message : defaultMessage(status));
   refusal.closing = true;
   return refusal;
 }

@@ -5,15 +5,15 @@ import type { IncomingBodySource, IncomingRequest } from '../http/messages.ts';
 import { readBody } from '../http/read-body.ts';
 import { ReadTimeout, withTimeout } from '../http/read-timeout.ts';
 import type { RequestBody } from '../plugins/runtime/request.ts';
-import { BodyTooLarge, type UpstreamBody } from './egress/egress.ts';
+import { type BodyLimit, BodyTooLarge, type UpstreamBody } from './egress/egress.ts';
 import { defaultMessage } from './errors.ts';
 
 /** The client went away in the middle of its body, its chunks are malformed, nothing came for too long, or too much. */
 export class ClientBodyError extends Error {
   override readonly name = 'ClientBodyError';
 
-  get status(): 400 | 408 | 413 {
-    if (this.cause instanceof BodyTooLarge) return 413;
+  get status(): 400 | 408 | BodyLimit['status'] {
+    if (this.cause instanceof BodyTooLarge) return this.cause.status;
     return this.cause instanceof ReadTimeout ? 408 : 400;
   }
 }
@@ -86,26 +86,21 @@ export class IncomingBody implements RequestBody {
       withTimeout(part, this.#patience).catch((error: unknown) => {
         throw new ClientBodyError(messageOf(error), { cause: error });
       });
-    const { bytes, rest } = await readBody(this.#source.stream(), limit, waiting);
-    if (this.#maxSize > 0 && (bytes?.length ?? 0) > this.#maxSize) {
-      const cause = new BodyTooLarge(defaultMessage(413));
-      throw new ClientBodyError(cause.message, { cause });
-    }
+    const most = this.limited;
+    const within = Math.min(limit, most?.bytes ?? limit);
+    const { bytes, rest } = await readBody(this.#source.stream(), within, waiting);
     if (rest === null) {
       this.#keep(bytes);
       return bytes;
     }
     this.#read = null;
     this.#source.putBack(rest);
-    const before = this.#state;
+    if (most !== null && most.bytes === within) {
+      const cause = new BodyTooLarge(most);
+      throw new ClientBodyError(cause.message, { cause });
+    }
     // Content-Length was absent, or it would not have been read.
-    this.#state = {
-      kind: 'incoming',
-      source: this.#source,
-      length: null,
-      patience: this.#patience,
-      limit: before.kind === 'incoming' ? before.limit : null,
-    };
+    this.#state = { kind: 'incoming', source: this.#source, length: null, patience: this.#patience, limit: most };
     return null;
   }
 
@@ -119,10 +114,15 @@ export class IncomingBody implements RequestBody {
     return this.#arguments.of;
   }
 
-  limit(bytes: number, message: string): void {
+  limit(bytes: number, message: string, status: BodyLimit['status'] = 413): void {
     const state = this.#state;
     if (state.kind !== 'incoming' || (state.limit !== null && state.limit.bytes <= bytes)) return;
-    this.#state = { ...state, limit: { bytes, message } };
+    this.#state = { ...state, limit: { bytes, message, status } };
+  }
+
+  /** How much of the client's body may pass; null: there is no limit, or the body is no longer the client's. */
+  get limited(): BodyLimit | null {
+    return this.#state.kind === 'incoming' ? this.#state.limit : null;
   }
 
   #keep(bytes: Uint8Array): void {

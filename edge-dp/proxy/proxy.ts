@@ -122,7 +122,8 @@ export async function proxy(
   if (failure.code === 'unsupported')
     return refused(context, `service ${service.name ?? service.id} asks for what it cannot do: ${failure.message}`);
   if (failure.code === 'dns') return failed(context.error(503, 'name resolution failed'));
-  if (failure.code === 'client_too_large') return exit(context.error(413, failure.message));
+  if (failure.code === 'client_too_large')
+    return exit(context.error(context.body.limited?.status ?? 413, failure.message));
   const status = statusOf(failure);
   const page = errorPage(runtime.errorDefaultType, context, status);
   page.closing = failure.code === 'client_timeout';

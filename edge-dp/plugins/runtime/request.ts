@@ -109,8 +109,11 @@ export interface RequestBody {
   arguments(limit: number): Promise<BodyArguments | null>;
   /** Another body in its place; Content-Length follows, and Content-Type where one is given. */
   replace(body: Uint8Array | string, contentType?: string): void;
-  /** Lets at most so many bytes pass while it streams; beyond, the upstream call is broken off and the client gets 413 with the message. */
-  limit(bytes: number, message: string): void;
+  /**
+   * Lets at most so many bytes pass while it streams, or is read; beyond, the upstream call is broken off and the client gets the
+   * status (413) with the message.
+   */
+  limit(bytes: number, message: string, status?: 413 | 417): void;
 }
 
 /** An address, or a name that is no upstream's. */

@@ -51,9 +51,15 @@ export type UpstreamBody =
       readonly source: BodySource;
       readonly length: number | null;
       readonly patience: number;
-      /** Bytes that may pass, and what the client is told who sends more. */
-      readonly limit: { readonly bytes: number; readonly message: string } | null;
+      readonly limit: BodyLimit | null;
     };
+
+/** Bytes of a body that may pass, and what the client is told who sends more. */
+export interface BodyLimit {
+  readonly bytes: number;
+  readonly message: string;
+  readonly status: 413 | 417;
+}
 
 /**
  * Whether native fetch can carry the body: with GET and HEAD a Request takes one only from the client's own request, and the
@@ -85,6 +91,12 @@ type ClientFailureCode = 'client_closed' | 'client_timeout' | 'client_left' | 'c
 /** More of a body came than it may have. The message is for the client. */
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge';
+  readonly status: BodyLimit['status'];
+
+  constructor({ message, status }: BodyLimit) {
+    super(message);
+    this.status = status;
+  }
 }
 
 /** What the client's body failed by, from what reading it threw. */

@@ -104,7 +104,7 @@ async function writeRequest(writable: WritableStream<Uint8Array>, request: Upstr
       if (done) break;
       passed += value.length;
       if (body.limit !== null && passed > body.limit.bytes) {
-        const error = new BodyTooLarge(body.limit.message);
+        const error = new BodyTooLarge(body.limit);
         reader.releaseLock();
         throw new ClientBodyError(error.message, { cause: error });
       }

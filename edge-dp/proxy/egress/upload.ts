@@ -47,7 +47,7 @@ async function move(
     if (part.done) break;
     passed += part.value.length;
     if (limit !== null && passed > limit.bytes) {
-      watch.broken(new BodyTooLarge(limit.message));
+      watch.broken(new BodyTooLarge(limit));
       // What the client goes on sending is for whoever answers it.
       reader.releaseLock();
       return;

@@ -53,7 +53,7 @@ export class Upload extends Readable {
     this.#rest();
     this.#passed += part.byteLength;
     if (this.#limit !== null && this.#passed > this.#limit.bytes) {
-      this.#break(new BodyTooLarge(this.#limit.message));
+      this.#break(new BodyTooLarge(this.#limit));
       return;
     }
     if (!this.push(part)) this.#from.pause();
