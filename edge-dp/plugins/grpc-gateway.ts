@@ -1,3 +1,4 @@
+import { normalizePath } from '../../shared/normalize-path.ts';
 import type { GrpcGatewayConfig } from '../../shared/plugins/grpc-gateway.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
@@ -7,6 +8,7 @@ import { FrameReader, frame, TRAILERS } from './grpc/frames.ts';
 import { jsonMessages } from './grpc/json-messages.ts';
 import { type Binding, compileProto, type GrpcService } from './grpc/service.ts';
 import { headOf, outcomeOf } from './grpc/web-frames.ts';
+import { jsonProblem } from './json-problem.ts';
 import { tellProblem } from './problem-line.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { Reply } from './runtime/reply.ts';
@@ -106,11 +108,12 @@ interface Found {
 function bindingOf({ bindings }: GrpcService, { method, rawPath }: GatewayRequest): Found | string {
   const all = bindings.get(method.toLowerCase());
   if (all === undefined) return `Unknown method ${JSON.stringify(method.toLowerCase())}`;
+  const path = normalizePath(rawPath);
   for (const binding of all) {
-    const variables = binding.match(rawPath);
+    const variables = binding.match(path);
     if (variables !== null) return { binding, variables };
   }
-  return `Unknown path ${JSON.stringify(rawPath)}`;
+  return `Unknown path ${JSON.stringify(path)}`;
 }
 
 /** The message that a request is: of its path, its body, or its query. A text: why it is none. */
@@ -125,11 +128,12 @@ function messageOf(
   if (binding.body === null) {
     for (const [name, value] of decodeArguments(request.query, 0)) put(codec, input, message, name, value);
   } else if (body.length > 0) {
+    const text = new TextDecoder().decode(body);
     let told: unknown;
     try {
-      told = JSON.parse(new TextDecoder().decode(body));
+      told = JSON.parse(text);
     } catch {
-      return 'decode json err: Expected value but found invalid token at character 1';
+      return `decode json err: ${jsonProblem(text)}`;
     }
     if (binding.body !== '*') message[binding.body] = told;
     else if (isRecord(told)) Object.assign(message, told);

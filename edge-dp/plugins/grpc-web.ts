@@ -1,4 +1,5 @@
 import type { ProtoMethod } from '../../shared/grpc/descriptor.ts';
+import { normalizePath } from '../../shared/normalize-path.ts';
 import type { GrpcWebConfig } from '../../shared/plugins/grpc-web.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { concatBytes } from '../http/bytes.ts';
@@ -7,6 +8,7 @@ import { FrameReader, frame } from './grpc/frames.ts';
 import { jsonMessages } from './grpc/json-messages.ts';
 import { compileProto, type GrpcService } from './grpc/service.ts';
 import { base64Chunks, base64Frames, decodeBase64Text, headOf, plainFrames, trailerFrame } from './grpc/web-frames.ts';
+import { pathUpstream } from './path-upstream.ts';
 import { tellProblem } from './problem-line.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
@@ -39,6 +41,9 @@ const grpcWeb: Plugin<GrpcWebConfig> = {
     const service = compileProto(proto);
 
     const access = async (request: GatewayRequest): Promise<Answer | undefined> => {
+      const path = stripped === true ? pathUpstream(request) : normalizePath(request.rawPath);
+      // A gRPC service gets the whole path otherwise.
+      if (stripped === true) request.upstream.path = path;
       const dialect = DIALECTS.get(request.headers.get('content-type') ?? '') ?? null;
       let method: ProtoMethod | null = null;
       if (dialect === null || dialect.json) {
@@ -47,8 +52,8 @@ const grpcWeb: Plugin<GrpcWebConfig> = {
           tellProblem(services, { plugin: 'grpc-web', place }, request, `config.proto: ${service}`);
           return request.error(500);
         }
-        method = methodOf(service, request.rawPath, stripped === true);
-        if (method === null) return refusal(`Unknown path ${JSON.stringify(request.rawPath)}`);
+        method = service.methods.get(path) ?? null;
+        if (method === null) return refusal(`Unknown path ${JSON.stringify(path)}`);
         if (dialect === null) return refusal('the Content-Type is none of gRPC-Web');
       }
       if (dialect.text || dialect.json) {
@@ -107,11 +112,6 @@ const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
 /** Kong's words; as bytes, for a text would be given a Content-Type. */
 function refusal(words: string): Answer {
   return new OwnResponse(400, new TextEncoder().encode(words));
-}
-
-/** `stripped`: what stands before the method's own path does not count. */
-function methodOf({ methods }: GrpcService, path: string, stripped: boolean): ProtoMethod | null {
-  return methods.get(stripped ? `/${path.split('/').slice(-2).join('/')}` : path) ?? null;
 }
 
 function preflight(request: GatewayRequest): Answer {

@@ -2,7 +2,6 @@ import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Balancer } from '../balancer/balancer.ts';
 import { FieldList } from '../http/fields.ts';
 import { splitHost } from '../router/host.ts';
-import { upstreamPath } from '../router/upstream-path.ts';
 import { authorityOf } from './egress/egress.ts';
 import type { Route, Service } from './entities.ts';
 import type { ExplainedCaller, ExplainedRequest, RequestExplanation } from './explanation.ts';
@@ -10,7 +9,7 @@ import { readForwarded, writeForwarded } from './forwarded-headers.ts';
 import type { Gateway } from './gateway.ts';
 import { stripRequestHeaders } from './hop-by-hop.ts';
 import type { ProxyRuntime } from './runtime.ts';
-import { writeVia } from './upstream-request.ts';
+import { matchedUpstreamPath, writeVia } from './upstream-request.ts';
 
 /** Explains a request without sending it. */
 export function explainRequest(
@@ -38,13 +37,7 @@ export function explainRequest(
             protocol: service.protocol,
             host: service.host,
             port: service.port,
-            path: upstreamPath({
-              servicePath: service.path,
-              path: match.path,
-              matchedPrefix: match.matchedPrefix,
-              stripPath: route.stripPath,
-              handling: runtime.flavor === 'traditional' ? route.pathHandling : 'v0',
-            }),
+            path: matchedUpstreamPath(route, service, match, runtime.flavor),
             balanced: balancer !== undefined,
             headers: {
               Host: hostUpstream(request, route, service, balancer),

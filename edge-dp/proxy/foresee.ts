@@ -3,11 +3,11 @@ import type { Chain } from '../plugins/runtime/chain.ts';
 import type { ForeseenRequest } from '../plugins/runtime/plugin.ts';
 import type { RouterRequest } from '../router/request.ts';
 import type { RouterFlavor } from '../router/route-row.ts';
-import { upstreamPath } from '../router/upstream-path.ts';
 import type { Route, Service } from './entities.ts';
 import type { Gateway } from './gateway.ts';
 import { isMalformed } from './malformed.ts';
 import { protocolFault, statusOfFault } from './protocol-checks.ts';
+import { matchedUpstreamPath } from './upstream-request.ts';
 
 /** A request that is only thought of. */
 export interface ForeseeableRequest extends RouterRequest, ForeseenRequest {
@@ -43,16 +43,7 @@ export function foresee(gateway: Gateway, flavor: RouterFlavor, request: Foresee
   const service = route.service === null ? null : (gateway.services.get(route.service) ?? null);
   const chain = gateway.plugins.ofRoute(fault === null ? route : null);
   const status = fault === null ? answered(chain, service, request) : statusOfFault(fault, route);
-  const path =
-    service === null || status !== null
-      ? null
-      : upstreamPath({
-          servicePath: service.path,
-          path: match.path,
-          matchedPrefix: match.matchedPrefix,
-          stripPath: route.stripPath,
-          handling: flavor === 'traditional' ? route.pathHandling : 'v0',
-        });
+  const path = service === null || status !== null ? null : matchedUpstreamPath(route, service, match, flavor);
   const balancer = service === null ? null : (gateway.balancers.of(service) ?? null);
   return { route, service, balancer, chain, path, status };
 }

@@ -67,12 +67,13 @@ export function upstreamTarget(
   return chosen === null && context.rawTarget.endsWith('?') ? `${path}?` : path;
 }
 
-function matchedUpstreamPath(route: Route, service: Service | null, match: MatchedPath, flavor: string): string {
+/** Where route and service send a request. A gRPC service is called by the whole path, which names the method: `strip_path` is not for it. */
+export function matchedUpstreamPath(route: Route, service: Service | null, match: MatchedPath, flavor: string): string {
   return upstreamPath({
     servicePath: service?.path ?? null,
     path: match.path,
     matchedPrefix: match.matchedPrefix,
-    stripPath: route.stripPath,
+    stripPath: route.stripPath && service?.protocol.startsWith('grpc') !== true,
     handling: flavor === 'traditional' ? route.pathHandling : 'v0',
   });
 }

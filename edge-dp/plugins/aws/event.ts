@@ -1,7 +1,7 @@
 import type { AwsLambdaConfig } from '../../../shared/plugins/aws-lambda.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { encodeBase64 } from '../../http/base64.ts';
-import { upstreamPath } from '../../router/upstream-path.ts';
+import { pathUpstream } from '../path-upstream.ts';
 import { argumentTable, bodyTable, headerTable } from '../request-tables.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 
@@ -72,7 +72,7 @@ function chosenBody({ headers }: GatewayRequest, body: Uint8Array, base64: boole
 function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean) {
   const headers = headerTable(request.headers);
   const query = argumentTable(request.query);
-  const path = pathOf(request);
+  const path = pathUpstream(request);
   const [host = ''] = (request.headers.get('host') ?? '').split(/:\d*$/);
   return {
     version: '1.0',
@@ -98,21 +98,6 @@ function gatewayEvent(request: GatewayRequest, body: Uint8Array, base64: boolean
       resourcePath: path,
     },
   };
-}
-
-/** As it would go upstream, what request-transformer made of it included. */
-function pathOf({ rawPath, matchedPath, route, service, upstream }: GatewayRequest): string {
-  const servicePath = service?.row.path;
-  return (
-    upstream.path ??
-    upstreamPath({
-      servicePath: typeof servicePath === 'string' ? servicePath : null,
-      path: rawPath,
-      matchedPrefix: matchedPath,
-      stripPath: route?.row.strip_path !== false,
-      handling: 'v0',
-    })
-  );
 }
 
 function first(value: unknown): unknown {

@@ -1,7 +1,7 @@
 import { isRecord } from '../../../shared/record.ts';
 import { decodeBase64 } from '../../http/base64.ts';
 import { FieldList } from '../../http/fields.ts';
-import { jsonProblem } from './json-problem.ts';
+import { jsonProblem } from '../json-problem.ts';
 
 /** What a function with proxy integration wants answered. */
 interface ProxyResponse {

@@ -81,7 +81,7 @@ export class MessageCodec {
 
   #readEntry(bytes: Uint8Array, field: ProtoField, depth: number): Row {
     let key: unknown = SCALARS[field.key ?? 'string'].missing;
-    let item: unknown = this.#missing({ ...field, key: null, presence: false }) ?? {};
+    let item: unknown = this.#missing({ ...field, key: null, repeated: false, presence: false }) ?? {};
     for (const reader = new WireReader(bytes); !reader.ended; ) {
       const { field: number, type } = reader.tag();
       if (number === 1) key = SCALARS[field.key ?? 'string'].read(reader);
@@ -100,7 +100,9 @@ export class MessageCodec {
 
   /** What stands for a field that is not there; undefined: nothing. */
   #missing({ type, repeated, key, presence }: ProtoField): unknown {
-    if (repeated || key !== null || presence || 'message' in type) return undefined;
+    if (key !== null) return {};
+    if (repeated) return [];
+    if (presence || 'message' in type) return undefined;
     return 'scalar' in type ? SCALARS[type.scalar].missing : (this.#enumName(type.enum, 0) ?? 0);
   }
 
