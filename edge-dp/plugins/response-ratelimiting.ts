@@ -55,6 +55,8 @@ const responseRatelimiting: Plugin<ResponseRatelimitingConfig> = {
       // As in Kong, `hide_client_headers` does not hide these: clients count on what is left of each limit.
       for (const name of names) {
         const least = Math.min(...found.filter(({ limit }) => limit.name === name).map(({ left }) => left));
+        // Kong 3.9 tells the client alone, what its own pages say of the upstream notwithstanding; releases behind it tell the upstream.
+        request.headers.set(`X-RateLimit-Remaining-${name}`, String(least));
         request.replyHeaders.set(`X-RateLimit-Remaining-${name}`, String(least));
       }
       return undefined;
