@@ -15,7 +15,9 @@ const acme: Plugin<AcmeConfig> = {
 
     const answer = (request: GatewayRequest): Step<Answer> => {
       if (!request.rawPath.startsWith(PREFIX) || request.rawPath.length === PREFIX.length) return undefined;
-      if (!isPlain(request) || !isServed(hostOf(request))) return undefined;
+      if (!isPlain(request)) return undefined;
+      const host = hostOf(request);
+      if (!isServed(host) || (config.enable_ipv4_common_name === false && IPV4.test(host))) return undefined;
       const token = request.rawPath.slice(PREFIX.length);
       // `x` is what people try the way of a challenge with.
       if (token === 'x' || !TOKEN.test(token)) return request.exit(404, NOT_FOUND);
@@ -33,6 +35,7 @@ export default acme;
 
 const PREFIX = '/.well-known/acme-challenge/';
 const TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
+const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 const NOT_FOUND = 'Not found\n';
 
 function isPlain({ client, forwarded, scheme }: GatewayRequest): boolean {

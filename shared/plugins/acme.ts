@@ -192,7 +192,7 @@ export const acme = definePlugin({
         enable_ipv4_common_name: {
           type: 'boolean',
           default: true,
-          description: 'Without effect: no certificates are ordered for addresses.',
+          description: 'Challenges for IPv4 addresses are answered. No certificates are ordered for them.',
         },
       },
     },
