@@ -37,8 +37,9 @@ const responseTransformer: Plugin<ResponseTransformerConfig> = {
 
     return {
       response(request, reply) {
-        const isJson = changesBody && isJsonType(reply.headers.get('content-type'));
         changeResponseHeaders(reply.headers, headers);
+        // As the client is told: a type that these headers are the first to say counts, one that they take away does not.
+        const isJson = changesBody && isJsonType(reply.headers.get('content-type'));
         return isJson ? changeBody(request, reply, json, warn) : undefined;
       },
     };
@@ -99,4 +100,4 @@ function isJsonType(contentType: string | null): boolean {
   return contentType?.split(',').some((type) => JSON_TYPE.test(type)) ?? false;
 }
 
-const JSON_TYPE = /^\s*application\/(?:[^\s;+]+\+)?json\s*(?:;|$)/i;
+const JSON_TYPE = /^\s*application\/(?:[^\s;]+\+)?json\s*(?:;|$)/i;

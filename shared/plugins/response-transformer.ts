@@ -37,7 +37,7 @@ export const responseTransformer = definePlugin({
             json: { ...names, description: 'Fields of a JSON body.' },
             headers: {
               ...list({ type: 'string', head: 'name:value' }),
-              description: 'Headers. With name:value, only those with this value.',
+              description: 'Headers. What stands behind a colon is not looked at.',
             },
           },
           description: 'What is taken out, by name.',
