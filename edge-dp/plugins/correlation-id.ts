@@ -1,5 +1,6 @@
 import type { CorrelationIdConfig } from '../../shared/plugins/correlation-id.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
+import { firstLine } from '../http/fields.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { slot } from './runtime/slot.ts';
 
@@ -17,7 +18,7 @@ const correlationId: Plugin<CorrelationIdConfig> = {
     return {
       foresee: () => 'passes',
       access(request) {
-        let id = request.headers.get(header);
+        let id = firstLine(request.headers, header);
         if (id === null || id === '') {
           id = generate();
           request.headers.set(header, id);
@@ -27,7 +28,7 @@ const correlationId: Plugin<CorrelationIdConfig> = {
       },
       response(request, reply) {
         if (!echo_downstream) return undefined;
-        const id = correlation.get(request) ?? request.headers.get(header);
+        const id = correlation.get(request) ?? firstLine(request.headers, header);
         reply.headers.set(header, id === null || id === '' ? generate() : id);
         return undefined;
       },

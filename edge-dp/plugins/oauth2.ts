@@ -1,3 +1,4 @@
+import { normalizePath } from '../../shared/normalize-path.ts';
 import type { OAuth2Config } from '../../shared/plugins/oauth2.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { firstLine } from '../http/fields.ts';
@@ -70,7 +71,7 @@ const oauth2: Plugin<OAuth2Config> = {
 
     return {
       access(request) {
-        const path = request.rawPath.endsWith('/') ? request.rawPath.slice(0, -1) : request.rawPath;
+        const path = normalizePath(request.rawPath).replace(/\/$/, '');
         if (path.endsWith('/oauth2/token')) {
           return request.method === 'POST' ? issue(request, endpoint) : wrongMethod(request, 'token');
         }

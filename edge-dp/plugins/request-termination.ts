@@ -1,3 +1,4 @@
+import { normalizePath } from '../../shared/normalize-path.ts';
 import type { RequestTerminationConfig } from '../../shared/plugins/request-termination.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues } from '../proxy/query.ts';
@@ -62,7 +63,7 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
       body: raw === null || raw.length === 0 ? undefined : bodyOf(request.headers.get('content-type'), raw),
       raw_body: text,
       method: request.method,
-      path: request.rawPath,
+      path: normalizePath(request.rawPath),
       uri_captures: { named: request.captures.named, unnamed: request.captures.positional },
     },
     matched_route: request.route?.row,

@@ -1,6 +1,7 @@
 import { httpProtocols, url } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
+import { finalStatusError } from './fields/final-status.ts';
 
 /** Sends clients elsewhere. */
 export const redirect = definePlugin({
@@ -19,6 +20,7 @@ export const redirect = definePlugin({
           required: true,
           default: 301,
           between: [100, 599],
+          custom_validator: finalStatusError,
           description: 'Status of the answer.',
         },
         location: { ...url, required: true, head: 'value', description: 'Where the client is sent to.' },

@@ -1,6 +1,7 @@
 import { headerName, headerValue, httpProtocols } from '../schema/kinds.ts';
 import { definePlugin, type Entity } from '../schema/vocabulary.ts';
 import { KONG_VERSION } from '../version.ts';
+import { finalStatusError } from './fields/final-status.ts';
 
 /** Answers requests itself. */
 export const requestTermination = definePlugin({
@@ -40,11 +41,6 @@ export const requestTermination = definePlugin({
     },
   },
 });
-
-/** Kong stores 100 to 199 and closes connections without an answer: what they announce (RFC 9110 section 15.2) never comes. */
-function finalStatusError(status: number): string | undefined {
-  return status < 200 ? 'must be the status of a final answer, from 200 to 599' : undefined;
-}
 
 export type RequestTerminationConfig = Entity<typeof requestTermination>['config'];
 
