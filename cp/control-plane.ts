@@ -17,7 +17,7 @@ import type { ClusterIdentity } from './cluster/mtls-server.ts';
 import { revocationCheck } from './cluster/ocsp.ts';
 import { clusterView } from './cluster/view.ts';
 import { storeSettings } from './commands/stores.ts';
-import { loadDeclarativeFile, loadedFile } from './declarative/dbless.ts';
+import { loadDeclared, loadedFile } from './declarative/dbless.ts';
 import { LastLoaded } from './declarative/last-loaded.ts';
 import { configLoader } from './declarative/loader.ts';
 import { EventHub } from './events/hub.ts';
@@ -102,7 +102,7 @@ export async function startControlPlane(
     const dbless = settings.database === 'off';
     const loader = configLoader(store, schemas, new LastLoaded(dbless ? loadedFile(settings.prefix) : null));
     // Before anything is published: what was kept from the last run is not served for a moment first.
-    if (dbless) await loadDeclarative(settings, loader, log.part('config'));
+    if (dbless) await loadDeclared(loader, settings, log.part('config'));
 
     const ring = await SigningRing.open({
       ...signingKeyFiles(settings),
@@ -262,7 +262,7 @@ export async function startControlPlane(
         const identity = clusterIdentity(fresh, log.part('cluster'));
         const inUse = certificatesInUse(fresh);
         const pairs = new Map(tlsListeners(fresh).map((listener) => [listener, loadListenerPair(fresh, listener)]));
-        if (dbless) await loadDeclarative(fresh, loader, log.part('config'));
+        if (dbless) await loadDeclared(loader, fresh, log.part('config'));
         await ring.reload(signingKeyFiles(fresh));
         cluster.renew(identity);
         authors.renew(fresh);
@@ -285,11 +285,6 @@ export async function startControlPlane(
     await stop();
     throw error;
   }
-}
-
-/** Without a `declarative_config` the config stays what it was: empty at first, then what was posted last. */
-async function loadDeclarative({ declarative_config: file }: Settings, loader: ConfigLoader, log: Log): Promise<void> {
-  if (file !== null) await loadDeclarativeFile(loader, file, log);
 }
 
 /** The Admin API asks nobody who they are, as in Kong: that is fine as long as only this machine can ask. */

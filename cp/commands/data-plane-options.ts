@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { accessLogFile } from '../access-log/access-log.ts';
+import { declaredDocument } from '../declarative/declared.ts';
 import { parseConfig } from '../declarative/import.ts';
 import { packConfig } from '../declarative/pack.ts';
 import { FallbackFolder } from '../fallback/import.ts';
@@ -192,9 +192,9 @@ export function trustedKeys(settings: Settings) {
 }
 
 async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
-  // In one process with a control plane it is the control plane that reads the file, and the data plane has it signed.
-  const path = settings.role === 'data_plane' ? settings.declarative_config : null;
-  if (path === null) return null;
+  // In one process with a control plane it is the control plane that reads it, and the data plane has it signed.
+  const declared = settings.role === 'data_plane' ? declaredDocument(settings) : null;
+  if (declared === null) return null;
   const schemas = schemasFor(settings.router_flavor, plugins, takesLuaPlugins(settings));
-  return packConfig(await parseConfig(readFileSync(path, 'utf8'), catalogOf(schemas).context, schemas.entities));
+  return packConfig(await parseConfig(declared.text, catalogOf(schemas).context, schemas.entities));
 }

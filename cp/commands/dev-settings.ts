@@ -51,6 +51,7 @@ export async function devSettings(
     cluster_listen: `127.0.0.1:${await freePort()}`,
     database: file === null ? 'embedded' : 'off',
     declarative_config: file ?? '',
+    declarative_config_string: '',
     ...(prefix === undefined ? {} : { prefix }),
   };
   const load = (overrides: Partial<Record<SettingName, string>>) =>

@@ -280,6 +280,7 @@ async function edgeOptions(
       cluster_cert_key: null,
       bundle_trusted_keys: null,
       declarative_config: null,
+      declarative_config_string: null,
       cluster_fallback_config_import: false,
       data_plane_config_cache_mode: 'unencrypted',
     },

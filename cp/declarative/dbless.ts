@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { documentLines } from '../../shared/declarative/document-lines.ts';
 import { KongError } from '../../shared/schema/errors.ts';
-import { messageOf } from '../../shared/thrown.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { ConfigLoader } from '../admin/declarative/config-loader.ts';
 import type { Log } from '../instance/log.ts';
+import type { Settings } from '../settings/properties.ts';
+import { declaredDocument } from './declared.ts';
 import { describeErrors } from './describe-errors.ts';
 
 /**
@@ -22,27 +22,21 @@ export function loadedFile(prefix: string): string {
 }
 
 /**
- * Makes the file `declarative_config` the config of an instance with `database = off`, in the place of what was there. Throws an
- * error that says all that is wrong with the file, nothing being changed then.
+ * Makes the document that the settings name the config of an instance with `database = off`, in the place of what was there. Where they
+ * name none, that stays. Throws an error that says all that is wrong with the document, nothing being changed then.
  */
-export async function loadDeclarativeFile(loader: ConfigLoader, file: string, log: Log): Promise<void> {
-  if (!/\.(ya?ml|json)$/.test(file)) {
-    throw new Error(`declarative_config: unknown file type: ${file}. (Accepted types: json, yaml)`);
-  }
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new Error(`declarative_config: cannot read ${file}: ${messageOf(error)}`);
-  }
+export async function loadDeclared(loader: ConfigLoader, settings: Settings, log: Log): Promise<void> {
+  const declared = declaredDocument(settings);
+  if (declared === null) return;
+  const { text, source } = declared;
   const options = { flattenErrors: false, checkHash: false };
   const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch((error: unknown) => {
     if (!(error instanceof KongError)) throw error;
     const what = error.code === 14 ? describeErrors(error.fields ?? {}, documentLines(text)) : error.message;
-    throw new Error(`error parsing declarative config file ${file}:\n${what}`);
+    throw new Error(`error parsing ${source}:\n${what}`);
   });
   if (loaded.outcome === 'busy') throw new Error('declarative_config: another document is being loaded; try again');
   if (loaded.outcome === 'unchanged') return;
   const { written, deleted, unchanged } = loaded;
-  log('info', `loaded ${file}: ${written} entities written, ${deleted} deleted, ${unchanged} unchanged`);
+  log('info', `loaded ${source}: ${written} entities written, ${deleted} deleted, ${unchanged} unchanged`);
 }

@@ -62,7 +62,6 @@ const OPEN_SOURCE = new Set([
   'db_resurrect_ttl',
   'db_update_frequency',
   'db_update_propagation',
-  'declarative_config_string',
   'dedicated_config_processing',
   'error_template_html',
   'error_template_json',

@@ -139,6 +139,8 @@ export const properties = {
   data_plane_host: oneOf(['workerd', 'node'], 'workerd'),
   data_plane_config_cache_mode: oneOf(['unencrypted', 'encrypted', 'off'], 'unencrypted'),
   declarative_config: text(null),
+  /** The document itself, where there is no file; it may hold secrets. */
+  declarative_config_string: secret(null),
   /** What the names of the variables that `{vault://env/…}` means begin with. */
   vault_env_prefix: text(null),
   /** File of `NAME=value` lines that the vault `env` has besides the environment; read again when it changes. */

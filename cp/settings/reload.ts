@@ -47,6 +47,7 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'bundle_introduced_keys',
   'bundle_trusted_keys',
   'declarative_config',
+  'declarative_config_string',
   'vault_env_prefix',
   'vault_env_file',
   'admin_user_header',

@@ -49,17 +49,19 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
   if (role === 'control_plane' && settings.database === 'off') {
     problems.push(`${say('database')} does not go with role '${role}'; allowed: 'embedded', 'postgres'`);
   }
-  if (role !== 'data_plane' && settings.database !== 'off' && settings.declarative_config !== null) {
+  const declared = settings.declarative_config !== null || settings.declarative_config_string !== null;
+  if (role !== 'data_plane' && settings.database !== 'off' && declared) {
+    const name = settings.declarative_config === null ? 'declarative_config_string' : say('declarative_config');
     problems.push(
-      `${say('declarative_config')} is for role 'data_plane' and for database = off; load it with 'holdfast config import' instead`,
+      `${name} is for role 'data_plane' and for database = off; load it with 'holdfast config import' instead`,
     );
   }
   if (role === 'data_plane') {
-    if (settings.cluster_control_plane.length === 0 && settings.declarative_config === null) {
+    if (settings.cluster_control_plane.length === 0 && !declared) {
       problems.push(`${say('cluster_control_plane')}: a data plane needs a control plane or a declarative_config`);
     }
     // With a declarative_config and no certificate the node stands alone, as Kong without a database.
-    const alone = settings.declarative_config !== null && settings.cluster_cert === null;
+    const alone = declared && settings.cluster_cert === null;
     if (!alone && settings.cluster_cert === null) {
       problems.push(
         `cluster_cert and cluster_cert_key are needed by role 'data_plane': see 'holdfast hybrid gen_cert'`,

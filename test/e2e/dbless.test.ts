@@ -73,4 +73,14 @@ it('runs without a database: config by POST /config, kept from start to start, o
   gateway.child.kill('SIGHUP');
   await until(async () => (await status('declared')) === 200, 'the file to be served');
   await until(async () => (await status('posted')) === 404, 'what was posted to go');
+
+  const inline = JSON.stringify({
+    _format_version: '3.0',
+    services: [{ name: 's1', url, routes: [{ name: 'r1', paths: ['/inline'] }] }],
+  });
+  file('holdfast.conf', `database = off\ndeclarative_config_string = ${inline}\n`);
+  gateway.child.kill('SIGHUP');
+  await until(async () => (await status('inline')) === 200, 'the document in the settings to be served');
+  const { configuration } = recordOrEmpty(await (await fetch(admin)).json());
+  expect(recordOrEmpty(configuration).declarative_config_string).toBe('******');
 });

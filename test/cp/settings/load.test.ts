@@ -296,6 +296,10 @@ describe('settings', () => {
     [{ HOLDFAST_CLUSTER_CERT: 'a.crt' }, /cluster_cert and cluster_cert_key go together/],
     [{ HOLDFAST_CLUSTER_OCSP: 'on' }, /needs cluster_mtls = 'pki'/],
     [{ HOLDFAST_DECLARATIVE_CONFIG: 'kong.yml' }, /holdfast config import/],
+    [
+      { HOLDFAST_DECLARATIVE_CONFIG_STRING: 'consumers: []' },
+      /^declarative_config_string is for .*holdfast config import/,
+    ],
   ])('refuse combinations that cannot work: %o', (environment, message) => {
     expect(problemsOf({ environment }).join('\n')).toMatch(message);
   });
