@@ -83,6 +83,8 @@ export interface ProxySettings {
   /** The host was given CAs that plugins' connections are verified by (`lua_ssl_trusted_certificate`); absent: the public ones. */
   readonly ownTrust?: boolean;
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
+  /** What clients reach listeners by, by the listeners' ports (`port_maps`); absent: by those. */
+  readonly portMaps?: Readonly<Record<number, number>>;
   readonly trustedIps: readonly string[];
   readonly realIpHeader: string;
   readonly realIpRecursive: boolean;

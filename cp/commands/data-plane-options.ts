@@ -93,6 +93,7 @@ export async function dataPlaneOptions(
     trust: loadTrust(settings),
     proxy: {
       routerFlavor: settings.router_flavor,
+      portMaps: settings.port_maps,
       trustedIps: settings.trusted_ips,
       realIpHeader: settings.real_ip_header,
       realIpRecursive: settings.real_ip_recursive,

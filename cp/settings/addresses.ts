@@ -83,6 +83,27 @@ export function peers(initial: string): Property<readonly PeerAddress[]> {
   };
 }
 
+/** Kong's `port_maps`: `80:8000`, what a port forward leads to behind what clients connect to. Read: the first by the second. */
+export function portMaps(): Property<Readonly<Record<number, number>>> {
+  return {
+    default: '',
+    allowed: "comma-separated pairs of ports from 1 to 65535, what clients connect to before that of the listener: '80:8000'",
+    secret: false,
+    parse: (value) => {
+      const ports: Record<number, number> = {};
+      for (const pair of value === '' ? [] : value.split(',')) {
+        const [, from, to] = /^\s*(\d{1,5}):(\d{1,5})\s*$/.exec(pair) ?? [];
+        const [outside, inside] = [Number(from), Number(to)];
+        if (!isPort(outside) || !isPort(inside)) return undefined;
+        ports[inside] = outside;
+      }
+      return ports;
+    },
+  };
+}
+
+const isPort = (port: number): boolean => port >= 1 && port <= 65535;
+
 /** IP addresses and CIDR blocks. */
 export function parseIpOrCidr(value: string): string | undefined {
   const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];

@@ -78,7 +78,6 @@ const OPEN_SOURCE = new Set([
   'pg_keepalive_timeout',
   'pg_max_concurrent_queries',
   'pg_semaphore_timeout',
-  'port_maps',
   'proxy_error_log',
   'proxy_stream_access_log',
   'proxy_stream_error_log',

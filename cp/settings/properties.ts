@@ -1,5 +1,5 @@
 import { accessLog, logFormat } from './access-log.ts';
-import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers } from './addresses.ts';
+import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers, portMaps } from './addresses.ts';
 import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
 import {
   buffers,
@@ -147,6 +147,8 @@ export const properties = {
   vault_env_file: text(null),
 
   proxy_listen: listen('0.0.0.0:8000', { proxied: true }),
+  /** What clients reach listeners by, where it is another port: that one by the listener's. */
+  port_maps: portMaps(),
   status_listen: listen('127.0.0.1:8100'),
   /** Off unless it is asked for: it costs a third of what a small request does. Kong's default is `logs/access.log`. */
   proxy_access_log: accessLog('off'),

@@ -51,6 +51,7 @@ const RELOADED: ReadonlySet<SettingName> = new Set([
   'vault_env_prefix',
   'vault_env_file',
   'admin_user_header',
+  'port_maps',
   'trusted_ips',
   'real_ip_header',
   'real_ip_recursive',

@@ -113,6 +113,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
         : new RequestSampler(settings.replaySample, dependencies.node),
     health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
+    portOf: (listener) => settings.portMaps?.[listener] ?? listener,
     clientAddress: compileClientAddress(settings),
     trial: null,
   };

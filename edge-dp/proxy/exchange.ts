@@ -45,7 +45,7 @@ export class ProxyExchange implements Exchange {
   }
 
   get listenerPort(): number | null {
-    return this.request.arrival.localPort;
+    return this.request.port;
   }
 
   get clientLeft(): boolean {

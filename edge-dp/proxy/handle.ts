@@ -68,6 +68,7 @@ export function contextOf(
     authorities: gateway.authorities,
     upstreams: gateway.balancers,
     client: runtime.clientAddress(arrival.peerIp, arrival.peerPort, incoming.headers, arrival.proxied),
+    port: arrival.localPort === null ? null : runtime.portOf(arrival.localPort),
     clientBodyTimeout,
     maxBodySize,
     errorDefaultType,
@@ -236,7 +237,7 @@ export function routerRequest(context: ProxyContext, arrival: Arrival): RouterRe
     sourceIp: context.client.ip === '' ? null : context.client.ip,
     sourcePort: context.client.port,
     destinationIp: arrival.localIp,
-    destinationPort: arrival.localPort,
+    destinationPort: context.port,
     edge: arrival.edge,
   };
 }

@@ -80,6 +80,8 @@ export class ProxyContext implements GatewayRequest {
   /** The answer is on its way. */
   answered = false;
   readonly arrival: Arrival;
+  /** That the client connected to; null where the host does not tell. */
+  readonly port: number | null;
   readonly authorities: Authorities;
   /** Of the config that serves it; null: no control plane gave it. */
   readonly serial: number | null;
@@ -109,6 +111,7 @@ export class ProxyContext implements GatewayRequest {
       readonly upstreams: Upstreams;
       readonly authorities: Authorities;
       readonly client: ClientAddress;
+      readonly port: number | null;
       readonly clientBodyTimeout: number;
       readonly maxBodySize: number;
       readonly errorDefaultType: string;
@@ -126,6 +129,7 @@ export class ProxyContext implements GatewayRequest {
     this.fields = incoming.copyOf(incoming.headers);
     this.body = new IncomingBody(incoming, this.fields, parts.clientBodyTimeout, parts.maxBodySize);
     this.arrival = arrival;
+    this.port = parts.port;
     this.serial = parts.serial;
     this.trial = parts.trial;
     this.#lazy = parts.lazy;
@@ -278,7 +282,7 @@ function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
   return readForwarded(headers, context.client, {
     scheme: arrival.scheme,
     host: host.includes(':') ? `[${host}]` : host,
-    port: arrival.localPort ?? (arrival.scheme === 'https' ? 443 : 80),
+    port: context.port ?? (arrival.scheme === 'https' ? 443 : 80),
     path: context.rawPath,
   });
 }

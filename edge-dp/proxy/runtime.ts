@@ -37,6 +37,8 @@ export interface ProxyRuntime {
   readonly health: HealthSync;
   /** Null where the runtime resolves the names of services. */
   readonly serviceHosts: ServiceHosts | null;
+  /** The port that clients reach a listener by. */
+  readonly portOf: (listener: number) => number;
   readonly clientAddress: ReturnType<typeof compileClientAddress>;
   /** The release whose config is tried on a part of the requests, those that come here; null: they are all, or the others. */
   readonly trial: string | null;

@@ -24,7 +24,7 @@ export function openSession(
     sourceIp: client.ip === '' ? null : client.ip,
     sourcePort: client.port,
     destinationIp: arrival.localIp,
-    destinationPort: arrival.localPort,
+    destinationPort: runtime.portOf(arrival.localPort),
   });
   const route = match === null ? undefined : routes.get(match.route.id);
   if (route === undefined) {

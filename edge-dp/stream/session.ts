@@ -87,7 +87,7 @@ export class Session implements StreamSession, StreamPassage {
   }
 
   get serverPort(): number {
-    return this.#arrival.localPort;
+    return this.#runtime.portOf(this.#arrival.localPort);
   }
 
   get authorities(): Authorities {

@@ -13,7 +13,7 @@ export interface Exchange {
   readonly upstreamUri: string;
   /** Of the request's workspace; null: the config does not have it. */
   readonly workspaceName: string | null;
-  /** Of the listener it came in on; null where the host does not tell. */
+  /** Of the listener it came in on, as clients reach it; null where the host does not tell. */
   readonly listenerPort: number | null;
   /** One for each attempt, in order; empty when nothing was sent. */
   readonly tries: readonly Try[];

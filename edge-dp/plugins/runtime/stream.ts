@@ -17,7 +17,7 @@ export interface StreamSession {
   readonly protocol: 'tcp' | 'tls' | 'udp';
   /** What the client asked for by SNI; null: nothing, or no TLS. */
   readonly serverName: string | null;
-  /** Of the listener. */
+  /** Of the listener, as clients reach it. */
   readonly serverPort: number;
   readonly route: RouteView;
   readonly service: ServiceView | null;

@@ -257,6 +257,14 @@ describe('settings', () => {
     expect(warnings).toEqual([`pg_host is set twice: ${file}:2 wins over ${file}:1`]);
   });
 
+  it('take the ports that clients connect to before a port forward', () => {
+    const read = (text: string) => loadSettings({ environment: { KONG_PORT_MAPS: text } }).settings.port_maps;
+    expect(read('80:8000, 443:8443')).toEqual({ 8000: 80, 8443: 443 });
+    expect(read('')).toEqual({});
+    for (const wrong of ['src:dst', '80', '80:70000', '0:8000', '80:8000,'])
+      expect(problemsOf({ environment: { KONG_PORT_MAPS: wrong } }).join(), wrong).toContain('is not allowed');
+  });
+
   it('take what a data plane listens for that is no HTTP, and say where nobody would', () => {
     const environment = {
       HOLDFAST_STREAM_LISTEN:
