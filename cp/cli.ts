@@ -22,7 +22,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
           kind === 'node'
             ? (await import('../edge-dp/hosts/node/host.ts')).startNodeHost(options)
             : (await import('../edge-dp/hosts/workerd/host.ts')).startWorkerdHost(options),
-        identity: async (prefix) => (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix),
+        identity: async (prefix, given) =>
+          (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix, given),
         plugins: dataPlanePlugins,
       }),
     ),
@@ -30,7 +31,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
     withPluginLua(
       (await import('./commands/dev.ts')).devCommand({
         start: async (options) => (await import('../edge-dp/hosts/miniflare/host.ts')).startMiniflareHost(options),
-        identity: async (prefix) => (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix),
+        identity: async (prefix, given) =>
+          (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix, given),
         plugins: dataPlanePlugins,
       }),
     ),

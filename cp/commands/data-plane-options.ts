@@ -45,6 +45,8 @@ export async function dataPlaneOptions(
     }));
   return {
     prefix: settings.role === 'traditional' ? join(prefix, 'data-plane') : prefix,
+    // In one process with a control plane the setting is that one's.
+    nodeId: settings.role === 'data_plane' ? settings.node_id : null,
     hostname: hostname(),
     labels: settings.cluster_dp_labels,
     group: settings.cluster_group,

@@ -33,7 +33,7 @@ interface DevHost {
   /** A data plane on Miniflare, which is not installed with everything else. */
   start(options: DevOptions): Promise<DataPlaneAddresses & { stop(): Promise<void> }>;
   /** The id of the node whose folder this is. */
-  identity(prefix: string): Promise<string>;
+  identity(prefix: string, given: string | null): Promise<string>;
   readonly plugins: ReadDataPlanePlugins;
 }
 
@@ -100,7 +100,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
       dataPlane = await started(host, quiet);
       process.stdout.write(servingBlock(file, dataPlane));
     }
-    const id = await host.identity(resolve(settings.prefix));
+    const id = await host.identity(resolve(settings.prefix), settings.node_id);
     controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
     dataPlane ??= await started(host, options);
     note.write({

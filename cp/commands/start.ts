@@ -35,7 +35,7 @@ interface DataPlaneHost {
   start(kind: Settings['data_plane_host'], options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
   readonly plugins: ReadDataPlanePlugins;
   /** The id of the node whose folder this is. */
-  identity(prefix: string): Promise<string>;
+  identity(prefix: string, given: string | null): Promise<string>;
 }
 
 /** Milliseconds requests in flight get when the process is to stop: Kong's `graceful_shutdown_timeout`. */
@@ -81,7 +81,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
     if (settings.role === 'traditional') await requireOwnTrust(settings);
     const plugins = await choosePlugins(settings, host.plugins);
     if (settings.role !== 'data_plane') {
-      const id = await host.identity(resolve(settings.prefix));
+      const id = await host.identity(resolve(settings.prefix), settings.node_id);
       controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
     }
     if (settings.role !== 'control_plane') {

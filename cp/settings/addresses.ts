@@ -49,7 +49,8 @@ export function listen(initial: string, { proxied = false } = {}): Property<read
         : "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)"),
     secret: false,
     parse: (value) => {
-      if (value === 'off') return [];
+      // As in Kong, what follows is switched off with it.
+      if (/^\s*off\s*(,|$)/.test(value)) return [];
       const addresses: ListenAddress[] = [];
       for (const item of value.split(',')) {
         const [address = '', ...flags] = item.trim().split(/\s+/);

@@ -62,6 +62,11 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   ]) {
     for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
   }
+  for (const [name, now] of Object.entries(RENAMED)) {
+    const entry = given.get(name);
+    given.delete(name);
+    if (entry !== undefined && !given.get(now)?.value) given.set(now, entry);
+  }
 
   const values: Record<string, unknown> = {};
   const references: Partial<Record<SettingName, string>> = {};
@@ -140,6 +145,12 @@ const ALIASES: Readonly<Record<string, SettingName>> = {
   nginx_proxy_keepalive_timeout: 'nginx_http_keepalive_timeout',
   nginx_proxy_keepalive_requests: 'nginx_http_keepalive_requests',
   nginx_proxy_large_client_header_buffers: 'nginx_http_large_client_header_buffers',
+};
+
+/** Names that Kong has given up; what is set by the new one counts. */
+const RENAMED: Readonly<Record<string, SettingName>> = {
+  opentelemetry_tracing: 'tracing_instrumentations',
+  opentelemetry_tracing_sampling_rate: 'tracing_sampling_rate',
 };
 
 /** What references of other settings come to; that of a setting the vault needs itself has to be plain. */

@@ -9,6 +9,7 @@ import {
   labels,
   list,
   oneOf,
+  oneOrMore,
   onOff,
   optionalInteger,
   type PropertyValue,
@@ -18,6 +19,7 @@ import {
   size,
   spaced,
   text,
+  uuid,
   words,
 } from './property.ts';
 import { streamListen } from './stream-listen.ts';
@@ -41,12 +43,28 @@ const TRACED_STEPS = [
   'plugin_header_filter',
 ] as const;
 
+/** What Kong can add to answers; those of its Admin API are there whatever this says. */
+const HEADER_TOKENS = [
+  'server_tokens',
+  'latency_tokens',
+  'Server',
+  'Via',
+  'X-Kong-Proxy-Latency',
+  'X-Kong-Upstream-Latency',
+  'X-Kong-Response-Latency',
+  'X-Kong-Admin-Latency',
+  'X-Kong-Upstream-Status',
+  'X-Kong-Request-Id',
+] as const;
+
 /**
  * Every setting, by Kong's name and with Kong's meaning; those Kong does not have carry a comment. The defaults run
  * role `traditional` from an empty folder.
  */
 export const properties = {
   role: oneOf(['traditional', 'control_plane', 'data_plane'], 'traditional'),
+  /** This node's id; unset: one that is made on the first start. In role `traditional` the control plane's. */
+  node_id: uuid(),
   /** Folder for everything Holdfast keeps: database, certificates, keys, the data plane's cache. */
   prefix: text('.holdfast'),
   log_level: oneOf(['debug', 'info', 'notice', 'warn', 'error', 'crit'], 'notice'),
@@ -216,8 +234,8 @@ export const properties = {
   trusted_ips: list('', 'comma-separated IP addresses and CIDR blocks', parseIpOrCidr),
   real_ip_header: text('X-Real-IP'),
   real_ip_recursive: onOff('off'),
-  headers: words('server_tokens, latency_tokens, X-Kong-Request-Id'),
-  headers_upstream: words('X-Kong-Request-Id'),
+  headers: oneOrMore('server_tokens, latency_tokens, X-Kong-Request-Id', HEADER_TOKENS),
+  headers_upstream: oneOrMore('X-Kong-Request-Id', ['X-Kong-Request-Id']),
   allow_debug_header: onOff('off'),
   /** Names of plugins that can be configured and run: `bundled` for all that are part of this project. */
   plugins: words('bundled'),

@@ -1,4 +1,5 @@
 import { labelsFault } from '../../shared/cluster/labels.ts';
+import { isUuid } from '../../shared/uuid.ts';
 
 /** The kinds of setting there are: how the text of one is read, and how to say what is allowed. */
 
@@ -143,6 +144,14 @@ export function words(initial: string): Property<readonly string[]> {
   return list(initial, 'a comma-separated list', (word) => word);
 }
 
+/** Some of these words, by commas and in either case; none for an empty text or `off`. */
+export function oneOrMore<const V extends string>(initial: string, known: readonly V[]): Property<readonly V[]> {
+  const names = known.map((word) => `'${word}'`).join(', ');
+  return list(initial, `'off', or comma-separated ${names}`, (given) =>
+    known.find((word) => word.toLowerCase() === given.toLowerCase()),
+  );
+}
+
 /** Comma-separated values, each trimmed; none for an empty text or `off`. */
 export function list<T>(
   initial: string,
@@ -163,6 +172,16 @@ export function list<T>(
       }
       return items;
     },
+  };
+}
+
+/** An id, or none. */
+export function uuid(): Property<string | null> {
+  return {
+    default: null,
+    allowed: 'a UUID',
+    secret: false,
+    parse: (value) => (isUuid(value) ? value.toLowerCase() : undefined),
   };
 }
 

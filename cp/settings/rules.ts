@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { KNOWN_FORMATS } from '../../shared/access-log/format.ts';
 import { isLoopback } from '../../shared/browser-guard.ts';
 import { isRecord } from '../../shared/record.ts';
@@ -93,6 +94,9 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
   ) {
     const where = `proxy_listen (${origins.get('proxy_listen') ?? 'default'})`;
     problems.push(`${where}: 'proxy_protocol' is not supported by workerd; set data_plane_host = node`);
+  }
+  if (origins.has('dns_hostsfile') && !existsSync(settings.dns_hostsfile)) {
+    problems.push(`${say('dns_hostsfile')}: there is no such file`);
   }
   if (settings.dns_order.every((type) => type === 'LAST' || type === 'CNAME')) {
     problems.push(`${say('dns_order')} finds no address: list 'A', 'AAAA' or 'SRV'`);
@@ -226,7 +230,9 @@ function developmentProblems({ cluster_dev_listen: addresses, role }: Settings, 
 function clusterProblems(settings: Settings, origins: Origins, say: Say): string[] {
   const problems: string[] = [];
   problems.push(...fallbackProblems(settings, say), ...developmentProblems(settings, origins));
-  if (settings.cluster_use_proxy && settings.proxy_server === null) {
+  if (settings.cluster_use_proxy && settings.role === 'control_plane') {
+    problems.push(`${say('cluster_use_proxy')} is for data planes: a control plane reaches none of them`);
+  } else if (settings.cluster_use_proxy && settings.proxy_server === null) {
     problems.push(`${say('cluster_use_proxy')} needs proxy_server: the URL of the proxy`);
   }
   if (settings.proxy_server !== null && parseProxyServer(settings.proxy_server) === undefined) {

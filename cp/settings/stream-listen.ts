@@ -17,7 +17,7 @@ export const streamListen: Property<readonly StreamListenAddress[]> = {
     "'ipv6only=on', 'ipv6only=off', 'so_keepalive=…'",
   secret: false,
   parse: (value) => {
-    if (value === 'off') return [];
+    if (/^\s*off\s*(,|$)/.test(value)) return [];
     const addresses: StreamListenAddress[] = [];
     for (const item of value.split(',')) {
       const [address = '', ...flags] = item.trim().split(/\s+/);

@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UUID } from '../../shared/uuid.ts';
 
 /**
- * The node's id: a UUID made on first use and kept in `<prefix>/node-id`, so that the control plane knows a restarted
+ * The node's id: `given` or, without it, a UUID made on first use; kept in `<prefix>/node-id`, so that the control plane knows a restarted
  * data plane again. Throws when the file holds something else: guessing a new id would make one node look like two.
  */
-export async function nodeIdentity(prefix: string): Promise<string> {
+export async function nodeIdentity(prefix: string, given: string | null = null): Promise<string> {
   await mkdir(prefix, { recursive: true, mode: 0o700 });
   const path = join(prefix, 'node-id');
+  if (given !== null) {
+    const whole = `${path}.${given}`;
+    await writeFile(whole, `${given}\n`, { mode: 0o600, flush: true });
+    await rename(whole, path);
+    return given;
+  }
   const id = randomUUID();
   // Written whole, then linked: a power cut leaves no half id, and of two processes starting at once one is first.
   const whole = `${path}.${id}`;

@@ -8,6 +8,8 @@ import type { PluginChoice } from './own-plugins.ts';
 export interface DataPlaneOptions {
   /** Folder of this node's own state (node id, KV, Durable Objects, generated workerd config). Created when absent. */
   readonly prefix: string;
+  /** The node's id; absent or null: it makes one, and keeps it in `prefix`. */
+  readonly nodeId?: string | null;
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly group: string;

@@ -42,7 +42,7 @@ const WORKER_NAME = 'holdfast';
  */
 export async function startMiniflareHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
   const entry = given ?? (await workerEntry(options.plugins, join(options.prefix, 'worker')));
-  const nodeId = await nodeIdentity(options.prefix);
+  const nodeId = await nodeIdentity(options.prefix, options.nodeId);
   await mkdir(stateFolder(options), { recursive: true, mode: 0o700 });
   const egress = await openEgress(options);
   const first = await miniflareOptions(options, nodeId, entry, egress);

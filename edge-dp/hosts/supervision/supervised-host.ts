@@ -58,7 +58,7 @@ export interface SupervisedRuntime {
  */
 export async function startSupervised(options: DataPlaneOptions, runtime: SupervisedRuntime): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
-  const nodeId = await nodeIdentity(runtime.identityFolder);
+  const nodeId = await nodeIdentity(runtime.identityFolder, options.nodeId);
   const listeners = await allListeners(options, runtime);
   const lock = await lockPrefix(prefix);
   const host = new SupervisedHost(options, runtime, nodeId, listeners, lock);

@@ -257,6 +257,34 @@ describe('settings', () => {
     expect(warnings).toEqual([`pg_host is set twice: ${file}:2 wins over ${file}:1`]);
   });
 
+  it('take what Kong called otherwise once, unless the new name is set too', () => {
+    const old = { KONG_OPENTELEMETRY_TRACING: 'request,router', KONG_OPENTELEMETRY_TRACING_SAMPLING_RATE: '0.5' };
+    const { settings, warnings } = loadSettings({ environment: old });
+    expect(settings).toMatchObject({ tracing_instrumentations: ['request', 'router'], tracing_sampling_rate: 0.5 });
+    expect(warnings).toEqual([]);
+    const both = loadSettings({ conf: conf('tracing_instrumentations = balancer\n'), environment: old }).settings;
+    expect(both).toMatchObject({ tracing_instrumentations: ['balancer'], tracing_sampling_rate: 0.5 });
+  });
+
+  it('take a node id, words of headers in either case, and `off` for all that follows it', () => {
+    const { settings } = loadSettings({
+      environment: {
+        KONG_NODE_ID: '592E1C2B-6678-45AA-80F9-78CFB29F5E31',
+        KONG_HEADERS: 'server_tokens, x-kong-upstream-status',
+        KONG_ADMIN_GUI_LISTEN: 'off, 127.0.0.1:9002',
+        KONG_STREAM_LISTEN: 'off, 127.0.0.1:9003',
+        KONG_ADMIN_LISTEN: 'offshore.test:9001',
+      },
+    });
+    expect(settings).toMatchObject({
+      node_id: '592e1c2b-6678-45aa-80f9-78cfb29f5e31',
+      headers: ['server_tokens', 'X-Kong-Upstream-Status'],
+      admin_gui_listen: [],
+      stream_listen: [],
+      admin_listen: [{ host: 'offshore.test', port: 9001 }],
+    });
+  });
+
   it('take the ports that clients connect to before a port forward', () => {
     const read = (text: string) => loadSettings({ environment: { KONG_PORT_MAPS: text } }).settings.port_maps;
     expect(read('80:8000, 443:8443')).toEqual({ 8000: 80, 8443: 443 });
@@ -303,6 +331,14 @@ describe('settings', () => {
     [{ HOLDFAST_CLUSTER_MTLS: 'pki' }, /needs cluster_ca_cert/],
     [{ HOLDFAST_CLUSTER_CERT: 'a.crt' }, /cluster_cert and cluster_cert_key go together/],
     [{ HOLDFAST_CLUSTER_OCSP: 'on' }, /needs cluster_mtls = 'pki'/],
+    [{ KONG_NODE_ID: 'foobar' }, /^node_id = 'foobar' .* allowed: a UUID$/],
+    [{ KONG_HEADERS: 'server_tokens,Foo-Bar' }, /^headers = .*allowed: 'off', or comma-separated 'server_tokens'/],
+    [{ KONG_HEADERS_UPSTREAM: 'X-Id' }, /^headers_upstream = .*'X-Kong-Request-Id'$/],
+    [{ KONG_DNS_HOSTSFILE: '/nonexistent/hosts' }, /dns_hostsfile = .*there is no such file/],
+    [
+      { KONG_ROLE: 'control_plane', KONG_CLUSTER_USE_PROXY: 'on', KONG_PROXY_SERVER: 'http://p.test:3128' },
+      /cluster_use_proxy = .* is for data planes/,
+    ],
     [{ HOLDFAST_DECLARATIVE_CONFIG: 'kong.yml' }, /holdfast config import/],
     [
       { HOLDFAST_DECLARATIVE_CONFIG_STRING: 'consumers: []' },

@@ -22,3 +22,11 @@ test('refuses a node id file that holds something else', async () => {
   await writeFile(join(folder, 'node-id'), 'not a uuid');
   await expect(nodeIdentity(folder)).rejects.toThrow(/node-id: expected a UUID, found "not a uuid"/);
 });
+
+test('takes the node id it is given, and keeps it', async () => {
+  const own = await nodeIdentity(folder);
+  const given = '592e1c2b-6678-45aa-80f9-78cfb29f5e31';
+  expect(await nodeIdentity(folder, given)).toBe(given);
+  expect(await nodeIdentity(folder)).toBe(given);
+  expect(given).not.toBe(own);
+});
