@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
     ),
   stop: async () => (await import('./commands/stop.ts')).stop,
   quit: async () => (await import('./commands/stop.ts')).quit,
+  drain: async () => (await import('./commands/drain.ts')).drain,
   restart: async () => (await import('./commands/restart.ts')).restart,
   reload: async () => (await import('./commands/reload.ts')).reload,
   health: async () => (await import('./commands/health.ts')).health,
