@@ -1,3 +1,7 @@
+import { customLogFields } from '../plugins/fields/custom-log-fields.ts';
+import { propagation } from '../plugins/fields/propagation.ts';
+import { queue } from '../plugins/fields/queue.ts';
+import { ipError, ipv4OrCidrError } from '../schema/formats/host.ts';
 import * as kinds from '../schema/kinds.ts';
 import type { Field } from '../schema/vocabulary.ts';
 
@@ -5,14 +9,16 @@ import type { Field } from '../schema/vocabulary.ts';
 export const TYPEDEF = '__typedef';
 
 const text: Field = { type: 'string' };
-const ip: Field = kinds.ipOrCidr;
+const ipv4Range: Field = { type: 'string', custom_validator: ipv4OrCidrError };
 
 /** Kong's typedefs (`kong.db.schema.typedefs`), as the fields they are here. */
 export const typedefs: Readonly<Record<string, Field>> = {
   auto_timestamp_ms: kinds.autoTimestampMs,
   auto_timestamp_s: kinds.autoTimestamp,
   certificate: text,
-  cidr_v4: ip,
+  capability: text,
+  cidr: ipv4Range,
+  cidr_v4: ipv4Range,
   cookie_name: kinds.cookieName,
   destinations: kinds.endpoints,
   header_name: kinds.headerName,
@@ -21,24 +27,36 @@ export const typedefs: Readonly<Record<string, Field>> = {
   host_with_optional_port: kinds.hostWithOptionalPort,
   hosts: kinds.hosts,
   http_method: { type: 'string', match: { pattern: '^%u+$', regex: /^[A-Z]+$/ } },
-  ip,
-  ip_or_cidr: ip,
+  ip: { type: 'string', custom_validator: ipError },
+  ip_or_cidr: kinds.ipOrCidr,
   key: text,
-  lua_code: text,
+  lua_code: customLogFields,
   methods: kinds.methods,
   name: kinds.name,
   no_consumer: kinds.noConsumer,
   no_consumer_group: kinds.noConsumerGroup,
+  no_destinations: { ...kinds.endpoints, eq: null },
+  no_headers: { ...kinds.headers, eq: null },
+  no_hosts: { ...kinds.hosts, eq: null },
+  no_methods: { ...kinds.methods, eq: null },
+  no_paths: { ...kinds.routePaths, eq: null },
   no_route: kinds.noRoute,
   no_service: kinds.noService,
+  no_sources: { ...kinds.endpoints, eq: null },
   path: kinds.path,
   paths: kinds.routePaths,
   pem: text,
   port: kinds.port,
   protocol: kinds.protocol,
   protocols: kinds.protocols,
+  propagation,
   protocols_http: kinds.httpProtocols,
+  queue,
   random_string: { type: 'string', auto: true },
+  redis_host: kinds.host,
+  redis_server_name: kinds.sni,
+  router_path: kinds.routePath,
+  router_paths: kinds.routePaths,
   semantic_version: {
     type: 'string',
     match_any: {
@@ -48,12 +66,14 @@ export const typedefs: Readonly<Record<string, Field>> = {
       ],
       err: 'invalid version number: must be in format of X.Y.Z',
     },
+    match_none: [{ pattern: '%.%.', regex: /\.\./, err: 'must not have empty version segments' }],
   },
   sni: kinds.sni,
   sources: kinds.endpoints,
   tag: { type: 'string', required: true },
   tags: kinds.tags,
   timeout: kinds.timeout,
+  ttl: { type: 'number', between: [0, 100_000_000] },
   url: kinds.url,
   utf8_name: kinds.name,
   uuid: kinds.uuid,

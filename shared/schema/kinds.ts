@@ -119,21 +119,19 @@ export const hosts = defineField({
   },
 });
 
-export const routePaths = defineField({
-  type: 'array',
-  elements: {
-    type: 'string',
-    match_any: {
-      patterns: [
-        { pattern: '^/', regex: /^\// },
-        { pattern: '^~/', regex: /^~\// },
-      ],
-      err: 'should start with: / (fixed path) or ~/ (regex path)',
-    },
-    match_none: [noEmptySegments],
-    custom_validator: routePathError,
+export const routePath = defineField({
+  type: 'string',
+  match_any: {
+    patterns: [
+      { pattern: '^/', regex: /^\// },
+      { pattern: '^~/', regex: /^~\// },
+    ],
+    err: 'should start with: / (fixed path) or ~/ (regex path)',
   },
+  match_none: [noEmptySegments],
+  custom_validator: routePathError,
 });
+export const routePaths = defineField({ type: 'array', elements: routePath });
 
 /** Header names with the values any of which matches. */
 export const headers = defineField({

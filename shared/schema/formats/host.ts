@@ -113,7 +113,21 @@ function isIpv6(text: string): boolean {
 
 /** Why a text is neither an IP address nor a CIDR block, or nothing. */
 export function ipOrCidrError(text: string): string | undefined {
+  const isRange = inRange(text, (address) => (isIpv4(address) ? 32 : isIpv6(address) ? 128 : -1));
+  return isRange ? undefined : `invalid ip or cidr range: '${text}'`;
+}
+
+/** Why a text is neither an IPv4 address nor a CIDR block of such, or nothing. */
+export function ipv4OrCidrError(text: string): string | undefined {
+  return inRange(text, (address) => (isIpv4(address) ? 32 : -1)) ? undefined : `invalid ipv4 cidr range: '${text}'`;
+}
+
+/** Why a text is no IP address, or nothing. */
+export function ipError(text: string): string | undefined {
+  return isIpv4(text) || isIpv6(text) ? undefined : `not an ip address: ${text}`;
+}
+
+function inRange(text: string, widthOf: (address: string) => number): boolean {
   const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const width = isIpv4(address) ? 32 : isIpv6(address) ? 128 : -1;
-  return width >= Number(bits ?? 0) ? undefined : `invalid ip or cidr range: '${text}'`;
+  return widthOf(address) >= Number(bits ?? 0);
 }

@@ -104,6 +104,68 @@ it('takes the example of the documents, which reads the one table that data plan
   expect(await post('/custom-plugins', { name: 'partners', schema, handler })).toMatchObject({ status: 201 });
 });
 
+it('has the typedefs of Kong that plugins of its own use', async () => {
+  const field = (name: string, typedef: string) => `{ ${name} = typedefs.${typedef} },`;
+  const config = [
+    ['queue', 'queue'],
+    ['propagation', 'propagation { required = false }'],
+    ['custom_fields', 'lua_code'],
+    ['address', 'ip'],
+    ['range', 'cidr_v4'],
+    ['host', 'redis_host'],
+    ['server_name', 'redis_server_name'],
+    ['path', 'router_path'],
+    ['ttl', 'ttl'],
+    ['version', 'semantic_version'],
+    ['methods', 'no_methods'],
+  ].map(([name = '', typedef = '']) => field(name, typedef));
+  const schema = `local typedefs = require 'kong.db.schema.typedefs'\n${schemaOf(config.join('\n'))}`;
+  expect(await post('/custom-plugins', { name: 'p', schema, handler: HANDLER })).toMatchObject({ status: 201 });
+  const verdict = async (given: object) => (await post('/schemas/plugins/validate', { name: 'p', config: given })).body;
+  expect(
+    await verdict({
+      queue: { max_batch_size: 5 },
+      custom_fields: { a: "return 'b'" },
+      address: '::1',
+      range: '10.0.0.0/8',
+      host: 'redis.test',
+      server_name: 'redis.test',
+      path: '~/a',
+      ttl: 1.5,
+      version: '1.2.3-a',
+    }),
+  ).toEqual({ message: 'schema validation successful' });
+  const { fields } = await verdict({
+    queue: { max_entries: 0 },
+    propagation: { extract: ['none'] },
+    custom_fields: { a: 'return return' },
+    address: '10.0.0.0/8',
+    range: '::1',
+    host: 'redis.test:1',
+    server_name: '10.0.0.1',
+    path: 'a',
+    ttl: -1,
+    version: '1..2',
+    methods: ['GET'],
+  });
+  expect(fields).toEqual({
+    config: {
+      queue: { max_entries: 'value should be between 1 and 1000000' },
+      propagation: { extract: [expect.stringMatching(/^expected one of: /)], default_format: 'required field missing' },
+      custom_fields: expect.stringMatching(/^Error parsing function: /),
+      address: 'not an ip address: 10.0.0.0/8',
+      range: "invalid ipv4 cidr range: '::1'",
+      host: 'must not have a port',
+      server_name: 'must not be an IP',
+      path: 'should start with: / (fixed path) or ~/ (regex path)',
+      ttl: 'value should be between 0 and 100000000',
+      version: 'must not have empty version segments',
+      methods: 'value must be null',
+    },
+  });
+  expect((await admin.send('DELETE', '/custom-plugins/p')).status).toBe(204);
+});
+
 describe('what is sent', () => {
   it.each([
     [
