@@ -159,6 +159,10 @@ export function idleSettings(settings: Settings, origins: Origins): string[] {
     const usual = initial === null ? null : parse(initial);
     return origins.has(name) && JSON.stringify(settings[name]) !== JSON.stringify(usual);
   };
+  const { admin_listen: admin, admin_gui_listen: ui, admin_gui_api_url: elsewhere } = settings;
+  if (role !== 'data_plane' && admin.length === 0 && ui.length > 0 && elsewhere === null) {
+    said.push('admin_gui_listen serves a web UI that can do nothing: the Admin API listens nowhere (admin_listen)');
+  }
   for (const name of suite === 'custom' ? [] : CUSTOM_TLS) {
     const taken = name === 'ssl_dhparam' && (suite === 'old' || suite === 'fips');
     if (isSet(name) && !taken) said.push(`${name} has no effect: ssl_cipher_suite is '${suite}'`);

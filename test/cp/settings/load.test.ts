@@ -285,6 +285,15 @@ describe('settings', () => {
     });
   });
 
+  it('say that the web UI can do nothing where the Admin API listens nowhere', () => {
+    const warningsOf = (environment: Record<string, string>) => loadSettings({ environment }).warnings;
+    expect(warningsOf({ KONG_ADMIN_LISTEN: 'off' })).toEqual([
+      expect.stringMatching(/^admin_gui_listen .* the Admin API listens nowhere/),
+    ]);
+    for (const other of [{ KONG_ADMIN_GUI_LISTEN: 'off' }, { KONG_ADMIN_GUI_API_URL: 'https://cp.test:8444' }])
+      expect(warningsOf({ KONG_ADMIN_LISTEN: 'off', ...other })).toEqual([]);
+  });
+
   it('take the ports that clients connect to before a port forward', () => {
     const read = (text: string) => loadSettings({ environment: { KONG_PORT_MAPS: text } }).settings.port_maps;
     expect(read('80:8000, 443:8443')).toEqual({ 8000: 80, 8443: 443 });
