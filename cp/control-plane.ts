@@ -125,7 +125,8 @@ export async function startControlPlane(
     });
     started.push(() => publisher.stop());
 
-    const cluster = await startCluster(settings, nodeId, store, publisher, log.part('cluster'));
+    const ownLog = adminLog(log.part('admin'));
+    const cluster = await startCluster(settings, nodeId, store, publisher, ownLog, log.part('cluster'));
     started.push(() => cluster.close());
     ring.start(
       () => publisher.serial(),
@@ -211,7 +212,7 @@ export async function startControlPlane(
       browsers,
       authors,
       metrics,
-      log: adminLog(log.part('admin')),
+      log: ownLog,
     };
     const app = createAdminApi(options);
     const { admin_access_log } = settings;
@@ -302,6 +303,7 @@ async function startCluster(
   id: string,
   store: Store,
   publisher: Publisher,
+  own: ReturnType<typeof adminLog>,
   log: Log,
 ): Promise<ClusterListener> {
   const identity = clusterIdentity(settings, log);
@@ -327,6 +329,7 @@ async function startCluster(
     plugins: plugins.keys(),
     version: VERSION,
     purgeDelay: settings.cluster_data_plane_purge_delay,
+    onLogLevel: ({ level, seconds }) => own.level.set(level, seconds),
     log,
   });
 }

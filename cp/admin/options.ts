@@ -1,4 +1,5 @@
 import type { EventHub } from '../events/hub.ts';
+import type { LogLevel } from '../instance/log.ts';
 import type { SigningRing } from '../keys/signing-ring.ts';
 import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';
@@ -47,8 +48,6 @@ interface NodeInformation {
   /** Holdfast's own version. */
   readonly version: string;
 }
-
-export type LogLevel = 'debug' | 'info' | 'notice' | 'warn' | 'error' | 'crit';
 
 export interface AdminLog {
   (level: 'info' | 'warn' | 'error', message: string): void;

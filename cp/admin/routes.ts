@@ -80,7 +80,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     waitRoutes(cluster, options.store.changes),
     debugRouteRoutes(cluster),
     proxyCacheRoutes(cluster),
-    logLevelRoutes(log, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
+    logLevelRoutes(log, cluster, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),
     robotsRoutes,
   );
   const all = withSelfDescription(described, entities, node.version);

@@ -31,7 +31,7 @@ import {
 } from './mtls-server.ts';
 import { Nodes } from './nodes.ts';
 import { ManifestTexts } from './offers.ts';
-import { type HealthOrder, type PeerMessage, Peers, type PurgeOrder } from './peers.ts';
+import { type HealthOrder, type LogLevelOrder, type PeerMessage, Peers, type PurgeOrder } from './peers.ts';
 import { Questions } from './questions.ts';
 import { Quotas } from './quotas.ts';
 import { RecordsDesk } from './records-desk.ts';
@@ -72,6 +72,8 @@ export interface ClusterListenerOptions {
   readonly mostOfAddress?: number;
   /** Seconds (`cluster_data_plane_purge_delay`). */
   readonly purgeDelay: number;
+  /** Another control plane was told a log level for all. */
+  readonly onLogLevel?: (order: LogLevelOrder) => void;
   readonly log: ClusterLog;
 }
 
@@ -96,6 +98,8 @@ export interface ClusterListener {
   setTargetHealth(order: HealthOrder): Promise<void>;
   /** Tells every data plane that is connected, to this or another control plane, to forget copies of answers. */
   purge(order: PurgeOrder): Promise<void>;
+  /** Tells the other control planes. */
+  setLogLevel(order: LogLevelOrder): Promise<void>;
   /** What each data plane that is connected here has under a key; null: it did not answer in time. */
   copies(key: string, plugin: string | null): Promise<readonly (Copy | null)[]>;
   /**
@@ -210,6 +214,10 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
       broadcast({ type: 'purge', ...message.purge });
       return;
     }
+    if ('log_level' in message) {
+      options.onLogLevel?.(message.log_level);
+      return;
+    }
     const { forget: id } = message;
     const keys = nodes.get(id)?.keys;
     endOf(id);
@@ -306,6 +314,7 @@ export async function startClusterListener(options: ClusterListenerOptions): Pro
         broadcast({ type: 'purge', ...order });
         await peers.spread({ purge: order });
       },
+      setLogLevel: (order) => peers.spread({ log_level: order }),
       copies: (key, plugin) =>
         Promise.all(
           [...nodes.connected()].map(async (session) => {

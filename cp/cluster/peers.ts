@@ -1,6 +1,7 @@
-import { json, object, string } from '../../shared/bundle/shape.ts';
+import { integer, json, object, oneOf, string } from '../../shared/bundle/shape.ts';
 import type { PurgeMessage, TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { LOG_LEVELS, type LogLevel } from '../instance/log.ts';
 import type { ControlPlaneMessages } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 
@@ -10,9 +11,15 @@ export type HealthOrder = Omit<TargetHealthMessage, 'type'>;
 export type PeerMessage =
   | { readonly target_health: HealthOrder }
   | { readonly purge: PurgeOrder }
+  | { readonly log_level: LogLevelOrder }
   | { readonly forget: string };
 
 export type PurgeOrder = Omit<PurgeMessage, 'type'>;
+
+export interface LogLevelOrder {
+  readonly level: LogLevel;
+  readonly seconds: number;
+}
 
 /** Characters of a message; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
 const LONGEST_ORDER = 2_000;
@@ -33,6 +40,8 @@ export class Peers {
         if (read.from === own) return;
         if (read.forget !== undefined) take({ forget: string(read.forget, 'message.forget') });
         else if (read.purge !== undefined) take({ purge: purgeOf(object(read.purge, 'message.purge')) });
+        else if (read.log_level !== undefined)
+          take({ log_level: levelOf(object(read.log_level, 'message.log_level')) });
         else take({ target_health: orderOf(object(read.target_health, 'message.target_health')) });
       } catch (error) {
         log('warn', `a message of another control plane was not understood: ${messageOf(error)}`);
@@ -54,6 +63,10 @@ export class Peers {
 function purgeOf({ of, name }: Readonly<Record<string, unknown>>): PurgeOrder {
   if (of !== 'plugin' && of !== 'key') throw new TypeError('a purge of plugin or key is expected');
   return { of, name: string(name, 'name') };
+}
+
+function levelOf(read: Readonly<Record<string, unknown>>): LogLevelOrder {
+  return { level: oneOf(read.level, 'level', LOG_LEVELS), seconds: integer(read.seconds, 'seconds') };
 }
 
 function orderOf(read: Readonly<Record<string, unknown>>): HealthOrder {

@@ -25,6 +25,7 @@ interface ConnectedNodes {
   explain: ClusterListener['explain'];
   replay: ClusterListener['replay'];
   purge(order: PurgeOrder): Promise<void>;
+  setLogLevel: ClusterListener['setLogLevel'];
   copies: ClusterListener['copies'];
   forget: ClusterListener['forget'];
 }
@@ -172,6 +173,7 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
     replay: (replay) => connected.replay(replay),
     explain: (request, node) => connected.explain(request, node),
     purge: (order) => connected.purge(order),
+    setLogLevel: (order) => connected.setLogLevel(order),
     async copy(key, plugin) {
       const answers = await connected.copies(key, plugin);
       const found = answers.find((answer) => answer?.status === 200);

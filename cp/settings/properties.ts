@@ -1,3 +1,4 @@
+import { LOG_LEVELS } from '../instance/log.ts';
 import { accessLog, logFormat } from './access-log.ts';
 import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers, portMaps } from './addresses.ts';
 import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
@@ -67,7 +68,7 @@ export const properties = {
   node_id: uuid(),
   /** Folder for everything Holdfast keeps: database, certificates, keys, the data plane's cache. */
   prefix: text('.holdfast'),
-  log_level: oneOf(['debug', 'info', 'notice', 'warn', 'error', 'crit'], 'notice'),
+  log_level: oneOf(LOG_LEVELS, 'notice'),
   /** `json`: a JSON object in each line of the log. */
   log_format: oneOf(['text', 'json'], 'text'),
 

@@ -2,6 +2,7 @@ import type { Manifest } from '../../../shared/bundle/format.ts';
 import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 import type { ReplayFigures, RequestShape } from '../../../shared/cluster/replay.ts';
+import type { LogLevel } from '../../instance/log.ts';
 import type { NodeStep } from '../../store/node-step.ts';
 
 /**
@@ -39,6 +40,8 @@ export interface ClusterView {
   setTargetHealth(order: TargetHealthOrder): Promise<void>;
   /** Has every connected data plane forget copies of answers; returns once the order is on its way. */
   purge(order: CopyPurge): Promise<void>;
+  /** Tells the other control planes on the database; returns once the order is on its way. */
+  setLogLevel(order: LogLevelOrder): Promise<void>;
   /**
    * The copy a data plane that is connected here has under a key, of one plugin's configuration or (null) of any. `unknown`: none of
    * those that answered has one, but others may.
@@ -100,6 +103,12 @@ export type ReplayOutcome =
 export interface CopyPurge {
   readonly of: 'plugin' | 'key';
   readonly name: string;
+}
+
+/** A log level, and the seconds it is to last. */
+export interface LogLevelOrder {
+  readonly level: LogLevel;
+  readonly seconds: number;
 }
 
 /** How far the newest config reaches. */

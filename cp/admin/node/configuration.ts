@@ -1,7 +1,7 @@
+import type { LogLevel } from '../../instance/log.ts';
 import type { ListenAddress } from '../../settings/addresses.ts';
 import { properties, type Settings } from '../../settings/properties.ts';
 import type { StreamListenAddress } from '../../settings/stream-listen.ts';
-import type { LogLevel } from '../options.ts';
 
 const MASK = '******';
 const SECRETS = new Set(Object.entries(properties).flatMap(([name, { secret }]) => (secret ? [name] : [])));

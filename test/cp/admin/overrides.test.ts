@@ -58,6 +58,7 @@ describe('what the Admin API does differently for single entities', () => {
     explain: async () => ({ outcome: 'disconnected' }),
     replay: async () => ({ outcome: 'disconnected' }),
     purge: async (order) => void purges.push(order),
+    setLogLevel: async () => {},
     copy: (key, plugin) => copies(key, plugin),
     forget: async (id) => id === dataPlane.id,
     groups: () => ['eu', 'default'],

@@ -219,7 +219,8 @@ export async function controlPlaneOver(
     version = '1.2.0',
     tls = loadClusterTls({ mode: 'shared', ...shared, ca: null, end: 'server' }),
     log = () => undefined,
-  }: Partial<Pick<ClusterListenerOptions, 'id' | 'version' | 'tls' | 'log'>> = {},
+    onLogLevel = () => undefined,
+  }: Partial<Pick<ClusterListenerOptions, 'id' | 'version' | 'tls' | 'log' | 'onLogLevel'>> = {},
 ) {
   const publisher = await createPublisher({
     feed: store.changes,
@@ -244,6 +245,7 @@ export async function controlPlaneOver(
     plugins: plugins.keys(),
     version,
     purgeDelay: 1000,
+    onLogLevel,
     log,
   });
   return {

@@ -16,7 +16,9 @@ afterAll(() => server.stop());
 /** One of several control planes on the database. */
 async function controlPlane(id: string = crypto.randomUUID(), pg_database = 'postgres') {
   const store = await openStore({ ...server.settings(), pg_database });
-  const { listener, port, stop: end } = await controlPlaneOver(store, { id });
+  const levels: object[] = [];
+  const onLogLevel = (order: object) => void levels.push(order);
+  const { listener, port, stop: end } = await controlPlaneOver(store, { id, onLogLevel });
   let running = true;
   const stop = async () => {
     if (!running) return;
@@ -25,8 +27,16 @@ async function controlPlane(id: string = crypto.randomUUID(), pg_database = 'pos
     await store.close();
   };
   onTestFinished(stop);
-  return { store, stop, view: clusterView(store.nodes, listener), port };
+  return { store, stop, view: clusterView(store.nodes, listener), port, levels };
 }
+
+test('a log level for all control planes is heard by the others', async () => {
+  const [one, other] = [await controlPlane(), await controlPlane()];
+  await one.view.setLogLevel({ level: 'emerg', seconds: 5 });
+  await expect.poll(() => other.levels).toEqual([{ level: 'emerg', seconds: 5 }]);
+  await other.view.setLogLevel({ level: 'debug', seconds: 0 });
+  await expect.poll(() => one.levels).toEqual([{ level: 'debug', seconds: 0 }]);
+});
 
 test('a control plane shows, and orders, the targets of data planes that are connected to another one', async () => {
   const [one, other] = [await controlPlane(), await controlPlane()];
