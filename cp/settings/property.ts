@@ -152,7 +152,7 @@ export function oneOrMore<const V extends string>(initial: string, known: readon
   );
 }
 
-/** Comma-separated values, each trimmed; none for an empty text or `off`. */
+/** Comma-separated values, each trimmed; none for an empty text or one that begins with `off`, which is passed over elsewhere, as in Kong. */
 export function list<T>(
   initial: string,
   allowed: string,
@@ -163,9 +163,10 @@ export function list<T>(
     allowed,
     secret: false,
     parse: (value) => {
-      if (value === '' || value === 'off') return [];
+      if (value === '' || /^\s*off\s*(,|$)/.test(value)) return [];
       const items: T[] = [];
       for (const part of value.split(',')) {
+        if (part.trim() === 'off') continue;
         const parsed = item(part.trim());
         if (parsed === undefined || part.trim() === '') return undefined;
         items.push(parsed);

@@ -273,6 +273,8 @@ describe('settings', () => {
         KONG_HEADERS: 'server_tokens, x-kong-upstream-status',
         KONG_ADMIN_GUI_LISTEN: 'off, 127.0.0.1:9002',
         KONG_STREAM_LISTEN: 'off, 127.0.0.1:9003',
+        KONG_PLUGINS: 'key-auth, off, cors',
+        KONG_HEADERS_UPSTREAM: 'off, X-Kong-Request-Id',
         KONG_ADMIN_LISTEN: 'offshore.test:9001',
       },
     });
@@ -281,6 +283,8 @@ describe('settings', () => {
       headers: ['server_tokens', 'X-Kong-Upstream-Status'],
       admin_gui_listen: [],
       stream_listen: [],
+      plugins: ['key-auth', 'cors'],
+      headers_upstream: [],
       admin_listen: [{ host: 'offshore.test', port: 9001 }],
     });
   });
