@@ -8,9 +8,8 @@ import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
 import { createAdminApi } from './admin/app.ts';
 import { Authors } from './admin/authors.ts';
-import type { ConfigLoader } from './admin/declarative/config-loader.ts';
 import { nodeStatus } from './admin/node/status.ts';
-import type { AdminLog, AdminOptions } from './admin/options.ts';
+import type { AdminOptions } from './admin/options.ts';
 import type { Query } from './admin/request/query.ts';
 import { type ClusterListener, startClusterListener } from './cluster/listener.ts';
 import type { ClusterIdentity } from './cluster/mtls-server.ts';
@@ -24,7 +23,8 @@ import { EventHub } from './events/hub.ts';
 import { FallbackExport } from './fallback/export.ts';
 import { fallbackLocation, fallbackStorage } from './fallback/storage.ts';
 import { startUi } from './gui/start.ts';
-import type { Log, LogLevel } from './instance/log.ts';
+import type { Log } from './instance/log.ts';
+import type { LogLevel } from './instance/log-levels.ts';
 import { VERSION } from './instance/version.ts';
 import { type SigningKeyFiles, SigningRing } from './keys/signing-ring.ts';
 import { bindFailure } from './listeners/bind-failure.ts';
@@ -354,7 +354,7 @@ function signingKeyFiles(settings: Settings): SigningKeyFiles {
 }
 
 /** The Admin API's view of the log; a changed level falls back after its time. */
-function adminLog(log: Log): AdminLog {
+function adminLog(log: Log) {
   let restore: NodeJS.Timeout | undefined;
   const level = {
     get: () => log.level,

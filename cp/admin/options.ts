@@ -1,5 +1,5 @@
 import type { EventHub } from '../events/hub.ts';
-import type { LogLevel } from '../instance/log.ts';
+import type { LogLevel } from '../instance/log-levels.ts';
 import type { SigningRing } from '../keys/signing-ring.ts';
 import type { BrowserGuard } from '../listeners/browser-guard.ts';
 import type { ConnectionCounts } from '../listeners/connection-counts.ts';

@@ -1,7 +1,7 @@
 import { integer, json, object, oneOf, string } from '../../shared/bundle/shape.ts';
 import type { PurgeMessage, TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import { LOG_LEVELS, type LogLevel } from '../instance/log.ts';
+import { LOG_LEVELS, type LogLevel } from '../instance/log-levels.ts';
 import type { ControlPlaneMessages } from '../store/store.ts';
 import type { ClusterLog } from './mtls-server.ts';
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 
-import type { LogLevel } from '../instance/log.ts';
+import type { LogLevel } from '../instance/log-levels.ts';
 import { LISTENER_CERTIFICATES, loadListenerPair, tlsListeners } from '../listeners/listener-pair.ts';
 import type { Settings } from '../settings/properties.ts';
 import { clusterPair } from './cluster-pair.ts';

@@ -88,7 +88,8 @@ export function peers(initial: string): Property<readonly PeerAddress[]> {
 export function portMaps(): Property<Readonly<Record<number, number>>> {
   return {
     default: '',
-    allowed: "comma-separated pairs of ports from 1 to 65535, what clients connect to before that of the listener: '80:8000'",
+    allowed:
+      "comma-separated pairs of ports from 1 to 65535, what clients connect to before that of the listener: '80:8000'",
     secret: false,
     parse: (value) => {
       const ports: Record<number, number> = {};

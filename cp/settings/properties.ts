@@ -1,6 +1,15 @@
-import { LOG_LEVELS } from '../instance/log.ts';
+import { LOG_LEVELS } from '../instance/log-levels.ts';
 import { accessLog, logFormat } from './access-log.ts';
-import { hostNames, listen, parseDnsType, parseHttpUrl, parseIpOrCidr, parseNameServer, peers, portMaps } from './addresses.ts';
+import {
+  hostNames,
+  listen,
+  parseDnsType,
+  parseHttpUrl,
+  parseIpOrCidr,
+  parseNameServer,
+  peers,
+  portMaps,
+} from './addresses.ts';
 import { CIPHER_SUITES, TLS_VERSIONS } from './client-tls.ts';
 import {
   buffers,

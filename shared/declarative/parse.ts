@@ -1,5 +1,6 @@
 import { entities, entity } from '../entities/registry.ts';
 import { withLuaPlugins } from '../lua-plugins/with-lua-plugins.ts';
+import { isRecord } from '../record.ts';
 import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
 import { referenceErrors } from '../schema/reference.ts';
@@ -158,29 +159,44 @@ function resolveReferences(
   const wrong: FieldErrors = {};
   for (const [field, definition] of Object.entries(item.schema.fields)) {
     if (definition.type !== 'foreign') continue;
+    const value = input[field];
     if (item.parent?.field === field) {
-      input[field] = { id: ids.get(item.parent.item) };
+      const id = ids.get(item.parent.item);
+      if (isAbsent(value) || named(value, index.get(definition.reference)) === id) {
+        input[field] = { id };
+        continue;
+      }
+      // It is of the entity around it, and says that it is of another.
+      delete input[field];
+      wrong[field] = 'value must be null';
       continue;
     }
-    const value = input[field];
-    if (value === undefined || value === null) continue;
-    if (typeof value === 'object' && !Array.isArray(value)) {
-      const id: unknown = 'id' in value ? value.id : undefined;
-      if (typeof id !== 'string') wrong[field] = notAReference(definition.reference, { ...value });
+    if (isAbsent(value)) continue;
+    if (isRecord(value)) {
+      const { id } = value;
+      if (typeof id !== 'string') wrong[field] = notAReference(definition.reference, value);
       else if (index.get(definition.reference)?.has(asStored(id))) input[field] = { ...value, id: asStored(id) };
       else missing(item, field, id, definition.reference, wrong, dangling);
       continue;
     }
-    const rows = index.get(definition.reference);
-    const id = typeof value === 'string' ? (rows?.get(value) ?? rows?.get(asStored(value))) : undefined;
+    const id = named(value, index.get(definition.reference));
     if (id !== undefined) input[field] = { id };
     else if (typeof value !== 'string') wrong[field] = 'expected a string';
     else {
-      delete input[field];
+      // That it leads nowhere is told once the row is good but for that.
+      input[field] = { id: NOBODY };
       missing(item, field, value, definition.reference, wrong, dangling);
     }
   }
   return wrong;
+}
+
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/** The id of the row that a reference means, by its name or its id. */
+function named(value: unknown, rows: ReadonlyMap<string, string> | undefined): string | undefined {
+  const name = isRecord(value) ? value.id : value;
+  return typeof name === 'string' ? (rows?.get(name) ?? rows?.get(asStored(name))) : undefined;
 }
 
 function notAReference(parent: string, value: Readonly<Record<string, unknown>>): FieldErrors {
@@ -224,7 +240,9 @@ function placeDangling(errors: FieldErrors, item: Item, text: string): void {
   const position = item.path.at(-1);
   const key =
     typeof name === 'string' ? name : typeof item.input.id === 'string' ? item.input.id : `${Number(position) + 1}`;
-  placeError(errors, [item.schema.name, key], [text]);
+  const known = errors[item.schema.name];
+  const texts = isRecord(known) ? known[key] : undefined;
+  placeError(errors, [item.schema.name, key], [...(Array.isArray(texts) ? texts : []), text]);
 }
 
 /** Flattens, and reports rows that clash. */

@@ -103,10 +103,10 @@ function listRule(element: Rule, otherwise: string): Rule {
 
 function mapRule(keys: Rule, values: Rule): Rule {
   return (value) => {
-    if (Array.isArray(value) && value.length === 0) return undefined;
-    if (!isRecord(value)) return 'expected a map';
+    // Kong cannot tell a list from a map whose keys are numbers.
+    if (!isRecord(value) && !Array.isArray(value)) return 'expected a map';
     for (const [key, item] of Object.entries(value)) {
-      const error = keys(key) ?? values(item);
+      const error = keys(Array.isArray(value) ? Number(key) + 1 : key) ?? values(item);
       if (error !== undefined) return error;
     }
     return undefined;

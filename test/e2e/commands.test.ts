@@ -155,7 +155,10 @@ describe('an instance in the background', () => {
     expect(services).toMatchObject({ data: [{ name: 'öffentlich' }] });
     const draining = `Holdfast (pid ${after}) is draining: /status/ready answers 503\n`;
     expect(await run('drain')).toEqual({ code: 0, output: draining });
-    expect(await run('health')).toEqual({ code: 1, output: expect.stringMatching(/Status API +answers 503: .*draining/) });
+    expect(await run('health')).toEqual({
+      code: 1,
+      output: expect.stringMatching(/Status API +answers 503: .*draining/),
+    });
     expect(await run('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has stopped\n` });
     for (const command of ['stop', 'drain'])
       expect(await run(command)).toEqual({ code: 1, output: expect.stringContaining('is not running at') });

@@ -2,7 +2,7 @@ import type { Manifest } from '../../../shared/bundle/format.ts';
 import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 import type { ReplayFigures, RequestShape } from '../../../shared/cluster/replay.ts';
-import type { LogLevel } from '../../instance/log.ts';
+import type { LogLevel } from '../../instance/log-levels.ts';
 import type { NodeStep } from '../../store/node-step.ts';
 
 /**

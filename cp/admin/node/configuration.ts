@@ -1,4 +1,4 @@
-import type { LogLevel } from '../../instance/log.ts';
+import type { LogLevel } from '../../instance/log-levels.ts';
 import type { ListenAddress } from '../../settings/addresses.ts';
 import { properties, type Settings } from '../../settings/properties.ts';
 import type { StreamListenAddress } from '../../settings/stream-listen.ts';

@@ -1,4 +1,4 @@
-import { LOG_LEVELS } from '../../instance/log.ts';
+import { LOG_LEVELS } from '../../instance/log-levels.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import { messageSchema } from '../openapi/description.ts';
 import type { AdminLog } from '../options.ts';

@@ -52,6 +52,7 @@ export function fakeRequest(
     authorities: new Map(),
     upstreams: { named: () => undefined },
     client: { ip, port: 40_000, peerIp: ip, trusted: false },
+    port: arrival.localPort,
     clientBodyTimeout: 60_000,
     maxBodySize: 0,
     errorDefaultType: 'text/plain',

@@ -171,3 +171,50 @@ describe("decK's own files", () => {
     expect(fields).toMatchObject({ _info: expect.stringContaining("decK's own"), _nothing: 'unknown field' });
   });
 });
+
+describe('an entity inside another', () => {
+  const consumer = (of: unknown) => ({
+    _format_version: '3.0',
+    consumers: [
+      { username: 'ada', keyauth_credentials: [{ key: 'k', consumer: of }] },
+      { id: '0fe87b4a-ce29-515a-88ec-8547e66550b9', username: 'bob' },
+    ],
+  });
+
+  it('may name the one it is in, by name, id or as an object', async () => {
+    const { consumers = {} } = await parsed(consumer(null));
+    const [id = ''] = Object.entries(consumers).flatMap(([key, row]) => (Object(row).username === 'ada' ? [key] : []));
+    for (const of of ['ada', id, id.toUpperCase(), { id }]) {
+      const { keyauth_credentials: credentials = {} } = await parsed(consumer(of));
+      expect(Object.values(credentials), String(of)).toMatchObject([{ key: 'k', consumer: { id } }]);
+    }
+  });
+
+  it.each(['nobody', 'bob', '0fe87b4a-ce29-515a-88ec-8547e66550b9', { id: randomUUID() }, 7])(
+    'cannot say that it is of another: %j',
+    async (of) => {
+      expect((await refused(consumer(of))).fields).toEqual({
+        consumers: [{ keyauth_credentials: [{ consumer: 'value must be null' }] }],
+      });
+    },
+  );
+});
+
+it('tells every reference of a row that leads nowhere, once nothing else is wrong with it', async () => {
+  const { fields } = await refused({
+    _format_version: '3.0',
+    plugins: [{ id: '0fe87b4a-ce29-515a-88ec-8547e66550b9', name: 'cors', service: 'svc', route: 'r' }],
+    oauth2_credentials: [{ name: 'c', consumer: 'nobody' }],
+  });
+  expect(fields).toEqual({
+    plugins: {
+      '0fe87b4a-ce29-515a-88ec-8547e66550b9': [
+        "invalid reference 'service: svc' (no such entry in 'services')",
+        "invalid reference 'route: r' (no such entry in 'routes')",
+      ].toSorted(),
+    },
+    oauth2_credentials: { '1': ["invalid reference 'consumer: nobody' (no such entry in 'consumers')"] },
+  });
+  const unnamed = { _format_version: '3.0', oauth2_credentials: [{ consumer: 'nobody' }] };
+  expect((await refused(unnamed)).fields).toEqual({ oauth2_credentials: [{ name: 'required field missing' }] });
+});

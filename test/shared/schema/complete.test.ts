@@ -43,6 +43,13 @@ test('takes what Kong does not know where a field says so, and names it to nobod
   expect(await refusal(cache('disk'))).toEqual({ config: { strategy: 'expected one of: memory' } });
 });
 
+test('takes a list for a map whose keys are numbers, as Kong does', async () => {
+  const route = (headers: unknown) => refusal(insert('routes', { paths: ['/a'], headers }));
+  expect(await route(['a'])).toEqual({ headers: 'expected a string' });
+  expect(await route('a')).toEqual({ headers: 'expected a map' });
+  expect(await route([])).toBeUndefined();
+});
+
 describe('every entity and plugin', () => {
   test.each(samples)('%s: a complete row has every field and is complete already', async (_name, schema, input) => {
     const row = await completeInsert(schema, input, context());
