@@ -81,6 +81,4 @@ it('runs without a database: config by POST /config, kept from start to start, o
   file('holdfast.conf', `database = off\ndeclarative_config_string = ${inline}\n`);
   gateway.child.kill('SIGHUP');
   await until(async () => (await status('inline')) === 200, 'the document in the settings to be served');
-  const { configuration } = recordOrEmpty(await (await fetch(admin)).json());
-  expect(recordOrEmpty(configuration).declarative_config_string).toBe('******');
 });

@@ -257,6 +257,13 @@ describe('settings', () => {
     expect(warnings).toEqual([`pg_host is set twice: ${file}:2 wins over ${file}:1`]);
   });
 
+  it('take the config itself as a document, which is shown to nobody', () => {
+    const environment = { KONG_DATABASE: 'off', KONG_DECLARATIVE_CONFIG_STRING: '{"consumers":[{"username":"ada"}]}' };
+    const { settings } = loadSettings({ environment });
+    expect(settings.declarative_config_string).toBe(environment.KONG_DECLARATIVE_CONFIG_STRING);
+    expect(JSON.stringify(describeConfiguration(settings, 'notice'))).not.toContain('ada');
+  });
+
   it('take what Kong called otherwise once, unless the new name is set too', () => {
     const old = { KONG_OPENTELEMETRY_TRACING: 'request,router', KONG_OPENTELEMETRY_TRACING_SAMPLING_RATE: '0.5' };
     const { settings, warnings } = loadSettings({ environment: old });
