@@ -11,7 +11,7 @@ import { shownUrl } from './shown-url.ts';
 import { linesOf } from './tracing/log-lines.ts';
 import { encodeLogs, encodeTraces, type LogRecord, type TracedSpan } from './tracing/otlp.ts';
 import { compilePropagation } from './tracing/propagation.ts';
-import { type RequestTrace, requestSpans } from './tracing/request-spans.ts';
+import { isTraced, type RequestTrace, requestSpans } from './tracing/request-spans.ts';
 import { isSampled } from './tracing/sampling.ts';
 import type { Attribute } from './tracing/span.ts';
 import { tellUpstream } from './tracing/tell-upstream.ts';
@@ -35,6 +35,7 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
     const { instrumentations, samplingRate } = services.tracing;
     const sampling = { ofConfig: config.sampling_rate, ofNode: samplingRate };
     const recording = instrumentations.length > 0;
+    const attempts = isTraced('balancer', instrumentations);
     return {
       access(request) {
         const found = propagation.extract(request.headers);
@@ -42,9 +43,9 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
         traces.set(request, trace);
         tellUpstream(request, propagation, found, {
           traceId: trace.traceId,
-          // Without spans the upstream's parent is the request itself, of which nobody is told.
-          spanId: recording ? trace.upstreamSpanId : trace.rootSpanId,
-          parentId: recording ? trace.rootSpanId : trace.parentSpanId,
+          // Where attempts have no spans, the upstream's parent is the request itself.
+          spanId: attempts ? trace.upstreamSpanId : trace.rootSpanId,
+          parentId: attempts ? trace.rootSpanId : trace.parentSpanId,
           sampled: trace.sampled,
         });
         return undefined;
@@ -52,7 +53,7 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
       response(request, reply) {
         const trace = traces.get(request);
         if (traceHeader !== null && trace !== undefined)
-          reply.headers.set(traceHeader, trace.traceId.padStart(32, '0'));
+          reply.headers.append(traceHeader, trace.traceId.padStart(32, '0'));
         return undefined;
       },
       log(exchange) {

@@ -69,7 +69,7 @@ const zipkin: Plugin<ZipkinConfig> = {
       },
       response(request, reply) {
         const trace = traces.get(request);
-        if (traceHeader !== null && trace !== undefined) reply.headers.set(traceHeader, trace.traceId);
+        if (traceHeader !== null && trace !== undefined) reply.headers.append(traceHeader, trace.traceId);
         return undefined;
       },
       log(exchange) {

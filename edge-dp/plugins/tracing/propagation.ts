@@ -27,8 +27,8 @@ export interface PropagationConfig {
 export interface Propagation {
   /** The first format of the client's headers that can be used, else B3 where it is spoken without ids; null: there is none. */
   extract(headers: HeaderFields): Found | null;
-  /** Writes the headers for the upstream. Gives the formats used, in order. */
-  inject(headers: HeaderFields, context: Outgoing, found: Found | null): readonly FormatName[];
+  /** Writes the headers for the upstream. Gives the trace id as each format has it, by its name; the two of B3 have one. */
+  inject(headers: HeaderFields, context: Outgoing, found: Found | null): Readonly<Record<string, string>>;
 }
 
 export interface Found {
@@ -88,8 +88,10 @@ function create(
       const formats = new Set(
         inject.map((format) => (format === 'preserve' ? (found?.format ?? defaultFormat) : format)),
       );
-      for (const format of formats) FORMATS[format].inject(headers, context);
-      return [...formats];
+      const written = [...formats].map(
+        (format) => [format === 'b3-single' ? 'b3' : format, FORMATS[format].inject(headers, context)] as const,
+      );
+      return Object.fromEntries(written);
     },
   };
 }

@@ -18,6 +18,11 @@ export interface RequestTrace {
   readonly sampled: boolean;
 }
 
+/** Whether a step becomes a span (`tracing_instrumentations`). */
+export function isTraced(step: string, instrumentations: readonly string[]): boolean {
+  return instrumentations.includes('all') || instrumentations.includes(step);
+}
+
 /** The spans of a request as Kong's tracer makes them: the request, the router, each plugin's phases, each attempt; and one of each call of a model. */
 export function requestSpans(
   exchange: Exchange,
@@ -25,7 +30,7 @@ export function requestSpans(
   instrumentations: readonly string[],
 ): readonly Span[] {
   const { request, endedAt, tries, lookup } = exchange;
-  const wants = (name: string): boolean => instrumentations.includes('all') || instrumentations.includes(name);
+  const wants = (name: string): boolean => isTraced(name, instrumentations);
   const spans: Span[] = [
     {
       id: rootSpanId,

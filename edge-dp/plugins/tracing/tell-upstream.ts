@@ -17,6 +17,7 @@ export function tellUpstream(
     debug: said?.debug === true,
     baggage: said?.baggage ?? [],
   };
-  const formats = propagation.inject(request.headers, context, found);
-  traceIds.set(request, Object.fromEntries(formats.map((format) => [format, span.traceId])));
+  const written = propagation.inject(request.headers, context, found);
+  // What another plugin has told the upstream stands there, too.
+  if (Object.keys(written).length > 0) traceIds.set(request, { ...traceIds.get(request), ...written });
 }

@@ -35,7 +35,8 @@ export interface Outgoing {
 export interface Format {
   /** Null: no header of this format, or none that can be used. */
   extract(headers: HeaderFields): Incoming | null;
-  inject(headers: HeaderFields, context: Outgoing): void;
+  /** Gives the trace id as it is written there. */
+  inject(headers: HeaderFields, context: Outgoing): string;
 }
 
 export const NOTHING: Incoming = {

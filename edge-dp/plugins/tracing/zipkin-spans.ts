@@ -1,7 +1,9 @@
 import { parseIp } from '../../../shared/atc/ip.ts';
 import { normalizePath } from '../../../shared/normalize-path.ts';
 import type { ZipkinConfig } from '../../../shared/plugins/zipkin.ts';
+import { type HeaderFields, linesOf } from '../../http/fields.ts';
 import { modelCalls } from '../llm/analytics.ts';
+import type { Logged } from '../log-entry.ts';
 import type { Exchange, Try } from '../runtime/exchange.ts';
 import { modelAttributes } from './model-attributes.ts';
 import { endOfLast } from './request-spans.ts';
@@ -133,7 +135,7 @@ export function compileZipkinSpans(
       remoteEndpoint: clientEndpoint(exchange, config.default_service_name),
       tags: {
         ...staticTags,
-        ...requestedTags(request.incoming.headers.get(config.tags_header)),
+        ...requestedTags(request.incoming.headers, config.tags_header),
         ...serverTags(exchange, nodeId, config.include_credential),
         ...(asTags && { 'kong.rewrite.duration_ms': '0' }),
       },
@@ -203,17 +205,20 @@ function serverTags(
   };
 }
 
-/** `a=b; c=d` of the header that clients may add tags by. */
-function requestedTags(header: string | null): Readonly<Record<string, string>> {
+/** `a=b; c=d` of the header that clients may add tags by, in one line or several. */
+function requestedTags(headers: HeaderFields, header: string): Readonly<Record<string, string>> {
   const tags: Record<string, string> = {};
-  for (const part of header?.split(';') ?? []) {
-    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+  // Where the host has joined lines, the next one begins with a tag.
+  const lines =
+    headers.eachLine === undefined ? headers.get(header)?.split(/, (?=[^=;\s]+\s*=)/) : linesOf(headers, header);
+  for (const part of (lines ?? []).flatMap((line) => line.split(';'))) {
+    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?\S)\s*$/.exec(part) ?? [];
     if (name !== undefined && value !== undefined && name !== '__proto__') tags[name] = value;
   }
   return tags;
 }
 
-function serviceOf({ request: { service } }: Exchange, byDefault: string | null): Endpoint {
+function serviceOf({ request: { service } }: Logged, byDefault: string | null): Endpoint {
   const serviceName = service?.name ?? byDefault;
   return serviceName === null ? {} : { serviceName };
 }

@@ -23,5 +23,6 @@ export const aws: Format = {
     const id = traceId.padStart(32, '0');
     const root = `Root=1-${id.slice(0, 8)}-${id.slice(8)}`;
     headers.set('x-amzn-trace-id', `${root};Parent=${spanId};Sampled=${sampled ? '1' : '0'}`);
+    return id;
   },
 };

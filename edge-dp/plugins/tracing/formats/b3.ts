@@ -20,6 +20,7 @@ export const b3: Format = {
     // The flag says that it is sampled.
     if (debug) headers.set('x-b3-flags', '1');
     else headers.set('x-b3-sampled', sampled ? '1' : '0');
+    return traceId;
   },
 };
 
@@ -28,6 +29,7 @@ export const b3Single: Format = {
   inject(headers, { traceId, spanId, parentId, sampled, debug }) {
     const decision = debug ? 'd' : sampled ? '1' : '0';
     headers.set('b3', `${traceId}-${spanId}-${decision}${parentId === null ? '' : `-${parentId}`}`);
+    return traceId;
   },
 };
 

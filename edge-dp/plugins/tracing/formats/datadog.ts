@@ -14,9 +14,11 @@ export const datadog: Format = {
     return { ...NOTHING, traceId: traceId === null ? null : widened(traceId), spanId, sampled };
   },
   inject(headers, { traceId, spanId, sampled }) {
-    headers.set('x-datadog-trace-id', decimal(traceId));
+    const id = decimal(traceId);
+    headers.set('x-datadog-trace-id', id);
     headers.set('x-datadog-parent-id', decimal(spanId));
     headers.set('x-datadog-sampling-priority', sampled ? '1' : '0');
+    return id;
   },
 };
 

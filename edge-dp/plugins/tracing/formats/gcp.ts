@@ -10,7 +10,8 @@ export const gcp: Format = {
     return { ...NOTHING, traceId: traceId.toLowerCase(), spanId, sampled: flag === '1' };
   },
   inject(headers, { traceId, spanId, sampled }) {
-    const value = `${traceId.padStart(32, '0')}/${decimal(spanId)};o=${sampled ? '1' : '0'}`;
-    headers.set('x-cloud-trace-context', value);
+    const id = traceId.padStart(32, '0');
+    headers.set('x-cloud-trace-context', `${id}/${decimal(spanId)};o=${sampled ? '1' : '0'}`);
+    return id;
   },
 };

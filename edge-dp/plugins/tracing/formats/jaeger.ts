@@ -20,6 +20,7 @@ export const jaeger: Format = {
   inject(headers, { traceId, spanId, parentId, sampled, baggage }) {
     headers.set('uber-trace-id', `${traceId}:${spanId}:${parentId ?? '0'}:${sampled ? '01' : '00'}`);
     for (const [name, value] of baggage) headers.set(BAGGAGE + name, value);
+    return traceId;
   },
 };
 

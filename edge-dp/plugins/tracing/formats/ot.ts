@@ -15,10 +15,12 @@ export const ot: Format = {
   },
   inject(headers, { traceId, fresh, spanId, sampled, baggage }) {
     // Its trace ids have 64 bits; a longer one that a client sent stays what it was.
-    headers.set('ot-tracer-traceid', fresh || SHORT.test(traceId) ? low64(traceId) : traceId);
+    const id = fresh || SHORT.test(traceId) ? low64(traceId) : traceId;
+    headers.set('ot-tracer-traceid', id);
     headers.set('ot-tracer-spanid', spanId);
     headers.set('ot-tracer-sampled', sampled ? '1' : '0');
     for (const [name, value] of baggage) headers.set(BAGGAGE + name, value);
+    return id;
   },
 };
 

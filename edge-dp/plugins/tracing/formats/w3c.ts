@@ -15,6 +15,8 @@ export const w3c: Format = {
     };
   },
   inject(headers, { traceId, spanId, sampled }) {
-    headers.set('traceparent', `00-${traceId.padStart(32, '0')}-${spanId}-${sampled ? '01' : '00'}`);
+    const id = traceId.padStart(32, '0');
+    headers.set('traceparent', `00-${id}-${spanId}-${sampled ? '01' : '00'}`);
+    return id;
   },
 };

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { traceIds } from '../../../../edge-dp/plugins/log-entry.ts';
 import opentelemetry from '../../../../edge-dp/plugins/opentelemetry.ts';
+import type { Hooks } from '../../../../edge-dp/plugins/runtime/plugin.ts';
 import zipkin from '../../../../edge-dp/plugins/zipkin.ts';
 import type { OpentelemetryConfig } from '../../../../shared/plugins/opentelemetry.ts';
 import type { ZipkinConfig } from '../../../../shared/plugins/zipkin.ts';
@@ -86,24 +88,27 @@ function made(expected: Fields, got: Fields): Fields {
   return ids;
 }
 
-function run(name: string, headers: Fields, recording: boolean): Fields {
-  const entry = vectors.configs[name];
-  if (entry === undefined) throw new Error(`no config ${name}`);
-  const services = fakeServices({ tracing: { instrumentations: recording ? ['all'] : [], samplingRate: 1 } });
+function hooksOf(plugin: 'opentelemetry' | 'zipkin', own: object, instrumentations: readonly string[]): Hooks {
+  const services = fakeServices({ tracing: { instrumentations, samplingRate: 1 } });
   const config = {
     traces_endpoint: null,
     logs_endpoint: null,
     http_endpoint: null,
     queue: {},
     sampling_rate: null,
-    ...entry.config,
+    header_type: 'preserve',
+    ...own,
   };
-  const hooks =
-    entry.plugin === 'zipkin'
-      ? zipkin.compile(config as unknown as ZipkinConfig, EVERYWHERE, services)
-      : opentelemetry.compile(config as unknown as OpentelemetryConfig, EVERYWHERE, services);
+  return plugin === 'zipkin'
+    ? zipkin.compile(config as unknown as ZipkinConfig, EVERYWHERE, services)
+    : opentelemetry.compile(config as unknown as OpentelemetryConfig, EVERYWHERE, services);
+}
+
+function run(name: string, headers: Fields, recording: boolean): Fields {
+  const entry = vectors.configs[name];
+  if (entry === undefined) throw new Error(`no config ${name}`);
   const request = fakeRequest({ headers });
-  hooks.access?.(request);
+  hooksOf(entry.plugin, entry.config, recording ? ['all'] : []).access?.(request);
   return Object.fromEntries([...request.headers].filter(([header]) => NAMES.has(header)));
 }
 
@@ -153,4 +158,36 @@ describe.each(Object.keys(vectors.configs))('%s', (name) => {
       expect(got).toEqual(expected);
     });
   }
+});
+
+describe('the trace ids of the log entry', () => {
+  const { T, S } = IDS;
+  const inject = ['preserve', 'w3c', 'datadog', 'ot', 'jaeger', 'aws', 'gcp'];
+  const all = { propagation: { extract: ['b3'], clear: null, inject, default_format: 'w3c' } };
+  it.each<[string, string, Fields]>([
+    ['32 digits', T ?? '', { datadog: '9532127138774266268', ot: T ?? '' }],
+    ['16 digits', T?.slice(16) ?? '', { datadog: '9532127138774266268', ot: T?.slice(16) ?? '' }],
+  ])('are as each format writes one of %s, the two of B3 by one name', (_, id, { datadog, ot }) => {
+    const request = fakeRequest({ headers: { b3: `${id}-${S}-1` } });
+    hooksOf('opentelemetry', all, ['all']).access?.(request);
+    const whole = id.padStart(32, '0');
+    expect(traceIds.get(request)).toEqual({ b3: id, w3c: whole, datadog, ot, jaeger: id, aws: whole, gcp: whole });
+  });
+
+  it('are those of all plugins that have told the upstream', () => {
+    const request = fakeRequest({ headers: { traceparent: `00-${T}-${S}-01` } });
+    const propagation = { extract: null, clear: null, inject: null, default_format: 'w3c' };
+    for (const [plugin, header_type] of [
+      ['zipkin', 'ot'],
+      ['opentelemetry', 'jaeger'],
+    ] as const)
+      hooksOf(plugin, { header_type, propagation }, ['all']).access?.(request);
+    expect(traceIds.get(request)).toEqual({ w3c: T, ot: T, jaeger: T });
+  });
+
+  it('are not there where the upstream is told nothing', () => {
+    const request = fakeRequest();
+    hooksOf('zipkin', { propagation: { ...all.propagation, inject: [] } }, []).access?.(request);
+    expect(traceIds.get(request)).toBeUndefined();
+  });
 });

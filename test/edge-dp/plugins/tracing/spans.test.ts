@@ -2,13 +2,15 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import openTelemetry from '../../../../edge-dp/plugins/opentelemetry.ts';
 import { requestSpans } from '../../../../edge-dp/plugins/tracing/request-spans.ts';
 import { compileZipkinSpans } from '../../../../edge-dp/plugins/tracing/zipkin-spans.ts';
+import type { OpentelemetryConfig } from '../../../../shared/plugins/opentelemetry.ts';
 import { isRecord } from '../../../../shared/record.ts';
 import { KONG_VERSION } from '../../../../shared/version.ts';
 import { type RunningGateway, startGateway } from '../../proxy/gateway.ts';
 import { exchangeOf } from '../exchange-of.ts';
-import { fakeRequest } from '../fakes.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from '../fakes.ts';
 import { proxyConfig } from '../llm-config.ts';
 import { overAtOnce } from '../logged.ts';
 import { isOtlp } from './otlp-messages.ts';
@@ -243,6 +245,34 @@ describe('opentelemetry', () => {
     if (post === undefined) throw new Error('no post');
     expect(post.headers).toMatchObject({ 'content-type': 'application/x-protobuf', 'x-key': 'v' });
     expect(post.headers.authorization).toBe(`Basic ${btoa('user:secret')}`);
+  it('tells the upstream of the span of the request, where attempts have none', () => {
+    const trace = { traces_endpoint: 'http://collector.test/', logs_endpoint: null, sampling_rate: null };
+    const propagation = { extract: ['w3c'], clear: null, inject: ['b3'], default_format: 'w3c' };
+    const told = (instrumentations: readonly string[]) => {
+      const spans: Buffer[] = [];
+      const services = fakeServices({
+        tracing: { instrumentations, samplingRate: 1 },
+        deliveries: (_name, _options, describe) => ({
+          push: (entry) => spans.push(Buffer.from(describe([entry]).body as Uint8Array)),
+          close: () => undefined,
+        }),
+      });
+      const config = { ...trace, queue: QUEUE, propagation } as unknown as OpentelemetryConfig;
+      const hooks = openTelemetry.compile(config, EVERYWHERE, services);
+      const { exchange } = exchangeOf(200, { headers: { traceparent: `00-${TRACE}-${CALLER}-01` } });
+      hooks.access?.(exchange.request);
+      hooks.log?.(exchange);
+      const { headers } = exchange.request;
+      const [root] = spans.flatMap((body) => spansOf({ path: '', headers: {}, body }));
+      return { root: root?.id, told: headers.get('x-b3-spanid'), above: headers.get('x-b3-parentspanid') };
+    };
+    const request = told(['request']);
+    expect(request).toEqual({ root: expect.any(String), told: request.root, above: CALLER });
+    const attempt = told(['request', 'balancer']);
+    expect(attempt.above).toBe(attempt.root);
+    expect(attempt.told).not.toBe(attempt.root);
+  });
+
     expect(scopeOf(post).resource).toMatchObject({
       'service.name': 'my-svc',
       'service.version': KONG_VERSION,
@@ -450,3 +480,11 @@ describe('zipkin', () => {
     expect(annotations.map(({ value }) => value)).toEqual(['kas', 'kaf', 'khs', 'khf', 'kbs', 'kbf']);
   });
 });
+  it('takes tags of several lines, and none without a value', () => {
+    const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
+    const headers = { 'zipkin-tags': ['foo=bar; baz = qux quux ;e=;=x; a b=c', 'more= ; last=1, 2'] };
+    const server = compileZipkinSpans(ZIPKIN, 'node')(overAtOnce(fakeRequest({ headers })), trace).at(-1);
+    expect(server?.tags).toMatchObject({ foo: 'bar', baz: 'qux quux', last: '1, 2' });
+    expect(Object.keys(server?.tags ?? {}).filter((tag) => /^(|[eb]|a b|more)$/.test(tag))).toEqual([]);
+  });
+
