@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { randomSecret } from '../../shared/random-secret.ts';
 import type { Context } from '../../shared/schema/complete.ts';
 import type { EntitySchema } from '../../shared/schema/vocabulary.ts';
+import type { StoreLog } from './outage.ts';
 import { type Statements, statementsFor } from './statements.ts';
 import { deriveTables, type Table, type Tables } from './table.ts';
 
@@ -12,6 +13,8 @@ export interface Catalog {
   /** Throws for an entity that does not exist: the caller's programming error. */
   table(entity: string): Table;
   statements(table: Table): Statements;
+  /** Tells of what is taken from writers, but is better not sent. */
+  warn(message: string): void;
 }
 
 /** The schemas a store works with. */
@@ -23,7 +26,7 @@ export interface Schemas {
 }
 
 /** The tables of these schemas with their statements, worked out once. */
-export function catalogOf(schemas: Schemas): Catalog {
+export function catalogOf(schemas: Schemas, log: StoreLog = () => {}): Catalog {
   const tables = deriveTables(schemas.entities);
   const statements = new Map<Table, Statements>();
   return {
@@ -46,5 +49,6 @@ export function catalogOf(schemas: Schemas): Catalog {
       statements.set(table, known);
       return known;
     },
+    warn: (message) => log('warn', message),
   };
 }

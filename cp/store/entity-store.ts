@@ -1,5 +1,12 @@
 import type { Row } from '../../shared/record.ts';
-import { type Context, completeInsert, completeUpdate, completeUpsert } from '../../shared/schema/complete.ts';
+import {
+  type Context,
+  completeInsert,
+  completeUpdate,
+  completeUpsert,
+  shapeFor,
+} from '../../shared/schema/complete.ts';
+import { deprecationNotices } from '../../shared/schema/deprecated.ts';
 import { invalidOptions, notFound, primaryKeyViolation, uniqueViolation } from '../../shared/schema/errors.ts';
 import { authorText } from './author.ts';
 import type { Behaviour, Write } from './behaviours/behaviour.ts';
@@ -82,6 +89,15 @@ export function entityStore(place: Place, table: Table): EntityStore {
     return resolveReferences(input, table, catalog, over, workspace.id);
   }
 
+  function warnOfDeprecated(rows: readonly { readonly row: Row; readonly input: Row }[], context: Context): void {
+    const notices = rows.flatMap(({ row, input }) => {
+      const kind = row[table.schema.subschema_key ?? ''];
+      const subject = typeof kind === 'string' ? kind : table.name;
+      return deprecationNotices(subject, shapeFor(table.schema, row, context), row, input);
+    });
+    for (const notice of new Set(notices)) catalog.warn(notice);
+  }
+
   async function before(row: Row, write: Write): Promise<Row> {
     return behaviour.beforeWrite === undefined ? row : behaviour.beforeWrite(row, write);
   }
@@ -125,6 +141,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const context = await contextOf([input], over);
     const row = await before(await completeInsert(table.schema, input, context), write);
     const [stored] = await store(statements.insert, [{ row, ttl }], over);
+    warnOfDeprecated([{ row, input }], context);
     return after(stored ?? row, write);
   }
 
@@ -139,6 +156,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const statement = 'id' in key ? statements.upsert : statements.upsertBy(uniqueOf(table, key.field));
     const [stored] = await store(statement, [{ row, ttl: ttl ?? null }], over);
     if (stored === undefined) throw takenElsewhere(table, key);
+    warnOfDeprecated([{ row, input }], context);
     return after(stored, write);
   }
 
@@ -154,6 +172,7 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const row = await before(await completeUpdate(table.schema, input, existing, context), write);
     const [stored] = await store(statements.update, [{ row, ttl }], over);
     if (stored === undefined) throw notFound(keyFields(table, key));
+    warnOfDeprecated([{ row, input }], context);
     return after(stored, write);
   }
 
@@ -183,6 +202,10 @@ export function entityStore(place: Place, table: Table): EntityStore {
     const stored = await storeAll(statement, rows, over);
     if (stored.length < rows.length)
       throw primaryKeyViolation(keyFields(table, { id: missingKey(table, rows, stored) }));
+    warnOfDeprecated(
+      rows.map(({ row }, at) => ({ row, input: writes[at]?.input ?? row })),
+      context,
+    );
     if (behaviour.afterWrite === undefined) return stored;
     const shownRows: Row[] = [];
     for (const [index, row] of stored.entries()) {

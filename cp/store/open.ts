@@ -32,7 +32,7 @@ interface OpenOptions {
   readonly migrate?: boolean;
   /** Other entities than the project's own. */
   readonly schemas?: Schemas;
-  /** Told of trouble in the background, once when it begins and once when it is over. */
+  /** Told of trouble in the background, once when it begins and once when it is over, and of deprecated fields in writes. */
   readonly log?: StoreLog;
 }
 
@@ -46,7 +46,8 @@ export function openDatabase(settings: StoreSettings): Promise<Database> {
  * migrations.
  */
 export async function openStore(settings: StoreSettings, options: OpenOptions = {}): Promise<Store> {
-  const catalog = catalogOf(options.schemas ?? ownSchemas);
+  const log = options.log ?? (() => {});
+  const catalog = catalogOf(options.schemas ?? ownSchemas, log);
   const opened = await openDatabase(settings);
   const watch = new ConditionWatch(opened, settings.database === 'embedded' ? settings.prefix : null);
   const database = watch.watched();
@@ -57,7 +58,6 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     await database.close();
     throw error;
   }
-  const log = options.log ?? (() => {});
   const heard = notifications(database, log);
   const changes = changeFeed(database, catalog, heard);
   const stopKeepingHouse = keepHouse(database, catalog, log);

@@ -174,7 +174,11 @@ function pattern(value: LuaValue, where: string): PatternRule {
 function deprecation(given: LuaMap, where: string): Record<string, unknown> {
   const replaced = given.get('replaced_with');
   const removal = given.get('removal_in_version');
+  const message = given.get('message');
+  const before = given.get('old_default');
   return {
+    ...(message !== undefined && { message: text(message, where) }),
+    ...(before !== undefined && { old_default: plain(before, where) }),
     ...(removal !== undefined && { removal_in_version: text(removal, where) }),
     ...(replaced !== undefined && {
       replaced_with: list(replaced, where).map((item) => ({ path: texts(table(item, where).get('path'), where) })),

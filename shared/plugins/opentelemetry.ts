@@ -34,12 +34,12 @@ export const opentelemetry = definePlugin({
         queue: { ...queue, default: { max_batch_size: 200 } },
         batch_span_count: {
           type: 'integer',
-          deprecation: { old_default: 200, removal_in_version: '4.0' },
+          deprecation: { old_default: 200, removal_in_version: '4.0', instead: ['queue', 'max_batch_size'] },
           description: 'Former name of queue.max_batch_size, in place of which it is taken unless it is 200.',
         },
         batch_flush_delay: {
           type: 'integer',
-          deprecation: { old_default: 3, removal_in_version: '4.0' },
+          deprecation: { old_default: 3, removal_in_version: '4.0', instead: ['queue', 'max_coalescing_delay'] },
           description: 'Former name of queue.max_coalescing_delay, in place of which it is taken unless it is 3.',
         },
         connect_timeout: { ...timeout, default: 1000, description: 'Milliseconds to connect.' },
@@ -54,7 +54,7 @@ export const opentelemetry = definePlugin({
           required: false,
           default: 'preserve',
           one_of: ['preserve', 'ignore', 'b3', 'b3-single', 'w3c', 'jaeger', 'ot', 'aws', 'gcp', 'datadog'],
-          deprecation: { old_default: 'preserve', removal_in_version: '4.0' },
+          deprecation: { old_default: 'preserve', removal_in_version: '4.0', instead: ['propagation'] },
           description: 'Which headers carry the trace. What is set under Propagation takes its place.',
         },
         sampling_rate: {
@@ -68,7 +68,11 @@ export const opentelemetry = definePlugin({
       shorthand_fields: [
         {
           name: 'endpoint',
-          field: { ...url, referenceable: true, deprecation: { removal_in_version: '4.0' } },
+          field: {
+            ...url,
+            referenceable: true,
+            deprecation: { removal_in_version: '4.0', instead: ['traces_endpoint'] },
+          },
           expand: (value) => ({ traces_endpoint: value }),
         },
       ],

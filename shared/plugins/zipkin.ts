@@ -49,7 +49,7 @@ export const zipkin = definePlugin({
           required: true,
           default: 'preserve',
           one_of: ['preserve', 'ignore', 'b3', 'b3-single', 'w3c', 'jaeger', 'ot', 'aws', 'datadog', 'gcp'],
-          deprecation: { old_default: 'preserve', removal_in_version: '4.0' },
+          deprecation: { old_default: 'preserve', removal_in_version: '4.0', instead: ['propagation'] },
           description: 'Which headers carry the trace. What is set under Propagation takes its place.',
         },
         default_header_type: {
@@ -57,7 +57,7 @@ export const zipkin = definePlugin({
           required: true,
           default: 'b3',
           one_of: ['b3', 'b3-single', 'w3c', 'jaeger', 'ot', 'aws', 'datadog', 'gcp'],
-          deprecation: { old_default: 'b3', removal_in_version: '4.0' },
+          deprecation: { old_default: 'b3', removal_in_version: '4.0', instead: ['propagation', 'default_format'] },
           description: 'Which headers are written when a request came with none.',
         },
         tags_header: {

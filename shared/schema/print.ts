@@ -1,4 +1,4 @@
-import { isRecord } from '../record.ts';
+import { isRecord, type Row } from '../record.ts';
 import type { Described } from './shape.ts';
 import type { EntityCheck, Field, Fields, PatternRule, ShorthandField } from './vocabulary.ts';
 
@@ -59,6 +59,8 @@ function printRule(rule: string, value: unknown, extensions: boolean): unknown {
     case 'also':
     case 'caseless':
       return undefined;
+    case 'deprecation':
+      return isRecord(value) ? withoutAdvice(value) : value;
     case 'fields':
       return isFields(value) ? printFields(value, extensions) : value;
     case 'entity_checks':
@@ -112,6 +114,10 @@ function printValue(value: unknown): unknown {
 
 function isPattern(value: unknown): value is PatternRule {
   return isRecord(value) && typeof value.pattern === 'string';
+}
+
+function withoutAdvice({ instead: _, inert: __, ...printed }: Row): object {
+  return printed;
 }
 
 function isFields(value: unknown): value is Fields {

@@ -45,7 +45,13 @@ interface FieldBase {
 }
 
 /** Why and until when a field is still accepted. `replaced_with`: the fields that hold the value now. */
-interface Deprecation {
+export interface Deprecation {
+  /** What the log is told, in the words of a plugin in Lua. */
+  readonly message?: string;
+  /** What to use now, beside the field. Not printed. */
+  readonly instead?: readonly string[];
+  /** It is taken, and does nothing. Not printed. */
+  readonly inert?: boolean;
   readonly removal_in_version?: string;
   readonly old_default?: unknown;
   readonly replaced_with?: readonly { readonly path: readonly string[] }[];

@@ -58,17 +58,17 @@ export const queue = defineField({
 export const formerQueueFields = {
   retry_count: {
     type: 'integer',
-    deprecation: { old_default: 10, removal_in_version: '4.0' },
+    deprecation: { old_default: 10, removal_in_version: '4.0', instead: ['queue', 'max_retry_time'], inert: true },
     description: 'Without effect: queue.max_retry_time says how long it is tried.',
   },
   queue_size: {
     type: 'integer',
-    deprecation: { old_default: 1, removal_in_version: '4.0' },
+    deprecation: { old_default: 1, removal_in_version: '4.0', instead: ['queue', 'max_batch_size'] },
     description: 'Former name of queue.max_batch_size, in place of which it is taken unless it is 1.',
   },
   flush_timeout: {
     type: 'number',
-    deprecation: { old_default: 2, removal_in_version: '4.0' },
+    deprecation: { old_default: 2, removal_in_version: '4.0', instead: ['queue', 'max_coalescing_delay'] },
     description: 'Former name of queue.max_coalescing_delay, in place of which it is taken unless it is 2.',
   },
 } as const;

@@ -11,8 +11,12 @@ const PAIR = { cert: '{vault://env/cert}', key: '{vault://env/key}' };
 onBothDrivers('behaviour of', (backend) => {
   let store: Store;
   let here: Workspace;
+  const log: string[] = [];
   beforeAll(async () => {
-    store = await openStore(await backend.fresh(), { migrate: true });
+    store = await openStore(await backend.fresh(), {
+      migrate: true,
+      log: (level, message) => log.push(`${level} ${message}`),
+    });
     here = await workspaceOf(store);
   });
   afterAll(() => store.close());
@@ -21,6 +25,45 @@ onBothDrivers('behaviour of', (backend) => {
     const parent = { field: 'certificate', id: String(certificate.id) };
     return (await here.entity('snis').page({ parent })).rows.map((row) => row.name).sort();
   }
+
+  test('plugins: the log is told of fields of former versions, unless they are what was their default', async () => {
+    const plugins = here.entity('plugins');
+    const http_endpoint = 'http://collector.test/';
+    const told = async (write: Promise<Row>): Promise<readonly string[]> => {
+      log.length = 0;
+      await write;
+      return [...log];
+    };
+    const plain = { http_endpoint, retry_count: 10, queue_size: 1, flush_timeout: 2 };
+    expect(await told(plugins.insert({ name: 'http-log', config: plain }))).toEqual([]);
+    const former = { http_endpoint, retry_count: 11, queue_size: 2, flush_timeout: 3 };
+    const service = await here.entity('services').insert({ host: 'deprecated.test' });
+    const made = plugins.insert({ name: 'http-log', service: { id: service.id }, config: former });
+    expect(await told(made)).toEqual([
+      'warn http-log: config.retry_count no longer works, please use config.queue.max_retry_time instead',
+      'warn http-log: config.queue_size is deprecated, please use config.queue.max_batch_size instead',
+      'warn http-log: config.flush_timeout is deprecated, please use config.queue.max_coalescing_delay instead',
+    ]);
+    const { id } = await made;
+    const now = { config: { retry_count: null, queue_size: null, flush_timeout: 2 } };
+    expect(await told(plugins.update({ id: String(id) }, now))).toEqual([]);
+    // By its former name alone; one that has a field under both of them is of before.
+    const limits = { minute: 5, policy: 'redis', redis_host: 'redis.test' };
+    const limited = plugins.insert({ name: 'rate-limiting', config: limits });
+    expect(await told(limited)).toEqual([
+      'warn rate-limiting: config.redis_host is deprecated, please use config.redis.host instead',
+    ]);
+    const changed = { config: { redis: { port: 6380 } } };
+    expect(await told(plugins.update({ id: String((await limited).id) }, changed))).toEqual([]);
+    const traced = { traces_endpoint: http_endpoint, header_type: 'jaeger', batch_span_count: 200 };
+    const several = [traced, { ...traced, endpoint: http_endpoint, header_type: 'w3c' }];
+    const rows = several.map((config, at) => ({ name: 'opentelemetry', instance_name: `otel-${at}`, config }));
+    const bulk = plugins.insertMany([{ ...rows[0] }, { ...rows[1], service: { id: service.id } }]);
+    expect(await told(bulk.then(([first]) => first ?? {}))).toEqual([
+      'warn opentelemetry: config.header_type is deprecated, please use config.propagation instead',
+      'warn opentelemetry: config.endpoint is deprecated, please use config.traces_endpoint instead',
+    ]);
+  });
 
   test('certificates: their SNIs come, change and go with them', async () => {
     const certificates = here.entity('certificates');
