@@ -65,6 +65,8 @@ export interface ControlPlane {
   readonly cluster: PeerAddress | null;
   /** Where those under development do (`cluster_dev_listen`); null: nowhere. */
   readonly development: PeerAddress | null;
+  /** From now on `/metrics` has what the data plane of the same instance shows at its Status API. */
+  showMetricsOf(statusUrl: string): void;
   /**
    * Takes certificates and keys into use as they stand in the files now: new connections see them, the next bundle is
    * signed with them. Throws, with nothing changed, when one cannot be used.
@@ -187,6 +189,7 @@ export async function startControlPlane(
     const eventLoop = new EventLoopWatch();
     started.push(async () => eventLoop.stop());
     let certificates = certificatesInUse(settings);
+    let localStatus: string | null = null;
     const metrics = () =>
       controlPlaneMetrics({
         nodeId,
@@ -196,6 +199,7 @@ export async function startControlPlane(
         connections,
         eventLoop,
         certificates: () => certificates,
+        localStatus: () => localStatus,
       });
     const options: AdminOptions = {
       store: dbless ? readOnly(store) : store,
@@ -259,6 +263,9 @@ export async function startControlPlane(
       status: status.addresses,
       cluster: cluster.addresses[0] ?? null,
       development: cluster.developmentAddresses[0] ?? null,
+      showMetricsOf(statusUrl) {
+        localStatus = statusUrl;
+      },
       async renew(fresh) {
         const identity = clusterIdentity(fresh, log.part('cluster'));
         const inUse = certificatesInUse(fresh);

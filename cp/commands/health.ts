@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { get as httpGet } from 'node:http';
-import { get as httpsGet } from 'node:https';
 import { join, resolve } from 'node:path';
 
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { askInstance } from '../instance/ask.ts';
 import { findInstance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { localUrl } from '../settings/addresses.ts';
@@ -87,7 +86,7 @@ function statusFolder({ role, data_plane_host: host }: Settings, folder: string)
 async function isNodeOf(folder: string, url: string): Promise<boolean> {
   try {
     const id = readFileSync(join(folder, 'node-id'), 'utf8').trim();
-    return recordOrEmpty(JSON.parse((await ask(url)).text)).node_id === id;
+    return recordOrEmpty(JSON.parse((await askInstance(url, PATIENCE)).text)).node_id === id;
   } catch {
     return false;
   }
@@ -103,7 +102,7 @@ interface Finding {
 
 async function probe(url: string): Promise<Finding> {
   try {
-    const { status, text } = await ask(url);
+    const { status, text } = await askInstance(url, PATIENCE);
     if (status < 200 || status > 299) return { failure: `answers ${status}: ${text.slice(0, 200)}`, warnings: [] };
     return findingOf(recordOrEmpty(JSON.parse(text)));
   } catch (error) {
@@ -131,23 +130,6 @@ function findingOf({ database, data_planes, configuration_withheld, unresolved_r
   if (reachable !== false && why !== null) warnings.push(`of its database: ${why}`);
   const lost = `answers, but does not reach its database${why === null ? '' : ` (${why})`}`;
   return { failure: reachable === false ? lost : null, warnings };
-}
-
-/** The instance's certificate is not asked about: it is known by its address and is for other names than that. */
-function ask(url: string): Promise<{ readonly status: number; readonly text: string }> {
-  const get = url.startsWith('https:') ? httpsGet : httpGet;
-  return new Promise((resolve, reject) => {
-    const request = get(url, { agent: false, timeout: PATIENCE, rejectUnauthorized: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.once('error', reject).once('end', () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    request
-      .once('error', reject)
-      .once('timeout', () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)));
-  });
 }
 
 /** Milliseconds. What answers at all does so within one second; this is for a machine that is overloaded. */

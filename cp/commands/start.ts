@@ -92,6 +92,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
     }
     const plane = dataPlane;
     const [status] = dataPlane?.statusAddresses ?? controlPlane?.status ?? [];
+    if (dataPlane !== null && status !== undefined) controlPlane?.showMetricsOf(localUrl(status));
     let certificates = certificatesInUse(settings);
     let reloads = NO_RELOADS;
     const record = () => {

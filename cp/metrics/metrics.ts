@@ -9,6 +9,7 @@ import type { Settings } from '../settings/properties.ts';
 import type { Store } from '../store/store.ts';
 import { connectedDataPlanes, counter, gauge, registeredDataPlanes } from './data-planes.ts';
 import type { EventLoopWatch } from './event-loop.ts';
+import { localDataPlane } from './local-data-plane.ts';
 import { processMetrics } from './process.ts';
 import { telemetryFamilies } from './telemetry.ts';
 
@@ -24,6 +25,8 @@ export interface MeasuredParts {
   readonly eventLoop: EventLoopWatch | null;
   /** In use now. */
   certificates(): readonly CertificateInUse[];
+  /** Where the Status API of the data plane of this instance answers; null: it has none. */
+  localStatus(): string | null;
 }
 
 /** Milliseconds the database has to tell of data planes. Prometheus waits for ten seconds. */
@@ -31,16 +34,18 @@ const PATIENCE = 4_000;
 
 /**
  * What `/metrics` of a control plane shows, by Kong's names where Kong has the same. Of traffic it has what data
- * planes tell; more is counted where it passes, at the Status API of each. Never waits for the database for long: what it does not say in time is left out.
+ * planes tell; more is counted where it passes, at the Status API of each. With a data plane of its own it shows what that does, too. Never waits for the database for long: what it does not say in time is left out.
  */
 export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string> {
   const { store, cluster } = parts;
   const { reachable } = await store.condition();
   const asked = cluster !== null && reachable;
   // What fails between the look at the database and this is as if it had not answered.
-  const [known, telemetry] = await Promise.all([
+  const status = parts.localStatus();
+  const [known, telemetry, local] = await Promise.all([
     asked ? inTime(registeredDataPlanes(cluster.view, () => store.nodes.tally())) : [],
     asked ? inTime(telemetryFamilies(store.telemetry, cluster.listener.telemetry)) : [],
+    status === null ? [] : localDataPlane(status),
   ]);
   const metrics: readonly Metric[] = [
     ...known,
@@ -60,7 +65,9 @@ export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string>
       ? []
       : [cluster.listener.publisher.figures.rounds.family(), cluster.listener.figures.acknowledgements.family()]),
   ];
-  return inOrder([...familiesOf(metrics), ...histograms, ...telemetry]);
+  const own = [...familiesOf(metrics), ...histograms, ...telemetry];
+  const names = new Set(own.map(({ name }) => name));
+  return inOrder([...own, ...local.filter(({ name }) => !names.has(name))]);
 }
 
 /** Kong puts them in alphabetical order. */

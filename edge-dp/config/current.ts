@@ -228,7 +228,7 @@ function supersedes(next: VerifiedManifest | null, held: VerifiedManifest): bool
 function withoutConfig(empty: RequestPath): ServedPath {
   return {
     balancers: empty.balancers,
-    showsUpstreamHealth: false,
+    shownMetrics: { counts: false, upstreamHealth: false },
     explain: (request, caller) => empty.explain(request, caller),
     serverCertificate: () => null,
     beginTls: () => null,

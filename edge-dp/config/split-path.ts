@@ -24,8 +24,8 @@ export function splitPath(rest: RequestPath, { split, path, lazy: triedLazy }: T
   const isChosen = chooser(rest, split);
   return {
     balancers: jointDirectory(rest.balancers, tried.balancers),
-    get showsUpstreamHealth() {
-      return rest.showsUpstreamHealth;
+    get shownMetrics() {
+      return rest.shownMetrics;
     },
     serverCertificate: (serverName) => rest.serverCertificate(serverName),
     beginTls: (arrival) => rest.beginTls(arrival),

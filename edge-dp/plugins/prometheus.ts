@@ -15,8 +15,12 @@ const prometheus: Plugin<PrometheusConfig> = {
   priority: 13,
   watches: true,
   compile(config, _place, { metrics }) {
-    const hide = config.upstream_health_metrics ? metrics.showUpstreamHealth() : () => undefined;
-    const close = { close: hide };
+    const shown = [metrics.show('counts'), ...(config.upstream_health_metrics ? [metrics.show('upstreamHealth')] : [])];
+    const close = {
+      close() {
+        for (const hide of shown) hide();
+      },
+    };
     const { status_code_metrics, latency_metrics, bandwidth_metrics, ai_metrics } = config;
     if (!status_code_metrics && !latency_metrics && !bandwidth_metrics && !ai_metrics) return close;
     return {

@@ -129,15 +129,15 @@ const NO_VAULTS: Vaults = { secret: async () => ({ value: null, missing: 'there 
 /** What plugins' services tell of themselves. */
 interface Kept {
   readonly unsent: Unsent;
-  readonly metrics: Pick<NodeMetrics, 'showsUpstreamHealth'>;
+  readonly metrics: Pick<NodeMetrics, 'shown'>;
 }
 
 function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): RequestPath {
   const { unsent, metrics } = kept;
   const plans = gateway.streams === null ? [gateway.plugins] : [gateway.plugins, gateway.streams.plugins];
   return {
-    get showsUpstreamHealth() {
-      return metrics.showsUpstreamHealth;
+    get shownMetrics() {
+      return metrics.shown;
     },
     balancers: gateway.balancers,
     update(changes) {

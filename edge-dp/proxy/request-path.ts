@@ -4,6 +4,7 @@ import type { LazyTables } from '../config/lazy.ts';
 import type { HttpResponse, IncomingRequest } from '../http/messages.ts';
 import type { TlsTerms } from '../plugins/runtime/handshake.ts';
 import type { PluginPlan } from '../plugins/runtime/plan.ts';
+import type { ShownMetrics } from '../plugins/runtime/services.ts';
 import type { ProxiedClient, StreamArrival, StreamPassage } from '../stream/passage.ts';
 import type { ExplainedCaller, ExplainedRequest, RequestExplanation } from './explanation.ts';
 import type { ForeseeableRequest, Foreseen } from './foresee.ts';
@@ -12,8 +13,7 @@ import type { ForeseeableRequest, Foreseen } from './foresee.ts';
 export interface ServedPath {
   /** The upstreams of this config, with what is known of their targets. */
   readonly balancers: UpstreamDirectory;
-  /** A plugin has the health of targets shown with the node's metrics. */
-  readonly showsUpstreamHealth: boolean;
+  readonly shownMetrics: ShownMetrics;
   /** Where a request would go, why not elsewhere, and which plugins it would meet; nothing is sent. */
   explain(request: ExplainedRequest, caller: ExplainedCaller): RequestExplanation;
   /** What clients that ask for that server name are shown, the same object each time; null: what the listener has. */

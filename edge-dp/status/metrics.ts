@@ -101,7 +101,17 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
       labels: {},
       value: isolate.restarts,
     });
-  for (const { setting, subject, validTo } of env.SETTINGS.status.certificates ?? [])
+  const certificates = env.SETTINGS.status.certificates ?? [];
+  const shown = certificates.find(({ setting }) => setting === 'cluster_cert');
+  if (shown !== undefined)
+    all.push({
+      name: 'kong_data_plane_cluster_cert_expiry_timestamp',
+      type: 'gauge',
+      help: "Unix timestamp of Data Plane's cluster_cert expiry time",
+      labels: {},
+      value: Date.parse(shown.validTo) / 1000,
+    });
+  for (const { setting, subject, validTo } of certificates)
     all.push({
       name: 'holdfast_certificate_expires_timestamp_seconds',
       type: 'gauge',
@@ -157,9 +167,9 @@ async function metrics({ env, isolate, live }: StatusRequest): Promise<Response>
     );
   const families = [
     ...familiesOf(all),
-    ...(await countedFamilies(env)),
+    ...(await countedFamilies(env, live.path.shownMetrics.counts)),
     ...(await telemetryFamilies(env)),
-    ...(live.path.showsUpstreamHealth ? upstreamHealth(live.path.balancers.all()) : []),
+    ...(live.path.shownMetrics.upstreamHealth ? upstreamHealth(live.path.balancers.all(), proxy.streams === true) : []),
   ];
   const text = families
     .sort((a, b) => (a.name < b.name ? -1 : 1))

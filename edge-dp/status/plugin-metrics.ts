@@ -9,8 +9,11 @@ import { askNode } from '../plugins/services/node-state.ts';
 import { countedFamily, family } from './counted-family.ts';
 import { HOST_FAMILIES } from './host-families.ts';
 
-/** What the prometheus plugin and the host have counted in all processes of the node; none where their keeper does not answer. */
-export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFamily[]> {
+/**
+ * What the prometheus plugin, `ofPlugin` as long as there is one, and the host have counted in all processes of the node; none
+ * where their keeper does not answer.
+ */
+export async function countedFamilies({ NODE }: Env, ofPlugin: boolean): Promise<readonly MetricFamily[]> {
   let samples: Samples;
   let dropped: number;
   try {
@@ -22,11 +25,12 @@ export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFam
     return [];
   }
   const families: MetricFamily[] = [];
-  for (const [name, { help, bounds }] of Object.entries({ ...FAMILIES, ...HOST_FAMILIES })) {
+  for (const [name, { help, bounds }] of Object.entries({ ...(ofPlugin && FAMILIES), ...HOST_FAMILIES })) {
     const own = samples[name];
     if (own === undefined) continue;
     families.push(countedFamily(name, { help, bounds }, own));
   }
+  if (!ofPlugin) return families;
   const errors = 'kong_nginx_metric_errors_total';
   families.push(family(errors, 'counter', 'Number of nginx-lua-prometheus errors', [`${errors} ${dropped}`]));
   return families;
@@ -34,8 +38,8 @@ export async function countedFamilies({ NODE }: Env): Promise<readonly MetricFam
 
 const STATES = ['dns_error', 'healthchecks_off', 'healthy', 'unhealthy'] as const;
 
-/** How the targets of all upstreams are, each address in four lines of which one says 1. */
-export function upstreamHealth(upstreams: Iterable<BalancedUpstream>): readonly MetricFamily[] {
+/** How the targets of all upstreams are, each address in four lines of which one says 1; `streams`: those of streams have the same. */
+export function upstreamHealth(upstreams: Iterable<BalancedUpstream>, streams: boolean): readonly MetricFamily[] {
   const name = 'kong_upstream_target_health';
   const lines: string[] = [];
   for (const balancer of upstreams) {
@@ -47,9 +51,11 @@ export function upstreamHealth(upstreams: Iterable<BalancedUpstream>): readonly 
       // A name that leads nowhere has a line all the same.
       const shown = rows.length > 0 ? rows : [{ address: '', state: health }];
       for (const { address, state } of shown) {
+        const own = `upstream="${escaped(balancer.upstream.name)}",target="${escaped(target)}",address="${address}"`;
         for (const each of STATES) {
-          const labels = `upstream="${escaped(balancer.upstream.name)}",target="${escaped(target)}",address="${address}",state="${each}",subsystem="http"`;
-          lines.push(`${name}{${labels}} ${each === state.toLowerCase() ? 1 : 0}`);
+          const value = each === state.toLowerCase() ? 1 : 0;
+          for (const subsystem of streams ? ['http', 'stream'] : ['http'])
+            lines.push(`${name}{${own},state="${each}",subsystem="${subsystem}"} ${value}`);
         }
       }
     }

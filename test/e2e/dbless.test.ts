@@ -26,7 +26,8 @@ it('runs without a database: config by POST /config, kept from start to start, o
   });
   const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
   const serving = (path: string) =>
-    `_format_version: "3.0"\nservices: [{ name: s1, url: "${url}", routes: [{ name: r1, paths: [/${path}] }] }]\n`;
+    `_format_version: "3.0"\nservices: [{ name: s1, url: "${url}", routes: [{ name: r1, paths: [/${path}] }] }]\n` +
+    'plugins: [{ name: prometheus, config: { status_code_metrics: true } }]\n';
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -47,6 +48,11 @@ it('runs without a database: config by POST /config, kept from start to start, o
   body.set('config', new Blob([serving('posted')]), 'kong.yml');
   expect((await fetch(`${admin}/config`, { method: 'POST', body })).status).toBe(201);
   await until(async () => (await status('posted')) === 200, 'the posted config to be served');
+  const metrics = async () => (await fetch(`${admin}/metrics`)).text();
+  await expect.poll(metrics).toMatch(/^kong_http_requests_total\{service="s1",route="r1",code="200".*\} [1-9]/m);
+  expect(await metrics()).toMatch(/^holdfast_control_plane_info\{/m);
+  const names = (await metrics()).match(/(?<=^# TYPE )\S+/gm) ?? [];
+  expect(names).toEqual([...new Set(names)].toSorted());
   expect((await fetch(`${admin}/services/s1`, { method: 'DELETE' })).status).toBe(405);
   const posted = await hash();
   await gateway.end('SIGTERM');

@@ -269,8 +269,16 @@ export interface Metrics {
     value: number,
     on: { waitUntil(work: Promise<unknown>): void },
   ): void;
-  /** Has the health of targets shown, until the function that is given is called. */
-  showUpstreamHealth(): () => void;
+  /** Has them shown, until the function that is given is called. */
+  show(what: keyof ShownMetrics): () => void;
+}
+
+/** What plugins have shown with the node's metrics. */
+export interface ShownMetrics {
+  /** What plugins count, by these or former configurations. */
+  readonly counts: boolean;
+  /** The health of targets. */
+  readonly upstreamHealth: boolean;
 }
 
 export interface Cache<T> {

@@ -1,5 +1,5 @@
 import { METRICS } from '../../durable/state-messages.ts';
-import type { Metrics } from '../runtime/services.ts';
+import type { Metrics, ShownMetrics } from '../runtime/services.ts';
 import type { AskState } from './node-state.ts';
 import { type Lender, NodeSums } from './node-sums.ts';
 import type { Queues } from './queues.ts';
@@ -9,15 +9,15 @@ export const METRICS_QUEUE = 'metrics';
 /** Counts of an isolate for Prometheus, on their way to the node. */
 export class NodeMetrics implements Metrics {
   readonly #sums: NodeSums;
-  #shown = 0;
+  readonly #shown = { counts: 0, upstreamHealth: 0 };
 
   /** Without a node nobody asks for them. */
   constructor(ask: AskState | null, queues: Queues, colo: () => string | null) {
     this.#sums = new NodeSums(ask, queues, { colo, keeper: METRICS, queue: METRICS_QUEUE });
   }
 
-  get showsUpstreamHealth(): boolean {
-    return this.#shown > 0;
+  get shown(): ShownMetrics {
+    return { counts: this.#shown.counts > 0, upstreamHealth: this.#shown.upstreamHealth > 0 };
   }
 
   count(family: string, labels: string, amount: number, on: Lender): void {
@@ -33,11 +33,11 @@ export class NodeMetrics implements Metrics {
     numbers[bounds.length + 1] = (numbers[bounds.length + 1] ?? 0) + value;
   }
 
-  showUpstreamHealth(): () => void {
-    this.#shown++;
+  show(what: keyof ShownMetrics): () => void {
+    this.#shown[what]++;
     let over = false;
     return () => {
-      if (!over) this.#shown--;
+      if (!over) this.#shown[what]--;
       over = true;
     };
   }

@@ -90,6 +90,7 @@ export async function startAdmin(settings: StoreSettings, options: AdminServerOp
         connections,
         eventLoop: null,
         certificates: () => [],
+        localStatus: () => null,
       }),
     browsers: new BrowserGuard(all, write),
     authors: new Authors(all),

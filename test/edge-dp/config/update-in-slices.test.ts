@@ -65,7 +65,7 @@ class Rows implements RequestPath {
   async claimant(): Promise<null> {
     return null;
   }
-  readonly showsUpstreamHealth = false;
+  readonly shownMetrics = { counts: false, upstreamHealth: false };
 
   finish(): number {
     return 0;

@@ -23,16 +23,18 @@ it('follows no request to its end when it counts nothing', () => {
 
 it('shows the health of targets as long as some configuration wants it', () => {
   const services = fakeServices();
-  const shown = () => 'showsUpstreamHealth' in services.metrics && services.metrics.showsUpstreamHealth;
-  const [one, two] = [1, 2].map(() =>
-    prometheus.compile({ ...OFF, upstream_health_metrics: true }, EVERYWHERE, services),
+  const shown = () => 'shown' in services.metrics && services.metrics.shown;
+  const [one, two, other] = [true, true, false].map((upstream_health_metrics) =>
+    prometheus.compile({ ...OFF, upstream_health_metrics }, EVERYWHERE, services),
   );
-  expect(shown()).toBe(true);
+  expect(shown()).toEqual({ counts: true, upstreamHealth: true });
   one?.close?.();
   one?.close?.();
-  expect(shown()).toBe(true);
+  expect(shown()).toEqual({ counts: true, upstreamHealth: true });
   two?.close?.();
-  expect(shown()).toBe(false);
+  expect(shown()).toEqual({ counts: true, upstreamHealth: false });
+  other?.close?.();
+  expect(shown()).toEqual({ counts: false, upstreamHealth: false });
 });
 
 it('keeps a bounded number of label sets, says what it leaves out, and goes on counting those it has', () => {
@@ -55,7 +57,7 @@ it('counts what models cost, by consumer what is counted by consumer, and nothin
   const metrics: Metrics = {
     count: (family, labels, amount) => void counted.push([family, labels, amount]),
     observe: (family, _, labels, value) => void counted.push([family, labels, value]),
-    showUpstreamHealth: () => () => undefined,
+    show: () => () => undefined,
   };
   const own = { ...OFF, ai_metrics: true, per_consumer: true, status_code_metrics: true };
   const hooks = prometheus.compile(own, EVERYWHERE, fakeServices({ metrics }));

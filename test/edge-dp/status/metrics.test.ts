@@ -16,32 +16,38 @@ const plugin = (n: number, name: string, config: object) => ({ id: id(100 + n), 
 let upstream: Upstream;
 let node: ProxyNode;
 
+const tables = () => ({
+  services: [
+    { ...service(1, upstream.port), name: 'a "service"' },
+    { ...service(2, 80), host: 'balanced.test' },
+  ],
+  routes: [
+    route(1, '/', 1),
+    { ...route(2, '/counted', 1), name: 'counted' },
+    { ...route(3, '/ended', 1), name: 'ended' },
+    { ...route(4, '/nowhere', 1), name: 'nowhere', service: null },
+  ],
+  plugins: [
+    plugin(1, 'prometheus', ALL_ON),
+    { ...plugin(2, 'request-termination', { status_code: 418, echo: false }), route: { id: route(3, '/', 1).id } },
+  ],
+  upstreams: [{ id: id(8), name: 'balanced.test', algorithm: 'round-robin', slots: 100 }],
+  targets: [
+    { id: id(9), upstream: { id: id(8) }, target: `127.0.0.1:${upstream.port}`, weight: 100 },
+    { id: id(10), upstream: { id: id(8) }, target: '[::1]:9', weight: 100 },
+  ],
+});
+
 beforeAll(async () => {
   upstream = await startUpstream();
-  node = await startProxyNode(
-    {
-      services: [
-        { ...service(1, upstream.port), name: 'a "service"' },
-        { ...service(2, 80), host: 'balanced.test' },
-      ],
-      routes: [
-        route(1, '/', 1),
-        { ...route(2, '/counted', 1), name: 'counted' },
-        { ...route(3, '/ended', 1), name: 'ended' },
-        { ...route(4, '/nowhere', 1), name: 'nowhere', service: null },
-      ],
-      plugins: [
-        plugin(1, 'prometheus', ALL_ON),
-        { ...plugin(2, 'request-termination', { status_code: 418, echo: false }), route: { id: route(3, '/', 1).id } },
-      ],
-      upstreams: [{ id: id(8), name: 'balanced.test', algorithm: 'round-robin', slots: 100 }],
-      targets: [
-        { id: id(9), upstream: { id: id(8) }, target: `127.0.0.1:${upstream.port}`, weight: 100 },
-        { id: id(10), upstream: { id: id(8) }, target: '[::1]:9', weight: 100 },
-      ],
-    },
-    { processes: 2, newsInterval: 50 },
-  );
+  node = await startProxyNode(tables(), {
+    processes: 2,
+    newsInterval: 50,
+    certificates: [
+      { setting: 'cluster_ca_cert', subject: 'CN=ca', validTo: '2033-05-18T03:33:20.000Z' },
+      { setting: 'cluster_cert', subject: 'CN=dp', validTo: '2028-05-18T03:33:20.000Z' },
+    ],
+  });
 });
 afterAll(async () => {
   await node?.stop();
@@ -84,18 +90,6 @@ it('counts the requests of all processes of the node', async () => {
       return ((await total()) ?? 0) - before - 40 - more;
     })
     .toBe(0);
-});
-
-it('tells who the node is, which config it serves, and whether a control plane is there', async () => {
-  const first = await samples();
-  expect(first.get(`kong_node_info{node_id="${node.dataPlane.nodeId}",version="3.9.3"}`)).toBe(1);
-  expect(first.get('holdfast_config_serial')).toBe(node.controlPlane.serial);
-  expect(
-    [...first.keys()].some((name) => /^holdfast_config_info\{hash="[0-9a-f]{32}",source="control_plane"\}$/.test(name)),
-  ).toBe(true);
-  expect(first.get('kong_control_plane_connected')).toBe(1);
-  await node.controlPlane.stop();
-  await expect.poll(async () => (await samples()).get('kong_control_plane_connected')).toBe(0);
 });
 
 it('shows what the prometheus plugin counts on all processes, in Kong’s families, and of nobody’s requests nothing', async () => {
@@ -145,4 +139,33 @@ it('shows what the prometheus plugin counts on all processes, in Kong’s famili
   const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
   expect(names).toEqual(names.toSorted());
   expect(new Set(names).size).toBe(names.length);
+});
+
+it('hides what the prometheus plugin has counted while there is none, and goes on counting where it was', async () => {
+  const publish = ({ plugins, ...others }: ReturnType<typeof tables>) =>
+    node.controlPlane.publish(
+      Object.fromEntries(Object.entries({ ...others, plugins }).map(([name, rows]) => [name, { rows }])),
+    );
+  const families = async () => new Set([...(await samples()).keys()].map((key) => key.replace(/\{.*/, '')));
+  const ofPlugin = /^kong_(?:http_|bandwidth_|\w+_latency_|upstream_target_|nginx_metric_errors_)/;
+  await publish({ ...tables(), plugins: [] });
+  await expect.poll(async () => [...(await families())].filter((name) => ofPlugin.test(name))).toEqual([]);
+  expect(await families()).toContain('kong_node_info');
+  await publish(tables());
+  const counted =
+    'kong_http_requests_total{service="a \\"service\\"",route="counted",code="200",source="service",workspace="default",consumer=""}';
+  await expect.poll(async () => (await samples()).get(counted)).toBe(20);
+});
+
+it('tells who the node is, which config it serves, and whether a control plane is there', async () => {
+  const first = await samples();
+  expect(first.get(`kong_node_info{node_id="${node.dataPlane.nodeId}",version="3.9.3"}`)).toBe(1);
+  expect(first.get('holdfast_config_serial')).toBe(node.controlPlane.serial);
+  expect(
+    [...first.keys()].some((name) => /^holdfast_config_info\{hash="[0-9a-f]{32}",source="control_plane"\}$/.test(name)),
+  ).toBe(true);
+  expect(first.get('kong_control_plane_connected')).toBe(1);
+  expect(first.get('kong_data_plane_cluster_cert_expiry_timestamp')).toBe(1842233600);
+  await node.controlPlane.stop();
+  await expect.poll(async () => (await samples()).get('kong_control_plane_connected')).toBe(0);
 });

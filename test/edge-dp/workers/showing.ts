@@ -26,7 +26,7 @@ function showingPath(tables: ReadonlyMap<string, ReadonlyMap<string, unknown>>, 
     clientIp: () => '',
     claimant: async () => null,
     finish: () => 0,
-    showsUpstreamHealth: false,
+    shownMetrics: { counts: false, upstreamHealth: false },
     explain() {
       throw new Error('nothing to explain');
     },

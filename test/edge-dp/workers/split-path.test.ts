@@ -22,7 +22,7 @@ function named(name: string, claimant: () => Promise<string | null> = async () =
     plans: [],
     settle: () => undefined,
     balancers: Balancers.empty(),
-    showsUpstreamHealth: false,
+    shownMetrics: { counts: false, upstreamHealth: false },
     explain: () => expect.fail('nothing to explain'),
     serverCertificate: (serverName) => ({ cert: `${name} ${serverName}`, key: null, alternative: null, missing: null }),
     beginTls: () => null,

@@ -48,7 +48,7 @@ function anyPath(): RequestPath {
     clientIp: () => '',
     claimant: async () => null,
     finish: () => 0,
-    showsUpstreamHealth: false,
+    shownMetrics: { counts: false, upstreamHealth: false },
     handle: unasked,
   };
 }
