@@ -1,16 +1,21 @@
 import type { ZipkinConfig } from '../../shared/plugins/zipkin.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { fingerprint } from './fingerprint.ts';
+import type { Logged } from './log-entry.ts';
 import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
-import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { compilePropagation, type Found } from './tracing/propagation.ts';
 import { isSampled } from './tracing/sampling.ts';
 import { tellUpstream } from './tracing/tell-upstream.ts';
 import { randomId } from './tracing/trace-context.ts';
-import { compileZipkinSpans, type ZipkinSpan, type ZipkinTrace } from './tracing/zipkin-spans.ts';
+import {
+  compileZipkinSessionSpans,
+  compileZipkinSpans,
+  type ZipkinSpan,
+  type ZipkinTrace,
+} from './tracing/zipkin-spans.ts';
 
 const traces = slot<ZipkinTrace>();
 
@@ -24,6 +29,8 @@ const zipkin: Plugin<ZipkinConfig> = {
     const { http_endpoint, http_response_header_for_traceid: traceHeader, sample_ratio, traceid_byte_count } = config;
     const propagation = compilePropagation(config);
     const describe = compileZipkinSpans(config, services.node.id);
+    const describeSession = compileZipkinSessionSpans(config, services.node.id);
+    const traceBytes = traceid_byte_count === 8 ? 8 : 16;
     const spans = http_endpoint === null ? null : outlet(http_endpoint);
 
     function outlet(endpoint: string) {
@@ -46,7 +53,7 @@ const zipkin: Plugin<ZipkinConfig> = {
         timeout,
       }));
       return {
-        push(span: ZipkinSpan, request: GatewayRequest): void {
+        push(span: ZipkinSpan, request: Logged['request']): void {
           const text = JSON.stringify(span);
           texts.push(text, request, queue.max_bytes === null ? 0 : bytesOf([text]));
         },
@@ -57,7 +64,7 @@ const zipkin: Plugin<ZipkinConfig> = {
     return {
       access(request) {
         const found = propagation.extract(request.headers);
-        const trace = begin(found, traceid_byte_count === 8 ? 8 : 16, sample_ratio ?? 0);
+        const trace = begin(found, traceBytes, sample_ratio ?? 0);
         traces.set(request, trace);
         tellUpstream(request, propagation, found, {
           traceId: trace.traceId,
@@ -76,6 +83,12 @@ const zipkin: Plugin<ZipkinConfig> = {
         const trace = traces.get(exchange.request);
         if (spans === null || trace === undefined || !trace.sampled) return;
         for (const span of describe(exchange, trace)) spans.push(span, exchange.request);
+      },
+      logStream(exchange) {
+        if (spans === null) return;
+        const traceId = randomId(traceBytes);
+        if (!isSampled(traceId, sample_ratio ?? 0)) return;
+        for (const span of describeSession(exchange, traceId)) spans.push(span, exchange.request);
       },
       close() {
         spans?.close();

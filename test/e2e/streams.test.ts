@@ -1,10 +1,12 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { faultsOfSpans } from '../edge-dp/plugins/tracing/zipkin-api.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from './free-port.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
@@ -117,7 +119,20 @@ it('shows clients that know RSA alone a self-signed certificate that they can ta
   expect([await type(), await type('RSA-PSS+SHA256:RSA+SHA256')]).toEqual(['ec', 'rsa']);
 });
 
-it('takes a target out by its health, and counts sessions for Prometheus', async () => {
+it('takes a target out by its health, counts sessions for Prometheus and has their spans sent', async () => {
+  const spans: Record<string, unknown>[] = [];
+  const collector = createHttpServer((request, response) => {
+    let text = '';
+    request.on('data', (part) => {
+      text += part;
+    });
+    request.on('end', () => {
+      spans.push(...JSON.parse(text));
+      response.writeHead(202).end();
+    });
+  });
+  servers.push(collector);
+  await once(collector.listen(0, '127.0.0.1'), 'listening');
   const [dead = 0] = await freePorts(1);
   const passive = { type: 'tcp', unhealthy: { tcp_failures: 1 } };
   await create('/upstreams', { name: 'pool', healthchecks: { passive } });
@@ -129,7 +144,18 @@ it('takes a target out by its health, and counts sessions for Prometheus', async
     protocols: ['tcp'],
     expression: `net.src.ip in 127.0.0.0/8 && net.dst.ip == 127.0.0.1 && net.dst.port == ${second}`,
   });
-  await create('/plugins', { name: 'prometheus', protocols: ['tcp'], config: { status_code_metrics: true } });
+  const counted = { status_code_metrics: true, upstream_health_metrics: true };
+  await create('/plugins', { name: 'prometheus', protocols: ['tcp'], config: counted });
+  const { port: collecting } = Object(collector.address());
+  await create('/services/two/plugins', {
+    name: 'zipkin',
+    protocols: ['tcp'],
+    config: {
+      http_endpoint: `http://127.0.0.1:${collecting}/api/v2/spans`,
+      sample_ratio: 1,
+      static_tags: [{ name: 'static', value: 'ok' }],
+    },
+  });
   await settled(second, 'two');
   const health = async (): Promise<string> => JSON.stringify(await read('/upstreams/pool/health'));
   await expect.poll(health).toMatch(`"target":"127.0.0.1:${dead}"`);
@@ -146,6 +172,31 @@ it('takes a target out by its health, and counts sessions for Prometheus', async
     .toMatch(
       /kong_stream_sessions_total\{service="two",route="two",code="200",source="service",workspace="default"\} \d+/,
     );
+  for (const subsystem of ['http', 'stream'])
+    expect(await metrics()).toContain(
+      `target="127.0.0.1:${dead}",address="127.0.0.1:${dead}",state="unhealthy",subsystem="${subsystem}"} 1`,
+    );
+  const whole = async (): Promise<unknown> => {
+    await greeted(second);
+    const last = spans.findLast(({ name }) => name === 'stream');
+    const ofTrace = spans.filter(({ traceId }) => traceId === last?.traceId);
+    return ofTrace.map(({ name, kind, parentId }) => [name, kind, parentId === last?.id]);
+  };
+  await expect.poll(whole).toEqual([
+    ['stream (balancer try 1)', 'CLIENT', true],
+    ['stream (proxy)', 'CLIENT', true],
+    ['stream', 'SERVER', false],
+  ]);
+  expect(faultsOfSpans(spans)).toEqual([]);
+  const [request] = spans.filter(({ name }) => name === 'stream');
+  expect(request).toMatchObject({ tags: { lc: 'kong', static: 'ok' }, remoteEndpoint: { ipv4: '127.0.0.1' } });
+  const [proxied] = spans.filter(({ name }) => name === 'stream (proxy)');
+  const tags = { 'kong.service_name': 'two', 'kong.route_name': 'two', 'peer.hostname': 'pool' };
+  expect(proxied).toMatchObject({
+    tags,
+    remoteEndpoint: { serviceName: 'two', ipv4: '127.0.0.1' },
+    annotations: [{ value: 'kps' }, { value: 'kpf' }],
+  });
 });
 
 it('keeps open connections, and refuses none, while its processes are replaced', async () => {

@@ -5,6 +5,7 @@ import { type HeaderFields, linesOf } from '../../http/fields.ts';
 import { modelCalls } from '../llm/analytics.ts';
 import type { Logged } from '../log-entry.ts';
 import type { Exchange, Try } from '../runtime/exchange.ts';
+import type { StreamExchange } from '../runtime/stream.ts';
 import { modelAttributes } from './model-attributes.ts';
 import { endOfLast } from './request-spans.ts';
 import type { AttributeValue } from './span.ts';
@@ -145,6 +146,64 @@ export function compileZipkinSpans(
   };
 }
 
+/** The same of a session that is no HTTP: nobody tells of its trace, so it has one of its own. */
+export function compileZipkinSessionSpans(
+  config: Pick<Config, 'local_service_name' | 'default_service_name' | 'phase_duration_flavor' | 'static_tags'>,
+  nodeId: string,
+): (exchange: StreamExchange, traceId: string) => readonly ZipkinSpan[] {
+  const localEndpoint = { serviceName: config.local_service_name };
+  const tags = {
+    ...Object.fromEntries((config.static_tags ?? []).map(({ name, value }) => [name, value])),
+    lc: 'kong',
+    'kong.node.id': nodeId,
+  };
+  const asTags = config.phase_duration_flavor === 'tags';
+
+  return (exchange, traceId) => {
+    const { session, tries, latencies } = exchange;
+    const { startedAt } = session;
+    const [end, begun] = [startedAt + latencies.session, startedAt + latencies.kong];
+    const read = tries[0]?.startedAt ?? begun;
+    const serverSpanId = randomId(8);
+    const routed = routeTags(exchange);
+    const ofTrace = { traceId, localEndpoint, parentId: serverSpanId, kind: 'CLIENT' } as const;
+    const host = session.service?.row.host;
+    return [
+      ...tries.map((attempt, place) => ({
+        ...ofTrace,
+        id: randomId(8),
+        name: `stream (balancer try ${place + 1})`,
+        ...during(attempt.startedAt, tries[place + 1]?.startedAt ?? Math.max(begun, attempt.startedAt)),
+        remoteEndpoint: { ...serviceOf(exchange, config.default_service_name), ...addressOf(attempt) },
+        tags: { ...routed, ...tryTags(attempt, place + 1) },
+      })),
+      {
+        ...ofTrace,
+        id: randomId(8),
+        name: 'stream (proxy)',
+        ...during(startedAt, end),
+        remoteEndpoint: upstreamEndpoint(exchange, config.default_service_name),
+        tags: {
+          ...routed,
+          ...(tries[0] !== undefined && { 'peer.hostname': typeof host === 'string' ? host : tries[0].host }),
+          ...(asTags && { 'kong.preread.duration_ms': String(read - startedAt) }),
+        },
+        ...(!asTags && { annotations: [at('kps', startedAt), at('kpf', read)] }),
+      },
+      {
+        traceId,
+        localEndpoint,
+        id: serverSpanId,
+        name: 'stream',
+        kind: 'SERVER',
+        ...during(startedAt, end),
+        remoteEndpoint: clientEndpoint(exchange, config.default_service_name),
+        tags,
+      },
+    ];
+  };
+}
+
 function textOf(value: AttributeValue): string {
   return typeof value === 'string' ? value : String('int' in value ? value.int : value.double);
 }
@@ -165,7 +224,7 @@ function at(value: string, moment: number): { readonly timestamp: number; readon
   return { timestamp: moment * 1000, value };
 }
 
-function routeTags({ request: { route, service } }: Exchange): Readonly<Record<string, string>> {
+function routeTags({ request: { route, service } }: Logged): Readonly<Record<string, string>> {
   return {
     ...(service !== null && { 'kong.service': service.id }),
     ...(service?.name != null && { 'kong.service_name': service.name }),
@@ -224,7 +283,7 @@ function serviceOf({ request: { service } }: Logged, byDefault: string | null): 
 }
 
 /** Where it went in the end; without an attempt, the service's port alone. */
-function upstreamEndpoint(exchange: Exchange, byDefault: string | null): Endpoint {
+function upstreamEndpoint(exchange: Logged, byDefault: string | null): Endpoint {
   const last = exchange.tries.at(-1);
   const port = exchange.request.service?.row.port;
   return {
@@ -233,7 +292,7 @@ function upstreamEndpoint(exchange: Exchange, byDefault: string | null): Endpoin
   };
 }
 
-function clientEndpoint({ request: { client } }: Exchange, byDefault: string | null): Endpoint {
+function clientEndpoint({ request: { client } }: Logged, byDefault: string | null): Endpoint {
   return {
     ...(byDefault !== null && { serviceName: byDefault }),
     ...ipOf(client.ip),
