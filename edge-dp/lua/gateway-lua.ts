@@ -8,7 +8,7 @@ import { jwtDecode, jwtVerify } from './jwt.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
 import { authorities } from './kong/db.ts';
 import { serialize, setSerializeValue } from './kong/log.ts';
-import { ip, node, plugin, router, VERSION_NUMBER, write } from './kong/node.ts';
+import { ip, node, plugin, record, router, VERSION_NUMBER, write } from './kong/node.ts';
 import { request } from './kong/request.ts';
 import { response } from './kong/response.ts';
 import { service } from './kong/service.ts';
@@ -86,6 +86,7 @@ function prelude(lua: LuaMachine): LuaRecord {
     ...moreCodecs,
     bit,
     log: write,
+    telemetry_log: record,
     levels: LEVELS,
     refused: {},
     libraries: LIBRARIES,

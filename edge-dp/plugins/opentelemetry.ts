@@ -144,7 +144,11 @@ function outlet<T>(
 function logRecords({ request }: Exchange, trace: RequestTrace | null): readonly LogRecord[] {
   return linesOf(request)
     .filter(({ level }) => level !== 'debug')
-    .map(({ at, level, text }) => ({ at, level, text, attributes: idOf(request), trace: trace && inTrace(trace) }));
+    .map(({ attributes, ...line }) => ({
+      ...line,
+      attributes: [...idOf(request), ...attributes],
+      trace: trace && inTrace(trace),
+    }));
 }
 
 function idOf({ id }: GatewayRequest): readonly Attribute[] {

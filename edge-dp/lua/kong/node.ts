@@ -1,9 +1,12 @@
 import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
+import { isRecord, type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { KONG_VERSION } from '../../../shared/version.ts';
 import type { LogLevel } from '../../plugins/runtime/services.ts';
 import { keepLine } from '../../plugins/tracing/log-lines.ts';
+import type { RecordedAttribute, RecordedValue } from '../../plugins/tracing/span.ts';
 import { contextOf, type Library } from '../context.ts';
 import { entity } from './client.ts';
+import { jsonOf } from './log.ts';
 
 /** `kong.router`: what the request matched. */
 export const router: Library = {
@@ -47,6 +50,39 @@ export const write = new LuaNative('log', (call: LuaCall) => {
   keepLine(subject, level, text);
   return undefined;
 });
+
+/** `kong.telemetry.log`, its arguments as the prelude has checked them: name, type, message, attributes. */
+export const record = new LuaNative('telemetry_log', (call: LuaCall) => {
+  const { site, subject } = contextOf(call);
+  const given = recordOrEmpty(jsonOf(call.value(4)));
+  call.charge(A_LINE);
+  const { id, instanceName } = site.place;
+  const own = {
+    ...given,
+    'message.type': call.text(2),
+    'plugin.name': call.text(1),
+    'plugin.id': id,
+    ...(instanceName !== null && { 'plugin.instance.name': instanceName }),
+  };
+  keepLine(subject, null, call.text(3), attributesOf(own));
+  return true;
+});
+
+function attributesOf(values: Row): readonly RecordedAttribute[] {
+  return Object.entries(values).flatMap(([name, value]) => {
+    const recorded = recordedValue(value);
+    return recorded === null ? [] : [[name, recorded] as const];
+  });
+}
+
+/** Numbers of Lua are doubles. Null: there is nothing. */
+function recordedValue(value: unknown): RecordedValue | null {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return { double: value };
+  if (typeof value === 'boolean') return { bool: value };
+  if (Array.isArray(value)) return { list: value.flatMap((item) => recordedValue(item) ?? []) };
+  return isRecord(value) ? { map: attributesOf(value) } : null;
+}
 
 function levelOf(name: string): LogLevel {
   switch (name) {

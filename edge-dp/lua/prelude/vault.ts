@@ -3,7 +3,14 @@ export const VAULT_PRELUDE = `
 local no_span = setmetatable({}, { __index = function() return function(self) return self end end })
 kong.tracing = { start_span = function() return no_span end, active_span = function() return no_span end, set_active_span = function() end,
   process_span = function() end, get_sampling_decision = function() return false end, set_should_sample = function() end }
-kong.telemetry = { log = function() return true end }
+kong.telemetry = { log = function(plugin_name, plugin_config, message_type, message, attributes)
+  if type(plugin_name) ~= 'string' then return nil, 'plugin_name must be a string' end
+  if type(plugin_config) ~= 'table' then return nil, 'plugin_config must be a table' end
+  if type(message_type) ~= 'string' then return nil, 'message_type must be a string' end
+  if message and type(message) ~= 'string' then return nil, 'message must be a string' end
+  if attributes and type(attributes) ~= 'table' then return nil, 'attributes must be a table' end
+  return host.telemetry_log(plugin_name, message_type, message or '', attributes or {})
+end }
 local function is_reference(text)
   return type(text) == 'string' and text:sub(1, 9) == '{vault://' and text:sub(-1) == '}'
 end

@@ -1,5 +1,5 @@
 import { ProtobufWriter } from './protobuf-writer.ts';
-import type { Attribute, AttributeValue, Span } from './span.ts';
+import type { Attribute, RecordedAttribute, RecordedValue, Span } from './span.ts';
 
 /** A span with the trace it belongs to. */
 export interface TracedSpan {
@@ -11,9 +11,10 @@ export interface TracedSpan {
 export interface LogRecord {
   /** Milliseconds since the epoch. */
   readonly at: number;
-  readonly level: keyof typeof SEVERITIES;
+  /** Null: it has no severity. */
+  readonly level: keyof typeof SEVERITIES | null;
   readonly text: string;
-  readonly attributes: readonly Attribute[];
+  readonly attributes: readonly RecordedAttribute[];
   /** Null: the request has no trace. */
   readonly trace: { readonly traceId: string; readonly spanId: string; readonly sampled: boolean } | null;
 }
@@ -77,10 +78,12 @@ const KINDS = { internal: 1, server: 2, client: 3 } as const;
 const STATUS_ERROR = 2;
 
 function writeRecord(message: ProtobufWriter, { at, level, text, attributes, trace }: LogRecord): void {
-  const [number, name] = SEVERITIES[level];
   message.fixed64(1, nanoseconds(at));
-  message.number(2, number);
-  message.text(3, name);
+  if (level !== null) {
+    const [number, name] = SEVERITIES[level];
+    message.number(2, number);
+    message.text(3, name);
+  }
   message.message(5, (body) => body.text(1, text));
   writeAttributes(message, 6, attributes);
   if (trace !== null) {
@@ -101,7 +104,7 @@ const SEVERITIES = {
   crit: [19, 'CRIT'],
 } as const;
 
-function writeAttributes(message: ProtobufWriter, field: number, attributes: readonly Attribute[]): void {
+function writeAttributes(message: ProtobufWriter, field: number, attributes: readonly RecordedAttribute[]): void {
   for (const [name, value] of attributes) {
     message.message(field, (attribute) => {
       attribute.text(1, name);
@@ -110,10 +113,16 @@ function writeAttributes(message: ProtobufWriter, field: number, attributes: rea
   }
 }
 
-function writeValue(any: ProtobufWriter, value: AttributeValue): void {
+function writeValue(any: ProtobufWriter, value: RecordedValue): void {
   if (typeof value === 'string') any.text(1, value);
+  else if ('bool' in value) any.number(2, value.bool ? 1 : 0);
   else if ('int' in value) any.number(3, value.int);
-  else any.double(4, value.double);
+  else if ('double' in value) any.double(4, value.double);
+  else if ('list' in value)
+    any.message(5, (list) => {
+      for (const item of value.list) list.message(1, (each) => writeValue(each, item));
+    });
+  else any.message(6, (map) => writeAttributes(map, 1, value.map));
 }
 
 /** OTLP's trace ids have 128 bits. */

@@ -18,3 +18,12 @@ export type Attribute = readonly [name: string, value: AttributeValue];
 
 /** Numbers come in the two kinds that OTLP has. */
 export type AttributeValue = string | { readonly int: number } | { readonly double: number };
+
+/** What an attribute of a log record may hold besides. */
+export type RecordedValue =
+  | AttributeValue
+  | { readonly bool: boolean }
+  | { readonly list: readonly RecordedValue[] }
+  | { readonly map: readonly RecordedAttribute[] };
+
+export type RecordedAttribute = readonly [name: string, value: RecordedValue];

@@ -63,6 +63,11 @@ export function attributes(message: Message, field: number): Readonly<Record<str
 function contentOf(any: Message | undefined): unknown {
   if (any === undefined) return undefined;
   if (any.has(1)) return text(any, 1);
+  if (any.has(2)) return any.get(2)?.[0] === 1;
+  const [list] = nested(any, 5);
+  if (list !== undefined) return nested(list, 1).map(contentOf);
+  const [map] = nested(any, 6);
+  if (map !== undefined) return attributes(map, 1);
   if (any.has(3)) return { int: any.get(3)?.[0] };
   const [double] = any.get(4) ?? [];
   const view = new DataView(new ArrayBuffer(8));

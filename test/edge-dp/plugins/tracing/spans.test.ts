@@ -33,6 +33,13 @@ const MODEL_ANSWER = JSON.stringify({
   choices: [{ message: { content: 'x' } }],
   usage: { prompt_tokens: 1000, completion_tokens: 20 },
 });
+/** What a plugin records, and what it is refused. */
+const RECORDS = `
+  local attributes = { number = 1.5, truth = true, list = { 'a', 'b' }, map = { key = 'v' } }
+  assert(kong.telemetry.log('mine', {}, 'result', 'it is done', attributes))
+  assert(kong.telemetry.log('mine', {}, 'silent'))
+  kong.log.warn(select(2, kong.telemetry.log('mine')), ', ', select(2, kong.telemetry.log('mine', {})))
+`;
 const posts: Post[] = [];
 const upstreamSaw: IncomingHttpHeaders[] = [];
 let failures = 0;
@@ -120,7 +127,7 @@ beforeAll(async () => {
     propagation: { ...PROPAGATION, default_format: 'b3' },
   };
   const none = { certificate: [], rewrite: [], header_filter: [], body_filter: [], log: [] };
-  const lua = { ...none, access: ['kong.log.err("hi from lua")'] };
+  const lua = { ...none, access: ['kong.log.err("hi from lua")', RECORDS] };
   const service = (id: string, port: number) => ({
     id,
     name: id,
@@ -238,13 +245,6 @@ describe('opentelemetry', () => {
     expect(root?.attributes).toContainEqual(['http.route', '']);
   });
 
-  it('sends the spans of a request in one batch, and tells the upstream of the last one', async () => {
-    const before = Date.now();
-    const response = await get('/otel/x?q=1', { traceparent: `00-${TRACE}-${CALLER}-01` });
-    const [post] = await arrived('/v1/traces?key=secret');
-    if (post === undefined) throw new Error('no post');
-    expect(post.headers).toMatchObject({ 'content-type': 'application/x-protobuf', 'x-key': 'v' });
-    expect(post.headers.authorization).toBe(`Basic ${btoa('user:secret')}`);
   it('tells the upstream of the span of the request, where attempts have none', () => {
     const trace = { traces_endpoint: 'http://collector.test/', logs_endpoint: null, sampling_rate: null };
     const propagation = { extract: ['w3c'], clear: null, inject: ['b3'], default_format: 'w3c' };
@@ -273,6 +273,13 @@ describe('opentelemetry', () => {
     expect(attempt.told).not.toBe(attempt.root);
   });
 
+  it('sends the spans of a request in one batch, and tells the upstream of the last one', async () => {
+    const before = Date.now();
+    const response = await get('/otel/x?q=1', { traceparent: `00-${TRACE}-${CALLER}-01` });
+    const [post] = await arrived('/v1/traces?key=secret');
+    if (post === undefined) throw new Error('no post');
+    expect(post.headers).toMatchObject({ 'content-type': 'application/x-protobuf', 'x-key': 'v' });
+    expect(post.headers.authorization).toBe(`Basic ${btoa('user:secret')}`);
     expect(scopeOf(post).resource).toMatchObject({
       'service.name': 'my-svc',
       'service.version': KONG_VERSION,
@@ -332,6 +339,29 @@ describe('opentelemetry', () => {
     expect(text(nested(record, 5)[0] ?? new Map(), 1)).toContain('hi from lua');
     expect(attributes(record, 6)).toMatchObject({ 'request.id': response.headers.get('x-kong-request-id') });
     expect(bytes(record, 9)[0]?.toString('hex')).toBe(TRACE);
+  });
+
+  it('sends what Lua recorded beside the log', async () => {
+    const response = await get('/otel/x', { traceparent: `00-${TRACE}-${CALLER}-01` });
+    const [post] = await arrived('/v1/logs');
+    await arrived('/v1/traces?key=secret');
+    const [, done, silent, refused] = post === undefined ? [] : scopeOf(post).items;
+    if (done === undefined || silent === undefined || refused === undefined) throw new Error('records are missing');
+    const own = {
+      'request.id': response.headers.get('x-kong-request-id'),
+      'plugin.name': 'mine',
+      'plugin.id': 'p5',
+    };
+    const given = { number: { double: 1.5 }, truth: true, list: ['a', 'b'], map: { key: 'v' } };
+    expect(attributes(done, 6)).toEqual({ ...own, ...given, 'message.type': 'result' });
+    expect(text(nested(done, 5)[0] ?? new Map(), 1)).toBe('it is done');
+    expect([done.has(2), done.has(3), done.has(1), done.has(11)]).toEqual([false, false, true, true]);
+    expect(bytes(done, 9)[0]?.toString('hex')).toBe(TRACE);
+    expect(attributes(silent, 6)).toEqual({ ...own, 'message.type': 'silent' });
+    expect(text(nested(silent, 5)[0] ?? new Map(), 1)).toBe('');
+    expect(text(nested(refused, 5)[0] ?? new Map(), 1)).toContain(
+      'plugin_config must be a table, message_type must be a string',
+    );
   });
 
   it('sends nothing of a request that its caller did not want sampled', async () => {
@@ -462,6 +492,14 @@ describe('zipkin', () => {
     expect(spansOf(true)[1]?.tags).toMatchObject({ 'kong.credential': 'k' });
   });
 
+  it('takes tags of several lines, and none without a value', () => {
+    const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
+    const headers = { 'zipkin-tags': ['foo=bar; baz = qux quux ;e=;=x; a b=c', 'more= ; last=1, 2'] };
+    const server = compileZipkinSpans(ZIPKIN, 'node')(overAtOnce(fakeRequest({ headers })), trace).at(-1);
+    expect(server?.tags).toMatchObject({ foo: 'bar', baz: 'qux quux', last: '1, 2' });
+    expect(Object.keys(server?.tags ?? {}).filter((tag) => /^(|[eb]|a b|more)$/.test(tag))).toEqual([]);
+  });
+
   it('waits for its collector as long as it is to, and no longer', async () => {
     await get('/silent');
     await expect
@@ -480,11 +518,3 @@ describe('zipkin', () => {
     expect(annotations.map(({ value }) => value)).toEqual(['kas', 'kaf', 'khs', 'khf', 'kbs', 'kbf']);
   });
 });
-  it('takes tags of several lines, and none without a value', () => {
-    const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
-    const headers = { 'zipkin-tags': ['foo=bar; baz = qux quux ;e=;=x; a b=c', 'more= ; last=1, 2'] };
-    const server = compileZipkinSpans(ZIPKIN, 'node')(overAtOnce(fakeRequest({ headers })), trace).at(-1);
-    expect(server?.tags).toMatchObject({ foo: 'bar', baz: 'qux quux', last: '1, 2' });
-    expect(Object.keys(server?.tags ?? {}).filter((tag) => /^(|[eb]|a b|more)$/.test(tag))).toEqual([]);
-  });
-
