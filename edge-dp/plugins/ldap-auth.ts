@@ -11,6 +11,7 @@ import { saysWho } from './ldap/result-codes.ts';
 import { andThen } from './runtime/and-then.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import type { GatewayRequest } from './runtime/request.ts';
+import { patienceOf } from './services/patience.ts';
 
 /** Bytes of answers an isolate remembers: tens of thousands of people. */
 const MEMORY = 4 << 20;
@@ -33,7 +34,7 @@ const ldapAuth: Plugin<LdapAuthConfig> = {
         address: { host: config.ldap_host, port: config.ldap_port },
         security: config.ldaps ? 'ldaps' : config.start_tls ? 'start_tls' : 'plain',
         tls: { serverName: null, verify: config.verify_ldap_host },
-        timeout: config.timeout ?? 10_000,
+        timeout: patienceOf(config.timeout ?? 10_000),
         keepalive: config.keepalive ?? 60_000,
       },
       services.connect,

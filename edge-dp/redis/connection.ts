@@ -1,5 +1,6 @@
 import { messageOf } from '../../shared/thrown.ts';
 import type { Connection } from '../plugins/runtime/services.ts';
+import { patienceOf } from '../plugins/services/patience.ts';
 import { encodeCommand, RedisError, type Reply, ReplyReader } from './resp.ts';
 
 /** What waits for its reply, in the order it was sent. */
@@ -30,7 +31,7 @@ export class RedisConnection {
   constructor(connection: Connection, timeout: number, exact = false) {
     this.#connection = connection;
     this.#writer = connection.writable.getWriter();
-    this.#timeout = timeout;
+    this.#timeout = patienceOf(timeout);
     this.#exact = exact;
     void this.#listen();
   }

@@ -10,10 +10,12 @@ import {
   type Services,
   type TlsOptions,
 } from '../runtime/services.ts';
+import { patienceOf } from './patience.ts';
 
 /** Connections over the runtime's own sockets, whose TLS always verifies against the public CAs. */
 export function connectService(network: Pick<Network, 'connect'>): Services['connect'] {
-  return async (address, { tls, timeout }) => {
+  return async (address, { tls, timeout: given }) => {
+    const timeout = patienceOf(given);
     if (tls !== null) refuseUnsupported(tls);
     const where = `${bracketed(address.host)}:${address.port}`;
     try {

@@ -1,8 +1,9 @@
 import { FieldList } from '../../http/fields.ts';
 import type { Egress, UpstreamBody } from '../../proxy/egress/egress.ts';
-import type { ProxyHop } from '../../proxy/egress/protocol.ts';
+import type { EgressTimeouts, ProxyHop } from '../../proxy/egress/protocol.ts';
 import { type OutgoingRequest, ServiceError, type Services } from '../runtime/services.ts';
 import { serviceErrorCode } from './failure-codes.ts';
+import { patienceOf } from './patience.ts';
 
 /** Requests of plugins' own, sent the ways those of clients are. `ownTrust`: the host was given CAs to verify by. */
 export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch'] {
@@ -12,8 +13,7 @@ export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch
     const headers = FieldList.of(request.headers ?? {});
     if (url.username !== '' && !headers.has('authorization')) headers.set('Authorization', basic(url));
     const secure = url.protocol === 'https:';
-    const { timeout } = request;
-    const timeouts = typeof timeout === 'number' ? { connect: timeout, read: timeout, write: timeout } : timeout;
+    const timeouts = timeoutsOf(request.timeout);
     const authority = headers.get('host') ?? url.host;
     const target = `${url.pathname}${url.search}`;
     const place = { host: hostOf(url), port: url.port === '' ? (secure ? 443 : 80) : Number(url.port) };
@@ -35,6 +35,12 @@ export function fetchService(egress: Egress, ownTrust: boolean): Services['fetch
     const { code, message } = result.failure;
     throw new ServiceError(serviceErrorCode(code), `${request.method ?? 'GET'} ${url.origin}: ${message}`);
   };
+}
+
+function timeoutsOf(timeout: OutgoingRequest['timeout']): EgressTimeouts {
+  const { connect, read, write } =
+    typeof timeout === 'number' ? { connect: timeout, read: timeout, write: timeout } : timeout;
+  return { connect: patienceOf(connect), read: patienceOf(read), write: patienceOf(write) };
 }
 
 const BY_NODE = { trust: 'node' } as const;

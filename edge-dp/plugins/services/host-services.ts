@@ -12,6 +12,7 @@ import {
 import { TlsIdentities } from '../../proxy/egress/tls-identities.ts';
 import { type Connection, ServiceError, type Services, type SyslogLine, type TlsOptions } from '../runtime/services.ts';
 import { serviceErrorCode } from './failure-codes.ts';
+import { patienceOf } from './patience.ts';
 
 /** The `TUNNEL` binding. */
 export type Tunnel = Pick<Fetcher, 'fetch' | 'connect'>;
@@ -21,7 +22,7 @@ export function hostServices(tunnel: Tunnel): Pick<Services, 'connect' | 'datagr
   const connections = new Tunnels(tunnel);
   return {
     connect: ({ host, port }, { tls, timeout, pool = null }) =>
-      connections.open({ host, port, tls: null, timeout, pool }, tls),
+      connections.open({ host, port, tls: null, timeout: patienceOf(timeout), pool }, tls),
     async datagram({ host, port }, packets) {
       const long = packets.find((packet) => packet.byteLength > LONGEST_PACKET);
       if (long !== undefined)

@@ -80,6 +80,8 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await on('one', 'http-log', {
       http_endpoint: `http://a%20b:c@${http}/one?q=1`,
       headers: { 'X-Own': 'x' },
+      // As long as it takes by default.
+      timeout: 0,
       queue: QUEUE,
     });
     const batch = { ...QUEUE, max_batch_size: 3, max_coalescing_delay: 0.5 };
@@ -98,7 +100,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await on('no-folder', 'file-log', { path: join(folder, 'none', 'entries') });
     await on('is-folder', 'file-log', { path: folder });
     await on('device', 'file-log', { path: '/dev/null' });
-    await on('tcp', 'tcp-log', { ...peer, custom_fields_by_lua });
+    await on('tcp', 'tcp-log', { ...peer, timeout: 0, custom_fields_by_lua });
     const overTls = { host: '127.0.0.1', port: (tls.address() as AddressInfo).port, tls: true };
     await on('tls', 'tcp-log', { ...overTls, tls_sni: 'logs.test' });
     await on('tls-other', 'tcp-log', { ...overTls, tls_sni: 'other.test' });
