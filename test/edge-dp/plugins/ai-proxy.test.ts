@@ -491,7 +491,27 @@ describe('ai-proxy', () => {
     const raw = { llama2_format: 'raw', upstream_url: 'http://llama.test' } as const;
     const text = { route_type: 'llm/v1/completions' } as const;
     const system = { messages: [{ role: 'system', content: 'be brief' }, ...CHAT.messages] };
+    const parts = (...content: unknown[]) => ({
+      messages: [...system.messages.slice(0, 1), { role: 'user', content }],
+    });
+    const unfit: readonly (readonly [unknown, string])[] = [
+      [parts({ type: 'text' }), "message part type is 'text' but is missing .text block"],
+      [
+        parts({ type: 'image_url', image_url: 'https://images.test/a' }),
+        "message part type is 'image_url' but is missing .image_url.url block",
+      ],
+      [parts({ type: 'video' }), "cannot transform part of type 'video' to Gemini format"],
+      [
+        parts({ type: 'text', text: 'hi' }, null),
+        'message at position 2, part at position 2 does not match expected OpenAI format',
+      ],
+      [parts(), 'message at position 2 does not match expected array format'],
+    ];
     const cases: readonly (readonly [Config, unknown, string])[] = [
+      ...unfit.map(
+        ([payload, why]) =>
+          [{ provider: 'gemini' }, payload, `error transforming to gemini://llm/v1/chat: ${why}`] as const,
+      ),
       [{ provider: 'gemini', ...text }, { prompt: 'say' }, 'no transformer for gemini://llm/v1/completions'],
       [
         { provider: 'bedrock', ...bedrock, ...text },

@@ -26,7 +26,7 @@ export const gemini: Driver = {
     );
     const tools = records(payload.tools).flatMap((tool) => (isRecord(tool.function) ? [tool.function] : []));
     return {
-      contents: messages.filter(({ role }) => role !== 'system').map((message, at) => content(message, at, called)),
+      contents: messages.flatMap((message, at) => (message.role === 'system' ? [] : [content(message, at, called)])),
       ...(system.length > 0 && { systemInstruction: { parts: [{ text: system.join('') }] } }),
       generationConfig: {
         maxOutputTokens: payload.max_tokens,
@@ -106,20 +106,33 @@ function content(message: Row, at: number, called: ReadonlyMap<unknown, unknown>
 
 function contentParts(given: unknown, at: number): readonly Row[] {
   if (typeof given === 'string') return [{ text: given }];
+  // Nothing is no part, as of an answer that was a call alone.
+  if (given === null || given === undefined) return [];
   if (!Array.isArray(given) || given.length === 0) {
     throw new TranslationProblem(`message at position ${at + 1} does not match expected array format`);
   }
-  return records(given).map(({ type, text, image_url: image }) => {
-    if (type === 'text' && typeof text === 'string') return { text };
-    const url = textOf(recordOrEmpty(image).url);
-    if (type !== 'image_url' || url === undefined) {
-      throw new TranslationProblem(`cannot transform part of type '${String(type)}' to Gemini format`);
-    }
-    const [, mimeType, data] = /^data:([^;,]*);base64,(.*)$/s.exec(url) ?? [];
-    return data === undefined
-      ? { fileData: { fileUri: url, mimeType: 'image/generic' } }
-      : { inlineData: { data, mimeType } };
+  return given.map((part: unknown, place) => {
+    if (isRecord(part)) return contentPart(part);
+    const where = `message at position ${at + 1}, part at position ${place + 1}`;
+    throw new TranslationProblem(`${where} does not match expected OpenAI format`);
   });
+}
+
+/** Throws Kong's words. */
+function contentPart({ type, text, image_url: image }: Row): Row {
+  if (type === 'text') {
+    if (typeof text === 'string') return { text };
+    throw new TranslationProblem("message part type is 'text' but is missing .text block");
+  }
+  if (type !== 'image_url')
+    throw new TranslationProblem(`cannot transform part of type '${String(type)}' to Gemini format`);
+  const url = textOf(recordOrEmpty(image).url);
+  if (url === undefined)
+    throw new TranslationProblem("message part type is 'image_url' but is missing .image_url.url block");
+  const [, mimeType, data] = /^data:([^;,]*);base64,(.*)$/s.exec(url) ?? [];
+  return data === undefined
+    ? { fileData: { fileUri: url, mimeType: 'image/generic' } }
+    : { inlineData: { data, mimeType } };
 }
 
 function partsOf(candidate: Row): readonly Row[] {
