@@ -140,5 +140,5 @@ function normalized(origin: string): Origin {
 function addToVary(fields: HeaderFields): void {
   const before = fields.get('vary');
   if (before !== null && (before.trim() === '*' || /(?:^|,)\s*origin\s*(?:,|$)/i.test(before))) return;
-  fields.set('Vary', before === null ? 'Origin' : `${before}, Origin`);
+  fields.append('Vary', 'Origin');
 }

@@ -88,6 +88,18 @@ describe('cors', () => {
     });
   });
 
+  it('adds a line to the Vary of the service, unless that says so already', async () => {
+    const hooks = cors.compile({ ...CONFIG, origins: ['https://a.test'] }, EVERYWHERE, fakeServices());
+    const told = async (vary: string) => {
+      const reply = { status: 200, headers: FieldList.of({ vary }), source: 'service' };
+      await hooks.response?.(fakeRequest(), Object(reply));
+      return [...reply.headers.eachLine()].flatMap(([name, value]) => (name === 'vary' ? value : []));
+    };
+    expect(await told('Accept-Encoding')).toEqual(['Accept-Encoding', 'Origin']);
+    expect(await told('Accept-Encoding, origin')).toEqual(['Accept-Encoding, origin']);
+    expect(await told('*')).toEqual(['*']);
+  });
+
   it('takes a wildcard among others for all origins, told apart from none', async () => {
     const config = { origins: ['https://a.test', '*'], credentials: true };
     expect(await preflight(config, 'https://a.test')).toMatchObject({
