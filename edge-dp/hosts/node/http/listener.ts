@@ -16,6 +16,7 @@ import { FreshConnections } from './fresh-connections.ts';
 import { refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
+import { WireResponse } from './wire-response.ts';
 
 /** Where the requests of a listener go. */
 export type Serve = (request: NodeRequest, arrival: Arrival) => Promise<HttpResponse>;
@@ -65,6 +66,7 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
+    ServerResponse: WireResponse,
     shouldUpgradeCallback: wantsWebSocket,
   });
   server.maxHeadersCount = MOST_LINES + 1;
