@@ -83,7 +83,7 @@ export const headFields: Readonly<Record<string, HeadFields>> = {
     'append.headers.*': 'name:value',
   },
   session: { cookie_name: 'name', cookie_path: 'value', cookie_domain: 'value', remember_cookie_name: 'name' },
-  zipkin: { tags_header: 'name', 'propagation.clear.*': 'name' },
+  zipkin: { tags_header: 'name', http_response_header_for_traceid: 'name', 'propagation.clear.*': 'name' },
 };
 
 function inside(record: string, fields: HeadFields): HeadFields {

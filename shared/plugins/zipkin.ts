@@ -108,7 +108,7 @@ export const zipkin = definePlugin({
         send_timeout: { ...timeout, default: 5000, description: 'Milliseconds between two writes.' },
         read_timeout: { ...timeout, default: 5000, description: 'Milliseconds between two reads.' },
         http_response_header_for_traceid: {
-          type: 'string',
+          ...anyHeaderName,
           description: 'The header of answers that has the ID of the trace.',
         },
         phase_duration_flavor: {

@@ -1,4 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { configCommand } from '../../../cp/commands/config.ts';
+import type { HeadPart } from '../../../shared/head.ts';
+import { headFields } from '../../../shared/head-fields.ts';
+import { plugins } from '../../../shared/plugins/registry.ts';
+import { isRecord, recordOrEmpty } from '../../../shared/record.ts';
+import type { Field } from '../../../shared/schema/vocabulary.ts';
+import { pluginSamples } from '../../shared/schema/samples.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';
 import { emptyDatabase } from './empty-database.ts';
@@ -130,6 +140,156 @@ describe('what would end a line in the head of a message is refused at the write
     expect({ status, text }).toMatchObject({ status: 201 });
   });
 });
+
+describe('no field of a plugin that stands in the head of a message takes what would end its line', () => {
+  const CONTROLS = ['\r', '\n', '\0'];
+  const NO_TOKENS = [...CONTROLS, ' ', 'é', '('];
+  const name = [(mark: string) => `x${mark}y`, NO_TOKENS] as const;
+  const value = [(mark: string) => `a${mark}b`, CONTROLS] as const;
+  const nameOfTwo = [(mark: string) => `x${mark}y:z`, NO_TOKENS] as const;
+  const valueOfTwo = [(mark: string) => `x-y:a${mark}b`, CONTROLS] as const;
+  /** What texts of each kind may be like, which are fine with a dash in them, and what none may have there. */
+  const TEXTS: Readonly<Record<HeadPart, readonly (readonly [(mark: string) => string, readonly string[]])[]>> = {
+    name: [name],
+    value: [value],
+    template: [[(mark) => `/a${mark}b$(headers.c)`, CONTROLS]],
+    'name:value': [nameOfTwo, valueOfTwo],
+    'name:name': [nameOfTwo, [(mark) => `x-y:z${mark}a`, NO_TOKENS]],
+    'name:template': [nameOfTwo, [(mark) => `x-y:$(headers.z)${mark}b`, CONTROLS]],
+  };
+  const llm = {
+    auth: { header_name: 'x-key', header_value: 'a', aws_access_key_id: 'a', aws_secret_access_key: 'b' },
+    model: { options: { gemini: { api_endpoint: 'a', project_id: 'b', location_id: 'c' } } },
+  };
+  /** What fields need beside them. */
+  const BESIDE: Readonly<Record<string, object>> = {
+    'ai-proxy': llm,
+    'ai-request-transformer': { llm },
+    'ai-response-transformer': { llm },
+    'aws-lambda': { aws_key: 'a', aws_secret: 'b', function_name: 'f', aws_region: 'us-east-1' },
+    opentelemetry: { propagation: { default_format: 'w3c' } },
+    'request-termination': { body: 'x' },
+    zipkin: { propagation: { default_format: 'b3' } },
+  };
+
+  interface Place {
+    readonly plugin: string;
+    readonly field: string;
+    readonly fine: unknown;
+    readonly wrong: readonly unknown[];
+  }
+  const places: readonly Place[] = pluginSamples.flatMap(({ name: plugin, config }) =>
+    Object.entries(headFields[plugin] ?? {}).flatMap(([field, part]) =>
+      TEXTS[part].map(([text, marks]) => {
+        const url = plugin === 'redirect' ? 'https://a.test/' : '';
+        const whole = merged(config, BESIDE[plugin] ?? {});
+        const having = (mark: string) =>
+          withText(plugins.get(plugin)?.fields.config, field.split('.'), `${url}${text(mark)}`, whole);
+        return { plugin, field, fine: having('-'), wrong: marks.map(having) };
+      }),
+    ),
+  );
+  const documentOf = (config: (place: Place) => unknown) => ({
+    _format_version: '3.0',
+    services: places.map((place, n) => ({
+      name: `s${n}`,
+      host: 'h',
+      plugins: [{ name: place.plugin, config: config(place) }],
+    })),
+  });
+
+  it('knows a field of each kind', () => {
+    expect(new Set(places.map(({ plugin, field }) => headFields[plugin]?.[field]))).toEqual(
+      new Set(Object.keys(TEXTS)),
+    );
+  });
+
+  it.each([...new Set(places.map(({ plugin }) => plugin))])('%s, at the Admin API', async (plugin) => {
+    const { body: row } = await admin.send('PUT', '/plugins/it', {
+      json: pluginSamples.find((s) => s.name === plugin),
+    });
+    for (const { field, fine, wrong } of places.filter((place) => place.plugin === plugin)) {
+      const send = async (method: string, path: string, config: unknown) => {
+        const { status, text } = await admin.send(method, path, { json: { name: plugin, config } });
+        return { field, config, status, text };
+      };
+      expect(await send('PATCH', `/plugins/${row.id}`, fine)).toMatchObject({ status: 200 });
+      for (const config of wrong) {
+        expect(await send('POST', '/plugins', config)).toMatchObject({ status: 400 });
+        expect(await send('PATCH', `/plugins/${row.id}`, config)).toMatchObject({ status: 400 });
+      }
+    }
+    expect((await admin.send('GET', '/plugins')).rows).toHaveLength(1);
+  });
+
+  it('all of them, at POST /config and in config check', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'head fields '));
+    const check = async (document: unknown) => {
+      const file = join(folder, 'kong.json');
+      await writeFile(file, JSON.stringify(document));
+      const read = async () => ({ bundled: new Set(plugins.keys()), load: async () => [] });
+      const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+      try {
+        const command = configCommand(read, () => expect.fail('nothing is replayed'));
+        await command.run({ words: ['check', file], conf: undefined, prefix: folder, options: {} });
+        return 'is valid';
+      } catch (error) {
+        return String(error);
+      } finally {
+        write.mockRestore();
+      }
+    };
+    try {
+      const fine = documentOf((place) => place.fine);
+      expect(await check(fine)).toBe('is valid');
+      expect(await admin.send('POST', '/config', { json: fine })).toMatchObject({ status: 201 });
+      const before = await admin.store.changes.serial();
+      for (const [n, mark] of NO_TOKENS.entries()) {
+        const json = documentOf(({ fine, wrong }) => wrong[n] ?? fine);
+        const due = places.flatMap(({ wrong }, at) => (wrong[n] === undefined ? [] : [at]));
+        const { status, body } = await admin.send('POST', '/config?flatten_errors=1', { json });
+        expect(status).toBe(400);
+        const flattened = Array.isArray(body.flattened_errors) ? body.flattened_errors.map(recordOrEmpty) : [];
+        // U+0000 is refused wherever it stands, before anybody looks what that is.
+        if (mark === '\0') expect(body.message).toContain('holds a character that cannot be stored');
+        else expect(flattened.map(({ entity_type }) => entity_type)).toEqual(due.map(() => 'plugin'));
+        const told = await check(json);
+        for (const at of due) expect(told).toContain(`\n  - in entry ${at + 1} of 'services':`);
+      }
+      expect(await admin.store.changes.serial()).toBe(before);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+/** A value with a text in one place of it: `@` is a key of a map, `*` what is in a map or a list. */
+function withText(field: Field | undefined, steps: readonly string[], text: string, value: unknown): unknown {
+  const [step, ...rest] = steps;
+  if (step === undefined) return text;
+  const before = recordOrEmpty(value);
+  switch (field?.type) {
+    case 'record':
+      return { ...before, [step]: withText(field.fields[step], rest, text, before[step]) };
+    case 'map':
+      return step === '@'
+        ? { [text]: Object.values(before)[0] ?? 'a' }
+        : { 'x-a': withText(field.values, rest, text, undefined) };
+    case 'array':
+    case 'set':
+      return [withText(field.elements, rest, text, undefined)];
+    default:
+      throw new TypeError(`there is nothing in '${step}'`);
+  }
+}
+
+/** Records within records put together. */
+function merged(a: object, b: object): object {
+  const [before, after] = [recordOrEmpty(a), recordOrEmpty(b)];
+  const both = Object.keys(after).filter((key) => isRecord(before[key]) && isRecord(after[key]));
+  const inner = both.map((key) => [key, merged(recordOrEmpty(before[key]), recordOrEmpty(after[key]))] as const);
+  return { ...before, ...after, ...Object.fromEntries(inner) };
+}
 
 describe('a row that no bundle could carry is refused at the write, before it holds up all others', () => {
   const LIMIT = (4 << 20) - 1024;

@@ -118,6 +118,28 @@ describe('config with a plugin that a connected data plane does not have', () =>
     expect(await written('DELETE', '/custom-plugins/stamp')).toBe(null);
   });
 
+  it('is withheld where it is of a consumer group and the data plane knows none, which would take it for everybody', async () => {
+    const old = await dataPlane({ hostname: 'no-groups', plugins: everything, capabilities: ['lua'] });
+    const knowing = await dataPlane({
+      hostname: 'groups',
+      id: OTHER_NODE,
+      plugins: everything,
+      capabilities: ['lua', 'consumer_groups'],
+    });
+    expect(await written('POST', '/consumer_groups', { name: 'gold' })).toBe(null);
+    await Promise.all([old.hear('manifest'), knowing.hear('manifest')]);
+    const told =
+      /^config is withheld from 1 of 2 .*no-groups: plugins [0-9a-f-]+: 'consumer_group' is set, which needs plugins of consumer groups .*; this data plane is too old to know what it says$/;
+    await written('POST', '/consumer_groups/gold/plugins', { name: 'request-termination' });
+    await knowing.hear('manifest');
+    expect(await old.hear('withheld')).toMatchObject({ sync_status: 'plugin_set_incompatible' });
+    expect(await written('PUT', '/services/next', { host: 'h' })).toMatch(told);
+    await Promise.all([old.hear('withheld'), knowing.hear('manifest')]);
+    // It is sent config again once there is nothing of the kind.
+    expect(await written('DELETE', '/consumer_groups/gold')).toBe(null);
+    await Promise.all([old.hear('manifest'), knowing.hear('manifest')]);
+  });
+
   it('shows in /status, in the metrics, in health and in one line of the log for each change', async () => {
     const link = await dataPlane({ hostname: 'old-edge', plugins: lacking });
     expect(await dataPlanes()).toEqual({ connected: 1, withheld: 0, reasons: [], unpublished: null });
