@@ -73,7 +73,7 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
         }
         if (!config.is_proxy_integration) {
           const unhandled = response.headers.get('x-amz-function-error') === 'Unhandled';
-          if (unhandled && config.unhandled_status !== null) response.status = config.unhandled_status;
+          if (unhandled && config.unhandled_status !== null) response.status = final(config.unhandled_status);
           await withoutQuotes(response);
           return waitedFor(functionAnswer(response, services.via), Date.now() - began);
         }
@@ -99,6 +99,12 @@ const awsLambda: Plugin<AwsLambdaConfig> = {
 };
 
 export default awsLambda;
+
+/** The schema takes what no answer can have; as in Kong, such answers fail. */
+function final(status: number): number {
+  if (status < 200 || status > 599) throw new Error(`unhandled_status ${status} is the status of no answer`);
+  return status;
+}
 
 const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
