@@ -1,4 +1,5 @@
 import { CERTIFICATE_LIBRARIES } from './libraries/certificates.ts';
+import { INSPECT_LIBRARY } from './libraries/inspect.ts';
 import { REDIS_LIBRARY } from './libraries/redis.ts';
 
 /**
@@ -7,6 +8,7 @@ import { REDIS_LIBRARY } from './libraries/redis.ts';
  */
 export const LIBRARIES: Readonly<Record<string, string>> = {
   ...CERTIFICATE_LIBRARIES,
+  inspect: INSPECT_LIBRARY,
   'resty.redis': REDIS_LIBRARY,
   'resty.lrucache': `
 local lru = {}

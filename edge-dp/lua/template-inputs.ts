@@ -1,6 +1,6 @@
 import { LuaNative } from '../../shared/lua/value.ts';
 import { contextOf } from './context.ts';
-import { capturesTable, headersTable } from './kong/request.ts';
+import { headersTable, uriCaptures } from './kong/request.ts';
 
 /** `headers` of templates. */
 export const templateHeaders = new LuaNative('headers', (call) => {
@@ -8,10 +8,7 @@ export const templateHeaders = new LuaNative('headers', (call) => {
   return headersTable(kept ?? request.headers, MOST);
 });
 
-/** `uri_captures` of templates: groups by number and by name. */
-export const templateCaptures = new LuaNative('uri_captures', (call) => {
-  const { unnamed, named } = capturesTable(contextOf(call).request.captures);
-  return new Map([...unnamed, ...named]);
-});
+/** `uri_captures` of templates. */
+export const templateCaptures = new LuaNative('uri_captures', (call) => uriCaptures(contextOf(call).request));
 
 const MOST = 1000;

@@ -106,19 +106,25 @@ export class TemplateInputs {
 type LookUp = (inputs: TemplateInputs) => string;
 
 const PLAIN =
-  /^\s*(headers|query_params|uri_captures)\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"\\\r\n]*)"|'([^'\\\r\n]*)'|([1-9]\d{0,3}))\s*\])\s*$/;
+  /^\s*(headers|query_params|uri_captures)\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"\\\r\n]*)"|'([^'\\\r\n]*)'|(0|[1-9]\d{0,3}))\s*\])\s*$/;
 
 /** An expression that is nothing but a name in a table; null for others. */
 function lookUp(expression: string): LookUp | null {
   const [, table, field, quoted, singleQuoted, number] = PLAIN.exec(expression) ?? [];
   const name = field ?? quoted ?? singleQuoted;
   if (table === 'uri_captures') {
-    if (name === undefined) return ({ request }) => request.captures.positional[Number(number) - 1] ?? '';
+    if (name === undefined) return ({ request }) => groupOf(request, Number(number)) ?? '';
     return ({ request: { captures } }) => (Object.hasOwn(captures.named, name) ? (captures.named[name] ?? '') : '');
   }
   if (name === undefined) return null;
   if (table === 'headers') return headerLookUp(name);
   return table === 'query_params' ? ({ request }) => String(queryValues(request.query, name)[0] ?? '') : null;
+}
+
+/** Group 0 is all that the route matched, where it has groups. */
+function groupOf({ captures: { positional }, matchedPath }: GatewayRequest, number: number): string | null | undefined {
+  if (number > 0) return positional[number - 1];
+  return positional.length === 0 ? null : matchedPath;
 }
 
 /** Names are in lower case; underscores stand for dashes where no name has them. */
@@ -143,8 +149,8 @@ class Expressions {
 
   #compile({ machine, template }: GatewayLua): LuaReference {
     const chunk = machine.load(this.#source);
-    const { untrusted, environment } = this.#settings;
-    const given = machine.run(template, [chunk, untrusted === 'on', environment], null);
+    const { untrusted, requires, environment } = this.#settings;
+    const given = machine.run(template, [chunk, untrusted === 'on', requires, environment], null);
     machine.release(chunk);
     const [fn] = given instanceof Promise ? [] : given;
     if (!isFunction(fn, machine)) throw new Error('the template gave no function');

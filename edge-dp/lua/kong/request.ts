@@ -2,6 +2,7 @@ import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from 
 import { normalizePath } from '../../../shared/normalize-path.ts';
 import { multipartFields } from '../../http/arguments/multipart.ts';
 import { eachLineOf, firstLine, type HeaderFields } from '../../http/fields.ts';
+import type { GatewayRequest } from '../../plugins/runtime/request.ts';
 import type { Captures } from '../../router/capture.ts';
 import { argumentsUpTo, decodeArguments, isList, isMap } from '../arguments.ts';
 import { contextOf, type Library, type LuaContext } from '../context.ts';
@@ -86,6 +87,17 @@ export function capturesTable({ positional, named }: Captures) {
     named: new Map<LuaValue, LuaValue>(Object.entries(named)),
     unnamed: new Map<LuaValue, LuaValue>(positional.flatMap((text, i) => (text === null ? [] : [[i + 1, text]]))),
   };
+}
+
+/** Groups by number and by name in one table; 0 is all that the route matched, where it has groups. */
+export function uriCaptures({
+  captures,
+  matchedPath,
+}: Pick<GatewayRequest, 'captures' | 'matchedPath'>): Map<LuaValue, LuaValue> {
+  const { unnamed, named } = capturesTable(captures);
+  const all = new Map([...unnamed, ...named]);
+  if (captures.positional.length > 0 && matchedPath !== null) all.set(0, matchedPath);
+  return all;
 }
 
 /** Names in lower case; several lines of one are a list where the host tells them apart, those of Set-Cookie everywhere. */

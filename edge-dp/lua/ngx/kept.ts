@@ -2,6 +2,7 @@ import { LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
 import { isMap } from '../arguments.ts';
 import { contextOf, type LuaContext } from '../context.ts';
 import { consumerOf, credentialIn, credentialOf, entity } from '../kong/client.ts';
+import { uriCaptures } from '../kong/request.ts';
 
 /** What Kong keeps of a request in `ngx.ctx`, by its names there: public plugins read it, though no documentation has it. */
 export const kept = new LuaNative('kept', (call) => {
@@ -27,10 +28,9 @@ const KEPT: Readonly<Record<string, (context: LuaContext) => LuaValue>> = {
   },
   router_matches(context) {
     if (context.session !== null || context.handshake !== null) return undefined;
-    const { matchedPath, captures, method, headers } = context.request;
-    const all = new Map<LuaValue, LuaValue>(Object.entries(captures.named));
-    for (const [i, text] of captures.positional.entries()) if (text !== null) all.set(i + 1, text);
-    return { uri: matchedPath ?? undefined, uri_captures: all, method, host: headers.get('host') };
+    const { matchedPath, method, headers } = context.request;
+    const uri_captures = uriCaptures(context.request);
+    return { uri: matchedPath ?? undefined, uri_captures, method, host: headers.get('host') };
   },
 };
 

@@ -37,24 +37,9 @@ for _, level in ipairs { 'debug', 'info', 'notice', 'warn', 'err', 'crit', 'aler
   log[level] = function(...) host.log(level, words(...)) end
 end
 log.deprecation = function(...) host.log('warn', words(...)) end
-local function shown(value, indent, seen)
-  if type(value) == 'string' then return ('%q'):format(value) end
-  if type(value) ~= 'table' then return tostring(value) end
-  if seen[value] then return '<cycle>' end
-  seen[value] = true
-  local parts, n = {}, 0
-  for k, v in pairs(value) do
-    n = n + 1
-    local key = type(k) == 'string' and k or '[' .. tostring(k) .. ']'
-    parts[n] = indent .. '  ' .. key .. ' = ' .. shown(v, indent .. '  ', seen)
-  end
-  seen[value] = nil
-  if n == 0 then return '{}' end
-  return '{\\n' .. concat(parts, ',\\n') .. '\\n' .. indent .. '}'
-end
 local function inspect(...)
   local all = { ... }
-  for i = 1, select('#', ...) do all[i] = shown(all[i], '', {}) end
+  for i = 1, select('#', ...) do all[i] = require('inspect')(all[i]) end
   host.log('debug', concat(all, ' '))
 end
 log.inspect = setmetatable({ on = function() end, off = function() end }, { __call = function(_, ...) inspect(...) end })

@@ -41,6 +41,16 @@ local function add_globals(env, paths)
   end
 end
 
+-- What there is of require in the sandbox: the modules that are allowed.
+local function allowing(requires)
+  local allowed = {}
+  for _, name in ipairs(requires) do allowed[name] = true end
+  return function(name)
+    if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
+    return require(name)
+  end
+end
+
 -- Expressions of templates see the request through four tables, each made when it is first asked for.
 local inputs = {
   headers = any_spelling(host.template_headers),
@@ -53,10 +63,10 @@ local function texts(...)
   for i = 1, n do all[i] = tostring(all[i]) end
   return unpack(all, 1, n)
 end
-local function template(chunk, open, environment)
+local function template(chunk, open, requires, environment)
   local globals = _G
   if not open then
-    globals = { type = type }
+    globals = { type = type, require = allowing(requires) }
     add_globals(globals, environment)
   end
   setfenv(chunk, setmetatable({}, {
@@ -74,12 +84,7 @@ local function template(chunk, open, environment)
 end
 
 return function(chunk, requires, environment)
-  local allowed = {}
-  for _, name in ipairs(requires) do allowed[name] = true end
-  local env = { require = function(name)
-    if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
-    return require(name)
-  end }
+  local env = { require = allowing(requires) }
   add_globals(env, environment)
   env._G = env
   return setfenv(chunk, setmetatable(env, { __index = base, __metatable = false }))

@@ -202,6 +202,10 @@ describe('Lua of a plugin', () => {
       "local n = 0 local function load(x) n = n + 1 return x end local a = kong.cache:get('k', nil, load, 7) local b = kong.cache:get('k', nil, load, 8) kong.cache:invalidate('k') local c = kong.cache:get('k', { ttl = 1 }, load, 9) tell(a, b, c, n, (select(2, kong.cache:get('bad', nil, function() return nil, 'why' end))))",
       '7 7 9 2 why',
     ],
+    [
+      "local i, t = require('inspect'), {} tell((i({ 1, 'a\"b', true, { x = 1, ['y z'] = {}, [2.5] = 'c', ['end'] = 0 } }):gsub('%s+', ' ')), i({ t, t, print }), i('a\\n'), i.inspect({ a = { b = {} } }, { depth = 1, newline = '', indent = '' }))",
+      `{ 1, 'a"b', true, { [2.5] = "c", ["end"] = 0, x = 1, ["y z"] = {} } } { <1>{}, <table 1>, <function 1> } "a\\n" {a = {...}}`,
+    ],
     ["tell(require('kong.meta')._VERSION, require('kong.constants').HEADERS.ANONYMOUS)", '3.9.3 X-Anonymous-Consumer'],
   ])('has modules and memories that plugins expect: %s', async (script, words) => {
     expect(await told(script, {}, { ...DEFAULT_LUA, untrusted: 'on' })).toBe(words);

@@ -252,6 +252,12 @@ describe('request-transformer', () => {
       'This environment is read-only.',
     );
 
+    const shown = { add: { headers: ['x-a:$(require("inspect")({ query_params.a, query_params.b }))'] } };
+    const two = { target: '/?a=x&b=y' };
+    await expect(transform(shown, two)).rejects.toThrow("require 'inspect' not allowed within sandbox");
+    const listed = await transform(shown, two, { ...DEFAULT_LUA, requires: ['inspect'] });
+    expect(listed.request.headers.get('x-a')).toBe('{ "x", "y" }');
+
     const hooks = requestTransformer.compile(
       config({ add: { headers: ['x-a:$(query_params.a .. "!")'] } }),
       EVERYWHERE,
