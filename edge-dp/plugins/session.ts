@@ -11,6 +11,7 @@ import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
 import { clearCookies, cookieOf, setCookies } from './session/cookies.ts';
 import { type Kind, type Person, type Session, Sessions, seconds } from './session/sessions.ts';
+import { settled } from './session/settings.ts';
 
 /** The session a request came with, once it was taken for its consumer's. */
 const current = slot<Session>();
@@ -23,10 +24,9 @@ const session: Plugin<SessionConfig> = {
   name: 'session',
   version: KONG_VERSION,
   priority: 1900,
-  compile(config, place, services) {
-    const audience = config.audience ?? 'default';
-    const name = config.cookie_name ?? 'session';
-    const rememberName = config.remember_cookie_name ?? 'remember';
+  compile(own, place, services) {
+    const config = settled(own);
+    const { audience, cookie_name: name, remember_cookie_name: rememberName } = config;
     const methods: ReadonlySet<string> = new Set(config.logout_methods ?? []);
     const sessions = config.secret ? new Sessions(config, config.secret, services) : null;
 
@@ -58,7 +58,7 @@ const session: Plugin<SessionConfig> = {
       if (!config.remember) return;
       // A session of its own, since each is ended by itself.
       const remembered = sessions.renewed({ ...saved, people });
-      give(to, rememberName, await sessions.save(remembered, 'remember'), config.remember_rolling_timeout ?? 0);
+      give(to, rememberName, await sessions.save(remembered, 'remember'), config.remember_rolling_timeout);
     };
 
     const end = async (request: GatewayRequest, ended: Session): Promise<void> => {
@@ -95,7 +95,7 @@ const session: Plugin<SessionConfig> = {
         await sessions.replace(found, kind);
         return next;
       }
-      if (!config.idling_timeout || seconds() - found.touched < TOUCHED_AFTER) return found;
+      if (config.idling_timeout === 0 || seconds() - found.touched < TOUCHED_AFTER) return found;
       const touched = { ...found, touched: seconds() };
       give(request.replyHeaders, name, await sessions.touch(touched, kind), null);
       return touched;

@@ -1,4 +1,4 @@
-import type { SessionConfig } from '../../../shared/plugins/session.ts';
+import type { SessionSettings } from './settings.ts';
 
 /** Characters of one cookie's value: browsers take 4,096 bytes with name and attributes. */
 const LONGEST_VALUE = 3_600;
@@ -33,7 +33,7 @@ function partName(name: string, part: number): string {
 
 /** Set-Cookie lines that keep a value, for `maxAge` seconds or (null) until the browser closes. Null: it is too long for cookies. */
 export function setCookies(
-  config: SessionConfig,
+  config: SessionSettings,
   name: string,
   value: string,
   maxAge: number | null,
@@ -49,7 +49,7 @@ export function setCookies(
 }
 
 /** Set-Cookie lines that take away what the request brought under that name. */
-export function clearCookies(config: SessionConfig, name: string, header: string | null): readonly string[] {
+export function clearCookies(config: SessionSettings, name: string, header: string | null): readonly string[] {
   const lines: string[] = [];
   for (let part = 1; part <= MOST_PARTS; part++) {
     const own = partName(name, part);
@@ -60,10 +60,10 @@ export function clearCookies(config: SessionConfig, name: string, header: string
 }
 
 /** In lua-resty-session's order. */
-function attributes(config: SessionConfig): string {
+function attributes(config: SessionSettings): string {
   return [
     ...(config.cookie_domain ? [`; Domain=${config.cookie_domain}`] : []),
-    `; Path=${config.cookie_path ?? '/'}`,
+    `; Path=${config.cookie_path}`,
     // Browsers take `Default` for none of their own words, and so for their default.
     `; SameSite=${config.cookie_same_site}`,
     // Browsers take SameSite=None and Secure only together.

@@ -1,9 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { SessionConfig } from '../../../shared/plugins/session.ts';
 import { isRecord } from '../../../shared/record.ts';
 import type { Cache, Records, Services } from '../runtime/services.ts';
 import { Seal, toBase64Url } from './sealing.ts';
+import type { SessionSettings } from './settings.ts';
 
 /** Who a session is of, for one audience. */
 export interface Person {
@@ -50,23 +50,23 @@ export class Sessions {
   readonly #timeouts: Readonly<Record<Kind, Timeouts>>;
   readonly #staleTtl: number;
 
-  constructor(config: SessionConfig, secret: string, services: Services) {
+  constructor(config: SessionSettings, secret: string, services: Services) {
     this.#seal = new Seal(secret);
     this.#records = config.storage === 'kong' ? services.records('sessions.session_id', 'cluster') : null;
     this.#lately = services.cache('sessions', { maxBytes: REMEMBERED_BYTES });
     this.#timeouts = {
       session: {
-        idling: config.idling_timeout ?? 0,
-        rolling: config.rolling_timeout ?? 0,
-        absolute: config.absolute_timeout ?? 0,
+        idling: config.idling_timeout,
+        rolling: config.rolling_timeout,
+        absolute: config.absolute_timeout,
       },
       remember: {
         idling: 0,
-        rolling: config.remember_rolling_timeout ?? 0,
-        absolute: config.remember_absolute_timeout ?? 0,
+        rolling: config.remember_rolling_timeout,
+        absolute: config.remember_absolute_timeout,
       },
     };
-    this.#staleTtl = config.stale_ttl ?? 0;
+    this.#staleTtl = config.stale_ttl;
   }
 
   begin(people: Session['people']): Session {

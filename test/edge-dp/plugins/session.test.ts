@@ -121,6 +121,24 @@ describe('a session', () => {
     expect((await browser.visit(own)).known).toBeNull();
   });
 
+  it('ends, and is kept by the browser alone, also where config unsets what says so', async () => {
+    const browser = new Browser();
+    const unset = Object.fromEntries(Object.keys(CONFIG).map((name) => [name, null]));
+    const own = { ...unset, secret: CONFIG.secret } satisfies Partial<SessionConfig>;
+    const { given } = await browser.visit(own, { login: 'ada' });
+    expect(given).toEqual([expect.stringMatching(/^session=[\w-]+; Path=\/; SameSite=Lax; HttpOnly$/)]);
+    expect((await browser.visit(own)).known).toBe('ada');
+    later(901);
+    expect((await browser.visit(own)).known).toBeNull();
+    // What is 0 is off.
+    const [another, busy] = [new Browser(), { ...own, idling_timeout: 0 }];
+    await another.visit(busy, { login: 'ada' });
+    later(3599);
+    expect((await another.visit(busy)).known).toBe('ada');
+    later(3601);
+    expect((await another.visit(busy)).known).toBeNull();
+  });
+
   it('lives while it is used, gets a new id in the last quarter of its time, and ends after the absolute timeout', async () => {
     const browser = new Browser();
     const own = { storage: 'kong', idling_timeout: 300, rolling_timeout: 1000, absolute_timeout: 2000 } as const;
