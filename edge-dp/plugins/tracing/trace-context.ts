@@ -78,11 +78,12 @@ export function decimal(id: string): string {
   return BigInt(`0x${low64(id)}`).toString();
 }
 
-/** Null for what is no unsigned 64-bit number, or zero. */
-export function fromDecimal(value: string): string | null {
-  if (!/^\d{1,20}$/.test(value)) return null;
+/** An id of 16 digits, or 32 where it takes more. Null for what is no unsigned number of so many bytes, or zero. */
+export function fromDecimal(value: string, bytes: 8 | 16): string | null {
+  if (!/^\d{1,39}$/.test(value)) return null;
   const number = BigInt(value);
-  return number === 0n || number >= 1n << 64n ? null : number.toString(16).padStart(16, '0');
+  if (number === 0n || number >= 1n << BigInt(8 * bytes)) return null;
+  return number.toString(16).padStart(number < 1n << 64n ? 16 : 32, '0');
 }
 
 /** Headers whose names begin with a prefix in lower case. */

@@ -1,6 +1,6 @@
 import { decimal, type Format, fromDecimal, NOTHING } from '../trace-context.ts';
 
-/** Datadog's headers, with decimal ids of 64 bits. */
+/** Datadog's headers, with decimal ids of 64 bits; callers may have traces of 128. */
 export const datadog: Format = {
   extract(headers) {
     const priority = headers.get('x-datadog-sampling-priority');
@@ -8,9 +8,9 @@ export const datadog: Format = {
     if (priority === null && trace === null) return null;
     const sampled = priority === null ? null : DECISIONS.get(priority);
     if (sampled === undefined) return null;
-    const traceId = trace === null ? null : fromDecimal(trace.trim());
+    const traceId = trace === null ? null : fromDecimal(trace.trim(), 16);
     const parent = headers.get('x-datadog-parent-id');
-    const spanId = traceId === null || parent === null ? null : fromDecimal(parent.trim());
+    const spanId = traceId === null || parent === null ? null : fromDecimal(parent.trim(), 8);
     return { ...NOTHING, traceId: traceId === null ? null : widened(traceId), spanId, sampled };
   },
   inject(headers, { traceId, spanId, sampled }) {

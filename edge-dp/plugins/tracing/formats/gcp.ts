@@ -5,7 +5,7 @@ export const gcp: Format = {
   extract(headers) {
     const [, traceId = '', span = '', flag] =
       /^([0-9a-f]{32})\/(\d{1,20})(?:;o=([01]))?$/i.exec(headers.get('x-cloud-trace-context') ?? '') ?? [];
-    const spanId = fromDecimal(span);
+    const spanId = fromDecimal(span, 8);
     if (!isId(traceId, 32) || spanId === null) return null;
     return { ...NOTHING, traceId: traceId.toLowerCase(), spanId, sampled: flag === '1' };
   },

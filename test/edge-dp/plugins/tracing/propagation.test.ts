@@ -174,6 +174,14 @@ describe('the trace ids of the log entry', () => {
     expect(traceIds.get(request)).toEqual({ b3: id, w3c: whole, datadog, ot, jaeger: id, aws: whole, gcp: whole });
   });
 
+  it('go on whole where Datadog’s has 128 bits, of which its own format tells 64', () => {
+    const headers = { 'x-datadog-trace-id': BigInt(`0x${T}`).toString(), 'x-datadog-parent-id': '5' };
+    const request = fakeRequest({ headers });
+    const propagation = { extract: ['datadog'], clear: null, inject: ['b3', 'datadog'], default_format: 'w3c' };
+    hooksOf('opentelemetry', { propagation }, ['all']).access?.(request);
+    expect(traceIds.get(request)).toEqual({ b3: T, datadog: '9532127138774266268' });
+  });
+
   it('are those of all plugins that have told the upstream', () => {
     const request = fakeRequest({ headers: { traceparent: `00-${T}-${S}-01` } });
     const propagation = { extract: null, clear: null, inject: null, default_format: 'w3c' };
