@@ -8,20 +8,31 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * Escaped bytes that are not UTF-8 stay escaped: the text stays exact, and goes upstream as the same bytes.
  */
 export function normalizePath(path: string, mergeSlashes = true): string {
-  const decoded = path.includes('%') ? path.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeRun) : path;
+  const decoded = path.includes('%') ? path.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => decodeRun(run, RESERVED)) : path;
   const plain = !decoded.includes('/.') && !decoded.startsWith('.') && !(mergeSlashes && decoded.includes('//'));
   return plain ? decoded : removeDotSegments(decoded, mergeSlashes);
 }
 
-/** Decodes one run of escapes, so that the bytes of one character come together. */
-function decodeRun(run: string): string {
+/**
+ * The path as nginx has it in `$uri`: every escape decoded, and only then dot segments removed and slashes merged. Escaped bytes that
+ * are not UTF-8 stay escaped here, too.
+ */
+export function decodedPath(path: string): string {
+  const decoded = path.includes('%') ? path.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => decodeRun(run, NONE)) : path;
+  return removeDotSegments(decoded, true);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Decodes one run of escapes, but for some characters, so that the bytes of one character come together. */
+function decodeRun(run: string, kept: ReadonlySet<string>): string {
   const bytes = new Uint8Array(run.length / 3);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(run.slice(i * 3 + 1, i * 3 + 3), 16);
   let text = '';
   for (let i = 0; i < bytes.length; ) {
     const size = sequenceLength(bytes, i);
     const char = size === 0 ? null : UTF8.decode(bytes.subarray(i, i + size));
-    if (char === null || RESERVED.has(char)) {
+    if (char === null || kept.has(char)) {
       text += run.slice(i * 3, i * 3 + 3).toUpperCase();
       i++;
     } else {

@@ -1,3 +1,4 @@
+import { decodedPath } from '../../shared/normalize-path.ts';
 import { cookiesOf } from '../http/cookies.ts';
 import type { HeaderFields } from '../http/fields.ts';
 import { queryValues } from '../proxy/query.ts';
@@ -9,7 +10,7 @@ interface Hashable {
   readonly consumer: { readonly id: string } | null;
   readonly credential: { readonly id: string | null } | null;
   readonly headers: HeaderFields;
-  /** Normalised path. */
+  /** The path as received. */
   readonly path: string;
   /** As received. */
   readonly query: string;
@@ -46,7 +47,7 @@ function hashedValue(source: HashSource, request: Hashable): string | null {
     case 'ip':
       return request.clientIp === '' ? null : request.clientIp;
     case 'path':
-      return request.path;
+      return decodedPath(request.path);
     case 'header':
       return request.headers.get(source.name) ?? request.headers.get(source.name.replaceAll('_', '-'));
     case 'query_arg': {

@@ -73,7 +73,8 @@ function placesOf(target: Target, upstream: Upstream, names: NameTable | null): 
   // One address says nothing the name does not, and the runtime's own fetch, the cheapest way out, knows only names.
   const byName = system && addresses.length === 1 && first?.srv === null;
   return addresses.map(({ ip, srv }) => {
-    const place = { ip: bracketed(ip), port: srv?.port ?? port };
+    // A record without a port leaves it to the target.
+    const place = { ip: bracketed(ip), port: srv === null || srv.port === 0 ? port : srv.port };
     return {
       ...configured,
       ...place,

@@ -158,7 +158,7 @@ function balancedPeers(
       consumer: context.knownIdentity?.consumer ?? null,
       credential: context.knownIdentity?.credential ?? null,
       headers: context.fields,
-      path: match.path,
+      path: context.rawPath,
       query: context.query,
       captures: match.captures.named,
     });

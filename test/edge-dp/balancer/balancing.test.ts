@@ -192,7 +192,7 @@ describe.each(GATEWAY_HOSTS)('balancing over targets on %s', (host) => {
     ['the consumer, whichever credential it shows', (user) => [`/11?apikey=${user}-1`, `/11?apikey=${user}-2`]],
     [
       'the path in its normal form',
-      (user) => [`/9/${user}/x`, `/9//%${(user.codePointAt(0) ?? 0).toString(16)}/./x?y`],
+      (user) => [`/9/${user}/x(1)/y`, `/9//%${(user.codePointAt(0) ?? 0).toString(16)}/./z/../x%281%29%2Fy?y`],
     ],
     ['what the path of the route captures', (user) => [`/10/${user}/x`, `/10/${user}/y?z`]],
     [

@@ -16,7 +16,7 @@ const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')
 const ONE = id(1);
 /** Hosts of services that are no upstream. */
 const HOSTS = ['service.test', 'lone.test', 'traced.test'];
-const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed', 'drained'];
+const UPSTREAMS = ['two', 'service', 'srv-host', 'nowhere', 'probed', 'drained', 'portless'];
 
 describe('targets by name', () => {
   const upstreams: Upstream[] = [];
@@ -53,6 +53,7 @@ describe('targets by name', () => {
       { type: 'SRV', name: 'instance.test', port: b?.port ?? 0, weight: 0, ttl: 60 },
       { type: 'SRV', name: 'two.test', port: 1, weight: 9, priority: 2, ttl: 60 },
     ]);
+    dns.records.set('portless.test', [{ type: 'SRV', name: 'instance.test', port: 0, weight: 1, ttl: 60 }]);
     controlPlane = await ControlPlane.create();
     await controlPlane.start();
     await controlPlane.publish(config(first.port));
@@ -200,6 +201,10 @@ describe('targets by name', () => {
     expect(lastHost(2)).toBe(`service.test:${port(2)}`);
     await answers('/srv-host', 8);
     expect(lastHost(2)).toBe(`instance.test:${port(2)}`);
+  });
+
+  it('takes the port of the target where an SRV record has none', async () => {
+    expect(await answers('/portless', 2)).toEqual({ [`127.0.0.1:${port(0)}`]: 2 });
   });
 
   it('sends nothing to a target without weight, whatever its records say', async () => {
