@@ -8,6 +8,7 @@ export interface ClientAddress {
   readonly port: number | null;
   /** The socket peer. */
   readonly peerIp: string;
+  readonly peerPort: number | null;
   /** The peer is one of `trusted_ips`: its X-Forwarded-* are believed. */
   readonly trusted: boolean;
 }
@@ -36,13 +37,13 @@ export function compileClientAddress(
   const header = settings.realIpHeader;
   const byProxy = header.toLowerCase() === 'proxy_protocol';
   return (peerIp, peerPort, headers, proxied = null) => {
-    const peer = { ip: peerIp ?? '', port: peerPort, peerIp: peerIp ?? '', trusted: false };
+    const peer = { ip: peerIp ?? '', port: peerPort, peerIp: peerIp ?? '', peerPort, trusted: false };
     if (peerIp === null || !trusted.has(peerIp)) return peer;
     const value = headers === null || byProxy ? null : headers.get(header);
     const told = value === null ? null : realAddress(value, trusted, settings.realIpRecursive);
     const real = headers === null || byProxy ? proxied : told;
     if (real === null) return { ...peer, trusted: true };
-    return { ip: real.ip, port: real.port, peerIp, trusted: true };
+    return { ip: real.ip, port: real.port, peerIp, peerPort, trusted: true };
   };
 }
 

@@ -1,4 +1,4 @@
-import { type LuaList, LuaReference, type LuaResult, type LuaValue, results } from '../../shared/lua/value.ts';
+import { type LuaList, LuaReference, type LuaResult, type LuaValue, NULL, results } from '../../shared/lua/value.ts';
 
 /** `application/x-www-form-urlencoded` as OpenResty reads and writes it. */
 
@@ -34,26 +34,31 @@ export function argumentsUpTo(text: string, max: number): LuaResult {
   return isCut ? results(table, 'truncated') : table;
 }
 
-/** A table as arguments, names in order. Throws for what cannot be one. */
+/** A table as arguments, in the order of what they are written as, values of one name in theirs. Throws for what cannot be one. */
 export function encodeArguments(value: LuaValue): string {
-  if (!(value instanceof Map)) {
-    if (isList(value) && value.length === 0) return '';
-    throw new Error('expected a table with string keys');
+  if (isList(value) && value.length > 0) throw new Error(NO_NAME);
+  if (isList(value)) return '';
+  if (!isMap(value)) throw new Error('args must be a table');
+  const all: string[] = [];
+  for (const [name, item] of value) {
+    if (typeof name !== 'string' && !(name instanceof Uint8Array)) throw new Error(NO_NAME);
+    const written = typeof name === 'string' ? escapeText(name) : escapeBytes(name);
+    const values: LuaList = isList(item) ? item : isMap(item) && item.size === 0 ? [] : [item];
+    const parts = values.map((each) => argumentOf(written, each)).filter((part) => part !== null);
+    if (parts.length > 0) all.push(parts.join('&'));
   }
-  const names = [...value.keys()].map(String).sort();
-  const parts: string[] = [];
-  for (const name of names) {
-    const item = value.get(name) ?? value.get(Number(name));
-    for (const each of isList(item) ? item : [item]) {
-      if (each === false || each === undefined) continue;
-      if (each === true) parts.push(escapeText(name));
-      else if (each instanceof Uint8Array) parts.push(`${escapeText(name)}=${escapeBytes(each)}`);
-      else if (typeof each === 'string' || typeof each === 'number')
-        parts.push(`${escapeText(name)}=${escapeText(String(each))}`);
-      else throw new Error('attempt to use a table as query arg value');
-    }
-  }
-  return parts.join('&');
+  return all.sort().join('&');
+}
+
+const NO_NAME = 'arg keys must be strings';
+
+/** Null: `false` is none. */
+function argumentOf(name: string, value: LuaValue): string | null {
+  if (value === true) return name;
+  if (value === false || value === undefined) return null;
+  if (value instanceof Uint8Array) return `${name}=${escapeBytes(value)}`;
+  if (typeof value === 'string' || typeof value === 'number') return `${name}=${escapeText(String(value))}`;
+  throw new Error(`attempt to use ${typeOf(value)} as query arg value`);
 }
 
 /** `ngx.escape_uri`: all but letters, digits and `-._~!'()*`. */
@@ -90,6 +95,15 @@ export function isList(value: LuaValue): value is LuaList {
 /** A table with keys, as it comes out of Lua. An empty table is one. */
 export function isMap(value: LuaValue): value is ReadonlyMap<LuaValue, LuaValue> {
   return value instanceof Map;
+}
+
+/** As Lua calls it. */
+export function typeOf(value: LuaValue): string {
+  if (value === undefined || value === null) return 'nil';
+  if (value === NULL) return 'userdata';
+  if (isList(value) || isMap(value)) return 'table';
+  if (value instanceof Uint8Array) return 'string';
+  return typeof value === 'object' ? 'function' : typeof value;
 }
 
 export function isCallable(value: LuaValue): value is LuaReference {

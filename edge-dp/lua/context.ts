@@ -119,6 +119,10 @@ export interface RequestTables {
   get(name: string, lua: LuaMachine): LuaReference;
   /** What `ngx.req.read_body` read; null: it was not read, or too long. */
   body: Uint8Array | null;
+  /** The answer is to be waited for (`kong.service.request.enable_buffering`). */
+  buffered: boolean;
+  /** What the service answered, where somebody waited for it; null: nobody did, or it was too long. */
+  answer: Uint8Array | null;
   /** What `ngx.say` and `ngx.print` said so far. */
   said: string;
   /** What `ngx.req.set_uri` made of `ngx.var.uri`; null: nothing. */

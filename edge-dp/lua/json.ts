@@ -1,6 +1,6 @@
 import { type LuaValue, NULL } from '../../shared/lua/value.ts';
 import { isRecord } from '../../shared/record.ts';
-import { isList } from './arguments.ts';
+import { isList, typeOf } from './arguments.ts';
 
 /** Settings of lua-cjson: empty tables are arrays; slashes are not escaped. */
 interface Spelling {
@@ -74,7 +74,7 @@ function print(value: LuaValue, depth: number, spelling: Spelling): string {
 function object(value: ReadonlyMap<LuaValue, LuaValue>, depth: number, spelling: Spelling): string {
   const members = [...value].map(([key, item]) => {
     if (typeof key !== 'string' && typeof key !== 'number' && !(key instanceof Uint8Array)) {
-      throw new Error('Cannot serialise table: table key must be a number or string');
+      throw new Error(`Cannot serialise ${typeOf(key)}: table key must be a number or string`);
     }
     const name = key instanceof Uint8Array ? new TextDecoder().decode(key) : String(key);
     return `${text(name, spelling)}:${print(item, depth + 1, spelling)}`;

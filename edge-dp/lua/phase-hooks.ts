@@ -1,7 +1,9 @@
 import type { Logged } from '../plugins/log-entry.ts';
 import { andThen } from '../plugins/runtime/and-then.ts';
-import type { Answer, Hooks } from '../plugins/runtime/plugin.ts';
-import { type BodyChunk, LuaContext, type LuaPhase, type LuaSite, type LuaSubject } from './context.ts';
+import type { Answer, Hooks, Step } from '../plugins/runtime/plugin.ts';
+import type { Reply } from '../plugins/runtime/reply.ts';
+import type { GatewayRequest } from '../plugins/runtime/request.ts';
+import { AFTER_HEAD, type BodyChunk, LuaContext, type LuaPhase, type LuaSite, type LuaSubject } from './context.ts';
 import { requestTables } from './request-tables.ts';
 
 /** Runs what a plugin has for the phase of the context. Without a promise as long as nothing waits. */
@@ -11,7 +13,7 @@ export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Ans
 export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: RunPhase): Hooks {
   const context = (phase: LuaPhase, subject: LuaSubject, more?: ConstructorParameters<typeof LuaContext>[4]) =>
     new LuaContext(phase, site, subject, requestTables(subject), more);
-  const hooks: Hooks = {};
+  const hooks: Hooks = AFTER_HEAD.some((phase) => phases.has(phase)) ? { asksForReceived: true } : {};
   if (phases.has('certificate')) {
     hooks.certificate = (handshake) => {
       const own = context('certificate', handshake);
@@ -23,15 +25,20 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   if (phases.has('response')) {
     hooks.response = async (request, reply) => {
       // Kong buffers the answer for this phase.
-      await reply.body.read(BUFFERED);
+      requestTables(request).buffered = true;
+      await buffer(request, reply);
       return run(context('response', request, { reply }));
     };
-  } else if (phases.has('header_filter') || phases.has('body_filter')) {
-    hooks.response = (request, reply) => {
+  } else if (OF_REQUESTS.some((phase) => phases.has(phase))) {
+    const filter = (request: GatewayRequest, reply: Reply): Step<Answer> => {
       const filtered = phases.has('header_filter') ? run(context('header_filter', request, { reply })) : undefined;
       if (phases.has('body_filter')) reply.body.through(bodyFilter(run, context('body_filter', request, { reply })));
       return filtered;
     };
+    hooks.response = (request, reply) =>
+      requestTables(request).buffered
+        ? buffer(request, reply).then(() => filter(request, reply))
+        : filter(request, reply);
   }
   if (phases.has('log')) {
     const log = (exchange: Logged): void => {
@@ -50,7 +57,17 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   return hooks;
 }
 
-/** Bytes of an answer that `response` waits for; what is longer passes on as it streams. */
+/** Those in which Lua may ask for the whole answer, or say that it will be asked for. */
+const OF_REQUESTS: readonly LuaPhase[] = ['rewrite', 'access', 'header_filter', 'body_filter', 'log'];
+
+/** Waits for the whole answer, and keeps what the service sent for the phases that ask for it. */
+async function buffer(request: GatewayRequest, reply: Reply): Promise<void> {
+  const bytes = await reply.body.read(BUFFERED);
+  const tables = requestTables(request);
+  if (reply.source === 'service') tables.answer ??= bytes;
+}
+
+/** Bytes of an answer that is waited for; what is longer passes on as it streams. */
 const BUFFERED = 10 * 1024 * 1024;
 
 /** `body_filter`: sees each chunk in `ngx.arg`, and at the end an empty last one. */

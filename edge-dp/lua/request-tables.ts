@@ -19,6 +19,8 @@ export function requestTables(request: { readonly slots: Slots }): RequestTables
 /** In whatever machine runs it; let go of when nothing refers to the request any more. */
 class MachineTables implements RequestTables {
   body: Uint8Array | null = null;
+  buffered = false;
+  answer: Uint8Array | null = null;
   said = '';
   uri: string | null = null;
   status: number | null = null;

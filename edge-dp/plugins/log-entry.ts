@@ -134,7 +134,7 @@ function describeRequest(exchange: Exchange): Readonly<Record<string, unknown>> 
   return {
     id: request.id,
     uri: rawTarget,
-    url: `${scheme}://${host}:${port}${rawTarget}`,
+    url: `${scheme}://${host.toLowerCase()}:${port}${rawTarget}`,
     querystring: Object.fromEntries(decodeArguments(request.query, 0)),
     method: request.method,
     headers: { ...headerTable(request.headers), ...redacted(request.headers) },

@@ -1,4 +1,4 @@
-import { multipartFields } from '../http/arguments/multipart.ts';
+import { multipartValues } from '../http/arguments/multipart.ts';
 import { eachLineOf, type HeaderFields } from '../http/fields.ts';
 import { allArguments } from '../proxy/query.ts';
 
@@ -35,8 +35,10 @@ export function bodyTable(
         return { kind: 'broken' };
       }
     case 'multipart/form-data': {
-      const fields = multipartFields(type ?? '', bytes);
-      return fields === null ? { kind: 'broken' } : { kind: 'table', value: Object.fromEntries(fields) };
+      const fields = multipartValues(type ?? '', bytes);
+      if (fields === null) return { kind: 'broken' };
+      const values = [...fields].map(([name, all]) => [name, all.length > 1 ? all : all[0]]);
+      return { kind: 'table', value: Object.fromEntries(values) };
     }
     default:
       return { kind: 'unknown' };

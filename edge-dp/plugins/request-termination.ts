@@ -57,7 +57,7 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
     request: {
       scheme: request.scheme,
       host: splitHost(request.headers.get('host') ?? '').host,
-      port: request.forwarded.port,
+      port: request.localPort,
       headers: headerTable(request.headers),
       query: argumentTable(request.query),
       body: raw === null || raw.length === 0 ? undefined : bodyOf(request.headers.get('content-type'), raw),

@@ -1,3 +1,4 @@
+import { compileCidrs } from '../../shared/cidr.ts';
 import { compileClientAddress } from '../../shared/client-address.ts';
 import { lookupThrough } from '../balancer/egress-lookup.ts';
 import { createHealthSync, noHealthSync } from '../balancer/health-sync.ts';
@@ -73,6 +74,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
   const egress = createEgress(dependencies);
   const tokens = compileResponseTokens(settings);
   const { network, tunnel, identity = UNNAMED } = dependencies;
+  const trusted = compileCidrs(settings.trustedIps);
   const { services, unsent, metrics, telemetry } = createServices({
     node: identity,
     network,
@@ -81,6 +83,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     tunnel: tunnel ?? null,
     lua: settings.lua ?? DEFAULT_LUA,
     tracing: settings.tracing ?? NO_TRACING,
+    trusts: (ip) => trusted.has(ip),
     vaults: dependencies.vaults ?? NO_VAULTS,
     shared: dependencies.node ?? null,
     // Kong says 2 whatever the version, where it answers with what it fetched itself.

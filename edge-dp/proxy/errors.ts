@@ -13,9 +13,9 @@ export function defaultMessage(status: number): string {
 
 type Asking = Pick<IncomingRequest, 'headers' | 'version'>;
 
-/** `kong.response.error`: by Accept, JSON when there is none. */
-export function negotiate(request: Asking): ErrorFormat {
-  return negotiated(request, null);
+/** `kong.response.error`: as the type that is given, else by Accept, JSON when there is none. */
+export function negotiate(request: Asking, given?: string): ErrorFormat {
+  return given === undefined ? negotiated(request, null) : bestOf(given);
 }
 
 /** nginx's error pages, for what the proxy itself could not do: Accept, else Content-Type, else `error_default_type`. */
@@ -96,6 +96,13 @@ function percentEncoded(message: string): string {
 }
 
 const PLAIN_MESSAGE = /^[ -$&-~]*$/;
+
+/** Adds what a gRPC answer with a body of its own says in its head, as far as it does not yet. */
+export function completeGrpc({ status, headers }: OwnResponse): void {
+  const said = headers.get('grpc-status');
+  if (said === null) headers.set('grpc-status', String(grpcStatus(status)));
+  if (said === null && !headers.has('grpc-message')) headers.set('grpc-message', GRPC_NAMES[grpcStatus(status)] ?? '');
+}
 
 /** `exitResponse` for a gRPC client, which reads an outcome and no body; where the answer names a type of its own, it is like any other. */
 export function grpcExitResponse(

@@ -249,6 +249,9 @@ function prepared(context: ProxyContext, outcome: Outcome): HttpResponse {
   if (outcome.source === 'upstream') {
     const te = context.sentHeaders?.has('te') === true;
     stripResponseHeaders(headers, { upgrade: outcome.websocket ? 'websocket' : null, te });
+    if (context.plugins?.asksForReceived === true) {
+      context.received = { status: outcome.times.status, headers: context.incoming.copyOf(headers) };
+    }
     context.addedHeaders?.precede(headers);
   } else context.addedHeaders?.complete(headers);
   return response;

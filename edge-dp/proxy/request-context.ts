@@ -9,7 +9,7 @@ import type { HttpResponse, IncomingRequest, OwnResponse } from '../http/message
 import type { Authorities } from '../plugins/runtime/authorities.ts';
 import type { Try } from '../plugins/runtime/exchange.ts';
 import { type GroupsById, RequestIdentity } from '../plugins/runtime/identity.ts';
-import type { GatewayRequest, UpstreamChoice } from '../plugins/runtime/request.ts';
+import type { GatewayRequest, Received, UpstreamChoice } from '../plugins/runtime/request.ts';
 import { RequestHeaders } from '../plugins/runtime/request-headers.ts';
 import type { PluginRun } from '../plugins/runtime/run.ts';
 import { SlotArray } from '../plugins/runtime/slot.ts';
@@ -59,6 +59,7 @@ export class ProxyContext implements GatewayRequest {
   plugins: PluginRun | null = null;
   /** Sends it to its service; once a route is matched. */
   send: (() => Promise<Outcome>) | null = null;
+  received: Received | null = null;
   /** What sending it came to. */
   outcome: Outcome | null = null;
   /** What would be sent upstream; null: no route. Only where a plugin will ask. */
@@ -154,6 +155,14 @@ export class ProxyContext implements GatewayRequest {
     return this.arrival.scheme;
   }
 
+  get localPort(): number {
+    return this.arrival.localPort ?? (this.scheme === 'https' ? 443 : 80);
+  }
+
+  get publishedPort(): number {
+    return this.port ?? this.localPort;
+  }
+
   get serverName(): string | null {
     return this.arrival.sni;
   }
@@ -241,7 +250,8 @@ export class ProxyContext implements GatewayRequest {
   }
 
   error(status: number, message = defaultMessage(status), headers?: Readonly<Record<string, string>>): OwnResponse {
-    const format = negotiate({ headers: this.fields, version: this.incoming.version });
+    const { fields, incoming } = this;
+    const format = negotiate({ headers: fields, version: incoming.version }, headers?.['content-type']);
     return errorResponse(format, { status, message, requestId: this.id, ...(headers && { headers }) });
   }
 
@@ -282,7 +292,7 @@ function forwardedOf(context: ProxyContext, arrival: Arrival): Forwarded {
   return readForwarded(headers, context.client, {
     scheme: arrival.scheme,
     host: host.includes(':') ? `[${host}]` : host,
-    port: context.port ?? (arrival.scheme === 'https' ? 443 : 80),
+    port: context.publishedPort,
     path: context.rawPath,
   });
 }

@@ -54,6 +54,8 @@ export interface StreamPassage {
   secured(tls: ClientTls): void;
   /** Asks the plugins, chooses an upstream and connects, as often as its service allows. Null: it is refused, or there is none. Once. */
   open<T>(dial: Dial<T>): Promise<T | null>;
+  /** What the client is sent where `open` gave nothing; null: nothing is said. */
+  readonly farewell: Uint8Array | null;
   /** The upstream is there. For UDP not before its first answer, since nobody knows earlier. */
   connected(): void;
   /** The upstream that `open` gave turned out to be none, before it had sent anything (UDP): the next one, or null. */

@@ -45,6 +45,7 @@ export class Session implements StreamSession, StreamPassage {
   readonly passthrough: boolean;
   readonly timeouts: StreamPassage['timeouts'];
   tls: ClientTls | null = null;
+  farewell: Uint8Array | null = null;
   readonly tries: { -readonly [K in keyof Try]: Try[K] }[] = [];
   status = OK;
   /** When there was an upstream, or none; milliseconds since the epoch. */

@@ -407,8 +407,9 @@ export class LuaMachine {
       const kept = native.waits ? call.kept() : null;
       const result = native.run(kept ?? call);
       if (!(result instanceof Promise)) {
-        const count = this.#stack.pushResult(state, result);
-        this.#charge(state, A_CALL + this.#stack.moved());
+        // One that may wait and need not answers as after a wait: its caller looks for that.
+        const count = kept === null ? this.#stack.pushResult(state, result) : 1 + this.#pushAfter(state, true, result);
+        this.#charge(state, A_CALL + (kept?.charged ?? 0) + this.#stack.moved());
         return count;
       }
       result.catch(() => {});
@@ -426,6 +427,7 @@ export class LuaMachine {
         return lua.lua_error(state);
       }
       refusal = messageOf(thrown);
+      if (native.waits && !(thrown instanceof LuaEnd)) return 1 + this.#pushAfter(state, false, refusal);
     }
     return this.#raise(state, refusal, 1);
   }

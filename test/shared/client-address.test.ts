@@ -22,7 +22,10 @@ it.each([
 
 describe('the client address', () => {
   it('is the peer when nobody is trusted, whatever headers say', () => {
-    expect(compile([])('1.2.3.4', '6.6.6.6')).toEqual({ ip: '1.2.3.4', port: 1234, peerIp: '1.2.3.4', trusted: false });
+    expect(compile([])('1.2.3.4', '6.6.6.6')).toEqual({
+      ...{ ip: '1.2.3.4', port: 1234 },
+      ...{ peerIp: '1.2.3.4', peerPort: 1234, trusted: false },
+    });
   });
 
   it('is the last address of the header of a trusted peer', () => {

@@ -17,15 +17,19 @@ export function multipartArguments(contentType: string, body: Uint8Array): BodyA
   };
 }
 
-/** Names and texts of all parts, files among them as in Kong; null for what is no such body. The last of a name counts. */
-export function multipartFields(contentType: string, body: Uint8Array): ReadonlyMap<string, string> | null {
+/** The texts of all parts by name, files among them as in Kong; null for what is no such body. */
+export function multipartValues(contentType: string, body: Uint8Array): ReadonlyMap<string, readonly string[]> | null {
   const form = readMultipart(contentType, body);
   if (form === null) return null;
-  return new Map(
-    form.parts.flatMap(({ name, value, content }) =>
-      name === null ? [] : [[name, value ?? UTF8.decode(content)] as const],
-    ),
-  );
+  const values = new Map<string, string[]>();
+  for (const { name, value, content } of form.parts) {
+    if (name === null) continue;
+    const text = value ?? UTF8.decode(content);
+    const before = values.get(name);
+    if (before === undefined) values.set(name, [text]);
+    else before.push(text);
+  }
+  return values;
 }
 
 /** What stands between the delimiters of such a body. */

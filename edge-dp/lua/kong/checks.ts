@@ -1,5 +1,5 @@
-import type { LuaCall, LuaValue } from '../../../shared/lua/value.ts';
-import { isList, isMap } from '../arguments.ts';
+import type { LuaCall, LuaList, LuaMap, LuaValue } from '../../../shared/lua/value.ts';
+import { isList, isMap, typeOf } from '../arguments.ts';
 
 /** What the functions of `kong` say of arguments that are none, in Kong's words. */
 
@@ -35,7 +35,7 @@ export function headersOfCall(call: LuaCall, at: number): (readonly [name: strin
   if (!isMap(table)) throw new Error('headers must be a table');
   return [...table].map(([name, value]) => {
     const text = typeof name === 'string' ? name : wrongName(name);
-    return [text, headerLines(text, value)];
+    return [text, headerLines(text, value, 'string, number, boolean or array of strings')];
   });
 }
 
@@ -43,10 +43,14 @@ function wrongName(name: LuaValue): never {
   throw new Error(`invalid header name "${String(name)}": got ${typeOf(name)}, expected string`);
 }
 
-/** A header's lines: one, or those of a list. Throws for what is neither. */
-export function headerLines(name: string, value: LuaValue): string[] {
-  if (isList(value)) {
-    return value.map((each) => {
+/** A header's lines: one, or those of a list, whatever else its table has. Throws for what is neither. */
+export function headerLines(
+  name: string,
+  value: LuaValue,
+  expected = 'array of string, string, number or boolean',
+): string[] {
+  if (isList(value) || isMap(value)) {
+    return sequenceOf(value).map((each) => {
       const line = textOf(each);
       if (line === null) {
         throw new Error(`invalid header value in array "${name}": got ${typeOf(each)}, expected string`);
@@ -54,14 +58,19 @@ export function headerLines(name: string, value: LuaValue): string[] {
       return line;
     });
   }
-  if (isMap(value) && value.size === 0) return [];
   const line = typeof value === 'number' || typeof value === 'boolean' ? String(value) : textOf(value);
   if (line === null) {
-    throw new Error(
-      `invalid header value for "${name}": got ${typeOf(value)}, expected array of string, string, number or boolean`,
-    );
+    throw new Error(`invalid header value for "${name}": got ${typeOf(value)}, expected ${expected}`);
   }
   return [line];
+}
+
+/** What `ipairs` goes through. */
+export function sequenceOf(table: LuaList | LuaMap): readonly LuaValue[] {
+  if (isList(table)) return table;
+  const items: LuaValue[] = [];
+  for (let at = 1; table.has(at); at++) items.push(table.get(at));
+  return items;
 }
 
 /** Bytes that are no UTF-8 are a header's, too. */
@@ -71,11 +80,4 @@ function textOf(value: LuaValue): string | null {
       .join('')
       .trim();
   return typeof value === 'string' ? value.trim() : null;
-}
-
-function typeOf(value: LuaValue): string {
-  if (value === undefined || value === null) return 'nil';
-  if (isList(value) || isMap(value)) return 'table';
-  if (value instanceof Uint8Array) return 'string';
-  return typeof value === 'object' ? 'function' : typeof value;
 }

@@ -13,7 +13,15 @@ import { findConsumer } from '../../plugins/authentication.ts';
 import type { TlsTerms } from '../../plugins/runtime/handshake.ts';
 import type { AuthenticatedConsumer, AuthenticatedCredential } from '../../plugins/runtime/identity.ts';
 import { isList, isMap } from '../arguments.ts';
-import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
+import {
+  AFTER_HEAD,
+  BEFORE_UPSTREAM,
+  contextIn,
+  contextOf,
+  type Library,
+  type LuaContext,
+  WITH_HEAD,
+} from '../context.ts';
 import { fromJson } from '../json.ts';
 import { stringOf } from './checks.ts';
 
@@ -21,14 +29,9 @@ import { stringOf } from './checks.ts';
 export const client: Library = {
   get_ip: get('get_ip', ({ subject }) => subject.client.peerIp),
   get_forwarded_ip: get('get_forwarded_ip', ({ subject }) => subject.client.ip),
-  get_port: get('get_port', ({ subject }) => subject.client.port),
+  get_port: get('get_port', ({ subject }) => subject.client.peerPort),
   get_forwarded_port: get('get_forwarded_port', ({ subject }) => subject.client.port),
-  get_protocol: get('get_protocol', (context) => {
-    if (context.session !== null) return context.session.protocol;
-    if (context.handshake !== null) return context.handshake.protocol;
-    const { client, forwarded, scheme } = context.request;
-    return client.trusted ? forwarded.proto : scheme;
-  }),
+  get_protocol: new LuaNative('get_protocol', protocol),
   get_consumer: get('get_consumer', ({ subject }) => {
     const { consumer } = subject.identity;
     return consumer === null ? undefined : entity(consumer.row);
@@ -57,6 +60,22 @@ export const client: Library = {
     }),
   },
 };
+
+/** `kong.client.get_protocol(allow_terminated)`: the route's only protocol, or the one the client speaks. */
+function protocol(call: LuaCall): LuaResult {
+  const context = contextOf(call);
+  if (context.handshake !== null) return context.handshake.protocol;
+  const { route } = context.subject;
+  if (route === null) return results(undefined, 'No active route found');
+  const { protocols } = route.row;
+  if (Array.isArray(protocols) && protocols.length === 1) return String(protocols[0]);
+  if (context.session !== null) return context.session.protocol;
+  const { client, headers, scheme } = context.request;
+  if (scheme === 'https' || !client.trusted || !call.truth(1)) return scheme;
+  const told = headers.get('x-forwarded-proto') ?? '';
+  if (told.includes(',')) return results(undefined, 'Only one X-Forwarded-Proto header allowed');
+  return told.toLowerCase() === 'https' ? 'https' : 'http';
+}
 
 function setClientVerify(call: LuaCall): LuaResult {
   const { request } = contextIn(call, 'kong.client.tls.set_client_verify', WITH_HEAD);
@@ -124,12 +143,12 @@ async function groups(call: LuaCall): Promise<LuaValue[]> {
 }
 
 async function loadConsumer(call: LuaCall): Promise<LuaResult> {
-  const { request } = contextIn(call, 'kong.client.load_consumer', BEFORE_UPSTREAM);
+  const { request } = contextIn(call, 'kong.client.load_consumer', [...BEFORE_UPSTREAM, ...AFTER_HEAD]);
   const id = stringOf(call, 1, 'consumer_id');
   const byUsername = call.truth(2);
   if (!isUuid(id) && !byUsername) throw new Error('cannot load a consumer with an id that is not a uuid');
   const row = byUsername ? await findConsumer(request, id) : await request.lookup('consumers', id);
-  return row === null ? results(undefined, `consumer not found: ${id}`) : entity(row);
+  return row === null ? undefined : entity(row);
 }
 
 /** `kong.client.authenticate(consumer, credential)`: entities as `load_consumer` and the database have them. */

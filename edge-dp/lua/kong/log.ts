@@ -1,4 +1,5 @@
 import { LuaNative, type LuaValue, NULL } from '../../../shared/lua/value.ts';
+import { messageOf } from '../../../shared/thrown.ts';
 import { changeLogEntry, logEntry } from '../../plugins/log-entry.ts';
 import { isMap } from '../arguments.ts';
 import { contextIn, contextOf } from '../context.ts';
@@ -14,14 +15,20 @@ const MODES = ['set', 'add', 'replace'] as const;
 
 /** `kong.log.set_serialize_value(key, value, options)`. */
 export const setSerializeValue = new LuaNative('set_serialize_value', (call) => {
-  const { subject } = contextOf(call);
-  if (call.type(1) !== 'string' || call.text(1) === '') throw new Error('key must be a non-empty string');
+  const { subject, site } = contextOf(call);
+  if (call.type(1) !== 'string') throw new Error('key must be a string');
   const options = call.value(3);
   if (options !== undefined && !isMap(options)) throw new Error('options must be a table');
   const given = options?.get('mode') ?? 'set';
   const mode = MODES.find((known) => known === given);
   if (mode === undefined) throw new Error("mode must be 'set', 'add' or 'replace'");
-  changeLogEntry(subject, { path: call.text(1), value: jsonOf(call.value(2)), mode });
+  const path = call.text(1);
+  try {
+    changeLogEntry(subject, { path, value: jsonOf(call.value(2)), mode });
+  } catch (error) {
+    // The request is none the worse for what its entry cannot say.
+    site.services.log('error', `${site.plugin}: ${path} is left out of the log entry: ${messageOf(error)}`);
+  }
   return undefined;
 });
 

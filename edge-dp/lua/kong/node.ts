@@ -32,10 +32,7 @@ export const plugin: Library = {
 
 /** `kong.ip`. */
 export const ip: Library = {
-  is_trusted: new LuaNative('is_trusted', (call) => {
-    const { client } = contextOf(call).subject;
-    return client.trusted && call.text(1) === client.peerIp;
-  }),
+  is_trusted: new LuaNative('is_trusted', (call) => contextOf(call).site.services.trusts(call.text(1))),
 };
 
 /** What the prelude writes a line of the node's log with: level, message. */

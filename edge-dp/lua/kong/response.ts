@@ -1,8 +1,10 @@
-import { type LuaCall, LuaNative } from '../../../shared/lua/value.ts';
+import { type LuaCall, LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
 import { concatBytes } from '../../http/bytes.ts';
 import type { HeaderFields } from '../../http/fields.ts';
-import type { HttpResponse } from '../../http/messages.ts';
+import { type HttpResponse, OwnResponse } from '../../http/messages.ts';
 import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
+import type { StreamSession } from '../../plugins/runtime/stream.ts';
+import { completeGrpc } from '../../proxy/errors.ts';
 import { isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { encodeJson } from '../json.ts';
@@ -33,7 +35,8 @@ export const response: Library = {
   }),
   set_header: new LuaNative('set_header', (call) => {
     const context = contextIn(call, 'kong.response.set_header', WITH_HEAD);
-    setHeader(headersNow(context), ...headerOfCall(call));
+    const header = headerOfCall(call);
+    if (mayBeSet(context, header)) setHeader(headersNow(context), ...header);
     return undefined;
   }),
   add_header: new LuaNative('add_header', (call) => {
@@ -48,7 +51,9 @@ export const response: Library = {
   }),
   set_headers: new LuaNative('set_headers', (call) => {
     const context = contextIn(call, 'kong.response.set_headers', WITH_HEAD);
-    for (const [name, lines] of headersOfCall(call, 1)) setHeader(headersNow(context), name, lines);
+    for (const header of headersOfCall(call, 1)) {
+      if (mayBeSet(context, header)) setHeader(headersNow(context), ...header);
+    }
     return undefined;
   }),
   get_raw_body: new LuaNative('get_raw_body', (call) => {
@@ -65,7 +70,11 @@ export const response: Library = {
   }),
   set_raw_body: new LuaNative('set_raw_body', (call) => {
     const { chunk } = contextIn(call, 'kong.response.set_raw_body', ['body_filter']);
-    if (chunk !== null) chunk.bytes = chunk.last ? call.bytes(1).slice() : null;
+    if (call.type(1) !== 'string') throw new Error('body must be a string');
+    if (chunk === null) return undefined;
+    // A body of its own, though an empty one: Kong's is a line end then.
+    chunk.bytes = call.text(1) === '' ? LINE_END : call.bytes(1).slice();
+    chunk.ended = true;
     return undefined;
   }),
   exit: new LuaNative('exit', exit),
@@ -76,6 +85,17 @@ export const response: Library = {
 export function headersNow({ request, reply, exchange }: LuaContext): HeaderFields {
   return reply?.headers ?? exchange?.reply.headers ?? request.replyHeaders;
 }
+
+const LINE_END = new TextEncoder().encode('\n');
+
+/** How a message is framed is no plugin's: told to the log, and passed over. */
+function mayBeSet({ site }: LuaContext, [name]: Header): boolean {
+  if (!/^transfer[-_]encoding$/i.test(name)) return true;
+  site.services.log('warn', `${site.plugin}: manually setting Transfer-Encoding. Ignored.`);
+  return false;
+}
+
+type Header = readonly [name: string, lines: string[]];
 
 /** Sets a header to these lines; without any it goes. */
 export function setHeader(headers: HeaderFields, name: string, [first, ...rest]: readonly string[]): void {
@@ -104,25 +124,29 @@ function finalStatus(status: number): number {
 }
 
 /** `headers` of an answer: a table, or nothing. */
-function answerHeaders(call: LuaCall): (readonly [name: string, lines: string[]])[] {
+function answerHeaders(call: LuaCall): Header[] {
   if (!call.has(3)) return [];
   if (call.type(3) !== 'table') throw new Error('headers must be a nil or table');
-  return headersOfCall(call, 3).filter(([name]) => !/^transfer[-_]encoding$/i.test(name));
+  return headersOfCall(call, 3).filter((header) => mayBeSet(contextOf(call), header));
 }
 
 /** `kong.response.exit(status, body, headers)`: a table is sent as JSON, a text as the bytes it is. */
 function exit(call: LuaCall): never {
   const context = contextIn(call, 'kong.response.exit', ['preread', ...WITH_HEAD]);
+  if (context.session !== null) return exitStream(context, context.session, call);
   const status = statusOf(call, 100);
-  if (context.session !== null) return context.refuse(status);
   finalStatus(status);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');
   const content = table ? encodeJson(given) : given instanceof Uint8Array ? given.slice() : given;
   const headers = answerHeaders(call);
+  const type = typeAmong(headers);
+  if ((type ?? headersNow(context).get('content-type'))?.startsWith(GRPC) === true) {
+    if (table) throw new Error('table body encoding with gRPC is not supported');
+    return context.exit(grpcOutput(status, content, headers));
+  }
   if (!call.has(2) && BEFORE_UPSTREAM.has(context.phase)) return context.exit(bareWith(context, status, headers));
-  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1].join(', ');
   let answer = context.request.exit(status, content, type === undefined ? {} : { 'content-type': type });
   if (answer.headers.has('grpc-status')) {
     // Of a table gRPC clients get the message, as an outcome.
@@ -130,6 +154,38 @@ function exit(call: LuaCall): never {
   } else if (table) answer.headers.set('Content-Type', 'application/json; charset=utf-8');
   for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
   return context.exit(answer);
+}
+
+/** Of a session: it ends with this status, and what is said below 400 is what the client gets, in place of an upstream's. */
+function exitStream(context: LuaContext, session: StreamSession, call: LuaCall): never {
+  const status = statusOf(call, 0);
+  if (!STREAM_STATUSES.has(status)) {
+    throw new Error('unacceptable code, only 200, 400, 403, 500, 502 and 503 are accepted');
+  }
+  const given = call.value(2);
+  const table = isMap(given) || isList(given);
+  if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('body must be a nil, string or table');
+  const body = !call.has(2) ? null : table ? new TextEncoder().encode(encodeJson(given)) : call.bytes(2).slice();
+  if (status < 400) session.farewell = body;
+  else if (body !== null) {
+    const text = new TextDecoder().decode(body);
+    const { services, plugin } = context.site;
+    services.log('error', `${plugin}: unable to proxy stream connection, status: ${status}, err: ${text}`);
+  }
+  return context.refuse(status);
+}
+
+const STREAM_STATUSES: ReadonlySet<number> = new Set([200, 400, 403, 500, 502, 503]);
+
+const GRPC = 'application/grpc';
+
+/** An answer that says itself that it is gRPC's: with its body, whatever the client speaks. */
+function grpcOutput(status: number, content: LuaValue, headers: readonly Header[]): HttpResponse {
+  const answer = new OwnResponse(status, typeof content === 'string' || content instanceof Uint8Array ? content : null);
+  answer.headers.set('Content-Type', GRPC);
+  for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
+  completeGrpc(answer);
+  return answer;
 }
 
 const BEFORE_UPSTREAM: ReadonlySet<string> = new Set(['rewrite', 'access']);
@@ -144,16 +200,22 @@ function bareWith({ request }: LuaContext, status: number, headers: ReturnType<t
   return answer;
 }
 
+function typeAmong(headers: readonly Header[]): string | undefined {
+  return headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1].join(', ');
+}
+
 /** `kong.response.error(status, message, headers)`: Kong's template by Accept, or by the Content-Type that is given. */
 function error(call: LuaCall): never {
-  const context = contextIn(call, 'kong.response.error', ['preread', 'rewrite', 'access']);
+  const context = contextIn(call, 'kong.response.error', ['preread', ...WITH_HEAD]);
   const status = statusOf(call, 400);
   if (context.session !== null) return context.refuse(status);
   const given = call.value(2);
   const table = isMap(given) || isList(given);
   if (call.has(2) && !table && call.type(2) !== 'string') throw new Error('message must be a nil, a string or a table');
   const headers = answerHeaders(call);
-  const answer = context.request.error(status, table ? encodeJson(given) : call.optionalText(2));
+  const message = table ? encodeJson(given) : call.optionalText(2);
+  const type = typeAmong(headers);
+  const answer = context.request.error(status, message, type === undefined ? {} : { 'content-type': type });
   for (const [name, lines] of headers) setHeader(answer.headers, name, lines);
   return context.exit(answer);
 }

@@ -1,12 +1,15 @@
-import { type LuaCall, LuaNative, type LuaResult, results } from '../../../shared/lua/value.ts';
-import type { GatewayRequest } from '../../plugins/runtime/request.ts';
+import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
+import { boundaryOf } from '../../http/arguments/multipart.ts';
+import { FieldList, firstLine } from '../../http/fields.ts';
+import { andThen } from '../../plugins/runtime/and-then.ts';
+import type { GatewayRequest, Received } from '../../plugins/runtime/request.ts';
 import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { withoutArgument } from '../../proxy/query.ts';
-import { encodeArguments, isList, isMap } from '../arguments.ts';
+import { encodeArguments, isList, isMap, typeOf } from '../arguments.ts';
 import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
 import { encodeJson } from '../json.ts';
 import { headerOfCall, headersOfCall, integerOf, stringOf } from './checks.ts';
-import { headerOf, headersUpTo, most, readBody } from './request.ts';
+import { bareType, headerOf, headersUpTo, mediaOf, most, readBody } from './request.ts';
 import { setHeader } from './response.ts';
 
 /** `kong.service`: where the request goes, what it says there, and what the service answered. */
@@ -68,8 +71,10 @@ export const service: Library = {
       if (session !== null) session.upstream.tls = false;
       return true;
     }),
-    // The whole body is there for who asks: nothing to prepare.
-    enable_buffering: change('enable_buffering', () => undefined),
+    enable_buffering: change('enable_buffering', ({ tables }) => {
+      tables.buffered = true;
+      return undefined;
+    }),
     set_scheme: change('set_scheme', ({ request }, call) => {
       const scheme = stringOf(call, 1, 'scheme');
       if (scheme !== 'http' && scheme !== 'https') throw new Error(`invalid scheme: ${scheme}`);
@@ -127,16 +132,9 @@ export const service: Library = {
     set_body: change('set_body', setBody),
   },
   response: {
-    get_status: after('get_status', ({ reply, exchange }) => reply?.status ?? exchange?.reply.status),
-    get_headers: new LuaNative('get_headers', (call) => {
-      const context = contextIn(call, 'kong.service.response.get_headers', AFTER_HEAD);
-      const headers = ofService(context);
-      return headers === null ? undefined : headersUpTo(headers, most(call, 1, 'max_headers'));
-    }),
-    get_header: new LuaNative('get_header', (call) => {
-      const headers = ofService(contextIn(call, 'kong.service.response.get_header', AFTER_HEAD));
-      return headers === null ? undefined : headerOf(headers, call.text(1));
-    }),
+    get_status: after('get_status', ({ status }) => status),
+    get_headers: after('get_headers', ({ headers }, call) => headersUpTo(headers, most(call, 1, 'max_headers'))),
+    get_header: after('get_header', ({ headers }, call) => headerOf(headers, stringOf(call, 1, 'name'))),
     get_raw_body: new LuaNative('get_raw_body', (call) => answerBody(call), true),
     get_body: new LuaNative('get_body', (call) => answerTable(call), true),
   },
@@ -180,53 +178,85 @@ function forAll(
   });
 }
 
-function after(name: string, read: (context: LuaContext) => LuaResult): LuaNative {
+/** Of what the service answered: nothing, where it has not. */
+function after(name: string, read: (received: Received | typeof NOTHING, call: LuaCall) => LuaResult): LuaNative {
   return new LuaNative(name, (call) => {
-    const context = contextIn(call, `kong.service.response.${name}`, AFTER_HEAD);
-    return ofService(context) === null ? undefined : read(context);
+    const { received } = contextIn(call, `kong.service.response.${name}`, AFTER_HEAD).request;
+    return read(received ?? NOTHING, call);
   });
 }
 
-/** The answer's headers where the service made it. */
-function ofService({ reply, exchange }: LuaContext) {
-  const answer = reply ?? exchange?.reply ?? null;
-  return answer !== null && answer.source === 'service' ? answer.headers : null;
-}
+const NOTHING = { status: undefined, headers: new FieldList() };
 
 function setBody({ request }: LuaContext, call: LuaCall): LuaResult {
   if (call.type(1) !== 'table') throw new Error('args must be a table');
-  if (call.has(2) && call.type(2) !== 'string') throw new Error('mime must be a string');
+  if (call.truth(2) && call.type(2) !== 'string') throw new Error('mime must be a string');
   const table = call.value(1);
-  const type = call.optionalText(2) ?? request.headers.get('content-type') ?? undefined;
-  if (type === undefined) return results(null, 'mime must be given, or the request have a Content-Type');
-  const media = type.split(';', 1)[0]?.trim().toLowerCase();
+  const type = (call.truth(2) ? call.text(2) : null) ?? firstLine(request.headers, 'content-type');
+  if (type === null) {
+    return results(null, 'content type was neither explicitly given as an argument or received as a header');
+  }
+  const media = bareType(type);
   if (media === 'application/json') request.body.replace(encodeJson(table), type);
   else if (media === 'application/x-www-form-urlencoded') request.body.replace(encodeArguments(table), type);
-  else if (media === 'multipart/form-data') request.body.replace(...multipart(table));
-  else throw new Error(`unsupported content type '${type}'`);
+  else if (media === 'multipart/form-data') request.body.replace(...multipart(table, boundaryOf(type)));
+  else throw new Error(`unsupported content type ${type}`);
   return true;
 }
 
-function multipart(table: ReturnType<LuaCall['value']>): [string, string] {
-  if (!isMap(table)) throw new Error('args must be a table');
-  const boundary = crypto.randomUUID().replaceAll('-', '');
-  const parts = [...table].map(
+/** A body of parts in the order of their names, and its type: with the boundary that is given, unless a value has it. */
+function multipart(table: LuaValue, given: string | null): [string, string] {
+  const parts = fieldsOf(table);
+  const isFree = given !== null && parts.every(([, value]) => !value.includes(`\n--${given}`));
+  const boundary = isFree ? given : crypto.randomUUID().replaceAll('-', '');
+  const lines = parts.map(
     ([name, value]) =>
-      `--${boundary}\r\nContent-Disposition: form-data; name="${String(name).replace(/["\r\n]/g, '_')}"\r\n\r\n${String(value)}\r\n`,
+      `--${boundary}\r\nContent-Disposition: form-data; name="${name.replace(/["\r\n]/g, '_')}"\r\n\r\n${value}\r\n`,
   );
-  return [`${parts.join('')}--${boundary}--\r\n`, `multipart/form-data; boundary=${boundary}`];
+  return [`${lines.join('')}--${boundary}--\r\n`, `multipart/form-data; boundary=${boundary}`];
 }
 
-async function answerBody(call: LuaCall): Promise<LuaResult> {
-  const { reply } = contextIn(call, 'kong.service.response.get_raw_body', ['response', 'header_filter']);
-  return reply === null ? undefined : await reply.body.read(ANSWER_LIMIT);
+/** Names and values of parts, sorted. Throws for what is no text. */
+function fieldsOf(table: LuaValue): [name: string, value: string][] {
+  const entries = isMap(table)
+    ? [...table]
+    : isList(table)
+      ? [...table.entries()].map(([i, item]) => [i + 1, item] as const)
+      : [];
+  const fields = entries.map(([name, value]): [string, string] => {
+    if (typeof name !== 'string')
+      throw new Error(`invalid key "${String(name)}": got ${typeOf(name)}, expected string`);
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new Error(`invalid value "${name}": got ${typeOf(value)}, expected string, number or boolean`);
+    }
+    return [name, String(value)];
+  });
+  return fields.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-async function answerTable(call: LuaCall): Promise<LuaResult> {
-  const { reply } = contextIn(call, 'kong.service.response.get_body', ['response', 'header_filter']);
-  if (reply === null) return undefined;
-  const type = call.optionalText(1) ?? reply.headers.get('content-type') ?? '';
-  const bytes = await reply.body.read(ANSWER_LIMIT);
-  if (bytes === null) return results(null, 'the body is too long');
-  return readBody(type.split(';', 1)[0]?.trim().toLowerCase() ?? '', type, bytes, 100);
+/** Without a promise where the body is there: what Lua logs must be there for the plugins after it. */
+function answerBody(call: LuaCall): LuaResult | Promise<LuaResult> {
+  return wholeAnswer(contextIn(call, 'kong.service.response.get_raw_body', AFTER_HEAD));
+}
+
+function answerTable(call: LuaCall): LuaResult | Promise<LuaResult> {
+  const context = contextIn(call, 'kong.service.response.get_body', AFTER_HEAD);
+  const { headers } = context.request.received ?? NOTHING;
+  const type = call.optionalText(1) ?? firstLine(headers, 'content-type');
+  if (type === null) return results(null, 'missing content type');
+  const media = mediaOf(type);
+  if (media === null) return results(null, `unsupported content type '${type}'`, bareType(type));
+  const max = most(call, 2, 'max_args');
+  return andThen(wholeAnswer(context), (bytes) =>
+    bytes === null ? results(null, 'the body is too long', media) : readBody(media, type, bytes, max),
+  );
+}
+
+/** The service's body, as long as nothing of it has been sent, or where somebody said before that it would be asked for. Null: too long. */
+function wholeAnswer({ phase, reply, tables }: LuaContext): Uint8Array | null | Promise<Uint8Array | null> {
+  if (tables.answer !== null) return tables.answer;
+  if (reply !== null && (phase === 'response' || phase === 'header_filter')) return reply.body.read(ANSWER_LIMIT);
+  if (tables.buffered) return new Uint8Array();
+  const how = '(see: kong.service.request.enable_buffering function)';
+  throw new Error(`service body is only available with buffered proxying ${how}`);
 }

@@ -1,5 +1,5 @@
 import { type LuaCall, LuaNative, type LuaResult, type LuaValue, results } from '../../../shared/lua/value.ts';
-import { normalizePath } from '../../../shared/normalize-path.ts';
+import { decodedPath } from '../../../shared/normalize-path.ts';
 import { cookiesOf } from '../../http/cookies.ts';
 import type { Logged } from '../../plugins/log-entry.ts';
 import type { TlsHandshake } from '../../plugins/runtime/handshake.ts';
@@ -7,7 +7,7 @@ import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { argumentsUpTo, decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { headerLines } from '../kong/checks.ts';
-import { BODY_LIMIT, headersUpTo, queryOf } from '../kong/request.ts';
+import { BODY_LIMIT, headersUpTo, hostOf, queryOf } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
 import { tlsVariable } from './tls-variables.ts';
@@ -171,7 +171,7 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   args: ({ query }) => (query === '' ? undefined : query),
   query_string: ({ query }) => (query === '' ? undefined : query),
   is_args: ({ query }) => (query === '' ? '' : '?'),
-  host: ({ headers }) => /^(\[[^\]]*\]|[^:]*)/.exec(headers.get('host') ?? '')?.[1]?.toLowerCase(),
+  host: hostOf,
   request_method: ({ method }) => method,
   request_uri: ({ rawTarget }) => rawTarget,
   uri: ({ rawPath }) => decodedPath(rawPath),
@@ -181,10 +181,11 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   ssl_server_name: ({ serverName }) => serverName ?? undefined,
   https: ({ scheme }) => (scheme === 'https' ? 'on' : ''),
   server_protocol: ({ incoming }) => `HTTP/${incoming.version}`,
-  server_port: ({ forwarded }) => String(forwarded.port),
+  server_port: ({ localPort }) => String(localPort),
   remote_addr: ({ client }) => client.ip,
   realip_remote_addr: ({ client }) => client.peerIp,
   remote_port: ({ client }) => (client.port === null ? undefined : String(client.port)),
+  realip_remote_port: ({ client }) => (client.peerPort === null ? undefined : String(client.peerPort)),
   content_type: ({ headers }) => headers.get('content-type'),
   content_length: ({ headers }) => headers.get('content-length'),
   request_id: ({ id }) => id,
@@ -193,17 +194,6 @@ const VARIABLES: Readonly<Record<string, (request: LuaContext['request']) => Lua
   upstream_scheme: ({ upstream }) => upstream.scheme,
   upstream_uri: ({ upstream }) => upstream.path,
 };
-
-/** nginx's `$uri`: normalized, every escape decoded that can be text. */
-function decodedPath(raw: string): string {
-  return normalizePath(raw).replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
-    try {
-      return decodeURIComponent(escapes);
-    } catch {
-      return escapes;
-    }
-  });
-}
 
 /** Those there are of any connection. */
 function connectionVariable(
@@ -218,6 +208,8 @@ function connectionVariable(
       return client.peerIp;
     case 'remote_port':
       return client.port === null ? undefined : String(client.port);
+    case 'realip_remote_port':
+      return client.peerPort === null ? undefined : String(client.peerPort);
     case 'server_port':
       return String(port);
     case 'ssl_server_name':

@@ -1,7 +1,7 @@
 /** `kong.ctx`, `kong.log`, `kong.db` and `kong.table`; the locals at its top are those of all parts. */
 export const KONG_PRELUDE = `
 local host = ...
-local setmetatable, rawget, rawset, type, tostring, select = setmetatable, rawget, rawset, type, tostring, select
+local setmetatable, rawget, rawset, type, tostring, select, unpack = setmetatable, rawget, rawset, type, tostring, select, unpack
 local concat = table.concat
 
 -- The one field of kong.ctx.shared that plugins of the gateway read is kept where they do. What they put there themselves is found
@@ -32,18 +32,57 @@ local function words(...)
   for i = 1, select('#', ...) do all[i] = tostring(all[i]) end
   return concat(all)
 end
-local log = {}
-for _, level in ipairs { 'debug', 'info', 'notice', 'warn', 'err', 'crit', 'alert', 'emerg' } do
-  log[level] = function(...) host.log(level, words(...)) end
+-- What writes lines: kong.log, and those a plugin makes of it, each with a name and a form of its own.
+local function facility(name)
+  local self, format, inspects = {}, nil, true
+  local prefix = name == 'core' and '' or '[' .. name .. '] '
+  local function line(message)
+    if format == nil then return prefix .. message end
+    -- Which line of Lua it is from is not known here.
+    local values = { message = message, namespace = name, file_src = '?', line_src = '?', func_name = '?' }
+    return (format:gsub('(%%+)([a-z_]+)', function(marks, field) return #marks == 1 and values[field] or nil end))
+  end
+  for _, level in ipairs { 'debug', 'info', 'notice', 'warn', 'err', 'crit', 'alert', 'emerg' } do
+    self[level] = function(...) local text = line(words(...)) host.log(level, text) end
+  end
+  self.deprecation = function(...)
+    local all, n = { ... }, select('#', ...)
+    local about = type(all[n]) == 'table' and all[n] or nil
+    local message = words(unpack(all, 1, about and n - 1 or n))
+    if about and about.after and about.removal then
+      message = message .. ' (deprecated after ' .. about.after .. ', scheduled for removal in ' .. about.removal .. ')'
+    elseif about and about.after then message = message .. ' (deprecated after ' .. about.after .. ')'
+    elseif about and about.removal then message = message .. ' (scheduled for removal in ' .. about.removal .. ')' end
+    local text = line(message)
+    host.log('warn', text)
+  end
+  self.inspect = setmetatable({ on = function() inspects = true end, off = function() inspects = false end }, {
+    __call = function(_, ...)
+      if not inspects then return end
+      local all = { ... }
+      for i = 1, select('#', ...) do all[i] = require('inspect')(all[i]) end
+      host.log('notice', prefix .. concat(all, ' '))
+    end,
+  })
+  self.set_format = function(form)
+    if form and type(form) ~= 'string' then error('format must be a string', 2) end
+    format = form
+  end
+  return setmetatable(self, {
+    __call = function(_, ...) local text = line(words(...)) host.log('notice', text) end,
+    __index = function(_, key) return rawget(kong.log, key) end,
+  })
 end
-log.deprecation = function(...) host.log('warn', words(...)) end
-local function inspect(...)
-  local all = { ... }
-  for i = 1, select('#', ...) do all[i] = require('inspect')(all[i]) end
-  host.log('debug', concat(all, ' '))
+kong.log = facility('core')
+kong.log.new = function(name, format)
+  if type(name) ~= 'string' then error('namespace must be a string', 2) end
+  if name == '' then error('namespace cannot be an empty string', 2) end
+  if format and type(format) ~= 'string' then error('format must be a string if specified', 2) end
+  if format == '' then error('format cannot be an empty string if specified', 2) end
+  local made = facility(name)
+  made.set_format(format)
+  return made
 end
-log.inspect = setmetatable({ on = function() end, off = function() end }, { __call = function(_, ...) inspect(...) end })
-kong.log = setmetatable(log, { __call = function(_, ...) host.log('notice', words(...)) end })
 
 kong.db = {
   ca_certificates = {

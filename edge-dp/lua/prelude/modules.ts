@@ -17,6 +17,22 @@ local function marked(value)
   end
   return value
 end
+-- Bodies are handed over with their empty arrays marked, where there are any.
+local function with_arrays(read)
+  return function(...)
+    local value, message, media, has_empty = read(...)
+    if has_empty then value = marked({ value })[1] end
+    return value, message, media
+  end
+end
+kong.request.get_body = with_arrays(kong.request.get_body)
+kong.service.response.get_body = with_arrays(kong.service.response.get_body)
+local get_uri_captures = kong.request.get_uri_captures
+kong.request.get_uri_captures = function()
+  local captures = get_uri_captures()
+  setmetatable(captures.unnamed, array_mt)
+  return captures
+end
 -- An instance has settings of its own, which take the place of its two functions: as long as there are none these are the natives.
 local new_cjson
 function new_cjson(is_safe)

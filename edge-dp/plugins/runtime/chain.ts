@@ -16,6 +16,8 @@ export class Chain {
   readonly log: readonly PluginInstance[];
   readonly preread: readonly PluginInstance[];
   readonly logStream: readonly PluginInstance[];
+  /** One of them looks at what the service answered. */
+  readonly asksForReceived: boolean;
   /** By the chain that went on as this one, and how far it had run. */
   readonly #continued = new WeakMap<Chain, Map<number, Chain>>();
 
@@ -26,6 +28,7 @@ export class Chain {
     this.log = instances.filter(({ hooks }) => hooks.log !== undefined);
     this.preread = instances.filter(({ hooks }) => hooks.preread !== undefined);
     this.logStream = instances.filter(({ hooks }) => hooks.logStream !== undefined);
+    this.asksForReceived = instances.some(({ hooks }) => hooks.asksForReceived === true);
   }
 
   /** Whether no phase has anything to run. */

@@ -31,6 +31,9 @@ export interface GatewayRequest {
   readonly client: ClientAddress;
   /** Of the listener it came in on. */
   readonly scheme: 'http' | 'https';
+  /** The port of that listener, and the one that clients know it by. */
+  readonly localPort: number;
+  readonly publishedPort: number;
   /** What a TLS client asked for by SNI; null: nothing, no TLS, or the host does not tell. */
   readonly serverName: string | null;
   /** TLS as the client speaks it; null: it does not, or the host does not tell. */
@@ -56,6 +59,8 @@ export interface GatewayRequest {
   query: string;
   readonly body: RequestBody;
   readonly upstream: UpstreamChoice;
+  /** What the service answered, before plugins changed it; null: it has not, or no plugin asks for it. */
+  readonly received: Received | null;
   /** Whom the request comes from. */
   readonly identity: Identity;
   /** Whether the request's workspace has an upstream of that name. */
@@ -76,7 +81,7 @@ export interface GatewayRequest {
   lookup(table: string, value: string): Row | null | Promise<Row | null>;
   /** All rows of a lazy table with that lookup value (ACL groups of a consumer), of the request's workspace. */
   lookupAll(table: string, value: string): readonly Row[] | Promise<readonly Row[]>;
-  /** Kong's error body, negotiated by Accept (`kong.response.error`); the status's own text when there is no message. */
+  /** Kong's error body, negotiated by Accept (`kong.response.error`) unless `content-type` is given; the status's own text when there is no message. */
   error(status: number, message?: string, headers?: Readonly<Record<string, string>>): HttpResponse;
   /** The same as nginx gives its error pages: `error_default_type` where Accept and Content-Type say nothing. */
   errorPage(status: number): HttpResponse;
@@ -89,6 +94,12 @@ export interface GatewayRequest {
   forward(): Promise<HttpResponse>;
   /** Work that goes on after the answer. */
   waitUntil(work: Promise<unknown>): void;
+}
+
+/** The head of a service's answer. */
+export interface Received {
+  readonly status: number;
+  readonly headers: HeaderFields;
 }
 
 /** A route or service as plugins see it. `row` is the whole entity, as in Kong's log entries. */

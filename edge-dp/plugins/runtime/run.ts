@@ -123,6 +123,10 @@ export class PluginRun {
     return this.#chain.response.length > 0;
   }
 
+  get asksForReceived(): boolean {
+    return this.#chain.asksForReceived;
+  }
+
   /** Runs the response phase over a reply. An answer takes its place, and the rest runs over that. */
   response(request: GatewayRequest, reply: ResponseReply): undefined | Promise<undefined> {
     return this.#responseFrom(0, request, reply);

@@ -15,6 +15,8 @@ export interface Services {
   /** What Lua in config may do on this node. */
   readonly lua: LuaSettings;
   readonly tracing: TracingSettings;
+  /** Whether `trusted_ips` has an address. */
+  trusts(ip: string): boolean;
   /** For references to vaults that are not in config: those a script asks for. Those in config are secrets already. */
   readonly vaults: Vaults;
   /** One line of the node's log. */

@@ -32,6 +32,8 @@ export interface StreamSession {
   /** Whom certificates may be signed by, as the config has them. */
   readonly authorities: Authorities;
   readonly upstream: StreamChoice;
+  /** What the client is sent when a plugin refuses the session; null: nothing. */
+  farewell: Uint8Array | null;
   /** Work that goes on after its end. */
   waitUntil(work: Promise<unknown>): void;
 }

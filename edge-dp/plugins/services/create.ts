@@ -32,6 +32,7 @@ export interface ServiceDependencies {
   readonly tunnel: Tunnel | null;
   readonly lua: LuaSettings;
   readonly tracing: TracingSettings;
+  readonly trusts: Services['trusts'];
   readonly vaults: Vaults;
   /** `env.NODE`; null: this isolate is all there is. */
   readonly shared: Pick<Fetcher, 'fetch'> | null;
@@ -62,6 +63,7 @@ export function createServices({
   tunnel,
   lua,
   tracing,
+  trusts,
   vaults,
   shared,
   ...others
@@ -93,6 +95,7 @@ export function createServices({
     via: others.via,
     lua,
     tracing,
+    trusts,
     vaults,
     log,
     fetch,

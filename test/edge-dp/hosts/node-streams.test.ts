@@ -23,7 +23,7 @@ const LIMIT = 60_000;
 /** A plugin in Lua that lets nobody in. */
 const DOOR = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, conf)
   kong.log.set_serialize_value('knocked', ngx.var.remote_addr)
-  return kong.response.exit(conf.status)
+  return kong.response.exit(conf.status, conf.body)
 end }`;
 
 /** A plugin in Lua that sends a session elsewhere, without TLS. */
@@ -238,8 +238,17 @@ describe('streams on the native host', () => {
       name: 'door',
       protocols: ['tcp'],
       route: { id: id(43) },
-      config: { status: 451 },
+      config: { status: 403, body: 'only told to the log' },
     });
+    serve(48, echo, { protocol: 'tcp' }, {});
+    serve(49, echo, { protocol: 'udp' }, { protocols: ['udp'] });
+    for (const [n, config] of [
+      [48, { status: 200, body: { said: 'no' } }],
+      [49, { status: 200, body: 'no' }],
+    ] as const) {
+      const of = { id: id(n * 100), name: 'door', protocols: ['tcp', 'udp'], route: { id: id(n) } };
+      rows.plugins?.push({ ...of, config });
+    }
     const [left, right] = await Promise.all(['left', 'right'].map((name) => tcp((socket) => socket.write(name))));
     for (const [n, balanced] of [
       [60, { name: 'least.test', algorithm: 'least-connections' }],
@@ -420,12 +429,24 @@ describe('streams on the native host', () => {
     ['its service is switched off', 7, null],
     ['nobody listens at its upstream', 8, 502],
     ['a plugin refuses it', 9, 403],
-    ['a plugin in Lua refuses it', 43, 451],
+    ['a plugin in Lua refuses it', 43, 403],
   ])('closes a connection when %s', async (_why, n, status) => {
     const socket = open(n);
     socket.on('error', () => undefined).write('hello');
     expect((await rest(socket)).text).toBe('');
     if (status !== null) expect(await entryOf(`r${n}`)).toMatchObject({ session: { status } });
+  });
+
+  it('says what a plugin in Lua has to say in place of an upstream, and ends', async () => {
+    const socket = open(48);
+    socket.on('error', () => undefined).write('hello');
+    expect((await rest(socket)).text).toBe('{"said":"no"}');
+    expect(await entryOf('r48')).toMatchObject({
+      session: { status: 200, sent: 13 },
+      upstream: { received: 0, sent: 0 },
+    });
+    expect(await ask(49, ['hello'], 1)).toEqual(['no']);
+    expect(await entryOf('r49')).toMatchObject({ session: { status: 200, sent: 2 } });
   });
 
   it('ends TLS with the certificate of the name, and passes on what is inside', async () => {

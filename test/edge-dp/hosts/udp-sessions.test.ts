@@ -31,6 +31,7 @@ beforeAll(async () => {
     options,
     ({ peerPort }): StreamPassage => ({
       passthrough: false,
+      farewell: null,
       client: { ip: '127.0.0.1', port: peerPort },
       timeouts: { read: LIMIT, write: LIMIT },
       secured: () => undefined,

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
 import preFunction from '../../../edge-dp/plugins/pre-function.ts';
+import { qualified } from '../../../edge-dp/plugins/runtime/plugin.ts';
 import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from '../plugins/fakes.ts';
 
@@ -21,7 +22,7 @@ async function access(source: string, given: Parameters<typeof fakeRequest>[0] =
   const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, { ...fakeServices(), lua });
   const request = fakeRequest(given);
   const answer = await hooks.access?.(request);
-  return { request, answer };
+  return { request, answer: answer && qualified(answer).response };
 }
 
 /** What a script told in the header X-Told. */
@@ -45,7 +46,7 @@ const KIT: Readonly<Record<string, string>> = {
     'disable_http2_alpn disable_session_reuse get_full_client_certificate_chain request_client_certificate set_client_verify',
   cluster: 'get_id',
   ip: 'is_trusted',
-  log: 'alert crit debug deprecation emerg err info notice serialize set_serialize_value warn',
+  log: 'alert crit debug deprecation emerg err info new notice serialize set_format set_serialize_value warn',
   'log.inspect': 'off on',
   nginx: 'get_statistics get_subsystem',
   node: 'get_hostname get_id get_memory_stats',
@@ -315,6 +316,34 @@ describe('Lua of a plugin', () => {
     ['kong.request.get_query_arg(1)', 'query argument name must be a string'],
     ["kong.request.get_query('x')", 'max_args must be a number'],
     ['kong.client.load_consumer(1)', 'consumer_id must be a string'],
+    [
+      'kong.service.request.set_headers({ x = print })',
+      'invalid header value for "x": got function, expected string, number, boolean or array of strings',
+    ],
+    ["kong.service.request.set_header('x', ngx.null)", 'invalid header value for "x": got userdata'],
+    ['kong.service.request.set_query({ a = print })', 'attempt to use function as query arg value'],
+    ["kong.service.request.set_query({ [true] = 'a' })", 'arg keys must be strings'],
+    ["kong.service.request.set_body({ 'a' }, 'application/x-www-form-urlencoded')", 'arg keys must be strings'],
+    [
+      "kong.service.request.set_body({ [true] = 'a' }, 'application/json')",
+      'Cannot serialise boolean: table key must be a number or string',
+    ],
+    [
+      'kong.service.request.set_body({ a = { 1 } }, "multipart/form-data")',
+      'invalid value "a": got table, expected string, number or boolean',
+    ],
+    ["kong.service.request.set_body({}, 'text/plain')", 'unsupported content type text/plain'],
+    ["kong.request.get_body('application/x-www-form-urlencoded', 'x')", 'max_args must be a number'],
+    ["kong.request.get_body('application/x-www-form-urlencoded', 1001)", 'max_args must be <= 1000'],
+    ['kong.log.set_serialize_value(1)', 'key must be a string'],
+    ["kong.log.set_serialize_value('a', 1, { mode = 'b' })", "mode must be 'set', 'add' or 'replace'"],
+    ['kong.log.new()', 'namespace must be a string'],
+    ["kong.log.new('')", 'namespace cannot be an empty string'],
+    ["kong.log.new('a', '')", 'format cannot be an empty string if specified'],
+    [
+      "kong.response.exit(200, {}, { ['Content-Type'] = 'application/grpc' })",
+      'table body encoding with gRPC is not supported',
+    ],
   ])("refuses what Kong's functions do not take, in its words: %s", async (call, words) => {
     const caught = `local ok, e = pcall(function() ${call} end) kong.service.request.set_header('x-told', tostring(e))`;
     const { request, answer } = await access(caught);
@@ -327,6 +356,8 @@ describe('Lua of a plugin', () => {
     expect(
       await told('tell(kong.request.get_path(), kong.request.get_forwarded_path(), ngx.var.uri)', { target }),
     ).toBe('/a/~x%2Fy/a /a/~x%2Fy/a /a/~x/y/a');
+    const odd = '/root/../%2e/root///././%2F.subdir/../.subdir/./%28%29%2541%FF';
+    expect(await told('tell(ngx.var.uri)', { target: odd })).toBe('/root/.subdir/()%41%FF');
     const { answer } = await access("kong.response.exit(200, '\\255\\0\\1')");
     expect(answer).toMatchObject({ status: 200, content: Uint8Array.of(255, 0, 1) });
     expect(
@@ -339,6 +370,87 @@ describe('Lua of a plugin', () => {
     const ada = { id: '00000000-0000-4000-8000-000000000001', username: 'ada' };
     const rows = { 'consumers.username': { ada: [ada] }, consumers: { [ada.id]: [ada] } };
     expect(await told("tell(kong.client.load_consumer('ada', true).id)", { rows })).toBe(ada.id);
+  });
+
+  it('tells where requests came in, and what proxies say of that only where they are believed', async () => {
+    const script = `tell(kong.request.get_host(), kong.request.get_port(), kong.request.get_forwarded_scheme(),
+      kong.request.get_forwarded_host(), kong.request.get_forwarded_port(), kong.request.get_forwarded_path(),
+      kong.client.get_port(), kong.client.get_forwarded_port(), ngx.var.server_port)`;
+    const headers = {
+      host: 'Gateway.Test.:80',
+      'x-forwarded-proto': ['HTTPS', 'http'],
+      'x-forwarded-host': 'user@Shop.Test:8443',
+      'x-forwarded-path': ['/a', '/b'],
+    };
+    expect(await told(script, { headers })).toBe('gateway.test 8000 http gateway.test 8000 / 40000 40000 8000');
+    const client = { ip: '10.0.0.1', port: 1234, trusted: true };
+    expect(await told(script, { headers, client })).toBe('gateway.test 8000 https shop.test 8443 /a 40000 1234 8000');
+    const port = { ...headers, 'x-forwarded-port': ['444', '555'] };
+    expect(await told('tell(kong.request.get_forwarded_port())', { headers: port, client })).toBe('444');
+    expect(await told("tell(kong.ip.is_trusted('10.1.1.1'), kong.ip.is_trusted('11.1.1.1'))")).toBe('true false');
+  });
+
+  it('names the protocol of a route that has one, else what the client speaks', async () => {
+    const protocol = async (
+      protocols: string[] | null,
+      given: Parameters<typeof fakeRequest>[0],
+      terminated: string,
+    ) => {
+      const row = { id: 'r', protocols };
+      const route = { id: 'r', name: null, row } as unknown as ReturnType<typeof fakeRequest>['route'];
+      const script = `local found, message = kong.client.get_protocol(${terminated})
+        kong.service.request.set_header('x-told', tostring(found) .. ' ' .. tostring(message))`;
+      const hooks = preFunction.compile(config({ access: [script] }), EVERYWHERE, fakeServices());
+      const request = fakeRequest(given);
+      request.route = protocols === null ? null : route;
+      await hooks.access?.(request);
+      return request.headers.get('x-told');
+    };
+    const client = { trusted: true };
+    const told = (...lines: string[]) => ({ client, headers: { 'x-forwarded-proto': lines } });
+    expect(await protocol(null, {}, '')).toBe('nil No active route found');
+    expect(await protocol(['grpc'], {}, '')).toBe('grpc nil');
+    const both = ['http', 'https'];
+    expect(await protocol(both, told('https'), '')).toBe('http nil');
+    expect(await protocol(both, told('https'), 'true')).toBe('https nil');
+    expect(await protocol(both, told('wss'), 'true')).toBe('http nil');
+    expect(await protocol(both, { headers: { 'x-forwarded-proto': 'https' } }, 'true')).toBe('http nil');
+    expect(await protocol(both, told('https', 'http'), 'true')).toBe('nil Only one X-Forwarded-Proto header allowed');
+  });
+
+  it('shows the target as it came, whatever was made of the query since', async () => {
+    const script = `kong.service.request.set_raw_query('b=2') tell(kong.request.get_path_with_query(), kong.request.get_raw_query())`;
+    expect(await told(script, { target: '/a%20b?a=1' })).toBe('/a%20b?a=1 b=2');
+    expect(await told('tell(kong.request.get_path_with_query())', { target: '/a?' })).toBe('/a?');
+  });
+
+  it('finds nobody where there is no such consumer, which is no error', async () => {
+    const script = `local found, message = kong.client.load_consumer('00000000-0000-4000-8000-000000000009') tell(found, message)`;
+    expect(await told(script)).toBe('nil nil');
+  });
+
+  it('writes lines in a form and under a name of its own', async () => {
+    const lines: string[] = [];
+    const source = `
+      local log = kong.log.new('mine')
+      log('a', 1, nil)
+      log.set_format('%namespace %%message %message (%file_src:%line_src)')
+      log.warn('b')
+      kong.log.deprecation('old', { after = '1.0', removal = '2.0' })
+      kong.log.deprecation('old', { after = '1.0' })
+      kong.log.inspect.off()
+      kong.log.inspect('hidden')
+      kong.log.inspect.on()
+      kong.log.inspect({ a = 1 }, 2)`;
+    const services = fakeServices({ log: (level, message) => lines.push(`${level} ${message}`) });
+    await preFunction.compile(config({ access: [source] }), EVERYWHERE, services).access?.(fakeRequest());
+    expect(lines).toEqual([
+      'notice pre-function: [mine] a1nil',
+      'warn pre-function: mine %%message b (?:?)',
+      'warn pre-function: old (deprecated after 1.0, scheduled for removal in 2.0)',
+      'warn pre-function: old (deprecated after 1.0)',
+      'notice pre-function: {\n  a = 1\n} 2',
+    ]);
   });
 
   it('answers with an exit, past pcall, and with a redirect', async () => {
@@ -382,6 +494,122 @@ describe('Lua of a plugin', () => {
     const parts = '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nz\r\n--x--\r\n';
     expect(await told(tell, body('multipart/form-data; boundary=x', parts))).toBe('z nil multipart/form-data');
     expect(await told('tell(#kong.request.get_raw_body())', body('text/plain', 'äb'))).toBe('3');
+    const several = `--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n${parts}`;
+    expect(
+      await told(
+        'local b = kong.request.get_body() tell(b.a[1], b.a[2])',
+        body('multipart/form-data; boundary=x', several),
+      ),
+    ).toBe('1 z');
+    expect(await told(tell, body('application/json-patch+json; x=y', '{"a":1}'))).toBe('1 nil application/json');
+    expect(await told(tell, body('Text/Plain; x=y', '{"a":1}'))).toBe(
+      "nil unsupported content type 'Text/Plain; x=y' text/plain",
+    );
+  });
+
+  it('reads no body that is longer than it is told to, unless it is a short one', async () => {
+    const long = { method: 'POST', headers: { 'content-type': 'application/json' }, body: `"${'a'.repeat(9998)}"` };
+    const script = (most: string) => `local b, e = kong.request.get_raw_body(${most}) tell(b and #b, e)`;
+    expect(await told(script('9999'), long)).toBe('nil request body file too big: 10000 > 9999');
+    expect(await told(script('10000'), long)).toBe('10000 nil');
+    expect(await told(script('0'), long)).toBe('10000 nil');
+    expect(await told(script('1'), { ...long, body: 'short' })).toBe('5 nil');
+    const table = `local b, e = kong.request.get_body(nil, nil, 9999) tell(b, e)`;
+    expect(await told(table, long)).toBe('nil request body file too big: 10000 > 9999');
+  });
+
+  it('tells empty lists of JSON bodies from empty objects', async () => {
+    const given = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"a":[ ],"b":{},"c":[[]]}',
+    };
+    const { answer } = await access('kong.response.exit(200, kong.request.get_body())', given);
+    expect(JSON.parse(new TextDecoder().decode(answer?.content as Uint8Array))).toEqual({ a: [], b: {}, c: [[]] });
+    const top = await access('kong.response.exit(200, kong.request.get_body())', { ...given, body: '[]' });
+    expect(top.answer).toMatchObject({ content: bytes('[]') });
+  });
+
+  it('writes bodies: fields in order, a boundary that was there, the type of the request', async () => {
+    const written = async (table: string, type: string | null, given = '') => {
+      const headers = type === null ? {} : { 'content-type': type };
+      const script = `local ok, e = kong.service.request.set_body(${table}${given}) kong.service.request.set_header('x-told', tostring(ok) .. ' ' .. tostring(e))`;
+      const { request } = await access(script, { method: 'POST', headers, body: 'before' });
+      const sent = new TextDecoder().decode((await request.body.read(1000)) ?? new Uint8Array());
+      return { sent, told: request.headers.get('x-told'), type: request.headers.get('content-type') };
+    };
+    const form = 'multipart/form-data; boundary="x y"';
+    expect(await written("{ b = 'two', a = 1, c = true }", form)).toMatchObject({
+      sent: ['a', 'b', 'c']
+        .map(
+          (name, i) => `--x y\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${['1', 'two', 'true'][i]}\r\n`,
+        )
+        .concat('--x y--\r\n')
+        .join(''),
+      told: 'true nil',
+    });
+    expect((await written("{ a = 'x\\n--taken' }", 'multipart/form-data; boundary=taken')).sent).not.toContain(
+      '--taken--',
+    );
+    expect(
+      await written("{ ['a-b'] = 2, a = 1, ab = { 'y', 'x' } }", 'application/x-www-form-urlencoded'),
+    ).toMatchObject({
+      sent: 'a-b=2&a=1&ab=y&ab=x',
+    });
+    expect(await written('{}', null)).toMatchObject({
+      sent: 'before',
+      told: 'nil content type was neither explicitly given as an argument or received as a header',
+    });
+  });
+
+  it('takes the items of a table with other fields for lines of a header, and leaves framing alone', async () => {
+    const lines: string[] = [];
+    const services = fakeServices({ log: (level, message) => lines.push(`${level} ${message}`) });
+    const source = `
+      kong.service.request.set_headers({ ['X-A'] = { 'one', 'two', other = 'three' }, ['X-B'] = {} })
+      kong.response.set_header('Transfer-Encoding', 'gzip')
+      kong.response.set_headers({ transfer_encoding = 'gzip', ['X-C'] = 1 })`;
+    const request = fakeRequest({ headers: { 'x-b': 'there' } });
+    await preFunction.compile(config({ access: [source] }), EVERYWHERE, services).access?.(request);
+    expect([request.headers.get('x-a'), request.headers.has('x-b')]).toEqual(['one, two', false]);
+    expect([...request.replyHeaders]).toEqual([['x-c', '1']]);
+    const warning = 'warn pre-function: manually setting Transfer-Encoding. Ignored.';
+    expect(lines).toEqual([warning, warning]);
+  });
+
+  it('leaves what cannot be logged out of the entry, and lets the request go on', async () => {
+    const lines: string[] = [];
+    const services = fakeServices({ log: (_, message) => lines.push(message) });
+    const source = `kong.log.set_serialize_value('a.b', { f = function() end })
+      local t = {} t.t = t kong.log.set_serialize_value('c', t)`;
+    const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, services);
+    expect(await hooks.access?.(fakeRequest())).toBeUndefined();
+    expect(lines).toEqual([
+      expect.stringContaining('a.b is left out of the log entry: value must be nil, a number'),
+      expect.stringContaining('c is left out of the log entry'),
+    ]);
+  });
+
+  it('answers errors in the form that is asked for, and gRPC as it says itself', async () => {
+    const xml = await access("kong.response.error(503, 'a < b', { ['Content-Type'] = 'application/xml' })", {
+      headers: { accept: 'application/json' },
+    });
+    expect(xml.answer?.headers.get('content-type')).toBe('application/xml');
+    expect(xml.answer).toMatchObject({ status: 503, content: expect.stringContaining('<message>a &lt; b</message>') });
+    const grpc = await access(
+      "kong.response.set_header('Content-Type', 'application/grpc') kong.response.exit(401, 'no')",
+    );
+    expect(Object.fromEntries(grpc.answer?.headers ?? [])).toMatchObject({
+      'content-type': 'application/grpc',
+      'grpc-status': '16',
+      'grpc-message': 'Unauthenticated',
+    });
+    expect(grpc.answer).toMatchObject({ status: 401, content: 'no' });
+    const own = `kong.response.exit(200, nil, { ['content-type'] = 'application/grpc', ['grpc-message'] = 'mine' })`;
+    expect(Object.fromEntries((await access(own)).answer?.headers ?? [])).toMatchObject({
+      'grpc-status': '0',
+      'grpc-message': 'mine',
+    });
   });
 
   it('is stopped by its budget, and the next request runs', async () => {

@@ -100,6 +100,26 @@ const PLUGINS = [
     'buffers',
     `function H:response() local body = kong.service.response.get_raw_body() return kong.response.exit(201, { length = #body }) end`,
   ),
+  plugin(
+    'compares',
+    `function H:access() kong.response.set_header("X-Early", "1") end
+    function H:header_filter()
+      local service = kong.service.response
+      kong.response.set_status(203)
+      kong.response.set_header("X-Own", "1")
+      kong.response.set_header("Content-Type", "text/x-changed")
+      kong.response.clear_header("Content-Length")
+      ngx.ctx.said = table.concat({ service.get_status(), kong.response.get_status(), service.get_header("Content-Type"),
+        tostring(service.get_header("X-Own")), tostring(service.get_headers()["x-early"]), tostring(select(2, pcall(service.get_header))) }, " ")
+    end
+    function H:body_filter()
+      if kong.ctx.plugin.done then return end
+      kong.ctx.plugin.done = true
+      kong.response.set_raw_body(ngx.ctx.said)
+    end
+    function H:log() assert(kong.service.response.get_status() == 200) end`,
+  ),
+  plugin('empties', `function H:body_filter() kong.response.set_raw_body("") end`),
   // As those that rewrite URLs by what the route captured, from what Kong keeps in ngx.ctx.
   plugin(
     'rewrites',
@@ -263,7 +283,8 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     await route('remembers', { name: 'remembers', config: { url: String(store.port) } });
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
-    for (const name of ['buffers', 'tokens', 'limits', 'says', 'reshapes']) await route(name, { name });
+    for (const name of ['buffers', 'compares', 'empties', 'tokens', 'limits', 'says', 'reshapes'])
+      await route(name, { name });
     await api(`${gateway.admin}/services/s/routes`, 'POST', {
       name: 'rewrites',
       hosts: ['rewrites.test'],
@@ -340,6 +361,15 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     const answer = await get('buffers');
     expect(answer.status).toBe(201);
     expect(JSON.parse(answer.text).length).toBeGreaterThan(20);
+  });
+
+  it('tell what the service said from what was made of it, and put a body in its place at once', async () => {
+    expect(await get('compares')).toMatchObject({
+      status: 203,
+      headers: { 'content-type': 'text/x-changed', 'x-own': '1', 'x-early': '1' },
+      text: '200 203 application/json nil nil name must be a string',
+    });
+    expect(await get('empties')).toMatchObject({ status: 200, text: '\n' });
   });
 
   it('find out who it is, with a token that a key must verify and a cache', async () => {

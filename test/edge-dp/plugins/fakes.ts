@@ -1,4 +1,4 @@
-import { FieldList } from '../../../edge-dp/http/fields.ts';
+import { eachLineOf, FieldList } from '../../../edge-dp/http/fields.ts';
 import type { IncomingBodySource, IncomingRequest } from '../../../edge-dp/http/messages.ts';
 import type { ConsumerGroup } from '../../../edge-dp/plugins/runtime/identity.ts';
 import type { Place } from '../../../edge-dp/plugins/runtime/plugin.ts';
@@ -13,6 +13,7 @@ import { Queues } from '../../../edge-dp/plugins/services/queues.ts';
 import { ProxyContext } from '../../../edge-dp/proxy/request-context.ts';
 import { DEFAULT_LUA, NO_TRACING } from '../../../edge-dp/settings.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
+import type { ClientAddress } from '../../../shared/client-address.ts';
 import { DEFAULT_WORKSPACE } from '../../../shared/workspace.ts';
 
 interface FakeRequest {
@@ -22,6 +23,8 @@ interface FakeRequest {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
   readonly ip?: string;
+  /** What is known of its sender beside the peer's address. */
+  readonly client?: Partial<ClientAddress>;
   /** Lazy rows by table and lookup value. */
   readonly rows?: Readonly<Record<string, Readonly<Record<string, readonly BundleRow[]>>>>;
   readonly groups?: readonly ConsumerGroup[];
@@ -29,7 +32,7 @@ interface FakeRequest {
 
 /** A request as hooks get it: the proxy's own, over no network and no runtime's messages. */
 export function fakeRequest(
-  { rows = {}, groups = [], ip = '127.0.0.1', ...message }: FakeRequest = {},
+  { rows = {}, groups = [], ip = '127.0.0.1', client = {}, ...message }: FakeRequest = {},
   waitUntil: (work: Promise<unknown>) => void = () => undefined,
 ): ProxyContext {
   const arrival = {
@@ -51,7 +54,7 @@ export function fakeRequest(
     workspaceNames: new Map(),
     authorities: new Map(),
     upstreams: { named: () => undefined },
-    client: { ip, port: 40_000, peerIp: ip, trusted: false },
+    client: { ip, port: 40_000, peerIp: ip, peerPort: 40_000, trusted: false, ...client },
     port: arrival.localPort,
     clientBodyTimeout: 60_000,
     maxBodySize: 0,
@@ -78,7 +81,7 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
     onClientLeft: () => undefined,
     copyOf: (others) => {
       const copy = new FieldList();
-      for (const [name, value] of others) copy.append(name, value);
+      for (const [name, value] of eachLineOf(others)) copy.append(name, value);
       return copy;
     },
   };
@@ -108,6 +111,7 @@ export function fakeServices(own: Partial<Services> = {}): Services {
     via: null,
     lua: DEFAULT_LUA,
     tracing: NO_TRACING,
+    trusts: (ip) => ip.startsWith('10.'),
     vaults: { secret: async (reference) => ({ value: null, missing: `no ${reference} in this test` }) },
     log,
     fetch: none('fetch'),

@@ -142,13 +142,26 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     }
     await route('fn', 'up');
     await plugin('fn', 'pre-function', {
+      header_filter: ["kong.response.set_status(203) kong.response.set_header('X-Up', '2')"],
       log: [
+        `local _, why = pcall(kong.service.response.get_raw_body)
+         local service = kong.service.response
+         kong.log.set_serialize_value('service', { service.get_status(), service.get_header('x-up'), why })`,
         `kong.log.set_serialize_value('from_fn', { n = 1 })
          kong.log.set_serialize_value('client_ip', 'x', { mode = 'add' })
          kong.log.set_serialize_value('absent', 'x', { mode = 'replace' })
          local entry = kong.log.serialize()
          kong.log.set_serialize_value('seen', entry.request.method .. entry.response.status .. entry.from_fn.n)`,
       ],
+    });
+    await route('whole', 'up');
+    await plugin('whole', 'pre-function', {
+      access: ['kong.service.request.enable_buffering()'],
+      log: [`kong.log.set_serialize_value('whole', { kong.ctx.shared.seen, kong.service.response.get_raw_body() })`],
+    });
+    await plugin('whole', 'response-transformer', { replace: { json: ['up:changed'] } });
+    await plugin('whole', 'post-function', {
+      body_filter: ['kong.ctx.shared.seen = kong.service.response.get_body().up'],
     });
     await gateway.applied();
   });
@@ -697,7 +710,15 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
 
   it('can be read and changed by functions of the log phase', async () => {
     const entry = await entryOf('fn', 'GET /ok HTTP/1.1', { host: 'fn' });
-    expect(entry).toMatchObject({ from_fn: { n: 1 }, client_ip: '127.0.0.1', seen: 'GET2001' });
+    expect(entry).toMatchObject({ from_fn: { n: 1 }, client_ip: '127.0.0.1', seen: 'GET2031' });
     expect(entry).not.toHaveProperty('absent');
+    expect(entry.service).toEqual([200, '1', expect.stringContaining('only available with buffered proxying')]);
+  });
+
+  it('can have the whole answer of the service, where somebody said that it would be asked for', async () => {
+    expect((await entryOf('whole', 'GET /ok HTTP/1.1', { host: 'whole' })).whole).toEqual([
+      'stream',
+      '{"up":"stream"}',
+    ]);
   });
 });

@@ -110,8 +110,9 @@ async function serve(
       moved = await carry(client, passage, dialFor(client, told));
     }
   } finally {
-    const { up: received, down: sent } = moved;
-    passage.ended({ received, sent, upstream: { received: sent, sent: received } });
+    const { up: received, down } = moved;
+    const sent = down + (passage.farewell?.length ?? 0);
+    passage.ended({ received, sent, upstream: { received: down, sent: received } });
   }
 }
 
@@ -119,12 +120,30 @@ async function serve(
 async function carry(client: Socket, passage: StreamPassage, dial: Dial<Socket>): Promise<Relayed> {
   const upstream = await passage.open(dial);
   if (upstream === null) {
-    client.destroy();
+    const { farewell } = passage;
+    if (farewell === null) client.destroy();
+    else await lastWords(client, farewell);
     return NOTHING;
   }
   passage.connected();
   return relay(client, upstream, passage.timeouts);
 }
+
+/** Sends what a client is to see, and lets go of it once it has, or takes too long. What it still says is nobody's. */
+function lastWords(client: Socket, text: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    const giveUp = setTimeout(() => client.destroy(), FAREWELL_PATIENCE);
+    client.once('close', () => {
+      clearTimeout(giveUp);
+      resolve();
+    });
+    client.on('error', () => client.destroy());
+    client.resume().end(text);
+  });
+}
+
+/** Milliseconds. */
+const FAREWELL_PATIENCE = 5_000;
 
 function listening(server: Server, { descriptor, port }: TcpListenerOptions): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -68,6 +68,11 @@ export class UdpSession {
   async #begin(open: () => StreamPassage | null | Promise<StreamPassage | null>): Promise<void> {
     this.#passage = await open();
     const upstream = (await this.#passage?.open(this.#dial)) ?? null;
+    const farewell = this.#passage?.farewell ?? null;
+    if (upstream === null && farewell !== null && !this.#over) {
+      this.#moved.sent += farewell.length;
+      this.#reply(Buffer.from(farewell));
+    }
     this.#goOn(upstream);
   }
 
