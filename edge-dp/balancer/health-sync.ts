@@ -8,6 +8,8 @@ import { checksHealth, type Upstream } from './upstream.ts';
 
 /** Milliseconds between an isolate's questions to the node's health checker while it balances requests. */
 const INTERVAL = 1_000;
+/** The same where there is nothing to check, only what somebody has marked by hand, and each question is paid for. */
+const FAR_INTERVAL = 30_000;
 /** Milliseconds an answer may take. */
 const TIMEOUT = 5_000;
 
@@ -36,8 +38,8 @@ export const noHealthSync: HealthSync = {
   inForce: () => undefined,
 };
 
-/** Keeps in step with the health checker reached through `node`. */
-export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
+/** Keeps in step with the health checker reached through `node`; `near`: in the same box. */
+export function createHealthSync(node: Pick<Fetcher, 'fetch'>, near: boolean): HealthSync {
   let pending: AddressVerdict[] = [];
   let failures: ToldFailure[] = [];
   let telling = false;
@@ -88,10 +90,10 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>): HealthSync {
   return {
     touch(upstream, balancers, waitUntil) {
       const now = Date.now();
-      const late = now - askedAt >= INTERVAL;
+      const late = now - askedAt >= (near || checksHealth(upstream.health) ? INTERVAL : FAR_INTERVAL);
       // While many requests fail, what they saw is told in batches.
       const news = pending.length > 0 || (failures.length > 0 && (!telling || late));
-      if (!news && (!late || !checksHealth(upstream.health))) return;
+      if (!news && !late) return;
       askedAt = now;
       telling = true;
       waitUntil(tell(balancers));

@@ -1,7 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
-
 import type { BalancedUpstream, UpstreamDirectory } from '../balancer/directory.ts';
+import { EarlyOrders } from '../balancer/early-orders.ts';
 import { FailureRuns, type ToldFailure } from '../balancer/failure-runs.ts';
 import { parseHealthNews, parseHealthOrder, parseVerdicts } from '../balancer/health-messages.ts';
 import { reportTargets } from '../balancer/health-report.ts';
@@ -21,6 +22,8 @@ import { internet } from '../proxy/egress/internet.ts';
 
 /** Milliseconds alarms are apart at least, so that an interval of next to nothing cannot keep the node busy. */
 const MIN_PAUSE = 50;
+/** Milliseconds until it is looked again whether the target of an order is there. */
+const LOOK_AGAIN = 500;
 
 /**
  * The Durable Object that knows how the targets of one data plane node are: it probes them (active checks, by alarm), takes
@@ -34,6 +37,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     /** The circuit breakers of active checks, by upstream and address. */
     readonly #breakers = new Map<string, TargetHealth>();
     readonly #runs = new FailureRuns();
+    readonly #early = new EarlyOrders();
     readonly #egress: Egress;
     #reported = '';
 
@@ -64,13 +68,13 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
           return Response.json({ epoch, version, verdicts });
         }
         case '/health/orders': {
-          const { upstream, target, address, healthy } = parseHealthOrder(body);
-          const { addresses } = (await this.#balancers()).byId(upstream) ?? { addresses: [] };
-          for (const { id, target: name, key, ip, port } of addresses) {
-            if ((id === target || name === target) && (address === null || address === `${ip}:${port}`))
-              this.#judge(upstream, key, healthy);
+          const order = parseHealthOrder(body);
+          this.#early.forget(order);
+          if (this.#obey(order, await this.#balancers())) await this.#settle();
+          else {
+            this.#early.keep(order, Date.now());
+            await this.#wakeAt(Date.now() + LOOK_AGAIN);
           }
-          await this.#settle();
           return new Response(null, { status: 204 });
         }
         case '/health/wake':
@@ -89,7 +93,23 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       // Not waited for: neither a DNS nor a target that is slow may hold up the next round.
       this.ctx.waitUntil(this.#resolve(balancers));
       this.ctx.waitUntil(this.#lanes.run(due));
-      await this.#report(balancers);
+      if (this.#early.retry(Date.now(), (order) => this.#obey(order, balancers))) await this.#settle();
+      else await this.#report(balancers);
+      if (this.#early.any) await this.#wakeAt(Date.now() + LOOK_AGAIN);
+    }
+
+    /** False: its target is not here, or none of its addresses. */
+    #obey(
+      { upstream, target, address, healthy }: Omit<TargetHealthMessage, 'type'>,
+      balancers: UpstreamDirectory,
+    ): boolean {
+      let obeyed = false;
+      for (const { id, target: name, key, ip, port } of balancers.byId(upstream)?.addresses ?? []) {
+        if ((id !== target && name !== target) || (address !== null && address !== `${ip}:${port}`)) continue;
+        this.#judge(upstream, key, healthy);
+        obeyed = true;
+      }
+      return obeyed;
     }
 
     /** Refreshes the names of targets, in this isolate; other processes of the node look up what they serve themselves. */

@@ -14,7 +14,8 @@ const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')
 const ACTIVE = id(1);
 const PASSIVE = id(2);
 const COUNTED = id(3);
-const NAMES = ['active', 'passive', 'counted'];
+const LATE = id(4);
+const NAMES = ['active', 'passive', 'counted', 'late'];
 
 describe('target health across a node', () => {
   const targets: Upstream[] = [];
@@ -46,7 +47,8 @@ describe('target health across a node', () => {
     await rm(prefix, { recursive: true, force: true });
   });
 
-  function publish(): Promise<string> {
+  /** With or without the last upstream. */
+  function publish(late = false): Promise<string> {
     const active = {
       type: 'http',
       http_path: '/health',
@@ -63,6 +65,7 @@ describe('target health across a node', () => {
         name: 'counted',
         healthchecks: { passive: { unhealthy: { http_failures: 12, http_statuses: [500] } } },
       },
+      ...(late ? [{ id: LATE, name: 'late' }] : []),
     ];
     return controlPlane.publish({
       upstreams: { rows: upstreams },
@@ -144,6 +147,18 @@ describe('target health across a node', () => {
     await expect.poll(() => answering('/passive'), within).toBe('0');
     await controlPlane.tell({ ...order, healthy: true });
     await expect.poll(() => answering('/passive'), within).toBe('0,1');
+  });
+
+  it('marks a target that comes only after the order, as one that was just made does', async () => {
+    const order = { type: 'target_health', upstream: LATE, target: id(16), address: null } as const;
+    await controlPlane.tell({ ...order, healthy: true });
+    await controlPlane.tell({ ...order, healthy: false });
+    await controlPlane.tell({ type: 'explain', id: 'behind', request: { path: '/' } });
+    await controlPlane.heard('explained', (answer) => answer.id === 'behind');
+    await publish(true);
+    await expect.poll(() => answering('/late'), within).toBe('1');
+    await controlPlane.tell({ ...order, healthy: true });
+    await expect.poll(() => answering('/late'), within).toBe('0,1');
   });
 
   it('counts the failures of all processes together', async () => {
