@@ -13,7 +13,7 @@ import { compileModel, type Model, TemplateProblem } from './llm/model.ts';
 import { nativeCall, openAiPayload } from './llm/native-formats.ts';
 import { modelError, readPayload, writePayload } from './llm/payload.ts';
 import { translateRequest } from './llm/requests.ts';
-import { followStream, translateStream } from './llm/stream.ts';
+import { followStream, type Said, translateStream } from './llm/stream.ts';
 import { estimatedCompletionTokens, estimatedPromptTokens } from './llm/usage.ts';
 import { checkedPayload, RefusedPayload } from './llm/validation.ts';
 import { tellProblem } from './problem-line.ts';
@@ -151,9 +151,10 @@ const aiProxy: Plugin<AiProxyConfig> = {
         if (preserve) return undefined;
         if (!was.streaming) return answerWhole(request, reply, was);
         const events = driver.stream(was.model, operation);
-        const ended = (used: Usage, said: string): void => {
-          const usage = { ...used, completion: used.completion ?? estimatedCompletionTokens(said.trim().length) };
-          tell(request, was, usage, undefined, said);
+        const ended = (used: Usage, said: Said): void => {
+          const completion = used.completion ?? estimatedCompletionTokens(said.text.trim().length);
+          const usage = { prompt: used.prompt ?? was.estimated, completion };
+          tell(request, was, usage, undefined, logging.log_payloads ? asWhole(said, usage) : '');
         };
         const { stream, brokenOff } = (native ? followStream : translateStream)(contentType, events, ended);
         reply.body.through(stream);
@@ -175,6 +176,16 @@ const COUNTS: ReadonlySet<Model['provider']> = new Set(['cohere', 'llama2', 'ant
 const DROPS_COOKIES: ReadonlySet<Model['provider']> = new Set(['openai', 'azure', 'mistral', 'gemini', 'bedrock']);
 const ANSWER_LIMIT = 16 * 1024 * 1024;
 const TEXT = new TextDecoder();
+
+/** The answer that a stream would have been, as the log has it. */
+function asWhole({ text, finishReason }: Said, { prompt, completion }: { prompt: number; completion: number }): string {
+  return JSON.stringify({
+    choices: [{ finish_reason: finishReason, index: 0, logprobs: null, message: { role: 'assistant', content: text } }],
+    object: 'chat.completion',
+    response: text,
+    usage: { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion },
+  });
+}
 
 function go({ upstream }: GatewayRequest, { scheme, host, port }: Destination, path: string): void {
   upstream.scheme = scheme;

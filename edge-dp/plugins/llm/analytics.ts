@@ -64,6 +64,7 @@ export function logExchange(request: GatewayRequest, namespace: string, plugin: 
   const requestModel = model.name ?? 'UNSPECIFIED';
   const responseModel = exchange.answeredBy ?? requestModel;
   const cost = costOf(model, prompt, completion);
+  const perToken = completion > 0 ? took / completion : 0;
   noteInLog(request, `ai.${namespace}.meta`, {
     plugin_id: plugin,
     provider_name: model.provider,
@@ -73,7 +74,8 @@ export function logExchange(request: GatewayRequest, namespace: string, plugin: 
     ...azureMeta(model),
   });
   noteInLog(request, `ai.${namespace}.usage`, {
-    time_per_token: completion > 0 ? Math.floor(took / completion) : 0,
+    // The transformers tell whole milliseconds.
+    time_per_token: namespace === 'proxy' ? perToken : Math.floor(perToken),
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,

@@ -2,8 +2,14 @@ import { recordOrEmpty } from '../../../shared/record.ts';
 import { DONE, eventData, type ModelEvent, records, type TranslatedEvent, textOf, type Usage } from './driver.ts';
 import { eventReader } from './event-stream.ts';
 
+/** What a stream came to: what its chunks said in all, and why the last of them ended, as it says itself. */
+export interface Said {
+  readonly text: string;
+  readonly finishReason: unknown;
+}
+
 /** Tells once what a stream came to. */
-type Ended = (usage: Usage, said: string) => void;
+type Ended = (usage: Usage, said: Said) => void;
 type Translate = (event: ModelEvent) => TranslatedEvent;
 
 /** A stream on its way, and what to call when it has broken off: `ended` then hears what it was until then. */
@@ -77,6 +83,7 @@ class Account {
   #prompt: number | null = null;
   #completion: number | null = null;
   #said = '';
+  #finishReason: unknown;
   #over = false;
 
   constructor(translate: Translate | null, ended: Ended) {
@@ -91,14 +98,22 @@ class Account {
     this.#completion = usage?.completion ?? this.#completion;
     if (chunk === null) return null;
     const data = typeof chunk === 'string' ? chunk : JSON.stringify(chunk);
-    if (data !== DONE) this.#said += saidIn(typeof chunk === 'string' ? eventData(chunk) : chunk);
+    if (data !== DONE) this.#hear(typeof chunk === 'string' ? eventData(chunk) : chunk);
     return data;
   }
 
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#ended({ prompt: this.#prompt, completion: this.#completion }, this.#said);
+    const said = { text: this.#said, finishReason: this.#finishReason };
+    this.#ended({ prompt: this.#prompt, completion: this.#completion }, said);
+  }
+
+  #hear(chunk: unknown): void {
+    const [choice] = records(recordOrEmpty(chunk).choices);
+    if (choice === undefined) return;
+    this.#said += textOf(recordOrEmpty(choice.delta).content) ?? textOf(choice.text) ?? '';
+    this.#finishReason = choice.finish_reason;
   }
 }
 
@@ -106,8 +121,3 @@ class Account {
 const UNREADABLE = 'data: {"error": true, "message": "empty or unsupported transformer response"}\n\n';
 const NOTHING: TranslatedEvent = { chunk: null };
 const UTF8 = new TextEncoder();
-
-function saidIn(chunk: unknown): string {
-  const [choice] = records(recordOrEmpty(chunk).choices);
-  return textOf(recordOrEmpty(choice?.delta).content) ?? textOf(choice?.text) ?? '';
-}

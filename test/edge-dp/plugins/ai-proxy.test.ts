@@ -4,7 +4,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
-import { modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
+import { logExchange, modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
 import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
 import { estimatedCompletionTokens, estimatedPromptTokens } from '../../../edge-dp/plugins/llm/usage.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
@@ -669,6 +669,41 @@ describe('ai-proxy', () => {
           payload: { response: JSON.stringify(answer), request: expect.stringContaining('say hello') },
         },
       },
+    });
+  });
+
+  it('logs what a stream said as the answer that it would have been', async () => {
+    const chunks = [
+      { delta: { content: 'héllo' } },
+      { delta: { content: ', you' } },
+      { delta: {}, finish_reason: 'stop' },
+    ];
+    const body = chunks.map((choice) => `data: ${JSON.stringify({ choices: [choice] })}\n\n`).join('');
+    const { request } = await exchange(
+      { provider: 'openai', logging: { log_statistics: true, log_payloads: true } },
+      { ...CHAT, stream: true },
+      { type: 'text/event-stream', body: pieces(utf8(`${body}data: [DONE]\n\n`), 9) },
+    );
+    const { payload, usage } = Object(logged(request).ai).proxy;
+    expect(usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 3 });
+    expect(JSON.parse(payload.response)).toEqual({
+      choices: [
+        { finish_reason: 'stop', index: 0, logprobs: null, message: { role: 'assistant', content: 'héllo, you' } },
+      ],
+      object: 'chat.completion',
+      response: 'héllo, you',
+      usage: { prompt_tokens: 4, completion_tokens: 3, total_tokens: 7 },
+    });
+  });
+
+  it('tells what a token took exactly, and of transformations in whole milliseconds', () => {
+    const request = fakeRequest();
+    const { model } = proxyConfig({ provider: 'openai' });
+    const took = { model, answeredBy: 'm', usage: { prompt: 3, completion: 2 }, took: 31, payloads: null };
+    for (const namespace of ['proxy', 'ai-request-transformer'])
+      logExchange(request, namespace, 'p', { operation: 'llm/v1/chat', ...took });
+    expect(logged(request)).toMatchObject({
+      ai: { proxy: { usage: { time_per_token: 15.5 } }, 'ai-request-transformer': { usage: { time_per_token: 15 } } },
     });
   });
 
