@@ -1,6 +1,6 @@
 import { Agent as HttpsAgent } from 'node:https';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { Agent, buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
 import { type ClientOptions, type CloseEvent, type ErrorEvent, type MessageEvent, WebSocket } from 'ws';
 import { messageOf } from '../../../../shared/thrown.ts';
 import { connectThrough, type ForwardProxy } from '../../forward-proxy.ts';
@@ -19,13 +19,15 @@ export function controlPlaneFetcher(
   const origin = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const tls = { cert, key, ca, servername: serverName, minVersion: 'TLSv1.2' } as const;
   const through = proxy === null ? null : () => secureThrough(proxy, { host, port }, tls);
-  const direct = buildConnector(tls);
-  const dispatcher = new Agent({
-    connect:
-      through === null
-        ? (options, done) => direct({ ...options, hostname: host, port: String(port), host: origin }, done)
-        : connector(through),
-    allowH2: false,
+  const send = fetchThrough(({ Agent, buildConnector }) => {
+    const direct = buildConnector(tls);
+    return new Agent({
+      connect:
+        through === null
+          ? (options, done) => direct({ ...options, hostname: host, port: String(port), host: origin }, done)
+          : connector(through),
+      allowH2: false,
+    });
   });
   const agent = through === null ? null : new ProxiedAgent(through);
   return {
@@ -40,7 +42,7 @@ export function controlPlaneFetcher(
         headers.set('host', origin);
         const sent = { method: init.method, headers: [...headers], body: init.body, signal: init.signal };
         // Without the port, to which `fetch` may refuse to go (6000, 10080): where it goes the dispatcher knows.
-        return await fetchThrough(dispatcher, `https://control-plane${path}`, sent);
+        return await send(`https://control-plane${path}`, sent);
       } catch (error) {
         throw lost(error);
       }

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { Agent } from 'undici';
 import { fetchThrough } from './fetch-through.ts';
 import { requestOf } from './request-of.ts';
 
@@ -18,8 +17,7 @@ export function ownNode(answer: Fetching): NodeBinding {
 
 /** `NODE` in another process: the first one's, over its Unix socket. */
 export function otherNode(path: string): NodeBinding {
-  const dispatcher = new Agent({ connect: { socketPath: path }, allowH2: false });
-  return { fetch: (url, init) => fetchThrough(dispatcher, url, init) };
+  return { fetch: fetchThrough(({ Agent }) => new Agent({ connect: { socketPath: path }, allowH2: false })) };
 }
 
 /** Answers web requests on a listening socket: the Status API's listeners, and `NodeService` for the other processes. */

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
-import { Agent } from 'undici';
 import { EGRESS_TOKEN } from '../../../proxy/egress/protocol.ts';
 import type { EgressOptions } from '../../egress/messages.ts';
 import { egressServer } from '../../egress/server.ts';
@@ -30,7 +29,7 @@ export async function ownEgress(
   const server = egressServer({ ...options, token, identities: {}, onIdentity: () => undefined });
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(socketPath, listening));
   server.unref();
-  const dispatcher = new Agent({ connect: { socketPath }, allowH2: false });
+  const send = fetchThrough(({ Agent }) => new Agent({ connect: { socketPath }, allowH2: false }));
   return {
     async fetch(input, init) {
       const asked = requestOf(input, init);
@@ -38,7 +37,7 @@ export async function ownEgress(
       headers.set(EGRESS_TOKEN, token);
       const body = asked.body === null ? null : await asked.arrayBuffer();
       const { method, signal } = asked;
-      return await fetchThrough(dispatcher, asked.url, { method, signal, headers: [...headers], body });
+      return await send(asked.url, { method, signal, headers: [...headers], body });
     },
     connect: (address) => opened(tunnel(socketPath, address), ''),
   };
