@@ -64,6 +64,8 @@ export interface LuaSettings {
   readonly requires: readonly string[];
   /** Globals it has besides the usual ones, dots for fields. */
   readonly environment: readonly string[];
+  /** The setting `plugins`, which scripts can read; absent: the bundled ones. */
+  readonly plugins?: readonly string[];
 }
 
 export const DEFAULT_LUA: LuaSettings = { untrusted: 'sandbox', requires: [], environment: [] };

@@ -106,6 +106,7 @@ export async function dataPlaneOptions(
         untrusted: settings.untrusted_lua,
         requires: settings.untrusted_lua_sandbox_requires,
         environment: settings.untrusted_lua_sandbox_environment,
+        plugins: settings.plugins,
       },
       tracing: {
         instrumentations: settings.tracing_instrumentations,

@@ -6,6 +6,7 @@ import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { jwtDecode, jwtVerify } from './jwt.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
+import { configuration } from './kong/configuration.ts';
 import { authorities } from './kong/db.ts';
 import { serialize, setSerializeValue } from './kong/log.ts';
 import { ip, node, plugin, record, router, VERSION_NUMBER, write } from './kong/node.ts';
@@ -101,6 +102,7 @@ function prelude(lua: LuaMachine): LuaRecord {
       const name = call.text(1);
       return tables.get(OF_A_PLUGIN.has(name) ? `${name} ${site.place.id}` : name, lua);
     }),
+    configuration,
     template_headers: templateHeaders,
     template_captures: templateCaptures,
     authenticated_groups: authenticatedGroups,

@@ -84,6 +84,7 @@ kong.log.new = function(name, format)
   return made
 end
 
+kong.configuration = setmetatable(kong.configuration, { __index = function(_, name) return host.configuration(name) end })
 kong.db = {
   ca_certificates = {
     select = function(_, key) return host.authorities.one(type(key) == 'table' and key.id or nil) end,

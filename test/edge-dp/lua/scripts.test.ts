@@ -212,6 +212,15 @@ describe('Lua of a plugin', () => {
     expect(await told(script, {}, { ...DEFAULT_LUA, untrusted: 'on' })).toBe(words);
   });
 
+  it('shows scripts what they may know of the settings', async () => {
+    const script =
+      'local c = kong.configuration tell(c.role, c.database, #c.plugins, c.plugins[1], c.untrusted_lua, c.pg_password)';
+    expect(await told(script)).toBe('data_plane off 1 bundled sandbox nil');
+    expect(await told(script, {}, { ...DEFAULT_LUA, plugins: ['acl', 'mine'] })).toBe(
+      'data_plane off 2 acl sandbox nil',
+    );
+  });
+
   it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
     const json =
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";
