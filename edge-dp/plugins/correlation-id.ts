@@ -1,6 +1,7 @@
 import type { CorrelationIdConfig } from '../../shared/plugins/correlation-id.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { firstLine } from '../http/fields.ts';
+import { isolateNumber } from './isolate-number.ts';
 import type { Plugin } from './runtime/plugin.ts';
 import { slot } from './runtime/slot.ts';
 
@@ -39,10 +40,10 @@ const correlationId: Plugin<CorrelationIdConfig> = {
 export default correlationId;
 
 /** One per isolate, made with the first id: a Worker has no random numbers before its first request. */
-let isolate: { readonly uuid: string; readonly number: number; count: number } | null = null;
+let isolate: { readonly uuid: string; count: number } | null = null;
 
-function counted(): { readonly uuid: string; readonly number: number; readonly count: number } {
-  isolate ??= { uuid: crypto.randomUUID(), number: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0, count: 0 };
+function counted(): { readonly uuid: string; readonly count: number } {
+  isolate ??= { uuid: crypto.randomUUID(), count: 0 };
   isolate.count += 1;
   return isolate;
 }
@@ -58,7 +59,7 @@ const GENERATORS = {
    * nor connection: the isolate's number and its count of requests stand in, with the same shape.
    */
   tracker: () => {
-    const { number, count } = counted();
-    return `0.0.0.0-0-${number}-${count}-1-${(Date.now() / 1000).toFixed(3)}`;
+    const { count } = counted();
+    return `0.0.0.0-0-${isolateNumber()}-${count}-1-${(Date.now() / 1000).toFixed(3)}`;
   },
 } as const;

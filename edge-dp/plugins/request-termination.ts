@@ -3,6 +3,7 @@ import type { RequestTerminationConfig } from '../../shared/plugins/request-term
 import { KONG_VERSION } from '../../shared/version.ts';
 import { queryValues } from '../proxy/query.ts';
 import { splitHost } from '../router/host.ts';
+import { isolateNumber } from './isolate-number.ts';
 import { withCharset } from './own-charset.ts';
 import { argumentTable, bodyTable, headerTable } from './request-tables.ts';
 import { bareAnswer } from './runtime/bare-answer.ts';
@@ -53,7 +54,7 @@ async function seen(request: GatewayRequest, node: Services['node']): Promise<Re
   const raw = await request.body.read(BODY_LIMIT);
   const text = raw === null || raw.length === 0 ? undefined : new TextDecoder().decode(raw);
   return {
-    kong: { node_id: node.id, hostname: node.hostname },
+    kong: { node_id: node.id, worker_pid: isolateNumber(), hostname: node.hostname },
     request: {
       scheme: request.scheme,
       host: splitHost(request.headers.get('host') ?? '').host,

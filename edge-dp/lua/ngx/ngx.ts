@@ -1,4 +1,5 @@
 import { LuaNative, type LuaRecord, NULL } from '../../../shared/lua/value.ts';
+import { isolateNumber } from '../../plugins/isolate-number.ts';
 import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
 import { contextOf } from '../context.ts';
 import { codecs } from './codecs.ts';
@@ -57,7 +58,7 @@ export const ngx: LuaRecord = {
   config: { subsystem: 'http', debug: false, ngx_lua_version: 10_026 },
   worker: {
     id: new LuaNative('id', () => 0),
-    pid: new LuaNative('pid', () => 1),
+    pid: new LuaNative('pid', () => isolateNumber()),
     count: new LuaNative('count', () => 1),
     exiting: new LuaNative('exiting', () => false),
   },

@@ -221,6 +221,12 @@ describe('Lua of a plugin', () => {
     );
   });
 
+  it('has a number for the process, the same as long as it runs', async () => {
+    const pid = Number(await told('tell(ngx.worker.pid())'));
+    expect(pid).toBeGreaterThan(1);
+    expect(Number(await told('tell(ngx.worker.pid())'))).toBe(pid);
+  });
+
   it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
     const json =
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";
