@@ -9,6 +9,8 @@ export interface Meters {
   readonly work: Counter;
   /** Bytes that Lua may still allocate before it is told "not enough memory". */
   readonly allowance: Counter;
+  /** Bytes that Lua has in pieces of more than 64 KB: long strings and large tables, whoever made them and when. */
+  readonly large: Counter;
 }
 
 /** What a counter is where nobody counts. */
@@ -53,7 +55,9 @@ export class Budget {
 
   /** To be called when the run begins, and again whenever it goes on after a wait. */
   begin(): void {
-    this.#meters.work.value = MOST_WORK;
+    const { work, large } = this.#meters;
+    work.value = MOST_WORK;
+    if (large.value > 0) this.#lookWithin(Math.max(1, Math.floor(MOST_BYTES / large.value)));
     this.#grant();
   }
 
@@ -120,8 +124,8 @@ const FINE_STEP = 5;
 /** What a look takes itself, most of it the way out of WebAssembly. */
 const A_LOOK = 4;
 const TURNS_AN_INSTRUCTION = 4;
-/** More turns than are done between two looks, unless it is by a script that was made for it. */
-const MOST_WORK = 200_000_000;
+/** More turns than are done between two looks, unless it is by a script that was made for it; tens of milliseconds. */
+const MOST_WORK = 13_000_000;
 const BYTES_AN_INSTRUCTION = 20;
 const AFTER_THE_END = 64 * 1024;
 /** Who allocates or does this much at once has strings or tables for which one instruction may take a millisecond. */
@@ -134,5 +138,7 @@ const MOST_REFUSALS = 10_000;
 const MOST_AT_ONCE = 100;
 /** Charges are looked at in lots of this size. */
 const LOT = 5000;
+/** Instructions between two looks, times the bytes that one of them may be about: some turns are done for each. */
+const MOST_BYTES = MOST_WORK / 4;
 /** What is charged for a string of two megabytes. */
 const HUGE = 100_000;

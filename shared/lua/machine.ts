@@ -49,8 +49,9 @@ export const DEFAULT_LIMITS: LuaLimits = { instructions: 1_000_000, memory: 32 *
  */
 export class LuaMachine {
   readonly limits: LuaLimits;
-  /** Bytes in use after the last collection made in time. */
+  /** Bytes in use after the last collection made in time, and those of them in large pieces. */
   #collected = 0;
+  #collectedLarge = 0;
   readonly #lua: LuaExports;
   readonly #main: LuaState;
   /** Threads that ended well and can run again. */
@@ -66,7 +67,7 @@ export class LuaMachine {
 
   constructor(modules: LuaModules, limits: LuaLimits = DEFAULT_LIMITS) {
     this.limits = limits;
-    const { lua, callAt, hookAt, allocAt, allowance } = instantiate(modules, {
+    const { lua, callAt, hookAt, allocAt, allowance, large } = instantiate(modules, {
       call: (state) => this.#call(state),
       hook: (state) => this.#hook(state),
       // Outside a run nobody could be told "not enough memory": a little more is there for what the machine itself does.
@@ -74,7 +75,7 @@ export class LuaMachine {
     });
     this.#lua = lua;
     this.#hookAt = hookAt;
-    this.#meters = { work: lua.work, allowance };
+    this.#meters = { work: lua.work, allowance, large };
     this.#main = lua.luaL_newstate();
     if (this.#main === 0) throw new LuaMachineLost('no memory for a Lua state');
     lua.lua_setallocf(this.#main, allocAt, 0);
@@ -166,18 +167,32 @@ export class LuaMachine {
     return this.#resume(thread, run, parameters.length);
   }
 
-  /** Lua 5.1 begins to collect when twice what was left last time is in use, which may be more than there is, and fails without another try. */
+  /**
+   * Lua 5.1 begins to collect when twice what was left last time is in use, which may be more than there is, and fails without another
+   * try. Where long texts may be garbage, it is collected before runs are looked at more often because of them.
+   */
   #collectInTime(): void {
     const { memory } = this.limits;
-    if (this.memory.used < Math.max(memory / 2, this.#collected + memory / 8)) return;
-    this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
+    const { large } = this.#meters;
+    const much = this.memory.used >= Math.max(memory / 2, this.#collected + memory / 8);
+    if (!much && large.value < this.#collectedLarge + LARGE_GARBAGE) return;
+    let before: number;
+    do {
+      before = large.value;
+      this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
+      // Lua's table of all strings is halved with each collection, down to what it needs.
+    } while (large.value > 0 && large.value < before);
     this.#collected = this.memory.used;
+    this.#collectedLarge = large.value;
   }
 
   #resume(thread: Thread, run: Run, parameters: number): readonly LuaValue[] | Promise<readonly LuaValue[]> {
     const lua = this.#lua;
     const { state } = thread;
-    const status = this.#within(run, () => lua.lua_resume(state, parameters));
+    const status = this.#within(run, () => {
+      this.#lookAsOften(state, run.budget);
+      return lua.lua_resume(state, parameters);
+    });
     if (status === 0) {
       const values = this.#take(state);
       if (run.budget.step < STEP) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
@@ -248,16 +263,20 @@ export class LuaMachine {
     try {
       return work();
     } catch (thrown) {
-      this.#lost =
-        thrown instanceof LuaMachineLost
-          ? thrown
-          : new LuaMachineLost(`Lua broke down: ${messageOf(thrown)}`, { cause: thrown });
+      this.#lost = this.#loss(thrown);
       throw this.#lost;
     } finally {
       run.budget.pause();
       this.#run = before;
       before?.budget.begin();
     }
+  }
+
+  #loss(thrown: unknown): LuaMachineLost {
+    if (thrown instanceof LuaMachineLost) return thrown;
+    // Where a loop stops in the middle of what is written in C, nothing can go on.
+    const why = this.#meters.work.value < 0 ? `${BUDGET} between two looks at it` : messageOf(thrown);
+    return new LuaMachineLost(`Lua broke down: ${why}`, { cause: thrown });
   }
 
   #alive(): void {
@@ -304,8 +323,9 @@ export class LuaMachine {
       return undefined;
     });
     add('room_for', (call) => {
-      if (call.number(1) > this.limits.memory / 4) throw new Error('resulting string too large');
-      call.charge(call.number(1) / 16);
+      const bytes = call.number(1);
+      if (bytes > this.limits.memory / 4) throw new Error('resulting string too large');
+      call.charge(bytes > LONGEST_REPEATED ? bytes : bytes / 16);
       return undefined;
     });
     for (const native of stringNatives) natives[native.name] = native;
@@ -487,10 +507,13 @@ const A_COROUTINE = 50;
 /** What compiling costs, beside what Lua itself does of it. */
 const A_CHUNK = 400;
 const INSTRUCTIONS_A_CHARACTER = 2;
+/** Its loops take a run of the usual budget to its end: better before than after. */
+const LONGEST_REPEATED = 1_300_000;
 const BUDGET = 'instruction budget used up';
 const PRELUDE_PLACE = 'prelude:';
 const RESERVE = 1024 * 1024;
 const STACK_RESERVE = 16 * 1024;
+const LARGE_GARBAGE = 256 * 1024;
 const MAX_IDLE = 64;
 const NOTHING: readonly LuaValue[] = [];
 

@@ -129,6 +129,7 @@ export interface LuaInstance {
   readonly hookAt: number;
   readonly allocAt: number;
   readonly allowance: Counter;
+  readonly large: Counter;
 }
 
 /** wasi's and Emscripten's numbers for "there is no such function here". */
@@ -226,14 +227,14 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
       free: lua.free,
     },
   }).exports;
-  const { call, hook, alloc, allowance } = trampolines;
-  if (!isCounter(allowance)) throw new LuaMachineLost('the trampolines are not those expected');
+  const { call, hook, alloc, allowance, large } = trampolines;
+  if (!isCounter(allowance) || !isCounter(large)) throw new LuaMachineLost('the trampolines are not those expected');
   const table = lua.__indirect_function_table;
   const callAt = table.grow(3);
   [call, hook, alloc].forEach((each, n) => {
     table.set(callAt + n, each);
   });
-  return { lua, callAt, hookAt: callAt + 1, allocAt: callAt + 2, allowance };
+  return { lua, callAt, hookAt: callAt + 1, allocAt: callAt + 2, allowance, large };
 }
 
 /** An exported global, a number. */

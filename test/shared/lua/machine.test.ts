@@ -7,8 +7,19 @@ import { LuaMachineLost } from '../../../shared/lua/wasm.ts';
 
 const modules = luaModules();
 
+/** Has `s` be two megabytes of that, which costs a run no more than their bytes; it is looked at before it goes on. */
+const long = (text: string): string => `local s = '${text}' for i = 1, 21 do s = s .. s end for i = 1, 100 do end`;
+
 /** Scripts without an end, or with a late one. */
 const HOSTILE = [
+  `${long('x')} while true do s:upper() end`,
+  `${long('x')} local n = 0 while true do local t = s .. n n = n + 1 end`,
+  `${long('x')} while true do local t = s <= s end`,
+  `${long('1')} while true do local t = -s end`,
+  `${long('1')} local co = coroutine.wrap(function(s) while true do s = coroutine.yield(-s) end end) co(1) while true do co(s) end`,
+  `local co = coroutine.wrap(function() local s = coroutine.yield() while true do local t = -s end end) co() ${long('1')} co(s)`,
+  `${long('1')} while true do for i = s, s do end end`,
+  `${long('x')} local t = {} while true do t[s .. #t] = 1 end`,
   'while true do end',
   'while true do pcall(error) end',
   'while true do pcall(function() while true do end end) end',
@@ -180,6 +191,56 @@ describe('the Lua machine', () => {
     expect(await cost(source, 50)).toBeLessThan(50);
   });
 
+  const often = (statement: string) => Array(95).fill(statement).join(' ');
+  /** A text of two megabytes that no call has made. */
+  const DOUBLED = `local s = "1" ${Array(21).fill('s = s .. s').join(' ')}`;
+
+  test.each([
+    ['of four megabytes in its source', '', `local t, s = 0, "${'1'.repeat(4e6)}" ${often('t = -s')}`],
+    ['of a quarter of a megabyte in its source', '', `local t, s = 0, "${'1'.repeat(25e4)}" ${often('t = -s')}`],
+    ['that another run has kept', `${DOUBLED} S = s`, `local t, s = 0, S ${often('t = -s')}`],
+    [
+      'that another run has kept, in a coroutine',
+      `${DOUBLED} S = s`,
+      `coroutine.wrap(function() local t, s = 0, S ${often('t = -s')} end)()`,
+    ],
+  ])(
+    'ends a script that works on a text %s, within the first instructions, and lives on',
+    async (_, before, source) => {
+      await run(before);
+      const fn = lua.load(source, '=long');
+      const used: number[] = [];
+      for (let tries = 0; tries < 5; tries++) {
+        const start = process.threadCpuUsage();
+        expect(() => lua.run(fn, [], null)).toThrow('instruction budget used up');
+        const { user, system } = process.threadCpuUsage(start);
+        used.push((user + system) / 1000);
+      }
+      expect(Math.min(...used)).toBeLessThan(50);
+      expect(lua.lost).toBeNull();
+      lua.release(fn);
+      await run('S = nil');
+    },
+  );
+
+  test('looks no more often for long texts that are gone', async () => {
+    const sum = 'local n = 0 for i = 1, 2e5 do n = n + 1 end return n';
+    await run(`${DOUBLED} S = s`);
+    await expect(run(sum)).rejects.toThrow('instruction budget used up');
+    await run('S = nil');
+    await run(DOUBLED);
+    expect(await run(sum)).toEqual([2e5]);
+  });
+
+  test('is lost to a script that makes and uses up a long text between two looks, and says why', () => {
+    const other = new LuaMachine(modules);
+    const fn = other.load(`${DOUBLED} local t ${often('t = -s')}`, '=long');
+    expect(() => other.run(fn, [], null)).toThrow(
+      new LuaMachineLost('Lua broke down: instruction budget used up between two looks at it'),
+    );
+    expect(() => other.run(fn, [], null)).toThrow(LuaMachineLost);
+  });
+
   test('ends no script that waits for its processor, however long, and leaves each what it may use', async () => {
     let at = 0;
     clock(() => (at += 1000));
@@ -202,6 +263,12 @@ describe('the Lua machine', () => {
     const lengths = (size: number) => run(`local s = ("x"):rep(${size}) for i = 1, 300 do length(s) end return true`);
     expect(await lengths(1000)).toEqual([true]);
     await expect(lengths(1e6)).rejects.toThrow('instruction budget used up');
+    const resumed = (count: number) =>
+      run(
+        `local co = coroutine.wrap(function() while true do coroutine.yield() end end) for i = 1, ${count} do co() end return true`,
+      );
+    expect(await resumed(4000)).toEqual([true]);
+    await expect(resumed(12_000)).rejects.toThrow('instruction budget used up');
     lua.define('list', new LuaNative('list', () => Array.from({ length: 1000 }, () => 1)));
     const lists = (count: number) => run(`for i = 1, ${count} do list() end return true`);
     expect(await lists(50)).toEqual([true]);
@@ -319,17 +386,25 @@ describe('the Lua machine', () => {
     const imported = (text: string, type: number) => [...name('env'), ...name(text), 0, type];
     const [i32, func, none] = [0x7f, 0x60, 0x40];
     const [block, end, leave, call] = [0x04, 0x0b, 0x0f, 0x10];
-    const [get, getAllowance, setAllowance] = [0x20, [0x23, 0], [0x24, 0]];
-    const [zero, isZero, less, more, minus] = [[0x41, 0], 0x45, 0x49, 0x4b, 0x6b];
-    const [pointer, before, size] = [1, 2, 3];
+    const [get, keep, getAllowance, setAllowance] = [0x20, 0x22, [0x23, 0], [0x24, 0]];
+    const [getLarge, setLarge, size64k] = [
+      [0x23, 1],
+      [0x24, 1],
+      [0x41, 0x80, 0x80, 0x04],
+    ];
+    const [zero, isZero, less, more, plus, minus, select] = [[0x41, 0], 0x45, 0x49, 0x4b, 0x6a, 0x6b, 0x1b];
+    const [pointer, before, size, result] = [1, 2, 3, 4];
+    const ifLarge = (bytes: number) => [get, bytes, ...zero, get, bytes, ...size64k, more, select];
     const alloc = [
       // Nothing wanted: freed.
-      ...[get, size, isZero, block, none, get, pointer, call, 3, ...zero, leave, end],
+      ...[get, size, isZero, block, none, ...getLarge, ...ifLarge(before), minus, ...setLarge],
+      ...[get, pointer, call, 3, ...zero, leave, end],
       // More wanted than before: within the allowance, or not at all.
       ...[get, size, get, before, more, block, none],
       ...[...getAllowance, get, size, less, block, none, ...zero, leave, end],
       ...[...getAllowance, get, size, minus, ...setAllowance, end],
-      ...[get, pointer, get, size, call, 2, end],
+      ...[get, pointer, get, size, call, 2, keep, result, block, none],
+      ...[...getLarge, ...ifLarge(before), minus, ...ifLarge(size), plus, ...setLarge, end, get, result, end],
     ];
     const types = [
       [func, 1, i32, 1, i32],
@@ -344,16 +419,19 @@ describe('the Lua machine', () => {
       [...name('hook'), 0, 1],
       [...name('alloc'), 0, 4],
       [...name('allowance'), 3, 0],
+      [...name('large'), 3, 1],
     ];
+    const locals = [1, 1, i32];
     const wasm = [
       ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       ...section(1, types.length, ...types.flat()),
       ...section(2, imports.length, ...imports.flat()),
       ...section(3, 1, 4),
-      ...section(6, 1, i32, 1, 0x41, 0xff, 0xff, 0xff, 0xff, 0x07, end),
+      ...section(6, 2, i32, 1, 0x41, 0xff, 0xff, 0xff, 0xff, 0x07, end, i32, 1, ...zero, end),
       ...section(7, exports.length, ...exports.flat()),
-      ...section(10, 1, alloc.length + 1, 0, ...alloc),
+      ...section(10, 1, locals.length + alloc.length, ...locals, ...alloc),
     ];
+    expect(wasm.every((byte) => byte < 0x100)).toBe(true);
     expect([...readFileSync('shared/lua/trampolines.wasm')]).toEqual(wasm);
   });
 });
