@@ -1,3 +1,4 @@
+import { parseAsCjson } from '../../shared/lua/cjson.ts';
 import { type LuaValue, NULL } from '../../shared/lua/value.ts';
 import { isRecord } from '../../shared/record.ts';
 import { isList, typeOf } from './arguments.ts';
@@ -19,7 +20,7 @@ export function encodeJson(value: LuaValue, spelling = USUAL): string {
 export function decodeJson(text: string, marked = false): LuaValue {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseAsCjson(text);
   } catch {
     throw new Error('Expected value but found invalid token at character 1');
   }

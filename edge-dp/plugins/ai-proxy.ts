@@ -3,7 +3,7 @@ import { isRecord, type Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { escapePath } from '../lua/kong/service.ts';
-import { beginModelStream, endModelStream, logExchange } from './llm/analytics.ts';
+import { beginModelStream, endModelStream, logProxied, noteAsked } from './llm/analytics.ts';
 import { answeredUsage, nativeAnswer, translateAnswer } from './llm/answers.ts';
 import { compileCredentials, putHeaders } from './llm/credentials.ts';
 import { type Destination, destinationOf } from './llm/destination.ts';
@@ -87,6 +87,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
       request.headers.set('Accept-Encoding', provider === 'gemini' ? 'identity' : 'gzip, identity');
       go(request, to, path);
       const estimated = COUNTS.has(provider) ? 0 : estimatedPromptTokens(payload, streaming);
+      noteAsked(request, model);
       asked.set(request, { model, streaming, sentAt: Date.now(), estimated, sent });
     };
 
@@ -96,7 +97,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
       const usage = { prompt: used.prompt ?? was.estimated, completion: used.completion };
       const payloads = logging.log_payloads ? { request: JSON.stringify(was.sent), response: said } : null;
       const took = Date.now() - was.sentAt;
-      logExchange(request, 'proxy', place.id, { operation, model: was.model, answeredBy, usage, took, payloads });
+      logProxied(request, place.id, { operation, model: was.model, answeredBy, usage, took, payloads });
     };
 
     const answerWhole = async (request: GatewayRequest, reply: Reply, was: Asked): Promise<undefined> => {

@@ -1,3 +1,4 @@
+import { parseAsCjson } from '../../shared/lua/cjson.ts';
 import type { AiResponseTransformerConfig } from '../../shared/plugins/ai-response-transformer.ts';
 import { isRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
@@ -73,7 +74,11 @@ function kept(headers: HeaderFields): FieldList {
 
 /** An answer as the model says: `{"status", "headers", "body"}`, each where it is there. Throws what is wrong with it. */
 function instructed(said: string, upstreams: HeaderFields): Answer {
-  const told: unknown = JSON.parse(said);
+  // What models say before their JSON, in Kong's words.
+  if (!/^\s*["{[\d\-tfn]/.test(said)) {
+    throw new Error(`Expected value but found invalid token at character ${Math.max(said.search(/\S/), 0) + 1}`);
+  }
+  const told = parseAsCjson(said);
   if (!isRecord(told)) throw new Error('input not table or string');
   const { status = 200, headers = {}, body = told } = told;
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {

@@ -114,7 +114,8 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
       settings.replaySample === undefined || dependencies.node === undefined
         ? null
         : new RequestSampler(settings.replaySample, dependencies.node),
-    health: dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node, dependencies.near ?? true),
+    health:
+      dependencies.node === undefined ? noHealthSync : createHealthSync(dependencies.node, dependencies.near ?? true),
     serviceHosts: names !== null && settings.resolvesServices === true ? new ServiceHosts(names) : null,
     portOf: (listener) => settings.portMaps?.[listener] ?? listener,
     clientAddress: compileClientAddress(settings),

@@ -57,40 +57,90 @@ export interface ModelExchange {
   readonly payloads: { readonly request: string; readonly response: string } | null;
 }
 
-/** Tells of it in the log entry, as Kong does: `ai.<namespace>.meta`, `.usage` and `.payload`. */
-export function logExchange(request: GatewayRequest, namespace: string, plugin: string, exchange: ModelExchange): void {
-  const { model, usage, took, payloads } = exchange;
+/** Tells of what ai-proxy asked in the log entry, as Kong does: `ai.proxy.meta`, `.usage` and `.payload`. */
+export function logProxied(request: GatewayRequest, plugin: string, exchange: ModelExchange): void {
+  const { model, usage, took } = exchange;
   const [prompt, completion] = [usage.prompt ?? 0, usage.completion ?? 0];
-  const requestModel = model.name ?? 'UNSPECIFIED';
-  const responseModel = exchange.answeredBy ?? requestModel;
-  const cost = costOf(model, prompt, completion);
-  const perToken = completion > 0 ? took / completion : 0;
-  noteInLog(request, `ai.${namespace}.meta`, {
+  const requestModel = nameOf(model);
+  noteExchange(request, 'proxy', exchange, {
+    meta: metaOf(plugin, requestModel, requestModel, exchange),
+    usage: {
+      time_per_token: completion > 0 ? took / completion : 0,
+      prompt_tokens: prompt,
+      completion_tokens: completion,
+      total_tokens: prompt + completion,
+      cost: costOf(model, prompt, completion) ?? 0,
+    },
+  });
+}
+
+/** The same of what one of the transformers, `namespace`, asked: its usage has only what is known. */
+export function logTransformed(
+  request: GatewayRequest,
+  namespace: string,
+  plugin: string,
+  exchange: ModelExchange,
+): void {
+  const { model, usage, took } = exchange;
+  const { prompt, completion } = usage;
+  const both = prompt !== null && completion !== null;
+  const cost = both ? costOf(model, prompt, completion) : null;
+  noteExchange(request, namespace, exchange, {
+    // The model of the request is that of ai-proxy alone.
+    meta: metaOf(plugin, asked.get(request) ?? UNSPECIFIED, nameOf(model), exchange),
+    usage: {
+      ...(completion !== null && { time_per_token: completion > 0 ? Math.floor(took / completion) : 0 }),
+      ...(prompt !== null && { prompt_tokens: prompt }),
+      ...(completion !== null && { completion_tokens: completion }),
+      ...(both && { total_tokens: prompt + completion }),
+      ...(cost !== null && { cost }),
+    },
+    cache: {},
+  });
+}
+
+/** Says which model ai-proxy asks. */
+export function noteAsked(request: GatewayRequest, model: Model): void {
+  asked.set(request, nameOf(model));
+}
+
+const asked = slot<string>();
+const UNSPECIFIED = 'UNSPECIFIED';
+
+function nameOf({ name }: Model): string {
+  return name ?? UNSPECIFIED;
+}
+
+function metaOf(plugin: string, requestModel: string, byDefault: string, exchange: ModelExchange): Row {
+  const { model, answeredBy, took } = exchange;
+  return {
     plugin_id: plugin,
     provider_name: model.provider,
     request_model: requestModel,
-    response_model: responseModel,
+    response_model: answeredBy ?? byDefault,
     llm_latency: took,
     ...azureMeta(model),
-  });
-  noteInLog(request, `ai.${namespace}.usage`, {
-    // The transformers tell whole milliseconds.
-    time_per_token: namespace === 'proxy' ? perToken : Math.floor(perToken),
-    prompt_tokens: prompt,
-    completion_tokens: completion,
-    total_tokens: prompt + completion,
-    cost,
-  });
+  };
+}
+
+function noteExchange(
+  request: GatewayRequest,
+  namespace: string,
+  { operation, model, answeredBy, usage, took, payloads }: ModelExchange,
+  parts: Readonly<Record<string, Row>>,
+): void {
+  for (const [part, told] of Object.entries(parts)) noteInLog(request, `ai.${namespace}.${part}`, told);
   if (payloads !== null) noteInLog(request, `ai.${namespace}.payload`, payloads);
   const end = Date.now();
+  const [prompt, completion] = [usage.prompt ?? 0, usage.completion ?? 0];
   const call: ModelCall = {
-    operation: exchange.operation,
+    operation,
     provider: model.provider,
-    requestModel,
-    responseModel: String(responseModel),
+    requestModel: nameOf(model),
+    responseModel: String(answeredBy ?? nameOf(model)),
     promptTokens: prompt,
     completionTokens: completion,
-    cost,
+    cost: costOf(model, prompt, completion) ?? 0,
     start: end - took,
     end,
   };
@@ -106,8 +156,8 @@ function azureMeta({ provider, options }: Model): Row {
   };
 }
 
-/** Costs are configured for a million tokens. */
-function costOf({ options }: Model, prompt: number, completion: number): number {
+/** Costs are configured for a million tokens; null: none are. */
+function costOf({ options }: Model, prompt: number, completion: number): number | null {
   const [input, output] = [options?.input_cost ?? null, options?.output_cost ?? null];
-  return input === null || output === null ? 0 : (prompt * input + completion * output) / 1_000_000;
+  return input === null || output === null ? null : (prompt * input + completion * output) / 1_000_000;
 }

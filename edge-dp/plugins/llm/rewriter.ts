@@ -6,7 +6,7 @@ import { tellProblem } from '../problem-line.ts';
 import type { Place } from '../runtime/plugin.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 import type { Services } from '../runtime/services.ts';
-import { logExchange } from './analytics.ts';
+import { logTransformed } from './analytics.ts';
 import { answeredUsage, translateAnswer } from './answers.ts';
 import { compileCredentials } from './credentials.ts';
 import { destinationOf } from './destination.ts';
@@ -108,7 +108,7 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
       if (logging.log_statistics) {
         const payloads = logging.log_payloads ? { request: body, response: outcome.text } : null;
         const took = Date.now() - startedAt;
-        logExchange(request, plugin, place.id, {
+        logTransformed(request, plugin, place.id, {
           operation: 'llm/v1/chat',
           model,
           answeredBy: answer.model,

@@ -232,6 +232,8 @@ describe('Lua of a plugin', () => {
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";
     expect(await told(json, {}, { ...DEFAULT_LUA, untrusted: 'on' })).toBe('{"a":[1,2]} nil 4');
     expect(await told(json, {}, { ...DEFAULT_LUA, requires: ['cjson.safe', 'bit'] })).toBe('{"a":[1,2]} nil 4');
+    const lines = "tell(require('cjson.safe').decode('\"a\\n\\1b\"') == 'a\\n\\1b')";
+    expect(await told(lines, {}, { ...DEFAULT_LUA, requires: ['cjson.safe'] })).toBe('true');
     await expect(told(json)).rejects.toThrow("require 'cjson.safe' not allowed within sandbox");
     await expect(told("require('ffi')", {}, { ...DEFAULT_LUA, untrusted: 'on' })).rejects.toThrow(
       "module 'ffi' is not there",

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import aiRequestTransformer from '../../../edge-dp/plugins/ai-request-transformer.ts';
 import aiResponseTransformer from '../../../edge-dp/plugins/ai-response-transformer.ts';
+import { noteAsked } from '../../../edge-dp/plugins/llm/analytics.ts';
 import { qualified } from '../../../edge-dp/plugins/runtime/plugin.ts';
 import { type OutgoingRequest, ServiceError, type Services } from '../../../edge-dp/plugins/runtime/services.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
@@ -84,7 +85,11 @@ describe('AI transformers', () => {
         { role: 'user', content: 'é' },
       ],
     });
-    expect(logged(request)).toMatchObject({ ai: { 'ai-request-transformer': { usage: { total_tokens: 4 } } } });
+    const meta = { request_model: 'UNSPECIFIED', response_model: 'm', provider_name: 'openai' };
+    expect(logged(request).ai).toMatchObject({
+      'ai-request-transformer': { meta, usage: { total_tokens: 4 }, cache: {} },
+    });
+    expect(Object(logged(request).ai)['ai-request-transformer'].usage).not.toHaveProperty('cost');
     const long = fakeRequest({ method: 'POST', body: 'x'.repeat(9000) });
     expect(await hooks.access?.(long)).toMatchObject({ status: 413 });
   });
@@ -137,6 +142,19 @@ describe('AI transformers', () => {
     });
   });
 
+  it('tells in the log which model ai-proxy asked', async () => {
+    const hooks = aiResponseTransformer.compile(
+      { ...CONFIG, parse_llm_response_json_instructions: false },
+      EVERYWHERE,
+      fakeServices({ fetch: async () => saying('cba') }),
+    );
+    const request = fakeRequest();
+    request.forward = async () => new OwnResponse(200, 'abc');
+    noteAsked(request, { ...model, name: 'another' });
+    await hooks.access?.(request);
+    expect(logged(request).ai).toMatchObject({ 'ai-response-transformer': { meta: { request_model: 'another' } } });
+  });
+
   it('takes no text of a model that was stopped for it', async () => {
     const candidates = [{ finishReason: 'SAFETY', content: { parts: [{ text: 'half of it' }] } }];
     const fetch: Services['fetch'] = async () => new OwnResponse(200, JSON.stringify({ candidates }));
@@ -160,7 +178,20 @@ describe('AI transformers', () => {
     const whole = await respond('{"a":1}');
     expect([whole.response.status, whole.text]).toEqual([200, '{"a":1}']);
 
-    for (const said of ['no JSON', '[1]', '{"status":99}', '{"headers":{"x":"a\\r\\nb"}}', '{"headers":[]}']) {
+    // As lua-cjson reads it.
+    const lines = await respond('{"status":210,"body":"one\n\ttwo\\"\u0001"}');
+    expect([lines.response.status, lines.text]).toEqual([210, 'one\n\ttwo"\u0001']);
+    const { text: refused } = await respond(' Sure! {"body":"x"}');
+    expect(refused).toContain('AI backend: Expected value but found invalid token at character 2');
+
+    for (const said of [
+      'no JSON',
+      '[1]',
+      '{"body":"a\n}',
+      '{"status":99}',
+      '{"headers":{"x":"a\\r\\nb"}}',
+      '{"headers":[]}',
+    ]) {
       const { response, text } = await respond(said);
       expect(response.status, said).toBe(500);
       expect(text).toContain('failed to parse JSON response instructions from AI backend: ');
