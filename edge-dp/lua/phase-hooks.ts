@@ -24,6 +24,8 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   if (phases.has('access')) hooks.access = (request) => run(context('access', request));
   if (phases.has('response')) {
     hooks.response = async (request, reply) => {
+      // It is a phase of what the upstream said, or failed to say.
+      if (reply.source === 'exit') return undefined;
       // Kong buffers the answer for this phase.
       requestTables(request).buffered = true;
       await buffer(request, reply);

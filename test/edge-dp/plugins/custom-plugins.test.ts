@@ -296,6 +296,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     await route('credential', { name: 'key-auth' }, { name: 'post-function', config: { access: [SHOWS] } });
     await api(`${gateway.admin}/plugins`, 'POST', { name: 'versions' });
     await route('second', { name: 'versions@2' });
+    await route('guarded', { name: 'buffers' }, { name: 'key-auth' });
     await gateway.applied();
   });
   afterAll(async () => {
@@ -361,6 +362,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     const answer = await get('buffers');
     expect(answer.status).toBe(201);
     expect(JSON.parse(answer.text).length).toBeGreaterThan(20);
+    expect((await get('guarded')).status).toBe(401);
   });
 
   it('tell what the service said from what was made of it, and put a body in its place at once', async () => {
