@@ -23,6 +23,8 @@ describe('requests byte for byte on the native host', () => {
       if (line.includes('/odd')) return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
       if (line.includes('/trailers'))
         return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n';
+      if (line.includes('/announced'))
+        return `HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\n${line.startsWith('HEAD') ? '' : 'ok'}`;
       if (line.includes('/beyond')) return `${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged`;
       if (line.includes('/padded'))
         return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5  \r\nhello\r\n1 ;a=b\r\n!\r\n0\r\n\r\n';
@@ -43,6 +45,22 @@ describe('requests byte for byte on the native host', () => {
           route(5, '/stalls', 3, { strip_path: false }),
           route(3, '/secure', 1, { protocols: ['https'] }),
           route(4, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
+          route(6, '/framed', 1, { strip_path: false }),
+        ],
+        plugins: [
+          {
+            id: '00000000-0000-4000-8000-000000000901',
+            name: 'response-transformer',
+            enabled: true,
+            route: { id: route(6, '/', 1).id },
+            config: {
+              add: { headers: ['Transfer-Encoding: chunked'], json: [], json_types: [] },
+              append: { headers: [], json: [], json_types: [] },
+              remove: { headers: [], json: [] },
+              rename: { headers: [], json: [] },
+              replace: { headers: [], json: [], json_types: [] },
+            },
+          },
         ],
       },
       { start: startNodeHost },
@@ -236,5 +254,12 @@ describe('requests byte for byte on the native host', () => {
       [205, ''],
       [200, 'ok'],
     ]);
+  });
+
+  it('are answered without trailers announced behind a body that has no such place, nor a framing that a plugin says', async () => {
+    for (const line of ['GET /announced', 'HEAD /announced', 'GET /framed', 'HEAD /framed']) {
+      const { text } = await send(message(`${line} HTTP/1.1`, 'Host: a', 'TE: trailers'), 2);
+      expect([statuses(text), text.match(/\r\n(?:trailer|transfer-encoding):.*/i)], line).toEqual([[200, 200], null]);
+    }
   });
 });

@@ -62,7 +62,11 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   const { last, patience } = terms;
   const { status, reason, lines, listeners, closing } = ready(response);
   if (listeners.length > 0) tellEnd(to, listeners);
-  const { content } = response;
+  const { content, headers } = response;
+  // How a body is framed is said by this host alone.
+  if (headers.has('transfer-encoding')) removeLines(lines, 'transfer-encoding');
+  // Announced behind a body that has no such place, Node refuses to say it.
+  if (headers.has('trailer') && !isChunked(request, response)) removeLines(lines, 'trailer');
   if (closing || last || request.body?.unasked || request.body?.broken) to.shouldKeepAlive = false;
   lines.push('Connection', to.shouldKeepAlive ? 'keep-alive' : 'close');
   lingering(to, request);
@@ -85,6 +89,15 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   }
   to.writeHead(status, reason, lines);
   sendBody(content, to, patience);
+}
+
+/** Whether something may come behind the body. */
+function isChunked({ method, version }: NodeRequest, response: HttpResponse): boolean {
+  return method !== 'HEAD' && version !== '1.0' && !headed(response) && heldBytes(response.content) === null;
+}
+
+function removeLines(lines: string[], name: string): void {
+  for (let at = lines.length - 2; at >= 0; at -= 2) if (lines[at]?.toLowerCase() === name) lines.splice(at, 2);
 }
 
 /** Whether it says how long its body is, or what it would be for GET. */
