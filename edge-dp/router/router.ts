@@ -1,3 +1,4 @@
+import { PersistentMap } from '../config/persistent-map.ts';
 import { type Captures, Capturing, capture, NO_CAPTURES } from './capture.ts';
 import { type Explanation, explain } from './explain.ts';
 import { reportFailure } from './failure.ts';
@@ -6,7 +7,7 @@ import type { RouteRow, RouterFlavor } from './route-row.ts';
 import { compileRoute, type Rule } from './rule.ts';
 import { addRule, EMPTY_INDEX, findRule, type RuleIndex, removeRule } from './rule-index.ts';
 import { compileStreamRoute } from './stream-rule.ts';
-import { type Edit, get, set, type Trie, values } from './trie.ts';
+import type { Edit } from './trie.ts';
 
 /** Chooses the route of a request. Immutable. */
 export interface Router {
@@ -40,21 +41,21 @@ type CompileRoute = (route: RouteRow, flavor: RouterFlavor) => readonly Rule[];
 
 /** A router without routes. */
 export function createRouter(flavor: RouterFlavor): Router {
-  return new IndexedRouter(flavor, compileRoute, EMPTY_INDEX, null);
+  return new IndexedRouter(flavor, compileRoute, EMPTY_INDEX, PersistentMap.empty());
 }
 
 /** The same for connections and datagrams: of a request it asks for nothing but addresses, protocol and server name. */
 export function createStreamRouter(flavor: RouterFlavor): Router {
-  return new IndexedRouter(flavor, compileStreamRoute, EMPTY_INDEX, null);
+  return new IndexedRouter(flavor, compileStreamRoute, EMPTY_INDEX, PersistentMap.empty());
 }
 
 class IndexedRouter implements Router {
   readonly #flavor: RouterFlavor;
   readonly #compile: CompileRoute;
   readonly #index: RuleIndex;
-  readonly #rulesById: Trie<readonly Rule[]> | null;
+  readonly #rulesById: PersistentMap<readonly Rule[]>;
 
-  constructor(flavor: RouterFlavor, compile: CompileRoute, index: RuleIndex, rulesById: Trie<readonly Rule[]> | null) {
+  constructor(flavor: RouterFlavor, compile: CompileRoute, index: RuleIndex, rulesById: PersistentMap<readonly Rule[]>) {
     this.#flavor = flavor;
     this.#compile = compile;
     this.#index = index;
@@ -66,9 +67,9 @@ class IndexedRouter implements Router {
     let index = this.#index;
     let rulesById = this.#rulesById;
     const replace = (id: string, rules: readonly Rule[]): void => {
-      for (const rule of get(rulesById, id) ?? []) index = removeRule(index, rule, edit);
+      for (const rule of rulesById.get(id) ?? []) index = removeRule(index, rule, edit);
       for (const rule of rules) index = addRule(index, rule, edit);
-      rulesById = set(rulesById, id, rules.length > 0 ? rules : null, edit);
+      rulesById = rules.length > 0 ? rulesById.set(id, rules) : rulesById.delete(id);
     };
     for (const id of deletes) replace(id, []);
     for (const route of upserts) replace(route.id, this.#compile(route, this.#flavor));
@@ -93,7 +94,7 @@ class IndexedRouter implements Router {
   explain(request: RouterRequest): Explanation {
     const subject = new Subject(request);
     const winner = findRule(this.#index, subject);
-    return explain([...values(this.#rulesById)].flat(), winner, subject);
+    return explain([...this.#rulesById.values()].flat(), winner, subject);
   }
 }
 

@@ -146,15 +146,17 @@ function schemeConditions(matters: boolean, https: boolean): Predicate[] {
 /** Paths grouped by what gives them one priority: all regexes, and prefixes of each length. */
 function partsOf(route: RouteRow): { id: string; paths: readonly string[] }[] {
   const id = route.id.toLowerCase();
+  const paths = route.paths ?? [];
+  if (paths.length <= 1) return [{ id, paths }];
   const groups = new Map<number, string[]>();
-  for (const path of route.paths ?? []) {
+  for (const path of paths) {
     const kind = path.startsWith('~') ? 0 : byteLength(path);
     const group = groups.get(kind);
     if (group) group.push(path);
     else groups.set(kind, [path]);
   }
-  if (groups.size <= 1) return [{ id, paths: route.paths ?? [] }];
-  return [...groups.values()].map((paths, i) => ({ id: uuid5(PARTS, `${route.id}#${i + 1}`), paths }));
+  if (groups.size === 1) return [{ id, paths }];
+  return [...groups.values()].map((group, i) => ({ id: uuid5(PARTS, `${route.id}#${i + 1}`), paths: group }));
 }
 
 /** `paths`: those that give the rule its one priority; null where an expression may match any. */

@@ -66,13 +66,6 @@ export function prefixesOf<V>(root: Trie<V> | null, text: string, into: V[]): vo
   }
 }
 
-/** Every value. */
-export function* values<V>(root: Trie<V> | null): Generator<V, void> {
-  if (!root) return;
-  if (root.value !== null) yield root.value;
-  for (const child of childrenOf(root)) yield* values(child);
-}
-
 /** The tree with another value at a key; null takes the key out. Null when nothing is left. */
 export function set<V>(root: Trie<V> | null, key: string, value: V | null, edit: Edit): Trie<V> | null {
   if (!root) return value === null ? null : leaf(key, value, edit);
