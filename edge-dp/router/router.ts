@@ -55,7 +55,12 @@ class IndexedRouter implements Router {
   readonly #index: RuleIndex;
   readonly #rulesById: PersistentMap<readonly Rule[]>;
 
-  constructor(flavor: RouterFlavor, compile: CompileRoute, index: RuleIndex, rulesById: PersistentMap<readonly Rule[]>) {
+  constructor(
+    flavor: RouterFlavor,
+    compile: CompileRoute,
+    index: RuleIndex,
+    rulesById: PersistentMap<readonly Rule[]>,
+  ) {
     this.#flavor = flavor;
     this.#compile = compile;
     this.#index = index;
