@@ -33,7 +33,12 @@ export const timerRoutes: readonly AdminRoute[] = [
           const total = Object.values(byKind).reduce((sum, count) => sum + count, 0);
           return ok({
             worker: { id: 0, count: 1 },
-            stats: { sys: { total, running, pending, waiting: pending }, timers: byKind, flamegraph: {} },
+            stats: {
+              // How often they ran, and in what, is told by nobody.
+              sys: { total, runs: 0, running, pending, waiting: pending },
+              timers: byKind,
+              flamegraph: { running: '', pending: '', elapsed_time: '' },
+            },
           });
         },
       },

@@ -311,6 +311,12 @@ describe('conventions of the Admin API', () => {
     expect(body).toMatchObject(heap(expect.stringMatching(/^\d+\.\d{2} MiB$/)));
     expect((await admin.send('GET', '/status?unit=b')).body).toMatchObject(heap(expect.any(Number)));
     expect((await admin.send('GET', '/status?unit=x')).status).toBe(400);
+    const counts = { total: expect.any(Number), runs: 0, running: 0, pending: expect.any(Number) };
+    const flamegraph = { running: '', pending: '', elapsed_time: '' };
+    expect((await admin.send('GET', '/timers')).body).toMatchObject({
+      worker: { id: 0, count: 1 },
+      stats: { sys: counts, flamegraph, timers: {} },
+    });
   });
 
   it('shows schemas as Kong does and validates against them without storing', async () => {
