@@ -7,7 +7,8 @@ export type NodeHealth = Readonly<Record<string, Readonly<Record<string, NodeTar
 const ID = /^[\w-]{1,64}$/;
 const ADDRESS = /^[\w.:[\]-]{1,253}$/;
 const RECORDS = ['A', 'AAAA', 'SRV'] as const;
-const HEALTHS = ['HEALTHY', 'UNHEALTHY', 'HEALTHCHECKS_OFF', 'DNS_ERROR'] as const;
+const ADDRESS_HEALTHS = ['HEALTHY', 'UNHEALTHY', 'HEALTHCHECKS_OFF'] as const;
+const HEALTHS = [...ADDRESS_HEALTHS, 'DNS_ERROR'] as const;
 
 /** Reads what a heartbeat says; what is not understood is left out, as it is stored and shown. */
 export function healthOf(value: unknown): NodeHealth {
@@ -38,5 +39,5 @@ function addressOf(value: unknown): NodeTargetHealth['addresses'][number][] {
   if (!isRecord(value)) return [];
   const { ip, port, weight, health } = value;
   if (typeof ip !== 'string' || !ADDRESS.test(ip) || typeof port !== 'number' || typeof weight !== 'number') return [];
-  return [{ ip, port, weight, health: health === 'UNHEALTHY' ? 'UNHEALTHY' : 'HEALTHY' }];
+  return [{ ip, port, weight, health: ADDRESS_HEALTHS.find((one) => one === health) ?? 'HEALTHY' }];
 }

@@ -3,7 +3,8 @@ import type { BalancedUpstream } from './directory.ts';
 import type { RecordType } from './name-resolution.ts';
 import { checksHealth } from './upstream.ts';
 
-type Health = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF' | 'DNS_ERROR';
+type AddressHealth = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF';
+type Health = AddressHealth | 'DNS_ERROR';
 
 /** One target's health as Kong's `/upstreams/{u}/health` shows it. */
 export interface TargetReport {
@@ -17,7 +18,7 @@ export interface TargetReport {
     readonly ip: string;
     readonly port: number;
     readonly weight: number;
-    readonly health: 'HEALTHY' | 'UNHEALTHY';
+    readonly health: AddressHealth;
   }[];
 }
 
@@ -31,8 +32,10 @@ export function reportTargets(
   return balancer.targets.map((target) => {
     const dns = balancer.dnsOf(target);
     const own = byTarget.get(target.id) ?? [];
+    // A target of weight 0 gets no requests: Kong has no say about its health either.
+    const unharmed: AddressHealth = checked && target.weight > 0 ? 'HEALTHY' : 'HEALTHCHECKS_OFF';
     const addresses = own.map((address) => {
-      const health = available(address) ? ('HEALTHY' as const) : ('UNHEALTHY' as const);
+      const health = available(address) ? unharmed : ('UNHEALTHY' as const);
       return { ip: address.ip, port: address.port, weight: address.weight, health };
     });
     const healths = new Set(addresses.map(({ health }) => health));
@@ -41,8 +44,8 @@ export function reportTargets(
     function verdict(): Health {
       if (dns.failed) return 'DNS_ERROR';
       // A target that was marked by hand counts although no check is on.
-      if (!checked && !healths.has('UNHEALTHY')) return 'HEALTHCHECKS_OFF';
-      return healths.size === 0 || healths.has('HEALTHY') ? 'HEALTHY' : 'UNHEALTHY';
+      if (!healths.has('UNHEALTHY')) return unharmed;
+      return healths.size > 1 ? 'HEALTHY' : 'UNHEALTHY';
     }
   });
 }

@@ -20,8 +20,10 @@ export async function answerStatus(
   const refused = refusedToBrowser(request, env.SETTINGS.status.allowedHosts, loopback);
   if (refused !== null) return json({ message: refused }, 403);
   const url = new URL(request.url);
+  // Kong takes a slash at the end of any path.
+  const pathname = url.pathname.replace(/(?<=.)\/$/, '');
   for (const route of routes) {
-    const match = route.path.exec({ pathname: url.pathname });
+    const match = route.path.exec({ pathname });
     if (match === null) continue;
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const answer = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;

@@ -1,6 +1,7 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { BalancedUpstream } from '../balancer/directory.ts';
 import { reportTargets, type TargetReport } from '../balancer/health-report.ts';
+import { checksHealth } from '../balancer/upstream.ts';
 import { json, type StatusRequest, type StatusRoute } from './routes.ts';
 
 /**
@@ -47,7 +48,7 @@ function health(balancer: BalancedUpstream, { url, env }: StatusRequest): Respon
     return json({ data, next: null, node_id });
   }
   const { id, name } = balancer.upstream;
-  const off = reports.every((report) => report.health === 'HEALTHCHECKS_OFF');
+  const off = !checksHealth(balancer.upstream.health) && reports.every(({ health }) => health === 'HEALTHCHECKS_OFF');
   const data = {
     id,
     health: off ? 'HEALTHCHECKS_OFF' : balancer.usable ? 'HEALTHY' : 'UNHEALTHY',

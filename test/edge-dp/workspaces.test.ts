@@ -121,6 +121,8 @@ describe('two workspaces behind one data plane', () => {
     };
     const at = (name: 'default' | 'shop') => [`127.0.0.1:${upstreams[name].port}`];
     expect((await ask('/upstreams/orders/targets')).targets).toEqual(at('default'));
+    expect((await ask('/upstreams/orders/targets/')).targets).toEqual(at('default'));
+    expect((await ask('/upstreams/orders/targets//')).message).toBe('Not found');
     expect((await ask('/default/upstreams/orders/health')).targets).toEqual(at('default'));
     const shop = await ask('/shop/upstreams/orders/targets/all');
     expect(shop.targets).toEqual(at('shop'));

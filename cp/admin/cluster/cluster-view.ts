@@ -229,7 +229,7 @@ export interface NodeTargetHealth {
     readonly ip: string;
     readonly port: number;
     readonly weight: number;
-    readonly health: 'HEALTHY' | 'UNHEALTHY';
+    readonly health: Exclude<Health, 'DNS_ERROR'>;
   }[];
 }
 

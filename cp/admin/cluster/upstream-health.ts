@@ -1,4 +1,4 @@
-import type { Row } from '../../../shared/record.ts';
+import { type Row, recordOrEmpty } from '../../../shared/record.ts';
 import { parentOf } from '../entity/nested.ts';
 import { pageBody, pageParameters } from '../entity/page.ts';
 import { type JsonSchema, objectOf } from '../openapi/description.ts';
@@ -97,21 +97,18 @@ const unseenHealth = (upstream: Row): Health => (checksHealth(upstream) ? 'HEALT
 const BY_SEVERITY: readonly Health[] = ['DNS_ERROR', 'UNHEALTHY', 'HEALTHY', 'HEALTHCHECKS_OFF'];
 const worst = (all: readonly Health[]): Health => BY_SEVERITY.find((one) => all.includes(one)) ?? 'HEALTHCHECKS_OFF';
 
-/** Whether any threshold of the upstream's checks can ever be reached. */
-function checksHealth(upstream: Row): boolean {
-  const counts: unknown[] = [];
-  collectThresholds(upstream.healthchecks, counts);
-  return counts.some((count) => typeof count === 'number' && count > 0);
-}
-
-const THRESHOLDS = new Set(['successes', 'http_failures', 'tcp_failures', 'timeouts']);
-
-function collectThresholds(value: unknown, into: unknown[]): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [name, item] of Object.entries(value)) {
-    if (THRESHOLDS.has(name)) into.push(item);
-    else collectThresholds(item, into);
-  }
+/** Whether any check is on, as Kong has it: the active ones by their intervals, the passive ones by what they count. */
+function checksHealth({ healthchecks }: Row): boolean {
+  const { active, passive } = recordOrEmpty(healthchecks);
+  const { healthy, unhealthy } = recordOrEmpty(active);
+  const counted = recordOrEmpty(recordOrEmpty(passive).unhealthy);
+  return [
+    recordOrEmpty(healthy).interval,
+    recordOrEmpty(unhealthy).interval,
+    counted.http_failures,
+    counted.tcp_failures,
+    counted.timeouts,
+  ].some((count) => typeof count === 'number' && count > 0);
 }
 
 function balancerData(target: Row, seen: readonly NodeTargetHealth[]) {

@@ -327,6 +327,14 @@ describe('what the Admin API does differently for single entities', () => {
       next: null,
       node_id: '3a7c1f0e-7f0b-4d4c-9b0a-0a2d6f8f2f11',
     });
+    // Counts of active checks that never run are no checks.
+    await admin.send('POST', '/upstreams', {
+      json: { name: 'idle.test', healthchecks: { active: { healthy: { successes: 2 } } } },
+    });
+    await admin.send('POST', '/upstreams/idle.test/targets', { json: { target: '10.0.0.1:80' } });
+    expect((await admin.send('GET', '/upstreams/idle.test/health')).rows[0]).toMatchObject({
+      health: 'HEALTHCHECKS_OFF',
+    });
     const seen = (one: 'HEALTHY' | 'UNHEALTHY') => ({
       [String(target.id)]: {
         dns: 'A',

@@ -67,6 +67,7 @@ describe('target health across a node', () => {
       },
       ...(late ? [{ id: LATE, name: 'late' }] : []),
     ];
+    const names = NAMES.slice(0, upstreams.length);
     return controlPlane.publish({
       upstreams: { rows: upstreams },
       targets: {
@@ -80,7 +81,7 @@ describe('target health across a node', () => {
         ),
       },
       services: {
-        rows: NAMES.map((host, n) => ({
+        rows: names.map((host, n) => ({
           id: id(20 + n),
           protocol: 'http',
           host,
@@ -89,7 +90,7 @@ describe('target health across a node', () => {
         })),
       },
       routes: {
-        rows: NAMES.map((name, n) => ({
+        rows: names.map((name, n) => ({
           id: id(30 + n),
           paths: [`/${name}`],
           protocols: ['http'],

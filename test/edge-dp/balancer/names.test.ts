@@ -181,8 +181,8 @@ describe('targets by name', () => {
             nodeWeight: 50,
             weight: { total: 100, unavailable: 0, available: 100 },
             addresses: [
-              { ip: '127.0.0.1', port: port(0), weight: 50, health: 'HEALTHY' },
-              { ip: '127.0.0.2', port: port(0), weight: 50, health: 'HEALTHY' },
+              { ip: '127.0.0.1', port: port(0), weight: 50, health: 'HEALTHCHECKS_OFF' },
+              { ip: '127.0.0.2', port: port(0), weight: 50, health: 'HEALTHCHECKS_OFF' },
             ],
           },
         },
@@ -314,7 +314,7 @@ describe('targets by name', () => {
       .toBe(true);
     const addresses = [
       { ip: '127.0.0.1', health: 'UNHEALTHY' },
-      { ip: '127.0.0.2', health: 'HEALTHY' },
+      { ip: '127.0.0.2', health: 'HEALTHCHECKS_OFF' },
     ];
     expect(await health('two')).toMatchObject({ data: [{ data: { addresses } }] });
     await expect.poll(async () => Object.keys(await answers('/two')), within).toEqual([`127.0.0.2:${port(0)}`]);
