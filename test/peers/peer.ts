@@ -19,6 +19,10 @@ const PEERS = {
   curl: { commands: ['curl'], install: 'apt-get install curl' },
   // Its module replaces others, so that 'go install' does not take it.
   deck: { commands: ['deck'], install: 'git clone https://github.com/Kong/deck && cd deck && go install .' },
+  'go-kong': {
+    commands: ['go-kong.test'],
+    install: 'git clone https://github.com/Kong/go-kong && cd go-kong && go test -c -o ~/go/bin/go-kong.test ./kong',
+  },
   grpcurl: { commands: ['grpcurl'], install: 'go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest' },
   go: { commands: ['go'], install: 'apt-get install golang' },
   helm: { commands: ['helm'], install: 'go install helm.sh/helm/v3/cmd/helm@latest' },
