@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import { plugins } from '../edge-dp/plugins/registry.ts';
+import { blocksOf } from './documented-blocks.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = [
@@ -43,8 +44,10 @@ it('docs/architecture.md tells what every folder holds', () => {
   expect(folders.filter((folder) => !page.includes(`\`${folder}\``))).toEqual([]);
 });
 
-it.each(['schema', 'handler'])('docs/plugin-development.md shows the %s of the example that is tested', (part) => {
-  expect(textOf('docs/plugin-development.md')).toContain(textOf(`test/own-plugins/teapot/${part}.ts`));
+it('docs/plugin-development.md shows the example that is tested, and its test', () => {
+  const shown = blocksOf('docs/plugin-development.md').filter(({ language }) => language === 'ts');
+  const files = ['schema', 'handler', 'teapot.test'].map((part) => textOf(`test/own-plugins/teapot/${part}.ts`));
+  expect(shown.map(({ text }) => text)).toEqual(expect.arrayContaining(files));
 });
 
 it('docs/kong-differences.md lists the plugins that run on data planes', () => {

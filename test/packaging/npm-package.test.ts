@@ -152,21 +152,22 @@ it('tells TypeScript what is imported of it, for plugins and for tests', async (
   expect(stdout).toBe('');
 });
 
-it("runs the example of tests for a config of one's own", async () => {
+it("runs the example of tests for a config of one's own, and the test of a plugin of one's own", async () => {
   const example = fileURLToPath(new URL('../../examples/gateway-tests', import.meta.url));
   for (const file of ['package.json', 'kong.yml', 'gateway.test.js', 'vitest.config.js'])
     cpSync(join(example, file), join(folder, file));
+  cpSync(fileURLToPath(new URL('../own-plugins/teapot', import.meta.url)), join(folder, 'teapot'), { recursive: true });
   for (const name of ['vitest', 'miniflare']) link(name);
   nameAsInstalled();
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'));
   const vitest = join(folder, 'node_modules/vitest/vitest.mjs');
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [vitest, 'run', 'gateway.test.js', '--testTimeout=300000', '--hookTimeout=300000'],
+    [vitest, 'run', 'gateway.test.js', 'teapot.test.ts', '--testTimeout=300000', '--hookTimeout=300000'],
     {
       cwd: folder,
       env: { ...Object.fromEntries(environment), NO_COLOR: '1' },
     },
   ).catch((error: { stdout: string; stderr: string }) => ({ stdout: `${error.stdout}${error.stderr}` }));
-  expect(stdout).toMatch(/Tests +5 passed/);
+  expect(stdout).toMatch(/Tests +7 passed/);
 });

@@ -8,12 +8,10 @@ import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { recordOrEmpty } from '../../../shared/record.ts';
 import { admin as api } from '../../e2e/processes.ts';
-import teapot from '../../own-plugins/teapot/handler.ts';
 import type { StartHost } from '../hosts.ts';
 import { exchange } from './case-runner/exchange.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
 import { type CaseUpstream, startCaseUpstream } from './case-runner/upstream.ts';
-import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 
 const PLUGINS = { HOLDFAST_PLUGINS: 'key-auth, teapot', HOLDFAST_PLUGINS_DIR: resolve('test/own-plugins') };
 
@@ -29,12 +27,6 @@ const builtForCloudflare: StartHost = async (options) => {
   });
   return startMiniflareHost(options, join(folder, 'worker.js'));
 };
-
-it('a hook of a plugin of one’s own is tried alone', async () => {
-  const hooks = teapot.compile({ header: 'x-drink', report_to: null }, EVERYWHERE, fakeServices());
-  expect(await hooks.access?.(fakeRequest({ headers: { 'x-drink': 'coffee' } }))).toMatchObject({ status: 418 });
-  expect(await hooks.access?.(fakeRequest({ headers: { 'x-drink': 'tea' } }))).toBeUndefined();
-});
 
 // workerd and Miniflare without the build have what the node has by the same path.
 describe.each([

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../until.ts';
@@ -69,6 +69,30 @@ describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
       expect(other.seen[0]?.header('host')).toBe('a');
       expect(other.seen[0]?.body).toBe('new');
       await other.stop();
+    });
+
+    it('decides whether it goes there over TLS', async () => {
+      const begun: (number | undefined)[] = [];
+      const server = createServer((socket) => {
+        socket
+          .on('error', () => undefined)
+          .once('data', (data) => {
+            begun.push(data[0]);
+            socket.destroy();
+          });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const target = ['target', { host: '127.0.0.1', port }] as const;
+      for (const [scheme, first] of [
+        ['https', 0x16],
+        ['http', 'G'.charCodeAt(0)],
+      ] as const) {
+        await probe.use({ p0: { access: [target, ['scheme', scheme], ['retries', 0]] } });
+        expect(headOf(await get())).toContain('502');
+        expect(begun.splice(0)).toEqual([first]);
+      }
+      server.close();
     });
 
     it('waits as long, and tries as often, as a plugin says instead of the service', async () => {
@@ -316,6 +340,15 @@ describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
       expect((await probe.told(3)).map(({ status }) => status)).toEqual([200, 204, 200]);
     });
 
+    it('tells of a body that a plugin broke while it streamed, of which the client gets no more', async () => {
+      await probe.use({ p0: { response: [['breaks']] }, p1: { log: true } });
+      const answer = await halves('/halves');
+      expect(headOf(answer)).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\ntransfer-encoding: chunked/i);
+      // workerd ends chunks properly whatever happens to a body; that the connection closes is all there is to see.
+      expect(bodyOf(answer)).toBe(`5\r\nfirst\r\n${host === 'node' ? '' : '0\r\n\r\n'}`);
+      expect((await probe.told(1))[0]).toMatchObject({ aborted: true, status: 200 });
+    });
+
     it('tells of a body that its upstream cut off, which the client does not take for complete', async () => {
       await probe.use({ p0: { log: true } });
       const answer = await get('/cut');
@@ -383,38 +416,46 @@ describe.each(GATEWAY_HOSTS)('the phases of plugins on %s', (host) => {
         .toEqual([expect.stringContaining(line)]);
     });
 
-    it('with another one that does in every phase: one answer, a line for each that failed, and nothing is left of it', async () => {
-      const failing = (name: string) => ({
-        access: [
-          ['share', 'k', name] as const,
-          ['append', 'x-a', name] as const,
-          ['throw', `boom ${name} access`] as const,
-        ],
-        response: [['throw', `boom ${name} response`] as const],
-        log: 'throw' as const,
-      });
-      await probe.use({ p0: failing('p0'), p1: failing('p1'), p2: { log: true } });
-      const before = probe.gateway.log.length;
-      const answer = await get('/', 'Accept: application/json\r\n');
-      const { message, request_id } = JSON.parse(bodyOf(answer));
-      // Not in the words that the upstream had for its own status.
-      expect(headOf(answer)).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
-      expect(message).toBe('An unexpected error occurred');
-      expect(await probe.told(1)).toMatchObject([{ name: 'p2', status: 500, source: 'error' }]);
-      const failures = () =>
-        probe.gateway.log.slice(before).flatMap((line) => {
-          const [, request, plugin, route, phase] =
-            /request (\w+): plugin (\w+) \(\S+\) of route (\w+) failed in (\w+)/.exec(line) ?? [];
-          return request === request_id ? [`${plugin} of ${route} in ${phase}`] : [];
+    it.each([
+      ['access', false],
+      ['rewrite', true],
+    ] as const)(
+      'with another one that does in every phase from %s on: one answer, a line for each that failed, and nothing is left of it',
+      async (first, global) => {
+        const failing = (name: string) => ({
+          [first]: [
+            ['share', 'k', name] as const,
+            ['append', 'x-a', name] as const,
+            ['throw', `boom ${name} ${first}`] as const,
+          ],
+          response: [['throw', `boom ${name} response`] as const],
+          log: 'throw' as const,
         });
-      await expect
-        .poll(failures, { message: 'the lines of all failures' })
-        .toEqual(['p0 of probed in access', 'p0 of probed in response', 'p0 of probed in log', 'p1 of probed in log']);
-      await probe.use({ p0: { access: [['recall', 1]], response: [['source']] } });
-      const next = await get();
-      expect([headOf(next).slice(9, 12), fieldOf(next, 'x-recalled')]).toEqual(['200', '[null]']);
-      expect(probe.upstream.seen.at(-1)?.all('x-a')).toEqual([]);
-    });
+        // Before the router there is none to be named.
+        const of = global ? '' : 'probed';
+        await probe.use({ p0: failing('p0'), p1: failing('p1'), p2: { log: true } }, { global });
+        const before = probe.gateway.log.length;
+        const answer = await get('/', 'Accept: application/json\r\n');
+        const { message, request_id } = JSON.parse(bodyOf(answer));
+        // Not in the words that the upstream had for its own status.
+        expect(headOf(answer)).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
+        expect(message).toBe('An unexpected error occurred');
+        expect(await probe.told(1)).toMatchObject([{ name: 'p2', status: 500, source: 'error' }]);
+        const failures = () =>
+          probe.gateway.log.slice(before).flatMap((line) => {
+            const [, request, plugin, , route, phase] =
+              /request (\w+): plugin (\w+) \(\S+\)( of route (\w+))? failed in (\w+)/.exec(line) ?? [];
+            return request === request_id ? [[plugin, route, phase].join(' ')] : [];
+          });
+        await expect
+          .poll(failures, { message: 'the lines of all failures' })
+          .toEqual([`p0 ${of} ${first}`, `p0 ${of} response`, `p0 ${of} log`, `p1 ${of} log`]);
+        await probe.use({ p0: { access: [['recall', 1]], response: [['source']] } });
+        const next = await get();
+        expect([headOf(next).slice(9, 12), fieldOf(next, 'x-recalled')]).toEqual(['200', '[null]']);
+        expect(probe.upstream.seen.at(-1)?.all('x-a')).toEqual([]);
+      },
+    );
 
     it('in log keeps no other from it', async () => {
       await probe.use({ p0: { log: 'throw' }, p1: { log: true } });

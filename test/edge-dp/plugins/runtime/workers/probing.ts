@@ -94,6 +94,15 @@ const REPLY = {
     });
     reply.headers.set('x-through', String(reply.body.through(upper)));
   },
+  /** Passes on what has come first, and throws at what comes next. */
+  breaks: (_, reply) => {
+    let chunks = 0;
+    const transform = (chunk, controller) => {
+      if (chunks++ > 0) throw new Error('boom body');
+      controller.enqueue(chunk);
+    };
+    reply.body.through(new TransformStream({ transform }));
+  },
   copy: (r, reply, limit, url) => reply.body.copy(limit, (bytes) => tell(r, url, { copied: bytes?.length ?? null })),
   exit: (r, _, status, body, headers) => r.exit(status, body, headers),
   throw: (_, __, text) => {
