@@ -62,7 +62,11 @@ export function markProxied(
 
 /** Adds Kong's headers to an answer the gateway made. `waited`: milliseconds that were not its own. */
 export function markOwn(headers: HeaderFields, tokens: ResponseTokens, context: ProxyContext, waited: number): void {
-  if (tokens.server) headers.set('Server', SERVER);
+  // A `Via` of the gateway's name alone tells whose answer it is: plugins may say what server that is of.
+  if (!tokens.via || headers.get('via') !== SERVER) {
+    if (tokens.server) headers.set('Server', SERVER);
+    else headers.delete('Server');
+  }
   if (tokens.responseLatency) headers.set('X-Kong-Response-Latency', String(Date.now() - context.startedAt - waited));
   markAny(headers, tokens, context);
 }

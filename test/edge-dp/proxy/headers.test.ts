@@ -4,6 +4,32 @@ import { startUpstream, type Upstream } from './upstream.ts';
 
 const SERVICE = '00000000-0000-4000-8000-000000000001';
 
+/** A route whose requests are answered by plugins, with these headers. */
+function answered(path: string, digit: number, headers: readonly string[]) {
+  const id = (kind: string) => `00000000-0000-4000-8000-0000000000${kind}${digit}`;
+  const nothing = { headers: [], json: [], json_types: [] };
+  const kept = { append: nothing, remove: nothing, rename: nothing, replace: nothing };
+  return {
+    route: { id: id('d'), paths: [path], protocols: ['http'], service: { id: SERVICE } },
+    plugins: [
+      {
+        id: id('e'),
+        name: 'request-termination',
+        route: { id: id('d') },
+        config: { status_code: 200, message: 'no', content_type: null, body: null, echo: false, trigger: null },
+      },
+      {
+        id: id('f'),
+        name: 'response-transformer',
+        route: { id: id('d') },
+        config: { ...kept, add: { ...nothing, headers } },
+      },
+    ],
+  };
+}
+const NAMED = answered('/named', 1, ['Server: Demo']);
+const VIA = answered('/via', 2, ['Server: Demo', 'Via: kong/3.9.3']);
+
 describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
   let upstream: Upstream;
   let gateway: RunningGateway;
@@ -47,7 +73,10 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
             protocols: ['http'],
             service: { id: SERVICE },
           },
+          NAMED.route,
+          VIA.route,
         ],
+        plugins: [...NAMED.plugins, ...VIA.plugins],
       },
     });
   });
@@ -210,12 +239,16 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
       proxy: { headers, headersUpstream: [] },
       tables: {
         services: [{ id: SERVICE, protocol: 'http', host: '127.0.0.1', port: upstream.port }],
-        routes: [{ id: SERVICE, paths: ['/'], protocols: ['http'], service: { id: SERVICE } }],
+        routes: [{ id: SERVICE, paths: ['/'], protocols: ['http'], service: { id: SERVICE } }, NAMED.route],
+        plugins: NAMED.plugins,
       },
     });
     upstream.seen.length = 0;
     const answer = await terse.raw('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const own = await terse.raw('GET /named HTTP/1.1\r\nHost: a\r\n\r\n');
     await terse.stop();
+    expect(own).toMatch(/^HTTP\/1\.1 200 /);
+    expect(own).not.toMatch(/\r\nServer:/i);
     const names = [...answer.toLowerCase().matchAll(/\r\n(via|server|x-kong-[^:]*):/g)].map(([, name]) => name);
     expect(names.sort()).toEqual(expected);
     if (expected.includes('x-kong-upstream-status')) expect(answer).toContain('\r\nX-Kong-Upstream-Status: 200\r\n');
@@ -233,5 +266,14 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
     expect(answer.split('\r\n\r\n')[1]).toBe(
       `{\n  "message":"no Route matched with those values",\n  "request_id":"${id}"\n}`,
     );
+  });
+
+  it('says what server an answer of its own is of, unless its name is in Via', async () => {
+    const servers = async (path: string) =>
+      [...(await gateway.raw(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).matchAll(/\r\nServer: *([^\r]*)/gi)].map(
+        ([, server]) => server,
+      );
+    expect(await servers('/named')).toEqual(['kong/3.9.3']);
+    expect(await servers('/via')).toEqual(['Demo']);
   });
 });
