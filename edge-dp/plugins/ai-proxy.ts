@@ -5,7 +5,7 @@ import { KONG_VERSION } from '../../shared/version.ts';
 import { escapePath } from '../lua/kong/service.ts';
 import { beginModelStream, endModelStream, logProxied, noteAsked } from './llm/analytics.ts';
 import { answeredUsage, nativeAnswer, translateAnswer } from './llm/answers.ts';
-import { compileCredentials, putHeaders } from './llm/credentials.ts';
+import { compileCredentials, located, putHeaders } from './llm/credentials.ts';
 import { type Destination, destinationOf } from './llm/destination.ts';
 import { type Operation, TranslationProblem, type Usage } from './llm/driver.ts';
 import { drivers } from './llm/drivers.ts';
@@ -62,7 +62,8 @@ const aiProxy: Plugin<AiProxyConfig> = {
       return checkedPayload({ messages, model: named, stream }, wanted);
     };
 
-    const send = async (request: GatewayRequest, model: Model, payload: Row): Promise<void> => {
+    const send = async (request: GatewayRequest, wanted: Model, payload: Row): Promise<void> => {
+      const model = await located(wanted, services);
       const streaming = payload.stream === true;
       const sent = native
         ? ((await readPayload(request, limit)) ?? payload)

@@ -1,4 +1,5 @@
 import type { Row } from '../../../shared/record.ts';
+import { type CredentialSource, givenCredentials, kept, nodeCredentials, variable } from '../aws/credentials.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 import type { Services } from '../runtime/services.ts';
 import { signatureHeaders } from '../signature-v4.ts';
@@ -30,9 +31,10 @@ export function compileCredentials(provider: Model['provider'], auth: Auth, serv
       ? { name: auth.param_name, value: auth.param_value, where: auth.param_location }
       : null;
   const account =
-    provider === 'gemini' && auth?.gcp_use_service_account === true && typeof auth.gcp_service_account_json === 'string'
-      ? new ServiceAccount(auth.gcp_service_account_json, services)
+    provider === 'gemini' && auth?.gcp_use_service_account === true
+      ? accountOf(auth.gcp_service_account_json, services)
       : null;
+  const signer = provider === 'bedrock' ? signerOf(auth, services) : null;
   return {
     inBody(payload) {
       if (param?.where !== 'body' || (overridable && payload[param.name] !== undefined)) return payload;
@@ -55,26 +57,48 @@ export function compileCredentials(provider: Model['provider'], auth: Auth, serv
         ? { name: auth.header_name, value: auth.header_value, gives: overridable && provider !== 'huggingface' }
         : null,
     async made(request, model, to) {
-      if (provider === 'gemini' && auth?.gcp_use_service_account === true) {
-        if (account === null)
-          throw new Error('auth.gcp_service_account_json is not set, and this node has no other account');
-        return { Authorization: `Bearer ${await account.token()}` };
-      }
-      if (provider !== 'bedrock') return NOTHING;
-      const [id, secret] = [auth?.aws_access_key_id, auth?.aws_secret_access_key];
+      if (account !== null) return { Authorization: `Bearer ${await (await account()).token()}` };
+      if (signer === null) return NOTHING;
       const region = model.options?.bedrock?.aws_region;
       if (typeof region !== 'string') throw new Error('AWS region not specified anywhere');
-      if (typeof id !== 'string' || typeof secret !== 'string') {
-        throw new Error(
-          'auth.aws_access_key_id and auth.aws_secret_access_key are not set, and this node has no others',
-        );
-      }
+      const { accessKeyId, secretAccessKey, sessionToken } = await signer();
       const usual = to.scheme === 'https' ? 443 : 80;
       const host = to.port === usual ? to.host : `${to.host}:${to.port}`;
-      const key = { accessKeyId: id, secretAccessKey: secret, sessionToken: null, region, service: 'bedrock' };
+      const key = { accessKeyId, secretAccessKey, sessionToken, region, service: 'bedrock' };
       return signatureHeaders({ ...request, host, path: to.path }, key, Date.now());
     },
   };
+}
+
+/** The config's account of Google, or the node's (`GCP_SERVICE_ACCOUNT`). */
+function accountOf(json: string | null | undefined, services: Services): () => Promise<ServiceAccount> {
+  let account = typeof json === 'string' ? new ServiceAccount(json, services) : null;
+  return async () => {
+    if (account !== null) return account;
+    const found = await variable(services, 'GCP_SERVICE_ACCOUNT');
+    if (found === null)
+      throw new Error('auth.gcp_service_account_json is not set, and GCP_SERVICE_ACCOUNT of this node is not, either');
+    account = new ServiceAccount(found, services);
+    return account;
+  };
+}
+
+/** The config's key of AWS, or the node's own. */
+function signerOf(auth: Auth, services: Services): CredentialSource {
+  const [id, secret] = [auth?.aws_access_key_id, auth?.aws_secret_access_key];
+  return typeof id === 'string' && typeof secret === 'string'
+    ? givenCredentials(id, secret)
+    : kept(nodeCredentials(services, 'v2'), services.log);
+}
+
+/** A model with the region it is in, where that is Bedrock: of the config, or of the node's environment. */
+export async function located(model: Model, services: Pick<Services, 'vaults'>): Promise<Model> {
+  const { provider, options } = model;
+  if (provider !== 'bedrock' || options === null || typeof options.bedrock?.aws_region === 'string') return model;
+  const region = (await variable(services, 'AWS_REGION')) ?? (await variable(services, 'AWS_DEFAULT_REGION'));
+  return region === null
+    ? model
+    : { ...model, options: { ...options, bedrock: { ...options.bedrock, aws_region: region } } };
 }
 
 /** Puts those for a request that goes upstream into its headers. */

@@ -8,7 +8,7 @@ import type { GatewayRequest } from '../runtime/request.ts';
 import type { Services } from '../runtime/services.ts';
 import { logTransformed } from './analytics.ts';
 import { answeredUsage, translateAnswer } from './answers.ts';
-import { compileCredentials } from './credentials.ts';
+import { compileCredentials, located } from './credentials.ts';
 import { destinationOf } from './destination.ts';
 import { type Driver, eventData, records, TranslationProblem, textOf } from './driver.ts';
 import { takesSystemPrompts } from './drivers/bedrock.ts';
@@ -49,16 +49,17 @@ export function compileRewriter(plugin: string, config: AskingConfig, place: Pla
   const credentials = compileCredentials(model.provider, auth, services);
   const pattern = config.transformation_extract_pattern;
   const extract = pattern === null ? null : compiled(pattern);
-  const to = destinationOf(model, { route: 'llm/v1/chat', streaming: false, path: '/' });
-  // Here a port that is not said is the scheme's own.
-  const address = new URL(model.options?.upstream_url ?? `https://${to.host}`);
-  const port = address.port === '' ? (to.scheme === 'https' ? 443 : 80) : Number(address.port);
-  const proxy = proxyOf(config, to.scheme);
 
   const ask = async (body: string): Promise<string> => {
+    const here = await located(model, services);
+    const to = destinationOf(here, { route: 'llm/v1/chat', streaming: false, path: '/' });
+    // Here a port that is not said is the scheme's own.
+    const address = new URL(model.options?.upstream_url ?? `https://${to.host}`);
+    const port = address.port === '' ? (to.scheme === 'https' ? 443 : 80) : Number(address.port);
+    const proxy = proxyOf(config, to.scheme);
     const query = credentials.inQuery(address.search.slice(1), model);
     const bytes = new TextEncoder().encode(body);
-    const made = await credentials.made({ method: 'POST', query, body: bytes }, model, { ...to, port });
+    const made = await credentials.made({ method: 'POST', query, body: bytes }, here, { ...to, port });
     const version = model.provider === 'anthropic' ? (model.options?.anthropic_version ?? null) : null;
     const response = await services.fetch({
       url: `${address.origin}${to.path}${query === '' ? '' : `?${query}`}`,

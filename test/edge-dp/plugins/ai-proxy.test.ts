@@ -844,6 +844,39 @@ describe('ai-proxy', () => {
     expect(Authorization).toContain('Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31');
   });
 
+  it('takes the region and the key of AWS, and the account of Google, of the node’s environment where the config has none', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const environment: Record<string, string> = {
+      'aws-region': 'eu-west-3',
+      'aws-access-key-id': 'AKOFNODE',
+      'aws-secret-access-key': 's',
+      'aws-session-token': 'tok',
+      'gcp-service-account': JSON.stringify({ client_email: 'a', private_key: pem, token_uri: 'https://t.test/' }),
+    };
+    const services: Partial<Services> = {
+      vaults: {
+        async secret(reference) {
+          const value = environment[reference.slice('{vault://env/'.length, -1)];
+          return value === undefined ? { value: null, missing: 'unset' } : { value, missing: null };
+        },
+      },
+      fetch: async () => new OwnResponse(200, '{"access_token":"of the node","expires_in":3600}'),
+    };
+    const { request: bedrock } = await send({ provider: 'bedrock' }, CHAT, services);
+    expect(bedrock.upstream.target).toMatchObject({ host: 'bedrock-runtime.eu-west-3.amazonaws.com' });
+    expect(bedrock.headers.get('authorization')).toMatch(/Credential=AKOFNODE\/\d{8}\/eu-west-3\/bedrock\//);
+    expect(bedrock.headers.get('x-amz-security-token')).toBe('tok');
+    const account = { provider: 'gemini', auth: { gcp_use_service_account: true } } as const;
+    const { request: gemini } = await send(account, CHAT, services);
+    expect(gemini.headers.get('authorization')).toBe('Bearer of the node');
+
+    environment['aws-region'] = '';
+    delete environment['gcp-service-account'];
+    for (const config of [{ provider: 'bedrock' }, account] as const)
+      expect((await send(config, CHAT, services)).refused).toMatchObject({ status: 500 });
+  });
+
   it('asks for the token of a service account once, and keeps its key to itself', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const pem = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
