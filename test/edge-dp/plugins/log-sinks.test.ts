@@ -300,6 +300,36 @@ describe('what a plugin that logs makes of an exchange', () => {
     }
   });
 
+  it('lacks the fields whose Lua does not end, has those after them, and the log says which', async () => {
+    const written: SyslogLine[] = [];
+    const problems: string[] = [];
+    const services = fakeServices({
+      syslog: async (all) => void written.push(...all),
+      log: (_, message) => void problems.push(message),
+    });
+    const custom_fields_by_lua = {
+      loop: 'while true do end',
+      caught: 'while true do pcall(function() while true do end end) end',
+      text: 'return ("x"):rep(1e9)',
+      told: "return 'at the end'",
+    };
+    const hooks = syslog.compile({ ...severities, custom_fields_by_lua, facility: 'user' }, EVERYWHERE, services);
+    const { exchange, over } = exchangeOf(503);
+    hooks.log?.(exchange);
+    await over();
+    const entries = written.map(({ message }) => JSON.parse(message));
+    expect(entries).toMatchObject([{ response: { status: 503 }, told: 'at the end' }]);
+    expect(entries.flatMap((entry) => ['loop', 'caught', 'text'].filter((name) => name in entry))).toEqual([]);
+    for (const [name, why] of [
+      ['loop', 'instruction budget used up'],
+      ['caught', 'instruction budget used up'],
+      ['text', 'resulting string too large'],
+    ] as const) {
+      const told = problems.filter((line) => line.includes(`custom_fields_by_lua.${name}: `) && line.includes(why));
+      expect(told, problems.join('\n')).toHaveLength(1);
+    }
+  });
+
   it('is put into words once, however many of them log', async () => {
     const written: string[] = [];
     const services = fakeServices({

@@ -268,6 +268,27 @@ describe('request-transformer', () => {
     expect(requests.map((request) => request.headers.get('x-a'))).toEqual(requests.map((_, i) => `${i}!`));
   });
 
+  it.each([
+    'while true do end',
+    'local t = {} while true do t[#t + 1] = query_params.a .. #t end',
+    `local s = query_params.a for i = 1, 21 do s = s .. s end for i = 1, 100 do end while true do local n = s <= s end`,
+  ])('ends a template that does not end itself, and fills in the next request: %s', async (endless) => {
+    const hooks = requestTransformer.compile(
+      config({ add: { headers: [`x-a:$(query_params.b or (function() ${endless} end)())`] } }),
+      EVERYWHERE,
+      fakeServices(),
+    );
+    const access = async (target: string) => {
+      const request = fakeRequest({ target });
+      await hooks.access?.(request);
+      return request.headers.get('x-a');
+    };
+    for (const _again of [1, 2]) {
+      await expect(access('/?a=x')).rejects.toThrow(/instruction budget used up|not enough memory/);
+      expect(await access('/?a=x&b=y')).toBe('y');
+    }
+  });
+
   it('shows Lua the lines of a header as a list, where the host tells them apart', async () => {
     const first = 'type(headers["X-Foo"]) == "table" and headers["X-Foo"][1] .. "-first" or headers["X-Foo"]';
     const hooks = requestTransformer.compile(
