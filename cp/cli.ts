@@ -77,7 +77,7 @@ async function all(): Promise<Commands> {
   );
 }
 
-/** It brings the code of all plugins. */
+/** What `check`, `start` and others know of the plugins that data planes run. */
 async function dataPlanePlugins(): Promise<DataPlanePlugins> {
   return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
 }

@@ -1,7 +1,7 @@
 import { DEFAULT_GROUP } from '../../shared/bundle/format.ts';
 import { labelsFault } from '../../shared/cluster/labels.ts';
 import type { NodeDescription } from '../../shared/cluster/messages.ts';
-import { LABEL_URN } from '../pki/authority.ts';
+import { LABEL_URN } from '../pki/names.ts';
 import type { NodeLabels } from '../publisher/groups.ts';
 
 /** As Node writes it. */

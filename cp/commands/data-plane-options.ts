@@ -3,24 +3,20 @@ import { join, resolve } from 'node:path';
 
 import { accessLogFile } from '../access-log/access-log.ts';
 import { declaredDocument } from '../declarative/declared.ts';
-import { parseConfig } from '../declarative/import.ts';
-import { packConfig } from '../declarative/pack.ts';
 import { FallbackFolder } from '../fallback/import.ts';
 import type { Log } from '../instance/log.ts';
 import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.ts';
-import { SHARED_SERVER_NAME } from '../pki/certificate.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
+import { SHARED_SERVER_NAME } from '../pki/names.ts';
 import { readPem } from '../pki/pem.ts';
 import { loadTrust } from '../pki/trust.ts';
 import { type ListenAddress, parseProxyServer } from '../settings/addresses.ts';
 import { clientTls } from '../settings/client-tls.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
-import { catalogOf } from '../store/catalog.ts';
-import { schemasFor } from '../store/schemas.ts';
 import type { ChosenPlugins } from './enabled-plugins.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
@@ -199,6 +195,13 @@ async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
   // In one process with a control plane it is the control plane that reads it, and the data plane has it signed.
   const declared = settings.role === 'data_plane' ? declaredDocument(settings) : null;
   if (declared === null) return null;
+  // What knows of all entities and plugins is read only where there is something to check.
+  const [{ parseConfig }, { packConfig }, { catalogOf }, { schemasFor }] = await Promise.all([
+    import('../declarative/import.ts'),
+    import('../declarative/pack.ts'),
+    import('../store/catalog.ts'),
+    import('../store/schemas.ts'),
+  ]);
   const schemas = schemasFor(settings.router_flavor, plugins, takesLuaPlugins(settings));
   return packConfig(await parseConfig(declared.text, catalogOf(schemas).context, schemas.entities));
 }

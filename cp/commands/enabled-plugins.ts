@@ -14,7 +14,7 @@ export interface DataPlanePlugins {
   ): Promise<readonly { readonly schema: PluginSchema; readonly handler: string }[]>;
 }
 
-/** Read only by the commands that ask: it brings the code of all plugins. */
+/** Read only by the commands that ask. */
 export type ReadDataPlanePlugins = () => Promise<DataPlanePlugins>;
 
 /** What the settings `plugins` and `plugins_dir` come to. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { certifiedLabels, labelsOf } from '../cluster/node-labels.ts';
-import { type ControlPlane, startControlPlane } from '../control-plane.ts';
+import type { ControlPlane } from '../control-plane.ts';
 import { FallbackFolder, FallbackImport } from '../fallback/import.ts';
 import { fallbackLocation, fallbackStorage } from '../fallback/storage.ts';
 import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
@@ -82,6 +82,8 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
     const plugins = await choosePlugins(settings, host.plugins);
     if (settings.role !== 'data_plane') {
       const id = await host.identity(resolve(settings.prefix), settings.node_id);
+      // Read where it is wanted: a data plane alone starts in half of the time without it.
+      const { startControlPlane } = await import('../control-plane.ts');
       controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
     }
     if (settings.role !== 'control_plane') {

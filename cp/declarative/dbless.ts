@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path';
-import { documentLines } from '../../shared/declarative/document-lines.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { ConfigLoader } from '../admin/declarative/config-loader.ts';
@@ -30,8 +29,9 @@ export async function loadDeclared(loader: ConfigLoader, settings: Settings, log
   if (declared === null) return;
   const { text, source } = declared;
   const options = { flattenErrors: false, checkHash: false };
-  const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch((error: unknown) => {
+  const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch(async (error: unknown) => {
     if (!(error instanceof KongError)) throw error;
+    const { documentLines } = await import('../../shared/declarative/document-lines.ts');
     const what = error.code === 14 ? describeErrors(error.fields ?? {}, documentLines(text)) : error.message;
     throw new Error(`error parsing ${source}:\n${what}`);
   });

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { messageOf } from '../../shared/thrown.ts';
-import { generateListenerCertificate, type PemPair } from '../pki/certificate.ts';
+import type { PemPair } from '../pki/certificate.ts';
 import { PkiError } from '../pki/error.ts';
 import { certificatesOf, readPem } from '../pki/pem.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -91,6 +91,8 @@ export async function ensureSelfSignedPair(settings: Settings): Promise<void> {
   for (const type of new Set(needed)) {
     const { cert, key } = selfSignedFiles(settings, type);
     if (existsSync(cert) && existsSync(key)) continue;
+    // What makes certificates is large, and seldom wanted.
+    const { generateListenerCertificate } = await import('../pki/certificate.ts');
     const made = await generateListenerCertificate(type);
     mkdirSync(join(resolve(settings.prefix), 'ssl'), { recursive: true, mode: 0o700 });
     writeFileSync(key, made.key, { mode: 0o600 });

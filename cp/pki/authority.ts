@@ -22,11 +22,9 @@ import { MOST_INTERMEDIATES } from './cluster-tls.ts';
 import { crypto } from './crypto-provider.ts';
 import { PkiError } from './error.ts';
 import { clusterFiles, makeSigningKey } from './gen-cert.ts';
+import { LABEL_URN } from './names.ts';
 import { readText } from './pem.ts';
 import { refusePresent, writeOnce } from './write-once.ts';
-
-/** What a URI among a certificate's alternative names begins with that is a label of its data plane: `urn:holdfast:label:region=eu`. */
-export const LABEL_URN = 'urn:holdfast:label:';
 
 /** Days a CA made here is good for, unless told otherwise. */
 const AUTHORITY_DAYS = 3650;

@@ -12,9 +12,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { crypto } from './crypto-provider.ts';
-
-/** The name on a shared cluster certificate, and what data planes send as SNI: Kong's. */
-export const SHARED_SERVER_NAME = 'kong_clustering';
+import { SHARED_SERVER_NAME } from './names.ts';
 
 /** Kong's lifetime of a generated cluster certificate. */
 export const DAYS = 1095;

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
-import { generateClusterCertificate } from './certificate.ts';
 import { PkiError } from './error.ts';
 import { refusePresent, writeOnce } from './write-once.ts';
 
@@ -41,6 +40,8 @@ async function makeMissing(files: ClusterFiles, days?: number): Promise<readonly
   for (const file of Object.values(files)) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const made: string[] = [];
   if (absent(files.cert, files.key)) {
+    // What makes certificates is large, and seldom wanted.
+    const { generateClusterCertificate } = await import('./certificate.ts');
     const { cert, key } = await generateClusterCertificate(new Date(), days);
     writeOnce(files.key, key, 0o600);
     writeOnce(files.cert, cert, 0o644);

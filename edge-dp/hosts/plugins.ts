@@ -1,5 +1,5 @@
-import { plugins } from '../plugins/registry.ts';
-import { loadOwnPlugins, type OwnPlugin } from './own-plugins.ts';
+import { bundledPlugins } from '../../shared/plugins/registry.ts';
+import type { OwnPlugin } from './own-plugins.ts';
 
 /** The plugins in hand for a data plane of this version. */
 export interface DataPlanePlugins {
@@ -9,4 +9,8 @@ export interface DataPlanePlugins {
   load(names: readonly string[], folder: string): Promise<readonly OwnPlugin[]>;
 }
 
-export const dataPlanePlugins: DataPlanePlugins = { bundled: new Set(plugins.keys()), load: loadOwnPlugins };
+/** By their names alone: `edge-dp/plugins/registry.ts` has the same, but brings the code of all. */
+export const dataPlanePlugins: DataPlanePlugins = {
+  bundled: bundledPlugins,
+  load: async (names, folder) => (await import('./own-plugins.ts')).loadOwnPlugins(names, folder),
+};

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import { plugins as run } from '../../../edge-dp/plugins/registry.ts';
 import { bundledPlugins, plugins } from '../../../shared/plugins/registry.ts';
 import type { Field } from '../../../shared/schema/vocabulary.ts';
 
@@ -50,6 +51,10 @@ function isTold(name: string, path: readonly string[]): boolean {
   const names = [...path, path.join('.'), `config.${path.join('.')}`].map((each) => `\`${each}\``);
   return DOCUMENTS.some((line) => line.includes(name) && names.some((each) => line.includes(each)));
 }
+
+it('data planes run every plugin of this project, and no other', () => {
+  expect([...run.keys()].sort()).toEqual([...bundledPlugins].sort());
+});
 
 it.each([...bundledPlugins].sort())(
   'each setting of %s is read by what runs it, or said to be without effect',
