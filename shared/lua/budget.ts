@@ -55,10 +55,15 @@ export class Budget {
 
   /** To be called when the run begins, and again whenever it goes on after a wait. */
   begin(): void {
-    const { work, large } = this.#meters;
-    work.value = MOST_WORK;
-    if (large.value > 0) this.#lookWithin(Math.max(1, Math.floor(MOST_BYTES / large.value)));
+    this.#meters.work.value = MOST_WORK;
+    this.holding();
     this.#grant();
+  }
+
+  /** To be called when there is more in large pieces than before. */
+  holding(): void {
+    const { value } = this.#meters.large;
+    if (value > 0) this.#lookWithin(Math.max(1, Math.floor(MOST_BYTES / value)));
   }
 
   /** To be called when the run ends, or begins to wait. */

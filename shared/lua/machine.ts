@@ -62,6 +62,14 @@ export class LuaMachine {
   readonly #meters: Meters;
   /** The run whose instructions are being counted, null between runs. */
   #run: Run | null = null;
+  /**
+   * The threads that are running, each resumed by the one before, behind which may still be one that has ended since. `#anchors` has the
+   * coroutines among them, so that none of them is collected.
+   */
+  readonly #running: LuaState[] = [];
+  readonly #anchors: LuaReference;
+  /** Up to where there are any. */
+  #anchored = 0;
   #awaiting: Promise<LuaResult> | null = null;
   #lost: LuaMachineLost | null = null;
 
@@ -70,6 +78,7 @@ export class LuaMachine {
     const { lua, callAt, hookAt, allocAt, allowance, large } = instantiate(modules, {
       call: (state) => this.#call(state),
       hook: (state) => this.#hook(state),
+      large: () => this.#large(),
       // Outside a run nobody could be told "not enough memory": a little more is there for what the machine itself does.
       mayGrow: (bytes) => bytes <= limits.memory + (this.#run === null ? RESERVE : 0),
     });
@@ -83,6 +92,7 @@ export class LuaMachine {
     this.#access = { lua, stack: this.#stack, charge: (state, instructions) => this.#charge(state, instructions) };
     lua.luaL_openlibs(this.#main);
     lua.lua_sethook(this.#main, hookAt, MASK_COUNT, STEP);
+    this.#anchors = this.table();
     this.#prepare();
   }
 
@@ -189,10 +199,14 @@ export class LuaMachine {
   #resume(thread: Thread, run: Run, parameters: number): readonly LuaValue[] | Promise<readonly LuaValue[]> {
     const lua = this.#lua;
     const { state } = thread;
+    const before = this.#running.length;
     const status = this.#within(run, () => {
+      this.#running.push(state);
       this.#lookAsOften(state, run.budget);
       return lua.lua_resume(state, parameters);
     });
+    this.#running.length = before;
+    this.#letGo(before);
     if (status === 0) {
       const values = this.#take(state);
       if (run.budget.step < STEP) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
@@ -211,6 +225,18 @@ export class LuaMachine {
       return this.#continued(thread, run, awaiting);
     }
     return this.#fail(thread, run, status);
+  }
+
+  /** Lets go of the coroutines that ran behind so many threads, with all that they still hold. */
+  #letGo(running: number): void {
+    if (this.#anchored <= running) return;
+    const lua = this.#lua;
+    lua.lua_rawgeti(this.#main, REGISTRY, this.#anchors.reference);
+    for (; this.#anchored > running; this.#anchored--) {
+      lua.lua_pushnil(this.#main);
+      lua.lua_rawseti(this.#main, -2, this.#anchored);
+    }
+    lua.lua_settop(this.#main, -2);
   }
 
   async #continued(thread: Thread, run: Run, awaiting: Promise<LuaResult>): Promise<readonly LuaValue[]> {
@@ -384,6 +410,14 @@ export class LuaMachine {
     if (!within) this.#overBudget(state, run);
   }
 
+  /** What a single instruction does may be long from now on, and the next look far away. */
+  #large(): void {
+    if (this.#run === null) return;
+    const { budget } = this.#run;
+    budget.holding();
+    for (const state of this.#running) this.#lookAsOften(state, budget);
+  }
+
   #charge(state: LuaState, instructions: number): void {
     const run = this.#run;
     if (run === null) return;
@@ -457,7 +491,16 @@ export class LuaMachine {
     if (this.#lua.emscripten_stack_get_free() < STACK_RESERVE) throw new Error('C stack overflow');
     this.#charge(state, A_CALL + A_COROUTINE);
     const resumed = this.#lua.lua_tothread(state, 1);
-    if (resumed !== 0 && this.#run !== null) this.#lookAsOften(resumed, this.#run.budget);
+    if (resumed === 0 || this.#run === null) return 0;
+    this.#lookAsOften(resumed, this.#run.budget);
+    const running = this.#running;
+    running.length = running.lastIndexOf(state) + 1;
+    running.push(resumed);
+    this.#lua.lua_rawgeti(state, REGISTRY, this.#anchors.reference);
+    this.#lua.lua_pushvalue(state, 1);
+    this.#lua.lua_rawseti(state, -2, running.length);
+    this.#lua.lua_settop(state, -2);
+    this.#anchored = Math.max(this.#anchored, running.length);
     return 0;
   }
 

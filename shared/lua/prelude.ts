@@ -23,15 +23,18 @@ function host.waiting(native)
   return function(...) return unwrap(native(...)) end
 end
 
+local function resumed(co, ...)
+  room(co)
+  return resume(co, ...)
+end
 -- A wait inside a coroutine of the script is passed on to the coroutine around it, as far as the host.
 local function settle(co, ok, first, ...)
-  if ok and first == AWAIT then return settle(co, resume(co, yield(AWAIT))) end
+  if ok and first == AWAIT then return settle(co, resumed(co, yield(AWAIT))) end
   if not ok and ended() then error(first, 0) end
   return ok, first, ...
 end
 function coroutine.resume(co, ...)
-  room(co)
-  return settle(co, resume(co, ...))
+  return settle(co, resumed(co, ...))
 end
 local function wrapped(ok, ...)
   if not ok then error((...), 0) end
@@ -44,16 +47,13 @@ function coroutine.create(f)
 end
 function coroutine.wrap(f)
   local co = coroutine.create(f)
-  return function(...)
-    room(co)
-    return wrapped(settle(co, resume(co, ...)))
-  end
+  return function(...) return wrapped(settle(co, resumed(co, ...))) end
 end
 
 -- Lua 5.1 cannot yield across pcall; a coroutine of its own can.
 local function protected(co, handler, ok, ...)
   if ok then
-    if status(co) == 'suspended' then return protected(co, handler, resume(co, yield(...))) end
+    if status(co) == 'suspended' then return protected(co, handler, resumed(co, yield(...))) end
     return true, ...
   end
   if ended() then error((...), 0) end
@@ -61,14 +61,12 @@ local function protected(co, handler, ok, ...)
   return false, ...
 end
 function pcall(f, ...)
-  room()
   local co = create(function(...) return f(...) end)
-  return protected(co, nil, resume(co, ...))
+  return protected(co, nil, resumed(co, ...))
 end
 function xpcall(f, handler, ...)
-  room()
   local co = create(function(...) return f(...) end)
-  return protected(co, handler, resume(co, ...))
+  return protected(co, handler, resumed(co, ...))
 end
 
 local compile = host.compile

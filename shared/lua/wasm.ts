@@ -118,6 +118,8 @@ export interface LuaHost {
   call(state: LuaState): number;
   /** So many instructions have gone by. */
   hook(state: LuaState): void;
+  /** A piece of more than 64 KB was allocated, for what is going on. */
+  large(): void;
   /** Whether memory may grow to `bytes`. */
   mayGrow(bytes: number): boolean;
 }
@@ -225,6 +227,7 @@ export function instantiate(modules: LuaModules, host: LuaHost): LuaInstance {
       hook: (state: LuaState) => host.hook(state),
       realloc: lua.realloc,
       free: lua.free,
+      large: () => host.large(),
     },
   }).exports;
   const { call, hook, alloc, allowance, large } = trampolines;

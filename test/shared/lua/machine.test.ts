@@ -232,9 +232,41 @@ describe('the Lua machine', () => {
     expect(await run(sum)).toEqual([2e5]);
   });
 
-  test('is lost to a script that makes and uses up a long text between two looks, and says why', () => {
+  test.each([
+    ['', `${DOUBLED} local t ${often('t = -s')}`],
+    ['in a coroutine', `coroutine.wrap(function() ${DOUBLED} local t ${often('t = -s')} end)()`],
+    ['within pcall', `pcall(function() ${DOUBLED} local t ${often('t = -s')} end)`],
+    ['behind a coroutine that has ended', `coroutine.wrap(function() end)() ${DOUBLED} local t ${often('t = -s')}`],
+    [
+      'behind a coroutine that waits',
+      `local co = coroutine.wrap(coroutine.yield) co() ${DOUBLED} local t ${often('t = -s')}`,
+    ],
+    [
+      'in a coroutine that goes on after another',
+      `coroutine.wrap(function() pcall(error) ${DOUBLED} local t ${often('t = -s')} end)()`,
+    ],
+    ['after a wait', `double(1) ${DOUBLED} local t ${often('t = -s')}`],
+    ['in a coroutine after a wait', `coroutine.wrap(function() double(1) ${DOUBLED} local t ${often('t = -s')} end)()`],
+    ['within pcall after a wait', `pcall(function() double(1) ${DOUBLED} local t ${often('t = -s')} end)`],
+  ])(
+    'ends a script that makes a long text and works on it within the instructions of one look %s, and lives on',
+    async (_, source) => {
+      const other = new LuaMachine(modules);
+      other.define('double', new LuaNative('double', async () => 1, true));
+      // Wherever its looks fall.
+      for (let before = 0; before < 100; before += 9) {
+        const fn = other.load(`local n = 0 ${'n = 0 '.repeat(before)} ${source}`, '=long');
+        await expect((async () => other.run(fn, [], null))()).rejects.toThrow('instruction budget used up');
+        expect(other.lost).toBeNull();
+        other.release(fn);
+      }
+    },
+  );
+
+  test('is lost to a single instruction that is longer than a run may be, and says why', () => {
     const other = new LuaMachine(modules);
-    const fn = other.load(`${DOUBLED} local t ${often('t = -s')}`, '=long');
+    const parts = Array(28).fill('s').join(' .. ');
+    const fn = other.load(`local s = '1' ${'s = s .. s '.repeat(18)} s = ${parts} return -s`, '=long');
     expect(() => other.run(fn, [], null)).toThrow(
       new LuaMachineLost('Lua broke down: instruction budget used up between two looks at it'),
     );
@@ -380,7 +412,7 @@ describe('the Lua machine', () => {
     expect(await many()).toBeLessThan(before + 100_000);
   });
 
-  test('the trampolines are what they are said to be: two imports handed on, and an allocator that counts', () => {
+  test('the trampolines are what they are said to be: two imports handed on, and an allocator that counts and tells', () => {
     const name = (text: string) => [text.length, ...Buffer.from(text)];
     const section = (id: number, ...bytes: number[]) => [id, bytes.length, ...bytes];
     const imported = (text: string, type: number) => [...name('env'), ...name(text), 0, type];
@@ -404,7 +436,8 @@ describe('the Lua machine', () => {
       ...[...getAllowance, get, size, less, block, none, ...zero, leave, end],
       ...[...getAllowance, get, size, minus, ...setAllowance, end],
       ...[get, pointer, get, size, call, 2, keep, result, block, none],
-      ...[...getLarge, ...ifLarge(before), minus, ...ifLarge(size), plus, ...setLarge, end, get, result, end],
+      ...[...getLarge, ...ifLarge(before), minus, ...ifLarge(size), plus, ...setLarge],
+      ...[get, size, ...size64k, more, block, none, call, 4, end, end, get, result, end],
     ];
     const types = [
       [func, 1, i32, 1, i32],
@@ -412,12 +445,16 @@ describe('the Lua machine', () => {
       [func, 2, i32, i32, 1, i32],
       [func, 1, i32, 0],
       [func, 4, i32, i32, i32, i32, 1, i32],
+      [func, 0, 0],
     ];
-    const imports = [imported('call', 0), imported('hook', 1), imported('realloc', 2), imported('free', 3)];
+    const imports = [
+      ...[imported('call', 0), imported('hook', 1), imported('realloc', 2), imported('free', 3)],
+      imported('large', 5),
+    ];
     const exports = [
       [...name('call'), 0, 0],
       [...name('hook'), 0, 1],
-      [...name('alloc'), 0, 4],
+      [...name('alloc'), 0, 5],
       [...name('allowance'), 3, 0],
       [...name('large'), 3, 1],
     ];
