@@ -16,22 +16,29 @@ export interface RowSource {
 
 /** Every row of an entity as exports have it: `ttl` is the time at which it vanishes, which is the same whenever it is read. */
 export async function* exportedRows(source: RowSource, entity: string): AsyncIterable<Row> {
-  for await (const rows of allPages(source, entity)) {
-    const now = Date.now() / 1000;
-    for (const row of rows) yield typeof row.ttl === 'number' ? { ...row, ttl: Math.floor(now + row.ttl + 1) } : row;
+  for await (const { rows, askedAt } of allPages(source, entity)) {
+    for (const row of rows)
+      yield typeof row.ttl === 'number' ? { ...row, ttl: Math.floor(askedAt + row.ttl + 1) } : row;
   }
 }
 
 /** Every row of an entity, by id. */
 export async function* allRows(source: RowSource, entity: string): AsyncIterable<Row> {
-  for await (const rows of allPages(source, entity)) yield* rows;
+  for await (const { rows } of allPages(source, entity)) yield* rows;
 }
 
-async function* allPages(source: RowSource, entity: string): AsyncIterable<readonly Row[]> {
+interface AskedPage {
+  readonly rows: readonly Row[];
+  /** Seconds since the epoch, from which what is left of a row's life counts, however long the page was on its way. */
+  readonly askedAt: number;
+}
+
+async function* allPages(source: RowSource, entity: string): AsyncIterable<AskedPage> {
   let offset: string | undefined;
   do {
+    const askedAt = Date.now() / 1000;
     const page = await source.entity(entity).page({ size: PAGE, ...(offset === undefined ? {} : { offset }) });
-    yield page.rows;
+    yield { rows: page.rows, askedAt };
     offset = page.offset;
   } while (offset !== undefined);
 }

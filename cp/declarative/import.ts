@@ -98,10 +98,12 @@ export async function importConfig(
   config: ParsedConfig,
   { mode, catalog, progress, onStart, onRow }: ImportOptions,
 ): Promise<ImportOutcome> {
-  const context = { ...config.context, verbatim: !config.meta._transform };
   const tables = declarable().map(({ name }) => catalog.table(name));
   return workspace.transaction(async (inside) => {
     onStart?.();
+    // For the database it is the same moment throughout: what is left of rows' lives counts from there, however long a document is.
+    const began = config.context.now();
+    const context = { ...config.context, now: () => began, verbatim: !config.meta._transform };
     const plans = await planImport({ workspace: inside, config, tables, context, replace: mode === 'replace' });
     const total = plans.reduce((sum, { rows }) => sum + rows.length, 0);
     let done = 0;

@@ -5,6 +5,7 @@ import {
   type RecordWrite,
 } from '../../shared/cluster/records.ts';
 import { ClusterRecordStore, placeOf } from './cluster-record-store.ts';
+import { InTurn } from './in-turn.ts';
 import { RecordOutbox, type RecordOutboxOptions } from './record-outbox.ts';
 import type { RecordAnswer, RecordQuestion } from './state-messages.ts';
 
@@ -22,6 +23,8 @@ export class ClusterRecords {
   readonly #options: RecordOutboxOptions;
   readonly #kept: ClusterRecordStore;
   readonly #outbox: RecordOutbox;
+  /** What may be done once is looked at and done by one at a time: answers of the control plane, or none, come for many at once. */
+  readonly #once = new InTurn();
   #looks = { left: LOOKS.burst, at: Date.now() };
 
   constructor(options: RecordOutboxOptions) {
@@ -39,7 +42,7 @@ export class ClusterRecords {
       case 'get':
         return { value: await this.#get(at, collection, key) };
       case 'take':
-        return { value: await this.#take(at, collection, key) };
+        return { value: await this.#once.run(at, () => this.#take(at, collection, key)) };
       case 'delete':
         await this.#kept.delete(at);
         await this.#outbox.write({ does: 'delete', collection, key }, at);
@@ -51,7 +54,7 @@ export class ClusterRecords {
         return {};
       }
       case 'add':
-        return { added: await this.#add(at, writeOf(collection, question), question.value) };
+        return { added: await this.#once.run(at, () => this.#add(at, writeOf(collection, question), question.value)) };
     }
   }
 

@@ -1,3 +1,4 @@
+import { InTurn } from './in-turn.ts';
 import type { RecordAnswer, RecordQuestion } from './state-messages.ts';
 
 interface Kept {
@@ -16,6 +17,8 @@ const SWEPT_AT_ONCE = 500;
 /** Records of one collection on disk. */
 export class KeptRecords {
   readonly #storage: Storage;
+  /** What may be done once is looked at and done by one at a time, whatever the storage lets happen in between. */
+  readonly #once = new InTurn();
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -26,18 +29,21 @@ export class KeptRecords {
     switch (question.does) {
       case 'get':
         return { value: (await this.#living(key, now))?.value ?? null };
-      case 'take': {
-        const kept = await this.#living(key, now);
-        if (kept !== null) await this.#storage.delete(key);
-        return { value: kept?.value ?? null };
-      }
+      case 'take':
+        return this.#once.run(key, async () => {
+          const kept = await this.#living(key, now);
+          if (kept !== null) await this.#storage.delete(key);
+          return { value: kept?.value ?? null };
+        });
       case 'delete':
         await this.#storage.delete(key);
         return {};
       case 'add':
-        if ((await this.#living(key, now)) !== null) return { added: false };
-        await this.#put(question, now);
-        return { added: true };
+        return this.#once.run(key, async () => {
+          if ((await this.#living(key, now)) !== null) return { added: false };
+          await this.#put(question, now);
+          return { added: true };
+        });
       case 'put':
         await this.#put(question, now);
         return {};

@@ -167,6 +167,20 @@ describe('a document that is loaded again', () => {
     expect(await everything()).toEqual(stored);
   });
 
+  it('changes nothing however long it is looked at, though rows it has vanish at a time', async () => {
+    await post({ ...document, ...more });
+    const { text } = await admin.send('GET', '/config/export');
+    // Another ten seconds have passed each time it is asked for.
+    let looks: number | null = null;
+    const now = () => catalog.context.now() + (looks === null ? 0 : 10 * looks++);
+    const config = await parseConfig(text, { ...catalog.context, now });
+    const onStart = () => {
+      looks = 0;
+    };
+    const outcome = await importConfig(await workspaceOf(admin.store), config, { mode: 'replace', catalog, onStart });
+    expect(outcome).toMatchObject({ written: 0, deleted: 0 });
+  });
+
   it('has an export make the same rows elsewhere, and lets none of them live longer than it was to', async () => {
     await post({ ...document, ...more });
     const { text } = await admin.send('GET', '/config/export');

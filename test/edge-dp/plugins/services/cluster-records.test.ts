@@ -18,6 +18,23 @@ import { id } from '../../proxy/node.ts';
 const SHARING_WORKER = fileURLToPath(new URL('./workers/sharing.ts', import.meta.url));
 const WAIT = { timeout: 60_000 };
 
+/** The same records, with what is done to them waiting. */
+function heldBack(records: Store['records'], until: () => Promise<void>): Store['records'] {
+  return new Proxy(records, {
+    get(target, name) {
+      if (name === 'apply') {
+        const apply: typeof target.apply = async (...given) => {
+          await until();
+          return target.apply(...given);
+        };
+        return apply;
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 describe('what all data planes share', () => {
   const feed = new MemoryFeed();
   const folders: string[] = [];
@@ -25,12 +42,14 @@ describe('what all data planes share', () => {
   let store: Store;
   let plane: ControlPlane;
   let nodes: DataPlane[] = [];
+  /** What is done with records at the control plane waits for it. */
+  let held: Promise<void> = Promise.resolve();
 
   const startPlane = async (port?: number): Promise<void> => {
     plane = await startControlPlane({
       feed,
       version: packageFile.version,
-      records: store.records,
+      records: heldBack(store.records, () => held),
       counts: store.counts,
       ...(port === undefined ? {} : { port }),
     });
@@ -109,6 +128,24 @@ describe('what all data planes share', () => {
       return all.toSorted();
     };
     await expect.poll(makes, WAIT).toEqual([201, 409, 409, 409]);
+  });
+
+  it('is used, or made, once by each data plane while the control plane takes too long to answer', async () => {
+    await send(0, '/put/late/x');
+    await expect.poll(() => send(1, '/get/late'), WAIT).toEqual({ text: 'x' });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    held = promise;
+    try {
+      for (const node of [0, 1]) {
+        // Asked for together, and given up together.
+        const uses = Promise.all([0, 1, 2, 3].map(() => send(node, '/use/late')));
+        const makes = Promise.all([0, 1, 2, 3].map(() => send(node, '/once/late-one')));
+        expect((await uses).filter((found) => found !== null)).toEqual([{ text: 'x' }]);
+        expect((await makes).toSorted()).toEqual([201, 409, 409, 409]);
+      }
+    } finally {
+      resolve();
+    }
   });
 
   /** How many of so many requests a node lets through, one after the other. */
