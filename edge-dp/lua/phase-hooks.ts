@@ -13,7 +13,10 @@ export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Ans
 export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: RunPhase): Hooks {
   const context = (phase: LuaPhase, subject: LuaSubject, more?: ConstructorParameters<typeof LuaContext>[4]) =>
     new LuaContext(phase, site, subject, requestTables(subject), more);
-  const hooks: Hooks = AFTER_HEAD.some((phase) => phases.has(phase)) ? { asksForReceived: true } : {};
+  const hooks: Hooks = {
+    ...(AFTER_HEAD.some((phase) => phases.has(phase)) && { asksForReceived: true }),
+    ...(!phases.has('header_filter') && !phases.has('response') && { untracedResponse: true }),
+  };
   if (phases.has('certificate')) {
     hooks.certificate = (handshake) => {
       const own = context('certificate', handshake);

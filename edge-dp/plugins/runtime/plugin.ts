@@ -62,6 +62,8 @@ export interface Hooks {
    * body may be changed; status, body and headers of an answer take the place of these, and the hooks after this one see that.
    */
   response?(request: GatewayRequest, reply: Reply): Step<Answer>;
+  /** `response` is there for what other hooks may ask for, and is no phase of the plugin: traces do not tell of it. */
+  readonly untracedResponse?: true;
   /** Its response or log hook looks at `request.received`. */
   readonly asksForReceived?: true;
   /** After the last byte, or when the client is gone. What it throws is only logged. Must not wait; `request.waitUntil` may. */

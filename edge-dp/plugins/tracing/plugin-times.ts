@@ -31,6 +31,7 @@ export function timed(plugin: string, hooks: Hooks, instrumentations: ReadonlySe
         access: (request) => measured(request, 'access', plugin, () => access.call(hooks, request)),
       }),
     ...(response !== undefined &&
+      hooks.untracedResponse !== true &&
       wants('header_filter') && {
         response: (request, reply) =>
           measured(request, 'header_filter', plugin, () => response.call(hooks, request, reply)),
