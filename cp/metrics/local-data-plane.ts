@@ -4,13 +4,13 @@ import { askInstance } from '../instance/ask.ts';
 /** Milliseconds for what answers in the same process. */
 const PATIENCE = 2_000;
 
-/** What the data plane of the same instance shows at `/metrics` of its Status API; nothing where that does not answer. */
-export async function localDataPlane(statusUrl: string): Promise<readonly MetricFamily[]> {
+/** What the data plane of the same instance shows at `/metrics` of its Status API; null: it does not answer. */
+export async function localDataPlane(statusUrl: string): Promise<readonly MetricFamily[] | null> {
   try {
     const { status, text } = await askInstance(`${statusUrl}/metrics`, PATIENCE);
-    return status === 200 ? familiesIn(text) : [];
+    return status === 200 ? familiesIn(text) : null;
   } catch {
-    return [];
+    return null;
   }
 }
 

@@ -29,6 +29,8 @@ export interface MeasuredParts {
   localStatus(): string | null;
 }
 
+const SHOWN = 'holdfast_local_data_plane_shown';
+
 /** Milliseconds the database has to tell of data planes. Prometheus waits for ten seconds. */
 const PATIENCE = 4_000;
 
@@ -45,7 +47,7 @@ export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string>
   const [known, telemetry, local] = await Promise.all([
     asked ? inTime(registeredDataPlanes(cluster.view, () => store.nodes.tally())) : [],
     asked ? inTime(telemetryFamilies(store.telemetry, cluster.listener.telemetry)) : [],
-    status === null ? [] : localDataPlane(status),
+    status === null ? null : localDataPlane(status),
   ]);
   const metrics: readonly Metric[] = [
     ...known,
@@ -56,6 +58,9 @@ export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string>
     ...certificateMetrics(parts.certificates()),
     ...processMetrics(),
     ...(parts.eventLoop?.metrics() ?? []),
+    ...(status === null
+      ? []
+      : [gauge(SHOWN, 'Whether the data plane of this instance has told its metrics', local ? 1 : 0)]),
   ];
   const { statements, transactions } = store.figures;
   const histograms = [
@@ -67,7 +72,7 @@ export async function controlPlaneMetrics(parts: MeasuredParts): Promise<string>
   ];
   const own = [...familiesOf(metrics), ...histograms, ...telemetry];
   const names = new Set(own.map(({ name }) => name));
-  return inOrder([...own, ...local.filter(({ name }) => !names.has(name))]);
+  return inOrder([...own, ...(local ?? []).filter(({ name }) => !names.has(name))]);
 }
 
 /** Kong puts them in alphabetical order. */

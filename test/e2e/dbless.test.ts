@@ -53,6 +53,7 @@ it('runs without a database: config by POST /config, kept from start to start, o
   const metrics = async () => (await get(`${admin}/metrics`)).text();
   await expect.poll(metrics).toMatch(/^kong_http_requests_total\{service="s1",route="r1",code="200".*\} [1-9]/m);
   expect(await metrics()).toMatch(/^holdfast_control_plane_info\{/m);
+  expect(await metrics()).toMatch(/^holdfast_local_data_plane_shown 1$/m);
   const names = (await metrics()).match(/(?<=^# TYPE )\S+/gm) ?? [];
   expect(names).toEqual([...new Set(names)].toSorted());
   expect((await fetch(`${admin}/services/s1`, { method: 'DELETE' })).status).toBe(405);
