@@ -464,6 +464,9 @@ const pages: Readonly<Record<string, Page>> = {
         async before(reader) {
           await writes(reader);
           await reader.does('for each in 1 2 3; do curl -s http://127.0.0.1:8000/rest/1 || true; done');
+          // They are told half a second later.
+          const asked = 'holdfast release replay --pending eu';
+          await reader.does(`for each in $(seq 50); do ${asked} > /dev/null 2>&1 && break; sleep 0.2; done`);
         },
       },
       { of: 'holdfast release replay', as: withRelease },

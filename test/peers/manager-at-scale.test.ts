@@ -85,6 +85,8 @@ async function seed(): Promise<void> {
     reason: HOSTILE,
   };
   await store.nodes.put(node(NODES, hostile), 100_000, owner);
+  // However soon somebody looks: their control plane is gone.
+  await store.nodes.left(null, owner);
   await store.close();
 }
 

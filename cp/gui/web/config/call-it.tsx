@@ -9,9 +9,10 @@ import { rowsQuery } from './queries.ts';
 
 /** How a route is called, as far as its first conditions and the plugins that let callers in tell. */
 export function CallIt({ route }: { readonly route: Row }) {
-  const { data } = useQuery(informationQuery);
-  const { data: plugins } = useQuery(rowsQuery('plugins'));
-  if (typeof route.expression === 'string') return null;
+  const { data, isPending: isAsking } = useQuery(informationQuery);
+  const { data: plugins, isPending: isReading } = useQuery(rowsQuery('plugins'));
+  // A line that lacks a key until plugins are known would be copied as it is.
+  if (typeof route.expression === 'string' || isAsking || isReading) return null;
   const proxy = proxyOf(data?.configuration);
   const { command, needs } = callOf(route, plugins?.rows ?? [], proxy ?? 'http://<data plane>:8000');
   return (
