@@ -22,6 +22,8 @@ export interface IncomingRequest {
   readonly clientLeft: boolean;
   /** Calls when the client leaves before all of the answer was sent. Asked for only where needed. */
   onClientLeft(listener: () => void): void;
+  /** Tells the client of an interim answer (RFC 9110 section 15.2), of names and values in turn. Absent: the host has no means to. */
+  inform?(status: number, lines: readonly string[]): void;
   /** A copy that may be changed, of these or of other headers of this host. */
   copyOf(headers: HeaderFields): HeaderFields;
 }

@@ -22,6 +22,8 @@ export interface UpstreamCall {
 
 /** Who takes the answer, as it came. After `end` or `fail` nothing more comes. */
 export interface AnswerSink {
+  /** An interim answer that is not about the request alone (102, 103 and others to come); absent: nobody wants to know. */
+  inform?(status: number, headers: RawHeaders): void;
   /** The head, interim ones left out; `headers` are the taker's from then on. Throws an `EgressError` for one that cannot be passed on. */
   begin(status: number, reason: string | undefined, headers: string[]): void;
   /** False: to be told by `onDrain` when there is room for more. */

@@ -152,6 +152,10 @@ export class Http1Connection implements ResponseEvents {
 
   // What the reader tells.
 
+  onInterim({ status, headers }: ResponseHead): void {
+    this.#exchange?.sink.inform?.(status, headers);
+  }
+
   onHead(head: ResponseHead): void {
     const exchange = this.#exchange;
     if (exchange === null) return;

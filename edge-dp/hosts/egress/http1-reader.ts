@@ -2,7 +2,9 @@ import { NotHttp, parseResponseHead, parseTrailers, type ResponseHead } from './
 
 /** Who is told of a response as it comes in. */
 export interface ResponseEvents {
-  /** Not of interim ones (RFC 9110 section 15.2), but of a 101. */
+  /** An interim one (RFC 9110 section 15.2), but for 100, which nobody here waits for. */
+  onInterim(head: ResponseHead): void;
+  /** Of final ones, and of a 101. */
   onHead(head: ResponseHead): void;
   onBody(part: Buffer): void;
   onEnd(trailers: readonly string[]): void;
@@ -109,6 +111,7 @@ export class ResponseReader {
     if (status < 200 && status !== 101) {
       this.#interim += 1;
       if (this.#interim > MOST_INTERIM) throw new NotHttp('too many interim responses');
+      if (status > 101) this.#events.onInterim(head);
       return end + 4;
     }
     if (framing === 'chunked') this.#state = 'chunk size';

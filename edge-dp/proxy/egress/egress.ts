@@ -34,7 +34,7 @@ export interface UpstreamRequest {
   /** Only with `https` and HTTP/1.1. Absent: no proxy is between. */
   readonly proxy?: ProxyHop;
   /** Whom it is sent for: a host that sends by itself ends it when that client leaves. Absent for the gateway's own. */
-  readonly client?: Pick<IncomingRequest, 'clientLeft' | 'onClientLeft'>;
+  readonly client?: Pick<IncomingRequest, 'clientLeft' | 'onClientLeft' | 'inform'>;
   /** Whether the client has gone while it waited; absent where nobody can tell. Never rejects. */
   readonly hasLeft?: (() => Promise<boolean>) | undefined;
 }

@@ -10,6 +10,8 @@ import { connect as connectTcp, type Socket } from 'node:net';
 
 interface Http2Answer {
   readonly status: number;
+  /** Heads of interim answers. */
+  readonly interim: readonly IncomingHttpHeaders[];
   readonly headers: IncomingHttpHeaders;
   readonly trailers: IncomingHttpHeaders;
   readonly text: string;
@@ -43,7 +45,9 @@ export function answerOf(stream: ClientHttp2Stream): Promise<Http2Answer> {
     let headers: IncomingHttpHeaders = {};
     let trailers: IncomingHttpHeaders = {};
     let status = 0;
+    const interim: IncomingHttpHeaders[] = [];
     const parts: Buffer[] = [];
+    stream.on('headers', (head) => interim.push(head));
     stream.on('response', (head) => {
       headers = head;
       status = head[':status'] ?? 0;
@@ -54,7 +58,7 @@ export function answerOf(stream: ClientHttp2Stream): Promise<Http2Answer> {
     stream.on('data', (part: Buffer) => parts.push(part));
     stream.on('error', () => undefined);
     stream.on('close', () =>
-      resolve({ status, headers, trailers, text: Buffer.concat(parts).toString(), code: stream.rstCode }),
+      resolve({ status, interim, headers, trailers, text: Buffer.concat(parts).toString(), code: stream.rstCode }),
     );
   });
 }

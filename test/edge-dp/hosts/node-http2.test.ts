@@ -132,6 +132,7 @@ describe('HTTP/2 from clients', () => {
     const fields = { cookie: ['a=1', 'b=2'], 'x-bytes': 'caf\u00c3\u00a9', te: 'trailers' };
     const answer = await ask2(session, get('/trailers', { ':authority': 'Name.test:81', ...fields }));
     expect(answer).toMatchObject({ status: 200, text: 'ok', trailers: { 'x-sum': '7' }, code: 0 });
+    expect(answer.interim).toMatchObject([{ ':status': 103, link: '<a>' }]);
     expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2']);
     expect(answer.headers).toMatchObject({ trailer: 'X-Sum' });
     expect(answer.headers).not.toHaveProperty('keep-alive');

@@ -19,7 +19,10 @@ describe('requests byte for byte on the native host', () => {
     upstream = await startUpstream(({ line }) => {
       if (line.includes('/reset')) return 'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok';
       if (line.includes('/early'))
-        return 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 Fine By Me\r\nContent-Length: 2\r\n\r\nok';
+        return (
+          'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\nConnection: X-Hop\r\nX-Hop: 1\r\nContent-Length: 9\r\n\r\n' +
+          'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine By Me\r\nContent-Length: 2\r\n\r\nok'
+        );
       if (line.includes('/odd')) return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
       if (line.includes('/trailers'))
         return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n';
@@ -221,7 +224,9 @@ describe('requests byte for byte on the native host', () => {
     expect(await answer('/junk')).toMatch(/^HTTP\/1\.1 502 /);
     expect(await answer('/x', 'TRACE')).toMatch(/^HTTP\/1\.1 405 /);
     expect(await answer('/odd')).toMatch(/^HTTP\/1\.1 799 Odd\r\n/);
-    expect(await answer('/early')).toMatch(/^HTTP\/1\.1 200 Fine By Me\r\n/);
+    expect(await answer('/early')).toMatch(
+      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\nLink: <\/b>\r\n\r\nHTTP\/1\.1 200 Fine By Me\r\n/,
+    );
     expect(await answer('/trailers')).toMatch(/\r\n0\r\nX-Sum: 1\r\n\r\n/);
   });
 
@@ -230,6 +235,7 @@ describe('requests byte for byte on the native host', () => {
     expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nok$/);
     expect(text).not.toMatch(/transfer-encoding/i);
     expect(closed).toBe(true);
+    expect((await node.raw(message('GET /early HTTP/1.0', 'Host: a'))).text).toMatch(/^HTTP\/1\.1 200 Fine By Me\r\n/);
   });
 
   it('get of an upstream all of its chunks however their sizes are padded, and nothing beyond its end', async () => {

@@ -12,6 +12,8 @@ export class NodeRequest implements IncomingRequest {
   readonly fieldNames: readonly string[];
   readonly body: ClientBody | null;
   readonly version: string;
+  /** Who sends interim answers; null: its client takes none. */
+  informer: Pick<Required<IncomingRequest>, 'inform'> | null = null;
   readonly #listeners: (() => void)[] = [];
   #left = false;
 
@@ -38,6 +40,10 @@ export class NodeRequest implements IncomingRequest {
   onClientLeft(listener: () => void): void {
     if (this.#left) listener();
     else this.#listeners.push(listener);
+  }
+
+  inform(status: number, lines: readonly string[]): void {
+    if (!this.#left) this.informer?.inform(status, lines);
   }
 
   copyOf(headers: HeaderFields): HeaderFields {

@@ -49,6 +49,13 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
   } else sendBody(content, head, to);
 }
 
+/** Sends an interim answer, as long as nothing of the final one was sent. */
+export function informStream(to: ServerHttp2Stream, status: number, lines: readonly string[]): void {
+  if (to.destroyed || to.closed || to.headersSent) return;
+  const { 'content-length': _ofAnother, ...fields } = fieldLists(lines);
+  to.additionalHeaders({ ...fields, ':status': status });
+}
+
 /** An answer to what is no request, or not one that is served. */
 export function refuseStream(to: ServerHttp2Stream, status: number, message: string = defaultMessage(status)): void {
   to.on('error', () => undefined);
@@ -151,7 +158,7 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
     return;
   }
   let trailers: readonly string[] = [];
-  if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(trailerFields(trailers)));
+  if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(fieldLists(trailers)));
   to.respond(head, { waitForTrailers: content.mayHaveTrailers });
   content.sendTo({
     write: (part) => to.write(part),
@@ -168,7 +175,7 @@ function isSource(content: HttpResponse['content']): content is BodySource {
   return content !== null && typeof content === 'object' && 'stream' in content;
 }
 
-function trailerFields(lines: readonly string[]): Record<string, string[]> {
+function fieldLists(lines: readonly string[]): Record<string, string[]> {
   const fields: Record<string, string[]> = {};
   const kept = fieldsOf(lines);
   for (let at = 0; at + 1 < kept.length; at += 2) {

@@ -4,7 +4,7 @@ import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
 import type { NodeRequest } from '../http/request.ts';
 import { Allowance } from './allowance.ts';
-import { answer, breakOff, endedByClient, isComplete, refuseStream } from './answer.ts';
+import { answer, breakOff, endedByClient, informStream, isComplete, refuseStream } from './answer.ts';
 import type { Misuse, MisuseKind } from './misuse.ts';
 import { type HeadLimits, http2Request } from './request.ts';
 import { answerWebSocket } from './websocket.ts';
@@ -196,6 +196,7 @@ export class Http2Connection {
       if (endedByClient(stream)) this.#reset();
       request.leave();
     });
+    request.informer = { inform: (status, lines) => informStream(stream, status, lines) };
     serve(request, this.#facts).then(
       (response) => {
         if (stream.destroyed || stream.closed) response.discard();

@@ -3,7 +3,7 @@ import { messageOf } from '../../../../shared/thrown.ts';
 import { clientFailure, failed, type UpstreamRequest, type UpstreamResult } from '../../../proxy/egress/egress.ts';
 import type { AnswerSink } from '../../egress/call.ts';
 import { EgressError } from '../../egress/failure.ts';
-import { headerOf, type RawHeaders } from '../../egress/headers.ts';
+import { headerOf, type RawHeaders, responseHeaders } from '../../egress/headers.ts';
 import { trailerFrame } from '../../egress/trailer-frame.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import { UpstreamResponse } from '../http/upstream-response.ts';
@@ -14,6 +14,7 @@ import type { Upload } from './upload.ts';
 export class Answer implements AnswerSink {
   readonly result: Promise<UpstreamResult>;
   readonly #upload: Upload | null;
+  readonly #client: UpstreamRequest['client'];
   readonly #headOnly: boolean;
   readonly #version: UpstreamRequest['version'];
   /** Trailers go into the body, as its last frame. */
@@ -25,6 +26,7 @@ export class Answer implements AnswerSink {
 
   constructor({ method, version, client, trailers }: UpstreamRequest, upload: Upload | null) {
     this.#upload = upload;
+    this.#client = client;
     this.#headOnly = method === 'HEAD';
     this.#version = version;
     this.#framesTrailers = trailers === 'grpc-web' && !this.#headOnly;
@@ -35,6 +37,10 @@ export class Answer implements AnswerSink {
     upload?.once('close', () => {
       if (upload.broken !== null) this.#uploadBroke(upload.broken);
     });
+  }
+
+  inform(status: number, headers: RawHeaders): void {
+    if (!headers.some(isUnwritable)) this.#client?.inform?.(status, responseHeaders(headers));
   }
 
   begin(status: number, reason: string | undefined, headers: string[]): void {

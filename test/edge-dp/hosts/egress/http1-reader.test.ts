@@ -3,8 +3,15 @@ import { ResponseReader } from '../../../../edge-dp/hosts/egress/http1-reader.ts
 
 /** What is read of bytes that come in parts of a size. */
 function read(text: string, size: number, { method = 'GET', ends = false } = {}) {
-  const seen = { heads: [] as unknown[], body: '', trailers: null as readonly string[] | null, rest: '' };
+  const seen = {
+    interim: [] as unknown[],
+    heads: [] as unknown[],
+    body: '',
+    trailers: null as readonly string[] | null,
+    rest: '',
+  };
   const reader = new ResponseReader({
+    onInterim: ({ status, headers }) => seen.interim.push([status, headers.join('|')]),
     onHead: ({ status, reason, headers, persistent }) =>
       seen.heads.push([status, reason, headers.join('|'), persistent]),
     onBody: (part) => {
@@ -68,6 +75,7 @@ describe('a response of HTTP/1 is the same however it is cut', () => {
         complete: true,
         rest: '',
       });
+      expect(seen.interim).toEqual(text.includes(' 103 ') ? [[103, 'Link|</a>']] : []);
     }
   });
 
