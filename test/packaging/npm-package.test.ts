@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { buildPackage } from '../../packaging/npm/build.ts';
 import { freePorts } from '../e2e/free-port.ts';
+import { oneProcess } from '../e2e/one-process.ts';
 import { admin, holdfast, type Program, runHoldfast } from '../e2e/processes.ts';
 import { freshPrefix } from '../embedded-database.ts';
 
@@ -109,7 +110,8 @@ it('ends as the command does', async () => {
     output: expect.stringContaining("unknown command 'nonsense'"),
   });
   writeFileSync(join(folder, 'kong.json'), '{"_format_version": "3.0"}');
-  expect(await runHoldfast(['dev', 'kong.json'], { prefix: join(folder, 'dev') }, folder, program)).toMatchObject({
+  const { settings } = await oneProcess(join(folder, 'dev'));
+  expect(await runHoldfast(['dev', 'kong.json'], settings, folder, program)).toMatchObject({
     code: 1,
     output: expect.stringContaining(`npm install --save-dev miniflare@${manifest.devDependencies.miniflare}`),
   });
