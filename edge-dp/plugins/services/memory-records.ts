@@ -12,8 +12,7 @@ export class MemoryRecords implements Records {
   readonly #kept = new Map<string, Kept>();
 
   async get(key: string): Promise<unknown> {
-    const text = this.#living(key)?.text;
-    return text === undefined ? null : JSON.parse(text);
+    return this.#value(key);
   }
 
   async put(key: string, value: unknown, ttl: number): Promise<void> {
@@ -28,13 +27,19 @@ export class MemoryRecords implements Records {
   }
 
   async take(key: string): Promise<unknown> {
-    const value = await this.get(key);
+    // With nothing in between: of two who take it at once one has it.
+    const value = this.#value(key);
     this.#kept.delete(key);
     return value;
   }
 
   async delete(key: string): Promise<void> {
     this.#kept.delete(key);
+  }
+
+  #value(key: string): unknown {
+    const text = this.#living(key)?.text;
+    return text === undefined ? null : JSON.parse(text);
   }
 
   #living(key: string): Kept | undefined {
