@@ -1,7 +1,6 @@
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { resolve } from 'node:path';
 import { messageOf } from '../../shared/thrown.ts';
+import { askInstance } from '../instance/ask.ts';
 import { findInstance, notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
 
@@ -22,25 +21,10 @@ async function drainInstance(invocation: Invocation): Promise<void> {
   const { pid, status } = instance;
   if (status === undefined)
     throw new CommandError(`Holdfast (pid ${pid}) has no Status API to say so: set status_listen`);
-  await order(`${status}/status/ready`);
-  process.stdout.write(`Holdfast (pid ${pid}) is draining: /status/ready answers 503\n`);
-}
-
-/** The instance's certificate is not asked about: it is known by its address and is for other names than that. */
-function order(url: string): Promise<void> {
-  const send = url.startsWith('https:') ? httpsRequest : httpRequest;
-  const headers = { 'content-type': 'application/json' };
-  return new Promise((done, reject) => {
-    const fail = (reason: string) => reject(new CommandError(`the Status API at ${url} ${reason}`));
-    const options = { method: 'POST', headers, agent: false, timeout: PATIENCE, rejectUnauthorized: false };
-    const request = send(url, options, (response) => {
-      response.resume();
-      if (response.statusCode === 204) done();
-      else fail(`answers ${response.statusCode}`);
-    });
-    request
-      .once('error', (error) => fail(`does not answer (${messageOf(error)})`))
-      .once('timeout', () => request.destroy(new Error(`no answer in ${PATIENCE / 1000} s`)))
-      .end('{"status":"draining"}');
+  const url = `${status}/status/ready`;
+  const answered = await askInstance(url, PATIENCE, '{"status":"draining"}').catch((error: unknown) => {
+    throw new CommandError(`the Status API at ${url} does not answer (${messageOf(error)})`);
   });
+  if (answered.status !== 204) throw new CommandError(`the Status API at ${url} answers ${answered.status}`);
+  process.stdout.write(`Holdfast (pid ${pid}) is draining: /status/ready answers 503\n`);
 }
