@@ -366,18 +366,9 @@ export class TestLink {
     return promise.finally(() => clearTimeout(late));
   }
 
-  /** The next message but for those passed over, which must be of this type; an order must be signed for this data plane. */
-  async hear<T extends Heard['type']>(
-    type: T,
-    passedOver: Exclude<Heard['type'], T> | null = null,
-  ): Promise<Extract<Heard, { type: T }>> {
-    for (;;) {
-      const message = await this.hearAny();
-      const heard = message.type === 'order' ? await this.#orders?.read(message, this.#key) : message;
-      if (heard !== undefined && isOf(heard, type)) return heard;
-      if (heard?.type === passedOver) continue;
-      throw new Error(`expected ${type}, heard ${JSON.stringify(heard ?? message).slice(0, 300)}`);
-    }
+  /** The next message, which must be of this type; an order must be signed for this data plane. */
+  hear<T extends Heard['type']>(type: T): Promise<Extract<Heard, { type: T }>> {
+    return this.hearEither(type);
   }
 
   /** The next message, which must be of one of these types. */

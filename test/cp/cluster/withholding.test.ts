@@ -16,13 +16,15 @@ import { workspaceOf } from '../store/workspace-of.ts';
 import { controlPlaneOver, hello, NODE_ID, TestLink } from './control-plane.ts';
 
 let plane: RunningControlPlane;
+/** Of the config that has all that was written. */
+let serial = 0;
 
 beforeAll(async () => {
   plane = await runControlPlane();
 });
 afterAll(() => plane?.stop());
 afterEach(async () => {
-  for (const id of (await pluginIds()).values()) await fetch(`${plane.admin}/plugins/${id}`, { method: 'DELETE' });
+  for (const id of (await pluginIds()).values()) await written('DELETE', `/plugins/${id}`);
 });
 
 async function get(path: string): Promise<Readonly<Row>> {
@@ -33,6 +35,14 @@ async function get(path: string): Promise<Readonly<Row>> {
 async function pluginIds(): Promise<ReadonlyMap<unknown, unknown>> {
   const { data } = await get('/plugins');
   return new Map(Array.isArray(data) ? data.map(recordOrEmpty).map(({ name, id }) => [name, id]) : []);
+}
+
+async function metrics(): Promise<string> {
+  return (await fetch(`${plane.admin}/metrics`)).text();
+}
+
+async function publishedSerial(): Promise<number> {
+  return Number(/^holdfast_config_serial (\d+)$/m.exec(await metrics())?.[1]);
 }
 
 async function dataPlanes(): Promise<Readonly<Row>> {
@@ -46,11 +56,13 @@ async function written(method: string, path: string, body?: unknown): Promise<st
     ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
   });
   expect(response.status, await response.text()).toBeLessThan(300);
+  serial = Number(response.headers.get('x-holdfast-serial'));
   return response.headers.get('x-holdfast-withheld');
 }
 
-/** A data plane that is connected until the test is over, and takes what it is given. */
+/** A data plane that is connected until the test is over, and takes what it is given: first all that was written before it came. */
 async function dataPlane(changes: Parameters<typeof hello>[0]): Promise<TestLink> {
+  await expect.poll(publishedSerial).toBeGreaterThanOrEqual(serial);
   const { settings } = plane;
   const pem = (path: string | null) => readFileSync(path ?? '', 'utf8');
   const cert = pem(settings.cluster_cert);
@@ -152,9 +164,7 @@ describe('config with a plugin that a connected data plane does not have', () =>
       reasons: [{ id: NODE_ID, hostname: 'old-edge', reason }],
       unpublished: null,
     });
-    // What the test before deleted may still be on its way.
-    await link.hear('withheld', 'manifest');
-    const metrics = async () => (await fetch(`${plane.admin}/metrics`)).text();
+    await link.hear('withheld');
     expect(await metrics()).toContain('\nholdfast_data_planes_withheld 1\n');
     expect(await metrics()).toMatch(
       /^kong_data_plane_version_compatible\{node_id="[0-9a-f-]+",hostname="old-edge",ip="127\.0\.0\.1",kong_version="0\.1\.0"\} 0$/m,
@@ -168,7 +178,7 @@ describe('config with a plugin that a connected data plane does not have', () =>
 
     await written('PUT', '/services/next', { host: 'h' });
     await expect.poll(() => since(lines, 'is withheld from').length).toBe(2);
-    await fetch(`${plane.admin}/plugins/${(await pluginIds()).get('cors')}`, { method: 'DELETE' });
+    await written('DELETE', `/plugins/${(await pluginIds()).get('cors')}`);
     await link.hear('withheld');
     await link.hear('manifest');
     expect(since(lines, 'is withheld from no data plane any more')).toEqual([expect.stringContaining('[notice]')]);
