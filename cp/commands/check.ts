@@ -1,8 +1,10 @@
+import { SettingsError } from '../settings/load.ts';
 import { properties, type SettingName } from '../settings/properties.ts';
 import { type Command, settingsFor } from './command.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
+import { namedFileProblems } from './named-files.ts';
 
-/** The settings as `start` would read them, or everything that is wrong with them. */
+/** The settings as `start` would read them, with the certificates and keys they name, or everything that is wrong with them. */
 export function checkCommand(ofDataPlane: ReadDataPlanePlugins): Command {
   return {
     summary: 'check the settings and print those that are set',
@@ -14,6 +16,8 @@ export function checkCommand(ofDataPlane: ReadDataPlanePlugins): Command {
 
 async function check(sources: Parameters<typeof settingsFor>[0], ofDataPlane: ReadDataPlanePlugins): Promise<void> {
   const { settings, origins, warnings } = settingsFor(sources);
+  const problems = await namedFileProblems(settings);
+  if (problems.length > 0) throw new SettingsError(problems);
   await choosePlugins(settings, ofDataPlane);
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`settings are valid (role ${settings.role}, database ${settings.database})\n`);

@@ -48,6 +48,7 @@ export function listen(initial: string, { proxied = false } = {}): Property<read
         ? "'ipv6only=off', 'so_keepalive=…', 'proxy_protocol'"
         : "'so_keepalive=…' ('proxy_protocol' and 'ipv6only=off' are not supported)"),
     secret: false,
+    emptyIsDefault: false,
     parse: (value) => {
       // As in Kong, what follows is switched off with it.
       if (/^\s*off\s*(,|$)/.test(value)) return [];

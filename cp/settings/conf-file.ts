@@ -14,17 +14,14 @@ interface ConfProblem {
 }
 
 /**
- * Reads the syntax of kong.conf: `name = value` lines, `#` comments (a `\#` is a plain one), values in optional single
- * or double quotes. Lines that are neither are given back as problems.
+ * Reads the syntax of kong.conf: `name = value` lines, `#` comments (a `\#` is a plain one), lines that begin with `;`, which are
+ * comments too, values in optional single or double quotes; a line that ends with a backslash goes on in the next one. Lines that are
+ * neither are given back as problems.
  */
 export function parseConf(content: string): { lines: ConfLine[]; problems: ConfProblem[] } {
   const lines: ConfLine[] = [];
   const problems: ConfProblem[] = [];
-  // Editors on Windows begin UTF-8 files with a byte order mark.
-  for (const [index, raw] of content
-    .replace(/^\ufeff/, '')
-    .split(/\r\n?|\n/)
-    .entries()) {
+  for (const { raw, index } of wholeLines(content)) {
     const text = withoutComment(raw).trim();
     if (text === '') continue;
     const [, name, value] = /^([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*)$/s.exec(text) ?? [];
@@ -38,6 +35,26 @@ export function parseConf(content: string): { lines: ConfLine[]; problems: ConfP
     else lines.push({ name: name.toLowerCase(), value: unquote(value), line: index + 1 });
   }
   return { lines, problems };
+}
+
+/** Lines as they are meant, with the index of the first they are made of; as in Kong a comment or an empty line in between goes unnoticed. */
+function* wholeLines(content: string): Generator<{ raw: string; index: number }> {
+  let begun: { raw: string; index: number } | null = null;
+  // Editors on Windows begin UTF-8 files with a byte order mark.
+  for (const [index, line] of content
+    .replace(/^\ufeff/, '')
+    .split(/\r\n?|\n/)
+    .entries()) {
+    if (/^\s*([#;]|$)/.test(line)) continue;
+    const [, more] = /^(.*?)\\\s*$/.exec(line) ?? [];
+    const whole: { raw: string; index: number } = {
+      raw: `${begun?.raw ?? ''}${more ?? line}`,
+      index: begun?.index ?? index,
+    };
+    begun = more === undefined ? null : whole;
+    if (begun === null) yield whole;
+  }
+  if (begun !== null) yield begun;
 }
 
 function withoutComment(line: string): string {

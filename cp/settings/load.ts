@@ -76,8 +76,9 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     const entry = given.get(name);
     given.delete(name);
     if (entry && entry.value !== '' && isSettingName(name)) origins.set(name, entry.origin);
-    // As in Kong, an empty value means the default.
-    const written = entry === undefined || entry.value === '' ? property.default : entry.value;
+    // As in Kong, an empty value means the default, but for where to listen: nobody leaves that open by mistake.
+    const unset = entry === undefined || (entry.value === '' && property.emptyIsDefault !== false);
+    const written = unset ? property.default : entry.value;
     const refers = written !== null && hasReferences(written);
     const read = refers ? withSettingSecrets(written, secrets) : { value: written };
     if ('problem' in read) {
@@ -145,6 +146,14 @@ const ALIASES: Readonly<Record<string, SettingName>> = {
   nginx_proxy_keepalive_timeout: 'nginx_http_keepalive_timeout',
   nginx_proxy_keepalive_requests: 'nginx_http_keepalive_requests',
   nginx_proxy_large_client_header_buffers: 'nginx_http_large_client_header_buffers',
+  nginx_main_worker_processes: 'nginx_worker_processes',
+  nginx_proxy_real_ip_header: 'real_ip_header',
+  nginx_proxy_real_ip_recursive: 'real_ip_recursive',
+  nginx_http_ssl_protocols: 'ssl_protocols',
+  nginx_http_ssl_prefer_server_ciphers: 'ssl_prefer_server_ciphers',
+  nginx_http_ssl_dhparam: 'ssl_dhparam',
+  nginx_http_ssl_session_tickets: 'ssl_session_tickets',
+  nginx_http_ssl_session_timeout: 'ssl_session_timeout',
 };
 
 /** Names that Kong has given up; what is set by the new one counts. */
@@ -203,10 +212,15 @@ function fromEnvironment(environment: SettingsSources['environment']): Map<strin
     for (const [variable, value] of Object.entries(environment)) {
       if (!variable.startsWith(prefix) || value === undefined) continue;
       const name = variable.slice(prefix.length).toLowerCase();
-      result.set(name, { value, origin: `environment variable ${variable}` });
+      result.set(name, { value: asInFile(value), origin: `environment variable ${variable}` });
     }
   }
   return result;
+}
+
+/** As in Kong: blanks around it do not count, and a `#` that was escaped for a file is a plain one. */
+function asInFile(value: string): string {
+  return value.trim().replaceAll('\\#', '#');
 }
 
 function fromCommand({ overrides = {} }: SettingsSources): Map<string, { value: string; origin: Origin }> {

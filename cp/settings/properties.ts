@@ -136,7 +136,7 @@ export const properties = {
   /** A forward proxy: `http://` or `https://`, perhaps with `user:password@`. */
   proxy_server: secret(null),
   /** Whether the certificate of an `https://` one is looked at, by `lua_ssl_trusted_certificate`. */
-  proxy_server_ssl_verify: onOff('off'),
+  proxy_server_ssl_verify: onOff('on'),
   /** Control planes write what they publish to `cluster_fallback_config_storage`; a data plane that is new takes it from there. */
   cluster_fallback_config_export: onOff('off'),
   cluster_fallback_config_import: onOff('off'),

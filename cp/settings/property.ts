@@ -11,6 +11,8 @@ export interface Property<T> {
   readonly allowed: string;
   /** Never printed. */
   readonly secret: boolean;
+  /** False: an empty text is none that is allowed, and not the default. */
+  readonly emptyIsDefault?: boolean;
   /** Undefined when `text` is not allowed. */
   readonly parse: (text: string) => T | undefined;
 }

@@ -104,6 +104,27 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
   return problems;
 }
 
+type PairOfListener = keyof typeof LISTENER_PAIRS;
+
+/** Which pair is shown where, in the listeners that have `ssl`. */
+export const LISTENER_PAIRS = {
+  ssl_cert: ['proxy_listen', 'stream_listen'],
+  status_ssl_cert: ['status_listen'],
+  admin_ssl_cert: ['admin_listen'],
+  admin_gui_ssl_cert: ['admin_gui_listen'],
+} as const;
+
+/** Whether one half of a pair is set, and the other is not. */
+function isHalf(settings: Settings, cert: PairOfListener | 'cluster_cert' | 'cluster_server_cert'): boolean {
+  return (settings[cert] === null) !== (settings[`${cert}_key`] === null);
+}
+
+/** Whether no listener would show it; as in Kong, it is not looked at then. */
+function isIdle(settings: Settings, cert: PairOfListener | 'cluster_cert' | 'cluster_server_cert'): boolean {
+  if (cert === 'cluster_cert' || cert === 'cluster_server_cert') return false;
+  return !LISTENER_PAIRS[cert].some((listener) => settings[listener].some(({ tls }) => tls));
+}
+
 function pairProblems(settings: Settings, say: Say): string[] {
   const problems: string[] = [];
   for (const [cert, key] of [
@@ -114,7 +135,7 @@ function pairProblems(settings: Settings, say: Say): string[] {
     ['admin_ssl_cert', 'admin_ssl_cert_key'],
     ['admin_gui_ssl_cert', 'admin_gui_ssl_cert_key'],
   ] as const) {
-    if ((settings[cert] === null) !== (settings[key] === null)) {
+    if (isHalf(settings, cert) && !isIdle(settings, cert)) {
       problems.push(`${cert} and ${key} go together: set both or neither`);
     }
     const several = settings[cert]?.includes(',') && !settings[cert].includes('-----BEGIN ');
@@ -137,9 +158,6 @@ export function listed(value: string | null): readonly string[] {
 function tlsProblems(settings: Settings, say: Say): string[] {
   const cipher = cipherProblem(settings);
   const problems = cipher === null ? [] : [`${say('ssl_ciphers')}: ${cipher}`];
-  if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
-    problems.push("ssl_cipher_suite = 'custom' needs ssl_ciphers: the list of ciphers, as 'openssl ciphers' reads it");
-  }
   for (const [verify, ca] of [
     ['nginx_http_ssl_verify_client', 'nginx_http_ssl_client_certificate'],
     ['nginx_stream_ssl_verify_client', 'nginx_stream_ssl_client_certificate'],
@@ -162,6 +180,11 @@ export function idleSettings(settings: Settings, origins: Origins): string[] {
   const { admin_listen: admin, admin_gui_listen: ui, admin_gui_api_url: elsewhere } = settings;
   if (role !== 'data_plane' && admin.length === 0 && ui.length > 0 && elsewhere === null) {
     said.push('admin_gui_listen serves a web UI that can do nothing: the Admin API listens nowhere (admin_listen)');
+  }
+  for (const cert of Object.keys(LISTENER_PAIRS) as PairOfListener[]) {
+    if (!isHalf(settings, cert) || !isIdle(settings, cert)) continue;
+    const set = settings[cert] === null ? `${cert}_key` : cert;
+    said.push(`${set} has no effect: no address of ${LISTENER_PAIRS[cert].join(' and ')} has 'ssl'`);
   }
   for (const name of suite === 'custom' ? [] : CUSTOM_TLS) {
     const taken = name === 'ssl_dhparam' && (suite === 'old' || suite === 'fips');

@@ -16,6 +16,7 @@ export const streamListen: Property<readonly StreamListenAddress[]> = {
     "'off', or comma-separated 'host:port' with optional 'ssl', 'proxy_protocol' or 'udp', 'reuseport', 'bind', 'backlog=N', " +
     "'ipv6only=on', 'ipv6only=off', 'so_keepalive=…'",
   secret: false,
+  emptyIsDefault: false,
   parse: (value) => {
     if (/^\s*off\s*(,|$)/.test(value)) return [];
     const addresses: StreamListenAddress[] = [];

@@ -127,7 +127,11 @@ describe('settings', () => {
       preferServerCiphers: true,
       dhparam: null,
     });
-    expect(problems({ KONG_SSL_CIPHER_SUITE: 'custom' })).toEqual([expect.stringContaining('needs ssl_ciphers')]);
+    // As in Kong: the ciphers of OpenSSL.
+    expect(clientTls(read({ KONG_SSL_CIPHER_SUITE: 'custom', KONG_SSL_PROTOCOLS: 'TLSv1.3' }).settings)).toMatchObject({
+      versions: ['TLSv1.3'],
+      ciphers: null,
+    });
     expect(problems({ ...custom, KONG_SSL_CIPHERS: 'nonsense' })).toEqual([
       expect.stringContaining("no list of ciphers as 'openssl ciphers' reads it"),
     ]);
@@ -135,6 +139,19 @@ describe('settings', () => {
     expect(problems({ KONG_SSL_CERT: 'a.crt, b.crt', KONG_SSL_CERT_KEY: 'a.key' })).toEqual([
       'ssl_cert and ssl_cert_key must have equally many entries, in the same order',
     ]);
+    for (const [name, listener] of [
+      ['ssl_cert', 'proxy_listen'],
+      ['ssl_cert', 'stream_listen'],
+      ['status_ssl_cert_key', 'status_listen'],
+      ['admin_ssl_cert', 'admin_listen'],
+      ['admin_gui_ssl_cert_key', 'admin_gui_listen'],
+    ] as const) {
+      const half = { [`KONG_${name.toUpperCase()}`]: 'a.pem', KONG_DATA_PLANE_HOST: 'node' };
+      expect(read(half).warnings, name).toEqual([expect.stringContaining(`${name} has no effect: no address of`)]);
+      expect(problems({ ...half, [`KONG_${listener.toUpperCase()}`]: '127.0.0.1:1 ssl' }), listener).toEqual([
+        expect.stringContaining('go together: set both or neither'),
+      ]);
+    }
     const node = { KONG_DATA_PLANE_HOST: 'node', KONG_SSL_CIPHERS: 'AES128-SHA', KONG_SSL_PREFER_SERVER_CIPHERS: 'on' };
     expect(read(node).warnings).toEqual(["ssl_ciphers has no effect: ssl_cipher_suite is 'intermediate'"]);
     expect(read({ KONG_SSL_CIPHER_SUITE: 'modern' }).warnings).toEqual([
@@ -163,7 +180,9 @@ describe('settings', () => {
     expect(problems).toHaveLength(2);
     expect(problems.join()).not.toContain('hunter2');
     // A secret of a kind that takes any text can only be wrong together with others.
-    const half = problemsOf({ environment: { HOLDFAST_SSL_CERT_KEY: 'hunter2' } });
+    const half = problemsOf({
+      environment: { HOLDFAST_SSL_CERT_KEY: 'hunter2', HOLDFAST_PROXY_LISTEN: '127.0.0.1:8443 ssl' },
+    });
     expect(half).toEqual(['ssl_cert and ssl_cert_key go together: set both or neither']);
   });
 
@@ -211,6 +230,63 @@ describe('settings', () => {
     expect(problemsOf({ conf: conf('cluster_telemetry_lisen = off\n'), environment: {} })[0]).toContain(
       "did you mean 'cluster_telemetry_listen'?",
     );
+  });
+
+  it('take directives that Kong makes of other settings for these', () => {
+    const { settings, warnings } = loadSettings({
+      conf: conf(
+        'nginx_http_ssl_protocols = TLSv1.3\nnginx_http_ssl_session_timeout = 5m\nnginx_http_ssl_session_tickets = off\n',
+      ),
+      environment: {
+        KONG_DATA_PLANE_HOST: 'node',
+        KONG_SSL_CIPHER_SUITE: 'custom',
+        KONG_NGINX_MAIN_WORKER_PROCESSES: '3',
+        KONG_NGINX_PROXY_REAL_IP_HEADER: 'X-Forwarded-For',
+        KONG_NGINX_PROXY_REAL_IP_RECURSIVE: 'on',
+        KONG_NGINX_HTTP_SSL_PREFER_SERVER_CIPHERS: 'off',
+        KONG_NGINX_HTTP_SSL_DHPARAM: 'ffdhe3072',
+      },
+    });
+    expect(settings).toMatchObject({
+      nginx_worker_processes: 3,
+      real_ip_header: 'X-Forwarded-For',
+      real_ip_recursive: true,
+      ssl_protocols: ['TLSv1.3'],
+      ssl_prefer_server_ciphers: false,
+      ssl_dhparam: 'ffdhe3072',
+      ssl_session_tickets: false,
+      ssl_session_timeout: 300_000,
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it('go on in the next line behind a backslash, and leave out lines that begin with a semicolon', () => {
+    const file = conf(
+      '; a comment\nplugins = bundled, \\\n  # another\n\n  my-plugin, \\  \r\n  off\npg_host = db ; no comment\npg_user = last\\\n',
+    );
+    const { settings, origins } = loadSettings({ conf: file, environment: {} });
+    expect(settings).toMatchObject({ plugins: ['bundled', 'my-plugin'], pg_host: 'db ; no comment', pg_user: 'last' });
+    expect(['plugins', 'pg_host', 'pg_user'].map((name) => origins.get(name as 'plugins'))).toEqual([
+      `${file}:2`,
+      `${file}:7`,
+      `${file}:8`,
+    ]);
+  });
+
+  it('are read of the environment as Kong reads them: without blanks around them, \\# as #', () => {
+    const { settings } = loadSettings({
+      environment: { KONG_PG_SSL: ' on\n', KONG_PG_PASSWORD: 'a\\#b#c', HOLDFAST_PG_HOST: '\tdb ' },
+    });
+    expect(settings).toMatchObject({ pg_ssl: true, pg_password: 'a#b#c', pg_host: 'db' });
+  });
+
+  it('do not take an empty text for an address to listen at', () => {
+    const listeners = ['proxy', 'stream', 'admin', 'admin_gui', 'status', 'cluster'].map((name) => `${name}_listen`);
+    const environment = Object.fromEntries(listeners.map((name) => [`KONG_${name.toUpperCase()}`, ' ']));
+    expect(problemsOf({ environment }).map((problem) => problem.split("'")[0])).toEqual(
+      expect.arrayContaining(listeners.map((name) => `${name} = `)),
+    );
+    expect(problemsOf({ environment })).toHaveLength(listeners.length);
   });
 
   it('take every property of Kong, written out with its empty default, and leave what is unset unset', () => {
