@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_GROUP } from '../../shared/bundle/format.ts';
-import { absentPlugins } from '../../shared/cluster/compatibility.ts';
+import { lacksAny, type Needed } from '../../shared/cluster/compatibility.ts';
 import { HOST_KINDS } from '../../shared/cluster/hosts.ts';
 import { SYNC_STATUSES, type SyncStatus } from '../../shared/cluster/messages.ts';
 import { isRecord } from '../../shared/record.ts';
@@ -77,8 +77,8 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
   }
 
   /** What other control planes have to do with; nobody, while the database is away. */
-  async function elsewhere(plugins: readonly string[]): Promise<readonly NodeRecord[]> {
-    return await registry.troubledElsewhere(self.id, plugins).catch(() => []);
+  async function elsewhere(needed: Needed): Promise<readonly NodeRecord[]> {
+    return await registry.troubledElsewhere(self.id, needed).catch(() => []);
   }
 
   /** Whether a data plane is connected to another control plane. */
@@ -95,10 +95,10 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
 
   return {
     reach,
-    async unreached(plugins) {
+    async unreached(needed) {
       const before = reach();
-      const others = await elsewhere(plugins);
-      const lacking = [...nodes.connected()].some(({ node }) => absentPlugins(plugins, node).length > 0);
+      const others = await elsewhere(needed);
+      const lacking = [...nodes.connected()].some(({ node }) => lacksAny(needed, node));
       // Only where there is reason to: what writes do in a row is published together.
       const doubt = lacking || others.length > 0 || publisher.selects();
       if (before.trouble === null && before.withheld.length === 0 && !doubt) return null;

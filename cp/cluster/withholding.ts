@@ -30,7 +30,7 @@ export function withheldFrom(sessions: Iterable<NodeSession>): readonly Withheld
 /** The same of data planes as the registry has them, which are connected to other control planes. */
 export function withheldElsewhere(
   nodes: readonly NodeRecord[],
-  publisher: Pick<Publisher, 'release'>,
+  publisher: Pick<Publisher, 'release' | 'conflicts'>,
   controlPlane: string,
 ): readonly WithheldNode[] {
   return nodes.flatMap(({ id, hostname, version, description }) => {
@@ -39,8 +39,15 @@ export function withheldElsewhere(
         typeof one === 'string' ? [[name, one] as const] : [],
       ),
     );
-    const configured = publisher.release(String(description.group))?.manifest.plugins ?? {};
-    const fault = incompatibility(controlPlane, { version, plugins }, configured);
+    const group = String(description.group);
+    const configured = publisher.release(group)?.manifest.plugins ?? {};
+    const capabilities = Array.isArray(description.capabilities) ? description.capabilities.map(String) : [];
+    const fault = incompatibility(
+      controlPlane,
+      { version, plugins },
+      configured,
+      publisher.conflicts(group, capabilities),
+    );
     return fault === null ? [] : [{ id, hostname, reason: fault.reason }];
   });
 }

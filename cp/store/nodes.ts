@@ -90,17 +90,18 @@ export function nodeRegistry(database: Database): NodeRegistry {
       );
       return rows.map(({ id, hostname, targets }) => ({ id: String(id), hostname: String(hostname), targets }));
     },
-    async troubledElsewhere(controlPlane, plugins) {
+    async troubledElsewhere(controlPlane, { plugins, capabilities }) {
       // An embedded database has one control plane.
       if (database.driver === 'pglite') return [];
       const rows = await database.query(
         {
           name: 'troubled_nodes',
           text: `SELECT ${COLUMNS}, description, health, history FROM nodes WHERE ${CONNECTED} AND control_plane <> $1::uuid
-            AND (sync_status NOT IN ('normal', 'unknown') OR NOT coalesce(description -> 'plugins', '{}') ?& $2::text[])
+            AND (sync_status NOT IN ('normal', 'unknown') OR NOT coalesce(description -> 'plugins', '{}') ?& $2::text[]
+              OR NOT coalesce(description -> 'capabilities', '[]') ?& $3::text[])
             ORDER BY id LIMIT 20`,
         },
-        [controlPlane, plugins],
+        [controlPlane, plugins, capabilities],
       );
       return rows.map(toNode);
     },

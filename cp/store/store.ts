@@ -1,4 +1,5 @@
 import type { BundleRow, Manifest, ObjectName, PackedObject } from '../../shared/bundle/format.ts';
+import type { Needed } from '../../shared/cluster/compatibility.ts';
 import type { Count } from '../../shared/cluster/counts.ts';
 import type { RecordChange, RecordOutcome, RecordPage, RecordPosition } from '../../shared/cluster/records.ts';
 import type { Row } from '../../shared/record.ts';
@@ -333,9 +334,9 @@ export interface NodeRegistry {
   targetsOf(upstreams: readonly string[]): Promise<readonly NamedTarget[]>;
   /**
    * Nodes that are connected to other control planes than `controlPlane`, and which config is withheld from or which lack
-   * one of these plugins: 20 at most, by id.
+   * any of what is needed: 20 at most, by id.
    */
-  troubledElsewhere(controlPlane: string, plugins: readonly string[]): Promise<readonly NodeRecord[]>;
+  troubledElsewhere(controlPlane: string, needed: Needed): Promise<readonly NodeRecord[]>;
   /**
    * Where those are that are not connected to `controlPlane`; with `seconds` only those of whom something was written, or whose
    * connection was found to be lost, in so many last ones.

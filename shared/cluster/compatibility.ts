@@ -64,6 +64,28 @@ const FATAL: ReadonlyMap<string, string> = new Map<Capability, string>([
   ['lua', 'is set to run none, or too old to know it'],
 ]);
 
+/** Whether config that needs it is kept from data planes without it. */
+export function withholds(capability: Capability): boolean {
+  return FATAL.has(capability);
+}
+
+/** What config is kept from data planes for, that lack any of it. */
+export interface Needed {
+  readonly plugins: readonly string[];
+  readonly capabilities: readonly Capability[];
+}
+
+/** Whether config that needs all this is kept from that data plane, whatever else it has. */
+export function lacksAny(
+  { plugins, capabilities }: Needed,
+  node: Pick<NodeDescription, 'plugins' | 'capabilities'>,
+): boolean {
+  return (
+    absentPlugins(plugins, node).length > 0 ||
+    capabilities.some((capability) => !node.capabilities.includes(capability))
+  );
+}
+
 /** Plugins the control plane knows and the data plane does not: worth a word when it connects, no more. */
 export function absentPlugins(known: Iterable<string>, node: Pick<NodeDescription, 'plugins'>): readonly string[] {
   return [...known].filter((plugin) => !Object.hasOwn(node.plugins, plugin)).sort();

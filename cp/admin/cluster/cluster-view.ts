@@ -1,4 +1,5 @@
 import type { Manifest } from '../../../shared/bundle/format.ts';
+import type { Needed } from '../../../shared/cluster/compatibility.ts';
 import type { HostKind } from '../../../shared/cluster/hosts.ts';
 import type { SyncStatus } from '../../../shared/cluster/messages.ts';
 import type { ReplayFigures, RequestShape } from '../../../shared/cluster/replay.ts';
@@ -31,9 +32,9 @@ export interface ClusterView {
   reach(): ConfigReach;
   /**
    * To be asked after a write: in words, what it does not reach and why; null when it reaches every connected data plane.
-   * `plugins` are those it configured, perhaps for the first time.
+   * `needed` is what it asks of data planes, perhaps for the first time.
    */
-  unreached(plugins: readonly string[]): Promise<string | null>;
+  unreached(needed: Needed): Promise<string | null>;
   /** What each connected data plane last said of an upstream's targets. Empty when none has said anything. */
   targetHealth(upstream: string): Promise<readonly NodeUpstreamHealth[]>;
   /** Tells every connected data plane; returns once the order is on its way. */

@@ -1,4 +1,6 @@
-import { isRecord, recordOrEmpty } from '../../../shared/record.ts';
+import { type Needed, withholds } from '../../../shared/cluster/compatibility.ts';
+import { requirements } from '../../../shared/cluster/requirements.ts';
+import { isRecord, type Row, recordOrEmpty } from '../../../shared/record.ts';
 import type { Reply } from '../reply.ts';
 import { type AdminRoute, mapOperations } from '../route.ts';
 import type { ClusterView } from './cluster-view.ts';
@@ -18,20 +20,31 @@ export function tellUnreached(routes: readonly AdminRoute[], cluster: ClusterVie
       async handle(call) {
         const reply = await operation.handle(call);
         if (call.method === 'GET' || reply.status >= 300) return reply;
-        const words = await cluster.unreached(pluginsIn(route, reply));
+        const words = await cluster.unreached(neededBy(route, reply));
         return words === null ? reply : { ...reply, headers: { ...reply.headers, [WITHHELD]: asHeader(words) } };
       },
     })),
   );
 }
 
-/** Names of the plugins that a write configured, as its answer shows them. */
-function pluginsIn({ path }: AdminRoute, { body }: Reply): readonly string[] {
+/** What the plugins and certificates ask of data planes that a write configured, as its answer shows them. */
+function neededBy({ path }: AdminRoute, { body }: Reply): Needed {
+  const plugins = written('plugins', path, body).filter(({ enabled }) => enabled !== false);
+  const needs = [
+    ...plugins.flatMap((row) => requirements('plugins', row)),
+    ...written('certificates', path, body).flatMap((row) => requirements('certificates', row)),
+  ];
+  return {
+    plugins: [...new Set(plugins.map(({ name }) => String(name)))],
+    capabilities: [...new Set(needs.map(({ capability }) => capability).filter(withholds))],
+  };
+}
+
+function written(table: string, path: string, body: unknown): readonly Row[] {
   let rows: readonly unknown[] = [];
-  if (path === '/config') rows = Object.values(recordOrEmpty(recordOrEmpty(body).plugins));
-  else if (/\/plugins(\/\{plugins\})?$/.test(path)) rows = [body];
-  const names = rows.flatMap((row) => (isRecord(row) && row.enabled !== false ? [String(row.name)] : []));
-  return [...new Set(names)];
+  if (path === '/config') rows = Object.values(recordOrEmpty(recordOrEmpty(body)[table]));
+  else if (path.endsWith(`/${table}`) || path.endsWith(`/${table}/{${table}}`)) rows = [body];
+  return rows.filter(isRecord);
 }
 
 /** Host names of data planes may be anything; a header's value is printable ASCII here. */

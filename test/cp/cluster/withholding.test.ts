@@ -142,7 +142,7 @@ describe('config with a plugin that a connected data plane does not have', () =>
     await Promise.all([old.hear('manifest'), knowing.hear('manifest')]);
     const told =
       /^config is withheld from 1 of 2 .*no-groups: plugins [0-9a-f-]+: 'consumer_group' is set, which needs plugins of consumer groups .*; this data plane is too old to know what it says$/;
-    await written('POST', '/consumer_groups/gold/plugins', { name: 'request-termination' });
+    expect(await written('POST', '/consumer_groups/gold/plugins', { name: 'request-termination' })).toMatch(told);
     await knowing.hear('manifest');
     expect(await old.hear('withheld')).toMatchObject({ sync_status: 'plugin_set_incompatible' });
     expect(await written('PUT', '/services/next', { host: 'h' })).toMatch(told);
@@ -224,11 +224,26 @@ it('a control plane tells of data planes that are connected to another one on it
   await link.hear('manifest');
   const view = clusterView(other.nodes, second.listener);
   await expect.poll(() => other.nodes.get(NODE_ID)).not.toBeNull();
-  expect(await view.unreached(['key-auth'])).toBe(null);
+  const needs = (...plugins: readonly string[]) => ({ plugins, capabilities: [] });
+  expect(await view.unreached(needs('key-auth'))).toBe(null);
   await (await workspaceOf(other)).entity('plugins').insert({ name: 'cors' });
   // On a machine that is busy enough it may not be known within the time that a write waits for it.
   const publisher = { ...second.listener.publisher, flush: () => new Promise<void>(() => {}) };
   const blocked = clusterView(other.nodes, { ...second.listener, publisher });
-  expect(await blocked.unreached(['cors'])).toMatch(/^config is not published yet after 3 s, .* GET \/status$/);
-  await expect.poll(() => view.unreached(['cors'])).toMatch(/^config is withheld from 1 .*far-edge: plugin 'cors'/);
+  expect(await blocked.unreached(needs('cors'))).toMatch(/^config is not published yet after 3 s, .* GET \/status$/);
+  await expect
+    .poll(() => view.unreached(needs('cors')))
+    .toMatch(/^config is withheld from 1 .*far-edge: plugin 'cors'/);
+
+  link.socket.terminate();
+  const old = await TestLink.open(first.port);
+  onTestFinished(() => old.socket.terminate());
+  old.say(hello({ hostname: 'old-edge', id: OTHER_NODE, plugins: everything, capabilities: ['lua'] }));
+  await old.hear('manifest');
+  await expect.poll(async () => (await other.nodes.get(OTHER_NODE))?.connected).toBe(true);
+  const { id } = await (await workspaceOf(other)).entity('consumer_groups').insert({ name: 'gold' });
+  await (await workspaceOf(other)).entity('plugins').insert({ name: 'request-termination', consumer_group: { id } });
+  expect(await view.unreached({ plugins: ['request-termination'], capabilities: ['consumer_groups'] })).toMatch(
+    /^config is withheld from 1 .*old-edge: plugins [0-9a-f-]+: 'consumer_group' is set/,
+  );
 });
