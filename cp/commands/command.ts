@@ -1,4 +1,5 @@
-import { type LoadedSettings, loadSettings } from '../settings/load.ts';
+import { resolve } from 'node:path';
+import { type LoadedSettings, loadPrefix, loadSettings } from '../settings/load.ts';
 
 /** A failure the person at the terminal can mend; printed as it stands, without a stack. */
 export class CommandError extends Error {
@@ -70,6 +71,11 @@ export function wholeNumber(given: unknown, option: string, least: number, most:
   const number = Number(given);
   if (Number.isInteger(number) && number >= least && number <= most && given !== '') return number;
   throw new CommandError(`--${option} takes a whole number from ${least} to ${most}, not '${given}'`, 2);
+}
+
+/** The folder of the instance that a command is about, also where its settings would not do for a start. */
+export function folderFor({ conf, prefix }: Pick<Invocation, 'conf' | 'prefix'>): string {
+  return resolve(loadPrefix({ conf, environment: process.env, overrides: prefix === undefined ? {} : { prefix } }));
 }
 
 /** The settings a command works with, from file, environment and its own options. */

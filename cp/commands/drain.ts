@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import { messageOf } from '../../shared/thrown.ts';
 import { askInstance } from '../instance/ask.ts';
-import { findInstance, notRunning } from '../instance/instance.ts';
-import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, type Invocation } from './command.ts';
+import { instanceOf } from './ending.ts';
 
 /** Milliseconds. */
 const PATIENCE = 5000;
@@ -15,10 +14,7 @@ export const drain: Command = {
 };
 
 async function drainInstance(invocation: Invocation): Promise<void> {
-  const folder = resolve(settingsFor(invocation).settings.prefix);
-  const instance = findInstance(folder);
-  if (instance === null) throw new CommandError(notRunning(folder));
-  const { pid, status } = instance;
+  const { pid, status } = instanceOf(invocation);
   if (status === undefined)
     throw new CommandError(`Holdfast (pid ${pid}) has no Status API to say so: set status_listen`);
   const url = `${status}/status/ready`;

@@ -1,12 +1,11 @@
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../shared/thrown.ts';
 import { findInstance, type Instance, isRunning, notRunning } from '../instance/instance.ts';
-import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { CommandError, folderFor, type Invocation } from './command.ts';
 
 /** The instance of the prefix that the settings name. Throws `CommandError` when none runs. */
 export function instanceOf(invocation: Invocation): Instance {
-  const folder = resolve(settingsFor(invocation).settings.prefix);
+  const folder = folderFor(invocation);
   const instance = findInstance(folder);
   if (instance === null) throw new CommandError(notRunning(folder));
   return instance;

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { askInstance } from '../instance/ask.ts';
-import { findInstance, notRunning } from '../instance/instance.ts';
+import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { localUrl } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
-import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, folderFor, type Invocation, settingsFor } from './command.ts';
 
 /** Whether the instance of this prefix runs and its interfaces answer. */
 export const health: Command = {
@@ -18,25 +18,25 @@ export const health: Command = {
 };
 
 async function askHealth(invocation: Invocation): Promise<void> {
-  const { settings } = settingsFor(invocation);
-  const folder = resolve(settings.prefix);
+  const folder = folderFor(invocation);
   const instance = findInstance(folder);
-  const interfaces = instance ?? interfacesOf(settings);
+  // Those of this shell may lack what the instance was started with.
+  const { role, interfaces, homes } = instance === null ? unnoted(invocation, folder) : noted(instance);
 
   const failures: string[] = [];
   const absent: string[] = [];
   let reached = 0;
   for (const [name, url, home] of [
-    ['Admin API', interfaces.admin && `${interfaces.admin}/status`, folder],
+    ['Admin API', interfaces.admin && `${interfaces.admin}/status`, homes?.admin],
     [
-      settings.role === 'control_plane' ? 'Status API' : 'data plane',
+      role === 'control_plane' ? 'Status API' : 'data plane',
       interfaces.status && `${interfaces.status}/status/ready`,
-      statusFolder(settings, folder),
+      homes?.status,
     ],
   ] as const) {
     if (url === undefined) continue;
     // Without its note it may be another instance that answers there.
-    if (instance === null && !(await isNodeOf(home, url.replace('/status/ready', '/status')))) {
+    if (home !== undefined && !(await isNodeOf(home, url.replace('/status/ready', '/status')))) {
       absent.push(`${name}: this node does not answer at ${url}`);
       continue;
     }
@@ -59,9 +59,26 @@ async function askHealth(invocation: Invocation): Promise<void> {
       `warning: no ${join(folder, 'instance.json')}: it is still starting, or its disk is full, or cannot be written to\n`,
     );
   }
-  const who = instance === null ? `role ${settings.role}` : `pid ${instance.pid}, role ${instance.role}`;
+  const who = instance === null ? `role ${role}` : `pid ${instance.pid}, role ${role}`;
   if (failures.length > 0) throw new CommandError(`Holdfast (${who}) is not healthy: ${failures.join('; ')}`);
   process.stdout.write(`Holdfast is healthy at ${folder} (${who})\n`);
+}
+
+/** What is to be asked: of what role, where, and, unless an instance says itself where it answers, the folders of the nodes that are to answer. */
+interface Asked {
+  readonly role: string;
+  readonly interfaces: { readonly admin?: string; readonly status?: string };
+  readonly homes: { readonly admin: string; readonly status: string } | null;
+}
+
+function noted(instance: Instance): Asked {
+  return { role: instance.role, interfaces: instance, homes: null };
+}
+
+function unnoted(invocation: Invocation, folder: string): Asked {
+  const { settings } = settingsFor(invocation);
+  const homes = { admin: folder, status: statusFolder(settings, folder) };
+  return { role: settings.role, interfaces: interfacesOf(settings), homes };
 }
 
 /** Where an instance with these settings answers, unless its ports were left open. */

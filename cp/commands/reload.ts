@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
-import { type Command, CommandError, type Invocation, settingsFor } from './command.ts';
+import { type Command, CommandError, folderFor, type Invocation } from './command.ts';
 
 /** Milliseconds: requests in flight may hold up each process that is replaced for as long as they may last. */
 const PATIENCE = 120_000;
@@ -15,8 +14,7 @@ export const reload: Command = {
 };
 
 async function reloadInstance(invocation: Invocation): Promise<void> {
-  const { settings } = settingsFor(invocation);
-  const folder = resolve(settings.prefix);
+  const folder = folderFor(invocation);
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(notRunning(folder));
   process.kill(instance.pid, 'SIGHUP');

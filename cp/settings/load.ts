@@ -52,16 +52,9 @@ const DEFAULT_CONF_FILES = [
  * command line. Throws `SettingsError` naming every unknown or ill-formed one.
  */
 export function loadSettings(sources: SettingsSources): LoadedSettings {
-  const given = new Map<string, { value: string; origin: Origin }>();
   const problems: string[] = [];
   const warnings: string[] = [];
-  for (const source of [
-    fromFile(sources.conf, problems, warnings),
-    fromEnvironment(sources.environment),
-    fromCommand(sources),
-  ]) {
-    for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
-  }
+  const given = givenBy(sources, problems, warnings);
   for (const [name, now] of Object.entries(RENAMED)) {
     const entry = given.get(name);
     given.delete(name);
@@ -117,6 +110,42 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     warnings.push(`${given} has no effect: workerd cannot listen for streams, set data_plane_host = node`);
   }
   return { settings, origins, warnings: [...warnings, ...idleSettings(settings, origins)] };
+}
+
+/**
+ * The folder of these settings, for what is to be done with an instance that runs there: whatever else is wrong with them, and also where
+ * secrets that they refer to are not to be had.
+ */
+export function loadPrefix(sources: SettingsSources): string {
+  const { overrides } = sources;
+  if (overrides?.prefix !== undefined) return overrides.prefix;
+  const problems: string[] = [];
+  const given = givenBy(sources, problems, []);
+  const entry = given.get('prefix');
+  const written = entry?.value || (properties.prefix.default ?? '');
+  const read = hasReferences(written)
+    ? withSettingSecrets(written, secretsFor(sources, given, problems))
+    : { value: written };
+  if ('problem' in read) problems.push(`prefix = '${written}' (${entry?.origin}): ${read.problem}`);
+  if ('problem' in read || problems.length > 0) throw new SettingsError(problems);
+  return read.value;
+}
+
+/** What each source has, the strongest of it, under the names of settings. */
+function givenBy(
+  sources: SettingsSources,
+  problems: string[],
+  warnings: string[],
+): Map<string, { value: string; origin: Origin }> {
+  const given = new Map<string, { value: string; origin: Origin }>();
+  for (const source of [
+    fromFile(sources.conf, problems, warnings),
+    fromEnvironment(sources.environment),
+    fromCommand(sources),
+  ]) {
+    for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
+  }
+  return given;
 }
 
 /**

@@ -153,13 +153,19 @@ describe('an instance in the background', () => {
     expect(after).not.toBe(before);
     const services = await (await fetch(`http://127.0.0.1:${admin}/services`)).json();
     expect(services).toMatchObject({ data: [{ name: 'öffentlich' }] });
+    // What asks or ends it needs its folder alone: not secrets that its settings refer to, nor that they are right.
+    const bare = (...words: string[]) =>
+      runHoldfast(words, { ...settings, pg_password: '{vault://env/nowhere}', proxy_listen: 'nowhere' }, prefix);
+    expect(await bare('check')).toMatchObject({ code: 1, output: expect.stringContaining('NOWHERE is not set') });
+    expect(await bare('health')).toMatchObject({ code: 0, output: expect.stringContaining('is healthy at') });
+    expect(await bare('reload')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has reloaded\n` });
     const draining = `Holdfast (pid ${after}) is draining: /status/ready answers 503\n`;
-    expect(await run('drain')).toEqual({ code: 0, output: draining });
+    expect(await bare('drain')).toEqual({ code: 0, output: draining });
     expect(await run('health')).toEqual({
       code: 1,
       output: expect.stringMatching(/Status API +answers 503: .*draining/),
     });
-    expect(await run('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has stopped\n` });
+    expect(await bare('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has stopped\n` });
     for (const command of ['stop', 'drain'])
       expect(await run(command)).toEqual({ code: 1, output: expect.stringContaining('is not running at') });
     expect(existsSync(join(prefix, 'instance.json'))).toBe(false);
