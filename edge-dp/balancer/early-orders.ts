@@ -15,9 +15,12 @@ export class EarlyOrders {
     return this.#orders.size > 0;
   }
 
-  keep(order: Order, now: number): void {
+  /** False: too many wait, and this one does not. */
+  keep(order: Order, now: number): boolean {
     this.forget(order);
-    if (this.#orders.size < MOST) this.#orders.set(keyOf(order), { order, until: now + PATIENCE });
+    if (this.#orders.size >= MOST) return false;
+    this.#orders.set(keyOf(order), { order, until: now + PATIENCE });
+    return true;
   }
 
   /** There is a newer one. */
@@ -25,15 +28,17 @@ export class EarlyOrders {
     this.#orders.delete(keyOf(order));
   }
 
-  /** Tries them again, the oldest first; `obey` says whether the target is there. Those that have waited for too long are dropped. */
-  retry(now: number, obey: (order: Order) => boolean): boolean {
+  /** Tries them again, the oldest first; `obey` says whether the target is there. Those that have waited for too long are dropped, and `lost`. */
+  retry(now: number, obey: (order: Order) => boolean): { readonly obeyed: boolean; readonly lost: readonly Order[] } {
     let obeyed = false;
+    const lost: Order[] = [];
     for (const [key, { order, until }] of [...this.#orders]) {
       const done = obey(order);
       obeyed = done || obeyed;
+      if (!done && until < now) lost.push(order);
       if (done || until < now) this.#orders.delete(key);
     }
-    return obeyed;
+    return { obeyed, lost };
   }
 }
 

@@ -71,10 +71,8 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
           const order = parseHealthOrder(body);
           this.#early.forget(order);
           if (this.#obey(order, await this.#balancers())) await this.#settle();
-          else {
-            this.#early.keep(order, Date.now());
-            await this.#wakeAt(Date.now() + LOOK_AGAIN);
-          }
+          else if (this.#early.keep(order, Date.now())) await this.#wakeAt(Date.now() + LOOK_AGAIN);
+          else tellLost(order);
           return new Response(null, { status: 204 });
         }
         case '/health/wake':
@@ -93,7 +91,9 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       // Not waited for: neither a DNS nor a target that is slow may hold up the next round.
       this.ctx.waitUntil(this.#resolve(balancers));
       this.ctx.waitUntil(this.#lanes.run(due));
-      if (this.#early.retry(Date.now(), (order) => this.#obey(order, balancers))) await this.#settle();
+      const { obeyed, lost } = this.#early.retry(Date.now(), (order) => this.#obey(order, balancers));
+      lost.forEach(tellLost);
+      if (obeyed) await this.#settle();
       else await this.#report(balancers);
       if (this.#early.any) await this.#wakeAt(Date.now() + LOOK_AGAIN);
     }
@@ -219,4 +219,10 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       return (isolate.current.held?.live ?? live).path.balancers;
     }
   };
+}
+
+function tellLost({ upstream, target, address, healthy }: Omit<TargetHealthMessage, 'type'>): void {
+  const which = address === null ? `target ${target}` : `address ${address} of target ${target}`;
+  const what = healthy ? 'healthy' : 'unhealthy';
+  console.warn(`${which} of upstream ${upstream} was not marked ${what}: this data plane has no such target`);
 }
