@@ -101,8 +101,14 @@ export class OwnResponse implements HttpResponse {
 }
 
 /** JSON as the gateway's answer. */
-export function jsonResponse(status: number, value: unknown, headers?: Readonly<Record<string, string>>): OwnResponse {
-  return new OwnResponse(status, JSON.stringify(value), { 'content-type': 'application/json', ...headers });
+export function jsonResponse(
+  status: number,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): OwnResponse {
+  const list = FieldList.of(headers);
+  if (!list.has('Content-Type')) list.set('Content-Type', 'application/json');
+  return new OwnResponse(status, JSON.stringify(value), list);
 }
 
 /** A body out of a web stream: of one that was read and changed, or made. */

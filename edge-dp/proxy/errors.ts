@@ -11,7 +11,8 @@ export function defaultMessage(status: number): string {
   return MESSAGES[status] ?? `The upstream server responded with ${status}`;
 }
 
-type Asking = Pick<IncomingRequest, 'headers' | 'version'>;
+/** What an error page goes by. */
+export type Asking = Pick<IncomingRequest, 'headers' | 'version'>;
 
 /** `kong.response.error`: as the type that is given, else by Accept, JSON when there is none. */
 export function negotiate(request: Asking, given?: string): ErrorFormat {
@@ -67,7 +68,8 @@ interface ErrorBody {
 export function errorResponse(format: ErrorFormat, error: ErrorBody): OwnResponse {
   if (format === 'grpc') return grpcAnswer(error.status, error.message, error.headers);
   if (format === 'empty') return new OwnResponse(error.status, null, error.headers);
-  const headers = { ...error.headers, 'content-type': `${CONTENT_TYPES[format]}; charset=utf-8` };
+  const headers = FieldList.of(error.headers ?? {});
+  headers.set('Content-Type', `${CONTENT_TYPES[format]}; charset=utf-8`);
   return new OwnResponse(error.status, TEMPLATES[format](error.message, error.requestId), headers);
 }
 
@@ -76,8 +78,8 @@ const GRPC = 'application/grpc';
 /** All of an answer in its head: gRPC's outcome, under the status that it would have had. */
 function grpcAnswer(status: number, message: string, headers: Readonly<Record<string, string>> = {}): OwnResponse {
   const list = FieldList.of(headers);
-  list.set('content-type', GRPC);
-  list.set('content-length', '0');
+  list.set('Content-Type', GRPC);
+  list.set('Content-Length', '0');
   if (!list.has('grpc-status')) list.set('grpc-status', String(grpcStatus(status)));
   list.set('grpc-message', percentEncoded(message));
   return new OwnResponse(status, null, list);
@@ -126,10 +128,9 @@ export function exitResponse(
   // Bytes: to a text the runtime would give a type of its own.
   if (typeof body === 'string') return new OwnResponse(status, new TextEncoder().encode(body), headers);
   if (body instanceof Uint8Array) return new OwnResponse(status, new Uint8Array(body), headers);
-  return new OwnResponse(status, JSON.stringify(body), {
-    'content-type': 'application/json; charset=utf-8',
-    ...headers,
-  });
+  const list = FieldList.of(headers);
+  if (!list.has('Content-Type')) list.set('Content-Type', 'application/json; charset=utf-8');
+  return new OwnResponse(status, JSON.stringify(body), list);
 }
 
 /** The Server header of answers the gateway makes, and of upstreams that name none. */

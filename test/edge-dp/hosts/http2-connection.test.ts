@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RefusalPages } from '../../../edge-dp/hosts/node/http/refuse.ts';
 import { Http2Connection } from '../../../edge-dp/hosts/node/http2/connection.ts';
 import { Misuse } from '../../../edge-dp/hosts/node/http2/misuse.ts';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { within } from '../../within.ts';
+import { PROXY_SETTINGS } from '../proxy-settings.ts';
 import { block, END_HEADERS, END_STREAM, FRAMES, frame, GET, RawHttp2, uint32 } from './http2-client.ts';
 
 /** Settings of HTTP/2 that a frame of the client changes. */
@@ -24,6 +26,7 @@ describe('what time tells of a connection in HTTP/2', () => {
         serve: () => Promise.resolve(new OwnResponse(200, 'x'.repeat(200_000))),
         limits: { head: 32 << 10, line: 8 << 10, fields: 1_000 },
         ...{ firstTimeout: 60_000, idleTimeout: 75_000, sendTimeout: 60_000, requests: 3 },
+        pages: new RefusalPages(PROXY_SETTINGS),
         misuse: new Misuse(1, (_family, labels) => counted.push(labels)),
       };
       const arrival = { ...facts, edge: null, tls: null, waitUntil: () => undefined };

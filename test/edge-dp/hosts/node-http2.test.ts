@@ -159,11 +159,25 @@ describe('HTTP/2 from clients', () => {
     });
   });
 
+  it('refuses with a page of the type that its client reads, and gRPC clients with an outcome', async () => {
+    const session = await open();
+    const unlike = { ':authority': 'one', host: 'other' };
+    const page = await ask2(session, get('/x', { ...unlike, accept: 'text/html' }));
+    expect(page.headers).toMatchObject({ 'content-type': 'text/html; charset=utf-8', server: expect.any(String) });
+    expect(page.text).toContain('<h1>Error</h1>');
+    expect(page.headers['content-length']).toBe(String(page.text.length));
+    const call = await ask2(session, get('/x', { ...unlike, 'content-type': 'application/grpc' }));
+    expect(call.headers).toMatchObject({ 'content-type': 'application/grpc', 'grpc-status': '3' });
+    expect(call.text).toBe('');
+  });
+
   it('answers 404, 204 and HEAD without a body, and 502 for a status that HTTP/2 cannot say', async () => {
     const session = await open();
     expect(await ask2(session, get('/none'))).toMatchObject({ status: 204, text: '', code: 0 });
     expect(await ask2(session, get('/x', { ':method': 'HEAD' }))).toMatchObject({ status: 200, text: '', code: 0 });
-    expect(await ask2(session, get('/odd'))).toMatchObject({ status: 502, code: 0 });
+    const odd = await ask2(session, get('/odd', { accept: 'text/html' }));
+    expect(odd).toMatchObject({ status: 502, code: 0, text: expect.stringContaining('<h1>Error</h1>') });
+    expect(odd.headers).toMatchObject({ server: expect.stringMatching(/^kong\//) });
   });
 
   it('moves bodies as they come, both ways at once, no faster than they are taken', async () => {

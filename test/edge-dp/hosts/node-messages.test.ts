@@ -115,6 +115,44 @@ describe('requests byte for byte on the native host', () => {
     expect(text).toContain('\r\nConnection: close\r\n');
   });
 
+  const html = 'Accept: text/html';
+  it.each([
+    ['both a length and chunks', `${post(html, 'Content-Length: 5', 'Transfer-Encoding: chunked')}0\r\n\r\n`],
+    ['a blank before the colon', get(html, 'X-A : 1')],
+    ['a length twice', `${post(html, 'Content-Length: 1', 'Content-Length: 1')}a`],
+    ['two Authorization lines', get('Authorization: Basic YTpi', 'Authorization: Basic Yzpk', html)],
+    ['no Host', message('GET /x HTTP/1.1', html)],
+    ['a Host that is none', message('GET /x HTTP/1.1', 'Host: a/b', html)],
+    ['CONNECT', message('CONNECT a:80 HTTP/1.1', 'Host: a', html)],
+    ['a head that is too long', get(html, `X-A: ${'a'.repeat(9_000)}`)],
+  ])('are refused for %s with a page of the type that their client reads', async (_, bytes) => {
+    const { text } = await send(bytes);
+    expect(statuses(text)).toEqual([400]);
+    expect(text).toMatch(/\r\nContent-Type: text\/html; charset=utf-8\r\n[\s\S]*<h1>Error<\/h1>/);
+  });
+
+  it('are refused with a page of the type that the settings name, and without what those leave out', async () => {
+    const terse = await startProxyNode(
+      { services: [service(1, upstream.port)], routes: [route(1, '/', 1)] },
+      { start: startNodeHost, proxy: { headers: [], errorDefaultType: 'application/json' } },
+    );
+    const answers = [
+      get('X-A : 1'),
+      get('Host: b'),
+      post('Content-Type: text/html', 'X-A : 1'),
+      message('GET /x HTTP/2.0'),
+    ];
+    const texts = await Promise.all(answers.map(async (bytes) => (await terse.raw(bytes)).text));
+    await terse.stop();
+    expect(texts.map((text) => /\r\nContent-Type: ([^;]*);/.exec(text)?.[1])).toEqual([
+      'application/json',
+      'application/json',
+      'text/html',
+      'application/json',
+    ]);
+    for (const text of texts) expect(text).not.toMatch(/\r\n(?:Server|X-Kong-[^:]*):/i);
+  });
+
   it.each<[string, string, string, readonly string[]]>([
     ['lines of one name', get('User-Agent: 1', 'User-Agent: 2'), 'GET /x', ['User-Agent: 1', 'User-Agent: 2']],
     ['blanks around a value, which are none of it', get('X-A:  1 \t '), 'GET /x', ['X-A: 1']],

@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { FieldList } from '../../../http/fields.ts';
 import type { HttpResponse } from '../../../http/messages.ts';
+import type { Asking } from '../../../proxy/errors.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
 import type { ProxiedClient } from '../../../stream/passage.ts';
 import { Deadline } from '../../egress/deadline.ts';
@@ -13,7 +15,7 @@ import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions, type TlsPeer } from '../tls/handshakes.ts';
 import { FreshConnections } from './fresh-connections.ts';
-import { refuse, TOO_LARGE } from './refuse.ts';
+import { type Refusal, type RefusalPages, refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
 import { WireResponse } from './wire-response.ts';
@@ -34,6 +36,7 @@ interface ListenerOptions {
   /** Null: plain. */
   readonly tls: ListenerTlsOptions | null;
   readonly limits: HttpLimits;
+  readonly pages: RefusalPages;
   /** Clients may speak HTTP/2. */
   readonly http2: boolean;
   /** Connections begin with a header of the PROXY protocol. */
@@ -76,6 +79,7 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
       : speakTls(
           server,
           { ...options.tls, protocols: options.http2 ? PROTOCOLS : ['http/1.1'], patience: headTimeout },
+          options.pages,
           (socket) => listener.peerOf(socket),
         );
   const listener = new Http1Listener(server, options, handshakes, serve);
@@ -84,20 +88,28 @@ export async function listenForRequests(options: ListenerOptions, serve: Serve):
 }
 
 /** Has a server do a handshake with each connection, and serve what comes within: its `secureConnection`, as with Node's own. */
-function speakTls(server: Server, options: TlsOptions, peerOf: (socket: Socket) => TlsPeer): Handshakes {
+function speakTls(
+  server: Server,
+  options: TlsOptions,
+  pages: RefusalPages,
+  peerOf: (socket: Socket) => TlsPeer,
+): Handshakes {
   for (const serve of server.listeners('connection'))
     server.on('secureConnection', (socket) => Reflect.apply(serve, server, [socket]));
   server.removeAllListeners('connection');
   const handshakes = new Handshakes(options, {
     secured: (socket) => void server.emit('secureConnection', socket),
-    plain: (socket) => refuse(socket, 400, PLAIN_ON_TLS),
+    plain: (socket) => refuse(socket, pages.page(PLAIN_ON_TLS, NOTHING_READ)),
   });
   server.on('connection', (socket) => void handshakes.take(socket, peerOf(socket)));
   return handshakes;
 }
 
 /** nginx's words. */
-const PLAIN_ON_TLS = 'The plain HTTP request was sent to HTTPS port';
+const PLAIN_ON_TLS: Refusal = { status: 400, message: 'The plain HTTP request was sent to HTTPS port' };
+const BAD_REQUEST: Refusal = { status: 400 };
+
+const NOTHING_READ: Asking = { headers: new FieldList(), version: '1.1' };
 
 /** With another method than GET it is no handshake (RFC 6455 section 4.1). */
 function wantsWebSocket({ method, headers }: IncomingMessage): boolean {
@@ -145,7 +157,7 @@ class Http1Listener implements ProxyListener {
     server.on('checkContinue', (message, response) => this.#take(message, response, () => response.writeContinue()));
     server.on('checkExpectation', (message, response) => this.#take(message, response, null));
     server.on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head));
-    server.on('connect', (_message, socket) => refuse(socket, 400));
+    server.on('connect', (message, socket) => this.#refuse(socket, BAD_REQUEST, read(message)));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
     this.#http2 = options.http2 ? this.#newHttp2() : null;
     if (options.proxyProtocol) this.#proxied = expectProxyHeaders(server, options.limits.headTimeout);
@@ -185,7 +197,7 @@ class Http1Listener implements ProxyListener {
   }
 
   #newHttp2(): Http2Connections {
-    const { port, tls, count, limits } = this.#options;
+    const { port, tls, count, limits, pages } = this.#options;
     const { headBuffers, headTimeout, idleTimeout, sendTimeout, requests } = limits;
     const http2 = new Http2Connections({
       serve: this.#serve,
@@ -194,6 +206,7 @@ class Http1Listener implements ProxyListener {
       idleTimeout,
       sendTimeout,
       requests,
+      pages,
       misuse: new Misuse(port, count),
       facts: (socket) => this.#facts(socket),
     });
@@ -259,7 +272,7 @@ class Http1Listener implements ProxyListener {
     const request = fault === null ? http1Request(message, askForBody) : null;
     if (request === null) {
       connection.over = true;
-      refuse(socket, fault?.status ?? 400, fault?.message);
+      this.#refuse(socket, fault ?? BAD_REQUEST, read(message));
       return;
     }
     connection.current = { request, response };
@@ -307,7 +320,7 @@ class Http1Listener implements ProxyListener {
     // Behind requests that are not answered yet it is no handshake: nobody can tell what follows them.
     const free = socket instanceof Socket && this.#connection(socket).current === null;
     if (request === null || !free) {
-      refuse(socket, fault?.status ?? 400, fault?.message);
+      this.#refuse(socket, fault ?? BAD_REQUEST, read(message));
       return;
     }
     const { facts, idle } = this.#connection(socket);
@@ -354,13 +367,11 @@ class Http1Listener implements ProxyListener {
     // Who has said nothing at all is told nothing: it would be taken for the answer to what is said next.
     const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0;
     if (isGone(error) || socket.destroyed || silent) socket.destroy();
-    else if (code === 'HPE_HEADER_OVERFLOW') {
-      if (isUnbroken(error)) refuse(socket, 414);
-      else refuse(socket, TOO_LARGE.status, TOO_LARGE.message);
-    } else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') refuse(socket, 408);
-    // By the same code it calls what does not end the line.
-    else if (code === 'HPE_INVALID_VERSION' && error.message.endsWith('HTTP version')) refuse(socket, 505);
-    else refuse(socket, 400);
+    else this.#refuse(socket, refusalOf(error), readBefore(error));
+  }
+
+  #refuse(socket: Duplex, refusal: Refusal, asked: Asking): void {
+    refuse(socket, this.#options.pages.page(refusal, asked));
   }
 
   #facts(socket: Socket): ClientConnection['facts'] {
@@ -384,19 +395,50 @@ function isGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-/** What came last of a head that is too long is one line: the request line, most likely. */
-function isUnbroken(error: Error): boolean {
-  return 'rawPacket' in error && error.rawPacket instanceof Buffer && !error.rawPacket.includes('\n');
+/** What Node's parser says of what it does not take. */
+function refusalOf(error: NodeJS.ErrnoException): Refusal {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      // What came last of a head that is too long is one line: the request line, most likely.
+      return packetOf(error)?.includes('\n') === false ? { status: 414 } : TOO_LARGE;
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: 408 };
+    case 'HPE_INVALID_VERSION':
+      // By the same code it calls what does not end the line.
+      return error.message.endsWith('HTTP version') ? { status: 505 } : BAD_REQUEST;
+    default:
+      return BAD_REQUEST;
+  }
 }
+
+/** The bytes in which the parser met its error. */
+function packetOf(error: object): Buffer | null {
+  return 'rawPacket' in error && error.rawPacket instanceof Buffer ? error.rawPacket : null;
+}
+
+/** Of a request that was read to the end of its head. */
+function read({ rawHeaders }: IncomingMessage): Asking {
+  return { headers: new FieldList(rawHeaders), version: '1.1' };
+}
+
+/** What of a head says how its page is to be written, as far as it came, with what the parser did not take, before that. */
+function readBefore(error: object): Asking {
+  const packet = packetOf(error);
+  if (packet === null) return NOTHING_READ;
+  const parsed = 'bytesParsed' in error && typeof error.bytesParsed === 'number' ? error.bytesParsed : packet.length;
+  const lines: string[] = [];
+  for (const [, name = '', value = ''] of packet.toString('latin1', 0, parsed).matchAll(PAGE_FIELD))
+    lines.push(name, value);
+  return { headers: new FieldList(lines), version: '1.1' };
+}
+
+const PAGE_FIELD = /\r\n(accept|content-type):[ \t]*([^\r\n]*)(?=\r\n|$)/gi;
 
 /** Why a request that the parser let through is refused here; null: it is not. */
 function faultOf(
   { url = '', method = '', httpVersion, rawHeaders, headers }: IncomingMessage,
   { headBuffers: { count, size } }: HttpLimits,
-): {
-  readonly status: number;
-  readonly message?: string;
-} | null {
+): Refusal | null {
   if (url.length + method.length + ' HTTP/1.1\r\n '.length > size) return { status: 414 };
   if (rawHeaders.length > MOST_LINES * 2) return TOO_LARGE;
   let whole = url.length;

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type { BodySource, EndListener, HttpResponse } from '../../../http/messages.ts';
-import { defaultMessage, errorPage, errorResponse, SERVER } from '../../../proxy/errors.ts';
+import type { BodySource, EndListener, HttpResponse, OwnResponse } from '../../../http/messages.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
+import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
 import { BODYLESS, headed, heldBytes, lengthForHead, pump, ready } from '../http/respond.ts';
 
@@ -23,14 +23,13 @@ const OF_CONNECTIONS: ReadonlySet<string> = new Set([
 const brokenOff = new WeakSet<ServerHttp2Stream>();
 
 /** Answers a request on its stream; whoever listens for the end of the answer hears of it. */
-export function answer(request: NodeRequest, response: HttpResponse, to: ServerHttp2Stream): void {
+export function answer(request: NodeRequest, response: HttpResponse, to: ServerHttp2Stream, pages: RefusalPages): void {
   const { status, lines, listeners } = ready(response);
   if (listeners.length > 0) tellEnd(to, listeners);
   if (status > 599) {
     // There is no such status (RFC 9110 section 15), and Node writes none in HTTP/2.
     response.discard();
-    const id = crypto.randomUUID().replaceAll('-', '');
-    answer(request, errorPage('text/plain', { id, incoming: request }, 502), to);
+    answer(request, pages.page({ status: 502 }, request), to, pages);
     return;
   }
   to.once('finish', () => letBodyGo(request, to));
@@ -56,21 +55,14 @@ export function informStream(to: ServerHttp2Stream, status: number, lines: reado
   to.additionalHeaders({ ...fields, ':status': status });
 }
 
-/** An answer to what is no request, or not one that is served. */
-export function refuseStream(to: ServerHttp2Stream, status: number, message: string = defaultMessage(status)): void {
+/** Sends a page in answer to what is no request, or not one that is served. */
+export function refuseStream(to: ServerHttp2Stream, { status, headers, content }: OwnResponse): void {
   to.on('error', () => undefined);
   if (to.destroyed || to.closed) return;
-  const requestId = crypto.randomUUID().replaceAll('-', '');
-  const { content, headers } = errorResponse('plain', { status, message, requestId });
   const body = typeof content === 'string' ? Buffer.from(content) : Buffer.alloc(0);
+  headers.set('Content-Length', String(body.byteLength));
   to.once('finish', () => closeRest(to));
-  to.respond(
-    [
-      ...[':status', String(status), 'content-type', headers.get('content-type') ?? 'text/plain'],
-      ...['content-length', String(body.byteLength), 'server', SERVER, 'x-kong-request-id', requestId],
-    ],
-    {},
-  );
+  to.respond([':status', String(status), ...fieldsOf(headers.lines)], {});
   to.end(body);
 }
 

@@ -2,6 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
+import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
 import { Allowance } from './allowance.ts';
 import { answer, breakOff, endedByClient, informStream, isComplete, refuseStream } from './answer.ts';
@@ -14,6 +15,7 @@ export interface Http2Surroundings {
   /** Where its requests go. */
   readonly serve: (request: NodeRequest, facts: Arrival) => Promise<HttpResponse>;
   readonly limits: HeadLimits;
+  readonly pages: RefusalPages;
   /** Milliseconds for the first request, and those without one behind it. */
   readonly firstTimeout: number;
   readonly idleTimeout: number;
@@ -175,12 +177,12 @@ export class Http2Connection {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
     }
-    const { limits, serve } = this.#around;
+    const { limits, pages, serve } = this.#around;
     const bodyless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     for (let at = 0; at < block.length; at++) this.#meant += block[at]?.length ?? 0;
     const begun = http2Request(stream, block, { bodyless, limits });
     if ('status' in begun) {
-      refuseStream(stream, begun.status, begun.message);
+      refuseStream(stream, pages.page(begun, begun.asked));
       return;
     }
     const { request, websocket } = begun;
@@ -207,9 +209,10 @@ export class Http2Connection {
   }
 
   #answer(request: NodeRequest, websocket: string | null, response: HttpResponse, stream: ServerHttp2Stream): void {
+    const { pages } = this.#around;
     try {
-      if (websocket === null) answer(request, response, stream);
-      else answerWebSocket(request, websocket, response, stream);
+      if (websocket === null) answer(request, response, stream, pages);
+      else answerWebSocket(request, websocket, response, stream, pages);
     } catch (error) {
       response.discard();
       broken(error, stream);

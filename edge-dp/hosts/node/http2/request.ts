@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ServerHttp2Stream } from 'node:http2';
+import { FieldList } from '../../../http/fields.ts';
+import type { Asking } from '../../../proxy/errors.ts';
 import { ClientBody } from '../http/client-body.ts';
-import { TOO_LARGE } from '../http/refuse.ts';
+import { type Refusal, TOO_LARGE } from '../http/refuse.ts';
 import { NodeRequest, repeatsAuthorization } from '../http/request.ts';
 import { targetOf } from '../http/wire-fields.ts';
 
@@ -19,7 +21,7 @@ export type Begun =
       /** An extended CONNECT (RFC 8441): for the gateway a handshake as HTTP/1.1 has it; null: none. */
       readonly websocket: WebSocketKey | null;
     }
-  | { readonly status: number; readonly message?: string };
+  | (Refusal & { readonly asked: Asking });
 
 /** The challenge an upstream has to answer, since the client of HTTP/2 sends none. */
 export type WebSocketKey = string;
@@ -33,19 +35,13 @@ export function http2Request(
   block: readonly string[],
   { bodyless, limits }: { readonly bodyless: boolean; readonly limits: HeadLimits },
 ): Begun {
-  const { method, path, authority, protocol, lines, hosts, size } = readBlock(block);
-  if (method.length + path.length > limits.line) return { status: 414 };
-  if (size > limits.head || lines.length > limits.fields * 2) return TOO_LARGE;
-  const [host = authority] = hosts;
-  // Section 8.3.1: one of them, or both saying the same.
-  if (hosts.length > 1 || host === '' || (authority !== '' && host.toLowerCase() !== authority.toLowerCase()))
-    return { status: 400 };
-  if (!path.startsWith('/') || repeatsAuthorization(lines)) return { status: 400 };
+  const head = readBlock(block);
+  const { method, path, authority, protocol, lines, hosts } = head;
+  const fault = faultOf(head, limits);
+  if (fault !== null) return { ...fault, asked: { headers: new FieldList(lines), version: '2' } };
   const target = targetOf(path);
-  lines.unshift('host', authority === '' ? host : authority);
+  lines.unshift('host', authority === '' ? (hosts[0] ?? '') : authority);
   if (method === 'CONNECT') {
-    // A kind of tunnel that this gateway has no idea of.
-    if (protocol !== 'websocket') return { status: protocol === '' ? 400 : 501 };
     const websocket = randomBytes(16).toString('base64');
     lines.push('connection', 'Upgrade', 'upgrade', protocol, 'sec-websocket-key', websocket);
     return { request: new NodeRequest({ method: 'GET', target, version: '2', lines, body: null }), websocket };
@@ -64,7 +60,7 @@ export function http2Request(
   return { request: new NodeRequest({ method, target, version: '2', lines, body }), websocket: null };
 }
 
-function readBlock(block: readonly string[]): {
+interface Head {
   readonly method: string;
   readonly path: string;
   readonly authority: string;
@@ -72,7 +68,23 @@ function readBlock(block: readonly string[]): {
   readonly hosts: readonly string[];
   readonly lines: string[];
   readonly size: number;
-} {
+}
+
+/** Why a request that nghttp2 let through is refused here; null: it is not. */
+function faultOf({ method, path, authority, protocol, lines, hosts, size }: Head, limits: HeadLimits): Refusal | null {
+  if (method.length + path.length > limits.line) return { status: 414 };
+  if (size > limits.head || lines.length > limits.fields * 2) return TOO_LARGE;
+  const [host = authority] = hosts;
+  // Section 8.3.1: one of them, or both saying the same.
+  if (hosts.length > 1 || host === '' || (authority !== '' && host.toLowerCase() !== authority.toLowerCase()))
+    return { status: 400 };
+  if (!path.startsWith('/') || repeatsAuthorization(lines)) return { status: 400 };
+  // A kind of tunnel that this gateway has no idea of.
+  if (method === 'CONNECT' && protocol !== 'websocket') return { status: protocol === '' ? 400 : 501 };
+  return null;
+}
+
+function readBlock(block: readonly string[]): Head {
   const pseudo = { ':method': '', ':path': '', ':authority': '', ':protocol': '', ':scheme': '' };
   const lines: string[] = [];
   const hosts: string[] = [];

@@ -5,6 +5,7 @@ import type { TlsArrival } from '../../../proxy/request-path.ts';
 import { RESTARTS_PATH } from '../../../status/restarts.ts';
 import { serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
+import { RefusalPages } from '../http/refuse.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
 import { createDial } from '../stream/dial.ts';
 import { listenForTcp, type OpenSession, type StreamListener } from '../stream/tcp-listener.ts';
@@ -61,6 +62,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
   const beginTls = (arrival: TlsArrival) => main.beginTls?.(arrival) ?? null;
   const dialFor = createDial();
+  const pages = new RefusalPages(plan.settings.proxy);
   const openSession: OpenSession = (arrival) => main.openSession?.(arrival, env) ?? null;
   for (const planned of plan.listeners) {
     const { name, service, port, loopback, tls, http2, proxyProtocol, sendProxyProtocol, udp } = planned;
@@ -86,6 +88,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
         http2,
         proxyProtocol,
         sendProxyProtocol,
+        pages,
         count,
       };
       const listener =
