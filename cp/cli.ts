@@ -1,6 +1,3 @@
-#!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { provideLua } from '../shared/lua/provided.ts';
 import { messageOf } from '../shared/thrown.ts';
@@ -9,9 +6,6 @@ import type { DataPlanePlugins } from './commands/enabled-plugins.ts';
 import { COMMON_OPTIONS, type Commands, commandUsage, usage } from './commands/usage.ts';
 import { luaModules } from './lua/modules.ts';
 import { SettingsError } from './settings/load.ts';
-
-// What a command is made of is compiled once, not at each call; where nobody may write, or one is set, this does nothing.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)));
 
 /** By name, in the order help shows them. Each is read when it is asked for: what `start` is made of is of no use to `stop`. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {

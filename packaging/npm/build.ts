@@ -13,6 +13,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FOLDERS = ['cp', 'edge-dp', 'shared', 'testing'];
 /** Sources that nobody needs who has what is made of them. */
 const BUNDLED = 'cp/gui/web/';
+/** JavaScript, too, that imports what is none yet. */
+const ENTRY = 'cp/holdfast.js';
 const MORE_SOURCES = ['test/edge-dp/plugins/fakes.ts'];
 const DOCUMENTS = ['LICENSE', 'README.md', 'CHANGELOG.md', 'docs'];
 
@@ -25,7 +27,7 @@ export async function buildPackage(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   const found = (await Promise.all(FOLDERS.map(filesIn))).flat();
   const files = [...found.filter((file) => !file.startsWith(BUNDLED)), ...MORE_SOURCES];
-  const sources = files.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+  const sources = files.filter((file) => (file.endsWith('.ts') && !file.endsWith('.d.ts')) || file === ENTRY);
   await build({
     absWorkingDir: ROOT,
     entryPoints: sources,
@@ -40,7 +42,7 @@ export async function buildPackage(folder: string): Promise<void> {
     logLevel: 'silent',
     plugins: [besideEachOther],
   });
-  const others = files.filter((file) => !file.endsWith('.ts') && !file.endsWith('tsconfig.json'));
+  const others = files.filter((file) => !sources.includes(file) && !/(?:\.ts|tsconfig\.json)$/.test(file));
   for (const file of [...others, ...DOCUMENTS]) await copy(file, join(folder, file));
   await Promise.all([bundleUi(join(folder, BUNDLED)), writeDeclarations(folder)]);
   await copy('packaging/npm/launcher.js', join(folder, 'launcher.js'));

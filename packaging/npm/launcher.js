@@ -7,12 +7,12 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const CLI = fileURLToPath(new URL('./cp/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('./cp/holdfast.js', import.meta.url));
 const NEEDED = 24;
 
 if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
   process.argv[1] = CLI;
-  await import('./cp/cli.js');
+  await import('./cp/holdfast.js');
 } else {
   const node = broughtAlong();
   if (node === null) {

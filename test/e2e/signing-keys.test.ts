@@ -104,7 +104,7 @@ function asVersion(version: string): Program {
   for (const part of ['cp', 'edge-dp', 'shared']) cpSync(clone(part), join(folder, part), { recursive: true });
   symlinkSync(clone('node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...packageFile, version }));
-  return { node: process.execPath, file: join(folder, 'cp', 'cli.ts') };
+  return { node: process.execPath, file: join(folder, 'cp', 'holdfast.js') };
 }
 
 const dataPlane = (name: string, options: Readonly<Record<string, string>> = {}) =>

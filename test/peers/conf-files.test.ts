@@ -14,7 +14,7 @@ afterAll(async () => machine?.stop());
 
 /** What the settings come to in /srv, as `start` would read them. */
 const settings = async (environment: Readonly<Record<string, string>> = {}, words = '') => {
-  const command = `'${process.execPath}' '${ROOT}cp/cli.ts' check ${words}`;
+  const command = `'${process.execPath}' '${ROOT}cp/holdfast.js' check ${words}`;
   const { code, output } = await machine.run(command, { folder: '/srv', environment });
   expect(code, output).toBe(0);
   return output.split('\n').filter((line) => line.includes(' = '));

@@ -585,7 +585,7 @@ describe.each(PAGES.filter((page) => page in pages || blocksOf(page).some(({ lan
           await reader.does(`rm -rf .holdfast build keys edge`);
           await reader.writes(
             '/usr/local/bin/holdfast',
-            `#!/bin/sh\nexec '${process.execPath}' '${ROOT}cp/cli.ts' "$@"`,
+            `#!/bin/sh\nexec '${process.execPath}' '${ROOT}cp/holdfast.js' "$@"`,
           );
           await reader.writes('/root/.curlrc', 'no-progress-meter\nwrite-out = "%{stderr}\\nanswered %{http_code}\\n"');
           await reader.writes('/usr/local/bin/sudo', SUDO);

@@ -11,7 +11,7 @@ import { freshPrefix } from '../../embedded-database.ts';
 import { refusal } from './drivers.ts';
 import { workspaceOf } from './workspace-of.ts';
 
-const CLI = join(import.meta.dirname, '..', '..', '..', 'cp', 'cli.ts');
+const CLI = join(import.meta.dirname, '..', '..', '..', 'cp', 'holdfast.js');
 let prefix: string;
 beforeEach(() => {
   prefix = mkdtempSync(join(tmpdir(), 'no space '));

@@ -22,7 +22,7 @@ afterAll(() => Promise.all(builds.map((folder) => rm(folder, { recursive: true, 
 const builtForCloudflare: StartHost = async (options) => {
   const folder = await mkdtemp(join(tmpdir(), 'built worker '));
   builds.push(folder);
-  await promisify(execFile)(process.execPath, [resolve('cp/cli.ts'), 'worker', folder], {
+  await promisify(execFile)(process.execPath, [resolve('cp/holdfast.js'), 'worker', folder], {
     env: { ...process.env, ...PLUGINS },
   });
   return startMiniflareHost(options, join(folder, 'worker.js'));
