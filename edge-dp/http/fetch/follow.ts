@@ -15,6 +15,8 @@ interface Following {
   readonly head: boolean;
   /** Of the request: aborted when the client is found to have left. */
   readonly left: AbortSignal;
+  /** Called behind the listeners. */
+  readonly settle: () => void;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
@@ -24,9 +26,10 @@ interface Following {
  * those end at once.
  */
 export function followed(response: Response, following: Following): Response | Promise<Response> {
-  const { listeners, made, over, last, head, left, waitUntil } = following;
+  const { listeners, made, over, last, head, left, settle, waitUntil } = following;
   const ended = (end: ResponseEnd): void => {
     for (const listener of listeners) listener(end);
+    settle();
   };
   const { body, headers, status, statusText } = response;
   const bare = status === 204 || status === 205 || status === 304;
@@ -109,7 +112,8 @@ async function moveFrom(
   left: AbortSignal,
 ): Promise<void> {
   const writer = to.getWriter();
-  left.addEventListener('abort', () => void reader.cancel(left.reason).catch(() => undefined));
+  const stop = (): void => void reader.cancel(left.reason).catch(() => undefined);
+  left.addEventListener('abort', stop);
   try {
     for (let part = await first; !part.done; part = await reader.read()) {
       await writer.write(part.value).catch((error: unknown) => {
@@ -120,6 +124,8 @@ async function moveFrom(
   } catch (error) {
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
     throw error;
+  } finally {
+    left.removeEventListener('abort', stop);
   }
   writer.releaseLock();
 }

@@ -25,6 +25,8 @@ export class FetchRequest implements IncomingRequest {
    * follows may be no request of this client.
    */
   readonly isLast: boolean;
+  #listeners: (() => void)[] = NONE;
+  #left: (() => void) | null = null;
 
   constructor(native: Request, { version, ownConnections }: RequestOrigin) {
     const names: string[] = [];
@@ -52,13 +54,34 @@ export class FetchRequest implements IncomingRequest {
   }
 
   onClientLeft(listener: () => void): void {
-    this.native.signal.addEventListener('abort', listener);
+    if (this.#left !== null) {
+      this.#listeners.push(listener);
+      return;
+    }
+    this.#listeners = [listener];
+    this.#left = () => {
+      for (const left of this.#listeners) left();
+    };
+    this.native.signal.addEventListener('abort', this.#left);
+  }
+
+  /**
+   * It has been answered: nobody is told any more that its client left. Listeners are held by the native signal, and all they know of
+   * the request with them, in a circle that no collection of the young generation sees through.
+   */
+  settle(): void {
+    if (this.#left === null) return;
+    this.native.signal.removeEventListener('abort', this.#left);
+    this.#left = null;
+    this.#listeners = NONE;
   }
 
   copyOf(headers: HeaderFields): HeaderFields {
     return new Headers(nativeHeaders(headers));
   }
 }
+
+const NONE: (() => void)[] = [];
 
 /** The runtime leaves blanks at the end of values; several lines of a field that had some become one. */
 function withoutPadding(request: Request): Request {

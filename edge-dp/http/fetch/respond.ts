@@ -18,9 +18,8 @@ export function respond(
   if (response instanceof FetchResponse) {
     const { listeners, made, over } = response;
     if (request.isLast) response.headers.set(...LAST);
-    if (listeners.length === 0 && !request.isLast) return response.native;
-    if (response.held && !request.isLast) {
-      tellAtOnce(listeners, waitUntil);
+    if ((listeners.length === 0 || response.held) && !request.isLast) {
+      tellAtOnce(request, listeners, waitUntil);
       return response.native;
     }
     return followed(response.native, { listeners, made, over, waitUntil, ...ending(request) });
@@ -36,10 +35,13 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
   const init = { status, headers: pairs(headers), encodeBody: encoding(headers) };
   const native = new Response(nativeContent(status, content), init);
   if (content !== null && typeof content !== 'string' && !(content instanceof Uint8Array)) {
-    if (listeners.length === 0 && !request.isLast) return native;
+    if (listeners.length === 0 && !request.isLast) {
+      request.settle();
+      return native;
+    }
     return followed(native, { listeners, made: true, over: null, waitUntil, ...ending(request) });
   }
-  if (listeners.length > 0) tellAtOnce(listeners, waitUntil);
+  tellAtOnce(request, listeners, waitUntil);
   // Requests without a body, as most are, are spared the question.
   if (request.body === null && !request.isLast && !cut) return native;
   if (status === 204 || status === 205 || status === 304) return native;
@@ -47,20 +49,27 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
 }
 
 /** They hear once it has been handed over: the runtime has all of it. */
-function tellAtOnce(listeners: readonly EndListener[], waitUntil: WaitUntil): void {
+function tellAtOnce(request: FetchRequest, listeners: readonly EndListener[], waitUntil: WaitUntil): void {
+  if (listeners.length === 0) {
+    request.settle();
+    return;
+  }
   waitUntil(
     Promise.resolve().then(() => {
       for (const ended of listeners) ended({ aborted: false, clientLeft: false });
+      request.settle();
     }),
   );
 }
 
-function ending({ isLast, method, native }: FetchRequest): {
+function ending(request: FetchRequest): {
   readonly last: boolean;
   readonly head: boolean;
   readonly left: AbortSignal;
+  readonly settle: () => void;
 } {
-  return { last: isLast, head: method === 'HEAD', left: native.signal };
+  const { isLast, method, native } = request;
+  return { last: isLast, head: method === 'HEAD', left: native.signal, settle: () => request.settle() };
 }
 
 /** Each line by itself, names spelt as they were given. */
