@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { certificatesOf } from '../../shared/pem.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
-import { certificatesOf } from '../pki/pem.ts';
 import { AcmeError } from './error.ts';
 import type { AcmeAnswer } from './http.ts';
 import type { AcmeSession } from './session.ts';

@@ -1,6 +1,13 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { CLIENT_AUTH, type ClusterTls, datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
+import {
+  CLIENT_AUTH,
+  type ClusterTls,
+  datesFault,
+  extendedKeyUsage,
+  MOST_INTERMEDIATES,
+  oneLine,
+} from '../pki/cluster-tls.ts';
 import { certifiedLabels } from './node-labels.ts';
 
 /** A data plane's end of a connection whose certificate was verified. */
@@ -72,7 +79,14 @@ function keyOf(leaf: X509Certificate): string {
 }
 
 function chainFault(socket: TLSSocket, leaf: X509Certificate): string | null {
-  if (!socket.authorized) return `does not chain to cluster_ca_cert (${String(socket.authorizationError)})`;
+  if (!socket.authorized) {
+    // Node's types say Error; what is there is OpenSSL's code.
+    const code = String(socket.authorizationError);
+    if (code === 'PATH_LENGTH_EXCEEDED') {
+      return `has too many intermediates up to cluster_ca_cert: at most ${MOST_INTERMEDIATES}, fewer where the path length of a CA says so`;
+    }
+    return `does not chain to cluster_ca_cert (${code})`;
+  }
   if (!extendedKeyUsage(leaf).includes(CLIENT_AUTH)) return `lacks the extended key usage clientAuth (${CLIENT_AUTH})`;
   return null;
 }

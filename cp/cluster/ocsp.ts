@@ -9,9 +9,9 @@ import {
   readOcspAnswer,
 } from '../../shared/ocsp/messages.ts';
 import { responderIn } from '../../shared/ocsp/responder.ts';
+import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { datesFault, extendedKeyUsage, oneLine } from '../pki/cluster-tls.ts';
-import { certificatesOf } from '../pki/pem.ts';
 import type { RevocationCheck } from './admission.ts';
 import type { ClusterLog } from './mtls-server.ts';
 

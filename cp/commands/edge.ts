@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { certificatesOf } from '../../shared/pem.ts';
 import type { Row } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { fileProblems } from '../edge/check-file.ts';
@@ -28,7 +29,7 @@ import { VERSION } from '../instance/version.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { PkiError } from '../pki/error.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
-import { certificatesOf, readPem } from '../pki/pem.ts';
+import { readPem } from '../pki/pem.ts';
 import { namesOf } from '../pki/public-pair.ts';
 import type { Settings } from '../settings/properties.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
+import { certificatesOf } from '../../shared/pem.ts';
 import { certifiedLabels, labelsOf } from '../cluster/node-labels.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { FallbackFolder, FallbackImport } from '../fallback/import.ts';
@@ -12,7 +13,7 @@ import { CertificateWatch } from '../pki/certificate-watch.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
-import { certificatesOf, readPem } from '../pki/pem.ts';
+import { readPem } from '../pki/pem.ts';
 import { localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
 import { type Command, CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';

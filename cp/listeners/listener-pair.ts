@@ -1,10 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { PemPair } from '../pki/certificate.ts';
 import { PkiError } from '../pki/error.ts';
-import { certificatesOf, readPem } from '../pki/pem.ts';
+import { readPem } from '../pki/pem.ts';
 import type { Settings } from '../settings/properties.ts';
 import { listed } from '../settings/rules.ts';
 

@@ -44,7 +44,7 @@ export async function generateAuthority(folder: string, days = AUTHORITY_DAYS, n
   refusePresent([files.cert, files.key, signingKey, trustedKeys]);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { cert, key } = await selfSignedWith('Holdfast cluster CA', now, days, [
-    // OpenSSL at both ends then refuses longer chains.
+    // As `path-limit.ts` has it of other CAs.
     new BasicConstraintsExtension(true, MOST_INTERMEDIATES, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ]);

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-
+import { certificatesOf } from '../../shared/pem.ts';
 import type { LogLevel } from '../instance/log-levels.ts';
 import { LISTENER_CERTIFICATES, loadListenerPair, tlsListeners } from '../listeners/listener-pair.ts';
 import type { Settings } from '../settings/properties.ts';
 import { clusterPair } from './cluster-pair.ts';
 import { datesFault, oneLine } from './cluster-tls.ts';
-import { certificatesOf, readPem } from './pem.ts';
+import { readPem } from './pem.ts';
 
 /** A certificate this node works with. */
 export interface CertificateInUse {

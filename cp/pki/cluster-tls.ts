@@ -1,9 +1,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ShapeError } from '../../shared/bundle/shape.ts';
 import { parseSigningKey, parseTrustedKeys, type SigningKey, type TrustedKeys } from '../../shared/bundle/signing.ts';
+import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { PkiError } from './error.ts';
-import { certificatesOf, readPem, readText } from './pem.ts';
+import { withPathLimit } from './path-limit.ts';
+import { readPem, readText } from './pem.ts';
 
 export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
@@ -17,7 +19,7 @@ export interface ClusterTls {
   /** PEM: the leaf, then its intermediates. */
   readonly cert: string;
   readonly key: string;
-  /** PEM: `pki` the cluster's CA, `shared` the certificate itself. */
+  /** PEM: `pki` the cluster's CA, with the limit of intermediates, `shared` the certificate itself. */
   readonly ca: string;
   readonly leaf: X509Certificate;
 }
@@ -47,7 +49,9 @@ export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
   if (settings.mode === 'shared') return { mode: 'shared', cert, key, ca: cert, leaf };
   if (settings.ca === null) throw new PkiError('cluster_ca_cert: must be set when cluster_mtls = pki');
   const ca = readPem(settings.ca, 'cluster_ca_cert');
-  for (const text of certificatesOf(ca)) {
+  const authorities = certificatesOf(ca);
+  if (authorities.length === 0) throw new PkiError('cluster_ca_cert: holds no certificate');
+  for (const text of authorities) {
     const authority = readCertificate(text, 'cluster_ca_cert');
     if (!authority.ca) throw new PkiError(`cluster_ca_cert: '${oneLine(authority.subject)}' is not a CA certificate`);
   }
@@ -63,7 +67,8 @@ export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
       `cluster_cert: holds ${between} intermediate certificates; at most ${MOST_INTERMEDIATES} are taken`,
     );
   }
-  return { mode: 'pki', cert, key, ca, leaf };
+  const anchors = authorities.map((text) => withPathLimit(text, MOST_INTERMEDIATES));
+  return { mode: 'pki', cert, key, ca: anchors.join(''), leaf };
 }
 
 function isRoot(certificate: X509Certificate): boolean {

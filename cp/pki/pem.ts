@@ -24,8 +24,3 @@ export function readText(path: string, setting: string): string {
     throw new PkiError(`${setting}: cannot be read (${detail})`);
   }
 }
-
-/** The certificates of a PEM text, in their order. */
-export function certificatesOf(pem: string): readonly string[] {
-  return pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
-}

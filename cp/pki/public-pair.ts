@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Settings } from '../settings/properties.ts';
 import { PkiError } from './error.ts';
-import { certificatesOf, readPem } from './pem.ts';
+import { readPem } from './pem.ts';
 
 /** A pair that the public CAs vouch for, for data planes that believe no others: those on Cloudflare's network. */
 export interface PublicPair {

@@ -1,6 +1,7 @@
+import { certificatesOf } from '../../shared/pem.ts';
 import type { Settings } from '../settings/properties.ts';
 import { PkiError } from './error.ts';
-import { certificatesOf, readPem } from './pem.ts';
+import { readPem } from './pem.ts';
 
 /** Whose certificates are trusted. */
 export interface Trust {

@@ -111,6 +111,8 @@ function explainCertificate(socket: TLSSocket, serverName: string): string | nul
     // Of an authority that has the same name.
     case 'CERT_SIGNATURE_FAILURE':
       return `${its} does not chain to cluster_ca_cert (in shared mode: is not cluster_cert)`;
+    case 'PATH_LENGTH_EXCEEDED':
+      return `${its} has too many intermediates up to cluster_ca_cert: at most 3, fewer where the path length of a CA says so`;
     default:
       return `${its} is not accepted: ${socket.authorizationError}`;
   }

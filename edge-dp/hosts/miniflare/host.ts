@@ -13,6 +13,7 @@ import {
   type WorkerOptions,
 } from 'miniflare';
 import { HOST_CAPABILITIES } from '../../../shared/cluster/hosts.ts';
+import { certificatesOf } from '../../../shared/pem.ts';
 import { NOTICE, outputOf } from '../../notice.ts';
 import { EGRESS_TOKEN } from '../../proxy/egress/protocol.ts';
 import { bundleWorker, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
@@ -257,7 +258,8 @@ function controlPlanes(
         tlsOptions: {
           keypair: { privateKey: key, certificateChain: cert },
           trustBrowserCas: false,
-          trustedCertificates: [ca],
+          // Of a text with several workerd takes the first.
+          trustedCertificates: [...certificatesOf(ca)],
         },
         certificateHost: serverName,
       },

@@ -1,3 +1,4 @@
+import { certificatesOf } from '../../../shared/pem.ts';
 import { TLS_1_2_CIPHERS } from '../../../shared/tls-ciphers.ts';
 import type { WorkerSettings } from '../../settings.ts';
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from '../bundle-worker.ts';
@@ -162,7 +163,8 @@ function controlPlane(address: ControlPlaneAddress, tls: WorkerdNode['clusterTls
   const tlsOptions = struct({
     keypair: struct({ privateKey: text(tls.key), certificateChain: text(tls.cert) }),
     trustBrowserCas: 'false',
-    trustedCertificates: `[${text(tls.ca)}]`,
+    // Of a text with several workerd takes the first.
+    trustedCertificates: list(certificatesOf(tls.ca).map(text)),
     ...TLS_LIMITS,
   });
   return struct({

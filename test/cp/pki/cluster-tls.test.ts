@@ -3,7 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BasicConstraintsExtension, PemConverter, X509CertificateGenerator } from '@peculiar/x509';
+import {
+  BasicConstraintsExtension,
+  X509Certificate as PeculiarCertificate,
+  PemConverter,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
 import { afterAll, describe, expect, test } from 'vitest';
 import { issueCertificate } from '../../../cp/pki/authority.ts';
 import {
@@ -15,6 +20,7 @@ import {
 } from '../../../cp/pki/cluster-tls.ts';
 import { crypto } from '../../../cp/pki/crypto-provider.ts';
 import { clusterFiles, ensureClusterFiles, generateClusterFiles } from '../../../cp/pki/gen-cert.ts';
+import { certificatesOf } from '../../../shared/pem.ts';
 import { authority } from './authority.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'holdfast pki '));
@@ -138,9 +144,34 @@ describe('the cluster certificate settings', () => {
     ];
     for (const [settings, message] of cases) expect(() => loadClusterTls(settings)).toThrow(message);
     expect(loadClusterTls(pki).mode).toBe('pki');
+    const none = join(root, 'no-certificate.pem');
+    writeFileSync(none, text(files.key));
+    expect(() => loadClusterTls({ ...pki, ca: none })).toThrow('cluster_ca_cert: holds no certificate');
     // A node must be able to start, and serve, with a certificate that has expired.
     expect(loadClusterTls({ ...shared, cert: old.cert, key: old.key }).mode).toBe('shared');
     await expect(loadSigningKey(files.trustedKeys)).rejects.toThrow('bundle_signing_key');
     expect(() => loadTrustedKeys(files.signingKey)).toThrow('bundle_trusted_keys');
+  });
+
+  test('hold every CA to three intermediates, or to the fewer it says itself, and leave the rest of it as it is', async () => {
+    const [open, one, many] = [await authority('open'), await authority('one', 1), await authority('many', 300)];
+    const middle = await open.intermediate('signed by another');
+    const { cert, key } = await open.leaf();
+    const all = [open, one, many, middle];
+    const ca = all.map(({ pem }) => pem).join('\n');
+    const { ca: anchors } = loadClusterTls({ mode: 'pki', cert, key, ca, end: 'client' });
+    const trusted = certificatesOf(anchors).map((pem) => new PeculiarCertificate(pem));
+    expect(trusted.map((anchor) => anchor.getExtension(BasicConstraintsExtension)?.pathLength)).toEqual([
+      3,
+      1,
+      3,
+      undefined,
+    ]);
+    const rest = ({ subject, issuer, serialNumber, publicKey, notBefore, notAfter }: PeculiarCertificate) => ({
+      ...{ subject, issuer, serialNumber, notBefore, notAfter },
+      key: Buffer.from(publicKey.rawData).toString('hex'),
+    });
+    expect(trusted.map(rest)).toEqual(all.map(({ certificate }) => rest(certificate)));
+    expect(trusted[3]?.equal(middle.certificate)).toBe(true);
   });
 });

@@ -3,10 +3,12 @@ import { createServer as createTcpServer } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { probeControlPlane } from '../../../edge-dp/hosts/control-plane-probe.ts';
+import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
 import type { ClusterTls } from '../../../edge-dp/hosts/options.ts';
+import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { until } from '../../until.ts';
-import { ask, startNode, stopNode, type TestNode } from './node.ts';
+import { ask, GATEWAY, newPrefix, optionsFor, startNode, stopNode, type TestNode } from './node.ts';
 
 let node: TestNode | undefined;
 const servers: { close(): unknown }[] = [];
@@ -70,6 +72,23 @@ describe('the Worker reaches a control plane', () => {
     await until(() => log.some((line) => line.includes('does not chain to cluster_ca_cert')));
     expect(log.join('\n')).toContain(`warn control plane 127.0.0.1:${port}: its certificate (cp.test) does not chain`);
   });
+});
+
+test.each([
+  ['workerd', startWorkerdHost],
+  ['Miniflare', startMiniflareHost],
+] as const)('the Worker on %s reaches one of any authority in cluster_ca_cert', async (_, start) => {
+  const port = await listen();
+  const prefix = newPrefix();
+  const started = await start(
+    optionsFor(prefix, {
+      controlPlanes: [{ host: '127.0.0.1', port }],
+      clusterTls: { ...clusterTls, ca: `${others.pem}\n${ca.pem}` },
+    }),
+    GATEWAY,
+  );
+  node = { dataPlane: started, url: `http://127.0.0.1:${started.proxyAddresses[0]?.port}`, prefix, log: [] };
+  expect(JSON.parse((await ask(`${node.url}/control-plane`)).text)).toMatchObject({ client: 'dp.test' });
 });
 
 describe('the probe says in plain words', () => {

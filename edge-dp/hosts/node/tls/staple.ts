@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { OcspQuestion } from '../../../../shared/ocsp/messages.ts';
 import { responderIn } from '../../../../shared/ocsp/responder.ts';
+import { certificatesOf } from '../../../../shared/pem.ts';
 import { messageOf } from '../../../../shared/thrown.ts';
 
 /** Milliseconds until an answer is asked for again, as nginx does: one that was good, and after a failure. */
@@ -74,9 +75,7 @@ interface About {
 
 /** A text: why nobody can be asked about the first certificate of a chain. */
 function aboutFirstOf(chain: string): About | string {
-  const [leaf, issuer] = (chain.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).map(
-    (pem) => new X509Certificate(pem),
-  );
+  const [leaf, issuer] = certificatesOf(chain).map((pem) => new X509Certificate(pem));
   if (leaf === undefined) return 'there is no certificate';
   const url = responderIn(leaf.infoAccess);
   if (url === null) return 'it names no responder';
