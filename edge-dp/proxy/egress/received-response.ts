@@ -3,12 +3,15 @@ import { type ByteReader, ProtocolError } from './byte-reader.ts';
 import { unusable } from './egress.ts';
 import { readResponseHead, responseBody } from './http1-response.ts';
 
+const RESET_CONTENT = 205;
+
 /** The response to a request of that method, its body as it comes. Throws as `readResponseHead`; the body fails where it is cut. */
 export async function readResponse(reader: ByteReader, method: string): Promise<FetchResponse> {
   const { status, reason: statusText, headers, framing } = await readResponseHead(reader, method);
   const useless = unusable({ status, webSocket: null });
   if (useless !== null) throw new ProtocolError(useless);
-  if (framing.kind === 'none') {
+  // What an upstream sends behind a 205 nobody may have (RFC 9110 section 15.3.6).
+  if (framing.kind === 'none' || status === RESET_CONTENT) {
     reader.cancel();
     return new FetchResponse(new Response(null, { status, statusText, headers }));
   }

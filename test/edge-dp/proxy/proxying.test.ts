@@ -70,7 +70,9 @@ describe.each(GATEWAY_HOSTS)('proxying on %s', (host) => {
           route(2, '/host', 1, { preserve_host: true }),
           route(3, '/stream', 2),
           route(4, '/secure', 1, { protocols: ['https'] }),
-          route(5, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
+          ...[301, 302, 307, 308].map((code) =>
+            route(code, `/moved${code}`, 1, { protocols: ['https'], https_redirect_status_code: code }),
+          ),
           route(6, '/grpc', 1, { protocols: ['grpcs'], strip_path: false }),
         ],
       },
@@ -220,17 +222,31 @@ describe.each(GATEWAY_HOSTS)('proxying on %s', (host) => {
     const secure = (await send('GET /secure?x=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n')).answer;
     expect(status(secure)).toBe(426);
     expect(secure).toContain('"message":"Please use HTTPS protocol"');
-    const moved = (await send('GET /moved/y?x=1 HTTP/1.1\r\nHost: shop.example:8000\r\n\r\n')).answer;
-    expect(status(moved)).toBe(301);
-    expect(moved).toContain('\r\nLocation: https://shop.example/moved/y?x=1\r\n');
-    expect(moved).toContain('\r\nContent-Type: text/html\r\n');
-    expect(body(moved)).toContain('<h1>301 Moved Permanently</h1>');
-    const numbered = (await send('GET /moved/y HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n')).answer;
-    expect(numbered).toContain('\r\nLocation: https://[::1]/moved/y\r\n');
+    // The runtime writes what is about the connection itself.
+    expect(secure.includes('\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n')).toBe(host === 'node');
+    for (const [code, type, title] of [
+      [301, 'text/html', '301 Moved Permanently'],
+      [302, 'text/html', '302 Found'],
+      [307, 'text/html; charset=UTF-8', '307 Temporary Redirect'],
+      [308, 'text/html; charset=UTF-8', '308 Permanent Redirect'],
+    ] as const) {
+      const moved = (await send(`GET /moved${code}/y?x=1 HTTP/1.1\r\nHost: shop.example:8000\r\n\r\n`)).answer;
+      expect(status(moved)).toBe(code);
+      expect(moved).toContain(`\r\nLocation: https://shop.example/moved${code}/y?x=1\r\n`);
+      expect(moved).toContain(`\r\nContent-Type: ${type}\r\n`);
+      expect(body(moved)).toContain(`<h1>${title}</h1>`);
+    }
+    const numbered = (await send('GET /moved301/y HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n')).answer;
+    expect(numbered).toContain('\r\nLocation: https://[::1]/moved301/y\r\n');
     expect(status((await send('GET /grpc HTTP/1.1\r\nHost: a\r\n\r\n')).answer)).toBe(415);
     const grpc = (await send('POST /grpc HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n')).answer;
     expect(status(grpc)).toBe(426);
     expect(grpc).toContain('"message":"Please use HTTP2 protocol"');
+    // Over HTTP/1.1 its type is like any other.
+    const none = (await send('POST /none HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n')).answer;
+    expect(status(none)).toBe(404);
+    expect(none).toContain('"message":"no Route matched with those values"');
+    expect(none).not.toMatch(/\r\ngrpc-status:/i);
   });
 
   it('streams events as they come', async () => {

@@ -106,6 +106,85 @@ const SERVED_ON_NODE: ReadonlySet<string> = new Set([
   'an absolute target of another host',
 ]);
 
+/** What a host makes of a request: its answer, and what the upstream is told. */
+interface Reading {
+  readonly status: number;
+  /** Parts of what the upstream gets. */
+  readonly told?: readonly string[];
+  readonly untold?: RegExp;
+}
+
+/**
+ * What only a host's parser sees of a request: "Limits of the runtime" in docs/capabilities.md say what workerd's makes of it, Kong and
+ * RFC 9112 what Node's is to. Without `onNode` they are of one mind.
+ */
+const readings: readonly {
+  readonly name: string;
+  readonly bytes: string;
+  readonly runtime: Reading;
+  readonly onNode?: Reading;
+}[] = [
+  { name: 'a tab for a blank in its line', bytes: 'GET\t/WAY/x\tHTTP/1.1\r\nHost: a\r\n\r\n', ...serves(200, 400) },
+  { name: 'an empty line before it', bytes: '\r\nGET /WAY/x HTTP/1.1\r\nHost: a\r\n\r\n', ...serves(501, 200) },
+  { name: 'HTTP/2.0 in its line', bytes: 'GET /WAY/x HTTP/2.0\r\nHost: a\r\n\r\n', ...serves(200, 505) },
+  { name: 'no Host', bytes: 'GET /WAY/x HTTP/1.1\r\n\r\n', ...serves(400, 400) },
+  { name: 'an empty Host', bytes: 'GET /WAY/x HTTP/1.1\r\nHost:\r\n\r\n', ...serves(400, 400) },
+  {
+    name: 'HTTP/1.0 in its line',
+    bytes: 'GET /WAY/x HTTP/1.0\r\nHost: a\r\n\r\n',
+    runtime: { status: 200, told: ['Via: 1.1 kong/'] },
+    onNode: { status: 200, told: ['Via: 1 kong/'] },
+  },
+  {
+    name: 'two Authorization lines',
+    bytes: 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\nAuthorization: Basic Yzpk\r\n\r\n',
+    runtime: { status: 200, told: ['Authorization: Basic YTpi, Basic Yzpk\r\n'] },
+    onNode: { status: 400 },
+  },
+  {
+    name: 'two lines of one name',
+    bytes: 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nUser-Agent: 1\r\nUser-Agent: 2\r\n\r\n',
+    runtime: { status: 200, told: ['User-Agent: 1, 2\r\n'] },
+    onNode: { status: 200, told: ['User-Agent: 1\r\nUser-Agent: 2\r\n'] },
+  },
+  {
+    name: 'dot segments',
+    bytes: 'GET /WAY/../WAY/./x HTTP/1.1\r\nHost: a\r\n\r\n',
+    runtime: { status: 200, told: ['X-Forwarded-Path: /WAY/x\r\n'] },
+    onNode: { status: 200, told: ['X-Forwarded-Path: /WAY/../WAY/./x\r\n'] },
+  },
+  {
+    name: 'TE and Trailer',
+    bytes: `POST /WAY/x HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+    runtime: { status: 200, untold: /\r\n(?:te|trailer):/i },
+    onNode: { status: 200, told: ['TE: trailers\r\n', 'Trailer: X-Sum\r\n'] },
+  },
+  {
+    name: 'a short body in chunks, which stays one',
+    bytes: `POST /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+    runtime: { status: 200, told: ['Transfer-Encoding: chunked\r\n'], untold: /\r\ncontent-length:/i },
+  },
+  {
+    name: 'names of all that may be in one, as they are spelt',
+    bytes: "GET /WAY/x HTTP/1.1\r\nHost: a\r\nx-CaSe: 1\r\nX.A: 2\r\n!#$%&'*+^|~: 3\r\n\r\n",
+    runtime: { status: 200, told: ['x-CaSe: 1\r\n', 'X.A: 2\r\n', "!#$%&'*+^|~: 3\r\n"] },
+  },
+  {
+    name: 'two X-Forwarded-For lines of somebody unknown',
+    bytes: 'GET /WAY/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\r\n',
+    runtime: { status: 200, told: ['X-Forwarded-For: 1.1.1.1, 2.2.2.2, 127.0.0.1\r\n'] },
+  },
+  {
+    name: 'a port in its Host, which is not the one it came to',
+    bytes: 'GET /WAY/x HTTP/1.1\r\nHost: a:99\r\n\r\n',
+    runtime: { status: 200, told: ['X-Forwarded-Port: PORT\r\n', 'X-Forwarded-Host: a\r\n'] },
+  },
+];
+
+function serves(runtime: number, onNode: number) {
+  return { runtime: { status: runtime }, onNode: { status: onNode } };
+}
+
 describe.each<[string, string, StartHost]>([
   ['natively', '/native', startWorkerdHost],
   ['through the egress process', '/egress', startWorkerdHost],
@@ -165,6 +244,56 @@ describe.each<[string, string, StartHost]>([
       }
     },
   );
+
+  it.each(readings)('reads $name as its host does', async ({ bytes, runtime, onNode: strict = runtime }) => {
+    const { status, told = [], untold } = onNode ? strict : runtime;
+    const { text, statuses } = await send(bytes, 1);
+    expect(statuses).toEqual([status]);
+    expect(upstream.seen).toHaveLength(status === 200 ? 1 : 0);
+    // Where it is the runtime that refuses, it has no words of ours.
+    expect(/\r\nX-Kong-Request-Id: [0-9a-f]{32}\r\n/.test(text)).toBe(onNode || status === 200);
+    const { raw = '' } = upstream.seen[0] ?? {};
+    for (const part of told)
+      expect(raw).toContain(`\r\n${part.replaceAll('/WAY', way).replace('PORT', `${node.port}`)}`);
+    if (untold !== undefined) expect(raw).not.toMatch(untold);
+  });
+
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'QUERY'])(
+    'says of a body that %s does not have what its host says',
+    async (method) => {
+      await send(`${method} /WAY/x HTTP/1.1\r\nHost: a\r\n\r\n`, 1);
+      expect(upstream.seen[0]?.all('Content-Length')).toEqual(onNode ? [] : ['0']);
+      expect(upstream.seen[0]?.all('Transfer-Encoding')).toEqual([]);
+    },
+  );
+
+  it('spells names as Kong does, its own as well as those of a connection', async () => {
+    const socket = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ';
+    for (const bytes of [
+      `POST /WAY/x HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi`,
+      `POST /WAY/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+      `GET /WAY/x HTTP/1.1\r\nHost: a\r\n${socket}dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    ]) {
+      const { text } = await send(bytes, 1);
+      const head = upstream.seen[0]?.raw.split('\r\n\r\n', 1)[0] ?? '';
+      expect(head).toMatch(/\r\nHost: /);
+      expect(head).not.toMatch(/\r\n[a-z]/);
+      expect(text.split('\r\n\r\n', 1)[0]).not.toMatch(/\r\n[a-z]/);
+    }
+    const own = await send('GET /none HTTP/1.1\r\nHost: a\r\n\r\n', 1);
+    expect(own.text.split('\r\n\r\n', 1)[0]).not.toMatch(/\r\n[a-z]/);
+  });
+
+  it('refuses both a length and chunks with a page, in text unless its client reads something else', async () => {
+    const both = 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n';
+    const page = async (accept: string) => (await send(`POST /WAY/x HTTP/1.1\r\nHost: a\r\n${accept}${both}`)).text;
+    expect(await page('')).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*\r\nContent-Type: text\/plain; charset=utf-8\r\n[\s\S]*\r\n\r\nBad request\nrequest_id: /,
+    );
+    expect(await page('Accept: text/html\r\n')).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*\r\nContent-Type: text\/html; charset=utf-8\r\n[\s\S]*<h1>Error<\/h1>/,
+    );
+  });
 
   it.each([
     [

@@ -12,6 +12,11 @@ const INTERIM = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n';
 const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?: boolean }>> = {
   'http-1.0': { bytes: 'HTTP/1.0 200 OK\r\n\r\nhello', ends: true },
   'no-length': { bytes: `${OK}Connection: close\r\n\r\nhello`, ends: true },
+  'reset-content': { bytes: 'HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\nhello' },
+  'reset-content-without': { bytes: 'HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n' },
+  'orders-to-nginx': {
+    bytes: `${OK}X-Accel-Buffering: no\r\nX-Accel-Redirect: /native/clean\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello`,
+  },
   'no-content': { bytes: 'HTTP/1.1 204 No Content\r\n\r\n' },
   'not-modified': { bytes: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n' },
   'latin-1': { bytes: `${OK}X-A: caf\xe9\r\nContent-Length: 5\r\n\r\nhello` },
@@ -102,6 +107,9 @@ describe.each([
   it.each<[what: string, status: number, body: string]>([
     ['http-1.0', 200, 'hello'],
     ['no-length', 200, 'hello'],
+    ['reset-content', 205, ''],
+    ['reset-content-without', 205, ''],
+    ['orders-to-nginx', 200, 'hello'],
     ['no-content', 204, ''],
     ['not-modified', 304, ''],
     ['large-header', 200, 'hello'],
@@ -136,6 +144,12 @@ describe.each([
         { status: expect.toSatisfy((status) => status === 502 || status === 504) },
         { status: 200, body: 'next' },
       ]);
+  });
+
+  it('takes nothing in an answer for an order, nor adds to its type', async () => {
+    const { text } = await ask('orders-to-nginx');
+    for (const line of ['X-Accel-Buffering: no', 'X-Accel-Redirect: /native/clean', 'Content-Type: text/html'])
+      expect(text).toContain(`\r\n${line}\r\n`);
   });
 
   it('passes on bytes above 0x7f in a header as they are', async () => {
