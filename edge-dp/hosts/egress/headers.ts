@@ -27,6 +27,19 @@ export function responseHeaders(raw: RawHeaders): string[] {
   return keep(raw, () => true);
 }
 
+/** Lines as the fields of HTTP/2: by names in lower case, each with all of its values. A name may be one that every object has. */
+export function fieldLists(raw: RawHeaders): Record<string, string[]> {
+  const fields = new Map<string, string[]>();
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = raw[at]?.toLowerCase() ?? '';
+    const value = raw[at + 1] ?? '';
+    const before = fields.get(name);
+    if (before === undefined) fields.set(name, [value]);
+    else before.push(value);
+  }
+  return Object.fromEntries(fields);
+}
+
 /** The value of the first header of that (lower-case) name. */
 export function headerOf(raw: RawHeaders, name: string): string | undefined {
   for (let at = 0; at < raw.length; at += 2) if (raw[at]?.toLowerCase() === name) return raw[at + 1];

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import type { AnswerSink, UpstreamCall } from './call.ts';
 import { type Endpoint, placeOf } from './connect.ts';
 import { asEgressError, EgressError, readTimeout, requestFailure } from './failure.ts';
-import { headerOf, type RawHeaders } from './headers.ts';
+import { fieldLists, headerOf, type RawHeaders } from './headers.ts';
 import { type Http2Lease, Http2Sessions } from './http2-sessions.ts';
 import { KeyedPool } from './keyed-pool.ts';
 
@@ -19,7 +19,7 @@ export class Http2 {
     try {
       stream = lease.session.request(
         {
-          ...fieldsOf(headers),
+          ...fieldLists(headers),
           // RFC 9113 section 8.2.2 leaves one hop-by-hop field: gRPC servers insist on it.
           ...(headerOf(headers, 'content-type')?.startsWith('application/grpc') && { te: 'trailers' }),
           ':method': method,
@@ -33,7 +33,7 @@ export class Http2 {
       lease.end();
       throw error;
     }
-    if (trailers !== null) stream.once('wantTrailers', () => stream.sendTrailers(fieldsOf(trailers())));
+    if (trailers !== null) stream.once('wantTrailers', () => stream.sendTrailers(fieldLists(trailers())));
     if (body instanceof Readable) body.pipe(stream);
     else if (body !== null) stream.end(body);
     streamBack(stream, sink, call, { where: placeOf(endpoint), lease });
@@ -120,16 +120,4 @@ function streamFailure(error: Error, code: number | undefined, where: string, un
     default:
       return requestFailure(error, where, unheard);
   }
-}
-
-/** Header lines as HTTP/2 fields: lower-case names, repeated ones as lists. */
-function fieldsOf(raw: RawHeaders): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = {};
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at]?.toLowerCase() ?? '';
-    const value = raw[at + 1] ?? '';
-    const before = fields[name];
-    fields[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-  }
-  return fields;
 }

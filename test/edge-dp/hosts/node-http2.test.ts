@@ -60,6 +60,11 @@ beforeAll(async () => {
         'HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n' +
         'Keep-Alive: timeout=5\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: "1"\r\nETag: "2"\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n'
       );
+    if (path === '/names')
+      return (
+        'HTTP/1.1 103 Early Hints\r\nConstructor: 1\r\n__proto__: 2\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
+        '2\r\nok\r\n0\r\nConstructor: 3\r\n__proto__: 4\r\nConstructor: 5\r\n\r\n'
+      );
     if (path.startsWith('/ws')) {
       socket.removeAllListeners('data');
       socket.on('data', (part) => socket.write(part));
@@ -142,6 +147,21 @@ describe('HTTP/2 from clients', () => {
     expect(seen?.header('x-bytes')).toBe('caf\u00c3\u00a9');
     expect(seen?.header('x-forwarded-host')).toBe('name.test');
     expect(seen?.header('te')).toBe('trailers');
+  });
+
+  it('passes fields on whose names every object has, ahead of an answer and behind it', async () => {
+    const answer = await ask2(await open(), get('/names'));
+    expect(answer).toMatchObject({ status: 200, text: 'ok', code: 0 });
+    expect(Object.entries(answer.interim[0] ?? {})).toEqual(
+      expect.arrayContaining([
+        ['constructor', '1'],
+        ['__proto__', '2'],
+      ]),
+    );
+    expect(Object.entries(answer.trailers)).toEqual([
+      ['constructor', '3, 5'],
+      ['__proto__', '4'],
+    ]);
   });
 
   it.each<[string, OutgoingHttpHeaders, number]>([

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { BodySource, EndListener, HttpResponse, OwnResponse } from '../../../http/messages.ts';
+import { fieldLists } from '../../egress/headers.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
@@ -51,7 +52,7 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
 /** Sends an interim answer, as long as nothing of the final one was sent. */
 export function informStream(to: ServerHttp2Stream, status: number, lines: readonly string[]): void {
   if (to.destroyed || to.closed || to.headersSent) return;
-  const { 'content-length': _ofAnother, ...fields } = fieldLists(lines);
+  const { 'content-length': _ofAnother, ...fields } = fieldLists(fieldsOf(lines));
   to.additionalHeaders({ ...fields, ':status': status });
 }
 
@@ -150,7 +151,7 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
     return;
   }
   let trailers: readonly string[] = [];
-  if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(fieldLists(trailers)));
+  if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(fieldLists(fieldsOf(trailers))));
   to.respond(head, { waitForTrailers: content.mayHaveTrailers });
   content.sendTo({
     write: (part) => to.write(part),
@@ -165,17 +166,4 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
 
 function isSource(content: HttpResponse['content']): content is BodySource {
   return content !== null && typeof content === 'object' && 'stream' in content;
-}
-
-function fieldLists(lines: readonly string[]): Record<string, string[]> {
-  const fields: Record<string, string[]> = {};
-  const kept = fieldsOf(lines);
-  for (let at = 0; at + 1 < kept.length; at += 2) {
-    const name = (kept[at] ?? '').toLowerCase();
-    const value = kept[at + 1] ?? '';
-    const before = fields[name];
-    if (before === undefined) fields[name] = [value];
-    else before.push(value);
-  }
-  return fields;
 }

@@ -40,6 +40,7 @@ describe('HTTP/2', () => {
           'content-type': 'application/grpc',
           'x-te': headers.te,
           'x-authority': headers[':authority'],
+          'x-constructor': String(headers.constructor),
         },
         { waitForTrailers: true },
       );
@@ -52,10 +53,14 @@ describe('HTTP/2', () => {
     for (const to of [target(secure, { scheme: 'https', tls }), target(plain)]) {
       const answer = await egress.send(
         { ...to, version: '2', authority: 'grpc.test', trailers: 'grpc-web' },
-        { method: 'POST', body: 'message', headers: { 'content-type': 'application/grpc', te: 'trailers' } },
+        {
+          method: 'POST',
+          body: 'message',
+          headers: { 'content-type': 'application/grpc', te: 'trailers', constructor: 'c' },
+        },
       );
       expect(answer.status).toBe(200);
-      expect(answer.headers).toMatchObject({ 'x-te': 'trailers', 'x-authority': 'grpc.test' });
+      expect(answer.headers).toMatchObject({ 'x-te': 'trailers', 'x-authority': 'grpc.test', 'x-constructor': 'c' });
       expect(answer.text).toMatch(/^message.{5}grpc-status: 0\r\n$/s);
     }
   });
