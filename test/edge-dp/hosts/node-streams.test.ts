@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import {
   type ConnectionOptions,
@@ -41,6 +41,12 @@ const CHECK = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, 
   kong.service.set_tls_cert_key(assert(ssl.parse_pem_cert(conf.cert)), assert(ssl.parse_pem_priv_key(conf.key)))
 end }`;
 
+/** One that asks elsewhere whether to let a session in, and does not. */
+const ASK = `return { VERSION = '1.0', PRIORITY = 5, preread = function(self, conf)
+  assert(require('resty.http').new():request_uri(conf.url))
+  return kong.response.exit(200, 'too late')
+end }`;
+
 /** Each case has a client address of its own, 127.0.1.<case>, by which its route is found. */
 const clientOf = (n: number): string => `127.0.1.${n}`;
 
@@ -48,6 +54,8 @@ describe('streams on the native host', () => {
   const servers: (Server | UdpSocket)[] = [];
   /** What echoes, and what the other upstreams have been told or were left by. */
   const seen: { readonly text: string[]; ended: number; reset: number } = { text: [], ended: 0, reset: 0 };
+  /** Answers that plugins wait for. */
+  const awaited: ServerResponse[] = [];
   let logs: Server;
   const entries: Record<string, unknown>[] = [];
   let node: ProxyNode;
@@ -222,6 +230,7 @@ describe('streams on the native host', () => {
       { id: id(97), name: 'door', handler: DOOR, modules: null },
       { id: id(971), name: 'turn', handler: TURN, modules: null },
       { id: id(972), name: 'check', handler: CHECK, modules: null },
+      { id: id(973), name: 'ask', handler: ASK, modules: null },
     ];
     rows.plugins?.push(
       { id: id(961), name: 'turn', protocols: ['tcp'], route: { id: id(44) }, config: { port: echo } },
@@ -249,6 +258,15 @@ describe('streams on the native host', () => {
       const of = { id: id(n * 100), name: 'door', protocols: ['tcp', 'udp'], route: { id: id(n) } };
       rows.plugins?.push({ ...of, config });
     }
+    serve(50, echo);
+    const asked = await listen(createHttpServer((_request, response) => awaited.push(response)));
+    rows.plugins?.push({
+      id: id(963),
+      name: 'ask',
+      protocols: ['tcp'],
+      route: { id: id(50) },
+      config: { url: `http://127.0.0.1:${asked}/` },
+    });
     const [left, right] = await Promise.all(['left', 'right'].map((name) => tcp((socket) => socket.write(name))));
     for (const [n, balanced] of [
       [60, { name: 'least.test', algorithm: 'least-connections' }],
@@ -447,6 +465,18 @@ describe('streams on the native host', () => {
     });
     expect(await ask(49, ['hello'], 1)).toEqual(['no']);
     expect(await entryOf('r49')).toMatchObject({ session: { status: 200, sent: 2 } });
+  });
+
+  it('ends a session whose client left before it was refused with words', async () => {
+    const socket = open(50);
+    await until(() => awaited.length > 0, 'the question of the plugin', LIMIT);
+    socket.resetAndDestroy();
+    // Another connection behind it: the reset is known.
+    const later = open(1);
+    later.end('hello');
+    await rest(later);
+    awaited[0]?.end();
+    expect(await entryOf('r50')).toMatchObject({ session: { status: 200, received: 0 } });
   });
 
   it('ends TLS with the certificate of the name, and passes on what is inside', async () => {

@@ -131,6 +131,8 @@ async function carry(client: Socket, passage: StreamPassage, dial: Dial<Socket>)
 
 /** Sends what a client is to see, and lets go of it once it has, or takes too long. What it still says is nobody's. */
 function lastWords(client: Socket, text: Uint8Array): Promise<void> {
+  // One that has left before will not say so again.
+  if (client.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const giveUp = setTimeout(() => client.destroy(), FAREWELL_PATIENCE);
     client.once('close', () => {
