@@ -66,6 +66,8 @@ export interface LuaSettings {
   readonly environment: readonly string[];
   /** The setting `plugins`, which scripts can read; absent: the bundled ones. */
   readonly plugins?: readonly string[];
+  /** Which of the node's processes runs it, from 0, and how many there are; absent: there is but one, or nobody counts them. */
+  readonly process?: { readonly place: number; readonly count: number };
 }
 
 export const DEFAULT_LUA: LuaSettings = { untrusted: 'sandbox', requires: [], environment: [] };

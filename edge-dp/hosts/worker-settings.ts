@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import packageFile from '../../package.json' with { type: 'json' };
 import { isLoopback } from '../../shared/browser-guard.ts';
 import type { NodeDescription } from '../../shared/cluster/messages.ts';
-import type { WorkerSettings } from '../settings.ts';
+import { DEFAULT_LUA, type WorkerSettings } from '../settings.ts';
 import type { DataPlaneOptions, Listener } from './options.ts';
 
 /** What a host adds to the options: who the node is, what runs it, and the ports it really listens on. */
@@ -49,6 +49,12 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
       ...(options.certificates !== undefined && { certificates: options.certificates }),
     },
   };
+}
+
+/** The same for one of the node's processes, each of which has a place of its own, from 0. */
+export function settingsAt(settings: WorkerSettings, place: number, count: number): WorkerSettings {
+  const lua = { ...(settings.proxy.lua ?? DEFAULT_LUA), process: { place, count } };
+  return { ...settings, proxy: { ...settings.proxy, lua } };
 }
 
 /** Whether `lua_ssl_trusted_certificate` says other than the public CAs. */

@@ -3,6 +3,7 @@ import { isMessage } from '../supervision/message.ts';
 import type { PlannedSocket } from '../supervision/messages.ts';
 import { endOf, Output, type Run } from '../supervision/run.ts';
 import type { RuntimeLog } from '../supervision/runtime-log.ts';
+import { settingsAt } from '../worker-settings.ts';
 import { FIRST_DESCRIPTOR, type FromProcess, type ToProcess } from './messages.ts';
 import type { NodePlan } from './plan.ts';
 
@@ -10,7 +11,7 @@ import type { NodePlan } from './plan.ts';
 export function runNode(
   { main, process: plan }: NodePlan,
   sockets: readonly PlannedSocket[],
-  first: boolean,
+  { place, count }: { readonly place: number; readonly count: number },
   runtimeLog: RuntimeLog,
 ): Run {
   const child = spawn(process.execPath, [main], {
@@ -36,7 +37,8 @@ export function runNode(
     if (child.connected) child.send(message, () => {});
   };
   const descriptors = Object.fromEntries(sockets.map(({ name }, place) => [name, FIRST_DESCRIPTOR + place]));
-  tell({ type: 'start', plan, first, descriptors });
+  const settings = settingsAt(plan.settings, place, count);
+  tell({ type: 'start', plan: { ...plan, settings }, first: place === 0, descriptors });
   return {
     pid: child.pid ?? -1,
     ready,

@@ -65,12 +65,13 @@ let runtimeLog = new RuntimeLog(log);
 /** Makes the names of the sockets that workerd processes are warmed up, and told to finish, through. */
 let warmUps = 0;
 
-function runPlace({ sockets, runtime }: SupervisorPlan, place: number): Run {
+function runPlace({ sockets, runtime, processes }: SupervisorPlan, place: number): Run {
   const served = sockets.filter(({ servedBy: by }) => by === 'all' || by === place || (by === 'first' && place === 0));
-  if (runtime.kind === 'node') return runNode(runtime, served, place === 0, runtimeLog);
+  if (runtime.kind === 'node') return runNode(runtime, served, { place, count: processes }, runtimeLog);
   warmUps += 1;
   const warmUp = join(runtime.folder, `warm-${process.pid}-${warmUps}.sock`);
-  const config = place === 0 ? runtime.firstConfig : runtime.otherConfig;
+  const config = runtime.configs[place];
+  if (config === undefined) throw new Error(`process ${place + 1} has no workerd config`);
   return runWorkerd(config, served, warmUp, runtimeLog, log);
 }
 

@@ -10,16 +10,15 @@ import type { SupervisorPlan } from '../supervision/messages.ts';
 import type { Generation } from '../supervision/run-folder.ts';
 import type { NodeParts } from '../supervision/supervised-host.ts';
 import { SupervisorProcess } from '../supervision/supervisor-process.ts';
-import { listenerPorts, workerSettings } from '../worker-settings.ts';
+import { listenerPorts, settingsAt, workerSettings } from '../worker-settings.ts';
 import { KV_SOCKET, NODE_SOCKET, type WorkerdNode, workerdConfig } from './config.ts';
 import { controlPlaneAddresses, type InternalSockets } from './internal-sockets.ts';
 
 /** What workerd processes run from. */
 export interface WorkerdPlan {
   readonly kind: 'workerd';
-  /** workerd config of the first process, which holds the Durable Objects, and of the others. */
-  readonly firstConfig: string;
-  readonly otherConfig: string;
+  /** workerd configs by place: of the first process, which holds the Durable Objects, and of the others. */
+  readonly configs: readonly string[];
   /** Private folder for short-lived sockets. */
   readonly folder: string;
   readonly egress: EgressPlan;
@@ -45,14 +44,19 @@ export async function writeWorkerdPlan(parts: WorkerdParts, generation: Generati
     writeDeclarative(generation, parts.options),
   );
   const { sockets, egress } = descriptors(parts);
+  const { processes } = parts.options;
+  const configAt = (place: number): string => {
+    const placed = { ...node, settings: settingsAt(node.settings, place, processes) };
+    return generation.write(`process-${place + 1}.capnp`, workerdConfig(placed, place === 0 ? 'first' : 'other'));
+  };
   return {
-    processes: parts.options.processes,
+    processes,
     storage: parts.storage,
     sockets,
     runtime: {
       kind: 'workerd',
-      firstConfig: generation.write('first.capnp', workerdConfig(node, 'first')),
-      otherConfig: generation.write('other.capnp', workerdConfig(node, 'other')),
+      // Of a lone process the second is that of its stand-in.
+      configs: Array.from({ length: Math.max(processes, 2) }, (_, place) => configAt(place)),
       folder: dirname(parts.sockets.node),
       egress,
     },

@@ -1,7 +1,7 @@
-import { LuaNative, type LuaRecord, NULL } from '../../../shared/lua/value.ts';
+import { type LuaCall, LuaNative, type LuaRecord, NULL } from '../../../shared/lua/value.ts';
 import { isolateNumber } from '../../plugins/isolate-number.ts';
 import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
-import { contextOf } from '../context.ts';
+import { contextOf, LuaContext } from '../context.ts';
 import { codecs } from './codecs.ts';
 import { regexes } from './regex.ts';
 import { request } from './request.ts';
@@ -57,9 +57,9 @@ export const ngx: LuaRecord = {
   timer: {},
   config: { subsystem: 'http', debug: false, ngx_lua_version: 10_026 },
   worker: {
-    id: new LuaNative('id', () => 0),
+    id: new LuaNative('id', (call) => processOf(call).place),
     pid: new LuaNative('pid', () => isolateNumber()),
-    count: new LuaNative('count', () => 1),
+    count: new LuaNative('count', (call) => processOf(call).count),
     exiting: new LuaNative('exiting', () => false),
   },
   get_phase: new LuaNative('get_phase', (call) => contextOf(call).phase),
@@ -95,6 +95,12 @@ export const ngx: LuaRecord = {
     true,
   ),
 };
+
+/** Of the node's processes the one this is; the only one while nobody's request, nor log, is at hand. */
+function processOf({ host }: LuaCall): { readonly place: number; readonly count: number } {
+  const known = host instanceof LuaContext ? host.site.services.lua.process : undefined;
+  return known ?? { place: 0, count: 1 };
+}
 
 const LONGEST_SLEEP = 60_000;
 

@@ -227,6 +227,12 @@ describe('Lua of a plugin', () => {
     expect(Number(await told('tell(ngx.worker.pid())'))).toBe(pid);
   });
 
+  it('knows of several processes which one it is in', async () => {
+    const script = 'tell(ngx.worker.id(), ngx.worker.count())';
+    expect(await told(script)).toBe('0 1');
+    expect(await told(script, {}, { ...DEFAULT_LUA, process: { place: 2, count: 3 } })).toBe('2 3');
+  });
+
   it('has modules where untrusted_lua is on, and those that are listed in the sandbox', async () => {
     const json =
       "local c = require('cjson.safe') tell(c.encode({ a = { 1, 2 } }), c.decode('{'), require('bit').bxor(5, 1))";

@@ -106,7 +106,7 @@ async function startOnNode(options: GatewayOptions): Promise<RunningGateway> {
   const run = runNode(
     { kind: 'node', main, process: plan },
     [{ name: 'proxy-0', descriptor: socket.descriptor, servedBy: 'all', tls: null }],
-    true,
+    { place: 0, count: 1 },
     new RuntimeLog((_level, line) => {
       log.push(line);
       if (process.env.SHOW_WORKER !== undefined) process.stderr.write(`${line}\n`);
