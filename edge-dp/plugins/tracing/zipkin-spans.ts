@@ -271,8 +271,9 @@ function requestedTags(headers: HeaderFields, header: string): Readonly<Record<s
   const lines =
     headers.eachLine === undefined ? headers.get(header)?.split(/, (?=[^=;\s]+\s*=)/) : linesOf(headers, header);
   for (const part of (lines ?? []).flatMap((line) => line.split(';'))) {
-    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?\S)\s*$/.exec(part) ?? [];
-    if (name !== undefined && value !== undefined && name !== '__proto__') tags[name] = value;
+    const equals = part.indexOf('=');
+    const [name, value] = [part.slice(0, Math.max(equals, 0)).trim(), part.slice(equals + 1).trim()];
+    if (name !== '' && !/\s/.test(name) && value !== '' && name !== '__proto__') tags[name] = value;
   }
   return tags;
 }

@@ -494,10 +494,11 @@ describe('zipkin', () => {
 
   it('takes tags of several lines, and none without a value', () => {
     const trace = { traceId: TRACE, serverSpanId: CALLER, parentSpanId: null, proxySpanId: CALLER, sampled: true };
-    const headers = { 'zipkin-tags': ['foo=bar; baz = qux quux ;e=;=x; a b=c', 'more= ; last=1, 2'] };
+    const [first, long] = ['foo=bar; baz = qux quux ;e=;=x; a b=c', `long= ${' '.repeat(1 << 20)};`];
+    const headers = { 'zipkin-tags': [first, long, 'more= ; last=1, 2'] };
     const server = compileZipkinSpans(ZIPKIN, 'node')(overAtOnce(fakeRequest({ headers })), trace).at(-1);
     expect(server?.tags).toMatchObject({ foo: 'bar', baz: 'qux quux', last: '1, 2' });
-    expect(Object.keys(server?.tags ?? {}).filter((tag) => /^(|[eb]|a b|more)$/.test(tag))).toEqual([]);
+    expect(Object.keys(server?.tags ?? {}).filter((tag) => /^(|[eb]|a b|long|more)$/.test(tag))).toEqual([]);
   });
 
   it('waits for its collector as long as it is to, and no longer', async () => {
