@@ -67,12 +67,14 @@ export function compileAutomaton(pattern: string): Compiled<LinearRegex> {
  * Compiles a pattern of a plugin's configuration. Kong compiles those with PCRE, which knows what RE2 and what
  * ECMAScript know: `(?i)` is foreign to the one and look-around to the other, so either will do, the linear one first.
  * Should it throw at run time all the same, so must the plugin: a rule that denies is not to be passed over.
+ * `flags` are of those that mean the same to both (`i`, `m`, `s`).
  */
-export function compilePattern(pattern: string): Compiled<Regex> {
-  const linear = compileRegex(pattern);
-  if (linear.ok || regexSizeProblem(pattern) !== undefined) return linear;
+export function compilePattern(pattern: string, flags = ''): Compiled<Regex> {
+  const flagged = flags === '' ? pattern : `(?${flags})${pattern}`;
+  const linear = compileRegex(flagged);
+  if (linear.ok || regexSizeProblem(flagged) !== undefined) return linear;
   try {
-    return tried(onPlatform(pattern, new RegExp(pattern)));
+    return tried(onPlatform(pattern, new RegExp(pattern, flags)));
   } catch {
     return linear;
   }

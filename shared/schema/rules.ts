@@ -219,8 +219,8 @@ function pattern({ regex, err }: PatternRule, wanted: boolean): TextRule {
 }
 
 /** Why a text is no regular expression that the data planes' plugins could use, or nothing. */
-export function regexError(source: string): string | undefined {
-  const compiled = compilePattern(source);
+export function regexError(source: string, flags = ''): string | undefined {
+  const compiled = compilePattern(source, flags);
   if (compiled.ok) return undefined;
   const tooLarge = regexSizeProblem(source);
   return tooLarge ?? `not a valid regex: ${abridged(source)}`;

@@ -70,12 +70,15 @@ export function compileCredentials(provider: Model['provider'], auth: Auth, serv
   };
 }
 
-/** The config's account of Google, or the node's (`GCP_SERVICE_ACCOUNT`). */
+/**
+ * The config's account of Google, or the node's (`GCP_SERVICE_ACCOUNT`). Read when it is first asked for: Kong accepts any text
+ * there, and what is wrong with it fails the requests that need it, not the config.
+ */
 function accountOf(json: string | null | undefined, services: Services): () => Promise<ServiceAccount> {
-  let account = typeof json === 'string' ? new ServiceAccount(json, services) : null;
+  let account: ServiceAccount | null = null;
   return async () => {
     if (account !== null) return account;
-    const found = await variable(services, 'GCP_SERVICE_ACCOUNT');
+    const found = json ?? (await variable(services, 'GCP_SERVICE_ACCOUNT'));
     if (found === null)
       throw new Error('auth.gcp_service_account_json is not set, and GCP_SERVICE_ACCOUNT of this node is not, either');
     account = new ServiceAccount(found, services);

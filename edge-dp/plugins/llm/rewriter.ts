@@ -163,9 +163,9 @@ function proxyOf(config: AskingConfig, scheme: 'http' | 'https'): string | null 
   return host === null ? null : `http://${host}:${port}`;
 }
 
-/** Whatever the case, as Kong matches it. */
+/** Whatever the case and line by line, as Kong matches it, and as the schema tries it. */
 function compiled(pattern: string): Regex {
-  const outcome = compilePattern(`(?im)${pattern}`);
+  const outcome = compilePattern(pattern, 'im');
   if (!outcome.ok) throw new Error(`'${pattern}' is no regular expression: ${outcome.problem}`);
   return outcome.regex;
 }

@@ -25,7 +25,8 @@ export const prompt = {
   transformation_extract_pattern: {
     type: 'string',
     required: false,
-    custom_validator: regexError,
+    // As data planes compile it, so that none of them refuses what is accepted here.
+    custom_validator: (pattern: string) => regexError(pattern, 'im'),
     description: 'Regular expression. What it matches first in the model’s answer is taken.',
   },
 } as const;

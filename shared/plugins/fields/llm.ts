@@ -1,3 +1,4 @@
+import { urlError } from '../../schema/formats/text.ts';
 import { anyHeaderName, headerValue, url } from '../../schema/kinds.ts';
 import { getPath } from '../../schema/record.ts';
 import { defineField, type EntityCheck } from '../../schema/vocabulary.ts';
@@ -119,6 +120,8 @@ const options = defineField({
     },
     upstream_url: {
       ...url,
+      // Templates in it are filled in with each request.
+      custom_validator: (text: string) => urlError(text.replaceAll(/\$\([^()]*\)/g, '0')),
       required: false,
       description: 'Where the model is, if not at its provider’s usual address.',
     },

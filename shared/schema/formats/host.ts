@@ -1,3 +1,5 @@
+import { parseIp, parseRange } from '../../atc/ip.ts';
+
 /** Host names and addresses as Kong reads them: `name`, `name:port`, `1.2.3.4:port`, `[::1]:port`, `::1`. */
 
 type Host =
@@ -97,37 +99,17 @@ export function routeHostError(text: string): string | undefined {
   return hostWithOptionalPortError(text.replaceAll('*', 'abc'));
 }
 
-const IPV4_OCTET = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)';
-const IPV4 = new RegExp(`^${IPV4_OCTET}(?:\\.${IPV4_OCTET}){3}$`);
-
-function isIpv4(text: string): boolean {
-  return IPV4.test(text);
-}
-
-/** Includes addresses whose last 32 bits are written as IPv4 (RFC 4291, 2.2). */
-function isIpv6(text: string): boolean {
-  const embedded = /^(.*:)([\d.]+)$/.exec(text);
-  if (embedded?.[2]?.includes('.')) return isIpv4(embedded[2]) && expandIpv6(`${embedded[1]}0:0`) !== undefined;
-  return expandIpv6(text) !== undefined;
-}
-
-/** Why a text is neither an IP address nor a CIDR block, or nothing. */
+/** Why a text is neither an IP address nor a CIDR block, or nothing. By the same reader as data planes'. */
 export function ipOrCidrError(text: string): string | undefined {
-  const isRange = inRange(text, (address) => (isIpv4(address) ? 32 : isIpv6(address) ? 128 : -1));
-  return isRange ? undefined : `invalid ip or cidr range: '${text}'`;
+  return parseRange(text) === null ? `invalid ip or cidr range: '${text}'` : undefined;
 }
 
 /** Why a text is neither an IPv4 address nor a CIDR block of such, or nothing. */
 export function ipv4OrCidrError(text: string): string | undefined {
-  return inRange(text, (address) => (isIpv4(address) ? 32 : -1)) ? undefined : `invalid ipv4 cidr range: '${text}'`;
+  return parseRange(text)?.address.family === 4 ? undefined : `invalid ipv4 cidr range: '${text}'`;
 }
 
 /** Why a text is no IP address, or nothing. */
 export function ipError(text: string): string | undefined {
-  return isIpv4(text) || isIpv6(text) ? undefined : `not an ip address: ${text}`;
-}
-
-function inRange(text: string, widthOf: (address: string) => number): boolean {
-  const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  return widthOf(address) >= Number(bits ?? 0);
+  return parseIp(text) === null ? `not an ip address: ${text}` : undefined;
 }

@@ -75,11 +75,15 @@ export function parseUrl(text: string): UrlParts {
   };
 }
 
-/** An absolute URL: with scheme and host. Some readers of URLs leave line breaks out, so none may be in one. */
+/**
+ * An absolute URL: with scheme and host, which a data plane can read, unlike some of what Kong takes (`http://[`, a port of 99999).
+ * Some readers of URLs leave line breaks out, so none may be in one.
+ */
 export function urlError(text: string): string | undefined {
   const unseen = unseenCharacter(text);
   if (unseen !== undefined) return `must not hold ${unseen}: control and format characters are not seen`;
   const { host, scheme } = parseUrl(text);
   if (host === undefined) return 'missing host in url';
-  return scheme === undefined ? 'missing scheme in url' : undefined;
+  if (scheme === undefined) return 'missing scheme in url';
+  return URL.canParse(text) ? undefined : 'invalid host or port in url';
 }

@@ -58,9 +58,12 @@ describe('hosts', () => {
     },
   );
 
-  test.each(['10.0.0.0/33', '::/129', '10.0.0', '10.0.0.0/', 'a/8', '1.2.3.4.5', '::1/x'])('%s is none', (text) => {
-    expect(ipOrCidrError(text)).toBe(`invalid ip or cidr range: '${text}'`);
-  });
+  test.each(['10.0.0.0/33', '::/129', '10.0.0', '10.0.0.0/', 'a/8', '1.2.3.4.5', '::1/x', '01.2.3.4', '::1.2.3.04'])(
+    '%s is none',
+    (text) => {
+      expect(ipOrCidrError(text)).toBe(`invalid ip or cidr range: '${text}'`);
+    },
+  );
 });
 
 describe('paths', () => {
@@ -106,5 +109,7 @@ describe('texts', () => {
     expect(urlError('https://u:p@example.com:1/a?b#c')).toBeUndefined();
     expect(urlError('example.com/a')).toBe('missing host in url');
     expect(urlError('//example.com/a')).toBe('missing scheme in url');
+    for (const text of ['http://[', 'http://a:99999/', 'http://a b/', 'http://1.2.3.4.5/', 'http://%zz/'])
+      expect(urlError(text), text).toBe('invalid host or port in url');
   });
 });
