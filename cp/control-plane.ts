@@ -24,7 +24,7 @@ import { FallbackExport } from './fallback/export.ts';
 import { fallbackLocation, fallbackStorage } from './fallback/storage.ts';
 import { startUi } from './gui/start.ts';
 import type { Log } from './instance/log.ts';
-import type { LogLevel } from './instance/log-levels.ts';
+import { passingLevel } from './instance/passing-level.ts';
 import { VERSION } from './instance/version.ts';
 import { type SigningKeyFiles, SigningRing } from './keys/signing-ring.ts';
 import { bindFailure } from './listeners/bind-failure.ts';
@@ -362,17 +362,6 @@ function signingKeyFiles(settings: Settings): SigningKeyFiles {
 
 /** The Admin API's view of the log; a changed level falls back after its time. */
 function adminLog(log: Log) {
-  let restore: NodeJS.Timeout | undefined;
-  const level = {
-    get: () => log.level,
-    set(next: LogLevel, seconds: number) {
-      const before = log.level;
-      clearTimeout(restore);
-      log.level = next;
-      restore = setTimeout(() => {
-        log.level = before;
-      }, seconds * 1000).unref();
-    },
-  };
+  const level = passingLevel(log);
   return Object.assign((severity: 'info' | 'warn' | 'error', message: string) => log(severity, message), { level });
 }
