@@ -10,7 +10,7 @@ import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { linesOf } from './tracing/log-lines.ts';
 import { encodeLogs, encodeTraces, type LogRecord, type TracedSpan } from './tracing/otlp.ts';
-import { compilePropagation } from './tracing/propagation.ts';
+import { compilePropagation, type Found } from './tracing/propagation.ts';
 import { isTraced, type RequestTrace, requestSpans } from './tracing/request-spans.ts';
 import { isSampled } from './tracing/sampling.ts';
 import type { Attribute } from './tracing/span.ts';
@@ -36,11 +36,21 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
     const sampling = { ofConfig: config.sampling_rate, ofNode: samplingRate };
     const recording = instrumentations.length > 0;
     const attempts = isTraced('balancer', instrumentations);
+    function started(request: GatewayRequest): { readonly found: Found | null; readonly trace: RequestTrace } {
+      const found = propagation.extract(request.headers);
+      const trace = begin(found?.context ?? null, recording, sampling);
+      traces.set(request, trace);
+      return { found, trace };
+    }
+
+    /** Also of a request that no route was for, or that ended before this plugin had its turn; null: nothing is recorded of those. */
+    function traceOf(request: GatewayRequest): RequestTrace | null {
+      return traces.get(request) ?? (recording ? started(request).trace : null);
+    }
+
     return {
       access(request) {
-        const found = propagation.extract(request.headers);
-        const trace = begin(found?.context ?? null, recording, sampling);
-        traces.set(request, trace);
+        const { found, trace } = started(request);
         tellUpstream(request, propagation, found, {
           traceId: trace.traceId,
           // Where attempts have no spans, the upstream's parent is the request itself.
@@ -51,14 +61,13 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
         return undefined;
       },
       response(request, reply) {
-        const trace = traces.get(request);
-        if (traceHeader !== null && trace !== undefined)
-          reply.headers.append(traceHeader, trace.traceId.padStart(32, '0'));
+        const trace = traceHeader === null ? null : traceOf(request);
+        if (traceHeader !== null && trace !== null) reply.headers.append(traceHeader, trace.traceId.padStart(32, '0'));
         return undefined;
       },
       log(exchange) {
         const { request } = exchange;
-        const trace = traces.get(request) ?? null;
+        const trace = traceOf(request);
         if (spans !== null && trace?.sampled === true) {
           for (const span of requestSpans(exchange, trace, instrumentations)) {
             spans.push({ traceId: trace.traceId, span }, request);

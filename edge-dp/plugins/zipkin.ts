@@ -4,6 +4,7 @@ import { fingerprint } from './fingerprint.ts';
 import type { Logged } from './log-entry.ts';
 import { bytesOf, queueOptions } from './queue-options.ts';
 import type { Plugin } from './runtime/plugin.ts';
+import type { GatewayRequest } from './runtime/request.ts';
 import { slot } from './runtime/slot.ts';
 import { shownUrl } from './shown-url.ts';
 import { compilePropagation, type Found } from './tracing/propagation.ts';
@@ -61,11 +62,21 @@ const zipkin: Plugin<ZipkinConfig> = {
       };
     }
 
+    function started(request: GatewayRequest): { readonly found: Found | null; readonly trace: ZipkinTrace } {
+      const found = propagation.extract(request.headers);
+      const trace = begin(found, traceBytes, sample_ratio ?? 0);
+      traces.set(request, trace);
+      return { found, trace };
+    }
+
+    /** Also of a request that no route was for, or that ended before this plugin had its turn. */
+    function traceOf(request: GatewayRequest): ZipkinTrace {
+      return traces.get(request) ?? started(request).trace;
+    }
+
     return {
       access(request) {
-        const found = propagation.extract(request.headers);
-        const trace = begin(found, traceBytes, sample_ratio ?? 0);
-        traces.set(request, trace);
+        const { found, trace } = started(request);
         tellUpstream(request, propagation, found, {
           traceId: trace.traceId,
           spanId: trace.proxySpanId,
@@ -75,13 +86,13 @@ const zipkin: Plugin<ZipkinConfig> = {
         return undefined;
       },
       response(request, reply) {
-        const trace = traces.get(request);
-        if (traceHeader !== null && trace !== undefined) reply.headers.append(traceHeader, trace.traceId);
+        if (traceHeader !== null) reply.headers.append(traceHeader, traceOf(request).traceId);
         return undefined;
       },
       log(exchange) {
-        const trace = traces.get(exchange.request);
-        if (spans === null || trace === undefined || !trace.sampled) return;
+        if (spans === null) return;
+        const trace = traceOf(exchange.request);
+        if (!trace.sampled) return;
         for (const span of describe(exchange, trace)) spans.push(span, exchange.request);
       },
       logStream(exchange) {

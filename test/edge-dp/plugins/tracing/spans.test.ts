@@ -157,6 +157,7 @@ beforeAll(async () => {
         route('nowhere', null),
         route('silent', null),
         route('model', 'backend'),
+        route('barred', 'backend'),
       ],
       plugins: [
         plugin('p1', 'opentelemetry', 'otel', opentelemetry),
@@ -181,6 +182,9 @@ beforeAll(async () => {
         plugin('p7', 'opentelemetry', 'model', opentelemetry),
         plugin('p8', 'zipkin', 'model', zipkin),
         plugin('p5', 'pre-function', 'otel', lua),
+        plugin('q1', 'pre-function', 'barred', { ...none, access: ['kong.response.exit(403)'] }),
+        plugin('q2', 'opentelemetry', 'barred', opentelemetry),
+        plugin('q3', 'zipkin', 'barred', { ...zipkin, http_response_header_for_traceid: 'X-Zipkin' }),
       ],
     },
   });
@@ -417,6 +421,25 @@ describe('opentelemetry', () => {
     await expect.poll(() => gateway.log.join('\n')).toContain('answered 503');
     expect(gateway.log.join('\n')).not.toContain('secret');
   });
+});
+
+it('has spans of a request that another plugin answered before, in the trace of its caller', async () => {
+  const { status, headers } = await get('/barred', { traceparent: `00-${TRACE}-${CALLER}-01` });
+  expect([status, headers.get('x-trace'), headers.get('x-zipkin')]).toEqual([403, TRACE, TRACE]);
+  const [[traced], [zipped]] = await Promise.all([arrived('/v1/traces?key=secret'), arrived('/api/v2/spans')]);
+  expect(upstreamSaw).toEqual([]);
+  const [root, ...others] = traced === undefined ? [] : spansOf(traced);
+  expect(root).toMatchObject({
+    name: 'kong',
+    trace: TRACE,
+    parent: CALLER,
+    attributes: { 'http.status_code': { int: 403 } },
+  });
+  expect(others.map(({ name }) => name)).not.toContain('kong.balancer');
+  expect(spansIn(zipped)).toMatchObject([
+    { traceId: TRACE, name: 'GET /barred (proxy)' },
+    { traceId: TRACE, parentId: CALLER, tags: { 'http.status_code': '403' } },
+  ]);
 });
 
 describe('zipkin', () => {
