@@ -14,7 +14,7 @@ export class PersistentMap<V> {
   }
 
   static empty<V>(): PersistentMap<V> {
-    return new PersistentMap<V>({ kind: 'branch', bitmap: 0, children: [] }, 0);
+    return new PersistentMap<V>({ kind: 'branch', bitmap: 0, children: [], madeIn: null }, 0);
   }
 
   get(key: string): V | undefined {
@@ -39,9 +39,15 @@ export class PersistentMap<V> {
   }
 
   set(key: string, value: V): PersistentMap<V> {
-    const grown = { by: 0 };
-    const root = insert(this.#root, 0, hashOf(key), key, value, grown);
-    return new PersistentMap(root, this.size + grown.by);
+    return this.setAll([[key, value]]);
+  }
+
+  /** All of them, the last of equal keys; what is made for one is changed in place for the next. */
+  setAll(entries: Iterable<readonly [string, V]>): PersistentMap<V> {
+    const batch: Batch = { added: 0 };
+    let root = this.#root;
+    for (const [key, value] of entries) root = insert(root, 0, hashOf(key), key, value, batch);
+    return root === this.#root ? this : new PersistentMap(root, this.size + batch.added);
   }
 
   delete(key: string): PersistentMap<V> {
@@ -61,11 +67,24 @@ export class PersistentMap<V> {
 const BITS = 5;
 const MASK = 31;
 
+/** Entries that are set together: a branch made for one of them is nobody else's yet. */
+interface Batch {
+  /** Keys that were not there. */
+  added: number;
+}
+
 interface Branch<V> {
   readonly kind: 'branch';
   /** Which of the 32 places are taken; `children` holds only those. */
   readonly bitmap: number;
   readonly children: readonly (Branch<V> | Leaf<V>)[];
+  /** Null: it may be part of any map. */
+  readonly madeIn: Batch | null;
+}
+
+interface OwnBranch<V> extends Branch<V> {
+  bitmap: number;
+  readonly children: (Branch<V> | Leaf<V>)[];
 }
 
 interface Leaf<V> {
@@ -93,23 +112,19 @@ function place(bitmap: number, bit: number): number {
   return Math.imul((below + (below >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-function insert<V>(
-  branch: Branch<V>,
-  shift: number,
-  hash: number,
-  key: string,
-  value: V,
-  grown: { by: number },
-): Branch<V> {
+function insert<V>(branch: Branch<V>, shift: number, hash: number, key: string, value: V, batch: Batch): Branch<V> {
+  const own = editable(branch, batch);
   const bit = 1 << ((hash >>> shift) & MASK);
-  const at = place(branch.bitmap, bit);
-  const child = branch.children[at];
-  if ((branch.bitmap & bit) === 0 || child === undefined) {
-    grown.by = 1;
-    const leaf: Leaf<V> = { kind: 'leaf', hash, entries: [[key, value]] };
-    return { kind: 'branch', bitmap: branch.bitmap | bit, children: branch.children.toSpliced(at, 0, leaf) };
+  const at = place(own.bitmap, bit);
+  const child = own.children[at];
+  if ((own.bitmap & bit) === 0 || child === undefined) {
+    batch.added += 1;
+    own.children.splice(at, 0, { kind: 'leaf', hash, entries: [[key, value]] });
+    own.bitmap |= bit;
+  } else {
+    own.children[at] = insertInto(child, shift + BITS, hash, key, value, batch);
   }
-  return { ...branch, children: branch.children.with(at, insertInto(child, shift + BITS, hash, key, value, grown)) };
+  return own;
 }
 
 function insertInto<V>(
@@ -118,18 +133,28 @@ function insertInto<V>(
   hash: number,
   key: string,
   value: V,
-  grown: { by: number },
+  batch: Batch,
 ): Branch<V> | Leaf<V> {
-  if (child.kind === 'branch') return insert(child, shift, hash, key, value, grown);
+  if (child.kind === 'branch') return insert(child, shift, hash, key, value, batch);
   if (child.hash === hash) {
     const at = child.entries.findIndex((entry) => entry[0] === key);
     if (at >= 0) return { ...child, entries: child.entries.with(at, [key, value]) };
-    grown.by = 1;
+    batch.added += 1;
     return { ...child, entries: [...child.entries, [key, value]] };
   }
   // Another hash wants this place: push the leaf one level down and try again there.
-  const pushed: Branch<V> = { kind: 'branch', bitmap: 1 << ((child.hash >>> shift) & MASK), children: [child] };
-  return insert(pushed, shift, hash, key, value, grown);
+  const bitmap = 1 << ((child.hash >>> shift) & MASK);
+  return insert({ kind: 'branch', bitmap, children: [child], madeIn: batch }, shift, hash, key, value, batch);
+}
+
+function editable<V>(branch: Branch<V>, batch: Batch): OwnBranch<V> {
+  if (isOwn(branch, batch)) return branch;
+  return { kind: 'branch', bitmap: branch.bitmap, children: [...branch.children], madeIn: batch };
+}
+
+/** Branches are made here only, so that one made in the batch is known to be changeable. */
+function isOwn<V>(branch: Branch<V>, batch: Batch): branch is OwnBranch<V> {
+  return branch.madeIn === batch;
 }
 
 function remove<V>(branch: Branch<V>, shift: number, hash: number, key: string): Branch<V> {
@@ -146,7 +171,7 @@ function remove<V>(branch: Branch<V>, shift: number, hash: number, key: string):
     if (kept.length === child.entries.length) return branch;
     if (kept.length > 0) return { ...branch, children: branch.children.with(at, { ...child, entries: kept }) };
   }
-  return { kind: 'branch', bitmap: branch.bitmap & ~bit, children: branch.children.toSpliced(at, 1) };
+  return { kind: 'branch', bitmap: branch.bitmap & ~bit, children: branch.children.toSpliced(at, 1), madeIn: null };
 }
 
 function* walk<V>(branch: Branch<V>): IterableIterator<readonly [string, V]> {

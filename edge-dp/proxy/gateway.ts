@@ -28,8 +28,6 @@ import { upstreamTls } from './upstream-tls.ts';
 interface Parts {
   readonly services: PersistentMap<Service>;
   readonly routes: PersistentMap<Route>;
-  /** Route ids by service: a service that is switched off takes its routes out of the router. */
-  readonly routesOf: PersistentMap<PersistentMap<true>>;
   readonly certificates: PersistentMap<Certificate>;
   readonly authorities: PersistentMap<Authority>;
   readonly serverNames: ServerNames;
@@ -85,7 +83,6 @@ export class Gateway {
     return new Gateway({
       services: PersistentMap.empty(),
       routes: PersistentMap.empty(),
-      routesOf: PersistentMap.empty(),
       certificates: PersistentMap.empty(),
       authorities: PersistentMap.empty(),
       serverNames: ServerNames.none,
@@ -133,7 +130,6 @@ export class Gateway {
     return new Gateway({
       services,
       routes,
-      routesOf: reindex(parts, routes, changes.get('routes')),
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
       authorities: applied(parts.authorities, changes.get('ca_certificates'), readCaCertificate),
       serverNames: parts.serverNames.update(changes.get('snis')),
@@ -157,27 +153,8 @@ function applied<T>(
 ): PersistentMap<T> {
   let next = map;
   for (const id of changes?.deletes ?? []) next = next.delete(id);
-  for (const row of changes?.upserts ?? []) next = next.set(row.id, read(row, changes?.secrets?.get(row.id)));
-  return next;
-}
-
-function reindex(
-  old: Parts,
-  routes: PersistentMap<Route>,
-  changes: TableChanges | undefined,
-): PersistentMap<PersistentMap<true>> {
-  let index = old.routesOf;
-  for (const id of changedIds(changes)) {
-    const before = old.routes.get(id)?.service ?? null;
-    const after = routes.get(id)?.service ?? null;
-    if (before === after) continue;
-    if (before !== null) {
-      const rest = (index.get(before) ?? PersistentMap.empty<true>()).delete(id);
-      index = rest.size === 0 ? index.delete(before) : index.set(before, rest);
-    }
-    if (after !== null) index = index.set(after, (index.get(after) ?? PersistentMap.empty<true>()).set(id, true));
-  }
-  return index;
+  if (changes === undefined) return next;
+  return next.setAll(changes.upserts.map((row) => [row.id, read(row, changes.secrets?.get(row.id))] as const));
 }
 
 /** A router of routes with one of `protocols` after a change: changed routes, and those of services that were switched on or off. */
@@ -204,11 +181,14 @@ function rerouted(
     }
   };
   for (const id of changedIds(changes.get('routes'))) place(id);
+  const switched = new Set<string>();
   for (const id of changedIds(changes.get('services'))) {
-    if (old.services.get(id)?.enabled === now.services.get(id)?.enabled) continue;
-    for (const [route] of old.routesOf.get(id)?.entries() ?? []) {
-      if (now.routes.get(route)?.service === id) place(route);
-    }
+    const before = old.services.get(id);
+    if (before !== undefined && before.enabled !== now.services.get(id)?.enabled) switched.add(id);
+  }
+  // So seldom that no list of the routes of each service is kept for it.
+  if (switched.size > 0) {
+    for (const { id, service } of now.routes.values()) if (service !== null && switched.has(service)) place(id);
   }
   if (upserts.size === 0 && deletes.size === 0) return router;
   return router.update({ upserts: [...upserts.values()], deletes: [...deletes] });

@@ -42,7 +42,9 @@ export function planIndex(conditions: readonly Expression[]): Indexing {
   const proven = new Set<Expression>();
   const hosts = pick(conditions, proven, hostOf) ?? [null];
   const paths = pick(conditions, proven, pathOf) ?? [''];
-  const values = pickValues(conditions, proven) ?? [null];
+  // What its host or path proves already is about nothing else.
+  const others = proven.size === 0 ? conditions : conditions.filter((condition) => !proven.has(condition));
+  const values = (others.length === 0 ? null : pickValues(others, proven)) ?? [null];
   if (hosts.length * paths.length * values.length <= MAX_KEYS) {
     return { keys: cross(hosts, paths, values), remaining: conditions.filter((condition) => !proven.has(condition)) };
   }

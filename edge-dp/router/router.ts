@@ -71,13 +71,13 @@ class IndexedRouter implements Router {
     const edit: Edit = Symbol('edit');
     let index = this.#index;
     let rulesById = this.#rulesById;
-    const replace = (id: string, rules: readonly Rule[]): void => {
+    const compiled = new Map(upserts.map((route) => [route.id, this.#compile(route, this.#flavor)]));
+    for (const id of new Set([...deletes, ...compiled.keys()])) {
       for (const rule of rulesById.get(id) ?? []) index = removeRule(index, rule, edit);
-      for (const rule of rules) index = addRule(index, rule, edit);
-      rulesById = rules.length > 0 ? rulesById.set(id, rules) : rulesById.delete(id);
-    };
-    for (const id of deletes) replace(id, []);
-    for (const route of upserts) replace(route.id, this.#compile(route, this.#flavor));
+      if ((compiled.get(id)?.length ?? 0) === 0) rulesById = rulesById.delete(id);
+    }
+    for (const rules of compiled.values()) for (const rule of rules) index = addRule(index, rule, edit);
+    rulesById = rulesById.setAll([...compiled].filter(([, rules]) => rules.length > 0));
     return new IndexedRouter(this.#flavor, this.#compile, index, rulesById);
   }
 

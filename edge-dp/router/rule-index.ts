@@ -137,10 +137,10 @@ function editList(index: RuleIndex, key: IndexKey, change: ListEdit, edit: Edit)
 }
 
 function editPaths(paths: PathIndex | null, { path, value }: IndexKey, change: ListEdit, edit: Edit): PathIndex | null {
-  const shelf = get(paths, path) ?? EMPTY_SHELF;
-  const changed = value
-    ? { ...shelf, values: editValues(shelf.values, value, change, edit) }
-    : { ...shelf, rules: change(shelf.rules) };
+  const { rules, values } = get(paths, path) ?? EMPTY_SHELF;
+  const changed: Shelf = value
+    ? { rules, values: editValues(values, value, change, edit) }
+    : { rules: change(rules), values };
   return set(paths, path, changed.rules || changed.values.length > 0 ? changed : null, edit);
 }
 

@@ -6,17 +6,22 @@ describe('PersistentMap', () => {
   it('behaves as Map does, and leaves every earlier version as it was', () => {
     // Short keys over few letters make collisions of places likely.
     const key = fc.string({ unit: fc.constantFrom('a', 'b', '0', '\u0000'), maxLength: 4 });
-    const change = fc.record({ key, value: fc.option(fc.integer()) });
+    const change = fc.record({ key, value: fc.option(fc.integer()), together: fc.array(fc.tuple(key, fc.integer())) });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 120 }), (changes) => {
         const model = new Map<string, number>();
         const versions: [PersistentMap<number>, Map<string, number>][] = [];
         let map = PersistentMap.empty<number>();
-        for (const { key, value } of changes) {
+        const keep = (version: PersistentMap<number>): void => {
+          map = version;
+          versions.push([map, new Map(model)]);
+        };
+        for (const { key, value, together } of changes) {
           if (value === null) model.delete(key);
           else model.set(key, value);
-          map = value === null ? map.delete(key) : map.set(key, value);
-          versions.push([map, new Map(model)]);
+          keep(value === null ? map.delete(key) : map.set(key, value));
+          for (const [key, value] of together) model.set(key, value);
+          keep(map.setAll(together));
         }
         for (const [version, expected] of versions) {
           expect(version.size).toBe(expected.size);

@@ -170,4 +170,14 @@ describe('a node whose config is replaced by another large one', () => {
     expect(await asked('/r601/x')).toBe('200 GET /s601/x HTTP/1.1');
     for (const gone of ['/r600/x', '/r1599/x']) expect(await asked(gone)).toBe('404 undefined');
   });
+
+  it('takes the routes of a service out that is switched off, and in again when it is switched on', async () => {
+    const { services, routes } = configs(upstream.port).second;
+    const off = services.map((row, n) => (n === 1 ? { ...row, enabled: false } : row));
+    await node.controlPlane.publish({ services: { rows: off }, routes: { rows: routes } });
+    await expect.poll(() => asked('/r601/x')).toBe('404 undefined');
+    expect(await asked('/r603/x')).toBe('200 GET /s603/x HTTP/1.1');
+    await node.controlPlane.publish({ services: { rows: services }, routes: { rows: routes } });
+    await expect.poll(() => asked('/r601/x')).toBe('200 GET /s601/x HTTP/1.1');
+  });
 });
