@@ -81,6 +81,13 @@ function roleProblems(settings: Settings, origins: Origins, say: Say): string[] 
         `cluster_cert and cluster_cert_key are needed by role 'control_plane': see 'holdfast hybrid gen_cert'`,
       );
     }
+    const from = (name: SettingName) => `${name} (${origins.get(name) ?? 'default'})`;
+    if (settings.admin_listen.length === 0)
+      problems.push(`${from('admin_listen')}: a control plane must have its Admin API somewhere`);
+    if (settings.cluster_listen.length === 0 && settings.cluster_dev_listen.length === 0)
+      problems.push(`${from('cluster_listen')}: a control plane must listen for data planes somewhere`);
+    if (Object.keys(settings.cluster_dp_labels).length > 0)
+      problems.push(`${from('cluster_dp_labels')} is for data planes: a control plane has no labels`);
     if (settings.bundle_signing_key === null) {
       problems.push(
         `bundle_signing_key is needed by role 'control_plane': the bundle-signing.key of 'holdfast hybrid gen_cert'`,

@@ -435,6 +435,9 @@ describe('settings', () => {
       { KONG_ROLE: 'control_plane', KONG_CLUSTER_USE_PROXY: 'on', KONG_PROXY_SERVER: 'http://p.test:3128' },
       /cluster_use_proxy = .* is for data planes/,
     ],
+    [{ KONG_ROLE: 'control_plane', KONG_ADMIN_LISTEN: 'off' }, /^admin_listen \(.*must have its Admin API/m],
+    [{ KONG_ROLE: 'control_plane', KONG_CLUSTER_LISTEN: 'off' }, /^cluster_listen \(.*must listen for data planes/m],
+    [{ KONG_ROLE: 'control_plane', KONG_CLUSTER_DP_LABELS: 'a:b' }, /^cluster_dp_labels \(.*is for data planes/m],
     [{ HOLDFAST_DECLARATIVE_CONFIG: 'kong.yml' }, /holdfast config import/],
     [
       { HOLDFAST_DECLARATIVE_CONFIG_STRING: 'consumers: []' },
