@@ -40,8 +40,8 @@ export default defineConfig({
     // Hundreds of processes of Node are started: each reads the code that the first has compiled.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compiled') },
     // Waits have limits of their own, and say what is missing; this is for machines that are slow throughout.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     // Only how long a failing poll goes on; the default of a second fails on a busy machine what would have come.
     expect: { poll: { timeout: 60_000 } },
   },

@@ -111,7 +111,7 @@ it('two groups serve different routes on real data planes; labels and selectors 
     name: 'schema violation',
     fields: { labels: expect.stringContaining("found 'region is eu'"), select_tags: expect.stringContaining("'/'") },
   });
-}, 240_000);
+});
 
 it('copies of answers on all data planes are forgotten at the Admin API, one of them or all', async () => {
   let answered = 0;
@@ -156,7 +156,7 @@ it('copies of answers on all data planes are forgotten at the Admin API, one of 
   await call('DELETE', '/proxy-cache');
   await gone('/cached/one', again);
   await gone('/cached/other', other);
-}, 240_000);
+});
 
 it('a group that publishes by releases gets what is released, by the command, and back what it had', async () => {
   const [node] = nodes;
@@ -269,4 +269,4 @@ it('a group that publishes by releases gets what is released, by the command, an
       when: 'unknown field',
     },
   });
-}, 240_000);
+});

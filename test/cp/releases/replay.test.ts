@@ -143,7 +143,7 @@ describe.each(
     }
     // Or nothing has been compared.
     expect(meets.size).toBeGreaterThan(3);
-  }, 240_000);
+  });
 
   test('remembers what requests looked like, without queries and credentials, and replays those', async () => {
     await call('POST', '/config', {
@@ -200,7 +200,7 @@ describe.each(
     expect(unsure).toBeGreaterThan(0);
     expect(unsure).toBeLessThan(Number(requests));
     await call('POST', `/releases/${id}/abort`);
-  }, 120_000);
+  });
 
   test('says what is wrong with requests, with a candidate, and where there is nobody to ask', async () => {
     await call('POST', '/config', { _format_version: '3.0', routes: [{ name: 'other', paths: [`/${start.name}`] }] });
@@ -272,7 +272,7 @@ describe.each(
     ]);
     expect(told[3]?.skipped_first).toBe('line 2: "{\\"met" is no whole JSON object');
     await call('POST', `/releases/${id}/abort`);
-  }, 120_000);
+  });
 
   async function real({ method, path, host, headers }: Asked): Promise<Met> {
     const head = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, 'Kong-Debug: 1', 'Connection: close'];

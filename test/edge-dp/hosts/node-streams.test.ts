@@ -310,7 +310,7 @@ describe('streams on the native host', () => {
       ],
       proxy: { trustedIps: ['127.0.0.0/8'], realIpHeader: 'proxy_protocol' },
     });
-  }, 120_000);
+  });
   afterAll(async () => {
     await node?.stop();
     for (const server of servers) server.close();
