@@ -10,8 +10,10 @@ interface Edit {
 /** Between `do`, `then` and the like and its end. `head`: of a loop, before its `do`. */
 interface Block {
   kind: 'loop' | 'head' | 'repeat' | 'function' | 'other';
-  /** Behind `do`. */
+  /** Behind `do`, or `function`. */
   body: number;
+  /** The loops of the innermost function, from outside to inside; null: not asked for yet. */
+  loops: readonly Block[] | null;
   /** Numbers of the loops around this one that are gone on with from within it. */
   readonly left: Set<number>;
   readonly breaks: Word[];
@@ -42,10 +44,15 @@ export function withoutContinue(source: string, fail: (offset: number, what: str
     const text = word ?? label;
     return text === undefined ? [] : [{ text, from: index, to: index + text.length }];
   });
-  const blocks: Block[] = [newBlock('function')];
+  const blocks: Block[] = [newBlock('function', 0)];
+  const begin = (kind: Block['kind'], { from, to }: Word): void => {
+    if (blocks.length > MOST_LEVELS) throw fail(from, 'chunk has too many syntax levels');
+    blocks.push(newBlock(kind, to));
+  };
   const edits: Edit[] = [];
   const loops: [Block, Word][] = [];
-  let open: Goto[] = [];
+  /** In the order they stand in. */
+  const open: Goto[] = [];
   let count = 0;
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
@@ -55,20 +62,21 @@ export function withoutContinue(source: string, fail: (offset: number, what: str
     switch (word.text) {
       case 'function':
       case 'repeat':
-        blocks.push(newBlock(word.text));
+        begin(word.text, word);
         break;
       case 'if':
-        blocks.push(newBlock('other'));
+        begin('other', word);
         break;
       case 'for':
       case 'while':
-        blocks.push(newBlock('head'));
+        begin('head', word);
         break;
       case 'do':
         if (top.kind === 'head') {
           top.kind = 'loop';
           top.body = word.to;
-        } else blocks.push(newBlock('other'));
+          top.loops = null;
+        } else begin('other', word);
         break;
       case 'break':
         loopsOf(blocks).at(-1)?.breaks.push(word);
@@ -83,10 +91,12 @@ export function withoutContinue(source: string, fail: (offset: number, what: str
         const end = words[i + 2];
         if (next === undefined || end?.text !== '::') throw fail(word.from, "'::' is no label here");
         const closer = words[i + 3];
-        const last = closer?.text === 'end' && ENDING.test(source.slice(end.to, closer.from));
-        const came = open.filter(({ label, loops }) => label === next.text && loops.includes(top));
+        const last = closer?.text === 'end' && isNothing(source.slice(end.to, closer.from));
         if (top.kind !== 'loop' || !last || top.label !== null) throw fail(word.from, ELSEWHERE(next.text));
-        open = open.filter((each) => !came.includes(each));
+        const since = open.findLastIndex(({ from }) => from < top.body) + 1;
+        const [came, others] = [[] as Goto[], [] as Goto[]];
+        for (const each of open.splice(since)) (each.label === next.text ? came : others).push(each);
+        for (const each of others) open.push(each);
         count += 1;
         top.label = { number: count, at: { from: word.from, to: end.to, text: '' } };
         for (const each of came) {
@@ -103,6 +113,9 @@ export function withoutContinue(source: string, fail: (offset: number, what: str
       case 'until':
       case 'end': {
         blocks.pop();
+        // What leads nowhere in its function leads nowhere.
+        const lost = top.kind === 'function' ? open.at(-1) : undefined;
+        if (lost !== undefined && lost.from >= top.body) throw fail(lost.from, ELSEWHERE(lost.label));
         // Where it is left for is known once those around it have ended, too.
         if (top.kind === 'loop') loops.push([top, word]);
       }
@@ -133,19 +146,29 @@ const goes = (number: number): string => `_goes_on_${number}`;
 
 const NAME = /^[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*$/;
 const BLANK = /^\s+$/;
-/** Between a label and the `end` of its block: nothing is done there. */
-const ENDING = /^(?:[\s;]|--\[(=*)\[[\s\S]*?\]\1\]|--[^\n]*\n)*$/;
+/** As Lua counts blocks in each other (`LUAI_MAXCCALLS`), and refuses more. */
+const MOST_LEVELS = 200;
 const ELSEWHERE = (label: string): string =>
   `'goto ${label}' is taken only where it goes on with a loop: its label must be the last thing in the body of a for or while`;
 
-function newBlock(kind: Block['kind']): Block {
-  return { kind, body: 0, left: new Set(), breaks: [], label: null };
+/** Whether nothing is done in what stands between a label and the `end` of its block. */
+function isNothing(text: string): boolean {
+  return /^[\s;]*$/.test(text.replace(TOKEN, (token) => (token.startsWith('--') ? '' : token)));
+}
+
+function newBlock(kind: Block['kind'], body: number): Block {
+  return { kind, body, loops: null, left: new Set(), breaks: [], label: null };
 }
 
 /** The loops of the innermost function, from outside to inside. */
-function loopsOf(blocks: readonly Block[]): Block[] {
-  const own = blocks.slice(blocks.findLastIndex(({ kind }) => kind === 'function') + 1);
-  return own.filter(({ kind }) => kind === 'loop' || kind === 'repeat');
+function loopsOf(blocks: readonly Block[]): readonly Block[] {
+  const top = blocks.at(-1);
+  if (top === undefined) return [];
+  if (top.loops === null) {
+    const own = blocks.slice(blocks.findLastIndex(({ kind }) => kind === 'function') + 1);
+    top.loops = own.filter(({ kind }) => kind === 'loop' || kind === 'repeat');
+  }
+  return top.loops;
 }
 
 function edited(source: string, edits: readonly Edit[]): string {

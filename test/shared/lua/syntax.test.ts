@@ -42,6 +42,21 @@ describe('the syntax of Lua', () => {
 
   test('refuses nesting that no one writes', () => {
     expect(luaSyntaxError(`return ${'('.repeat(200_000)}`)).toContain('chunk has too many syntax levels');
+    const loops = 'while true do goto on '.repeat(20_000);
+    expect(luaSyntaxError(loops)).toContain('chunk has too many syntax levels');
     expect(luaSyntaxError('return 1')).toBeUndefined();
+  });
+
+  test('reads comments and escapes in a row in one way alone', () => {
+    const loop = (end: string) => `for i = 1, 2 do goto on ::on:: ${'--[[]]\n--[=[ ]] ]=]\n'.repeat(200)}${end} end`;
+    expect(luaSyntaxError(loop('; -- no more\n'))).toBeUndefined();
+    expect(luaSyntaxError(loop('"x" '))).toContain("'goto on' is taken only where");
+    const text = '\\z \\z\n \\" '.repeat(200);
+    expect(luaSyntaxError(`return "${text}`)).toContain('unfinished string');
+    expect(luaSyntaxError(`return "${text}"`)).toBeUndefined();
+    const gotos = 'goto a '.repeat(2_000);
+    expect(
+      luaSyntaxError(`while true do ${gotos}${'while true do ::b:: end '.repeat(2_000)} ::a:: end`),
+    ).toBeUndefined();
   });
 });
