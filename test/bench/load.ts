@@ -1,8 +1,9 @@
 /**
  * The load generator, a process of its own: `node load.ts HOST PORT CONNECTIONS SECONDS PATH [HEADER: VALUE]…` keeps
  * every connection busy with one request at a time (POST where the environment has a `LOAD_BODY`; over TLS where it has `LOAD_TLS`; with one more header line of the file
- * `LOAD_LINES` each, in turn) and prints `{requests, seconds, p50, p99,
- * p999, longestGap, errors}` (in ms; the gap is the longest time in which no answer came on any connection).
+ * `LOAD_LINES` each, in turn) and prints `{requests, answered, seconds, p50, p99,
+ * p999, longestGap, errors}` (in ms; the gap is the longest time in which no answer came on any connection; `answered` has also those requests whose answers came
+ * after the time was up).
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -86,16 +87,25 @@ function open(): Socket {
 const sockets = new Set<Socket>();
 const began = performance.now();
 for (let i = 0; i < Number(connections); i++) sockets.add(open());
+/** Milliseconds in which what is under way in the end may be answered. */
+const LAST_ANSWERS = 60_000;
+
 setTimeout(() => {
   running = false;
   const ended = performance.now();
   const elapsed = (ended - began) / 1000;
   longestGap = Math.max(longestGap, ended - (lastAnswer || began));
-  latencies.sort((a, b) => a - b);
-  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  process.stdout.write(
-    `${JSON.stringify({ requests: latencies.length, seconds: elapsed, p50: at(0.5), p99: at(0.99), p999: at(0.999), longestGap, errors })}\n`,
-  );
-  for (const socket of sockets) socket.destroy();
-  process.exit(0);
+  const inTime = latencies.toSorted((a, b) => a - b);
+  const at = (share: number) => inTime[Math.min(inTime.length - 1, Math.floor(inTime.length * share))] ?? 0;
+  const seen = {
+    ...{ requests: inTime.length, seconds: elapsed, p50: at(0.5), p99: at(0.99), p999: at(0.999) },
+    ...{ longestGap, errors },
+  };
+  const watch = setInterval(() => {
+    if (sockets.size > 0 && performance.now() - ended < LAST_ANSWERS) return;
+    clearInterval(watch);
+    process.stdout.write(`${JSON.stringify({ ...seen, answered: latencies.length })}\n`);
+    for (const socket of sockets) socket.destroy();
+    process.exit(0);
+  }, 10);
 }, Number(seconds) * 1000);

@@ -7,6 +7,8 @@ import type { Way } from './rival.ts';
 /** What the load generator saw. Latencies in ms. */
 export interface Load {
   readonly requests: number;
+  /** With those whose answers came when the time was over; none over HTTP/2. */
+  readonly answered?: number;
   readonly seconds: number;
   readonly p50: number;
   readonly p99: number;

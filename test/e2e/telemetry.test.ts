@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 
@@ -16,6 +19,8 @@ import {
   runHoldfast,
   until,
 } from './processes.ts';
+
+const LOAD = fileURLToPath(new URL('../bench/load.ts', import.meta.url));
 
 let upstream: Server;
 let cluster: ClusterFolder;
@@ -67,6 +72,14 @@ beforeAll(async () => {
     return Array.isArray(data) && data.length === planes.length + staged.length;
   }, 'all data planes to be connected');
   await admin(`${control.admin}/wait?timeout=100`);
+  // A node has it when one of its processes does.
+  const body = JSON.stringify({ path: '/staged' });
+  const explain = async ({ status }: RunningDataPlane) =>
+    (await fetch(`${status}/debug/route`, { method: 'POST', body })).text();
+  await until(async () => {
+    const answers = await Promise.all(planes.flatMap((plane) => Array.from({ length: 20 }, () => explain(plane))));
+    return answers.every((answer) => answer.includes('"staged"'));
+  }, 'all processes to have it');
 });
 
 afterAll(async () => {
@@ -195,6 +208,35 @@ it('tells what became of every request, by route, consumer, node and serial, ove
   expect(counted.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(560);
   expect(own).toMatch(/^holdfast_upstream_latency_ms_bucket\{code="2xx",source="service",le="\+Inf"\} [1-9]/m);
 });
+
+/** Keeps so many connections to a data plane busy for so long, from a process of its own; gives how many requests were answered. */
+async function drive(plane: RunningDataPlane, path: string, connections: number, seconds: number): Promise<number> {
+  const { hostname, port } = new URL(plane.proxy);
+  const words = [LOAD, hostname, port, String(connections), String(seconds), path];
+  const { stdout } = await promisify(execFile)(process.execPath, words);
+  return Number(recordOrEmpty(JSON.parse(stdout)).answered);
+}
+
+it('tells each request once of data planes that are driven at their capacity, while the control plane is killed', async () => {
+  const before = await requestsTold();
+  const byRoute = async () => (await vitals('routes?interval=minutes')).open?.status_2xx_total ?? 0;
+  const open = await byRoute();
+  const driven = planes.map((plane) => drive(plane, '/open/here', 64, 8));
+  await until(async () => (await requestsTold()) > before, 'the first of it to be told');
+  await control.end('SIGKILL');
+  const answered = await Promise.all(driven);
+  control = await cluster.controlPlane();
+  const all = answered.reduce((sum, count) => sum + count, 0);
+  console.info(`${answered.join(' and ')} requests in 8 s`);
+  await expect.poll(requestsTold, { timeout: 100_000, interval: 500 }).toBeGreaterThanOrEqual(before + all);
+  expect((await requestsTold()) - before).toBe(all);
+  expect((await byRoute()) - open).toBe(all);
+  for (const plane of planes)
+    expect(await (await fetch(`${plane.status}/metrics`)).text()).toContain(
+      'holdfast_telemetry_dropped_requests_total 0\n',
+    );
+});
+
 /** Asks each of the staged planes, again and again, until it is stopped; gives what each was answered, and when. */
 function load(): {
   readonly answers: readonly { readonly plane: number; readonly status: number; readonly at: number }[];
