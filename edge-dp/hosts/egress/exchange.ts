@@ -7,11 +7,10 @@ import type { AnswerSink } from './call.ts';
 import { EgressError, statusOf } from './failure.ts';
 import { headerOf, type RawHeaders, responseHeaders } from './headers.ts';
 import { joinSockets } from './http1.ts';
+import { passedPhrase } from './http1-head.ts';
 import { trailerFrame } from './trailer-frame.ts';
 
 const NOTHING = new Uint8Array();
-/** Reason phrases that are passed on. */
-const PLAIN = /^[\t\x20-\x7e]*$/;
 
 /** One request of the Worker and the response to it. */
 export class Exchange implements AnswerSink {
@@ -55,15 +54,14 @@ export class Exchange implements AnswerSink {
   }
 
   /**
-   * Sends the head of the response at once. `reason`: undefined for the status' usual one; one beyond ASCII, which clients
-   * ignore like any other, is left out. Throws an `EgressError` for a head that Node will not write.
+   * Sends the head of the response at once. `reason`: undefined for the status' usual one. Throws an `EgressError` for a head that Node will not write.
    */
   begin(status: number, reason: string | undefined, headers: string[]): void {
     const passed = responseHeaders(headers);
     if (this.bodiless) renameLength(passed);
     try {
       if (reason === undefined) this.response.writeHead(status, passed);
-      else this.response.writeHead(status, PLAIN.test(reason) ? reason : '', passed);
+      else this.response.writeHead(status, passedPhrase(reason), passed);
     } catch (error) {
       throw new EgressError('protocol', true, `the response cannot be passed on: ${messageOf(error)}`);
     }
@@ -103,7 +101,12 @@ export class Exchange implements AnswerSink {
       '0',
       ...(this.request.complete ? [] : ['connection', 'close']),
     ]);
-    this.response.end();
+    if (this.request.complete) this.response.end();
+    else {
+      // Its end would be the connection's, upon which the Worker, still sending, would never read it.
+      this.response.flushHeaders();
+      for (const event of ['end', 'close']) this.request.once(event, () => this.response.end());
+    }
   }
 
   /** The response is complete, maybe before the request: the upstream does not want the rest of it. */

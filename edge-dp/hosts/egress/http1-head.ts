@@ -71,6 +71,12 @@ export function parseTrailers(text: string): string[] {
   return lines;
 }
 
+/** A reason phrase with whatever bytes it has (RFC 9112 section 4); one that is none is left out, since clients ignore them all. */
+export function passedPhrase(reason: string): string {
+  return PHRASE.test(reason) ? reason : '';
+}
+
+const PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/s;
 const LENGTH = /^\d{1,15}$/;
 

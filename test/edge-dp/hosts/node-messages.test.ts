@@ -1,5 +1,8 @@
+import { request as httpRequest } from 'node:http';
+import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { once } from '../../once.ts';
 import { type ProxyNode, responses, route, service, startProxyNode, statuses } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 
@@ -13,6 +16,8 @@ const NEXT = message('GET /next HTTP/1.1', 'Host: a');
 
 describe('requests byte for byte on the native host', () => {
   let upstream: Upstream;
+  /** Answers what it has not read. */
+  let hasty: Server;
   let node: ProxyNode;
 
   beforeAll(async () => {
@@ -35,9 +40,18 @@ describe('requests byte for byte on the native host', () => {
       if (line.includes('/junk')) return 'HTTP/1.1 xx\r\n\r\n';
       return OK;
     });
+    hasty = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('readable', () => {
+        socket.read();
+        socket.write('HTTP/1.1 413 Too Much\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmuch');
+      });
+    }).listen(0, '127.0.0.1');
+    await once(hasty, 'listening');
     node = await startProxyNode(
       {
         services: [
+          service(4, Number(Object(hasty.address()).port)),
           service(1, upstream.port),
           service(2, 1, { retries: 0 }),
           service(3, upstream.port, { read_timeout: 300 }),
@@ -49,6 +63,7 @@ describe('requests byte for byte on the native host', () => {
           route(3, '/secure', 1, { protocols: ['https'] }),
           route(4, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
           route(6, '/framed', 1, { strip_path: false }),
+          route(7, '/hasty', 4),
         ],
         plugins: [
           {
@@ -72,6 +87,7 @@ describe('requests byte for byte on the native host', () => {
   afterAll(async () => {
     await node?.stop();
     await upstream?.stop();
+    hasty?.close();
   });
 
   /** What comes back of bytes and a request behind them; of what the upstream got, all but that. */
@@ -291,6 +307,27 @@ describe('requests byte for byte on the native host', () => {
     expect(text).not.toMatch(/\r\n0\r\n\r\n/);
     expect(closed).toBe(true);
   });
+
+  it.each([
+    ['a length', { 'content-length': 2_000_000 }],
+    ['chunks', {}],
+  ])(
+    'are answered before the upstream has read a body of %s, also for clients that look when they have sent it',
+    async (_, headers) => {
+      for (let n = 0; n < 3; n++) {
+        const request = httpRequest({ host: '127.0.0.1', port: node.port, path: '/hasty', method: 'POST', headers });
+        const answered = once(request, 'response');
+        for (let sent = 0; sent < 2_000_000; sent += 50_000)
+          if (!request.write(Buffer.alloc(50_000))) await once(request, 'drain');
+        request.end();
+        const [response] = await answered;
+        expect([response.statusCode, response.statusMessage]).toEqual([413, 'Too Much']);
+        let body = '';
+        for await (const part of response) body += String(part);
+        expect(body).toBe('much');
+      }
+    },
+  );
 
   it('answered with 205 are followed by the next answer, not by a body', async () => {
     const { text } = await send(message('GET /reset HTTP/1.1', 'Host: a'), 2);

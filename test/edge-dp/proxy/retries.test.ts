@@ -123,4 +123,13 @@ describe.each([
     expect(await ask('/never/fine')).toBe(200);
     expect(await ask('/never/idle', 'POST', 'Content-Length: 2\r\n\r\nhi')).toBe(502);
   });
+
+  // The last one, since there is only one target behind it.
+  it('is made at another target where the first took no connection: a POST', async () => {
+    await targets[1]?.stop();
+    const post = () => ask('/both/thrice/fine', 'POST', 'Content-Length: 2\r\n\r\nhi');
+    // What was kept of connections goes first, with what may be repeated.
+    for (let n = 0; n < 8; n++) expect(await ask('/both/thrice/fine')).toBe(200);
+    for (let n = 0; n < 8; n++) expect(await post()).toBe(200);
+  });
 });

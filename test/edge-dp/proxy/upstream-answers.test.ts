@@ -146,6 +146,17 @@ describe.each([
       ]);
   });
 
+  it.each<[what: string, line: string]>([
+    // As text the runtime has no place for bytes that are none.
+    ...(way === '/sockets' ? [] : [['latin-1-phrase', '404 P\xe1gina'] satisfies [string, string]]),
+    ['utf-8-phrase', '404 \xe6\x9c\xaa\xe6\x89\xbe'],
+    ['encoded-phrase', '404 \xe6\x9c\xaa'],
+    ['empty-phrase', '204 \xe6\x9c\xaa'],
+    ['no-phrase', '404 '],
+  ])('passes on the bytes of a %s', async (what, line) => {
+    expect((await ask(what)).text.split('\r\n', 1)[0]).toBe(`HTTP/1.1 ${line}`);
+  });
+
   it('takes nothing in an answer for an order, nor adds to its type', async () => {
     const { text } = await ask('orders-to-nginx');
     for (const line of ['X-Accel-Buffering: no', 'X-Accel-Redirect: /native/clean', 'Content-Type: text/html'])

@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import type { BodySource, Content, EndListener, HttpResponse, ResponseEnd } from '../../../http/messages.ts';
 import { OwnResponse } from '../../../http/messages.ts';
 import { joinSockets } from '../../egress/http1.ts';
+import { passedPhrase } from '../../egress/http1-head.ts';
 import { ArrivingBody } from './arriving-body.ts';
 import { lingering } from './lingering.ts';
 import type { NodeRequest } from './request.ts';
@@ -11,8 +12,6 @@ import { expectClient } from './send-timeout.ts';
 import { UpstreamResponse } from './upstream-response.ts';
 import { wireLines } from './wire-fields.ts';
 
-/** Reason phrases that are passed on. */
-const PLAIN = /^[\t\x20-\x7e]*$/;
 /** Node writes a head alone in UTF-8, and bytes above 0x7f as two, but not before bytes, be they none. */
 const NOTHING = new Uint8Array();
 export const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
@@ -38,8 +37,7 @@ export function ready(response: HttpResponse): Ready {
   if (status === NO_CONTENT) response.headers.delete('Content-Length');
   if (response instanceof UpstreamResponse) {
     const { headers, listeners, reason } = response;
-    const kept = reason !== undefined && reason !== '' && PLAIN.test(reason);
-    const phrase = kept ? reason : reason === undefined ? (STATUS_CODES[status] ?? '') : '';
+    const phrase = reason === undefined ? (STATUS_CODES[status] ?? '') : passedPhrase(reason);
     return { status, reason: phrase, lines: headers.lines.slice(), listeners, closing: false };
   }
   if (response instanceof OwnResponse) {

@@ -75,15 +75,21 @@ export class EgressNode {
 
   /** A request to the egress process itself: workerd resets a client that it answers while that is still sending. */
   async sendDirectly(to: EgressTarget, body: Uint8Array) {
-    const config = readFileSync(`${this.node.prefix}/run/config-1/first.capnp`, 'utf8');
-    const token = new RegExp(`"${EGRESS_TOKEN}", value = "([^"]+)"`).exec(config)?.[1];
-    const answer = await ask('http://egress/', {
-      socketPath: `${this.node.prefix}/run/egress.sock`,
-      method: 'POST',
-      headers: { [EGRESS_TARGET]: encodeHeader(to), [EGRESS_TOKEN]: token },
-      body,
-    });
+    const { socketPath } = this;
+    const answer = await ask('http://egress/', { socketPath, method: 'POST', headers: this.headersOf(to), body });
     return { ...answer, failure: decodeFailure(String(answer.headers[EGRESS_ERROR])) };
+  }
+
+  /** Where the egress process listens. */
+  get socketPath(): string {
+    return `${this.node.prefix}/run/egress.sock`;
+  }
+
+  /** By which it knows where a request is to go, and that it is its node's. */
+  headersOf(to: EgressTarget): Record<string, string> {
+    const config = readFileSync(`${this.node.prefix}/run/config-1/first.capnp`, 'utf8');
+    const token = new RegExp(`"${EGRESS_TOKEN}", value = "([^"]+)"`).exec(config)?.[1] ?? '';
+    return { [EGRESS_TARGET]: encodeHeader(to), [EGRESS_TOKEN]: token };
   }
 
   /** Hands a TLS identity over; returns its name. */

@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFailure, EGRESS_ERROR, EGRESS_TARGET, encodeHeader } from '../../../../edge-dp/proxy/egress/protocol.ts';
+import { once } from '../../../once.ts';
 import { ask } from '../node.ts';
 import { EgressNode, target } from './egress-node.ts';
 
@@ -72,7 +74,7 @@ describe('requests', () => {
   });
 
   test('are refused to anyone without the token of this node', async () => {
-    const socketPath = `${egress.node.prefix}/run/egress.sock`;
+    const { socketPath } = egress;
     const answer = await ask('http://egress/', { socketPath, headers: { [EGRESS_TARGET]: encodeHeader(target(1)) } });
     expect(answer.status).toBe(403);
     expect(decodeFailure(String(answer.headers[EGRESS_ERROR])).code).toBe('unauthorized');
@@ -89,6 +91,27 @@ describe('failures', () => {
       status: 502,
       failure: { code: 'connection_refused', sent: false },
     });
+  });
+
+  test('a refused connection, told to who is still sending a body, which is read to its end', async () => {
+    const headers = egress.headersOf(target(await egress.freePort()));
+    const socket = connect(egress.socketPath);
+    const errors: Error[] = [];
+    socket.on('error', (error) => errors.push(error));
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (part: string) => {
+      answer += part;
+    });
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`POST / HTTP/1.1\r\nHost: egress\r\nContent-Length: 20\r\n${lines.join('')}\r\n`);
+    await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 502 [\s\S]*\r\n\r\n$/);
+    const ended = once(socket, 'close');
+    for (let sent = 0; sent < 20; sent++) {
+      socket.write('x');
+      await sleep(5);
+    }
+    await ended;
+    expect(errors).toEqual([]);
   });
 
   test('a name that does not resolve', async () => {
