@@ -56,9 +56,9 @@ function encodeExport(
 }
 
 function writeSpan(message: ProtobufWriter, { traceId, span }: TracedSpan): void {
-  message.raw(1, traceBytes(traceId));
-  message.raw(2, bytesOf(span.id));
-  if (span.parentId !== null) message.raw(4, bytesOf(span.parentId));
+  message.hex(1, wholeTraceId(traceId));
+  message.hex(2, span.id);
+  if (span.parentId !== null) message.hex(4, span.parentId);
   message.text(5, span.name);
   message.number(6, KINDS[span.kind]);
   message.fixed64(7, nanoseconds(span.start));
@@ -88,8 +88,8 @@ function writeRecord(message: ProtobufWriter, { at, level, text, attributes, tra
   writeAttributes(message, 6, attributes);
   if (trace !== null) {
     message.fixed32(8, trace.sampled ? 1 : 0);
-    message.raw(9, traceBytes(trace.traceId));
-    message.raw(10, bytesOf(trace.spanId));
+    message.hex(9, wholeTraceId(trace.traceId));
+    message.hex(10, trace.spanId);
   }
   message.fixed64(11, nanoseconds(at));
 }
@@ -126,14 +126,8 @@ function writeValue(any: ProtobufWriter, value: RecordedValue): void {
 }
 
 /** OTLP's trace ids have 128 bits. */
-function traceBytes(id: string): Uint8Array {
-  return bytesOf(id.padStart(32, '0'));
-}
-
-function bytesOf(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length / 2);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(at * 2, at * 2 + 2), 16);
-  return bytes;
+function wholeTraceId(id: string): string {
+  return id.padStart(32, '0');
 }
 
 function nanoseconds(milliseconds: number): bigint {
