@@ -40,6 +40,8 @@ export interface StatusSettings {
   readonly loopback: boolean;
   /** `status_access_log`; absent: off. */
   readonly accessLog?: AccessLogFile;
+  /** Not ready with the empty config that its control plane begins with: without a database somebody is to give it one. */
+  readonly awaitsConfig?: boolean;
   /** Of the link and the listeners, on hosts that know them; absent: none. */
   readonly certificates?: readonly CertificateDates[];
   /**

@@ -119,6 +119,7 @@ export async function dataPlaneOptions(
       dnsOrder: settings.dns_order.filter((type) => type !== 'CNAME'),
     },
     statusAllowedHosts: settings.status_allowed_hosts,
+    awaitsConfig: settings.role === 'traditional' && settings.database === 'off',
     // In one process with a control plane, that tells of them.
     certificates: settings.role === 'traditional' ? [] : certificatesInUse(settings),
     ...(settings.status_access_log !== 'off' && {

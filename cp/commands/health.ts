@@ -120,10 +120,22 @@ interface Finding {
 async function probe(url: string): Promise<Finding> {
   try {
     const { status, text } = await askInstance(url, PATIENCE);
+    if (status === 503 && awaitsConfig(text))
+      return { failure: null, warnings: ['it waits for its config: POST /config, or declarative_config'] };
     if (status < 200 || status > 299) return { failure: `answers ${status}: ${text.slice(0, 200)}`, warnings: [] };
     return findingOf(recordOrEmpty(JSON.parse(text)));
   } catch (error) {
     return { failure: `does not answer at ${url} (${messageOf(error)})`, warnings: [] };
+  }
+}
+
+/** Of a `/status/ready`: whether it is that of a node without a database, which nobody has given a config yet. It works as it should. */
+function awaitsConfig(text: string): boolean {
+  try {
+    const { message, serial } = recordOrEmpty(JSON.parse(text));
+    return serial === 0 && message !== 'draining';
+  } catch {
+    return false;
   }
 }
 

@@ -47,6 +47,8 @@ export interface DataPlaneOptions {
   readonly proxy: Omit<ProxySettings, 'ports'>;
   /** Names by which a Status API at loopback may be asked besides `localhost`; absent: none. */
   readonly statusAllowedHosts?: readonly string[];
+  /** The empty config its control plane begins with is none to be ready with; absent: it is one. */
+  readonly awaitsConfig?: boolean;
   /** What `/metrics` tells the end of; absent: none. */
   readonly certificates?: readonly CertificateDates[];
   /** Absent: requests of the Status API are not logged. */

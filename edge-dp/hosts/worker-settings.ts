@@ -45,6 +45,7 @@ export function workerSettings(options: DataPlaneOptions, facts: HostFacts): Wor
     status: {
       allowedHosts: options.statusAllowedHosts ?? [],
       loopback: options.statusListen.length > 0 && options.statusListen.every(isAtLoopback),
+      ...(options.awaitsConfig === true && { awaitsConfig: true }),
       ...(options.statusAccessLog !== undefined && { accessLog: options.statusAccessLog }),
       ...(options.certificates !== undefined && { certificates: options.certificates }),
     },

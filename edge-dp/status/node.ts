@@ -50,13 +50,14 @@ async function ready({ live, env, isolate }: StatusRequest): Promise<Response> {
     ...(reasonWithheld === null ? {} : { configuration_withheld: reasonWithheld }),
     ...(unresolved.length === 0 ? {} : { unresolved_references: unresolved }),
   };
-  const reason = unready(live);
+  const reason = unready(live, env);
   return reason === null ? json({ message: 'ready', ...config }) : json({ message: reason, ...config }, 503);
 }
 
-function unready(live: LiveConfig): string | null {
+function unready(live: LiveConfig, { SETTINGS }: Env): string | null {
   if (draining) return 'draining';
-  return live.serial === null ? 'no configuration available (empty configuration present)' : null;
+  const given = live.serial !== null && (live.serial > 0 || SETTINGS.status.awaitsConfig !== true);
+  return given ? null : 'no configuration available (empty configuration present)';
 }
 
 /**

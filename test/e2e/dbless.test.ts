@@ -46,10 +46,18 @@ it('runs without a database: config by POST /config, kept from start to start, o
   onTestFinished(async () => void (await gateway.end('SIGTERM')));
   await expect.poll(() => gateway.output()).toContain('database off');
   expect([await status('posted'), await hash()]).toEqual([404, '0'.repeat(32)]);
+  // It works, but nothing is to be sent to it before it has a config.
+  const ready = async () => (await get(`http://${settings.status_listen}/status/ready`)).status;
+  expect(await ready()).toBe(503);
+  expect(await run('health')).toMatchObject({
+    code: 0,
+    output: expect.stringMatching(/warning: data plane: it waits for its config/),
+  });
   const body = new FormData();
   body.set('config', new Blob([serving('posted')]), 'kong.yml');
   expect((await fetch(`${admin}/config`, { method: 'POST', body })).status).toBe(201);
   await until(async () => (await status('posted')) === 200, 'the posted config to be served');
+  expect(await ready()).toBe(200);
   const metrics = async () => (await get(`${admin}/metrics`)).text();
   await expect.poll(metrics).toMatch(/^kong_http_requests_total\{service="s1",route="r1",code="200".*\} [1-9]/m);
   expect(await metrics()).toMatch(/^holdfast_control_plane_info\{/m);
