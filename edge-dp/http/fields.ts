@@ -248,7 +248,21 @@ function checkedName(name: string): string {
 /** Without what ends a line, or a header for those who read it in C. */
 function checkedValue(name: string, value: string): string {
   if (UNSENDABLE.test(value)) throw new TypeError(`header field ${name} cannot carry a line break or NUL`);
-  return value.replace(/^[\t ]+|[\t ]+$/g, '');
+  return withoutBlanks(value);
+}
+
+/** A field's value without the blanks around it (RFC 9110 section 5.5). A pattern that ends with them would try each run of them within. */
+export function withoutBlanks(value: string): string {
+  let from = 0;
+  let to = value.length;
+  while (from < to && isBlankAt(value, from)) from++;
+  while (from < to && isBlankAt(value, to - 1)) to--;
+  return value.slice(from, to);
+}
+
+function isBlankAt(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
 }
 
 /** Whether a text is ASCII, without control characters, and without blanks around it: then it can stand in a line as it is. */

@@ -156,7 +156,7 @@ function tokensOf(request: GatewayRequest, { uri, cookies, headers }: Places): R
  * may come once: two of it are no token.
  */
 function bearerPattern(header: string): RegExp {
-  return header.toLowerCase() === 'authorization' ? /[Bb]earer\s+(.+)/ : /[Bb]earer\s+(.+?)(?:, .*)?$/;
+  return header.toLowerCase() === 'authorization' ? /[Bb]earer\s+(.+)/ : /[Bb]earer\s+(.+?)(?:, |$)/s;
 }
 
 /** nginx finds cookies by names in any case. */

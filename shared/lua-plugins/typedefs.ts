@@ -61,8 +61,8 @@ export const typedefs: Readonly<Record<string, Field>> = {
     type: 'string',
     match_any: {
       patterns: [
-        { pattern: '^%d+[%.%d]*$', regex: /^\d+[.\d]*$/ },
-        { pattern: '^%d+[%.%d]*%-?.*$', regex: /^\d+[.\d]*-?.*$/ },
+        { pattern: '^%d+[%.%d]*$', regex: /^\d[.\d]*$/ },
+        { pattern: '^%d+[%.%d]*%-?.*$', regex: /^\d.*$/ },
       ],
       err: 'invalid version number: must be in format of X.Y.Z',
     },

@@ -133,7 +133,7 @@ function mapValues(map: Readonly<Row>, values: Field): Row {
 }
 
 function toNumber(text: string): number | string {
-  return /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text) || /^\s*0x[0-9a-f]+\s*$/i.test(text)
+  return /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text) || /^\s*0x[0-9a-f]+\s*$/i.test(text)
     ? Number(text)
     : text;
 }

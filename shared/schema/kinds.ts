@@ -103,7 +103,7 @@ export const hosts = defineField({
     match_all: [
       {
         pattern: '^[^*]*%*?[^*]*$',
-        regex: /^[^*]*\*?[^*]*$/,
+        regex: /^[^*]*(?:\*[^*]*)?$/,
         err: 'invalid wildcard: must have at most one wildcard',
       },
     ],

@@ -37,8 +37,8 @@ export const unstoredSchemas: readonly EntitySchema[] = [
         match_none: [{ pattern: '%.%.', regex: /\.\./, err: 'must not have empty version segments' }],
         match_any: {
           patterns: [
-            { pattern: '^%d+[%.%d]*$', regex: /^\d+[.\d]*$/ },
-            { pattern: '^%d+[%.%d]*%-?.*$', regex: /^\d+[.\d]*-?.*$/ },
+            { pattern: '^%d+[%.%d]*$', regex: /^\d[.\d]*$/ },
+            { pattern: '^%d+[%.%d]*%-?.*$', regex: /^\d.*$/ },
           ],
           err: 'invalid version number: must be in format of X.Y.Z',
         },

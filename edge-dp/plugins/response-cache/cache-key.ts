@@ -44,7 +44,9 @@ export function variesByOf(vary: string | null): readonly string[] | null {
 
 /** Blanks around the items of a list say nothing. */
 function normalized(value: string | null): string | null {
-  return value === null ? null : value.trim().replace(/\s*,\s*/g, ',');
+  if (value === null) return null;
+  const items = value.split(',').map((item) => item.trim());
+  return items.join(',');
 }
 
 /** Sorted by name and value: their order is no difference. */

@@ -50,12 +50,10 @@ function ageValue(value: string | null): number {
 /** What is no date is over (section 5.3). */
 function untilExpiry(headers: HeaderFields, date: number): number {
   const text = headers.get('expires') ?? '';
-  const expiry = NAMES_ANOTHER_ZONE.test(text) ? null : parseHttpDate(text);
+  // An HTTP date is in GMT, and says so but in asctime's form, which has no comma.
+  const expiry = text.includes(',') && !text.endsWith(' GMT') ? null : parseHttpDate(text);
   return expiry === null ? 0 : expiry - date;
 }
-
-/** An HTTP date is in GMT, and says so but in asctime's form. */
-const NAMES_ANOTHER_ZONE = /,(?!.* GMT$)/;
 
 /** What a client wants of a stored answer (section 5.2.1). Seconds. */
 export interface Wishes {

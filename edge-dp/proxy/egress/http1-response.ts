@@ -1,3 +1,4 @@
+import { withoutBlanks } from '../../http/fields.ts';
 import { type ByteReader, ConnectionClosed, ProtocolError } from './byte-reader.ts';
 
 /** The head of an HTTP/1.1 response, interim ones passed over. */
@@ -64,9 +65,9 @@ async function readFields(reader: ByteReader): Promise<Headers> {
     if (line === '') return headers;
     if (count >= MAX_FIELDS) throw new ProtocolError('too many header fields');
     // A name ends at its colon: no space before it, and no line that continues the one above (obs-fold).
-    const match = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$/.exec(line);
-    if (match?.[1] === undefined) throw new ProtocolError('malformed header field');
-    headers.append(match[1], match[2] ?? '');
+    const [, name, value = ''] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$/.exec(line) ?? [];
+    if (name === undefined) throw new ProtocolError('malformed header field');
+    headers.append(name, withoutBlanks(value));
   }
 }
 

@@ -55,6 +55,11 @@ describe('a list of header fields', () => {
     );
   });
 
+  it('takes blanks away around a value, not those within, however many', () => {
+    const value = `a${' '.repeat(1 << 20)}é`;
+    expect(FieldList.of({ 'x-one': `\t ${value} \t` }).get('x-one')).toBe(value);
+  });
+
   it('keeps lines apart and names as they were spelt', () => {
     const fields = FieldList.of({ 'X-RateLimit-Limit': '5' });
     fields.append('Vary', 'a');

@@ -233,6 +233,8 @@ describe('jwt', () => {
     }
     expect(await asked(['Bearer other', good])).toEqual({ message: 'Bad token; invalid JSON' });
     expect(await asked(`Bearer other, ${good}`)).toEqual({ message: 'Bad token; invalid JSON' });
+    const long = `${'Bearer , '.repeat(5_000)}\u2028`;
+    expect(await asked(long)).toEqual({ message: expect.stringMatching(/^Bad token; /) });
   });
 
   it('says to the log, not to the client, that a key cannot be used', async () => {

@@ -17,6 +17,13 @@ describe('form arguments become the input their schema expects', () => {
       path: null,
       retries: 'x',
     });
+    const long = `${'1'.repeat(1 << 20)}x`;
+    expect(coerceForm(services, form(`port=1.5e1&retries=.5&connect_timeout=5.&read_timeout=${long}`))).toEqual({
+      port: 15,
+      retries: 0.5,
+      connect_timeout: 5,
+      read_timeout: long,
+    });
   });
 
   test('lists from empty brackets, places, repetition and a single value', () => {

@@ -50,6 +50,7 @@ describe.each([[1], [7], [1 << 20]])('a response in parts of %d bytes', (part) =
     ['chunked in another case', `${OK}transfer-encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`, 'ok'],
     ['HTTP/1.0', 'HTTP/1.0 200\r\n\r\nhello', 'hello'],
     ['a field without blanks, and one with many', `${OK}A:b\r\nContent-Length: \t 5 \t\r\n\r\nhello`, 'hello'],
+    ['a field with blanks within', `${OK}A: b${' '.repeat(60 << 10)}c\r\nContent-Length: 5\r\n\r\nhello`, 'hello'],
     ['no body to HEAD', `${OK}Content-Length: 5\r\n\r\nhello`, '', 'HEAD'],
     ['no body of a 204', 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello', ''],
     ['no body of a 304', 'HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n', ''],
