@@ -1,4 +1,5 @@
 import { messageOf } from '../thrown.ts';
+import { byteWork, through } from './byte-work.ts';
 import { canonicalBytes } from './canonical.ts';
 import {
   type BundleRow,
@@ -19,11 +20,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export const OBJECT_NAME = /^[0-9a-f]{64}$/;
 
 /** Lower-case hex SHA-256. */
-export async function sha256Hex(bytes: Bytes): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  let hex = '';
-  for (const byte of digest) hex += byte.toString(16).padStart(2, '0');
-  return hex;
+export function sha256Hex(bytes: Bytes): Promise<string> {
+  return byteWork().sha256(bytes);
 }
 
 /** Makes the immutable object of a value, and says how many bytes it has before compression. */
@@ -43,47 +41,12 @@ async function gzip(bytes: Bytes): Promise<Bytes> {
  */
 export async function gunzip(bytes: Bytes, limit: number): Promise<Bytes> {
   try {
-    return await through(new DecompressionStream('gzip'), bytes, limit);
+    return await byteWork().inflate(bytes, limit);
   } catch (error) {
     if (error instanceof BundleRefused) throw error;
     const detail = messageOf(error);
     throw new BundleRefused('format', `not intact gzip data (${detail})`);
   }
-}
-
-async function through(stream: CompressionStream | DecompressionStream, bytes: Bytes, limit: number): Promise<Bytes> {
-  const writer = stream.writable.getWriter();
-  // Errors of the writing side reach the reading side too, which is where they are thrown.
-  const written = writer
-    .write(bytes)
-    .then(() => writer.close())
-    .catch(() => undefined);
-  const reader = stream.readable.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
-    if (size > limit) {
-      const refusal = new BundleRefused('size', `more than the allowed ${limit} bytes after decompression`);
-      await reader.cancel(refusal).catch(() => undefined);
-      throw refusal;
-    }
-    chunks.push(value);
-  }
-  await written;
-  return join(chunks, size);
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Bytes {
-  const joined = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return joined;
 }
 
 /** Reads a table's index object; `table` is the name the manifest gives it. Throws `BundleRefused` with `format`. */

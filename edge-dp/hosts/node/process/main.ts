@@ -1,7 +1,9 @@
 import { flushCompileCache } from 'node:module';
+import { provideByteWork } from '../../../../shared/bundle/byte-work.ts';
 import { messageOf } from '../../../../shared/thrown.ts';
 import { isMessage } from '../../supervision/message.ts';
 import type { FromProcess, ToProcess } from '../messages.ts';
+import { nodeByteWork } from '../runtime/byte-work.ts';
 import { logToSupervisor } from './log.ts';
 import { type Serving, startServing } from './serving.ts';
 import type { WorkerModule } from './worker-module.ts';
@@ -17,6 +19,7 @@ const COMPILED = 10_000;
 /** Runs the Worker in this process as its supervisor says, and ends with it. */
 export function run(worker: WorkerModule): void {
   logToSupervisor();
+  provideByteWork(nodeByteWork);
   process.on('message', (message) => {
     if (!isMessage<ToProcess>(message)) return;
     if (message.type === 'start') {
