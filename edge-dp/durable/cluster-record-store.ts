@@ -11,6 +11,32 @@ export interface Kept {
   readonly own?: true;
 }
 
+/** What shared records use of a Durable Object's storage. */
+export interface RecordStorage {
+  get<T>(key: string): Promise<T | undefined>;
+  put<T>(key: string, value: T): Promise<void>;
+  put<T>(entries: Record<string, T>): Promise<void>;
+  delete(key: string): Promise<boolean>;
+  delete(keys: string[]): Promise<number>;
+  list<T>(of: {
+    readonly prefix: string;
+    readonly limit?: number;
+    readonly startAfter?: string;
+  }): Promise<Map<string, T>>;
+  getAlarm(): Promise<number | null>;
+  setAlarm(at: number): Promise<void>;
+}
+
+/** A record as others have it. */
+type Found = Pick<Kept, 'value' | 'until'>;
+
+/** A record that others are asked for. */
+interface LookUp {
+  readonly at: string;
+  /** Something was done with it since, here or elsewhere: what is found may be from before. */
+  isOvertaken: boolean;
+}
+
 /** How far the node knows what the control plane has. */
 interface Known {
   readonly position: RecordPosition;
@@ -33,9 +59,10 @@ export function placeOf(collection: string, key: string): string {
 
 /** The shared records this node has, on its disk. */
 export class ClusterRecordStore {
-  readonly #storage: DurableObjectStorage;
+  readonly #storage: RecordStorage;
+  readonly #lookUps = new Set<LookUp>();
 
-  constructor(storage: DurableObjectStorage) {
+  constructor(storage: RecordStorage) {
     this.#storage = storage;
   }
 
@@ -45,8 +72,9 @@ export class ClusterRecordStore {
     return kept === undefined || (kept.until !== null && kept.until <= Date.now()) ? null : kept;
   }
 
-  async keep(at: string, { value, until }: Pick<Kept, 'value' | 'until'>, own = false): Promise<void> {
+  async keep(at: string, { value, until }: Found, own = false): Promise<void> {
     const round = (await this.#known())?.round ?? 0;
+    this.#overtake((one) => one === at);
     await this.#storage.put({ [at]: { value, until, round, ...(own && { own }) }, shared: true });
     await this.wakeIn(SWEEP);
   }
@@ -57,7 +85,29 @@ export class ClusterRecordStore {
     if (kept !== null) await this.keep(at, kept, true);
   }
 
+  /** Asks elsewhere for the record there, and keeps it unless it was overtaken meanwhile, or another is kept. */
+  async found(at: string, ask: () => Promise<Found | null>): Promise<Found | null> {
+    const lookUp: LookUp = { at, isOvertaken: false };
+    this.#lookUps.add(lookUp);
+    try {
+      const found = await ask();
+      if (found === null) return null;
+      const [known, kept] = await Promise.all([this.#known(), this.living(at)]);
+      if (kept !== null || lookUp.isOvertaken) return found;
+      // Nothing may come between that look and this.
+      await this.#storage.put({
+        [at]: { value: found.value, until: found.until, round: known?.round ?? 0 },
+        shared: true,
+      });
+      await this.wakeIn(SWEEP);
+      return found;
+    } finally {
+      this.#lookUps.delete(lookUp);
+    }
+  }
+
   async delete(at: string): Promise<void> {
+    this.#overtake((one) => one === at);
     await this.#storage.delete(at);
   }
 
@@ -91,6 +141,8 @@ export class ClusterRecordStore {
       if (value === null) gone.push(at);
       else kept.set(at, { value, until, round });
     }
+    // What is told of all anew forgets what it does not tell of.
+    this.#overtake((at) => begins || kept.has(at) || gone.includes(at));
     for (const part of parts([...kept])) await this.#storage.put(Object.fromEntries(part));
     for (const part of parts(gone)) await this.#storage.delete([...part]);
     if (sweeping && !more) await this.#forget((one, at) => one.round !== round && one.own !== true && !waits(at));
@@ -114,6 +166,10 @@ export class ClusterRecordStore {
     const due = Date.now() + milliseconds;
     const set = await this.#storage.getAlarm();
     if (set === null || set > due) await this.#storage.setAlarm(due);
+  }
+
+  #overtake(concerns: (at: string) => boolean): void {
+    for (const lookUp of this.#lookUps) lookUp.isOvertaken ||= concerns(lookUp.at);
   }
 
   async #known(): Promise<Known | null> {

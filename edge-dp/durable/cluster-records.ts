@@ -44,8 +44,7 @@ export class ClusterRecords {
       case 'take':
         return { value: await this.#once.run(at, () => this.#take(at, collection, key)) };
       case 'delete':
-        await this.#kept.delete(at);
-        await this.#outbox.write({ does: 'delete', collection, key }, at);
+        await this.#delete(at, collection, key);
         return {};
       case 'put': {
         const write = writeOf(collection, question);
@@ -98,24 +97,29 @@ export class ClusterRecords {
     const kept = await this.#kept.living(at);
     if (kept !== null) return kept.value;
     if (!this.#options.linked || this.#outbox.has(at) || !this.#mayLook()) return null;
-    const found = (await this.#outbox.ask({ does: 'get', collection, key }))?.found ?? null;
-    // It may have been written here meanwhile.
+    const ask = async () => (await this.#outbox.ask({ does: 'get', collection, key }))?.found ?? null;
+    const found = await this.#kept.found(at, ask);
+    // It may have been written, or deleted, here meanwhile.
     const now = await this.#kept.living(at);
     if (now !== null || found === null || this.#outbox.has(at)) return now?.value ?? null;
-    await this.#kept.keep(at, found);
     return found.value;
   }
 
   async #take(at: string, collection: string, key: string): Promise<unknown> {
     const outcome = this.#options.linked ? await this.#outbox.ask({ does: 'take', collection, key }) : null;
     const kept = await this.#kept.living(at);
-    await this.#kept.delete(at);
     if (outcome === null) {
-      if (kept !== null) await this.#outbox.write({ does: 'delete', collection, key }, at);
+      if (kept !== null) await this.#delete(at, collection, key);
       return kept?.value ?? null;
     }
+    await this.#kept.delete(at);
     if (outcome.found) return outcome.found.value;
     return kept?.own === true ? kept.value : null;
+  }
+
+  /** Both at once: who looks it up in between would find it at the control plane. */
+  async #delete(at: string, collection: string, key: string): Promise<void> {
+    await Promise.all([this.#kept.delete(at), this.#outbox.write({ does: 'delete', collection, key }, at)]);
   }
 
   async #add(at: string, write: RecordWrite, value: unknown): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { MOST_CHANGES, type RecordChange, type RecordOutcome } from '../../shared/cluster/records.ts';
-import { type ClusterRecordStore, placeOf } from './cluster-record-store.ts';
+import { type ClusterRecordStore, placeOf, type RecordStorage } from './cluster-record-store.ts';
 
 /** Something the control plane is to hear, in order. */
 interface Waiting {
@@ -10,7 +10,7 @@ interface Waiting {
 }
 
 export interface RecordOutboxOptions {
-  readonly storage: DurableObjectStorage;
+  readonly storage: RecordStorage;
   /** To the control plane; null: it cannot be reached. */
   readonly tell: (changes: readonly RecordChange[]) => Promise<readonly RecordOutcome[] | null>;
   /** There is a control plane, now or later. */
