@@ -1,6 +1,9 @@
+import { request as httpsRequest } from 'node:https';
 import { afterEach, describe, expect, test } from 'vitest';
+import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
+import type { NodeOverrides } from '../hosts.ts';
 import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import { ask } from './node.ts';
@@ -15,7 +18,7 @@ afterEach(async () => {
   upstream = undefined;
 });
 
-async function start(processes: number): Promise<ProxyNode> {
+async function start(processes: number, listeners: NodeOverrides = {}): Promise<ProxyNode> {
   upstream = await startUpstream(({ line }, socket) => {
     const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
     if (!line.includes('/slow')) return answer;
@@ -24,25 +27,45 @@ async function start(processes: number): Promise<ProxyNode> {
   });
   node = await startProxyNode(
     { services: [service(1, upstream.port)], routes: [route(1, '/', 1)] },
-    { start: startNodeHost, processes },
+    { start: startNodeHost, processes, ...listeners },
   );
-  const { url } = node;
+  const { port } = node;
+  const answer = listeners.proxyListen === undefined ? () => statusOf(port) : () => securedStatusOf(port);
   const everywhere = async (): Promise<boolean> =>
-    (await Promise.all(Array.from({ length: 20 }, () => ask(url)))).every(({ status }) => status === 200);
+    (await Promise.all(Array.from({ length: 20 }, answer))).every((status) => status === 200);
   await expect.poll(everywhere, { message: 'not all processes have the config' }).toBe(true);
   upstream.seen.length = 0;
   return node;
 }
 
+/** The status of an answer on a new connection. */
+async function statusOf(port: number): Promise<number> {
+  return (await ask(`http://127.0.0.1:${port}/`)).status;
+}
+
+/** The same behind a handshake of its own. */
+function securedStatusOf(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest({ host: '127.0.0.1', port, agent: false, rejectUnauthorized: false }, (response) => {
+      response.resume().once('error', reject);
+      response.once('end', () => resolve(response.statusCode ?? 0));
+    });
+    request.once('error', reject).end();
+  });
+}
+
 /** Clients that each ask on one new connection after the other; gives what went wrong, when it is stopped. */
-function load(url: string): { readonly served: () => number; stop(): Promise<readonly string[]> } {
+function load(statusOfNext: () => Promise<number>): {
+  readonly served: () => number;
+  stop(): Promise<readonly string[]>;
+} {
   let going = true;
   let served = 0;
   const failures: string[] = [];
   const client = async (): Promise<void> => {
     while (going) {
       try {
-        const { status } = await ask(url);
+        const status = await statusOfNext();
         if (status === 200) served += 1;
         else failures.push(String(status));
       } catch (error) {
@@ -62,11 +85,16 @@ function load(url: string): { readonly served: () => number; stop(): Promise<rea
 }
 
 describe('processes of the native host', () => {
-  test('a reload replaces the only one without a failed connection', async () => {
-    const { dataPlane, url } = await start(1);
+  test.each([
+    ['in clear', null],
+    ['over TLS', generateListenerCertificate],
+  ])('a reload replaces the only one without a failed connection %s', async (_, certificate) => {
+    const tls = await certificate?.();
+    const secured = tls === undefined ? {} : { proxyListen: [{ host: '127.0.0.1', port: 0, tls }] };
+    const { dataPlane, port } = await start(1, secured);
     const before = dataPlane.pids();
     expect(before).toHaveLength(1);
-    const traffic = load(url);
+    const traffic = load(tls === undefined ? () => statusOf(port) : () => securedStatusOf(port));
     await expect.poll(traffic.served, { message: 'nothing was served' }).toBeGreaterThan(10);
     await dataPlane.reload();
     const served = traffic.served();
