@@ -7,12 +7,12 @@ interface Head {
 /**
  * Whether a request is one of those that the runtime lets through though RFC 9112 and nginx do not: both Content-Length and
  * Transfer-Encoding, a transfer coding other than a single `chunked`, several Content-Lengths (section 6), a Host that is no
- * authority, a fragment in the target (section 3.2), an escape in the path that is none or stands for NUL. Whoever sends these
+ * authority, a fragment or a control character in the target (section 3.2), an escape in the path that is none or stands for NUL. Whoever sends these
  * wants two servers to see two requests. And one of which the runtime cannot tell: bytes that are no UTF-8 reach a Worker as
  * U+FFFD, and would reach the upstream as another target.
  */
 export function isMalformed({ target, headers }: Head): boolean {
-  if (target.includes('#') || target.includes('\ufffd')) return true;
+  if (UNFIT.test(target)) return true;
   if (target.includes('%') && BROKEN_ESCAPE.test(target)) return true;
   const length = headers.get('content-length');
   const coding = headers.get('transfer-encoding');
@@ -22,6 +22,8 @@ export function isMalformed({ target, headers }: Head): boolean {
   return host !== null && !isAuthority(host);
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what no request line may have.
+const UNFIT = /[\x00-\x20\x7f#\ufffd]/;
 /** Before the query, in which `%` may be anything. */
 const BROKEN_ESCAPE = /^[^?]*%(?:00|(?![\da-f]{2}))/i;
 
