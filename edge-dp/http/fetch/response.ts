@@ -111,11 +111,19 @@ export function encoding(headers: HeaderFields): 'automatic' | 'manual' {
 function changeable(native: Response): Response {
   const { status } = native;
   const encodeBody = encoding(native.headers);
+  const statusText = writablePhrase(native.statusText);
   // A response copied as a whole costs half of one put together anew.
-  if (encodeBody === 'automatic' && !BODYLESS.has(status)) return new Response(native.body, native);
-  const { statusText, headers, webSocket } = native;
+  if (encodeBody === 'automatic' && !BODYLESS.has(status) && statusText === native.statusText)
+    return new Response(native.body, native);
+  const { headers, webSocket } = native;
   if (status === 101) return new Response(null, { status, webSocket, headers });
   return new Response(BODYLESS.has(status) ? null : native.body, { status, statusText, headers, encodeBody });
+}
+
+/** A reason phrase as the runtime, which reads control characters in one but makes no response with them, will write it: whole or not at all. */
+export function writablePhrase(phrase: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are looked for.
+  return /[\0-\x1f]/.test(phrase) ? '' : phrase;
 }
 
 /** Statuses a Response with a body may not have. */

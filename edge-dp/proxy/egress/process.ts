@@ -1,6 +1,6 @@
 import { messageOf } from '../../../shared/thrown.ts';
 import { carrierOf, nativeHeaders } from '../../http/fetch/request.ts';
-import { AS_IT_IS, FetchResponse } from '../../http/fetch/response.ts';
+import { AS_IT_IS, FetchResponse, writablePhrase } from '../../http/fetch/response.ts';
 import { ReadTimeout } from '../../http/read-timeout.ts';
 import { Deadline } from './deadline.ts';
 import {
@@ -150,7 +150,7 @@ function toHead({ status, statusText, headers, body }: Response): Response {
   own.delete(EGRESS_LENGTH);
   if (length === null) own.delete('content-length');
   else own.set('content-length', length);
-  return new Response(null, { status, statusText, headers: own });
+  return new Response(null, { status, statusText: writablePhrase(statusText), headers: own });
 }
 
 /** `identity`: the name of what TLS needs to know; `exchange`: by which the exchange will be asked about. */

@@ -42,6 +42,9 @@ const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?:
   'short-body': { bytes: `${OK}Content-Length: 10\r\n\r\nhello`, ends: true },
   'latin-1-phrase': { bytes: 'HTTP/1.1 404 P\xe1gina\r\nContent-Length: 5\r\n\r\nhello' },
   'utf-8-phrase': { bytes: 'HTTP/1.1 404 \xe6\x9c\xaa\xe6\x89\xbe\r\nContent-Length: 5\r\n\r\nhello' },
+  'tab-phrase': { bytes: 'HTTP/1.1 404 Not\tfound\r\nContent-Length: 5\r\n\r\nhello' },
+  'control-phrase': { bytes: 'HTTP/1.1 404 Not\x01found\r\nContent-Length: 5\r\n\r\nhello' },
+  'encoded-tab-phrase': { bytes: 'HTTP/1.1 404 \t\r\nContent-Encoding: x-odd\r\nContent-Length: 5\r\n\r\nhello' },
   'no-phrase': { bytes: 'HTTP/1.1 404\r\nContent-Length: 5\r\n\r\nhello' },
   'encoded-phrase': {
     bytes: 'HTTP/1.1 404 \xe6\x9c\xaa\r\nContent-Encoding: x-odd\r\nContent-Length: 5\r\n\r\nhello',
@@ -115,6 +118,8 @@ describe.each([
     ['large-header', 200, 'hello'],
     ['latin-1-phrase', 404, 'hello'],
     ['utf-8-phrase', 404, 'hello'],
+    ['tab-phrase', 404, 'hello'],
+    ['encoded-tab-phrase', 404, 'hello'],
     ['no-phrase', 404, 'hello'],
     ['encoded-phrase', 404, 'hello'],
     ['empty-phrase', 204, ''],
@@ -131,6 +136,12 @@ describe.each([
     // They reach the client where the host has means to send them.
     const hints = found.filter(({ status, head }) => status === 103 && head.endsWith('\r\nLink: </a.css>'));
     expect(hints).toHaveLength(what === 'hints' && onNode ? 2 : 0);
+  });
+
+  it('passes on a phrase with a control character without it, or takes it for no answer', async () => {
+    const [first, next] = responses((await ask('control-phrase')).text);
+    expect([404, 502]).toContain(first?.status);
+    expect(next).toMatchObject({ status: 200, body: 'next' });
   });
 
   it('passes on what follows hints as it comes: chunks, a body without a length, a late or missing rest', async () => {
