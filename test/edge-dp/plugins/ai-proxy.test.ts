@@ -1,7 +1,7 @@
 import { generateKeyPairSync, verify } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
 import { logProxied, modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
@@ -905,13 +905,12 @@ describe('ai-proxy', () => {
     });
     const signed = Buffer.from(`${head}.${claims}`);
     expect(verify('sha256', signed, publicKey, Buffer.from(signature, 'base64url'))).toBe(true);
-    const broken = proxyConfig({
-      provider: 'gemini',
-      auth: { gcp_use_service_account: true, gcp_service_account_json: 'secret' },
-    });
-    expect(() => aiProxy.compile(broken, EVERYWHERE, fakeServices())).toThrow(
-      /^auth.gcp_service_account_json is no JSON$/,
-    );
+    const log = vi.fn();
+    const broken = { gcp_use_service_account: true, gcp_service_account_json: 'no JSON: PRIVATE' };
+    const { refused } = await send({ provider: 'gemini', auth: broken }, CHAT, { log });
+    expect(refused).toMatchObject({ status: 500 });
+    expect(JSON.stringify([log.mock.calls, refused])).toContain('auth.gcp_service_account_json is no JSON');
+    expect(JSON.stringify([log.mock.calls, refused])).not.toContain('PRIVATE');
   });
 });
 
