@@ -84,10 +84,21 @@ export interface TracingSettings {
 
 export const NO_TRACING: TracingSettings = { instrumentations: [], samplingRate: 0.01 };
 
+/** How certificates of upstreams are looked at where a service says nothing. */
+export interface UpstreamTlsSettings {
+  readonly verify: boolean;
+  /** Longest chain accepted, the leaf is 0; null: no limit. */
+  readonly verifyDepth: number | null;
+  /** PEM; empty for the public CAs. */
+  readonly ca: readonly string[];
+}
+
 /** Kong's proxy properties, parsed. */
 export interface ProxySettings {
   /** The host was given CAs that plugins' connections are verified by (`lua_ssl_trusted_certificate`); absent: the public ones. */
   readonly ownTrust?: boolean;
+  /** nginx's `proxy_ssl_*`, of HTTP and of streams; absent: nothing is verified unasked. */
+  readonly upstreamTls?: { readonly http: UpstreamTlsSettings; readonly stream: UpstreamTlsSettings };
   readonly routerFlavor: 'traditional_compatible' | 'expressions' | 'traditional';
   /** What clients reach listeners by, by the listeners' ports (`port_maps`); absent: by those. */
   readonly portMaps?: Readonly<Record<number, number>>;

@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { certificatesOf } from '../../shared/pem.ts';
 import { accessLogFile } from '../access-log/access-log.ts';
 import { declaredDocument } from '../declarative/declared.ts';
 import { FallbackFolder } from '../fallback/import.ts';
@@ -9,6 +10,7 @@ import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.t
 import { certificatesInUse } from '../pki/certificate-dates.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
+import { PkiError } from '../pki/error.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
 import { SHARED_SERVER_NAME } from '../pki/names.ts';
 import { readPem } from '../pki/pem.ts';
@@ -90,6 +92,7 @@ export async function dataPlaneOptions(
     },
     trust: loadTrust(settings),
     proxy: {
+      upstreamTls: { http: upstreamTls(settings, 'nginx_http'), stream: upstreamTls(settings, 'nginx_stream') },
       routerFlavor: settings.router_flavor,
       portMaps: settings.port_maps,
       trustedIps: settings.trusted_ips,
@@ -148,6 +151,16 @@ function proxyTls(settings: Settings) {
     ...(clients !== undefined && { clients }),
     ...(streamClients !== undefined && { streamClients }),
   };
+}
+
+function upstreamTls(settings: Settings, of: 'nginx_http' | 'nginx_stream') {
+  const name = `${of}_proxy_ssl_trusted_certificate` as const;
+  const { [`${of}_proxy_ssl_verify` as const]: verify, [`${of}_proxy_ssl_verify_depth` as const]: verifyDepth } =
+    settings;
+  const { [name]: given } = settings;
+  const ca = given === null ? [] : certificatesOf(readPem(given, name));
+  if (given !== null && ca.length === 0) throw new PkiError(`${name}: '${given}' holds no certificate`);
+  return { verify, verifyDepth, ca };
 }
 
 /** Undefined: clients are not asked for certificates. */

@@ -26,7 +26,7 @@ export async function namedFileProblems(settings: Settings): Promise<string[]> {
     reads.push(() => loadTrust(settings));
     const { dhparam } = clientTls(settings);
     if (dhparam !== null && !dhparam.startsWith('ffdhe')) reads.push(() => readPem(dhparam, 'ssl_dhparam'));
-    for (const name of ['nginx_http_ssl_client_certificate', 'nginx_stream_ssl_client_certificate'] as const) {
+    for (const name of AUTHORITIES) {
       const { [name]: ca } = settings;
       if (ca !== null) reads.push(() => readPem(ca, name));
     }
@@ -42,6 +42,14 @@ export async function namedFileProblems(settings: Settings): Promise<string[]> {
   }
   return problems;
 }
+
+/** What clients' and upstreams' certificates must chain to. */
+const AUTHORITIES = [
+  'nginx_http_ssl_client_certificate',
+  'nginx_stream_ssl_client_certificate',
+  'nginx_http_proxy_ssl_trusted_certificate',
+  'nginx_stream_proxy_ssl_trusted_certificate',
+] as const;
 
 function readCluster(settings: Settings): void {
   const pair = clusterPair(settings);

@@ -204,6 +204,14 @@ export const properties = {
   /** The same of clients of streams. */
   nginx_stream_ssl_verify_client: oneOf(['off', 'on', 'optional', 'optional_no_ca'], 'off'),
   nginx_stream_ssl_client_certificate: text(null),
+  /** How certificates of upstreams are looked at where a service says nothing: at all; by which CAs, a PEM file or PEM; to what depth. */
+  nginx_http_proxy_ssl_verify: onOff('off'),
+  nginx_http_proxy_ssl_trusted_certificate: text(null),
+  nginx_http_proxy_ssl_verify_depth: optionalInteger([0, 64]),
+  /** The same of upstreams of streams. */
+  nginx_stream_proxy_ssl_verify: onOff('off'),
+  nginx_stream_proxy_ssl_trusted_certificate: text(null),
+  nginx_stream_proxy_ssl_verify_depth: optionalInteger([0, 64]),
   /** Upstreams of streams are told of their clients by a header of the PROXY protocol. */
   nginx_stream_proxy_protocol: onOff('off'),
   /** The same for the Status API. */

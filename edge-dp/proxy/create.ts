@@ -122,7 +122,7 @@ export function createRequestPath(dependencies: RequestPathDependencies): Reques
     trial: null,
   };
   const own = { registry: dependencies.plugins ?? plugins, services };
-  const gateway = Gateway.empty(runtime.flavor, own, names, settings.streams === true);
+  const gateway = Gateway.empty(runtime.flavor, own, names, settings);
   return requestPath(gateway, runtime, { unsent, metrics });
 }
 

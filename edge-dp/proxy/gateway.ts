@@ -11,6 +11,7 @@ import { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { Services } from '../plugins/runtime/services.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
 import { createRouter, createStreamRouter, type Router } from '../router/router.ts';
+import type { ProxySettings } from '../settings.ts';
 import {
   type Certificate,
   type Route,
@@ -37,6 +38,7 @@ interface Parts {
   readonly plugins: PluginPlan;
   readonly balancers: Balancers;
   readonly streams: Streams | null;
+  readonly upstreamTls: ProxySettings['upstreamTls'] | null;
 }
 
 /** What of a config is for connections and datagrams that are no HTTP. */
@@ -77,7 +79,7 @@ export class Gateway {
     flavor: RouterFlavor,
     plugins: { readonly registry: PluginRegistry; readonly services: Services },
     names: NameTable | null,
-    takesStreams = false,
+    { streams = false, upstreamTls }: Pick<ProxySettings, 'streams' | 'upstreamTls'> = {},
   ): Gateway {
     const { registry, services } = plugins;
     return new Gateway({
@@ -91,9 +93,10 @@ export class Gateway {
       router: createRouter(flavor),
       plugins: PluginPlan.empty(registry, services),
       balancers: Balancers.empty(names),
-      streams: takesStreams
+      streams: streams
         ? { router: createStreamRouter(flavor), plugins: PluginPlan.empty(registry, services, 'stream') }
         : null,
+      upstreamTls: upstreamTls ?? null,
     });
   }
 
@@ -106,8 +109,9 @@ export class Gateway {
     }
     const known = ofService.get(fallbackCertificate);
     if (known !== undefined) return known;
-    const { certificates, authorities } = this.#parts;
-    const tls = upstreamTls(service, certificates, authorities, fallbackCertificate);
+    const { certificates, authorities, upstreamTls: settings } = this.#parts;
+    const unsaid = settings?.[service.protocol === 'tls' ? 'stream' : 'http'] ?? null;
+    const tls = upstreamTls(service, certificates, authorities, fallbackCertificate, unsaid);
     ofService.set(fallbackCertificate, tls);
     return tls;
   }
@@ -142,6 +146,7 @@ export class Gateway {
         router: rerouted(parts.streams.router, STREAM_PROTOCOLS, parts, { services, routes }, changes),
         plugins: planned(parts.streams.plugins),
       },
+      upstreamTls: parts.upstreamTls,
     });
   }
 }

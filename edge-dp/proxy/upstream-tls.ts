@@ -1,10 +1,11 @@
 import type { Authorities } from '../plugins/runtime/authorities.ts';
 import type { TlsChoice } from '../plugins/runtime/request.ts';
+import type { UpstreamTlsSettings } from '../settings.ts';
 import type { UpstreamTls } from './egress/egress.ts';
 import type { Certificate, Service } from './entities.ts';
 
 /**
- * What a service asks of TLS, with its certificates found. A certificate that is not there is named instead, and so is one whose secrets are not there: the request
+ * What a service asks of TLS, with its certificates found; `unsaid` is what holds where it says nothing. A certificate that is not there is named instead, and so is one whose secrets are not there: the request
  * then fails, for without it the upstream would be trusted on less, or see less, than the config says.
  */
 export function upstreamTls(
@@ -12,6 +13,7 @@ export function upstreamTls(
   certificates: Pick<ReadonlyMap<string, Certificate>, 'get'>,
   caCertificates: Pick<Authorities, 'get'>,
   fallbackCertificate: string | null,
+  unsaid: UpstreamTlsSettings | null,
 ): UpstreamTls | { readonly missing: string; readonly reason: string | null } {
   const id = service.clientCertificate ?? fallbackCertificate;
   const certificate = id === null ? undefined : certificates.get(id);
@@ -25,9 +27,9 @@ export function upstreamTls(
     ca.push(found.cert);
   }
   return {
-    verify: service.tlsVerify,
-    verifyDepth: service.tlsVerifyDepth,
-    ca,
+    verify: service.tlsVerify ?? (unsaid?.verify === true ? true : null),
+    verifyDepth: service.tlsVerifyDepth ?? unsaid?.verifyDepth ?? null,
+    ca: service.caCertificates.length > 0 ? ca : (unsaid?.ca ?? []),
     certificate: certificate === undefined ? null : { cert: certificate.cert, key: certificate.key ?? '' },
   };
 }

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 import { checkCommand } from '../../../cp/commands/check.ts';
+import { dataPlaneOptions } from '../../../cp/commands/data-plane-options.ts';
+import { createLog } from '../../../cp/instance/log.ts';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
-import { SettingsError } from '../../../cp/settings/load.ts';
+import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'check '));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -53,6 +55,7 @@ it('reads the certificates and keys that settings name, and says at once of all 
     admin_ssl_cert: base64(pair.cert),
     admin_ssl_cert_key: base64(pair.key),
     lua_ssl_trusted_certificate: `system, ${base64(other.cert)}`,
+    nginx_proxy_proxy_ssl_trusted_certificate: base64(other.cert),
   };
   expect(await check(good)).toContain('settings are valid');
 
@@ -67,6 +70,7 @@ it('reads the certificates and keys that settings name, and says at once of all 
       ssl_dhparam: nowhere,
       cluster_cert: nowhere,
       cluster_cert_key: nowhere,
+      nginx_sproxy_proxy_ssl_trusted_certificate: nowhere,
       bundle_signing_key: nowhere,
       bundle_trusted_keys: nowhere,
     }),
@@ -78,8 +82,36 @@ it('reads the certificates and keys that settings name, and says at once of all 
     expect.stringContaining('bundle_trusted_keys: cannot be read'),
     expect.stringContaining(`lua_ssl_trusted_certificate: '${join(folder, 'none.pem')}' is not a PEM file`),
     expect.stringContaining('ssl_dhparam: cannot be read'),
+    expect.stringContaining('nginx_stream_proxy_ssl_trusted_certificate: cannot be read'),
   ]);
 
   // Where nothing listens with TLS, nothing of it is read.
   expect(await check({ ...good, proxy_listen: '127.0.0.1:8000', ssl_cert: nowhere })).toContain('settings are valid');
+});
+
+it('tells the data plane how to look at certificates of upstreams', async () => {
+  const { cert } = await generateListenerCertificate('ecdsa');
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const { settings } = loadSettings({
+    environment: {
+      KONG_ROLE: 'data_plane',
+      KONG_DATABASE: 'off',
+      KONG_DECLARATIVE_CONFIG: file('kong.yml', '_format_version: "3.0"\n'),
+      KONG_NGINX_PROXY_PROXY_SSL_VERIFY: 'on',
+      KONG_NGINX_PROXY_PROXY_SSL_VERIFY_DEPTH: '2',
+      KONG_NGINX_STREAM_PROXY_SSL_TRUSTED_CERTIFICATE: file('ca.crt', cert),
+    },
+    overrides: { prefix: folder },
+  });
+  const { proxy } = await dataPlaneOptions(settings, createLog('crit'), {
+    runnable: new Set(),
+    choice: { bundled: null, own: [] },
+  });
+  expect(proxy.upstreamTls).toEqual({
+    http: { verify: true, verifyDepth: 2, ca: [] },
+    stream: { verify: false, verifyDepth: null, ca: [cert.trim()] },
+  });
 });

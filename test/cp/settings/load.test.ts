@@ -245,6 +245,9 @@ describe('settings', () => {
         KONG_NGINX_PROXY_REAL_IP_RECURSIVE: 'on',
         KONG_NGINX_HTTP_SSL_PREFER_SERVER_CIPHERS: 'off',
         KONG_NGINX_HTTP_SSL_DHPARAM: 'ffdhe3072',
+        KONG_NGINX_PROXY_PROXY_SSL_VERIFY: 'on',
+        KONG_NGINX_LOCATION_PROXY_SSL_TRUSTED_CERTIFICATE: '/etc/ca.pem',
+        KONG_NGINX_SPROXY_PROXY_SSL_VERIFY_DEPTH: '5',
       },
     });
     expect(settings).toMatchObject({
@@ -254,6 +257,10 @@ describe('settings', () => {
       ssl_protocols: ['TLSv1.3'],
       ssl_prefer_server_ciphers: false,
       ssl_dhparam: 'ffdhe3072',
+      nginx_http_proxy_ssl_verify: true,
+      nginx_http_proxy_ssl_trusted_certificate: '/etc/ca.pem',
+      nginx_stream_proxy_ssl_verify: false,
+      nginx_stream_proxy_ssl_verify_depth: 5,
       ssl_session_tickets: false,
       ssl_session_timeout: 300_000,
     });

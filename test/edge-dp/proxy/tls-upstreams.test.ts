@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { generateClusterCertificate } from '../../../cp/pki/certificate.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import { once } from '../../once.ts';
@@ -43,6 +43,7 @@ describe('what fetch cannot say', () => {
   let prefix: string;
   let port: number;
   let tables: TestConfig;
+  let ownCa: string;
   let otherCa: string;
 
   beforeAll(async () => {
@@ -102,6 +103,7 @@ describe('what fetch cannot say', () => {
         ],
       },
     };
+    ownCa = cert;
     otherCa = client.cert;
     controlPlane = await ControlPlane.create();
     await controlPlane.start();
@@ -133,6 +135,26 @@ describe('what fetch cannot say', () => {
 
   it('refuses a certificate no public CA signed where it does', async () => {
     expect((await get('/public')).status).toBe(502);
+  });
+
+  it('verifies those of services that say nothing, where the node is to, by the CAs it is told', async () => {
+    const options = nodeOptions(prefix, controlPlane);
+    const unsaid = (verify: boolean, ca: readonly string[]) => {
+      const settings = { verify, verifyDepth: null, ca };
+      return { ...options, proxy: { ...options.proxy, upstreamTls: { http: settings, stream: settings } } };
+    };
+    const status = async (path: string) =>
+      (await ask(proxyUrl(node, path), { headers: { host: 'kong_clustering' } })).status;
+    const statuses = async () => [await status('/plain'), await status('/public'), await status('/private')];
+    onTestFinished(() => node.reload(options));
+    await node.reload(unsaid(true, []));
+    await expect.poll(statuses).toEqual([502, 502, 200]);
+    await node.reload(unsaid(true, [ownCa]));
+    await expect.poll(statuses).toEqual([200, 200, 200]);
+    await node.reload(unsaid(true, [otherCa]));
+    await expect.poll(statuses).toEqual([502, 502, 200]);
+    await node.reload(unsaid(false, [ownCa]));
+    await expect.poll(statuses).toEqual([200, 200, 200]);
   });
 
   it('shows the client certificate of the service', async () => {
