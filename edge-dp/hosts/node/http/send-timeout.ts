@@ -8,5 +8,10 @@ export function expectClient(to: ServerResponse, patience: number): void {
   const { socket } = to;
   if (socket === null || socket.writableLength === 0 || socket.timeout === patience) return;
   socket.setTimeout(patience);
-  to.once('drain', () => socket.setTimeout(0));
+  // One that has ended says nothing of room any more. The connection may serve others, which take their time.
+  const lift = (): void => {
+    to.off('drain', lift).off('close', lift);
+    socket.setTimeout(0);
+  };
+  to.once('drain', lift).once('close', lift);
 }
