@@ -189,6 +189,8 @@ describe('HTTP/2 from clients', () => {
     const call = await ask2(session, get('/x', { ...unlike, 'content-type': 'application/grpc' }));
     expect(call.headers).toMatchObject({ 'content-type': 'application/grpc', 'grpc-status': '3' });
     expect(call.text).toBe('');
+    const head = await ask2(session, get('/x', { ...unlike, ':method': 'HEAD', accept: 'text/html' }));
+    expect(head).toMatchObject({ status: 400, text: '', code: 0 });
   });
 
   it('answers 404, 204 and HEAD without a body, and 502 for a status that HTTP/2 cannot say', async () => {
