@@ -10,17 +10,15 @@ import { SettingsError } from './settings/load.ts';
 /** By name, in the order help shows them. Each is read when it is asked for: what `start` is made of is of no use to `stop`. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () =>
-    withPluginLua(
-      (await import('./commands/start.ts')).startCommand({
-        start: async (kind, options) =>
-          kind === 'node'
-            ? (await import('../edge-dp/hosts/node/host.ts')).startNodeHost(options)
-            : (await import('../edge-dp/hosts/workerd/host.ts')).startWorkerdHost(options),
-        identity: async (prefix, given) =>
-          (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix, given),
-        plugins: dataPlanePlugins,
-      }),
-    ),
+    (await import('./commands/start.ts')).startCommand({
+      start: async (kind, options) =>
+        kind === 'node'
+          ? (await import('../edge-dp/hosts/node/host.ts')).startNodeHost(options)
+          : (await import('../edge-dp/hosts/workerd/host.ts')).startWorkerdHost(options),
+      identity: async (prefix, given) =>
+        (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix, given),
+      plugins: dataPlanePlugins,
+    }),
   dev: async () =>
     withPluginLua(
       (await import('./commands/dev.ts')).devCommand({
@@ -71,8 +69,9 @@ async function all(): Promise<Commands> {
   );
 }
 
-/** What `check`, `start` and others know of the plugins that data planes run. */
+/** What `check`, `start` and others know of the plugins that data planes run; from then on, those in Lua can be checked. */
 async function dataPlanePlugins(): Promise<DataPlanePlugins> {
+  await providePluginLua();
   return (await import('../edge-dp/hosts/plugins.ts')).dataPlanePlugins;
 }
 
@@ -81,10 +80,14 @@ function withPluginLua(command: Command): Command {
   return {
     ...command,
     async run(invocation) {
-      (await import('../edge-dp/hosts/plugin-lua.ts')).provideDataPlaneLua();
+      await providePluginLua();
       await command.run(invocation);
     },
   };
+}
+
+async function providePluginLua(): Promise<void> {
+  (await import('../edge-dp/hosts/plugin-lua.ts')).provideDataPlaneLua();
 }
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -63,12 +63,12 @@ async function config(invocation: Invocation, ofDataPlane: ReadDataPlanePlugins,
   if (action === 'init') return init(file ?? DEFAULT_FILE);
   const { settings } = settingsFor(invocation);
   const { enabled, runnable, choice } = await choosePlugins(settings, ofDataPlane);
-  const schemas = schemasFor(settings.router_flavor, enabled, takesLuaPlugins(settings));
+  const schemas = schemasFor(settings.router_flavor, await enabled(), takesLuaPlugins(settings));
   switch (action) {
     case 'parse':
       return parse(schemas, file ?? DEFAULT_FILE);
     case 'check':
-      return checkConfig(settings, file, runnable);
+      return checkConfig(settings, file, await runnable());
     case 'import':
     case 'db_import':
       return load(settings, schemas, file ?? DEFAULT_FILE);

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { certificatesOf } from '../../shared/pem.ts';
 import { accessLogFile } from '../access-log/access-log.ts';
 import { declaredDocument } from '../declarative/declared.ts';
-import { FallbackFolder } from '../fallback/import.ts';
+import { FallbackFolder } from '../fallback/folder.ts';
 import type { Log } from '../instance/log.ts';
 import { loadListenerPair, type TlsListener } from '../listeners/listener-pair.ts';
 import { certificatesInUse } from '../pki/certificate-dates.ts';
@@ -73,7 +73,7 @@ export async function dataPlaneOptions(
     telemetry: tls && telemetry(settings, tls.serverName),
     trustedKeys: trustedKeys(settings),
     cacheMode: settings.data_plane_config_cache_mode,
-    declarative: await declarative(settings, plugins.runnable),
+    declarative: await declarative(settings, plugins),
     fallback: settings.cluster_fallback_config_import ? new FallbackFolder(prefix).path : null,
     processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
@@ -205,7 +205,7 @@ export function trustedKeys(settings: Settings) {
   return { cluster: null, keys: [] };
 }
 
-async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
+async function declarative(settings: Settings, { runnable }: Pick<ChosenPlugins, 'runnable'>) {
   // In one process with a control plane it is the control plane that reads it, and the data plane has it signed.
   const declared = settings.role === 'data_plane' ? declaredDocument(settings) : null;
   if (declared === null) return null;
@@ -216,6 +216,6 @@ async function declarative(settings: Settings, plugins: ReadonlySet<string>) {
     import('../store/catalog.ts'),
     import('../store/schemas.ts'),
   ]);
-  const schemas = schemasFor(settings.router_flavor, plugins, takesLuaPlugins(settings));
+  const schemas = schemasFor(settings.router_flavor, await runnable(), takesLuaPlugins(settings));
   return packConfig(await parseConfig(declared.text, catalogOf(schemas).context, schemas.entities));
 }

@@ -89,7 +89,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
     const plugins = await choosePlugins(settings, host.plugins);
     const text = file === null ? '' : readConfigText(file);
     if (file !== null) {
-      const schemas = schemasFor(settings.router_flavor, plugins.enabled, takesLuaPlugins(settings));
+      const schemas = schemasFor(settings.router_flavor, await plugins.enabled(), takesLuaPlugins(settings));
       await parseConfigText(text, shown(file), schemas);
     }
     // One that has config of an earlier run would serve that until it hears of the file.
@@ -102,7 +102,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
       process.stdout.write(servingBlock(file, dataPlane));
     }
     const id = await host.identity(resolve(settings.prefix), settings.node_id);
-    controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
+    controlPlane = await startControlPlane(settings, id, log, await plugins.enabled());
     dataPlane ??= await started(host, options);
     note.write({
       pid: process.pid,

@@ -1,4 +1,3 @@
-import { addPlugins, bundledPlugins } from '../../shared/plugins/registry.ts';
 import type { PluginSchema } from '../../shared/schema/vocabulary.ts';
 import type { Settings } from '../settings/properties.ts';
 import { CommandError } from './command.ts';
@@ -23,9 +22,9 @@ export interface ChosenPlugins {
    * Those that can be configured where a data plane of these very settings serves the config; null, all that are known, on a control
    * plane alone, whose data planes say themselves what they have.
    */
-  readonly enabled: ReadonlySet<string> | null;
+  enabled(): Promise<ReadonlySet<string> | null>;
   /** Those that a data plane of these settings runs. */
-  readonly runnable: ReadonlySet<string>;
+  runnable(): Promise<ReadonlySet<string>>;
   /** The same for whoever makes the Worker: bundled ones by name (null: all), and the operator's own. */
   readonly choice: {
     readonly bundled: readonly string[] | null;
@@ -38,7 +37,17 @@ export async function choosePlugins(
   { role, plugins, plugins_dir: folder }: Pick<Settings, 'role' | 'plugins' | 'plugins_dir'>,
   read: ReadDataPlanePlugins,
 ): Promise<ChosenPlugins> {
+  if (plugins.length > 0 && plugins.every((name) => name === 'bundled')) {
+    // What they are is read by whoever has something to check.
+    const runnable = async () => (await read()).bundled;
+    return {
+      enabled: role === 'control_plane' ? async () => null : runnable,
+      runnable,
+      choice: { bundled: null, own: [] },
+    };
+  }
   const ofDataPlane = await read();
+  const { addPlugins, bundledPlugins } = await import('../../shared/plugins/registry.ts');
   const all = plugins.includes('bundled');
   const listed = plugins.filter((name) => bundledPlugins.has(name));
   const names = [...new Set(plugins.filter((name) => name !== 'bundled' && !bundledPlugins.has(name)))];
@@ -53,8 +62,8 @@ export async function choosePlugins(
   const runnable = new Set([...ofDataPlane.bundled].filter((name) => all || listed.includes(name)).concat(names));
   const alone = all ? null : new Set([...listed, ...names]);
   return {
-    enabled: role === 'control_plane' ? alone : runnable,
-    runnable,
+    enabled: async () => (role === 'control_plane' ? alone : runnable),
+    runnable: async () => runnable,
     choice: {
       bundled: all ? null : listed,
       own: own.map(({ schema, handler }) => ({ name: schema.name, handler })),

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { certificatesOf } from '../../shared/pem.ts';
 import { certifiedLabels, labelsOf } from '../cluster/node-labels.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { FallbackFolder, FallbackImport } from '../fallback/import.ts';
-import { fallbackLocation, fallbackStorage } from '../fallback/storage.ts';
+import { FallbackFolder } from '../fallback/folder.ts';
+import type { FallbackImport } from '../fallback/import.ts';
 import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
 import { createLog, type Log } from '../instance/log.ts';
 import { LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../listeners/listener-pair.ts';
@@ -85,12 +85,14 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
       const id = await host.identity(resolve(settings.prefix), settings.node_id);
       // Read where it is wanted: a data plane alone starts in half of the time without it.
       const { startControlPlane } = await import('../control-plane.ts');
-      controlPlane = await startControlPlane(settings, id, log, plugins.enabled);
+      // What runs plugins in Lua checks them here.
+      await host.plugins();
+      controlPlane = await startControlPlane(settings, id, log, await plugins.enabled());
     }
     if (settings.role !== 'control_plane') {
       const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, plugins);
       // Before the start: it is new as long as it has no databases.
-      fallback = startFallbackImport(settings, log);
+      fallback = await startFallbackImport(settings, log);
       dataPlane = await host.start(settings.data_plane_host, options);
     }
     const plane = dataPlane;
@@ -145,8 +147,12 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
 }
 
 /** Null: none is to be imported, or what was is here. */
-function startFallbackImport(settings: Settings, log: Log): FallbackImport | null {
+async function startFallbackImport(settings: Settings, log: Log): Promise<FallbackImport | null> {
   if (!settings.cluster_fallback_config_import) return null;
+  const [{ FallbackImport }, { fallbackLocation, fallbackStorage }] = await Promise.all([
+    import('../fallback/import.ts'),
+    import('../fallback/storage.ts'),
+  ]);
   const storage = fallbackStorage(fallbackLocation(settings), process.env);
   const prefix = resolve(settings.prefix);
   const folder = new FallbackFolder(prefix);

@@ -18,10 +18,9 @@ export function workerCommand(ofDataPlane: ReadDataPlanePlugins, write: WriteWor
       const { settings } = settingsFor({ conf, prefix });
       const { choice, runnable } = await choosePlugins(settings, ofDataPlane);
       const files = await write(choice, resolve(words[0] ?? 'build'));
+      const { size } = await runnable();
       const own = choice.own.length === 0 ? '' : `, of your own: ${choice.own.map(({ name }) => name).join(', ')}`;
-      process.stdout.write(
-        `a Worker with ${runnable.size} plugins${own}\n${files.map((file) => `  ${file}\n`).join('')}`,
-      );
+      process.stdout.write(`a Worker with ${size} plugins${own}\n${files.map((file) => `  ${file}\n`).join('')}`);
     },
   };
 }

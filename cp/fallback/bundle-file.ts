@@ -4,9 +4,8 @@ import { arrayOf, integer, json, object, oneOf, recordOf, ShapeError, string } f
 import { sign, verifySignature } from '../../shared/bundle/signature.ts';
 import type { SigningKey } from '../../shared/bundle/signing.ts';
 import type { NodeSelector } from '../../shared/cluster/node-selector.ts';
+import { BUNDLE_FILE } from './folder.ts';
 
-/** What a storage has: this file, written last, and `objects/<sha256>`. */
-export const BUNDLE_FILE = 'bundle.json';
 export const objectFile = (name: ObjectName): string => `objects/${name}`;
 
 /** Bytes of the file. */

@@ -6,7 +6,6 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Log } from '../instance/log.ts';
 import type { Publisher, Release } from '../publisher/publisher.ts';
 import {
-  BUNDLE_FILE,
   type BundleFile,
   LARGEST_BUNDLE_FILE,
   objectFile,
@@ -14,6 +13,7 @@ import {
   signGroups,
   verifyGroups,
 } from './bundle-file.ts';
+import { BUNDLE_FILE } from './folder.ts';
 import type { FallbackStorage } from './storage.ts';
 
 interface FallbackExportOptions {

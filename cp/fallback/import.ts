@@ -1,16 +1,15 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { utf8 } from '../../shared/bundle/canonical.ts';
 import { type Bytes, LIMITS, type ObjectName } from '../../shared/bundle/format.ts';
 import { followStatements } from '../../shared/bundle/key-statement.ts';
 import { parseTableIndex } from '../../shared/bundle/object.ts';
-import type { TrustedKeys } from '../../shared/bundle/signing.ts';
+import type { TrustedKeys } from '../../shared/bundle/trusted-keys.ts';
 import { verifyManifest, verifyObject } from '../../shared/bundle/verification.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Log } from '../instance/log.ts';
 import { groupOf, type NodeLabels } from '../publisher/groups.ts';
-import { BUNDLE_FILE, LARGEST_BUNDLE_FILE, objectFile, parseBundleFile, verifyGroups } from './bundle-file.ts';
+import { LARGEST_BUNDLE_FILE, objectFile, parseBundleFile, verifyGroups } from './bundle-file.ts';
+import { BUNDLE_FILE, type FallbackFolder } from './folder.ts';
 import type { FallbackStorage } from './storage.ts';
 
 interface FallbackImportOptions {
@@ -102,35 +101,5 @@ export class FallbackImport {
     const content = await verifyObject(name, new Uint8Array(gzip), limit);
     this.#options.folder.write(objectFile(name), gzip);
     return content;
-  }
-}
-
-/** What a data plane was given, where it finds it. */
-export class FallbackFolder {
-  readonly path: string;
-
-  constructor(prefix: string) {
-    this.path = join(prefix, 'fallback');
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
-  }
-
-  /**
-   * Whether this node, whose databases are in `storage`, is to be given config: it is new, or what it was to be given at
-   * its first start has not come.
-   */
-  isWanted(storage: string): boolean {
-    const asked = join(this.path, 'wanted');
-    if (existsSync(asked)) return !existsSync(join(this.path, BUNDLE_FILE));
-    if (existsSync(storage) && readdirSync(storage).length > 0) return false;
-    writeFileSync(asked, '');
-    return true;
-  }
-
-  write(name: string, bytes: Uint8Array): void {
-    const path = join(this.path, name);
-    mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
-    // The data plane may be reading.
-    writeFileSync(`${path}.part`, bytes, { mode: 0o600 });
-    renameSync(`${path}.part`, path);
   }
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ShapeError } from '../../shared/bundle/shape.ts';
-import { parseSigningKey, parseTrustedKeys, type SigningKey, type TrustedKeys } from '../../shared/bundle/signing.ts';
+import type { SigningKey } from '../../shared/bundle/signing.ts';
+import { parseTrustedKeys, type TrustedKeys } from '../../shared/bundle/trusted-keys.ts';
 import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { PkiError } from './error.ts';
@@ -83,6 +84,8 @@ function origin(value: string): string {
 /** Reads the file of `bundle_signing_key`. Throws `PkiError`. */
 export async function loadSigningKey(path: string): Promise<SigningKey> {
   const text = readText(path, 'bundle_signing_key');
+  // Data planes have none, and need not read what signs.
+  const { parseSigningKey } = await import('../../shared/bundle/signing.ts');
   try {
     return await parseSigningKey(text);
   } catch (error) {

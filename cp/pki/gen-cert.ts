@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { generateSigningKey } from '../../shared/bundle/signing.ts';
 import { PkiError } from './error.ts';
 import { refusePresent, writeOnce } from './write-once.ts';
 
@@ -56,6 +55,7 @@ export async function makeSigningKey({
   trustedKeys,
 }: Pick<ClusterFiles, 'signingKey' | 'trustedKeys'>): Promise<readonly string[]> {
   if (!absent(signingKey, trustedKeys)) return [];
+  const { generateSigningKey } = await import('../../shared/bundle/signing.ts');
   const { privateFile, trustedFile } = await generateSigningKey();
   writeOnce(signingKey, privateFile, 0o600);
   writeOnce(trustedKeys, trustedFile, 0o644);

@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } 
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { version } from 'esbuild';
 import type { WorkerBundle } from './bundle-worker.ts';
 
 /** A bundle as it lies on the disk, with what tells whether it still is what would be made. */
@@ -18,6 +17,10 @@ interface Kept {
   readonly metafile: WorkerBundle['metafile'];
 }
 
+const require = createRequire(import.meta.url);
+/** What would bundle, if that had to be done. */
+const { version }: { readonly version: string } = require('esbuild/package.json');
+
 /** The folder that paths in a metafile are relative to, wherever the process that bundled was started. */
 export const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -25,12 +28,7 @@ export const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
  * Where bundles are kept from start to start: beside the packages this process runs, so that whoever can write one there could have
  * written the code itself.
  */
-const FOLDER = join(
-  dirname(createRequire(import.meta.url).resolve('esbuild/package.json')),
-  '..',
-  '.cache',
-  'holdfast',
-);
+const FOLDER = join(dirname(require.resolve('esbuild/package.json')), '..', '.cache', 'holdfast');
 
 /**
  * The bundle that was kept under this name, as long as every file that went into it is, byte for byte, what it was; undefined when there is

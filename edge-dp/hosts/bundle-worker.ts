@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { keepBundle, keptBundle, PROJECT } from './bundle-cache.ts';
 import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
@@ -69,6 +69,8 @@ async function run(entry: string, target: Target): Promise<WorkerBundle> {
 }
 
 async function make(entry: string, target: Target, wasm: Map<string, string>): Promise<WorkerBundle> {
+  // Seldom wanted: a bundle that was made is kept.
+  const { build } = await import('esbuild');
   const { outputFiles, metafile } = await build({
     absWorkingDir: PROJECT,
     bundle: true,

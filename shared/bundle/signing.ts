@@ -4,8 +4,11 @@ import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { Manifest, PublicKeyJwk } from './format.ts';
 import { publicKey } from './manifest.ts';
-import { arrayOf, json, object, ShapeError, stringLike } from './shape.ts';
+import { json, object, ShapeError, stringLike } from './shape.ts';
 import { sign } from './signature.ts';
+import { trustedKeysFile } from './trusted-keys.ts';
+
+export { parseTrustedKeys, type TrustedKeys, trustedKeysFile } from './trusted-keys.ts';
 
 /** The `typ` of a signed manifest (RFC 7515, 4.1.9): nothing else this key signs can pass for one. */
 export const MANIFEST_TYPE = 'holdfast-manifest+jws';
@@ -15,12 +18,6 @@ export interface SigningKey {
   readonly cluster: string;
   readonly publicKey: PublicKeyJwk;
   readonly privateKey: CryptoKey;
-}
-
-/** What a data plane pins: public keys and, where the file names it, the cluster they speak for. */
-export interface TrustedKeys {
-  readonly cluster: string | null;
-  readonly keys: readonly PublicKeyJwk[];
 }
 
 /** Signs the canonical JSON of a manifest: a compact JWS, see `signature.ts`. */
@@ -44,12 +41,6 @@ export async function generateSigningKey(
     privateFile: `${JSON.stringify({ ...shared, d: jwk.d, cluster }, null, 2)}\n`,
     trustedFile: trustedKeysFile({ cluster, keys: [shared] }),
   };
-}
-
-/** The text of a trusted key file: a JWK Set (RFC 7517, 5) with the cluster's id beside it. */
-export function trustedKeysFile(trusted: TrustedKeys): string {
-  const members = trusted.cluster === null ? {} : { cluster: trusted.cluster };
-  return `${JSON.stringify({ ...members, keys: trusted.keys }, null, 2)}\n`;
 }
 
 /** Reads `bundle-signing.key`: a private JWK with `kid` (RFC 7638 thumbprint) and `cluster`. Throws `ShapeError`. */
@@ -76,13 +67,4 @@ async function importPrivate(jwk: PublicKeyJwk & { readonly d: string }): Promis
   }
   if (key instanceof Uint8Array) throw new ShapeError('signing key: not an Ed25519 key');
   return key;
-}
-
-/** Reads `bundle-keys.json`. Throws `ShapeError`. */
-export function parseTrustedKeys(text: string): TrustedKeys {
-  const read = object(json(text, 'trusted keys'), 'trusted keys');
-  const keys = arrayOf(read.keys, 'trusted keys.keys', publicKey);
-  if (keys.length === 0) throw new ShapeError('trusted keys.keys: holds no key');
-  const cluster = read.cluster === undefined ? null : stringLike(read.cluster, 'trusted keys.cluster', UUID, 'a UUID');
-  return { cluster, keys };
 }
