@@ -17,13 +17,26 @@ export interface HeaderFields {
   keys(): Iterable<string>;
   /** Names in lower case with their values, lines joined; `set-cookie` comes once a line. In no particular order. */
   [Symbol.iterator](): Iterator<[string, string]>;
+  /** What iterating comes to, without a pair made for each. */
+  forEach(visit: (value: string, name: string) => void): void;
   /** Names in lower case with the value of each line, in order. Absent where the host joins lines before anybody sees them. */
   eachLine?(): Iterable<[string, string]>;
+}
+
+/** What a line of a head is in bytes: a name, a value, what stands between, and the end. */
+export function lineLength(name: string, value: string): number {
+  return name.length + value.length + 4;
 }
 
 /** Names in lower case with the value of each line, as far as the host tells lines apart. */
 export function eachLineOf(headers: HeaderFields): Iterable<[string, string]> {
   return headers.eachLine?.() ?? headers;
+}
+
+/** The same, called with each: natively at once, where a host has native fields. */
+export function forEachLine(headers: HeaderFields, visit: (value: string, name: string) => void): void {
+  if (headers.eachLine === undefined) headers.forEach(visit);
+  else for (const [name, value] of headers.eachLine()) visit(value, name);
 }
 
 /** The value of the first line of a name, as far as the host tells lines apart; null when there is none. */
@@ -157,6 +170,10 @@ export class FieldList implements HeaderFields {
       }
     }
     yield* all;
+  }
+
+  forEach(visit: (value: string, name: string) => void): void {
+    for (const [name, value] of this) visit(value, name);
   }
 
   *eachLine(): Generator<[string, string], void> {

@@ -14,6 +14,8 @@ export interface IncomingRequest {
   readonly headers: HeaderFields;
   /** Names of the header fields, in lower case. */
   readonly fieldNames: readonly string[];
+  /** Bytes of the header fields as HTTP/1.1 writes them, as far as the host tells lines apart. */
+  readonly fieldBytes: number;
   /** Null: none was announced. */
   readonly body: IncomingBodySource | null;
   /** Of HTTP, as the client spoke it: `1.0`, `1.1`, `2`, `3`. */

@@ -1,6 +1,7 @@
 import { multipartValues } from '../http/arguments/multipart.ts';
-import { eachLineOf, type HeaderFields } from '../http/fields.ts';
+import { forEachLine, type HeaderFields } from '../http/fields.ts';
 import { allArguments } from '../proxy/query.ts';
+import { RequestHeaders } from './runtime/request-headers.ts';
 
 /** A request in JSON, as Kong's tables come out there. */
 
@@ -13,10 +14,10 @@ export function argumentTable(query: string): Readonly<Record<string, unknown>> 
 /** Headers by lower-case name; several lines of one are a list where the host tells them apart, else one text. */
 export function headerTable(headers: HeaderFields): Readonly<Record<string, string | readonly string[]>> {
   const table = new Map<string, string | readonly string[]>();
-  for (const [name, value] of eachLineOf(headers)) {
+  forEachLine(headers instanceof RequestHeaders ? headers.fields : headers, (value, name) => {
     const before = table.get(name);
     table.set(name, before === undefined ? value : [before, value].flat());
-  }
+  });
   return Object.fromEntries(table);
 }
 

@@ -1,4 +1,4 @@
-import { FieldList, type HeaderFields, isBlank, listed, splitLines } from '../fields.ts';
+import { FieldList, type HeaderFields, isBlank, lineLength, listed, splitLines } from '../fields.ts';
 import type { BodySource, IncomingBodySource, IncomingRequest } from '../messages.ts';
 
 /** What a native request does not tell of where it came from. */
@@ -16,6 +16,7 @@ export class FetchRequest implements IncomingRequest {
   readonly target: string;
   readonly headers: HeaderFields;
   readonly fieldNames: readonly string[];
+  readonly fieldBytes: number;
   readonly body: FetchBody | null;
   readonly version: string;
   readonly ownConnections: boolean;
@@ -30,11 +31,13 @@ export class FetchRequest implements IncomingRequest {
 
   constructor(native: Request, { version, ownConnections }: RequestOrigin) {
     const names: string[] = [];
+    let bytes = 0;
     let padded = false;
     let last = false;
     // Going through the fields is what costs, however few there are: once, with all there is to know.
     native.headers.forEach((value, name) => {
       names.push(name);
+      bytes += lineLength(name, value);
       if (isBlank(value.charCodeAt(value.length - 1))) padded = true;
       if (name === 'transfer-encoding' || (name === 'connection' && listed(value, 'close'))) last = true;
     });
@@ -43,6 +46,7 @@ export class FetchRequest implements IncomingRequest {
     this.target = targetOf(native.url);
     this.headers = this.native.headers;
     this.fieldNames = names;
+    this.fieldBytes = bytes;
     this.body = native.body === null ? null : new FetchBody(this.native);
     this.version = version;
     this.ownConnections = ownConnections;

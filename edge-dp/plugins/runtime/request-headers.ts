@@ -48,6 +48,10 @@ export class RequestHeaders implements HeaderFields {
     return this.fields[Symbol.iterator]();
   }
 
+  forEach(visit: (value: string, name: string) => void): void {
+    this.fields.forEach(visit);
+  }
+
   eachLine(): Iterable<[string, string]> {
     return eachLineOf(this.fields);
   }

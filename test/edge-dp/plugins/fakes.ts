@@ -1,4 +1,4 @@
-import { eachLineOf, FieldList } from '../../../edge-dp/http/fields.ts';
+import { eachLineOf, FieldList, lineLength } from '../../../edge-dp/http/fields.ts';
 import type { IncomingBodySource, IncomingRequest } from '../../../edge-dp/http/messages.ts';
 import type { ConsumerGroup } from '../../../edge-dp/plugins/runtime/identity.ts';
 import type { Place } from '../../../edge-dp/plugins/runtime/plugin.ts';
@@ -75,6 +75,7 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
     target,
     headers: fields,
     fieldNames: [...fields.keys()],
+    fieldBytes: [...fields.eachLine()].reduce((bytes, [name, value]) => bytes + lineLength(name, value), 0),
     body: bytes === null ? null : bodyOf(bytes),
     version: '1.1',
     clientLeft: false,

@@ -130,7 +130,10 @@ describe.each(hosts)('log entries on %s', (_, start) => {
 
   /** Routes without a service: answered 503. */
   const ask = (name: string, what: string): Promise<unknown> =>
-    rawRequest(gateway.ports.plain, ['GET /x HTTP/1.1', `Host: ${name}.test`, `X-Case: ${what}`, 'X-Secret: s3cret']);
+    rawRequest(gateway.ports.plain, [
+      'GET /x?of=%D0%B6%E5%AD%97 HTTP/1.1',
+      ...[`Host: ${name}.test`, `X-Case: ${what}`, 'X-Secret: s3cret'],
+    ]);
   const told = (text: string): string => JSON.parse(text).request.headers['x-case'];
 
   it('go to an HTTP server with user, password and headers, one by one', async () => {
@@ -148,11 +151,9 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await Promise.all([ask('batch-a', '1'), ask('batch-b', '2'), ask('batch-a', '3')]);
     const full = await sink.find('a whole batch', (sent) => sent.target === '/batch');
     expect(full.method).toBe('PUT');
-    expect(
-      JSON.parse(full.text)
-        .map((entry: object) => told(JSON.stringify(entry)))
-        .sort(),
-    ).toEqual(['1', '2', '3']);
+    const entries: { request: { headers: object; querystring: object } }[] = JSON.parse(full.text);
+    expect(entries.map((entry) => told(JSON.stringify(entry))).sort()).toEqual(['1', '2', '3']);
+    expect(entries.map(({ request }) => request.querystring)).toEqual(Array(3).fill({ of: 'ж字' }));
     await ask('batch-b', '4');
     const alone = await sink.find('the rest', (sent) => sent.target === '/batch' && sent !== full);
     expect(JSON.parse(alone.text)).toHaveLength(1);

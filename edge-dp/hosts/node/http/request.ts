@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { FieldList, type HeaderFields } from '../../../http/fields.ts';
+import { FieldList, type HeaderFields, lineLength } from '../../../http/fields.ts';
 import type { IncomingRequest } from '../../../http/messages.ts';
 import { ClientBody } from './client-body.ts';
 import { copied, targetOf, WireFields } from './wire-fields.ts';
@@ -35,6 +35,13 @@ export class NodeRequest implements IncomingRequest {
 
   get clientLeft(): boolean {
     return this.#left;
+  }
+
+  get fieldBytes(): number {
+    const { lines } = this.headers;
+    let bytes = 0;
+    for (let at = 0; at < lines.length; at += 2) bytes += lineLength(lines[at] ?? '', lines[at + 1] ?? '');
+    return bytes;
   }
 
   onClientLeft(listener: () => void): void {
