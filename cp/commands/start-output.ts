@@ -34,7 +34,8 @@ export function readyBlock(
   const rows = addressRows(settings, controlPlane, dataPlane);
   if (controlPlane?.cluster) rows.push(['Data planes', `https://${formatAddress(controlPlane.cluster)} (mutual TLS)`]);
   if (settings.role === 'data_plane') {
-    rows.push(['Control plane', settings.cluster_control_plane.map(formatAddress).join(', ')]);
+    const alone = settings.cluster_cert === null;
+    rows.push(['Control plane', alone ? 'none' : settings.cluster_control_plane.map(formatAddress).join(', ')]);
   }
   rows.push(['Files', resolve(settings.prefix)]);
   const database = settings.role === 'data_plane' ? '' : `, database ${settings.database}`;

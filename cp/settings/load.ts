@@ -61,6 +61,8 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
     if (entry !== undefined && !given.get(now)?.value) given.set(now, entry);
   }
 
+  takeNewDnsClient(given);
+
   const values: Record<string, unknown> = {};
   const references: Partial<Record<SettingName, string>> = {};
   const secrets = secretsFor(sources, given, problems);
@@ -199,6 +201,25 @@ const RENAMED: Readonly<Record<string, SettingName>> = {
   opentelemetry_tracing: 'tracing_instrumentations',
   opentelemetry_tracing_sampling_rate: 'tracing_sampling_rate',
 };
+
+/** Settings of the DNS client that Kong has with `new_dns_client = on`, which goes by these alone. */
+const NEW_DNS_CLIENT: Readonly<Record<string, SettingName>> = {
+  resolver_address: 'dns_resolver',
+  resolver_hosts_file: 'dns_hostsfile',
+  resolver_family: 'dns_order',
+  resolver_valid_ttl: 'dns_valid_ttl',
+  resolver_error_ttl: 'dns_error_ttl',
+};
+
+function takeNewDnsClient(given: Map<string, { value: string; origin: Origin }>): void {
+  if (!/^(on|true)$/.test(given.get('new_dns_client')?.value ?? '')) return;
+  given.delete('new_dns_client');
+  for (const [name, own] of Object.entries(NEW_DNS_CLIENT)) {
+    const entry = given.get(name);
+    given.delete(name);
+    if (entry?.value) given.set(own, entry);
+  }
+}
 
 /** What references of other settings come to; that of a setting the vault needs itself has to be plain. */
 function secretsFor(

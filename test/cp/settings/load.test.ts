@@ -232,6 +232,28 @@ describe('settings', () => {
     );
   });
 
+  it('take those of the DNS client that new_dns_client stands for, where it is on', () => {
+    const environment = {
+      KONG_RESOLVER_ADDRESS: '192.0.2.1, [2001:db8::1]:5353',
+      KONG_RESOLVER_HOSTS_FILE: conf(''),
+      KONG_RESOLVER_FAMILY: 'SRV,AAAA',
+      KONG_RESOLVER_VALID_TTL: '7',
+      KONG_RESOLVER_ERROR_TTL: '8',
+      KONG_DNS_RESOLVER: '192.0.2.9',
+    };
+    const on = loadSettings({ environment: { ...environment, KONG_NEW_DNS_CLIENT: 'on' } });
+    expect(on.settings).toMatchObject({
+      dns_resolver: ['192.0.2.1', '[2001:db8::1]:5353'],
+      dns_hostsfile: environment.KONG_RESOLVER_HOSTS_FILE,
+      dns_order: ['SRV', 'AAAA'],
+      dns_valid_ttl: 7,
+      dns_error_ttl: 8,
+    });
+    expect(on.origins.get('dns_resolver')).toBe('environment variable KONG_RESOLVER_ADDRESS');
+    expect(on.warnings).toEqual([]);
+    expect(loadSettings({ environment }).settings.dns_resolver).toEqual(['192.0.2.9']);
+  });
+
   it('take directives that Kong makes of other settings for these', () => {
     const { settings, warnings } = loadSettings({
       conf: conf(
