@@ -65,6 +65,8 @@ beforeAll(async () => {
         'HTTP/1.1 103 Early Hints\r\nConstructor: 1\r\n__proto__: 2\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n' +
         '2\r\nok\r\n0\r\nConstructor: 3\r\n__proto__: 4\r\nConstructor: 5\r\n\r\n'
       );
+    if (path === '/odd-trailers')
+      return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-A: 1\r\nX-Odd: a\x01b\r\nX-B: 2\r\n\r\n';
     if (path.startsWith('/ws')) {
       socket.removeAllListeners('data');
       socket.on('data', (part) => socket.write(part));
@@ -162,6 +164,17 @@ describe('HTTP/2 from clients', () => {
       ['constructor', '3, 5'],
       ['__proto__', '4'],
     ]);
+  });
+
+  it('ends an answer whose trailers cannot all be written with those that can', async () => {
+    const answer = await ask2(await open(), get('/odd-trailers'));
+    expect(answer).toMatchObject({ status: 200, text: 'ok', code: 0 });
+    expect(Object.entries(answer.trailers)).toEqual([
+      ['x-a', '1'],
+      ['x-b', '2'],
+    ]);
+    const { text } = await node.raw('GET /odd-trailers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(text).toMatch(/\r\n\r\n2\r\nok\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n$/);
   });
 
   it.each<[string, OutgoingHttpHeaders, number]>([

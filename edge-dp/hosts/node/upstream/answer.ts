@@ -66,8 +66,11 @@ export class Answer implements AnswerSink {
     this.#body?.onRoom(listener);
   }
 
-  end(trailers: RawHeaders): void {
+  /** All of the body has been passed on: trailers that cannot be written are left out. */
+  end(given: RawHeaders): void {
     this.#abandon = null;
+    // A name and the value behind it go together.
+    const trailers = given.some(isUnwritable) ? given.filter((_, at) => !isUnwritable(given[at | 1] ?? '')) : given;
     if (!this.#framesTrailers) {
       this.#body?.finish(trailers);
       return;
