@@ -50,6 +50,8 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
 
     return {
       access(request) {
+        // As in Kong: without anybody to send traces to, nobody is told of any.
+        if (spans === null) return undefined;
         const { found, trace } = started(request);
         tellUpstream(request, propagation, found, {
           traceId: trace.traceId,
@@ -61,7 +63,7 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
         return undefined;
       },
       response(request, reply) {
-        const trace = traceHeader === null ? null : traceOf(request);
+        const trace = traceHeader === null || spans === null ? null : traceOf(request);
         if (traceHeader !== null && trace !== null) reply.headers.append(traceHeader, trace.traceId.padStart(32, '0'));
         return undefined;
       },

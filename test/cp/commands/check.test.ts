@@ -107,7 +107,7 @@ it('tells the data plane how to look at certificates of upstreams', async () => 
     overrides: { prefix: folder },
   });
   const { proxy } = await dataPlaneOptions(settings, createLog('crit'), {
-    runnable: new Set(),
+    runnable: async () => new Set(),
     choice: { bundled: null, own: [] },
   });
   expect(proxy.upstreamTls).toEqual({

@@ -91,7 +91,7 @@ function made(expected: Fields, got: Fields): Fields {
 function hooksOf(plugin: 'opentelemetry' | 'zipkin', own: object, instrumentations: readonly string[]): Hooks {
   const services = fakeServices({ tracing: { instrumentations, samplingRate: 1 } });
   const config = {
-    traces_endpoint: null,
+    traces_endpoint: 'http://collector.test/v1/traces',
     logs_endpoint: null,
     http_endpoint: null,
     queue: {},

@@ -158,6 +158,7 @@ beforeAll(async () => {
         route('silent', null),
         route('model', 'backend'),
         route('barred', 'backend'),
+        route('logged', 'backend'),
       ],
       plugins: [
         plugin('p1', 'opentelemetry', 'otel', opentelemetry),
@@ -182,6 +183,8 @@ beforeAll(async () => {
         plugin('p7', 'opentelemetry', 'model', opentelemetry),
         plugin('p8', 'zipkin', 'model', zipkin),
         plugin('p5', 'pre-function', 'otel', lua),
+        plugin('q4', 'opentelemetry', 'logged', { ...opentelemetry, traces_endpoint: null }),
+        plugin('q5', 'pre-function', 'logged', { ...none, access: ['kong.log.err("alone")'] }),
         plugin('q1', 'pre-function', 'barred', { ...none, access: ['kong.response.exit(403)'] }),
         plugin('q2', 'opentelemetry', 'barred', opentelemetry),
         plugin('q3', 'zipkin', 'barred', { ...zipkin, http_response_header_for_traceid: 'X-Zipkin' }),
@@ -343,6 +346,16 @@ describe('opentelemetry', () => {
     expect(text(nested(record, 5)[0] ?? new Map(), 1)).toContain('hi from lua');
     expect(attributes(record, 6)).toMatchObject({ 'request.id': response.headers.get('x-kong-request-id') });
     expect(bytes(record, 9)[0]?.toString('hex')).toBe(TRACE);
+  });
+
+  it('tells nobody of a trace where it sends the log alone', async () => {
+    const { headers } = await get('/logged');
+    expect(headers.get('x-trace')).toBeNull();
+    expect(upstreamSaw).toHaveLength(1);
+    expect(upstreamSaw[0]).not.toHaveProperty('traceparent');
+    const [post] = await arrived('/v1/logs');
+    expect(post?.body.toString('latin1')).toContain('alone');
+    expect(posts).toHaveLength(1);
   });
 
   it('sends what Lua recorded beside the log', async () => {
