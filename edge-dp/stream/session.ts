@@ -57,6 +57,8 @@ export class Session implements StreamSession, StreamPassage {
   #peers: PeerPicker | null = null;
   #left = 0;
   #onEnd: (() => void)[] = [];
+  /** A session of datagrams may end while it is still looking for an upstream. */
+  #over = false;
 
   constructor(
     gateway: Gateway,
@@ -136,6 +138,7 @@ export class Session implements StreamSession, StreamPassage {
   }
 
   ended(moved: MovedBytes): void {
+    this.#over = true;
     if (this.decidedAt === 0) this.#decided(CLIENT_LEFT);
     for (const listener of this.#onEnd.splice(0)) listener();
     logPhase(this.#chain, this, moved, this.#runtime.telemetry);
@@ -144,6 +147,7 @@ export class Session implements StreamSession, StreamPassage {
 
   async #try<T>(service: Service, peers: PeerPicker, dial: Dial<T>): Promise<T | null> {
     for (;;) {
+      if (this.#over) return null;
       const startedAt = Date.now();
       const peer = peers.next();
       if (peer === null) {

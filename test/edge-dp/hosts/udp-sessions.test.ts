@@ -11,6 +11,8 @@ const sockets: Socket[] = [];
 /** Ports of clients whose session has ended, in order. */
 const ended: number[] = [];
 let port: number;
+/** Until it is known what becomes of a session. */
+let known: Promise<object> = Promise.resolve({});
 
 async function bound(): Promise<Socket> {
   const socket = createSocket('udp4');
@@ -29,7 +31,8 @@ beforeAll(async () => {
   const options = { descriptor: Number(Object(udpHandle(held)).fd), port, address: '127.0.0.1', most: 2 };
   await listenForUdp(
     options,
-    ({ peerPort }): StreamPassage => ({
+    async ({ peerPort }): Promise<StreamPassage> => ({
+      ...(await known),
       passthrough: false,
       farewell: null,
       client: { ip: '127.0.0.1', port: peerPort },
@@ -74,4 +77,21 @@ it('ends the session that was quiet for longest when there are too many, and beg
   expect(await ask(b, 'five')).toBe('five');
   await until(() => ended.length === 2, 'the end of another session', LIMIT);
   expect(ended).toEqual([b, a].map((client) => client.address().port));
+});
+
+it('tells of the end of sessions that ended before it was known what becomes of them', async () => {
+  ended.length = 0;
+  const { promise, resolve } = Promise.withResolvers<object>();
+  known = promise;
+  const clients = await Promise.all([bound(), bound(), bound(), bound()]);
+  const [first, second, ...others] = clients.map((client) => client.address().port);
+  for (const client of clients) {
+    await new Promise((sent) => client.send('hello', port, '127.0.0.1', sent));
+  }
+  // Those of the test before this one go first.
+  await until(() => ended.length === 2, 'the end of the sessions before', LIMIT);
+  resolve({});
+  await until(() => ended.length === 4, 'the end of two sessions', LIMIT);
+  expect(ended.slice(2)).toEqual([first, second]);
+  expect(others).toHaveLength(2);
 });

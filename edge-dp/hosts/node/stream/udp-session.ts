@@ -32,10 +32,7 @@ export class UdpSession {
   ) {
     this.#reply = reply;
     this.#onEnd = onEnd;
-    this.#begin(open).catch((error: unknown) => {
-      console.error(`a UDP session failed: ${messageOf(error)}`);
-      this.end();
-    });
+    this.#begin(open).catch((error: unknown) => this.#failed(error));
   }
 
   /** From the client. */
@@ -65,8 +62,18 @@ export class UdpSession {
     this.#onEnd();
   }
 
+  #failed(error: unknown): void {
+    console.error(`a UDP session failed: ${messageOf(error)}`);
+    this.end();
+  }
+
   async #begin(open: () => StreamPassage | null | Promise<StreamPassage | null>): Promise<void> {
     this.#passage = await open();
+    if (this.#over) {
+      // It could not be told before.
+      this.#passage?.ended(this.#moved);
+      return;
+    }
     const upstream = (await this.#passage?.open(this.#dial)) ?? null;
     const farewell = this.#passage?.farewell ?? null;
     if (upstream === null && farewell !== null && !this.#over) {
@@ -117,7 +124,7 @@ export class UdpSession {
     const { failure } = connectFailure(error, 'over UDP');
     this.#passage.reopen(failure, this.#dial).then(
       (next) => this.#goOn(next),
-      () => this.end(),
+      (error: unknown) => this.#failed(error),
     );
   }
 
