@@ -2,7 +2,7 @@ import { SettingsError } from '../settings/load.ts';
 import { properties, type SettingName } from '../settings/properties.ts';
 import { type Command, settingsFor } from './command.ts';
 import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
-import { namedFileProblems } from './named-files.ts';
+import { readNamedFiles } from './named-files.ts';
 
 /** The settings as `start` would read them, with the certificates and keys they name, or everything that is wrong with them. */
 export function checkCommand(ofDataPlane: ReadDataPlanePlugins): Command {
@@ -16,10 +16,10 @@ export function checkCommand(ofDataPlane: ReadDataPlanePlugins): Command {
 
 async function check(sources: Parameters<typeof settingsFor>[0], ofDataPlane: ReadDataPlanePlugins): Promise<void> {
   const { settings, origins, warnings } = settingsFor(sources);
-  const problems = await namedFileProblems(settings);
+  const { problems, missing } = await readNamedFiles(settings);
   if (problems.length > 0) throw new SettingsError(problems);
   await choosePlugins(settings, ofDataPlane);
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  for (const warning of [...warnings, ...missing]) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`settings are valid (role ${settings.role}, database ${settings.database})\n`);
   for (const [name, origin] of origins)
     process.stdout.write(

@@ -1,7 +1,7 @@
 import { loadListenerPair, tlsListeners } from '../listeners/listener-pair.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadClusterTls, loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
-import { PkiError } from '../pki/error.ts';
+import { MissingFile, PkiError } from '../pki/error.ts';
 import { readPem } from '../pki/pem.ts';
 import { loadPublicPair } from '../pki/public-pair.ts';
 import { loadTrust } from '../pki/trust.ts';
@@ -9,8 +9,16 @@ import { clientTls } from '../settings/client-tls.ts';
 import type { Settings } from '../settings/properties.ts';
 import { LISTENER_PAIRS } from '../settings/rules.ts';
 
-/** What is wrong with certificates and keys that the settings name, as `start` would find one after another; those it makes itself aside. */
-export async function namedFileProblems(settings: Settings): Promise<string[]> {
+/** What `start` would find of named files, one after another. */
+interface NamedFiles {
+  /** What is wrong with those that are there. */
+  readonly problems: readonly string[];
+  /** Those that are not: settings may be written before their files, and checked on another machine. */
+  readonly missing: readonly string[];
+}
+
+/** Reads the certificates and keys that the settings name; those that `start` makes itself aside. */
+export async function readNamedFiles(settings: Settings): Promise<NamedFiles> {
   const { role, bundle_signing_key: signing, bundle_trusted_keys: trusted } = settings;
   const serves = role !== 'control_plane';
   const reads: (() => unknown)[] = [];
@@ -32,15 +40,16 @@ export async function namedFileProblems(settings: Settings): Promise<string[]> {
     }
   }
   const problems: string[] = [];
+  const missing: string[] = [];
   for (const read of reads) {
     try {
       await read();
     } catch (error) {
       if (!(error instanceof PkiError)) throw error;
-      problems.push(error.message);
+      (error instanceof MissingFile ? missing : problems).push(error.message);
     }
   }
-  return problems;
+  return { problems, missing };
 }
 
 /** What clients' and upstreams' certificates must chain to. */

@@ -2,3 +2,6 @@
 export class PkiError extends Error {
   override readonly name = 'PkiError';
 }
+
+/** A file that a setting names is not there. */
+export class MissingFile extends PkiError {}

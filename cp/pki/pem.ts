@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../shared/thrown.ts';
-import { PkiError } from './error.ts';
+import { MissingFile, PkiError } from './error.ts';
 
 /**
  * The PEM text a setting stands for: as Kong allows, the text itself, the text in base64, or the path of a file.
@@ -20,7 +20,8 @@ export function readText(path: string, setting: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const detail = messageOf(error);
-    throw new PkiError(`${setting}: cannot be read (${detail})`);
+    const problem = `${setting}: cannot be read (${messageOf(error)})`;
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    throw missing ? new MissingFile(problem) : new PkiError(problem);
   }
 }

@@ -11,8 +11,8 @@ import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 const folder = mkdtempSync(join(tmpdir(), 'check '));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What `holdfast check` prints of these settings, or the problems it ends with. */
-async function check(settings: Record<string, string>): Promise<string | readonly string[]> {
+/** What `holdfast check` prints of these settings, or the problems it ends with. What it warns of is added to `warnings`. */
+async function check(settings: Record<string, string>, warnings: string[] = []): Promise<string | readonly string[]> {
   const conf = join(folder, 'holdfast.conf');
   writeFileSync(
     conf,
@@ -25,7 +25,7 @@ async function check(settings: Record<string, string>): Promise<string | readonl
     printed += text;
     return true;
   });
-  const warned = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const warned = vi.spyOn(process.stderr, 'write').mockImplementation((text) => warnings.push(String(text)) > 0);
   try {
     const plugins = async () => ({ bundled: new Set<string>(), load: async () => [] });
     await checkCommand(plugins).run({ words: [], conf, prefix: folder, options: {} });
@@ -64,19 +64,19 @@ it('reads the certificates and keys that settings name, and says at once of all 
     await check({
       ...good,
       ssl_cert_key: file('b.key', other.key),
-      admin_ssl_cert: nowhere,
+      admin_ssl_cert_key: base64(other.key),
       lua_ssl_trusted_certificate: file('none.pem', 'no PEM'),
       ssl_cipher_suite: 'custom',
-      ssl_dhparam: nowhere,
-      cluster_cert: nowhere,
-      cluster_cert_key: nowhere,
-      nginx_sproxy_proxy_ssl_trusted_certificate: nowhere,
-      bundle_signing_key: nowhere,
-      bundle_trusted_keys: nowhere,
+      ssl_dhparam: folder,
+      cluster_cert: folder,
+      cluster_cert_key: folder,
+      nginx_sproxy_proxy_ssl_trusted_certificate: folder,
+      bundle_signing_key: folder,
+      bundle_trusted_keys: folder,
     }),
   ).toEqual([
     expect.stringContaining('ssl_cert_key is not the key of ssl_cert'),
-    expect.stringContaining('admin_ssl_cert: cannot be read'),
+    expect.stringContaining('admin_ssl_cert_key is not the key of admin_ssl_cert'),
     expect.stringContaining('cluster_cert: cannot be read'),
     expect.stringContaining('bundle_signing_key: cannot be read'),
     expect.stringContaining('bundle_trusted_keys: cannot be read'),
@@ -84,6 +84,13 @@ it('reads the certificates and keys that settings name, and says at once of all 
     expect.stringContaining('ssl_dhparam: cannot be read'),
     expect.stringContaining('nginx_stream_proxy_ssl_trusted_certificate: cannot be read'),
   ]);
+
+  // Settings are written before their files, and looked at elsewhere: what is not there is no fault of theirs.
+  const warnings: string[] = [];
+  const elsewhere = { admin_ssl_cert: nowhere, cluster_cert: 'x', cluster_cert_key: 'x', bundle_signing_key: nowhere };
+  expect(await check({ ...good, ...elsewhere }, warnings)).toContain('settings are valid');
+  for (const name of ['admin_ssl_cert', 'cluster_cert', 'bundle_signing_key'])
+    expect(warnings.join('')).toContain(`warning: ${name}: cannot be read (ENOENT`);
 
   // Where nothing listens with TLS, nothing of it is read.
   expect(await check({ ...good, proxy_listen: '127.0.0.1:8000', ssl_cert: nowhere })).toContain('settings are valid');
