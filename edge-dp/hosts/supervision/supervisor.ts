@@ -8,7 +8,7 @@ import { messageOf } from '../../../shared/thrown.ts';
 import { type EgressPlan, type EgressRun, heldDescriptors, runEgress } from '../egress/egress-run.ts';
 import { giveToParent } from '../held-socket.ts';
 import { runNode } from '../node/node-run.ts';
-import { runWorkerd } from '../workerd/workerd-run.ts';
+import type { runWorkerd } from '../workerd/workerd-run.ts';
 import { isMessage } from './message.ts';
 import { FIRST_DESCRIPTOR, type FromSupervisor, type SupervisorPlan, type ToSupervisor } from './messages.ts';
 import type { LogLevel, Run } from './run.ts';
@@ -32,9 +32,12 @@ let egressRun: EgressRun | null = null;
 let workers: readonly Slot[] = [];
 /** Processes started again, since they had ended by themselves. */
 let restarts = 0;
+/** Read where workerd is what runs; that is decided with the first plan. */
+let workerd: { readonly run: typeof runWorkerd } | null = null;
 
 async function start(plan: SupervisorPlan): Promise<void> {
   const { runtime } = plan;
+  if (runtime.kind === 'workerd') workerd = { run: (await import('../workerd/workerd-run.ts')).runWorkerd };
   outgoing = runtime.kind === 'workerd' ? runtime.egress : null;
   const held = plan.sockets.filter(({ udp }) => udp !== true).map(({ descriptor }) => descriptor);
   const descriptors = [...held, ...(outgoing === null ? [] : [outgoing.descriptor, ...heldDescriptors(outgoing)])];
@@ -72,7 +75,8 @@ function runPlace({ sockets, runtime, processes }: SupervisorPlan, place: number
   const warmUp = join(runtime.folder, `warm-${process.pid}-${warmUps}.sock`);
   const config = runtime.configs[place];
   if (config === undefined) throw new Error(`process ${place + 1} has no workerd config`);
-  return runWorkerd(config, served, warmUp, runtimeLog, log);
+  if (workerd === null) throw new Error('workerd was not read');
+  return workerd.run(config, served, warmUp, runtimeLog, log);
 }
 
 /**
