@@ -29,7 +29,7 @@ export class PersistentMap<V> {
         branch = child;
         continue;
       }
-      for (const entry of child.entries) if (entry[0] === key) return entry[1];
+      for (let leaf: Leaf<V> | null = child; leaf !== null; leaf = leaf.others) if (leaf.key === key) return leaf.value;
       return undefined;
     }
   }
@@ -90,7 +90,10 @@ interface OwnBranch<V> extends Branch<V> {
 interface Leaf<V> {
   readonly kind: 'leaf';
   readonly hash: number;
-  readonly entries: readonly (readonly [string, V])[];
+  readonly key: string;
+  readonly value: V;
+  /** More with the same hash, which is rare; null: there are none. */
+  readonly others: Leaf<V> | null;
 }
 
 /**
@@ -119,7 +122,7 @@ function insert<V>(branch: Branch<V>, shift: number, hash: number, key: string, 
   const child = own.children[at];
   if ((own.bitmap & bit) === 0 || child === undefined) {
     batch.added += 1;
-    own.children.splice(at, 0, { kind: 'leaf', hash, entries: [[key, value]] });
+    own.children.splice(at, 0, { kind: 'leaf', hash, key, value, others: null });
     own.bitmap |= bit;
   } else {
     own.children[at] = insertInto(child, shift + BITS, hash, key, value, batch);
@@ -137,10 +140,9 @@ function insertInto<V>(
 ): Branch<V> | Leaf<V> {
   if (child.kind === 'branch') return insert(child, shift, hash, key, value, batch);
   if (child.hash === hash) {
-    const at = child.entries.findIndex((entry) => entry[0] === key);
-    if (at >= 0) return { ...child, entries: child.entries.with(at, [key, value]) };
-    batch.added += 1;
-    return { ...child, entries: [...child.entries, [key, value]] };
+    const others = without(child, key);
+    if (others === child) batch.added += 1;
+    return { kind: 'leaf', hash, key, value, others };
   }
   // Another hash wants this place: push the leaf one level down and try again there.
   const bitmap = 1 << ((child.hash >>> shift) & MASK);
@@ -167,16 +169,24 @@ function remove<V>(branch: Branch<V>, shift: number, hash: number, key: string):
     if (smaller === child) return branch;
     if (smaller.bitmap !== 0) return { ...branch, children: branch.children.with(at, smaller) };
   } else {
-    const kept = child.entries.filter((entry) => entry[0] !== key);
-    if (kept.length === child.entries.length) return branch;
-    if (kept.length > 0) return { ...branch, children: branch.children.with(at, { ...child, entries: kept }) };
+    const kept = without(child, key);
+    if (kept === child) return branch;
+    if (kept !== null) return { ...branch, children: branch.children.with(at, kept) };
   }
   return { kind: 'branch', bitmap: branch.bitmap & ~bit, children: branch.children.toSpliced(at, 1), madeIn: null };
+}
+
+/** A leaf and those behind it without a key; the very same where none of them has it. */
+function without<V>(leaf: Leaf<V> | null, key: string): Leaf<V> | null {
+  if (leaf === null) return null;
+  if (leaf.key === key) return leaf.others;
+  const others = without(leaf.others, key);
+  return others === leaf.others ? leaf : { ...leaf, others };
 }
 
 function* walk<V>(branch: Branch<V>): IterableIterator<readonly [string, V]> {
   for (const child of branch.children) {
     if (child.kind === 'branch') yield* walk(child);
-    else yield* child.entries;
+    else for (let leaf: Leaf<V> | null = child; leaf !== null; leaf = leaf.others) yield [leaf.key, leaf.value];
   }
 }

@@ -3,6 +3,10 @@ import { isRecord } from '../../shared/record.ts';
 import { ConfigError } from './config-error.ts';
 
 const TOP = { at: '', fields: {} };
+const NONE: readonly never[] = [];
+
+const isString = (value: unknown): value is string => typeof value === 'string';
+const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 /**
  * Reads the fields of one bundle row, once, when config is applied. The control plane has validated the row, so a field
@@ -73,7 +77,7 @@ export class RowReader {
   }
 
   strings(field: string): readonly string[] {
-    return this.#list(field, 'string', (value): value is string => typeof value === 'string');
+    return this.#list(field, 'string', isString);
   }
 
   optionalStrings(field: string): readonly string[] | null {
@@ -82,7 +86,7 @@ export class RowReader {
   }
 
   numbers(field: string): readonly number[] {
-    return this.#list(field, 'number', (value): value is number => typeof value === 'number');
+    return this.#list(field, 'number', isNumber);
   }
 
   /** A nested record; an absent one reads as empty, so that its fields get their defaults. */
@@ -105,14 +109,10 @@ export class RowReader {
     return new ConfigError(`${this.#table} ${this.id}: ${reason}`);
   }
 
+  /** The row's own, which nobody changes. */
   #list<T>(field: string, type: string, is: (value: unknown) => value is T): readonly T[] {
-    const value = this.#row[field] ?? [];
-    if (!Array.isArray(value)) throw this.refuse(field, `a list of ${type}s`, value);
-    const list: T[] = [];
-    for (const item of value) {
-      if (!is(item)) throw this.refuse(field, `a list of ${type}s`, value);
-      list.push(item);
-    }
-    return list;
+    const value: unknown = this.#row[field] ?? NONE;
+    if (!Array.isArray(value) || !value.every(is)) throw this.refuse(field, `a list of ${type}s`, value);
+    return value;
   }
 }

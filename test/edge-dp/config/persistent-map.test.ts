@@ -32,4 +32,23 @@ describe('PersistentMap', () => {
       { numRuns: 200 },
     );
   });
+
+  it('keeps keys of one hash apart', () => {
+    // Found by trying three million.
+    const [first, second, third] = ['r40512', 'r820387', 'r1990513'];
+    const two = PersistentMap.empty<number>().setAll([
+      [first, 1],
+      [second, 2],
+      [first, 3],
+    ]);
+    expect([two.size, two.get(first), two.get(second), two.get(third)]).toEqual([2, 3, 2, undefined]);
+    const three = two.set(third, 4).set(second, 5);
+    expect([three.size, ...[first, second, third].map((key) => three.get(key))]).toEqual([3, 3, 5, 4]);
+    for (const key of [first, second, third]) {
+      const left = new Map(three.delete(key).entries());
+      expect([left.size, left.has(key)]).toEqual([2, false]);
+    }
+    expect(three.delete(first).delete(third).delete(third).get(second)).toBe(5);
+    expect(three.delete(first).delete(third).delete(second).size).toBe(0);
+  });
 });
