@@ -1,10 +1,11 @@
 /**
  * Properties of Kong 3.9 that configure nginx, OpenResty, features of its runtime that have no counterpart here, or its
- * Enterprise edition. They are named in a warning and change nothing, so that a kong.conf can be brought as it is.
+ * Enterprise edition, and those of Kong 2, which stay behind in files that were upgraded. They are named in a warning and change
+ * nothing, so that a kong.conf can be brought as it is.
  */
 export function isInapplicable(name: string): boolean {
   const family = FAMILIES.some((prefix) => name === prefix || name.startsWith(`${prefix}_`));
-  return family || OPEN_SOURCE.has(name) || ENTERPRISE.has(name);
+  return family || OPEN_SOURCE.has(name) || OLD.has(name) || ENTERPRISE.has(name);
 }
 
 /** Names that begin alike: nginx's directives, those of one feature, plugin servers, which people name themselves. */
@@ -39,6 +40,10 @@ const FAMILIES = [
   'rbac',
   'smtp',
   'vitals',
+  // Kong 2.
+  'cassandra',
+  'go_plugins',
+  'go_pluginserver',
 ];
 
 const OPEN_SOURCE = new Set([
@@ -91,6 +96,15 @@ const OPEN_SOURCE = new Set([
   'worker_consistency',
   'worker_events_max_payload',
   'worker_state_update_frequency',
+]);
+
+const OLD = new Set([
+  'custom_plugins',
+  'legacy_hybrid_protocol',
+  'legacy_worker_events',
+  'router_consistency',
+  'router_update_frequency',
+  'upstream_keepalive',
 ]);
 
 const ENTERPRISE = new Set([
