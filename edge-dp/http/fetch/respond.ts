@@ -2,7 +2,7 @@ import type { FieldList } from '../fields.ts';
 import type { EndListener, HttpResponse } from '../messages.ts';
 import { OwnResponse } from '../messages.ts';
 import { LAST } from './connection-end.ts';
-import { followed } from './follow.ts';
+import { followed, soon } from './follow.ts';
 import { ownBody } from './own-body.ts';
 import type { FetchRequest } from './request.ts';
 import { encoding, FetchResponse, nativeContent } from './response.ts';
@@ -19,7 +19,7 @@ export function respond(
     const { listeners, made, over } = response;
     if (request.isLast) response.headers.set(...LAST);
     if ((listeners.length === 0 || response.held) && !request.isLast) {
-      tellAtOnce(request, listeners, waitUntil);
+      tellAtOnce(request, listeners);
       return response.native;
     }
     return followed(response.native, { listeners, made, over, waitUntil, ...ending(request) });
@@ -41,7 +41,7 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
     }
     return followed(native, { listeners, made: true, over: null, waitUntil, ...ending(request) });
   }
-  tellAtOnce(request, listeners, waitUntil);
+  tellAtOnce(request, listeners);
   // Requests without a body, as most are, are spared the question.
   if (request.body === null && !request.isLast && !cut) return native;
   if (status === 204 || status === 205 || status === 304) return native;
@@ -49,17 +49,15 @@ function ofOwn(request: FetchRequest, response: OwnResponse, waitUntil: WaitUnti
 }
 
 /** They hear once it has been handed over: the runtime has all of it. */
-function tellAtOnce(request: FetchRequest, listeners: readonly EndListener[], waitUntil: WaitUntil): void {
+function tellAtOnce(request: FetchRequest, listeners: readonly EndListener[]): void {
   if (listeners.length === 0) {
     request.settle();
     return;
   }
-  waitUntil(
-    Promise.resolve().then(() => {
-      for (const ended of listeners) ended({ aborted: false, clientLeft: false });
-      request.settle();
-    }),
-  );
+  soon(() => {
+    for (const ended of listeners) ended({ aborted: false, clientLeft: false });
+    request.settle();
+  });
 }
 
 function ending(request: FetchRequest): {

@@ -158,11 +158,13 @@ export class BatchQueue {
     if (this.#batch === batch) this.#batch = null;
   }
 
-  #company(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout(resolve, Math.max(milliseconds, 0));
-      this.#wake = resolve;
-    });
+  async #company(milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, Math.max(milliseconds, 0));
+    this.#wake = resolve;
+    await promise;
+    // Here, where the request is that set it: none can clear another's. It may be an hour, with a batch every instant.
+    clearTimeout(timer);
   }
 
   #take(): readonly Entry[] {

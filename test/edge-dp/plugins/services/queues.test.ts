@@ -51,6 +51,17 @@ describe('a queue', () => {
     expect(batches.slice(2)).toEqual([{ at: 2200, entries: [6] }]);
   });
 
+  it('leaves no clock running for batches that were full before their delay was over', async () => {
+    const { queues, batches, send, on } = destination();
+    const queue = queues.open('q', { ...OPTIONS, max_coalescing_delay: 3_600 }, send);
+    for (let entry = 0; entry < 300; entry++) {
+      queue.push(entry, on);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(batches).toHaveLength(100);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('tries again later and later, then drops the batch and says so', async () => {
     const { queues, batches, log, state, send, on } = destination();
     state.broken = true;
