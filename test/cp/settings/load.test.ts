@@ -227,7 +227,9 @@ describe('settings', () => {
       cluster_telemetry_server_name: 'tp.example.com',
     });
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/pluginserver_go_start_cmd .*enforce_rbac .*license_path .*cassandra_contact_points .*go_plugins_dir/s);
+    expect(warnings[0]).toMatch(
+      /pluginserver_go_start_cmd .*enforce_rbac .*license_path .*cassandra_contact_points .*go_plugins_dir/s,
+    );
     expect(warnings[0]).not.toContain('hunter2');
     // Our own names are still asked for as they are.
     expect(problemsOf({ conf: conf('cluster_telemetry_lisen = off\n'), environment: {} })[0]).toContain(
