@@ -232,25 +232,35 @@ class Link {
     else void this.#publish(this.#session);
   }
 
+  /** Never throws. */
   async #publish(session: NodeSession): Promise<void> {
     this.#sending = true;
-    do {
-      this.#outdated = false;
-      const assignment = session.assignment();
-      if (assignment !== null) await this.order(session, assignment);
-      const offer = await session.offer();
-      let text: string;
-      if (offer.kind === 'release') {
-        const { serial, config_hash } = offer.release.manifest;
-        // There was something for other groups only.
-        if (offer.release.jws === this.#sentJws && session.record.serial === serial) continue;
-        this.#sentJws = offer.release.jws;
-        text = this.#options.texts.withObjects(offer.release, offer.held);
-        this.#sent = { serial, config_hash };
-      } else text = await session.orders.message(offer.message);
-      await new Promise<void>((resolve) => this.#webSocket.send(text, () => resolve()));
-    } while (this.#outdated && this.#webSocket.readyState === this.#webSocket.OPEN);
-    this.#sending = false;
+    try {
+      do {
+        this.#outdated = false;
+        await this.#offer(session);
+      } while (this.#outdated && this.#webSocket.readyState === this.#webSocket.OPEN);
+    } catch (error) {
+      this.#refuse(error);
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  async #offer(session: NodeSession): Promise<void> {
+    const assignment = session.assignment();
+    if (assignment !== null) await this.order(session, assignment);
+    const offer = await session.offer();
+    let text: string;
+    if (offer.kind === 'release') {
+      const { serial, config_hash } = offer.release.manifest;
+      // There was something for other groups only.
+      if (offer.release.jws === this.#sentJws && session.record.serial === serial) return;
+      this.#sentJws = offer.release.jws;
+      text = this.#options.texts.withObjects(offer.release, offer.held);
+      this.#sent = { serial, config_hash };
+    } else text = await session.orders.message(offer.message);
+    await new Promise<void>((resolve) => this.#webSocket.send(text, () => resolve()));
   }
 
   /** Counts a message; closes the link of a data plane that says too much. */

@@ -287,6 +287,18 @@ describe('the link', () => {
     await link.hear('heartbeat');
   });
 
+  test('ends alone by a fault of this end, and goes on with the next connection', async () => {
+    const plane = await start();
+    const fault = vi.spyOn(plane.publisher, 'missing').mockImplementation(() => {
+      throw new Error('out of order');
+    });
+    const link = await join(plane);
+    expect(await link.closed()).toBe(1011);
+    expect(plane.log).toContainEqual(expect.stringContaining('closing the link: out of order'));
+    fault.mockRestore();
+    await (await join(plane)).hear('manifest');
+  });
+
   test('lets the newer of two connections of one node have its place', async () => {
     const plane = await start();
     const first = await join(plane);
