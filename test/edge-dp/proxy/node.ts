@@ -89,10 +89,10 @@ function exchange(
     else socket.write(request);
     socket.on('data', (data: string) => {
       text += data;
-      if (withoutHints(responses(text)).length >= answers) socket.end();
+      if (responses(text).length >= answers) socket.end();
     });
     socket.on('end', () => {
-      closed = withoutHints(responses(text)).length < answers;
+      closed = responses(text).length < answers;
     });
     // A reset is an end too.
     socket.on('error', () => {
@@ -160,11 +160,6 @@ export function route(n: number, path: string, to: number, extra: Readonly<Recor
 }
 
 /** Statuses of the responses in what came back. */
-/** Those that are no early hints (103), which come before an answer on hosts that can send them. */
-export function withoutHints(found: readonly RawResponse[]): RawResponse[] {
-  return found.filter(({ status }) => status !== 103);
-}
-
 export function statuses(text: string): number[] {
   return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 }

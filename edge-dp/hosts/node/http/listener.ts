@@ -277,8 +277,6 @@ class Http1Listener implements ProxyListener {
     }
     connection.current = { request, response };
     connection.count += 1;
-    // A client of HTTP/1.0 would take it for the answer.
-    if (response instanceof WireResponse && request.version === '1.1') request.informer = response;
     const { idleTimeout, requests } = this.#options.limits;
     const last = idleTimeout === 0 || connection.count >= requests;
     response.sendDate = false;

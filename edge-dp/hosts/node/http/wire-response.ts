@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import { isToken } from '../../../../shared/head.ts';
 
 /**
@@ -11,20 +11,6 @@ export class WireResponse<Request extends IncomingMessage = IncomingMessage> ext
   declare _headerSent: boolean;
   /** The connection ends with it. */
   declare _last: boolean;
-
-  /** Sends an interim answer, as long as nothing of this one was sent. What cannot be sent of it is left out. */
-  inform(status: number, lines: readonly string[]): void {
-    const { socket } = this;
-    if (this.headersSent || socket === null || !socket.writable) return;
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
-    for (let at = 0; at + 1 < lines.length; at += 2) {
-      const name = lines[at] ?? '';
-      const value = lines[at + 1] ?? '';
-      if (isToken(name) && isSendable(value) && name.toLowerCase() !== 'content-length')
-        head += `${name}: ${value}\r\n`;
-    }
-    socket.write(`${head}\r\n`, 'latin1');
-  }
 
   /** `firstLine` ends with its line break; of `lines`, names and values in turn. */
   _storeHeader(firstLine: string, lines: readonly string[]): void {
