@@ -122,11 +122,18 @@ export function loadPrefix(sources: SettingsSources): string {
   const { overrides } = sources;
   if (overrides?.prefix !== undefined) return overrides.prefix;
   const problems: string[] = [];
-  const given = givenBy(sources, problems, []);
+  // Files with values of other settings may be there for the instance alone.
+  const environment = Object.fromEntries(
+    Object.entries(sources.environment).filter(([variable]) => {
+      const kept = keptInFile(variable.replace(/^(KONG|HOLDFAST)_/, '').toLowerCase());
+      return kept === null || kept === 'prefix';
+    }),
+  );
+  const given = givenBy({ ...sources, environment }, problems, []);
   const entry = given.get('prefix');
   const written = entry?.value || (properties.prefix.default ?? '');
   const read = hasReferences(written)
-    ? withSettingSecrets(written, secretsFor(sources, given, problems))
+    ? withSettingSecrets(written, secretsFor({ ...sources, environment }, given, problems))
     : { value: written };
   if ('problem' in read) problems.push(`prefix = '${written}' (${entry?.origin}): ${read.problem}`);
   if ('problem' in read || problems.length > 0) throw new SettingsError(problems);
@@ -142,7 +149,7 @@ function givenBy(
   const given = new Map<string, { value: string; origin: Origin }>();
   for (const source of [
     fromFile(sources.conf, problems, warnings),
-    fromEnvironment(sources.environment),
+    fromEnvironment(sources.environment, problems),
     fromCommand(sources),
   ]) {
     for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
@@ -265,16 +272,42 @@ function fromFile(
   return result;
 }
 
-function fromEnvironment(environment: SettingsSources['environment']): Map<string, { value: string; origin: Origin }> {
+function fromEnvironment(
+  environment: SettingsSources['environment'],
+  problems: string[],
+): Map<string, { value: string; origin: Origin }> {
   const result = new Map<string, { value: string; origin: Origin }>();
   for (const prefix of ['KONG_', 'HOLDFAST_']) {
     for (const [variable, value] of Object.entries(environment)) {
       if (!variable.startsWith(prefix) || value === undefined) continue;
       const name = variable.slice(prefix.length).toLowerCase();
-      result.set(name, { value: asInFile(value), origin: `environment variable ${variable}` });
+      const origin = `environment variable ${variable}`;
+      const kept = keptInFile(name);
+      if (kept === null) {
+        result.set(name, { value: asInFile(value), origin });
+        continue;
+      }
+      if (value === '') continue;
+      const plain = variable.slice(0, -FILE_ENDING.length);
+      if (environment[plain]) problems.push(`${plain} and ${variable} are both set, and mean the same`);
+      try {
+        result.set(kept, { value: asInFile(readFileSync(value, 'utf8')), origin });
+      } catch (error) {
+        problems.push(`${variable} = '${value}' cannot be read: ${messageOf(error)}`);
+      }
     }
   }
   return result;
+}
+
+/** As in Kong's image: `KONG_PG_PASSWORD_FILE` names a file with the value of `pg_password`, such as Docker makes of secrets. */
+const FILE_ENDING = '_FILE';
+
+/** The setting whose value is in the file that another is to name; null: the name is no such one. */
+function keptInFile(name: string): string | null {
+  if (!name.toUpperCase().endsWith(FILE_ENDING) || isSettingName(name)) return null;
+  const own = name.slice(0, -FILE_ENDING.length);
+  return isSettingName(own) || own in ALIASES || own in RENAMED ? own : null;
 }
 
 /** As in Kong: blanks around it do not count, and a `#` that was escaped for a file is a plain one. */

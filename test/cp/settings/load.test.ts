@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { describeConfiguration } from '../../../cp/admin/node/configuration.ts';
 import { listenersWithoutCertificate, tlsListeners } from '../../../cp/listeners/listener-pair.ts';
 import { clientTls } from '../../../cp/settings/client-tls.ts';
-import { loadSettings, SettingsError } from '../../../cp/settings/load.ts';
+import { loadPrefix, loadSettings, SettingsError } from '../../../cp/settings/load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'settings-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -312,6 +312,34 @@ describe('settings', () => {
       environment: { KONG_PG_SSL: ' on\n', KONG_PG_PASSWORD: 'a\\#b#c', HOLDFAST_PG_HOST: '\tdb ' },
     });
     expect(settings).toMatchObject({ pg_ssl: true, pg_password: 'a#b#c', pg_host: 'db' });
+  });
+
+  it('are read of files that variables with _FILE name, as in the image of Kong', () => {
+    const secret = conf('pass#word\n');
+    const environment = {
+      KONG_PG_PASSWORD_FILE: secret,
+      HOLDFAST_NGINX_MAIN_WORKER_PROCESSES_FILE: conf('2'),
+      KONG_PG_USER_FILE: '',
+      KONG_VAULT_ENV_FILE: conf('A=b\n'),
+    };
+    const { settings, origins, warnings } = loadSettings({ environment });
+    expect(settings).toMatchObject({
+      pg_password: 'pass#word',
+      pg_user: 'kong',
+      nginx_worker_processes: 2,
+      vault_env_file: environment.KONG_VAULT_ENV_FILE,
+    });
+    expect(origins.get('pg_password')).toBe('environment variable KONG_PG_PASSWORD_FILE');
+    expect(warnings).toEqual([]);
+
+    const wrong = { KONG_PG_PASSWORD: 'x', KONG_PG_PASSWORD_FILE: secret, KONG_PG_HOST_FILE: '/nonexistent/host' };
+    expect(problemsOf({ environment: wrong })).toEqual([
+      'KONG_PG_PASSWORD and KONG_PG_PASSWORD_FILE are both set, and mean the same',
+      expect.stringMatching(/^KONG_PG_HOST_FILE = '\/nonexistent\/host' cannot be read: /),
+    ]);
+    // What only has to find an instance does not need them.
+    expect(loadPrefix({ environment: { ...wrong, KONG_PREFIX_FILE: conf('/srv/gateway\n') } })).toBe('/srv/gateway');
+    expect(() => loadPrefix({ environment: { KONG_PREFIX_FILE: '/nonexistent' } })).toThrow('cannot be read');
   });
 
   it('do not take an empty text for an address to listen at', () => {
