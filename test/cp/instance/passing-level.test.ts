@@ -18,6 +18,20 @@ describe('a log level that is set for a while', () => {
     expect([level.get(), log.level]).toEqual(['notice', 'notice']);
   });
 
+  test('leaves one that a reload brought meanwhile, and goes back to that from then on', () => {
+    const log = createLog('notice', () => undefined);
+    const level = passingLevel(log.part('admin'));
+    level.set('debug', 60);
+    log.level = 'warn';
+    vi.advanceTimersByTime(60_000);
+    expect(level.get()).toBe('warn');
+    level.set('debug', 60);
+    log.level = 'error';
+    level.set('info', 60);
+    vi.advanceTimersByTime(60_000);
+    expect(level.get()).toBe('error');
+  });
+
   test('stays for longer than a timer can wait', () => {
     const level = passingLevel(createLog('notice', () => undefined));
     level.set('debug', 1e9);
