@@ -5,18 +5,42 @@ import { KONG_VERSION } from '../version.ts';
 
 /** Names from before version 3.2. */
 const olderNames: readonly ShorthandField[] = [
-  { name: 'cookie_lifetime', field: { type: 'number' }, expand: (value) => ({ rolling_timeout: value }) },
-  { name: 'cookie_idletime', field: { type: 'number' }, expand: (value) => ({ idling_timeout: value ?? 0 }) },
+  {
+    name: 'cookie_lifetime',
+    field: { type: 'number', description: 'An earlier name of rolling_timeout.' },
+    expand: (value) => ({ rolling_timeout: value }),
+  },
+  {
+    name: 'cookie_idletime',
+    field: { type: 'number', description: 'An earlier name of idling_timeout.' },
+    expand: (value) => ({ idling_timeout: value ?? 0 }),
+  },
   // Worked out by the session itself now.
-  { name: 'cookie_renew', field: { type: 'number' }, expand: () => ({}) },
-  { name: 'cookie_discard', field: { type: 'number' }, expand: (value) => ({ stale_ttl: value }) },
+  {
+    name: 'cookie_renew',
+    field: { type: 'number', description: 'Without effect: sessions are renewed in time by themselves.' },
+    expand: () => ({}),
+  },
+  {
+    name: 'cookie_discard',
+    field: { type: 'number', description: 'An earlier name of stale_ttl.' },
+    expand: (value) => ({ stale_ttl: value }),
+  },
   {
     name: 'cookie_samesite',
-    field: { type: 'string' },
+    field: { type: 'string', description: 'An earlier name of cookie_same_site, with off for Lax.' },
     expand: (value) => ({ cookie_same_site: value === 'off' ? 'Lax' : value }),
   },
-  { name: 'cookie_httponly', field: { type: 'boolean' }, expand: (value) => ({ cookie_http_only: value }) },
-  { name: 'cookie_persistent', field: { type: 'boolean' }, expand: (value) => ({ remember: value }) },
+  {
+    name: 'cookie_httponly',
+    field: { type: 'boolean', description: 'An earlier name of cookie_http_only.' },
+    expand: (value) => ({ cookie_http_only: value }),
+  },
+  {
+    name: 'cookie_persistent',
+    field: { type: 'boolean', description: 'An earlier name of remember.' },
+    expand: (value) => ({ remember: value }),
+  },
 ];
 
 /** Which properties of a session are told in headers. */

@@ -66,7 +66,7 @@ function printRule(rule: string, value: unknown, extensions: boolean): unknown {
     case 'entity_checks':
       return isChecks(value) ? printChecks(value) : value;
     case 'shorthand_fields':
-      return isShorthands(value) ? value.map(({ name, field }) => ({ [name]: printRules(field, extensions) })) : value;
+      return isShorthands(value) ? value.map(({ name, field }) => printShorthand(name, field, extensions)) : value;
     case 'elements':
     case 'keys':
     case 'values':
@@ -91,6 +91,18 @@ function printRule(rule: string, value: unknown, extensions: boolean): unknown {
     default:
       return value;
   }
+}
+
+/** A field that has been replaced says by which. */
+function printShorthand(name: string, field: Field, extensions: boolean): PrintedField {
+  const { replaced_with: [replacement] = [], instead } = field.deprecation ?? {};
+  const path = replacement?.path ?? instead;
+  return {
+    [name]: {
+      ...(path !== undefined && { description: `An earlier name of ${path.join('.')}.` }),
+      ...printRules(field, extensions),
+    },
+  };
 }
 
 function printPattern({ pattern, err }: PatternRule): object {

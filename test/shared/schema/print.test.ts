@@ -76,9 +76,9 @@ describe('every field says what it means', () => {
 /** Where fields have no description: `acme.config.storage_config.shm`. The settings of a plugin as a whole need none. */
 function undescribed(rules: unknown, at: string): string[] {
   if (!isRecord(rules)) return [];
-  const fields = Array.isArray(rules.fields)
-    ? rules.fields.flatMap((entry) => Object.entries(recordOrEmpty(entry)))
-    : [];
+  const fields = [rules.fields, rules.shorthand_fields].flatMap((list) =>
+    Array.isArray(list) ? list.flatMap((entry) => Object.entries(recordOrEmpty(entry))) : [],
+  );
   const missing = fields.flatMap(([name, field]) => {
     const path = `${at}.${name}`;
     const said = recordOrEmpty(field).description;
