@@ -107,7 +107,7 @@ export class Balancer implements BalancedUpstream {
     };
     return {
       several: this.addresses.length > 1,
-      refusal: this.#refusal,
+      refusal: this.refusal,
       clientCertificate: upstream.clientCertificate,
       followed,
       next: () => {
@@ -129,6 +129,11 @@ export class Balancer implements BalancedUpstream {
     };
   }
 
+  /** With consistent-hashing, which takes no turns: the address that a request with this key goes to. */
+  addressOf(key: string): Address | null {
+    return this.#choose(NONE, key, Date.now());
+  }
+
   /** An address that has not failed this request yet while there is one, else any that is available. */
   #choose(failed: ReadonlySet<AddressState>, key: string, now: number): Address | null {
     if (!this.usable) return null;
@@ -139,7 +144,7 @@ export class Balancer implements BalancedUpstream {
   }
 
   /** What a request hears that finds no address, in Kong's words. */
-  get #refusal(): string {
+  get refusal(): string {
     return this.names.length > 0 && this.#current.addresses.length === 0
       ? 'name resolution failed'
       : 'failure to get a peer from the ring-balancer';
@@ -153,6 +158,8 @@ export class Balancer implements BalancedUpstream {
     return this.#spread;
   }
 }
+
+const NONE: ReadonlySet<AddressState> = new Set();
 
 interface Attempt {
   readonly address: Address;

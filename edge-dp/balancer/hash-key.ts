@@ -5,7 +5,7 @@ import { queryValues } from '../proxy/query.ts';
 import type { HashSource, Upstream } from './upstream.ts';
 
 /** What a request offers to hash on. */
-interface Hashable {
+export interface Hashable {
   readonly clientIp: string;
   readonly consumer: { readonly id: string } | null;
   readonly credential: { readonly id: string | null } | null;
@@ -25,17 +25,28 @@ interface HashKey {
 
 /** By `hash_on`, else `hash_fallback`; the empty text when neither has a value. */
 export function hashKey(upstream: Upstream, request: Hashable): HashKey {
+  const { source, value } = hashedBy(upstream, request) ?? { source: null, value: '' };
+  if (value !== null) return { key: value, setCookie: null };
+  const made = crypto.randomUUID();
+  // Kong's spelling of SameSite, which browsers ignore: kept, for clients would otherwise see another policy.
+  return { key: made, setCookie: `${source.name}=${made}; Path=${source.path}; Same-Site=Lax; HttpOnly` };
+}
+
+/** The source that has a value, or the cookie that is to be made; null: neither has one. */
+export function hashedBy(
+  upstream: Upstream,
+  request: Hashable,
+):
+  | { readonly source: HashSource; readonly value: string }
+  | { readonly source: Extract<HashSource, { kind: 'cookie' }>; readonly value: null }
+  | null {
   for (const source of [upstream.hashOn, upstream.hashFallback]) {
     if (source.kind === 'none') break;
-    const key = hashedValue(source, request);
-    if (key !== null) return { key, setCookie: null };
-    if (source.kind === 'cookie') {
-      const made = crypto.randomUUID();
-      // Kong's spelling of SameSite, which browsers ignore: kept, for clients would otherwise see another policy.
-      return { key: made, setCookie: `${source.name}=${made}; Path=${source.path}; Same-Site=Lax; HttpOnly` };
-    }
+    const value = hashedValue(source, request);
+    if (value !== null) return { source, value };
+    if (source.kind === 'cookie') return { source, value };
   }
-  return { key: '', setCookie: null };
+  return null;
 }
 
 function hashedValue(source: HashSource, request: Hashable): string | null {

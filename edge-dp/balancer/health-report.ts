@@ -4,7 +4,7 @@ import type { RecordType } from './name-resolution.ts';
 import { checksHealth } from './upstream.ts';
 
 type AddressHealth = 'HEALTHY' | 'UNHEALTHY' | 'HEALTHCHECKS_OFF';
-type Health = AddressHealth | 'DNS_ERROR';
+export type Health = AddressHealth | 'DNS_ERROR';
 
 /** One target's health as Kong's `/upstreams/{u}/health` shows it. */
 export interface TargetReport {

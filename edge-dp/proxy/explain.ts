@@ -1,5 +1,6 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Balancer } from '../balancer/balancer.ts';
+import { explainBalancing } from '../balancer/explain.ts';
 import { FieldList } from '../http/fields.ts';
 import { splitHost } from '../router/host.ts';
 import { authorityOf } from './egress/egress.ts';
@@ -27,6 +28,17 @@ export function explainRequest(
     { workspace: route?.workspace ?? DEFAULT_WORKSPACE.id, route: route?.id ?? null, service: service?.id ?? null },
     caller,
   );
+  const balanced =
+    balancer &&
+    explainBalancing(balancer, {
+      clientIp: runtime.clientAddress(request.sourceIp, request.sourcePort, request.headers).ip,
+      consumer: caller.consumer === null ? null : { id: caller.consumer },
+      credential: null,
+      headers: request.headers,
+      path: request.path,
+      query: request.query,
+      captures: match?.captures.named ?? {},
+    });
   return {
     route: route && { id: route.id, name: route.name },
     service: service && { id: service.id, name: service.name },
@@ -43,11 +55,8 @@ export function explainRequest(
               Host: hostUpstream(request, route, service, balancer),
               ...headersUpstream(request, route.stripPath ? match.matchedPrefix : null, runtime),
             },
-            targets: (balancer?.addresses ?? []).map(({ target, weight, state }) => ({
-              target,
-              weight,
-              available: weight > 0 && state.health.available,
-            })),
+            balancing: balanced?.balancing ?? null,
+            targets: balanced?.targets ?? [],
           },
     captures: match?.captures.named ?? {},
     winner,

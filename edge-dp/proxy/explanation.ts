@@ -1,3 +1,4 @@
+import type { BalancingExplanation, ExplainedTarget } from '../balancer/explain.ts';
 import type { FieldList } from '../http/fields.ts';
 import type { Explanation } from '../router/explain.ts';
 import type { RouterRequest } from '../router/request.ts';
@@ -27,7 +28,9 @@ export interface RequestExplanation {
     readonly balanced: boolean;
     /** What it gets before plugins change any of it, in the spelling sent; null: only known when a request is there. */
     readonly headers: Readonly<Record<string, string | null>>;
-    readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
+    /** How one of the targets is chosen; null where none are. */
+    readonly balancing: BalancingExplanation | null;
+    readonly targets: readonly ExplainedTarget[];
   } | null;
   readonly captures: Readonly<Record<string, string>>;
   readonly winner: Explanation['winner'];

@@ -376,6 +376,90 @@ describe('explain', () => {
     await button('Explain').click();
     await page.getByText('The line must begin with curl.').waitFor();
   });
+
+  it('says which of several targets a request goes to and why, as the data plane that is chosen sees them', async () => {
+    const other = createServer((_, response) => response.end('other'));
+    await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));
+    const [works = '', worksToo = ''] = [api, other].map((one) => `127.0.0.1:${(one.address() as AddressInfo).port}`);
+    const answers = new Map([
+      ['orders', works],
+      ['other', worksToo],
+    ]);
+    const dead = '127.0.0.1:1';
+    const upstream = `${plane.admin}/upstreams/spread`;
+    const hashed = { algorithm: 'consistent-hashing', hash_on: 'header', hash_on_header: 'x-user' };
+    await admin(upstream, 'PUT', { ...hashed, healthchecks: { passive: { unhealthy: { tcp_failures: 1 } } } });
+    for (const target of [works, worksToo, dead]) await admin(`${upstream}/targets`, 'POST', { target });
+    await admin(`${upstream}/targets`, 'POST', { target: '127.0.0.1:2', weight: 0 });
+    const { id } = await admin(`${plane.admin}/services/spread`, 'PUT', { host: 'spread' });
+    await admin(`${plane.admin}/routes/spread`, 'PUT', { service: { id }, paths: ['/spread'] });
+    await admin(`${plane.admin}/wait`, 'GET');
+
+    const choice = page.getByRole('region', { name: 'The target it goes to' });
+    const says = (text: string | RegExp) => choice.getByText(text).waitFor();
+    const saysOf = (target: string, text: string) =>
+      choice.locator('.hf-part').filter({ hasText: target }).getByText(text, { exact: true }).waitFor();
+    const explainOn = async (hostname: string) => {
+      await page.getByRole('combobox', { name: 'On data plane' }).fill(hostname);
+      await page.getByRole('option').filter({ hasText: hostname }).click();
+      await button('Explain').click();
+      await link(hostname).waitFor();
+    };
+    try {
+      // Somebody whose requests are for the target that does not answer.
+      let user = 0;
+      const goesTo = async () => {
+        const body = { path: '/spread', headers: { 'x-user': `u${user}` } };
+        const told = JSON.stringify((await admin(`${plane.admin}/debug/route`, 'POST', body)).upstream);
+        return /"target":"([^"]+)"[^{}]*"share":1\b/.exec(told)?.[1];
+      };
+      while ((await goesTo()) !== dead) user++;
+      const why = `all requests go there whose header x-user is u${user}`;
+      await page.goto(`${plane.ui}/explain`);
+      await page.getByLabel('Address', { exact: true }).fill('http://shop.test/spread');
+      await page.getByLabel('Headers').fill(`x-user: u${user}`);
+      await explainOn('us-1 <b>"');
+      await says(`${dead}: ${why}`);
+      await saysOf(dead, 'gets it');
+      await saysOf(works, 'available, but not chosen');
+      await saysOf('127.0.0.1:2', 'gets none: its weight is 0');
+
+      // One data plane meets that it does not answer; the other knows nothing of it.
+      const us = nodes.get('us-1 <b>"') ?? expect.fail('no data plane');
+      const served = async () =>
+        answers.get(await (await fetch(proxyUrl(us, '/spread'), { headers: { 'x-user': `u${user}` } })).text());
+      const now = (await served()) ?? expect.fail('nobody answered');
+      await explainOn('us-1 <b>"');
+      await says(`${now}: ${why}`);
+      await saysOf(now, 'gets it');
+      await saysOf(dead, 'gets none: it is unhealthy, by a health check or a mark');
+      expect(await served()).toBe(now);
+      await explainOn('eu-1');
+      await says(`${dead}: ${why}`);
+      expect(await barriers(page)).toEqual([]);
+
+      await admin(upstream, 'PATCH', { tags: ['config-that-spreads-alike'] });
+      await admin(`${plane.admin}/wait`, 'GET');
+      await explainOn('us-1 <b>"');
+      await says(`${now}: ${why}`);
+      const turns = { algorithm: 'round-robin', hash_on: 'none', hash_on_header: null };
+      await admin(upstream, 'PATCH', turns);
+      await admin(`${plane.admin}/wait`, 'GET');
+      await button('Explain').click();
+      await says('Those that are available take turns, by their weights.');
+      await saysOf(now, 'gets 50 % of such requests');
+      await admin(upstream, 'PATCH', { healthchecks: { threshold: 70 } });
+      await admin(`${plane.admin}/wait`, 'GET');
+      await button('Explain').click();
+      await says(/^Nobody: 67 % of the weight is available, and the upstream is used only above its threshold of 70 %/);
+      expect((await fetch(proxyUrl(us, '/spread'))).status).toBe(503);
+    } finally {
+      other.close();
+      await admin(`${plane.admin}/routes/spread`, 'DELETE');
+      await admin(`${plane.admin}/services/spread`, 'DELETE');
+      await admin(upstream, 'DELETE');
+    }
+  });
 });
 
 describe('import and export', () => {

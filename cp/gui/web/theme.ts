@@ -13,14 +13,22 @@ export const theme = createTheme({
   headings: { fontWeight: '650' },
   components: {
     Tooltip: { defaultProps: { events: { hover: true, focus: true, touch: true }, withArrow: true } },
+    // Who chooses once more what is chosen does not mean to take it away: for that there is a button.
+    Select: { defaultProps: { allowDeselect: false } },
     Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
   },
 });
 
-/** Mantine's greys for what is less important stand out too little for WCAG's 4.5 to 1. */
+const POINTED_AT = {
+  '--mantine-color-cyan-filled-hover': '#095c6b',
+  '--mantine-color-red-filled-hover': '#a61e1e',
+};
+
+/** Mantine's greys for what is less important, and buttons pointed at, stand out too little for WCAG's 4.5 to 1. */
 export const contrasts: CSSVariablesResolver = () => ({
   variables: {},
   light: {
+    ...POINTED_AT,
     '--mantine-color-dimmed': '#53606d',
     '--mantine-color-placeholder': '#66727e',
     '--mantine-color-error': '#c2255c',
@@ -29,6 +37,7 @@ export const contrasts: CSSVariablesResolver = () => ({
     '--hf-band': '#f1f5f7',
   },
   dark: {
+    ...POINTED_AT,
     '--mantine-color-dimmed': '#b3bac1',
     '--mantine-color-placeholder': '#a3abb3',
     '--mantine-color-error': '#ff8787',

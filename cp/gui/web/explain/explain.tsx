@@ -22,11 +22,13 @@ import { dataPlanesQuery } from '../admin/queries.ts';
 import { NO_ERRORS } from '../config/errors.ts';
 import { referredId } from '../config/kinds.ts';
 import { ReferenceInput } from '../config/reference-input.tsx';
+import { DataPlaneChoice } from '../data-planes/choice.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Facts, Foreign, PageHead, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { type DescribedRequest, requestOfCurl } from './curl.ts';
 import type { Explained } from './explained.ts';
+import { TargetChoice } from './target-choice.tsx';
 
 const page = getRouteApi('/explain');
 
@@ -98,7 +100,6 @@ export function Explain() {
                       data={METHODS}
                       value={method}
                       onChange={(value) => setMethod(value ?? 'GET')}
-                      allowDeselect={false}
                       w={120}
                     />
                     <TextInput
@@ -161,28 +162,13 @@ export function Explain() {
 /** Which data plane is asked: they may have different configs. */
 function Asked({ asked, onAsk }: { readonly asked: string; readonly onAsk: (id: string) => void }) {
   const { data = [] } = useQuery(dataPlanesQuery);
-  const connected = data.filter(({ state, id }) => state === 'connected' || id === asked);
-  const options = connected.map(({ id, hostname, serial }) => ({
-    value: id,
-    label: plain(`${hostname === '' ? id.slice(0, 8) : hostname} (serial ${serial ?? 'none'})`, 80),
-  }));
   return (
-    <Select
-      label="On data plane"
-      description="Unless you choose one, one with the newest config is asked."
-      placeholder="one with the newest config"
-      data={
-        asked === '' || options.some(({ value }) => value === asked)
-          ? options
-          : [...options, { value: asked, label: asked }]
-      }
-      value={asked === '' ? null : asked}
-      onChange={(id) => onAsk(id ?? '')}
-      searchable
-      clearable
-      limit={50}
-      nothingFoundMessage="No data plane that is connected has this name."
-      clearButtonProps={{ 'aria-label': 'Ask one with the newest config' }}
+    <DataPlaneChoice
+      nodes={data.filter(({ state, id }) => state === 'connected' || id === asked)}
+      chosen={asked === '' ? null : asked}
+      onChoose={(id) => onAsk(id ?? '')}
+      otherwise="one with the newest config"
+      nothingFound="No data plane that is connected has this name."
     />
   );
 }
@@ -255,7 +241,9 @@ function Outcome({ explained }: { readonly explained: Explained }) {
                   <Foreign key="u" text={`${upstream.protocol}://${upstream.host}:${upstream.port}${upstream.path}`} />
                 ),
               ],
-              ...(upstream?.balanced ? ([['Targets', <Targets key="t" targets={upstream.targets} />]] as const) : []),
+              ...(upstream?.balanced && upstream.balancing == null
+                ? ([['Targets', <Targets key="t" targets={upstream.targets} />]] as const)
+                : []),
               [
                 'Because',
                 <Code key="b" className="hf-break">
@@ -272,6 +260,7 @@ function Outcome({ explained }: { readonly explained: Explained }) {
           />
         )}
       </Section>
+      {upstream?.balancing != null && <TargetChoice balancing={upstream.balancing} targets={upstream.targets} />}
       {upstream?.headers !== undefined && <Headers headers={upstream.headers} />}
       {route !== null && (
         <Section title="Plugins, in the order they run">

@@ -1,3 +1,5 @@
+import type { Balancing, ExplainedTarget } from './choice.ts';
+
 /** What `POST /debug/route` answers, as far as it is shown. */
 export interface Explained {
   readonly data_plane: string;
@@ -11,7 +13,9 @@ export interface Explained {
     readonly balanced: boolean;
     /** Null: only known when a request is there. Absent: a data plane of an earlier version does not tell. */
     readonly headers?: Readonly<Record<string, string | null>>;
-    readonly targets: readonly { readonly target: string; readonly weight: number; readonly available: boolean }[];
+    /** Absent: a data plane of an earlier version does not tell. */
+    readonly balancing?: Balancing | null;
+    readonly targets: readonly ExplainedTarget[];
   } | null;
   readonly winner: { readonly expression: string } | null;
   readonly losers: readonly {

@@ -4,6 +4,7 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import { reasonOf, write } from '../admin/client.ts';
 import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
+import { DataPlaneChoice } from '../data-planes/choice.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Empty, failureOf, PageHead, Unread } from '../parts/pieces.tsx';
@@ -117,7 +118,6 @@ function Form({ candidates }: { readonly candidates: readonly Candidate[] }) {
                 void navigate({ search: value === null ? {} : { of: value }, replace: true });
               })
             }
-            allowDeselect={false}
             searchable
             limit={50}
             nothingFoundMessage="No release has this serial, group or state."
@@ -167,25 +167,14 @@ function Asked(props: {
 }) {
   const { group, asked, onAsk } = props;
   const { data = [] } = useQuery(dataPlanesQuery);
-  const options = data
-    .filter((node) => node.group === group && node.state === 'connected')
-    .map(({ id, hostname, serial }) => ({
-      value: id,
-      label: plain(`${hostname === '' ? id.slice(0, 8) : hostname} (serial ${serial ?? 'none'})`, 80),
-    }));
+  const nodes = data.filter((node) => node.group === group && node.state === 'connected');
   return (
-    <Select
-      label="On data plane"
-      description="Unless you choose one, one that does not serve it yet is asked."
-      placeholder="one that does not serve it yet"
-      data={options}
-      value={options.some(({ value }) => value === asked) ? asked : null}
-      onChange={onAsk}
-      searchable
-      clearable
-      limit={50}
-      nothingFoundMessage="No data plane of the group that is connected has this name."
-      clearButtonProps={{ 'aria-label': 'Ask one that does not serve it yet' }}
+    <DataPlaneChoice
+      nodes={nodes}
+      chosen={nodes.some(({ id }) => id === asked) ? asked : null}
+      onChoose={onAsk}
+      otherwise="one that does not serve it yet"
+      nothingFound="No data plane of the group that is connected has this name."
     />
   );
 }

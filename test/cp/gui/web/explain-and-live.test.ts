@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { chosen, standing } from '../../../../cp/gui/web/explain/choice.ts';
 import { requestOfCurl } from '../../../../cp/gui/web/explain/curl.ts';
 import { after, type Propagation, propagated } from '../../../../cp/gui/web/overview/propagation.ts';
 
@@ -33,6 +34,60 @@ describe('a line with curl', () => {
     ['curl ftp://a', 'http or https'],
   ])('is refused with what is missing: %s', (line, reason) => {
     expect(() => requestOfCurl(line)).toThrow(reason);
+  });
+});
+
+describe('the target of a request', () => {
+  const spread = {
+    upstream: { id: 'u', name: 'pool' },
+    algorithm: 'consistent-hashing',
+    hash: null,
+    threshold: 0,
+    refusal: null,
+  };
+  const target = {
+    target: '10.0.0.1:80',
+    address: '10.0.0.1:80',
+    weight: 100,
+    health: 'HEALTHY',
+    available: true,
+  } as const;
+
+  it('is named with the reason, as far as either is known before the request is there', () => {
+    const alone = { ...target, share: 1 };
+    const down = { ...target, health: 'UNHEALTHY', available: false, share: 0 } as const;
+    expect(chosen(spread, [alone])).toEqual({ target: alone, because: 'it is the only one' });
+    expect(chosen(spread, [alone, down]).because).toBe('no other is available');
+    const hash = (on: string, name: string | null, value: string | null) => ({ ...spread, hash: { on, name, value } });
+    const both = [alone, { ...target, share: 0 }];
+    expect(chosen(hash('ip', null, '10.9.9.9'), both).because).toMatch(/whose client address is 10\.9\.9\.9$/);
+    expect(chosen(hash('query_arg', 'q', 'x'), both).because).toMatch(/whose query argument q is x$/);
+    expect(chosen(hash('none', null, null), both).because).toMatch(/^requests that have nothing of what is hashed/);
+    const either = [target, target].map((one) => ({ ...one, share: null }));
+    expect(chosen(hash('ip', null, null), either)).toMatchObject({
+      target: null,
+      because: expect.stringContaining('Client address'),
+    });
+    expect(chosen(hash('cookie', 'c', null), either).because).toMatch(/gets a cookie c,/);
+    expect(chosen({ ...spread, refusal: 'no peer' }, []).because).toBe(
+      'Nobody: the upstream has no targets. The client is answered 503: no peer.',
+    );
+    expect(chosen({ ...spread, refusal: 'no peer' }, [down]).because).toMatch(/no target is available/);
+  });
+
+  it('is told of every target: how much it gets, or why it gets none', () => {
+    expect([1, 0, 0.125, null].map((share) => standing({ ...target, share }))).toEqual([
+      'gets it',
+      'available, but not chosen',
+      'gets 12.5 % of such requests',
+      'may get it',
+    ]);
+    const none = { ...target, available: false };
+    expect(standing({ ...none, weight: 0 })).toMatch(/weight is 0/);
+    expect(standing({ ...none, address: null, health: 'DNS_ERROR' })).toMatch(/leads to no address/);
+    expect(standing({ ...none, address: null })).toMatch(/not been looked up/);
+    // A data plane of an earlier version tells no more.
+    expect(standing({ target: 'a:80', weight: 1, available: false })).toMatch(/not available/);
   });
 });
 
