@@ -1,8 +1,8 @@
 import { identifier, type Session } from './database.ts';
 import type { Tables } from './table.ts';
 
-/** Fields that people know a row by and that hold no secret, the first that a row's entity has. */
-const NAMING = ['name', 'username', 'target', 'group'];
+/** Fields that people know a row by and that hold no secret, the first that a row's entity has. The name of a vault is that of its kind. */
+const NAMING = ['prefix', 'name', 'username', 'target', 'group'];
 
 /** What rows are called that are there still, by entity and id as `routes 0b5e…`. */
 export async function namesOf(

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Row, recordOrEmpty } from '../../shared/record.ts';
+import { KINDS } from '../../cp/gui/web/config/kinds.ts';
+import { isRecord, type Row, recordOrEmpty } from '../../shared/record.ts';
 import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
 import { admin } from '../e2e/processes.ts';
 import '../plugin-lua.ts';
 import { runDeck } from './deck.ts';
 import { fillIn } from './form-filler.ts';
-import { type ManagerBrowser, startManagerBrowser } from './manager-page.ts';
+import { barriers, type ManagerBrowser, overflow, startManagerBrowser } from './manager-page.ts';
 import { STORIES } from './manager-stories.ts';
 import { PLUGINS, REFUSED } from './plugin-stories.ts';
 
@@ -47,6 +48,81 @@ const tab = (name: string) => page.getByRole('tab', { name, exact: true });
 
 /** Ids by kind and name of what was made, as the address of its page says. */
 const pages = new Map<string, string>();
+
+describe('before there is anything', () => {
+  it('says on every page what to do next, and nothing stands in the way of it', async () => {
+    const pages = ['/', '/data-planes', '/traffic', '/changes', '/releases', '/replay', '/transfer'];
+    const lists = KINDS.filter(({ under }) => under === undefined).map(({ slug }) => `/config/${slug}`);
+    for (const path of [...pages, ...lists]) {
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.goto(plane.ui + path);
+      await page.getByRole('heading', { level: 1 }).first().waitFor();
+      await page.locator('[aria-busy=true]').first().waitFor({ state: 'detached' });
+      const next = page.getByRole('main').locator('a, button:enabled');
+      expect(await next.count(), `${path} says nothing of what to do`).toBeGreaterThan(0);
+      for (const width of [1280, 400]) {
+        await page.setViewportSize({ width, height: 800 });
+        await expect.poll(() => overflow(page), { message: `${path} at ${width}` }).toBe(0);
+        if (pages.includes(path)) expect(await barriers(page), `${path} at ${width}`).toEqual([]);
+      }
+    }
+  }, 400_000);
+});
+
+describe('every form', () => {
+  /** What is folded in, and what is not there until one adds it. */
+  const MORE = /^(?:More settings|\d+ settings of|Add to|Set) /;
+
+  /** Filled in by the control plane, or chosen before. */
+  const NOT_ASKED = /^(?:id|created_at|updated_at|name)$/;
+
+  /** What the schema says of every field that a form has. */
+  function meanings(rules: unknown): readonly string[] {
+    if (!isRecord(rules)) return [];
+    const fields = Array.isArray(rules.fields) ? rules.fields.flatMap((one) => Object.values(recordOrEmpty(one))) : [];
+    return [
+      ...fields.map(recordOrEmpty).flatMap((field) => [String(field.description ?? ''), ...meanings(field)]),
+      ...meanings(rules.elements),
+      ...meanings(rules.values),
+    ].filter((text) => text !== '');
+  }
+
+  it.each([
+    ...KINDS.filter(({ name, under }) => under === undefined && name !== 'plugins' && name !== 'vaults').map(
+      ({ name, slug }) => [name, `/config/${slug}/new`] as const,
+    ),
+    ...['acme', 'ai-proxy', 'opentelemetry', 'request-transformer'].map(
+      (name) => [`plugins/${name}`, `/config/plugins/new?plugin=${name}`] as const,
+    ),
+  ])('says of each of its fields what it means: %s', async (schema, where) => {
+    const { fields } = await admin(`${plane.admin}/schemas/${schema}?extensions=true`);
+    const asked = (Array.isArray(fields) ? fields : []).filter((one) =>
+      Object.entries(recordOrEmpty(one)).some(
+        ([name, rules]) => !NOT_ASKED.test(name) && !('eq' in recordOrEmpty(rules)),
+      ),
+    );
+    const said = meanings({ fields: asked });
+    expect(said.length).toBeGreaterThan(0);
+    await page.goto(plane.ui + where);
+    const form = page.locator('form');
+    await form.locator('button[type=submit]').waitFor();
+    const pressed = new Set<string>();
+    for (;;) {
+      const more = await form.getByRole('button', { name: MORE }).all();
+      const names = more.map(async (one) => (await one.getAttribute('aria-label')) ?? (await one.innerText()).trim());
+      const next = (await Promise.all(names)).find((name) => !pressed.has(name));
+      if (next === undefined) break;
+      pressed.add(next);
+      await form.getByRole('button', { name: next, exact: true }).first().click();
+    }
+    await expect
+      .poll(async () => {
+        const text = await form.innerText();
+        return [...new Set(said)].filter((one) => !text.includes(one));
+      })
+      .toEqual([]);
+  });
+});
 
 describe('every kind of entity', () => {
   it.each(STORIES)(

@@ -131,7 +131,7 @@ export const STORIES: readonly Story[] = [
     from: ['menu', 'CA certificates'],
     singular: 'CA certificate',
     create: [['type', 'Cert', CA.pem]],
-    name: /^[0-9a-f-]{36}$/,
+    name: /^CA certificate [0-9a-f]{8}$/,
     edit: [['words', 'Tags', 'ca']],
     stored: ['/ca_certificates/:id', { tags: ['ca'] }],
   },

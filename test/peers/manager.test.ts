@@ -510,7 +510,7 @@ describe('the overview', () => {
     await expect
       .poll(async () => {
         await admin(`${plane.admin}/services/followed`, 'PUT', { host: 'h', tags: [crypto.randomUUID()] });
-        return page.getByText('update services').count();
+        return page.getByText('update service', { exact: true }).count();
       })
       .toBeGreaterThan(0);
     await page

@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Stack, Text } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { KINDS } from '../config/kinds.ts';
+import { kindByName, singularOf } from '../config/kinds.ts';
 import { COLORS } from '../parts/change-list.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Empty, Foreign, Moment, PageHead, Section, Unread } from '../parts/pieces.tsx';
@@ -82,7 +82,7 @@ function Commit({ commit: { serial, at, by, total, changes } }: { readonly commi
               {operation}
             </Badge>
             <Text size="sm" c="dimmed">
-              {KINDS.find(({ name: one }) => one === entity)?.singular ?? entity.replaceAll('_', ' ')}
+              {singularOf(entity)}
             </Text>
             <What entity={entity} id={id} name={name} isGone={operation === 'delete'} />
           </Group>
@@ -111,7 +111,7 @@ function What(props: {
   readonly isGone: boolean;
 }) {
   const { entity, id, name, isGone } = props;
-  const kind = KINDS.find((one) => one.name === entity);
+  const kind = kindByName(entity);
   const text = <Foreign text={name ?? id} most={100} />;
   // Rows under others are found by those, and what is gone is found by nobody.
   if (kind === undefined || kind.under !== undefined || isGone) {

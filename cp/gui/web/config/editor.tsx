@@ -14,7 +14,7 @@ import { foreignChanges, merged } from './conflict.ts';
 import { type Draft, dropDraft, keepDraft, readDraft } from './drafts.ts';
 import { errorsOf, NO_ERRORS, standing } from './errors.ts';
 import { Fields } from './inputs.tsx';
-import { collectionPath, type Kind, titleOf } from './kinds.ts';
+import { collectionPath, type Kind, told } from './kinds.ts';
 import { readForWrite, rowQuery } from './queries.ts';
 import { changeBody, creationBody, type FormField, formValues, initialValues, same } from './schema.ts';
 import { curlOf } from './text-forms.ts';
@@ -108,7 +108,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
         const values = formValues(fields, row);
         setDraft({ opened: values, values });
       }
-      tellOutcome(`${stored === null ? 'Created' : 'Saved'} ${kind.singular} ${titleOf(row)}`, written);
+      tellOutcome(`${stored === null ? 'Created' : 'Saved'} ${told(kind, row)}`, written);
       onSaved({ ...row });
       await afterWrite(client);
     },

@@ -14,7 +14,7 @@ import { plain } from '../parts/plain.ts';
 import { NothingHere } from '../shell/nothing-here.tsx';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { Editor } from './editor.tsx';
-import { collectionPath, type Kind, kindBySlug, titleOf } from './kinds.ts';
+import { callOf, collectionPath, type Kind, kindBySlug, told } from './kinds.ts';
 import { Parts } from './parts.tsx';
 import { fieldsQuery, rowQuery, rowsReferred } from './queries.ts';
 import type { FormField } from './schema.ts';
@@ -71,7 +71,7 @@ function OneRow({ kind, id }: { readonly kind: Kind; readonly id: string }) {
         title={
           <Group gap="sm">
             <span className="hf-break">
-              <Foreign text={titleOf(stored)} most={160} />
+              <Foreign text={callOf(kind, stored)} most={160} />
             </span>
             {stored.enabled === false && (
               <Badge variant="light" color="gray" tt="none" radius="sm">
@@ -202,7 +202,7 @@ function Delete(props: {
   const remove = useMutation({
     mutationFn: () => write('DELETE', path, undefined, kind.cluster === true ? 'cluster' : 'workspace'),
     async onSuccess(written) {
-      tellOutcome(`Deleted ${kind.singular} ${titleOf(row)}`, written);
+      tellOutcome(`Deleted ${told(kind, row)}`, written);
       onDeleted();
       await afterWrite(client);
     },
@@ -215,8 +215,8 @@ function Delete(props: {
       <Modal opened={asking} onClose={ask.close} title={`Delete this ${kind.singular}?`}>
         <Stack>
           <Text size="sm" className="hf-break">
-            <b>{plain(titleOf(row))}</b> goes, and with it what belongs to it alone, such as its plugins. Data planes
-            follow within a moment.
+            <b>{plain(callOf(kind, row))}</b> goes, and with it what belongs to it alone, such as its plugins. Data
+            planes follow within a moment.
           </Text>
           {remove.error !== null && (
             <Alert color="red" variant="light" role="alert">

@@ -258,7 +258,7 @@ function Nested({ field, value, errors, onChange, bare, disabled = false }: Inpu
             )}
           </Group>
         )}
-        <div id={id}>
+        <div id={id} hidden={!opened}>
           {opened && <Fields fields={field.fields} values={value} errors={errors} onChange={onChange} />}
         </div>
       </Stack>

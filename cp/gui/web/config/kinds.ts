@@ -16,7 +16,7 @@ export interface Kind {
   readonly purpose: string;
   /** Fields that most people want, in the order they are asked for; all others are under *More settings*. */
   readonly first: readonly string[];
-  /** Fields that are columns of lists, after the name. */
+  /** Fields that are columns of lists, after the name; `scope` is all that a plugin is for. */
   readonly columns: readonly string[];
   /** Kinds whose rows belong to one of this kind, by the field that says so. */
   readonly parts: readonly { readonly slug: string; readonly field: string; readonly path: string }[];
@@ -43,7 +43,7 @@ export const KINDS: readonly Kind[] = [
     icon: 'services',
     purpose: 'A service is an API behind the gateway: where requests are passed on to.',
     first: ['name', 'protocol', 'host', 'port', 'path', 'enabled', 'tags'],
-    columns: ['protocol', 'host', 'port', 'enabled', 'tags'],
+    columns: ['host', 'port', 'protocol', 'enabled', 'tags'],
     parts: [
       { slug: 'routes', field: 'service', path: 'routes' },
       { slug: 'plugins', field: 'service', path: 'plugins' },
@@ -68,7 +68,7 @@ export const KINDS: readonly Kind[] = [
     icon: 'plugins',
     purpose: 'A plugin does something with requests and answers: of everybody, or of one service, route or consumer.',
     first: ['config', 'enabled', 'service', 'route', 'consumer', 'consumer_group', 'instance_name', 'tags'],
-    columns: ['service', 'route', 'consumer', 'enabled', 'tags'],
+    columns: ['scope', 'instance_name', 'enabled', 'tags'],
     parts: [],
   },
   {
@@ -304,6 +304,12 @@ export const kindBySlug = (slug: string): Kind | undefined => BY_SLUG.get(slug);
 /** By the name of its schema, as references have it. */
 export const kindByName = (name: string): Kind | undefined => BY_NAME.get(name);
 
+/** What one row of an entity is called, whether it has pages of its own or not. */
+export function singularOf(entity: string): string {
+  if (entity === 'consumer_group_consumers') return 'member of a consumer group';
+  return kindByName(entity)?.singular ?? entity.replaceAll('_', ' ');
+}
+
 /** What people know a row by; its id where it has no name. The name of a vault is that of its kind. */
 export function titleOf(row: Readonly<Row>): string {
   for (const field of ['prefix', 'name', 'username', 'custom_id', 'target', 'group', 'kid', 'client_id']) {
@@ -313,6 +319,18 @@ export function titleOf(row: Readonly<Row>): string {
   const { snis } = row;
   if (Array.isArray(snis) && typeof snis[0] === 'string') return snis[0];
   return typeof row.id === 'string' ? row.id : '';
+}
+
+/** What a page or a line about a row calls it: one without a name by its kind, and enough of its id to tell it apart. */
+export function callOf(kind: Kind, row: Readonly<Row>): string {
+  const title = titleOf(row);
+  return title !== '' && title === row.id ? `${kind.singular} ${title.slice(0, 8)}` : title;
+}
+
+/** A row by its kind and name, in a sentence of what was done with it. */
+export function told(kind: Kind, row: Readonly<Row>): string {
+  const called = callOf(kind, row);
+  return called.startsWith(`${kind.singular} `) ? called : `${kind.singular} ${called}`;
 }
 
 /** The kind that a field of this name refers to. */

@@ -49,7 +49,7 @@ function Rows({ kind }: { readonly kind: Kind }) {
   return (
     <>
       <PageHead title={kind.plural} actions={isEmpty ? undefined : create}>
-        {kind.purpose}
+        {isEmpty ? undefined : kind.purpose}
       </PageHead>
       {data === undefined ? (
         <Unread error={error} again={refetch} lines={8} />
@@ -145,9 +145,26 @@ function columnsOf(kind: Kind): readonly Column<Row, string>[] {
       title: labelOf(field),
       width: field === 'port' || field === 'enabled' || field === 'protocol' ? '90px' : 'minmax(90px, 1.5fr)',
       wide: at > 0,
-      cell: (row: Row) => <Cell field={field} value={row[field]} />,
+      cell: (row: Row) => (field === 'scope' ? <Scope plugin={row} /> : <Cell field={field} value={row[field]} />),
     })),
   ];
+}
+
+const SCOPES = ['service', 'route', 'consumer', 'consumer_group'] as const;
+
+/** What a plugin is for: one that is for nothing in particular is for all requests. */
+function Scope({ plugin }: { readonly plugin: Readonly<Row> }) {
+  const scopes = SCOPES.flatMap((field) => {
+    const id = referredId(plugin[field]);
+    return id === null ? [] : [{ field, id }];
+  });
+  if (scopes.length === 0) return 'all requests';
+  return scopes.map(({ field, id }, at) => (
+    <span key={field}>
+      {at > 0 && ', '}
+      {inSentence(labelOf(field))} <Reference field={field} id={id} />
+    </span>
+  ));
 }
 
 /** A value in as few words as it takes. */

@@ -100,7 +100,6 @@ function NewForm({
             label="Kind of vault"
             data={VAULTS}
             value={named}
-            allowDeselect={false}
             onChange={(vault) =>
               vault !== null &&
               void navigate({ to: '/config/$kind/new', params: { kind: 'vaults' }, search: { vault } })

@@ -7,7 +7,7 @@ import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Foreign, Section, Unread } from '../parts/pieces.tsx';
 import { CallIt } from './call-it.tsx';
-import { type Kind, kindBySlug, titleOf } from './kinds.ts';
+import { callOf, type Kind, kindBySlug } from './kinds.ts';
 import { GROUPS, MEMBERS, Memberships } from './memberships.tsx';
 import { parentOf } from './new.tsx';
 import { wordsOf } from './plugin-words.ts';
@@ -105,10 +105,6 @@ function PartLine({ part, row }: { readonly part: Kind; readonly row: Row }) {
       : part.name === 'targets'
         ? `weight ${row.weight}`
         : '';
-  const title =
-    SECRET_TITLES.has(part.name) && typeof row.id === 'string'
-      ? `${part.singular} ${row.id.slice(0, 8)}`
-      : titleOf(row);
   return (
     <div className="hf-part">
       <Icon name={part.icon} size={16} className="hf-faint" />
@@ -118,7 +114,7 @@ function PartLine({ part, row }: { readonly part: Kind; readonly row: Row }) {
         params={{ kind: part.slug, id: String(row.id) }}
         search={parentOf(part, row)}
       >
-        <Foreign text={title} most={100} />
+        <Foreign text={callOf(part, row)} most={100} />
       </Link>
       {row.enabled === false && (
         <Badge variant="light" color="gray" tt="none" radius="sm">
@@ -133,9 +129,6 @@ function PartLine({ part, row }: { readonly part: Kind; readonly row: Row }) {
     </div>
   );
 }
-
-/** Credentials that have no name but a secret. */
-const SECRET_TITLES = new Set(['keyauth_credentials', 'jwt_secrets', 'oauth2_tokens']);
 
 /** Which requests a route takes, in short. */
 export function matchOf(route: Readonly<Row>): string {
@@ -167,7 +160,7 @@ function UpstreamOf({ service }: { readonly service: Row }) {
       {upstream === undefined ? (
         <Text size="sm" className="hf-break">
           Requests go to <Foreign text={addressIn(service)} most={200} />. To spread them over several addresses, make
-          an upstream of this name, or let the host name one.
+          an upstream and set the host of this service to its name.
         </Text>
       ) : (
         <Group gap="xs">

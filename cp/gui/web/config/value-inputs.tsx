@@ -56,6 +56,7 @@ export function Lines({
         <Text size="sm" fw={500}>
           {common.label}
         </Text>
+        {common.description !== undefined && <MantineInput.Description>{common.description}</MantineInput.Description>}
         <Button
           variant="default"
           size="xs"

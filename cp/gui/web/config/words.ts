@@ -3,6 +3,7 @@ import type { FormField } from './schema.ts';
 /** Words that are written in another way than a sentence would. */
 const ABBREVIATIONS: Readonly<Record<string, string>> = {
   id: 'ID',
+  userid: 'user ID',
   ip: 'IP',
   url: 'URL',
   uri: 'URI',
@@ -36,6 +37,7 @@ const ABBREVIATIONS: Readonly<Record<string, string>> = {
   cors: 'CORS',
   db: 'database',
   conf: 'config',
+  neg: 'negative',
 };
 
 /** `strip_path` as people read it: `Strip path`. */

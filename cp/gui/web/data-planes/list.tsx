@@ -1,11 +1,11 @@
-import { Alert, Button, Chip, Code, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Chip, Code, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useDeferredValue, useMemo, useState } from 'react';
 import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Empty, Foreign, failureOf, Moment, PageHead, Unread } from '../parts/pieces.tsx';
+import { Copy, Empty, Foreign, failureOf, Moment, PageHead, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
 import { nodesTrafficQuery } from '../traffic/queries.ts';
@@ -67,7 +67,7 @@ const COLUMNS: readonly Column<NodeRow, SortKey>[] = [
   {
     key: 'labels',
     title: 'Labels',
-    width: 'minmax(88px, 2fr)',
+    width: 'minmax(88px, 3fr)',
     wide: true,
     cell: ({ node }) => {
       const text = Object.entries(node.labels ?? {})
@@ -201,16 +201,23 @@ const STATE_NAMES = ['refused', 'late', 'empty', 'gone', 'live'] as const satisf
 
 const isState = (text: string | undefined): text is NodeState => STATE_NAMES.some((name) => name === text);
 
+const START = [
+  'HOLDFAST_ROLE=data_plane',
+  'HOLDFAST_CLUSTER_CONTROL_PLANE=<this host>:8005',
+  'HOLDFAST_CLUSTER_CERT=keys/cluster.crt',
+  'HOLDFAST_CLUSTER_CERT_KEY=keys/cluster.key',
+  'HOLDFAST_BUNDLE_TRUSTED_KEYS=keys/bundle-keys.json',
+  'npx --no holdfast start',
+].join(' \\\n');
+
 function NoDataPlane() {
   return (
-    <Empty icon="nodes" title="No data plane has connected yet">
-      Start one with the files of <Code>holdfast hybrid gen_cert</Code> and this control plane’s cluster address. It
-      shows up here by itself as soon as it is linked.
-      <Alert mt="md" variant="light" color="gray" ta="left">
-        <Code
-          block
-        >{`HOLDFAST_ROLE=data_plane HOLDFAST_CLUSTER_CONTROL_PLANE=<this host>:8005 \\\n  npx --no holdfast start`}</Code>
-      </Alert>
+    <Empty icon="nodes" title="No data plane has connected yet" action={<Copy text={START} what="command" />}>
+      Start one with the files that this control plane has from <Code>holdfast hybrid gen_cert --dir keys</Code>, but
+      for the signing key. It shows up here by itself as soon as it is linked.
+      <Code block mt="md" ta="left" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
+        {START}
+      </Code>
     </Empty>
   );
 }

@@ -1,5 +1,7 @@
 import { Badge, Group, Stack, Text } from '@mantine/core';
 import { useLive } from '../admin/live.ts';
+import { singularOf } from '../config/kinds.ts';
+import { TextLink } from '../parts/links.tsx';
 import { Foreign, Moment, Section } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { Who } from '../parts/who.tsx';
@@ -13,7 +15,10 @@ export function LastChanges() {
       {changes.length === 0 ? (
         <Text size="sm" c="dimmed">
           None since this page was opened. A change shows up here at once, with when it was published and when each data
-          plane served it.
+          plane served it.{' '}
+          <TextLink to="/changes" underline="always">
+            What was written before
+          </TextLink>
         </Text>
       ) : (
         <Stack gap="sm">
@@ -37,7 +42,7 @@ function Change({ change }: { readonly change: Propagation }) {
           Serial {change.serial}
         </Text>
         <Text size="sm">
-          {first === undefined ? 'nothing that is told' : `${first.operation} ${first.entity.replaceAll('_', ' ')}`}
+          {first === undefined ? 'nothing that is told' : `${first.operation} ${singularOf(first.entity)}`}
           {change.total > 1 && ` and ${change.total - 1} more`}
         </Text>
         <Text size="sm" c="dimmed">

@@ -1,4 +1,5 @@
 import { Badge, Code, Group, Stack, Text } from '@mantine/core';
+import { singularOf } from '../config/kinds.ts';
 import { Foreign } from './pieces.tsx';
 import { plain } from './plain.ts';
 
@@ -27,7 +28,7 @@ export function ChangeList({ changes }: { readonly changes: readonly EntityChang
               {operation}
             </Badge>
             <Text size="sm" c="dimmed">
-              {entity.replaceAll('_', ' ')}
+              {singularOf(entity)}
             </Text>
             <Text size="sm" fw={600} className="hf-break">
               <Foreign text={name ?? id} most={120} />

@@ -65,7 +65,8 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
       return write('POST', '/releases', body, 'cluster');
     },
     async onSuccess(written) {
-      tellOutcome(`Released to ${group}`, written);
+      // How far it comes is told with the release itself.
+      tellOutcome(`Released to ${group}`, { ...written, serial: null });
       await afterWrite(client);
     },
   });

@@ -32,7 +32,7 @@ export function OneRelease({ release }: { readonly release: Release }) {
   const order = useMutation({
     mutationFn: (name: string) => write('POST', `/releases/${release.id}/${name}`, orderBody(name, release), 'cluster'),
     async onSuccess(written, name) {
-      tellOutcome(`${ORDERS[name] ?? name}: release of ${release.group}`, written);
+      tellOutcome(`${ORDERS[name] ?? name}: release of ${release.group}`, { ...written, serial: null });
       await afterWrite(client);
     },
   });

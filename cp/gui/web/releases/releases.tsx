@@ -2,7 +2,7 @@ import { Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { groupsQuery } from '../admin/queries.ts';
 import { ButtonLink } from '../parts/links.tsx';
-import { Empty, failureOf, PageHead, Section, Unread } from '../parts/pieces.tsx';
+import { failureOf, PageHead, Section, Unread } from '../parts/pieces.tsx';
 import { Compare } from './compare.tsx';
 import { Pending } from './pending.tsx';
 import { releasesQuery } from './queries.ts';
@@ -21,21 +21,9 @@ export function Releases() {
       </PageHead>
       {groups.data === undefined || releases.data === undefined ? (
         <Unread {...failureOf(groups, releases)} lines={6} />
-      ) : waiting.length === 0 && releases.data.length === 0 ? (
-        <Empty
-          icon="releases"
-          title="Everything is published at once"
-          action={
-            <ButtonLink to="/config/$kind/new" params={{ kind: 'groups' }}>
-              New data plane group
-            </ButtonLink>
-          }
-        >
-          Set “Publish” of a data plane group to release, and its changes wait here until you release them. A group
-          called default has all data planes that are in no other.
-        </Empty>
       ) : (
         <Stack gap="md">
+          {waiting.length === 0 && <AllAtOnce />}
           {waiting.map(({ name }) => (
             <Pending key={name} group={name} />
           ))}
@@ -56,5 +44,24 @@ export function Releases() {
         </Stack>
       )}
     </>
+  );
+}
+
+/** Nothing waits to be released, and what to do so that something does. */
+function AllAtOnce() {
+  return (
+    <Section
+      title="Everything is published at once"
+      actions={
+        <ButtonLink to="/config/$kind" params={{ kind: 'groups' }} variant="default" size="xs">
+          Data plane groups
+        </ButtonLink>
+      }
+    >
+      <Text size="sm">
+        Set “Publish” of a data plane group to release, and what is written waits here until you release it. A group
+        called default has all data planes that are in no other.
+      </Text>
+    </Section>
   );
 }

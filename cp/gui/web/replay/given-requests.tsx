@@ -51,7 +51,6 @@ export function GivenRequests({
           data={['http', 'https']}
           value={given.scheme}
           onChange={(scheme) => onChange({ ...given, scheme: scheme ?? 'http' })}
-          allowDeselect={false}
           w={160}
         />
       </Group>

@@ -2,8 +2,9 @@ import { ActionIcon, Group, Paper, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useSyncExternalStore } from 'react';
 import type { Written } from '../admin/client.ts';
-import { dataPlanesQuery } from '../admin/queries.ts';
+import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
 import { Icon } from '../parts/icons.tsx';
+import { TextLink } from '../parts/links.tsx';
 import { plain } from '../parts/plain.ts';
 
 /** What a write did, to be told wherever one goes next. */
@@ -70,15 +71,30 @@ export function OutcomeNote() {
   );
 }
 
-/** Of how many data planes a serial is known to be live on. */
+/** Of how many data planes a serial is known to be live on, and which get it only when it is released. */
 function Reach({ serial }: { readonly serial: number | null }) {
-  const { data = [] } = useQuery(dataPlanesQuery);
-  const connected = data.filter(({ state }) => state === 'connected');
+  const { data: nodes = [] } = useQuery(dataPlanesQuery);
+  const { data: groups = [] } = useQuery(groupsQuery);
+  const connected = nodes.filter(({ state }) => state === 'connected');
   if (serial === null || connected.length === 0) return null;
-  const live = connected.filter((node) => (node.serial ?? -1) >= serial).length;
+  const held = new Set(groups.flatMap(({ name, publish }) => (publish === 'release' ? [name] : [])));
+  const direct = connected.filter(({ group }) => !held.has(group));
+  const live = direct.filter((node) => (node.serial ?? -1) >= serial).length;
   return (
-    <Text size="sm" c="dimmed">
-      Serial {serial}: live on {live} of {connected.length} data planes
-    </Text>
+    <>
+      {direct.length > 0 && (
+        <Text size="sm" c="dimmed">
+          Serial {serial}: live on {live} of {direct.length} data planes
+        </Text>
+      )}
+      {held.size > 0 && (
+        <Text size="sm" c="dimmed" className="hf-break">
+          Data planes of {plain([...held].join(', '), 100)} get it when{' '}
+          <TextLink to="/releases" underline="always">
+            it is released
+          </TextLink>
+        </Text>
+      )}
+    </>
   );
 }

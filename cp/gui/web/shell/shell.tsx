@@ -34,6 +34,8 @@ export function Shell() {
   useEffect(() => {
     close();
     if (document.activeElement?.closest('nav') != null) main.current?.focus();
+    // The menu is longer than low windows are high.
+    document.querySelector('nav [aria-current=page]')?.scrollIntoView({ block: 'nearest' });
   }, [path, close]);
   return (
     <AppShell
@@ -112,7 +114,6 @@ function WorkspaceChoice() {
       data={names}
       value={workspace}
       onChange={(name) => name !== null && enterWorkspace(name)}
-      allowDeselect={false}
       size="xs"
       w={150}
     />

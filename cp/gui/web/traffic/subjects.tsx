@@ -42,7 +42,7 @@ export function Subjects(props: {
   return (
     <Stack gap="xs">
       <Table.ScrollContainer minWidth={0} type="native">
-        <Table verticalSpacing={6} aria-label={`Requests by ${title}`}>
+        <Table className="hf-tight" verticalSpacing={6} aria-label={`Requests by ${title}`}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>{title.replace(/^./, (letter) => letter.toUpperCase())}</Table.Th>
@@ -67,7 +67,7 @@ export function Subjects(props: {
           <Table.Tbody>
             {rows.map((row) => (
               <Table.Tr key={row.id} {...(row.id === chosen && { bg: 'var(--hf-band)' })}>
-                <Table.Td className="hf-break" miw={{ base: 80, sm: 150 }}>
+                <Table.Td className="hf-break" miw={{ base: 88, sm: 150 }}>
                   <Subject level={level} row={row} />
                 </Table.Td>
                 <Figure>{row.requests.toLocaleString('en')}</Figure>
