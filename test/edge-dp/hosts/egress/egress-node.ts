@@ -87,7 +87,7 @@ export class EgressNode {
 
   /** By which it knows where a request is to go, and that it is its node's. */
   headersOf(to: EgressTarget): Record<string, string> {
-    const config = readFileSync(`${this.node.prefix}/run/config-1/first.capnp`, 'utf8');
+    const config = readFileSync(`${this.node.prefix}/run/config-1/process-1.capnp`, 'utf8');
     const token = new RegExp(`"${EGRESS_TOKEN}", value = "([^"]+)"`).exec(config)?.[1] ?? '';
     return { [EGRESS_TARGET]: encodeHeader(to), [EGRESS_TOKEN]: token };
   }
