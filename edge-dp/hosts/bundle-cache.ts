@@ -5,16 +5,16 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WorkerBundle } from './bundle-worker.ts';
 
-/** A bundle as it lies on the disk, with what tells whether it still is what would be made. */
-interface Kept {
+/** The line of JSON that the file of a kept bundle begins with. What follows it are bytes as they are: code is large, and is not to be read as text. */
+interface Head {
   /** Paths of all files that went into it. */
   readonly files: readonly string[];
   /** Of their contents. */
   readonly digest: string;
-  readonly code: string;
-  /** Bytes in Base64. */
-  readonly wasm: readonly { readonly name: string; readonly bytes: string }[];
-  readonly metafile: WorkerBundle['metafile'];
+  /** What follows, in this order, by its bytes: code, metafile, and each of the WebAssembly. */
+  readonly code: number;
+  readonly metafile: number;
+  readonly wasm: readonly { readonly name: string; readonly size: number }[];
 }
 
 const require = createRequire(import.meta.url);
@@ -36,16 +36,35 @@ const FOLDER = join(dirname(require.resolve('esbuild/package.json')), '..', '.ca
  */
 export function keptBundle(name: string, folder = FOLDER): WorkerBundle | undefined {
   try {
-    const kept: Kept = JSON.parse(readFileSync(pathOf(name, folder), 'utf8'));
-    if (digestOf(kept.files) !== kept.digest) return undefined;
+    const bytes = new Uint8Array(readFileSync(pathOf(name, folder)));
+    const headEnds = bytes.indexOf(LINE_END);
+    const head: Head = JSON.parse(textOf(bytes.subarray(0, headEnds)));
+    if (digestOf(head.files) !== head.digest) return undefined;
+    let at = headEnds + 1;
+    const next = (size: number): Uint8Array<ArrayBuffer> => {
+      at += size;
+      return bytes.subarray(at - size, at);
+    };
+    const code = next(head.code);
+    const metafile = next(head.metafile);
+    const wasm = head.wasm.map(({ name, size }) => ({ name, bytes: next(size) }));
+    if (at !== bytes.length) return undefined;
     return {
-      code: kept.code,
-      wasm: kept.wasm.map(({ name, bytes }) => ({ name, bytes: new Uint8Array(Buffer.from(bytes, 'base64')) })),
-      metafile: kept.metafile,
+      code,
+      wasm,
+      get metafile() {
+        return JSON.parse(textOf(metafile));
+      },
     };
   } catch {
     return undefined;
   }
+}
+
+const LINE_END = 0x0a;
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 /**
@@ -64,15 +83,17 @@ export function keepBundle(
     const inputs = Object.keys(metafile.inputs).map((path) => resolve(PROJECT, path));
     const files = [...makers, ...inputs.filter(isFile), ...wasm.values()];
     if (files.some((path) => statSync(path).mtimeMs >= performance.timeOrigin)) return;
-    const kept: Kept = {
+    const described = Buffer.from(JSON.stringify(metafile));
+    const head: Head = {
       files,
       digest: digestOf(files),
-      code,
-      wasm: compiled.map(({ name, bytes }) => ({ name, bytes: Buffer.from(bytes).toString('base64') })),
-      metafile,
+      code: code.length,
+      metafile: described.length,
+      wasm: compiled.map(({ name, bytes }) => ({ name, size: bytes.length })),
     };
     mkdirSync(folder, { recursive: true });
-    writeFileSync(building, JSON.stringify(kept));
+    const parts = [`${JSON.stringify(head)}\n`, code, described, ...compiled.map(({ bytes }) => bytes)];
+    writeFileSync(building, Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))));
     renameSync(building, pathOf(name, folder));
   } catch {
     try {
@@ -89,7 +110,7 @@ function isFile(path: string): boolean {
 }
 
 function pathOf(name: string, folder: string): string {
-  return join(folder, `worker-${createHash('sha256').update(`${version} ${name}`).digest('hex').slice(0, 32)}.json`);
+  return join(folder, `worker-${createHash('sha256').update(`${version} ${name}`).digest('hex').slice(0, 32)}`);
 }
 
 /** Throws when one of them cannot be read. */

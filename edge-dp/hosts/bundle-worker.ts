@@ -8,7 +8,8 @@ import { wasmBytes } from './wasm-files.ts';
 
 /** A Worker as one ES module, ready to be embedded in a workerd or Miniflare configuration. */
 export interface WorkerBundle {
-  readonly code: string;
+  /** UTF-8. */
+  readonly code: Uint8Array<ArrayBuffer>;
   /** WebAssembly that the code imports by these names, for the host to compile. */
   readonly wasm: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
   /** What went into it, and from where (esbuild's own description). */
@@ -86,7 +87,7 @@ async function make(entry: string, target: Target, wasm: Map<string, string>): P
   const [file] = outputFiles;
   if (file === undefined) throw new Error(`${entry}: esbuild made no output`);
   return {
-    code: file.text,
+    code: new Uint8Array(file.contents),
     wasm: [...wasm].map(([name, path]) => ({ name, bytes: wasmBytes(path) })),
     metafile,
   };

@@ -13,7 +13,7 @@ export async function writeWorker(choice: PluginChoice, folder: string): Promise
   try {
     const { code, wasm } = await bundleWorker(await workerEntry(choice, entries));
     await mkdir(folder, { recursive: true });
-    const files = [{ name: 'worker.js', bytes: Buffer.from(code) }, ...wasm];
+    const files = [{ name: 'worker.js', bytes: code }, ...wasm];
     const stale = (await readdir(folder)).filter((name) => name.endsWith('.wasm'));
     await Promise.all(stale.map((name) => rm(join(folder, name))));
     await Promise.all(files.map(({ name, bytes }) => writeFile(join(folder, name), bytes)));

@@ -30,7 +30,11 @@ test('Lua counts its work in every bundle, whatever it is for and from where it 
   const { wasm } = await bundleWorker();
   expect(wasm.filter(({ bytes }) => counts(bytes)).map(({ name }) => name)).toEqual(['liblua5.1.wasm']);
   const { code } = await bundleWorker(WORKER_ENTRY, 'node');
-  const embedded = [...code.matchAll(/WebAssembly\.Module\(Buffer\.from\(["']([^"']+)["'], ?["']base64["']\)\)/g)];
+  const embedded = [
+    ...new TextDecoder()
+      .decode(code)
+      .matchAll(/WebAssembly\.Module\(Buffer\.from\(["']([^"']+)["'], ?["']base64["']\)\)/g),
+  ];
   expect(embedded.map(([, text = '']) => counts(new Uint8Array(Buffer.from(text, 'base64')))).toSorted()).toEqual([
     false,
     true,

@@ -42,7 +42,7 @@ async function bundle(): Promise<WorkerBundle> {
     metafile: true,
   });
   return {
-    code: outputFiles[0]?.text ?? '',
+    code: new Uint8Array(outputFiles[0]?.contents ?? []),
     wasm: [{ name: 'lua.wasm', bytes: new Uint8Array(readFileSync(at('lua.wasm'))) }],
     metafile,
   };
@@ -59,7 +59,7 @@ const kept = () => keptBundle('worker', at('cache'));
 it('gives back what was kept, under its own name', async () => {
   expect(kept()).toBeUndefined();
   const made = await keep();
-  expect(made.code).toContain('one');
+  expect(new TextDecoder().decode(made.code)).toContain('one');
   expect(kept()).toEqual(made);
   expect(keptBundle('another', at('cache'))).toBeUndefined();
 });
