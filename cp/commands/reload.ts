@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
@@ -17,12 +19,29 @@ async function reloadInstance(invocation: Invocation): Promise<void> {
   const folder = folderFor(invocation);
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(notRunning(folder));
+  requireItsConf(invocation.conf, instance);
   process.kill(instance.pid, 'SIGHUP');
   const { failure } = await outcome(folder, instance);
   if (failure !== null) {
     throw new CommandError(`Holdfast (pid ${instance.pid}) runs on as it was, the reload failed: ${failure}`);
   }
   process.stdout.write(`Holdfast (pid ${instance.pid}) has reloaded\n`);
+}
+
+/** It reads the file that it was started with, and no other. */
+function requireItsConf(named: string | undefined, { pid, conf }: Instance): void {
+  if (named === undefined || (conf !== undefined && whole(named) === whole(conf))) return;
+  const what = conf === undefined ? 'was started without a configuration file' : `reads ${conf}`;
+  throw new CommandError(`Holdfast (pid ${pid}) ${what}; to have it read ${resolve(named)}, restart it`);
+}
+
+/** Without symbolic links, which may lead to the same file. */
+function whole(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
 }
 
 /** Waits for the instance's own word on the reload it was asked for. */

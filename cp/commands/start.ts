@@ -15,6 +15,7 @@ import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
 import { readPem } from '../pki/pem.ts';
 import { localUrl, reachable } from '../settings/addresses.ts';
+import { confFile } from '../settings/load.ts';
 import type { Settings } from '../settings/properties.ts';
 import { type Command, CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneOptions, trustedKeys } from './data-plane-options.ts';
@@ -61,6 +62,7 @@ export function startCommand(host: DataPlaneHost): Command {
 /** Runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
 async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
   const { settings, warnings } = settingsFor(invocation);
+  const conf = confFile(invocation.conf);
   const log = createLog(settings.log_level, undefined, settings.log_format);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
@@ -105,6 +107,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
       note.write({
         pid: process.pid,
         role: settings.role,
+        ...(conf !== undefined && { conf: resolve(conf) }),
         certificates,
         reloads,
         ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),

@@ -11,6 +11,8 @@ export interface Instance {
   /** What tells the process from a later one with the same id, where the system has it. */
   readonly born?: string;
   readonly role: string;
+  /** The configuration file it reads; absent: none. */
+  readonly conf?: string;
   /** What it works with; `health` tells of those that expire. */
   readonly certificates: readonly CertificateInUse[];
   /** How many reloads it has been through, and why the last one failed. */

@@ -243,13 +243,18 @@ function secretsFor(
   }
 }
 
+/** The configuration file: the one that is named, or the first of those looked for that is there. */
+export function confFile(named: string | undefined): string | undefined {
+  return named ?? DEFAULT_CONF_FILES.find((candidate) => existsSync(candidate));
+}
+
 function fromFile(
   path: string | undefined,
   problems: string[],
   warnings: string[],
 ): Map<string, { value: string; origin: Origin }> {
   const result = new Map<string, { value: string; origin: Origin }>();
-  const file = path ?? DEFAULT_CONF_FILES.find((candidate) => existsSync(candidate));
+  const file = confFile(path);
   if (file === undefined) return result;
   let content: string;
   try {

@@ -196,6 +196,14 @@ it('keeps what it has when a file is bad, and names the setting', async () => {
   writeFileSync(join(folder, 'admin_ssl_cert.crt'), sound);
 });
 
+it('says that it does not read another file than it was started with', async () => {
+  const other = join(folder, 'other.conf');
+  writeFileSync(other, 'log_level = debug\n');
+  const { code, output } = await runHoldfast(['reload', '--conf', other], settings, folder);
+  expect(output).toContain(`was started without a configuration file; to have it read ${other}, restart it`);
+  expect(code).toBe(1);
+});
+
 it('tells of certificates that expire soon: in the log, and in `health`', async () => {
   await expect
     .poll(() => gateway.output())
