@@ -1,5 +1,6 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../../shared/thrown.ts';
 import {
   CLIENT_AUTH,
   type ClusterTls,
@@ -41,6 +42,20 @@ export type RevocationCheck = (leaf: X509Certificate) => Promise<string | null>;
  * control plane. `pki`: it must chain to the cluster's CA, be meant for clients, and not be revoked. Never throws.
  */
 export async function admit(
+  socket: TLSSocket,
+  tls: ClusterTls,
+  revocation: RevocationCheck | null,
+  now: Date,
+): Promise<Admission> {
+  try {
+    return await judged(socket, tls, revocation, now);
+  } catch (error) {
+    // Anybody may show anything: it must not take the others along.
+    return refused(`its client certificate cannot be read (${messageOf(error)})`);
+  }
+}
+
+async function judged(
   socket: TLSSocket,
   tls: ClusterTls,
   revocation: RevocationCheck | null,

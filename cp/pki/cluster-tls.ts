@@ -122,9 +122,9 @@ export function datesFault(
   return null;
 }
 
-/** A distinguished name on one line, for messages. */
-export function oneLine(name: string): string {
-  return name.split('\n').join(', ');
+/** A distinguished name on one line, for messages. Of an empty one, as newer certificates of public CAs have it, Node says nothing at all. */
+export function oneLine(name: string | undefined): string {
+  return name?.split('\n').join(', ') ?? '';
 }
 
 function readCertificate(pem: string | undefined, setting: string): X509Certificate {

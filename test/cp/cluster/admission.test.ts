@@ -53,6 +53,11 @@ describe('the cluster listener in shared mode', () => {
       "client certificate 'CN=cp.test' is not this cluster's shared certificate",
     ],
     [
+      'with one whose subject is empty',
+      async () => ({ ...sharedClient, ...(await (await authority('someone else')).leaf({ unnamed: true })) }),
+      "client certificate '' is not this cluster's shared certificate",
+    ],
+    [
       'with an expired one',
       async () => ({ ...sharedClient, ...(await expired()) }),
       "client certificate 'CN=kong_clustering' expired at",
@@ -123,6 +128,11 @@ describe.each([
   test.each([0, 1, 2, 3])('serves a client certificate %i intermediates below the CA', async (levels) => {
     const answer = await call(plane.port, `/v1/manifest?node=${NODE_ID}`, { tls: await below(levels) });
     expect(answer.status).toBe(428);
+  });
+
+  test('serves one whose subject is empty', async () => {
+    const tls = asClient(await root.leaf({ unnamed: true, usages: ['clientAuth'] }));
+    expect((await call(plane.port, `/v1/manifest?node=${NODE_ID}`, { tls })).status).toBe(428);
   });
 
   test.each<[string, () => Promise<ClientTls>, string]>([

@@ -22,6 +22,8 @@ const RSA = {
 
 interface Leaf {
   readonly name?: string;
+  /** It has a name only among its alternative ones. */
+  readonly unnamed?: true;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly usages?: readonly ('serverAuth' | 'clientAuth' | 'ocspSigning')[];
@@ -90,7 +92,7 @@ function withKeys(
     pem: certificate.toString('pem'),
     async leaf(options = {}) {
       const own = await crypto.subtle.generateKey(options.type === 'rsa' ? RSA : ALGORITHM, true, ['sign', 'verify']);
-      const leaf = await issue(`CN=${options.name ?? 'cp.test'}`, own.publicKey, options, false);
+      const leaf = await issue(options.unnamed ? '' : `CN=${options.name ?? 'cp.test'}`, own.publicKey, options, false);
       const pkcs8 = await crypto.subtle.exportKey('pkcs8', own.privateKey);
       return {
         cert: [leaf, ...chain].map((one) => one.toString('pem')).join('\n'),

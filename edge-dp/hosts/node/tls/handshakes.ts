@@ -236,7 +236,9 @@ function asked(clients: AskedOfClient | null): ServerOptions {
 
 /** Shows clients that ask for it what is known of the pair's certificate. */
 function showStaple(server: Server, { cert }: Pair): void {
-  const staple = new Staple(cert, new X509Certificate(cert).subject.replaceAll('\n', ', '));
+  // Node's types do not know that an empty one is undefined.
+  const { subject }: { readonly subject?: string } = new X509Certificate(cert);
+  const staple = new Staple(cert, (subject ?? '').replaceAll('\n', ', '));
   server.on('OCSPRequest', (_certificate, _issuer, answer) => answer(null, staple.current));
 }
 
