@@ -67,6 +67,8 @@ export interface ResponseEnd {
   readonly aborted: boolean;
   /** It was the client. */
   readonly clientLeft: boolean;
+  /** Bytes of its body that were handed on. Absent: the host does not count them, or all of them were in memory. */
+  readonly sent?: number;
 }
 
 export type EndListener = (end: ResponseEnd) => void;

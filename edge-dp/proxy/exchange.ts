@@ -91,7 +91,8 @@ export class ProxyExchange implements Exchange {
   }
 
   get bytes(): { readonly in: number | null; readonly out: number | null } {
-    return { in: this.request.body.received(this.tries.length > 0), out: lengthOf(this.reply.response) };
+    const { sent } = this.#end;
+    return { in: this.request.body.received(this.tries.length > 0), out: sent ?? lengthOf(this.reply.response) };
   }
 }
 

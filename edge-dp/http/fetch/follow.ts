@@ -39,20 +39,23 @@ export function followed(response: Response, following: Following): Response | P
   }
   const length = Number(headers.get('content-length') ?? (body === null ? 0 : Number.NaN));
   const init = { status, statusText, headers, encodeBody: encoding(headers) };
-  const passedOn = (sends: (to: WritableStream<Uint8Array>) => Promise<void>): Response => {
+  const passedOn = (sends: (to: WritableStream<Uint8Array>, passed: Passed) => Promise<void>): Response => {
+    const passed: Passed = { bytes: null };
+    const sent = (): Pick<ResponseEnd, 'sent'> => (passed.bytes === null ? {} : { sent: passed.bytes });
     const through = Number.isInteger(length) ? new FixedLengthStream(length) : new IdentityTransformStream();
     waitUntil(
-      sends(through.writable).then(
-        () => ended(WHOLE),
-        (error: unknown) => ended({ aborted: true, clientLeft: left.aborted || error instanceof NobodyTakes }),
+      sends(through.writable, passed).then(
+        () => ended({ ...WHOLE, ...sent() }),
+        (error: unknown) =>
+          ended({ aborted: true, clientLeft: left.aborted || error instanceof NobodyTakes, ...sent() }),
       ),
     );
     return new Response(through.readable, init);
   };
   if (body === null || made || last || !(length > 0 && length <= SMALL_BODY))
-    return passedOn((to) => send(head ? null : body, to, following));
+    return passedOn((to, passed) => send(head ? null : body, to, following, passed));
   return readAhead(body, length).then((ahead) => {
-    if (ahead.whole === null) return passedOn((to) => moveRest(ahead, to, left));
+    if (ahead.whole === null) return passedOn((to, passed) => moveRest(ahead, to, left, passed));
     soon(() => ended(WHOLE));
     return new Response(ahead.whole, init);
   });
@@ -68,13 +71,19 @@ export function soon(work: () => void): void {
 
 const WHOLE: ResponseEnd = { aborted: false, clientLeft: false };
 
+/** How much of a body has been handed on; null: the runtime moves it by itself, which does not tell. */
+interface Passed {
+  bytes: number | null;
+}
+
 async function send(
   body: ReadableStream<Uint8Array> | null,
   to: WritableStream<Uint8Array>,
   { made, last, left }: Pick<Following, 'made' | 'last' | 'left'>,
+  passed: Passed,
 ): Promise<void> {
   // Where nothing comes for a while no write would fail: the upstream would be held for nobody.
-  if (body !== null) await (made ? move(body, to, left) : pipe(body, to, left));
+  if (body !== null) await (made ? move(body, to, left, passed) : pipe(body, to, left));
   await (last ? failBehind(to) : to.close());
 }
 
@@ -102,15 +111,21 @@ async function moveRest(
   { reader, first }: Exclude<ReadAhead, { readonly whole: Uint8Array }>,
   to: WritableStream<Uint8Array>,
   left: AbortSignal,
+  passed: Passed,
 ): Promise<void> {
-  await moveFrom(reader, first, to, left);
+  await moveFrom(reader, first, to, left, passed);
   await to.close();
 }
 
 /** Without closing what it writes to. */
-function move(from: ReadableStream<Uint8Array>, to: WritableStream<Uint8Array>, left: AbortSignal): Promise<void> {
+function move(
+  from: ReadableStream<Uint8Array>,
+  to: WritableStream<Uint8Array>,
+  left: AbortSignal,
+  passed: Passed,
+): Promise<void> {
   const reader = from.getReader();
-  return moveFrom(reader, reader.read(), to, left);
+  return moveFrom(reader, reader.read(), to, left, passed);
 }
 
 async function moveFrom(
@@ -118,15 +133,20 @@ async function moveFrom(
   first: Promise<ReadableStreamReadResult<Uint8Array>>,
   to: WritableStream<Uint8Array>,
   left: AbortSignal,
+  passed: Passed,
 ): Promise<void> {
+  passed.bytes = 0;
   const writer = to.getWriter();
   const stop = (): void => void reader.cancel(left.reason).catch(() => undefined);
   left.addEventListener('abort', stop);
   try {
     for (let part = await first; !part.done; part = await reader.read()) {
+      // What is written is the stream's from then on.
+      const size = part.value.byteLength;
       await writer.write(part.value).catch((error: unknown) => {
         throw new NobodyTakes(String(error));
       });
+      passed.bytes += size;
     }
     left.throwIfAborted();
   } catch (error) {

@@ -26,6 +26,15 @@ const uuid = expect.stringMatching(/^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/);
 const seconds = expect.any(Number);
 const digits = expect.stringMatching(/^\d+$/);
 
+/** Bytes of an answer behind its head, by its entry. */
+function bodyOf(entry: Readonly<Record<string, unknown>>): number {
+  const { size, headers } = entry.response as { size: number; headers: Record<string, string | string[]> };
+  const lines = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => `${name}: ${value}`),
+  );
+  return size - ['HTTP/1.1 200 OK', ...lines, '', ''].join('\r\n').length;
+}
+
 describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on %s', (host, start) => {
   let gateway: CaseGateway;
   let upstream: Upstream;
@@ -39,6 +48,8 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
         socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(100)}`);
         return undefined;
       }
+      if (line.includes('/chunks'))
+        return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n';
       if (line.includes('/slow')) return undefined;
       if (line.includes('/drip')) {
         const dripping = setInterval(() => socket.write('x'.repeat(100)), 50);
@@ -655,6 +666,13 @@ describe.each(hosts.filter(([name]) => name !== 'Miniflare'))('the log entry on 
     socket.destroy();
     expect(entry).toMatchObject({ source: 'upstream', upstream_status: '200', response: { status: 200 } });
     expect(entry.tries).toMatchObject([failed(502)]);
+    // What came of it, not what it said it would be.
+    expect(bodyOf(entry)).toBe(100);
+  });
+
+  it('of a body in chunks has what came of it, where the host moves the body itself', async () => {
+    const entry = await entryOf('chunks', 'GET /chunks HTTP/1.1');
+    expect(bodyOf(entry)).toBe(host === 'node' ? 'hello world'.length : 0);
   });
 
   it.each([

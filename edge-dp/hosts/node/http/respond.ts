@@ -59,7 +59,8 @@ interface Terms {
 export function respond(request: NodeRequest, response: HttpResponse, to: ServerResponse, terms: Terms): void {
   const { last, patience } = terms;
   const { status, reason, lines, listeners, closing } = ready(response);
-  if (listeners.length > 0) tellEnd(to, listeners);
+  const passed: Passed = { bytes: null };
+  if (listeners.length > 0) tellEnd(to, listeners, passed);
   const { content, headers } = response;
   // How a body is framed is said by this host alone.
   if (headers.has('transfer-encoding')) removeLines(lines, 'transfer-encoding');
@@ -86,7 +87,7 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
     return;
   }
   to.writeHead(status, reason, lines);
-  sendBody(content, to, patience);
+  sendBody(content, to, patience, passed);
 }
 
 /** Whether something may come behind the body. */
@@ -130,10 +131,21 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function sendBody(content: BodySource, to: ServerResponse, patience: number): void {
+/** How much of a body has been handed on; null: it is none that comes in parts. */
+export interface Passed {
+  bytes: number | null;
+}
+
+export function count(passed: Passed, { byteLength }: Uint8Array): void {
+  passed.bytes = (passed.bytes ?? 0) + byteLength;
+}
+
+function sendBody(content: BodySource, to: ServerResponse, patience: number, passed: Passed): void {
+  passed.bytes = 0;
   if (content instanceof ArrivingBody && content.untaken) {
     const { whole } = content;
     if (whole !== null) {
+      count(passed, whole);
       end(to, whole);
       expectClient(to, patience);
       return;
@@ -142,6 +154,7 @@ function sendBody(content: BodySource, to: ServerResponse, patience: number): vo
     if (content.awaited) to.write(NOTHING);
     content.sendTo({
       write(part) {
+        count(passed, part);
         const room = to.write(part);
         if (!room) expectClient(to, patience);
         return room;
@@ -158,7 +171,7 @@ function sendBody(content: BodySource, to: ServerResponse, patience: number): vo
   }
   to.write(NOTHING);
   const full = (): void => expectClient(to, patience);
-  void pump(content.stream(), to, { broken: () => breakOff(to), full });
+  void pump(content.stream(), to, passed, { broken: () => breakOff(to), full });
 }
 
 /** Who sends a body hears when it broke off, and when bytes of it begin to wait for the client. */
@@ -168,12 +181,18 @@ interface PumpListener {
 }
 
 /** Writes all of a body, as fast as it is taken, and ends. */
-export async function pump(stream: ReadableStream<Uint8Array>, to: Writable, on: PumpListener): Promise<void> {
+export async function pump(
+  stream: ReadableStream<Uint8Array>,
+  to: Writable,
+  passed: Passed,
+  on: PumpListener,
+): Promise<void> {
   const reader = stream.getReader();
   to.once('close', () => void reader.cancel().catch(() => undefined));
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       if (to.destroyed) return;
+      count(passed, part.value);
       if (to.write(part.value)) continue;
       on.full();
       await room(to);
@@ -202,10 +221,11 @@ function breakOff(to: ServerResponse): void {
   process.nextTick(() => to.destroy());
 }
 
-function tellEnd(to: ServerResponse, listeners: readonly EndListener[]): void {
+function tellEnd(to: ServerResponse, listeners: readonly EndListener[], passed: Passed): void {
   to.on('close', () => {
     const aborted = !to.writableFinished;
-    const end: ResponseEnd = { aborted, clientLeft: aborted && !brokenOff.has(to) };
+    const { bytes: sent } = passed;
+    const end: ResponseEnd = { aborted, clientLeft: aborted && !brokenOff.has(to), ...(sent !== null && { sent }) };
     for (const ended of listeners) ended(end);
   });
 }

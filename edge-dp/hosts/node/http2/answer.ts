@@ -4,7 +4,7 @@ import { fieldLists } from '../../egress/headers.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
-import { BODYLESS, headed, heldBytes, lengthForHead, pump, ready } from '../http/respond.ts';
+import { BODYLESS, count, headed, heldBytes, lengthForHead, type Passed, pump, ready } from '../http/respond.ts';
 
 /** Bytes of a body in memory that are given to the stream at once: what is queued must show that a client takes some of it. */
 const PIECE = 16 << 10;
@@ -26,7 +26,8 @@ const brokenOff = new WeakSet<ServerHttp2Stream>();
 /** Answers a request on its stream; whoever listens for the end of the answer hears of it. */
 export function answer(request: NodeRequest, response: HttpResponse, to: ServerHttp2Stream, pages: RefusalPages): void {
   const { status, lines, listeners } = ready(response);
-  if (listeners.length > 0) tellEnd(to, listeners);
+  const passed: Passed = { bytes: null };
+  if (listeners.length > 0) tellEnd(to, listeners, passed);
   if (status > 599) {
     // There is no such status (RFC 9110 section 15), and Node writes none in HTTP/2.
     response.discard();
@@ -46,7 +47,7 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
     if (!headed(response)) head.push('content-length', String(held.byteLength));
     to.respond(head, { endStream: held.byteLength === 0 });
     if (held.byteLength > 0) sendBytes(held, to);
-  } else sendBody(content, head, to);
+  } else sendBody(content, head, to, passed);
 }
 
 /** Sends an interim answer, as long as nothing of the final one was sent. */
@@ -84,9 +85,11 @@ export function endedByClient(stream: ServerHttp2Stream): boolean {
   return !isComplete(stream) && !brokenOff.has(stream);
 }
 
-export function tellEnd(to: ServerHttp2Stream, listeners: readonly EndListener[]): void {
+export function tellEnd(to: ServerHttp2Stream, listeners: readonly EndListener[], passed: Passed | null = null): void {
   to.once('close', () => {
-    for (const ended of listeners) ended({ aborted: !isComplete(to), clientLeft: endedByClient(to) });
+    const sent = passed?.bytes ?? null;
+    const end = { aborted: !isComplete(to), clientLeft: endedByClient(to), ...(sent !== null && { sent }) };
+    for (const ended of listeners) ended(end);
   });
 }
 
@@ -132,11 +135,17 @@ function sendBytes(bytes: Uint8Array, to: ServerHttp2Stream): void {
   go();
 }
 
-function sendBody(content: HttpResponse['content'], head: readonly string[], to: ServerHttp2Stream): void {
+function sendBody(
+  content: HttpResponse['content'],
+  head: readonly string[],
+  to: ServerHttp2Stream,
+  passed: Passed,
+): void {
   if (!isSource(content)) return;
+  passed.bytes = 0;
   if (!(content instanceof ArrivingBody) || !content.untaken) {
     to.respond(head, {});
-    void pump(content.stream(), to, { broken: () => breakOff(to), full: () => undefined });
+    void pump(content.stream(), to, passed, { broken: () => breakOff(to), full: () => undefined });
     return;
   }
   // A gRPC client takes an outcome from the head only where the head is all there is.
@@ -147,6 +156,7 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
   const { whole } = content;
   if (whole !== null) {
     to.respond(head, {});
+    count(passed, whole);
     sendBytes(whole, to);
     return;
   }
@@ -154,7 +164,10 @@ function sendBody(content: HttpResponse['content'], head: readonly string[], to:
   if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(fieldLists(fieldsOf(trailers))));
   to.respond(head, { waitForTrailers: content.mayHaveTrailers });
   content.sendTo({
-    write: (part) => to.write(part),
+    write(part) {
+      count(passed, part);
+      return to.write(part);
+    },
     onDrain: (listener) => to.once('drain', listener),
     end(lines) {
       trailers = lines;
