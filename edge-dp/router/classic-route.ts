@@ -21,20 +21,21 @@ type PortField = 'net.dst.port' | 'http.host.port' | 'http.host.own_port';
 /** The conditions of a route's classic fields, for some of its paths; no terms at all: it takes every request. */
 export function classicConditions(route: RouteRow, paths: readonly string[], dialect: Dialect): Expression[] {
   const terms: Expression[] = [];
-  const add = (alternatives: Expression[]): void => {
-    if (alternatives.length > 0) terms.push(anyOf(alternatives));
+  const { snis, sources, destinations, methods, hosts, headers } = route;
+  // Most routes have one of these, and there are thousands: what is not there is to cost nothing.
+  const add = <T>(values: readonly T[] | null | undefined, condition: (value: T) => Expression): void => {
+    if (values && values.length > 0) terms.push(anyOf(values.map(condition)));
   };
-  const snis = (route.snis ?? []).map(sniCondition);
-  if (snis.length > 0) add([text('net.protocol', '!=', 'https'), anyOf(snis)]);
-  add((route.sources ?? []).map((item) => endpointCondition('net.src', item)));
-  add((route.destinations ?? []).map((item) => endpointCondition('net.dst', item)));
-  add((route.methods ?? []).map((method) => text('http.method', '==', method)));
-  add((route.hosts ?? []).map((host) => hostCondition(host, dialect)));
-  add(paths.map(pathCondition));
-  for (const [name, values] of Object.entries(route.headers ?? {})) {
-    add(values.map((value) => headerCondition(name, value, values.length === 1, dialect)));
+  if (snis && snis.length > 0) terms.push(anyOf([text('net.protocol', '!=', 'https'), anyOf(snis.map(sniCondition))]));
+  add(sources, (item) => endpointCondition('net.src', item));
+  add(destinations, (item) => endpointCondition('net.dst', item));
+  add(methods, (method) => text('http.method', '==', method));
+  add(hosts, (host) => hostCondition(host, dialect));
+  add(paths, pathCondition);
+  for (const [name, values] of headers ? Object.entries(headers) : []) {
+    add(values, (value) => headerCondition(name, value, values.length === 1, dialect));
   }
-  if (dialect.protocols) add(protocolConditions(route));
+  if (dialect.protocols) add(protocolConditions(route), (condition) => condition);
   return terms;
 }
 

@@ -46,7 +46,7 @@ export function classicRank(route: RouteRow, paths: readonly string[], id: strin
   const [first] = paths;
   const regex = first?.startsWith('~') ?? false;
   const weight = countFields(route);
-  const headers = Math.min(Object.keys(route.headers ?? {}).length, 255);
+  const headers = route.headers ? Math.min(Object.keys(route.headers).length, 255) : 0;
   const regexPriority = regex ? (route.regex_priority ?? 0) : 0;
   const length = regex || first === undefined ? 0 : byteLength(first) & 0x7ffff;
   const plainHosts = hasPlainHostsOnly(route);
@@ -123,7 +123,9 @@ interface MatchedBy {
 }
 
 function countFields({ sources, destinations, methods, hosts, headers, snis, paths }: RouteRow): number {
-  return [sources, destinations, methods, hosts, headers, snis, paths].filter((field) => !isEmpty(field)).length;
+  let count = 0;
+  for (const field of [sources, destinations, methods, hosts, headers, snis, paths]) if (!isEmpty(field)) count++;
+  return count;
 }
 
 function hasPlainHostsOnly({ hosts }: RouteRow): boolean {

@@ -166,16 +166,17 @@ export function makeRule(
   conditions: readonly Expression[],
   paths: readonly string[] | null,
 ): Rule {
-  const regexes = new Map<Predicate, LinearRegex>();
   const { keys, remaining } = planIndex(conditions);
-  const tests = remaining.map((condition) => compileTest(condition, regexes));
+  const found = remaining.length === 0 ? null : new Map<Predicate, LinearRegex>();
+  const tests = found === null ? [] : remaining.map((condition) => compileTest(condition, found));
+  const regexes: Regexes = found === null || found.size === 0 ? NO_REGEXES : found;
   const [first] = paths ?? [];
   const plain = paths !== null && regexes.size === 0 && !first?.startsWith('~') && isOneLength(paths);
   return {
     route,
     rank,
     conditions,
-    regexes: regexes.size === 0 ? NO_REGEXES : regexes,
+    regexes,
     keys,
     test: tests.length === 0 ? null : conjunction(tests),
     capturing: plain ? [] : conditions.filter((condition) => leavesTraces(condition, regexes)),
