@@ -158,6 +158,15 @@ describe('a hello', () => {
     }
   });
 
+  it('is looked at with each of many records, one byte in each, and ends where no real one is as long', () => {
+    const record = (byte: number) => Buffer.of(22, 3, 1, 0, 1, byte);
+    const begun = Buffer.concat([1, 0, 0x0a, 0x80].map(record));
+    const long = Buffer.concat([begun, ...Array.from({ length: 2_800 }, () => record(0))]);
+    const readings = new Set<string>();
+    for (let size = 6; size <= long.length; size += 6) readings.add(readClientHello(long.subarray(0, size)).kind);
+    expect([...readings]).toEqual(['incomplete', 'other']);
+  });
+
   it('with any byte changed is a hello, incomplete, or something else', () => {
     for (let at = 0; at < bytes.length; at++) {
       const changed = Buffer.from(bytes);

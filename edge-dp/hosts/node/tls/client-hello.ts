@@ -39,9 +39,9 @@ export function readClientHello(bytes: Buffer): HelloReading {
     parts.push(bytes.subarray(at + RECORD_HEAD, end));
     size += length;
     at = end;
-    const message = Buffer.concat(parts);
-    if (message[0] !== 1) return OTHER;
-    if (size >= 4) needed = 4 + message.readUIntBE(1, 3);
+    if (parts[0]?.[0] !== 1) return OTHER;
+    // Once: a client may cut it up into very many records.
+    if (needed === 4 && size >= 4) needed = 4 + Buffer.concat(parts).readUIntBE(1, 3);
   }
   const message = Buffer.concat(parts).subarray(4, needed);
   try {
