@@ -1,5 +1,5 @@
-import type { LuaMachine } from '../../shared/lua/machine.ts';
 import { LuaEnd, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
 import type { LuaContext } from './context.ts';
@@ -17,11 +17,15 @@ export function current(): GatewayLua {
   return gateway;
 }
 
-/** A chunk of Lua from config, compiled when it is made. Throws `LuaSyntaxError`, and where `untrusted_lua` is off. */
+/**
+ * A chunk of Lua from config, compiled when it is made. Throws `LuaSyntaxError`, and where `untrusted_lua` is off. One that finds no
+ * room, because of all the others in the machine, is no reason to refuse a config: it is compiled when it is to run, which fails as long
+ * as there is none.
+ */
 export class Script {
   readonly #source: string;
   readonly #settings: LuaSettings;
-  #compiled: LuaReference;
+  #compiled: LuaReference | null = null;
   /** Scripts that give a function are run once; the function takes their place. */
   #settled = false;
 
@@ -29,7 +33,11 @@ export class Script {
     this.#source = source;
     this.#settings = settings;
     if (settings.untrusted === 'off') throw new Error(LUA_IS_OFF);
-    this.#compiled = this.#compile(current());
+    try {
+      this.#compiled = this.#compile(current());
+    } catch (error) {
+      if (!messageOf(error).startsWith(NO_ROOM)) throw error;
+    }
   }
 
   #compile({ machine, sandbox }: GatewayLua): LuaReference {
@@ -48,49 +56,53 @@ export class Script {
    * `LuaFault` for an error in Lua.
    */
   run(context: LuaContext): Answer | undefined | Promise<Answer | undefined> {
-    const now = this.#ready();
-    return ended(context, () => this.#call(now, context));
+    const compiled = this.#ready();
+    return ended(context, () => this.#call(compiled, context));
   }
 
   /** Runs it for what it returns. A promise once it waits. Throws `LuaFault`. */
   values(context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
-    return this.#ready().run(this.#compiled, NONE, context);
+    const compiled = this.#ready();
+    return compiled.machine.run(compiled, NONE, context);
   }
 
-  /** The machine that runs it now. */
-  #ready(): LuaMachine {
+  /** What the machine of now runs. */
+  #ready(): LuaReference {
     const now = current();
-    if (this.#compiled.machine !== now.machine) {
-      this.#compiled = this.#compile(now);
-      this.#settled = false;
-    }
-    return now.machine;
+    if (this.#compiled !== null && this.#compiled.machine === now.machine) return this.#compiled;
+    this.#settled = false;
+    this.#compiled = this.#compile(now);
+    return this.#compiled;
   }
 
-  #call(lua: LuaMachine, context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
-    const outcome = lua.run(this.#compiled, NONE, context);
+  #call(compiled: LuaReference, context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    const outcome = compiled.machine.run(compiled, NONE, context);
     if (this.#settled) return outcome;
     return outcome instanceof Promise
-      ? outcome.then((values) => this.#settle(lua, context, values))
-      : this.#settle(lua, context, outcome);
+      ? outcome.then((values) => this.#settle(compiled, context, values))
+      : this.#settle(compiled, context, outcome);
   }
 
   /** A chunk that gives a function: its body ran once, to prepare; from now on the function is what runs. */
-  #settle(lua: LuaMachine, context: LuaContext, values: readonly LuaValue[]) {
+  #settle(chunk: LuaReference, context: LuaContext, values: readonly LuaValue[]) {
     this.#settled = true;
+    const { machine } = chunk;
     const [given] = values;
-    if (!isFunction(given, lua)) return values;
-    lua.release(this.#compiled);
+    if (!isFunction(given, machine)) return values;
+    machine.release(chunk);
     this.#compiled = given;
-    return lua.run(given, NONE, context);
+    return machine.run(given, NONE, context);
   }
 
   close(): void {
-    if (this.#compiled.machine.lost === null) this.#compiled.machine.release(this.#compiled);
+    if (this.#compiled?.machine.lost === null) this.#compiled.machine.release(this.#compiled);
   }
 }
 
 const NONE: readonly LuaValue[] = [];
+
+/** How Lua, and the machine around it, say that their memory is used up. */
+const NO_ROOM = 'not enough memory';
 
 /** Kong's words. */
 export const LUA_IS_OFF =

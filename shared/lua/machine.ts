@@ -112,6 +112,7 @@ export class LuaMachine {
   /** Compiles a chunk. `name` as for Lua's `load`: the source itself, `=words` or `@file`. Throws `LuaSyntaxError`. */
   load(source: string, name: string = source): LuaReference {
     this.#uncounted();
+    this.#collectInTime();
     const failure = this.#compile(this.#main, source, name);
     if (failure !== null) throw new LuaSyntaxError(failure);
     return this.#stack.keep(this.#main);

@@ -640,6 +640,31 @@ describe('Lua of a plugin', () => {
     expect(await told("tell('alive')")).toBe('alive');
   });
 
+  it('fails requests, and not the config, that it is too long for among all others, until there is room', async () => {
+    const texts = (nth: number) => Array.from({ length: 9000 }, (_, n) => `"t${nth} ${n}"`).join();
+    const source = (nth: number) => `local all = {${texts(nth)}} kong.service.request.set_header('x-told', #all)`;
+    const many = Array.from({ length: 60 }, (_, nth) =>
+      preFunction.compile(config({ access: [source(nth)] }), EVERYWHERE, fakeServices()),
+    );
+    const outcome = async (hooks: (typeof many)[number] | undefined) => {
+      const request = fakeRequest();
+      try {
+        await hooks?.access?.(request);
+        return request.headers.get('x-told');
+      } catch (error) {
+        return String(error);
+      }
+    };
+    try {
+      expect(await outcome(many.at(-1))).toMatch(/not enough memory/);
+      for (const hooks of many.splice(0, 50)) hooks.close?.();
+      expect(await outcome(many.at(-1))).toBe('9000');
+    } finally {
+      for (const hooks of many) hooks.close?.();
+    }
+    expect(await told("tell('alive')")).toBe('alive');
+  });
+
   it('refuses to write what would end a header line', async () => {
     await expect(access("kong.service.request.set_header('x-a', 'b\\r\\nx-c: d')")).rejects.toThrow();
     await expect(access("kong.response.set_header('x a', 'b')")).rejects.toThrow();
