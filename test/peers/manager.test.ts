@@ -489,8 +489,12 @@ describe('releases', () => {
   it('show what waits, field by field, and let it go out', async () => {
     await admin(`${plane.admin}/groups/default`, 'PUT', { publish: 'release' });
     try {
-      await admin(`${plane.admin}/services/waits`, 'PUT', { host: 'waits.internal' });
-      await page.goto(`${plane.ui}/releases`);
+      await page.goto(`${plane.ui}/config/services/new`);
+      await page.getByLabel('Name').fill('waits');
+      await page.getByLabel('Host').fill('waits.internal');
+      await button('Create service').click();
+      await page.getByText('Data planes of default get it when').waitFor();
+      await link('it is released').click();
       await page.getByText('Waits for group default').waitFor();
       await page.getByText('waits', { exact: true }).waitFor();
       await button('Release it').click();

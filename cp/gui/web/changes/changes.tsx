@@ -112,7 +112,7 @@ function What(props: {
 }) {
   const { entity, id, name, isGone } = props;
   const kind = kindByName(entity);
-  const text = <Foreign text={name ?? id} most={100} />;
+  const text = name === null ? <span title={id}>{id.slice(0, 8)}</span> : <Foreign text={name} most={100} />;
   // Rows under others are found by those, and what is gone is found by nobody.
   if (kind === undefined || kind.under !== undefined || isGone) {
     return (

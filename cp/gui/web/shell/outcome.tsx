@@ -79,6 +79,7 @@ function Reach({ serial }: { readonly serial: number | null }) {
   if (serial === null || connected.length === 0) return null;
   const held = new Set(groups.flatMap(({ name, publish }) => (publish === 'release' ? [name] : [])));
   const direct = connected.filter(({ group }) => !held.has(group));
+  const waiting = [...new Set(connected.flatMap(({ group }) => (held.has(group) ? [group] : [])))];
   const live = direct.filter((node) => (node.serial ?? -1) >= serial).length;
   return (
     <>
@@ -87,9 +88,9 @@ function Reach({ serial }: { readonly serial: number | null }) {
           Serial {serial}: live on {live} of {direct.length} data planes
         </Text>
       )}
-      {held.size > 0 && (
+      {waiting.length > 0 && (
         <Text size="sm" c="dimmed" className="hf-break">
-          Data planes of {plain([...held].join(', '), 100)} get it when{' '}
+          Data planes of {plain(waiting.join(', '), 100)} get it when{' '}
           <TextLink to="/releases" underline="always">
             it is released
           </TextLink>
