@@ -97,17 +97,23 @@ export class Outbox {
   }
 
   #load(now: number): Promise<void> {
-    this.#loaded ??= (async () => {
-      const all = await this.#options.storage.list<Kept>({ prefix: PARCEL });
-      for (const [key, kept] of all) {
-        const number = Number(key.slice(PARCEL.length));
-        this.#parcels.set(number, kept);
-        this.#bytes += kept.bytes;
-        this.#number = Math.max(this.#number, number + 1);
-        this.#serverOf(kept.queue, now);
-      }
-    })();
+    this.#loaded ??= this.#read(now).catch((error: unknown) => {
+      // A disk that does not answer for a moment: the next finds out anew.
+      this.#loaded = null;
+      throw error;
+    });
     return this.#loaded;
+  }
+
+  async #read(now: number): Promise<void> {
+    const all = await this.#options.storage.list<Kept>({ prefix: PARCEL });
+    for (const [key, kept] of all) {
+      const number = Number(key.slice(PARCEL.length));
+      this.#parcels.set(number, kept);
+      this.#bytes += kept.bytes;
+      this.#number = Math.max(this.#number, number + 1);
+      this.#serverOf(kept.queue, now);
+    }
   }
 
   #serverOf(queue: string, due: number): Server {

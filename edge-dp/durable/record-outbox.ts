@@ -52,14 +52,20 @@ export class RecordOutbox {
 
   /** What was not told when the node was stopped. */
   load(): Promise<void> {
-    this.#loaded ??= (async () => {
-      const untold = await this.#options.storage.list<RecordChange>({ prefix: UNTOLD, limit: MOST_UNTOLD });
-      for (const [place, change] of untold) {
-        this.#number = Math.max(this.#number, Number(place.slice(UNTOLD.length)) + 1);
-        this.#enqueue({ change, place, settle: () => undefined });
-      }
-    })();
+    this.#loaded ??= this.#read().catch((error: unknown) => {
+      // A disk that does not answer for a moment: the next finds out anew.
+      this.#loaded = null;
+      throw error;
+    });
     return this.#loaded;
+  }
+
+  async #read(): Promise<void> {
+    const untold = await this.#options.storage.list<RecordChange>({ prefix: UNTOLD, limit: MOST_UNTOLD });
+    for (const [place, change] of untold) {
+      this.#number = Math.max(this.#number, Number(place.slice(UNTOLD.length)) + 1);
+      this.#enqueue({ change, place, settle: () => undefined });
+    }
   }
 
   /** Whether changes of the record there wait. */

@@ -18,15 +18,17 @@ type Does = 'get' | 'take' | 'delete';
 function records() {
   const database = new DatabaseSync(':memory:');
   prepareDurableStorage(database);
+  const storage = new DurableStorage(database, 'Records', () => undefined);
   const told: { readonly changes: readonly RecordChange[]; answer(outcomes: readonly RecordOutcome[]): void }[] = [];
   const own = new ClusterRecords({
-    storage: Object(new DurableStorage(database, 'Records', () => undefined)),
+    storage: Object(storage),
     tell: (changes) => new Promise((answer) => told.push({ changes, answer })),
     linked: true,
     waitUntil: () => undefined,
     log: () => undefined,
   });
   return {
+    storage,
     ask: (does: Does, key = 'k') => own.answer('tokens', { does, key }),
     /** What it tells the control plane next, and the way to answer that. */
     async told(...does: readonly Does[]): Promise<(...outcomes: readonly RecordOutcome[]) => Promise<void>> {
@@ -104,4 +106,14 @@ it('a record that is taken, or deleted, here while it is looked up is not kept',
     await (await told('get'))(NOTHING);
     expect(await again, does).toEqual({ value: null });
   }
+});
+
+it('answers once the disk does again', async () => {
+  const { storage, ask, told } = records();
+  const away = vi.spyOn(storage, 'list').mockRejectedValueOnce(new Error('the disk is away'));
+  await expect(ask('get')).rejects.toThrow('the disk is away');
+  away.mockRestore();
+  const looked = ask('get');
+  await (await told('get'))(FOUND);
+  expect(await looked).toEqual({ value: 'old' });
 });

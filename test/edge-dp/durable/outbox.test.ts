@@ -121,3 +121,14 @@ it('drops what nobody took in time, and the oldest when there is too much; count
   expect(told.at(-1)).toBe('error outbox: 2 entries of queue late could not be sent and were dropped: no connection');
   expect(storage.rows.size).toBe(0);
 });
+
+it('reads what it has kept once the disk answers again', async () => {
+  const first = outbox();
+  first.state.away.add('a');
+  await first.keep('a', 1);
+  const { list } = first.storage;
+  const again = outbox(Object.assign(first.storage, { list: () => Promise.reject(new Error('the disk is away')) }));
+  await expect(again.own.answer({ does: 'show' }, 0)).rejects.toThrow('the disk is away');
+  Object.assign(first.storage, { list });
+  expect(await again.own.answer({ does: 'show' }, 0)).toEqual({ waiting: 2 });
+});
