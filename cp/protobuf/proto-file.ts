@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import protobuf from 'protobufjs';
+import { compilePattern } from '../../shared/atc/regex.ts';
 import type {
   HttpBinding,
   ProtoDescriptor,
@@ -8,6 +9,7 @@ import type {
   ProtoMethod,
   ScalarType,
 } from '../../shared/grpc/descriptor.ts';
+import { pathPattern } from '../../shared/grpc/path-pattern.ts';
 import { isRecord } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 
@@ -124,12 +126,18 @@ function methodOf(service: protobuf.Service, method: protobuf.Method): ProtoMeth
   const { resolvedRequestType: input, resolvedResponseType: output } = method;
   if (input === null || output === null) throw new ProtoFileError(`the types of ${method.fullName} are not there`);
   const options: readonly unknown[] = method.parsedOptions ?? [];
+  const bindings = options.flatMap((option) => (isRecord(option) ? bindingsOf(option['(google.api.http)']) : []));
+  // As data planes compile it, so that none of them refuses what is accepted here.
+  for (const { path } of bindings) {
+    if (!compilePattern(pathPattern(path).source).ok)
+      throw new ProtoFileError(`the HTTP path of ${nameOf(method)} is too long, or has too many wildcards`);
+  }
   return {
     path: `/${nameOf(service)}/${method.name}`,
     input: nameOf(input),
     output: nameOf(output),
     streams: method.responseStream === true,
-    bindings: options.flatMap((option) => (isRecord(option) ? bindingsOf(option['(google.api.http)']) : [])),
+    bindings,
   };
 }
 

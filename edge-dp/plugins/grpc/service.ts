@@ -1,5 +1,6 @@
 import { compilePattern, type Regex } from '../../../shared/atc/regex.ts';
 import type { HttpBinding, ProtoDescriptor, ProtoMethod } from '../../../shared/grpc/descriptor.ts';
+import { pathPattern } from '../../../shared/grpc/path-pattern.ts';
 import { isRecord } from '../../../shared/record.ts';
 import { MessageCodec } from './codec.ts';
 
@@ -40,18 +41,9 @@ function isDescriptor(value: unknown): value is ProtoDescriptor {
   return isRecord(value) && isRecord(value.messages) && isRecord(value.enums) && Array.isArray(value.methods);
 }
 
-const VARIABLE = /\{([-_.~0-9A-Za-z]+)(?:=([^}]*))?\}/g;
-
 function compileBinding(method: ProtoMethod, { path, body }: HttpBinding): Binding {
-  const names: string[] = [];
-  let pattern = '';
-  let from = 0;
-  for (const { 0: whole, 1: name = '', 2: segments = '*', index } of path.matchAll(VARIABLE)) {
-    names.push(name);
-    pattern += `${segmentsPattern(path.slice(from, index))}(${segmentsPattern(segments)})`;
-    from = index + whole.length;
-  }
-  const regex = compiled(`^${pattern}${segmentsPattern(path.slice(from))}$`);
+  const { source, names } = pathPattern(path);
+  const regex = compiled(source);
   return {
     method,
     body,
@@ -60,14 +52,6 @@ function compileBinding(method: ProtoMethod, { path, body }: HttpBinding): Bindi
       return match === null ? null : new Map(names.map((name, at) => [name, decoded(match[at + 1] ?? '')]));
     },
   };
-}
-
-/** `*` is a segment, `**` any number of them. */
-function segmentsPattern(text: string): string {
-  return text
-    .split(/(\*\*|\*)/)
-    .map((part) => (part === '**' ? '.+' : part === '*' ? '[^/]+' : part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')))
-    .join('');
 }
 
 function compiled(pattern: string): Regex {

@@ -354,7 +354,11 @@ describe.each([
   });
 
   it('refuses a file that is none where it is configured, and tells nothing of it', async () => {
+    // Its pattern is more than data planes would compile.
+    const long = `get: "/${'**/'.repeat(1500)}"`;
+    await writeFile(join(folder, 'long.proto'), PROTO.replace(/get: "[^"]*"/, long));
     for (const [file, why] of [
+      ['long.proto', 'is too long, or has too many wildcards'],
       ['none.proto', 'cannot be read'],
       ['passwd', 'is no .proto file: line 1 cannot be parsed'],
       ['parts', 'is no file'],
