@@ -66,6 +66,10 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
   const log = createLog(settings.log_level, undefined, settings.log_format);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
+  // As in processes of data planes: a fault that nobody has caught is one thing's, and no reason to leave all that are connected.
+  process.on('unhandledRejection', (error) => {
+    log('error', `not handled: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  });
   const signals = listenForSignals(log);
   const watch = new CertificateWatch(log);
 

@@ -10,7 +10,7 @@ import { freePorts } from './free-port.ts';
 
 export { until };
 
-const CLI = fileURLToPath(new URL('../../cp/holdfast.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../cp/holdfast.js', import.meta.url));
 
 /** One `holdfast` process of its own, as a person would run it. */
 export interface HoldfastProcess {

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 import { afterEach, expect, it } from 'vitest';
 
 import { freePorts } from './free-port.ts';
-import { type HoldfastProcess, holdfast, until } from './processes.ts';
+import { CLI, type HoldfastProcess, holdfast, until } from './processes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'signals '));
 let gateway: HoldfastProcess | undefined;
@@ -15,7 +16,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('serves on when nobody reads its output and whatever nginx would be told, reloads at SIGHUP, and stops at SIGQUIT', async () => {
+it('serves on when nobody reads its output, by a fault of one thing and whatever nginx would be told, reloads at SIGHUP, and stops at SIGQUIT', async () => {
   const [port = 0] = await freePorts(1);
   const file = join(folder, 'kong.yml');
   const declare = (path: string) =>
@@ -26,6 +27,9 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
   declare('first');
   const conf = join(folder, 'holdfast.conf');
   writeFileSync(conf, 'headers = server_tokens\n');
+  const faulty = join(folder, 'faulty.mjs');
+  const fault = "process.on('SIGUSR2', () => void Promise.reject(new Error('out of order')));";
+  writeFileSync(faulty, `${fault}\nawait import(${JSON.stringify(pathToFileURL(CLI).href)});\n`);
   gateway = await holdfast(
     ['start', '--conf', conf],
     {
@@ -36,6 +40,7 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
       nginx_worker_processes: '1',
     },
     folder,
+    { node: process.execPath, file: faulty },
   );
   // A connection of its own: the process that has an idle one may be ending just then.
   const answer = (path: string) => fetch(`http://127.0.0.1:${port}/${path}`, { headers: { connection: 'close' } });
@@ -44,6 +49,8 @@ it('serves on when nobody reads its output and whatever nginx would be told, rel
   expect((await answer('nowhere')).headers.get('server')).toMatch(/^kong\//);
 
   const { child } = gateway;
+  child.kill('SIGUSR2');
+  await until(async () => /not handled: Error: out of order/.test(gateway?.output() ?? ''), 'word of the fault');
   child.stdout?.destroy();
   child.stderr?.destroy();
   child.kill('SIGUSR1');
