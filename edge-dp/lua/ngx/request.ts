@@ -147,8 +147,7 @@ function variable(context: LuaContext, call: LuaCall): LuaValue {
   if (session !== null) return sessionVariable(session, logged, name);
   const { request, reply, exchange, tables } = context;
   if (tables.uri !== null && (name === 'uri' || name === 'document_uri')) return tables.uri;
-  const known = VARIABLES[name];
-  if (known !== undefined) return known(request);
+  if (Object.hasOwn(VARIABLES, name)) return VARIABLES[name]?.(request);
   if (name.startsWith('ssl_')) return tlsVariable(request.tls, name);
   if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
   if (name.startsWith('arg_')) {

@@ -112,8 +112,8 @@ describe('Lua of a plugin', () => {
       'Thu, 01 Jan 1970 00:00:00 GMT Thu, 01-Jan-70 00:00:00 GMT 0',
     ],
     [
-      'tell(ngx.var.request_uri, ngx.var.http_x_a, ngx.var.arg_q, ngx.var.cookie_c, ngx.var.nothing)',
-      '/p?q=1 one 1 d nil',
+      'tell(ngx.var.request_uri, ngx.var.http_x_a, ngx.var.arg_q, ngx.var.cookie_c, ngx.var.nothing, ngx.var.constructor)',
+      '/p?q=1 one 1 d nil nil',
     ],
     ["local h = kong.request.get_headers() tell(h['X-A'], h.x_a, h['x-a'])", 'one one one'],
     [
