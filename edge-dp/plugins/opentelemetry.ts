@@ -67,6 +67,7 @@ const opentelemetry: Plugin<OpentelemetryConfig> = {
         if (traceHeader !== null && trace !== null) reply.headers.append(traceHeader, trace.traceId.padStart(32, '0'));
         return undefined;
       },
+      logs: (request) => records !== null || (spans !== null && traces.get(request)?.sampled === true),
       log(exchange) {
         const { request } = exchange;
         const trace = traceOf(request);

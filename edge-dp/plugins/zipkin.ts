@@ -89,6 +89,7 @@ const zipkin: Plugin<ZipkinConfig> = {
         if (traceHeader !== null) reply.headers.append(traceHeader, traceOf(request).traceId);
         return undefined;
       },
+      logs: (request) => spans !== null && traceOf(request).sampled,
       log(exchange) {
         if (spans === null) return;
         const trace = traceOf(exchange.request);

@@ -38,8 +38,21 @@ export class ExchangeLog {
 
   /** There is an answer, on its way from now on. */
   answered(outcome: Outcome, reply: ResponseReply): void {
+    if (this.#ended) return;
+    if (!this.#isAwaited()) {
+      this.#ended = true;
+      this.#finish();
+      return;
+    }
     const headAt = Date.now();
     reply.response.onEnd((end) => this.#log(outcome, reply, headAt, end));
+  }
+
+  /** Whether anybody is there to hear of its end. */
+  #isAwaited(): boolean {
+    const { accessLog, telemetry } = this.#runtime;
+    const { plugins } = this.#context;
+    return accessLog !== null || telemetry !== null || plugins?.logs(this.#context) !== false;
   }
 
   #left(): void {
@@ -68,12 +81,16 @@ export class ExchangeLog {
     if (this.#ended) return;
     this.#ended = true;
     const context = this.#context;
-    const { accessLog, telemetry, exchanges } = this.#runtime;
+    const { accessLog, telemetry } = this.#runtime;
     const exchange = new ProxyExchange(context, { outcome, reply, headAt, end });
     context.plugins?.log(exchange);
     accessLog?.write(exchange);
     telemetry?.record(exchange, context.serial);
-    exchanges.open -= 1;
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#runtime.exchanges.open -= 1;
     this.#over();
   }
 }

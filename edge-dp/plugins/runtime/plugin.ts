@@ -69,6 +69,11 @@ export interface Hooks {
   /** After the last byte, or when the client is gone. What it throws is only logged. Must not wait; `request.waitUntil` may. */
   log?(exchange: Exchange): void;
   /**
+   * Whether `log` will have something to do with the request: asked when its answer is there, that its body need not be followed to its
+   * end for nobody. Without it, it has.
+   */
+  logs?(request: GatewayRequest): boolean;
+  /**
    * Before a connection or a UDP client's first packet is sent on, on hosts that have listeners for such (capability `stream`). A
    * number refuses it: the `status` that is logged.
    */

@@ -162,6 +162,11 @@ export class PluginRun {
     return this.#responseFrom(at + 1, request, reply);
   }
 
+  /** Whether any of them has something to log of the request. */
+  logs(request: GatewayRequest): boolean {
+    return this.#chain.log.some(({ hooks }) => hooks.logs?.(request) ?? true);
+  }
+
   /** A plugin that cannot log must not keep the others from it. */
   log(exchange: Exchange): void {
     for (const instance of this.#chain.log) {

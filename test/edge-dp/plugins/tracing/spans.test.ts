@@ -280,6 +280,27 @@ describe('opentelemetry', () => {
     expect(attempt.told).not.toBe(attempt.root);
   });
 
+  it('has nothing to log of a request that is not sampled, unless its log goes somewhere', () => {
+    const asked = (flags: string, logs_endpoint: string | null) => {
+      const services = fakeServices({ tracing: { instrumentations: ['all'], samplingRate: 1 } });
+      const propagation = { extract: ['w3c'], clear: null, inject: null, default_format: 'w3c' };
+      const config = { traces_endpoint: 'http://collector.test/', logs_endpoint, sampling_rate: null };
+      const hooks = openTelemetry.compile(
+        { ...config, queue: QUEUE, propagation } as unknown as OpentelemetryConfig,
+        EVERYWHERE,
+        services,
+      );
+      const { request } = exchangeOf(200, { headers: { traceparent: `00-${TRACE}-${CALLER}-${flags}` } }).exchange;
+      // Ended before this plugin had its turn.
+      const early = hooks.logs?.(request);
+      hooks.access?.(request);
+      return [early, hooks.logs?.(request)];
+    };
+    expect(asked('00', null)).toEqual([false, false]);
+    expect(asked('01', null)).toEqual([false, true]);
+    expect(asked('00', 'http://collector.test/')).toEqual([true, true]);
+  });
+
   it('sends the spans of a request in one batch, and tells the upstream of the last one', async () => {
     const before = Date.now();
     const response = await get('/otel/x?q=1', { traceparent: `00-${TRACE}-${CALLER}-01` });
