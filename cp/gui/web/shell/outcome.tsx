@@ -32,17 +32,20 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Milliseconds for which a success is told. */
+/** Milliseconds for which a success is told: once it is live wherever it goes at once, and at most. */
 const SHOWN = 20_000;
+const WAITED = 120_000;
 
 /** What the last write did, and how far it has come. */
 export function OutcomeNote() {
   const told = useSyncExternalStore(subscribe, () => outcome);
+  const reach = useReach(told?.serial ?? null);
+  const isThere = reach === null || reach.live === reach.direct;
   useEffect(() => {
     if (told === null || told.withheld !== null) return undefined;
-    const timer = setTimeout(() => set(null), SHOWN);
+    const timer = setTimeout(() => set(null), isThere ? SHOWN : WAITED);
     return () => clearTimeout(timer);
-  }, [told]);
+  }, [told, isThere]);
   return (
     <div aria-live="polite" className="hf-outcome">
       {told !== null && (
@@ -54,7 +57,7 @@ export function OutcomeNote() {
                 {plain(told.text)}
               </Text>
               {told.withheld === null ? (
-                <Reach serial={told.serial} />
+                reach !== null && <Reach serial={told.serial} {...reach} />
               ) : (
                 <Text size="sm" className="hf-break">
                   {plain(told.withheld, 1000)}
@@ -71,21 +74,35 @@ export function OutcomeNote() {
   );
 }
 
-/** Of how many data planes a serial is known to be live on, and which get it only when it is released. */
-function Reach({ serial }: { readonly serial: number | null }) {
-  const { data: nodes = [] } = useQuery(dataPlanesQuery);
-  const { data: groups = [] } = useQuery(groupsQuery);
+interface ReachOf {
+  /** Data planes that get what is written at once, and those of them that have it. */
+  readonly direct: number;
+  readonly live: number;
+  /** Groups whose data planes get it when it is released. */
+  readonly waiting: readonly string[];
+}
+
+/** How far a serial has come; null: nothing is known to go anywhere. */
+function useReach(serial: number | null): ReachOf | null {
+  const { data: nodes = [] } = useQuery({ ...dataPlanesQuery, enabled: serial !== null });
+  const { data: groups = [] } = useQuery({ ...groupsQuery, enabled: serial !== null });
   const connected = nodes.filter(({ state }) => state === 'connected');
   if (serial === null || connected.length === 0) return null;
   const held = new Set(groups.flatMap(({ name, publish }) => (publish === 'release' ? [name] : [])));
   const direct = connected.filter(({ group }) => !held.has(group));
-  const waiting = [...new Set(connected.flatMap(({ group }) => (held.has(group) ? [group] : [])))];
-  const live = direct.filter((node) => (node.serial ?? -1) >= serial).length;
+  return {
+    direct: direct.length,
+    live: direct.filter((node) => (node.serial ?? -1) >= serial).length,
+    waiting: [...new Set(connected.flatMap(({ group }) => (held.has(group) ? [group] : [])))],
+  };
+}
+
+function Reach({ serial, direct, live, waiting }: ReachOf & { readonly serial: number | null }) {
   return (
     <>
-      {direct.length > 0 && (
+      {direct > 0 && (
         <Text size="sm" c="dimmed">
-          Serial {serial}: live on {live} of {direct.length} data planes
+          Serial {serial}: live on {live} of {direct} data planes
         </Text>
       )}
       {waiting.length > 0 && (
