@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 
 import { generateAuthority, isNodeRole, issueCertificate, NODE_ROLES } from '../pki/authority.ts';
 import { PkiError } from '../pki/error.ts';
-import { clusterFiles, generateClusterFiles } from '../pki/gen-cert.ts';
+import { clusterFiles, generateClusterFiles, generateClusterPair } from '../pki/gen-cert.ts';
 import { labels } from '../settings/property.ts';
 import { type Command, CommandError, type Invocation, unknownAction, wholeNumber } from './command.ts';
 
@@ -51,21 +51,30 @@ export const hybrid: Command = {
   },
 };
 
-/** The signing key and the data planes' keys stand beside CERT where it is named, and no `--dir`. */
+/** The signing key and the data planes' keys stand beside CERT where it is named, and no `--dir`; those that are there stay. */
 async function genCert({ words: [cert, key, ...more], options }: Invocation): Promise<void> {
   if ((cert === undefined) !== (key === undefined) || more.length > 0) {
     throw new CommandError('hybrid gen_cert takes no file names or two, of the certificate and of its key', 2);
   }
   const folder = folderOf(options.dir, cert === undefined ? '.' : dirname(cert));
-  const named = cert === undefined || key === undefined ? {} : { cert: resolve(cert), key: resolve(key) };
   const days = wholeNumber(options.days, 'days', 1, MOST_DAYS);
-  const files = await generateClusterFiles({ ...clusterFiles(folder), ...named }, days);
-  made([
+  let files = clusterFiles(folder);
+  let written: readonly string[];
+  if (cert === undefined || key === undefined) {
+    written = Object.values(await generateClusterFiles(files, days));
+  } else {
+    files = { ...files, cert: resolve(cert), key: resolve(key) };
+    written = await generateClusterPair(files, days);
+  }
+  const all = [
     [files.cert, 'cluster_cert of every node'],
     [files.key, 'cluster_cert_key of every node'],
     [files.signingKey, 'bundle_signing_key, for control planes only'],
     [files.trustedKeys, 'bundle_trusted_keys of data planes'],
-  ]);
+  ] as const;
+  made(all.filter(([file]) => written.includes(file)));
+  const kept = all.flatMap(([file]) => (written.includes(file) ? [] : [file]));
+  if (kept.length > 0) process.stdout.write(`kept: ${kept.join(', ')}\n`);
 }
 
 async function genCa({ words, options }: Invocation): Promise<void> {

@@ -28,6 +28,15 @@ export async function generateClusterFiles(files: ClusterFiles, days?: number): 
 }
 
 /**
+ * `hybrid gen_cert CERT KEY`: a pair under names of its own, with signing keys beside it where there are none: a cluster that is given
+ * another pair keeps those it has. The pair is not overwritten. Returns the files made.
+ */
+export async function generateClusterPair(files: ClusterFiles, days?: number): Promise<readonly string[]> {
+  refusePresent([files.cert, files.key]);
+  return makeMissing(files, days);
+}
+
+/**
  * Makes what is missing of a cluster's files in `folder`; what is there stays. Returns the files made. A pair of which
  * only one half is there is a `PkiError`: making the other would make a different pair.
  */

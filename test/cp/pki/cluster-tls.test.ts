@@ -19,7 +19,12 @@ import {
   SERVER_AUTH,
 } from '../../../cp/pki/cluster-tls.ts';
 import { crypto } from '../../../cp/pki/crypto-provider.ts';
-import { clusterFiles, ensureClusterFiles, generateClusterFiles } from '../../../cp/pki/gen-cert.ts';
+import {
+  clusterFiles,
+  ensureClusterFiles,
+  generateClusterFiles,
+  generateClusterPair,
+} from '../../../cp/pki/gen-cert.ts';
 import { certificatesOf } from '../../../shared/pem.ts';
 import { authority } from './authority.ts';
 
@@ -46,7 +51,12 @@ describe('hybrid gen_cert', () => {
   test("takes the names and the lifetime that Kong's command takes", async () => {
     const own = mkdtempSync(join(tmpdir(), 'gen-cert-'));
     const files = { ...clusterFiles(own), cert: join(own, 'my.crt'), key: join(own, 'my.key') };
-    await generateClusterFiles(files, 30);
+    expect(await generateClusterPair(files, 30)).toEqual(Object.values(files));
+    const signing = text(files.signingKey);
+    const next = { ...files, cert: join(own, 'next.crt'), key: join(own, 'next.key') };
+    expect(await generateClusterPair(next)).toEqual([next.cert, next.key]);
+    expect(text(files.signingKey)).toBe(signing);
+    await expect(generateClusterPair(next)).rejects.toThrow(`not overwriting ${next.cert}, ${next.key}`);
     const certificate = new X509Certificate(text(files.cert));
     const days = (certificate.validToDate.getTime() - certificate.validFromDate.getTime()) / 86_400_000;
     expect(Math.round(days)).toBe(30);
