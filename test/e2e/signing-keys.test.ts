@@ -110,7 +110,7 @@ function asVersion(version: string): Program {
 const dataPlane = (name: string, options: Readonly<Record<string, string>> = {}) =>
   cluster.dataPlane(name, { data_plane_host: 'node', cluster_control_plane: everywhere, ...options });
 
-/** `holdfast keys WORDS` where a control plane runs. */
+/** `holdfast keys WORDS` where a control plane runs. An id may begin with a hyphen: it stands behind `--`. */
 async function keys(at: 0 | 1, ...words: readonly string[]): Promise<string> {
   const { code, output } = await runHoldfast(['keys', ...words], places[at].settings);
   if (code !== 0) throw new Error(output);
@@ -155,9 +155,9 @@ it('a rotation is followed without a restart, by who was away, and by who has on
   await routeFrom(0, staying);
   await routeFrom(1, staying);
 
-  await expect(keys(1, 'revoke', after.signing?.[0] ?? '')).rejects.toThrow("'holdfast keys rotate' first");
+  await expect(keys(1, 'revoke', '--', after.signing?.[0] ?? '')).rejects.toThrow("'holdfast keys rotate' first");
   await expect(keys(1, 'revoke', 'nobody')).rejects.toThrow('no signing key nobody');
-  await keys(1, 'revoke', before);
+  await keys(1, 'revoke', '--', before);
   expect((await listed(0)).revoked).toEqual([before]);
   leaving = await dataPlane('leaving', { data_plane_host: 'workerd' });
   const fresh = await dataPlane('fresh');
@@ -172,7 +172,7 @@ it('after a theft: a new key by hand, the stolen ones revoked; only who was give
   const file = /bring (.*) to the folder/.exec(told)?.[1] ?? expect.fail(told);
   // The other one signs on with what it has, until it may not.
   await routeFrom(1, staying);
-  for (const one of stolen) await keys(0, 'revoke', one);
+  for (const one of stolen) await keys(0, 'revoke', '--', one);
   await until(async () => planes[1].output().includes('do not believe any more'), 'the other to say what it lacks');
   const [kid = ''] = (await listed(0)).signing ?? [];
   expect(await keys(1, 'list')).toContain(`${kid}  signing   its private half is not here`);
@@ -200,7 +200,7 @@ it('after all control planes lost their keys: the spare one brings everything ba
   await routeFrom(1, staying, leaving);
   const lost = (await listed(0)).signing?.[0] ?? '';
   await keys(0, 'rotate');
-  await keys(0, 'revoke', lost);
+  await keys(0, 'revoke', '--', lost);
   await routeFrom(0, staying, leaving);
   expect((await listed(1)).revoked).toContain(lost);
 });
@@ -235,6 +235,6 @@ it('a rotation that is half done while control planes of two versions run keeps 
   const [last = ''] = (await listed(0)).signing ?? [];
   expect([before, half]).not.toContain(last);
   for (const at of [0, 1] as const) expect(await keys(at, 'list')).toMatch(new RegExp(`^${last}  signing\\s*$`, 'm'));
-  for (const one of [before, half]) await keys(0, 'revoke', one);
+  for (const one of [before, half]) await keys(0, 'revoke', '--', one);
   for (const at of [0, 1] as const) await routeFrom(at, staying, leaving);
 });
