@@ -24,7 +24,7 @@ export function createLog(
       if (LOG_LEVELS.indexOf(severity) < LOG_LEVELS.indexOf(shared.level)) return;
       const time = new Date().toISOString();
       if (format === 'json') write(`${JSON.stringify({ time, level: severity, part: name, message })}\n`);
-      else write(`${time} [${severity}] ${name}: ${message.replaceAll('\n', '\n    ')}\n`);
+      else write(`${time} [${severity}] ${name}: ${printable(message)}\n`);
     };
     return Object.defineProperty(Object.assign(log, { part: named }), 'level', {
       get: () => shared.level,
@@ -34,6 +34,14 @@ export function createLog(
     }) as Log;
   };
   return named('holdfast');
+}
+
+/** What is in a message may be others' words: nothing in it moves a terminal's cursor, or looks like a line of its own. */
+function printable(message: string): string {
+  return message.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (char) => {
+    if (char === '\n') return '\n    ';
+    return char === '\t' ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 function writeToStderr(line: string): void {
