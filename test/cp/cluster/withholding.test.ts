@@ -236,6 +236,7 @@ it('a control plane tells of data planes that are connected to another one on it
     .toMatch(/^config is withheld from 1 .*far-edge: plugin 'cors'/);
 
   link.socket.terminate();
+  await expect.poll(async () => (await other.nodes.get(NODE_ID))?.connected).toBe(false);
   const old = await TestLink.open(first.port);
   onTestFinished(() => old.socket.terminate());
   old.say(hello({ hostname: 'old-edge', id: OTHER_NODE, plugins: everything, capabilities: ['lua'] }));
