@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { V8_FLAGS } from '../../edge-dp/hosts/v8-flags.ts';
 import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { listening } from './processes.ts';
 import type { Rival } from './rival.ts';
 

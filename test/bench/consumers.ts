@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, type ClusterFolder, createCluster, type RunningControlPlane, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { type PostgresServer, startPostgres } from '../postgres-server.ts';
 import { commandOf, descendants, peakMemory, processorTime, residentMemory } from '../proc.ts';
 

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, createCluster, type RunningControlPlane, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { startPostgres } from '../postgres-server.ts';
 import { processorTime, residentMemory } from '../proc.ts';
 

@@ -13,8 +13,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { chaos } from '../e2e/chaos.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, createCluster, type RunningDataPlane, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { startBaseline, startNodeBaseline } from './baseline.ts';
 import { CHANGE_SCENARIOS, measureChanges } from './changes.ts';

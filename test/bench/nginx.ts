@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { freePorts } from '../e2e/free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { until } from '../until.ts';
 import type { Rival } from './rival.ts';
 

@@ -1,5 +1,5 @@
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, type ClusterFolder, type RunningDataPlane, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { alternate, figuresOf, type Measured } from './compare.ts';
 import { pin } from './cores.ts';
 import { load } from './processes.ts';

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../free-port.ts';
 import { startPostgres } from '../postgres-server.ts';
-import { freePorts } from './free-port.ts';
 import {
   admin,
   type ClusterFolder,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { findInstance } from '../../cp/instance/instance.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { admin as ask, runHoldfast } from './processes.ts';
 
 const prefix = await freshPrefix('migrated');

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openStore } from '../../cp/store/open.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { oneProcess } from './one-process.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 

@@ -19,7 +19,7 @@ import { loadSettings } from '../../cp/settings/load.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { authority } from '../cp/pki/authority.ts';
 import { runControlPlane } from '../cp/running-control-plane.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { admin, runHoldfast } from './processes.ts';
 
 const KV = '0f2ac74b498b48028cb68387c421e279';

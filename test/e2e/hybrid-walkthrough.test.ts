@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { admin, type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
 let folder: string;

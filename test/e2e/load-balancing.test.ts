@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePorts } from '../free-port.ts';
 
 import {
   admin,
@@ -50,7 +51,7 @@ async function call(): Promise<{ status: number; text: string }> {
 beforeAll(async () => {
   for (let n = 0; n < 3; n++) {
     const state = { served: 0, sick: false };
-    const server = await listen(state);
+    const server = await listen(state, (await freePorts(1))[0]);
     targets.push(Object.assign(state, { server, port: (server.address() as AddressInfo).port }));
   }
   cluster = await createCluster();

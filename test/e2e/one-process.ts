@@ -1,4 +1,4 @@
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 
 /** Where one process that is both planes listens. */
 export interface OneProcess {

@@ -16,7 +16,7 @@ import { type Authority, authority } from '../cp/pki/authority.ts';
 import { type Behaviour, type Responder, startResponder } from '../cp/pki/ocsp-responder.ts';
 import { nodeOptions, onHosts, SHOWING_WORKER } from '../edge-dp/hosts.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { admin, type HoldfastProcess, holdfast, until } from './processes.ts';
 
 /** A certificate with its chain, and its key. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from '../free-port.ts';
 import { until } from '../until.ts';
-import { freePorts } from './free-port.ts';
 
 export { until };
 

@@ -13,7 +13,7 @@ import { loadSigningKey, loadTrustedKeys } from '../../cp/pki/cluster-tls.ts';
 import { generateSigningKey, trustedKeysFile } from '../../shared/bundle/signing.ts';
 import { authority } from '../cp/pki/authority.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'reload '));

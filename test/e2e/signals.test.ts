@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 import { afterEach, expect, it } from 'vitest';
 
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { CLI, type HoldfastProcess, holdfast, until } from './processes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'signals '));

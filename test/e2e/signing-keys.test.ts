@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
+import { freePorts } from '../free-port.ts';
 import { type PostgresServer, startPostgres } from '../postgres-server.ts';
-import { freePorts } from './free-port.ts';
 import {
   admin,
   type ClusterFolder,

@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { faultsOfSpans } from '../edge-dp/plugins/tracing/zipkin-api.ts';
 import { freshPrefix } from '../embedded-database.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { type HoldfastProcess, holdfast, runHoldfast, until } from './processes.ts';
 
 const [admin = 0, gui = 0, proxy = 0, status = 0, cluster = 0, first = 0, second = 0, datagrams = 0, secure = 0] =

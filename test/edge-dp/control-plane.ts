@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -15,6 +15,7 @@ import { placeOf } from '../../shared/bundle/spread.ts';
 import type { FromDataPlane, Hello, Order } from '../../shared/cluster/messages.ts';
 import { CHALLENGE_HEADER, SESSION_HEADER } from '../../shared/cluster/node-proof.ts';
 import { signOrder } from '../../shared/cluster/order.ts';
+import { freePorts } from '../free-port.ts';
 import { once } from '../once.ts';
 
 /** A table to publish: eager by id, or lazy by a lookup field. */
@@ -125,9 +126,10 @@ export class ControlPlane {
       this.#connections.add(socket);
       socket.once('close', () => this.#connections.delete(socket));
     });
+    // It comes back to the same one.
+    if (this.port === 0) [this.port = 0] = await freePorts(1);
     server.listen(this.port, '127.0.0.1');
     await once(server, 'listening');
-    this.port = (server.address() as AddressInfo).port;
     this.#server = server;
   }
 

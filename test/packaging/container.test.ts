@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { properties } from '../../cp/settings/properties.ts';
 import { isRecord, recordOrEmpty } from '../../shared/record.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, type HoldfastProcess, holdfast, runHoldfast, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 import { type PostgresServer, startPostgres } from '../postgres-server.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

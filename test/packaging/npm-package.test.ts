@@ -10,10 +10,10 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { buildPackage } from '../../packaging/npm/build.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { oneProcess } from '../e2e/one-process.ts';
 import { admin, holdfast, type Program, runHoldfast } from '../e2e/processes.ts';
 import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from '../free-port.ts';
 
 const INSTALLED = fileURLToPath(new URL('../../node_modules', import.meta.url));
 const NAME = '@holdfast-gateway/holdfast';

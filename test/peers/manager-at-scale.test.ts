@@ -3,9 +3,9 @@ import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KINDS } from '../../cp/gui/web/config/kinds.ts';
 import { openStore } from '../../cp/store/open.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, type ClusterFolder, createCluster, type RunningControlPlane } from '../e2e/processes.ts';
 import { freshPrefix } from '../embedded-database.ts';
+import { freePorts } from '../free-port.ts';
 import { barriers, type ManagerBrowser, overflow, startManagerBrowser } from './manager-page.ts';
 
 const SERVICES = 5_000;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { signatureHeaders } from '../../edge-dp/plugins/signature-v4.ts';
-import { freePorts } from '../e2e/free-port.ts';
+import { freePorts } from '../free-port.ts';
 import { until } from '../until.ts';
 import { peerExecutable } from './peer.ts';
 

@@ -11,8 +11,8 @@ import { startControlPlane } from '../../cp/control-plane.ts';
 import { createLog } from '../../cp/instance/log.ts';
 import { recordOrEmpty } from '../../shared/record.ts';
 import { NODE_ID, runControlPlane } from '../cp/running-control-plane.ts';
-import { freePorts } from '../e2e/free-port.ts';
 import { admin, runHoldfast, until } from '../e2e/processes.ts';
+import { freePorts } from '../free-port.ts';
 
 it('runs what edge init --dev writes under wrangler dev, linked without TLS on this machine alone, through restarts of both', async () => {
   const [link = 0, port = 0, adminPort = 0] = await freePorts(3);

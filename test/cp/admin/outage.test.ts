@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePorts } from '../../free-port.ts';
 import { once } from '../../once.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { until } from '../../until.ts';
@@ -116,9 +117,8 @@ async function layCable(target: number): Promise<Cable> {
     if (held) for (const socket of [near, far]) socket.pause();
   });
   const open = (port: number) => new Promise<void>((resolve) => relay.listen(port, '127.0.0.1', resolve));
-  await open(0);
-  const address = relay.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const [port = 0] = await freePorts(1);
+  await open(port);
   return {
     port,
     mend: () => open(port),

@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../cp/pki/authority.ts';
-import { freePorts } from '../../e2e/free-port.ts';
+import { freePorts } from '../../free-port.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
 import { until } from '../../until.ts';
 import { ask, newPrefix, optionsFor, startNode, stopNode, type TestNode } from './node.ts';

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { freePorts } from '../../free-port.ts';
 
 interface SeenRequest {
   /** The whole request as it came over the wire, latin1. */
@@ -45,9 +46,11 @@ export async function startUpstream(answer: Answer = ok, port = 0, host = '127.0
       }
     });
   });
+  // One that is stopped may be started again where it was.
+  const [chosen] = port === 0 && host === '127.0.0.1' ? await freePorts(1) : [port];
   await new Promise<void>((resolve, reject) => {
     server.on('error', reject);
-    server.listen(port, host, resolve);
+    server.listen(chosen, host, resolve);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no address');

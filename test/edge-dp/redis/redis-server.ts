@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { luaModules } from '../../../cp/lua/modules.ts';
 import { LuaMachine } from '../../../shared/lua/machine.ts';
 import { LuaNative, type LuaReference, type LuaValue } from '../../../shared/lua/value.ts';
+import { freePorts } from '../../free-port.ts';
 
 /** What a test wants of the server besides its answering. */
 interface RedisBehaviour {
@@ -161,21 +162,19 @@ export async function startRedisServer(
   };
   const server: Server = pair === null ? createServer(serve) : createTlsServer({ ...pair }, serve);
   server.on('tlsClientError', () => undefined);
-  let port = 0;
+  // It comes back to the same one.
+  const [port = 0] = await freePorts(1);
   const start = () =>
     new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', () => {
-        port = (server.address() as AddressInfo).port;
         server.off('error', reject);
         resolve();
       });
     });
   await start();
   return {
-    get port() {
-      return port;
-    },
+    port,
     behaviour,
     commands,
     get connections() {
