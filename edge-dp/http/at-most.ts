@@ -1,4 +1,5 @@
 import type { Bytes } from '../../shared/bundle/format.ts';
+import { concatBytes } from '../../shared/bytes.ts';
 
 /** The body as text; throws when it is longer than `limit` bytes. */
 export async function textAtMost(response: Response, limit: number): Promise<string> {
@@ -14,11 +15,5 @@ export async function bytesAtMost(response: Response, limit: number): Promise<By
     if (size > limit) throw new Error(`it sent more than ${limit} bytes`);
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return concatBytes(chunks);
 }

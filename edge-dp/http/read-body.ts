@@ -1,3 +1,5 @@
+import { joinedBytes } from '../../shared/bytes.ts';
+
 /** What was read of a body: all of it, or, where it proved too long, a stream of the same body from its start. */
 export type ReadBody =
   | { readonly bytes: Uint8Array; readonly rest: null }
@@ -14,7 +16,7 @@ export async function readBody(
   let size = 0;
   for (;;) {
     const { value, done } = await next(reader.read());
-    if (done) return { bytes: joined(chunks, size), rest: null };
+    if (done) return { bytes: joinedBytes(chunks), rest: null };
     chunks.push(value);
     size += value.length;
     if (size > limit) return { bytes: null, rest: resumed(chunks, reader) };
@@ -43,16 +45,4 @@ function resumed(
 /** A byte stream takes over the memory of what it is given, and on Node that is shared with other parts, or with anything. */
 function copyOf(part: Uint8Array): Uint8Array {
   return new Uint8Array(part);
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -1,9 +1,9 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { concatBytes } from '../../shared/bytes.ts';
 import type { BasicAuthConfig } from '../../shared/plugins/basic-auth.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { concatBytes } from '../http/bytes.ts';
 import { authenticateBy, authenticator, consumerIdOf, type Refusal } from './authentication.ts';
 import { type BasicCredentials, parseBasicCredentials } from './basic-credentials.ts';
 import { sameText } from './constant-time.ts';

@@ -1,8 +1,8 @@
+import { concatBytes } from '../../shared/bytes.ts';
 import type { ProtoMethod } from '../../shared/grpc/descriptor.ts';
 import { normalizePath } from '../../shared/normalize-path.ts';
 import type { GrpcWebConfig } from '../../shared/plugins/grpc-web.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { concatBytes } from '../http/bytes.ts';
 import { OwnResponse } from '../http/messages.ts';
 import { FrameReader, frame } from './grpc/frames.ts';
 import { jsonMessages } from './grpc/json-messages.ts';

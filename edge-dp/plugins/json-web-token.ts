@@ -1,8 +1,8 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
+import { concatBytes } from '../../shared/bytes.ts';
 import { isRecord, type Row } from '../../shared/record.ts';
 import { decodeBase64 } from '../http/base64.ts';
-import { concatBytes } from '../http/bytes.ts';
 import { sameBytes } from './constant-time.ts';
 
 /** JSON Web Tokens in compact form (RFC 7515, 7518, 7519, 8037), verified by a key that is known beforehand. */

@@ -1,8 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { concatBytes } from '../../shared/bytes.ts';
 import type { LdapAuthConfig } from '../../shared/plugins/ldap-auth.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { concatBytes } from '../http/bytes.ts';
 import { authenticator, type Refusal } from './authentication.ts';
 import { type BasicCredentials, parseBasicCredentials } from './basic-credentials.ts';
 import { Directory } from './ldap/directory.ts';

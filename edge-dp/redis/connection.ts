@@ -1,3 +1,4 @@
+import { joinedBytes } from '../../shared/bytes.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Connection } from '../plugins/runtime/services.ts';
 import { patienceOf } from '../plugins/services/patience.ts';
@@ -59,7 +60,7 @@ export class RedisConnection {
   }
 
   #flush(): void {
-    const bytes = joined(this.#unsent);
+    const bytes = joinedBytes(this.#unsent);
     this.#unsent = [];
     if (this.#failure === null) this.#writer.write(bytes).catch((error: unknown) => this.#fail(error));
   }
@@ -98,16 +99,4 @@ export class RedisConnection {
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
     void this.#connection.close();
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return first;
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,4 +1,4 @@
-import { concatBytes } from '../http/bytes.ts';
+import { concatBytes } from '../../shared/bytes.ts';
 
 /**
  * RESP 2, the protocol of Redis: commands are arrays of bulk strings; replies are simple strings, errors, integers, bulk strings

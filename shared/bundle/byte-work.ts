@@ -1,3 +1,4 @@
+import { concatBytes } from '../bytes.ts';
 import type { Bytes } from './format.ts';
 import { BundleRefused } from './refusal.ts';
 
@@ -66,15 +67,5 @@ export async function through(
     chunks.push(value);
   }
   await written;
-  return join(chunks, size);
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Bytes {
-  const joined = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return joined;
+  return concatBytes(chunks);
 }

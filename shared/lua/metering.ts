@@ -1,3 +1,5 @@
+import { concatBytes } from '../bytes.ts';
+
 /**
  * Makes a WebAssembly module count what it does: each turn of each of its loops takes one off a global that it exports as `work`, and once
  * nothing is left of that it traps. What is written in C so counts like what is written in Lua, by what it does and not by a clock, and the
@@ -50,7 +52,7 @@ export function metered(module: Uint8Array): Uint8Array<ArrayBuffer> {
     else throw new Error(`a WebAssembly module with a section that is not known: ${id}`);
   }
   if (missing.size > 0) throw new Error('a WebAssembly module without code, exports or globals');
-  return joined(out);
+  return concatBytes(out);
 }
 
 type Part = Uint8Array | readonly number[];
@@ -234,20 +236,10 @@ function unsigned(value: number): number[] {
 }
 
 function sectionOf(id: number, parts: readonly Part[]): Uint8Array {
-  return joined([[id, ...unsigned(sizeOf(parts))], ...parts]);
+  return concatBytes([[id, ...unsigned(sizeOf(parts))], ...parts]);
 }
 
 const sizeOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.length, 0);
-
-function joined(parts: readonly Part[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(sizeOf(parts));
-  let to = 0;
-  for (const part of parts) {
-    whole.set(part, to);
-    to += part.length;
-  }
-  return whole;
-}
 
 /** The magic number and the version. */
 const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];

@@ -1,3 +1,4 @@
+import { concatBytes } from '../bytes.ts';
 import { type Capture, type Charge, findMatch, isPlain, type Match } from './pattern.ts';
 import { type LuaCall, LuaNative, type LuaResult, LuaResults, type LuaValue, results } from './value.ts';
 
@@ -67,15 +68,8 @@ function substitute(call: LuaCall): LuaResult {
     if (pattern[0] === 0x5e) break;
   }
   parts.push(subject.subarray(copied));
-  const size = parts.reduce((sum, part) => sum + part.length, 0);
-  call.charge(size / 64);
-  const whole = new Uint8Array(size);
-  let to = 0;
-  for (const part of parts) {
-    whole.set(part, to);
-    to += part.length;
-  }
-  return results(whole, count);
+  call.charge(parts.reduce((sum, part) => sum + part.length, 0) / 64);
+  return results(concatBytes(parts), count);
 }
 
 /** `%1` and its like in a replacement. */

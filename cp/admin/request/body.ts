@@ -1,3 +1,4 @@
+import { concatBytes } from '../../../shared/bytes.ts';
 import { isRecord, type Row } from '../../../shared/record.ts';
 import { statusPage, statusPageType } from '../../../shared/status-page.ts';
 import { message, Refusal, type Reply } from '../reply.ts';
@@ -171,13 +172,7 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array<Ar
     if (size > limit) throw new Refusal(tooLarge(limit));
     chunks.push(chunk);
   }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
+  return concatBytes(chunks);
 }
 
 const tooLarge = (limit: number) => ({

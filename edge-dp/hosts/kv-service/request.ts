@@ -1,3 +1,5 @@
+import { concatBytes } from '../../../shared/bytes.ts';
+
 /** A request that Workers KV would refuse, with its status and words. */
 export class KvRefusal extends Error {
   override readonly name = 'KvRefusal';
@@ -104,11 +106,5 @@ export async function readValue(request: Request): Promise<Uint8Array> {
   if (length > LIMITS.value) {
     throw new KvRefusal(413, `Value length of ${length} exceeds limit of ${LIMITS.value}.`);
   }
-  const value = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    value.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return value;
+  return concatBytes(chunks);
 }

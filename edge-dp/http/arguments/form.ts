@@ -1,4 +1,4 @@
-import { concatBytes } from '../bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 import type { BodyArguments } from './body-arguments.ts';
 import { decodeForm } from './percent.ts';
 

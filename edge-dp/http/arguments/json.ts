@@ -1,5 +1,5 @@
+import { concatBytes } from '../../../shared/bytes.ts';
 import { isRecord } from '../../../shared/record.ts';
-import { concatBytes } from '../bytes.ts';
 import type { BodyArguments } from './body-arguments.ts';
 
 /** The members of a body that is a JSON object; null for other JSON. Throws for what is none. */

@@ -1,4 +1,4 @@
-import { concatBytes, findBytes, startsAt } from '../bytes.ts';
+import { concatBytes, findBytes, startsAt } from '../../../shared/bytes.ts';
 import { parametersOf } from '../parameters.ts';
 import type { BodyArguments } from './body-arguments.ts';
 

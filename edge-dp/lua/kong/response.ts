@@ -1,5 +1,5 @@
+import { concatBytes } from '../../../shared/bytes.ts';
 import { type LuaCall, LuaNative, type LuaValue } from '../../../shared/lua/value.ts';
-import { concatBytes } from '../../http/bytes.ts';
 import type { HeaderFields } from '../../http/fields.ts';
 import { type HttpResponse, OwnResponse } from '../../http/messages.ts';
 import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';

@@ -1,4 +1,4 @@
-import { concatBytes } from '../../http/bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 
 /** Length-prefixed messages of gRPC (and trailers of gRPC-Web): a byte of flags, four of length, big endian, and the content. */
 

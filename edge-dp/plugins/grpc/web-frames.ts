@@ -1,5 +1,5 @@
+import { concatBytes } from '../../../shared/bytes.ts';
 import { decodeBase64 } from '../../http/base64.ts';
-import { concatBytes } from '../../http/bytes.ts';
 import type { Reply } from '../runtime/reply.ts';
 import { FrameReader, frame, TRAILERS, TrailerSplitter } from './frames.ts';
 

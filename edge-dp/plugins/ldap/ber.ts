@@ -1,4 +1,4 @@
-import { concatBytes } from '../../http/bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 
 /** One element of BER (X.690) as LDAP restricts it: definite lengths, tags of one byte (RFC 4511 section 5.1). */
 export interface Element {

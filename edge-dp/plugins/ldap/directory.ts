@@ -1,4 +1,4 @@
-import { concatBytes } from '../../http/bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 import { ReadTimeout, withTimeout } from '../../http/read-timeout.ts';
 import { type Address, type Connection, ServiceError, type Services, type TlsOptions } from '../runtime/services.ts';
 import { BerError } from './ber.ts';

@@ -1,4 +1,4 @@
-import { concatBytes } from '../../http/bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 import type { ModelEvent } from './driver.ts';
 
 /** Takes a stream of bytes apart into the events of a model. Bytes are kept until their event is complete. */

@@ -1,6 +1,6 @@
 import type { CryptoKey } from 'jose';
 import { utf8 } from '../../../shared/bundle/canonical.ts';
-import { concatBytes } from '../../http/bytes.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
 
 /** The form below; a text of another one is none. */
 const VERSION = 1;

@@ -1,6 +1,6 @@
+import { concatBytes } from '../../../shared/bytes.ts';
 import { isRecord, type Row } from '../../../shared/record.ts';
 import { membersOf } from '../../http/arguments/json.ts';
-import { concatBytes } from '../../http/bytes.ts';
 import type { Parameters } from './parameters.ts';
 
 /**

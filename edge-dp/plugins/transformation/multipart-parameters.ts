@@ -1,5 +1,5 @@
+import { concatBytes, findBytes } from '../../../shared/bytes.ts';
 import { boundaryOf, readMultipart } from '../../http/arguments/multipart.ts';
-import { concatBytes, findBytes } from '../../http/bytes.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The parts of a `multipart/form-data` body (RFC 7578). A part that is renamed keeps its other fields; files stay files. */

@@ -1,5 +1,5 @@
-/** Runs of bytes as one. */
-export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+/** Runs of bytes as one, in memory of its own. */
+export function concatBytes(parts: readonly ArrayLike<number>[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -7,6 +7,12 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return whole;
+}
+
+/** Runs of bytes as one: a single one is not copied. */
+export function joinedBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : concatBytes(parts);
 }
 
 /** The place of a run of bytes at or behind `from`; -1 where there is none. */
