@@ -309,12 +309,14 @@ describe('a release', () => {
       await page.getByText('All at once', { exact: true }).click();
       await button('Release it').click();
       await expect.poll(() => page.getByText('replaced', { exact: true }).count()).toBe(2);
+      // The newest first. The one that was undone is what is live now, once more.
+      const { data } = await admin(`${plane.admin}/releases?group=default`, 'GET');
+      const [live, , replaced] = Object(data);
       await page.getByRole('combobox', { name: 'From' }).click();
-      // The one that was undone is what is live now, once more.
-      await page.getByRole('option').nth(2).click();
+      await page.getByRole('option', { name: `serial ${replaced.serial} of default, ${replaced.state},` }).click();
       await expect.poll(() => page.getByRole('option').count()).toBe(0);
       await page.getByRole('combobox', { name: 'To' }).click();
-      await page.getByRole('option').nth(0).click();
+      await page.getByRole('option', { name: `serial ${live.serial} of default, ${live.state},` }).click();
       await page.getByText('"other.internal"').waitFor();
       await button('Go back to this').first().click();
       await page.getByText(/^back to/).waitFor();
