@@ -39,7 +39,7 @@ const DNS_ORDER = 'LAST, SRV, A, AAAA, CNAME';
 const SECOND_LIMIT = 2 ** 31 - 1;
 const DAY = 24 * 3_600_000;
 
-/** Kong's; database and DNS queries and plugins' HTTP requests are accepted, and make no spans here. */
+/** Kong's; database queries and plugins' HTTP requests are accepted, and make no spans here. */
 const TRACED_STEPS = [
   'all',
   'request',
@@ -270,9 +270,7 @@ export const properties = {
   /** Headers whose values it remembers besides those that routes look at. */
   replay_sample_headers: words(''),
   /** Which steps of a request become spans for `opentelemetry`: Kong's names, `all`, or `off`. */
-  tracing_instrumentations: list('off', `${TRACED_STEPS.map((step) => `'${step}'`).join(', ')} or 'off'`, (step) =>
-    TRACED_STEPS.find((known) => known === step),
-  ),
+  tracing_instrumentations: tracedSteps(),
   /** Of how many requests, from 0 to 1, where neither a client nor the plugin's config decides. */
   tracing_sampling_rate: share('0.01'),
   error_default_type: oneOf(['text/plain', 'text/html', 'application/json', 'application/xml'], 'text/plain'),
@@ -285,6 +283,13 @@ export type Settings = { readonly [Name in SettingName]: PropertyValue<(typeof p
   /** As they were written, those that refer to a vault: what is shown of them. */
   readonly references?: Readonly<Partial<Record<SettingName, string>>>;
 };
+
+function tracedSteps() {
+  const allowed = `${TRACED_STEPS.map((step) => `'${step}'`).join(', ')}, or 'off' by itself`;
+  const steps = list('off', allowed, (step) => TRACED_STEPS.find((known) => known === step));
+  const contradicts = (value: string) => value.split(',').length > 1 && /(^|,)\s*off\s*(,|$)/.test(value);
+  return { ...steps, parse: (value: string) => (contradicts(value) ? undefined : steps.parse(value)) };
+}
 
 function workerCount() {
   return {

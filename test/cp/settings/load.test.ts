@@ -411,6 +411,12 @@ describe('settings', () => {
     expect(both).toMatchObject({ tracing_instrumentations: ['balancer'], tracing_sampling_rate: 0.5 });
   });
 
+  it.each(['off,request', 'request, off'])('refuse steps to trace that contradict each other: %s', (steps) => {
+    expect(() => loadSettings({ environment: { KONG_TRACING_INSTRUMENTATIONS: steps } })).toThrow(
+      /tracing_instrumentations.*or 'off' by itself/,
+    );
+  });
+
   it('take a node id, words of headers in either case, and `off` for all that follows it', () => {
     const { settings } = loadSettings({
       environment: {
