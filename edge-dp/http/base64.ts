@@ -8,7 +8,12 @@ export function decodeBase64(text: string): Uint8Array | null {
 
 const BASE64 = /^(?:[A-Za-z0-9+/]+={0,2})?$/;
 
-/** Base64 of short bytes, padded. */
+/** Base64, padded. */
 export function encodeBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+  let text = '';
+  for (let at = 0; at < bytes.length; at += CHUNK) text += btoa(String.fromCharCode(...bytes.subarray(at, at + CHUNK)));
+  return text;
 }
+
+/** Bytes at a time, which are arguments of a call: whole groups of three, which can be put together. */
+const CHUNK = 8190;

@@ -138,15 +138,6 @@ export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
       if (bytes === null) throw new Error(`${JSON.stringify(value)} is no base64`);
       to.bytes(bytes);
     },
-    read: (from) => encodeLong(from.bytes()),
+    read: (from) => encodeBase64(from.bytes()),
   },
 };
-
-function encodeLong(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += THREES) text += encodeBase64(bytes.subarray(at, at + THREES));
-  return text;
-}
-
-/** Whole groups of three can be put together. */
-const THREES = 8190;

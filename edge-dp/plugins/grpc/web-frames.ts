@@ -1,5 +1,5 @@
 import { concatBytes } from '../../../shared/bytes.ts';
-import { decodeBase64 } from '../../http/base64.ts';
+import { decodeBase64, encodeBase64 } from '../../http/base64.ts';
 import type { Reply } from '../runtime/reply.ts';
 import { FrameReader, frame, TRAILERS, TrailerSplitter } from './frames.ts';
 
@@ -115,12 +115,8 @@ export function decodeBase64Text(body: Uint8Array): Uint8Array | null {
 }
 
 function encoded(bytes: Uint8Array): Uint8Array {
-  let text = '';
-  // Whole groups of three: parts can be put together.
-  for (let at = 0; at < bytes.length; at += CHUNK) text += btoa(String.fromCharCode(...bytes.subarray(at, at + CHUNK)));
-  return UTF8.encode(text);
+  return UTF8.encode(encodeBase64(bytes));
 }
 
-const CHUNK = 8190;
 const UTF8 = new TextEncoder();
 const TEXT = new TextDecoder();

@@ -278,6 +278,15 @@ describe('aws-lambda', () => {
     expect(sending.sent.map(bodyOf)).toEqual([body]);
   });
 
+  it('sends a long body in base64 as it came', async () => {
+    const keys = { aws_key: 'k', aws_secret: 's', awsgateway_compatible: true };
+    const body = 'é😀'.repeat(100_000);
+    const { sent, call } = plugin(keys, FUNCTION);
+    expect((await call({ method: 'POST', headers: { 'content-type': 'application/x-other' }, body })).status).toBe(200);
+    const event = JSON.parse(new TextDecoder().decode(sent[0]?.body as Uint8Array));
+    expect(event).toMatchObject({ isBase64Encoded: true, body: Buffer.from(body).toString('base64') });
+  });
+
   it.each([
     [{ statusCode: '201', body: 'x' }, 201],
     [{ statusCode: 200.5 }, 'statusCode validation failed'],
