@@ -154,7 +154,7 @@ const aiProxy: Plugin<AiProxyConfig> = {
         if (!was.streaming) return answerWhole(request, reply, was);
         const events = driver.stream(was.model, operation);
         const ended = (used: Usage, said: Said): void => {
-          const completion = used.completion ?? estimatedCompletionTokens(said.text.trim().length);
+          const completion = used.completion ?? estimatedCompletionTokens(said.text.trim().length + said.unkept);
           const usage = { prompt: used.prompt ?? was.estimated, completion };
           tell(request, was, usage, undefined, logging.log_payloads ? asWhole(said, usage) : '');
         };

@@ -99,5 +99,11 @@ export function openAiUsage(prompt: unknown, completion: unknown): Row {
 }
 
 export function usage(prompt: unknown, completion: unknown): Usage {
-  return { prompt: numberOf(prompt) ?? null, completion: numberOf(completion) ?? null };
+  return { prompt: countOf(prompt), completion: countOf(completion) };
+}
+
+/** Null for what can be no count: it is added up and written as one, whatever a provider says. */
+function countOf(value: unknown): number | null {
+  const number = numberOf(value) ?? -1;
+  return number >= 0 && number <= Number.MAX_SAFE_INTEGER ? number : null;
 }

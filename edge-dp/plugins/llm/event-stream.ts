@@ -32,15 +32,25 @@ function checkLength(length: number): void {
   if (length > LONGEST) throw new Error(`an event of a model is longer than ${LONGEST} bytes`);
 }
 
-/** Whole lines out of pieces; `\n`, `\r\n` or `\r` end one. */
+/** Whole lines out of pieces; `\n`, `\r\n` or `\r` end one. Each piece is looked at once, however small they come. */
 class Lines {
   readonly #decoder = new TextDecoder();
+  /** What has come of a line that has not ended. */
   #rest = '';
+  /** The `\r` that a piece ended with, which may be half of an end. */
+  #held = '';
 
   *read(bytes: Uint8Array | null): Generator<string, void> {
-    const text = bytes === null ? this.#decoder.decode() : this.#decoder.decode(bytes, { stream: true });
-    const lines = `${this.#rest}${text}`.split(/\r\n|\n|\r(?=[^\n])/);
-    this.#rest = lines.pop() ?? '';
+    const decoded = bytes === null ? this.#decoder.decode() : this.#decoder.decode(bytes, { stream: true });
+    const text = this.#held + decoded;
+    this.#held = bytes !== null && text.endsWith('\r') ? '\r' : '';
+    const lines = (this.#held === '' ? text : text.slice(0, -1)).split(/\r\n|\n|\r/);
+    const rest = lines.pop() ?? '';
+    if (lines.length === 0) this.#rest += rest;
+    else {
+      lines[0] = this.#rest + (lines[0] ?? '');
+      this.#rest = rest;
+    }
     checkLength(this.#rest.length);
     yield* lines;
     if (bytes !== null || this.#rest === '') return;
@@ -54,6 +64,8 @@ class ServerSentEvents implements EventReader {
   readonly #lines = new Lines();
   #event: string | null = null;
   #data: string[] = [];
+  /** Characters of `#data`. */
+  #size = 0;
 
   read(bytes: Uint8Array): readonly ModelEvent[] {
     return this.#events(this.#lines.read(bytes));
@@ -77,15 +89,22 @@ class ServerSentEvents implements EventReader {
       }
       const [, field = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
       if (field === 'event') this.#event = value;
-      else if (field === 'data') this.#data.push(value);
+      else if (field === 'data') this.#keep(value);
     }
     return events;
+  }
+
+  #keep(line: string): void {
+    this.#data.push(line);
+    this.#size += line.length + 1;
+    checkLength(this.#size);
   }
 
   #dispatch(): readonly ModelEvent[] {
     const [event, data] = [this.#event, this.#data];
     this.#event = null;
     this.#data = [];
+    this.#size = 0;
     return data.length === 0 ? [] : [{ event, data: data.join('\n') }];
   }
 }
@@ -110,35 +129,35 @@ function isNotBlank(line: string): boolean {
 /** The items of a JSON array as they come (Gemini), or values one after the other; the end of the array ends the stream. */
 class JsonValues implements EventReader {
   readonly #decoder = new TextDecoder();
-  #text = '';
-  /** How far `#text` has been looked at, and what for. */
-  #at = 0;
-  #start = -1;
+  /** What has come of a value that is not complete. */
+  #begun = '';
   #depth = 0;
   #inString = false;
+  #isEscaped = false;
 
   read(bytes: Uint8Array): readonly ModelEvent[] {
-    this.#text += this.#decoder.decode(bytes, { stream: true });
+    const text = this.#decoder.decode(bytes, { stream: true });
     const events: ModelEvent[] = [];
-    for (; this.#at < this.#text.length; this.#at++) {
-      const char = this.#text[this.#at];
-      if (this.#inString) {
-        if (char === '\\') this.#at++;
+    let start = 0;
+    for (let at = 0; at < text.length; at++) {
+      const char = text[at];
+      if (this.#isEscaped) this.#isEscaped = false;
+      else if (this.#inString) {
+        if (char === '\\') this.#isEscaped = true;
         else if (char === '"') this.#inString = false;
       } else if (char === '"') this.#inString = true;
       else if (char === '{' || (char === '[' && this.#depth > 0)) {
-        if (this.#depth === 0) this.#start = this.#at;
+        if (this.#depth === 0) start = at;
         this.#depth++;
       } else if ((char === '}' || char === ']') && this.#depth > 0) {
         this.#depth--;
-        if (this.#depth === 0) events.push({ event: null, data: this.#text.slice(this.#start, this.#at + 1) });
+        if (this.#depth > 0) continue;
+        events.push({ event: null, data: this.#begun + text.slice(start, at + 1) });
+        this.#begun = '';
       } else if (char === ']') events.push({ event: null, data: '[DONE]' });
     }
-    const kept = this.#depth > 0 ? this.#start : this.#at;
-    this.#text = this.#text.slice(kept);
-    this.#at -= kept;
-    this.#start = 0;
-    checkLength(this.#text.length);
+    if (this.#depth > 0) this.#begun += text.slice(start);
+    checkLength(this.#begun.length);
     return events;
   }
 
@@ -149,28 +168,46 @@ class JsonValues implements EventReader {
 
 /** Amazon's event stream encoding; an event's data is its message as JSON: `{headers, body}`. */
 class AmazonEvents implements EventReader {
-  #kept: Uint8Array = new Uint8Array();
+  #parts: Uint8Array[] = [];
+  #size = 0;
+  /** Bytes that must be there to go on. */
+  #needed = PRELUDE;
 
   read(bytes: Uint8Array): readonly ModelEvent[] {
-    this.#kept = concatBytes([this.#kept, bytes]);
+    // A copy: who passes the same bytes on gives them away.
+    this.#parts.push(bytes.slice());
+    this.#size += bytes.length;
+    if (this.#size < this.#needed) return [];
+    const whole = concatBytes(this.#parts);
     const events: ModelEvent[] = [];
-    while (this.#kept.length >= PRELUDE) {
-      const view = new DataView(this.#kept.buffer, this.#kept.byteOffset, this.#kept.length);
+    let at = 0;
+    for (this.#needed = PRELUDE; whole.length - at >= PRELUDE; ) {
+      const view = new DataView(whole.buffer, whole.byteOffset + at);
       const [length, headers] = [view.getUint32(0), view.getUint32(4)];
       checkLength(length);
       if (length < PRELUDE + headers + CHECKSUM) throw new Error('a message of an Amazon event stream is malformed');
-      if (this.#kept.length < length) break;
-      const body = TEXT.decode(this.#kept.subarray(PRELUDE + headers, length - CHECKSUM));
-      const named = messageHeaders(this.#kept.subarray(PRELUDE, PRELUDE + headers));
-      events.push({ event: null, data: JSON.stringify({ headers: named, body }) });
-      this.#kept = this.#kept.slice(length);
+      if (whole.length - at < length) {
+        this.#needed = length;
+        break;
+      }
+      events.push(amazonEvent(whole.subarray(at, at + length), headers));
+      at += length;
     }
+    this.#parts = [whole.subarray(at)];
+    this.#size = whole.length - at;
     return events;
   }
 
   end(): readonly ModelEvent[] {
     return [];
   }
+}
+
+/** `headers`: bytes of them. */
+function amazonEvent(message: Uint8Array, headers: number): ModelEvent {
+  const body = TEXT.decode(message.subarray(PRELUDE + headers, message.length - CHECKSUM));
+  const named = messageHeaders(message.subarray(PRELUDE, PRELUDE + headers));
+  return { event: null, data: JSON.stringify({ headers: named, body }) };
 }
 
 const PRELUDE = 12;

@@ -4,7 +4,10 @@ import { eventReader } from './event-stream.ts';
 
 /** What a stream came to: what its chunks said in all, and why the last of them ended, as it says itself. */
 export interface Said {
+  /** As much of it as is kept. */
   readonly text: string;
+  /** Characters beyond that. */
+  readonly unkept: number;
   readonly finishReason: unknown;
 }
 
@@ -83,6 +86,7 @@ class Account {
   #prompt: number | null = null;
   #completion: number | null = null;
   #said = '';
+  #unkept = 0;
   #finishReason: unknown;
   #over = false;
 
@@ -105,18 +109,22 @@ class Account {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    const said = { text: this.#said, finishReason: this.#finishReason };
+    const said = { text: this.#said, unkept: this.#unkept, finishReason: this.#finishReason };
     this.#ended({ prompt: this.#prompt, completion: this.#completion }, said);
   }
 
   #hear(chunk: unknown): void {
     const [choice] = records(recordOrEmpty(chunk).choices);
     if (choice === undefined) return;
-    this.#said += textOf(recordOrEmpty(choice.delta).content) ?? textOf(choice.text) ?? '';
+    const text = textOf(recordOrEmpty(choice.delta).content) ?? textOf(choice.text) ?? '';
+    if (this.#said.length + text.length <= MOST_SAID) this.#said += text;
+    else this.#unkept += text.length;
     this.#finishReason = choice.finish_reason;
   }
 }
 
+/** Characters of a stream that are kept for the log: as much as of an answer that is no stream. */
+const MOST_SAID = 16 * 1024 * 1024;
 /** Kong's words. */
 const UNREADABLE = 'data: {"error": true, "message": "empty or unsupported transformer response"}\n\n';
 const NOTHING: TranslatedEvent = { chunk: null };

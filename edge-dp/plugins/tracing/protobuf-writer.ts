@@ -58,8 +58,9 @@ export class ProtobufWriter {
     this.#length += size;
   }
 
-  /** A whole number from 0 to 2^53. */
+  /** A whole number from 0 to 2^53 - 1. Throws a `RangeError` for what is beyond: some would be written without an end. */
   number(field: number, value: number): void {
+    if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`${value} is no number of a message`);
     this.#room(MOST_OF_TWO);
     this.#varint(field << 3);
     this.#varint(value);

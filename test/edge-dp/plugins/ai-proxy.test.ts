@@ -6,6 +6,7 @@ import { OwnResponse, streamSource } from '../../../edge-dp/http/messages.ts';
 import aiProxy from '../../../edge-dp/plugins/ai-proxy.ts';
 import { logProxied, modelCalls } from '../../../edge-dp/plugins/llm/analytics.ts';
 import { destinationOf } from '../../../edge-dp/plugins/llm/destination.ts';
+import { eventReader } from '../../../edge-dp/plugins/llm/event-stream.ts';
 import { estimatedCompletionTokens, estimatedPromptTokens } from '../../../edge-dp/plugins/llm/usage.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import type { OutgoingRequest, Services } from '../../../edge-dp/plugins/runtime/services.ts';
@@ -644,6 +645,29 @@ describe('ai-proxy', () => {
     expect(eventsOf(odd.text)).toEqual([{ error: true, message: 'empty or unsupported transformer response' }]);
     const endless = { type: 'text/event-stream', body: Array.from({ length: 6 }, () => utf8('x'.repeat(1 << 20))) };
     await expect(exchange({ provider: 'openai' }, { ...CHAT, stream: true }, endless)).rejects.toThrow(/longer than/);
+    const lines = { ...endless, body: Array.from({ length: 9 }, () => utf8(`data: ${'x'.repeat(1 << 19)}\n`)) };
+    await expect(exchange({ provider: 'openai' }, { ...CHAT, stream: true }, lines)).rejects.toThrow(/longer than/);
+  });
+
+  it.each([
+    ['text/event-stream', utf8(`data: "${'😀'.repeat(500_000)}"\r\n\r\ndata: 2\r\r`)],
+    ['application/json', utf8(`[{"a":"${'\\\\\\"{]'.repeat(400_000)}"},{}]`)],
+    [
+      'application/vnd.amazon.eventstream',
+      Buffer.concat([amazonMessage('x', 'y'.repeat(2_000_000)), amazonMessage('z', 1)]),
+    ],
+  ])('reads a long event that comes in small pieces as it would read it whole: %s', (type, bytes) => {
+    const read = (size: number) => {
+      const reader = eventReader(type);
+      const all = pieces(bytes, size).flatMap((piece) => reader?.read(piece) ?? []);
+      return [...all, ...(reader?.end() ?? [])].map(({ data }) => data);
+    };
+    const whole = read(bytes.length);
+    expect(whole.length).toBeGreaterThan(1);
+    // In time that grows with its length.
+    const [first, ...others] = read(61);
+    expect(first === whole[0]).toBe(true);
+    expect(others).toEqual(whole.slice(1));
   });
 
   it('tells in the log what an answer took and cost', async () => {
@@ -695,6 +719,20 @@ describe('ai-proxy', () => {
       usage: { prompt_tokens: 4, completion_tokens: 3, total_tokens: 7 },
     });
   });
+
+  it.each(['1e999', '1e300', '-5', '"7"', 'null'])(
+    'leaves out of log and traces a count of tokens that is none: %s',
+    async (count) => {
+      const usage = `{"prompt_tokens": ${count}, "completion_tokens": 2}`;
+      const { request } = await exchange({ provider: 'openai' }, CHAT, {
+        type: 'application/json',
+        body: `{"choices": [{"message": {"content": "x"}}], "usage": ${usage}}`,
+      });
+      // What it was asked has two words.
+      expect(logged(request)).toMatchObject({ ai: { proxy: { usage: { prompt_tokens: 2, total_tokens: 4 } } } });
+      expect(modelCalls(request)).toMatchObject([{ promptTokens: 2, completionTokens: 2 }]);
+    },
+  );
 
   it('tells what a token took to the fraction', () => {
     const request = fakeRequest();

@@ -68,3 +68,10 @@ test('reads as it was written, messages in messages, texts of all alphabets and 
     { numRuns: 50 },
   );
 });
+
+test.each([-1, 2 ** 53, Number.POSITIVE_INFINITY, Number.NaN])(
+  'writes no number that has no end, or no place: %d',
+  (value) => {
+    expect(() => new ProtobufWriter().number(1, value)).toThrow(RangeError);
+  },
+);
