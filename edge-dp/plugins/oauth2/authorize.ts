@@ -111,7 +111,14 @@ function challengeOf(parameters: Parameters): {
   if (method !== undefined && method.toUpperCase() !== 'S256') {
     return wrong('code_challenge_method is not supported, must be S256');
   }
-  return { challenge: challenge.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'), error: null };
+  return { challenge: unpadded(challenge).replaceAll('+', '-').replaceAll('/', '_'), error: null };
+}
+
+/** Clients send it as long as they like: a pattern that ends with the padding would try each run of it within. */
+function unpadded(base64: string): string {
+  let end = base64.length;
+  while (base64[end - 1] === '=') end--;
+  return base64.slice(0, end);
 }
 
 /** The URI with that in its query, beside what it has there; by name, as Kong sorts them. */

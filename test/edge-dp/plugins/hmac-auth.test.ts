@@ -161,6 +161,16 @@ describe('signatures of hmac-auth', () => {
     }
   });
 
+  it('cover a header twice, but none so often that who need not know the secret keeps the gateway busy', async () => {
+    const twice = { ...DATE, DATE: `DATE: ${date}`, 'x-note': 'x-note: twelve' };
+    const headers = { date, 'x-note': 'twelve', authorization: authorization({ lines: twice }) };
+    expect(await judged({}, headers)).toBe(200);
+    const names = 'x-note '.repeat(1000).trim();
+    const often = `hmac username="ada", algorithm="hmac-sha256", headers="${names}", signature="AAAA"`;
+    expect(await judged({}, { date, 'x-note': 'x'.repeat(8000), authorization: often })).toBe(UNVERIFIED);
+    expect(await judged({}, { date, 'x-note': 'x'.repeat(100), authorization: often })).toBe(DIFFERENT);
+  });
+
   it('hold in a header that begins with a quote, as some clients send it', async () => {
     const good = authorization({ lines: DATE });
     expect(await judged({}, { date, authorization: `"${good}` })).toBe(200);

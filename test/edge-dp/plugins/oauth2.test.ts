@@ -258,6 +258,13 @@ describe('tokens, and sessions, on two data planes, one of them on Node', () => 
       400,
       { error: 'invalid_request', error_description: 'code_challenge must be a string' },
     ]);
+    // As long as a client likes: it is the page of the login that passes it on.
+    const padded = await authorize([
+      ['code_challenge', `${'='.repeat(300_000)}x`],
+      ['code_challenge_method', 'S256'],
+      ['redirect_uri', 'https://evil.test/'],
+    ]);
+    expect(padded.status).toBe(400);
     const foreign = 'Invalid redirect_uri that does not match with any redirect_uri created with the application';
     const elsewhere = await token(0, { grant_type: 'password', redirect_uri: 'https://evil.test/' });
     refused(elsewhere, 'invalid_request', foreign);
