@@ -54,6 +54,7 @@ const oauth2: Plugin<OAuth2Config> = {
       if (client === null || !(await authenticateBy(request, client.row, client.clientId))) return invalid;
       if (token.scope !== null) request.headers.set('X-Authenticated-Scope', token.scope);
       if (token.userId !== null) request.headers.set('X-Authenticated-UserId', token.userId);
+      request.identity.authenticatedUser = token.userId;
       return null;
     };
 

@@ -40,23 +40,28 @@ export function withoutArgument(query: string, name: string): string {
 
 /** Percent escapes and `+` decoded; bytes that are no UTF-8 stay escaped. */
 function decodeQuery(text: string): string {
+  return decodedQuery(text) ?? text.replaceAll('+', ' ');
+}
+
+/** A name or value with percent escapes and `+` decoded; null where escapes are none, or stand for bytes that are no UTF-8. */
+export function decodedQuery(text: string): string | null {
   if (!text.includes('%') && !text.includes('+')) return text;
-  const spaced = text.replaceAll('+', ' ');
   try {
-    return decodeURIComponent(spaced);
+    return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
-    return spaced;
+    return null;
   }
 }
 
 /** Kong looks at the first 100 arguments only (`lua_max_uri_args`). */
 const MAX_ARGUMENTS = 100;
 
-function* pairs(query: string): Generator<{ name: string; value: string | null }> {
+/** Names and values as they stand, at most so many; null for an argument without `=`. */
+export function* pairs(query: string, most = MAX_ARGUMENTS): Generator<{ name: string; value: string | null }> {
   let seen = 0;
   for (const part of query.split('&')) {
     if (part === '') continue;
-    if (++seen > MAX_ARGUMENTS) return;
+    if (++seen > most) return;
     const equals = part.indexOf('=');
     if (equals < 0) yield { name: part, value: null };
     else yield { name: part.slice(0, equals), value: part.slice(equals + 1) };

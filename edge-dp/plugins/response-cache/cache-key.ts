@@ -1,9 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { allArguments } from '../../proxy/query.ts';
+import { decodedQuery, pairs } from '../../proxy/query.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 
-/** What tells the requests of one configuration apart, beside consumer, route, method, scheme, host and path. */
+/** What tells the requests of one configuration apart, beside client, route, method, scheme, host and path. */
 interface KeyConfig {
   readonly plugin: string;
   readonly ignoreCase: boolean;
@@ -17,7 +17,7 @@ export function cacheKey(request: GatewayRequest, { plugin, ignoreCase, queryPar
   const { proto, host } = request.forwarded;
   return digest([
     plugin,
-    request.identity.consumer?.id ?? null,
+    clientOf(request.identity),
     request.route?.id ?? null,
     request.method,
     proto,
@@ -49,12 +49,29 @@ function normalized(value: string | null): string | null {
   return items.join(',');
 }
 
+/** Whose answer it may be: consumers may be applications of many people, and people may be known who are no consumers. */
+function clientOf({ consumer, credential, authenticatedUser }: GatewayRequest['identity']): unknown {
+  if (consumer === null) return credential === null ? null : [credential.identifier];
+  return authenticatedUser === null ? consumer.id : [consumer.id, authenticatedUser];
+}
+
 /** Sorted by name and value: their order is no difference. */
 function argumentsOf(query: string, names: readonly string[] | null): unknown {
   if (query === '') return [];
-  const all = allArguments(query);
-  const counted = names === null ? all : all.filter(([name]) => names.includes(name));
-  return [...counted].sort(([a, v], [b, w]) => compare(a, b) || compare(String(v), String(w)));
+  const counted: (readonly [name: Spelt, value: Spelt | true])[] = [];
+  for (const { name, value } of pairs(query, Number.POSITIVE_INFINITY)) {
+    const decoded = spelt(name);
+    if (names !== null && !(typeof decoded === 'string' && names.includes(decoded))) continue;
+    counted.push([decoded, value === null || spelt(value)]);
+  }
+  return counted.sort(([a, v], [b, w]) => compare(String(a), String(b)) || compare(String(v), String(w)));
+}
+
+/** Decoded, or in a list as it stands, so that escapes that are none are not taken for a text that says the same. */
+type Spelt = string | readonly [string];
+
+function spelt(text: string): Spelt {
+  return decodedQuery(text) ?? [text];
 }
 
 function compare(a: string, b: string): number {

@@ -35,6 +35,8 @@ export interface Identity {
   readonly credential: AuthenticatedCredential | null;
   /** Groups that the authentication itself named (LDAP, a token's claims); null: none did. */
   authenticatedGroups: readonly string[] | null;
+  /** Whom of the consumer's users the authentication itself named (oauth2); null: it named nobody. */
+  authenticatedUser: string | null;
   /** Marks the request as authenticated and tells the upstream who it is, in Kong's headers. Null credential: anonymous. */
   authenticate(consumer: AuthenticatedConsumer | null, credential: AuthenticatedCredential | null): void;
   /** As `authenticate`, but the upstream is told nothing: its headers are those that whoever says this sets. */
@@ -57,6 +59,7 @@ export class RequestIdentity implements Identity {
   consumer: AuthenticatedConsumer | null = null;
   credential: AuthenticatedCredential | null = null;
   authenticatedGroups: readonly string[] | null = null;
+  authenticatedUser: string | null = null;
   readonly #request: Identified;
   readonly #groups: GroupsById;
   #consumerGroups: readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]> | null = null;
