@@ -24,6 +24,7 @@ export class RedisClient {
   readonly #server: RedisServer;
   readonly #connect: Services['connect'];
   #connection: RedisConnection | null = null;
+  #connectedAt = Number.NEGATIVE_INFINITY;
   #connecting: Promise<RedisConnection> | null = null;
   /** The last attempt's failure. */
   #failed: { readonly error: unknown; readonly at: number } | null = null;
@@ -37,12 +38,19 @@ export class RedisClient {
   async send(words: readonly string[]): Promise<Exclude<Reply, RedisError>> {
     try {
       const connection = await this.#connected();
-      return await connection.send(words);
+      return await connection.send(words).catch((error: unknown) => this.#refused(connection, error));
     } catch (error) {
       // What failed to connect says where.
       const where = error instanceof ServiceError ? '' : `${bracketed(this.#server.host)}:${this.#server.port}: `;
       throw new Error(`Redis ${where}${explained(error)}`, { cause: error });
     }
+  }
+
+  /** A server that others took the place of keeps its connections: behind its name there may be another by now. */
+  #refused(connection: RedisConnection, error: unknown): never {
+    const replaced = error instanceof RedisError && REPLACED.test(error.message);
+    if (replaced && Math.abs(Date.now() - this.#connectedAt) >= PAUSE) connection.retire();
+    throw error;
   }
 
   async #connected(): Promise<RedisConnection> {
@@ -59,6 +67,7 @@ export class RedisClient {
     if (failed !== null && Math.abs(Date.now() - failed.at) < PAUSE) throw failed.error;
     try {
       this.#connection = await this.#open();
+      this.#connectedAt = Date.now();
       this.#failed = null;
       return this.#connection;
     } catch (error) {
@@ -82,6 +91,9 @@ export class RedisClient {
     }
   }
 }
+
+/** It is a replica now; before Redis 7 scripts say so in the middle of their error. */
+const REPLACED = /\b(?:READONLY|MASTERDOWN)\b/;
 
 /** What is wrong, and where it is known what that means, in words. */
 function explained(error: unknown): string {

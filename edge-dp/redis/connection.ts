@@ -25,6 +25,7 @@ export class RedisConnection {
   readonly #waiting: Waiting[] = [];
   #unsent: Uint8Array[] = [];
   #failure: Error | null = null;
+  #retired = false;
   /** When the reply that is due next is late: one timer for all. */
   #timer: ReturnType<typeof setTimeout> | null = null;
 
@@ -38,7 +39,7 @@ export class RedisConnection {
   }
 
   get usable(): boolean {
-    return this.#failure === null;
+    return this.#failure === null && !this.#retired;
   }
 
   /** Throws `RedisError` for what the server refuses. */
@@ -57,6 +58,12 @@ export class RedisConnection {
 
   close(): void {
     this.#fail(new Error('closed'));
+  }
+
+  /** Closes once all that waits has its reply. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#waiting.length === 0) this.close();
   }
 
   #flush(): void {
@@ -86,6 +93,7 @@ export class RedisConnection {
     else waiting.resolve(reply);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = this.#waiting.length === 0 ? null : this.#watch();
+    if (this.#retired && this.#waiting.length === 0) this.close();
   }
 
   #watch(): ReturnType<typeof setTimeout> {

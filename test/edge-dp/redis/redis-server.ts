@@ -15,6 +15,8 @@ interface RedisBehaviour {
   full?: boolean;
   /** Nothing is answered any more. */
   mute?: boolean;
+  /** Another has taken its place: what it counts is no use, and it refuses to. */
+  replica?: boolean;
   /** It is one node of a cluster that holds none of the keys. */
   cluster?: boolean;
   /** It has no scripts, as a Sentinel has none. */
@@ -89,6 +91,7 @@ export async function startRedisServer(
         entries.set(key, { value, until: null });
         return 'OK';
       case 'INCRBY': {
+        if (behaviour.replica === true) throw new Refused("READONLY You can't write against a read only replica.");
         if (behaviour.full === true) throw new Refused("OOM command not allowed when used memory > 'maxmemory'.");
         const before = entries.get(key) ?? { value: '0', until: null };
         if (!/^-?\d+$/.test(before.value)) throw new Refused('ERR value is not an integer or out of range');
@@ -219,7 +222,7 @@ function replyTo(answer: () => unknown): string {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     // What a script's call is refused, the script is.
-    const refused = /(?:OOM|ERR|MOVED|WRONGPASS|NOAUTH|NOSCRIPT) .*/.exec(message)?.[0];
+    const refused = /(?:OOM|ERR|MOVED|READONLY|WRONGPASS|NOAUTH|NOSCRIPT) .*/.exec(message)?.[0];
     return `-${refused ?? `ERR ${message}`}\r\n`;
   }
 }

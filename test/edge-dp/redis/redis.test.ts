@@ -119,6 +119,39 @@ describe('counting in Redis', () => {
     expect(redis.connections).toBe(1);
   });
 
+  it('finds the server that has taken the place of another, which answers still', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const other = await startRedisServer();
+    const connected: number[] = [];
+    const client = new RedisClient(server, ({ host }, options) => {
+      const port = redis.behaviour.replica === true ? other.port : redis.port;
+      connected.push(port);
+      return connectPlain({ host, port }, options);
+    });
+    const own = window(100);
+    const outcomes = async () => {
+      const asked = [takeInRedis(client, [own], 1), lookInRedis(client, [own]), takeInRedis(client, [own], 1)];
+      return (await Promise.allSettled<unknown>(asked)).map(({ status }) => status);
+    };
+    try {
+      expect(await outcomes()).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+      redis.behaviour.replica = true;
+      vi.setSystemTime(Date.now() + 1000);
+      // What it can answer it does.
+      expect(await outcomes()).toEqual(['rejected', 'fulfilled', 'rejected']);
+      expect(await outcomes()).toEqual(['fulfilled', 'fulfilled', 'fulfilled']);
+      expect(connected).toEqual([redis.port, other.port]);
+      await expect.poll(() => redis.connections).toBe(0);
+      // One that is a replica, too, is not connected to for every request.
+      other.behaviour.replica = true;
+      for (let i = 0; i < 5; i++) expect(await outcomes()).toEqual(['rejected', 'fulfilled', 'rejected']);
+      expect(connected).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+      await other.kill();
+    }
+  });
+
   it('fails with words where what is kept is no count', async () => {
     const client = new RedisClient(server, connectPlain);
     const own = window(5);
