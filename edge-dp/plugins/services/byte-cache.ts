@@ -5,6 +5,8 @@ interface Entry<T> {
   readonly bytes: number;
   /** Milliseconds since the epoch. */
   readonly until: number;
+  /** Milliseconds it may be kept. */
+  readonly ttl: number;
 }
 
 /** Entries. */
@@ -34,7 +36,9 @@ export class ByteCache<T> implements Cache<T> {
   get(key: string): T | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (entry.until <= Date.now()) {
+    const left = entry.until - Date.now();
+    // More than there ever was: the clock was set back since. Fractions are not exact.
+    if (left <= 0 || left - entry.ttl > 1) {
       this.delete(key);
       return undefined;
     }
@@ -47,8 +51,8 @@ export class ByteCache<T> implements Cache<T> {
   set(key: string, value: T, ttl: number, bytes: number): void {
     this.delete(key);
     if (bytes > this.maxBytes) return;
-    const until = ttl === 0 ? Number.POSITIVE_INFINITY : Date.now() + ttl * 1000;
-    this.#entries.set(key, { value, bytes, until });
+    const milliseconds = ttl === 0 ? Number.POSITIVE_INFINITY : ttl * 1000;
+    this.#entries.set(key, { value, bytes, until: Date.now() + milliseconds, ttl: milliseconds });
     this.#bytes += bytes;
     if (this.#bytes <= this.maxBytes) return;
     // Of many several go at once: a Map finds its oldest entry only behind the places of all that were deleted before it.
