@@ -26,16 +26,19 @@ export async function listTags(
       `($2::text IS NULL OR t."tags" @> ARRAY[$2::text])`,
       `($3::text IS NULL OR ${key} >= $3)`,
     ];
-    return `(SELECT '${table.name}' AS entity_name, ${key} AS entity_id, unnest(t."tags") AS tag
-      FROM ${identifier(table.name)} AS t WHERE ${conditions.join(' AND ')} ORDER BY 2, 3 LIMIT $6::integer + 256)`;
+    // What is not asked for goes before the page is cut: one row may carry more tags than a page has.
+    return `(SELECT entity_name, entity_id, tag
+      FROM (SELECT '${table.name}' AS entity_name, ${key} AS entity_id, unnest(t."tags") AS tag
+        FROM ${identifier(table.name)} AS t WHERE ${conditions.join(' AND ')}) AS own
+      WHERE ($2::text IS NULL OR tag = $2)
+        AND ($3::text IS NULL OR (entity_id, entity_name, tag) > ($3, $4::text, $5::text))
+      ORDER BY entity_id, tag LIMIT $6::integer)`;
   });
   if (parts.length === 0) return { tags: [] };
   const rows = await session.query(
     {
       name: 'list_tags',
       text: `SELECT entity_name, entity_id, tag FROM (${parts.join(' UNION ALL ')}) AS carried
-        WHERE ($2::text IS NULL OR tag = $2)
-          AND ($3::text IS NULL OR (entity_id, entity_name, tag) > ($3, $4::text, $5::text))
         ORDER BY entity_id, entity_name, tag LIMIT $6::integer`,
     },
     [workspace, query.tag ?? null, after?.[0] ?? null, after?.[1] ?? null, after?.[2] ?? null, size + 1],

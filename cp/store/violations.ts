@@ -8,6 +8,7 @@ import {
   schemaViolation,
   uniqueViolation,
 } from '../../shared/schema/errors.ts';
+import type { FieldErrors } from '../../shared/schema/vocabulary.ts';
 import { asSqlError } from './database.ts';
 import type { Table, Tables } from './table.ts';
 
@@ -38,20 +39,21 @@ export function refusedWrite(error: unknown, table: Table, row: Row, workspace: 
     return foreignKeyViolation(reference.field, isKey(value) ? value : { id: value }, reference.to);
   }
   if (refusal?.code === TOO_LONG) {
-    const long = table.uniques.flatMap(({ fields }) => fields).filter((field) => bytes(row[field]) > INDEXABLE);
-    if (long.length === 0) return undefined;
+    const isLong = (value: unknown) => typeof value === 'string' && Buffer.byteLength(value) > INDEXABLE;
     const why = `is too long to be found by (${INDEXABLE} bytes always fit)`;
-    return schemaViolation(Object.fromEntries(long.map((field) => [field, why])));
+    const errors: FieldErrors = {};
+    for (const field of table.uniques.flatMap(({ fields }) => fields)) if (isLong(row[field])) errors[field] = why;
+    const { tags } = row;
+    if (Array.isArray(tags) && tags.some(isLong)) {
+      errors.tags = tags.slice(0, tags.findLastIndex(isLong) + 1).map((tag) => (isLong(tag) ? why : null));
+    }
+    return Object.keys(errors).length === 0 ? undefined : schemaViolation(errors);
   }
   return undefined;
 }
 
 const isHiddenWhenNull = ({ columns }: Table, field: string): boolean =>
   columns.some((column) => column.field === field && column.hiddenWhenNull);
-
-function bytes(value: unknown): number {
-  return typeof value === 'string' ? Buffer.byteLength(value) : 0;
-}
 
 /** What a refused delete means: rows of another table still refer to it. */
 export function refusedDelete(error: unknown, table: Table, tables: Tables): KongError | undefined {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openStore } from '../../../cp/store/open.ts';
-import type { Store, Workspace } from '../../../cp/store/store.ts';
+import type { Store, TagQuery, Workspace } from '../../../cp/store/store.ts';
 import type { Row } from '../../../shared/record.ts';
 import { onBothDrivers, refusal } from './drivers.ts';
 import { refusalBody, workspaceOf } from './workspace-of.ts';
@@ -39,6 +39,11 @@ onBothDrivers('entity store', (backend) => {
     expect(await refusalBody(here.entity('services').insert({ name, host: 'a' }))).toMatchObject({
       code: 2,
       fields: { name: expect.stringContaining('too long') },
+    });
+    const tags = ['short', randomBytes(20_000).toString('hex'), 'other'];
+    expect(await refusalBody(here.entity('services').insert({ host: 'a', tags }))).toMatchObject({
+      code: 2,
+      fields: { tags: [null, expect.stringContaining('too long')] },
     });
   });
 
@@ -188,6 +193,23 @@ onBothDrivers('entity store', (backend) => {
     ];
     expect(listed).toEqual(expected);
     expect((await other.tags({ tag: 'shared' })).tags).toHaveLength(4);
+  });
+
+  test('lists tags of rows that carry more of them than a page has', async () => {
+    const other = await newWorkspace('much-tagged');
+    const own = Array.from({ length: 900 }, (_, n) => `own-${n}`);
+    const rows = ['a', 'b'].map((name) => ({ name, host: 'h', tags: [...own, 'shared', name] }));
+    await other.entity('services').insertMany(rows);
+    await other.entity('consumers').insert({ username: 'u', tags: ['shared'] });
+    const all = async (query: TagQuery) => {
+      const tags: string[] = [];
+      for (let page = await other.tags(query); ; page = await other.tags({ ...query, offset: page.offset })) {
+        tags.push(...page.tags.map(({ entity_id, tag }) => `${entity_id} ${tag}`));
+        if (page.offset === undefined) return new Set(tags);
+      }
+    };
+    expect((await all({ size: 100 })).size).toBe(2 * 902 + 1);
+    expect((await all({ size: 2, tag: 'shared' })).size).toBe(3);
   });
 
   test('keeps workspaces apart', async () => {
