@@ -67,8 +67,7 @@ export class ServerKeeper {
   #startAgain(): void {
     if (this.#retry !== null || this.#closed) return;
     this.#retry = setTimeout(async () => {
-      const { bavail, bsize } = statfsSync(this.#directory);
-      const next = bavail * bsize < SPACE ? null : await this.#start();
+      const next = await this.#start();
       this.#retry = null;
       if (next === null) this.#startAgain();
       else if (this.#closed) await next.close();
@@ -79,8 +78,11 @@ export class ServerKeeper {
     }, RETRY).unref();
   }
 
+  /** Null: not now. The disk itself may be away. */
   async #start(): Promise<PgliteServer | null> {
     try {
+      const { bavail, bsize } = statfsSync(this.#directory);
+      if (bavail * bsize < SPACE) return null;
       await this.#server.close();
       return await PgliteServer.start(this.#directory);
     } catch {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs, { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -77,6 +78,14 @@ test('a database that ended itself for want of space hangs nobody, and goes on w
     reason: expect.stringContaining('ended itself'),
   });
 
+  // Its whole folder may be away for a while, too.
+  const away = vi.spyOn(fs, 'statfsSync').mockImplementation(() => {
+    throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+  });
+  syncBuiltinESMExports();
+  await expect.poll(() => away.mock.calls.length, { message: 'looks at the disk' }).toBeGreaterThan(0);
+  away.mockRestore();
+  syncBuiltinESMExports();
   stopFilling();
   await expect.poll(() => write('after').then(() => 'written', String), { timeout: 60_000 }).toBe('written');
   const before = woken;
