@@ -12,7 +12,12 @@ export type LineOf = (path: DocumentPath) => number | null;
  */
 export function documentLines(text: string): LineOf {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, logLevel: 'silent', schema: 'failsafe' });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    logLevel: 'silent',
+    schema: 'failsafe',
+    uniqueKeys: false,
+  });
   return (path) => {
     let node: Node | null = document.contents;
     let offset: number | null = null;

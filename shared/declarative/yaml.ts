@@ -1,14 +1,13 @@
 import {
   type DocumentOptions,
-  isScalar,
   type ParseOptions,
   parseDocument,
   type ScalarTag,
   type SchemaOptions,
   stringify,
-  visit,
   YAMLParseError,
 } from 'yaml';
+import { prepare, YamlFault } from './yaml-nodes.ts';
 
 /**
  * YAML as Kong's reader (lyaml, of YAML 1.1) understands it: which plain texts are no texts, and merge keys. A reader of
@@ -60,23 +59,17 @@ const QUOTED: readonly ScalarTag[] = [
   { tag: 'tag:yaml.org,2002:merge', default: true, test: /^(?:<<|=)$/, resolve: (text) => text },
 ];
 
-/** Aliases are bounded against documents that explode; thousands of plain uses are none. */
-const ALIASES = 100_000;
-
 /** Reads one document. Throws an error that says what is wrong, and in which line. */
 export function readYaml(text: string): unknown {
   const document = parseDocument(text, options(SCALARS));
   const [error] = document.errors;
   if (error !== undefined) throw new Error(told(error));
-  visit(document, {
-    Pair(_, { key }) {
-      // Keys are names: `on: [GET]` is about what is called on.
-      if (isScalar(key) && typeof key.value !== 'string' && typeof key.value !== 'symbol' && key.source !== undefined) {
-        key.value = key.source;
-      }
-    },
-  });
-  return document.toJS({ maxAliasCount: ALIASES });
+  try {
+    prepare(document.contents);
+    return document.toJS({ maxAliasCount: -1 });
+  } catch (fault) {
+    throw fault instanceof YamlFault ? new Error(`${fault.message} (line ${lineAt(text, fault.offset)})`) : fault;
+  }
 }
 
 /** YAML that both kinds of reader understand alike. */
@@ -89,10 +82,15 @@ function options(scalars: readonly ScalarTag[]): ParseOptions & DocumentOptions 
     schema: 'failsafe',
     customTags: (tags) => [...tags, ...scalars],
     merge: true,
-    uniqueKeys: true,
+    // Looked at with the rest of what is read: the reader compares each with all before it.
+    uniqueKeys: false,
     resolveKnownTags: false,
     logLevel: 'error',
   };
+}
+
+function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split('\n').length;
 }
 
 function told(error: Error): string {

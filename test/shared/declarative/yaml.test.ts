@@ -87,7 +87,29 @@ it('uses an anchor thousands of times, and refuses a document that explodes', ()
     plugins: expect.arrayContaining([{ name: 'key-auth' }]),
   });
   const bomb = Array.from({ length: 12 }, (_, n) => `a${n + 1}: &a${n + 1} [${Array(9).fill(`*a${n}`).join(', ')}]`);
-  expect(() => readYaml(`a0: &a0 x\n${bomb.join('\n')}\n`)).toThrow(/alias/);
+  expect(() => readYaml(`a0: &a0 x\n${bomb.join('\n')}\n`)).toThrow(/alias.* \(line 8\)/);
+  const names = Array.from({ length: 2_000 }, (_, n) => `n${n}: 1`).join(', ');
+  expect(() => readYaml(`a: &a {${names}}\nb:\n${'- <<: *a\n'.repeat(1_000)}`)).toThrow(/alias/);
+});
+
+it.each(['a: &a [*a]\n', 'a: &a\n- name: one\n  tags: *a\n', '&a\na:\n  b: {c: *a}\n', 'a: &a {<<: *a}\n'])(
+  'refuses a document that has itself in it: %j',
+  (text) => {
+    expect(() => readDocument(text)).toThrow(/alias \*a stands within what it is an alias of \(line \d\)/);
+  },
+);
+
+it('gives an alias what had its anchor last, in keys and merges, too', () => {
+  const text = 'a: &x one\nb: [*x, &x two, *x]\n*x : three\nc: {<<: &y {d: &z 1}}\ne: *y\nf: *z\n';
+  expect(readYaml(text)).toEqual({ a: 'one', b: ['one', 'two', 'two'], two: 'three', c: { d: 1 }, e: { d: 1 }, f: 1 });
+  expect(() => readYaml('a: *x\nb: &x 1\n')).toThrow(/alias.* x/);
+});
+
+it('reads many names of one map, and many aliases, without comparing each with all others', () => {
+  const names = Array.from({ length: 100_000 }, (_, n) => `n${n}: 1\n`).join('');
+  expect(Object.keys(Object(readYaml(names)))).toHaveLength(100_000);
+  expect(() => readYaml(`${names}n7: 2\n`)).toThrow(/unique \(line 100001\)/);
+  expect(readYaml(`a: &a x\nb:\n${'- *a\n'.repeat(100_000)}`)).toMatchObject({ b: { length: 100_000 } });
 });
 
 it('says what is wrong with a text that is no document, and in which line', () => {
