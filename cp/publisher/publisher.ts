@@ -238,9 +238,20 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     }
     shelf.keepOnly(new Set([...latest.users(), ...releases.values(), ...(staged?.users() ?? [])]), Date.now());
     shelf.expire(Date.now());
-    for (const each of made) for (const callback of subscribers) callback(each);
-    for (const callback of roundSubscribers) callback();
+    for (const each of made) tell(subscribers, each);
+    tell(roundSubscribers, undefined);
     return true;
+  }
+
+  /** What is published stays so, and the others hear of it, whatever becomes of it with one of them. */
+  function tell<T>(callbacks: ReadonlySet<(of: T) => void>, of: T): void {
+    for (const callback of callbacks) {
+      try {
+        callback(of);
+      } catch (error) {
+        log('error', `serial ${reached} is published, but a part of this control plane fails on it: ${messageOf(error)}`);
+      }
+    }
   }
 
   /** Releases of groups that keep one, signed anew. */
@@ -398,7 +409,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       const { group } = kept.manifest;
       if (releases.get(group) === kept) {
         releases.set(group, lifted);
-        for (const callback of subscribers) callback(lifted);
+        tell(subscribers, lifted);
       }
       return lifted;
     },

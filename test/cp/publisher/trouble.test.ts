@@ -31,6 +31,27 @@ describe('a publisher in trouble', () => {
     expect(ids((await receive(publisher)).get('routes'))).toEqual([route(1).id, route(2).id]);
   });
 
+  test('tells everybody of what is published, also behind one that fails on it', async () => {
+    const feed = new MemoryFeed();
+    feed.put('routes', route(1));
+    const { publisher, lines } = await start(feed);
+    await publisher.flush();
+    const told: string[] = [];
+    publisher.subscribe(() => {
+      throw new Error('no hands free');
+    });
+    publisher.subscribe(({ manifest }) => told.push(`release ${manifest.serial}`));
+    publisher.onRound(() => {
+      throw new Error('no time');
+    });
+    publisher.onRound(() => told.push('round'));
+    feed.put('routes', route(2));
+    await publisher.flush();
+    expect(told).toEqual(['release 2', 'round']);
+    expect(publisher.trouble()).toBeNull();
+    expect(lines.filter((line) => /^error serial 2 is published.*no (hands free|time)$/.test(line))).toHaveLength(2);
+  });
+
   test('refuses a config that lost its rows without deletes on record, unless told that the loss is meant', async () => {
     const feed = new MemoryFeed();
     feed.put('routes', ...Array.from({ length: 400 }, (_, n) => route(n)));
