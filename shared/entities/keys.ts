@@ -1,5 +1,5 @@
 import { isRecord } from '../record.ts';
-import { isLoadableJwk, privateKeyContainer, publicIdentity, publicKeyContainer } from '../schema/formats/keys.ts';
+import { isLoadableJwk, keptKeyIdentity, privateKeyContainer, publicKeyContainer } from '../schema/formats/keys.ts';
 import { autoTimestamp, tags, uuid } from '../schema/kinds.ts';
 import { defineEntity, type FieldErrors } from '../schema/vocabulary.ts';
 import { isReference } from '../vault-reference.ts';
@@ -78,9 +78,9 @@ async function materialError({ jwk, pem, kid }: Values): Promise<string | FieldE
 
 async function pemError({ private_key, public_key }: Values): Promise<string | undefined> {
   if (isReference(private_key) || isReference(public_key)) return undefined;
-  const publicKey = typeof public_key === 'string' ? await publicIdentity(publicKeyContainer(public_key)) : null;
+  const publicKey = typeof public_key === 'string' ? await keptKeyIdentity(publicKeyContainer(public_key)) : null;
   if (publicKey === undefined) return 'could not load public key';
-  const privateKey = typeof private_key === 'string' ? await publicIdentity(privateKeyContainer(private_key)) : null;
+  const privateKey = typeof private_key === 'string' ? await keptKeyIdentity(privateKeyContainer(private_key)) : null;
   if (privateKey === undefined) return 'could not load private key';
   const pair = publicKey !== null && privateKey !== null;
   return pair && publicKey !== privateKey ? 'public key does not match private key' : undefined;

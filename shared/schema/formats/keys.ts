@@ -34,6 +34,9 @@ const OID = {
   p384: '2b81040022',
   p521: '2b81040023',
   ed25519: '2b6570',
+  ed448: '2b6571',
+  x25519: '2b656e',
+  x448: '2b656f',
 } as const;
 
 const CURVES: Readonly<Record<string, string>> = { [OID.p256]: 'P-256', [OID.p384]: 'P-384', [OID.p521]: 'P-521' };
@@ -55,13 +58,16 @@ export function publicKeyContainer(pem: string): Container | undefined {
   for (const { label, bytes } of pemBlocks(pem)) {
     if (label === 'PUBLIC KEY') return describe('spki', bytes, readSequence(bytes)?.[0]?.content);
     // PKCS #1: the key without the name of its algorithm, which the label gives.
-    if (label === 'RSA PUBLIC KEY' && readSequence(bytes)) {
-      const identifier = write(TAG.sequence, write(TAG.oid, fromHex(OID.rsa)), write(TAG.null));
-      const key = write(TAG.bits, Uint8Array.of(0), bytes);
-      return { format: 'spki', bytes: write(TAG.sequence, identifier, key), algorithm: OID.rsa, curve: undefined };
-    }
+    if (label === 'RSA PUBLIC KEY' && readSequence(bytes)) return publicRsa(Uint8Array.of(0), bytes);
   }
   return undefined;
+}
+
+/** `key`: the content of the bit string. */
+function publicRsa(...key: readonly Uint8Array[]): Container {
+  const identifier = write(TAG.sequence, write(TAG.oid, fromHex(OID.rsa)), write(TAG.null));
+  const bytes = write(TAG.sequence, identifier, write(TAG.bits, ...key));
+  return { format: 'spki', bytes, algorithm: OID.rsa, curve: undefined };
 }
 
 function describe(
@@ -103,10 +109,38 @@ function wrapped(
 /** What tells one public key from another, whatever container it came in; undefined for a key that does not load. */
 export async function publicIdentity(container: Container | undefined): Promise<string | undefined> {
   const algorithm = container && importAlgorithm(container);
-  if (!algorithm) return undefined;
-  const usage = container.format === 'pkcs8' ? 'sign' : 'verify';
+  return algorithm && identityBy(container, algorithm);
+}
+
+/** The same of keys that are kept and not used here, which may be of more kinds than certificates have. */
+export async function keptKeyIdentity(container: Container | undefined): Promise<string | undefined> {
+  if (container === undefined) return undefined;
+  const { algorithm } = container;
+  const name = KEPT[algorithm];
+  // WebCrypto takes no container that says the key is for PSS alone.
+  const plain = algorithm === OID.rsaPss ? withoutPss(container) : container;
+  const by = name === undefined ? plain && importAlgorithm(plain) : { name };
+  const identity = plain && by && (await identityBy(plain, by));
+  return identity && `${algorithm} ${identity}`;
+}
+
+const KEPT: Readonly<Record<string, string>> = { [OID.ed448]: 'Ed448', [OID.x25519]: 'X25519', [OID.x448]: 'X448' };
+
+function withoutPss({ format, bytes }: Container): Container | undefined {
+  const key = readSequence(bytes)?.[format === 'pkcs8' ? 2 : 1]?.content;
+  if (key === undefined) return undefined;
+  return format === 'pkcs8' ? wrapped(fromHex(OID.rsa), write(TAG.null), key, OID.rsa, undefined) : publicRsa(key);
+}
+
+async function identityBy({ format, bytes }: Container, algorithm: ImportAlgorithm): Promise<string | undefined> {
+  const isPrivate = format === 'pkcs8';
+  const usages: ('sign' | 'verify' | 'deriveBits')[] = algorithm.name.startsWith('X')
+    ? isPrivate
+      ? ['deriveBits']
+      : []
+    : [isPrivate ? 'sign' : 'verify'];
   try {
-    const key = await crypto.subtle.importKey(container.format, container.bytes, algorithm, true, [usage]);
+    const key = await crypto.subtle.importKey(format, bytes, algorithm, true, usages);
     const { kty, crv, n, e, x, y } = await crypto.subtle.exportKey('jwk', key);
     return JSON.stringify([kty, crv, n, e, x, y]);
   } catch {

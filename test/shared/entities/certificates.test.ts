@@ -174,6 +174,25 @@ describe('a key', () => {
     expect(await insert(keys, { kid: 'k', pem: {} })).toEqual(expect.objectContaining({ pem: nothing }));
   });
 
+  test.each<[string, () => Pair]>([
+    ['Ed448', () => generateKeyPairSync('ed448')],
+    ['X25519', () => generateKeyPairSync('x25519')],
+    ['X448', () => generateKeyPairSync('x448')],
+    ['RSA for PSS alone', () => generateKeyPairSync('rsa-pss', { modulusLength: 2048 })],
+    [
+      'RSA for PSS with one digest',
+      () => generateKeyPairSync('rsa-pss', { modulusLength: 2048, hashAlgorithm: 'sha256' }),
+    ],
+  ])('in PEM may be of %s', async (_, make) => {
+    const [own, other] = [make(), make()];
+    const halves = { private_key: pem(own.privateKey, 'pkcs8'), public_key: pem(own.publicKey, 'spki') };
+    const mixed = { ...halves, public_key: pem(other.publicKey, 'spki') };
+    expect(await insert(keys, { kid: 'k', pem: halves })).toMatchObject({ pem: halves });
+    expect(await insert(keys, { kid: 'k', pem: mixed })).toEqual({ pem: 'public key does not match private key' });
+    const torn = halves.public_key.replace(/\n.{12}/, '\n');
+    expect(await insert(keys, { kid: 'k', pem: { public_key: torn } })).toEqual({ pem: 'could not load public key' });
+  });
+
   test('in JWK is loaded and carries the same kid', async () => {
     for (const { publicKey, privateKey } of [rsa, ec, ed25519]) {
       for (const key of [publicKey, privateKey]) {
