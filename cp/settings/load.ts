@@ -152,7 +152,7 @@ function givenBy(
     fromEnvironment(sources.environment, problems),
     fromCommand(sources),
   ]) {
-    for (const [name, entry] of source) given.set(ALIASES[name] ?? name, entry);
+    for (const [name, entry] of source) given.set((Object.hasOwn(ALIASES, name) && ALIASES[name]) || name, entry);
   }
   return given;
 }
@@ -243,6 +243,9 @@ function secretsFor(
   }
 }
 
+/** What no text has, and what stands for bytes that are none in UTF-8. */
+const NO_TEXT = /[\0\ufffd]/;
+
 /** The configuration file: the one that is named, or the first of those looked for that is there. */
 export function confFile(named: string | undefined): string | undefined {
   return named ?? DEFAULT_CONF_FILES.find((candidate) => existsSync(candidate));
@@ -263,7 +266,7 @@ function fromFile(
     problems.push(`cannot read the configuration file '${file}': ${messageOf(error)}`);
     return result;
   }
-  if (/[\0\ufffd]/.test(content)) {
+  if (NO_TEXT.test(content)) {
     problems.push(`${file}: is not UTF-8 text; save it as UTF-8`);
     return result;
   }
@@ -296,7 +299,9 @@ function fromEnvironment(
       const plain = variable.slice(0, -FILE_ENDING.length);
       if (environment[plain]) problems.push(`${plain} and ${variable} are both set, and mean the same`);
       try {
-        result.set(kept, { value: asInFile(readFileSync(value, 'utf8')), origin });
+        const content = readFileSync(value, 'utf8');
+        if (NO_TEXT.test(content)) problems.push(`${variable} = '${value}': is not UTF-8 text; save it as UTF-8`);
+        else result.set(kept, { value: asInFile(content), origin });
       } catch (error) {
         problems.push(`${variable} = '${value}' cannot be read: ${messageOf(error)}`);
       }
@@ -312,7 +317,7 @@ const FILE_ENDING = '_FILE';
 function keptInFile(name: string): string | null {
   if (!name.toUpperCase().endsWith(FILE_ENDING) || isSettingName(name)) return null;
   const own = name.slice(0, -FILE_ENDING.length);
-  return isSettingName(own) || own in ALIASES || own in RENAMED ? own : null;
+  return isSettingName(own) || Object.hasOwn(ALIASES, own) || Object.hasOwn(RENAMED, own) ? own : null;
 }
 
 /** As in Kong: blanks around it do not count, and a `#` that was escaped for a file is a plain one. */
@@ -325,7 +330,7 @@ function fromCommand({ overrides = {} }: SettingsSources): Map<string, { value: 
 }
 
 function isSettingName(name: string): name is SettingName {
-  return name in properties;
+  return Object.hasOwn(properties, name);
 }
 
 /** Kubernetes gives every container the addresses of the services around it; one may be named `holdfast`. */

@@ -337,9 +337,25 @@ describe('settings', () => {
       'KONG_PG_PASSWORD and KONG_PG_PASSWORD_FILE are both set, and mean the same',
       expect.stringMatching(/^KONG_PG_HOST_FILE = '\/nonexistent\/host' cannot be read: /),
     ]);
+    writeFileSync(secret, Buffer.from('pass\xe9', 'latin1'));
+    expect(problemsOf({ environment: { KONG_PG_PASSWORD_FILE: secret } })).toEqual([
+      `KONG_PG_PASSWORD_FILE = '${secret}': is not UTF-8 text; save it as UTF-8`,
+    ]);
     // What only has to find an instance does not need them.
     expect(loadPrefix({ environment: { ...wrong, KONG_PREFIX_FILE: conf('/srv/gateway\n') } })).toBe('/srv/gateway');
     expect(() => loadPrefix({ environment: { KONG_PREFIX_FILE: '/nonexistent' } })).toThrow('cannot be read');
+  });
+
+  it('are told from what every object has', () => {
+    expect(
+      loadSettings({ environment: { KONG_CONSTRUCTOR: '1', KONG_CONSTRUCTOR_FILE: '/nonexistent' } }).warnings,
+    ).toEqual([
+      expect.stringContaining('KONG_CONSTRUCTOR) has no effect'),
+      expect.stringContaining('KONG_CONSTRUCTOR_FILE) has no effect'),
+    ]);
+    expect(problemsOf({ environment: { HOLDFAST___PROTO__: '1' } })).toEqual([
+      expect.stringContaining('is not a setting of Holdfast'),
+    ]);
   });
 
   it('do not take an empty text for an address to listen at', () => {
