@@ -1,4 +1,5 @@
 import { entities } from '../entities/registry.ts';
+import { put } from '../schema/record.ts';
 import type { EntitySchema, FieldError, FieldErrors } from '../schema/vocabulary.ts';
 import type { Document } from './document.ts';
 
@@ -61,7 +62,7 @@ const DECKS_OWN = "unknown field: it is decK's own; take it out, or load the fil
 
 function passOver(key: string, value: unknown, errors: FieldErrors): void {
   if (key !== 'workspaces' && !STATE.has(key)) {
-    errors[key] = DECK.has(key) ? DECKS_OWN : 'unknown field';
+    put(errors, key, DECK.has(key) ? DECKS_OWN : 'unknown field');
     return;
   }
   if (value === null) return;
@@ -164,7 +165,7 @@ function collectOne(
     else if (key === 'ttl' && schema.ttl) {
       if (typeof value === 'number' && value >= 0) ttl = value;
       else if (value !== null) placeError(reading.errors, [...path, 'ttl'], 'expected a number');
-    } else input[key] = value;
+    } else put(input, key, value);
   }
   const children: Item[] = [];
   const item: Item = { schema, input, ttl, parent, children, path };
@@ -182,7 +183,7 @@ function collectOne(
 /** Writes `error` into the tree that mirrors the document; positions before it in an array become `null` holes. */
 export function placeError(errors: FieldErrors, path: readonly (string | number)[], error: FieldError): void {
   const [key, ...rest] = path;
-  if (key !== undefined) errors[key] = withError(errors[key] ?? null, rest, error);
+  if (key !== undefined) put(errors, String(key), withError(errorAt(errors, String(key)), rest, error));
 }
 
 function withError(present: FieldError | null, path: readonly (string | number)[], error: FieldError): FieldError {
@@ -190,13 +191,17 @@ function withError(present: FieldError | null, path: readonly (string | number)[
   if (key === undefined) return isRecord(present) && isRecord(error) ? { ...present, ...error } : error;
   if (typeof key === 'string') {
     const record = isRecord(present) ? present : {};
-    record[key] = withError(record[key] ?? null, rest, error);
+    put(record, key, withError(errorAt(record, key), rest, error));
     return record;
   }
   const list = Array.isArray(present) ? present : [];
   while (list.length < key) list.push(null);
   list[key] = withError(list[key] ?? null, rest, error);
   return list;
+}
+
+function errorAt(errors: FieldErrors, key: string): FieldError | null {
+  return (Object.hasOwn(errors, key) ? errors[key] : undefined) ?? null;
 }
 
 function isRecord(value: FieldError | null): value is FieldErrors {

@@ -3,6 +3,7 @@ import { withLuaPlugins } from '../lua-plugins/with-lua-plugins.ts';
 import { isRecord } from '../record.ts';
 import { type Context, completeInsert, withoutAliases } from '../schema/complete.ts';
 import { KongError } from '../schema/errors.ts';
+import { put } from '../schema/record.ts';
 import { referenceErrors } from '../schema/reference.ts';
 import type { EntitySchema, FieldErrors } from '../schema/vocabulary.ts';
 import { isUuid } from '../uuid.ts';
@@ -230,7 +231,9 @@ async function complete(
   } catch (error) {
     if (!(error instanceof KongError) || error.code !== 2) throw error;
     // Code 2 always has them.
-    for (const [field, text] of Object.entries(error.fields as FieldErrors)) wrong[field] ??= text;
+    for (const [field, text] of Object.entries(error.fields as FieldErrors)) {
+      if (!Object.hasOwn(wrong, field)) put(wrong, field, text);
+    }
     return null;
   }
 }
@@ -241,7 +244,7 @@ function placeDangling(errors: FieldErrors, item: Item, text: string): void {
   const key =
     typeof name === 'string' ? name : typeof item.input.id === 'string' ? item.input.id : `${Number(position) + 1}`;
   const known = errors[item.schema.name];
-  const texts = isRecord(known) ? known[key] : undefined;
+  const texts = isRecord(known) && Object.hasOwn(known, key) ? known[key] : undefined;
   placeError(errors, [item.schema.name, key], [...(Array.isArray(texts) ? texts : []), text]);
 }
 

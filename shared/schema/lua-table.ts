@@ -52,9 +52,10 @@ function name(key: string): string {
 }
 
 function quote(text: string): string {
-  const brackets = [...`${text}]`.matchAll(/([[\]])(=*)\1/g)].map((m) => m[2]?.length ?? 0);
-  if ((text.includes('\n') || brackets.length > 0) && !text.includes('\r')) {
-    const level = '='.repeat(brackets.length > 0 ? Math.max(...brackets) + 1 : 0);
+  let longest = -1;
+  for (const [, , equals = ''] of `${text}]`.matchAll(/([[\]])(=*)\1/g)) longest = Math.max(longest, equals.length);
+  if ((text.includes('\n') || longest >= 0) && !text.includes('\r')) {
+    const level = '='.repeat(longest + 1);
     return `[${level}[${text.startsWith('\n') ? '\n' : ''}${text}]${level}]`;
   }
   return `"${text

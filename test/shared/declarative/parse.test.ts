@@ -131,6 +131,18 @@ it('takes the time at which Kong’s export says that a credential vanishes', as
   expect(rows.map(({ ttl }) => secondsLeft(ttl, context.now()))).toEqual([60, 3600, 1]);
 });
 
+it('tells of what is wrong also with names that every object has', async () => {
+  const head = { _format_version: '3.0' };
+  const dangling = { name: 'key-auth', instance_name: '__proto__', service: 'nobody' };
+  const named = await refused({ ...head, plugins: [dangling] });
+  expect(JSON.stringify(named.fields)).toMatch(/"__proto__":\["invalid reference 'service: nobody'/);
+  const service = JSON.parse('{"host": "h", "__proto__": {"name": "x"}}');
+  const inside = await refused({ ...head, services: [service] });
+  expect(JSON.stringify(inside.fields)).toBe('{"services":[{"__proto__":"unknown field"}]}');
+  const outside = await refused({ ...head, ...JSON.parse('{"__proto__": []}') });
+  expect(JSON.stringify(outside.fields)).toBe('{"__proto__":"unknown field"}');
+});
+
 it('refuses an id that is no text, instead of making another', async () => {
   const { fields } = await refused({ _format_version: '3.0', services: [{ id: 123456, host: 'h' }] });
   expect(fields).toEqual({ services: [{ id: 'expected a string' }] });

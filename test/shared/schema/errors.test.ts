@@ -33,6 +33,11 @@ describe('messages', () => {
     );
   });
 
+  test('print texts of many brackets', () => {
+    const text = '[['.repeat(200_000);
+    expect(errors.schemaViolation({ config: { list: { text } } }).message).toContain(`text = [=[${text}]=]`);
+  });
+
   test('name a missing row by what it was looked up by', () => {
     expect(errors.notFound({ id: 'x' }).message).toBe(`could not find the entity with primary key '{id="x"}'`);
     expect(errors.notFound({ name: 'x' }).message).toBe(`could not find the entity with '{name="x"}'`);
