@@ -25,7 +25,7 @@ export const vaults = defineEntity({
       required: true,
       unique: true,
       unique_across_ws: true,
-      match: { pattern: '^[a-z][a-z%d-]-[a-z%d]+$', regex: /^[a-z][a-z\d-]*?[a-z\d]+$/ },
+      match: { pattern: '^[a-z][a-z%d-]-[a-z%d]+$', regex: /^[a-z][a-z\d-]*[a-z\d]$/ },
       not_one_of: ['env'],
       description: 'The word references begin with, as in {vault://prefix/name}.',
     },

@@ -186,6 +186,14 @@ describe('aliases', () => {
   });
 });
 
+test('a prefix of a vault is looked at once, however long it is', async () => {
+  const prefix = `${'a'.repeat(1_000_000)}!`;
+  expect(await refusal(insert('vaults', { name: 'env', prefix }))).toEqual({ prefix: `invalid value: ${prefix}` });
+  for (const good of ['ab', 'a1', 'my-env', 'a--b']) {
+    expect(await insert('vaults', { name: 'env', prefix: good })).toMatchObject({ prefix: good });
+  }
+});
+
 describe('vault references', () => {
   test('stand for values that are known elsewhere, and keep checks from running', async () => {
     const reference = '{vault://env/some-key}';
