@@ -77,7 +77,7 @@ function programOf(userAgent: string): string {
 
 /** One line of what can be seen; null: there is nothing. */
 function readable(text: string): string | null {
-  const line = withoutUnseen(text.slice(0, 1_000)).replace(/\s+/g, ' ').trim();
+  const line = withoutUnseen(text.slice(0, 1_000).toWellFormed()).replace(/\s+/g, ' ').trim();
   const characters = [...line];
   const short = characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : line;
   return short === '' ? null : short;

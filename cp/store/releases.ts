@@ -48,7 +48,8 @@ export function releaseStore(database: Database): ReleaseStore {
     },
     async page({ group, size: asked, offset }) {
       const size = pageSize(asked);
-      const before = offset === undefined ? null : (readPageToken(offset, 1, (text) => /^\d+$/.test(text))[0] ?? null);
+      const before =
+        offset === undefined ? null : (readPageToken(offset, 1, (text) => /^\d{1,15}$/.test(text))[0] ?? null);
       const rows = await database.query(
         `SELECT ${COLUMNS} FROM releases WHERE ($1::text IS NULL OR group_name = $1)
            AND ($2::bigint IS NULL OR number < $2::bigint) ORDER BY number DESC LIMIT $3::integer`,

@@ -152,6 +152,10 @@ it('a rotation is followed without a restart, by who was away, and by who has on
   const after = await listed(0);
   expect(await listed(1)).toEqual(after);
   expect(after).toMatchObject({ trusted: [before, expect.any(String)], revoked: [] });
+  // A form is no order: what it says would not be done as asked.
+  const form = new URLSearchParams({ by_hand: 'true' });
+  expect((await fetch(`${places[0].admin}/signing-keys`, { method: 'POST', body: form })).status).toBe(400);
+  expect(await listed(0)).toEqual(after);
   await routeFrom(0, staying);
   await routeFrom(1, staying);
 

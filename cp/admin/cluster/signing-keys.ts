@@ -56,7 +56,9 @@ export function signingKeyRoutes(ring: SigningRing | null): AdminRoute[] {
             errors: [400, 409, 503],
           },
           handle: withRing(async (keys, { body }) => {
-            const { by_hand: byHand = false, spare, ...rest } = body.kind === 'json' ? body.args : {};
+            // What a form says would be passed over, and a key made that was not asked for.
+            if (body.kind !== 'json') return message(400, 'expected a JSON body');
+            const { by_hand: byHand = false, spare, ...rest } = body.args;
             const [unknown] = Object.keys(rest);
             if (unknown !== undefined) return message(400, `unknown member '${unknown}': there are by_hand and spare`);
             if (typeof byHand !== 'boolean') return message(400, 'by_hand: expected true or false');

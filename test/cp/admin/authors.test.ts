@@ -31,6 +31,8 @@ describe('who is written down with a change', () => {
     [`${'x'.repeat(10_000)}`, `${'x'.repeat(99)}…`],
     [`${'\u00f0\u009f\u0090\u0099'.repeat(120)}`, `${'\u{1f419}'.repeat(99)}…`],
     ['\u00ad', null],
+    // Cut in the middle of a character, half of which no database takes.
+    [`a${' '.repeat(998)}\u00f0\u009f\u0090\u0099`, 'a \ufffd'],
   ])('is told by name as a person reads it (%#)', (sent, told) => {
     expect(ask(authors({ trusted_ips: ['10.0.0.9'] }), '10.0.0.9', { 'x-user': sent }).user).toBe(told);
   });

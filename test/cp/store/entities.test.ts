@@ -175,6 +175,9 @@ onBothDrivers('entity store', (backend) => {
     expect(await refusalBody(services.page({ offset: 'YWJj' }))).toMatchObject({
       message: expect.stringMatching(/bad json/),
     });
+    const large = Buffer.from(JSON.stringify(['9'.repeat(30)])).toString('base64');
+    expect(await refusalBody(store.releases.page({ offset: large }))).toMatchObject({ code: 7 });
+    expect(await refusalBody(store.log.page({ offset: large }))).toMatchObject({ code: 7 });
   });
 
   test('lists tags of all entities in pages', async () => {
