@@ -26,8 +26,11 @@ export interface AnswerSink {
   inform?(status: number, headers: RawHeaders): void;
   /** The head, interim ones left out; `headers` are the taker's from then on. Throws an `EgressError` for one that cannot be passed on. */
   begin(status: number, reason: string | undefined, headers: string[]): void;
-  /** False: to be told by `onDrain` when there is room for more. */
-  data(chunk: Buffer): boolean;
+  /**
+   * False: to be told by `onDrain` when there is room for more. `done`: the chunk is lent, and this is to be called once nobody needs its
+   * bytes any more; who keeps them does not.
+   */
+  data(chunk: Buffer, done?: () => void): boolean;
   onDrain(listener: () => void): void;
   /** Of trailers names and values in turn. */
   end(trailers: RawHeaders): void;

@@ -69,8 +69,8 @@ export class Exchange implements AnswerSink {
     this.response.write(NOTHING);
   }
 
-  data(chunk: Buffer): boolean {
-    return this.response.writableEnded || this.response.write(chunk);
+  data(chunk: Buffer, done?: () => void): boolean {
+    return this.response.writableEnded || this.response.write(chunk, done);
   }
 
   onDrain(listener: () => void): void {

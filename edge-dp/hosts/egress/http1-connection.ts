@@ -53,8 +53,8 @@ interface Keeper {
 /** An HTTP/1.1 connection to an upstream, which serves one request at a time. */
 export class Http1Connection implements ResponseEvents {
   readonly #socket: Socket;
-  /** What is read lies where others will read to. */
-  readonly #shared: boolean;
+  /** What it gives lies where the next read will, or another connection's. */
+  readonly #reads: DirectReads | null;
   readonly #where: string;
   readonly #keeper: Keeper;
   readonly #reader = new ResponseReader(this);
@@ -73,7 +73,7 @@ export class Http1Connection implements ResponseEvents {
   /** `reads`: of the socket, where it does not give them itself. */
   constructor(socket: Socket, reads: DirectReads | null, where: string, keeper: Keeper) {
     this.#socket = socket;
-    this.#shared = reads !== null;
+    this.#reads = reads;
     this.#where = where;
     this.#keeper = keeper;
     socket.on('drain', this.#onDrain);
@@ -81,7 +81,12 @@ export class Http1Connection implements ResponseEvents {
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
     if (reads === null) socket.on('data', this.#onData);
-    else reads.attach(this.#onData);
+    else {
+      reads.attach((part) => {
+        this.#onData(part);
+        return this.#exchange !== null;
+      });
+    }
   }
 
   /** Sends a request; the connection must be free. */
@@ -175,7 +180,10 @@ export class Http1Connection implements ResponseEvents {
 
   onBody(part: Buffer): void {
     const sink = this.#exchange?.sink;
-    if (sink === undefined || sink.data(this.#shared ? Buffer.from(part) : part) || this.#paused) return;
+    if (sink === undefined) return;
+    const done = this.#reads?.lend(part);
+    const kept = this.#reads === null || done !== undefined ? part : Buffer.from(part);
+    if (sink.data(kept, done) || this.#paused) return;
     this.#paused = true;
     this.#socket.pause();
     sink.onDrain(() => this.#resume());

@@ -1,3 +1,4 @@
+import { get } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startMiniflareHost } from '../../../edge-dp/hosts/miniflare/host.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
@@ -55,6 +56,9 @@ const answers: Readonly<Record<string, { readonly bytes: string; readonly ends?:
   'malformed-chunk': { bytes: `${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`, ends: true },
 };
 
+/** A body that differs from others in each place, and in itself from one read to the next. */
+const longBody = (name: string): Buffer => Buffer.alloc(2 << 20, `${name}, `);
+
 /** What Node does not read, or will not write. */
 const PASSED_BY_THE_RUNTIME: readonly [what: string, status: number, body: string][] = [
   ['control-in-a-value', 200, 'hello'],
@@ -74,6 +78,15 @@ describe.each([
 
   beforeAll(async () => {
     upstream = await startUpstream(({ line }, socket) => {
+      const long = /\/(long-\w+) HTTP/.exec(line)?.[1];
+      if (long !== undefined) {
+        const body = longBody(long);
+        const size = long.includes('chunk') ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`;
+        socket.write(`${OK}${size}\r\n\r\n`);
+        if (long.includes('chunk')) socket.write(`${body.length.toString(16)}\r\n`);
+        socket.write(body);
+        return long.includes('chunk') ? '\r\n0\r\n\r\n' : undefined;
+      }
       const answer = answers[/\/([\w.-]+) HTTP/.exec(line)?.[1] ?? ''];
       if (answer?.ends !== true) return answer?.bytes ?? `${OK}Content-Length: 4\r\n\r\nnext`;
       socket.end(answer.bytes, 'latin1');
@@ -189,6 +202,23 @@ describe.each([
     ...(way === '/egress' || onNode ? [['control-in-a-value']] : []),
   ])('answers 502 to %s, and the next request as ever', async (what) => {
     expect(responses((await ask(what)).text)).toMatchObject([{ status: 502 }, { status: 200, body: 'next' }]);
+  });
+
+  it('passes on long bodies byte for byte, many at a time, to clients that wait with taking them', async () => {
+    const names = ['a', 'b', 'c', 'chunk_a', 'chunk_b', 'chunk_c'].map((name) => `long-${name}`);
+    /** Takes nothing behind the head until it may. */
+    const take = (name: string, may: Promise<unknown>): Promise<Buffer> =>
+      new Promise((resolve, reject) => {
+        get(`${node.url}${way}/${name}`, { agent: false }, (response) => {
+          const parts: Buffer[] = [];
+          response.on('error', reject).on('end', () => resolve(Buffer.concat(parts)));
+          may.then(() => response.on('data', (part: Buffer) => parts.push(part)), reject);
+        }).on('error', reject);
+      });
+    const quick = Promise.all(names.map((name) => take(name, Promise.resolve())));
+    const slow = Promise.all(names.map((name) => take(name, quick)));
+    for (const bodies of [await quick, await slow])
+      expect(bodies.map((body, n) => body.equals(longBody(names[n] ?? '')))).toEqual(names.map(() => true));
   });
 
   it.each([['short-body'], ['malformed-chunk']])('ends the connection after a %s', async (what) => {

@@ -2,8 +2,8 @@ import type { BodySource } from '../../../http/messages.ts';
 
 /** Who takes an upstream's body part by part. */
 export interface BodyTarget {
-  /** False: to be told by `onDrain` when there is room for more. */
-  write(part: Buffer): boolean;
+  /** False: to be told by `onDrain` when there is room for more. `done`: as of `AnswerSink.data`. */
+  write(part: Buffer, done?: () => void): boolean;
   onDrain(listener: () => void): void;
   /** Of trailers names and values in turn. */
   end(trailers: readonly string[]): void;
@@ -56,9 +56,9 @@ export class ArrivingBody implements BodySource {
 
   // The upstream's end.
 
-  /** False: no more until `onRoom`. */
-  push(part: Buffer): boolean {
-    if (this.#target !== null) return this.#target.write(part);
+  /** False: no more until `onRoom`. `done`: as of `AnswerSink.data`. */
+  push(part: Buffer, done?: () => void): boolean {
+    if (this.#target !== null) return this.#target.write(part, done);
     this.#parts.push(part);
     this.#size += part.byteLength;
     return this.#size < KEPT;

@@ -153,9 +153,9 @@ function sendBody(content: BodySource, to: ServerResponse, patience: number, pas
     // Clients get the head at once, however long the body takes.
     if (content.awaited) to.write(NOTHING);
     content.sendTo({
-      write(part) {
+      write(part, done) {
         count(passed, part);
-        const room = to.write(part);
+        const room = writeNow(part, to, done);
         if (!room) expectClient(to, patience);
         return room;
       },
@@ -172,6 +172,19 @@ function sendBody(content: BodySource, to: ServerResponse, patience: number, pas
   to.write(NOTHING);
   const full = (): void => expectClient(to, patience);
   void pump(content.stream(), to, passed, { broken: () => breakOff(to), full });
+}
+
+/**
+ * Writes a part in this turn, where Node would wait for the next to see what comes with it: what the system takes at once is no reason to
+ * stop the upstream. Gives whether there is room for more.
+ */
+function writeNow(part: Buffer, to: ServerResponse, done: (() => void) | undefined): boolean {
+  const { socket } = to;
+  if (socket === null) return to.write(part, done);
+  socket.cork();
+  to.write(part, done);
+  socket.uncork();
+  return socket.writableLength < socket.writableHighWaterMark;
 }
 
 /** Who sends a body hears when it broke off, and when bytes of it begin to wait for the client. */

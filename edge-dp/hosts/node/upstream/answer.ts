@@ -58,8 +58,8 @@ export class Answer implements AnswerSink {
     this.#resolve({ kind: 'response', response: new UpstreamResponse(head, parts) });
   }
 
-  data(part: Buffer): boolean {
-    return this.#headOnly || this.#body === null || this.#body.push(part);
+  data(part: Buffer, done?: () => void): boolean {
+    return this.#headOnly || this.#body === null || this.#body.push(part, done);
   }
 
   onDrain(listener: () => void): void {
