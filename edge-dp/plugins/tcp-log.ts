@@ -1,10 +1,12 @@
 import type { TcpLogConfig } from '../../shared/plugins/tcp-log.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { compileCustomFields } from './custom-log-fields.ts';
+import { fingerprint } from './fingerprint.ts';
 import { type Logged, logText } from './log-entry.ts';
 import type { Plugin } from './runtime/plugin.ts';
-import type { Connection, Services } from './runtime/services.ts';
+import { ServiceError, type Services } from './runtime/services.ts';
 import { UNQUEUED } from './unqueued.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** Sends log entries over TCP, a line each, on a connection that is kept for `keepalive` milliseconds. */
 const tcpLog: Plugin<TcpLogConfig> = {
@@ -16,7 +18,9 @@ const tcpLog: Plugin<TcpLogConfig> = {
     const peer: Peer = { ...rest, timeout: timeout ?? 10_000, keepalive: keepalive ?? 60_000 };
     const custom = compileCustomFields(custom_fields_by_lua, { plugin: 'tcp-log', place, services });
     const { host, port, tls, tls_sni } = peer;
-    const name = `tcp-log ${host}:${port}${tls ? ` over TLS as ${tls_sni ?? host}` : ''}`;
+    // Those that are sent otherwise do not share a queue, which sends as its first user said, also once that one is gone.
+    const key = fingerprint([peer.timeout, peer.keepalive]);
+    const name = `tcp-log ${host}:${port}${tls ? ` over TLS as ${tls_sni ?? host}` : ''} ${key}`;
     const lines = services.queue<string>(name, UNQUEUED, (batch) =>
       send(services, peer, utf8.encode(`${batch.join('\n')}\n`)),
     );
@@ -48,23 +52,18 @@ async function send(services: Services, peer: Peer, bytes: Uint8Array): Promise<
   const options = { tls: tls ? { serverName: tls_sni, verify: true } : null, timeout };
   const connection = await services.connect({ host, port }, { ...options, pool: 'tcp-log' });
   try {
-    await write(connection, bytes);
+    await writeWhole(connection, bytes, timeout);
   } catch (error) {
-    await connection.close();
-    if (!connection.reused) throw error;
+    if (!connection.reused || isTimeout(error)) throw error;
     // It had been closed while nobody used it.
     const fresh = await services.connect({ host, port }, options);
-    await write(fresh, bytes);
+    await writeWhole(fresh, bytes, timeout);
     return fresh.keep(keepalive);
   }
   return connection.keep(keepalive);
 }
 
-async function write({ writable }: Connection, bytes: Uint8Array): Promise<void> {
-  const writer = writable.getWriter();
-  try {
-    await writer.write(bytes);
-  } finally {
-    writer.releaseLock();
-  }
+/** Of a peer that is there, and takes nothing. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'timeout';
 }

@@ -1,4 +1,5 @@
-import type { Connection, SendBatch, Services } from '../runtime/services.ts';
+import type { SendBatch, Services } from '../runtime/services.ts';
+import { writeWhole } from '../write-whole.ts';
 
 export interface StatsdServer {
   readonly host: string;
@@ -8,7 +9,7 @@ export interface StatsdServer {
   readonly packetSize: number;
 }
 
-/** Milliseconds for a connection, and for which one is kept. */
+/** Milliseconds for a connection, and to write to it, and for which one is kept. */
 const TIMEOUT = 1_000;
 const KEPT = 60_000;
 
@@ -18,12 +19,7 @@ export function statsdServer(server: StatsdServer, services: Services): SendBatc
   return async (batch) => {
     const bytes = utf8.encode(batch.flatMap((lines) => lines.map((line) => `${line}\n`)).join(''));
     const connection = await services.connect(server, { tls: null, timeout: TIMEOUT, pool: 'statsd' });
-    try {
-      await write(connection, bytes);
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
+    await writeWhole(connection, bytes, TIMEOUT);
     await connection.keep(KEPT);
   };
 }
@@ -43,12 +39,6 @@ export function packets(lines: readonly string[], size: number): readonly Uint8A
     bytes += 1 + length;
   }
   return full.map((joined) => utf8.encode(joined.join('\n')));
-}
-
-async function write({ writable }: Connection, bytes: Uint8Array): Promise<void> {
-  const writer = writable.getWriter();
-  await writer.write(bytes);
-  writer.releaseLock();
 }
 
 const utf8 = new TextEncoder();

@@ -8,8 +8,9 @@ import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import fileLog from '../../../edge-dp/plugins/file-log.ts';
 import httpLog from '../../../edge-dp/plugins/http-log.ts';
-import type { SyslogLine } from '../../../edge-dp/plugins/runtime/services.ts';
+import { ServiceError, type SyslogLine } from '../../../edge-dp/plugins/runtime/services.ts';
 import syslog from '../../../edge-dp/plugins/syslog.ts';
+import tcpLog from '../../../edge-dp/plugins/tcp-log.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { admin } from '../../e2e/processes.ts';
 import { once } from '../../once.ts';
@@ -36,6 +37,10 @@ describe.each(hosts)('log entries on %s', (_, start) => {
   const names: (string | false)[] = [];
   const packets: string[] = [];
   let connections = 0;
+  /** Takes connections, and nothing on the first of them until it is told to. */
+  let slow: Server;
+  const slowSockets: Socket[] = [];
+  const slowLines: string[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'holdfast log '));
@@ -54,6 +59,11 @@ describe.each(hosts)('log entries on %s', (_, start) => {
       keep(socket, lines);
     }).listen(0, '127.0.0.1');
     await once(tcp, 'listening');
+    slow = createServer((socket) => {
+      if (slowSockets.push(socket) > 1) keep(socket, slowLines);
+      else socket.pause().on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
+    await once(slow, 'listening');
     const ca = await authority('logs');
     const trusted = join(folder, 'ca.pem');
     await writeFile(trusted, ca.pem);
@@ -101,6 +111,18 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await on('is-folder', 'file-log', { path: folder });
     await on('device', 'file-log', { path: '/dev/null' });
     await on('tcp', 'tcp-log', { ...peer, timeout: 0, custom_fields_by_lua });
+    await on('slow', 'tcp-log', {
+      host: '127.0.0.1',
+      port: (slow.address() as AddressInfo).port,
+      timeout: 500,
+      // Half a megabyte, where it is wanted.
+      custom_fields_by_lua: Object.fromEntries(
+        ['a', 'b', 'c', 'd', 'e'].map((name) => [
+          name,
+          "return ('x'):rep(kong.request.get_header('x-case') == 'lost' and 100000 or 0)",
+        ]),
+      ),
+    });
     const overTls = { host: '127.0.0.1', port: (tls.address() as AddressInfo).port, tls: true };
     await on('tls', 'tcp-log', { ...overTls, tls_sni: 'logs.test' });
     await on('tls-other', 'tcp-log', { ...overTls, tls_sni: 'other.test' });
@@ -123,6 +145,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await sink?.stop();
     await secure?.stop();
     tcp?.close();
+    slow?.close();
     tls?.close();
     udp?.close();
     await rm(folder, { recursive: true, force: true });
@@ -231,7 +254,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await until(() => secureLines.some((line) => told(line) === 'secret'), 'a line over TLS');
     await expect
       .poll(() => gateway.log.join(''), { message: 'a line about the other name', timeout: 60_000 })
-      .toMatch(/queue tcp-log \S+ over TLS as other\.test: 1 entries could not be sent and were dropped/);
+      .toMatch(/queue tcp-log \S+ over TLS as other\.test [\da-f]{12}: 1 entries could not be sent and were dropped/);
     expect(secureLines.join()).not.toContain('astray');
     expect(names).toContain('logs.test');
   });
@@ -242,6 +265,19 @@ describe.each(hosts)('log entries on %s', (_, start) => {
       await until(() => lines.some((line) => told(line) === what), `line ${what}`);
     }
     expect(connections).toBe(1);
+  });
+
+  it('are given up where their server takes nothing, and its connection with them', async () => {
+    const dropped = () => gateway.log.join('\n').match(/tcp-log.*dropped: .*not all was taken within 500 ms/g) ?? [];
+    // More than what lies between the two can hold.
+    for (let tries = 0; tries < 80 && dropped().length === 0; tries++) await ask('slow', 'lost');
+    await until(() => dropped().length > 0, 'a line about what was dropped');
+    await until(async () => {
+      await ask('slow', 'told');
+      return slowLines.some((line) => told(line) === 'told');
+    }, 'a line on another connection');
+    slowSockets[0]?.resume();
+    await expect.poll(() => slowSockets[0]?.destroyed, { message: 'the end of the first connection' }).toBe(true);
   });
 
   it('are packets, for Loggly with its head, as urgent as the answer', async () => {
@@ -329,6 +365,24 @@ describe('what a plugin that logs makes of an exchange', () => {
       const told = problems.filter((line) => line.includes(`custom_fields_by_lua.${name}: `) && line.includes(why));
       expect(told, problems.join('\n')).toHaveLength(1);
     }
+  });
+
+  it('goes over TCP as the configuration says that has taken the place of another', async () => {
+    const timeouts: number[] = [];
+    const services = fakeServices({
+      connect: async (_, { timeout }) => {
+        timeouts.push(timeout);
+        throw new ServiceError('unreachable', 'nobody is there');
+      },
+    });
+    const peer = { host: 'logs.test', port: 1, keepalive: 1, tls: false, tls_sni: null, custom_fields_by_lua: null };
+    const before = tcpLog.compile({ ...peer, timeout: 10_000 }, EVERYWHERE, services);
+    const now = tcpLog.compile({ ...peer, timeout: 100 }, EVERYWHERE, services);
+    before.close?.();
+    const { exchange, over } = exchangeOf(200);
+    now.log?.(exchange);
+    await over();
+    expect(timeouts).toEqual([100]);
   });
 
   it('is put into words once, however many of them log', async () => {
