@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { constants, mkdirSync } from 'node:fs';
 import { appendFile, rename, stat } from 'node:fs/promises';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname, resolve } from 'node:path';
@@ -15,6 +15,8 @@ const PAUSE = 100;
 const MOST_WAITING = 10_000;
 /** Bytes of a file: it is written by default, and must not fill the disk of who never looks at it. */
 const LONGEST = 64 << 20;
+/** A pipe that nobody reads is an error: a wait for it would hold a thread that all of the process needs. */
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
 /** A log file of a plane: its absolute path, in a folder that is there, and the format. */
 export function accessLogFile(
@@ -28,7 +30,7 @@ export function accessLogFile(
   return { path: file, format: known };
 }
 
-/** `admin_access_log`: a line for each request of a listener of this process. */
+/** `admin_access_log` or `status_access_log`: a line for each request of a listener of this process. */
 export class AccessLog {
   readonly #path: string;
   readonly #format: (facts: LogFacts) => string;
@@ -36,6 +38,7 @@ export class AccessLog {
   readonly #longest: number;
   readonly #answers = new WeakMap<IncomingMessage, Headers>();
   #waiting: string[] = [];
+  /** Until no line waits: a file is written by one at a time, however slow it is. */
   #writing: Promise<void> | null = null;
   /** Why the last attempt failed: said once. */
   #failure: string | null = null;
@@ -68,33 +71,38 @@ export class AccessLog {
   /** Resolves when what there is has been written. */
   async close(): Promise<void> {
     await this.#writing;
-    await this.#write();
   }
 
   #add(line: string): void {
     this.#waiting.push(line);
     if (this.#waiting.length > MOST_WAITING) this.#waiting.shift();
-    this.#writing ??= new Promise<void>((over) => setTimeout(over, PAUSE)).then(() => this.#write());
+    this.#writing ??= this.#writeWaiting();
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await new Promise<void>((over) => setTimeout(over, PAUSE));
+      await this.#write();
+    }
+    this.#writing = null;
   }
 
   /** By the name it has now: a file that was moved away by log rotation is let go of. */
   async #write(): Promise<void> {
     const lines = this.#waiting;
     this.#waiting = [];
-    this.#writing = null;
-    if (lines.length === 0) return;
     const text = `${lines.join('\n')}\n`;
     try {
       if (this.#path === '/dev/stdout') process.stdout.write(text);
       else if (this.#path === '/dev/stderr') process.stderr.write(text);
       else {
         await this.#makeRoom(Buffer.byteLength(text));
-        await appendFile(this.#path, text);
+        await appendFile(this.#path, text, { flag: FLAGS });
       }
       this.#failure = null;
     } catch (error) {
       const failure = messageOf(error);
-      if (failure !== this.#failure) this.#log('error', `admin_access_log ${this.#path}: lines are lost: ${failure}`);
+      if (failure !== this.#failure) this.#log('error', `access log ${this.#path}: lines are lost: ${failure}`);
       this.#failure = failure;
     }
   }

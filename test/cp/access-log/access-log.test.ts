@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -42,6 +44,40 @@ it('has a bounded file and the one before, and lets go of one that was moved awa
     expect(await readFile(path, 'utf8')).toBe('/new\n');
     expect((await readdir(folder)).sort()).toEqual(['access.log', 'access.log.1', 'moved']);
   } finally {
+    server.closeAllConnections();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it('loses lines, not the threads of the process, at a pipe that nobody reads', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast access log '));
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const said: string[] = [];
+  const log = new AccessLog(
+    { path, format: { escape: 'default', text: '$request_uri' } },
+    createLog('warn', (line) => void said.push(line)),
+  );
+  const server = createServer((_, response) => void response.end()).listen(0, '127.0.0.1');
+  let reader: number | null = null;
+  try {
+    log.watch(server, 'http');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const ask = async (target: string): Promise<void> => {
+      await (await fetch(`http://127.0.0.1:${port}${target}`, { headers: { connection: 'close' } })).text();
+    };
+    await ask('/unread');
+    await expect.poll(() => said).toEqual([expect.stringContaining(`access log ${path}: lines are lost: ENXIO`)]);
+    reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    await ask('/read');
+    const read = Buffer.alloc(100);
+    // Nothing to read yet is the end while nobody writes.
+    await expect.poll(() => read.toString('utf8', 0, readSync(reader as number, read))).toBe('/read\n');
+  } finally {
+    // A writer that waits for a reader gets one.
+    closeSync(reader ?? openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
     server.closeAllConnections();
     server.close();
     await rm(folder, { recursive: true, force: true });
