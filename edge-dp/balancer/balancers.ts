@@ -41,6 +41,10 @@ export class Balancers implements UpstreamDirectory {
     });
   }
 
+  get version(): number {
+    return this.#tables.names?.version ?? 0;
+  }
+
   /** Of a service that does not change; its host is an upstream's name in its workspace, or an address. */
   of(service: { readonly workspace: string; readonly host: string }): Balancer | undefined {
     let balancer = this.#ofServices.get(service);

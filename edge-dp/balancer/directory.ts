@@ -28,6 +28,8 @@ export interface BalancedUpstream {
 
 /** The upstreams of a config. */
 export interface UpstreamDirectory {
+  /** Another number whenever targets may have got addresses that they did not have before. */
+  readonly version: number;
   byId(id: string): BalancedUpstream | undefined;
   /** By the ids of workspaces and the names of upstreams in them. */
   named(workspace: string, name: string): BalancedUpstream | undefined;

@@ -38,8 +38,16 @@ export const noHealthSync: HealthSync = {
   inForce: () => undefined,
 };
 
+/** The part of `env.NODE` used here. */
+interface Node {
+  fetch(
+    url: string,
+    init: { readonly method: string; readonly body: string; readonly signal: AbortSignal },
+  ): Promise<{ readonly status: number; json(): Promise<unknown> }>;
+}
+
 /** Keeps in step with the health checker reached through `node`; `near`: in the same box. */
-export function createHealthSync(node: Pick<Fetcher, 'fetch'>, near: boolean): HealthSync {
+export function createHealthSync(node: Node, near: boolean): HealthSync {
   let pending: AddressVerdict[] = [];
   let failures: ToldFailure[] = [];
   let telling = false;
@@ -47,17 +55,23 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>, near: boolean): H
   let since = 0;
   let askedAt = 0;
   let all: readonly UpstreamDirectory[] = [];
+  /** Those that were told of all addresses they have, by their version then. */
+  const told = new WeakMap<UpstreamDirectory, number>();
+
+  const inUse = (balancers: UpstreamDirectory): ReadonlySet<UpstreamDirectory> => new Set([balancers, ...all]);
 
   /** False when nobody answered. */
   async function exchange(balancers: UpstreamDirectory): Promise<boolean> {
+    // The node may have judged an address before it came here, by other config or from the DNS, and says so once.
+    const whole = [...inUse(balancers)].some((directory) => told.get(directory) !== directory.version);
     const changes = pending;
-    const told = failures;
+    const seen = failures;
     pending = [];
     failures = [];
     try {
       const response = await node.fetch(`http://node${HEALTH_PATH}`, {
         method: 'POST',
-        body: JSON.stringify({ epoch, since, changes, failures: told }),
+        body: JSON.stringify({ epoch: whole ? null : epoch, since, changes, failures: seen }),
         signal: AbortSignal.timeout(TIMEOUT),
       });
       // A node without a health checker: every isolate for itself.
@@ -66,14 +80,15 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>, near: boolean): H
       const answer = parseHealthAnswer(await response.json());
       epoch = answer.epoch;
       since = answer.version;
-      for (const directory of new Set([balancers, ...all])) {
+      for (const directory of inUse(balancers)) {
         for (const verdict of answer.verdicts) applyVerdict(directory, verdict);
+        if (whole) told.set(directory, directory.version);
       }
       return true;
     } catch (error) {
       // This isolate goes on with what it saw itself, and tells it with the next exchange.
       pending = [...changes, ...pending];
-      failures = [...told, ...failures].slice(-MAX_FAILURES);
+      failures = [...seen, ...failures].slice(-MAX_FAILURES);
       console.warn(`health checker: ${messageOf(error)}`);
       return false;
     }
@@ -90,7 +105,8 @@ export function createHealthSync(node: Pick<Fetcher, 'fetch'>, near: boolean): H
   return {
     touch(upstream, balancers, waitUntil) {
       const now = Date.now();
-      const late = now - askedAt >= (near || checksHealth(upstream.health) ? INTERVAL : FAR_INTERVAL);
+      // A clock that was set back must not put it off.
+      const late = Math.abs(now - askedAt) >= (near || checksHealth(upstream.health) ? INTERVAL : FAR_INTERVAL);
       // While many requests fail, what they saw is told in batches.
       const news = pending.length > 0 || (failures.length > 0 && (!telling || late));
       if (!news && !late) return;

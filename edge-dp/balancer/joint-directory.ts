@@ -6,6 +6,9 @@ import type { BalancedUpstream, UpstreamDirectory } from './directory.ts';
  */
 export function jointDirectory(first: UpstreamDirectory, second: UpstreamDirectory): UpstreamDirectory {
   return {
+    get version() {
+      return first.version + second.version;
+    },
     byId: (id) => joint(first.byId(id), second.byId(id)),
     named: (workspace, name) => joint(first.named(workspace, name), second.named(workspace, name)),
     workspace: (name) => first.workspace(name) ?? second.workspace(name),

@@ -19,7 +19,8 @@ interface KnownName {
   readonly system: boolean;
   /** Why the last lookup failed; null when it did not. */
   readonly error: string | null;
-  /** Milliseconds since the epoch when it is to be looked up again. */
+  /** Milliseconds since the epoch: of the last lookup, and when it is to be looked up again. */
+  readonly askedAt: number;
   readonly due: number;
 }
 
@@ -69,7 +70,7 @@ export class NameTable {
     let patience = 0;
     for (const name of names) {
       const known = this.#names.get(name);
-      if (known !== undefined && known.due > now) continue;
+      if (known !== undefined && dueOf(known, now) > now) continue;
       due = true;
       if (known === undefined) patience = FIRST_PATIENCE;
       else if (now - known.due > STALE) patience = Math.max(patience, STALE_PATIENCE);
@@ -90,22 +91,23 @@ export class NameTable {
     };
     await Promise.all(Array.from({ length: Math.min(LANES, queue.length) }, lane));
     for (const [name, { due }] of this.#names) if (now - due > FORGOTTEN) this.#forget(name);
-    const dues = all.map((name) => this.#dueAt(name) ?? now + RETRY * 1000);
+    const dues = all.map((name) => this.#dueAt(name, now) ?? now + RETRY * 1000);
     return dues.length === 0 ? null : dues.reduce((a, b) => Math.min(a, b));
   }
 
   /** A name of which nothing is known is asked for by everyone who needs it: nobody can wait for another's request. */
   #isDue(name: string, now: number): boolean {
-    const at = this.#dueAt(name);
+    const at = this.#dueAt(name, now);
     return at === null || at <= now;
   }
 
   /** Null where nothing is known. A lookup under way puts the next one off. */
-  #dueAt(name: string): number | null {
+  #dueAt(name: string, now: number): number | null {
     const known = this.#names.get(name);
     if (known === undefined) return null;
     const askedAt = this.#askedAt.get(name);
-    return askedAt === undefined ? known.due : Math.max(known.due, askedAt + ABANDONED);
+    const due = dueOf(known, now);
+    return askedAt === undefined || askedAt > now ? due : Math.max(due, askedAt + ABANDONED);
   }
 
   async #ask(name: string): Promise<void> {
@@ -121,11 +123,11 @@ export class NameTable {
       const { addresses = [], type = null, system = false } = before ?? {};
       const due = now + found.retry * 1000;
       if (before?.error !== found.reason) console.warn(`target ${name}: ${found.reason}`);
-      this.#names.set(name, { addresses, type, system, error: found.reason, due });
+      this.#names.set(name, { addresses, type, system, error: found.reason, askedAt: now, due });
       return;
     }
     const { addresses, type, system, ttl } = found;
-    this.#names.set(name, { addresses, type, system, error: null, due: now + ttl * 1000 });
+    this.#names.set(name, { addresses, type, system, error: null, askedAt: now, due: now + ttl * 1000 });
     if (before === undefined || before.system !== system || !same(before.addresses, addresses)) this.#version += 1;
   }
 
@@ -133,6 +135,11 @@ export class NameTable {
     this.#names.delete(name);
     this.#version += 1;
   }
+}
+
+/** Now, for one that was looked up before the clock was set back: its time may be days away. */
+function dueOf({ askedAt, due }: KnownName, now: number): number {
+  return askedAt > now ? now : due;
 }
 
 function same(a: readonly NamedAddress[], b: readonly NamedAddress[]): boolean {

@@ -125,6 +125,17 @@ describe('the names of an isolate', () => {
     }
   });
 
+  it('asks again, too, when the clock was set back since', async () => {
+    let now = 86_400_000;
+    const lookup = zoneLookup({ 'A n.test': [a('10.0.0.1', 30)] });
+    const table = new NameTable(lookup, DNS_ORDER, () => now);
+    await table.refresh(['n.test']);
+    const { length } = lookup.asked;
+    now = 0;
+    expect(await table.refresh(['n.test'])).toBe(30_000);
+    expect(lookup.asked.length).toBeGreaterThan(length);
+  });
+
   it('lets requests wait for the first answer only, and refreshes behind their backs after that', async () => {
     let now = 0;
     const zone: Zone = { 'A n.test': [a('10.0.0.1', 5)] };
