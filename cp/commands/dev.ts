@@ -101,8 +101,10 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
       dataPlane = await started(host, quiet);
       process.stdout.write(servingBlock(file, dataPlane));
     }
-    const id = await host.identity(resolve(settings.prefix), settings.node_id);
+    const { node_id: given } = settings;
+    const id = given ?? (await host.identity(resolve(settings.prefix), null));
     controlPlane = await startControlPlane(settings, id, log, await plugins.enabled());
+    if (given !== null) await host.identity(resolve(settings.prefix), given);
     dataPlane ??= await started(host, options);
     note.write({
       pid: process.pid,

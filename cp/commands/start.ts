@@ -88,12 +88,16 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
     if (settings.role === 'traditional') await requireOwnTrust(settings);
     const plugins = await choosePlugins(settings, host.plugins);
     if (settings.role !== 'data_plane') {
-      const id = await host.identity(resolve(settings.prefix), settings.node_id);
+      const prefix = resolve(settings.prefix);
+      const { node_id: given } = settings;
+      const id = given ?? (await host.identity(prefix, null));
       // Read where it is wanted: a data plane alone starts in half of the time without it.
       const { startControlPlane } = await import('../control-plane.ts');
       // What runs plugins in Lua checks them here.
       await host.plugins();
       controlPlane = await startControlPlane(settings, id, log, await plugins.enabled());
+      // Not before: a start that is refused, since another runs here, changes nothing.
+      if (given !== null) await host.identity(prefix, given);
     }
     if (settings.role !== 'control_plane') {
       const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, plugins);

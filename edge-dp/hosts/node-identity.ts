@@ -11,7 +11,7 @@ export async function nodeIdentity(prefix: string, given: string | null = null):
   await mkdir(prefix, { recursive: true, mode: 0o700 });
   const path = join(prefix, 'node-id');
   if (given !== null) {
-    const whole = `${path}.${given}`;
+    const whole = `${path}.${randomUUID()}`;
     await writeFile(whole, `${given}\n`, { mode: 0o600, flush: true });
     await rename(whole, path);
     return given;

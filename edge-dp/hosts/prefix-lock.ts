@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The exclusive use of a prefix: two nodes on the same Durable Object databases would ruin them. */
@@ -12,41 +13,88 @@ export interface PrefixLock {
 /** Milliseconds to wait for what is left of a node whose host was killed. */
 const PATIENCE = 5_000;
 
-/** Takes the lock, or throws naming the process that has it. A lock whose processes are gone does not count. */
+const SQLITE_BUSY = 5;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Takes the lock, or throws naming the process that has it.
+ *
+ * It is one of the operating system's, as SQLite takes them on a file: gone the moment its holder dies, the same for all who ask at once, and
+ * it holds across containers that share the disk. Beside it a note says which processes use the prefix: those of a host that was
+ * killed outlive it for a moment.
+ */
 export async function lockPrefix(prefix: string): Promise<PrefixLock> {
-  const path = join(prefix, 'data-plane.lock');
-  const deadline = performance.now() + PATIENCE;
-  const mine = identify(process.pid) ?? '';
-  for (;;) {
-    const holders = take(path, mine);
-    if (holders === null) break;
-    // Without its host a supervisor is on its way out.
-    if (holders.host || performance.now() > deadline) {
-      throw new Error(`prefix: a data plane already runs in ${prefix} (process ${holders.pid}); give this one another`);
-    }
-    await sleep(100);
+  const note = join(prefix, 'data-plane.lock');
+  const lock = exclusively(join(prefix, 'data-plane.exclusive'), () => inUse(prefix, holdersIn(note)[0] ?? null));
+  try {
+    await holdersGone(prefix, note);
+    const mine = identify(process.pid) ?? '';
+    write(note, mine);
+    return {
+      shareWith: (pid) => write(note, `${mine}\n${identify(pid) ?? ''}`),
+      release() {
+        try {
+          rmSync(note, { force: true });
+        } finally {
+          lock.close();
+        }
+      },
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
   }
-  return {
-    shareWith: (pid) => writeFileSync(path, `${mine}\n${identify(pid) ?? ''}`, { mode: 0o600 }),
-    release: () => rmSync(path, { force: true }),
-  };
 }
 
-/** Null when the lock is now this process's, else who of its holders, the host or the supervisor, lives. */
-function take(path: string, mine: string): { readonly host: boolean; readonly pid: string } | null {
+/** Holds a file until it is closed. Throws `taken` when another does. */
+function exclusively(path: string, taken: () => Error): DatabaseSync {
+  const lock = new DatabaseSync(path);
   try {
-    writeFileSync(path, mine, { flag: 'wx', mode: 0o600 });
-    return null;
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    lock.close();
+    const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
+    if (code === SQLITE_BUSY) throw taken();
+    if (code === SQLITE_NOTADB) throw new Error(`${path} is no lock file of Holdfast; remove it (it holds no data)`);
+    throw error;
   }
-  for (const [place, holder] of readFileSync(path, 'utf8').split('\n').entries()) {
+}
+
+function inUse(prefix: string, pid: string | null): Error {
+  const who = pid === null ? 'another process' : `process ${pid}`;
+  return new Error(`prefix: a data plane already runs in ${prefix} (${who}); give this one another`);
+}
+
+/** Waits for the processes of a note. Throws when its host lives, one of a version that has the note alone, or when the rest stays. */
+async function holdersGone(prefix: string, note: string): Promise<void> {
+  for (const deadline = performance.now() + PATIENCE; ; await sleep(100)) {
+    const [host, supervisor] = holdersIn(note);
+    if (host == null && supervisor == null) return;
+    // Without its host a supervisor is on its way out.
+    if (host != null || performance.now() > deadline) throw inUse(prefix, host ?? supervisor ?? null);
+  }
+}
+
+/** Whole or not at all: whoever reads it meanwhile finds the one before. */
+function write(note: string, text: string): void {
+  writeFileSync(`${note}.new`, text, { mode: 0o600 });
+  renameSync(`${note}.new`, note);
+}
+
+/** By place, the host and its supervisor, the ids of those that live; null for those that do not. */
+function holdersIn(note: string): readonly (string | null)[] {
+  let text: string;
+  try {
+    text = readFileSync(note, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+  return text.split('\n').map((holder) => {
     const [pid = ''] = holder.split(' ');
-    if (identify(Number(pid)) === holder) return { host: place === 0, pid };
-  }
-  // All gone: the place is free for the taking.
-  rmSync(path, { force: true });
-  return take(path, mine);
+    return identify(Number(pid)) === holder ? pid : null;
+  });
 }
 
 /** A process id with its start time where the system tells, since ids come round again. Null: no such process. */

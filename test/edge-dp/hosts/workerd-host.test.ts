@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect, createServer } from 'node:net';
@@ -237,9 +238,12 @@ describe('listeners', () => {
 describe('the prefix', () => {
   test('holds one node at a time', async () => {
     node = await startNode();
-    await expect(startNode({ prefix: node.prefix })).rejects.toThrow(
+    const { prefix, dataPlane } = node;
+    await expect(startNode({ prefix, nodeId: randomUUID() })).rejects.toThrow(
       /a data plane already runs in .*give this one another/,
     );
+    // Who is refused changes nothing.
+    expect(readFileSync(join(prefix, 'node-id'), 'utf8')).toBe(`${dataPlane.nodeId}\n`);
   });
 
   test('keeps generated config, with its private keys, to its owner', async () => {
