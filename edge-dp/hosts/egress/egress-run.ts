@@ -32,8 +32,8 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     cwd: '/',
   });
   const output = new Output();
-  if (child.stdout !== null) output.read(child.stdout, (line) => log('info', line));
-  if (child.stderr !== null) output.read(child.stderr, (line) => log('warn', line));
+  output.read(child.stdout, (line) => log('info', line));
+  output.read(child.stderr, (line) => log('warn', line));
   const ended = endOf(child, output);
   const ready = new Promise<void>((resolve, reject) => {
     child.on('message', (message) => {
@@ -54,10 +54,10 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     dns: plan.dns,
     secrets: plan.secrets,
   };
-  // A process that ended before it could be told is reported by `ended`.
-  child.send(start, () => {});
+  // A process that ended before it could be told, or was never there, is reported by `ended`.
+  if (child.connected) child.send(start, () => {});
   return {
-    pid: child.pid ?? -1,
+    pid: child.pid ?? null,
     ready,
     ended,
     terminate: () => child.kill('SIGTERM'),
@@ -65,14 +65,15 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     // It shows no metrics.
     tellRestarts: () => {},
     change: async (next) => {
-      const changed = new Promise<void>((resolve) => {
-        child.on('message', (message) => {
-          if (isMessage<FromEgress>(message) && message.type === 'changed') resolve();
-        });
-      });
+      const { promise: changed, resolve } = Promise.withResolvers<void>();
+      const hear = (message: unknown): void => {
+        if (isMessage<FromEgress>(message) && message.type === 'changed') resolve();
+      };
+      child.on('message', hear);
       const change: EgressChange = { type: 'change', relays: relaysOf(next), secrets: next.secrets };
-      child.send(change, () => {});
+      if (child.connected) child.send(change, () => {});
       await Promise.race([changed, ended]);
+      child.off('message', hear);
     },
   };
 }

@@ -19,9 +19,7 @@ export function runNode(
     cwd: '/',
   });
   const output = new Output();
-  for (const stream of [child.stdout, child.stderr]) {
-    if (stream !== null) output.read(stream, (line) => runtimeLog.line(line));
-  }
+  for (const stream of [child.stdout, child.stderr]) output.read(stream, (line) => runtimeLog.line(line));
   const ended = endOf(child, output);
   const ready = new Promise<void>((resolve, reject) => {
     child.on('message', (message) => {
@@ -40,7 +38,7 @@ export function runNode(
   const settings = settingsAt(plan.settings, place, count);
   tell({ type: 'start', plan: { ...plan, settings }, first: place === 0, descriptors });
   return {
-    pid: child.pid ?? -1,
+    pid: child.pid ?? null,
     ready,
     ended,
     terminate: (drain) => tell({ type: 'stop', drain }),

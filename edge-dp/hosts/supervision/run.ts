@@ -8,7 +8,8 @@ export type Log = (level: LogLevel, message: string) => void;
 
 /** One operating system process, from its start to its end. */
 export interface Run {
-  readonly pid: number;
+  /** Null: the system did not let it start. */
+  readonly pid: number | null;
   /** Resolves when it serves; rejects with the reason when it ends before. */
   readonly ready: Promise<void>;
   /** How it ended, in words, with the last lines it wrote. Never rejects. */
@@ -27,8 +28,9 @@ const LAST_LINES = 20;
 export class Output {
   readonly #lines: string[] = [];
 
-  /** Hands every line of `stream` to `onLine` and remembers the last ones. */
-  read(stream: Readable, onLine: (line: string) => void): void {
+  /** Hands every line of `stream` to `onLine` and remembers the last ones. A process that could not be started has none. */
+  read(stream: Readable | null | undefined, onLine: (line: string) => void): void {
+    if (!stream) return;
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
       this.#lines.push(line);
       if (this.#lines.length > LAST_LINES) this.#lines.shift();
@@ -70,7 +72,8 @@ const TETHER = '{ read -r line <&3 || kill -KILL $$; } >/dev/null 2>&1 & exec "$
 
 /** Ends the watcher of a tethered process that has ended. */
 export function releaseTether(child: ChildProcess): void {
-  const pipe = child.stdio[3];
+  // Of one that could not be started there are none, whatever the types say.
+  const pipe = child.stdio?.[3];
   if (pipe && 'end' in pipe) {
     pipe.on('error', () => {});
     pipe.end('\n');

@@ -58,18 +58,22 @@ export interface SupervisedRuntime {
  */
 export async function startSupervised(options: DataPlaneOptions, runtime: SupervisedRuntime): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
-  const nodeId = await nodeIdentity(runtime.identityFolder, options.nodeId);
   const listeners = await allListeners(options, runtime);
+  mkdirSync(prefix, { recursive: true, mode: 0o700 });
   const lock = await lockPrefix(prefix);
-  const host = new SupervisedHost(options, runtime, nodeId, listeners, lock);
+  let host: SupervisedHost | null = null;
   try {
+    // What follows changes what is there: not where another node runs.
+    const nodeId = await nodeIdentity(runtime.identityFolder, options.nodeId);
+    host = new SupervisedHost(options, runtime, nodeId, listeners, lock);
     mkdirSync(runtime.storage, { recursive: true, mode: 0o700 });
     // Here, not at every launch: no process of an earlier node is left once the prefix is locked.
     setDamagedStorageAside(runtime.storage, options.log);
     warnOfFewOpenFiles(options.log);
     await host.launch();
   } catch (error) {
-    await host.stop(0);
+    if (host === null) lock.release();
+    else await host.stop(0);
     throw error;
   }
   return host;
@@ -84,7 +88,6 @@ class SupervisedHost implements DataPlane {
   /** With the ports really bound, once they are. */
   #listeners: readonly PlannedListener[];
   #supervisor: SupervisorProcess | null = null;
-  #generation: Generation | null = null;
   #stopping = false;
   /** By control plane, what was found wrong with it and told; until the link is up. */
   readonly #findings = new Map<string, string>();
@@ -128,8 +131,7 @@ class SupervisedHost implements DataPlane {
     const generation = this.#folder.nextGeneration();
     // When it fails half-way there are processes of both generations: the files of both stay.
     await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
-    this.#generation?.remove();
-    this.#generation = generation;
+    this.#folder.keepOnly(generation);
     this.#listeners = listeners;
     this.#options = options;
     this.#probeControlPlanes();
@@ -141,20 +143,34 @@ class SupervisedHost implements DataPlane {
     for (const socket of this.#supervisor?.sockets.values() ?? []) socket.release();
     await this.#supervisor?.stop(drain);
     this.#supervisor = null;
-    this.#folder.remove();
-    this.#lock.release();
+    try {
+      this.#folder.remove();
+      this.#lock.release();
+    } catch (error) {
+      // A disk that cannot be written to: the next start removes it, and a lock is none once this process has ended.
+      this.#options.log('warn', `left behind in ${this.#options.prefix}: ${messageOf(error)}`);
+    }
   }
 
   /** Opens the sockets, starts the processes, waits until they serve. */
   async launch(): Promise<void> {
     // From the opening of the sockets to their release nothing may wait (see openListeningSockets).
     await this.#runtime.prepare();
-    const sockets = await openSockets(this.#listeners, this.#internalPaths(), this.#heldSockets());
-    const supervisor = new SupervisorProcess(
-      sockets.map(({ descriptor }) => descriptor),
-      this.#log,
-      join(this.#runtime.identityFolder, 'compiled'),
-    );
+    const held = this.#heldSockets();
+    const sockets = await openSockets(this.#listeners, this.#internalPaths(), held);
+    let supervisor: SupervisorProcess;
+    try {
+      if (this.#stopping) throw new Error('it is to stop');
+      supervisor = new SupervisorProcess(
+        sockets.map(({ descriptor }) => descriptor),
+        this.#log,
+        join(this.#runtime.identityFolder, 'compiled'),
+      );
+    } catch (error) {
+      // This process would accept on them from now on; those that were held go on being so.
+      for (const [place, socket] of sockets.entries()) if (!held.has(place)) socket.release();
+      throw error;
+    }
     for (const socket of sockets) socket.release();
     this.#supervisor = supervisor;
     if (supervisor.pid !== null) this.#lock.shareWith(supervisor.pid);
@@ -163,8 +179,9 @@ class SupervisedHost implements DataPlane {
       ...planned,
       listener: { ...planned.listener, port: sockets[place]?.port ?? planned.listener.port },
     }));
-    this.#generation = this.#folder.nextGeneration();
-    await supervisor.start(await this.#writePlan(this.#options, this.#listeners, this.#generation));
+    const generation = this.#folder.nextGeneration();
+    await supervisor.start(await this.#writePlan(this.#options, this.#listeners, generation));
+    this.#folder.keepOnly(generation);
     supervisor.ended.then((how) => this.#relaunch(how));
     this.#probeControlPlanes();
   }

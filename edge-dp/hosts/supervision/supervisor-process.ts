@@ -11,6 +11,8 @@ const MAIN = moduleFile('./supervisor', import.meta.url);
 export class SupervisorProcess {
   readonly #child: ChildProcess;
   readonly ended: Promise<string>;
+  /** How it ended; null: it runs. */
+  #end: string | null = null;
   #pids: readonly number[] = [];
   readonly #sockets = new Map<number, HeldSocket>();
   /** Who waits for the answer to a command; commands are answered in the order they were given. */
@@ -29,13 +31,14 @@ export class SupervisorProcess {
       detached: true,
     });
     const output = new Output();
-    if (this.#child.stdout !== null) output.read(this.#child.stdout, (line) => log('info', line));
-    if (this.#child.stderr !== null) output.read(this.#child.stderr, (line) => log('warn', line));
+    output.read(this.#child.stdout, (line) => log('info', line));
+    output.read(this.#child.stderr, (line) => log('warn', line));
     this.ended = endOf(this.#child, output);
     this.#child.on('message', (message, handle) => {
       if (isMessage<FromSupervisor>(message)) this.#receive(message, handle, log);
     });
     this.ended.then((how) => {
+      this.#end = how;
       this.#pids = [];
       for (const { reject } of this.#waiting.splice(0)) reject(new Error(`the supervisor process ended: ${how}`));
     });
@@ -76,6 +79,7 @@ export class SupervisorProcess {
   }
 
   #command(command: ToSupervisor): Promise<void> {
+    if (this.#end !== null) return Promise.reject(new Error(`the supervisor process ended: ${this.#end}`));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#send(command);

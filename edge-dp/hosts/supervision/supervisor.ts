@@ -30,6 +30,8 @@ let outgoing: EgressPlan | null = null;
 let egressRun: EgressRun | null = null;
 /** The first one holds the Durable Objects. */
 let workers: readonly Slot[] = [];
+/** Serves while a lone process is replaced. */
+let standIn: Slot | null = null;
 /** Processes started again, since they had ended by themselves. */
 let restarts = 0;
 /** Read where workerd is what runs; that is decided with the first plan. */
@@ -91,7 +93,7 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
     outgoing = plan.runtime.egress;
     await egressRun?.change(outgoing);
   }
-  const standIn =
+  standIn =
     others.length > 0
       ? null
       : new Slot(
@@ -101,13 +103,14 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
           () => {},
           countRestart,
         );
-  await standIn?.open();
   try {
+    await standIn?.open();
     for (const [index, worker] of others.entries()) await worker.replace(() => runPlace(plan, index + 1), drain, true);
     await first.replace(() => runPlace(plan, 0), drain, false);
     tellRestarts();
   } finally {
     await standIn?.stop(drain);
+    standIn = null;
   }
 }
 
@@ -115,7 +118,7 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
 async function stop(drain: number): Promise<void> {
   const [first, ...others] = workers;
   const deadline = performance.now() + drain;
-  await Promise.all(others.map((worker) => worker.stop(drain * OTHERS_SHARE)));
+  await Promise.all([...others, standIn].map((worker) => worker?.stop(drain * OTHERS_SHARE)));
   await first?.stop(Math.max(deadline - performance.now(), 0));
   await egress?.stop(0);
 }
@@ -173,4 +176,9 @@ process.on('message', (message) => {
   }
 });
 
+// A fault that nobody has caught is one thing's: the processes that serve end with this one, so it goes on.
+process.on('uncaughtException', (error) =>
+  log('error', `not caught by the supervisor: ${error.stack ?? error.message}`),
+);
+process.on('unhandledRejection', (error) => log('error', `not handled by the supervisor: ${messageOf(error)}`));
 process.on('disconnect', () => void stop(ORPHANED_DRAIN).finally(() => process.exit()));

@@ -47,13 +47,11 @@ export function runWorkerd(
     ['pipe', ...sockets.map(({ descriptor }) => descriptor)],
   );
   const output = new Output();
-  for (const stream of [child.stdout, child.stderr]) {
-    if (stream !== null) output.read(stream, (line) => runtimeLog.line(line));
-  }
+  for (const stream of [child.stdout, child.stderr]) output.read(stream, (line) => runtimeLog.line(line));
   const ended = endOf(child, output);
   ended.then(() => {
     releaseTether(child);
-    rmSync(warmUpPath, { force: true });
+    removeQuietly(warmUpPath);
   });
   const names = [...sockets.map(({ name }) => name), WARM_UP_SOCKET];
   const ready = Promise.race([
@@ -64,7 +62,7 @@ export function runWorkerd(
   ]);
   ready.catch(() => {});
   return {
-    pid: child.pid ?? -1,
+    pid: child.pid ?? null,
     ready,
     ended,
     terminate: () => void drain(child, sockets, warmUpPath, log),
@@ -73,10 +71,19 @@ export function runWorkerd(
   };
 }
 
+/** What a disk that cannot be written to keeps, the next start removes. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // As said.
+  }
+}
+
 /** Resolves when workerd has reported all of the sockets on its control descriptor. */
 function listening(child: ChildProcess, sockets: readonly string[]): Promise<void> {
   return new Promise((resolve) => {
-    const control = child.stdio[4];
+    const control = child.stdio?.[4];
     if (!(control instanceof Readable)) return;
     const awaited = new Set(sockets);
     createInterface({ input: control }).on('line', (line) => {

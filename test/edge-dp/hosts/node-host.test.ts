@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { request as httpsRequest } from 'node:https';
 import { afterEach, describe, expect, test } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { messageOf } from '../../../shared/thrown.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
 import type { NodeOverrides } from '../hosts.ts';
 import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
@@ -120,5 +122,36 @@ describe('processes of the native host', () => {
     await stopped;
     await expect(ask(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(pids.filter((pid) => runs(pid))).toEqual([]);
+  });
+
+  test('a supervisor that has no handles for a process starts it once it has, and one that was killed answers for a reload', async () => {
+    const answers: string[] = [];
+    const log: string[] = [];
+    const { dataPlane, port } = await start(2, {
+      log: (_level, message) => {
+        log.push(message);
+        // From now on until there is another.
+        if (message.startsWith('the supervisor process ended'))
+          dataPlane.reload().then(
+            () => answers.push('reloaded'),
+            (error: unknown) => answers.push(messageOf(error)),
+          );
+      },
+    });
+    const supervisor = descendants(process.pid).find((pid) => commandOf(pid).includes('supervisor.ts'));
+    const limit = (handles: number) => execFileSync('prlimit', ['--pid', String(supervisor), `--nofile=${handles}:`]);
+    const [first, second] = dataPlane.pids();
+    limit(3);
+    process.kill(Number(second), 'SIGKILL');
+    await expect.poll(() => log.join('\n')).toMatch(/node process 2 ended: could not be started: .*EMFILE/);
+    expect(await statusOf(port)).toBe(200);
+    limit(4096);
+    await expect.poll(() => log.join('\n')).toContain('node process 2 is running again');
+    expect([first, supervisor].filter((pid) => !runs(Number(pid)))).toEqual([]);
+
+    process.kill(Number(supervisor), 'SIGKILL');
+    await expect.poll(() => answers.join()).toMatch(/^the supervisor process ended: signal SIGKILL/);
+    await expect.poll(() => dataPlane.pids().length).toBe(2);
+    expect(await statusOf(port)).toBe(200);
   });
 });
