@@ -61,9 +61,14 @@ export class InstanceNote {
     }
   }
 
+  /** Never throws, either: one that stays is that of a process that has ended, which counts for nothing. */
   remove(): void {
     clearTimeout(this.#retry);
-    if (this.#instance !== null) rmSync(join(this.#prefix, FILE), { force: true });
+    try {
+      if (this.#instance !== null) rmSync(join(this.#prefix, FILE), { force: true });
+    } catch (error) {
+      this.#log('warn', `the note of this instance stays: ${messageOf(error)}`);
+    }
     this.#instance = null;
   }
 }

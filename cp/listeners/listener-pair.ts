@@ -1,5 +1,5 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
@@ -86,18 +86,39 @@ export function tlsListeners(settings: Settings): readonly TlsListener[] {
   return served.filter((listener) => settings[listener].some(({ tls }) => tls));
 }
 
-/** Makes the self-signed pairs in the prefix that a listener needs and that are not there. */
+/** Makes the self-signed pairs in the prefix that a listener needs and that are not there, or of no use any more. */
 export async function ensureSelfSignedPair(settings: Settings): Promise<void> {
   const needed = listenersWithoutCertificate(settings).flatMap((listener) => selfSignedTypes(settings, listener));
   for (const type of new Set(needed)) {
-    const { cert, key } = selfSignedFiles(settings, type);
-    if (existsSync(cert) && existsSync(key)) continue;
+    const files = selfSignedFiles(settings, type);
+    if (isUsable(files)) continue;
     // What makes certificates is large, and seldom wanted.
     const { generateListenerCertificate } = await import('../pki/certificate.ts');
     const made = await generateListenerCertificate(type);
     mkdirSync(join(resolve(settings.prefix), 'ssl'), { recursive: true, mode: 0o700 });
-    writeFileSync(key, made.key, { mode: 0o600 });
-    writeFileSync(cert, made.cert, { mode: 0o644 });
+    replace(files.key, made.key, 0o600);
+    replace(files.cert, made.cert, 0o644);
+  }
+}
+
+/** A pair that was made by two at once, or with a disk that was full, is none. */
+function isUsable(files: PemPair): boolean {
+  try {
+    const [leaf = ''] = certificatesOf(loadPair(files, 'ssl_cert').cert);
+    return new X509Certificate(leaf).validToDate.getTime() > Date.now();
+  } catch {
+    return false;
+  }
+}
+
+/** Puts a file, whole or not at all, where one may be. */
+function replace(path: string, text: string, mode: number): void {
+  const whole = `${path}.${randomUUID()}`;
+  try {
+    writeFileSync(whole, text, { mode, flush: true });
+    renameSync(whole, path);
+  } finally {
+    rmSync(whole, { force: true });
   }
 }
 

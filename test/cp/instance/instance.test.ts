@@ -47,3 +47,13 @@ it('is noted as soon as that is possible where it was not at first, and says so 
   expect(lines[1]).toMatch(/notice.*find this instance now/);
   note.remove();
 });
+
+it('lets an instance end whose note cannot be removed', () => {
+  const note = new InstanceNote(prefix, log);
+  note.write(OWN);
+  rmSync(join(prefix, 'instance.json'));
+  // As a disk that has become one to read only.
+  mkdirSync(join(prefix, 'instance.json'));
+  note.remove();
+  expect(lines.at(-1)).toMatch(/warn.*the note of this instance stays: ./);
+});
