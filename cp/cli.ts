@@ -127,6 +127,13 @@ function nameIn(argv: readonly string[]): string {
   return argv.some((word) => word === '-v' || word === '--version') ? 'version' : 'help';
 }
 
+/** With words that begin with a hyphen behind all options, and told from them, unless that was done by hand. */
+function wordsLast(argv: readonly string[], { words }: Command): string[] {
+  if (words === undefined || argv.includes('--')) return [...argv];
+  const isWord = (arg: string): boolean => arg.startsWith('-') && words.test(arg);
+  return [...argv.filter((arg) => !isWord(arg)), '--', ...argv.filter(isWord)];
+}
+
 function parse(name: string, command: Command, argv: readonly string[]) {
   const options: Record<string, { type: 'boolean' | 'string'; short?: string }> =
     name === 'version' ? { version: { type: 'boolean', short: 'v' } } : {};
@@ -134,7 +141,7 @@ function parse(name: string, command: Command, argv: readonly string[]) {
     options[option] = { type: takes === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) };
   }
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options });
+    const { values, positionals } = parseArgs({ args: wordsLast(argv, command), allowPositionals: true, options });
     // None may be given several times, so none is a list.
     return { values: values as Readonly<Record<string, string | boolean | undefined>>, words: positionals.slice(1) };
   } catch (error) {

@@ -59,6 +59,8 @@ export interface Command {
   /** What may follow its name, one form each with what that does; empty where nothing more is to say than the summary. */
   readonly forms?: Readonly<Record<string, string>>;
   readonly options?: Readonly<Record<string, Option>>;
+  /** What is a word and no option although it may begin with a hyphen, as an id of a key. */
+  readonly words?: RegExp;
   readonly examples: readonly string[];
   /** Exit codes of its own, beside 0 (done), 1 (failed) and 2 (asked for wrongly). */
   readonly exitCodes?: Readonly<Record<number, string>>;

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { createWriteStream, existsSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 
 import { exportYaml } from '../../shared/declarative/export.ts';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
@@ -224,13 +223,19 @@ async function save(settings: Settings, file: string): Promise<void> {
   process.stdout.write(`exported to ${file}\n`);
 }
 
+/** Whole or not at all: half of it would pass for a backup. */
 async function write(file: string, document: AsyncIterable<string> | Iterable<string>): Promise<void> {
   const output = createWriteStream(file, { flags: 'wx', mode: 0o600 });
-  for await (const text of document) {
-    if (!output.write(text)) await once(output, 'drain');
+  let made = false;
+  output.once('open', () => {
+    made = true;
+  });
+  try {
+    await pipeline(document, output);
+  } catch (error) {
+    if (made) rmSync(file, { force: true });
+    throw error;
   }
-  output.end();
-  await finished(output);
 }
 
 function refuseOverwriting(file: string): void {

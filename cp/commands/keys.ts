@@ -23,6 +23,8 @@ export const keys: Command = {
     'by-hand': { text: 'rotate: bring the new key to the other control planes yourself; after a theft' },
     save: { takes: 'FILE', text: 'list: write what new data planes are given as bundle_trusted_keys' },
   },
+  // A thumbprint in base64url (RFC 7638).
+  words: /^[\w-]{43}$/,
   examples: [
     'holdfast keys list',
     'holdfast keys rotate',

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -105,6 +105,13 @@ describe('an instance in the background', () => {
       code: 1,
       output: expect.stringMatching(/already running at .* \(pid \d+\)/),
     });
+    const id = readFileSync(join(prefix, 'node-id'), 'utf8');
+    const second = { ...settings, node_id: randomUUID() };
+    expect(await runHoldfast(['start'], second, prefix)).toEqual({
+      code: 1,
+      output: expect.stringContaining('is in use by process'),
+    });
+    expect(readFileSync(join(prefix, 'node-id'), 'utf8')).toBe(id);
 
     const elsewhere = join(prefix, 'elsewhere');
     const refused = await runHoldfast(
@@ -139,6 +146,11 @@ describe('an instance in the background', () => {
       code: 1,
       output: 'holdfast: could not find vault (none)\n',
     });
+
+    // Ids of keys may begin as options do.
+    const kid = `-${'a'.repeat(42)}`;
+    for (const words of [[kid], ['--', kid]])
+      expect((await run('keys', 'revoke', ...words)).output).toContain(`no signing key ${kid}`);
 
     writeFileSync(file, 'services: [{ name: a, url: 5 }]\n');
     const [through, direct] = [await run('config', 'import', file), await run('config', 'parse', file)];
@@ -195,6 +207,10 @@ it('empties the database when asked twice, and finishes nothing that is not begu
     output: expect.stringContaining("run 'holdfast migrations bootstrap'"),
   });
   expect((await run('migrations', 'bootstrap')).code).toBe(0);
+  expect(await run('config', 'export', join(prefix, 'nowhere', 'all.yml'))).toEqual({
+    code: 1,
+    output: expect.stringMatching(/^holdfast: ENOENT: .*all\.yml'\n$/),
+  });
 });
 
 it('tells of every command its options, examples and exit codes, and refuses the options of another', async () => {
