@@ -29,12 +29,17 @@ function ringOf(addresses: readonly Address[], slots: number, targets: number): 
   const ring: (Address | null)[] = Array<Address | null>(slots).fill(null);
   const total = addresses.reduce((sum, { weight }) => sum + weight, 0);
   // Placed in one fixed order, so that a place two addresses want goes to the same one everywhere.
+  let free = slots;
   const ordered = [...addresses].sort((a, b) => compare(a.name, b.name) || a.port - b.port || compare(a.ip, b.ip));
   for (const address of ordered) {
     let entries = Math.max(1, Math.floor((address.weight / total) * targets * POINTS));
-    for (let i = 1; i <= entries && i <= slots; i++) {
+    // Once every place is taken, as with some 60 targets and Kong's usual slots, none is left for all that is still to be tried.
+    for (let i = 1; i <= entries && i <= slots && free > 0; i++) {
       const place = xxHash32(`${address.ip}::${address.port} ${i}`) % slots;
-      if (ring[place] === null) ring[place] = address;
+      if (ring[place] === null) {
+        ring[place] = address;
+        free -= 1;
+      }
       // Taken: this address gets one more try further on.
       else entries += 1;
     }

@@ -57,6 +57,23 @@ describe('consistent hashing', () => {
     }
     expect(moved / 10_000).toBeLessThan(0.35);
   });
+
+  it('tries no more places for targets once all are taken', () => {
+    let tried = 0;
+    const addresses = Array.from({ length: 1_000 }, (_, n) => {
+      const ip = `10.0.${n >> 8}.${n & 255}`;
+      return Object.defineProperty(address(`${ip}:80`), 'ip', {
+        get() {
+          tried += 1;
+          return ip;
+        },
+      });
+    });
+    const picker = consistentHashing(addresses, 10_000);
+    expect(spread(picker, 1_000).has('none')).toBe(false);
+    // Some ten for each place, where all tries of all targets would be ten million.
+    expect(tried).toBeLessThan(500_000);
+  });
 });
 
 describe('consistent hashing when targets come and go', () => {
