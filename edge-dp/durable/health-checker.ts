@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { TargetHealthMessage } from '../../shared/cluster/messages.ts';
 import { messageOf } from '../../shared/thrown.ts';
+import { ActiveBreakers } from '../balancer/active-breakers.ts';
 import type { BalancedUpstream, UpstreamDirectory } from '../balancer/directory.ts';
 import { EarlyOrders } from '../balancer/early-orders.ts';
 import { FailureRuns, type ToldFailure } from '../balancer/failure-runs.ts';
@@ -11,7 +12,7 @@ import { HealthView } from '../balancer/health-view.ts';
 import { probe } from '../balancer/probe.ts';
 import { ProbeLanes } from '../balancer/probe-lanes.ts';
 import { type Due, ProbeSchedule } from '../balancer/probe-schedule.ts';
-import { type Observation, TargetHealth } from '../balancer/target-health.ts';
+import type { Observation } from '../balancer/target-health.ts';
 import { checksHealth } from '../balancer/upstream.ts';
 import type { Isolate } from '../config/isolate.ts';
 import { NodeClient } from '../config/node.ts';
@@ -34,8 +35,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     #view = new HealthView('', []);
     readonly #schedule = new ProbeSchedule();
     readonly #lanes = new ProbeLanes((due) => this.#probe(due));
-    /** The circuit breakers of active checks, by upstream and address. */
-    readonly #breakers = new Map<string, TargetHealth>();
+    readonly #breakers = new ActiveBreakers();
     readonly #runs = new FailureRuns();
     readonly #early = new EarlyOrders();
     readonly #egress: Egress;
@@ -127,22 +127,19 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       if (set === null || at < set) await this.ctx.storage.setAlarm(at);
     }
 
-    async #probe({ balancer, address, key }: Due): Promise<void> {
+    async #probe({ balancer, address }: Due): Promise<void> {
       const network = this.env.NETWORK ?? internet;
       const seen = await probe({ network, egress: this.#egress }, balancer.upstream, address);
-      if (seen !== null && this.#observe(key, balancer, seen, address.key)) await this.#settle();
+      if (seen !== null && this.#observe(balancer, seen, address.key)) await this.#settle();
     }
 
-    #observe(key: string, { upstream }: BalancedUpstream, seen: Observation, address: string): boolean {
-      let breaker = this.#breakers.get(key);
-      if (breaker === undefined) {
-        breaker = new TargetHealth();
-        if (!this.#view.isHealthy(upstream.id, address)) breaker.set(false);
-        this.#breakers.set(key, breaker);
-      }
-      if (!breaker.observe(seen, upstream.health.active)) return false;
-      console.info(`upstream ${upstream.name}: ${address} is ${breaker.available ? 'healthy' : `unhealthy (${seen})`}`);
-      return this.#view.set({ upstream: upstream.id, address, healthy: breaker.available });
+    #observe({ upstream }: BalancedUpstream, seen: Observation, address: string): boolean {
+      const place = { upstream: upstream.id, address };
+      const before = this.#view.isHealthy(upstream.id, address);
+      const healthy = this.#breakers.observe(place, seen, upstream.health.active, before);
+      if (!this.#view.set({ ...place, healthy })) return false;
+      console.info(`upstream ${upstream.name}: ${address} is ${healthy ? 'healthy' : `unhealthy (${seen})`}`);
+      return true;
     }
 
     /** True when failures of several isolates together have made an address unhealthy. */
@@ -160,7 +157,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
     }
 
     #judge(upstream: string, address: string, healthy: boolean): boolean {
-      this.#breakers.get(`${upstream}|${address}`)?.set(healthy);
+      this.#breakers.set({ upstream, address }, healthy);
       this.#runs.forget({ upstream, address });
       return this.#view.set({ upstream, address, healthy });
     }
@@ -173,6 +170,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
         balancers.byId(upstream)?.remembers(address) === true;
       this.#view.keep(known);
       this.#runs.keep(known);
+      this.#breakers.keep(known);
       await this.ctx.storage.put('verdicts', this.#view.all());
       for (const verdict of this.#view.all()) applyVerdict(balancers, verdict);
       await this.#report(balancers);
