@@ -52,13 +52,19 @@ export class LuaContext {
   templateHeaders: HeaderFields | null = null;
   /** The chunk that body_filter is run for. */
   chunk: BodyChunk | null = null;
+  /** A timer runs in it, which may outlive the request. */
+  readonly isTimer: boolean;
 
   constructor(
     phase: LuaPhase,
     site: LuaSite,
     subject: LuaSubject,
     tables: RequestTables,
-    { reply = null, exchange = null }: { readonly reply?: Reply | null; readonly exchange?: Logged | null } = {},
+    {
+      reply = null,
+      exchange = null,
+      isTimer = false,
+    }: { readonly reply?: Reply | null; readonly exchange?: Logged | null; readonly isTimer?: boolean } = {},
   ) {
     this.phase = phase;
     this.site = site;
@@ -66,6 +72,13 @@ export class LuaContext {
     this.tables = tables;
     this.reply = reply;
     this.logged = exchange;
+    this.isTimer = isTimer;
+  }
+
+  /** What a timer is run in that is set here. */
+  forTimer(): LuaContext {
+    const { phase, site, subject, tables, reply, logged: exchange } = this;
+    return new LuaContext(phase, site, subject, tables, { reply, exchange, isTimer: true });
   }
 
   /** The request. Throws for what has nothing of what is asked for then. */

@@ -24,7 +24,7 @@ import { next, replace } from './ngx/regex.ts';
 import { lookups } from './ngx/request.ts';
 import { GATEWAY_PRELUDE } from './prelude/prelude.ts';
 import { fetchNative } from './resty-http.ts';
-import { redisNatives } from './resty-redis.ts';
+import { endConnectionsOf, redisNatives } from './resty-redis.ts';
 import { templateCaptures, templateHeaders } from './template-inputs.ts';
 
 /** A Lua machine with `kong` and `ngx`, as Lua on data planes finds it. */
@@ -122,7 +122,7 @@ function prelude(lua: LuaMachine): LuaRecord {
       const context = contextOf(call);
       const fn = call.function(2);
       const wait = Math.max(call.number(1), 0) * 1000;
-      context.subject.waitUntil(later(fn, wait, context));
+      context.subject.waitUntil(later(fn, wait, context.forTimer()));
       return undefined;
     }),
     cjson: {
@@ -152,5 +152,6 @@ async function later(fn: LuaReference, wait: number, context: LuaContext): Promi
     context.site.services.log('error', `${context.site.plugin}: a timer failed: ${String(error)}`);
   } finally {
     lua.release(fn);
+    endConnectionsOf(context);
   }
 }

@@ -5,6 +5,7 @@ import type { Reply } from '../plugins/runtime/reply.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
 import { AFTER_HEAD, type BodyChunk, LuaContext, type LuaPhase, type LuaSite, type LuaSubject } from './context.ts';
 import { requestTables } from './request-tables.ts';
+import { endConnections, endOpening, hasConnections } from './resty-redis.ts';
 
 /** Runs what a plugin has for the phase of the context. Without a promise as long as nothing waits. */
 export type RunPhase = (context: LuaContext) => Answer | undefined | Promise<Answer | undefined>;
@@ -20,7 +21,11 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   if (phases.has('certificate')) {
     hooks.certificate = (handshake) => {
       const own = context('certificate', handshake);
-      return andThen(run(own), () => (own.refusal === null ? undefined : 'refused'));
+      const ran = whatever(
+        () => run(own),
+        () => endConnections(handshake, site),
+      );
+      return andThen(ran, () => (own.refusal === null ? undefined : 'refused'));
     };
   }
   if (phases.has('rewrite')) hooks.rewrite = (request) => run(context('rewrite', request));
@@ -45,14 +50,23 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
         ? buffer(request, reply).then(() => filter(request, reply))
         : filter(request, reply);
   }
-  if (phases.has('log')) {
-    const log = (exchange: Logged): void => {
-      const done = run(context('log', exchange.request, { exchange }));
-      if (done instanceof Promise) exchange.request.waitUntil(done);
-    };
+  const logs = phases.has('log');
+  // The last phase there is: what was opened ends with it.
+  const log = (exchange: Logged): void => {
+    const { request } = exchange;
+    // Phases before may still be at work for a client that has left.
+    if (!('clientLeft' in exchange) || exchange.clientLeft) endOpening(request, site);
+    const done = whatever(
+      () => (logs ? run(context('log', request, { exchange })) : undefined),
+      () => endConnections(request, site),
+    );
+    if (done instanceof Promise) request.waitUntil(done);
+  };
+  if (logs || phases.has('response') || OF_REQUESTS.some((phase) => phases.has(phase))) {
     hooks.log = log;
-    hooks.logStream = log;
+    hooks.logs = (request) => logs || phases.has('body_filter') || hasConnections(request, site);
   }
+  if (logs || phases.has('preread')) hooks.logStream = log;
   if (phases.has('preread')) {
     hooks.preread = (session) => {
       const own = context('preread', session);
@@ -60,6 +74,20 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
     };
   }
   return hooks;
+}
+
+/** Does something, and the other thing then, whatever came of the first. */
+function whatever<T>(first: () => T | Promise<T>, then: () => void): T | Promise<T> {
+  let outcome: T | Promise<T>;
+  try {
+    outcome = first();
+  } catch (error) {
+    then();
+    throw error;
+  }
+  if (outcome instanceof Promise) return outcome.finally(then);
+  then();
+  return outcome;
 }
 
 /** Those in which Lua may ask for the whole answer, or say that it will be asked for. */

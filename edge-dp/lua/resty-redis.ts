@@ -4,10 +4,45 @@ import { slot } from '../plugins/runtime/slot.ts';
 import { RedisConnection } from '../redis/connection.ts';
 import { RedisError, type Reply } from '../redis/resp.ts';
 import { isList } from './arguments.ts';
-import { contextOf, type Library } from './context.ts';
+import { contextOf, type Library, type LuaContext, type LuaSite, type LuaSubject } from './context.ts';
 
-/** Those a request has open, by their numbers. They end with it. */
-const connections = slot<RedisConnection[]>();
+/** What a request has opened, by numbers; and for whom it is over. */
+interface Connections {
+  readonly opened: { readonly connection: RedisConnection; readonly by: LuaContext }[];
+  readonly over: Set<LuaSite>;
+}
+
+const connections = slot<Connections>();
+
+function connectionsOf(subject: LuaSubject): Connections {
+  const known = connections.get(subject) ?? { opened: [], over: new Set() };
+  connections.set(subject, known);
+  return known;
+}
+
+/** Whether phases of a plugin have left connections open. */
+export function hasConnections(subject: LuaSubject, site: LuaSite): boolean {
+  return connections.get(subject)?.opened.some(({ connection, by }) => connection.usable && isOf(by, site)) === true;
+}
+
+/** Ends what the phases of a plugin have left open, after the last of them; not every host lets go of connections with their request. */
+export function endConnections(subject: LuaSubject, site: LuaSite): void {
+  for (const { connection, by } of connections.get(subject)?.opened ?? []) if (isOf(by, site)) connection.close();
+}
+
+/** The last phase begins: none before it opens anything any more. */
+export function endOpening(subject: LuaSubject, site: LuaSite): void {
+  connectionsOf(subject).over.add(site);
+}
+
+/** Ends what a timer has left open. */
+export function endConnectionsOf(timer: LuaContext): void {
+  for (const { connection, by } of connections.get(timer.subject)?.opened ?? []) if (by === timer) connection.close();
+}
+
+function isOf(by: LuaContext, site: LuaSite): boolean {
+  return by.site === site && !by.isTimer;
+}
 
 /** What the module `resty.redis` is made of. */
 export const redisNatives: Library = {
@@ -24,21 +59,24 @@ export const redisNatives: Library = {
 };
 
 async function connect(call: LuaCall): Promise<LuaResult> {
-  const { subject, site } = contextOf(call);
+  const by = contextOf(call);
+  const { subject, site } = by;
   const timeout = call.number(3);
   const tls = call.truth(4) ? { verify: call.truth(5), serverName: call.optionalText(6) ?? null } : null;
   try {
     const address = { host: call.text(1), port: call.number(2) };
-    const open = connections.get(subject) ?? [];
-    connections.set(subject, open);
-    return open.push(new RedisConnection(await site.services.connect(address, { tls, timeout }), timeout, true)) - 1;
+    const { opened, over } = connectionsOf(subject);
+    const connection = new RedisConnection(await site.services.connect(address, { tls, timeout }), timeout, true);
+    // The client left meanwhile.
+    if (over.has(site) && isOf(by, site) && by.phase !== 'log') connection.close();
+    return opened.push({ connection, by }) - 1;
   } catch (error) {
     return results(undefined, messageOf(error));
   }
 }
 
 function connectionOf(call: LuaCall): RedisConnection | undefined {
-  return connections.get(contextOf(call).subject)?.[call.number(1)];
+  return connections.get(contextOf(call).subject)?.opened[call.number(1)]?.connection;
 }
 
 /** A failure of the connection as an error, a refusal of the server as a reply. */

@@ -161,6 +161,26 @@ const PLUGINS = [
         all[3][1], scripted, gone == nil and after })
     end`,
   ),
+  // As those that leave a connection open, in the middle of their work or by an error.
+  plugin(
+    'forgets',
+    `local redis = require "resty.redis"
+    local function opened(conf)
+      local red = redis:new()
+      assert(red:connect("127.0.0.1", tonumber(conf.url)))
+      assert(red:auth("secret"))
+      return red
+    end
+    function H:rewrite(conf) end
+    function H:access(conf)
+      local red = opened(conf)
+      kong.ctx.plugin.red = red
+      ngx.timer.at(0.2, function() assert(opened(conf):set("late", kong.request.get_header("x-own"))) end)
+      if kong.request.get_header("x-fails") then error("oops") end
+    end
+    function H:header_filter(conf) ngx.header["X-Same"] = kong.ctx.plugin.red and kong.ctx.plugin.red:set("before", "1") end
+    function H:log(conf) assert(opened(conf):set("logged", kong.request.get_header("x-own"))) end`,
+  ),
   // As those that change JSON on its way back.
   plugin(
     'reshapes',
@@ -281,6 +301,7 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
     }
     for (const mode of SPLITS) await route(`splits-${mode}`, { name: 'splits', config: { mode } });
     await route('remembers', { name: 'remembers', config: { url: String(store.port) } });
+    await route('forgets', { name: 'forgets', config: { url: String(store.port) } });
     await route('parts', { name: 'parts', config: { mode: 'you' } });
     await route('calls', { name: 'calls', config: { url } });
     for (const name of ['buffers', 'compares', 'empties', 'tokens', 'limits', 'says', 'reshapes'])
@@ -428,6 +449,15 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
       ]),
     );
     await expect.poll(() => store.connections, { timeout: 60_000 }).toBe(0);
+  });
+
+  it('leave no connection to a Redis behind, which ends with its request', async () => {
+    const own: [string, string] = ['X-Own', crypto.randomUUID()];
+    expect((await get('forgets', [own])).headers).toMatchObject({ 'x-same': 'OK' });
+    await expect.poll(() => store.kept()).toMatchObject({ late: [own[1], null], logged: [own[1], null] });
+    const failed = await Promise.all([1, 2, 3].map(() => get('forgets', [own, ['X-Fails', 'yes']])));
+    expect(failed.map(({ status }) => status)).toEqual([500, 500, 500]);
+    await expect.poll(() => store.connections).toBe(0);
   });
 
   it('have one version in use, the one closest to the request', async () => {
