@@ -7,7 +7,7 @@ import { parseMediaType, withinRange } from '../http/media-type.ts';
 import { cacheKey, variantKey, variesByOf } from './response-cache/cache-key.ts';
 import { answerOf } from './response-cache/copy-answer.ts';
 import { type Freshness, freshnessOf, isShared, isUsable, type Wishes, wishesOf } from './response-cache/freshness.ts';
-import { keepCopy, keepPassing, targetOf } from './response-cache/keep-copy.ts';
+import { keepCopy, keepPassing, keptFields, targetOf } from './response-cache/keep-copy.ts';
 import { fieldOf } from './response-cache/not-modified.ts';
 import { originDirectives } from './response-cache/origin-directives.ts';
 import { askAbout, confirms, freshened, hasValidator, type Revalidation } from './response-cache/revalidation.ts';
@@ -115,7 +115,7 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
 
     /** The origin has said that a copy is still good. */
     function renewed(request: GatewayRequest, reply: Reply, key: string, { copy, asked }: Revalidation): Answer {
-      const headers = freshened(copy.headers, reply.headers);
+      const headers = freshened(copy.headers, keptFields(request, reply.headers));
       const fields = new FieldList();
       for (const [name, value] of headers) fields.append(name, value);
       const age = reply.headers.get('age');
@@ -124,6 +124,10 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
       if (fresh !== null)
         keepCopy(responses, request, { ...kept(key, fresh, fields), headers }, copy.status, copy.body);
       mark(reply.headers, request, { status: 'Refresh', key, age: null });
+      // Those of the service come with the copy.
+      const own = reply.headers.getSetCookie().filter((cookie) => !headers.some(([, value]) => value === cookie));
+      reply.headers.delete('set-cookie');
+      for (const cookie of own) reply.headers.append('Set-Cookie', cookie);
       return served(answerOf(request, { ...copy, headers }, asked, { ranges: true }));
     }
 
@@ -135,9 +139,10 @@ const proxyCache: Plugin<ProxyCacheConfig> = {
     }
 
     return {
+      asksForReceived: true,
       access(request) {
         const asked = parseCacheControl(byRules ? request.headers.get('cache-control') : null);
-        if (!methods.has(request.method) || (byRules && wantsNone(request, asked))) {
+        if (!methods.has(request.method) || saysMore(request) || (byRules && wantsNone(request, asked))) {
           looked.set(request, BYPASSED);
           return undefined;
         }
@@ -195,6 +200,11 @@ function responsesOf(
 
 function isUnsafe(method: string): boolean {
   return !SAFE.has(method);
+}
+
+/** A request to read whose body may say what is to be read: no part of the key, it would choose what others get. */
+function saysMore({ method, body }: GatewayRequest): boolean {
+  return !isUnsafe(method) && body.length !== 0;
 }
 
 /** A request that is not to be answered with a copy, nor kept. */

@@ -22,6 +22,8 @@ export function cacheKey(request: GatewayRequest, { plugin, ignoreCase, queryPar
     request.method,
     proto,
     host.toLowerCase(),
+    // With its port, where the service is told it: what it refers to may be there.
+    ...(request.route?.row.preserve_host === true ? [request.headers.get('host')?.toLowerCase()] : []),
     ignoreCase ? request.rawPath.toLowerCase() : request.rawPath,
     argumentsOf(request.query, queryParameters),
     headers.map((name) => request.headers.get(name)),

@@ -1,4 +1,5 @@
 import type { StoredResponse } from '../../durable/stored-response.ts';
+import type { HeaderFields } from '../../http/fields.ts';
 import type { Reply } from '../runtime/reply.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
 import type { Responses } from '../runtime/services.ts';
@@ -21,8 +22,16 @@ const NOT_KEPT: ReadonlySet<string> = new Set([
   'x-cache-status',
 ]);
 
-export function isKept(name: string): boolean {
+function isKept(name: string): boolean {
   return !NOT_KEPT.has(name) && !name.includes('ratelimit-remaining');
+}
+
+/** The fields of an answer that are kept with it. Cookies that the gateway itself sets are one client's: those of the service are. */
+export function keptFields(request: GatewayRequest, headers: HeaderFields): [string, string][] {
+  const sent = request.received?.headers.getSetCookie();
+  const own = request.replyHeaders.getSetCookie();
+  const isService = (cookie: string): boolean => (sent === undefined ? !own.includes(cookie) : sent.includes(cookie));
+  return [...headers].filter(([name, value]) => isKept(name) && (name !== 'set-cookie' || isService(value)));
 }
 
 /** What is known of an answer that is to be kept; `stays` in seconds. */
@@ -47,7 +56,8 @@ export function keepPassing(
   const bare = request.method === 'HEAD';
   const declared = reply.headers.get('content-length');
   if (!bare && Number(declared ?? 0) > responses.largest) return;
-  const headers = [...reply.headers].filter(([name]) => isKept(name) || (bare && name === 'content-length'));
+  const headers = keptFields(request, reply.headers);
+  if (bare && declared !== null) headers.push(['content-length', declared]);
   reply.body.copy(responses.largest, (body) => {
     // An upstream that closes early leaves less than it has announced.
     if (body === null || (!bare && declared !== null && Number(declared) !== body.length)) return;

@@ -2,7 +2,6 @@ import type { StoredResponse } from '../../durable/stored-response.ts';
 import { FieldList, type HeaderFields } from '../../http/fields.ts';
 import type { Reply } from '../runtime/reply.ts';
 import type { GatewayRequest } from '../runtime/request.ts';
-import { isKept } from './keep-copy.ts';
 import { fieldOf, type KeptFields, NOT_IN_304, withoutWeakness } from './not-modified.ts';
 
 /** A copy that the origin is asked about, and what the client itself asked. */
@@ -52,8 +51,8 @@ export function confirms({ status, source, headers }: Reply, { copy, asked }: Re
 }
 
 /** The copy's headers with what a 304 says anew of them (section 3.2). */
-export function freshened(kept: KeptFields, told: HeaderFields): KeptFields {
-  const news = [...told].filter(([name]) => isKept(name) && !NOT_IN_304.has(name));
+export function freshened(kept: KeptFields, told: KeptFields): KeptFields {
+  const news = told.filter(([name]) => !NOT_IN_304.has(name));
   const names = new Set(news.map(([name]) => name));
   return [...kept.filter(([name]) => !names.has(name)), ...news];
 }

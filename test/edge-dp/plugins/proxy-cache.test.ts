@@ -23,6 +23,15 @@ const CONFIG = {
   response_headers: { age: true, 'X-Cache-Status': true, 'X-Cache-Key': true },
 };
 
+/** Whoever comes is logged in as the same consumer, and gets a session. */
+const LOGIN = `kong.client.authenticate({ id = '${id(20)}', username = 'ada' }, { id = '${id(21)}' })`;
+const NO_FUNCTIONS = { certificate: [], rewrite: [], access: [], header_filter: [], body_filter: [], log: [] };
+const SESSION = {
+  ...{ secret: 'a secret of thirty-two characters', storage: 'cookie', audience: 'default', remember: false },
+  ...{ logout_methods: [], logout_query_arg: 'out', logout_post_arg: 'out', read_body_for_logout: false },
+  ...{ request_headers: null, response_headers: null, cookie_domain: null, cookie_secure: false },
+};
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const PLAIN = { 'content-type': 'text/plain' };
@@ -61,8 +70,26 @@ describe('proxy-cache on a node of three processes', () => {
     node = await startProxyNode(
       {
         services: [{ id: id(1), protocol: 'http', host: '127.0.0.1', port, retries: 0 }],
-        routes: [route(2, '/kong'), route(3, '/rules')],
-        plugins: [plugin(4, 2, {}), plugin(5, 3, { cache_control: true })],
+        routes: [
+          route(2, '/kong'),
+          route(3, '/rules'),
+          route(6, '/logged'),
+          { ...route(7, '/kept-host'), preserve_host: true },
+        ],
+        plugins: [
+          plugin(4, 2, {}),
+          plugin(5, 3, { cache_control: true }),
+          plugin(8, 6, { cache_control: true }),
+          plugin(9, 7, {}),
+          { id: id(10), name: 'session', protocols: ['http'], route: { id: id(6) }, config: SESSION },
+          {
+            id: id(11),
+            name: 'pre-function',
+            protocols: ['http'],
+            route: { id: id(6) },
+            config: { ...NO_FUNCTIONS, access: [LOGIN] },
+          },
+        ],
       },
       { processes: 3 },
     );
@@ -180,6 +207,58 @@ describe('proxy-cache on a node of three processes', () => {
     const [a, b, upper] = await Promise.all(hosts);
     expect(a).toBe(upper);
     expect(a).not.toBe(b);
+  });
+
+  it('keeps cookies of the service, but none that the gateway set for one client', async () => {
+    let asked = 0;
+    handlers.set('own-cookie', (request, response) => {
+      const unchanged = request.headers['if-none-match'] === '"a"';
+      const lifetime = unchanged ? 60 : 1;
+      const fields = { ...PLAIN, etag: '"a"', 'cache-control': `max-age=${lifetime}`, 'set-cookie': `own=${++asked}` };
+      response.writeHead(unchanged ? 304 : 200, fields).end(unchanged ? undefined : 'a');
+    });
+    const cookies = async () => {
+      const { headers } = await send('/logged/own-cookie');
+      const pairs = headers.getSetCookie().map((line) => line.split(';', 1)[0] ?? '');
+      return { status: headers.get('x-cache-status'), pairs: pairs.sort() };
+    };
+    const sessions = new Set<string>();
+    /** Until a copy is given that was asked about: each time with a session of its own, and that alone. */
+    const outcomes = new Set<string | null>();
+    await expect
+      .poll(async () => {
+        const { status, pairs } = await cookies();
+        expect(pairs).toEqual([expect.stringMatching(/^own=\d+$/), expect.stringMatching(/^session=/)]);
+        expect(sessions).not.toContain(pairs[1]);
+        sessions.add(pairs[1] ?? '');
+        if (status === 'Hit' && !outcomes.has('Refresh')) await pause(100);
+        return outcomes.add(status).has('Refresh') && status;
+      })
+      .toBe('Hit');
+    expect(outcomes).toContain('Miss');
+  });
+
+  it('keeps nothing of who asks by a body what to read, nor for others whose Host names another port', async () => {
+    handlers.set('said', (request, response) => {
+      let body = '';
+      request.on('data', (part) => (body += part));
+      request.on('end', () => {
+        const said = `${request.headers.host} ${body}`;
+        response.writeHead(200, { ...PLAIN, 'content-length': said.length }).end(said);
+      });
+    });
+    const get = async (host: string, body = '') => {
+      const length = body === '' ? '' : `Content-Length: ${body.length}\r\n`;
+      const head = `GET /kept-host/said HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${length}\r\n`;
+      const { text } = await node.raw(head + body);
+      return `${/x-cache-status: (\w+)/i.exec(text)?.[1]} ${text.split('\r\n\r\n')[1]}`;
+    };
+    expect(await get('a.test', 'evil')).toBe('Bypass a.test evil');
+    expect(await get('a.test:99')).toBe('Miss a.test:99 ');
+    await expect.poll(() => get('a.test:99')).toBe('Hit a.test:99 ');
+    expect(await get('a.test')).toBe('Miss a.test ');
+    await expect.poll(() => get('A.test')).toBe('Hit a.test ');
+    expect(await get('a.test', 'evil')).toBe('Bypass a.test evil');
   });
 
   it('with cache_control keeps a variant for each value of what Vary names', async () => {
