@@ -56,26 +56,43 @@ export function endOf(child: ChildProcess, output: Output): Promise<string> {
 }
 
 /**
- * Starts `command` so that it cannot outlive this process: a shell becomes the command (same process id) after
- * leaving behind a watcher that reads descriptor 3. When this process dies, however it dies, the watcher sees the end
- * of that pipe and kills the command. `descriptors` become 4, 5, … of the command.
+ * Starts `command` so that it cannot outlive this process: beside it a watcher reads a pipe of this process. When this process dies,
+ * however it dies, the watcher sees the end of the pipe and kills the command. Both are children of this process, which waits for
+ * them when they end: nobody else may, in a container. `descriptors` become 4, 5, … of the command. Throws what `spawn` throws.
  */
 export function spawnTethered(command: readonly string[], descriptors: readonly (number | 'pipe')[]): ChildProcess {
-  return spawn('/bin/sh', ['-c', TETHER, 'sh', ...command], {
+  const child = spawn('/bin/sh', ['-c', WHEN_WATCHED, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...descriptors],
     cwd: '/',
   });
+  if (child.pid === undefined) return child;
+  try {
+    const watcher = spawn('/bin/sh', ['-c', WATCH, 'sh', String(child.pid)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      cwd: '/',
+    });
+    watchers.set(child, watcher);
+    watcher.once('error', () => child.kill('SIGKILL'));
+    watcher.stdin?.on('error', () => {});
+    const start = child.stdio[3];
+    if (watcher.pid !== undefined && start && 'end' in start) start.on('error', () => {}).end('\n');
+    return child;
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
 }
 
-/** A line on descriptor 3 means that the command has ended by itself: its process id may be someone else's by now. */
-const TETHER = '{ read -r line <&3 || kill -KILL $$; } >/dev/null 2>&1 & exec "$@" 3<&-';
+/** By their commands. */
+const watchers = new WeakMap<ChildProcess, ChildProcess>();
+
+/** The shell becomes the command, with the same process id, once it is told that it is watched; should this process die before, it ends. */
+const WHEN_WATCHED = 'read -r line <&3 && exec "$@" 3<&-';
+
+/** A line means that the command has ended by itself: its process id may be someone else's by now. */
+const WATCH = 'read -r line || kill -KILL "$1"';
 
 /** Ends the watcher of a tethered process that has ended. */
 export function releaseTether(child: ChildProcess): void {
-  // Of one that could not be started there are none, whatever the types say.
-  const pipe = child.stdio?.[3];
-  if (pipe && 'end' in pipe) {
-    pipe.on('error', () => {});
-    pipe.end('\n');
-  }
+  watchers.get(child)?.stdin?.end('\n');
 }

@@ -21,6 +21,12 @@ afterEach(async () => {
   node = undefined;
 });
 
+/** Processes that a process has started itself. */
+function children(pid: number): number[] {
+  const below = descendants(pid);
+  return below.filter((child) => !below.some((other) => descendants(other).includes(child)));
+}
+
 /** Clients that each ask on one new connection after the other; what went wrong, and who answered. */
 function load(url: string, clients: number) {
   let going = true;
@@ -58,6 +64,9 @@ describe('processes on one socket', () => {
     process.kill(Number(killed), 'SIGKILL');
     await until(() => traffic.isolates.size === 3);
     await traffic.stop();
+    // What watches a process is waited for by its supervisor, and stays nobody's zombie.
+    const [supervisor = 0] = descendants(process.pid).filter((pid) => commandOf(pid).includes('supervisor.ts'));
+    await expect.poll(() => children(supervisor).filter((pid) => commandOf(pid).includes('kill -KILL')).length).toBe(2);
 
     expect(traffic.failures.length).toBeLessThanOrEqual(4);
     expect(traffic.failures.filter((code) => code !== 'ECONNRESET')).toEqual([]);
