@@ -74,8 +74,8 @@ const PATIENCE = 30_000;
 export async function startGateway(options: GatewayOptions): Promise<TestGateway> {
   provideLua(luaModules);
   provideDataPlaneLua();
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-testing-'));
   const upstreams = await startUpstreams(options.upstreams ?? {});
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-testing-'));
   const entries = new Entries();
   const problems: string[] = [];
   const hostOptions = (config: ConfigSource) => optionsFor(config, options, { folder, upstreams, entries, problems });
@@ -93,10 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<TestGateway
     let ahead = 0;
     const setClock = () => askStatus(new URL(`/clock?ahead=${ahead}`, statusUrl));
     const url = `http://127.0.0.1:${node.proxyAddresses[0]?.port}`;
-    const stop = async () => {
-      await node.stop();
-      await clear();
-    };
+    const stop = () => node.stop().finally(clear);
     return {
       url,
       fetch: (path, init) => fetch(new URL(path, url), { redirect: 'manual', ...init }),

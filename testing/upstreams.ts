@@ -14,26 +14,29 @@ export interface RunningUpstreams {
 export async function startUpstreams(handlers: Readonly<Record<string, UpstreamHandler>>): Promise<RunningUpstreams> {
   const servers: Server[] = [];
   const ports = new Map<string, number>();
-  for (const [name, handler] of Object.entries(handlers)) {
-    const server = createServer(getRequestListener(handler, { overrideGlobalObjects: false }));
-    await new Promise<void>((listening, failed) => {
-      server.once('error', failed).listen(0, '127.0.0.1', listening);
-    });
-    servers.push(server);
-    ports.set(name, portOf(server.address()));
-  }
-  return {
-    ports,
-    async stop() {
-      await Promise.all(
-        servers.map((server) => {
-          const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-          server.closeAllConnections();
-          return closed;
-        }),
-      );
-    },
+  const stop = async (): Promise<void> => {
+    await Promise.all(
+      servers.map((server) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        server.closeAllConnections();
+        return closed;
+      }),
+    );
   };
+  try {
+    for (const [name, handler] of Object.entries(handlers)) {
+      const server = createServer(getRequestListener(handler, { overrideGlobalObjects: false }));
+      await new Promise<void>((listening, failed) => {
+        server.once('error', failed).listen(0, '127.0.0.1', listening);
+      });
+      servers.push(server);
+      ports.set(name, portOf(server.address()));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ports, stop };
 }
 
 function portOf(address: AddressInfo | string | null): number {

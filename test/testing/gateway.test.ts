@@ -88,6 +88,8 @@ it("tries a gateway's own config, with stand-ins for its upstreams, and several 
     expect((await first.fetch('/orders/7')).status).toBe(404);
   } finally {
     await Promise.all([first.stop(), second.stop()]);
+    // As `await using` does after it.
+    await first[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
   }
 });

@@ -46,9 +46,19 @@ export async function startMiniflareHost(options: DataPlaneOptions, given?: stri
   const nodeId = await nodeIdentity(options.prefix, options.nodeId);
   await mkdir(stateFolder(options), { recursive: true, mode: 0o700 });
   const egress = await openEgress(options);
-  const first = await miniflareOptions(options, nodeId, entry, egress);
-  const { started: miniflare, pids } = spawnedBy(() => new Miniflare(first));
+  let running: Miniflare | null = null;
+  const end = async (): Promise<void> => {
+    try {
+      await running?.dispose();
+    } finally {
+      egress.close();
+    }
+  };
+  let ended: Promise<void> | null = null;
   try {
+    const first = await miniflareOptions(options, nodeId, entry, egress);
+    const { started: miniflare, pids } = spawnedBy(() => new Miniflare(first));
+    running = miniflare;
     await begin(miniflare);
     const proxyAddresses = await bound(miniflare, options.proxyListen, 'default');
     const statusAddresses = await bound(miniflare, options.statusListen, 'Status');
@@ -63,14 +73,13 @@ export async function startMiniflareHost(options: DataPlaneOptions, given?: stri
         await miniflare.setOptions(await miniflareOptions(again, nodeId, entry, egress));
         await begin(miniflare);
       },
-      async stop() {
-        await miniflare.dispose();
-        egress.close();
+      stop() {
+        ended ??= end();
+        return ended;
       },
     };
   } catch (error) {
-    await miniflare.dispose();
-    egress.close();
+    await end();
     throw error;
   }
 }
@@ -181,25 +190,25 @@ async function openEgress(options: DataPlaneOptions): Promise<OpenEgress> {
     identities: {},
     onIdentity: () => {},
   });
-  await new Promise<void>((listening, failed) => server.once('error', failed).listen(path, listening));
   const relays = (proxy === null ? [] : peers).map((to, place) => ({
     server: relay(() => ({ ...to, proxy })),
     path: join(folder.sockets, `control-plane-${place + 1}.sock`),
   }));
-  for (const each of relays) {
-    await new Promise<void>((listening, failed) => each.server.once('error', failed).listen(each.path, listening));
-  }
-  return {
-    path,
-    token,
-    relays: relays.map((each) => `unix:${each.path}`),
-    close() {
-      for (const each of relays) each.server.close();
-      server.close();
-      server.closeAllConnections();
-      folder.remove();
-    },
+  const close = (): void => {
+    for (const each of relays) each.server.close();
+    server.close();
+    server.closeAllConnections();
+    folder.remove();
   };
+  try {
+    for (const each of [{ server, path }, ...relays]) {
+      await new Promise<void>((listening, failed) => each.server.once('error', failed).listen(each.path, listening));
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { path, token, relays: relays.map((each) => `unix:${each.path}`), close };
 }
 
 function stateFolder({ prefix }: DataPlaneOptions): string {
