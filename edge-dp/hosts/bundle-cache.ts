@@ -93,7 +93,9 @@ export function keepBundle(
     };
     mkdirSync(folder, { recursive: true });
     const parts = [`${JSON.stringify(head)}\n`, code, described, ...compiled.map(({ bytes }) => bytes)];
-    writeFileSync(building, Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))));
+    const whole = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+    // On the disk before it has its name: what a power cut leaves of it would be read at every start.
+    writeFileSync(building, whole, { flush: true });
     renameSync(building, pathOf(name, folder));
   } catch {
     try {
