@@ -20,8 +20,9 @@ async function reloadInstance(invocation: Invocation): Promise<void> {
   const instance = findInstance(folder);
   if (!instance) throw new CommandError(notRunning(folder));
   requireItsConf(invocation.conf, instance);
+  const asked = process.hrtime.bigint();
   process.kill(instance.pid, 'SIGHUP');
-  const { failure } = await outcome(folder, instance);
+  const { failure } = await outcome(folder, instance, asked);
   if (failure !== null) {
     throw new CommandError(`Holdfast (pid ${instance.pid}) runs on as it was, the reload failed: ${failure}`);
   }
@@ -44,12 +45,13 @@ function whole(path: string): string {
   }
 }
 
-/** Waits for the instance's own word on the reload it was asked for. */
-async function outcome(folder: string, before: Instance): Promise<Instance['reloads']> {
+/** Waits for the instance's own word on a reload that began after it was asked for: one that was under way may have read what was there before. */
+async function outcome(folder: string, before: Instance, asked: bigint): Promise<Instance['reloads']> {
   for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(100)) {
     const now = findInstance(folder);
     if (now?.pid !== before.pid) throw new CommandError(`Holdfast (pid ${before.pid}) ended during the reload`);
-    if (now.reloads.count > before.reloads.count) return now.reloads;
+    const { count, began } = now.reloads;
+    if (count > before.reloads.count && (began === undefined || BigInt(began) >= asked)) return now.reloads;
   }
   throw new CommandError(`Holdfast (pid ${before.pid}) has not reloaded in ${PATIENCE / 1000} s; see its log`);
 }

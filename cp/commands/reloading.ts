@@ -11,8 +11,8 @@ interface Reloadable {
   readonly dataPlane: { reload(settings: Settings): Promise<void> } | null;
   /** Reads the settings anew. Throws when they do not work. */
   readonly read: () => Settings;
-  /** Told after each reload: the settings in force, and why it failed. */
-  readonly done: (settings: Settings, failure: string | null) => void;
+  /** Told after each reload: the settings in force, why it failed, and when it began to read them (`process.hrtime`). */
+  readonly done: (settings: Settings, failure: string | null, began: bigint) => void;
   readonly stopping: () => boolean;
   readonly log: Log;
 }
@@ -27,6 +27,7 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
 
   async function reload(): Promise<void> {
     const { log } = instance;
+    const began = process.hrtime.bigint();
     log('notice', 'SIGHUP: reading settings, certificates and keys anew');
     try {
       const { settings: next, unchanged } = reloadedSettings(running, instance.read());
@@ -35,14 +36,14 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
       await instance.controlPlane?.renew(next);
       await instance.dataPlane?.reload(next);
       running = next;
-      instance.done(next, null);
+      instance.done(next, null, began);
       log('notice', 'reloaded');
     } catch (error) {
       // A stop in the middle of it is no failure.
       if (instance.stopping()) return;
       const failure = describeFailure(error);
       log('error', `the reload failed, what was running runs on: ${failure}`);
-      instance.done(running, failure);
+      instance.done(running, failure, began);
     }
   }
 

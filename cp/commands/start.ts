@@ -131,9 +131,9 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
           reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, plugins)),
         },
         read: () => settingsFor(invocation).settings,
-        done(now, failure) {
+        done(now, failure, began) {
           if (failure === null) certificates = certificatesInUse(now);
-          reloads = { count: reloads.count + 1, failure };
+          reloads = { count: reloads.count + 1, failure, began: String(began) };
           record();
         },
         stopping: () => signals.stopping,

@@ -15,8 +15,11 @@ export interface Instance {
   readonly conf?: string;
   /** What it works with; `health` tells of those that expire. */
   readonly certificates: readonly CertificateInUse[];
-  /** How many reloads it has been through, and why the last one failed. */
-  readonly reloads: { readonly count: number; readonly failure: string | null };
+  /**
+   * How many reloads it has been through, why the last one failed, and when that began, by the clock that all processes of a machine share
+   * and nobody sets (nanoseconds); an earlier version does not say.
+   */
+  readonly reloads: { readonly count: number; readonly failure: string | null; readonly began?: string };
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
   readonly status?: string;
@@ -88,6 +91,12 @@ function writeNote(prefix: string, instance: Instance): void {
 
 /** What `health` and `reload` say where `findInstance` finds none. */
 export function notRunning(prefix: string): string {
+  try {
+    readFileSync(join(prefix, FILE));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES')
+      return `whether Holdfast runs at ${prefix} is not for this user to know: ask as the one it runs as, or as root`;
+  }
   return `Holdfast is not running at ${prefix}; start it with 'holdfast start', or name its folder with --prefix`;
 }
 

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, expect, it } from 'vitest';
 
-import { findInstance, type Instance, InstanceNote, NO_RELOADS } from '../../../cp/instance/instance.ts';
+import { findInstance, type Instance, InstanceNote, NO_RELOADS, notRunning } from '../../../cp/instance/instance.ts';
 import { createLog } from '../../../cp/instance/log.ts';
 
 const prefix = mkdtempSync(join(tmpdir(), 'holdfast instance '));
@@ -46,6 +46,22 @@ it('is noted as soon as that is possible where it was not at first, and says so 
     .toMatchObject({ pid: process.pid, reloads: { count: 1 } });
   expect(lines[1]).toMatch(/notice.*find this instance now/);
   note.remove();
+});
+
+it('is not said to be away by who may not look', () => {
+  const note = new InstanceNote(prefix, log);
+  note.write(OWN);
+  const own = process.geteuid?.() ?? 0;
+  try {
+    if (own === 0) process.seteuid?.(65_534);
+    else chmodSync(prefix, 0o000);
+    expect(notRunning(prefix)).toContain('is not for this user to know');
+  } finally {
+    if (own === 0) process.seteuid?.(0);
+    else chmodSync(prefix, 0o700);
+  }
+  note.remove();
+  expect(notRunning(prefix)).toMatch(/is not running at .*start it/);
 });
 
 it('lets an instance end whose note cannot be removed', () => {

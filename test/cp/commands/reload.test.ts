@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { reload } from '../../../cp/commands/reload.ts';
+import { type Instance, InstanceNote } from '../../../cp/instance/instance.ts';
+import { createLog } from '../../../cp/instance/log.ts';
+
+it('answers with the reload that it asked for, not with one that was under way', async () => {
+  const prefix = mkdtempSync(join(tmpdir(), 'holdfast reload '));
+  const instance = spawn(process.execPath, [
+    '-e',
+    "process.on('SIGHUP', () => {}); setInterval(() => {}, 1000); console.log('runs')",
+  ]);
+  onTestFinished(() => {
+    instance.kill('SIGKILL');
+    rmSync(prefix, { recursive: true });
+  });
+  await new Promise((resolve) => instance.stdout.once('data', resolve));
+  const note = new InstanceNote(
+    prefix,
+    createLog('error', () => undefined),
+  );
+  const tell = (reloads: Instance['reloads']) =>
+    note.write({ pid: Number(instance.pid), role: 'data_plane', certificates: [], reloads });
+  tell({ count: 0, failure: null });
+  const underWay = String(process.hrtime.bigint());
+  const answer = Promise.resolve(reload.run({ words: [], conf: undefined, prefix, options: {} }));
+  answer.catch(() => undefined);
+  tell({ count: 1, failure: null, began: underWay });
+  // Some looks at the note: it must not be content with that one.
+  await pause(500);
+  tell({ count: 2, failure: 'ssl_cert: cannot be read', began: String(process.hrtime.bigint()) });
+  await expect(answer).rejects.toThrow('runs on as it was, the reload failed: ssl_cert: cannot be read');
+});
