@@ -17,7 +17,7 @@ import { type FoundObject, findObject, type ObjectOrigin } from './objects.ts';
 import { splitPath } from './split-path.ts';
 import { changesBetween, NO_TABLES, type ReadObject, readTables, type Tables } from './tables.ts';
 import { isSignedBy, type VerifiedManifest } from './trust.ts';
-import { updateInSlices } from './update-in-slices.ts';
+import { othersTurn, shortTurn, updateInSlices } from './update-in-slices.ts';
 
 /** What the request path is made by; `worker.ts` names it, so that this half is built without knowing that one. */
 export interface Gateway {
@@ -144,7 +144,8 @@ export class CurrentConfig {
   ): Promise<Compiled> {
     const tables = await readTables(named, from.tables, read);
     const { changes, referring } = await this.vaults(env).resolve(from.referring, changesBetween(from.tables, tables));
-    const path = changes.size === 0 ? from.path : await updateInSlices(from.path, changes);
+    const turn = this.#held === null ? shortTurn : othersTurn;
+    const path = changes.size === 0 ? from.path : await updateInSlices(from.path, changes, turn);
     // So that no request has to wait for a name; a DNS that is slow must not keep config from being applied.
     await atMost(NAMES_PATIENCE, path.balancers.resolve());
     return { path, tables, referring, lazy: lazyTables(tables, this.#shards, rests) };

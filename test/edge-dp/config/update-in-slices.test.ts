@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ConfigChanges } from '../../../edge-dp/config/changes.ts';
-import { updateInSlices } from '../../../edge-dp/config/update-in-slices.ts';
+import { shortTurn, updateInSlices } from '../../../edge-dp/config/update-in-slices.ts';
 import type { RequestPath } from '../../../edge-dp/proxy/request-path.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
@@ -128,6 +128,23 @@ describe('a large change of config', () => {
     expect([...two.services.keys()].toSorted()).toEqual(ids(second.services).toSorted());
     expect([...two.routes.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual(second.routes);
     expect(Math.max(...two.sizes.slice(0, -1))).toBe(500);
+  });
+
+  it('lets others go on between two parts while nothing is served yet, and waits for no timer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    let turns = 0;
+    let others = setImmediate(function next() {
+      turns += 1;
+      others = setImmediate(next);
+    });
+    try {
+      const whole = await updateInSlices(empty, changes(first, { services: [], routes: [] }), shortTurn);
+      expect(whole).toBeInstanceOf(Rows);
+      expect(turns).toBeGreaterThan(5);
+    } finally {
+      clearImmediate(others);
+      vi.useRealTimers();
+    }
   });
 
   it('is refused when a part is', async () => {
