@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { dblessFolder } from '../declarative/dbless.ts';
+import { dblessFolder } from '../declarative/dbless-folder.ts';
 import { VERSION } from '../instance/version.ts';
 import { type BoundAddress, formatAddress, localUrl, reachable } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';

@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { certificatesOf } from '../../shared/pem.ts';
-import { certifiedLabels, labelsOf } from '../cluster/node-labels.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { FallbackFolder } from '../fallback/folder.ts';
 import type { FallbackImport } from '../fallback/import.ts';
@@ -160,9 +159,10 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
 /** Null: none is to be imported, or what was is here. */
 async function startFallbackImport(settings: Settings, log: Log): Promise<FallbackImport | null> {
   if (!settings.cluster_fallback_config_import) return null;
-  const [{ FallbackImport }, { fallbackLocation, fallbackStorage }] = await Promise.all([
+  const [{ FallbackImport }, { fallbackLocation, fallbackStorage }, { certifiedLabels, labelsOf }] = await Promise.all([
     import('../fallback/import.ts'),
     import('../fallback/storage.ts'),
+    import('../cluster/node-labels.ts'),
   ]);
   const storage = fallbackStorage(fallbackLocation(settings), process.env);
   const prefix = resolve(settings.prefix);

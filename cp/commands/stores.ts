@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { dblessFolder } from '../declarative/dbless.ts';
+import { dblessFolder } from '../declarative/dbless-folder.ts';
 import type { Settings } from '../settings/properties.ts';
 import { openStore, type StoreSettings } from '../store/open.ts';
 import { schemasFor } from '../store/schemas.ts';

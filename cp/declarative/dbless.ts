@@ -1,4 +1,3 @@
-import { join, resolve } from 'node:path';
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { ConfigLoader } from '../admin/declarative/config-loader.ts';
@@ -6,19 +5,6 @@ import type { Log } from '../instance/log.ts';
 import type { Settings } from '../settings/properties.ts';
 import { declaredDocument } from './declared.ts';
 import { describeErrors } from './describe-errors.ts';
-
-/**
- * Where an instance with `database = off` keeps its config: away from `pgdata`, which a document must not replace when
- * somebody only tries another `database` with the same prefix.
- */
-export function dblessFolder(prefix: string): string {
-  return join(resolve(prefix), 'dbless');
-}
-
-/** Where it keeps which document that config is from. */
-export function loadedFile(prefix: string): string {
-  return join(dblessFolder(prefix), 'loaded.json');
-}
 
 /**
  * Makes the document that the settings name the config of an instance with `database = off`, in the place of what was there. Where they

@@ -2,7 +2,7 @@ import type { DeclaredRow, ParsedConfig } from '../../shared/declarative/parse.t
 import type { Row } from '../../shared/record.ts';
 import { type Context, completeInsert, withoutAliases } from '../../shared/schema/complete.ts';
 import { keepGenerated } from '../../shared/schema/generated.ts';
-import { uuid5 } from '../../shared/uuid.ts';
+import { uuid5 } from '../../shared/uuid5.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import { idOf } from '../store/row-json.ts';
 import type { Workspace } from '../store/store.ts';

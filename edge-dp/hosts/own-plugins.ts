@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { build, type Message } from 'esbuild';
+import type { Message } from 'esbuild';
 import { isRecord, type Row } from '../../shared/record.ts';
 import type { PluginSchema } from '../../shared/schema/vocabulary.ts';
 import { messageOf } from '../../shared/thrown.ts';
@@ -76,6 +76,8 @@ function half(name: string, folder: string, part: 'schema' | 'handler'): string 
 
 /** The default export of a file, bundled and run here. */
 async function defaultExport(name: string, file: string): Promise<Readonly<Row>> {
+  // Seldom wanted: most have no plugins of their own.
+  const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [file],
     bundle: true,

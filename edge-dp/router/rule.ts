@@ -3,7 +3,7 @@ import { parseChecked, predicates } from '../../shared/atc/check.ts';
 import { ExpressionError } from '../../shared/atc/error.ts';
 import type { LinearRegex } from '../../shared/atc/regex.ts';
 import { messageOf } from '../../shared/thrown.ts';
-import { uuid5 } from '../../shared/uuid.ts';
+import { uuid5 } from '../../shared/uuid5.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { Capturing, capture } from './capture.ts';
 import { classicConditions, type Dialect } from './classic-route.ts';

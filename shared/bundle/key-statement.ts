@@ -3,7 +3,7 @@ import { messageOf } from '../thrown.ts';
 import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { PublicKeyJwk } from './format.ts';
-import { publicKey } from './manifest.ts';
+import { publicKey } from './public-key.ts';
 import { arrayOf, exactObject, integer, json, ShapeError, string, stringLike } from './shape.ts';
 import { sign, typeOf, verifySignature } from './signature.ts';
 import type { SigningKey } from './signing.ts';

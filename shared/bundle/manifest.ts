@@ -1,8 +1,9 @@
 import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
-import { BUNDLE_FORMAT, type Manifest, type PublicKeyJwk } from './format.ts';
+import { BUNDLE_FORMAT, type Manifest } from './format.ts';
 import { sha256Hex } from './object.ts';
-import { arrayOf, exactObject, integer, oneOf, recordOf, ShapeError, string, stringLike } from './shape.ts';
+import { publicKey } from './public-key.ts';
+import { arrayOf, exactObject, integer, recordOf, ShapeError, string, stringLike } from './shape.ts';
 import { configHashOf, parseSplit, tableRefs } from './split.ts';
 
 /** Completes a manifest with its format and config hash. */
@@ -40,20 +41,5 @@ export function parseManifest(value: unknown): Manifest {
     ...(read.split === undefined ? {} : { split: parseSplit(read.split, 'manifest.split') }),
     plugins: recordOf(read.plugins, 'manifest.plugins', string),
     keys: arrayOf(read.keys, 'manifest.keys', publicKey),
-  };
-}
-
-/** Reads a public Ed25519 JWK (RFC 8037). Other members of a key set's entries, such as `use`, are ignored. */
-export function publicKey(value: unknown, where: string): PublicKeyJwk {
-  const read = typeof value === 'object' && value !== null ? { ...value } : {};
-  if ('d' in read) throw new ShapeError(`${where}: holds a private key; only public keys belong here`);
-  const { kty, crv, x, kid } = { kty: undefined, crv: undefined, x: undefined, kid: undefined, ...read };
-  oneOf(kty, `${where}.kty`, ['OKP']);
-  oneOf(crv, `${where}.crv`, ['Ed25519']);
-  return {
-    kty: 'OKP',
-    crv: 'Ed25519',
-    x: stringLike(x, `${where}.x`, /^[A-Za-z0-9_-]{43}$/, 'base64url of 32 bytes'),
-    kid: stringLike(kid, `${where}.kid`, /^.{1,128}$/, 'a key id'),
   };
 }

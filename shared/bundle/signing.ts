@@ -3,7 +3,7 @@ import { messageOf } from '../thrown.ts';
 import { UUID } from '../uuid.ts';
 import { canonicalBytes } from './canonical.ts';
 import type { Manifest, PublicKeyJwk } from './format.ts';
-import { publicKey } from './manifest.ts';
+import { publicKey } from './public-key.ts';
 import { json, object, ShapeError, stringLike } from './shape.ts';
 import { sign } from './signature.ts';
 import { trustedKeysFile } from './trusted-keys.ts';

@@ -1,6 +1,6 @@
 import { UUID } from '../uuid.ts';
 import type { PublicKeyJwk } from './format.ts';
-import { publicKey } from './manifest.ts';
+import { publicKey } from './public-key.ts';
 import { arrayOf, json, object, ShapeError, stringLike } from './shape.ts';
 
 /** What a data plane pins: public keys and, where the file names it, the cluster they speak for. */

@@ -1,5 +1,5 @@
 import type { EntitySchema } from '../schema/vocabulary.ts';
-import { uuid5 } from '../uuid.ts';
+import { uuid5 } from '../uuid5.ts';
 
 /** Kong's root namespace; each entity has its own below it. */
 const ROOT_NAMESPACE = 'fd02801f-0957-4a15-a55a-c8d9606f30b5';

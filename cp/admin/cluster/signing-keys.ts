@@ -1,5 +1,5 @@
 import type { PublicKeyJwk } from '../../../shared/bundle/format.ts';
-import { publicKey } from '../../../shared/bundle/manifest.ts';
+import { publicKey } from '../../../shared/bundle/public-key.ts';
 import { ShapeError } from '../../../shared/bundle/shape.ts';
 import { KeyRefusal, type SigningRing } from '../../keys/signing-ring.ts';
 import { objectOf } from '../openapi/description.ts';

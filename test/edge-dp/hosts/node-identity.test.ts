@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -29,4 +29,12 @@ test('takes the node id it is given, and keeps it', async () => {
   expect(await nodeIdentity(folder, given)).toBe(given);
   expect(await nodeIdentity(folder)).toBe(given);
   expect(given).not.toBe(own);
+});
+
+test('writes nothing where the id is there', async () => {
+  const id = await nodeIdentity(folder);
+  const { mtimeNs } = await stat(folder, { bigint: true });
+  expect(await nodeIdentity(folder)).toBe(id);
+  expect(await nodeIdentity(folder, id)).toBe(id);
+  expect((await stat(folder, { bigint: true })).mtimeNs).toBe(mtimeNs);
 });
