@@ -1,10 +1,8 @@
 import { join, resolve } from 'node:path';
-import { bundleWorker } from '../bundle-worker.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { workerEntry } from '../own-plugins.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
 import { NODE_SOCKET } from './messages.ts';
-import { writeNodePlan } from './plan.ts';
 
 /**
  * Runs a data plane node on Node itself: `processes` processes on one set of listening sockets, the Worker in each of them. What
@@ -19,9 +17,10 @@ export async function startNodeHost(options: DataPlaneOptions, given?: string): 
     takesStreams: true,
     identityFolder: home,
     storage: join(home, 'storage'),
-    prepare: () => bundleWorker(entry, 'node'),
     internalPaths: (_options, folder) => [socketIn(folder)],
     mayReload: () => undefined,
-    writePlan: (parts, generation, folder) => writeNodePlan(parts, generation, { entry, nodeSocket: socketIn(folder) }),
+    // Read while the supervisor is, too.
+    writePlan: async (parts, generation, folder) =>
+      (await import('./plan.ts')).writeNodePlan(parts, generation, { entry, nodeSocket: socketIn(folder) }),
   });
 }

@@ -2,11 +2,11 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../shared/thrown.ts';
-import { probeControlPlane } from '../control-plane-probe.ts';
+import type { ForwardProxy } from '../forward-proxy.ts';
 import type { ListeningSocket } from '../listening-socket.ts';
 import { nodeIdentity } from '../node-identity.ts';
 import { warnOfFewOpenFiles } from '../open-files.ts';
-import type { DataPlane, DataPlaneOptions } from '../options.ts';
+import type { ClusterTls, DataPlane, DataPlaneOptions } from '../options.ts';
 import { writeOutput } from '../output.ts';
 import { lockPrefix, type PrefixLock } from '../prefix-lock.ts';
 import { setDamagedStorageAside } from './damaged-storage.ts';
@@ -41,8 +41,6 @@ export interface SupervisedRuntime {
   /** Folder of the node's id and databases. */
   readonly identityFolder: string;
   readonly storage: string;
-  /** Does everything slow: between the opening of the sockets and their release nothing may wait. */
-  prepare(): Promise<unknown>;
   /** Paths of the Unix sockets between the node's own processes, which `folder` is for. */
   internalPaths(options: DataPlaneOptions, folder: string): readonly string[];
   /** Throws when a running node cannot take `options` in place of those it runs by. */
@@ -154,8 +152,8 @@ class SupervisedHost implements DataPlane {
 
   /** Opens the sockets, starts the processes, waits until they serve. */
   async launch(): Promise<void> {
-    // From the opening of the sockets to their release nothing may wait (see openListeningSockets).
-    await this.#runtime.prepare();
+    // From the opening of the sockets to their release nothing may wait (see openListeningSockets). What is slow comes after, while the
+    // supervisor is loaded.
     const held = this.#heldSockets();
     const sockets = await openSockets(this.#listeners, this.#internalPaths(), held);
     let supervisor: SupervisorProcess;
@@ -250,13 +248,23 @@ class SupervisedHost implements DataPlane {
     if (clusterTls === null) return;
     for (const { host, port } of controlPlanes) {
       const name = `control plane ${host}:${port}`;
-      probeControlPlane(host, port, clusterTls, forwardProxy).then((finding) => {
+      probe({ host, port }, clusterTls, forwardProxy).then((finding) => {
         if (finding === null || this.#stopping || this.#findings.get(name) === finding) return;
         this.#findings.set(name, finding);
         log('warn', `${name}: ${finding}`);
       });
     }
   }
+}
+
+/** Read when there is something to find out. */
+async function probe(
+  { host, port }: DataPlaneOptions['controlPlanes'][number],
+  clusterTls: ClusterTls,
+  forwardProxy: ForwardProxy | null,
+): Promise<string | null> {
+  const { probeControlPlane } = await import('../control-plane-probe.ts');
+  return probeControlPlane(host, port, clusterTls, forwardProxy);
 }
 
 async function allListeners(

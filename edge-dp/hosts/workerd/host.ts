@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { bundleWorker } from '../bundle-worker.ts';
 import { moduleFile } from '../module-file.ts';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { workerEntry } from '../own-plugins.ts';
@@ -24,7 +23,6 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
     takesStreams: false,
     identityFolder: prefix,
     storage: join(prefix, 'durable-objects'),
-    prepare: () => Promise.all([bundleWorker(entry), bundleWorker(KV_ENTRY)]),
     internalPaths: (now, folder) => internalPaths(internalSockets(folder, now, '')),
     mayReload(now, before) {
       if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
