@@ -16,14 +16,18 @@ export interface LoadedIdentity {
 /** The TLS identities this process was handed, by name. */
 export class Identities {
   readonly #known = new Map<string, LoadedIdentity>();
-  readonly #publicCas = publicCas();
+  readonly #publicCas = onDemand(publicCas);
 
-  /** What connections of plugins' own are verified by where they name no CAs (`lua_ssl_trusted_certificate`). */
-  readonly plugins: LoadedIdentity;
+  readonly #plugins: () => LoadedIdentity;
 
   /** `trust`: null for the public CAs. Throws when a certificate cannot be read. */
   constructor(trust: TrustOptions | null) {
-    this.plugins = trust === null ? this.#publicCas : nodeTrust(trust);
+    this.#plugins = trust === null ? this.#publicCas : nodeTrust(trust);
+  }
+
+  /** What connections of plugins' own are verified by where they name no CAs (`lua_ssl_trusted_certificate`). */
+  get plugins(): LoadedIdentity {
+    return this.#plugins();
   }
 
   /** Takes what was PUT. Throws `bad_request` when the name is not the text's, or it holds no usable PEM. */
@@ -41,7 +45,7 @@ export class Identities {
 
   /** The identity of that name; null means the public CAs. Throws `unknown_identity`. */
   get(name: string | null): LoadedIdentity {
-    if (name === null) return this.#publicCas;
+    if (name === null) return this.#publicCas();
     if (name === NODE_TRUST) return this.plugins;
     const identity = this.#known.get(name);
     if (identity === undefined) {
@@ -56,13 +60,13 @@ export class Identities {
  * to be verified by the node's own CAs; null: by the public ones.
  */
 export function loadedIdentities(trust: TrustOptions | null = null): (tls: UpstreamTls) => LoadedIdentity {
-  const plugins = trust === null ? publicCas() : nodeTrust(trust);
+  const plugins = trust === null ? onDemand(publicCas) : nodeTrust(trust);
   const byTls = new WeakMap<UpstreamTls, LoadedIdentity>();
   const byText = new Map<string, LoadedIdentity>();
   return (tls) => {
     const known = byTls.get(tls);
     if (known !== undefined) return known;
-    if (tls.trust === 'node' && tls.verify === true) return plugins;
+    if (tls.trust === 'node' && tls.verify === true) return plugins();
     const { verify, verifyDepth, ca, certificate } = tls;
     const text = JSON.stringify([verify === true, verifyDepth, ca, certificate]);
     const name = createHash('sha256').update(text).digest('hex');
@@ -88,9 +92,24 @@ function loaded(name: string, { verify, verifyDepth, ca, certificate }: TlsIdent
   return { name, verify, verifyDepth, context };
 }
 
-function nodeTrust({ publicCas: withPublic, certificates }: TrustOptions): LoadedIdentity {
-  const ca = [...(withPublic ? rootCertificates : []), ...certificates];
-  return { name: NODE_TRUST, verify: true, verifyDepth: null, context: createSecureContext({ ca }) };
+/** Throws what is wrong with a certificate: at once where some are named, since that is to be known at the start. */
+function nodeTrust({ publicCas: withPublic, certificates }: TrustOptions): () => LoadedIdentity {
+  const load = (): LoadedIdentity => {
+    const ca = [...(withPublic ? rootCertificates : []), ...certificates];
+    return { name: NODE_TRUST, verify: true, verifyDepth: null, context: createSecureContext({ ca }) };
+  };
+  if (certificates.length === 0) return onDemand(load);
+  const identity = load();
+  return () => identity;
+}
+
+/** The public CAs are many, and a process that starts has other things to read. */
+function onDemand(load: () => LoadedIdentity): () => LoadedIdentity {
+  let identity: LoadedIdentity | null = null;
+  return () => {
+    identity ??= load();
+    return identity;
+  };
 }
 
 function publicCas(): LoadedIdentity {
