@@ -3,6 +3,7 @@ import type { ManifestSplit } from '../../shared/bundle/split.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Env } from '../env.ts';
 import { jsonResponse } from '../http/messages.ts';
+import { abandonPlans } from '../plugins/runtime/settle-plans.ts';
 import type { RequestPath, ServedPath } from '../proxy/request-path.ts';
 import { NO_REFERRING_ROWS, type ReferringRows } from '../vaults/referring-rows.ts';
 import { VaultResolution } from '../vaults/resolution.ts';
@@ -41,6 +42,8 @@ export interface Held extends Compiled {
   /** Null for the empty and the declarative config, which no control plane signed. */
   readonly verified: VerifiedManifest | null;
   readonly trial: HeldTrial | null;
+  /** How many configs requests had seen when it was begun to be made, of the last of them. */
+  readonly turn: number;
 }
 
 interface HeldTrial extends Compiled {
@@ -77,6 +80,7 @@ export class CurrentConfig {
   colo: ColoCache | null = null;
   readonly #shards = new ShardMemory(SHARD_MEMORY);
   #held: Held | null = null;
+  #turn = 0;
   #vaults: VaultResolution | null = null;
   /** All configs begin with it, so that those built side by side share what it keeps: queues, counters, caches. */
   #emptyPath: RequestPath | null = null;
@@ -95,7 +99,8 @@ export class CurrentConfig {
     this.#emptyPath ??= this.gateway.createRequestPath(env, this.vaults(env));
     const lazy = lazyTables(NO_TABLES, this.#shards, reader(env, []));
     const compiled = { path: this.#emptyPath, tables: NO_TABLES, referring: NO_REFERRING_ROWS, lazy };
-    return held({ serial: null, configHash: null, source: 'empty', verified: null }, compiled, null);
+    const nobodys = { serial: null, configHash: null, source: 'empty', verified: null, turn: this.#turn } as const;
+    return held(nobodys, compiled, null);
   }
 
   vaults(env: Env): VaultResolution {
@@ -118,11 +123,12 @@ export class CurrentConfig {
   }
 
   /**
-   * Loads and compiles what the candidate changes relative to what is held. Requests do not see it before `replace`.
-   * Throws `ObjectUnavailable`, `BundleRefused`, or the request path's `ConfigError`.
+   * Loads and compiles what the candidate changes relative to what is held. Requests do not see it before `replace`; to be given to
+   * that, or to `abandon`. Throws `ObjectUnavailable`, `BundleRefused`, or the request path's `ConfigError`.
    */
   async build(env: Env, { manifest, verified, source, origins, found }: Candidate): Promise<Held> {
     const last = this.#held === null || this.#held.live.source === 'empty' ? this.empty(env) : this.#held;
+    const turn = this.#turn;
     const read = reader(env, origins, found);
     const rests = reader(env, restingOrigins(env, source, this.colo));
     const { config_hash: configHash, serial, split } = manifest;
@@ -130,8 +136,13 @@ export class CurrentConfig {
     const from = last.trial?.split.config_hash === configHash ? last.trial : last;
     const config = await this.#compile(env, manifest, from, read, rests);
     const known = last.trial?.split.config_hash === split?.config_hash && config.path === last.path ? last.trial : null;
-    const trial = split && { ...(known ?? (await this.#compile(env, split, config, read, rests))), split };
-    return held({ serial, configHash, source, verified }, config, trial ?? null);
+    try {
+      const trial = split && { ...(known ?? (await this.#compile(env, split, config, read, rests))), split };
+      return held({ serial, configHash, source, verified, turn }, config, trial ?? null);
+    } catch (error) {
+      this.#letGo([config.path]);
+      throw error;
+    }
   }
 
   /** The config of some tables, made from another. */
@@ -158,40 +169,69 @@ export class CurrentConfig {
     if (before === null) return;
     // No other request does the same meanwhile; one that is broken off is made good for.
     vaults.due = Date.now() + REFRESH_PATIENCE;
+    const turn = this.#turn;
     const config = await renewed(vaults, before);
-    const trial = before.trial === null ? null : { ...before.trial, ...(await renewed(vaults, before.trial)) };
-    // Newer config has come meanwhile; what it lacks of this is due.
-    if (this.#held !== before) return vaults.settle(...referringOf(this.#held));
+    const trial =
+      before.trial === null ? null : { ...before.trial, ...(await this.#renewedTrial(vaults, before.trial, config)) };
     const { live, verified } = before;
-    const next = held({ ...live, verified }, config, trial);
+    const next = held({ ...live, verified, turn }, config, trial);
+    // Newer config has come meanwhile; what it lacks of this is due.
+    if (this.#held !== before) {
+      this.abandon(next);
+      return vaults.settle(...referringOf(this.#held));
+    }
     const changed = next.path !== before.path || next.trial?.path !== before.trial?.path;
     if (changed) this.#hold(next);
     else vaults.settle(...referringOf(next));
   }
 
-  /** Makes `next` what requests see, unless something newer has come meanwhile. */
+  /** Makes `next` what requests see, unless something newer has come meanwhile: then it is abandoned. */
   replace(next: Held): void {
     const verified = this.#held?.verified ?? null;
-    if (verified !== null && !supersedes(next.verified, verified)) return;
-    this.#hold(next);
+    if (verified !== null && !supersedes(next.verified, verified)) this.abandon(next);
+    else this.#hold(next);
+  }
+
+  /** Requests will never see it: lets go of what is its own. */
+  abandon(next: Held): void {
+    this.#letGo(pathsOf(next));
+  }
+
+  #letGo(paths: readonly RequestPath[]): void {
+    const kept = this.#held === null ? [] : pathsOf(this.#held);
+    const plansOf = (all: readonly RequestPath[]) => all.flatMap(({ plans }) => plans);
+    abandonPlans(plansOf(paths), plansOf(kept));
+  }
+
+  /** Of a config whose own secrets are read again already. */
+  async #renewedTrial(vaults: VaultResolution, trial: Compiled, config: Compiled): Promise<Compiled> {
+    try {
+      return await renewed(vaults, trial);
+    } catch (error) {
+      this.#letGo([config.path]);
+      throw error;
+    }
   }
 
   #hold(next: Held): void {
     const before = this.#held === null ? [] : pathsOf(this.#held);
+    // Another has come since it was begun: it does not know what that one had.
+    const apart = next.turn !== this.#turn;
     this.#held = next;
+    this.#turn += 1;
     const [path, ...beside] = pathsOf(next);
-    path.settle(before, beside);
+    path.settle(before, beside, apart);
     this.#vaults?.settle(...referringOf(next));
   }
 }
 
 /** What requests see of a config, and of one that is tried on some of them. */
 function held(
-  of: Pick<LiveConfig, 'serial' | 'configHash' | 'source'> & Pick<Held, 'verified'>,
+  of: Pick<LiveConfig, 'serial' | 'configHash' | 'source'> & Pick<Held, 'verified' | 'turn'>,
   config: Compiled,
   trial: HeldTrial | null,
 ): Held {
-  const { serial, configHash, source, verified } = of;
+  const { serial, configHash, source, verified, turn } = of;
   const { path, tables, referring, lazy } = config;
   const live: LiveConfig = {
     serial,
@@ -201,7 +241,7 @@ function held(
     lazy,
     split: trial === null ? null : trial.split,
   };
-  return { live, verified, path, tables, referring, lazy, trial };
+  return { live, verified, path, tables, referring, lazy, trial, turn };
 }
 
 function pathsOf({ path, trial }: Held): readonly [RequestPath, ...RequestPath[]] {

@@ -88,6 +88,7 @@ export async function adopt(
       );
       await remember(verified);
     } catch (error) {
+      current.abandon(next);
       return { outcome: 'interrupted', serial, reason: `cache: ${messageOf(error)}`, of: 'cache' };
     }
     current.replace(next);

@@ -158,11 +158,11 @@ function requestPath(gateway: Gateway, runtime: ProxyRuntime, kept: Kept): Reque
     serverCertificate: (serverName) => gateway.serverCertificate(serverName),
     beginTls: (arrival) => beginTls(gateway, runtime, arrival),
     plans,
-    settle(before = [], beside = []) {
+    settle(before = [], beside = [], apart = false) {
       settlePlans(
         before.flatMap((path) => path.plans),
         [plans, ...beside.map((path) => path.plans)].flat(),
-        before.length > 1 || beside.length > 0,
+        apart || before.length > 1 || beside.length > 0,
       );
       runtime.health.inForce(beside.length === 0 ? [] : [gateway.balancers, ...beside.map((path) => path.balancers)]);
     },

@@ -9,6 +9,7 @@ import type { Authority } from '../plugins/runtime/authorities.ts';
 import type { ConsumerGroup } from '../plugins/runtime/identity.ts';
 import { PluginPlan } from '../plugins/runtime/plan.ts';
 import type { Services } from '../plugins/runtime/services.ts';
+import { abandonPlans } from '../plugins/runtime/settle-plans.ts';
 import type { RouteRow, RouterFlavor } from '../router/route-row.ts';
 import { createRouter, createStreamRouter, type Router } from '../router/router.ts';
 import type { ProxySettings } from '../settings.ts';
@@ -131,7 +132,7 @@ export class Gateway {
       const [rows, sent] = [changes.get('plugins'), changes.get('custom_plugins')];
       return rows === undefined && sent === undefined ? plan : plan.update(rows, sent);
     };
-    return new Gateway({
+    const others = {
       services,
       routes,
       certificates: applied(parts.certificates, changes.get('certificates'), readCertificate),
@@ -140,14 +141,20 @@ export class Gateway {
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),
       router: rerouted(parts.router, HTTP_PROTOCOLS, parts, { services, routes }, changes),
-      plugins: planned(parts.plugins),
       balancers: parts.balancers.update(changes),
-      streams: parts.streams && {
-        router: rerouted(parts.streams.router, STREAM_PROTOCOLS, parts, { services, routes }, changes),
-        plugins: planned(parts.streams.plugins),
-      },
       upstreamTls: parts.upstreamTls,
-    });
+    };
+    const { streams } = parts;
+    const streamRouter = streams && rerouted(streams.router, STREAM_PROTOCOLS, parts, { services, routes }, changes);
+    // Last of all: what plugins open is nobody's to close where another part refuses the config.
+    const plugins = planned(parts.plugins);
+    try {
+      const streamParts = streams && streamRouter && { router: streamRouter, plugins: planned(streams.plugins) };
+      return new Gateway({ ...others, plugins, streams: streamParts });
+    } catch (error) {
+      abandonPlans([plugins], [parts.plugins]);
+      throw error;
+    }
   }
 }
 

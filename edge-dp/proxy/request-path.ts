@@ -49,9 +49,9 @@ export interface RequestPath extends ServedPath {
   readonly plans: readonly PluginPlan[];
   /**
    * Requests see this config now, and `beside` it others: what was in force `before` and is in none of them is let go of. Where
-   * neither is more than one, this one knows by itself what that is.
+   * neither is more than one, this one knows by itself what that is, unless it was made `apart` from those.
    */
-  settle(before?: readonly RequestPath[], beside?: readonly RequestPath[]): void;
+  settle(before?: readonly RequestPath[], beside?: readonly RequestPath[], apart?: boolean): void;
   /** Who the client is, as plugins and logs know it; empty where the host does not tell. */
   clientIp(request: IncomingRequest, arrival: Arrival): string;
   /**

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../shared/thrown.ts';
 import type { Hooks, Place, Plugin } from './plugin.ts';
 
 /** One plugin row, compiled. */
@@ -55,6 +56,21 @@ export class Chain {
 }
 
 export const NO_PLUGINS = new Chain([]);
+
+/** Of configs that were made beside each other, several may have had it, and let go of it. */
+const closed = new WeakSet<PluginInstance>();
+
+/** Lets go of what the instance has made; once. */
+export function closeInstance(instance: PluginInstance): void {
+  if (closed.has(instance)) return;
+  closed.add(instance);
+  const { plugin, place, hooks } = instance;
+  try {
+    hooks.close?.();
+  } catch (error) {
+    console.error(`plugin ${plugin.name} (${place.id}) failed in close: ${messageOf(error)}`);
+  }
+}
 
 /** Priority descending, ties by name descending. */
 export function byKongOrder(a: Pick<Plugin, 'priority' | 'name'>, b: Pick<Plugin, 'priority' | 'name'>): number {

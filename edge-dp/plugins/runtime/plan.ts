@@ -7,7 +7,7 @@ import { ConfigError } from '../../config/config-error.ts';
 import { RowReader } from '../../config/row.ts';
 import type { PluginRegistry } from '../registry.ts';
 import { timed } from '../tracing/plugin-times.ts';
-import { byKongOrder, Chain, NO_PLUGINS, type PluginInstance } from './chain.ts';
+import { byKongOrder, Chain, closeInstance, NO_PLUGINS, type PluginInstance } from './chain.ts';
 import { type CompiledRow, Edit, NO_PLACES, type Placed, type PlanTables, type SentPlugins } from './plan-tables.ts';
 import type { Hooks, Place, Plugin } from './plugin.ts';
 import { Recent } from './recent.ts';
@@ -84,7 +84,18 @@ export class PluginPlan {
     for (const id of changes.deletes) edit.remove(id);
     // All old rows go before any new one comes: a place may pass from one row to another in one change.
     for (const { row } of rows) edit.remove(row.id);
-    for (const row of rows) edit.add(row.row.id, this.#place(row, edit.sent));
+    const come: PluginInstance[] = [];
+    try {
+      for (const row of rows) {
+        const placed = this.#place(row, edit.sent);
+        if (placed.instance !== null) come.push(placed.instance);
+        edit.add(row.row.id, placed);
+      }
+    } catch (error) {
+      // Nobody will ever have those that were compiled before the one that does not.
+      for (const instance of come) closeInstance(instance);
+      throw error;
+    }
     const gone = [...this.#gone, ...edit.gone];
     return new PluginPlan(this.#registry, this.#services, this.#protocols, edit.tables, gone);
   }

@@ -1,5 +1,4 @@
-import { messageOf } from '../../../shared/thrown.ts';
-import type { PluginInstance } from './chain.ts';
+import { closeInstance } from './chain.ts';
 import type { PluginPlan } from './plan.ts';
 
 /**
@@ -13,20 +12,12 @@ export function settlePlans(before: readonly PluginPlan[], now: readonly PluginP
     for (const plan of before) for (const instance of plan.closable()) gone.add(instance);
     for (const plan of now) for (const instance of plan.closable()) gone.delete(instance);
   }
-  for (const instance of gone) close(instance);
+  for (const instance of gone) closeInstance(instance);
 }
 
 /** The plans were never in force: closes what is theirs alone, and not of `kept`, from which they were made. */
 export function abandonPlans(plans: readonly PluginPlan[], kept: readonly PluginPlan[]): void {
   const own = new Set(plans.flatMap((plan) => [...plan.closable()]));
   for (const plan of kept) for (const instance of plan.closable()) own.delete(instance);
-  for (const instance of own) close(instance);
-}
-
-function close({ plugin, place, hooks }: PluginInstance): void {
-  try {
-    hooks.close?.();
-  } catch (error) {
-    console.error(`plugin ${plugin.name} (${place.id}) failed in close: ${messageOf(error)}`);
-  }
+  for (const instance of own) closeInstance(instance);
 }

@@ -5,7 +5,11 @@ import { CurrentConfig } from '../../../../edge-dp/config/current.ts';
 import { adopt } from '../../../../edge-dp/durable/adoption.ts';
 import { BundleStore } from '../../../../edge-dp/durable/bundle-store.ts';
 import type { Env } from '../../../../edge-dp/env.ts';
+import { PluginPlan } from '../../../../edge-dp/plugins/runtime/plan.ts';
+import type { Plugin } from '../../../../edge-dp/plugins/runtime/plugin.ts';
+import { settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+import { fakeServices } from '../../plugins/fakes.ts';
 import { PROXY_SETTINGS } from '../../proxy-settings.ts';
 import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
 
@@ -41,18 +45,35 @@ const env: Env = {
   NODE: unused(),
 };
 
+/** A plugin whose configuration is another with each change; `open`: those that were compiled and not closed. */
+const open = new Set<unknown>();
+const counted: Plugin = {
+  name: 'counted',
+  version: '1.0.0',
+  priority: 1,
+  compile(config) {
+    open.add(config);
+    return { close: () => void open.delete(config) };
+  },
+};
+
 /** A request path that takes anything. */
-function anyPath(): RequestPath {
+function anyPath(plan: PluginPlan): RequestPath {
   return {
-    update: anyPath,
+    update: () => anyPath(plan.update({ upserts: [{ id: 'one', name: 'counted', config: {} }], deletes: [] })),
     balancers: Balancers.empty(),
     explain: unasked,
     foresee: unasked,
     serverCertificate: () => null,
     beginTls: () => null,
     openSession: () => null,
-    settle: () => undefined,
-    plans: [],
+    settle: (before = [], beside = [], apart = false) =>
+      settlePlans(
+        before.flatMap(({ plans }) => plans),
+        [plan, ...beside.flatMap(({ plans }) => plans)],
+        apart || before.length > 1 || beside.length > 0,
+      ),
+    plans: [plan],
     onTrial: () => unasked(),
     clientIp: () => '',
     claimant: async () => null,
@@ -67,9 +88,10 @@ describe('a config that is adopted', () => {
   let pathsMade: number;
   beforeEach(() => {
     pathsMade = 0;
+    open.clear();
     const createRequestPath = () => {
       pathsMade += 1;
-      return anyPath();
+      return anyPath(PluginPlan.empty(new Map([[counted.name, counted]]), fakeServices()));
     };
     current = new CurrentConfig({ createRequestPath, plugins: {} });
   });
@@ -102,6 +124,7 @@ describe('a config that is adopted', () => {
     });
     expect(adoption).toEqual({ outcome: 'interrupted', serial: 2, reason: 'cache: the disk is full', of: 'cache' });
     expect(serialHeld()).toBe(1);
+    expect(open.size).toBe(1);
   });
 
   test('does not take the place of a newer one that was ready before it', async () => {
@@ -116,6 +139,19 @@ describe('a config that is adopted', () => {
     expect(serialHeld()).toBe(2);
     expect(await arrival(3, async () => undefined)).toMatchObject({ outcome: 'applied', serial: 3 });
     expect(serialHeld()).toBe(3);
+    expect(open.size).toBe(1);
+  });
+
+  test('leaves nothing open of those that were built beside it, in whatever order they are ready', async () => {
+    await arrival(1, async () => undefined);
+    const [second, third] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const adopting = [arrival(2, () => second.promise), arrival(3, () => third.promise)];
+    second.resolve();
+    await adopting[0];
+    third.resolve();
+    await adopting[1];
+    expect(serialHeld()).toBe(3);
+    expect(open.size).toBe(1);
   });
 
   test('has its queues and counters in common with one that was built beside it', async () => {

@@ -8,6 +8,7 @@ import { ResponseReply } from '../../../../edge-dp/plugins/runtime/reply.ts';
 import { PluginRun } from '../../../../edge-dp/plugins/runtime/run.ts';
 import { abandonPlans, settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
 import { ProxyExchange } from '../../../../edge-dp/proxy/exchange.ts';
+import { Gateway } from '../../../../edge-dp/proxy/gateway.ts';
 import { exit } from '../../../../edge-dp/proxy/outcome.ts';
 import { DEFAULT_WORKSPACE } from '../../../../shared/workspace.ts';
 import { fakeRequest, fakeServices } from '../fakes.ts';
@@ -225,6 +226,28 @@ describe('the plugin plan', () => {
     settlePlans([first], [third], false);
     settlePlans([third], [third], false);
     expect(log).toEqual(['close late a', 'close auth a']);
+  });
+
+  it('closes what was compiled of a change that is refused then, and nothing else', () => {
+    const log: Log = [];
+    const held = planOf(log).update({ upserts: [row('1', 'late', { label: 'a' })], deletes: [] });
+    const rows = [
+      row('1', 'late', { label: 'b' }),
+      row('2', 'auth', { label: 'b' }),
+      row('3', 'zzz', { label: 'broken' }),
+    ];
+    expect(() => held.update({ upserts: rows, deletes: [] })).toThrow('broken');
+    expect(log).toEqual(['close late b', 'close auth b']);
+  });
+
+  it('closes what requests would have had where what is for streams is refused', () => {
+    const log: Log = [];
+    const registry: PluginRegistry = new Map([['late', recorder('late', 10, log)]]);
+    const services = fakeServices();
+    const gateway = Gateway.empty('traditional_compatible', { registry, services }, null, { streams: true });
+    const rows = [row('1', 'late', { label: 'a' }), { ...row('2', 'late', { label: 'broken' }), protocols: ['tcp'] }];
+    expect(() => gateway.update(new Map([['plugins', { upserts: rows, deletes: [] }]]))).toThrow('broken');
+    expect(log).toEqual(['close late a']);
   });
 
   it('closes of a plan that was only looked at what is its own, and nothing of the one in force', () => {
